@@ -1,0 +1,64 @@
+# Everything installs what it needs into .venv; a stamp in .make says what is there, so that running again is quick.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test test-engines check bench schemas clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+STAMPS := .make
+INPUTS := pyproject.toml constraints.txt
+# Instructions that every x86-64 machine of the last ten years has; on real hardware leave them out (docs/guide/models.md).
+LLAMA_CPP_CMAKE_ARGS ?= -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMPS)/venv:
+	@mkdir -p $(STAMPS)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(STAMPS)/base: $(STAMPS)/venv $(INPUTS)
+	@echo "installing llmspell into $(VENV) …"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/base
+	@echo "installing the development tools into $(VENV) …"
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(STAMPS)/engines: $(STAMPS)/dev
+	@echo "installing llama-cpp-python (built from source the first time: about ten minutes on two cores) …"
+	@CMAKE_ARGS="$(LLAMA_CPP_CMAKE_ARGS)" $(PIP) install -c constraints.txt -e '.[llama-cpp-python]'
+	@touch $@
+
+demo: $(STAMPS)/base ## install, pull a small real model, start a kernel, let a script talk to it, stop it
+	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
+
+setup: $(STAMPS)/dev ## everything that a developer needs
+
+test: $(STAMPS)/dev ## all tests but those that need engines built from source
+	@$(BIN)/python -m pytest -m "not engines" $(ARGS)
+
+test-engines: $(STAMPS)/engines ## the conformance cases over llama-cpp-python as well
+	@$(BIN)/python -m pytest -m engines tests/conformance $(ARGS)
+
+check: $(STAMPS)/dev ## format, lint, types, import contracts, schema drift
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/ruff check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python protocol/generate_schemas.py --check
+
+schemas: $(STAMPS)/dev ## generate the JSON Schemas of all messages again
+	@$(BIN)/python protocol/generate_schemas.py
+
+bench: $(STAMPS)/dev ## measure (on a quiet machine); writes benchmarks/results/
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove what was installed and what the demo left
+	@rm -rf $(VENV) $(STAMPS) .demo

@@ -1,0 +1,63 @@
+"""`python -m benchmarks [--only ROW,ROW] [--rounds N]`: measures, prints, writes benchmarks/results/."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from benchmarks import cli, contention, generation, kernel, loading
+from benchmarks.machine import description
+from benchmarks.result import Result, table, write
+from benchmarks.stage import Stage
+
+RESULTS = Path(__file__).parent / "results"
+
+ROWS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
+    "decode": generation.decode,
+    "first_token_added": generation.first_token_added,
+    "token_cost": generation.token_cost,
+    "aggregate_4": generation.aggregate_4,
+    "aggregate_vs_serial": generation.aggregate_vs_serial,
+    "victim_gap": contention.victim_gap,
+    "busy_neighbour": contention.busy_neighbour,
+    "cancel": contention.cancel,
+    "memory_estimate": loading.memory_estimate,
+    "cold_load": loading.cold_load,
+    "repeat_prompt": loading.repeat_prompt,
+    "cli_status": cli.cli_status,
+    "script_start": cli.script_start,
+    "kernel_ready": kernel.kernel_ready,
+    "kernel_info_rtt": kernel.kernel_info_rtt,
+    "execute_rtt": kernel.execute_rtt,
+    "idle_rss": kernel.idle_rss,
+    "idle_cpu": kernel.idle_cpu,
+    "lua_call": kernel.lua_call,
+}
+"""In the order in which they run."""
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", help=f"rows, separated by commas: {', '.join(ROWS)}")
+    parser.add_argument("--rounds", type=int, default=5, help="quiet rounds of each row (default 5)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where latest.json and latest.md go")
+    arguments = parser.parse_args()
+    names = arguments.only.split(",") if arguments.only else list(ROWS)
+    if unknown := [name for name in names if name not in ROWS]:
+        parser.error(f"no such row: {', '.join(unknown)}")
+    results: list[Result] = []
+    for name in names:
+        # Each row has kernels and engines of its own: what an earlier one left loaded would share the machine.
+        with Stage(arguments.rounds) as stage:
+            for result in ROWS[name](stage):
+                results.append(result)
+                print(table([result]).splitlines()[-1], file=sys.stderr, flush=True)
+        write(results, description(), arguments.results)
+    print(table(results), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Rows about the command line: whole processes, against an interpreter that imports what every command needs."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from benchmarks.result import Result, Wanted, compared
+from benchmarks.stage import Stage
+
+RUNS_A_ROUND = 5
+BASELINE = (sys.executable, "-c", "import click, zmq")
+BASELINE_WHAT = 'python -c "import click, zmq"'
+
+
+def cli_status(stage: Stage) -> Iterator[Result]:
+    """`llmspell --connect … model status`."""
+    kernel = stage.fresh_kernel()
+    assert kernel.info.id is not None
+    command = kernel.home.command("--connect", kernel.info.id, "model", "status")
+    environment = kernel.home.environment
+    yield compared(
+        "cli_status",
+        stage.referee.compare(lambda: _seconds(command, environment), lambda: _seconds(BASELINE, environment)),
+        what=f"whole process, median of {RUNS_A_ROUND}",
+        baseline_what=BASELINE_WHAT,
+        unit="s",
+        wanted=Wanted(bound=1.5),
+    )
+
+
+def script_start(stage: Stage) -> Iterator[Result]:
+    """`llmspell run` of an empty script, embedded."""
+    script = stage.home.directory / "empty.lua"
+    script.write_text("")
+    command, environment = stage.home.command("run", str(script)), stage.home.environment
+    yield compared(
+        "script_start",
+        stage.referee.compare(lambda: _seconds(command, environment), lambda: _seconds(BASELINE, environment)),
+        what=f"whole process, median of {RUNS_A_ROUND}",
+        baseline_what=BASELINE_WHAT,
+        unit="s",
+        wanted=Wanted(bound=3),
+    )
+
+
+def _seconds(command: Sequence[str], environment: dict[str, str]) -> float:
+    return statistics.median(_one(command, environment) for _ in range(RUNS_A_ROUND))
+
+
+def _one(command: Sequence[str], environment: dict[str, str]) -> float:
+    began = time.monotonic()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return time.monotonic() - began

@@ -1,0 +1,1 @@
+"""The command line: a client of a kernel, in this process or another one."""

@@ -1,0 +1,189 @@
+"""A conversation at a terminal: prompt, commands that begin with a slash, replies as they come."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from llmspell_cli.conversation import SAMPLING, Conversation, stats_line
+from llmspell_cli.endings import Interrupted
+from llmspell_cli.errors import one_line
+from llmspell_cli.output import DIM, Output, styled
+from llmspell_cli.progress import ProgressView
+from llmspell_cli.session import Content, Session
+from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, LlmspellError
+
+HELP = """\
+/help                this list
+/exit, /bye          leave (Ctrl+D too)
+/clear               forget the conversation
+/retry               answer the last message again
+/undo                take the last exchange back
+/system TEXT         set the system prompt; without TEXT: remove it
+/model MODEL         go on with another model
+/set NAME VALUE      set an option: {options}
+/show                model, system prompt, options, length
+/save FILE           write the conversation
+/load FILE           read a conversation
+/stats               numbers of the last reply
+\"\"\"                  starts and ends a message of several lines"""
+
+
+class ChatLoop:
+    """Reads lines until the end; a turn's failure is shown and the conversation goes on."""
+
+    def __init__(
+        self,
+        opened: Session,
+        output: Output,
+        conversation: Conversation,
+        *,
+        stream: bool,
+        stats: bool,
+        timeout_s: float | None,
+    ) -> None:
+        self._session = opened
+        self._output = output
+        self._conversation = conversation
+        self._stream = stream
+        self._stats = stats
+        self._timeout_s = timeout_s
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/help": self._help,
+            "/clear": self._clear,
+            "/retry": self._retry,
+            "/undo": self._undo,
+            "/system": self._system,
+            "/model": self._model,
+            "/set": self._set,
+            "/show": self._show,
+            "/save": self._save,
+            "/load": self._load,
+            "/stats": self._show_stats,
+        }
+
+    def run(self) -> int:
+        """Talks until /exit or the end of input."""
+        # Line editing and history for input(); loaded where there is a terminal to edit on.
+        import readline  # noqa: F401
+
+        while True:
+            try:
+                text = self._read()
+            except EOFError:
+                self._output.line()
+                return 0
+            except KeyboardInterrupt:
+                self._output.line()
+                self._output.line("Ctrl+D or /exit to leave")
+                continue
+            word, _, rest = text.partition(" ")
+            if word in ("/exit", "/bye"):
+                return 0
+            try:
+                self._obey(word, rest.strip(), text)
+            except KernelUnreachable:
+                raise
+            except LlmspellError as error:
+                self._output.note(one_line(error, self._output.color))
+
+    def _read(self) -> str:
+        text = input("> ").strip()
+        if not text.startswith('"""'):
+            return text
+        lines = [text[3:]]
+        while not lines[-1].endswith('"""') or (len(lines) == 1 and text == '"""'):
+            lines.append(input("... "))
+        lines[-1] = lines[-1].removesuffix('"""')
+        return "\n".join(lines).strip("\n")
+
+    def _obey(self, word: str, rest: str, text: str) -> None:
+        if word.startswith("/"):
+            command = self._commands.get(word)
+            if command is None:
+                raise InvalidRequest(f"unknown command {word}", hint="/help")
+            command(rest)
+        elif text:
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        with ProgressView(self._output, "chat", self._conversation.model) as view:
+            try:
+                reply = self._conversation.turn(
+                    self._session,
+                    text,
+                    stream=self._stream,
+                    timeout_s=self._timeout_s,
+                    on_delta=lambda content: self._print(view, content),
+                    on_progress=view.show,
+                )
+            except Interrupted:
+                view.clear()
+                self._output.line(styled(" [cancelled]", DIM, sys.stdout, self._output.color))
+                return
+        if not self._stream:
+            self._output.write(reply["message"]["content"])
+        self._output.line()
+        if self._stats:
+            self._show_stats("")
+
+    def _print(self, view: ProgressView, content: Content) -> None:
+        view.clear()
+        self._output.write(content.get("text", ""))
+
+    def _help(self, _rest: str) -> None:
+        self._output.line(HELP.format(options=", ".join(SAMPLING)))
+
+    def _clear(self, _rest: str) -> None:
+        self._conversation.messages.clear()
+        self._output.line("Conversation forgotten")
+
+    def _retry(self, _rest: str) -> None:
+        question = self._conversation.undo()
+        if question is None:
+            raise InvalidRequest("there is no message to answer again")
+        self._say(question)
+
+    def _undo(self, _rest: str) -> None:
+        question = self._conversation.undo()
+        self._output.line(f"Taken back: {question}" if question is not None else "There is nothing to take back")
+
+    def _system(self, rest: str) -> None:
+        self._conversation.system = rest or None
+        self._output.line("System prompt set" if rest else "System prompt removed")
+
+    def _model(self, rest: str) -> None:
+        if not rest:
+            raise InvalidRequest("name a model", hint="/model smollm2:135m")
+        info = self._session.model("info", model=rest)
+        self._conversation.model = f"{info['id']}@{info['backend']}"
+        self._output.line(f"Chatting with {self._conversation.model}")
+
+    def _set(self, rest: str) -> None:
+        name, _, value = rest.partition(" ")
+        self._conversation.set(name, value.strip())
+        self._output.line(f"{name} = {value.strip()}")
+
+    def _show(self, _rest: str) -> None:
+        conversation = self._conversation
+        self._output.line(f"model: {conversation.model}")
+        self._output.line(f"system: {conversation.system or '-'}")
+        options = ", ".join(f"{name} = {value}" for name, value in conversation.sampling.items())
+        self._output.line(f"options: {options or '-'}")
+        self._output.line(f"messages: {len(conversation.messages)}")
+
+    def _save(self, rest: str) -> None:
+        if not rest:
+            raise InvalidRequest("name a file", hint="/save chat.json")
+        self._conversation.save(rest)
+        self._output.line(f"Conversation saved to {rest}")
+
+    def _load(self, rest: str) -> None:
+        if not rest:
+            raise InvalidRequest("name a file", hint="/load chat.json")
+        self._conversation.load(rest)
+        self._output.line(f"Conversation loaded from {rest} ({len(self._conversation.messages)} messages)")
+
+    def _show_stats(self, _rest: str) -> None:
+        last = self._conversation.last
+        self._output.line(stats_line(last) if last is not None else "There is no reply yet")

@@ -1,0 +1,131 @@
+"""`llmspell embed`: texts from the command line, a file or standard input; vectors as lines or one document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from llmspell_cli.connect import session
+from llmspell_cli.options import Command, Options, timeout_option
+from llmspell_cli.output import Output
+from llmspell_cli.progress import ProgressView
+from llmspell_cli.reading import file_text, stdin_text
+from llmspell_protocol.client.events import Reply
+from llmspell_protocol.errors import InvalidRequest
+
+_SHOWN_VALUES = 3
+
+
+@click.command("embed", cls=Command)
+@click.option("--model", metavar="MODEL", help="Embedding model (the configured one).")
+@click.option("--file", "path", metavar="FILE", help='One text a line; .jsonl: strings or {"text": …}.')
+@click.option("--normalize/--no-normalize", default=True, help="Vectors of length 1 (default).")
+@click.option("--batch-size", type=click.IntRange(1), default=64, metavar="N", help="Texts a request (64).")
+@timeout_option
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+def embed(
+    options: Options,
+    texts: tuple[str, ...],
+    model: str | None,
+    path: str | None,
+    normalize: bool,
+    batch_size: int,
+    timeout_s: float | None,
+) -> None:
+    """Turn texts into vectors; without TEXT and --file: standard input, one a line."""
+    output = Output(options)
+    if texts and path is not None:
+        raise InvalidRequest("texts come from the command line or from --file, not from both")
+    wanted = list(texts) or (_read(path) if path is not None else _lines(stdin_text()))
+    if not wanted:
+        raise InvalidRequest("there is no text", hint="llmspell embed TEXT")
+    replies: list[Reply] = []
+    vectors: list[Sequence[float]] = []
+    with session(options, output) as opened, ProgressView(output, "embed", model) as view:
+        for at in range(0, len(wanted), batch_size):
+            reply = opened.ask(
+                "model_request",
+                {"action": "embed", "model": model, "input": wanted[at : at + batch_size], "normalize": normalize},
+                on_progress=view.show,
+                timeout_s=timeout_s,
+            )
+            replies.append(reply)
+            batch = _vectors(reply)
+            vectors.extend(batch)
+            if not output.json:
+                view.clear()
+                _show(output, at, batch)
+    if output.json:
+        output.document(_document(wanted, vectors, replies, normalize=normalize))
+
+
+def _vectors(reply: Reply) -> list[array[float]]:
+    """The rows of the reply's one buffer: float32, little-endian."""
+    values = array("f", b"".join(reply.buffers))
+    if sys.byteorder == "big":
+        values.byteswap()
+    width = int(reply.content["dimensions"])
+    return [values[at : at + width] for at in range(0, len(values), width)]
+
+
+def _show(output: Output, first: int, batch: list[array[float]]) -> None:
+    for at, vector in enumerate(batch, first):
+        if output.terminal:
+            head = ", ".join(f"{value:.4f}" for value in vector[:_SHOWN_VALUES])
+            output.line(f"{at}  {len(vector)} dimensions  [{head}, …]")
+        else:
+            output.line(_json_array(vector))
+
+
+def _json_array(vector: Sequence[float]) -> str:
+    """A vector as one JSON array; the shortest digits that give the same float32 again."""
+    return "[" + ", ".join(map(_shortest, vector)) + "]"
+
+
+def _shortest(value: float) -> str:
+    return f"{value:.9g}"
+
+
+def _document(
+    texts: list[str], vectors: list[Sequence[float]], replies: list[Reply], *, normalize: bool
+) -> dict[str, Any]:
+    first = replies[0].content
+    return {
+        "model": first["model"],
+        "backend": first["backend"],
+        "dimensions": first["dimensions"],
+        "normalized": first.get("normalized", normalize),
+        "count": len(vectors),
+        "embeddings": [
+            {"index": at, "text": text, "embedding": [float(_shortest(value)) for value in vector]}
+            for at, (text, vector) in enumerate(zip(texts, vectors, strict=True))
+        ],
+        "usage": {"prompt_tokens": sum(reply.content["usage"]["prompt_tokens"] for reply in replies)},
+    }
+
+
+def _read(path: str) -> list[str]:
+    content = file_text(path)
+    if not path.endswith(".jsonl"):
+        return _lines(content)
+    return [_json_text(path, number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
+
+
+def _lines(content: str) -> list[str]:
+    return [line for line in content.splitlines() if line.strip()]
+
+
+def _json_text(path: str, number: int, line: str) -> str:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(f"{path}:{number}:{error.colno}: {error.msg}", details={"file": path}) from None
+    text = value.get("text") if isinstance(value, dict) else value
+    if not isinstance(text, str):
+        raise InvalidRequest(f'{path}:{number}: neither a string nor {{"text": …}}', details={"file": path})
+    return text

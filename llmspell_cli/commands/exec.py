@@ -1,0 +1,28 @@
+"""`llmspell exec CODE`: a piece of code as an isolated script, whose value is shown."""
+
+from __future__ import annotations
+
+import click
+
+from llmspell_cli.options import Command, Options, timeout_option
+from llmspell_cli.output import Output
+from llmspell_cli.reading import stdin_text
+from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
+
+
+@click.command("exec", cls=Command)
+@engine_option
+@click.option("--stream", is_flag=True, help="JSON mode: output as it comes, one event a line.")
+@timeout_option
+@rag_profile_option
+@click.argument("code", metavar="CODE")
+def exec_code(options: Options, code: str, engine: str | None, stream: bool, timeout_s: float | None) -> int:
+    """Run CODE and show its value; - reads it from standard input."""
+    text = stdin_text() if code == "-" else code
+    return execute(
+        Script(name="exec", code=text, engine=engine, shown={"code_length": len(text)}, show_result=True),
+        options=options,
+        output=Output(options),
+        stream=stream,
+        timeout_s=timeout_s,
+    )

@@ -1,0 +1,15 @@
+"""`llmspell kernel …`: kernels on this machine, and the connected one."""
+
+from __future__ import annotations
+
+from llmspell_cli.groups import LazyGroup
+
+kernel = LazyGroup(
+    "kernel",
+    {
+        "start": ("llmspell_cli.commands.kernel.start:start", "Start a kernel."),
+        "stop": ("llmspell_cli.commands.kernel.stop:stop", "Stop kernels."),
+        "status": ("llmspell_cli.commands.kernel.status:status", "Show running kernels."),
+    },
+    help="Start, stop and watch kernels.",
+)

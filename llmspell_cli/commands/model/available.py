@@ -1,0 +1,47 @@
+"""`llmspell model available`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from llmspell_cli.connect import session
+from llmspell_cli.options import Command, Options, format_option
+from llmspell_cli.output import Output
+from llmspell_cli.text import size
+
+MORE = "https://ollama.com/library  https://huggingface.co/models?pipeline_tag=text-generation"
+
+
+@click.command("available", cls=Command)
+@click.option("--backend", type=click.Choice(["ollama", "candle"]), help="Only this backend.")
+@click.option("--recommended", is_flag=True, help="Only recommended models.")
+@format_option("text", "json", "pretty")
+def available(options: Options, backend: str | None, recommended: bool) -> None:
+    """Show models that can be pulled: the packaged catalog, no network.
+
+    Ollama's part is a selection, since its library has no listing.
+    """
+    output = Output(options)
+    with session(options, output) as opened:
+        reply = opened.model("available", backend=backend, recommended=recommended)
+    if output.json:
+        output.document(reply)
+        return
+    headers = ("NAME", "BACKEND", "PARAMS", "SIZE", "INSTALLED", "DESCRIPTION")
+    output.table(headers, [_row(model) for model in reply["models"]])
+    output.line(f"* recommended. More: {MORE}")
+    if backend != "candle":
+        output.line("Ollama's models are a selection: its library has no listing")
+
+
+def _row(model: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        model["name"],
+        model["backend"],
+        model.get("parameters") or "-",
+        size(model.get("size_bytes"), decimals_below=10),
+        "yes" if model.get("installed") else "no",
+        f"* {model['description']}" if model.get("recommended") else model["description"],
+    )

@@ -1,0 +1,46 @@
+"""`llmspell model info`."""
+
+from __future__ import annotations
+
+import click
+
+from llmspell_cli.connect import session
+from llmspell_cli.options import Command, Options, format_option
+from llmspell_cli.output import Output
+from llmspell_cli.text import home_path, parameters, properties, size
+
+FORMATS = {"gguf": "GGUF", "safetensors": "Safetensors"}
+
+
+@click.command("info", cls=Command)
+@format_option("text", "json", "pretty")
+@click.argument("model", metavar="MODEL")
+def info(options: Options, model: str) -> None:
+    """Show what is known about a model."""
+    output = Output(options)
+    with session(options, output) as opened:
+        known = opened.model("info", model=model)
+    if output.json:
+        known.pop("status", None)
+        output.document(known)
+        return
+    form = FORMATS.get(known["format"]) or known["format"]
+    quantization = known.get("quantization")
+    kind: str = f"{form} ({quantization})" if quantization else form
+    lines = properties(
+        [
+            ("Model", known["id"]),
+            ("Backend", known["backend"]),
+            ("Format", kind),
+            ("Architecture", known.get("architecture") or known.get("family") or "-"),
+            ("Parameters", parameters(known.get("parameter_count"))),
+            ("Context", str(known.get("context_length") or "-")),
+            ("Size", size(known.get("size_bytes"))),
+            ("Capabilities", ", ".join(known.get("capabilities") or ()) or "-"),
+            ("Loaded", "yes" if known.get("loaded") else "no"),
+            ("License", known.get("license") or "-"),
+            ("Path", home_path(known.get("path"))),
+        ]
+    )
+    for line in lines:
+        output.line(line)

@@ -1,0 +1,59 @@
+"""`llmspell model list`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from llmspell_cli.connect import session
+from llmspell_cli.options import Command, Options, format_option
+from llmspell_cli.output import Output
+from llmspell_cli.text import date, size
+from llmspell_protocol.errors import error_from_content
+
+
+@click.command("list", cls=Command)
+@click.option("--backend", type=click.Choice(["ollama", "candle", "all"]), default="all", help="Only this backend.")
+@click.option("-v", "--verbose", is_flag=True, help="Format, size and dates too.")
+@format_option("text", "json", "pretty")
+def list_models(options: Options, backend: str, verbose: bool) -> int:
+    """Show installed models."""
+    output = Output(options)
+    named = None if backend == "all" else backend
+    with session(options, output) as opened:
+        reply = opened.model("list", backend=named, verbose=verbose)
+    errors = reply.get("errors") or []
+    if named and errors:
+        raise error_from_content({"details": {}, **errors[0]})
+    if output.json:
+        output.document(reply)
+        return 0
+    for error in errors:
+        name = f"{error['backend']}: "
+        output.warning(name + error["message"].removeprefix(name))
+    _show(output, reply["models"], verbose=verbose)
+    return 0
+
+
+def _show(output: Output, models: list[dict[str, Any]], *, verbose: bool) -> None:
+    if not models:
+        output.line("No local models found")
+        output.hint("llmspell model available")
+    elif verbose or output.pretty:
+        headers = ("NAME", "BACKEND", "FORMAT", "QUANT", "SIZE", "MODIFIED", "LOADED")
+        output.table(headers, [_row(model) for model in models])
+    else:
+        output.table(("NAME", "BACKEND"), [(model["id"], model["backend"]) for model in models], heading=False)
+
+
+def _row(model: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        model["id"],
+        model["backend"],
+        model.get("format") or "-",
+        model.get("quantization") or "-",
+        size(model.get("size_bytes")),
+        date(model.get("modified_at")),
+        "yes" if model.get("loaded") else "no",
+    )

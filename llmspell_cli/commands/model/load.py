@@ -1,0 +1,38 @@
+"""`llmspell model load`."""
+
+from __future__ import annotations
+
+import click
+
+from llmspell_cli.connect import resident_session
+from llmspell_cli.options import Command, Options, timeout_option
+from llmspell_cli.output import Output
+from llmspell_cli.progress import ProgressView
+from llmspell_cli.session import document
+from llmspell_cli.text import short_time, size
+
+
+@click.command("load", cls=Command)
+@click.option("--keep-alive", metavar="DURATION", help="Idle time before it goes; -1: never.")
+@click.option("--pin", is_flag=True, help="Never unload it to make room.")
+@timeout_option
+@click.argument("model", metavar="MODEL")
+def load(options: Options, model: str, keep_alive: str | None, pin: bool, timeout_s: float | None) -> None:
+    """Load a model into a running kernel."""
+    output = Output(options)
+    with resident_session(options, output) as opened, ProgressView(output, "model load", model) as view:
+        reply = document(
+            opened.ask(
+                "model_request",
+                {"action": "load", "model": model, "keep_alive": keep_alive, "pin": pin},
+                on_progress=view.show,
+                timeout_s=timeout_s,
+            )
+        )
+    if output.json:
+        output.document(reply)
+        return
+    name = f"{reply['model']}@{reply['backend']}"
+    memory = f" ({size(reply['memory_bytes'])})" if reply.get("memory_bytes") else ""
+    took = f" in {short_time(reply['load_ms'])}" if reply.get("load_ms") is not None else ""
+    output.line(output.emphasis(f"✓ Loaded {name} on {reply['device']}{took}{memory}", "32"))

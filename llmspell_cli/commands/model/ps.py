@@ -1,0 +1,62 @@
+"""`llmspell model ps`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from llmspell_cli.connect import resident_session
+from llmspell_cli.options import Command, Options, format_option
+from llmspell_cli.output import Output
+from llmspell_cli.text import duration, size
+
+
+@click.command("ps", cls=Command)
+@format_option("text", "json", "pretty")
+def ps(options: Options) -> None:
+    """Show loaded models: what they hold, why they stay and when they go."""
+    output = Output(options)
+    with resident_session(options, output) as opened:
+        reply = opened.model("ps")
+    if output.json:
+        output.document(reply)
+        return
+    if not reply["models"]:
+        output.line("No models loaded")
+        return
+    headers = ("MODEL", "BACKEND", "ENGINE", "DEVICE", "MEMORY", "SLOTS", "QUEUE", "UNTIL")
+    output.table(headers, [_row(model) for model in reply["models"]])
+    if reply.get("budget_bytes") is not None:
+        output.line(f"Memory: {size(reply.get('used_bytes'))} of {size(reply['budget_bytes'])} budget")
+    for model in reply["models"]:
+        if model.get("reason"):
+            output.line(f"{model['model']}: {model['reason']}")
+
+
+def _row(model: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        model["model"],
+        model["backend"],
+        model["engine"],
+        model["device"],
+        size(model.get("memory_bytes") or model.get("estimated_bytes")),
+        f"{model['busy_slots']}/{model['slots']}",
+        str(model["queue"]),
+        _until(model),
+    )
+
+
+def _until(model: dict[str, Any]) -> str:
+    """When it goes, and the first words of why; the whole reason stands below the table."""
+    state = re.split("[,:;]", model.get("reason") or "")[0]
+    if model.get("pinned"):
+        return "pinned"
+    if model.get("expires_at") is None:
+        return state or "-"
+    # Only here is a time computed; importing datetime costs every other command.
+    from datetime import UTC, datetime
+
+    left = datetime.fromisoformat(model["expires_at"]) - datetime.now(UTC)
+    return f"{duration(left.total_seconds())} ({state})" if state else duration(left.total_seconds())

@@ -1,0 +1,30 @@
+"""`llmspell model remove`."""
+
+from __future__ import annotations
+
+import click
+
+from llmspell_cli.connect import session
+from llmspell_cli.options import Command, Options
+from llmspell_cli.output import Output
+from llmspell_cli.prompt import confirmed
+
+
+@click.command("remove", cls=Command)
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@click.option("--force", is_flag=True, help="Also while it answers a request.")
+@click.argument("model", metavar="MODEL")
+def remove(options: Options, model: str, yes: bool, force: bool) -> None:
+    """Delete a model from the disk."""
+    output = Output(options)
+    with session(options, output) as opened:
+        if not yes:
+            # What isn't there, or is there twice, is said before anything is asked.
+            opened.model("info", model=model)
+        if not confirmed(output, f"Remove model '{model}'?", yes=yes):
+            return
+        reply = opened.model("remove", model=model, force=force)
+    if output.json:
+        output.document(reply)
+    else:
+        output.line("Model removed successfully")

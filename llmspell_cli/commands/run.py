@@ -1,0 +1,114 @@
+"""`llmspell run SCRIPT`: a file, or standard input, as an isolated script. How words are divided, and the file read."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from llmspell_cli.options import Command, Options, timeout_option
+from llmspell_cli.output import Output
+from llmspell_cli.reading import file_text, stdin_text
+from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
+
+OURS_WITH_VALUE = ("-p", "-c", "--connect", "--output", "--trace", "--timeout")
+OURS_ALONE = ("--json", "--stream")
+
+
+class ScriptCommand(Command):
+    """Divides the words: up to the script they are ours, after it only a few whole words are.
+
+    Click would read `-np 5` behind a script as a profile and take misspelt options for its own.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parses our words and keeps the script's own in `ctx.params["arguments"]`."""
+        before, rest = self._until_script(args)
+        ours, arguments = _divide(rest)
+        words = [*before, *ours]
+        # The script's name is Click's to see, so that a missing one is an error of its usual form.
+        script = rest[:1]
+        remaining = super().parse_args(ctx, [*words, "--", *script])
+        ctx.params["arguments"] = arguments
+        return remaining
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The words of the usage line."""
+        return [*super().collect_usage_pieces(ctx), "[ARGUMENTS]..."]
+
+    def _until_script(self, args: list[str]) -> tuple[list[str], list[str]]:
+        """Our words before the script, and the script with everything behind it."""
+        takes_value = {
+            name: not param.is_flag and not param.count
+            for param in self.params
+            if isinstance(param, click.Option)
+            for name in (*param.opts, *param.secondary_opts)
+        }
+        at = 0
+        while at < len(args):
+            word = args[at]
+            if word == "--":
+                # `run -- SCRIPT …` gives every word to the script.
+                return args[:at], [*args[at + 1 : at + 2], "--", *args[at + 2 :]]
+            if word == "-" or not word.startswith("-"):
+                return args[:at], args[at:]
+            at += 2 if takes_value.get(word, False) else 1
+        return args, []
+
+
+def _divide(rest: list[str]) -> tuple[list[str], list[str]]:
+    """Words behind the script: ours, and the script's."""
+    ours: list[str] = []
+    arguments: list[str] = []
+    words = iter(rest[1:])
+    for word in words:
+        if word == "--":
+            arguments.extend(words)
+        elif word in OURS_ALONE:
+            ours.append(word)
+        elif word in OURS_WITH_VALUE:
+            ours.extend((word, *[value for value in [next(words, None)] if value is not None]))
+        else:
+            arguments.append(word)
+    return ours, arguments
+
+
+@click.command("run", cls=ScriptCommand, epilog="Words after SCRIPT are its arguments.")
+@engine_option
+@click.option("--stream", is_flag=True, help="JSON mode: output as it comes, one event a line.")
+@timeout_option
+@rag_profile_option
+@click.argument("script", metavar="SCRIPT")
+def run(
+    options: Options, script: str, arguments: list[str], engine: str | None, stream: bool, timeout_s: float | None
+) -> int:
+    """Run a script; - reads it from standard input."""
+    output = Output(options)
+    name, code, path = _read(script)
+    return execute(
+        Script(
+            name=name,
+            code=code,
+            engine=engine or _engine_of(path),
+            path=path,
+            arguments=arguments,
+            shown={"script": script, "script_length": len(code), "args_count": len(arguments)},
+        ),
+        options=options,
+        output=output,
+        stream=stream,
+        timeout_s=timeout_s,
+    )
+
+
+def _read(script: str) -> tuple[str, str, str | None]:
+    """Name, code and absolute path of a script."""
+    if script == "-":
+        return "stdin", stdin_text(), None
+    return script, file_text(script, missing="Script file not found"), os.path.abspath(script)
+
+
+def _engine_of(path: str | None) -> str | None:
+    """The engine that a file's name stands for; None leaves it to the kernel's configuration."""
+    endings = {".lua": "lua", ".js": "javascript", ".mjs": "javascript", ".py": "python"}
+    return endings.get(os.path.splitext(path or "")[1])

@@ -1,0 +1,113 @@
+"""`llmspell version`."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import click
+
+from llmspell_cli import release
+from llmspell_cli.options import Command, Options
+from llmspell_cli.output import Output
+from llmspell_protocol.messages import METADATA_KEY, PROTOCOL_VERSION
+
+COMPONENTS = ("cli", "kernel", "bridge", "all")
+
+
+@click.command("version", cls=Command)
+@click.option("-v", "--verbose", is_flag=True, help="Commit, Python, platform, protocol, engines and backends too.")
+@click.option("--component", type=click.Choice(COMPONENTS), default="all", help="Only this part.", metavar="PART")
+@click.option("--short", is_flag=True, help="The number alone.")
+@click.option("--client", is_flag=True, help="The client alone.")
+def version(options: Options, verbose: bool, component: str, short: bool, client: bool) -> None:
+    """Show versions; with --connect the kernel's too."""
+    output = Output(options)
+    if client:
+        _client(output)
+    elif output.json:
+        output.document(_document(_kernel(options, output)))
+    elif short:
+        output.line(release.number())
+    else:
+        _text(options, output, component, verbose)
+
+
+def _client(output: Output) -> None:
+    number = release.number()
+    if output.json:
+        fields = {"version": number, "gitCommit": release.git()["commit"], "platform": platform.platform()}
+        output.document({"clientVersion": fields})
+    else:
+        output.line(f"Client Version: llmspell {number}")
+
+
+def _text(options: Options, output: Output, component: str, verbose: bool) -> None:
+    git = release.git()
+    commit = f" ({git['commit']} {git['date']})" if git["commit"] else ""
+    if component != "kernel" or not options.connect:
+        output.line(f"llmspell {release.number()}{commit}")
+    kernel = _kernel(options, output)
+    if kernel is not None and component != "cli":
+        output.line(f"kernel   {kernel['version']} at {kernel['address']}")
+    if not verbose:
+        return
+    changed = " (with changes)" if git["dirty"] else ""
+    backends = ", ".join(f"{name} {number or 'not installed'}" for name, number in _backends().items())
+    for name, value in (
+        ("branch", f"{git['branch']}{changed}" if git["branch"] else "-"),
+        ("python", f"{platform.python_version()} on {platform.platform()}"),
+        ("protocol", PROTOCOL_VERSION),
+        ("engines", ", ".join(f"{name} {number or 'not installed'}" for name, number in _engines().items())),
+        ("backends", backends),
+    ):
+        output.line(f"{name + ':':<10}{value}")
+
+
+def _document(kernel: dict[str, Any] | None) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "version": release.number(),
+        "git": release.git(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "protocol": PROTOCOL_VERSION,
+        "engines": _engines(),
+        "backends": _backends(),
+    }
+    return document if kernel is None else {**document, "kernel": kernel}
+
+
+def _kernel(options: Options, output: Output) -> dict[str, Any] | None:
+    """What the connected kernel says about itself; None without one: an embedded kernel is this very version."""
+    if not options.connect:
+        return None
+    from llmspell_cli.connect import session
+
+    with session(options, output) as opened:
+        info = opened.client.kernel_info
+        ours = info.get(METADATA_KEY) or {}
+        return {
+            "address": opened.client.info.address,
+            "implementation": info.get("implementation"),
+            "version": ours.get("version") or info.get("implementation_version"),
+            "protocol": ours.get("protocol"),
+            "backends": ours.get("backends"),
+        }
+
+
+def _engines() -> dict[str, str | None]:
+    lupa = _installed("lupa")
+    return {"lua": f"5.4 (lupa {lupa})" if lupa else None}
+
+
+def _backends() -> dict[str, str | None]:
+    return {name: _installed(name) for name in ("xllamacpp", "llama-cpp-python", "torch", "ollama")}
+
+
+def _installed(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,184 @@
+"""A conversation with a model as the client keeps it: messages, options, one turn at a time. Knows no terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from llmspell_cli.endings import Interrupted
+from llmspell_cli.reading import file_text
+from llmspell_cli.session import Content, Session, document
+from llmspell_protocol.errors import InvalidRequest
+
+Sampling = dict[str, float | int | list[str]]
+
+SAMPLING: dict[str, type] = {
+    "temperature": float,
+    "top_p": float,
+    "top_k": int,
+    "min_p": float,
+    "repeat_penalty": float,
+    "seed": int,
+    "max_tokens": int,
+    "stop": str,
+}
+"""Options of a turn and the type of each value; `stop` may be given several times."""
+
+
+class Conversation:
+    """Messages so far and how the next reply is made. `model` None is the kernel's default."""
+
+    def __init__(
+        self,
+        model: str | None,
+        *,
+        system: str | None = None,
+        sampling: Sampling | None = None,
+        schema: dict[str, Any] | None = None,
+    ) -> None:
+        self.model = model
+        self.system = system
+        self.sampling: Sampling = dict(sampling or {})
+        self.schema = schema
+        self.messages: list[dict[str, Any]] = []
+        self.last: Content | None = None
+        """The last whole reply: usage, timings, finish reason."""
+
+    def turn(
+        self,
+        opened: Session,
+        text: str,
+        *,
+        stream: bool = True,
+        timeout_s: float | None = None,
+        on_delta: Callable[[Content], None] | None = None,
+        on_progress: Callable[[Content], None] | None = None,
+    ) -> Content:
+        """Sends the text as the user's message and returns the reply, which joins the conversation.
+
+        An interrupted reply joins it as far as it came; after any other error the message is dropped.
+
+        Raises:
+            Interrupted: Ctrl-C.
+            LlmspellError: what the kernel answered.
+        """
+        self.messages.append({"role": "user", "content": text})
+        pieces: list[str] = []
+
+        def take(content: Content) -> None:
+            pieces.append(content.get("text", ""))
+            if on_delta is not None:
+                on_delta(content)
+
+        try:
+            reply = opened.ask(
+                "model_request", self._request(stream), on_delta=take, on_progress=on_progress, timeout_s=timeout_s
+            )
+        except Interrupted:
+            self.messages.append({"role": "assistant", "content": "".join(pieces)})
+            raise
+        except BaseException:
+            self.messages.pop()
+            raise
+        self.last = document(reply)
+        self.messages.append({"role": "assistant", "content": self.last["message"]["content"]})
+        return self.last
+
+    def undo(self) -> str | None:
+        """Takes the last exchange back and returns its question; None when there is none."""
+        question = None
+        while self.messages and question is None:
+            message = self.messages.pop()
+            question = message["content"] if message["role"] == "user" else None
+        return question
+
+    def set(self, name: str, value: str) -> None:
+        """Sets one sampling option from its text.
+
+        Raises:
+            InvalidRequest: unknown, or not a number.
+        """
+        kind = SAMPLING.get(name)
+        if kind is None:
+            raise InvalidRequest(f"unknown option '{name}'", hint=f"one of {', '.join(SAMPLING)}")
+        try:
+            self.sampling[name] = [value] if kind is str else kind(value)
+        except ValueError:
+            raise InvalidRequest(f"{name} is a number, not '{value}'") from None
+
+    def save(self, path: str) -> None:
+        """Writes the conversation as JSON.
+
+        Raises:
+            InvalidRequest: the file can't be written.
+        """
+        state = {"model": self.model, "system": self.system, "options": self.sampling, "messages": self.messages}
+        try:
+            Path(path).write_text(json.dumps(state, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InvalidRequest(f"can't write {path}: {error.strerror}") from None
+
+    def load(self, path: str) -> None:
+        """Reads a conversation that `save` wrote; the model stays where the file has none.
+
+        Raises:
+            NotFound, InvalidRequest: no such file, or no conversation in it.
+        """
+        state = read_json(path)
+        messages = state.get("messages")
+        if not isinstance(messages, list) or not all(
+            isinstance(one, dict) and isinstance(one.get("content"), str) and one.get("role") in ("user", "assistant")
+            for one in messages
+        ):
+            raise InvalidRequest(f"{path} is no saved conversation")
+        self.messages = messages
+        self.model = state.get("model") or self.model
+        self.system = state.get("system")
+        self.sampling = {name: value for name, value in (state.get("options") or {}).items() if name in SAMPLING}
+
+    def _request(self, stream: bool) -> Content:
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return {
+            "action": "chat",
+            "model": self.model or "",
+            "messages": [*system, *self.messages],
+            "options": self.sampling or None,
+            "schema": self.schema,
+            "stream": stream,
+        }
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        NotFound: no such file.
+        InvalidRequest: it can't be read or holds no JSON object.
+    """
+    try:
+        value = json.loads(file_text(path))
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"{path}: line {error.lineno} column {error.colno}: {error.msg}", details={"file": path}
+        ) from None
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{path} holds no JSON object", details={"file": path})
+    return value
+
+
+def stats_line(reply: Content) -> str:
+    """`prompt 24 tokens (0 cached), reply 4 tokens, first token 38 ms, 71.2 tokens/s`."""
+    usage, timings = reply["usage"], reply["timings"]
+    parts = [
+        f"prompt {usage['prompt_tokens']} tokens ({usage['cached_tokens']} cached)",
+        f"reply {usage['completion_tokens']} tokens",
+    ]
+    if timings.get("first_token_ms") is not None:
+        parts.append(f"first token {timings['first_token_ms']:.0f} ms")
+    if timings.get("tokens_per_second") is not None:
+        parts.append(f"{timings['tokens_per_second']:.1f} tokens/s")
+    if reply.get("finish_reason") not in ("stop", None):
+        parts.append(f"ended by {reply['finish_reason']}")
+    return ", ".join(parts)

@@ -1,0 +1,19 @@
+"""Endings that the user chose: no failures, so they are shown without the word "Error:"."""
+
+from __future__ import annotations
+
+from llmspell_protocol.errors import Cancelled
+
+
+class EndedByUser(Cancelled):
+    """The user ended the command."""
+
+
+class Interrupted(EndedByUser):
+    """Ctrl-C; the request has ended at the kernel, or two seconds have passed. `details.partial` is what had come."""
+
+
+class NoAnswer(EndedByUser):
+    """Standard input ended before a question was answered."""
+
+    exit_status = 1

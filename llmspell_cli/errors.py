@@ -1,0 +1,119 @@
+"""Failures as users see them: one `Error:` line with hints, or one JSON object, and the exit status.
+
+The only place where an error of the protocol's tree, or one of Click's, becomes text.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmspell_cli.endings import EndedByUser
+from llmspell_cli.output import CYAN, RED, compact, styled
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
+
+if TYPE_CHECKING:
+    from llmspell_cli.options import Collected
+
+_STEP = re.compile(r"(?m)^(?=\d+\. )")
+_OWN_COMMAND = re.compile(r"(?m)(?<=builtin profile: ).*$")
+
+
+def report(error: LlmspellError | click.ClickException, said: Collected) -> int:
+    """Shows a failure and returns its exit status."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        _stderr(error.ctx.get_help())
+        return 2
+    if isinstance(error, click.ClickException):
+        error = _usage(error)
+    error = _with_own_words(error, said)
+    output, color = said.output_of_a_failure()
+    _stderr(_as_json(error) if output == "json" else _as_text(error, color))
+    return error.exit_status
+
+
+def report_defect(error: BaseException, said: Collected) -> None:
+    """Shows an exception that nobody expected; the traceback only where debugging was asked for."""
+    if said.debugging():
+        # Needed by nobody else.
+        import traceback
+
+        _stderr("".join(traceback.format_exception(error)).rstrip())
+        return
+    if isinstance(error, OSError):
+        # The machine's fault, not ours: a full disk behind stdout, say.
+        defect = LlmspellError(str(error))
+    else:
+        message = f"this is a defect of llmspell: {type(error).__name__}: {error}"
+        defect = LlmspellError(message, hint="run it again with --trace debug")
+    output, color = said.output_of_a_failure()
+    _stderr(_as_json(defect) if output == "json" else _as_text(defect, color))
+
+
+def one_line(error: LlmspellError, color: bool = False) -> str:
+    """An error beside a result that goes on, such as one of several items."""
+    return _as_text(error, color)
+
+
+def error_object(error: LlmspellError) -> dict[str, Any]:
+    """What the key `error` holds in JSON mode."""
+    details = {key: value for key, value in error.details.items() if key != "traceback" or value}
+    return {"code": error.code, "message": error.message, "hint": error.hint, "details": details}
+
+
+def _as_json(error: LlmspellError) -> str:
+    return compact({"error": error_object(error)})
+
+
+def _as_text(error: LlmspellError, color: bool) -> str:
+    # Numbered steps inside a fixed text are indented by one space.
+    head = "" if isinstance(error, EndedByUser) else styled("Error:", RED, sys.stderr, color) + " "
+    lines = [head + _STEP.sub(" ", error.message)]
+    if error.hint and error.hint not in error.message:
+        lines.append(f"{styled('Hint:', CYAN, sys.stderr, color)} {error.hint}")
+    return "\n".join(lines)
+
+
+def _usage(error: click.ClickException) -> LlmspellError:
+    """Click's words in our form; did-you-mean becomes the hint."""
+    if isinstance(error, click.NoSuchOption):
+        nearest = error.possibilities
+        hint = f"did you mean '{nearest[0]}'?" if nearest else _help_hint(error)
+        return InvalidRequest(f"unknown option '{error.option_name}'", hint=hint)
+    message = error.format_message().rstrip(".")
+    message = message[:1].lower() + message[1:]
+    return InvalidRequest(message, hint=_help_hint(error) if isinstance(error, click.UsageError) else None)
+
+
+def _help_hint(error: click.UsageError) -> str | None:
+    return f"{error.ctx.command_path} --help" if error.ctx is not None else None
+
+
+def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
+    """What the kernel can't know: the command that the user has typed, and that an embedded kernel keeps no log.
+
+    A backend that isn't configured: the steps name that command. On a connected kernel the profile is chosen where
+    that kernel is started.
+    """
+    if "incident" in error.details and not said.options().connect:
+        return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
+    profile = error.details.get("profile")
+    if error.code != "backend_not_configured" or not profile:
+        return error
+    own = shlex.join(["llmspell", "-p", str(profile), *said.words_without_settings()])
+    message = _OWN_COMMAND.sub(lambda _: own, error.message)
+    hint = f"start the kernel with -p {profile}" if said.options().connect else own
+    return type(error)(message, hint=hint, details=error.details)
+
+
+def _stderr(text: str) -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        pass  # The reader of the result is gone, or its disk is full; the one of the errors may not be.
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

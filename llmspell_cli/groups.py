@@ -1,0 +1,63 @@
+"""Groups whose commands are loaded by name when they are called, and what an unknown name is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+from llmspell_cli.options import HIDDEN_GLOBALS
+from llmspell_protocol.errors import InvalidRequest
+
+Subcommands = Mapping[str, tuple[str, str]]
+"""Name → (`module:attribute`, the line shown in the group's help). Help never loads the module."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name only; a command's module is imported when it is called."""
+
+    def __init__(self, name: str, commands: Subcommands, *, params: list[click.Parameter] | None = None, **extra: Any):
+        extra.setdefault("context_settings", {"help_option_names": ["-h", "--help"], "max_content_width": 100})
+        super().__init__(name, params=params if params is not None else list(HIDDEN_GLOBALS), **extra)
+        self.lazy = commands
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order in which they were written down."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Loads a command; None for an unknown name."""
+        if cmd_name not in self.lazy:
+            return None
+        module, _, attribute = self.lazy[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Names and lines, without loading anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.lazy.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names.
+
+        Raises:
+            InvalidRequest: there is none.
+        """
+        if args[0] not in self.lazy and not args[0].startswith("-"):
+            raise self.unknown(ctx, args[0])
+        return super().resolve_command(ctx, args)
+
+    def unknown(self, ctx: click.Context, name: str) -> InvalidRequest:
+        """The error for a name that is no command here."""
+        # Only needed when something was misspelt.
+        from difflib import get_close_matches
+
+        above = ctx.command_path.partition(" ")[2]
+        nearest = get_close_matches(name, self.lazy, n=1)
+        hint = f"did you mean '{nearest[0]}'?" if nearest else f"llmspell {above} --help".replace("  ", " ")
+        return InvalidRequest(f"unknown command '{f'{above} {name}'.strip()}'", hint=hint)

@@ -1,0 +1,42 @@
+"""Waits for the end of a process that is not our child. Knows pids, not kernels."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+
+class ProcessEnd:
+    """Tells when a process has ended; open it before asking the process to end."""
+
+    def __init__(self, pid: int) -> None:
+        self._gone = False
+        self._fd = -1
+        try:
+            self._fd = _watch(pid)
+        except ProcessLookupError:
+            self._gone = True
+
+    def __enter__(self) -> ProcessEnd:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the process has ended, after waiting for it this long at most."""
+        if not self._gone:
+            self._gone = bool(select.select([self._fd], [], [], max(0.0, timeout_s))[0])
+        return self._gone
+
+
+def _watch(pid: int) -> int:
+    """A descriptor that becomes readable when the process ends."""
+    if sys.platform == "linux":
+        return os.pidfd_open(pid)
+    queue = select.kqueue()
+    event = select.kevent(pid, filter=select.KQ_FILTER_PROC, flags=select.KQ_EV_ADD, fflags=select.KQ_NOTE_EXIT)
+    queue.control([event], 0)
+    return os.dup(queue.fileno())

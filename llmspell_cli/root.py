@@ -1,0 +1,125 @@
+"""The top level of the command line, and the one place where errors become exit statuses.
+
+Start-up is a feature: nothing here or in the modules it imports loads the kernel, providers, settings, asyncio,
+pydantic or rich; a command's module is imported when the command is called.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from llmspell_cli.groups import LazyGroup
+from llmspell_cli.options import Collected, global_parameters
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
+
+COMMANDS = {
+    "run": ("llmspell_cli.commands.run:run", "Run a script."),
+    "exec": ("llmspell_cli.commands.exec:exec_code", "Run a piece of code."),
+    "chat": ("llmspell_cli.commands.chat:chat", "Talk to a model."),
+    "embed": ("llmspell_cli.commands.embed:embed", "Turn texts into vectors."),
+    "model": ("llmspell_cli.commands.model:model", "List, pull, load and inspect models."),
+    "kernel": ("llmspell_cli.commands.kernel:kernel", "Start, stop and watch kernels."),
+    "jupyter": ("llmspell_cli.commands.jupyter:jupyter", "Make the kernel known to Jupyter."),
+    "version": ("llmspell_cli.commands.version:version", "Show versions."),
+}
+
+INSTEAD = {
+    "app": "llmspell run SCRIPT",
+    "apps": "llmspell run SCRIPT",
+    "backup": "copy the folder ~/.llmspell while no kernel runs",
+    "setup": "nothing is needed before the first command: llmspell model available",
+    "providers": "llmspell model status",
+}
+"""Commands of the original that are not part of llmspell, and what to use in their place."""
+
+PROFILES_HELP = """\
+Use --profile (-p) to load builtin configurations:
+  -p minimal     - Tools only, no LLM providers
+  -p development - Verbose logging, debugging enabled
+  -p ollama      - Ollama local LLM backend
+  -p candle      - Candle local LLM backend
+  -p rag-dev     - RAG development settings
+  -p rag-prod    - RAG production settings
+  -p rag-perf    - RAG performance settings
+  -p providers   - OpenAI/Anthropic provider setup
+  -p state       - State persistence with memory backend
+  -p sessions    - Sessions + state + hooks + events
+"""
+
+
+class Root(LazyGroup):
+    """The top level: global options are shown here, and commands of the original are pointed elsewhere."""
+
+    def unknown(self, ctx: click.Context, name: str) -> InvalidRequest:
+        """The error for a name that is no command."""
+        if name in INSTEAD:
+            return InvalidRequest(f"'{name}' is not part of llmspell", hint=INSTEAD[name])
+        return super().unknown(ctx, name)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The block on profiles, word for word."""
+        formatter.write_paragraph()
+        formatter.write(PROFILES_HELP)
+
+
+root = Root(
+    "llmspell",
+    COMMANDS,
+    params=global_parameters(hidden=False),
+    help="Local language models behind a kernel: talk to them, script them, serve them to notebooks.",
+    subcommand_metavar="COMMAND [ARGUMENTS]...",
+)
+
+
+def run(words: list[str]) -> int:
+    """Runs one command line and returns its exit status; stdout has been flushed."""
+    said = Collected(words, os.environ)
+    sys.excepthook = _defect(said)
+    try:
+        status = _invoke(words, said)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. The interpreter flushes stdout once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        # A full disk behind stdout, most likely: told here, since an interpreter that can't flush says 120 at its end.
+        from llmspell_cli.errors import report_defect
+
+        report_defect(error, said)
+        return 1
+    return status
+
+
+def _invoke(words: list[str], said: Collected) -> int:
+    try:
+        with root.make_context("llmspell", words, obj=said) as ctx:
+            result = root.invoke(ctx)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (LlmspellError, click.ClickException) as error:
+        # The reporting code is not needed by commands that succeed.
+        from llmspell_cli.errors import report
+
+        return report(error, said)
+    except KeyboardInterrupt:
+        from llmspell_cli.endings import Interrupted
+        from llmspell_cli.errors import report
+
+        return report(Interrupted("Cancelled"), said)
+    return result if isinstance(result, int) else 0
+
+
+def _defect(said: Collected) -> Any:
+    """What is shown for an exception that nobody expected: a traceback only where debugging was asked for."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        from llmspell_cli.errors import report_defect
+
+        report_defect(error, said)
+
+    return hook

@@ -1,0 +1,177 @@
+"""Running a script at the kernel: the request, output as it comes, the result. Shared by `run` and `exec`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from llmspell_cli.options import Options
+from llmspell_cli.output import Output
+from llmspell_cli.session import Content, Session, document
+from llmspell_cli.text import short_time
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
+
+ENGINES = ("lua", "javascript", "python")
+
+
+class Script(NamedTuple):
+    """What is to be run. `engine` None: the kernel's default; `shown` are the document's fields about the source."""
+
+    name: str
+    code: str
+    engine: str | None
+    shown: dict[str, Any]
+    path: str | None = None
+    arguments: Sequence[str] = ()
+    show_result: bool = False
+
+
+def _engine(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    engine = value or os.environ.get("LLMSPELL_ENGINE") or None
+    return "javascript" if engine == "js" else engine
+
+
+def engine_option(function: Any) -> Any:
+    """`--engine NAME`."""
+    return click.option("--engine", metavar="ENGINE", callback=_engine, help=f"{', '.join(ENGINES)}.")(function)
+
+
+def _replaced(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise InvalidRequest("--rag-profile was replaced by --profile", hint="llmspell -p rag-prod run script.lua")
+
+
+def rag_profile_option(function: Any) -> Any:
+    """The original's `--rag-profile`, answered with what replaced it."""
+    return click.option("--rag-profile", hidden=True, expose_value=False, callback=_replaced)(function)
+
+
+def execute(script: Script, *, options: Options, output: Output, stream: bool, timeout_s: float | None) -> int:
+    """Runs the script and shows what it says; returns the exit status."""
+    # The kernel's code is most of what a short script waits for.
+    from llmspell_cli.connect import session
+
+    with session(options, output, runs_script=True) as opened:
+        printed = _Printed(output, stream=stream)
+        try:
+            reply = opened.ask(
+                "execute_request",
+                {
+                    "code": script.code,
+                    "silent": False,
+                    "store_history": False,
+                    "allow_stdin": True,
+                },
+                on_delta=printed.take,
+                on_input=None if output.json else _answer,
+                wishes=_wishes(script),
+                timeout_s=timeout_s,
+            )
+        except LlmspellError as error:
+            if printed.text and "output" not in error.details:
+                error.details["output"] = printed.text
+            raise
+        _show(script, opened, output, printed, document(reply), stream=stream)
+        return int(reply.content.get("exit_code") or 0)
+
+
+class _Printed:
+    """What the script prints: on our own stdout and stderr at once, or kept for the document."""
+
+    def __init__(self, output: Output, *, stream: bool) -> None:
+        self._output = output
+        self._stream = stream
+        self._pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """All that went to the script's stdout."""
+        return "".join(self._pieces)
+
+    def take(self, content: Content) -> None:
+        """One `execute_delta {stream, text}`."""
+        name, text = content.get("stream", "stdout"), content.get("text", "")
+        if name == "stdout":
+            self._pieces.append(text)
+        if self._output.json:
+            if self._stream:
+                self._output.event({"event": "output", "stream": name, "text": text})
+            elif name == "stderr":
+                self._output.log(text.rstrip("\n"))
+        elif name == "stderr":
+            sys.stdout.flush()
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        else:
+            self._output.write(text)
+
+
+def _wishes(script: Script) -> dict[str, Any]:
+    wishes = {
+        "isolated": True,
+        "args": script.arguments,
+        "engine": script.engine,
+        "name": script.name,
+        "path": script.path,
+        "cwd": os.getcwd(),
+        "env": {name: os.environ[name] for name in ("MODEL", "MODEL_SPEC") if name in os.environ},
+    }
+    return {key: value for key, value in wishes.items() if value is not None}
+
+
+def _answer(prompt: str, password: bool) -> str | None:
+    """A line of this command's own input for the script; None at its end."""
+    if password:
+        from getpass import getpass
+
+        return getpass(prompt)
+    if prompt:
+        sys.stdout.write(prompt)
+        sys.stdout.flush()
+    line = sys.stdin.readline()
+    return line.removesuffix("\n") if line else None
+
+
+def _show(script: Script, opened: Session, output: Output, printed: _Printed, reply: Content, *, stream: bool) -> None:
+    result = reply.get("result")
+    if output.json:
+        result_document = {
+            "status": "success",
+            "mode": opened.mode,
+            "engine": reply.get("engine", script.engine),
+            **script.shown,
+            "streaming": stream,
+            "output": printed.text,
+            "result": result,
+            "duration_ms": reply.get("duration_ms"),
+            **{key: value for key, value in reply.items() if key not in _JUPYTERS_OWN},
+        }
+        if stream:
+            output.event({"event": "result", **result_document})
+        else:
+            output.document(result_document)
+        return
+    if printed.text and not printed.text.endswith("\n") and (output.terminal or script.show_result):
+        output.line()
+    if script.show_result and result is not None:
+        output.line(result if isinstance(result, str) else str(reply.get("result_repr", result)))
+    if output.pretty:
+        engine = reply.get("engine", script.engine) or "lua"
+        output.line(output.emphasis(f"✓ {script.name}  {engine}  {short_time(reply.get('duration_ms'))}", "32"))
+
+
+_JUPYTERS_OWN = (
+    "status",
+    "execution_count",
+    "user_expressions",
+    "payload",
+    "result",
+    "duration_ms",
+    "engine",
+    "output",
+    "result_repr",
+)

@@ -1,0 +1,94 @@
+"""One command's conversation with its kernel: ask, follow what comes back, and end it well on Ctrl-C.
+
+The same for a kernel in this process and for one elsewhere; knows the client, not how it was connected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from llmspell_cli.endings import Interrupted
+from llmspell_protocol.client.events import Delta, Event, Progress, Reply
+from llmspell_protocol.client.sync import Client, OnInput, Pending
+from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.messages import METADATA_KEY
+
+Mode = Literal["embedded", "connected"]
+Content = dict[str, Any]
+
+CANCEL_WAIT_S = 2.0
+"""How long Ctrl-C waits for the kernel to confirm that the request has ended."""
+_LATE_S = 2.0
+"""The kernel counts a request's time itself; the client gives up only where the kernel doesn't answer any more."""
+
+
+class Session:
+    """A connected client and what commands do with it. `hurry` is set by a second Ctrl-C: leave without waiting."""
+
+    def __init__(self, client: Client, mode: Mode) -> None:
+        self.client = client
+        self.mode = mode
+        self.hurry = False
+
+    def ask(
+        self,
+        msg_type: str,
+        content: Mapping[str, Any],
+        *,
+        on_delta: Callable[[Content], None] | None = None,
+        on_progress: Callable[[Content], None] | None = None,
+        on_input: OnInput | None = None,
+        wishes: Mapping[str, Any] | None = None,
+        timeout_s: float | None = None,
+    ) -> Reply:
+        """Sends a request and follows it to its reply; `wishes` become `metadata.llmspell`.
+
+        Raises:
+            Interrupted: Ctrl-C; the request was cancelled at the kernel.
+            LlmspellError: what the kernel answered, or the connection broke.
+        """
+        wishes = {**(wishes or {}), **({"timeout_s": timeout_s} if timeout_s is not None else {})}
+        pending = self.client.request(
+            msg_type,
+            {key: value for key, value in content.items() if value is not None},
+            metadata={METADATA_KEY: wishes} if wishes else None,
+            timeout_s=timeout_s + _LATE_S if timeout_s is not None else None,
+            on_input=on_input,
+        )
+        try:
+            for event in pending:
+                _deliver(event, on_delta, on_progress)
+            return pending.result()
+        except KeyboardInterrupt:
+            raise self._give_up(pending) from None
+
+    def model(self, action: str, **fields: Any) -> Content:
+        """A `model_request` without progress or deltas: the reply's content; absent fields are None."""
+        return document(self.ask("model_request", {"action": action, **fields}))
+
+    def _give_up(self, pending: Pending) -> Interrupted:
+        details: dict[str, Any] = {}
+        try:
+            pending.cancel()
+            pending.result(timeout_s=CANCEL_WAIT_S)
+        except LlmspellError as error:
+            details = error.details
+        except KeyboardInterrupt:
+            self.hurry = True
+        return Interrupted("Cancelled", details=details)
+
+
+def _deliver(
+    event: Event, on_delta: Callable[[Content], None] | None, on_progress: Callable[[Content], None] | None
+) -> None:
+    if isinstance(event, Delta):
+        if on_delta is not None:
+            on_delta(event.content)
+    elif isinstance(event, Progress) and on_progress is not None:
+        on_progress(event.content)
+
+
+def document(reply: Reply) -> Content:
+    """A reply's content as a result: without the number that only the wire needs."""
+    return {key: value for key, value in reply.content.items() if key != "seq"}

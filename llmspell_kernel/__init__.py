@@ -1,0 +1,1 @@
+"""The kernel: sockets, dispatch, handlers, services and script contexts."""

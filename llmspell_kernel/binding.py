@@ -1,0 +1,144 @@
+"""Opens and binds a kernel's five sockets: given ports, free ports, socket files, or names inside this process."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import zmq
+
+from llmspell_protocol.connection import CHANNELS, Channel, ConnectionInfo
+from llmspell_protocol.discovery import running_kernels
+from llmspell_protocol.errors import Busy, ConfigError, Unsupported
+from llmspell_protocol.wire import MAX_MESSAGE_BYTES
+
+Sockets = dict[str, "zmq.Socket[bytes]"]
+
+_TYPES: dict[Channel, int] = {
+    "shell": zmq.ROUTER,
+    "iopub": zmq.XPUB,
+    "stdin": zmq.ROUTER,
+    "control": zmq.ROUTER,
+    "hb": zmq.ROUTER,
+}
+_HEARTBEAT_MS = 5_000
+_HEARTBEAT_TIMEOUT_MS = 15_000
+_FREE_PORT_TRIES = 64
+
+
+def bind_sockets(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) -> tuple[ConnectionInfo, Sockets]:
+    """The bound sockets by channel, and the connection with its real ports (`shell_port` 0: five free ones in a row).
+
+    Raises:
+        Busy: a port is taken.
+        ConfigError: the address can't be bound, or a socket's path is too long.
+        Unsupported: other machines could connect, and this version can't encrypt what they would exchange.
+    """
+    if info.transport == "tcp" and not is_loopback(info.ip):
+        raise Unsupported(
+            f"'{info.ip}' is not a loopback address, and this version can't encrypt connections",
+            hint="listen on 127.0.0.1 and reach it through ssh -L",
+        )
+    if info.transport != "tcp" or info.shell_port:
+        return info, _bind(info, context)
+    for _ in range(_FREE_PORT_TRIES):
+        # Below the range that Linux hands out to outgoing connections, which could take one between two binds.
+        first = random.randrange(20_000, 32_000)
+        ports = ConnectionInfo.consecutive(info.ip, first, info.key)
+        candidate = replace(ports, id=info.id, pid=info.pid, started_at=info.started_at, version=info.version)
+        try:
+            return candidate, _bind(candidate, context)
+        except Busy:
+            continue
+    raise Busy("found no five free ports in a row", hint="name one: llmspell kernel start --port PORT")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can connect to a tcp address that is listened on."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def ipc_prefix(env_runtime_dir: str | None, kernel_id: str) -> str:
+    """Where a kernel's socket files stand: in the user's runtime directory, else in a new one of its own (0700).
+
+    Not below LLMSPELL_HOME, since socket paths are limited to 103–107 bytes.
+    """
+    if env_runtime_dir:
+        directory = Path(env_runtime_dir) / "llmspell"
+        directory.mkdir(mode=0o700, exist_ok=True)
+    else:
+        # It brings every kind of archive along, and few kernels need it.
+        import tempfile
+
+        directory = Path(tempfile.mkdtemp(prefix="llmspell-"))
+    return str(directory / f"kernel-{kernel_id}")
+
+
+def remove_socket_files(info: ConnectionInfo) -> None:
+    """Deletes the files of an ipc kernel that has ended, and their directory if it was its own."""
+    if info.transport != "ipc":
+        return
+    for channel in CHANNELS:
+        Path(f"{info.ip}-{info.ports[channel]}").unlink(missing_ok=True)
+    directory = Path(info.ip).parent
+    if directory.name.startswith("llmspell-"):
+        try:
+            directory.rmdir()
+        except OSError:
+            pass  # Somebody else's file is in it; it isn't ours to judge.
+
+
+def _bind(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) -> Sockets:
+    sockets: Sockets = {}
+    try:
+        for channel in CHANNELS:
+            sockets[channel] = socket = context.socket(_TYPES[channel])
+            socket.linger = 0
+            socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+            if channel == "iopub":
+                # Without it a second subscriber to the same topic is never seen, and never welcomed.
+                socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+            elif channel != "hb":
+                socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+            if info.transport == "tcp":
+                socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
+                socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _HEARTBEAT_TIMEOUT_MS)
+                socket.setsockopt(zmq.IPV6, ":" in info.ip)
+            socket.bind(info.endpoint(channel))
+    except BaseException as error:
+        for socket in sockets.values():
+            socket.close(linger=0)
+        if isinstance(error, zmq.ZMQError):
+            raise _explained(error, info, channel) from None
+        raise
+    return sockets
+
+
+def _explained(error: zmq.ZMQError, info: ConnectionInfo, channel: Channel) -> Exception:
+    if error.errno != zmq.EADDRINUSE:
+        return ConfigError(f"cannot listen on {info.endpoint(channel)}: {os.strerror(error.errno or 0)}")
+    port = info.ports[channel]
+    return Busy(
+        f"port {port} is taken" if info.transport == "tcp" else f"{info.endpoint(channel)} is taken",
+        hint="choose another with --port, or --port 0 for free ones",
+        details={"port": port, "channel": channel, "host": info.ip},
+    )
+
+
+def name_owner(error: Busy, run_dir: Path) -> Busy:
+    """The same error, naming the kernel of ours that has the port, if one has."""
+    port = error.details.get("port")
+    for kernel in running_kernels(run_dir):
+        if kernel.transport == "tcp" and port in kernel.ports.values():
+            return Busy(
+                f"port {port} is taken by kernel '{kernel.id}' (PID: {kernel.pid})",
+                hint=f"llmspell kernel stop {kernel.id}, or choose another port with --port",
+                details={**error.details, "id": kernel.id, "pid": kernel.pid},
+            )
+    return error

@@ -1,0 +1,38 @@
+"""The settings a kernel runs with, and their errors as the protocol's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from llmspell_profiles import errors as profile_errors
+from llmspell_profiles.loader import LoadedSettings, load_settings
+from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, ProfileNotFound
+
+
+def load_configuration(
+    *,
+    profile: str | None,
+    config: Path | None,
+    env: Mapping[str, str],
+    cwd: Path,
+    flags: Mapping[str, object] | None = None,
+) -> LoadedSettings:
+    """Loads the settings; `flags` are command-line options that name a setting, by dotted key.
+
+    Raises:
+        ConfigError, ProfileNotFound, InvalidRequest: with the text for the user.
+    """
+    try:
+        return load_settings(profile=profile, config=config, env=env, cwd=cwd, flags=flags)
+    except profile_errors.ConfigError as error:
+        raise _translated(error) from None
+
+
+def _translated(error: profile_errors.ConfigError) -> LlmspellError:
+    kind: type[LlmspellError] = ConfigError
+    if isinstance(error, profile_errors.ProfileNotFound):
+        kind = ProfileNotFound
+    elif isinstance(error, profile_errors.UsageConflict):
+        kind = InvalidRequest
+    return kind(error.message, hint=error.hint, details=error.details)

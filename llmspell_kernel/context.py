@@ -1,0 +1,131 @@
+"""What a handler gets: who asks, what was asked, and where progress, deltas and the reply go.
+
+A request comes from a socket, a script worker's pipe or another request; a handler can't tell and needn't. Knows no
+sockets: a `Sink` does the sending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+from llmspell_kernel.partial import Partial
+from llmspell_protocol.actions import ALL_CAPABILITIES, Capability
+from llmspell_protocol.errors import Forbidden
+
+Content = dict[str, Any]
+
+
+class Caller(NamedTuple):
+    """Who asks and what they may; resolved once, by dispatch.
+
+    `client` is one connection or script context (queues are fair between these); `session` is Jupyter's; `local` says
+    whether paths in a request mean files on this machine.
+    """
+
+    client: str
+    session: str
+    kind: Literal["client", "script"] = "client"
+    key_id: str = "conn"
+    context: str | None = None
+    capabilities: frozenset[Capability] = ALL_CAPABILITIES
+    local: bool = True
+
+    def demand(self, capability: Capability | None, what: str) -> None:
+        """Raises `Forbidden` unless the caller has the capability."""
+        if capability is not None and capability not in self.capabilities:
+            raise Forbidden(
+                f"{what} needs the right '{capability}', which this {self.kind} does not have",
+                details={"capability": capability, "request": what},
+            )
+
+
+class Sink(Protocol):
+    """Where a request's answers go; it numbers them with `seq` as they leave. None of these blocks."""
+
+    def progress(self, content: Content) -> None:
+        """Sends `<area>_progress`."""
+
+    def delta(self, content: Content) -> None:
+        """Sends `<area>_delta`."""
+
+    def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
+        """Sends the one `<area>_reply`."""
+
+    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+        """Sends a message on IOPub with this request as its parent; nothing where the request has no frontend."""
+
+    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
+        """Asks the one who started it for a line of input; None is the end of input or nobody to ask."""
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request on its way through the kernel; belongs to the loop."""
+
+    id: str
+    msg_type: str
+    content: Content
+    caller: Caller
+    sink: Sink
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    """`metadata.llmspell` of the message."""
+    buffers: Sequence[bytes] = ()
+    parent: Request | None = None
+    header: Mapping[str, Any] = field(default_factory=dict)
+    task: asyncio.Task[None] | None = None
+    children: set[Request] = field(default_factory=set)
+    partial: Partial = field(default_factory=Partial)
+    """The reply's content so far, what `details.partial` of an error shows; a delta's `text` joins it by itself."""
+    cancel_reason: str | None = None
+
+    @property
+    def root(self) -> Request:
+        """The request at the top: what a person or program asked for."""
+        return self if self.parent is None else self.parent.root
+
+    @property
+    def action(self) -> str:
+        """The action of one of our own requests; empty for the standard ones."""
+        action = self.content.get("action")
+        return action if isinstance(action, str) else ""
+
+    def progress(self, content: Content) -> None:
+        """Tells how far the work is."""
+        self.sink.progress(content)
+
+    def delta(self, content: Content) -> None:
+        """Sends a piece of the answer."""
+        text = content.get("text")
+        if isinstance(text, str):
+            key = str(content.get("stream", "text"))
+            self.partial.add(key, text)
+        self.sink.delta(content)
+
+    def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
+        """Sends the reply; dispatch does this, once."""
+        self.sink.reply(content, buffers)
+
+    def cancel(self, reason: str) -> None:
+        """Cancels this request, its descendants first; it ends in an error reply with code `cancelled`."""
+        for child in tuple(self.children):
+            child.cancel(reason)
+        if self.cancel_reason is None and self.task is not None and not self.task.done():
+            self.cancel_reason = reason
+            self.task.cancel(reason)
+
+
+class Reply(NamedTuple):
+    """What a handler returns: the reply's content (`status: ok` is added) and binary buffers."""
+
+    content: Content
+    buffers: Sequence[bytes] = ()
+
+
+Handler = Callable[[Request], Awaitable[Reply]]
+"""Answers one kind of message; raises the protocol's errors."""
+
+Submit = Callable[[Request], asyncio.Task[None]]
+"""Starts a request: what dispatch offers to those that make requests of their own (script workers)."""

@@ -1,0 +1,166 @@
+"""The ZeroMQ front door: messages become requests, answers become messages. Knows no handler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import count
+
+import zmq
+
+from llmspell_kernel.binding import is_loopback
+from llmspell_kernel.channels import Channels
+from llmspell_kernel.context import Caller, Content, Request
+from llmspell_kernel.dispatch import OWN_REQUESTS, Dispatcher
+from llmspell_kernel.outbox import Outgoing
+from llmspell_protocol.actions import ALL_CAPABILITIES
+from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.messages import Message, area_of
+
+CONNECTION_KEY = "conn"
+
+
+class FrontDoor:
+    """Takes what the channels bring, hands it to dispatch, and lets the answers out again."""
+
+    def __init__(self, info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]], dispatcher: Dispatcher) -> None:
+        self.channels = Channels(info, context, self.receive, self._gone)
+        self._dispatcher = dispatcher
+        self._questions = Questions(self.channels)
+
+    def clients(self) -> Sequence[str]:
+        """The connected clients, oldest first."""
+        return [_client_name(route) for route in self.channels.clients]
+
+    def _gone(self, channel: str, route: bytes) -> None:
+        self._questions.client_gone(route)
+        if channel != "stdin":
+            self._dispatcher.client_gone(_client_name(route))
+
+    def receive(self, channel: str, message: Message) -> None:
+        """A message from shell, control or stdin."""
+        if message.msg_type == "input_reply":
+            self._questions.answered(message)
+            return
+        if channel == "stdin":
+            return
+        sink = SocketSink(self.channels, channel, message, self._questions)
+        request = Request(
+            id=message.msg_id,
+            msg_type=message.msg_type,
+            content=message.content,
+            caller=self._caller(message),
+            sink=sink,
+            wishes=message.wishes,
+            buffers=message.buffers,
+            header=message.header,
+        )
+        self._dispatcher.submit(request)
+
+    def _caller(self, message: Message) -> Caller:
+        info = self.channels.info
+        return Caller(
+            client=_client_name(message.identities[0]),
+            session=str(message.header["session"]),
+            key_id=CONNECTION_KEY,
+            capabilities=ALL_CAPABILITIES,
+            local=info.transport != "tcp" or is_loopback(info.ip),
+        )
+
+
+class SocketSink:
+    """Answers that go back to the client on the channel its request came from."""
+
+    def __init__(self, channels: Channels, channel: str, message: Message, questions: Questions) -> None:
+        self._channels = channels
+        self._channel = channel
+        self._request = message
+        self._area = area_of(message.msg_type)
+        self._counter = count() if message.msg_type in OWN_REQUESTS or message.wishes else None
+        self._questions = questions
+
+    def progress(self, content: Content) -> None:
+        """Sends `<area>_progress`."""
+        self._send("progress", content)
+
+    def delta(self, content: Content) -> None:
+        """Sends `<area>_delta`."""
+        self._send("delta", content)
+
+    def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
+        """Sends `<area>_reply`."""
+        self._send("reply", content, buffers)
+
+    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+        """Sends on IOPub; an isolated run has no frontend there."""
+        if self._request.wishes.get("isolated"):
+            return
+        topic = f"stream.{content.get('name')}" if msg_type == "stream" else None
+        message = Message(
+            self._channels.headers(msg_type), content, parent_header=self._request.header, metadata=metadata
+        )
+        self._channels.publish(message, topic)
+
+    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
+        """Asks the client for a line over stdin; None where it doesn't allow that or the input has ended."""
+        if not self._request.content.get("allow_stdin"):
+            return None
+        return await self._questions.ask(self._request, prompt, password)
+
+    def _send(self, kind: str, content: Content, buffers: Sequence[bytes] = ()) -> None:
+        message = Message(
+            self._channels.headers(f"{self._area}_{kind}"),
+            dict(content),
+            parent_header=self._request.header,
+            identities=self._request.identities,
+            buffers=list(buffers),
+            encoding=self._request.encoding,
+        )
+        self._channels.send(self._channel, Outgoing(message, self._counter))
+
+
+class Questions:
+    """Input that scripts wait for: one open question a client."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+        self._open: dict[bytes, asyncio.Future[str | None]] = {}
+
+    async def ask(self, request: Message, prompt: str, password: bool) -> str | None:
+        """Sends `input_request` to the client that started it all and waits for its answer."""
+        route = request.identities[0]
+        earlier = self._open.get(route)
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._open[route] = answer
+        message = Message(
+            self._channels.headers("input_request"),
+            {"prompt": prompt, "password": password},
+            parent_header=request.header,
+            identities=request.identities,
+            encoding=request.encoding,
+        )
+        try:
+            self._channels.send("stdin", Outgoing(message))
+            return await answer
+        finally:
+            if self._open.get(route) is answer:
+                del self._open[route]
+            answer.cancel()
+
+    def client_gone(self, route: bytes) -> None:
+        """Nobody is left to answer: the end of input."""
+        answer = self._open.get(route)
+        if answer is not None and not answer.done():
+            answer.set_result(None)
+
+    def answered(self, message: Message) -> None:
+        """An `input_reply` has come; `eof` (ours) is the end of input."""
+        answer = self._open.get(message.identities[0])
+        if answer is not None and not answer.done():
+            answer.set_result(None if message.content.get("eof") else str(message.content.get("value", "")))
+
+
+def _client_name(route: bytes) -> str:
+    return route.hex()

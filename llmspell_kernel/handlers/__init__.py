@@ -1,0 +1,1 @@
+"""One module a message family: what a request means, in terms of services."""

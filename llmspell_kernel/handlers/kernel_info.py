@@ -1,0 +1,48 @@
+"""`kernel_info_request`: what this kernel is and speaks; answered on shell and on control."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from llmspell_kernel.context import Reply, Request
+from llmspell_protocol.messages import JUPYTER_VERSION, PROTOCOL_VERSION
+from llmspell_protocol.version import VERSION
+
+FEATURES = ("model_request", "agent_request", "kernel_request", "isolated_execute", "execute_deltas", "iopub_welcome")
+
+
+class KernelInfoHandler:
+    """Answers `kernel_info_request`."""
+
+    def __init__(self, backends: Callable[[], Sequence[str]]) -> None:
+        self._backends = backends
+
+    async def __call__(self, request: Request) -> Reply:
+        """Jupyter's fields and, under `llmspell`, ours."""
+        return Reply(
+            {
+                "protocol_version": JUPYTER_VERSION,
+                "implementation": "llmspell",
+                "implementation_version": VERSION,
+                "language_info": {
+                    "name": "lua",
+                    "version": "5.4",
+                    "mimetype": "text/x-lua",
+                    "file_extension": ".lua",
+                    "pygments_lexer": "lua",
+                    "codemirror_mode": "lua",
+                    "nbconvert_exporter": "script",
+                },
+                "banner": f"llmspell {VERSION} (Lua 5.4, Python {sys.version_info.major}.{sys.version_info.minor})",
+                "help_links": [],
+                "supported_features": [],
+                "debugger": False,
+                "llmspell": {
+                    "version": VERSION,
+                    "protocol": PROTOCOL_VERSION,
+                    "features": list(FEATURES),
+                    "backends": list(self._backends()),
+                },
+            }
+        )

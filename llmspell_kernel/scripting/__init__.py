@@ -1,0 +1,1 @@
+"""Script workers: which contexts exist, one process each, and the Lua child."""

@@ -1,0 +1,28 @@
+"""Starts the process of a script worker. Knows neither settings nor scripts, so that it can come before both.
+
+An interpreter needs as long to start as a kernel to read its settings: whoever knows that a script will come starts
+the worker first and hands it over later.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmspell_kernel.directories import private_directory
+from llmspell_protocol.child import Child
+from llmspell_protocol.frames import Frame
+
+WORKER_MODULE = "llmspell_kernel.scripting.lua.worker"
+LOG_NAME = "scripts.log"
+
+
+def launch(log_directory: Path | None) -> Child:
+    """A worker that waits for its `start` frame; `Child.hand_over` says who hears it. Call on the loop's thread."""
+    log_path = None
+    if log_directory is not None:
+        log_path = private_directory(log_directory) / LOG_NAME
+    return Child.spawn(WORKER_MODULE, environment={}, log_path=log_path, on_frame=_unheard, on_exit=_unheard)
+
+
+def _unheard(_: Frame | int) -> None:
+    """A worker says nothing before its `start` frame, and one that ended is not `alive`."""

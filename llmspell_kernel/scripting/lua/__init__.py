@@ -1,0 +1,1 @@
+"""The Lua worker process."""

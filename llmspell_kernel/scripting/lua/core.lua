@@ -1,0 +1,243 @@
+-- The ground that every other file here stands on: calls into Python, the way to stop a script for good, and the
+-- protected call that scripts run in. Runs with Lua's real globals, which scripts never see.
+-- Gets `host`, a table of Python functions; returns `core`.
+
+local host = ...
+
+local sethook, getinfo, traceback = debug.sethook, debug.getinfo, debug.traceback
+local running, create, wrap = coroutine.running, coroutine.create, coroutine.wrap
+local error, type, tostring, pcall, xpcall, load, next = error, type, tostring, pcall, xpcall, load, next
+local rawget, rawequal, getmetatable, setmetatable = rawget, rawequal, getmetatable, setmetatable
+local find, sub, format, concat = string.find, string.sub, string.format, table.concat
+
+local core = { host = host }
+
+-- Lua itself names its library; what scripts may replace (`string.find`, `tostring`) is captured before they start.
+core.native = {
+  string = string, table = table, math = math, utf8 = utf8, coroutine = coroutine, os = os, io = io, debug = debug,
+}
+
+-- Chunks of ours carry this name, so that tracebacks of scripts can leave them out.
+local OURS = "[llmspell]"
+
+-- ## Stopping
+-- A stop (interrupt, limit, os.exit) has to get through every pcall and coroutine. `stopped` asks Python, which polls
+-- the pipe; once it says yes, every thread gets a hook on each instruction that raises again until the top is reached.
+
+local INSTRUCTIONS = 20000
+local STOP = "script stopped"
+local stopped = host.stopped
+local threads = setmetatable({}, { __mode = "k" })
+local halting = false
+local hook
+
+local function halt()
+  if not halting then
+    halting = true
+    for thread in next, threads do
+      sethook(thread, hook, "", 1)
+    end
+  end
+  error(STOP, 0)
+end
+
+function hook()
+  if stopped() then
+    halt()
+  end
+end
+
+local function watch(thread)
+  threads[thread] = true
+  sethook(thread, hook, "", halting and 1 or INSTRUCTIONS)
+end
+
+watch((running()))
+
+-- Called by Python when the stop has reached the top.
+function core.rearm()
+  halting = false
+  for thread in next, threads do
+    sethook(thread, hook, "", INSTRUCTIONS)
+  end
+end
+
+-- Hooks belong to one coroutine, so each new one gets its own.
+function core.create(fn)
+  local thread = create(fn)
+  watch(thread)
+  return thread
+end
+
+function core.wrap(fn)
+  if type(fn) ~= "function" then
+    return wrap(fn) -- raises as it always does
+  end
+  return wrap(function(...)
+    watch((running()))
+    return fn(...)
+  end)
+end
+
+-- ## Calls into Python
+-- A Python function returns true and its results, false and a message, or nil when the script has to stop. The memory
+-- limit is lifted meanwhile: an allocation that fails inside Python's half of the call could not be unwound.
+
+local lift_limit, set_limit = host.lift_limit, host.set_limit
+
+local function finish(ok, ...)
+  set_limit()
+  if ok then
+    return ...
+  end
+  if ok == nil then
+    halt()
+  end
+  error((...), 0)
+end
+
+function core.bind(name)
+  local fn = host[name]
+  return function(...)
+    lift_limit()
+    return finish(fn(...))
+  end
+end
+
+-- ## Arguments
+
+function core.bad_argument(position, name, expected, value)
+  error(format("bad argument #%d to '%s' (%s expected, got %s)", position, name, expected,
+    value == nil and "no value" or type(value)), 0)
+end
+
+function core.check(position, name, expected, value)
+  if type(value) ~= expected then
+    core.bad_argument(position, name, expected, value)
+  end
+  return value
+end
+
+function core.check_optional(position, name, expected, value)
+  if value ~= nil and type(value) ~= expected then
+    core.bad_argument(position, name, expected, value)
+  end
+  return value
+end
+
+-- Makes `object.name(…)` and `object:name(…)` the same call for every function in `methods`.
+function core.methods(object, methods)
+  for name, fn in next, methods do
+    object[name] = function(first, ...)
+      if rawequal(first, object) then
+        return fn(...)
+      end
+      return fn(first, ...)
+    end
+  end
+  return object
+end
+
+-- ## Running scripts
+
+local failure = {}
+
+local function describe(value)
+  local kind = type(value)
+  if kind == "string" then
+    return value
+  end
+  if kind == "table" then
+    local message = rawget(value, "message")
+    if type(message) == "string" then
+      return message
+    end
+    local meta = getmetatable(value)
+    if type(meta) ~= "table" or rawget(meta, "__tostring") == nil then
+      local ok, text = pcall(core.json, value)
+      return ok and text or tostring(value)
+    end
+  end
+  local ok, text = pcall(tostring, value)
+  return ok and text or "(error object is a " .. kind .. ")"
+end
+
+local function on_error(value)
+  local level, source, line = 2, nil, nil
+  while true do
+    local info = getinfo(level, "Sl")
+    if info == nil then
+      break
+    end
+    if info.currentline > 0 and find(info.short_src, OURS, 1, true) ~= 1 then
+      source, line = info.short_src, info.currentline
+      break
+    end
+    level = level + 1
+  end
+  failure.source, failure.line = source, line
+  failure.trace = traceback("", 2)
+  failure.text = value == nil and "nil" or describe(value)
+  return value
+end
+
+function core.failure()
+  return failure.text, failure.source, failure.line, failure.trace
+end
+
+local function ended(ok, value)
+  lift_limit()
+  if not ok and failure.text == nil then
+    -- Running out of memory reaches no handler.
+    failure.text = describe(value)
+  end
+  return ok, value
+end
+
+-- Calls a function of the script's; Python asks for `failure` when it gives false. Returns true and the first result.
+function core.run(fn, ...)
+  failure = {}
+  set_limit()
+  return ended(xpcall(fn, on_error, ...))
+end
+
+-- The chunk of a source, or nil and Lua's message. An expression is tried first, so that a cell shows its value.
+function core.compile(source, name, env, expression_first)
+  if expression_first then
+    local chunk = load("return (" .. source .. "\n)", name, "t", env)
+    if chunk ~= nil then
+      return chunk, nil
+    end
+  end
+  local chunk, problem = load(source, name, "t", env)
+  return chunk, problem
+end
+
+-- Frames that say nothing about the script: ours, and what raised the error.
+local DULL = { OURS, "[C]: in function 'xpcall'", "[C]: in function 'error'", "[C]: in ?", "(...tail calls...)" }
+
+local function is_dull(line)
+  for _, part in next, DULL do
+    if find(line, part, 1, true) then
+      return true
+    end
+  end
+  return line == ""
+end
+
+-- A traceback of the script's own lines.
+function core.clean_trace(text)
+  local kept = {}
+  local at = 1
+  while at <= #text do
+    local stop = find(text, "\n", at, true) or #text + 1
+    local line = sub(text, at, stop - 1)
+    if not is_dull(line) then
+      kept[#kept + 1] = line
+    end
+    at = stop + 1
+  end
+  return concat(kept, "\n")
+end
+
+return core

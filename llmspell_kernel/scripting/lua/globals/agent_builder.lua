@@ -1,0 +1,237 @@
+-- What an agent is made from: the builder's rows, the forms of a configuration table, and the request they become.
+-- Gets `core`; adds `agent_builder`, `agent_settings`, `agent_configuration`.
+
+local core = ...
+local check, bad_argument = core.check, core.bad_argument
+local type, next, error, tostring, ipairs = type, next, error, tostring, ipairs
+local find, match, gsub, sub = string.find, string.match, string.gsub, string.sub
+
+local OPTIONS = {
+  temperature = true, top_p = true, top_k = true, min_p = true, repeat_penalty = true, repeat_last_n = true,
+  seed = true, max_tokens = true, stop = true, num_ctx = true,
+}
+core.agent_option_names = OPTIONS
+
+local LIMITS = { "max_execution_time_secs", "max_memory_mb", "max_tool_calls", "max_recursion_depth" }
+
+local LOCAL_BACKENDS = { ollama = true, candle = true }
+
+-- A model's name as the kernel reads it, from the pieces that scripts give.
+local function model_spec(model, provider, backend)
+  if model == nil then
+    return nil
+  end
+  if provider ~= nil and find(model, "/", 1, true) == nil and find(model, "@", 1, true) == nil then
+    if LOCAL_BACKENDS[provider] then
+      backend = backend or provider
+    else
+      model = provider .. "/" .. model
+    end
+  end
+  if backend ~= nil and find(gsub(model, "^.*/", ""), "@", 1, true) == nil then
+    model = model .. "@" .. backend
+  end
+  return model
+end
+
+-- What the kernel cannot honour is refused, not forgotten.
+local function refuse_missing(settings)
+  if settings.tools ~= nil and next(settings.tools) ~= nil then
+    error("Component error: agents can't use tools in this version; leave out the list of tools", 0)
+  end
+  for _, name in ipairs { "base_url", "api_key", "device" } do
+    if settings[name] ~= nil then
+      error("Component error: " .. name .. " of an agent can't be set from a script in this version; "
+        .. "set it for the provider in the configuration", 0)
+    end
+  end
+end
+
+-- The content of `agent_request` create.
+function core.agent_configuration(settings)
+  refuse_missing(settings)
+  local limits = settings.limits
+  return {
+    name = settings.name,
+    type = settings.type == "basic" and "basic" or nil,
+    model = model_spec(settings.model, settings.provider, settings.backend),
+    -- Alone it means that provider's default model; "local" means whatever the default is.
+    provider = settings.model == nil and settings.provider ~= "local" and settings.provider or nil,
+    description = settings.description,
+    system_prompt = settings.system_prompt,
+    options = settings.options,
+    schema = settings.schema,
+    max_conversation_length = settings.max_conversation_length,
+    max_execution_time_s = limits.max_execution_time_secs,
+  }
+end
+
+local function empty_settings()
+  return { options = {}, limits = {}, capabilities = {} }
+end
+
+local function set_limits(settings, limits)
+  for _, name in ipairs(LIMITS) do
+    if limits[name] ~= nil then
+      settings.limits[name] = check(1, "resource_limits." .. name, "number", limits[name])
+    end
+  end
+end
+
+-- Values here fill what isn't set otherwise; what is no option of ours is the provider's business, which has none yet.
+local function set_custom(settings, custom)
+  for key, value in next, custom do
+    if OPTIONS[key] then
+      if settings.options[key] == nil then
+        settings.options[key] = value
+      end
+    elseif key == "system_prompt" or key == "max_conversation_length" then
+      if settings[key] == nil then
+        settings[key] = value
+      end
+    else
+      core.host_log("DEBUG", "Agent: custom_config." .. tostring(key) .. " has no meaning for this provider")
+    end
+  end
+end
+
+local function provider_name(value)
+  if type(value) == "table" then
+    value = value.name
+  end
+  if type(value) ~= "string" then
+    bad_argument(1, "provider", "string", value)
+  end
+  return value
+end
+
+-- Settings from a configuration table: flat, or nested with a table under `model`.
+function core.agent_settings(config)
+  local settings = empty_settings()
+  for _, name in ipairs { "name", "description", "system_prompt", "backend", "base_url", "api_key", "device" } do
+    if config[name] ~= nil then
+      settings[name] = check(1, "Agent.create: " .. name, "string", config[name])
+    end
+  end
+  settings.provider = config.provider ~= nil and provider_name(config.provider) or nil
+  settings.type = config.agent_type or config.type
+  settings.schema = config.schema
+  settings.stream, settings.remember = config.stream, config.memory_enabled
+  settings.max_conversation_length = config.max_conversation_length
+  settings.tools = config.allowed_tools or config.tools
+  settings.capabilities = config.capabilities or {}
+  for name in next, OPTIONS do
+    settings.options[name] = config[name]
+  end
+  settings.options.num_ctx = settings.options.num_ctx or config.context_window
+  local model = config.model
+  if type(model) == "table" then
+    settings.provider = settings.provider or model.provider
+    settings.model = model.model_id or model.name or model.model
+    for name in next, OPTIONS do
+      local value = model[name]
+      if value == nil and type(model.settings) == "table" then
+        value = model.settings[name]
+      end
+      if settings.options[name] == nil then
+        settings.options[name] = value
+      end
+    end
+  elseif model ~= nil then
+    settings.model = check(1, "Agent.create: model", "string", model)
+  end
+  if config.resource_limits ~= nil then
+    set_limits(settings, check(1, "Agent.create: resource_limits", "table", config.resource_limits))
+  end
+  if config.custom_config ~= nil then
+    set_custom(settings, check(1, "Agent.create: custom_config", "table", config.custom_config))
+  end
+  return settings
+end
+
+-- ## The builder: one row a method; each returns the builder
+
+local STRINGS = { "name", "description", "type", "model", "system_prompt", "base_url", "api_key", "device", "backend" }
+local NUMBERS = { "temperature", "max_tokens", "top_p", "top_k", "seed" }
+local LIMIT_METHODS = {
+  max_execution_time = "max_execution_time_secs", max_memory_mb = "max_memory_mb", max_tool_calls = "max_tool_calls",
+  max_recursion_depth = "max_recursion_depth",
+}
+
+local function simple_rows(settings, row)
+  for _, name in ipairs(STRINGS) do
+    row(name, "string", function(value) settings[name] = value end)
+  end
+  for _, name in ipairs(NUMBERS) do
+    row(name, "number", function(value) settings.options[name] = value end)
+  end
+  for name, key in next, LIMIT_METHODS do
+    row(name, "number", function(value) settings.limits[key] = value end)
+  end
+  row("context_window", "number", function(value) settings.options.num_ctx = value end)
+  row("max_conversation_length", "number", function(value) settings.max_conversation_length = value end)
+  row("stream", "boolean", function(value) settings.stream = value end)
+  row("memory_enabled", "boolean", function(value) settings.remember = value end)
+  row("schema", "table", function(value) settings.schema = value end)
+  row("resource_limits", "table", function(value) set_limits(settings, value) end)
+  row("capability", "string", function(value) settings.capabilities[#settings.capabilities + 1] = value end)
+end
+
+local function tool_rows(settings, row)
+  local function add(name)
+    settings.tools = settings.tools or {}
+    settings.tools[#settings.tools + 1] = name
+  end
+  for _, name in ipairs { "allow_tool", "tool" } do
+    row(name, "string", add)
+  end
+  for _, name in ipairs { "allowed_tools", "tools" } do
+    row(name, "table", function(names)
+      for _, one in ipairs(names) do
+        add(one)
+      end
+    end)
+  end
+end
+
+-- A new builder; `build(settings)` makes the agent.
+function core.agent_builder(build)
+  local settings, custom = empty_settings(), nil
+  local builder, methods = {}, {}
+
+  local function row(name, kind, set)
+    methods[name] = function(value)
+      set(check(1, name, kind, value))
+      return builder
+    end
+  end
+
+  simple_rows(settings, row)
+  tool_rows(settings, row)
+  row("custom_config", "table", function(value) custom = value end)
+
+  function methods.provider(value)
+    settings.provider = provider_name(value)
+    return builder
+  end
+
+  function methods.stop(value)
+    if type(value) == "string" then
+      value = { value }
+    end
+    settings.options.stop = check(1, "stop", "table", value)
+    return builder
+  end
+
+  function methods.build()
+    if custom ~= nil then
+      set_custom(settings, custom)
+    end
+    if settings.model == nil and settings.provider == nil and settings.type ~= "basic" then
+      error("Model is required", 0)
+    end
+    return build(settings)
+  end
+
+  return core.methods(builder, methods)
+end

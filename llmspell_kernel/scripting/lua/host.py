@@ -1,0 +1,276 @@
+"""The Python functions that the Lua files call: requests, output, input, time, text. Scripts never hold one of them.
+
+Each returns `(True, results…)`, `(False, message)` or None when the script has to stop; arguments and results are what
+lupa hands over (bytes for strings). Nothing is raised into Lua.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any, Protocol
+
+from llmspell_kernel.scripting.lua.convert import NotConvertible, refuse, to_lua, to_python
+from llmspell_kernel.scripting.lua.files import Files
+from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
+
+MAX_SLEEP_S = 86_400.0
+
+
+class Stopped(Exception):
+    """The script has to end now; what for is the worker's knowledge."""
+
+
+class Kernel(Protocol):
+    """What these functions need of the worker: the pipe to the kernel, and who wants the script to stop."""
+
+    def stopped(self) -> bool:
+        """Whether the running script has to stop; looks at the pipe."""
+
+    def clear_stop(self) -> None:
+        """The wish to stop has been fulfilled."""
+
+    def exit(self, status: int) -> None:
+        """The script asks to end with this status."""
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Output of the script."""
+
+    def log(self, level: str, message: str, module: str | None, data: Any) -> None:
+        """A line for the kernel's log."""
+
+    def open(self, msg_type: str, content: Mapping[str, Any]) -> int:
+        """Sends a request; returns its number."""
+
+    def next_event(self, number: int) -> tuple[str, dict[str, Any]]:
+        """Waits for `progress`, `delta` or `reply` and its content; raises `Stopped`."""
+
+    def close(self, number: int) -> None:
+        """Cancels a request that isn't finished."""
+
+    def sleep(self, seconds: float) -> None:
+        """Waits; raises `Stopped`."""
+
+    def read_line(self) -> str | None:
+        """A line of input without its end; None at the end of input. Raises `Stopped`, `Refusal`."""
+
+
+def _guarded(call: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...] | None]:
+    def guarded(*arguments: Any) -> tuple[Any, ...] | None:
+        try:
+            return (True, *call(*arguments))
+        except Stopped:
+            return None
+        except Refusal as refused:
+            return False, refused.text.encode()
+        except NotConvertible as problem:
+            return False, f"Validation error: {problem}".encode()
+        except MemoryError:
+            return False, b"not enough memory"
+        except Exception as defect:  # noqa: BLE001 — an exception must not cross Lua's C code
+            import traceback
+
+            traceback.print_exc()
+            return False, f"Internal error: {type(defect).__name__}: {defect}".encode()
+
+    return guarded
+
+
+class Host:
+    """The functions, for one runtime; `files` and `environment` change with each execution."""
+
+    def __init__(self, kernel: Kernel, runtime: Any, max_memory_bytes: int) -> None:
+        self.files = Files()
+        self.environment: Mapping[str, str] = {}
+        self.last_refusal: tuple[str, Refusal] | None = None
+        """The text that was raised last, and why: an error that nobody caught keeps code and hint by it."""
+        self.offered: dict[int, Any] = {}
+        """Functions of the script's that the kernel may call, by the id under which they travel."""
+        self._numbers = count(1)
+        self._kernel = kernel
+        self._runtime = runtime
+        self._max_memory_bytes = max_memory_bytes
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """Every function under the name that the Lua files use."""
+        kernel, runtime, limit = self._kernel, self._runtime, self._max_memory_bytes
+        guarded: dict[str, Callable[..., Any]] = {
+            name: _guarded(getattr(self, f"_{name}"))
+            for name in (
+                *("request", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
+                *("read_module", "find_module", "file_path", "temporary_name", "json_parse", "json_stringify"),
+                *("hash", "offer", "uuid", "now_ms", "precise_ms", "timestamp", "clock_text", "unix_seconds"),
+            )
+        }
+        # These neither allocate in Lua nor fail, so they do without the guard.
+        plain: dict[str, Callable[..., Any]] = {
+            "stopped": kernel.stopped,
+            "lift_limit": lambda: runtime.set_max_memory(0),
+            "set_limit": lambda: runtime.set_max_memory(limit),
+            "write": lambda stream, data: kernel.write(stream.decode(), data),
+        }
+        return {**guarded, **plain}
+
+    def _request(self, msg_type: bytes, table: Any) -> tuple[Any, ...]:
+        number = self._kernel.open(msg_type.decode(), _content(table))
+        while True:
+            kind, content = self._kernel.next_event(number)
+            if kind == "reply":
+                return self._answer(content)
+
+    def _open(self, msg_type: bytes, table: Any) -> tuple[Any, ...]:
+        return (self._kernel.open(msg_type.decode(), _content(table)),)
+
+    def _next_event(self, number: int) -> tuple[Any, ...]:
+        kind, content = self._kernel.next_event(number)
+        if kind != "reply":
+            return kind.encode(), to_lua(self._runtime, content)
+        ok, *rest = self._answer(content)
+        return (b"reply" if ok else b"error"), *rest
+
+    def _answer(self, content: dict[str, Any]) -> tuple[Any, ...]:
+        if content.get("status") == "error":
+            refused = Refusal(content)
+            self.last_refusal = (refused.text, refused)
+            return False, refused.text.encode(), refused.message.encode(), refused.code.encode()
+        kept = {key: value for key, value in content.items() if key not in ("status", "seq")}
+        return True, to_lua(self._runtime, kept)
+
+    def _close(self, number: int) -> tuple[Any, ...]:
+        self._kernel.close(number)
+        return ()
+
+    def _fail(self, text: bytes) -> tuple[Any, ...]:
+        if self.last_refusal is not None:
+            self.last_refusal = (text.decode("utf-8", "replace"), self.last_refusal[1])
+        return ()
+
+    def _offer(self, function: Any) -> tuple[Any, ...]:
+        number = next(self._numbers)
+        self.offered[number] = function
+        return (to_lua(self._runtime, {"$fn": number}),)
+
+    def _log(self, level: bytes, message: bytes, module: bytes | None = None, data: Any = None) -> tuple[Any, ...]:
+        values = None if data is None else to_python(data)
+        where = None if module is None else module.decode("utf-8", "replace")
+        self._kernel.log(level.decode(), message.decode("utf-8", "replace"), where, values)
+        return ()
+
+    def _sleep(self, seconds: float) -> tuple[Any, ...]:
+        if not 0 <= seconds <= MAX_SLEEP_S:
+            raise refusal("invalid_request", f"Utils.sleep takes 0 to {MAX_SLEEP_S:.0f} seconds, got {seconds:g}")
+        self._kernel.sleep(seconds)
+        return ()
+
+    def _read_line(self) -> tuple[Any, ...]:
+        line = self._kernel.read_line()
+        return (None if line is None else line.encode(),)
+
+    def _exit(self, status: Any) -> tuple[Any, ...]:
+        if isinstance(status, bool) or status is None:
+            status = 0 if status is not False else 1
+        if not isinstance(status, (int, float)) or status != status // 1:
+            raise refusal("invalid_request", "os.exit takes true, false or an integer")
+        self._kernel.exit(int(status) & 0xFF)
+        raise Stopped
+
+    def _getenv(self, name: bytes) -> tuple[Any, ...]:
+        value = self.environment.get(name.decode("utf-8", "replace"))
+        return (None if value is None else value.encode(),)
+
+    def _read_module(self, path: bytes) -> tuple[Any, ...]:
+        source, chunk = self.files.read_module(_path(path))
+        return source, chunk.encode()
+
+    def _find_module(self, name: bytes, templates: bytes) -> tuple[Any, ...]:
+        try:
+            source, chunk, path = self.files.find_module(_path(name), _path(templates))
+        except Refusal as refused:
+            return None, refused.message.encode()
+        return source, None, chunk.encode(), path.encode()
+
+    def _file_path(self, path: bytes, purpose: bytes) -> tuple[Any, ...]:
+        return (self.files.path_for(_path(path), purpose.decode()).encode(),)
+
+    def _temporary_name(self) -> tuple[Any, ...]:
+        return (self.files.temporary_name().encode(),)
+
+    def _json_parse(self, text: bytes) -> tuple[Any, ...]:
+        from json import JSONDecodeError, loads
+
+        def constant(name: str) -> None:
+            raise JSONDecodeError(f"{name} is not a JSON value", source, source.find(name))
+
+        try:
+            source = text.decode()
+            return (to_lua(self._runtime, loads(source, parse_constant=constant)),)
+        except UnicodeDecodeError as problem:
+            raise _JsonRefusal(f"JSON parse error: text is not UTF-8 (byte {problem.start + 1})") from None
+        except JSONDecodeError as problem:
+            where = f"line {problem.lineno} column {problem.colno}"
+            raise _JsonRefusal(f"JSON parse error: {problem.msg} at {where}") from None
+        except RecursionError:
+            raise _JsonRefusal("JSON parse error: nested too deep") from None
+
+    def _json_stringify(self, value: Any, indent: float | None = None) -> tuple[Any, ...]:
+        from json import dumps
+
+        try:
+            plain = to_python(value)
+        except NotConvertible as problem:
+            raise _JsonRefusal(f"JSON stringify error: {problem}") from None
+        width = None if indent is None else max(0, min(16, int(indent)))
+        separators = (",", ":") if width is None else (",", ": ")
+        text = dumps(plain, ensure_ascii=False, sort_keys=True, indent=width, separators=separators)
+        return (text.encode(),)
+
+    def _hash(self, text: bytes, algorithm: bytes) -> tuple[Any, ...]:
+        import hashlib
+
+        name = algorithm.decode("utf-8", "replace").lower().replace("-", "")
+        if name not in ("sha256", "sha1", "sha512", "sha384", "md5"):
+            raise refusal("invalid_request", f"Utils.hash knows sha256, sha384, sha512, sha1 and md5, not '{name}'")
+        return (hashlib.new(name, text, usedforsecurity=False).hexdigest().encode(),)
+
+    def _uuid(self) -> tuple[Any, ...]:
+        import uuid
+
+        return (str(uuid.uuid4()).encode(),)
+
+    def _now_ms(self) -> tuple[Any, ...]:
+        return (time.time_ns() // 1_000_000,)
+
+    def _precise_ms(self) -> tuple[Any, ...]:
+        return (time.perf_counter() * 1000,)
+
+    def _timestamp(self) -> tuple[Any, ...]:
+        seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+        return (f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}Z".encode(),)
+
+    def _clock_text(self) -> tuple[Any, ...]:
+        return (time.strftime("%Y-%m-%d %H:%M:%S").encode(),)
+
+    def _unix_seconds(self, text: bytes) -> tuple[Any, ...]:
+        from datetime import datetime
+
+        return (int(datetime.fromisoformat(text.decode()).timestamp()),)
+
+
+class _JsonRefusal(Refusal):
+    """Keeps the text that scripts match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__({"code": "not_found", "message": text})
+
+
+def _content(table: Any) -> dict[str, Any]:
+    content = to_python(table, refuse)
+    if not isinstance(content, dict):
+        raise NotConvertible("a request's content has to be an object")
+    return content
+
+
+def _path(path: bytes) -> str:
+    return os.fsdecode(path)

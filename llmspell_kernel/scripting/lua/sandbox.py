@@ -1,0 +1,257 @@
+"""One Lua state with our globals in it: compiles, runs and stops scripts. Knows no frames and no pipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lupa.lua54 import LuaError, LuaRuntime
+
+from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only, to_lua, to_python
+from llmspell_kernel.scripting.lua.files import Files, without_shebang
+from llmspell_kernel.scripting.lua.host import Host, Kernel
+
+_HERE = os.path.dirname(__file__)
+_OURS = b"=[llmspell]"
+_GROUND = ("core.lua", "globals/levels.lua", "globals/requests.lua", "stdlib.lua", "display.lua", "introspect.lua")
+_GLOBALS = {
+    "JSON": ("json.lua",),
+    "Logger": ("logger.lua",),
+    "Utils": ("utils.lua",),
+    "Streaming": ("streaming.lua",),
+    "Debug": ("debug.lua",),
+    "LocalLLM": ("local_llm.lua",),
+    "Agent": ("agent_builder.lua", "agent_text.lua", "agent.lua"),
+}
+"""Each global and its files, in the order they need each other; the last one returns the global."""
+
+MAX_NAME_BYTES = 59
+"""Lua shortens longer chunk names in messages (LUA_IDSIZE)."""
+
+
+class ScriptFailure(Exception):
+    """A script ended in an error: Lua's message, where, and the script's own lines of the traceback.
+
+    `kind` is `error`, `syntax`, `memory`, `stopped` or `not_found`; `cause` the failed request's error content, when
+    that is what nobody caught.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        script: str | None = None,
+        line: int | None = None,
+        traceback: Sequence[str] = (),
+        kind: str = "error",
+        cause: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.script = script
+        self.line = line
+        self.traceback = traceback
+        self.kind = kind
+        self.cause = cause
+
+
+class Value:
+    """A script's first return value: as plain data and as a person reads it (None: there is none).
+
+    `problem` says why it has no form as data.
+    """
+
+    def __init__(self, data: Any, text: str | None, problem: str | None = None) -> None:
+        self.data = data
+        self.text = text
+        self.problem = problem
+
+
+class Sandbox:
+    """A Lua state for one context; everything runs on the calling thread."""
+
+    def __init__(self, kernel: Kernel, *, stdlib: str, max_memory_bytes: int) -> None:
+        self._kernel = kernel
+        self._runtime = LuaRuntime(
+            encoding=None,
+            register_eval=False,
+            register_builtins=False,
+            unpack_returned_tuples=True,
+            max_memory=max_memory_bytes,
+            attribute_filter=_no_attributes,
+        )
+        self.host = Host(kernel, self._runtime, max_memory_bytes)
+        self._runtime.set_max_memory(0)
+        self._core: Any = None
+        self._add_globals: list[tuple[str, Any]] = []
+        self._stdlib: Any = None
+        self._display: Any = None
+        self._load_own_files()
+        self._level = stdlib.encode()
+        self._environment = self._runtime.table()
+        self._depth = 0
+        self._fill()
+
+    def prepare(self, *, files: Files, environment: Mapping[str, str]) -> None:
+        """What the next execution may read: its files and its few environment variables."""
+        self.host.files = files
+        self.host.environment = environment
+        package = self._environment[b"package"]
+        if package is not None:
+            package[b"path"] = files.search_path.encode()
+
+    def set_arguments(self, name: str, words: Sequence[str]) -> None:
+        """Sets ARGS and arg."""
+        self._core[b"set_arguments"](self._environment, name.encode(), to_lua(self._runtime, list(words)))
+
+    def execute(self, source: str, name: str, words: Sequence[str] = (), *, expression_first: bool = False) -> Value:
+        """Runs a chunk to its end and returns its first value.
+
+        Raises:
+            ScriptFailure: it doesn't compile, raises, or was stopped (then `kind` is `stopped`).
+        """
+        text = without_shebang(source.encode())
+        chunk, problem = self._core[b"compile"](text, chunk_name(name), self._environment, expression_first)
+        if chunk is None:
+            raise _syntax_failure(problem)
+        arguments = [word.encode() for word in words]
+        value = self._run(chunk, *arguments)
+        flush = self._core[b"flush_files"]
+        flush()
+        return self._value(value)
+
+    def evaluate(self, expression: str) -> Value:
+        """The value of one expression in this context; fails as `execute` does."""
+        return self.execute(f"return {expression}", "expression")
+
+    def call(self, function: Any, arguments: Sequence[Any]) -> Any:
+        """Calls a function of the script's with plain values; its first result as plain data."""
+        value = self._run(function, *(to_lua(self._runtime, argument) for argument in arguments))
+        return to_python(value)
+
+    def is_complete(self, source: str) -> str:
+        """`complete`, `incomplete` or `invalid`."""
+        status: bytes = self._core[b"is_complete"](without_shebang(source.encode()))
+        return status.decode()
+
+    def complete(self, before_cursor: str) -> tuple[list[str], int]:
+        """Names that could stand at the end of the text, and how many of its characters they replace."""
+        names, replaced = self._core[b"complete"](self._environment, before_cursor.encode())
+        return [name.decode() for name in names.values()], replaced
+
+    def reset(self) -> None:
+        """Forgets every variable."""
+        for key in list(self._environment.keys()):
+            self._environment[key] = None
+        self.host.offered.clear()
+        self._fill()
+
+    def suggestion(self, message: str) -> str | None:
+        """What somebody may have meant who used a global that doesn't exist."""
+        marker = "(global '"
+        at = message.find(marker)
+        if at < 0 or "nil value" not in message:
+            return None
+        name = message[at + len(marker) :].partition("'")[0]
+        level = _LEVEL_OF.get(name)
+        if level is not None:
+            return f"'{name}' needs engines.lua.stdlib = \"{level}\" or more"
+        # Only for an error that is shown anyway; the import costs milliseconds.
+        from difflib import get_close_matches
+
+        names = [key.decode("utf-8", "replace") for key in self._core[b"global_names"](self._environment).values()]
+        found = get_close_matches(name, names, n=1, cutoff=0.6)
+        return f"did you mean '{found[0]}'?" if found else None
+
+    def _load_own_files(self) -> None:
+        load = self._runtime.globals()[b"load"]
+        host = self._runtime.table_from({name.encode(): fn for name, fn in self.host.functions().items()})
+        values: dict[str, Any] = {}
+        argument: Any = host
+        names = [*_GROUND, *(f"globals/{file}" for files in _GLOBALS.values() for file in files), "globals/args.lua"]
+        for name in names:
+            with open(f"{_HERE}/{name}", "rb") as file:
+                chunk = load(file.read(), _OURS, b"t")
+            if isinstance(chunk, tuple):
+                raise RuntimeError(f"{name}: {chunk[1].decode()}")
+            values[name] = chunk(argument)
+            if name == "core.lua":
+                argument = self._core = values[name]
+        self._stdlib, self._display = values["stdlib.lua"], values["display.lua"]
+        self._add_globals = [(name, values[f"globals/{files[-1]}"]) for name, files in _GLOBALS.items()]
+
+    def _fill(self) -> None:
+        self._stdlib(self._environment, self._level)
+        for name, value in self._add_globals:
+            self._environment[name.encode()] = value
+        self.set_arguments("", ())
+
+    def _run(self, function: Any, *arguments: Any) -> Any:
+        self._depth += 1
+        try:
+            ok, value = self._core[b"run"](function, *arguments)
+        except LuaError:
+            ok, value = False, None
+        finally:
+            self._depth -= 1
+            self._runtime.set_max_memory(0)
+        if self._kernel.stopped():
+            if self._depth:
+                # The script around this call has to stop as well; it is for the outermost one to say so.
+                raise ScriptFailure("script stopped", kind="stopped")
+            self._kernel.clear_stop()
+            self._core[b"rearm"]()
+            raise self._failure("stopped")
+        if not ok:
+            raise self._failure("error")
+        return value
+
+    def _failure(self, kind: str) -> ScriptFailure:
+        message, script, line, trace = self._core[b"failure"]()
+        text = (message or b"unknown error").decode("utf-8", "replace")
+        cause = None
+        if self.host.last_refusal is not None and self.host.last_refusal[0] == text:
+            cause = self.host.last_refusal[1].content
+        if kind == "error" and text.endswith("not enough memory"):
+            kind = "memory"
+        name = script.decode("utf-8", "replace") if script is not None else None
+        if name is not None and not text.startswith(f"{name}:") and kind == "error":
+            text = f"{name}:{line}: {text}"
+        lines = self._core[b"clean_trace"](trace).decode("utf-8", "replace").split("\n") if trace is not None else []
+        frames = [entry.strip() for entry in lines if entry.strip() not in ("", "stack traceback:")]
+        return ScriptFailure(text, name, line, frames, kind, cause)
+
+    def _value(self, value: Any) -> Value:
+        if value is None:
+            return Value(None, None)
+        text: bytes = self._display(value)
+        try:
+            return Value(to_python(value, name_only), text.decode("utf-8", "replace"))
+        except NotConvertible as problem:
+            return Value(None, text.decode("utf-8", "replace"), str(problem))
+
+
+_LEVEL_OF = {
+    **dict.fromkeys(("string", "table", "math", "utf8", "coroutine", "os", "io"), "Basic"),
+    **dict.fromkeys(("load", "require", "dofile", "loadfile", "package", "collectgarbage", "debug"), "Standard"),
+}
+
+
+def chunk_name(name: str) -> bytes:
+    """The name under which Lua reports a script's lines: one line, short enough to be shown whole."""
+    plain = " ".join(name.split()) or "script"
+    encoded = plain.encode()
+    if len(encoded) > MAX_NAME_BYTES:
+        encoded = "…".encode() + encoded[-(MAX_NAME_BYTES - 3) :].decode("utf-8", "ignore").encode()
+    return b"@" + encoded
+
+
+def _syntax_failure(problem: bytes) -> ScriptFailure:
+    text = problem.decode("utf-8", "replace")
+    script, _, rest = text.partition(":")
+    line = rest.partition(":")[0]
+    return ScriptFailure(text, script or None, int(line) if line.isdigit() else None, kind="syntax")
+
+
+def _no_attributes(_value: object, _name: object, _setting: bool) -> str:
+    raise AttributeError("Python objects have no attributes here")

@@ -1,0 +1,401 @@
+-- Lua's library as scripts see it, by level: None, Basic, Standard, All. What a level doesn't have is nil.
+-- Gets `core`; returns a function that fills an environment.
+
+local core = ...
+local host, native, bind = core.host, core.native, core.bind
+local check, check_optional = core.check, core.check_optional
+
+local error, type, tostring, load, pcall, next = error, type, tostring, load, pcall, next
+local concat, pack, unpack = table.concat, table.pack, table.unpack
+local find, gsub, gmatch, sub, rep, format = string.find, string.gsub, string.gmatch, string.sub, string.rep, string.format
+local select, setmetatable, tonumber, collectgarbage = select, setmetatable, tonumber, collectgarbage
+local open, lines, io_type, io_close = io.open, io.lines, io.type, io.close
+local remove, rename, getinfo, traceback = os.remove, os.rename, debug.getinfo, debug.traceback
+
+local RANKS = { None = 0, Basic = 1, Standard = 2, All = 3 }
+
+local function copy(source)
+  local result = {}
+  for key, value in next, source do
+    result[key] = value
+  end
+  return result
+end
+
+-- ## Always there
+
+local write = host.write
+
+-- Bytes go out as they are; what is not UTF-8 shows as a replacement character.
+local function print_to_output(...)
+  local parts = pack(...)
+  for i = 1, parts.n do
+    parts[i] = tostring(parts[i])
+  end
+  write("stdout", concat(parts, "\t", 1, parts.n) .. "\n")
+end
+
+local LANGUAGE = {
+  "type", "tostring", "tonumber", "pairs", "ipairs", "next", "select", "error", "assert", "pcall", "xpcall",
+  "setmetatable", "getmetatable", "rawget", "rawset", "rawlen", "rawequal", "_VERSION",
+}
+
+local function add_language(env)
+  for _, name in next, LANGUAGE do
+    env[name] = _G[name]
+  end
+  env._G = env
+  env.print = print_to_output
+end
+
+-- ## Basic
+
+local function writer(stream)
+  local file = setmetatable({}, { __name = "FILE*", __tostring = function() return "file (" .. stream .. ")" end })
+  local methods = {}
+  function methods.write(self, ...)
+    local parts = pack(...)
+    for i = 1, parts.n do
+      local kind = type(parts[i])
+      if kind ~= "string" and kind ~= "number" then
+        core.bad_argument(i, "write", "string", parts[i])
+      end
+      parts[i] = tostring(parts[i])
+    end
+    write(stream, concat(parts, "", 1, parts.n))
+    return file
+  end
+  function methods.flush() return file end
+  function methods.setvbuf() return true end
+  function methods.close() return nil, "standard streams stay open", 1 end
+  for name, method in next, methods do
+    file[name] = method
+  end
+  return file
+end
+
+local function add_basic(env)
+  for _, name in next, { "string", "table", "math", "utf8", "coroutine" } do
+    env[name] = copy(native[name])
+  end
+  env.math.pow = function(x, y) return x ^ y end -- gone in 5.4, still used
+  env.coroutine.create, env.coroutine.wrap = core.create, core.wrap
+  env.os = { time = native.os.time, clock = native.os.clock, date = native.os.date, difftime = native.os.difftime }
+  local stdout = writer("stdout")
+  env.io = {
+    write = function(...) return stdout:write(...) end,
+    flush = function() return stdout end,
+  }
+  return stdout
+end
+
+-- ## Standard
+
+local read_line = bind("read_line")
+
+-- Input comes line by line; what a format leaves of a line waits here.
+local function reader()
+  local rest = nil
+
+  local function more()
+    local line = read_line()
+    if line ~= nil then
+      rest = (rest or "") .. line .. "\n"
+    end
+    return line ~= nil
+  end
+
+  local function take(count)
+    local taken = sub(rest, 1, count)
+    rest = sub(rest, count + 1)
+    if rest == "" then
+      rest = nil
+    end
+    return taken
+  end
+
+  local function one(wanted)
+    if type(wanted) == "number" then
+      while #(rest or "") < wanted and more() do end
+      return rest ~= nil and take(wanted) or wanted == 0 and "" or nil
+    end
+    local kind = sub(gsub(wanted, "^%*", ""), 1, 1)
+    if kind == "a" then
+      while more() do end
+      return rest ~= nil and take(#rest) or ""
+    end
+    if rest == nil and not more() then
+      return nil
+    end
+    local stop = find(rest, "\n", 1, true) or #rest
+    if kind == "L" then
+      return take(stop)
+    elseif kind == "l" then
+      return (gsub(take(stop), "\n$", ""))
+    elseif kind == "n" then
+      return tonumber((gsub(take(stop), "\n$", "")))
+    end
+    error("bad argument #1 to 'read' (invalid format)", 0)
+  end
+
+  return function(...)
+    local formats = pack(...)
+    if formats.n == 0 then
+      return one("l")
+    end
+    local results = {}
+    for i = 1, formats.n do
+      results[i] = one(formats[i])
+      if results[i] == nil then
+        return unpack(results, 1, i)
+      end
+    end
+    return unpack(results, 1, formats.n)
+  end
+end
+
+local function load_for(env)
+  return function(chunk, name, mode, ...)
+    if mode ~= nil and not find(mode, "t", 1, true) then
+      return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
+    end
+    local scope = env
+    if select("#", ...) > 0 then
+      scope = ...
+    end
+    if name == nil and type(chunk) == "string" then
+      name = chunk
+    end
+    return load(chunk, name, "t", scope)
+  end
+end
+
+local read_module = bind("read_module")
+
+local function loadfile_for(env)
+  return function(path, mode, ...)
+    check(1, "loadfile", "string", path)
+    local read, source, name = pcall(read_module, path)
+    if not read then
+      return nil, source
+    end
+    local scope = env
+    if select("#", ...) > 0 then
+      scope = ...
+    end
+    return load(source, name, "t", scope)
+  end
+end
+
+local function dofile_for(loadfile)
+  return function(path)
+    check(1, "dofile", "string", path)
+    local chunk, problem = loadfile(path)
+    if chunk == nil then
+      error(problem, 0)
+    end
+    return chunk()
+  end
+end
+
+local find_module = bind("find_module")
+
+local function require_for(env, package)
+  return function(name)
+    check(1, "require", "string", name)
+    local loaded = package.loaded[name]
+    if loaded ~= nil then
+      return loaded
+    end
+    local loader, origin = package.preload[name], ":preload:"
+    if loader == nil then
+      local source, problem, chunk_name, path = find_module(name, tostring(package.path))
+      if source == nil then
+        error(format("module '%s' not found:\n\tno field package.preload['%s']%s", name, name, problem), 0)
+      end
+      loader, problem = load(source, chunk_name, "t", env)
+      if loader == nil then
+        error(format("error loading module '%s':\n\t%s", name, problem), 0)
+      end
+      origin = path
+    end
+    local value = loader(name, origin)
+    if value ~= nil then
+      package.loaded[name] = value
+    elseif package.loaded[name] == nil then
+      package.loaded[name] = true
+    end
+    return package.loaded[name], origin
+  end
+end
+
+local COLLECT = { collect = true, count = true, step = true, isrunning = true }
+
+local function limited_collectgarbage(option, argument)
+  option = option or "collect"
+  if COLLECT[option] then
+    return collectgarbage(option, argument)
+  end
+  return 0
+end
+
+local function filtered_traceback(thread, message, level)
+  if type(thread) ~= "thread" then
+    thread, message, level = nil, thread, message
+  end
+  if message ~= nil and type(message) ~= "string" and type(message) ~= "number" then
+    return message
+  end
+  local text = thread and traceback(thread, "", level or 0) or traceback("", (level or 1) + 1)
+  local trace = core.clean_trace(text)
+  return message ~= nil and message .. "\n" .. trace or trace
+end
+
+local exit, getenv, temporary_name = bind("exit"), bind("getenv"), bind("temporary_name")
+
+local function add_standard(env, stdout)
+  env.load = load_for(env)
+  env.loadfile = loadfile_for(env)
+  env.dofile = dofile_for(env.loadfile)
+  env.package = { path = "", loaded = {}, preload = {}, config = "/\n;\n?\n!\n-\n" }
+  env.require = require_for(env, env.package)
+  for _, name in next, { "string", "table", "math", "utf8", "coroutine", "os", "io", "package" } do
+    env.package.loaded[name] = env[name]
+  end
+  env.package.loaded._G = env
+  env.collectgarbage = limited_collectgarbage
+  env.debug = { traceback = filtered_traceback }
+  env.os.exit = function(status) exit(status) end
+  env.os.getenv = function(name) return getenv(check(1, "getenv", "string", name)) end
+  env.os.tmpname = function() return (temporary_name()) end
+  env.io.read = reader()
+  env.io.stdout, env.io.stderr = stdout, writer("stderr")
+  env.io.stdin = { read = function(_, ...) return env.io.read(...) end }
+end
+
+-- ## All
+
+local file_path = bind("file_path")
+local handles = setmetatable({}, { __mode = "k" })
+
+-- A path that may be used as asked, or nil and why not.
+local function allowed(path, purpose)
+  local ok, real = pcall(file_path, path, purpose)
+  if ok then
+    return real
+  end
+  return nil, real, 13 -- EACCES
+end
+
+local function safe_open(path, mode)
+  check(1, "open", "string", path)
+  mode = check_optional(2, "open", "string", mode) or "r"
+  local real, problem, code = allowed(path, find(mode, "^rb?$") and "read" or "write")
+  if real == nil then
+    return nil, problem, code
+  end
+  local file, why, number = open(real, mode)
+  if file == nil then
+    return nil, (gsub(why, "^.-: ", function() return path .. ": " end, 1)), number
+  end
+  handles[file] = true
+  return file
+end
+
+local FIELDS = { source = true, short_src = true, currentline = true, linedefined = true, lastlinedefined = true,
+  what = true, name = true, namewhat = true }
+
+local function limited_getinfo(thread, target, what)
+  if type(thread) ~= "thread" then
+    thread, target = nil, thread
+  end
+  if type(target) == "number" then
+    target = target + (thread == nil and 1 or 0)
+  end
+  local info
+  if thread ~= nil then
+    info = getinfo(thread, target, "Sln")
+  else
+    info = getinfo(target, "Sln")
+  end
+  if info == nil then
+    return nil
+  end
+  local result = {}
+  for name in next, FIELDS do
+    result[name] = info[name]
+  end
+  return result
+end
+
+local function add_all(env)
+  local io_read = env.io.read
+  env.io.open = safe_open
+  env.io.type = function(value)
+    if value == env.io.stdout or value == env.io.stderr or value == env.io.stdin then
+      return "file"
+    end
+    return io_type(value)
+  end
+  env.io.close = function(file)
+    if io_type(file) == nil then
+      core.bad_argument(1, "close", "FILE*", file)
+    end
+    return io_close(file)
+  end
+  env.io.lines = function(path, ...)
+    if path == nil then
+      local formats = pack(...)
+      return function() return io_read(unpack(formats, 1, formats.n)) end
+    end
+    local real, problem = allowed(check(1, "lines", "string", path), "read")
+    if real == nil then
+      error(problem, 0)
+    end
+    return lines(real, ...)
+  end
+  env.os.remove = function(path)
+    local real, problem, code = allowed(check(1, "remove", "string", path), "entry")
+    if real == nil then
+      return nil, problem, code
+    end
+    return remove(real)
+  end
+  env.os.rename = function(old, new)
+    local from, problem, code = allowed(check(1, "rename", "string", old), "entry")
+    if from == nil then
+      return nil, problem, code
+    end
+    local to
+    to, problem, code = allowed(check(2, "rename", "string", new), "entry")
+    if to == nil then
+      return nil, problem, code
+    end
+    return rename(from, to)
+  end
+  env.debug.getinfo = limited_getinfo
+end
+
+-- What a script wrote reaches the disk when the script ends, however its process ends afterwards.
+function core.flush_files()
+  for file in next, handles do
+    if io_type(file) == "file" then
+      file:flush()
+    end
+  end
+end
+
+return function(env, level)
+  local rank = RANKS[level]
+  add_language(env)
+  if rank >= 1 then
+    local stdout = add_basic(env)
+    if rank >= 2 then
+      add_standard(env, stdout)
+      if rank >= 3 then
+        add_all(env)
+      end
+    end
+  end
+  return env
+end

@@ -1,0 +1,76 @@
+"""How an execution ended: the result, or the error that a worker's last frame means."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from llmspell_kernel.scripting.limits import ScriptLimits
+from llmspell_protocol.errors import Cancelled, LlmspellError, ScriptError, ScriptLimit, WorkerCrashed
+from llmspell_protocol.frames import Frame
+
+_GONE = "the script worker was ended and the context's variables are gone"
+
+
+class Result(NamedTuple):
+    """How a job ended well; `text` is None where it gave no value."""
+
+    value: Any
+    text: str | None
+    duration_ms: int
+    exit_code: int | None = None
+    expressions: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+
+
+def cancelled_error(frame: Frame, reason: str | None, *, killed: bool) -> BaseException:
+    """What a cancelled execution raises; without a reason (a time limit of the request, the loop's end) it is left to
+    whoever cancelled to say what that means."""
+    if reason is None:
+        return asyncio.CancelledError()
+    gone = f"; it did not stop by itself: {_GONE}" if killed else ""
+    return Cancelled(f"interrupted: {reason}{gone}", details=_details(frame))
+
+
+def failure(frame: Frame, name: str, limits: ScriptLimits, *, limit: str | None, killed: bool) -> LlmspellError:
+    """The error of an execution that failed by itself, or at `limit`; `name` is the script's."""
+    details = _details(frame, name)
+    if limit is not None:
+        return ScriptLimit(
+            f"{limit}; {_GONE}" if killed else limit,
+            hint="raise engines.lua.timeout_ms (computing) or runtime.script_timeout_seconds (all in all)",
+            details=details,
+        )
+    if frame["op"] == "crashed":
+        return crashed(frame)
+    if frame["kind"] == "memory":
+        return ScriptLimit(
+            f"{name}: not enough memory (limit {limits.max_memory_bytes} bytes)",
+            hint="raise engines.lua.max_memory_bytes and runtime.security.max_memory_bytes, or hold less at once",
+            details={**details, "limit_bytes": limits.max_memory_bytes},
+        )
+    return ScriptError(frame["message"], hint=frame.get("hint"), details=details)
+
+
+def crashed(frame: Frame) -> WorkerCrashed:
+    """The error for a worker that ended by itself."""
+    status = frame["status"]
+    how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+    return WorkerCrashed(
+        f"The script worker ended unexpectedly {how}; the context's variables are gone",
+        hint="run it again: the next execution starts a new worker",
+        details={"exit_status": status},
+    )
+
+
+def _details(frame: Frame, name: str | None = None) -> dict[str, Any]:
+    details = {
+        "script": frame.get("script") or name,
+        "line": frame.get("line"),
+        "traceback": list(frame.get("traceback") or ()),
+    }
+    if frame.get("cause"):
+        details["cause"] = frame["cause"]
+    return details

@@ -1,0 +1,1 @@
+"""What the kernel can do, without knowing who asks or how: one module a capability."""

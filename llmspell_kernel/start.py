@@ -1,0 +1,241 @@
+"""Starts one kernel in this process, in the foreground; who wants a daemon detaches before.
+
+With `--ready-fd N` one line of JSON goes to that descriptor when the kernel answers or has failed: the `started`
+document, or `{"error": …}`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from llmspell_kernel.app import Kernel, KernelFiles
+from llmspell_kernel.binding import bind_sockets, ipc_prefix, name_owner, remove_socket_files
+from llmspell_kernel.configuration import load_configuration
+from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
+from llmspell_kernel.logs import LEVELS, log_to
+from llmspell_profiles.loader import LoadedSettings
+from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.errors import Busy, LlmspellError, NotFound, Unsupported
+from llmspell_protocol.version import VERSION
+
+
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of a start, from the process's own words unless given."""
+    parser = argparse.ArgumentParser(prog="python -m llmspell_kernel", description="Runs one kernel in the foreground.")
+    parser.add_argument("-f", "--connection-file", type=Path, help="decides ports and key if it exists, else written")
+    parser.add_argument("--id", help="kernel id (default: port-PORT)")
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--transport", choices=("tcp", "ipc"))
+    parser.add_argument("--profile")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--log-level", choices=tuple(LEVELS))
+    parser.add_argument("--log-file", type=Path)
+    parser.add_argument("--pid-file", type=Path)
+    parser.add_argument("--idle-timeout", type=int)
+    parser.add_argument("--max-clients", type=int)
+    parser.add_argument("--log-rotate-size", type=int)
+    parser.add_argument("--log-rotate-count", type=int)
+    parser.add_argument("--daemon", action="store_true", help="log to the file only")
+    parser.add_argument("--ready-fd", type=int, help="descriptor for the line that tells the start or its failure")
+    return parser.parse_args(words)
+
+
+_FLAGS = {
+    "host": "kernel.host",
+    "port": "kernel.port",
+    "transport": "kernel.transport",
+    "log_level": "runtime.log_level",
+    "idle_timeout": "kernel.idle_timeout_seconds",
+    "max_clients": "kernel.max_clients",
+    "log_rotate_size": "kernel.log_rotate_size",
+    "log_rotate_count": "kernel.log_rotate_count",
+}
+
+
+class Start:
+    """One start of a kernel: settings, files, sockets, signals, in that order.
+
+    `on_started` gets the `started` document when the kernel answers.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, on_started: Callable[[dict[str, Any]], None]) -> None:
+        self._arguments = arguments
+        self._on_started = on_started
+        self._parent = int(os.environ.pop("JPY_PARENT_PID", "0") or 0)
+        self._environment = dict(os.environ)
+        self._loaded = self._load()
+        self._run_dir = run_directory(self._loaded.home)
+        self._given = self._read_given()
+        self._frontend = self._given is not None and self._given.id is None
+        self._id = self._choose_id()
+        self._files = RunFiles(self._run_dir, self._id, pid_file=arguments.pid_file)
+        self._log_file = self._choose_log_file()
+
+    def _load(self) -> LoadedSettings:
+        flags = {key: getattr(self._arguments, name) for name, key in _FLAGS.items()}
+        return load_configuration(
+            profile=self._arguments.profile,
+            config=self._arguments.config,
+            env=self._environment,
+            cwd=Path.cwd(),
+            flags={key: value for key, value in flags.items() if value is not None},
+        )
+
+    def _read_given(self) -> ConnectionInfo | None:
+        """What an existing connection file says; a missing one is written when the kernel answers."""
+        if self._arguments.connection_file is None:
+            return None
+        try:
+            return ConnectionInfo.read(self._arguments.connection_file)
+        except NotFound:
+            return None
+
+    def _choose_id(self) -> str:
+        if self._arguments.id:
+            return str(self._arguments.id)
+        if self._frontend:
+            return self._arguments.connection_file.stem.removeprefix("kernel-") or f"frontend-{os.getpid()}"
+        port = self._loaded.settings.kernel.port
+        return f"port-{port}" if port else f"pid-{os.getpid()}"
+
+    def _choose_log_file(self) -> Path:
+        named: Path | None = self._arguments.log_file
+        if named is None:
+            return self._loaded.home / "logs" / f"kernel-{self._id}.log"
+        return named if named.suffix == ".log" else named / f"kernel-{self._id}.log"
+
+    def run(self) -> None:
+        """Serves until the end."""
+        settings = self._loaded.settings
+        log_to(
+            settings.runtime.log_level,
+            file=self._log_file,
+            rotate_bytes=settings.kernel.log_rotate_size,
+            rotate_count=settings.kernel.log_rotate_count,
+            stderr=not self._arguments.daemon and not self._frontend,
+        )
+        self._files.claim()
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._files.release()
+
+    async def _serve(self) -> None:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            info, sockets = bind_sockets(self._wanted(), context)
+        except Busy as error:
+            raise name_owner(error, self._run_dir) from None
+        kernel = Kernel(
+            self._loaded,
+            info,
+            context,
+            environment=self._environment,
+            reload=self._load,
+            files=KernelFiles(
+                connection_file=self._files.connection_file, pid_file=self._files.pid_file, log_file=self._log_file
+            ),
+            idle_timeout=not self._frontend,
+        )
+        self._handle_signals(kernel)
+        if self._frontend:
+            kernel.expect_script()
+
+        def ready() -> None:
+            self._files.publish(info, None if self._frontend else self._arguments.connection_file)
+            self._on_started(self._started(info))
+            # What the start has made stays: collections need not look at it again.
+            gc.freeze()
+            gc.enable()
+
+        try:
+            await kernel.serve(sockets, ready)
+        finally:
+            context.term()
+            remove_socket_files(info)
+
+    def _wanted(self) -> ConnectionInfo:
+        settings = self._loaded.settings.kernel
+        key = secrets.token_hex(32)
+        if self._given is not None:
+            wanted = self._given
+        elif settings.transport == "ipc":
+            prefix = ipc_prefix(self._environment.get("XDG_RUNTIME_DIR"), self._id)
+            wanted = replace(ConnectionInfo.consecutive(prefix, 1, key), transport="ipc")
+        elif settings.port:
+            wanted = ConnectionInfo.consecutive(settings.host, settings.port, key)
+        else:
+            wanted = ConnectionInfo(ip=settings.host, key=key)
+        if wanted.transport == "tcp" and settings.security.curve == "required":
+            raise Unsupported(
+                "kernel.security.curve is 'required', and this version can't encrypt connections",
+                hint='kernel.transport = "ipc" keeps them within this user\'s account',
+            )
+        started_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        return replace(wanted, id=self._id, pid=os.getpid(), started_at=started_at, version=VERSION)
+
+    def _handle_signals(self, kernel: Kernel) -> None:
+        loop = asyncio.get_running_loop()
+        drain_s = float(self._loaded.settings.kernel.drain_timeout_seconds)
+        loop.add_signal_handler(signal.SIGTERM, lambda: kernel.stop(drain_s=drain_s))
+        if self._frontend:
+            loop.add_signal_handler(signal.SIGINT, kernel.interrupt)
+        else:
+            loop.add_signal_handler(signal.SIGINT, lambda: kernel.stop(drain_s=drain_s))
+        if self._parent:
+            watch_parent(self._parent, lambda: kernel.stop(drain_s=0))
+
+    def _started(self, info: ConnectionInfo) -> dict[str, Any]:
+        return {
+            "status": "started",
+            "id": self._id,
+            "pid": os.getpid(),
+            "host": info.ip,
+            "port": info.shell_port,
+            "ports": dict(info.ports),
+            "transport": info.transport,
+            "connection_file": str(self._files.connection_file),
+            "pid_file": str(self._files.pid_file),
+            "log_file": str(self._log_file),
+            "daemon": self._arguments.daemon,
+            "url": info.to_url() if info.transport == "tcp" else None,
+            "warnings": list(self._loaded.warnings),
+        }
+
+
+def tell(ready_fd: int | None, document: dict[str, Any]) -> None:
+    """Writes the one line that a starter waits for, if one waits."""
+    if ready_fd is not None:
+        with os.fdopen(ready_fd, "w", encoding="utf-8") as file:
+            file.write(json.dumps(document) + "\n")
+
+
+def main() -> int:
+    """Runs a kernel; returns the exit status."""
+    arguments = parse_arguments()
+    try:
+        Start(arguments, lambda document: tell(arguments.ready_fd, document)).run()
+    except LlmspellError as error:
+        if arguments.ready_fd is not None:
+            tell(arguments.ready_fd, {"error": error.to_content()})
+        else:
+            print(f"Error: {error.message}", file=sys.stderr)  # noqa: T201 — nobody else tells
+            if error.hint:
+                print(f"Hint: {error.hint}", file=sys.stderr)  # noqa: T201
+        return error.exit_status
+    return 0

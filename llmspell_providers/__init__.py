@@ -1,0 +1,1 @@
+"""Models: names, catalog, pull, store, residency and one module a backend."""

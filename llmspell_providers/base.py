@@ -1,0 +1,77 @@
+"""The one contract between the kernel and everything that has models."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from llmspell_protocol.models import (
+    ChatChunk,
+    ChatRequest,
+    Embeddings,
+    HealthStatus,
+    LoadedModel,
+    LoadOptions,
+    LocalModel,
+    ModelInfo,
+    PullProgress,
+)
+
+if TYPE_CHECKING:
+    from llmspell_providers.spec import ModelSpec
+
+
+class Provider(Protocol):
+    """A backend. Closing an iterator cancels the work behind it; every method raises the protocol's errors.
+
+    An operation that the backend lacks raises `Unsupported` naming it. `client` says who asks, so that queues can be
+    fair between clients. A method may be called from the kernel's loop only.
+    """
+
+    name: str
+
+    async def health(self) -> HealthStatus:
+        """Whether the backend can be used; never raises and never takes longer than a second."""
+
+    async def list_models(self) -> list[LocalModel]:
+        """What is installed."""
+
+    async def has(self, spec: ModelSpec) -> bool:
+        """Whether the model is installed.
+
+        Raises:
+            BackendUnavailable: the backend cannot be asked.
+        """
+
+    async def info(self, spec: ModelSpec) -> ModelInfo:
+        """Everything known about an installed model."""
+
+    def pull(self, spec: ModelSpec, *, force: bool, quantization: str | None) -> AsyncGenerator[PullProgress]:
+        """Downloads a model; the last item carries the result."""
+
+    async def remove(self, spec: ModelSpec, *, force: bool) -> int:
+        """Deletes an installed model, unloading it first; returns the bytes freed."""
+
+    async def verify(self, spec: ModelSpec) -> dict[str, object]:
+        """Compares every file with the manifest: `{model, ok, files: [{name, ok, expected, actual}]}`."""
+
+    async def load(self, spec: ModelSpec, options: LoadOptions) -> LoadedModel:
+        """Makes a model ready to answer."""
+
+    async def unload(self, spec: ModelSpec, *, force: bool) -> int:
+        """Ends a loaded model; returns the bytes freed (0 when it was not loaded)."""
+
+    async def loaded(self) -> list[LoadedModel]:
+        """The models in memory now."""
+
+    def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
+        """Streams a reply; the last chunk carries the result."""
+
+    async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
+        """One vector a text."""
+
+    async def tokenize(self, spec: ModelSpec, text: str) -> list[int]:
+        """The model's own token ids of a text."""
+
+    async def close(self) -> None:
+        """Ends everything that the backend has running."""

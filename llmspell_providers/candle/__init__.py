@@ -1,0 +1,1 @@
+"""The in-house backend: one worker process a loaded model."""

@@ -1,0 +1,146 @@
+"""What a directory of safetensors weights says about itself, after a bounded check. For worker processes only.
+
+Knows `config.json`, the headers of `*.safetensors` and tokenizer files by name; loads no weights and no PyTorch.
+Format of the header: https://huggingface.co/docs/safetensors (eight bytes of length, then one JSON object).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypeGuard
+
+from llmspell_protocol.errors import ModelLoadFailed
+
+MAX_HEADER_BYTES = 100_000_000
+"""The format's own limit."""
+_MAX_CONFIG_BYTES = 1 << 24
+_ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "nomic_bert", "modernbert")
+_DTYPES = {"F64": "F64", "F32": "F32", "F16": "F16", "BF16": "BF16", "F8_E4M3": "F8", "F8_E5M2": "F8", "I8": "I8"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointMetadata:
+    """A checkpoint's configuration. Counts are None where it does not say; `dtype` is that of most elements."""
+
+    architecture: str
+    dtype: str | None
+    parameter_count: int
+    context_length: int | None
+    embedding_length: int | None
+    layers: int | None
+    heads: int | None
+    kv_heads: int | None
+    key_length: int | None
+    vocab_size: int | None
+    chat_template: str | None
+    capabilities: tuple[str, ...]
+
+
+def read_checkpoint(files: Mapping[str, Path]) -> CheckpointMetadata:
+    """Checks the files of a model, by their final names, and returns what they say.
+
+    Raises:
+        ModelLoadFailed: `config.json` or weights are missing, damaged or shorter than they announce.
+        OSError: a file cannot be read.
+    """
+    if "config.json" not in files:
+        _refuse("config.json", "is missing: the architecture is not known without it")
+    config = _json_object("config.json", files["config.json"])
+    weights = sorted(name for name in files if name.endswith(".safetensors"))
+    if not weights:
+        _refuse("*.safetensors", "is missing: the model has no weights that can be loaded safely")
+    elements: dict[str, int] = {}
+    for name in weights:
+        for dtype, count in _elements(name, files[name]).items():
+            elements[dtype] = elements.get(dtype, 0) + count
+    tokenizer = (
+        _json_object("tokenizer_config.json", files["tokenizer_config.json"])
+        if ("tokenizer_config.json" in files)
+        else {}
+    )
+    template = tokenizer.get("chat_template")
+    return _described(config, elements, template if isinstance(template, str) else None)
+
+
+def _refuse(name: str, why: str) -> NoReturn:
+    raise ModelLoadFailed(
+        f"'{name}' {why}", hint="pull it again with --force, or choose another model", details={"file": name}
+    )
+
+
+def _json_object(name: str, path: Path) -> dict[str, Any]:
+    if path.stat().st_size > _MAX_CONFIG_BYTES:
+        _refuse(name, f"is longer than {_MAX_CONFIG_BYTES} bytes")
+    return _parsed(name, path.read_bytes())
+
+
+def _parsed(name: str, text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        _refuse(name, f"is damaged: {error}")
+    if not isinstance(value, dict):
+        _refuse(name, "is damaged: no JSON object")
+    return value
+
+
+def _elements(name: str, path: Path) -> dict[str, int]:
+    """Elements by dtype, from the header of one file of weights."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 10 or length > MAX_HEADER_BYTES:
+            _refuse(name, "is no safetensors file")
+        if length > size - 8:
+            _refuse(name, f"is truncated: it ends inside its header, after {size} bytes")
+        header = _parsed(name, stream.read(length))
+    counts: dict[str, int] = {}
+    announced = 0
+    for tensor, entry in header.items():
+        if tensor == "__metadata__":
+            continue
+        shape, offsets = (entry.get("shape"), entry.get("data_offsets")) if isinstance(entry, dict) else (None, None)
+        if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
+            _refuse(name, f"is damaged: tensor '{tensor[:80]}' has no sound shape or place")
+        announced = max(announced, *offsets)
+        dtype = str(entry.get("dtype"))
+        counts[dtype] = counts.get(dtype, 0) + math.prod(shape)
+    if 8 + length + announced > size:
+        _refuse(name, f"is truncated: it has {size} of the {8 + length + announced} bytes that its header announces")
+    return counts
+
+
+def _are_counts(value: Any) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(isinstance(one, int) and 0 <= one < 1 << 48 for one in value)
+
+
+def _described(config: Mapping[str, Any], elements: Mapping[str, int], template: str | None) -> CheckpointMetadata:
+    architecture = config.get("model_type")
+    if not isinstance(architecture, str) or not architecture:
+        _refuse("config.json", "names no model_type")
+
+    def number(names: Sequence[str]) -> int | None:
+        found = (config.get(name) for name in names)
+        return next((value for value in found if isinstance(value, int) and not isinstance(value, bool)), None)
+
+    width = number(("d_model", "hidden_size", "n_embd"))
+    heads = number(("num_heads", "num_attention_heads", "n_head"))
+    dtype = max(elements, key=lambda key: elements[key], default="")
+    return CheckpointMetadata(
+        architecture=architecture,
+        dtype=_DTYPES.get(dtype),
+        parameter_count=sum(elements.values()),
+        context_length=number(("max_position_embeddings", "n_positions", "n_ctx")),
+        embedding_length=width,
+        layers=number(("num_layers", "num_hidden_layers", "n_layer")),
+        heads=heads,
+        kv_heads=number(("num_key_value_heads",)) or heads,
+        key_length=number(("d_kv", "head_dim")) or (width // heads if width and heads else None),
+        vocab_size=number(("vocab_size",)),
+        chat_template=template,
+        capabilities=("embed",) if architecture in _ENCODERS else ("chat",),
+    )

@@ -1,0 +1,165 @@
+"""The engine contract inside a model worker: what is to be loaded, what a loaded engine does, what it gives back.
+
+Knows neither frames nor threads: an engine gets plain request content and a `Reply` to write to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from llmspell_protocol.models import FinishReason, ToolCall
+
+Ability = str
+"""A word of `ABILITIES`."""
+
+ABILITIES: Mapping[Ability, str] = {
+    "parallel": "answers several requests at the same time",
+    "prompt_cache": "keeps prompts of finished requests in memory beyond its slots",
+    "tools": "calls tools where the model's chat template has them",
+    "reasoning": "tells what the model thinks aloud from its answer",
+    "integer_bounds": "holds a reply to minimum and maximum in a JSON Schema",
+}
+"""What an engine may lack; everything else every engine does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One model to be loaded by one engine in one worker process.
+
+    `context_size` is in tokens a slot; `threads` 0 means the physical cores; `batch_size` is the most prompt tokens
+    read in one step; `spin_count` is how long engine threads spin at a barrier; `prompt_cache_bytes` is memory for
+    prompts of finished requests; `stream_window_ms` None means 0 while cores are spare and 25 where the engine uses
+    them all.
+    """
+
+    engine: str
+    path: Path
+    model: str
+    device: str = "auto"
+    slots: int = 4
+    context_size: int = 4096
+    batch_size: int = 256
+    threads: int = 0
+    spin_count: int = 1000
+    prompt_cache_bytes: int = 0
+    flash_attention: bool = True
+    stream_window_ms: int | None = None
+    log_path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedState:
+    """What came of a launch; `tools` says whether the chat template has tools, `lacks` names missing abilities."""
+
+    engine: str
+    engine_version: str
+    device: str
+    slots: int
+    context_size: int
+    threads: int
+    stream_window_ms: int
+    memory_bytes: int
+    load_ms: float
+    chat_template: bool
+    tools: bool
+    lacks: Sequence[Ability] = ()
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A launch after the worker has looked at the file and the machine: what an engine loads, nothing left to choose.
+
+    `device` is `cpu`, `cuda:N` or `metal`; `pooling` is the model's own way to make one vector of many, None: mean.
+    """
+
+    launch: Launch
+    threads: int
+    context_size: int
+    batch_size: int
+    tools: bool
+    pooling: str | None
+    socket_directory: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of one generation as the engine saw it; times in milliseconds."""
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning: str = ""
+    tool_calls: Sequence[ToolCall] = ()
+    cached_tokens: int = 0
+    prefill_ms: float = 0.0
+    decode_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """Embeddings as `count × dimensions` float32, little-endian, row by row."""
+
+    data: bytes
+    count: int
+    dimensions: int
+    prompt_tokens: int
+
+
+class EngineCancelled(Exception):
+    """The reply was cancelled and the engine has let go of it."""
+
+
+class Reply(Protocol):
+    """Where an engine writes one reply; every method may be called from any thread."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the reply any more; the engine then stops and raises `EngineCancelled`."""
+
+    def text(self, piece: str) -> None:
+        """The next piece of the answer."""
+
+    def reasoning(self, piece: str) -> None:
+        """The next piece of what the model thinks aloud."""
+
+    def progress(self, processed: int, total: int, elapsed_ms: float) -> None:
+        """Tokens of the prompt that have been read, of how many, in what time."""
+
+
+class Engine(Protocol):
+    """A loaded model. `chat`, `embed` and `tokenize` are called on threads of their own, side by side."""
+
+    name: str
+    version: str
+    device: str
+    slots: int
+    context_size: int
+    tools: bool
+    lacks: frozenset[Ability]
+
+    def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
+        """Generates one reply; `request` is the content of a `ChatRequest` whose options are resolved.
+
+        Raises:
+            EngineCancelled: `reply.cancelled` became true.
+            ContextLengthExceeded: the prompt is longer than a slot.
+            InvalidRequest: the engine does not understand the request.
+        """
+
+    def embed(self, texts: Sequence[str], *, normalize: bool) -> Vectors:
+        """One vector a text, by mean pooling where the model names none.
+
+        Raises:
+            ContextLengthExceeded: a text is longer than the engine can read at once.
+        """
+
+    def tokenize(self, text: str) -> list[int]:
+        """The token ids of a text, without the tokens that mark a beginning or an end."""
+
+    def busy_slots(self) -> int:
+        """How many slots the engine itself holds as working at this moment."""

@@ -1,0 +1,146 @@
+"""How an installed model gets into a worker process: launch, expected memory, lock, what it took in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmspell_protocol.errors import Unsupported
+from llmspell_providers.candle.engine import Launch
+from llmspell_providers.estimate import Estimate, estimate, prompt_cache_bytes
+from llmspell_providers.resident import Blueprint
+from llmspell_providers.store import Hold, Store, segment
+
+if TYPE_CHECKING:
+    from llmspell_profiles.providers import CandleSettings
+    from llmspell_profiles.settings import ModelsSettings
+    from llmspell_providers.candle.process import ModelProcess
+    from llmspell_providers.manifest import Manifest
+
+_SAME_RATIO = 0.01
+
+_log = logging.getLogger(__name__)
+
+
+class Loader:
+    """Makes the blueprints of one backend's models; belongs to one event loop."""
+
+    def __init__(self, store: Store, settings: CandleSettings, models: ModelsSettings, *, log_directory: Path) -> None:
+        self._store = store
+        self._settings = settings
+        self._models = models
+        self._log_directory = log_directory
+        self._recordings: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Waits for what is still being written."""
+        if self._recordings:
+            await asyncio.wait(self._recordings)
+
+    def context_size(self, manifest: Manifest) -> int:
+        """The context of a slot, in tokens: the settings', at most what the model was trained for."""
+        return min(self._settings.context_size, manifest.context_length or self._settings.context_size)
+
+    def blueprint(self, manifest: Manifest, *, name: str, budget_bytes: int) -> Blueprint[ModelProcess]:
+        """How a model is to be loaded, and what it will take.
+
+        Raises:
+            Unsupported: no engine of this version loads its format.
+        """
+        if manifest.format != "gguf":
+            raise Unsupported(
+                f"'{manifest.id}' has {manifest.format} weights, and the engine for these (torch) is not in this "
+                "version yet",
+                hint="llmspell model available lists GGUF models",
+                details={"model": manifest.id, "format": manifest.format},
+            )
+        settings = self._settings
+        cache = prompt_cache_bytes(
+            self._models.prompt_cache_bytes,
+            budget_bytes=budget_bytes,
+            weights_bytes=manifest.size_bytes,
+        )
+        context_size = self.context_size(manifest)
+        expected = estimate(
+            manifest,
+            context_size=context_size,
+            slots=settings.max_concurrent,
+            batch_size=settings.batch_size,
+            prompt_cache_bytes=cache,
+        )
+        window = self._models.stream_window_ms
+        launch = Launch(
+            engine=settings.engine,
+            path=self._store.path(manifest),
+            model=manifest.id,
+            device=settings.device,
+            slots=settings.max_concurrent,
+            context_size=context_size,
+            batch_size=settings.batch_size,
+            threads=settings.cpu_threads,
+            spin_count=settings.spin_count,
+            prompt_cache_bytes=cache,
+            flash_attention=settings.use_flash_attention,
+            stream_window_ms=None if window == "auto" else window,
+            log_path=self._log_directory / f"model-{segment(manifest.id)}.log",
+        )
+        return Blueprint(
+            name=name,
+            slots=settings.max_concurrent,
+            estimated_bytes=expected.loaded_bytes,
+            growth_bytes=expected.growth_bytes,
+            mapped_bytes=expected.weights_bytes,
+            start=lambda on_exit: self._start(manifest, launch, expected, on_exit),
+        )
+
+    async def _start(
+        self, manifest: Manifest, launch: Launch, expected: Estimate, on_exit: Callable[[], None]
+    ) -> ModelProcess:
+        """Loads a model into a process, with the manifest's lock held until the process has ended."""
+        # Spawning is only needed where something is loaded.
+        from llmspell_providers.candle.process import ModelProcess
+
+        hold = await self._hold(manifest)
+
+        def ended() -> None:
+            hold.close()
+            on_exit()
+
+        with ExitStack() as failed:
+            failed.callback(hold.close)
+            process = await ModelProcess.start(launch, on_exit=ended)
+            failed.pop_all()
+        for warning in process.loaded.warnings:
+            _log.warning("%s: %s", manifest.id, warning)
+        ratio = process.loaded.memory_bytes / expected.unscaled_bytes
+        recording = asyncio.get_running_loop().create_task(asyncio.to_thread(self._record_ratio, manifest, ratio))
+        self._recordings.add(recording)
+        recording.add_done_callback(self._recordings.discard)
+        return process
+
+    async def _hold(self, manifest: Manifest) -> Hold:
+        # A thread, because another kernel may be removing the model at this moment.
+        asked = asyncio.ensure_future(asyncio.to_thread(self._store.hold, manifest))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(_close_hold)
+            raise
+
+    def _record_ratio(self, manifest: Manifest, ratio: float) -> None:
+        if manifest.memory_ratio is not None and abs(manifest.memory_ratio - ratio) < _SAME_RATIO:
+            return
+        try:
+            self._store.record_memory_ratio(manifest, ratio)
+        except OSError as error:
+            # Removed since, or a full disk: the next load is estimated without it.
+            _log.warning("the memory that %s takes could not be noted: %s", manifest.id, error)
+
+
+def _close_hold(asked: asyncio.Future[Hold]) -> None:
+    if not asked.cancelled() and asked.exception() is None:
+        asked.result().close()

@@ -1,0 +1,69 @@
+"""Our chat requests in the form that llama.cpp's engines take, which is OpenAI's with more sampling options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from llmspell_protocol.models import SAMPLING
+
+_GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "coerce_one_of": True}
+"""For builds whose grammar of a raw prompt is made by llguidance: otherwise a model may write blanks without end, and
+a oneOf whose schemas overlap is dropped in silence. Others ignore the keyword."""
+
+
+def chat_body(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The engine's request: with `prompt` for a raw completion, else with `messages`."""
+    options = request["options"]
+    body: dict[str, Any] = {name: options[name] for name in SAMPLING if options.get(name) is not None}
+    if request.get("raw"):
+        body["prompt"] = request["prompt"]
+        if request.get("schema") is not None:
+            body["json_schema"] = {**request["schema"], "x-guidance": _GUIDANCE}
+        return body
+    prompt = request.get("prompt")
+    body["messages"] = (
+        [{"role": "user", "content": prompt}]
+        if prompt is not None
+        else [_message(message) for message in request["messages"]]
+    )
+    if request.get("tools"):
+        body["tools"] = [_tool(tool) for tool in request["tools"]]
+        if request.get("tool_choice") is not None:
+            body["tool_choice"] = request["tool_choice"]
+    if request.get("schema") is not None:
+        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": request["schema"]}}
+    return body
+
+
+def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+    converted: dict[str, Any] = {"role": message["role"], "content": message["content"]}
+    if message.get("reasoning"):
+        converted["reasoning_content"] = message["reasoning"]
+    for field in ("tool_call_id", "name"):
+        if message.get(field):
+            converted[field] = message[field]
+    if message.get("tool_calls"):
+        converted["tool_calls"] = [
+            {
+                "id": call["id"],
+                "type": "function",
+                "function": {"name": call["name"], "arguments": json.dumps(call["arguments"], ensure_ascii=False)},
+            }
+            for call in message["tool_calls"]
+        ]
+    return converted
+
+
+def _tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    return tool if "function" in tool else {"type": "function", "function": dict(tool)}
+
+
+def parse_arguments(text: str) -> dict[str, Any]:
+    """A tool call's arguments; what is no JSON object (a reply that was cut) is kept as `{"_text": text}`."""
+    try:
+        value = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return {"_text": text}
+    return value if isinstance(value, dict) else {"_text": text}

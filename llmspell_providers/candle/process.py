@@ -1,0 +1,303 @@
+"""The kernel's side of one model worker: start, ask, end. Knows frames, not residency or queues."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from llmspell_protocol.child import Child
+from llmspell_protocol.errors import LlmspellError, ModelLoadFailed, OutOfMemory, WorkerCrashed, error_from_content
+from llmspell_protocol.frames import Frame
+from llmspell_protocol.models import (
+    ChatChunk,
+    ChatMessage,
+    ChatRequest,
+    ChatResult,
+    Embeddings,
+    PrefillProgress,
+    Timings,
+    ToolCall,
+    Usage,
+    to_content,
+)
+from llmspell_providers.candle.engine import Launch, LoadedState
+from llmspell_providers.candle.socket_directory import SocketDirectory
+
+__all__ = ["Launch", "LoadedState", "ModelProcess"]
+
+BACKEND = "candle"
+_WORKER = "llmspell_providers.candle.worker"
+_LOAD_ID = 0
+_EMBED_TEXTS_A_FRAME = 256
+"""Keeps a frame of vectors far below the frame limit (256 × 8,192 dimensions are 8 MiB)."""
+_LOG_TAIL_LINES = 12
+_CRASHED_HINT = "try again: the next request loads the model anew"
+_NO_MEMORY = re.compile(r"(unable|failed) to allocate|out of memory|bad_alloc|cudaMalloc failed", re.IGNORECASE)
+"""The engines' words for it (ggml-backend.cpp, llama-kv-cache.cpp, ggml-cuda.cu)."""
+
+
+class _Answers:
+    """What the worker has said about one request and nobody has read yet."""
+
+    def __init__(self) -> None:
+        self._frames: deque[Frame] = deque()
+        self._waiting: asyncio.Future[None] | None = None
+        self.abandoned = False
+
+    def put(self, frame: Frame) -> None:
+        if self.abandoned:
+            return
+        self._frames.append(frame)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def get(self) -> Frame:
+        """The next frame; deltas that have piled up come as one."""
+        while not self._frames:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        frame = self._frames.popleft()
+        if self._frames and "text" in frame:
+            pieces = [frame["text"]]
+            while self._frames and "text" in self._frames[0]:
+                pieces.append(self._frames.popleft()["text"])
+            frame["text"] = "".join(pieces)
+        return frame
+
+
+class ModelProcess:
+    """A worker process with one loaded model; all methods belong to the loop that started it."""
+
+    loaded: LoadedState
+
+    def __init__(self, launch: Launch, on_exit: Callable[[], None]) -> None:
+        self.launch = launch
+        self._on_exit = on_exit
+        self._open: dict[int, _Answers] = {}
+        self._next_id = _LOAD_ID
+        self._crash: WorkerCrashed | None = None
+        self._is_loaded = False
+        self._log_start = _size(launch.log_path)
+        self._sockets = SocketDirectory()
+        try:
+            self._child = Child.spawn(
+                _WORKER,
+                environment={"GOMP_SPINCOUNT": str(launch.spin_count)},
+                log_path=launch.log_path,
+                on_frame=self._frame,
+                on_exit=self._exited,
+            )
+        except BaseException:
+            self._sockets.remove()
+            raise
+
+    @classmethod
+    async def start(cls, launch: Launch, *, on_exit: Callable[[], None]) -> ModelProcess:
+        """Starts a worker and loads the model; cancelling ends the worker.
+
+        `on_exit` is called once when a worker that was loaded has ended, for whatever reason.
+
+        Raises:
+            ModelLoadFailed: the file is no model that the engine can load; the message says why.
+            OutOfMemory: the system has not enough memory for it.
+            WorkerCrashed: the worker died while loading.
+            ConfigError: the engine is not installed, or the device cannot be had.
+        """
+        process = cls(launch, on_exit)
+        try:
+            await process._load()
+        except BaseException as error:
+            process._child.kill()
+            await asyncio.shield(process._child.exited)
+            if isinstance(error, ModelLoadFailed):
+                raise process._explained(error) from error
+            raise
+        return process
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._child.pid
+
+    @property
+    def busy(self) -> int:
+        """Requests that the worker has not finished, those being cancelled included."""
+        return len(self._open)
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
+        """Streams a reply; the last chunk has the result, without queue_ms, load_ms and first_token_ms.
+
+        Close the iterator (`contextlib.aclosing`) to cancel. The request's options are resolved by the caller.
+        """
+        request_id, answers = self._ask("chat", request=to_content(request))
+        try:
+            while True:
+                frame = await answers.get()
+                chunk = self._chunk(frame)
+                yield chunk
+                if chunk.result is not None:
+                    return
+        finally:
+            self._leave(request_id, answers)
+
+    async def embed(self, texts: Sequence[str], *, normalize: bool) -> Embeddings:
+        """One vector a text."""
+        data: list[bytes] = []
+        dimensions = prompt_tokens = 0
+        for start in range(0, len(texts), _EMBED_TEXTS_A_FRAME):
+            part = list(texts[start : start + _EMBED_TEXTS_A_FRAME])
+            frame = await self._answer("embed", texts=part, normalize=normalize)
+            data.append(frame["data"])
+            dimensions = frame["dimensions"]
+            prompt_tokens += frame["prompt_tokens"]
+        return Embeddings(
+            data=b"".join(data),
+            count=len(texts),
+            dimensions=dimensions,
+            usage=Usage(prompt_tokens=prompt_tokens),
+            model=self.launch.model,
+            backend=BACKEND,
+        )
+
+    async def tokenize(self, text: str) -> list[int]:
+        """The token ids of a text."""
+        tokens: list[int] = (await self._answer("tokenize", text=text))["tokens"]
+        return tokens
+
+    async def stats(self) -> dict[str, Any]:
+        """`memory_bytes` (resident, mapped weights included), `busy_slots`, `slots`, `requests`."""
+        frame = await self._answer("stats")
+        return {name: frame[name] for name in ("memory_bytes", "busy_slots", "slots", "requests")}
+
+    async def end(self, grace_s: float = 2.0) -> None:
+        """Ends the worker; open requests end with `WorkerCrashed` unless they were closed before."""
+        await self._child.end(grace_s)
+
+    async def _load(self) -> None:
+        launch = {**to_content(self.launch), "path": str(self.launch.path), "log_path": None}
+        frame = await self._answer("load", launch=launch, socket_directory=str(self._sockets.path))
+        self.loaded = LoadedState(**{name: frame[name] for name in LoadedState.__dataclass_fields__})
+        self._is_loaded = True
+
+    def _ask(self, op: str, **fields: Any) -> tuple[int, _Answers]:
+        if self._crash is not None:
+            raise self._crash
+        request_id, self._next_id = self._next_id, self._next_id + 1
+        answers = self._open[request_id] = _Answers()
+        self._child.send({"op": op, "id": request_id, **fields})
+        return request_id, answers
+
+    async def _answer(self, op: str, **fields: Any) -> Frame:
+        request_id, answers = self._ask(op, **fields)
+        try:
+            frame = await answers.get()
+        finally:
+            self._leave(request_id, answers)
+        if frame["op"] == "error":
+            raise _error(frame)
+        return frame
+
+    def _leave(self, request_id: int, answers: _Answers) -> None:
+        """Nobody reads these answers any more: what the worker still does for them is cancelled."""
+        answers.abandoned = True
+        if request_id in self._open:
+            self._child.send({"op": "cancel", "id": request_id})
+
+    def _frame(self, frame: Frame) -> None:
+        request_id = frame["id"]
+        answers = self._open.get(request_id)
+        if answers is None:
+            return
+        if frame["op"] in ("done", "error"):
+            del self._open[request_id]
+        answers.put(frame)
+
+    def _exited(self, status: int) -> None:
+        self._sockets.remove()
+        self._crash = _crash(status, self.launch, self._log_tail())
+        content = self._crash.to_content()
+        for request_id, answers in self._open.items():
+            answers.put({"op": "error", "id": request_id, "error": content})
+        self._open.clear()
+        if self._is_loaded:
+            self._on_exit()
+
+    def _chunk(self, frame: Frame) -> ChatChunk:
+        if frame["op"] == "delta":
+            return ChatChunk(text=frame.get("text", ""), reasoning=frame.get("reasoning", ""))
+        if frame["op"] == "progress":
+            progress = PrefillProgress(processed=frame["processed"], total=frame["total"], eta_s=frame["eta_s"])
+            return ChatChunk(prefill=progress)
+        if frame["op"] == "error":
+            raise _error(frame)
+        return self._result(frame)
+
+    def _result(self, frame: Frame) -> ChatChunk:
+        calls = tuple(ToolCall(**call) for call in frame["message"]["tool_calls"])
+        result = ChatResult(
+            message=ChatMessage(**{**frame["message"], "tool_calls": calls}),
+            finish_reason=frame["finish_reason"],
+            usage=Usage(**frame["usage"]),
+            timings=Timings(**frame["timings"]),
+            model=self.launch.model,
+            backend=BACKEND,
+        )
+        return ChatChunk(tool_calls=calls, result=result)
+
+    def _log_tail(self) -> list[str]:
+        """The last lines that this worker wrote to its log."""
+        if self.launch.log_path is None:
+            return []
+        with self.launch.log_path.open("rb") as log:
+            log.seek(self._log_start)
+            lines = log.read()[-8192:].decode(errors="replace").splitlines()
+        return [line for line in lines if line.strip()][-_LOG_TAIL_LINES:]
+
+    def _explained(self, error: ModelLoadFailed) -> LlmspellError:
+        """The engine's refusal with what it wrote to its log, which alone says whether memory was the reason."""
+        lines = self._log_tail()
+        if any(_NO_MEMORY.search(line) for line in lines):
+            return OutOfMemory(
+                f"the system has not enough memory for {self.launch.model}",
+                hint="unload another model (llmspell model ps), or lower providers.candle.context_size",
+                details={**error.details, "log": lines},
+            )
+        return ModelLoadFailed(error.message, hint=error.hint, details={**error.details, "log": lines})
+
+
+def _error(frame: Frame) -> LlmspellError:
+    return error_from_content(frame["error"])
+
+
+def _size(path: Path | None) -> int:
+    return path.stat().st_size if path is not None and path.exists() else 0
+
+
+def _crash(status: int, launch: Launch, log_tail: list[str]) -> WorkerCrashed:
+    """What an exit status says about the end of a worker."""
+    details: dict[str, Any] = {"exit_status": status, "log": log_tail}
+    if status >= 0:
+        return WorkerCrashed(
+            f"the worker of {launch.model} ended with status {status}", hint=_CRASHED_HINT, details=details
+        )
+    name = signal.Signals(-status).name
+    details["signal"] = name
+    if name == "SIGILL":
+        return WorkerCrashed(
+            f"the engine {launch.engine} was built for another CPU: {launch.model}'s worker met an instruction that "
+            "this one lacks",
+            hint='set providers.candle.engine = "xllamacpp", the default engine'
+            if launch.engine != "xllamacpp"
+            else "install a build of xllamacpp for this CPU (pip install --no-binary xllamacpp xllamacpp)",
+            details=details,
+            retryable=False,
+        )
+    reason = " (the system may have run out of memory)" if name == "SIGKILL" else ""
+    return WorkerCrashed(
+        f"the worker of {launch.model} was ended by {name}{reason}", hint=_CRASHED_HINT, details=details
+    )

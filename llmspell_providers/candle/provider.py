@@ -1,0 +1,311 @@
+"""The in-house backend: installed models, each loaded into a worker process of its own when it is needed.
+
+Puts store, pulls, residency and processes together; each of them knows only itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from llmspell_protocol.errors import InvalidRequest, ModelInUse, ModelNotFound, Timeout
+from llmspell_protocol.models import (
+    SAMPLING,
+    ChatChunk,
+    ChatRequest,
+    Embeddings,
+    HealthStatus,
+    LoadedModel,
+    LoadOptions,
+    LocalModel,
+    ModelInfo,
+    PullProgress,
+    SamplingOptions,
+)
+from llmspell_providers.candle.loading import Loader
+from llmspell_providers.pull import Puller, pull_environment
+from llmspell_providers.resident import Blueprint, Resident
+from llmspell_providers.spec import ModelSpec
+from llmspell_providers.store import Store
+
+if TYPE_CHECKING:
+    from llmspell_profiles.providers import CandleSettings
+    from llmspell_profiles.settings import ModelsSettings
+    from llmspell_providers.candle.process import ModelProcess
+    from llmspell_providers.manifest import Manifest
+    from llmspell_providers.residency import Residency, Turn
+
+ENGINE_MODULES: Mapping[str, str] = {"xllamacpp": "xllamacpp", "llama-cpp-python": "llama_cpp"}
+"""GGUF engines and the module that each one is."""
+
+_TOKENIZE = "tokenize"
+"""Who asks, where nobody says: all of these share one turn in the queue."""
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class CandleProvider:
+    """A backend of type `candle`; belongs to one event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: CandleSettings,
+        models: ModelsSettings,
+        *,
+        residency: Residency[ModelProcess],
+        log_directory: Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        """`environment` is the kernel's own; pulls get the part of it that they need."""
+        self.name = name
+        self.store = Store(settings.model_directory)
+        self._settings = settings
+        self._loader = Loader(self.store, settings, models, log_directory=log_directory)
+        self._residency = residency
+        self._puller = Puller(self.store, log_directory / "pull.log", environment=pull_environment(environment))
+
+    async def health(self) -> HealthStatus:
+        """Ready when the engine of the settings can be imported; nothing is imported for it."""
+        engine = self._settings.engine
+        engines = [name for name, module in ENGINE_MODULES.items() if importlib.util.find_spec(module) is not None]
+        ready = engine in engines
+        return HealthStatus(
+            configured=True,
+            ready=ready,
+            available_models=len(await asyncio.to_thread(self.store.list)),
+            reason=None if ready else _engine_is_missing(engine),
+            loaded=[model.name for model in self._residency.models if model.worker is not None],
+            device="cpu" if self._settings.device == "auto" else self._settings.device,
+            engines=engines,
+            model_directory=str(self.store.directory),
+        )
+
+    async def list_models(self) -> list[LocalModel]:
+        """What is in the model directory."""
+        manifests = await asyncio.to_thread(self.store.list)
+        return [one.local_model(backend=self.name, loaded=self._is_loaded(one)) for one in manifests]
+
+    async def has(self, spec: ModelSpec) -> bool:
+        """Whether the model is installed."""
+        return await asyncio.to_thread(self.store.find, spec) is not None
+
+    async def info(self, spec: ModelSpec) -> ModelInfo:
+        """What the manifest says; raises `ModelNotFound`."""
+        manifest = await self._find(spec)
+        path = str(self.store.path(manifest))
+        return manifest.info(backend=self.name, loaded=self._is_loaded(manifest), path=path)
+
+    async def pull(
+        self, spec: ModelSpec, *, force: bool, quantization: str | None
+    ) -> AsyncGenerator[PullProgress, None]:
+        """Downloads a model; one that was loaded before its files were replaced is loaded anew when next used."""
+        progress = self._puller.pull(spec, force=force, quantization=quantization or self._default_quantization(spec))
+        async with aclosing(progress):
+            async for item in progress:
+                if item.result is not None and item.result.download_status != "already_present":
+                    await self._unload_replaced(item.result.model_id)
+                yield item
+
+    async def remove(self, spec: ModelSpec, *, force: bool) -> int:
+        """Deletes a model; raises `ModelInUse` while it answers here, or is loaded by another kernel."""
+        manifest = await self._find(spec)
+        await self._residency.unload(self._key(manifest), force=force)
+        return await asyncio.to_thread(self.store.remove, manifest, force=force)
+
+    async def verify(self, spec: ModelSpec) -> dict[str, object]:
+        """Reads and compares every file."""
+        manifest = await self._find(spec)
+        return await asyncio.to_thread(self.store.verify, manifest)
+
+    async def load(self, spec: ModelSpec, options: LoadOptions) -> LoadedModel:
+        """Makes a model ready to answer, or changes the keep-alive of one that is."""
+        blueprint = self._blueprint(await self._find(spec))
+        model = await self._residency.load(blueprint, keep_alive_s=options.keep_alive_s, pin=options.pin)
+        return self._loaded(model)
+
+    async def unload(self, spec: ModelSpec, *, force: bool) -> int:
+        """Ends the model's worker; 0 when it was not loaded."""
+        return await self._residency.unload(self._key(await self._find(spec)), force=force)
+
+    async def loaded(self) -> list[LoadedModel]:
+        """The models in memory and those being loaded."""
+        return [self._loaded(model) for model in self._residency.models if self._is_mine(model)]
+
+    async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk, None]:
+        """Streams a reply; the last chunk carries the result.
+
+        Raises:
+            ModelNotFound, Busy, OutOfMemory, ModelLoadFailed, WorkerCrashed, ContextLengthExceeded, SchemaUnsupported,
+            SchemaViolation, Unsupported, Timeout: as their classes say.
+        """
+        arrived = time.monotonic()
+        manifest = await self._find(ModelSpec.parse(request.model))
+        options = self._resolved(request.options, manifest)
+        first_token_ms: float | None = None
+        resident = self._residency.get(self._key(manifest))
+        if resident is None or resident.worker is None:
+            yield ChatChunk(loading=True)
+        async with self._turn(manifest, client) as turn:
+            asked = replace(request, model=manifest.id, options=options)
+            deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
+            async with aclosing(turn.worker.chat(asked)) as chunks:
+                while (chunk := await self._next(chunks, deadline, manifest)) is not None:
+                    if first_token_ms is None and (chunk.text or chunk.reasoning or chunk.tool_calls):
+                        first_token_ms = (time.monotonic() - arrived) * 1000
+                    yield chunk if chunk.result is None else self._with_times(chunk, turn, first_token_ms)
+
+    async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
+        """One vector a text."""
+        if not texts:
+            raise InvalidRequest("input: at least one text is needed")
+        manifest = await self._find(spec)
+        async with self._turn(manifest, client) as turn:
+            vectors = await self._in_time(turn.worker.embed(texts, normalize=normalize), manifest)
+        return replace(vectors, backend=self.name)
+
+    async def tokenize(self, spec: ModelSpec, text: str) -> list[int]:
+        """The model's own token ids of a text."""
+        manifest = await self._find(spec)
+        async with self._turn(manifest, _TOKENIZE) as turn:
+            return await self._in_time(turn.worker.tokenize(text), manifest)
+
+    async def close(self) -> None:
+        """Ends the pulls; the workers belong to the residency."""
+        await self._puller.close()
+        await self._loader.close()
+
+    async def _find(self, spec: ModelSpec) -> Manifest:
+        manifest = await asyncio.to_thread(self.store.find, spec)
+        if manifest is not None:
+            return manifest
+        # Only an error needs the catalog.
+        from llmspell_providers.catalog import Catalog
+
+        catalog = Catalog.load()
+        if catalog.find(spec) is None:
+            raise catalog.unknown(spec)
+        name = spec.with_backend(self.name)
+        raise ModelNotFound(
+            f"Model '{spec.name}' not found: {self.name} can pull it, but it is not installed",
+            hint=f"llmspell model pull {name}",
+            details={"model": spec.name, "backend": self.name},
+        )
+
+    def _default_quantization(self, spec: ModelSpec) -> str | None:
+        """The settings' quantization for a catalog name that says none itself, where the model exists in it."""
+        from llmspell_providers.catalog import Catalog
+
+        catalog = Catalog.load()
+        entry = catalog.find(spec)
+        wanted = self._settings.default_quantization
+        named = catalog.quantization_of(spec)
+        return wanted if entry is not None and named is None and wanted in entry.quantizations else None
+
+    async def _unload_replaced(self, model_id: str) -> None:
+        try:
+            await self._residency.unload(f"{model_id}@{self.name}", force=False)
+        except ModelInUse:
+            _log.warning("%s was replaced while it answers; it is used as it was until it is unloaded", model_id)
+
+    def _blueprint(self, manifest: Manifest) -> Blueprint[ModelProcess]:
+        budget_bytes = self._residency.budget_bytes()
+        return self._loader.blueprint(manifest, name=self._key(manifest), budget_bytes=budget_bytes)
+
+    def _turn(self, manifest: Manifest, client: str) -> AbstractAsyncContextManager[Turn[ModelProcess]]:
+        return self._residency.use(self._blueprint(manifest), client=client)
+
+    async def _next(
+        self, chunks: AsyncGenerator[ChatChunk, None], deadline: float, manifest: Manifest
+    ) -> ChatChunk | None:
+        # Around each step, not around the loop: a timeout must not strike while the reader of the chunks is at work.
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await anext(chunks, None)
+        except TimeoutError:
+            raise self._timeout(manifest) from None
+
+    async def _in_time(self, answer: Awaitable[T], manifest: Manifest) -> T:
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                return await answer
+        except TimeoutError:
+            raise self._timeout(manifest) from None
+
+    def _timeout(self, manifest: Manifest) -> Timeout:
+        seconds = self._settings.timeout_seconds
+        return Timeout(
+            f"'{manifest.id}' was not done after {seconds} s",
+            hint=f"raise providers.{self.name}.timeout_seconds, or lower max_tokens",
+            details={"timeout_s": seconds, "model": manifest.id},
+        )
+
+    def _resolved(self, options: SamplingOptions, manifest: Manifest) -> SamplingOptions:
+        """The request's options, filled up from the settings."""
+        context_size = self._loader.context_size(manifest)
+        if options.num_ctx is not None and options.num_ctx > context_size:
+            raise InvalidRequest(
+                f"num_ctx {options.num_ctx} is more than the {context_size} tokens that '{manifest.id}' is loaded with",
+                hint=f"raise providers.{self.name}.context_size; the model was trained for {manifest.context_length}",
+                details={"num_ctx": options.num_ctx, "limit": context_size},
+            )
+        given = {name: value for name in SAMPLING if (value := getattr(options, name)) is not None}
+        defaults = {name: getattr(self._settings, name) for name in SAMPLING}
+        return SamplingOptions(**{**defaults, **given}, num_ctx=context_size)
+
+    def _with_times(self, chunk: ChatChunk, turn: Turn[ModelProcess], first_token_ms: float | None) -> ChatChunk:
+        assert chunk.result is not None
+        timings = replace(
+            chunk.result.timings, queue_ms=turn.queue_ms, load_ms=turn.load_ms, first_token_ms=first_token_ms
+        )
+        return replace(chunk, result=replace(chunk.result, timings=timings, backend=self.name))
+
+    def _key(self, manifest: Manifest) -> str:
+        return f"{manifest.id}@{self.name}"
+
+    def _is_mine(self, model: Resident[ModelProcess]) -> bool:
+        return model.name.endswith(f"@{self.name}")
+
+    def _is_loaded(self, manifest: Manifest) -> bool:
+        model = self._residency.get(self._key(manifest))
+        return model is not None and model.worker is not None
+
+    def _loaded(self, model: Resident[ModelProcess]) -> LoadedModel:
+        worker = model.worker
+        return LoadedModel(
+            model=model.name.removesuffix(f"@{self.name}"),
+            backend=self.name,
+            engine=worker.loaded.engine if worker else self._settings.engine,
+            pid=worker.pid if worker else None,
+            device=worker.loaded.device if worker else self._settings.device,
+            memory_bytes=model.memory_bytes if worker else None,
+            estimated_bytes=model.blueprint.estimated_bytes,
+            slots=worker.loaded.slots if worker else model.blueprint.slots,
+            busy_slots=model.queue.running,
+            queue=model.queue.waiting,
+            last_used=_iso(model.last_used),
+            expires_at=_iso(model.expires_at),
+            pinned=model.pinned,
+            load_ms=model.load_ms,
+            reason=model.reason(next_to_go=self._residency.next_to_go() is model),
+        )
+
+
+def _engine_is_missing(engine: str) -> str:
+    if engine in ENGINE_MODULES:
+        return f"engine {engine} is not installed: pip install 'llmspell[{engine}]'"
+    return f"engine {engine} is not in this version yet"
+
+
+def _iso(time_: datetime | None) -> str | None:
+    return None if time_ is None else time_.isoformat(timespec="milliseconds").replace("+00:00", "Z")

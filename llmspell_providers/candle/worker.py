@@ -1,0 +1,263 @@
+"""The model worker: one process, one engine, one loaded model. Knows frames and threads, not what a model is.
+
+The first frame is `load`; then `chat`, `embed`, `tokenize` and `stats` run on threads of their own while the main
+thread reads on, so that `cancel` is never late. Started by `process.ModelProcess`; imports nothing but the standard
+library, msgpack and the protocol until the engine is known.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llmspell_protocol.child import connect_parent
+from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, ModelLoadFailed, Unsupported
+from llmspell_protocol.frames import Frame, FramePipe
+from llmspell_protocol.models import to_content
+from llmspell_providers.candle.cpu import physical_cores, usable_cores
+from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared
+from llmspell_providers.candle.gguf import GgufMetadata, read_gguf
+from llmspell_providers.candle.schema_check import BOUNDS, check_reply, check_schema
+from llmspell_providers.candle.stream import Flusher, PipeReply
+
+AUTO_WINDOW_MS = 25
+"""Deltas of one stream are gathered this long where the engine uses every core: each process that wakes for a token
+takes time from decoding (0.93 of the raw engine without, 0.97 with, on two cores)."""
+
+
+class Worker:
+    """What runs between `load` and the end of the pipe."""
+
+    def __init__(self, pipe: FramePipe) -> None:
+        self._pipe = pipe
+        self._replies: dict[int, PipeReply] = {}
+        self._flusher = Flusher()
+        self._window_ms = 0
+        self._capabilities: tuple[str, ...] = ()
+        self._engine: Engine
+
+    def run(self) -> None:
+        """Serves until the kernel closes the pipe."""
+        frame = self._pipe.receive()
+        assert frame is not None
+        try:
+            self._pipe.send({"op": "done", "id": frame["id"], **to_content(self._load(frame))})
+        except Exception as error:  # noqa: BLE001 the worker's boundary: whatever went wrong becomes an error frame
+            self._pipe.send({"op": "error", "id": frame["id"], "error": as_content(error)})
+            return
+        try:
+            while True:
+                frame = self._pipe.receive()
+                assert frame is not None
+                self._dispatch(frame)
+        except EOFError:
+            return
+
+    def _load(self, frame: Frame) -> LoadedState:
+        launch = Launch(**{**frame["launch"], "path": Path(frame["launch"]["path"]), "log_path": None})
+        began = time.monotonic()
+        try:
+            metadata = read_gguf(launch.path)
+        except OSError as error:
+            raise ModelLoadFailed(
+                f"the file of {launch.model} cannot be read: {error}",
+                hint="pull it again with --force",
+                details={"file": str(launch.path)},
+            ) from error
+        prepared = prepare(launch, metadata, Path(frame["socket_directory"]))
+        self._capabilities = metadata.capabilities
+        self._engine, warnings = load_engine(prepared)
+        window = launch.stream_window_ms
+        if window is None:
+            window = AUTO_WINDOW_MS if prepared.threads >= usable_cores() and self._engine.device == "cpu" else 0
+        self._window_ms = window
+        return LoadedState(
+            engine=self._engine.name,
+            engine_version=self._engine.version,
+            device=self._engine.device,
+            slots=self._engine.slots,
+            context_size=self._engine.context_size,
+            threads=prepared.threads,
+            stream_window_ms=window,
+            memory_bytes=resident_bytes(),
+            load_ms=(time.monotonic() - began) * 1000,
+            chat_template=metadata.chat_template is not None,
+            tools=self._engine.tools,
+            lacks=sorted(self._engine.lacks),
+            warnings=warnings,
+        )
+
+    def _dispatch(self, frame: Frame) -> None:
+        if frame["op"] == "cancel":
+            reply = self._replies.get(frame["id"])
+            if reply is not None:
+                reply.cancel()
+            return
+        reply = PipeReply(self._pipe, frame["id"], self._window_ms, self._flusher)
+        self._replies[frame["id"]] = reply
+        threading.Thread(target=self._answer, args=(frame, reply), name=frame["op"], daemon=True).start()
+
+    def _answer(self, frame: Frame, reply: PipeReply) -> None:
+        answer: dict[str, Any]
+        try:
+            answer = {"op": "done", "id": frame["id"], **getattr(self, f"_{frame['op']}")(frame, reply)}
+        except EngineCancelled:
+            answer = {"op": "error", "id": frame["id"], "error": Cancelled("the request was cancelled").to_content()}
+        except Exception as error:  # noqa: BLE001 the worker's boundary: whatever went wrong becomes an error frame
+            answer = {"op": "error", "id": frame["id"], "error": as_content(error)}
+        self._replies.pop(frame["id"], None)
+        reply.flush()
+        try:
+            self._pipe.send(answer)
+        except BrokenPipeError:
+            pass  # the kernel is gone; the main thread sees it too and ends the process
+
+    def _chat(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
+        request = frame["request"]
+        if "chat" not in self._capabilities:
+            raise Unsupported(f"{request['model']} makes embeddings and does not chat", details={"operation": "chat"})
+        if request["tools"] and not self._engine.tools:
+            raise Unsupported(
+                f"{request['model']} cannot call tools: {self._why_no_tools()}",
+                hint="choose a model whose chat template has tools (llmspell model info shows the capability)",
+                details={"operation": "tools"},
+            )
+        schema = request["schema"]
+        if schema is None:
+            return outcome_content(self._engine.chat(request, reply))
+        without = BOUNDS if "integer_bounds" in self._engine.lacks else frozenset()
+        check_schema(schema, without=without)
+        outcome = self._engine.chat(request, reply)
+        if outcome.finish_reason != "tool_calls":
+            check_reply(outcome.text, schema, finish_reason=outcome.finish_reason)
+        return outcome_content(outcome)
+
+    def _why_no_tools(self) -> str:
+        if "tools" in self._engine.lacks:
+            return f"the engine {self._engine.name} has no tool calls"
+        return "its chat template has no place for them"
+
+    def _embed(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
+        vectors = self._engine.embed(frame["texts"], normalize=frame["normalize"])
+        return {
+            "data": vectors.data,
+            "count": vectors.count,
+            "dimensions": vectors.dimensions,
+            "prompt_tokens": vectors.prompt_tokens,
+        }
+
+    def _tokenize(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
+        return {"tokens": self._engine.tokenize(frame["text"])}
+
+    def _stats(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
+        return {
+            "memory_bytes": resident_bytes(),
+            "busy_slots": self._engine.busy_slots(),
+            "slots": self._engine.slots,
+            "requests": len(self._replies) - 1,
+        }
+
+
+def prepare(launch: Launch, metadata: GgufMetadata, socket_directory: Path) -> Prepared:
+    """What is left to choose once the file and the machine are known."""
+    context_size = min(launch.context_size, metadata.context_length or launch.context_size)
+    can_chat = "chat" in metadata.capabilities
+    return Prepared(
+        launch=launch,
+        threads=launch.threads or physical_cores(),
+        context_size=context_size,
+        # A text to be embedded is read in one step; where nobody chats, no stream can be kept waiting by that.
+        batch_size=min(launch.batch_size, context_size) if can_chat else context_size,
+        tools=metadata.tools,
+        pooling=metadata.pooling,
+        socket_directory=socket_directory,
+    )
+
+
+def load_engine(prepared: Prepared) -> tuple[Engine, list[str]]:
+    """The engine that the launch names, loaded, and what a person should be told about it.
+
+    Raises:
+        ConfigError: no engine has this name, or it is not installed.
+    """
+    # Each engine is a library of tens of megabytes; a worker imports the one it was started for.
+    name = prepared.launch.engine
+    if name == "xllamacpp":
+        from llmspell_providers.candle.llama_cpp import XLlamaCpp
+
+        return XLlamaCpp.load(prepared)
+    if name == "llama-cpp-python":
+        from llmspell_providers.candle.llama_cpp_python import LlamaCppPython
+
+        return LlamaCppPython.load(prepared)
+    raise ConfigError(
+        f"'{name}' is no GGUF engine",
+        hint='providers.candle.engine is "xllamacpp" or "llama-cpp-python"',
+        details={"key": "providers.candle.engine"},
+    )
+
+
+def outcome_content(outcome: Outcome) -> dict[str, Any]:
+    """A finished generation as the fields of a `ChatResult` that a worker knows."""
+    seconds = outcome.decode_ms / 1000
+    return {
+        "message": {
+            "role": "assistant",
+            "content": outcome.text,
+            "reasoning": outcome.reasoning or None,
+            "tool_calls": to_content(outcome.tool_calls),
+        },
+        "finish_reason": outcome.finish_reason,
+        "usage": {
+            "prompt_tokens": outcome.prompt_tokens,
+            "cached_tokens": outcome.cached_tokens,
+            "completion_tokens": outcome.completion_tokens,
+        },
+        "timings": {
+            "prefill_ms": outcome.prefill_ms,
+            "decode_ms": outcome.decode_ms,
+            "tokens_per_second": outcome.completion_tokens / seconds if seconds > 0 else None,
+        },
+    }
+
+
+def as_content(error: Exception) -> Mapping[str, Any]:
+    """An exception as error content; one that is not of our tree is a defect and goes to the log with its traceback."""
+    if isinstance(error, LlmspellError):
+        return error.to_content()
+    traceback.print_exception(error, file=sys.stderr)
+    return Internal(f"{type(error).__name__}: {error}").to_content()
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now, the pages of mapped weights included."""
+    try:
+        resident_pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except FileNotFoundError:
+        # No /proc outside Linux; psutil takes 15 ms to import, which Linux need not pay.
+        import psutil
+
+        return int(psutil.Process().memory_info().rss)
+    return resident_pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """The process: serve, then leave without waiting for an engine's threads."""
+    pipe = connect_parent()
+    try:
+        Worker(pipe).run()
+    except (EOFError, BrokenPipeError):
+        pass  # the kernel went away before or while the model was loading
+    sys.stderr.flush()
+    # A generation that is still in the engine's hands would keep a regular exit waiting.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

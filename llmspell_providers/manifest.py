@@ -1,0 +1,183 @@
+"""What is known about one installed model: a JSON file beside its weights. Knows no engine and reads no weights.
+
+A manifest is written once, by the pull worker after it has looked into the file; afterwards only the memory ratio
+changes. The kernel reads manifests and never the models themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from llmspell_protocol.models import Format, LocalModel, ModelInfo, to_content
+
+FILE_NAME = "manifest.json"
+VERSION = 1
+
+
+class ManifestInvalid(ValueError):
+    """The file is no manifest of this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """One file of a model; `name` is a plain file name inside the model's directory."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """An installed model.
+
+    `layers`, `heads` and `kv_heads` are counts, `key_length` and `value_length` the dimensions of one head,
+    `embedding_length` the model's width, `context_length` the trained context in tokens; None where the file does not
+    say. `tools` tells whether the chat template knows tools; `pooling` is `mean`, `cls`, `last`, `rank` or None.
+    `modified_at` is UTC, ISO 8601. `memory_ratio` is measured ÷ estimated memory of the last load.
+    """
+
+    name: str
+    variant: str | None = None
+    format: Format
+    quantization: str | None = None
+    files: tuple[ManifestFile, ...]
+    source: str
+    license: str | None = None
+    architecture: str | None = None
+    parameter_count: int | None = None
+    context_length: int | None = None
+    embedding_length: int | None = None
+    layers: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    key_length: int | None = None
+    value_length: int | None = None
+    vocab_size: int | None = None
+    chat_template: bool = False
+    tools: bool = False
+    pooling: str | None = None
+    capabilities: tuple[str, ...] = ()
+    modified_at: str
+    memory_ratio: float | None = None
+
+    @property
+    def id(self) -> str:
+        """The name that every command accepts: `name[:variant]`."""
+        return f"{self.name}:{self.variant}" if self.variant else self.name
+
+    @property
+    def size_bytes(self) -> int:
+        """All files together."""
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def main_file(self) -> ManifestFile:
+        """The file that an engine is pointed at: the (first) GGUF file or the first file of weights."""
+        suffix = f".{self.format}"
+        return next((file for file in self.files if file.name.endswith(suffix)), self.files[0])
+
+    @property
+    def head_dim(self) -> int | None:
+        """Key and value dimensions of one head together (what one token costs a KV head), in elements."""
+        if self.key_length is None or self.value_length is None:
+            return None
+        return self.key_length + self.value_length
+
+    def with_memory_ratio(self, ratio: float) -> Manifest:
+        """The same model after a load that took `ratio` times the estimate."""
+        return replace(self, memory_ratio=ratio)
+
+    def local_model(self, *, backend: str, loaded: bool) -> LocalModel:
+        """The model as a line of `model list`."""
+        return LocalModel(**self._listed(backend, loaded))
+
+    def info(self, *, backend: str, loaded: bool, path: str) -> ModelInfo:
+        """The model as `model info` shows it."""
+        return ModelInfo(
+            **self._listed(backend, loaded),
+            context_length=self.context_length,
+            architecture=self.architecture,
+            embedding_length=self.embedding_length,
+            license=self.license,
+            chat_template=self.chat_template,
+            capabilities=self.capabilities,
+            path=path,
+            source=self.source,
+        )
+
+    def _listed(self, backend: str, loaded: bool) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "backend": backend,
+            "size_bytes": self.size_bytes,
+            "format": self.format,
+            "quantization": self.quantization,
+            "parameter_count": self.parameter_count,
+            "family": self.architecture,
+            "modified_at": self.modified_at,
+            "sha256": self.main_file.sha256,
+            "loaded": loaded,
+        }
+
+
+_FIELDS = {item.name for item in fields(Manifest)}
+
+
+def manifest_content(manifest: Manifest) -> dict[str, Any]:
+    """A manifest as plain maps and lists."""
+    return {"manifest_version": VERSION, **to_content(manifest)}
+
+
+def manifest_from_content(content: Mapping[str, Any]) -> Manifest:
+    """The manifest that `manifest_content` gave; keys of a later minor version are left aside.
+
+    Raises:
+        ManifestInvalid: another version, or something missing or misshapen.
+    """
+    if content.get("manifest_version") != VERSION:
+        raise ManifestInvalid(f"manifest_version is {content.get('manifest_version')!r}, not {VERSION}")
+    values = {key: value for key, value in content.items() if key in _FIELDS}
+    try:
+        values["files"] = tuple(
+            ManifestFile(str(file["name"]), int(file["size_bytes"]), str(file["sha256"])) for file in values["files"]
+        )
+        values["capabilities"] = tuple(values.get("capabilities", ()))
+        manifest = Manifest(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ManifestInvalid(f"missing or misshapen: {error}") from error
+    if not manifest.files or any(file.name in ("", ".", "..") or "/" in file.name for file in manifest.files):
+        raise ManifestInvalid("names no file, or a file outside the model's directory")
+    return manifest
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of a model's directory.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ManifestInvalid: there is one, but it cannot be used.
+    """
+    try:
+        content = json.loads((directory / FILE_NAME).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ManifestInvalid(str(error)) from error
+    if not isinstance(content, dict):
+        raise ManifestInvalid("not a JSON object")
+    return manifest_from_content(content)
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Writes a manifest so that a reader sees the old one or the new one, after a power cut too."""
+    partial = directory / f".{FILE_NAME}.{os.getpid()}"
+    with partial.open("w", encoding="utf-8") as stream:
+        json.dump(manifest_content(manifest), stream, indent=2)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(directory / FILE_NAME)

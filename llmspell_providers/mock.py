@@ -1,0 +1,303 @@
+"""Deterministic models `mock/NAME` that need nothing: for scripts, examples and tests. Always there, never listed.
+
+A reply is `[mock/NAME] ` and the first 200 characters of the last message, or the fixed text that the kernel was
+started with (LLMSPELL_MOCK_REPLY), or, where a schema is given, the smallest JSON text that fits it. A word, a number
+or a mark counts as one token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+import re
+import struct
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+from llmspell_protocol.errors import InvalidRequest, SchemaViolation, Unsupported
+from llmspell_protocol.models import (
+    ChatChunk,
+    ChatMessage,
+    ChatRequest,
+    ChatResult,
+    Embeddings,
+    FinishReason,
+    HealthStatus,
+    LoadedModel,
+    LoadOptions,
+    LocalModel,
+    ModelInfo,
+    PullProgress,
+    PullResult,
+    SamplingOptions,
+    Timings,
+    ToolCall,
+    Usage,
+)
+from llmspell_providers.spec import ModelSpec
+
+QUOTED_CHARACTERS = 200
+DIMENSIONS = 32
+CONTEXT_LENGTH = 1 << 20
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_PIECE = re.compile(r"\s*\S+\s*$|\s*\S+")
+
+
+class MockProvider:
+    """The backend of `mock/NAME`: every name is a model, always loaded, of no size."""
+
+    name = "mock"
+
+    def __init__(self, reply: str | None = None) -> None:
+        self._reply = reply
+        self._loaded: set[str] = set()
+
+    async def health(self) -> HealthStatus:
+        """Always ready."""
+        return HealthStatus(configured=True, ready=True, loaded=sorted(self._loaded), device="none", engines=("mock",))
+
+    async def list_models(self) -> list[LocalModel]:
+        """Nothing: there is a model for every name, and none is installed."""
+        return []
+
+    async def has(self, spec: ModelSpec) -> bool:
+        """There is a model for every name."""
+        return True
+
+    async def info(self, spec: ModelSpec) -> ModelInfo:
+        """The same for every name."""
+        return ModelInfo(
+            id=_model_id(spec),
+            backend=self.name,
+            size_bytes=0,
+            format="mock",
+            loaded=True,
+            context_length=CONTEXT_LENGTH,
+            embedding_length=DIMENSIONS,
+            chat_template=True,
+            capabilities=("chat", "embed", "tools"),
+        )
+
+    async def pull(self, spec: ModelSpec, *, force: bool, quantization: str | None) -> AsyncGenerator[PullProgress]:
+        """Is already there."""
+        result = PullResult(
+            model_id=_model_id(spec),
+            backend=self.name,
+            download_status="already_present",
+            bytes_downloaded=0,
+            bytes_total=0,
+            sha256=None,
+            resumed_from=0,
+            path=None,
+            format="mock",
+            source=None,
+        )
+        yield PullProgress(phase="complete", bytes_total=0, percent_complete=100.0, result=result)
+
+    async def remove(self, spec: ModelSpec, *, force: bool) -> int:
+        """Raises `Unsupported`."""
+        raise _lacks("remove")
+
+    async def verify(self, spec: ModelSpec) -> dict[str, object]:
+        """Has no files."""
+        return {"model": _model_id(spec), "ok": True, "files": []}
+
+    async def load(self, spec: ModelSpec, options: LoadOptions) -> LoadedModel:
+        """Puts the name into `loaded`."""
+        self._loaded.add(_model_id(spec))
+        return _loaded(_model_id(spec))
+
+    async def unload(self, spec: ModelSpec, *, force: bool) -> int:
+        """Takes the name out of `loaded`; frees nothing."""
+        self._loaded.discard(_model_id(spec))
+        return 0
+
+    async def loaded(self) -> list[LoadedModel]:
+        """The names that were loaded by request."""
+        return [_loaded(name) for name in sorted(self._loaded)]
+
+    async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
+        """Streams the reply word by word, cut at a stop string and at `max_tokens`."""
+        arrived = time.monotonic()
+        model = _model_id(ModelSpec.parse(request.model))
+        call = _tool_call(request)
+        text = "" if call else self._text(model, request)
+        pieces, finish_reason = _cut(text, request.options)
+        first_token_ms: float | None = None
+        for piece in pieces:
+            # A real engine lets others run between two tokens.
+            await asyncio.sleep(0)
+            if first_token_ms is None:
+                first_token_ms = (time.monotonic() - arrived) * 1000
+            yield ChatChunk(text=piece)
+        if call is not None:
+            finish_reason = "tool_calls"
+            yield ChatChunk(tool_calls=(call,))
+        said = "".join(pieces)
+        if request.schema is not None and call is None:
+            _demand_fit(said, request.schema, finish_reason)
+        decode_ms = (time.monotonic() - arrived) * 1000
+        yield ChatChunk(
+            result=ChatResult(
+                message=ChatMessage(role="assistant", content=said, tool_calls=(call,) if call else ()),
+                finish_reason=finish_reason,
+                usage=Usage(prompt_tokens=len(_tokens(_prompt(request))), completion_tokens=len(_tokens(said))),
+                timings=Timings(decode_ms=decode_ms, first_token_ms=first_token_ms),
+                model=model,
+                backend=self.name,
+            )
+        )
+
+    async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
+        """A vector from each text's words: equal texts are equal, texts that share words are near."""
+        if not texts:
+            raise InvalidRequest("input: at least one text is needed")
+        vectors = [_vector(text, normalize=normalize) for text in texts]
+        return Embeddings(
+            data=b"".join(struct.pack(f"<{DIMENSIONS}f", *vector) for vector in vectors),
+            count=len(vectors),
+            dimensions=DIMENSIONS,
+            usage=Usage(prompt_tokens=sum(len(_tokens(text)) for text in texts)),
+            model=_model_id(spec),
+            backend=self.name,
+        )
+
+    async def tokenize(self, spec: ModelSpec, text: str) -> list[int]:
+        """One number a word."""
+        return [_number(token) % 50_000 for token in _tokens(text)]
+
+    async def close(self) -> None:
+        """Has nothing running."""
+
+    def _text(self, model: str, request: ChatRequest) -> str:
+        if self._reply is not None:
+            return self._reply
+        if request.schema is not None:
+            return json.dumps(_smallest(request.schema), ensure_ascii=False)
+        said = request.prompt if request.prompt is not None else request.messages[-1].content
+        return f"[{model}] {said[:QUOTED_CHARACTERS]}"
+
+
+def _model_id(spec: ModelSpec) -> str:
+    return f"mock/{spec.name.removeprefix('mock/')}"
+
+
+def _lacks(operation: str) -> Unsupported:
+    return Unsupported(
+        f"mock models can't do '{operation}': they have no files", details={"operation": operation, "backend": "mock"}
+    )
+
+
+def _loaded(name: str) -> LoadedModel:
+    return LoadedModel(
+        model=name,
+        backend="mock",
+        engine="mock",
+        pid=None,
+        device="none",
+        memory_bytes=0,
+        estimated_bytes=0,
+        slots=1,
+        busy_slots=0,
+        queue=0,
+        last_used=None,
+        expires_at=None,
+        pinned=False,
+        load_ms=0.0,
+        reason="needs no memory",
+    )
+
+
+def _prompt(request: ChatRequest) -> str:
+    return request.prompt if request.prompt is not None else "\n".join(one.content for one in request.messages)
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(text)
+
+
+def _cut(text: str, options: SamplingOptions) -> tuple[list[str], FinishReason]:
+    """The reply in pieces of a word each, and why it ends."""
+    ends = [text.index(stop) for stop in options.stop or () if stop and stop in text]
+    if ends:
+        text = text[: min(ends)]
+    pieces = _PIECE.findall(text)
+    limit = options.max_tokens
+    if limit is None or len(_tokens(text)) <= limit:
+        return pieces, "stop"
+    kept: list[str] = []
+    for piece in pieces:
+        left = limit - len(_tokens("".join(kept)))
+        inside = [found.end() for found in _TOKEN.finditer(piece)]
+        if len(inside) > left:
+            if left:
+                kept.append(piece[: inside[left - 1]])
+            break
+        kept.append(piece)
+    return kept, "length"
+
+
+def _tool_call(request: ChatRequest) -> ToolCall | None:
+    """A call of the first tool when one is demanded; its arguments are the smallest that fit."""
+    if not request.tools or request.tool_choice in (None, "auto", "none"):
+        return None
+    functions = [tool.get("function", tool) for tool in request.tools]
+    named = [one for one in functions if one.get("name") == request.tool_choice]
+    function = (named or functions)[0]
+    arguments = _smallest(function.get("parameters") or {"type": "object"})
+    name = str(function.get("name"))
+    return ToolCall(id=f"call_{_number(name):08x}"[:13], name=name, arguments=arguments)
+
+
+def _smallest(schema: Mapping[str, Any]) -> Any:
+    """The smallest value that fits a schema of the everyday keywords."""
+    for key in ("const", "default"):
+        if key in schema:
+            return schema[key]
+    if schema.get("enum"):
+        return schema["enum"][0]
+    for key in ("anyOf", "oneOf"):
+        if schema.get(key):
+            return _smallest(schema[key][0])
+    kind = schema.get("type", "object" if "properties" in schema else "null")
+    if isinstance(kind, list):
+        kind = kind[0]
+    if kind == "object":
+        properties: Mapping[str, Any] = schema.get("properties", {})
+        return {name: _smallest(properties.get(name, {})) for name in schema.get("required", ())}
+    if kind == "array":
+        return [_smallest(schema.get("items") or {})] * int(schema.get("minItems", 0))
+    if kind == "string":
+        return "x" * int(schema.get("minLength", 0))
+    if kind in ("integer", "number"):
+        return max(0, schema.get("minimum", 0)) if schema.get("maximum", 0) >= 0 else schema["maximum"]
+    return False if kind == "boolean" else None
+
+
+def _demand_fit(text: str, schema: Mapping[str, Any], finish_reason: FinishReason) -> None:
+    # Costs 50 ms to import, and few requests have a schema.
+    import jsonschema
+
+    try:
+        jsonschema.validate(json.loads(text), schema)
+    except (json.JSONDecodeError, jsonschema.ValidationError) as error:
+        cut = "it was cut by max_tokens" if finish_reason == "length" else str(error).partition("\n")[0]
+        raise SchemaViolation(
+            f"the reply does not fit the schema: {cut}", details={"text": text, "finish_reason": finish_reason}
+        ) from None
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _vector(text: str, *, normalize: bool) -> list[float]:
+    vector = [0.0] * DIMENSIONS
+    for token in _tokens(text.lower()) or [""]:
+        for at, byte in enumerate(hashlib.sha256(token.encode()).digest()[:DIMENSIONS]):
+            vector[at] += byte / 127.5 - 1.0
+    length = math.sqrt(sum(value * value for value in vector))
+    return [value / length for value in vector] if normalize and length else vector

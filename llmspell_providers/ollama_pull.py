@@ -1,0 +1,74 @@
+"""The lines of a pull added up: Ollama reports layer by layer, we report one model."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from llmspell_protocol.models import Phase, PullProgress, PullResult
+
+
+class LayerCount:
+    """How far all layers of a model are."""
+
+    def __init__(self, model: str, backend: str) -> None:
+        self._model = model
+        self._backend = backend
+        self._layers: dict[str, tuple[int, int]] = {}
+        self._came_whole = True
+        self._first: tuple[float, int] | None = None
+        self._phase: Phase = "resolving"
+
+    def progress(self, line: Any) -> PullProgress:
+        """Where the pull stands after a line."""
+        status: str = line.status or ""
+        if line.digest:
+            self._phase = "downloading"
+            done, total = line.completed or 0, line.total or 0
+            if line.digest not in self._layers and done < total:
+                self._came_whole = False
+            self._layers[line.digest] = (done, total)
+        elif status.startswith(("verifying", "writing")):
+            self._phase = "verifying"
+        downloaded, total_bytes = self._sums()
+        speed = self._bytes_per_second(downloaded)
+        left = total_bytes - downloaded
+        return PullProgress(
+            phase=self._phase,
+            file=line.digest,
+            bytes_downloaded=downloaded,
+            bytes_total=total_bytes or None,
+            percent_complete=round(100 * downloaded / total_bytes, 1) if total_bytes else 0.0,
+            bytes_per_second=speed,
+            eta_s=left / speed if speed else None,
+        )
+
+    def complete(self) -> PullProgress:
+        """The last item; Ollama goes on where an earlier pull stopped, but does not say where that was."""
+        downloaded, total = self._sums()
+        result = PullResult(
+            model_id=self._model,
+            backend=self._backend,
+            download_status="already_present" if self._came_whole else "complete",
+            bytes_downloaded=0 if self._came_whole else downloaded,
+            bytes_total=total,
+            sha256=None,
+            resumed_from=0,
+            path=None,
+            format="gguf",
+            source="https://ollama.com/library",
+        )
+        return PullProgress(
+            phase="complete", bytes_downloaded=downloaded, bytes_total=total, percent_complete=100.0, result=result
+        )
+
+    def _sums(self) -> tuple[int, int]:
+        return sum(done for done, _ in self._layers.values()), sum(total for _, total in self._layers.values())
+
+    def _bytes_per_second(self, downloaded: int) -> float | None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, downloaded)
+            return None
+        began, before = self._first
+        return max(0.0, (downloaded - before) / (now - began)) if now > began else None

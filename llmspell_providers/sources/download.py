@@ -1,0 +1,279 @@
+"""One file over HTTP, resumable to the byte: Range requests, sums computed on the way, never more than announced.
+
+Works on the parts of a `Partial`; a process that is ended at any moment leaves bytes that the next one continues.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import re
+import time
+from pathlib import Path
+
+import httpx
+
+from llmspell_protocol.errors import ChecksumMismatch
+from llmspell_providers.sources.meter import Meter
+from llmspell_providers.sources.partial import Partial, Provenance
+from llmspell_providers.sources.remote import LocalFile, RemoteFile, SourceFailed
+
+_CONNECT_S = 10.0
+_SILENCE_S = 30.0
+_FRUITLESS_ATTEMPTS = 3
+_MAX_CONNECTIONS = 100
+_BACKOFF_S = 0.5
+_READ_BYTES = 1 << 20
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+
+
+def open_client() -> httpx.Client:
+    """A client that follows redirects to https only (http: loopback), with the proxies of the environment."""
+    return httpx.Client(
+        follow_redirects=True,
+        timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
+        headers={"User-Agent": "llmspell", "Accept-Encoding": "identity"},
+        event_hooks={"request": [_refuse_plain_http]},
+    )
+
+
+def _refuse_plain_http(request: httpx.Request) -> None:
+    if request.url.scheme != "https" and not is_loopback(request.url.host):
+        raise SourceFailed(f"plain http to {request.url.host} is refused: use https")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Cut(Exception):
+    """The connection ended, or the server asks to come back: another attempt may go on."""
+
+
+class _Part:
+    """A file that grows at its end, and the sum of what it holds."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self.offset = 0
+        self.sha256 = hashlib.sha256()
+
+    def __enter__(self) -> _Part:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def read_existing(self) -> None:
+        """Goes to the end, with the sum of all that is there."""
+        while data := os.pread(self._fd, _READ_BYTES, self.offset):
+            self.sha256.update(data)
+            self.offset += len(data)
+
+    def restart(self) -> None:
+        os.ftruncate(self._fd, 0)
+        self.offset = 0
+        self.sha256 = hashlib.sha256()
+
+    def append(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[os.pwrite(self._fd, left, self.offset + len(data) - len(left)) :]
+        self.sha256.update(data)
+        self.offset += len(data)
+
+    def sync(self) -> None:
+        os.fsync(self._fd)
+
+
+class Downloader:
+    """Fetches files into a partial directory."""
+
+    def __init__(self, partial: Partial, meter: Meter, client: httpx.Client) -> None:
+        self._partial = partial
+        self._meter = meter
+        self._client = client
+
+    def fetch(self, file: RemoteFile) -> LocalFile:
+        """Downloads a file or the rest of it, and compares its sums with the announced ones.
+
+        Raises:
+            SourceFailed: the server does not deliver; what has come stays.
+            ChecksumMismatch: the bytes are not the announced ones; they were deleted.
+            DiskFull: the disk has no room for what is missing.
+        """
+        landed, wrong = self._fetch_once(file)
+        if wrong and landed.resumed_from:
+            # Bytes from an earlier pull, perhaps of another source, may be the wrong ones: once more from the start.
+            self._partial.discard(file.name)
+            landed, wrong = self._fetch_once(file)
+        if wrong:
+            self._partial.discard(file.name)
+            raise ChecksumMismatch(
+                f"'{file.name}' is not the announced file: {wrong}",
+                hint="try again later; the source may be broken or tampered with",
+                details={"file": file.name, "expected": file.sha256 or file.git_sha1, "actual": landed.sha256},
+            )
+        self._meter.end(landed.size_bytes)
+        return landed
+
+    def _fetch_once(self, file: RemoteFile) -> tuple[LocalFile, str | None]:
+        known = self._partial.provenance(file.name)
+        with _Part(self._partial.part(file.name)) as part:
+            if part.size():
+                if _continues(known, file):
+                    part.read_existing()
+                else:
+                    part.restart()
+            size = file.size_bytes
+            if size is None and known is not None and part.offset:
+                size = known.size_bytes
+            if size is not None and part.offset > size:
+                part.restart()
+            resumed_from = part.offset
+            self._meter.begin(file.name, part.offset, size)
+            if part.offset != size:
+                if size is not None:
+                    self._partial.require_free(size - part.offset)
+                resumed_from = self._receive(file, part, known)
+            part.sync()
+            digest = part.sha256.hexdigest()
+            landed = LocalFile(
+                name=file.name,
+                path=self._partial.part(file.name),
+                size_bytes=part.offset,
+                sha256=digest,
+                resumed_from=resumed_from,
+            )
+        return landed, _difference(file, landed)
+
+    def _receive(self, file: RemoteFile, part: _Part, known: Provenance | None) -> int:
+        """Connects as often as it takes; returns from which offset the first answer went on."""
+        fruitless = 0
+        validator = known.validator if known is not None else None
+        resumed_from: int | None = None
+        for connection in range(_MAX_CONNECTIONS):
+            before = part.offset
+            url = file.url if connection == 0 or file.renew is None else file.renew()
+            try:
+                started_at, validator = self._connect(file, url, part, validator)
+                return started_at if resumed_from is None else resumed_from
+            except (httpx.TransportError, _Cut) as error:
+                reason = str(error) or type(error).__name__
+                if resumed_from is None and part.offset > before:
+                    resumed_from = before
+                refused = isinstance(error, (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.ProxyError))
+                fruitless = 0 if part.offset > before else fruitless + 1
+                if fruitless >= _FRUITLESS_ATTEMPTS or (refused and not part.offset):
+                    break
+                if fruitless:
+                    time.sleep(_BACKOFF_S * 2**fruitless)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                reason = str(error) or type(error).__name__
+                break
+        raise SourceFailed(
+            f"connection lost after {part.offset} bytes: {reason}" if part.offset else reason,
+            interrupted=part.offset > 0,
+        )
+
+    def _connect(self, file: RemoteFile, url: str, part: _Part, validator: str | None) -> tuple[int, str | None]:
+        headers = dict(file.headers)
+        if part.offset:
+            headers["Range"] = f"bytes={part.offset}-"
+            if not _is_summed(file) and validator is not None:
+                headers["If-Range"] = validator
+        with self._client.stream("GET", url, headers=headers) as response:
+            total = self._announced(file, response, part)
+            started_at = part.offset
+            validator = _validator(response.headers)
+            self._partial.note(file.name, _provenance(file, total, validator))
+            self._partial.require_free(total - part.offset)
+            self._meter.begin(file.name, part.offset, total)
+            for data in response.iter_raw():
+                if part.offset + len(data) > total:
+                    raise SourceFailed(f"sends more than the {total} bytes that it announced")
+                part.append(data)
+                self._meter.add(len(data))
+        if part.offset < total:
+            raise _Cut(f"{part.offset} of {total} bytes came")
+        return started_at, validator
+
+    def _announced(self, file: RemoteFile, response: httpx.Response, part: _Part) -> int:
+        """The whole file's size by the answer's headers, with the part at the place where the body goes on."""
+        status = response.status_code
+        if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and part.offset:
+            part.restart()
+            raise _Cut("the file has become shorter")
+        if status == httpx.codes.TOO_MANY_REQUESTS or status >= 500:
+            raise _Cut(f"HTTP {status}")
+        if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
+            raise SourceFailed(f"HTTP {status}", missing=status in (404, 410))
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise SourceFailed(f"answers with Content-Encoding {response.headers['Content-Encoding']}")
+        if status == httpx.codes.PARTIAL_CONTENT:
+            place = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if place is None or int(place[1]) != part.offset or place[2] == "*":
+                raise SourceFailed(f"answers with Content-Range {response.headers.get('Content-Range')!r}")
+            total = int(place[2])
+        else:
+            if part.offset:
+                part.restart()
+            length = response.headers.get("Content-Length", "")
+            if not length.isdigit():
+                raise SourceFailed("does not say how long the file is")
+            total = int(length)
+        if file.size_bytes is not None and total != file.size_bytes:
+            raise SourceFailed(f"announces {total} bytes in place of {file.size_bytes}")
+        return total
+
+
+def _is_summed(file: RemoteFile) -> bool:
+    return file.sha256 is not None or file.git_sha1 is not None
+
+
+def _address_hash(file: RemoteFile) -> str:
+    # The address itself may hold a secret.
+    return hashlib.sha256(file.url.encode()).hexdigest()
+
+
+def _provenance(file: RemoteFile, total: int, validator: str | None) -> Provenance:
+    if _is_summed(file):
+        return Provenance(size_bytes=total, sha256=file.sha256, git_sha1=file.git_sha1)
+    return Provenance(size_bytes=total, address_hash=_address_hash(file), validator=validator)
+
+
+def _continues(known: Provenance | None, file: RemoteFile) -> bool:
+    """Whether bytes that are there are the beginning of this file."""
+    if known is None:
+        return False
+    if _is_summed(file):
+        return (known.sha256, known.git_sha1) == (file.sha256, file.git_sha1)
+    return known.address_hash == _address_hash(file) and known.validator is not None
+
+
+def _validator(headers: httpx.Headers) -> str | None:
+    """What If-Range may carry: a strong ETag or a date (RFC 9110, 13.1.5)."""
+    tag: str | None = headers.get("ETag")
+    date: str | None = headers.get("Last-Modified")
+    return tag if tag and not tag.startswith("W/") else date
+
+
+def _difference(file: RemoteFile, landed: LocalFile) -> str | None:
+    if file.sha256 is not None and landed.sha256 != file.sha256:
+        return f"sha256 {landed.sha256} in place of {file.sha256}"
+    if file.git_sha1 is not None:
+        blob = b"blob %d\0" % landed.size_bytes + landed.path.read_bytes()
+        actual = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
+        if actual != file.git_sha1:
+            return f"git object {actual} in place of {file.git_sha1}"
+    return None

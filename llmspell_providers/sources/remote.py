@@ -1,0 +1,136 @@
+"""What sources and the downloader say to each other: addresses, files to be fetched, and why a source failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from llmspell_protocol.errors import InvalidRequest
+
+_QUANTIZATION = re.compile(
+    r"(?:^|[-._])(i?q\d(?:_[a-z0-9]+)*|tq\d_\d|mxfp4(?:_moe)?|nvfp4|bf16|f16|fp16|f32|fp32)(?=[-._]|$)", re.IGNORECASE
+)
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+
+
+class SourceFailed(Exception):
+    """One source cannot deliver; the next one may.
+
+    `missing`: the source answers and has no such file. `interrupted`: bytes have come and stay for the next pull.
+    """
+
+    def __init__(self, reason: str, *, missing: bool = False, interrupted: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.missing = missing
+        self.interrupted = interrupted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """A file that can be fetched over HTTP.
+
+    `name` is a plain file name. `sha256` and `git_sha1` (of the blob, for small files of a hub repository) are sums
+    that somebody announced. `headers` go to the address's own host only. `renew` gives a fresh address for a
+    connection that is opened later (signed ones run out).
+    """
+
+    name: str
+    url: str
+    size_bytes: int | None = None
+    sha256: str | None = None
+    git_sha1: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    renew: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFile:
+    """A file that has come and whose sums have been compared; `path` is in the pull's directory, `name` is final."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    sha256: str
+    resumed_from: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubAddress:
+    """`hf://ORG/REPO[@REVISION][/FILE]`."""
+
+    repository: str
+    revision: str | None
+    file: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageAddress:
+    """`pypi://NAME==VERSION/MEMBER`: a file inside a wheel."""
+
+    requirement: str
+    member: str
+
+
+def hub_address(text: str) -> HubAddress:
+    """The parts of an `hf://` address.
+
+    Raises:
+        InvalidRequest: organisation or repository is missing.
+    """
+    organisation, _, rest = text.removeprefix("hf://").partition("/")
+    repository, _, file = rest.partition("/")
+    repository, _, revision = repository.partition("@")
+    if not organisation or not repository or any(part in ("", ".", "..") for part in file.split("/") if file):
+        raise _bad(text, "hf://ORG/REPO[@REVISION][/FILE]")
+    return HubAddress(repository=f"{organisation}/{repository}", revision=revision or None, file=file or None)
+
+
+def package_address(text: str) -> PackageAddress:
+    """The parts of a `pypi://` address.
+
+    Raises:
+        InvalidRequest: no exact version, or no member.
+    """
+    requirement, _, member = text.removeprefix("pypi://").partition("/")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+]+", requirement) or not member:
+        raise _bad(text, "pypi://NAME==VERSION/PATH/IN/WHEEL.gguf")
+    return PackageAddress(requirement=requirement, member=member)
+
+
+def web_name(url: str) -> str:
+    """The file name at the end of a URL."""
+    return safe_name(unquote(urlsplit(url).path))
+
+
+def safe_name(name: str) -> str:
+    """The last part of a name from the network as a plain file name.
+
+    Raises:
+        SourceFailed: nothing is left that could be a file's name.
+    """
+    base = name.replace("\\", "/").rpartition("/")[2]
+    unusable = base.startswith(".") or not base.isprintable() or len(base.encode()) > 200
+    if not base or unusable:
+        raise SourceFailed(f"the file name {name[:80]!r} cannot be used")
+    return base
+
+
+def quantization_of(file_name: str) -> str | None:
+    """`Q4_K_M` for `model.Q4_K_M.gguf`; None when a file's name does not say."""
+    stem = _SHARD.sub("", file_name).removesuffix(".gguf")
+    found: list[str] = _QUANTIZATION.findall(stem)
+    return {"FP16": "F16", "FP32": "F32"}.get(found[-1].upper(), found[-1].upper()) if found else None
+
+
+def shard_of(file_name: str) -> tuple[int, int] | None:
+    """Number and count for `…-00001-of-00003.gguf`, else None."""
+    found = _SHARD.search(file_name)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _bad(text: str, form: str) -> InvalidRequest:
+    return InvalidRequest(f"Invalid model address '{text}': write {form}", details={"model": text})

@@ -1,0 +1,262 @@
+"""Settings from environment variables: the rule `LLMSPELL_SECTION__KEY`, and the shorter names that reach some keys.
+
+Knows nothing of files. Values are turned into the type that a key takes where their text allows it; the rest stays a
+string and is reported when the settings are validated.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from llmspell_profiles.errors import ConfigError
+from llmspell_profiles.keys import (
+    PREFIX,
+    Key,
+    KeyPath,
+    all_keys,
+    find,
+    known_providers,
+    misspelt_option,
+    rule_name,
+    variable_part,
+)
+from llmspell_profiles.providers import ProviderSettings
+from llmspell_profiles.secrets import is_secret
+
+NOT_SETTINGS = frozenset(PREFIX + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "MOCK_REPLY"))
+"""Variables of ours that name no setting; others read them."""
+
+ALIASES: dict[str, KeyPath] = {
+    PREFIX + name: ("runtime", *path)
+    for name, *path in (
+        ("MAX_CONCURRENT_SCRIPTS", "max_concurrent_scripts"),
+        ("SCRIPT_TIMEOUT_SECONDS", "script_timeout_seconds"),
+        ("ALLOW_FILE_ACCESS", "security", "allow_file_access"),
+        ("ALLOW_NETWORK_ACCESS", "security", "allow_network_access"),
+        ("ALLOW_PROCESS_SPAWN", "security", "allow_process_spawn"),
+        ("MAX_MEMORY_BYTES", "security", "max_memory_bytes"),
+        ("MAX_EXECUTION_TIME_MS", "security", "max_execution_time_ms"),
+    )
+}
+"""Short names of keys outside the provider tables."""
+
+_LONG_SUFFIXES = {
+    "API_KEY": "api_key",
+    "BASE_URL": "base_url",
+    "MODEL": "default_model",
+    "TIMEOUT": "timeout_seconds",
+    "MAX_RETRIES": "max_retries",
+}
+_SHORT_SUFFIXES = {
+    "API_KEY": "api_key",
+    "ENDPOINT": "base_url",
+    "MODEL": "default_model",
+    "TIMEOUT": "timeout_seconds",
+    "MAX_RETRIES": "max_retries",
+    "PROVIDER_TYPE": "provider_type",
+}
+_OTHERS = {"OLLAMA_HOST": ("providers", "ollama", "base_url"), "CANDLE_DEVICE": ("providers", "candle", "device")}
+_BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+# Names for one key, strongest first.
+_RULE, _LONG, _SHORT, _API_KEY, _OTHER = range(5)
+
+
+class Overlay(NamedTuple):
+    """What the environment sets: values by path, the variable behind each, and what to warn about."""
+
+    values: dict[KeyPath, Any]
+    variables: dict[KeyPath, str]
+    warnings: list[str]
+
+
+def read_environment(env: Mapping[str, str], configured: Mapping[str, type[ProviderSettings]]) -> Overlay:
+    """Read all settings in `env`. `configured` gives the class of each provider table of the base, by name.
+
+    Variables of a provider that isn't configured are left out, unless they create it by its type or its default model.
+    """
+    names = [name for name in sorted(env) if name.startswith(PREFIX) or name in _OTHERS]
+    if not names:
+        return Overlay({}, {}, [])
+    reading = _Reading(env, configured)
+    for name in names:
+        reading.take(name)
+    return reading.overlay()
+
+
+class _Reading:
+    def __init__(self, env: Mapping[str, str], configured: Mapping[str, type[ProviderSettings]]) -> None:
+        self.env = env
+        self.configured = configured
+        self.classes = known_providers() | dict(configured)
+        self.by_variable = {variable_part(name): name for name in (*known_providers(), *configured)}
+        self.candidates: dict[KeyPath, list[tuple[int, str]]] = {}
+        self.warnings: list[str] = []
+
+    def take(self, name: str) -> None:
+        if name in NOT_SETTINGS or (name.startswith(PREFIX + "API_KEY_") and self._api_key_of(name) is None):
+            return  # read elsewhere; the second kind is the key of a tool's service
+        if name == PREFIX + "EXTENDS":
+            raise ConfigError(
+                f"{name}: extends can only be set in a configuration file",
+                "name a profile with --profile, or a file with LLMSPELL_CONFIG",
+                {"variable": name, "key": "extends"},
+            )
+        target = self._target(name)
+        if target is None:
+            self.warnings.append(self._unknown(name))
+            return
+        strength, path = target
+        takes_list = (key := self._key(path)) is not None and tuple in key.kinds
+        if self.env[name] or takes_list:
+            self.candidates.setdefault(path, []).append((strength, name))
+
+    def overlay(self) -> Overlay:
+        overlay = Overlay({}, {}, self.warnings)
+        for path, candidates in self.candidates.items():
+            if path[0] == "providers" and len(path) > 2 and not self._exists(path[1]):
+                continue
+            (_, variable), *weaker = sorted(candidates)
+            overlay.values[path] = self._value(path, variable)
+            overlay.variables[path] = variable
+            for _, other in weaker:
+                if other.startswith(PREFIX) and self.env[other] != self.env[variable]:
+                    overlay.warnings.append(f"{other} is ignored, {variable} sets {'.'.join(path)} to another value")
+        return overlay
+
+    def _exists(self, provider: str) -> bool:
+        creating = (("providers", provider, key) for key in ("provider_type", "default_model"))
+        return provider in self.configured or any(path in self.candidates for path in creating)
+
+    def _target(self, name: str) -> tuple[int, KeyPath] | None:
+        if name in _OTHERS:
+            return _OTHER, _OTHERS[name]
+        if name in ALIASES:
+            return _LONG, ALIASES[name]
+        rest = name.removeprefix(PREFIX)
+        if rest != rest.upper():
+            return None
+        if provider := self._api_key_of(name):
+            return _API_KEY, ("providers", provider, "api_key")
+        parts = rest.lower().split("__")
+        if parts[0] == "providers" and len(parts) > 2:
+            path = self._provider_path(parts)
+            is_option = len(path) == 3 and find(path, self.classes) is None
+            return (_RULE, path) if is_option or self._key(path) else None
+        if isinstance(find(tuple(parts), self.classes), Key):
+            return _RULE, tuple(parts)
+        return self._provider_alias(rest)
+
+    def _provider_path(self, parts: list[str]) -> KeyPath:
+        table = self.by_variable.get(parts[1].upper(), parts[1])
+        below = parts[3:] if parts[2] == "options" and len(parts) > 3 else parts[2:]
+        return ("providers", table, *(["default_model"] if below == ["model"] else below))
+
+    def _provider_alias(self, rest: str) -> tuple[int, KeyPath] | None:
+        for strength, begin, suffixes in ((_LONG, "PROVIDER_", _LONG_SUFFIXES), (_SHORT, "", _SHORT_SUFFIXES)):
+            for suffix, key in suffixes.items():
+                if rest.startswith(begin) and rest.endswith("_" + suffix):
+                    provider = self.by_variable.get(rest[len(begin) : -len(suffix) - 1])
+                    if provider is not None:
+                        return strength, ("providers", provider, key)
+        return None
+
+    def _api_key_of(self, name: str) -> str | None:
+        if not name.startswith(PREFIX + "API_KEY_"):
+            return None
+        return self.by_variable.get(name.removeprefix(PREFIX + "API_KEY_"))
+
+    def _key(self, path: KeyPath) -> Key | None:
+        found = find(path, self.classes)
+        return found if isinstance(found, Key) else None
+
+    def _value(self, path: KeyPath, variable: str) -> Any:
+        text = self.env[variable]
+        if variable == "OLLAMA_HOST":
+            return ollama_url(text)
+        key = self._key(path)
+        if key is None:
+            if meant := misspelt_option(path, self.classes):
+                self.warnings.append(f"{variable}: unknown option, passed to the backend; did you mean {meant}?")
+            return text if is_secret(path[-1], known=False) else _free_value(text)
+        return _typed_value(text, key.kinds)
+
+    def _unknown(self, name: str) -> str:
+        # Only needed for a message, and start-up counts.
+        from difflib import get_close_matches
+
+        known = [each.removeprefix(PREFIX) for each in self._all_names()]
+        close = get_close_matches(name.removeprefix(PREFIX).upper(), known, 1, 0.75)
+        meant = f"; did you mean {PREFIX}{close[0]}?" if close else ""
+        return f"{name} is not a setting{meant}"
+
+    def _all_names(self) -> Iterator[str]:
+        yield from NOT_SETTINGS
+        yield from ALIASES
+        for key in all_keys(self.classes):
+            if key.path != ("extends",):
+                yield rule_name(key.path)
+        for provider in self.by_variable:
+            yield from (f"{PREFIX}PROVIDER_{provider}_{suffix}" for suffix in _LONG_SUFFIXES)
+            yield from (f"{PREFIX}{provider}_{suffix}" for suffix in _SHORT_SUFFIXES)
+
+
+def ollama_url(host: str) -> str:
+    """`OLLAMA_HOST` as Ollama reads it: no scheme means http and port 11434; 0.0.0.0 stands for this machine."""
+    scheme, separator, rest = host.strip().rpartition("://")
+    scheme = scheme if separator else "http"
+    authority, slash, tail = rest.partition("/")
+    address, port = authority, ""
+    if found := re.fullmatch(r"(\[.*\]|[^:]*):(\d+)", authority):
+        address, port = found[1], found[2]
+    elif authority.count(":") > 1 and not authority.startswith("["):
+        address = f"[{authority}]"
+    if not port:
+        port = {"https": "443", "http": "80"}[scheme] if separator and scheme in ("http", "https") else "11434"
+    if address in ("", "0.0.0.0", "[::]"):
+        address = "127.0.0.1"
+    return f"{scheme}://{address}:{port}{slash}{tail}".rstrip("/")
+
+
+def _typed_value(text: str, kinds: tuple[Any, ...]) -> Any:
+    if bool in kinds:
+        return _BOOLEANS.get(text.strip().lower(), text)
+    if tuple in kinds:
+        return _list(text)
+    if dict in kinds:
+        return _json(text)
+    if int in kinds or float in kinds:
+        return _number(text, float in kinds)
+    return text
+
+
+def _list(text: str) -> Any:
+    if text.lstrip().startswith("["):
+        return _json(text)
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _json(text: str) -> Any:
+    # Few runs need it, and start-up counts.
+    import json
+
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _number(text: str, with_fractions: bool) -> Any:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text) if with_fractions else text
+    except ValueError:
+        return text
+
+
+def _free_value(text: str) -> Any:
+    lowered = text.strip().lower()
+    return lowered == "true" if lowered in ("true", "false") else _number(text, with_fractions=True)

@@ -1,0 +1,181 @@
+"""The keys of the schema by path: which exist, what they take, and which one a misspelt name may mean.
+
+A path is the tuple of a key's names. Below `providers` the second name is free and its table's class depends on the
+provider type, so functions take the `Providers` in question: class by table name.
+"""
+
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from llmspell_profiles.providers import (
+    PROVIDER_CLASSES,
+    PROVIDER_TYPES,
+    CloudSettings,
+    ProviderSettings,
+    ProvidersSettings,
+)
+from llmspell_profiles.settings import Settings
+from llmspell_profiles.table import Table
+from llmspell_profiles.values import High, Idle
+
+KeyPath = tuple[str, ...]
+
+
+PREFIX = "LLMSPELL_"
+"""What our variables begin with."""
+
+
+class Key(NamedTuple):
+    """One key of the schema: its path and its field (type, default, range, description)."""
+
+    path: KeyPath
+    field: FieldInfo
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """The plain types that it takes, without `None` and annotations: `int`, `str`, `bool`, `tuple`, ..."""
+        return tuple(get_origin(each) or each for each in _alternatives(self.field.annotation))
+
+    @property
+    def high_limit(self) -> int | None:
+        """The value above which a number is accepted with a warning."""
+        return next((mark.limit for mark in self.field.metadata if isinstance(mark, High)), None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether this version accepts the key and does nothing with it."""
+        return any(isinstance(mark, Idle) for mark in self.field.metadata)
+
+
+def value_at(settings: Settings, path: KeyPath) -> Any:
+    """The value of a key in the settings; None for a key of a table that isn't there."""
+    value: Any = settings
+    for name in path:
+        if value is None:
+            return None
+        is_provider = isinstance(value, ProvidersSettings) and name in value.tables
+        value = value.tables[name] if is_provider else getattr(value, name)
+    return value
+
+
+def provider_class(kind: str | None) -> type[ProviderSettings]:
+    """The class of a provider table by provider type."""
+    return PROVIDER_CLASSES.get(kind or "", CloudSettings)
+
+
+def provider_classes(tables: Mapping[str, Any]) -> dict[str, type[ProviderSettings]]:
+    """The classes of the provider tables of unvalidated data, by table name."""
+    classes = {}
+    for name, table in tables.items():
+        if isinstance(table, dict):
+            kind = table.get("provider_type", name)
+            classes[name] = provider_class(kind.lower() if isinstance(kind, str) else None)
+    return classes
+
+
+def known_providers() -> dict[str, type[ProviderSettings]]:
+    """The classes of tables that are named like their provider type."""
+    return {kind: provider_class(kind) for kind in PROVIDER_TYPES}
+
+
+def keys_below(table: type[Table], path: KeyPath = ()) -> Iterator[Key]:
+    """All keys of a table and the tables in it, without the provider tables."""
+    for name, field in table.model_fields.items():
+        inner = _table_in(field)
+        if inner is None:
+            yield Key((*path, name), field)
+        else:
+            yield from keys_below(inner, (*path, name))
+
+
+def all_keys(providers: Mapping[str, type[ProviderSettings]]) -> Iterator[Key]:
+    """All keys of the configuration, with those of the given provider tables."""
+    yield from keys_below(Settings)
+    for name, table in providers.items():
+        yield from keys_below(table, ("providers", name))
+
+
+@cache
+def _names(table: type[Table]) -> dict[str, FieldInfo]:
+    return dict(table.model_fields)
+
+
+def find(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> Key | type[Table] | None:
+    """The key or the table at a path; None if the schema has neither."""
+    table: type[Table] = Settings
+    for depth, name in enumerate(path):
+        field = _names(table).get(name)
+        if field is None:
+            if table is not ProvidersSettings:
+                return None
+            table = providers.get(name, CloudSettings)
+            continue
+        inner = _table_in(field)
+        if inner is None:
+            return Key(path, field) if depth == len(path) - 1 else None
+        table = inner
+    return table
+
+
+def rule_name(path: KeyPath) -> str:
+    """The variable that reaches a key by the rule: `LLMSPELL_KERNEL__PORT`."""
+    return PREFIX + "__".join(variable_part(name) for name in path)
+
+
+def variable_part(name: str) -> str:
+    """A name as it stands in variables."""
+    return name.upper().replace("-", "_")
+
+
+def nearest(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> str | None:
+    """The key or table that an unknown name may mean: in the same table first, then anywhere."""
+    beside = _nearest_beside(path, providers, cutoff=0.6)
+    if beside is not None:
+        return beside
+    elsewhere = {key.path[-1]: key.name for key in all_keys(providers)}
+    close = _closest(path[-1], elsewhere, cutoff=0.8)
+    return elsewhere[close] if close else None
+
+
+def misspelt_option(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> str | None:
+    """The key that an unlisted key of a provider table almost spells; most such keys are the backend's own."""
+    return _nearest_beside(path, providers, cutoff=0.82)
+
+
+def _nearest_beside(path: KeyPath, providers: Mapping[str, type[ProviderSettings]], cutoff: float) -> str | None:
+    table = find(path[:-1], providers)
+    close = _closest(path[-1], _names(table), cutoff) if isinstance(table, type) else None
+    return ".".join((*path[:-1], close)) if close else None
+
+
+def _closest(name: str, candidates: Iterable[str], cutoff: float) -> str | None:
+    # Only needed for a message, and start-up counts.
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, list(candidates), 1, cutoff)), None)
+
+
+def _table_in(field: FieldInfo) -> type[Table] | None:
+    for each in _alternatives(field.annotation):
+        if isinstance(each, type) and issubclass(each, Table):
+            return each
+    return None
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        for each in get_args(annotation):
+            yield from _alternatives(each)
+    elif hasattr(annotation, "__metadata__"):
+        yield from _alternatives(annotation.__origin__)
+    elif annotation is not type(None):
+        yield annotation

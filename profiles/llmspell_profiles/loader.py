@@ -1,0 +1,243 @@
+"""Reads the configuration once: picks the base, lays the environment and flags over it, validates.
+
+The only place that looks at configuration files and at the environment for settings.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from llmspell_profiles.environment import read_environment
+from llmspell_profiles.errors import ConfigError, ProfileNotFound, UsageConflict
+from llmspell_profiles.expansion import UndefinedVariable, expanded, moved_home
+from llmspell_profiles.home import llmspell_home, user_home
+from llmspell_profiles.keys import Key, KeyPath, find, misspelt_option, nearest, provider_classes, value_at
+from llmspell_profiles.origins import Origins, in_file
+from llmspell_profiles.profiles import ZERO_CONFIGURATION, canonical_name, not_found, profile_path
+from llmspell_profiles.providers import ProviderSettings
+from llmspell_profiles.settings import Settings
+from llmspell_profiles.toml_source import TomlSource, read_toml
+from llmspell_profiles.values import PathContext
+
+
+class LoadedSettings(NamedTuple):
+    """The settings in force and where they came from.
+
+    `source` is the configuration file, None without one. `profile` is the canonical name of the builtin profile that is
+    the base, or that the file extends. `warnings` are for the user, without the word "Warning:".
+    """
+
+    settings: Settings
+    source: Path | None
+    profile: str | None
+    warnings: tuple[str, ...]
+    home: Path
+
+
+class _Base(NamedTuple):
+    """The one base: merged data (references replaced, unknown keys gone) and what it was made of."""
+
+    data: dict[str, Any]
+    toml: TomlSource
+    own: dict[str, Any]
+    source: Path | None
+    profile: str | None
+    warnings: list[str]
+
+
+def load_settings(
+    *,
+    profile: str | None = None,
+    config: Path | None = None,
+    env: Mapping[str, str],
+    cwd: Path,
+    flags: Mapping[str, object] | None = None,
+) -> LoadedSettings:
+    """Load the settings of a run.
+
+    `profile` and `config` are what the command line named; `LLMSPELL_CONFIG` comes from `env` and is weaker.
+    `flags` are command-line options that name a setting, by dotted key: `{"kernel.port": 9600}`; they beat everything.
+
+    Raises `UsageConflict` for both a profile and a file, `ProfileNotFound`, and `ConfigError` for the first problem.
+    """
+    home = llmspell_home(env)
+    base = _base(profile, config, env, cwd, home)
+    configured = provider_classes(_tables(base.data))
+    overlay = read_environment(env, configured)
+    given = {tuple(key.split(".")): value for key, value in (flags or {}).items()}
+    data = base.data
+    for path, value in (overlay.values | given).items():
+        data = _with_value(data, path, value)
+    classes = provider_classes(_tables(data))
+    origins = Origins(base.toml, classes, overlay.variables, frozenset(given))
+    try:
+        settings = Settings.model_validate(data, context=PathContext(home, user_home(env), cwd))
+    except ValidationError as error:
+        raise origins.first_error(error) from None
+    checked = [*_leaves(base.own), *overlay.values]
+    warnings = [*base.warnings, *overlay.warnings, *_doubtful_values(settings, checked, origins)]
+    return LoadedSettings(settings, base.source, base.profile, tuple(warnings), home)
+
+
+def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd: Path, home: Path) -> _Base:
+    if profile is not None and config is not None:
+        hint = f'put extends = "{canonical_name(profile) or profile}" at the top of {config}'
+        raise UsageConflict("Cannot use both --profile and --config", hint)
+    if profile is not None:
+        name = canonical_name(profile)
+        if name is None:
+            raise ProfileNotFound(not_found(profile))
+        return _builtin(name, env, home)
+    if config is None and env.get("LLMSPELL_CONFIG"):
+        config = Path(env["LLMSPELL_CONFIG"])
+    if config is not None:
+        try:
+            toml = read_toml(cwd / config, str(config))
+        except FileNotFoundError:
+            text = f"configuration file not found: {config}"
+            raise ConfigError(text, details={"file": str(config)}) from None
+        return _from_file(toml, cwd / config, env, home)
+    for place in _discovered(env, home):
+        try:
+            toml = read_toml(cwd / place, str(place))
+        except FileNotFoundError:
+            continue
+        return _from_file(toml, cwd / place, env, home)
+    return _builtin(ZERO_CONFIGURATION, env, home)
+
+
+def _discovered(env: Mapping[str, str], home: Path) -> Iterator[Path]:
+    yield Path("llmspell.toml")
+    yield Path(".llmspell.toml")
+    yield Path("config/llmspell.toml")
+    yield home / "config.toml"
+    yield Path(env.get("XDG_CONFIG_HOME") or user_home(env) / ".config") / "llmspell" / "config.toml"
+
+
+def _builtin(name: str, env: Mapping[str, str], home: Path) -> _Base:
+    is_profile = name != ZERO_CONFIGURATION
+    toml = read_toml(profile_path(name), f"profile {name}" if is_profile else "zero configuration")
+    data = expanded(moved_home(toml.data, home), env, user_home(env))
+    return _Base(data, toml, {}, None, name if is_profile else None, [])
+
+
+def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path) -> _Base:
+    profile = _extended_profile(toml)
+    below = _builtin(profile, env, home).data if profile else {}
+    warnings: list[str] = []
+    own = _plain_providers(toml, warnings)
+    classes = provider_classes(_tables(_merged(below, own)))
+    own = _known_keys(own, (), toml, classes, warnings)
+    try:
+        own = expanded(own, env, user_home(env))
+    except UndefinedVariable as error:
+        place, details = in_file(toml, error.path)
+        text = f"{place}: environment variable {error.variable} is not set"
+        details |= {"variable": error.variable}
+        raise ConfigError(text, f"write ${{{error.variable}:-fallback}} to give a default", details) from None
+    if profile:
+        own["extends"] = profile
+    return _Base(_merged(below, own), toml, own, path, profile, warnings)
+
+
+def _extended_profile(toml: TomlSource) -> str | None:
+    named = toml.data.get("extends")
+    if not isinstance(named, str):
+        return None  # a wrong type is reported with the others
+    name = canonical_name(named)
+    if name is None:
+        place, details = in_file(toml, ("extends",))
+        raise ConfigError(f"{place}: {not_found(named)}", details=details)
+    return name
+
+
+def _plain_providers(toml: TomlSource, warnings: list[str]) -> dict[str, Any]:
+    """The file's data with provider tables in canonical form: no `options` table, `default_model` for `model`."""
+    tables = toml.data.get("providers")
+    if not isinstance(tables, dict):
+        return toml.data
+    plain = {}
+    for name, table in tables.items():
+        if isinstance(table, dict) and isinstance(options := table.get("options"), dict):
+            direct = {key: value for key, value in table.items() if key != "options"}
+            for key in sorted(options.keys() & direct.keys()):
+                if options[key] != direct[key]:
+                    place, _ = in_file(toml, ("providers", name, "options", key))
+                    warnings.append(f"{place}: ignored, providers.{name}.{key} has another value")
+            table = options | direct
+        if isinstance(table, dict) and "model" in table:
+            model = table["model"]
+            table = {"default_model": model} | {key: value for key, value in table.items() if key != "model"}
+        plain[name] = table
+    return toml.data | {"providers": plain}
+
+
+def _known_keys(
+    data: Mapping[str, Any],
+    path: KeyPath,
+    toml: TomlSource,
+    classes: Mapping[str, type[ProviderSettings]],
+    warnings: list[str],
+) -> dict[str, Any]:
+    """The data without unknown keys, which draw a warning each. A backend's own options stay."""
+    known = {}
+    for name, value in data.items():
+        here = (*path, name)
+        found = find(here, classes)
+        is_scalar_for_provider = path == ("providers",) and name != "default_provider" and not isinstance(value, dict)
+        if found is None and path[:1] == ("providers",) and len(path) == 2:
+            known[name] = value
+            if meant := misspelt_option(here, classes):
+                place, _ = in_file(toml, here)
+                warnings.append(f"{place}: unknown option, passed to the backend; did you mean {meant}?")
+        elif found is None or is_scalar_for_provider:
+            place, _ = in_file(toml, here)
+            close = nearest(here, classes)
+            warnings.append(f"{place}: unknown key, ignored" + (f"; did you mean {close}?" if close else ""))
+        elif isinstance(found, type) and isinstance(value, dict):
+            known[name] = _known_keys(value, here, toml, classes, warnings)
+        else:
+            known[name] = value
+    return known
+
+
+def _doubtful_values(settings: Settings, paths: list[KeyPath], origins: Origins) -> Iterator[str]:
+    for path in paths:
+        key = find(path, origins.providers)
+        if not isinstance(key, Key) or (key.high_limit is None and not key.idle):
+            continue
+        value = value_at(settings, path)
+        place, _ = origins.place(path)
+        if key.idle and value != key.field.default:
+            yield f"{place}: accepted, has no effect in this version"
+        elif key.high_limit is not None and value is not None and value > key.high_limit:
+            yield f"{place}: {value} is unusually high (more than {key.high_limit})"
+
+
+def _tables(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    tables = data.get("providers")
+    return tables if isinstance(tables, dict) else {}
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _with_value(data: Mapping[str, Any], path: KeyPath, value: Any) -> dict[str, Any]:
+    for name in reversed(path):
+        value = {name: value}
+    return _merged(data, value)
+
+
+def _leaves(data: Mapping[str, Any], path: KeyPath = ()) -> Iterator[KeyPath]:
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name)

@@ -1,0 +1,148 @@
+"""Where values came from, and the text for what is wrong with them.
+
+Turns pydantic's errors into the sentences that users see, each with file and line, or with the variable.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from llmspell_profiles.errors import ConfigError
+from llmspell_profiles.keys import Key, KeyPath, find, rule_name
+from llmspell_profiles.providers import ProviderSettings
+from llmspell_profiles.secrets import is_secret
+from llmspell_profiles.toml_source import TomlSource
+
+_NOUNS = {
+    "int_type": "an integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "model_type": "a table",
+    "literal_error": "a string",
+}
+_SENTENCES = {"missing": "is missing", "extra_forbidden": "unknown key"}
+_RANGES = ("greater_than_equal", "less_than_equal", "greater_than")
+_FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
+
+
+class Origins(NamedTuple):
+    """What the merged data was made of: the file (or profile), and the variable or flag that set each path."""
+
+    source: TomlSource
+    providers: Mapping[str, type[ProviderSettings]]
+    variables: Mapping[KeyPath, str]
+    flags: frozenset[KeyPath]
+
+    def place(self, path: KeyPath) -> tuple[str, dict[str, object]]:
+        """What a message about a path begins with, up to the colon, and its details."""
+        key = ".".join(path)
+        if path in self.flags:
+            return key, {"key": key}
+        if variable := self.variables.get(path):
+            return variable, {"key": key, "variable": variable}
+        return in_file(self.source, path)
+
+    def first_error(self, error: ValidationError) -> ConfigError:
+        """The error that stands first: in the file by line, then those of variables and flags."""
+        errors = error.errors(include_url=False)
+        problems = [self._problem(each) for each in errors if each["type"] != _FOLLOWS_FROM_ANOTHER]
+        return min(problems, key=lambda problem: (_line(problem), "variable" in problem.details))
+
+    def _problem(self, error: Any) -> ConfigError:
+        path = tuple(part for part in error["loc"] if isinstance(part, str) and not part.startswith("type:"))
+        if key := error.get("ctx", {}).get("key"):
+            path = (*path, *key.split("."))
+        place, details = self.place(path)
+        if error["type"] == "at_odds":
+            place = ".".join(path)
+        text = self._sentence(error, path)
+        variable = details.get("variable")
+        if variable is not None and variable != rule_name(path):
+            text += f" (sets {'.'.join(path)})"
+        item = "".join(f"[{part}]" for part in error["loc"] if isinstance(part, int))
+        return ConfigError(f"{place}{item}: {text}", details=details)
+
+    def _sentence(self, error: Any, path: KeyPath) -> str:
+        kind, value, context = error["type"], error["input"], error.get("ctx", {})
+        if kind in ("wrong", "at_odds"):
+            return str(context["text"])
+        if kind in _SENTENCES:
+            return _SENTENCES[kind]
+        what = context["what"] if kind == "expected" else _NOUNS.get(kind)
+        if what is not None:
+            return f"expected {what}, got {self._shown(value, path)}"
+        if kind not in _RANGES:
+            return str(error["msg"])
+        key = find(path, self.providers)
+        return _range(value, context, key if isinstance(key, Key) else None)
+
+    def _shown(self, value: object, path: KeyPath) -> str:
+        secret = is_secret(path[-1], known=find(path, self.providers) is not None)
+        if path in self.variables and not secret:
+            return f"'{value}'" if isinstance(value, str) else str(value)
+        return described(value, secret=secret)
+
+
+def in_file(source: TomlSource, path: KeyPath) -> tuple[str, dict[str, object]]:
+    """`file:line key` for a key of a file, and the details."""
+    key = ".".join(path)
+    spelt = next((each for each in _spellings(path) if each in source.positions), path)
+    position = source.position(spelt)
+    if position is None:
+        return f"{source.name} {key}", {"file": source.name, "key": key}
+    details = {"file": source.name, "line": position.line, "column": position.column, "key": key}
+    return f"{source.name}:{position.line} {key}", details
+
+
+def _spellings(path: KeyPath) -> Iterator[KeyPath]:
+    """The places where a file may have a key, all of them accepted."""
+    names = [path]
+    if path[0] == "providers" and path[2:] == ("default_model",):
+        names.append((*path[:2], "model"))
+    yield from names
+    if path[0] == "providers":
+        yield from ((*each[:2], "options", *each[2:]) for each in names)
+
+
+def described(value: object, *, secret: bool) -> str:
+    """A value as messages name it: `the string "ten"`; of a secret only the kind."""
+    match value:
+        case bool():
+            return "a boolean" if secret else str(value).lower()
+        case str():
+            return "a string" if secret else f'the string "{value}"'
+        case int():
+            return "an integer" if secret else f"the integer {value}"
+        case float():
+            return "a number" if secret else f"the number {value}"
+        case list() | tuple():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return "a date or time"
+
+
+def _range(value: object, context: Mapping[str, Any], key: Key | None) -> str:
+    bounds = dict(context)
+    for mark in key.field.metadata if key else ():
+        bounds |= {name: getattr(mark, name) for name in ("ge", "le", "gt") if getattr(mark, name, None) is not None}
+    if isinstance(value, float) and math.isfinite(value):
+        value = f"{value:g}"
+    if "ge" in bounds and "le" in bounds:
+        return f"{value} is out of range ({bounds['ge']} to {bounds['le']})"
+    if "ge" in bounds:
+        return f"must be at least {bounds['ge']}, got {value}"
+    if "gt" in bounds:
+        return f"must be greater than {bounds['gt']}, got {value}"
+    return f"must be at most {bounds['le']}, got {value}"
+
+
+def _line(problem: ConfigError) -> float:
+    line = problem.details.get("line")
+    return line if isinstance(line, int) else math.inf

@@ -1,0 +1,219 @@
+"""The tables `[providers]` and `[providers.NAME]`: which backends are configured, and how."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+
+from llmspell_profiles.table import Table, subtable
+from llmspell_profiles.values import Device, FilePath, High, Idle, Quantization, Url, words, wrong
+
+CloudType = Literal[
+    "openai", "anthropic", "cohere", "groq", "perplexity", "together", "gemini", "mistral", "replicate", "fireworks"
+]
+Backend = Literal["ollama", "candle"]
+PROVIDER_TYPES: tuple[str, ...] = (*get_args(CloudType), *get_args(Backend))
+GgufEngine = Literal["xllamacpp", "llama-cpp-python", "llama-server"]
+
+
+class Retry(Table):
+    """`[providers.NAME.retry]`: repeated attempts after failures that may pass."""
+
+    max_retries: Annotated[int, High(10), Idle()] = Field(default=3, ge=0, description="retries of retryable failures")
+    initial_delay_ms: Annotated[int, Idle()] = Field(default=1000, ge=0, description="first pause, in milliseconds")
+    max_delay_ms: Annotated[int, Idle()] = Field(
+        default=30_000, ge=0, description="longest pause, in milliseconds; at least the first one"
+    )
+    backoff_multiplier: Annotated[float, Idle()] = Field(default=2.0, gt=0, description="growth of the pause")
+
+    @model_validator(mode="after")
+    def _pauses_grow(self) -> "Retry":
+        if self.max_delay_ms < self.initial_delay_ms:
+            text = f"must be at least initial_delay_ms ({self.initial_delay_ms}), got {self.max_delay_ms}"
+            raise wrong(text, "max_delay_ms")
+        return self
+
+
+class RateLimit(Table):
+    """`[providers.NAME.rate_limit]`: a limit that this client keeps by itself."""
+
+    requests_per_minute: Annotated[int, Idle()] = Field(default=60, ge=1, description="client-side limit of requests")
+    tokens_per_minute: Annotated[int | None, Idle()] = Field(
+        default=None, ge=1, description="client-side limit of tokens"
+    )
+    auto_retry: Annotated[bool, Idle()] = Field(default=True, description="wait instead of failing")
+
+
+class ProviderSettings(Table):
+    """What all provider tables share. Keys that aren't listed are kept (`options`) and handed to the backend."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(default="", description="display name; default: the table's name")
+    provider_type: str = Field(description="implementation; default: the table's name, if that is a known type")
+    enabled: bool = Field(default=True, description="false: as if not configured")
+    base_url: Url | None = Field(default=None, description="endpoint; default: the vendor's")
+    api_key_env: str | None = Field(default=None, description="variable that holds the key; default: the vendor's")
+    api_key: str | None = Field(default=None, repr=False, description="literal key, discouraged")
+    default_model: str | None = Field(default=None, description="model when none is named")
+    max_tokens: int = Field(default=512, ge=1, description="reply limit, in tokens")
+    timeout_seconds: Annotated[int, High(600)] = Field(
+        default=60, ge=1, description="one request, from send to last token, in seconds"
+    )
+    max_retries: Annotated[int | None, High(10), Idle()] = Field(
+        default=None, ge=0, description="shorthand, wins over retry.max_retries"
+    )
+    retry: Retry = subtable("repeated attempts")
+    rate_limit: RateLimit | None = Field(default=None, description="client-side limits; none without this table")
+    temperature: float = Field(default=0.7, ge=0, le=2, description="sampling; 0 = greedy")
+    top_p: float = Field(default=0.9, ge=0, le=1, description="sampling")
+    top_k: int = Field(default=40, ge=0, description="sampling, local; 0 = off")
+    min_p: float | None = Field(default=None, ge=0, le=1, description="sampling, local")
+    repeat_penalty: float = Field(default=1.1, gt=0, description="sampling, local; 1 = off")
+    repeat_last_n: int = Field(default=64, ge=0, description="window of the penalty, in tokens")
+    seed: int | None = Field(default=None, ge=0, description="reproducible sampling")
+    stop: tuple[str, ...] = Field(default=(), strict=False, description="stop strings")
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The keys of the table that this schema doesn't list; they go to the backend as they are."""
+        return self.model_extra or {}
+
+    @property
+    def retries(self) -> int:
+        """How often a retryable failure is retried: `max_retries`, else `retry.max_retries`."""
+        return self.retry.max_retries if self.max_retries is None else self.max_retries
+
+
+class CloudSettings(ProviderSettings):
+    """A provider behind an HTTP interface; `openai` with a `base_url` is any compatible server."""
+
+    provider_type: CloudType = Field(description="implementation; default: the table's name, if that is a known type")
+    max_tokens: int = Field(
+        default_factory=lambda table: 4096 if table.get("provider_type") == "anthropic" else 2048,
+        ge=1,
+        description="reply limit, in tokens; default 2048, anthropic 4096",
+    )
+
+
+class LocalSettings(ProviderSettings):
+    """What the two local backends share."""
+
+    default_backend: Annotated[Backend, words(Backend)] | None = Field(
+        default=None, description="backend of local/... without @backend"
+    )
+
+
+class OllamaSettings(LocalSettings):
+    """An Ollama daemon."""
+
+    provider_type: Literal["ollama"] = Field(default="ollama", description="implementation")
+    base_url: Url = Field(default="http://localhost:11434", description="endpoint")
+    timeout_seconds: Annotated[int, High(600)] = Field(
+        default=120, ge=1, description="one request, from send to last token, in seconds"
+    )
+    auto_start: Annotated[bool, Idle()] = Field(
+        default=False, description="start `ollama serve` on this machine if installed and down; loopback URLs only"
+    )
+    health_check_interval_seconds: Annotated[int, Idle()] = Field(
+        default=60, ge=1, description="how long a health answer is trusted, in seconds"
+    )
+
+
+class CandleSettings(LocalSettings):
+    """The in-house backend: one worker process a loaded model."""
+
+    provider_type: Literal["candle"] = Field(default="candle", description="implementation")
+    timeout_seconds: Annotated[int, High(600)] = Field(
+        default=300, ge=1, description="one request, from send to last token, in seconds"
+    )
+    model_directory: FilePath = Field(
+        default=Path("~/.llmspell/models/candle"), validate_default=True, description="weights and manifests"
+    )
+    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:N or metal")
+    max_concurrent: int = Field(default=4, ge=1, le=64, description="slots of one loaded model")
+    default_quantization: Quantization = Field(default="Q4_K_M", description="for specs without variant")
+    cpu_threads: int = Field(default=0, ge=0, description="threads; 0 = physical cores")
+    context_size: int = Field(default=4096, ge=64, description="context of a slot, in tokens; capped at the model's")
+    batch_size: int = Field(default=256, ge=1, description="prefill batch, in tokens")
+    use_flash_attention: bool = Field(default=True, description="where the engine has it")
+    engine: Annotated[GgufEngine, words(GgufEngine)] = Field(default="xllamacpp", description="GGUF engine")
+    server_path: Annotated[FilePath | None, Idle()] = Field(
+        default=None, description="binary for engine = llama-server"
+    )
+    spin_count: int = Field(default=1000, ge=0, description="how long engine threads spin at a barrier")
+
+
+PROVIDER_CLASSES: dict[str, type[ProviderSettings]] = {"ollama": OllamaSettings, "candle": CandleSettings}
+
+
+def _class_tag(table: Any) -> str:
+    kind = table.get("provider_type") if isinstance(table, dict) else getattr(table, "provider_type", None)
+    return f"type:{kind}" if kind in PROVIDER_CLASSES else "type:cloud"
+
+
+Provider = Annotated[
+    Annotated[OllamaSettings, Tag("type:ollama")]
+    | Annotated[CandleSettings, Tag("type:candle")]
+    | Annotated[CloudSettings, Tag("type:cloud")],
+    Discriminator(_class_tag),
+]
+
+
+class ProvidersSettings(Table):
+    """`[providers]`: one key of its own, and a table for each provider, which `tables` and `enabled` give by name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Provider] = Field(init=False)
+
+    default_provider: str | None = Field(
+        default=None, description="for models without a provider; unset and exactly one enabled provider: that one"
+    )
+
+    @property
+    def tables(self) -> Mapping[str, ProviderSettings]:
+        """All provider tables by name, disabled ones too."""
+        return self.__pydantic_extra__
+
+    @property
+    def enabled(self) -> Mapping[str, ProviderSettings]:
+        """The providers that count as configured, by name."""
+        return {name: table for name, table in self.tables.items() if table.enabled}
+
+    @property
+    def default(self) -> str | None:
+        """The provider for models without one: `default_provider`, else the only enabled one."""
+        if self.default_provider is not None:
+            return self.default_provider
+        names = list(self.enabled)
+        return names[0] if len(names) == 1 else None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_and_type(cls, tables: Any) -> Any:
+        if not isinstance(tables, dict):
+            return tables
+        return {key: _completed(key, table) if isinstance(table, dict) else table for key, table in tables.items()}
+
+    @model_validator(mode="after")
+    def _default_is_configured(self) -> "ProvidersSettings":
+        if self.default_provider is not None and self.default_provider not in self.enabled:
+            configured = ", ".join(sorted(self.enabled)) or "none"
+            text = f"'{self.default_provider}' is not configured; configured: {configured}"
+            raise wrong(text, "default_provider")
+        return self
+
+
+def _completed(key: str, table: dict[str, Any]) -> dict[str, Any]:
+    if key == "providers":
+        inner = next((name for name, value in table.items() if isinstance(value, dict)), "NAME")
+        raise wrong(f"write [providers.{inner}]", f"providers.{inner}")
+    kind = table.get("provider_type", key if key in PROVIDER_TYPES else None)
+    if kind is None:
+        raise wrong(f"is required; one of {', '.join(PROVIDER_TYPES)}", f"{key}.provider_type")
+    if isinstance(kind, str):
+        kind = kind.lower()
+        if kind not in PROVIDER_TYPES:
+            raise wrong(f"'{kind}' is not one of {', '.join(PROVIDER_TYPES)}", f"{key}.provider_type")
+    return {"name": key, **table, "provider_type": kind}

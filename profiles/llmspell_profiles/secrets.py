@@ -1,0 +1,57 @@
+"""API keys: which variables may hold one, which one counts, and which settings must never be shown."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmspell_profiles.providers import ProviderSettings
+
+_VENDOR_VARIABLES = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "cohere": "COHERE_API_KEY",
+    "groq": "GROQ_API_KEY",
+    "perplexity": "PERPLEXITY_API_KEY",
+    "together": "TOGETHER_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "replicate": "REPLICATE_API_TOKEN",
+    "fireworks": "FIREWORKS_API_KEY",
+}
+_SECRET_WORDS = ("key", "token", "secret", "password")
+
+
+class ApiKey:
+    """A key that was found; `variable` is where, None for the configuration file. Its text never shows the key."""
+
+    def __init__(self, value: str, variable: str | None) -> None:
+        self.value = value
+        self.variable = variable
+
+
+def key_variables(name: str, provider_type: str, api_key_env: str | None) -> Iterator[str]:
+    """The variables that may hold the key of provider `name`, strongest first."""
+    upper = name.upper().replace("-", "_")
+    yield f"LLMSPELL_PROVIDERS__{upper}__API_KEY"
+    yield f"LLMSPELL_PROVIDER_{upper}_API_KEY"
+    yield f"LLMSPELL_{upper}_API_KEY"
+    yield f"LLMSPELL_API_KEY_{upper}"
+    if api_key_env:
+        yield api_key_env
+    if provider_type in _VENDOR_VARIABLES:
+        yield _VENDOR_VARIABLES[provider_type]
+
+
+def find_api_key(name: str, provider: "ProviderSettings", env: Mapping[str, str]) -> ApiKey | None:
+    """The key of provider `name`: the first variable that is set and not empty, else the table's `api_key`."""
+    for variable in key_variables(name, provider.provider_type, provider.api_key_env):
+        if value := env.get(variable):
+            return ApiKey(value, variable)
+    return ApiKey(provider.api_key, None) if provider.api_key else None
+
+
+def is_secret(key: str, *, known: bool) -> bool:
+    """Whether the value of a key must not be shown; `known` tells keys of the schema from a backend's own options."""
+    if key == "api_key" or key.endswith("_api_key") or key == "smtp_password":
+        return True
+    return not known and any(word in key.lower() for word in _SECRET_WORDS)

@@ -1,0 +1,168 @@
+"""The settings schema: one frozen tree, whose fields carry type, default, range and meaning of every key.
+
+Knows neither files nor variables; `loader.py` fills it, everything else only reads it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from llmspell_profiles.providers import ProvidersSettings
+from llmspell_profiles.table import Table, subtable
+from llmspell_profiles.values import AutoOrSize, Duration, High, Idle, Size, at_odds, auto_or, words, wrong
+
+EngineName = Literal["lua", "javascript"]
+StdlibLevel = Literal["None", "Basic", "Standard", "All"]
+SecurityLevel = Literal["Safe", "Privileged", "Unrestricted"]
+LogLevel = Literal["off", "error", "warn", "info", "debug", "trace"]
+Transport = Literal["tcp", "ipc"]
+Curve = Literal["auto", "required", "off"]
+Hmac = Literal["always"]
+
+
+class LuaSettings(Table):
+    """`[engines.lua]`"""
+
+    stdlib: Annotated[StdlibLevel, words(StdlibLevel)] = Field(
+        default="Standard", description="how much of Lua's library a script gets; never more than the sandbox permits"
+    )
+    max_memory_bytes: Annotated[Size, High(1_000_000_000)] = Field(
+        default=50_000_000, ge=1, description="memory of one Lua state, in bytes"
+    )
+    enable_debug: Annotated[bool, Idle()] = Field(default=False, description="line hooks and debug.traceback")
+    timeout_ms: Annotated[int, High(300_000)] = Field(
+        default=30_000, ge=1, description="time a script may compute without calling out, in milliseconds"
+    )
+    security_level: Annotated[SecurityLevel, words(SecurityLevel), Idle()] = Field(
+        default="Safe", description="sandbox strength"
+    )
+
+
+class EnginesSettings(Table):
+    """`[engines]`"""
+
+    lua: LuaSettings = subtable("the Lua engine")
+
+
+class RuntimeSecuritySettings(Table):
+    """`[runtime.security]`"""
+
+    allow_file_access: bool = Field(default=False, description="file tools")
+    allow_network_access: bool = Field(
+        default=True, description="web and HTTP tools, cloud providers from scripts; not the local backends"
+    )
+    allow_process_spawn: Annotated[bool, Idle()] = Field(default=False, description="process tools")
+    max_memory_bytes: Annotated[Size, High(2_000_000_000)] = Field(
+        default=50_000_000,
+        ge=1,
+        description="per script, all engines; the smaller of this and the engine's limit holds",
+    )
+    max_execution_time_ms: int = Field(
+        default=300_000, ge=1, description="per script, in milliseconds; the smallest of the time limits holds"
+    )
+
+
+class RuntimeSettings(Table):
+    """`[runtime]`"""
+
+    max_concurrent_scripts: Annotated[int, High(100)] = Field(
+        default=10, ge=1, description="isolated scripts side by side"
+    )
+    script_timeout_seconds: Annotated[int, High(3600)] = Field(
+        default=300, ge=1, description="wall time of one script, in seconds"
+    )
+    enable_streaming: Annotated[bool, Idle()] = Field(default=True, description="stream by default")
+    log_level: Annotated[LogLevel, words(LogLevel)] = Field(default="warn", description="stderr and kernel log")
+    security: RuntimeSecuritySettings = subtable("what scripts may do")
+
+
+class KernelSecuritySettings(Table):
+    """`[kernel.security]`"""
+
+    hmac: Annotated[Hmac, words(Hmac)] = Field(
+        default="always", description="messages are signed; there is no way to switch it off"
+    )
+    curve: Annotated[Curve, words(Curve)] = Field(
+        default="auto", description="encryption: auto = on for non-loopback tcp, required = on for every tcp socket"
+    )
+    allow_remote: bool = Field(default=False, description="permit a non-loopback host")
+
+
+class KernelSettings(Table):
+    """`[kernel]`"""
+
+    host: str = Field(default="127.0.0.1", description="address for tcp; not loopback: needs security.allow_remote")
+    port: int = Field(
+        default=9555,
+        ge=0,
+        le=65_531,
+        description="shell; iopub, stdin, control, heartbeat follow at +1 to +4; 0 = five consecutive free ports",
+    )
+    transport: Annotated[Transport, words(Transport)] = Field(default="tcp", description="kind of sockets")
+    max_clients: int = Field(default=64, ge=1, description="connected sessions; one more gets busy")
+    idle_timeout_seconds: int = Field(
+        default=0, ge=0, description="end after this time without client and work, in seconds; 0 = never"
+    )
+    drain_timeout_seconds: int = Field(
+        default=30, ge=0, description="how long running work may finish at shutdown, in seconds"
+    )
+    log_rotate_size: Size = Field(
+        default=10_485_760, ge=1, description="rotate the kernel's log at this size, in bytes"
+    )
+    log_rotate_count: int = Field(default=5, ge=0, description="rotated, compressed files kept")
+    security: KernelSecuritySettings = subtable("signing, encryption and remote access")
+
+    @model_validator(mode="after")
+    def _remote_is_allowed_and_encrypted(self) -> "KernelSettings":
+        if self.security.allow_remote and self.security.curve == "off":
+            raise at_odds('"off" is not allowed with allow_remote', "security.curve")
+        if self.transport == "tcp" and not self.security.allow_remote and not _is_loopback(self.host):
+            raise wrong(f"'{self.host}' is not a loopback address; it needs kernel.security.allow_remote", "host")
+        return self
+
+
+class ModelsSettings(Table):
+    """`[models]`"""
+
+    memory_budget_bytes: Annotated[AutoOrSize, auto_or("a size", at_least=1)] = Field(
+        default="auto", description="all loaded models, in bytes; auto = 80 % of what is available at start"
+    )
+    keep_alive: Duration = Field(
+        default=300.0, description="idle time before a model is unloaded, in seconds; 0 = at once, -1 = never"
+    )
+    max_queue: int = Field(default=512, ge=1, description="waiting requests of a model; one more gets busy")
+    pin: tuple[str, ...] = Field(default=(), strict=False, description="model specs: loaded at start, never evicted")
+    stream_window_ms: Annotated[AutoOrSize, auto_or("an integer", at_most=200)] = Field(
+        default="auto",
+        description="how long a worker may gather tokens into one delta; auto: 0 with spare cores, 25 without",
+    )
+    prompt_cache_bytes: Annotated[AutoOrSize, auto_or("a size")] = Field(
+        default="auto",
+        description="memory per model for finished prompts; auto = a tenth of the budget, at most the weights' size",
+    )
+
+
+class Settings(Table):
+    """The whole configuration."""
+
+    default_engine: Annotated[EngineName, words(EngineName, {"js": "javascript"}), Idle()] = Field(
+        default="lua", description="engine when the command names none"
+    )
+    extends: str | None = Field(default=None, description="builtin profile that the file is laid over")
+    engines: EnginesSettings = subtable("script engines")
+    providers: ProvidersSettings = subtable("model providers by name")
+    runtime: RuntimeSettings = subtable("running scripts")
+    kernel: KernelSettings = subtable("the kernel's sockets and limits")
+    models: ModelsSettings = subtable("loaded models")
+
+
+def _is_loopback(host: str) -> bool:
+    if host in ("127.0.0.1", "localhost", "::1"):
+        return True
+    # Only needed for an unusual host, and start-up counts.
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,191 @@
+"""The kinds of values that settings have beyond numbers and strings: sizes, durations, paths, words, URLs.
+
+Each is a pydantic annotation. A value that can't be understood raises a custom error, which `origins.py` turns
+into text: `expected` (what would have been right), `wrong` and `at_odds` (the whole sentence).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
+
+from llmspell_profiles.durations import duration_seconds
+
+_BYTES_IN = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+# Compiled when they are first used, by `re` itself.
+_SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmg]i?b)"
+_QUANTIZATION = r"(?:I?Q|TQ)[1-8]_[0-9A-Z_]+|B?F16|F32|MXFP4(?:_MOE)?"
+_URL = r"(?i)https?://[^/\s]+\S*"
+_DEVICE = r"auto|cpu|cuda(?::\d+)?|metal"
+
+
+class High(NamedTuple):
+    """Marks a number that is accepted above `limit`, but with a warning."""
+
+    limit: int
+
+
+class Idle(NamedTuple):
+    """Marks a key that nothing reads yet: what differs from its default is accepted, with a warning."""
+
+
+class PathContext(NamedTuple):
+    """What paths are relative to; passed to pydantic as the validation context."""
+
+    llmspell_home: Path
+    user_home: Path
+    cwd: Path
+
+
+class Before:
+    """Changes or refuses a value before its type is checked: `pydantic.BeforeValidator`, told what it would look up.
+
+    Pydantic inspects the signature of every such function, which is a quarter of building our tables.
+    """
+
+    def __init__(self, change: Callable[[object], object]) -> None:
+        self._change = change
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self._change, handler(source))
+
+
+class BeforeInContext:
+    """The same for a function that also gets the validation's information."""
+
+    def __init__(self, change: Callable[[object, core_schema.ValidationInfo], object]) -> None:
+        self._change = change
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_before_validator_function(self._change, handler(source))
+
+
+def expected(what: str) -> PydanticCustomError:
+    """An error for a value that is not `what`; the text goes on with what was got."""
+    return PydanticCustomError("expected", "expected {what}", {"what": what})
+
+
+def wrong(text: str, key: str = "") -> PydanticCustomError:
+    """An error with its whole text; `key` names the key it is about, below the table that was checked."""
+    return PydanticCustomError("wrong", "{text}", {"text": text, "key": key})
+
+
+def at_odds(text: str, key: str) -> PydanticCustomError:
+    """Like `wrong`, for two keys that exclude each other and may come from two places: the message names no place."""
+    return PydanticCustomError("at_odds", "{text}", {"text": text, "key": key})
+
+
+def words(literal: Any, also: Mapping[str, str] | None = None) -> Before:
+    """Matches the words of a `Literal` without regard to case; `also` maps further spellings to words."""
+    canonical = {word.casefold(): word for word in get_args(literal)} | dict(also or {})
+    listed = ", ".join(get_args(literal))
+
+    def match(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        word = canonical.get(value.casefold())
+        if word is None:
+            raise wrong(f"'{value}' is not one of {listed}")
+        return word
+
+    return Before(match)
+
+
+def _parse_size(value: object) -> object:
+    if isinstance(value, str):
+        found = re.fullmatch(_SIZE, value.strip())
+        if found is None:
+            raise expected('a size (bytes, or a string such as "64 MiB")')
+        return int(float(found[1]) * _BYTES_IN[found[2].lower()])
+    return value
+
+
+def _parse_duration(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return duration_seconds(value)
+        except ValueError:
+            raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m")') from None
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < -1:
+            raise wrong(f"must be at least 0, or -1 for never, got {value}")
+        return float(value)
+    raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m")')
+
+
+def auto_or(what: str, at_least: int = 0, at_most: int | None = None) -> Before:
+    """The word `auto`, or an integer in the range; sizes are understood where `what` is "a size"."""
+
+    def match(value: object) -> object:
+        if isinstance(value, str) and value.casefold() == "auto":
+            return "auto"
+        if what == "a size" and isinstance(value, str) and re.fullmatch(_SIZE, value.strip()):
+            value = _parse_size(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise expected(f"auto or {what}")
+        if at_most is not None and not at_least <= value <= at_most:
+            raise wrong(f"{value} is out of range ({at_least} to {at_most}, or auto)")
+        if value < at_least:
+            raise wrong(f"must be at least {at_least}, got {value}")
+        return value
+
+    return Before(match)
+
+
+def _resolve_path(value: object, info: core_schema.ValidationInfo) -> object:
+    if isinstance(value, str):
+        if not value:
+            raise expected("a path")
+        path, default = Path(value), False
+    elif isinstance(value, Path):
+        path, default = value, True
+    else:
+        raise expected("a path")
+    around = info.context
+    if not isinstance(around, PathContext):
+        return path
+    if default and path.parts[:2] == ("~", ".llmspell"):
+        return around.llmspell_home.joinpath(*path.parts[2:])
+    if path.parts[:1] == ("~",):
+        return around.user_home.joinpath(*path.parts[1:])
+    return around.cwd / path
+
+
+def _check_url(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(_URL, value):
+        raise expected("an http or https URL")
+    return value
+
+
+def _check_device(value: object) -> object:
+    if isinstance(value, str):
+        value = value.lower()
+        if not re.fullmatch(_DEVICE, value):
+            raise wrong(f"'{value}' is not one of auto, cpu, cuda, cuda:N, metal")
+    return value
+
+
+def _check_quantization(value: object) -> object:
+    if isinstance(value, str):
+        value = value.upper()
+        if not re.fullmatch(_QUANTIZATION, value):
+            raise wrong(f"'{value}' is not a GGUF quantization (such as Q4_K_M, Q8_0 or F16)")
+    return value
+
+
+Size = Annotated[int, Before(_parse_size)]
+"""A number of bytes: an integer, or a string with KB MB GB (10³) or KiB MiB GiB (2¹⁰)."""
+
+Duration = Annotated[float, Before(_parse_duration)]
+"""Seconds: an integer, or a string such as "300ms" or "1h30m"; -1 for never."""
+
+FilePath = Annotated[Path, BeforeInContext(_resolve_path)]
+"""A path, made absolute by a `PathContext`; a `Path` below `~/.llmspell`, as defaults are, moves with LLMSPELL_HOME."""
+
+Url = Annotated[str, Before(_check_url)]
+Device = Annotated[str, Before(_check_device)]
+Quantization = Annotated[str, Before(_check_quantization)]
+AutoOrSize = Literal["auto"] | int

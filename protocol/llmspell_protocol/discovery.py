@@ -1,0 +1,129 @@
+"""Which kernels run on this machine, and what `--connect` may name. Reads their files, opens no socket.
+
+A kernel of ours writes its connection file as `kernel-<id>.json` into its run directory and holds an exclusive `flock`
+on `kernel-<id>.lock` beside it for as long as it lives; a file whose lock is free is stale, whatever its pid says.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from llmspell_protocol.connection import ConnectionInfo, is_this_machine, key_hint
+from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, NotFound, Unauthorized
+
+# Compiled when they are first used, by `re` itself.
+_ID = r"[A-Za-z0-9][A-Za-z0-9._-]*\Z"
+_HOST_PORT = r"(\[[^\]/]+\]|[^/:\[\]]+):(\d{1,5})\Z"
+_START = "llmspell kernel start"
+
+
+def connection_path(run_dir: Path, kernel_id: str) -> Path:
+    """Where a kernel's connection file stands.
+
+    Raises:
+        InvalidRequest: the id has other characters than letters, digits, `.`, `_` and `-`.
+    """
+    if not re.match(_ID, kernel_id):
+        raise InvalidRequest(f"'{kernel_id}' is no kernel id: letters, digits, '.', '_' and '-' are possible")
+    return run_dir / f"kernel-{kernel_id}.json"
+
+
+def is_running(run_dir: Path, kernel_id: str) -> bool:
+    """Whether a process holds the kernel's lock.
+
+    Looking takes a shared lock for a moment, so a kernel that starts must try for its own more than once.
+    """
+    try:
+        fd = os.open(connection_path(run_dir, kernel_id).with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def running_kernels(run_dir: Path) -> list[ConnectionInfo]:
+    """The kernels that run on this machine and wrote their files here, the newest first.
+
+    Raises:
+        ConfigError: a running kernel's connection file was damaged.
+    """
+    found = []
+    for path in run_dir.glob("kernel-*.json"):
+        if not is_running(run_dir, path.stem.removeprefix("kernel-")):
+            continue
+        try:
+            found.append(ConnectionInfo.read(path))
+        except NotFound:
+            continue  # It ended between the look at its lock and this one.
+    return sorted(found, key=lambda info: info.started_at or "", reverse=True)
+
+
+def resolve(target: str, run_dir: Path, env: Mapping[str, str]) -> ConnectionInfo:
+    """What `--connect TARGET` means: a URL, `auto`, `host:port`, the path of a connection file, or a kernel's id.
+
+    `run_dir` is where this user's kernels write their files; of `env` only LLMSPELL_KEY is read.
+
+    Raises:
+        KernelUnreachable: nothing runs there (the kernel of that id has ended, or no kernel is running).
+        NotFound: no such connection file or kernel id.
+        Unauthorized: an address without a key.
+        InvalidRequest, ConfigError, Unsupported: the target or its file can't be used.
+    """
+    key = env.get("LLMSPELL_KEY") or None
+    if "://" in target:
+        return ConnectionInfo.from_url(target, key=key)
+    if target == "auto":
+        running = running_kernels(run_dir)
+        if not running:
+            raise KernelUnreachable("no kernel is running", hint=f"{_START} --daemon")
+        return running[0]
+    if match := re.match(_HOST_PORT, target):
+        return _by_address(match[1].strip("[]"), int(match[2]), run_dir, key)
+    if os.sep in target or target.endswith(".json"):
+        return ConnectionInfo.read(Path(target).expanduser())
+    return _by_id(target, run_dir)
+
+
+def _by_id(kernel_id: str, run_dir: Path) -> ConnectionInfo:
+    path = connection_path(run_dir, kernel_id)
+    if is_running(run_dir, kernel_id):
+        return ConnectionInfo.read(path)
+    if path.exists():
+        raise KernelUnreachable(
+            f"kernel '{kernel_id}' is not running (it left its files behind)",
+            hint=f"{_START} --id {kernel_id}",
+            details={"id": kernel_id},
+        )
+    running = [info.id for info in running_kernels(run_dir) if info.id]
+    raise NotFound(
+        f"there is no kernel '{kernel_id}'",
+        hint=f"running: {', '.join(running)}" if running else f"none is running; start one: {_START} --daemon",
+        details={"id": kernel_id, "running": running},
+    )
+
+
+def _by_address(host: str, port: int, run_dir: Path, key: str | None) -> ConnectionInfo:
+    if is_this_machine(host):
+        for info in running_kernels(run_dir):
+            if info.transport == "tcp" and info.shell_port == port:
+                return info
+        if key is None:
+            raise KernelUnreachable(
+                f"no kernel of yours listens on port {port} of this machine",
+                hint=f"`llmspell kernel status` lists those that run; start one: {_START} --port {port}",
+                details={"host": host, "port": port},
+            )
+    if key is None:
+        raise Unauthorized(
+            f"connecting to {host}:{port} needs its key", hint=key_hint(), details={"host": host, "port": port}
+        )
+    return ConnectionInfo.consecutive(host, port, key)

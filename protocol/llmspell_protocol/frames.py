@@ -1,0 +1,101 @@
+"""Frames between the kernel and its workers: a length, then one msgpack map. Knows file descriptors, not sockets.
+
+A frame is a map with at least `op`. Length is four bytes, big-endian, at most `MAX_FRAME_BYTES`. Byte strings travel
+as they are. The kernel reads without blocking through `FrameBuffer`; a worker uses `FramePipe`, which blocks.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgpack
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+_LENGTH = struct.Struct(">I")
+
+Frame = dict[str, Any]
+
+
+class FrameTooLarge(ValueError):
+    """A frame is longer than `MAX_FRAME_BYTES`: the peer is broken or the stream has lost its place."""
+
+
+def pack_frame(frame: Mapping[str, Any]) -> bytes:
+    """One frame as bytes, its length first."""
+    body: bytes = msgpack.packb(frame, use_bin_type=True)
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameTooLarge(f"frame {frame.get('op')!r} of {len(body)} bytes")
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameBuffer:
+    """Bytes in, whole frames out; a partial frame stays until the rest has come."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Adds bytes and yields every frame that is complete now."""
+        self._data += data
+        at = 0
+        size = len(self._data)
+        try:
+            while size - at >= 4:
+                (length,) = _LENGTH.unpack_from(self._data, at)
+                if length > MAX_FRAME_BYTES:
+                    raise FrameTooLarge(f"frame of {length} bytes announced")
+                if size - at - 4 < length:
+                    break
+                body = bytes(self._data[at + 4 : at + 4 + length])
+                at += 4 + length
+                yield msgpack.unpackb(body, raw=False, strict_map_key=False)
+        finally:
+            del self._data[:at]
+
+
+class FramePipe:
+    """A worker's end of its pipe pair: blocking, one reader, any number of writing threads."""
+
+    def __init__(self, read_fd: int, write_fd: int) -> None:
+        self._read_fd = read_fd
+        self._write_fd = write_fd
+        self._buffer = FrameBuffer()
+        self._ready: deque[Frame] = deque()
+        self._write_lock = threading.Lock()
+        self._poll = select.poll()
+        self._poll.register(read_fd, select.POLLIN)
+
+    def send(self, frame: Mapping[str, Any]) -> None:
+        """Writes one frame, waiting while the pipe is full.
+
+        Raises:
+            BrokenPipeError: the kernel is gone.
+        """
+        data = memoryview(pack_frame(frame))
+        with self._write_lock:
+            while data:
+                data = data[os.write(self._write_fd, data) :]
+
+    def receive(self, timeout_s: float | None = None) -> Frame | None:
+        """The next frame; None when `timeout_s` passed without one (0: only look).
+
+        Raises:
+            EOFError: the kernel closed the pipe.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._ready:
+            wait_ms = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+            if not self._poll.poll(wait_ms):
+                return None
+            data = os.read(self._read_fd, 1 << 16)
+            if not data:
+                raise EOFError("the kernel closed the pipe")
+            self._ready.extend(self._buffer.feed(data))
+        return self._ready.popleft()

@@ -1,0 +1,285 @@
+"""What requests and replies say about models: the types that backends, kernel and clients share.
+
+All sizes are bytes, all times milliseconds unless the name says otherwise. Wire content is `to_content(value)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal
+
+FinishReason = Literal["stop", "length", "context_full", "tool_calls"]
+Format = Literal["gguf", "safetensors"]
+Phase = Literal["resolving", "downloading", "verifying", "complete"]
+
+
+def to_content(value: Any) -> Any:
+    """A value of these types as plain maps and lists, for a message or a frame."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: to_content(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: to_content(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_content(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalModel:
+    """A model that a backend has on disk; `modified_at` is UTC, ISO 8601."""
+
+    id: str
+    backend: str
+    size_bytes: int
+    format: str
+    quantization: str | None = None
+    parameter_count: int | None = None
+    family: str | None = None
+    modified_at: str | None = None
+    sha256: str | None = None
+    loaded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo(LocalModel):
+    """Everything known about a model; `context_length` is what it was trained for, in tokens."""
+
+    context_length: int | None = None
+    architecture: str | None = None
+    embedding_length: int | None = None
+    license: str | None = None
+    chat_template: bool = False
+    capabilities: Sequence[str] = ()
+    path: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one request; `cached_tokens` of the prompt needed no prefill."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Where a request's time went; `first_token_ms` counts from the request's arrival at the kernel."""
+
+    queue_ms: float = 0.0
+    load_ms: float = 0.0
+    prefill_ms: float = 0.0
+    decode_ms: float = 0.0
+    first_token_ms: float | None = None
+    tokens_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A call that the model asks for; `arguments` is the parsed JSON object."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatMessage:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str = ""
+    reasoning: str | None = None
+    tool_calls: Sequence[ToolCall] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingOptions:
+    """How tokens are chosen; None means the backend's or the provider table's default.
+
+    `temperature` 0 is greedy; `top_k` 0 is off; `repeat_penalty` 1 is off; `num_ctx` is the wanted context in tokens.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    repeat_last_n: int | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    stop: Sequence[str] | None = None
+    num_ctx: int | None = None
+
+
+SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens", "stop")
+"""The options that a provider's table has defaults for: all but `num_ctx`, which is fixed when a model is loaded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """A conversation to be continued, or (`prompt`) one text to be answered or, `raw`, continued as it is.
+
+    Exactly one of `messages` and `prompt` is given. `tools` are OpenAI-style function descriptions; `schema` is a JSON
+    Schema that the reply has to fit.
+    """
+
+    model: str
+    messages: Sequence[ChatMessage] = ()
+    prompt: str | None = None
+    raw: bool = False
+    tools: Sequence[Mapping[str, Any]] = ()
+    tool_choice: str | None = None
+    schema: Mapping[str, Any] | None = None
+    options: SamplingOptions = SamplingOptions()
+    stream: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefillProgress:
+    """How much of the prompt has been read, in tokens."""
+
+    processed: int
+    total: int
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatResult:
+    """The end of a reply: the whole message and what it cost."""
+
+    message: ChatMessage
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    model: str
+    backend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatChunk:
+    """A piece of a reply: text, reasoning or tool calls; or progress (loading, prefill); or, last, the result."""
+
+    loading: bool = False
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: Sequence[ToolCall] = ()
+    prefill: PrefillProgress | None = None
+    result: ChatResult | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings:
+    """Vectors of `count × dimensions` float32, little-endian, row by row in `data`."""
+
+    data: bytes
+    count: int
+    dimensions: int
+    usage: Usage
+    model: str
+    backend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullProgress:
+    """Where a pull stands; the last one has phase `complete` and `result`."""
+
+    phase: Phase
+    file: str | None = None
+    bytes_downloaded: int = 0
+    bytes_total: int | None = None
+    percent_complete: float = 0.0
+    bytes_per_second: float | None = None
+    eta_s: float | None = None
+    result: PullResult | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulledFile:
+    """One file of a pulled model."""
+
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullResult:
+    """A finished pull; `download_status` is `complete` or `already_present`, `resumed_from` a byte offset."""
+
+    model_id: str
+    backend: str
+    download_status: str
+    bytes_downloaded: int
+    bytes_total: int
+    sha256: str | None
+    resumed_from: int
+    path: str | None
+    format: str | None
+    source: str | None
+    files: Sequence[PulledFile] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """How a model is to be loaded; `keep_alive_s` 0 unloads at once, -1 never, None is the configured time."""
+
+    keep_alive_s: float | None = None
+    pin: bool = False
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """One line of `model ps`; `reason` says in words why the model stays and when it goes."""
+
+    model: str
+    backend: str
+    engine: str
+    pid: int | None
+    device: str
+    memory_bytes: int | None
+    estimated_bytes: int | None
+    slots: int
+    busy_slots: int
+    queue: int
+    last_used: str | None
+    expires_at: str | None
+    pinned: bool
+    load_ms: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthStatus:
+    """Whether a backend can be used, as `model status` shows it; `ready` is `running` for a daemon."""
+
+    configured: bool
+    ready: bool
+    available_models: int = 0
+    version: str | None = None
+    latency_ms: float | None = None
+    base_url: str | None = None
+    reason: str | None = None
+    loaded: Sequence[str] = ()
+    device: str | None = None
+    engines: Sequence[str] = ()
+    model_directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvailableModel:
+    """A line of the catalog."""
+
+    name: str
+    backend: str
+    description: str
+    parameters: str | None
+    quantizations: Sequence[str]
+    size_bytes: int | None
+    license: str | None
+    recommended: bool
+    installed: bool

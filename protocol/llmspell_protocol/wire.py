@@ -1,0 +1,188 @@
+"""Messages to frames and back: encoding, signature, checks. Bytes in, messages out; knows no sockets.
+
+Layout (Jupyter's): `[identities…] <IDS|MSG> hmac header parent_header metadata content buffers…`. Each of the four
+parts is JSON or msgpack, recognised by its first byte; HMAC-SHA256 over the four, hex, compared in constant time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgpack
+
+from llmspell_protocol.messages import Message
+
+DELIMITER = b"<IDS|MSG>"
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_REMEMBERED_SIGNATURES = 1 << 16
+_HEADER_FIELDS = ("msg_id", "msg_type", "session")
+
+
+class WireError(Exception):
+    """A message that must be dropped; `reason` is the counter it goes under and never holds content."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} can't be sent")
+
+
+def encode_part(part: object, encoding: str) -> bytes:
+    """One of the four parts as bytes.
+
+    What an encoding lacks is replaced, so that no text from a model or script can keep a reply from being sent: NaN and
+    infinities by null (JSON), lone surrogates by U+FFFD, integers beyond 64 bits by null (msgpack).
+
+    Raises:
+        TypeError: a value of a type that messages don't have.
+        ValueError, RecursionError: maps or lists in each other some hundred levels deep.
+    """
+    try:
+        return _encode(part, encoding)
+    except (ValueError, OverflowError):
+        return _encode(_sendable(part, encoding), encoding)
+
+
+def _encode(part: object, encoding: str) -> bytes:
+    if encoding == "msgpack":
+        packed: bytes = msgpack.packb(part, use_bin_type=True, default=_plain)
+        return packed
+    return json.dumps(part, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode()
+
+
+def _sendable(value: Any, encoding: str) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, float):
+        return value if encoding == "msgpack" or math.isfinite(value) else None
+    if isinstance(value, int):
+        return value if encoding == "json" or -(1 << 63) <= value < 1 << 64 else None
+    if isinstance(value, dict):
+        return {_sendable(key, encoding): _sendable(item, encoding) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_sendable(item, encoding) for item in value]
+    return value
+
+
+def decode_part(data: bytes) -> dict[str, Any]:
+    """A part that must be a map.
+
+    Raises:
+        WireError: it is neither JSON nor msgpack, or not a map.
+    """
+    try:
+        value = _from_json(data) if data[:1] == b"{" else msgpack.unpackb(data, raw=False, strict_map_key=False)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        raise WireError("encoding") from None
+    if not isinstance(value, dict):
+        raise WireError("encoding")
+    return value
+
+
+def _from_json(data: bytes) -> Any:
+    # From bytes, json would let surrogates through; those written as escapes it lets through in any case.
+    value = json.loads(data.decode())
+    return _sendable(value, "json") if b"\\ud" in data or b"\\uD" in data else value
+
+
+def _is_header(header: dict[str, Any]) -> bool:
+    """Whether it names its message and can be echoed in either encoding."""
+    return all(isinstance(header.get(field), str) for field in _HEADER_FIELDS) and _is_json(header, depth=8)
+
+
+def _is_json(value: object, depth: int) -> bool:
+    if value is None or isinstance(value, (str, bool, float)):
+        return True
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 64
+    if depth == 0:
+        return False
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(item, depth - 1) for key, item in value.items())
+    return isinstance(value, list) and all(_is_json(item, depth - 1) for item in value)
+
+
+class Wire:
+    """One side of a signed connection: `pack` what goes out, `unpack` and check what comes in."""
+
+    def __init__(self, key: bytes, *, max_message_bytes: int = MAX_MESSAGE_BYTES, refuse_replays: bool = True) -> None:
+        self._mac = hmac.new(key, digestmod=hashlib.sha256) if key else None
+        self._max_message_bytes = max_message_bytes
+        self._refuse_replays = refuse_replays and bool(key)
+        self._seen: set[bytes] = set()
+        self._seen_order: deque[bytes] = deque()
+
+    def sign(self, parts: Sequence[bytes]) -> bytes:
+        """The hex signature over the parts; empty when the key is."""
+        if self._mac is None:
+            return b""
+        mac = self._mac.copy()
+        for part in parts:
+            mac.update(part)
+        return mac.hexdigest().encode()
+
+    def pack(self, message: Message, encoding: str | None = None) -> list[bytes]:
+        """All frames of a message, identities first."""
+        encoding = encoding or message.encoding
+        parts = [
+            encode_part(message.header, encoding),
+            encode_part(message.parent_header, encoding),
+            encode_part(message.metadata, encoding),
+            encode_part(message.content, encoding),
+        ]
+        return [*message.identities, DELIMITER, self.sign(parts), *parts, *message.buffers]
+
+    def unpack(self, frames: Sequence[bytes]) -> Message:
+        """The message in the frames.
+
+        Raises:
+            WireError: it must be dropped; `reason` is one of frames, size, signature, replay, encoding, header.
+        """
+        if sum(map(len, frames)) > self._max_message_bytes:
+            raise WireError("size")
+        try:
+            at = frames.index(DELIMITER)
+        except ValueError:
+            raise WireError("frames") from None
+        if len(frames) < at + 6:
+            raise WireError("frames")
+        signature = bytes(frames[at + 1])
+        parts = [bytes(part) for part in frames[at + 2 : at + 6]]
+        if self._mac is not None and not hmac.compare_digest(signature, self.sign(parts)):
+            raise WireError("signature")
+        if self._refuse_replays:
+            self._remember(signature)
+        header, parent_header, metadata, content = map(decode_part, parts)
+        if not _is_header(header):
+            raise WireError("header")
+        return Message(
+            header,
+            content,
+            parent_header=parent_header,
+            metadata=metadata,
+            buffers=[bytes(buffer) for buffer in frames[at + 6 :]],
+            identities=[bytes(identity) for identity in frames[:at]],
+            encoding="json" if parts[0][:1] == b"{" else "msgpack",
+        )
+
+    def _remember(self, signature: bytes) -> None:
+        if signature in self._seen:
+            raise WireError("replay")
+        self._seen.add(signature)
+        self._seen_order.append(signature)
+        if len(self._seen_order) > _REMEMBERED_SIGNATURES:
+            self._seen.discard(self._seen_order.popleft())

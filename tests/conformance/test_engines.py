@@ -1,0 +1,104 @@
+"""Every GGUF engine does the same; what one cannot do it declares, and what it declares it really cannot do.
+
+The default engine runs always; llama-cpp-python, a build of ten minutes, with `make test-engines`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from llmspell_protocol.errors import LlmspellError
+from llmspell_providers.candle.engine import ABILITIES
+from llmspell_providers.candle.process import Launch, ModelProcess
+from tests.conformance.engine_cases import CASES, CONTEXT_SIZE, TEMPLATE_CASES, Case
+from tests.support.templates import with_template
+
+pytestmark = pytest.mark.slow
+ENGINES = ["xllamacpp", pytest.param("llama-cpp-python", marks=pytest.mark.engines)]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A loaded engine and the loop that it belongs to."""
+
+    process: ModelProcess
+    runner: asyncio.Runner
+
+
+def _running(engine: str, path: Path, directory: Path) -> Iterator[Running]:
+    launch = Launch(
+        engine=engine,
+        path=path,
+        model="smollm2:135m",
+        context_size=CONTEXT_SIZE,
+        prompt_cache_bytes=64 << 20,
+        log_path=directory / "worker.log",
+    )
+    with asyncio.Runner() as runner:
+        process = runner.run(ModelProcess.start(launch, on_exit=lambda: None))
+        yield Running(process, runner)
+        runner.run(process.end())
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(
+    request: pytest.FixtureRequest, smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """SmolLM2 as it comes, loaded by one of the engines."""
+    yield from _running(request.param, smollm2_path, tmp_path_factory.mktemp("engine"))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def template_engine(
+    request: pytest.FixtureRequest, smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """SmolLM2 with a chat template that has tools and thinking, loaded by one of the engines."""
+    directory = tmp_path_factory.mktemp("tools")
+    yield from _running(request.param, with_template(smollm2_path, directory), directory)
+
+
+def _keep_or_skip(running: Running, case: Case) -> None:
+    engine = running.process.loaded.engine
+    if case.needs is not None and case.needs in running.process.loaded.lacks:
+        pytest.skip(f"{engine} declares that it lacks {case.needs}: {ABILITIES[case.needs]}")
+    running.runner.run(case.run(running.process))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_engine_keeps_the_contract(engine: Running, name: str) -> None:
+    _keep_or_skip(engine, CASES[name])
+
+
+@pytest.mark.parametrize("name", TEMPLATE_CASES)
+def test_the_engine_does_what_the_models_template_has(template_engine: Running, name: str) -> None:
+    _keep_or_skip(template_engine, TEMPLATE_CASES[name])
+
+
+def _fails(running: Running, case: Case) -> bool:
+    try:
+        running.runner.run(case.run(running.process))
+    except (LlmspellError, AssertionError):
+        return True
+    return False
+
+
+def test_what_an_engine_declares_to_lack_it_really_cannot_do(engine: Running) -> None:
+    lacks = set(engine.process.loaded.lacks)
+    assert lacks <= set(ABILITIES)
+    kept = [name for name, case in CASES.items() if case.needs in lacks and not _fails(engine, case)]
+    assert kept == []
+
+
+def test_what_an_engine_declares_to_lack_no_template_gives_it(template_engine: Running) -> None:
+    lacks = set(template_engine.process.loaded.lacks)
+    kept = [name for name, case in TEMPLATE_CASES.items() if case.needs in lacks and not _fails(template_engine, case)]
+    assert kept == []
+
+
+def test_every_ability_has_a_case_that_needs_it() -> None:
+    assert {case.needs for case in (*CASES.values(), *TEMPLATE_CASES.values())} - {None} == set(ABILITIES)

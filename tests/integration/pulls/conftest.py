@@ -1,0 +1,60 @@
+"""Fixtures of the pull tests: a server, a store, pullers of a catalog, a small disk."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from llmspell_providers.catalog import Catalog
+from llmspell_providers.pull import Puller
+from llmspell_providers.store import Store
+from tests.support.hub_server import HubServer, hub_server
+from tests.support.pulling import MODEL, SHA256, catalog_file
+
+
+@pytest.fixture
+def server() -> Iterator[HubServer]:
+    with hub_server() as running:
+        running.repositories["org/repo"] = {"README.md": b"# repo", "tiny.Q4_K_M.gguf": MODEL}
+        running.files["tiny.gguf"] = MODEL
+        yield running
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "models")
+
+
+@pytest.fixture
+def puller_of(store: Store, server: HubServer, tmp_path: Path) -> Callable[..., Puller]:
+    """Makes a puller whose catalog knows `tiny` at some sources; by default at the hub, with its sum."""
+
+    def make(
+        *sources: str, sha256: str | None = SHA256, environment: dict[str, str] | None = None, to: Store = store
+    ) -> Puller:
+        path = catalog_file(tmp_path, list(sources) or ["hf://org/repo/tiny.Q4_K_M.gguf"], sha256)
+        return Puller(
+            to,
+            tmp_path / "pull.log",
+            environment={**server.environment(), **(environment or {})},
+            catalog=Catalog.load(path),
+        )
+
+    return make
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB of its own."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting a tmpfs is not allowed here: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)

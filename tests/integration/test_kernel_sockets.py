@@ -1,0 +1,275 @@
+"""A kernel at its sockets: what it answers, what it drops, and how it treats slow, hostile and vanishing clients."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from llmspell_kernel.embedded import EmbeddedKernel
+from llmspell_protocol.client.events import Delta
+from llmspell_protocol.client.sync import Client
+from llmspell_protocol.connection import CHANNELS
+from llmspell_protocol.errors import Busy, Cancelled, NotFound, Timeout, Unsupported
+from tests.support.kernels import KernelProcess
+from tests.support.raw_sockets import raw_socket
+
+ENDLESS = "while true do end"
+LESS_THAN_A_SCRIPT_MAY_COMPUTE_S = 15.0
+"""After thirty seconds of computing a script is ended whoever waits for it."""
+
+
+@pytest.fixture
+def client(kernel: KernelProcess) -> Iterator[Client]:
+    with kernel.client() as connected:
+        yield connected
+
+
+def isolated(**wishes: object) -> dict[str, object]:
+    return {"llmspell": {"isolated": True, "name": "test.lua", **wishes}}
+
+
+def wait_until_running(client: Client, msg_id: str) -> None:
+    """Asks the kernel until it has the request; each question is a round trip, so nothing spins."""
+    for _ in range(10_000):
+        requests = client.request("kernel_request", {"action": "queue"}, channel="control").result().content["requests"]
+        if any(request["msg_id"] == msg_id for request in requests):
+            return
+    pytest.fail(f"the kernel never started {msg_id}")
+
+
+def wait_until_quiet(client: Client, *, within_s: float = 20.0) -> None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        reply = client.request("kernel_request", {"action": "queue"}, channel="control").result()
+        if not reply.content["requests"]:
+            return
+    pytest.fail("the kernel still works on something")
+
+
+@pytest.mark.parametrize("channel", ["shell", "control"])
+def test_kernel_info_is_answered_on_shell_and_on_control(client: Client, channel: str) -> None:
+    content = client.request("kernel_info_request", {}, channel=channel).result().content  # type: ignore[arg-type]
+
+    assert content["protocol_version"] == "5.5"
+    assert content["language_info"]["name"] == "lua"
+    assert content["llmspell"]["protocol"] == "1.0"
+    assert set(content["llmspell"]["backends"]) == {"ollama", "candle"}
+
+
+def test_an_unknown_request_gets_an_error_reply_of_its_own_type(kernel: KernelProcess) -> None:
+    with raw_socket(kernel.info) as raw:
+        request = raw.message("teleport_request", {})
+        raw.send(request)
+        reply = raw.reply_to(request)
+
+    assert reply.msg_type == "teleport_reply"
+    assert reply.content["status"] == "error"
+    assert reply.content["code"] == reply.content["ename"] == "unsupported"
+
+
+def test_inspect_is_unsupported_for_now(client: Client) -> None:
+    with pytest.raises(Unsupported):
+        client.request("inspect_request", {"code": "print", "cursor_pos": 3}).result()
+
+
+def test_a_reply_uses_the_encoding_of_its_request(kernel: KernelProcess) -> None:
+    with raw_socket(kernel.info) as raw:
+        for encoding in ("json", "msgpack"):
+            request = raw.message("kernel_info_request", {})
+            request.encoding = encoding
+            raw.send(request)
+            assert raw.reply_to(request).encoding == encoding
+
+
+def test_a_message_with_a_wrong_signature_is_dropped_and_counted(kernel: KernelProcess, client: Client) -> None:
+    with raw_socket(kernel.info, key="not the key") as raw:
+        raw.send(raw.message("kernel_info_request", {}))
+        raw.socket.setsockopt(zmq.RCVTIMEO, 300)
+        with pytest.raises(zmq.Again):
+            raw.receive()
+
+    metrics = client.request("kernel_request", {"action": "metrics"}).result().content
+    assert metrics["messages_dropped"] == {"signature": 1}
+
+
+def test_the_same_message_sent_twice_is_answered_once(kernel: KernelProcess, client: Client) -> None:
+    with raw_socket(kernel.info) as raw:
+        request = raw.message("kernel_info_request", {})
+        frames = raw.send(request)
+        raw.reply_to(request)
+        raw.socket.send_multipart(frames)
+        last = raw.message("kernel_info_request", {})
+        raw.send(last)
+        assert raw.receive().parent_id == last.msg_id
+
+    metrics = client.request("kernel_request", {"action": "metrics"}).result().content
+    assert metrics["messages_dropped"] == {"replay": 1}
+
+
+def test_noise_at_all_five_sockets_leaves_the_kernel_answering(kernel: KernelProcess) -> None:
+    dice = random.Random(zlib.crc32(b"noise"))
+    for channel in CHANNELS:
+        with raw_socket(kernel.info, channel) as raw:
+            valid = raw._wire.pack(raw.message("kernel_info_request", {}))
+            for _ in range(300):
+                frames = [bytearray(frame) for frame in valid]
+                for _ in range(dice.randint(1, 4)):
+                    frame = dice.choice(frames)
+                    frame[dice.randrange(len(frame)) if frame else 0 :] = dice.randbytes(dice.randint(0, 40))
+                dice.shuffle(frames)
+                raw.socket.send_multipart([bytes(frame) for frame in frames[: dice.randint(1, len(frames))]])
+
+    with kernel.client() as client:
+        assert client.request("kernel_request", {"action": "status"}).result().content["state"] == "Idle"
+
+
+def test_a_subscriber_is_welcomed_and_then_sees_busy_and_idle_but_nothing_of_our_own(
+    kernel: KernelProcess, client: Client
+) -> None:
+    with raw_socket(kernel.info, "iopub") as iopub:
+        iopub.socket.send(b"\x01")
+        welcome = iopub.receive()
+        client.request("model_request", {"action": "available"}).result()
+        client.request("execute_request", {"code": "print('mine alone')"}, metadata=isolated()).result()
+        client.request("kernel_info_request", {}).result()
+        published = [iopub.receive() for _ in range(2)]
+
+    assert (welcome.msg_type, welcome.content) == ("iopub_welcome", {"subscription": ""})
+    assert [message.content for message in published] == [{"execution_state": "busy"}, {"execution_state": "idle"}]
+    assert {message.parent_header["msg_type"] for message in published} == {"kernel_info_request"}
+
+
+def test_a_slow_reader_gets_every_token_in_order_and_without_a_gap(
+    home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = " ".join(str(number) for number in range(18_000))
+    monkeypatch.setenv("LLMSPELL_MOCK_REPLY", words)
+    kernel = KernelProcess()
+    try:
+        with raw_socket(kernel.info, hwm=1) as slow, kernel.client() as other:
+            request = slow.message("model_request", {"action": "generate", "model": "mock/slow", "prompt": "go"})
+            slow.send(request)
+            # While the slow one reads nothing, others are served.
+            wait_until_quiet(other)
+
+            text, numbers = "", []
+            while True:
+                message = slow.receive()
+                numbers.append(message.content["seq"])
+                text += message.content.get("text", "")
+                if message.msg_type == "model_reply":
+                    break
+        assert message.content["status"] == "ok", message.content
+        assert text == words
+        assert message.content["message"]["content"] == words
+        assert numbers == list(range(len(numbers)))
+        assert len(numbers) < 18_000, "the reader was never slow enough for anything to wait"
+    finally:
+        kernel.stop()
+
+
+def test_one_client_may_cancel_its_request_and_gets_what_came_before(client: Client) -> None:
+    pending = client.request(
+        "execute_request", {"code": f"print('started') {ENDLESS}"}, metadata=isolated(), timeout_s=30
+    )
+    for event in pending:
+        if isinstance(event, Delta):
+            break
+    pending.cancel()
+
+    with pytest.raises(Cancelled) as caught:
+        pending.result()
+    assert caught.value.details["partial"]["stdout"] == "started\n"
+
+
+def test_cancelling_what_does_not_run_says_so(client: Client) -> None:
+    with pytest.raises(NotFound):
+        client.request("kernel_request", {"action": "cancel", "msg_id": "no-such-request"}, channel="control").result()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_the_work_of_a_client_that_vanishes_is_cancelled(transport: str, home: object) -> None:
+    kernel = KernelProcess(["--transport", transport])
+    try:
+        with kernel.client() as client:
+            with raw_socket(kernel.info) as raw:
+                request = raw.message("execute_request", {"code": ENDLESS}, isolated())
+                raw.send(request)
+                wait_until_running(client, request.msg_id)
+            wait_until_quiet(client, within_s=LESS_THAN_A_SCRIPT_MAY_COMPUTE_S)
+    finally:
+        kernel.stop()
+
+
+def test_the_work_of_a_client_whose_process_is_killed_is_cancelled(kernel: KernelProcess, client: Client) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from llmspell_protocol.client.sync import Client
+from llmspell_protocol.connection import ConnectionInfo
+client = Client(ConnectionInfo.read(Path(sys.argv[1]))).connect(10.0)
+pending = client.request("execute_request", {{"code": {ENDLESS!r}}}, metadata={isolated()!r})
+print(pending.msg_id, flush=True)
+pending.result()
+"""
+    command = [sys.executable, "-c", script, kernel.started["connection_file"]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        wait_until_running(client, process.stdout.readline().strip())
+        process.kill()
+
+    wait_until_quiet(client, within_s=LESS_THAN_A_SCRIPT_MAY_COMPUTE_S)
+
+
+def test_an_embedded_kernel_notices_a_client_that_vanishes_when_it_next_sends_to_it(home: Path) -> None:
+    kernel = EmbeddedKernel.start(env=os.environ, cwd=home)
+    kernel.wait()
+    try:
+        with Client(kernel.info, context=kernel.context).connect() as client:
+            with Client(kernel.info, context=kernel.context).connect() as vanishing:
+                code = {"code": "while true do print('still there?') end"}
+                pending = vanishing.request("execute_request", code, metadata=isolated())
+                assert isinstance(next(iter(pending)), Delta)
+            wait_until_quiet(client, within_s=LESS_THAN_A_SCRIPT_MAY_COMPUTE_S)
+    finally:
+        kernel.stop()
+
+
+def test_work_that_asks_for_it_outlives_its_client(kernel: KernelProcess, client: Client) -> None:
+    with raw_socket(kernel.info) as raw:
+        request = raw.message("execute_request", {"code": ENDLESS}, isolated(detach=True))
+        raw.send(request)
+        wait_until_running(client, request.msg_id)
+    with raw_socket(kernel.info) as later:
+        later.send(later.message("kernel_info_request", {}))
+        later.receive()
+
+    wait_until_running(client, request.msg_id)
+    client.request("kernel_request", {"action": "cancel", "msg_id": request.msg_id}, channel="control").result()
+    wait_until_quiet(client)
+
+
+def test_a_request_that_takes_longer_than_it_may_times_out(client: Client) -> None:
+    with pytest.raises(Timeout, match=r"timed out after 0\.2 s"):
+        client.request("execute_request", {"code": ENDLESS}, metadata=isolated(timeout_s=0.2)).result()
+
+
+def test_one_client_too_many_is_told_so_and_the_others_are_served(home: object) -> None:
+    kernel = KernelProcess(["--max-clients", "2"])
+    try:
+        with kernel.client() as first, kernel.client() as second, kernel.client() as third:
+            first.request("model_request", {"action": "available"}).result()
+            second.request("model_request", {"action": "available"}).result()
+            with pytest.raises(Busy, match="2 clients already"):
+                third.request("model_request", {"action": "available"}).result()
+    finally:
+        kernel.stop()

@@ -1,0 +1,384 @@
+"""The Ollama backend against what a real server answered."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import subprocess
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from llmspell_protocol.errors import (
+    BackendUnavailable,
+    Busy,
+    ChecksumMismatch,
+    ContextLengthExceeded,
+    InvalidRequest,
+    ModelError,
+    ModelNotFound,
+    SourceUnavailable,
+    Unsupported,
+)
+from llmspell_protocol.models import (
+    ChatChunk,
+    ChatMessage,
+    ChatRequest,
+    ChatResult,
+    LoadOptions,
+    PullProgress,
+    SamplingOptions,
+)
+from llmspell_providers.ollama import OllamaProvider
+from llmspell_providers.spec import ModelSpec
+from tests.support.ollama_replay import OllamaReplay
+from tests.support.settings import settings_from
+
+HI = (ChatMessage(role="user", content="Hi"),)
+SMOLLM2 = ModelSpec.parse("smollm2:135m")
+NOBODY = "http://127.0.0.1:9"
+
+
+def _provider(base_url: str, home: Path, extra: str = "") -> OllamaProvider:
+    settings = settings_from(f'[providers.ollama]\nbase_url = "{base_url}"\n{extra}', home)
+    return OllamaProvider("ollama", settings.providers.enabled["ollama"])  # type: ignore[arg-type]
+
+
+async def _chat(provider: OllamaProvider, request: ChatRequest) -> tuple[list[ChatChunk], ChatResult]:
+    try:
+        chunks = [chunk async for chunk in provider.chat(request, client="me")]
+    finally:
+        await provider.close()
+    assert chunks[-1].result is not None
+    return chunks[:-1], chunks[-1].result
+
+
+def _request(model: str = "smollm2:135m", **fields: object) -> ChatRequest:
+    return ChatRequest(**{"model": model, "messages": HI, **fields})  # type: ignore[arg-type]
+
+
+async def _pull(provider: OllamaProvider, name: str) -> list[PullProgress]:
+    spec = ModelSpec.parse(name)
+    try:
+        return [one async for one in provider.pull(spec, force=False, quantization=None)]
+    finally:
+        await provider.close()
+
+
+def test_health_has_version_and_count(tmp_path: Path) -> None:
+    with OllamaReplay("003-version", "033-tags-two") as ollama:
+        health = asyncio.run(_provider(ollama.base_url, tmp_path).health())
+        assert (health.configured, health.ready, health.version, health.available_models) == (True, True, "0.24.0", 2)
+        assert health.base_url == ollama.base_url
+        assert health.latency_ms is not None
+
+
+def test_health_and_lists_import_no_client(tmp_path: Path) -> None:
+    script = f"""
+import asyncio, sys
+from pathlib import Path
+from llmspell_providers.ollama import OllamaProvider
+from tests.support.settings import settings_from
+settings = settings_from('[providers.ollama]\\nbase_url = "{NOBODY}"', Path("{tmp_path}"))
+asyncio.run(OllamaProvider("ollama", settings.providers.enabled["ollama"]).health())
+assert not {{"ollama", "httpx"}} & set(sys.modules), "imported"
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_daemon_that_is_down_is_reported_with_the_reason(tmp_path: Path) -> None:
+    health = asyncio.run(_provider(NOBODY, tmp_path).health())
+    assert (health.ready, health.reason) == (False, "connection refused")
+
+
+def test_a_foreign_server_on_the_port_is_not_taken_for_ollama(tmp_path: Path) -> None:
+    with OllamaReplay() as foreign:
+        health = asyncio.run(_provider(foreign.base_url, tmp_path).health())
+    assert (health.ready, health.reason) == (False, "it answers with status 404 to /api/version")
+
+
+def test_a_server_that_says_nothing_is_given_up_after_a_second(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        began = asyncio.get_running_loop().time()
+        health = await _provider(f"http://127.0.0.1:{port}", tmp_path).health()
+        took_s = asyncio.get_running_loop().time() - began
+        server.close()
+        await server.wait_closed()
+        assert (health.ready, health.reason) == (False, "no answer within 1 s")
+        assert 0.9 < took_s < 2.0
+
+    asyncio.run(scenario())
+
+
+def test_the_list_has_sizes_counts_and_what_is_loaded(tmp_path: Path) -> None:
+    with OllamaReplay("033-tags-two", "050-ps-one") as ollama:
+        copy, original = asyncio.run(_provider(ollama.base_url, tmp_path).list_models())
+    assert (copy.id, original.id) == ("smollm2:copy", "smollm2:135m")
+    assert (copy.loaded, original.loaded) == (False, True)
+    assert (original.size_bytes, original.quantization, original.family) == (98_363_106, "Q4_1", "llama")
+    assert original.parameter_count == 134_520_000
+    assert original.modified_at == "2026-11-22T04:41:38.832Z"
+
+
+def test_times_of_a_server_in_another_zone_are_utc(tmp_path: Path) -> None:
+    with OllamaReplay("192-tags-other-timezone", "010-ps-empty") as ollama:
+        models = asyncio.run(_provider(ollama.base_url, tmp_path).list_models())
+    assert all(model.modified_at is not None and model.modified_at.endswith("Z") for model in models)
+
+
+def test_info_joins_what_the_server_shows_and_lists(tmp_path: Path) -> None:
+    async def scenario(provider: OllamaProvider) -> None:
+        info = await provider.info(SMOLLM2)
+        assert (info.id, info.architecture, info.context_length) == ("smollm2:135m", "llama", 8192)
+        assert (info.parameter_count, info.embedding_length, info.license) == (134_515_008, 576, "apache-2.0")
+        assert info.chat_template
+        assert list(info.capabilities) == ["chat", "embed"]
+        assert info.loaded
+        with pytest.raises(ModelNotFound):
+            await provider.info(ModelSpec.parse("nope"))
+        await provider.close()
+
+    with OllamaReplay("033-tags-two", "050-ps-one", "038-show") as ollama:
+        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+
+
+def test_a_chat_streams_and_ends_with_counts_and_times(tmp_path: Path) -> None:
+    with OllamaReplay("064-chat-stream") as ollama:
+        request = _request(options=SamplingOptions(max_tokens=32, temperature=0.0, seed=1))
+        chunks, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), request))
+        body = ollama.asked[-1].body
+    assert [chunk.text for chunk in chunks][:3] == ["The", " sky", " appears"]
+    assert result.message.content == "".join(chunk.text for chunk in chunks)
+    assert (result.usage.prompt_tokens, result.usage.completion_tokens) == (20, 32)
+    assert result.finish_reason == "length"
+    assert result.timings.decode_ms == pytest.approx(458.8, abs=0.1)
+    assert result.timings.tokens_per_second == pytest.approx(32 / 0.4588, rel=0.01)
+    assert result.timings.first_token_ms is not None
+    assert (result.model, result.backend) == ("smollm2:135m", "ollama")
+    assert body["options"] == {
+        "temperature": 0.0,
+        "top_p": 0.9,
+        "top_k": 40,
+        "repeat_penalty": 1.1,
+        "repeat_last_n": 64,
+        "seed": 1,
+        "num_predict": 32,
+    }
+    # A prompt or reply that does not fit must never be cut without a word.
+    assert body["truncate"] is False
+    assert body["shift"] is False
+
+
+def test_options_that_only_ollama_knows_come_from_the_settings(tmp_path: Path) -> None:
+    with OllamaReplay("064-chat-stream") as ollama:
+        asyncio.run(_chat(_provider(ollama.base_url, tmp_path, "mirostat = 2\nstop = ['END']\n"), _request()))
+        options = ollama.asked[-1].body["options"]
+    assert options["mirostat"] == 2
+    assert options["stop"] == ["END"]
+    assert options["num_predict"] == 512
+
+
+def test_the_end_of_the_context_is_told_from_max_tokens(tmp_path: Path) -> None:
+    with OllamaReplay("116-chat-shift-false") as ollama:
+        _, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), _request()))
+    assert result.finish_reason == "context_full"
+
+
+def test_one_token_has_no_rate(tmp_path: Path) -> None:
+    with OllamaReplay("073-chat-num-predict-1") as ollama:
+        request = _request(options=SamplingOptions(max_tokens=1))
+        _, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), request))
+    assert result.finish_reason == "length"
+    assert result.timings.tokens_per_second is None
+
+
+def test_tool_calls_come_as_such(tmp_path: Path) -> None:
+    weather = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
+    with OllamaReplay("101-chat-tool-call-two") as ollama:
+        request = _request("smollm2:tools", tools=[weather])
+        chunks, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), request))
+    assert [call.name for chunk in chunks for call in chunk.tool_calls] == [
+        call.name for call in result.message.tool_calls
+    ]
+    assert len({call.id for call in result.message.tool_calls}) == 2
+    assert result.finish_reason == "tool_calls"
+
+
+def test_a_demand_for_a_tool_call_is_refused_because_ollama_would_ignore_it(tmp_path: Path) -> None:
+    request = _request(tools=[{"function": {"name": "f"}}], tool_choice="required")
+    with OllamaReplay() as ollama, pytest.raises(Unsupported, match="tool_choice 'required'"):
+        asyncio.run(_chat(_provider(ollama.base_url, tmp_path), request))
+
+
+def test_thinking_is_reasoning(tmp_path: Path) -> None:
+    with OllamaReplay("109-chat-thinking") as ollama:
+        chunks, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), _request()))
+    assert result.message.reasoning == "".join(chunk.reasoning for chunk in chunks) != ""
+
+
+def test_a_schema_is_passed_on_and_the_reply_checked(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+    with OllamaReplay("064-chat-stream") as ollama:
+        with pytest.raises(ModelError) as caught:
+            asyncio.run(_chat(_provider(ollama.base_url, tmp_path), _request(schema=schema)))
+        assert ollama.asked[-1].body["format"] == schema
+    assert caught.value.code == "schema_violation"
+
+
+def test_a_raw_prompt_goes_past_the_template(tmp_path: Path) -> None:
+    with OllamaReplay("122-generate-raw") as ollama:
+        request = ChatRequest(model="smollm2:135m", prompt="Once", raw=True)
+        chunks, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), request))
+        assert ollama.asked[-1].path == "/api/generate"
+        assert ollama.asked[-1].body["raw"] is True
+    assert result.message.content == "".join(chunk.text for chunk in chunks) != ""
+
+
+@pytest.mark.parametrize(
+    ("recording", "kind", "said"),
+    [
+        ("092-chat-missing-model", ModelNotFound, "not found"),
+        ("114-chat-overlong-truncate-false", ContextLengthExceeded, "longer than the context"),
+        ("098-chat-tools-unsupported", Unsupported, "does not support tools"),
+        ("190-chat-queue-full", Busy, "maximum pending requests exceeded"),
+        ("159-chat-runner-killed", ModelError, "an error was encountered while running the model"),
+    ],
+)
+def test_errors_of_a_chat_are_typed(recording: str, kind: type[ModelError], said: str, tmp_path: Path) -> None:
+    with OllamaReplay(recording) as ollama, pytest.raises(kind, match=said) as caught:
+        asyncio.run(_chat(_provider(ollama.base_url, tmp_path), _request()))
+    assert type(caught.value) is kind
+
+
+def test_a_chat_with_a_daemon_that_is_down_names_address_and_reason(tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable, match=r"ollama: no answer from http://127.0.0.1:9 \(connection refused\)"):
+        asyncio.run(_chat(_provider(NOBODY, tmp_path), _request()))
+
+
+def test_closing_a_stream_closes_the_connection(tmp_path: Path) -> None:
+    async def scenario(provider: OllamaProvider) -> None:
+        async with aclosing(provider.chat(_request(), client="me")) as chunks:
+            await anext(chunks)
+        await provider.close()
+
+    with OllamaReplay("064-chat-stream", hold_after=5) as ollama:
+        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+        assert ollama.held.wait(10)
+        ollama.release()
+        assert ollama.closed_by_client.wait(10)
+
+
+def test_embeddings_are_float32_rows(tmp_path: Path) -> None:
+    async def scenario(provider: OllamaProvider) -> None:
+        vectors = await provider.embed(SMOLLM2, ["a", "b"], normalize=True, client="me")
+        assert (vectors.count, vectors.dimensions, len(vectors.data)) == (2, 16, 2 * 16 * 4)
+        assert sum(value**2 for value in struct.unpack("<16f", vectors.data[:64])) == pytest.approx(1, abs=1e-3)
+        assert vectors.usage.prompt_tokens > 0
+        with pytest.raises(Unsupported, match="normalizing"):
+            await provider.embed(SMOLLM2, ["a"], normalize=False, client="me")
+        with pytest.raises(InvalidRequest):
+            await provider.embed(SMOLLM2, [], normalize=True, client="me")
+        await provider.close()
+
+    with OllamaReplay("131-embed-two") as ollama:
+        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+        assert ollama.asked[-1].body["truncate"] is False
+
+
+def test_a_text_too_long_to_embed_is_an_error(tmp_path: Path) -> None:
+    async def scenario(provider: OllamaProvider) -> None:
+        try:
+            await provider.embed(SMOLLM2, ["long"], normalize=True, client="me")
+        finally:
+            await provider.close()
+
+    with OllamaReplay("135-embed-overlong-truncate-false") as ollama, pytest.raises(ContextLengthExceeded):
+        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+
+
+def test_a_pull_adds_its_layers_up(tmp_path: Path) -> None:
+    with OllamaReplay("174-pull-success") as ollama:
+        progress = asyncio.run(_pull(_provider(ollama.base_url, tmp_path), "127.0.0.1:11511/library/smollm2:135m"))
+    assert list(dict.fromkeys(one.phase for one in progress)) == ["resolving", "downloading", "verifying", "complete"]
+    downloaded = [one.bytes_downloaded for one in progress]
+    assert downloaded == sorted(downloaded)
+    result = progress[-1].result
+    assert result is not None
+    assert (result.model_id, result.download_status) == ("127.0.0.1:11511/library/smollm2:135m", "complete")
+    assert result.bytes_total == result.bytes_downloaded == 98_362_432 + 102 + 10 + 74 + 488
+
+
+def test_a_pull_of_what_is_there_says_so(tmp_path: Path) -> None:
+    with OllamaReplay("176-pull-again") as ollama:
+        progress = asyncio.run(_pull(_provider(ollama.base_url, tmp_path), "127.0.0.1:11511/library/smollm2:135m"))
+    assert progress[-1].result is not None
+    assert progress[-1].result.download_status == "already_present"
+    assert progress[-1].result.bytes_downloaded == 0
+
+
+@pytest.mark.parametrize(
+    ("recording", "kind"),
+    [
+        ("168-pull-manifest-404", ModelNotFound),
+        ("163-pull-unreachable", SourceUnavailable),
+        ("188-pull-digest-mismatch", ChecksumMismatch),
+    ],
+)
+def test_errors_of_a_pull_are_typed_though_the_status_is_200(
+    recording: str, kind: type[ModelNotFound], tmp_path: Path
+) -> None:
+    with OllamaReplay(recording) as ollama, pytest.raises(kind) as caught:
+        asyncio.run(_pull(_provider(ollama.base_url, tmp_path), "nope"))
+    assert type(caught.value) is kind
+
+
+def test_loading_shows_in_ps_and_unloading_tells_the_memory(tmp_path: Path) -> None:
+    async def scenario(provider: OllamaProvider) -> None:
+        loaded = await provider.load(SMOLLM2, LoadOptions(keep_alive_s=300.0))
+        assert (loaded.model, loaded.engine, loaded.memory_bytes) == ("smollm2:135m", "ollama", 190_948_608)
+        assert loaded.load_ms is not None
+        assert loaded.expires_at == "2026-11-22T04:46:40.710Z"
+        assert await provider.unload(SMOLLM2, force=False) == 190_948_608
+        assert await provider.unload(ModelSpec.parse("other"), force=False) == 0
+        await provider.close()
+
+    with OllamaReplay("129-generate-load", "050-ps-one") as ollama:
+        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+        keep_alive = [asked.body["keep_alive"] for asked in ollama.asked if asked.path == "/api/generate"]
+    assert keep_alive == [300.0, 0]
+
+
+def test_a_model_that_stays_is_shown_as_pinned(tmp_path: Path) -> None:
+    with OllamaReplay("055-ps-keepalive-forever") as ollama:
+        (model,) = asyncio.run(_provider(ollama.base_url, tmp_path).loaded())
+    assert model.pinned
+    assert model.expires_at is None
+
+
+def test_removing_tells_the_bytes_and_what_is_missing(tmp_path: Path) -> None:
+    async def scenario(provider: OllamaProvider) -> None:
+        assert await provider.remove(ModelSpec.parse("smollm2:copy"), force=False) == 98_363_106
+        with pytest.raises(ModelNotFound):
+            await provider.remove(ModelSpec.parse("nope"), force=False)
+        await provider.close()
+
+    with OllamaReplay("033-tags-two", "042-delete") as ollama:
+        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+
+
+def test_what_ollama_cannot_do_is_declared(tmp_path: Path) -> None:
+    provider = _provider(NOBODY, tmp_path)
+    with pytest.raises(Unsupported, match="tokenize"):
+        asyncio.run(provider.tokenize(SMOLLM2, "x"))
+    with pytest.raises(Unsupported, match="verify"):
+        asyncio.run(provider.verify(SMOLLM2))
+    with pytest.raises(Unsupported, match="file:///"):
+        asyncio.run(_pull(provider, "file:///data/model.gguf@ollama"))

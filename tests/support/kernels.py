@@ -1,0 +1,70 @@
+"""Real kernels in processes of their own, for tests that talk to one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llmspell_protocol.client.sync import Client
+from llmspell_protocol.connection import ConnectionInfo
+
+
+class KernelProcess:
+    """`python -m llmspell_kernel` on free ports; ready when the constructor returns."""
+
+    def __init__(self, arguments: Sequence[str] = (), *, cwd: Path | None = None, env: dict[str, str] | None = None):
+        read_fd, write_fd = os.pipe()
+        command = [sys.executable, "-m", "llmspell_kernel", "--port", "0", "--ready-fd", str(write_fd), *arguments]
+        self.process = subprocess.Popen(
+            command, pass_fds=(write_fd,), cwd=cwd, env={**os.environ, **(env or {})}, stderr=subprocess.PIPE
+        )
+        os.close(write_fd)
+        with os.fdopen(read_fd) as pipe:
+            line = pipe.readline()
+        if not line:
+            _out, errors = self.process.communicate(timeout=30)
+            raise RuntimeError(f"the kernel did not start: {errors.decode()}")
+        self.started: dict[str, Any] = json.loads(line)
+        if "error" in self.started:
+            self.process.communicate(timeout=30)
+
+    @property
+    def info(self) -> ConnectionInfo:
+        """How to connect."""
+        return ConnectionInfo.read(Path(self.started["connection_file"]))
+
+    @property
+    def pid(self) -> int:
+        """The kernel's process id."""
+        return self.process.pid
+
+    def client(self) -> Client:
+        """A connected client; the caller closes it."""
+        return Client(self.info).connect(10.0)
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the kernel's process."""
+        self.process.send_signal(number)
+
+    def wait(self, timeout_s: float = 20.0) -> int:
+        """Waits for the end; returns the exit status."""
+        _out, _errors = self.process.communicate(timeout=timeout_s)
+        return self.process.returncode
+
+    def stop(self) -> None:
+        """Ends the kernel in order, or by force if it doesn't."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.wait(15.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.wait()
+            raise

@@ -1,0 +1,76 @@
+"""What a test may leave behind: nothing. Compares processes and socket directories before and after."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+SETTLE_S = 5.0
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of whatever its descendants leave, so that nothing escapes the comparison."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Processes below this one, and sockets and directories that kernels and workers make outside a home."""
+
+    processes: frozenset[int]
+    paths: frozenset[Path]
+
+    @classmethod
+    def now(cls) -> Traces:
+        """What is there at this moment."""
+        return cls(frozenset(process.pid for process in _descendants()), frozenset(_paths()))
+
+
+def _descendants() -> list[psutil.Process]:
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _paths() -> list[Path]:
+    directories = [Path(tempfile.gettempdir())]
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        directories.append(Path(runtime))
+    return [path for directory in directories for path in directory.glob("llmspell*")]
+
+
+def _reap_orphans(before: Traces) -> None:
+    """Adopted processes that have ended would stay as zombies: nobody else waits for them."""
+    for process in psutil.Process().children():
+        if process.pid not in before.processes and process.status() == psutil.STATUS_ZOMBIE:
+            os.waitpid(process.pid, os.WNOHANG)
+
+
+def left_since(before: Traces) -> list[str]:
+    """What came since and did not go within five seconds, in words; the processes are ended."""
+    new = [process for process in _descendants() if process.pid not in before.processes]
+    _gone, alive = psutil.wait_procs(new, timeout=SETTLE_S)
+    left = []
+    for process in alive:
+        try:
+            left.append(f"process {process.pid}: {' '.join(process.cmdline())[:200]}")
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(alive, timeout=SETTLE_S)
+    _reap_orphans(before)
+    left += [f"path {path}" for path in _paths() if path not in before.paths]
+    return left

@@ -1,0 +1,68 @@
+"""Sockets without a client around them, for tests that send what no client would."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import zmq
+
+from llmspell_protocol.connection import Channel, ConnectionInfo
+from llmspell_protocol.messages import HeaderFactory, Message
+from llmspell_protocol.wire import Wire
+
+DEADLINE_MS = 20_000
+
+
+class RawSocket:
+    """One DEALER (on iopub: XSUB) to one channel of a kernel; signs with whatever key it is given."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], info: ConnectionInfo, channel: Channel, key: str, hwm: int
+    ) -> None:
+        self.socket = context.socket(zmq.XSUB if channel == "iopub" else zmq.DEALER)
+        self.socket.linger = 0
+        self.socket.setsockopt(zmq.ROUTING_ID, b"conn." + os.urandom(8).hex().encode())
+        self.socket.setsockopt(zmq.RCVHWM, hwm)
+        self.socket.setsockopt(zmq.RCVTIMEO, DEADLINE_MS)
+        self.socket.setsockopt(zmq.SNDTIMEO, DEADLINE_MS)
+        self.socket.connect(info.endpoint(channel))
+        self.headers = HeaderFactory()
+        self._wire = Wire(key.encode(), refuse_replays=False)
+
+    def message(self, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None) -> Message:
+        """A new request."""
+        return Message(self.headers(msg_type), content, metadata=metadata)
+
+    def send(self, message: Message) -> list[bytes]:
+        """Sends a message; returns its frames, so that they can be sent again."""
+        frames = self._wire.pack(message)
+        self.socket.send_multipart(frames)
+        return frames
+
+    def receive(self) -> Message:
+        """The next message; fails after twenty seconds without one."""
+        return self._wire.unpack(self.socket.recv_multipart())
+
+    def reply_to(self, request: Message) -> Message:
+        """The reply to a request, past its progress and deltas."""
+        while True:
+            message = self.receive()
+            if message.parent_id == request.msg_id and message.msg_type.endswith("_reply"):
+                return message
+
+
+@contextmanager
+def raw_socket(
+    info: ConnectionInfo, channel: Channel = "shell", *, key: str | None = None, hwm: int = 1000
+) -> Iterator[RawSocket]:
+    """A raw socket for the time of a block."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    raw = RawSocket(context, info, channel, info.key if key is None else key, hwm)
+    try:
+        yield raw
+    finally:
+        raw.socket.close()
+        context.term()

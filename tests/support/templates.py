@@ -1,0 +1,63 @@
+"""SmolLM2 with a chat template that has tools and thinking, written into a copy by gguf's own tool.
+
+135 million parameters neither call tools nor think when told to; they go on with a pattern that they see. So the
+template shows three examples before the conversation begins: calls where there are tools, thoughts where there are
+none. What is tested is the engine: template, grammar, parser.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+TEMPLATE = """\
+{%- if tools %}{% for city in ["Rome", "Oslo", "Cairo"] %}<|im_start|>user
+What is the weather in {{ city }}?<|im_end|>
+<|im_start|>assistant
+<tool_call>
+{"name": "{{ tools[0].function.name }}", "arguments": {"city": "{{ city }}"}}
+</tool_call><|im_end|>
+{% endfor %}{% else %}{% for sum in ["2 + 3", "4 + 4", "1 + 6"] %}<|im_start|>user
+What is {{ sum }}?<|im_end|>
+<|im_start|>assistant
+<think>
+I add the numbers {{ sum }}.
+</think>
+The sum of {{ sum }}.<|im_end|>
+{% endfor %}{% endif %}
+{%- for message in messages %}
+{%- if message.role == "assistant" %}<|im_start|>assistant
+{% if message.reasoning_content %}<think>
+{{ message.reasoning_content }}
+</think>
+{% endif %}{{ message.content or "" }}
+{%- for call in message.tool_calls or [] %}
+<tool_call>
+{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}
+</tool_call>
+{%- endfor %}<|im_end|>
+{% elif message.role == "tool" %}<|im_start|>user
+<tool_response>
+{{ message.content }}
+</tool_response><|im_end|>
+{% else %}<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+WEATHER = {
+    "name": "weather",
+    "description": "The weather of a city",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+
+
+def with_template(model: Path, directory: Path) -> Path:
+    """A copy of a GGUF file whose chat template is `TEMPLATE`."""
+    copy = directory / f"{model.stem}.template.gguf"
+    tool = [sys.executable, "-m", "gguf.scripts.gguf_new_metadata", "--force", "--chat-template", TEMPLATE]
+    subprocess.run([*tool, str(model), str(copy)], check=True, capture_output=True)
+    return copy

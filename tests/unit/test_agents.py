@@ -1,0 +1,383 @@
+"""Agents: what they remember, whose they are, and what a turn that goes wrong leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from llmspell_kernel.context import Caller, Content, Request
+from llmspell_kernel.handlers.agent import AgentHandler
+from llmspell_kernel.services.agents import MAX_AGENTS_PER_OWNER, Agent, AgentsService
+from llmspell_protocol.errors import Busy, ContextLengthExceeded, InvalidRequest, NotFound, Timeout, WorkerCrashed
+from llmspell_protocol.models import ChatChunk, SamplingOptions
+from llmspell_protocol.requests import AgentCreate, AgentExecute
+from tests.support.recording_sink import RecordingSink
+from tests.support.scripted_models import ScriptedModels
+
+OWNER = "context-1"
+DEADLINE_S = 5.0
+
+
+class Scene:
+    """A service over scripted models, and one agent."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.models = ScriptedModels()
+        self.service = AgentsService(self.models)
+        self.agent = self.service.create(AgentCreate(**{"model": "mock/x", "name": "ada", **fields}), owner=OWNER)
+
+    async def say(self, text: str, agent: Agent | None = None, **fields: Any) -> str:
+        wanted = AgentExecute(agent="", input=text, **fields)
+        result = await self.service.execute(agent or self.agent, wanted, client="c", on_chunk=ignore)
+        return result.message.content
+
+    def history(self) -> list[tuple[str, str]]:
+        return [(message.role, message.content) for message in self.agent.history]
+
+    def last_prompt(self) -> list[tuple[str, str]]:
+        return [(message.role, message.content) for message in self.models.asked[-1].messages]
+
+
+def ignore(chunk: ChatChunk) -> None:
+    """Somebody who doesn't listen."""
+
+
+def test_an_agent_without_a_name_gets_one_and_introduces_itself() -> None:
+    agent = AgentsService(ScriptedModels()).create(AgentCreate(), owner=OWNER)
+    assert re.fullmatch(r"agent_[0-9a-f]{8}", agent.name)
+    assert agent.model == "scripted/default"
+    assert agent.system_prompt == f"You are {agent.name}, an AI assistant. LLM-powered agent"
+
+
+def test_a_turn_sees_system_prompt_and_earlier_turns() -> None:
+    async def scenario() -> None:
+        scene = Scene(system_prompt="Be brief.")
+        assert await scene.say("one") == "echo 1: one"
+        await scene.say("two")
+        assert scene.last_prompt() == [
+            ("system", "Be brief."),
+            ("user", "one"),
+            ("assistant", "echo 1: one"),
+            ("user", "two"),
+        ]
+        assert all(message.reasoning is None for message in scene.agent.history)
+
+    asyncio.run(scenario())
+
+
+def test_an_empty_system_prompt_sends_none() -> None:
+    async def scenario() -> None:
+        scene = Scene(system_prompt="")
+        await scene.say("one")
+        assert scene.last_prompt() == [("user", "one")]
+
+    asyncio.run(scenario())
+
+
+def test_a_long_conversation_loses_its_oldest_turns_and_keeps_the_system_prompt() -> None:
+    async def scenario() -> None:
+        scene = Scene(system_prompt="S", max_conversation_length=4)
+        for text in ("one", "two", "three", "four"):
+            await scene.say(text)
+        assert scene.history() == [
+            ("user", "three"),
+            ("assistant", "echo 3: three"),
+            ("user", "four"),
+            ("assistant", "echo 4: four"),
+        ]
+        # Three of the four may stand before a new message, and the first of them has to be the user's.
+        assert scene.last_prompt() == [
+            ("system", "S"),
+            ("user", "three"),
+            ("assistant", "echo 3: three"),
+            ("user", "four"),
+        ]
+
+    asyncio.run(scenario())
+
+
+def test_an_agent_with_no_room_for_a_conversation_answers_each_message_alone() -> None:
+    async def scenario() -> None:
+        scene = Scene(system_prompt="", max_conversation_length=0)
+        await scene.say("one")
+        await scene.say("two")
+        assert scene.last_prompt() == [("user", "two")]
+        assert scene.history() == []
+
+    asyncio.run(scenario())
+
+
+def test_a_turn_that_asks_not_to_be_remembered_sees_the_conversation_and_leaves_it_as_it_was() -> None:
+    async def scenario() -> None:
+        scene = Scene(system_prompt="")
+        await scene.say("one")
+        before = scene.history()
+        await scene.say("aside", remember=False)
+        assert len(scene.last_prompt()) == 3
+        assert scene.history() == before
+
+    asyncio.run(scenario())
+
+
+def test_options_of_a_turn_go_before_those_of_the_agent_one_by_one() -> None:
+    async def scenario() -> None:
+        scene = Scene(options=SamplingOptions(temperature=0.5, max_tokens=10))
+        await scene.say("one", options=SamplingOptions(temperature=0.0))
+        assert scene.models.asked[-1].options == SamplingOptions(temperature=0.0, max_tokens=10)
+
+    asyncio.run(scenario())
+
+
+def test_parameters_and_context_stand_readable_below_the_input() -> None:
+    async def scenario() -> None:
+        scene = Scene(system_prompt="")
+        await scene.say("Sum up.", parameters={"words": 5, "tone": "dry"}, context={"topics": ["a", "ä"]})
+        assert scene.last_prompt() == [
+            ("user", 'Sum up.\n\nParameters:\n- words: 5\n- tone: dry\n\nContext:\n- topics: ["a", "ä"]')
+        ]
+
+    asyncio.run(scenario())
+
+
+def test_a_failed_turn_leaves_the_conversation_as_it_was() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        await scene.say("one")
+        before = scene.history()
+        scene.models.failure = WorkerCrashed("the worker died")
+        with pytest.raises(WorkerCrashed):
+            await scene.say("two")
+        assert scene.history() == before
+        scene.models.failure = None
+        assert await scene.say("two") == "echo 3: two"
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_turn_stops_the_model_and_leaves_the_conversation_as_it_was() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.models.gate.clear()
+        turn = asyncio.create_task(scene.say("one"))
+        async with asyncio.timeout(DEADLINE_S):
+            await scene.models.begun.acquire()
+        assert scene.agent.busy
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        assert scene.models.running == 0
+        assert scene.history() == []
+        assert not scene.agent.busy
+        assert scene.agent.turns == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_turn_that_takes_too_long_says_so_and_stops_the_model() -> None:
+    async def scenario() -> None:
+        scene = Scene(max_execution_time_s=0.02)
+        scene.models.gate.clear()
+        with pytest.raises(Timeout, match=r"Agent 'ada' timed out after 0\.02s"):
+            await scene.say("one")
+        assert scene.models.running == 0
+        assert scene.history() == []
+
+    asyncio.run(scenario())
+
+
+def test_a_conversation_that_outgrows_the_context_says_how_to_go_on() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        await scene.say("one")
+        scene.models.failure = ContextLengthExceeded("5000 > 4096", details={"prompt_tokens": 5000, "limit": 4096})
+        with pytest.raises(ContextLengthExceeded, match="conversation of agent 'ada'") as caught:
+            await scene.say("two")
+        assert caught.value.details == {"prompt_tokens": 5000, "limit": 4096}
+        assert "history" in (caught.value.hint or "")
+
+    asyncio.run(scenario())
+
+
+def test_turns_of_one_agent_run_one_at_a_time_in_the_order_asked() -> None:
+    async def scenario() -> None:
+        scene = Scene(system_prompt="")
+        scene.models.gate.clear()
+        turns = [asyncio.create_task(scene.say(text)) for text in ("one", "two", "three")]
+        async with asyncio.timeout(DEADLINE_S):
+            await scene.models.begun.acquire()
+        assert len(scene.models.asked) == 1
+        scene.models.gate.set()
+        assert await asyncio.gather(*turns) == ["echo 1: one", "echo 2: two", "echo 3: three"]
+        assert scene.models.most_running == 1
+        assert [content for _, content in scene.history()][::2] == ["one", "two", "three"]
+
+    asyncio.run(scenario())
+
+
+def test_two_agents_answer_side_by_side() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        other = scene.service.create(AgentCreate(model="mock/y"), owner=OWNER)
+        scene.models.gate.clear()
+        turns = [asyncio.create_task(scene.say("a")), asyncio.create_task(scene.say("b", other))]
+        async with asyncio.timeout(DEADLINE_S):
+            await scene.models.begun.acquire()
+            await scene.models.begun.acquire()
+        scene.models.gate.set()
+        await asyncio.gather(*turns)
+        assert scene.models.most_running == 2
+
+    asyncio.run(scenario())
+
+
+def test_the_newest_agent_holds_the_name_and_the_older_one_lives_on_by_its_id() -> None:
+    scene = Scene()
+    newer = scene.service.create(AgentCreate(model="mock/y", name="ada"), owner=OWNER)
+    assert scene.service.find("ada", owner=OWNER) is newer
+    assert scene.service.find(scene.agent.id, owner=OWNER) is scene.agent
+    scene.service.delete(scene.agent)
+    assert scene.service.find("ada", owner=OWNER) is newer
+    scene.service.delete(newer)
+    with pytest.raises(NotFound, match="Agent 'ada' not found"):
+        scene.service.find("ada", owner=OWNER)
+
+
+def test_owners_do_not_see_each_others_agents_and_a_finished_owner_leaves_none() -> None:
+    scene = Scene()
+    theirs = scene.service.create(AgentCreate(model="mock/y", name="ada"), owner="context-2")
+    assert scene.service.find("ada", owner=OWNER) is scene.agent
+    with pytest.raises(NotFound):
+        scene.service.find(theirs.id, owner=OWNER)
+    scene.service.forget("context-2")
+    assert scene.service.list(owner="context-2") == ()
+    assert scene.service.list(owner=OWNER) == (scene.agent,)
+
+
+def test_a_turn_that_waits_for_an_agent_that_is_deleted_fails() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.models.gate.clear()
+        first = asyncio.create_task(scene.say("one"))
+        async with asyncio.timeout(DEADLINE_S):
+            await scene.models.begun.acquire()
+        second = asyncio.create_task(scene.say("two"))
+        scene.service.delete(scene.agent)
+        scene.models.gate.set()
+        assert await first == "echo 1: one"
+        with pytest.raises(NotFound):
+            await second
+
+    asyncio.run(scenario())
+
+
+def test_a_basic_agent_answers_with_its_input_and_asks_no_model() -> None:
+    async def scenario() -> None:
+        scene = Scene(type="basic", model=None)
+        assert await scene.say("hello") == "hello"
+        assert scene.models.asked == []
+        assert scene.history() == [("user", "hello"), ("assistant", "hello")]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "fields", [{"model": "x@"}, {"model": ""}, {"max_conversation_length": -1}, {"max_execution_time_s": 0.0}]
+)
+def test_an_agent_that_makes_no_sense_is_not_created(fields: dict[str, Any]) -> None:
+    service = AgentsService(ScriptedModels())
+    with pytest.raises(InvalidRequest):
+        service.create(AgentCreate(**{"model": "mock/x", **fields}), owner=OWNER)
+    assert service.list(owner=OWNER) == ()
+
+
+def test_an_owner_that_creates_agents_without_end_is_stopped() -> None:
+    service = AgentsService(ScriptedModels())
+    for _ in range(MAX_AGENTS_PER_OWNER):
+        service.create(AgentCreate(model="mock/x"), owner=OWNER)
+    with pytest.raises(Busy, match=str(MAX_AGENTS_PER_OWNER)):
+        service.create(AgentCreate(model="mock/x"), owner=OWNER)
+    service.create(AgentCreate(model="mock/x"), owner="someone else")
+
+
+class Kernel:
+    """The handler as dispatch calls it, and what it sends."""
+
+    def __init__(self) -> None:
+        self.models = ScriptedModels()
+        self.handler = AgentHandler(AgentsService(self.models))
+        self.sink = RecordingSink()
+
+    async def ask(
+        self, action: str, *, context: str | None = OWNER, client: str = "client-1", **content: Any
+    ) -> Content:
+        self.sink.sent.clear()
+        caller = Caller(kind="script", client=client, session="s", context=context)
+        body = {"action": action, **content}
+        request = Request(id="1", msg_type="agent_request", content=body, caller=caller, sink=self.sink)
+        return (await self.handler(request)).content
+
+
+def test_execute_sends_progress_and_deltas_and_replies_with_the_whole_answer() -> None:
+    async def scenario() -> None:
+        kernel = Kernel()
+        created = (await kernel.ask("create", name="ada", model="mock/x", options={"temperature": 0}))["agent"]
+        assert (created["name"], created["model"], created["provider"]) == ("ada", "mock/x", "mock")
+        reply = await kernel.ask("execute", agent=created["id"], input="hi")
+        assert kernel.sink.sent == [
+            ("progress", {"phase": "prefill", "processed": 3, "total": 3, "eta_s": None}),
+            ("delta", {"text": "echo "}),
+            ("delta", {"text": "1: hi"}),
+        ]
+        assert reply["text"] == reply["message"]["content"] == "echo 1: hi"
+        assert (reply["finish_reason"], reply["backend"]) == ("stop", "scripted")
+        assert reply["usage"]["completion_tokens"] == 2
+        assert kernel.models.asked[0].options.temperature == 0
+        assert kernel.models.clients == ["client-1"]
+
+    asyncio.run(scenario())
+
+
+def test_execute_without_stream_sends_no_deltas() -> None:
+    async def scenario() -> None:
+        kernel = Kernel()
+        await kernel.ask("create", name="ada", model="mock/x")
+        await kernel.ask("execute", agent="ada", input="hi", stream=False)
+        assert [kind for kind, _ in kernel.sink.sent] == ["progress"]
+        assert not kernel.models.asked[0].stream
+
+    asyncio.run(scenario())
+
+
+def test_info_shows_the_conversation_reset_forgets_it_and_delete_ends_the_agent() -> None:
+    async def scenario() -> None:
+        kernel = Kernel()
+        await kernel.ask("create", name="ada", model="mock/x", options={"seed": 7})
+        await kernel.ask("execute", agent="ada", input="hi")
+        info = (await kernel.ask("info", agent="ada"))["agent"]
+        assert info["history"] == [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "echo 1: hi"},
+        ]
+        assert info["options"] == {"seed": 7}
+        assert (await kernel.ask("reset", agent="ada"))["removed"] == 2
+        assert (await kernel.ask("info", agent="ada"))["agent"]["history"] == []
+        assert (await kernel.ask("list"))["count"] == 1
+        await kernel.ask("delete", agent="ada")
+        assert (await kernel.ask("list"))["agents"] == []
+        with pytest.raises(NotFound):
+            await kernel.ask("execute", agent="ada", input="hi")
+
+    asyncio.run(scenario())
+
+
+def test_agents_of_a_client_without_context_belong_to_the_client() -> None:
+    async def scenario() -> None:
+        kernel = Kernel()
+        await kernel.ask("create", context=None, client="a", name="ada", model="mock/x")
+        assert (await kernel.ask("list", context=None, client="a"))["count"] == 1
+        assert (await kernel.ask("list", context=None, client="b"))["count"] == 0
+
+    asyncio.run(scenario())

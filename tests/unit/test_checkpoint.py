@@ -1,0 +1,72 @@
+"""The bounded look into safetensors checkpoints."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from llmspell_protocol.errors import ModelLoadFailed
+from llmspell_providers.candle.checkpoint import read_checkpoint
+from tests.support.gguf_files import safetensors_file
+
+CONFIG = {"model_type": "t5", "d_model": 64, "num_layers": 2, "num_heads": 4, "d_kv": 16, "vocab_size": 100}
+WEIGHTS = safetensors_file({"shared.weight": [100, 64], "lm_head.weight": [100, 64]})
+
+
+def _files(directory: Path, **contents: bytes) -> dict[str, Path]:
+    files = {}
+    for key, content in contents.items():
+        name = {"config": "config.json", "weights": "model.safetensors", "tokenizer": "tokenizer_config.json"}[key]
+        files[name] = directory / f"{name}.part"
+        files[name].write_bytes(content)
+    return files
+
+
+def test_a_checkpoint_is_described_by_its_configuration_and_headers(tmp_path: Path) -> None:
+    tokenizer = json.dumps({"chat_template": "{{ messages }}"}).encode()
+    found = read_checkpoint(_files(tmp_path, config=json.dumps(CONFIG).encode(), weights=WEIGHTS, tokenizer=tokenizer))
+
+    assert (found.architecture, found.dtype, found.parameter_count) == ("t5", "F32", 12_800)
+    assert (found.layers, found.heads, found.key_length, found.embedding_length) == (2, 4, 16, 64)
+    assert found.chat_template == "{{ messages }}"
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        ({"weights": WEIGHTS}, "'config.json' is missing"),
+        ({"config": b"{}"}, "is missing: the model has no weights"),
+        ({"config": b"{}", "weights": WEIGHTS}, "names no model_type"),
+        ({"config": b"[" * 100_000, "weights": WEIGHTS}, "'config.json' is damaged"),
+        ({"config": b"{}", "weights": b"short"}, "is no safetensors file"),
+        ({"config": b"{}", "weights": b"\xff" * 100}, "is no safetensors file"),
+        ({"config": b"{}", "weights": WEIGHTS[:50]}, "ends inside its header"),
+        ({"config": b"{}", "weights": WEIGHTS[:-1]}, "is truncated: it has"),
+        ({"config": b"{}", "weights": WEIGHTS.replace(b'"shape": [100', b'"shape": [-00')}, "damaged"),
+    ],
+)
+def test_a_checkpoint_that_is_not_whole_is_refused_with_the_reason(
+    tmp_path: Path, contents: dict[str, bytes], says: str
+) -> None:
+    with pytest.raises(ModelLoadFailed, match=says):
+        read_checkpoint(_files(tmp_path, **contents))
+
+
+def test_a_thousand_damaged_files_are_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
+    files = _files(tmp_path, config=json.dumps(CONFIG).encode(), weights=WEIGHTS)
+    small = safetensors_file({"w": [4, 4]})
+    chance = random.Random(7)
+    refused = 0
+    for _ in range(1000):
+        data = bytearray(small)
+        for _ in range(chance.randint(1, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        files["model.safetensors"].write_bytes(data)
+        try:
+            read_checkpoint(files)
+        except ModelLoadFailed:
+            refused += 1
+    assert 100 < refused < 1000

@@ -1,0 +1,115 @@
+"""Help, unknown words and the spellings of the original."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmspell_cli.commands.jupyter import jupyter
+from llmspell_cli.commands.kernel import kernel
+from llmspell_cli.commands.model import model
+from llmspell_cli.commands.model.pull import HELP
+from llmspell_cli.root import COMMANDS, INSTEAD, PROFILES_HELP
+from tests.support.command_line import call
+
+GROUPS = {"model": model.lazy, "kernel": kernel.lazy, "jupyter": jupyter.lazy}
+PATHS = [
+    (),
+    *((name,) for name in COMMANDS),
+    *((group, name) for group, commands in GROUPS.items() for name in commands),
+]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_has_help_on_stdout_that_fits_a_narrow_terminal(
+    path: tuple[str, ...], option: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    done = call(capsys, *path, option)
+    assert done.status == 0
+    assert done.err == ""
+    assert done.out.startswith(f"Usage: {' '.join(['llmspell', *path])}")
+    fixed = set((PROFILES_HELP + HELP).splitlines())
+    assert [line for line in done.out.splitlines() if len(line) > 60 and line not in fixed] == []
+
+
+def test_the_block_on_profiles_is_printed_word_for_word(capsys: pytest.CaptureFixture[str]) -> None:
+    expected = """Use --profile (-p) to load builtin configurations:
+  -p minimal     - Tools only, no LLM providers
+  -p development - Verbose logging, debugging enabled
+  -p ollama      - Ollama local LLM backend
+  -p candle      - Candle local LLM backend
+  -p rag-dev     - RAG development settings
+  -p rag-prod    - RAG production settings
+  -p rag-perf    - RAG performance settings
+  -p providers   - OpenAI/Anthropic provider setup
+  -p state       - State persistence with memory backend
+  -p sessions    - Sessions + state + hooks + events
+"""
+    assert call(capsys, "--help").out.endswith("\n" + expected)
+
+
+def test_the_help_of_pull_is_printed_word_for_word(capsys: pytest.CaptureFixture[str]) -> None:
+    expected = """
+Download a model from the specified backend.
+
+Model specifications follow the format: model:variant@backend
+- model: Base model name (e.g., llama3.1, mistral, phi3)
+- variant: Model variant/size (e.g., 8b, 7b, 13b)
+- backend: Backend to use (ollama or candle)
+
+EXAMPLES:
+    llmspell model available                   # List models from backend libraries
+    llmspell model pull llama3.1:8b@ollama     # Download Llama 3.1 8B via Ollama
+    llmspell model pull mistral:7b@candle      # Download Mistral 7B via Candle
+    llmspell model pull phi3@ollama --force    # Force re-download
+
+Browse models online:
+  Ollama:  https://ollama.com/library
+  Candle:  https://huggingface.co/models?pipeline_tag=text-generation
+
+"""
+    assert expected in call(capsys, "model", "pull", "--help").out
+
+
+@pytest.mark.parametrize("path", [(), ("model",), ("kernel",), ("jupyter",)], ids=" ".join)
+def test_a_group_without_a_command_shows_its_help_on_stderr(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = call(capsys, *path)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("Usage: llmspell")
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, "modle")
+    assert (done.status, done.err) == (2, "Error: unknown command 'modle'\nHint: did you mean 'model'?\n")
+    done = call(capsys, "model", "pul")
+    assert (done.status, done.err) == (2, "Error: unknown command 'model pul'\nHint: did you mean 'pull'?\n")
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_commands_of_the_original_say_what_to_use_instead(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, name, "--anything", "x")
+    assert done.status == 2
+    assert done.err.startswith(f"Error: '{name}' is not part of llmspell\nHint: ")
+
+
+@pytest.mark.parametrize("name", ["state", "session", "tool", "config", "keys", "repl", "debug", "doctor"])
+def test_commands_that_do_not_exist_yet_are_unknown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, name).err.startswith(f"Error: unknown command '{name}'")
+
+
+@pytest.mark.parametrize("command", [("run", "--rag-profile", "x", "a.lua"), ("exec", "--rag-profile", "x", "1")])
+def test_rag_profile_was_replaced(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, *command)
+    assert done.status == 2
+    assert done.err == ("Error: --rag-profile was replaced by --profile\nHint: llmspell -p rag-prod run script.lua\n")
+
+
+@pytest.mark.parametrize("words", [("--version",), ("-V",), ("model", "pull", "--version")], ids=" ".join)
+def test_version_is_one_line(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import version
+
+    done = call(capsys, *words)
+    assert (done.status, done.out) == (0, f"llmspell {version('llmspell')}\n")

@@ -1,0 +1,134 @@
+"""Global options: where they may stand, what they mean together, and where the environment counts."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from llmspell_cli.commands.chat import chat
+from llmspell_cli.options import Collected, asks_for_json
+from llmspell_cli.root import root
+from llmspell_protocol.errors import InvalidRequest
+from tests.support.command_line import call
+from tests.unit.test_cli_help import PATHS
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--json", "version", "--client"),
+        ("version", "--json", "--client"),
+        ("version", "--client", "--output", "json"),
+        ("--output=json", "version", "--client"),
+        ("--json", "version", "--client", "--output", "json"),
+    ],
+    ids=" ".join,
+)
+def test_a_global_option_may_stand_before_and_behind_the_command(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = call(capsys, *words)
+    assert done.status == 0
+    assert set(done.document["clientVersion"]) == {"version", "gitCommit", "platform"}
+
+
+def test_one_option_with_two_values_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, "--connect", "a", "model", "status", "--kernel", "b")
+    assert done.status == 2
+    assert done.err == "Error: --connect a and --kernel b can't both be meant\n"
+
+
+def test_the_same_value_twice_is_one() -> None:
+    said = Collected([], {})
+    said.say("connect", "a", "--connect")
+    said.say("connect", "a", "--kernel")
+    assert said.options().connect == "a"
+
+
+def test_profile_and_config_together_are_refused_with_the_long_name(capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, "-p", "candle", "model", "list", "-c", "custom.toml")
+    assert done.status == 2
+    assert done.err == (
+        'Error: Cannot use both --profile and --config\nHint: put extends = "candle" at the top of custom.toml\n'
+    )
+
+
+def test_a_profile_on_the_command_line_beats_the_configuration_of_the_environment() -> None:
+    said = Collected([], {"LLMSPELL_CONFIG": "x.toml"})
+    assert said.options().config == "x.toml"
+    said.say("profile", "candle", "-p")
+    assert said.options().config is None
+
+
+def test_the_environment_gives_target_level_and_colour() -> None:
+    options = Collected([], {"LLMSPELL_CONNECT": "auto", "RUST_LOG": "DEBUG", "NO_COLOR": "1"}).options()
+    assert (options.connect, options.connect_named, options.trace, options.color) == ("auto", False, "debug", False)
+
+
+def test_a_filter_in_rust_log_is_no_level() -> None:
+    assert Collected([], {"RUST_LOG": "llmspell=debug,info"}).options().trace is None
+
+
+@pytest.mark.parametrize("command", [("kernel", "start"), ("jupyter", "install"), ("jupyter", "remove")], ids=" ".join)
+def test_commands_of_this_machine_refuse_a_target_on_the_command_line(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = call(capsys, *command, "--connect", "auto")
+    assert done.status == 2
+    assert done.err == f"Error: '{' '.join(command)}' works on this machine only\nHint: drop --connect\n"
+
+
+def test_a_value_of_another_option_is_never_taken_for_a_global_one() -> None:
+    said = Collected([], {})
+    with chat.make_context("chat", ["--message", "--json", "--system", "-p"], obj=said) as ctx:
+        assert (ctx.params["message"], ctx.params["system"]) == ("--json", "-p")
+    assert (said.options().output, said.options().profile) == ("text", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "json"),
+    [
+        (["modle", "--json"], True),
+        (["modle", "--output", "json"], True),
+        (["modle", "--", "--json"], False),
+        (["modle"], False),
+    ],
+)
+def test_an_error_in_the_words_themselves_comes_in_the_format_that_they_ask_for(words: list[str], json: bool) -> None:
+    assert asks_for_json(words) is json
+
+
+def test_an_unknown_output_format_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, "--output", "yaml", "version")
+    assert done.status == 2
+    assert "'yaml' is not one of 'text', 'json', 'pretty'" in done.err
+
+
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_every_command_takes_every_global_option(path: tuple[str, ...]) -> None:
+    command: click.Command = root
+    for name in path:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    words = {word for parameter in command.params for word in parameter.opts}
+    assert words >= {
+        "-c",
+        "-p",
+        "--config",
+        "--profile",
+        "--connect",
+        "--trace",
+        "--output",
+        "--json",
+        "--no-color",
+        "-V",
+    }
+
+
+def test_a_conflict_is_the_protocols_own_error() -> None:
+    said = Collected([], {})
+    said.say("output", "json", "--output")
+    with pytest.raises(InvalidRequest):
+        said.say("output", "text", "--output")

@@ -1,0 +1,50 @@
+"""Numbers and rows as people read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llmspell_cli import text
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (None, "-"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (98_362_432, "98.4 MB"),
+        (212_000_000, "212 MB"),
+        (6_100_000_000, "6.1 GB"),
+        (999_600, "1.0 MB"),
+    ],
+)
+def test_sizes_are_decimal_with_one_digit_below_a_hundred(count: int | None, shown: str) -> None:
+    assert text.size(count) == shown
+
+
+def test_a_catalog_rounds_sizes_from_ten_units_on() -> None:
+    assert text.size(98_362_432, decimals_below=10) == "98 MB"
+    assert text.size(4_900_000_000, decimals_below=10) == "4.9 GB"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(4, "4s"), (272, "4m 32s"), (8100, "2h 15m"), (273_600, "3d 4h"), (-1, "0s")]
+)
+def test_durations_have_two_units_at_most(seconds: float, shown: str) -> None:
+    assert text.duration(seconds) == shown
+
+
+def test_columns_are_as_wide_as_their_longest_cell_and_lines_end_with_their_last() -> None:
+    assert text.columns([("NAME", "SIZE"), ("smollm2:135m", "98"), ("x", "")]) == [
+        "NAME          SIZE",
+        "smollm2:135m  98",
+        "x",
+    ]
+
+
+def test_a_path_below_the_home_is_shown_with_a_tilde() -> None:
+    assert text.home_path(str(Path.home() / "a")) == "~/a"
+    assert text.home_path(str(Path.home()) + "-other") == str(Path.home()) + "-other"

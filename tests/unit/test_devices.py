@@ -1,0 +1,47 @@
+"""Which device a model runs on."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmspell_protocol.errors import ConfigError
+from llmspell_providers.candle.devices import choose_device
+
+
+@pytest.mark.parametrize(
+    ("asked", "platform", "found", "device"),
+    [
+        ("auto", "linux", [], "cpu"),
+        ("auto", "linux", ["cuda:0", "cuda:1"], "cuda:0"),
+        ("auto", "darwin", ["metal"], "metal"),
+        ("cpu", "linux", ["cuda:0"], "cpu"),
+        ("cuda", "linux", ["cuda:0"], "cuda:0"),
+        ("cuda:1", "linux", ["cuda:0", "cuda:1"], "cuda:1"),
+        ("metal", "darwin", ["metal"], "metal"),
+    ],
+)
+def test_a_device_that_is_there_is_taken(asked: str, platform: str, found: list[str], device: str) -> None:
+    assert choose_device(asked, platform=platform, found=found) == (device, None)
+
+
+@pytest.mark.parametrize(("asked", "platform"), [("metal", "linux"), ("cuda", "darwin"), ("cuda:1", "darwin")])
+def test_a_device_of_another_platform_is_a_warning_and_the_processor(asked: str, platform: str) -> None:
+    device, warning = choose_device(asked, platform=platform, found=[])
+    assert device == "cpu"
+    assert warning is not None
+    assert asked in warning
+
+
+@pytest.mark.parametrize(("asked", "found"), [("cuda", []), ("cuda:2", ["cuda:0", "cuda:1"])])
+def test_a_device_that_could_be_there_and_is_not_is_an_error_that_says_what_was_looked_for(
+    asked: str, found: list[str]
+) -> None:
+    with pytest.raises(ConfigError, match="looked for cuda") as caught:
+        choose_device(asked, platform="linux", found=found)
+    assert caught.value.details["found"] == found
+
+
+@pytest.mark.parametrize("asked", ["gpu", "cuda:", "cuda:x", "", "METAL"])
+def test_an_unknown_word_is_a_config_error(asked: str) -> None:
+    with pytest.raises(ConfigError):
+        choose_device(asked, platform="linux", found=["cuda:0"])

@@ -1,0 +1,232 @@
+"""Agent: from builder rows and configuration tables to requests, and from replies to output tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.lua_kernel import LuaBench, refused, reply
+
+SUMMARY = {"id": "a1", "name": "helper", "type": "llm", "model": "mock/x", "provider": "mock", "description": "d"}
+ANSWER = {
+    "agent": SUMMARY,
+    "text": "hello",
+    "message": {"role": "assistant", "content": "hello", "tool_calls": []},
+    "finish_reason": "stop",
+    "usage": {"prompt_tokens": 3, "completion_tokens": 1},
+    "timings": {"decode_ms": 2.0},
+    "model": "mock/x",
+    "backend": "mock",
+}
+
+
+@pytest.fixture
+def bench() -> LuaBench:
+    bench = LuaBench()
+    bench.kernel.answers["agent create"] = reply(agent=SUMMARY)
+    bench.kernel.answers["agent execute"] = reply(**ANSWER)
+    return bench
+
+
+def _created(bench: LuaBench) -> dict[str, Any]:
+    return next(content for _, content in bench.kernel.requests if content["action"] == "create")
+
+
+def _executed(bench: LuaBench) -> dict[str, Any]:
+    return next(content for _, content in bench.kernel.requests if content["action"] == "execute")
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("{model = 'local/llama3.1:8b'}", {"model": "local/llama3.1:8b"}),
+        ("{}", {}),
+        (
+            "{name = 'n', system_prompt = 's', temperature = 0.5}",
+            {"name": "n", "system_prompt": "s", "temperature": 0.5},
+        ),
+        ("{model = 'tinyllama', provider = 'candle'}", {"model": "tinyllama@candle"}),
+        ("{model = 'gpt-4', provider = 'openai'}", {"model": "openai/gpt-4"}),
+        ("{model = 'openai/gpt-4', provider = 'openai'}", {"model": "openai/gpt-4"}),
+        ("{model = 'm', backend = 'ollama'}", {"model": "m@ollama"}),
+        ("{model = {provider = 'ollama', model_id = 'm', temperature = 1}}", {"model": "m@ollama", "temperature": 1}),
+        ("{model = {model_id = 'm', settings = {top_k = 4}}, top_k = 5}", {"model": "m", "top_k": 5}),
+        ("{custom_config = {system_prompt = 's', max_tokens = 9, other = 1}}", {"system_prompt": "s", "max_tokens": 9}),
+        ("{system_prompt = 'mine', custom_config = {system_prompt = 's'}}", {"system_prompt": "mine"}),
+        ("{resource_limits = {max_execution_time_secs = 5}}", {"max_execution_time_s": 5}),
+        ("{type = 'basic'}", {"type": "basic"}),
+        ("{agent_type = 'llm', capabilities = {'x'}, tools = {}}", {}),
+        ("{provider = 'candle'}", {"provider": "candle"}),
+        ("{max_conversation_length = 4, context_window = 512}", {"max_conversation_length": 4, "num_ctx": 512}),
+    ],
+)
+def test_create_accepts_every_form_of_a_configuration(bench: LuaBench, config: str, expected: dict[str, Any]) -> None:
+    bench.run(f"agent = Agent.create{config}")
+    content = _created(bench)
+    options = content.pop("options") or {}
+    assert {key: value for key, value in {**content, **options}.items() if key != "action"} == expected
+
+
+def test_create_async_is_create(bench: LuaBench) -> None:
+    assert bench.value("return Agent.createAsync{model = 'mock/x'}.name") == "helper"
+
+
+@pytest.mark.parametrize("dot", [":", "."])
+def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str) -> None:
+    code = """
+    return Agent.builder():name("n"):description("d"):type("llm"):model("m"):provider("candle"):system_prompt("s")
+      :temperature(0.5):max_tokens(9):top_p(0.9):top_k(4):seed(7):stop("x"):schema({type = "object"})
+      :custom_config({min_p = 0.1, temperature = 9}):resource_limits({max_execution_time_secs = 9, max_memory_mb = 1})
+      :max_execution_time(5):max_memory_mb(64):max_tool_calls(3):max_recursion_depth(2):max_conversation_length(8)
+      :context_window(512):capability("chat"):memory_enabled(true):stream(true):build().id
+    """
+    assert bench.value(code.replace(":", dot) if dot == "." else code) == "a1"
+    assert _created(bench) == {
+        "action": "create",
+        "name": "n",
+        "description": "d",
+        "model": "m@candle",
+        "system_prompt": "s",
+        "schema": {"type": "object"},
+        "max_conversation_length": 8,
+        "max_execution_time_s": 5,
+        "options": {
+            "temperature": 0.5,
+            "max_tokens": 9,
+            "top_p": 0.9,
+            "top_k": 4,
+            "seed": 7,
+            "stop": ["x"],
+            "min_p": 0.1,
+            "num_ctx": 512,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("", "Model is required"),
+        (":model('m'):allow_tool('calculator')", "agents can't use tools in this version"),
+        (":model('m'):tools({'calculator'})", "agents can't use tools in this version"),
+        (":model('m'):api_key('secret')", "api_key of an agent can't be set"),
+        (":model('m'):base_url('http://x')", "base_url of an agent can't be set"),
+        (":model('m'):device('cuda')", "device of an agent can't be set"),
+        (":temperature('hot')", r"bad argument #1 to 'temperature' (number expected, got string)"),
+    ],
+)
+def test_what_cannot_be_built_says_why(bench: LuaBench, rows: str, message: str) -> None:
+    caught = bench.caught(f"Agent.builder(){rows}:build()")
+    assert message in caught
+    assert "secret" not in caught
+    assert bench.kernel.requests == []
+
+
+def test_an_agent_has_fields(bench: LuaBench) -> None:
+    code = """
+    local a = Agent.create{model = 'mock/x'}
+    return {a.id, a.name, a.model, a.provider, a.type, a.success, a.result == a, a.error == nil}
+    """
+    assert bench.value(code) == ["a1", "helper", "mock/x", "mock", "llm", True, True, True]
+
+
+@pytest.mark.parametrize("method", ["execute", "invoke", "run", "chat"])
+@pytest.mark.parametrize("dot", [":", "."])
+def test_execute_gives_the_output_table(bench: LuaBench, method: str, dot: str) -> None:
+    output = bench.value(f"local a = Agent.create{{model = 'mock/x'}} return a{dot}{method}('hi')")
+    assert (output["text"], output["content"], output["output"], output["success"]) == ("hello", "hello", "hello", True)
+    assert output["result"]["content"] == "hello"
+    assert output["result"]["usage"]["completion_tokens"] == 1
+    assert output["metadata"]["model"] == "mock/x"
+    assert output["metadata"]["token_count"] == 1
+    assert output["metadata"]["execution_time_ms"] == output["duration_ms"]
+    assert "error" not in output
+    assert _executed(bench)["input"] == "hi"
+    assert _executed(bench)["agent"] == "a1"
+    assert _executed(bench)["stream"] is False
+
+
+@pytest.mark.parametrize("key", ["text", "prompt", "input", "instruction", "message", "query"])
+def test_the_input_may_be_a_table(bench: LuaBench, key: str) -> None:
+    bench.run(f"Agent.create{{}}:execute({{{key} = 'hi', parameters = {{n = 1}}, context = {{who = 'me'}}}})")
+    content = _executed(bench)
+    assert (content["input"], content["parameters"], content["context"]) == ("hi", {"n": 1}, {"who": "me"})
+
+
+def test_input_that_an_agent_cannot_take_is_refused(bench: LuaBench) -> None:
+    assert bench.caught("Agent.create{}:execute({})") == "Agent input requires 'text' field"
+    assert "agents take text only" in bench.caught("Agent.create{}:execute({text = 'x', image = 'y'})")
+    assert "string or table expected" in bench.caught("Agent.create{}:execute(5)")
+
+
+def test_complete_and_generate_give_the_text(bench: LuaBench) -> None:
+    assert bench.value("local a = Agent.create{} return {a:complete('x'), a.generate('y')}") == ["hello", "hello"]
+
+
+def test_options_of_one_turn_go_with_it(bench: LuaBench) -> None:
+    bench.run("Agent.create{memory_enabled = false}:execute('x', {temperature = 0, nonsense = 1})")
+    assert _executed(bench)["options"] == {"temperature": 0}
+    assert _executed(bench)["remember"] is False
+
+
+def test_text_that_is_json_is_parsed_as_well(bench: LuaBench) -> None:
+    bench.kernel.answers["agent execute"] = reply(**{**ANSWER, "text": '{"a": [1]}'})
+    assert bench.value("return Agent.create{}:execute('x').data") == {"a": [1]}
+
+
+DELTAS = [("progress", {"phase": "prefill"}), ("delta", {"text": "hel"}), ("delta", {"text": "lo"})]
+
+
+@pytest.mark.parametrize("arguments", ["'x', visit", "'x', visit, {seed = 1}", "'x', {seed = 1}, visit"])
+def test_a_stream_gives_real_pieces(bench: LuaBench, arguments: str) -> None:
+    bench.kernel.answers["agent execute"] = [*DELTAS, ("reply", {"status": "ok", **ANSWER})]
+    code = f"""
+    local seen = {{}}
+    local function visit(chunk) seen[#seen + 1] = chunk.type .. chunk.index .. chunk.text end
+    local result = Agent.create{{}}:invokeStream({arguments})
+    return {{seen = seen, success = result.success, count = result.chunks_received, text = result.text}}
+    """
+    assert bench.value(code) == {
+        "seen": ["text1hel", "text2lo", "done3"],
+        "success": True,
+        "count": 2,
+        "text": "hello",
+    }
+    assert _executed(bench)["stream"] is True
+
+
+def test_a_callback_that_returns_false_stops_the_stream(bench: LuaBench) -> None:
+    bench.kernel.answers["agent execute"] = [*DELTAS, ("reply", {"status": "ok", **ANSWER})]
+    result = bench.value("return Agent.create{}:invokeStream('x', function() return false end)")
+    assert (result["text"], result["chunks_received"]) == ("hel", 1)
+    assert bench.kernel.closed == [2]
+
+
+def test_an_error_in_a_callback_is_the_scripts_own(bench: LuaBench) -> None:
+    bench.kernel.answers["agent execute"] = [*DELTAS, ("reply", {"status": "ok", **ANSWER})]
+    failure = bench.failure("local a = Agent.create{}\nlocal r = a:invokeStream('x', function()\n  error('mine')\nend)")
+    assert (failure.message, failure.line) == ("test.lua:3: mine", 3)
+
+
+def test_without_a_callback_a_stream_can_be_pulled(bench: LuaBench) -> None:
+    bench.kernel.answers["agent execute"] = [*DELTAS, ("reply", {"status": "ok", **ANSWER})]
+    code = "local t = {} for chunk in Agent.create{}:stream('x') do t[#t + 1] = chunk.text end return t"
+    assert bench.value(code) == ["hel", "lo", ""]
+
+
+def test_a_failing_turn_raises_a_string_with_its_prefix(bench: LuaBench) -> None:
+    bench.kernel.answers["agent execute"] = refused("context_length_exceeded", "prompt of 9 tokens")
+    assert bench.caught("Agent.create{}:execute('x')") == "LLM provider error: prompt of 9 tokens"
+    assert bench.caught("Agent.create{}:invokeStream('x', print)") == "LLM provider error: prompt of 9 tokens"
+
+
+def test_history_is_read_and_cleared_and_a_destroyed_agent_is_gone(bench: LuaBench) -> None:
+    history = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    bench.kernel.answers["agent info"] = reply(agent={**SUMMARY, "history": history})
+    bench.kernel.answers["agent reset"] = reply(agent=SUMMARY, removed=2)
+    bench.kernel.answers["agent delete"] = reply(agent=SUMMARY)
+    assert bench.value("agent = Agent.create{} return agent:get_history()") == history
+    bench.run("agent:clear_history() agent:destroy()")
+    assert [content["action"] for _, content in bench.kernel.requests] == ["create", "info", "reset", "delete"]
+    assert bench.caught("agent:execute('x')") == "Agent 'helper' has been destroyed"

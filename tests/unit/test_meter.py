@@ -1,0 +1,61 @@
+"""Progress of a pull: bytes, speed and the pace of reports."""
+
+from __future__ import annotations
+
+import threading
+
+from llmspell_protocol.models import PullProgress
+from llmspell_providers.sources.meter import Meter
+
+
+class Clock:
+    """Time that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_speed_and_time_left_follow_from_the_last_seconds() -> None:
+    seen: list[PullProgress] = []
+    clock = Clock()
+    meter = Meter(seen.append, clock)
+    meter.begin("m.gguf", have=1000, total=11_000)
+    clock.now = 2.0
+    meter.add(2000)
+
+    assert seen[0].bytes_per_second is None
+    last = seen[-1]
+    assert (last.bytes_downloaded, last.bytes_total, last.percent_complete) == (3000, 11_000, 27.3)
+    assert (last.bytes_per_second, last.eta_s) == (1000.0, 8.0)
+
+
+def test_files_of_one_pull_count_together() -> None:
+    seen: list[PullProgress] = []
+    meter = Meter(seen.append, Clock())
+    meter.plan(300)
+    meter.begin("a", have=0, total=100)
+    meter.end(100)
+    meter.begin("b", have=50, total=200)
+
+    assert (seen[-1].file, seen[-1].bytes_downloaded, seen[-1].bytes_total) == ("b", 150, 300)
+
+
+def test_reports_come_at_most_ten_times_a_second_and_the_last_one_is_not_lost() -> None:
+    told = threading.Event()
+    seen: list[PullProgress] = []
+
+    def report(progress: PullProgress) -> None:
+        seen.append(progress)
+        if progress.bytes_downloaded == 1000:
+            told.set()
+
+    meter = Meter(report)
+    meter.begin("m", have=0, total=10_000)
+    for _ in range(1000):
+        meter.add(1)
+
+    assert told.wait(10)
+    assert len(seen) < 100

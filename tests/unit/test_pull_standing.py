@@ -1,0 +1,46 @@
+"""Where the pull of another process stands, by what it left on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llmspell_providers.sources import partial
+from llmspell_providers.sources.partial import Partial, Provenance
+
+
+def test_who_waits_counts_what_is_downloaded_and_not_what_is_unpacked_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int | None]] = []
+    first, _ = Partial.acquire(tmp_path / "pull", lambda done, total: None)
+    first.note("a.whl", Provenance(size_bytes=10))
+    first.part("a.whl").write_bytes(b"x" * 10)
+    first.part("a.gguf").write_bytes(b"x" * 5)
+    monkeypatch.setattr(partial, "_LOOK_INTERVAL_S", 0.01)
+
+    def watch(done: int, total: int | None) -> None:
+        seen.append((done, total))
+        first.close()
+        monkeypatch.setattr(partial, "_standing", lambda *_: (0, None))
+
+    second, waited = Partial.acquire(tmp_path / "pull", lambda done, total: watch(done, total) if not seen else None)
+    second.close()
+    assert waited
+    assert seen == [(10, 10)]
+
+
+def test_tidying_keeps_what_can_be_resumed_and_a_pull_that_runs(tmp_path: Path) -> None:
+    place = tmp_path / "pull"
+    Partial.tidy(place)
+    assert not place.exists()
+    running, _ = Partial.acquire(place, lambda done, total: None)
+    running.part("unknown").write_bytes(b"x")
+    Partial.tidy(place)
+    assert running.part("unknown").exists()
+    running.note("known", Provenance(size_bytes=10))
+    running.part("known").write_bytes(b"x")
+    running.close()
+    Partial.tidy(place)
+    assert sorted(path.name for path in place.iterdir()) == ["known.part", "state.json"]

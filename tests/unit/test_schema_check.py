@@ -1,0 +1,109 @@
+"""What a JSON Schema may say to a model, and what a finished reply is held to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmspell_protocol.errors import SchemaUnsupported, SchemaViolation
+from llmspell_providers.candle.schema_check import BOUNDS, check_reply, check_schema
+
+POINT = {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}, "required": ["x"]}
+
+UNDERSTOOD: list[dict[str, Any]] = [
+    {},
+    {"title": "a", "description": "b", "$schema": "https://json-schema.org/draft/2020-12/schema"},
+    POINT,
+    {**POINT, "additionalProperties": False},
+    {"type": "object", "additionalProperties": {"type": "integer"}},
+    {"type": "array", "items": POINT, "minItems": 1, "maxItems": 3},
+    {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "boolean"}]},
+    {"type": "string", "minLength": 2, "maxLength": 9},
+    {"type": "string", "pattern": "^[a-z]{2,5}(-[0-9]+)?$"},
+    {"type": "string", "format": "date-time"},
+    {"type": "integer", "minimum": 0, "exclusiveMaximum": 100},
+    {"type": ["string", "null"], "maxLength": 3},
+    {"enum": [1, "two", None]},
+    {"const": {"deep": [1, 2]}},
+    {"type": "string", "enum": ["red", "green"]},
+    {"anyOf": [{"type": "integer"}, POINT]},
+    {"allOf": [POINT, {"properties": {"z": {"type": "number"}}}]},
+    {"$ref": "#/$defs/node", "$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}}}}},
+    {"properties": {"anything": True}},
+]
+
+IGNORED: list[tuple[dict[str, Any], str, str]] = [
+    ({"type": "array", "items": {"type": "integer"}, "uniqueItems": True}, "uniqueItems", "/uniqueItems"),
+    (
+        {"type": "object", "properties": {"n": {"type": "integer", "multipleOf": 7}}},
+        "multipleOf",
+        "/properties/n/multipleOf",
+    ),
+    ({"type": "number", "minimum": 0}, "minimum", "/minimum"),
+    ({"type": "string", "format": "email"}, "format", "/format"),
+    ({"type": "string", "pattern": "^a+$", "maxLength": 3}, "maxLength", "/maxLength"),
+    ({"type": "string", "pattern": "a+"}, "pattern", "/pattern"),
+    ({"type": "string", "pattern": "^(?=a)b$"}, "pattern", "/pattern"),
+    ({"type": "string", "pattern": "^\\d{3}$"}, "pattern", "/pattern"),
+    ({"type": "string", "pattern": "^a+?$"}, "pattern", "/pattern"),
+    ({"type": "object", "patternProperties": {"^x": {}}}, "patternProperties", "/patternProperties"),
+    ({"type": "object", "required": ["a"]}, "required", "/required"),
+    ({**POINT, "required": ["z"]}, "required", "/required"),
+    ({**POINT, "minProperties": 1}, "minProperties", "/minProperties"),
+    ({**POINT, "anyOf": [{"required": ["y"]}]}, "type", "/type"),
+    ({"type": "array", "minItems": 2}, "minItems", "/minItems"),
+    ({"type": "array", "prefixItems": [{"type": "integer"}], "minItems": 1}, "minItems", "/minItems"),
+    ({"allOf": [{"type": "string"}, {"minLength": 2}]}, "allOf", "/allOf/0"),
+    ({"minimum": 3}, "minimum", "/minimum"),
+    ({"not": {"type": "string"}}, "not", "/not"),
+    ({"if": POINT, "then": POINT}, "if", "/if"),
+    ({"type": "text"}, "type", "/type"),
+    ({"$ref": "https://example.org/schema"}, "$ref", "/$ref"),
+    ({"$ref": "#/$defs/nothing"}, "$ref", "/$ref"),
+    ({"$ref": "#/$defs/a", "$defs": {"a": {"type": "string", "not": {}}}}, "not", "/$defs/a/not"),
+    ({"anyOf": [{"type": "integer"}, {"type": "string", "format": "ipv4"}]}, "format", "/anyOf/1/format"),
+    ({"properties": {"never": False}}, "false", "/properties/never"),
+    ({"type": ["string", "integer"], "minItems": 3}, "minItems", "/minItems"),
+]
+
+
+@pytest.mark.parametrize("schema", UNDERSTOOD, ids=str)
+def test_a_schema_that_the_grammar_knows_is_let_through(schema: dict[str, Any]) -> None:
+    check_schema(schema)
+
+
+@pytest.mark.parametrize(("schema", "keyword", "at"), IGNORED, ids=[str(row[0]) for row in IGNORED])
+def test_a_keyword_that_would_be_ignored_is_refused_with_its_place(
+    schema: dict[str, Any], keyword: str, at: str
+) -> None:
+    with pytest.raises(SchemaUnsupported) as caught:
+        check_schema(schema)
+    assert caught.value.details == {"keyword": keyword, "at": at}
+    assert caught.value.hint
+
+
+def test_an_engine_without_bounds_refuses_them() -> None:
+    with pytest.raises(SchemaUnsupported) as caught:
+        check_schema({"type": "integer", "minimum": 3}, without=BOUNDS)
+    assert caught.value.details["keyword"] == "minimum"
+
+
+def test_a_reply_that_fits_passes() -> None:
+    check_reply('{"x": 1}', POINT, finish_reason="stop")
+
+
+@pytest.mark.parametrize(
+    ("text", "at"), [('{"y": 1}', ""), ('{"x": "one"}', "/x"), ("[1, 2]", ""), ("no JSON at all", ""), ("", "")]
+)
+def test_a_reply_that_does_not_fit_is_a_violation_with_its_place(text: str, at: str) -> None:
+    with pytest.raises(SchemaViolation) as caught:
+        check_reply(text, POINT, finish_reason="stop")
+    assert caught.value.details == {"text": text, "at": at, "finish_reason": "stop"}
+
+
+@pytest.mark.parametrize("reason", ["length", "context_full"])
+def test_a_reply_that_was_cut_says_that_it_was(reason: str) -> None:
+    with pytest.raises(SchemaViolation, match=f"cut \\({reason}\\)") as caught:
+        check_reply('{"x": 1', POINT, finish_reason=reason)
+    assert caught.value.hint == "raise max_tokens"

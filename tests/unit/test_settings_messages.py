@@ -1,0 +1,333 @@
+"""What users are told about a configuration that is wrong, word for word."""
+
+from pathlib import Path
+
+import pytest
+
+from llmspell_profiles.errors import ConfigError, ProfileNotFound, UsageConflict
+from llmspell_profiles.loader import LoadedSettings, load_settings
+
+
+def load(cwd: Path, toml: str | None = None, profile: str | None = None, **env: str) -> LoadedSettings:
+    if toml is not None:
+        (cwd / "llmspell.toml").write_text(toml)
+    return load_settings(profile=profile, env={"HOME": str(cwd / "home"), **env}, cwd=cwd)
+
+
+def error_of(cwd: Path, toml: str | None = None, **env: str) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load(cwd, toml, **env)
+    return caught.value
+
+
+IN_FILES = [
+    (
+        "\n\n[runtime]\n\n\n\n\n\nmax_concurrent_scripts = 'ten'",
+        'llmspell.toml:9 runtime.max_concurrent_scripts: expected an integer, got the string "ten"',
+        None,
+    ),
+    (
+        "[runtime]\nscript_timeout_seconds = 0",
+        "llmspell.toml:2 runtime.script_timeout_seconds: must be at least 1, got 0",
+        None,
+    ),
+    (
+        "[engines.lua]\n\nstdlib = 'Full'",
+        "llmspell.toml:3 engines.lua.stdlib: 'Full' is not one of None, Basic, Standard, All",
+        None,
+    ),
+    ("[kernel]\nport = 70000", "llmspell.toml:2 kernel.port: 70000 is out of range (0 to 65531)", None),
+    (
+        "[providers]\ndefault_provider = 'mistrall'\n[providers.ollama]\n[providers.mistral]",
+        "llmspell.toml:2 providers.default_provider: 'mistrall' is not configured; configured: mistral, ollama",
+        None,
+    ),
+    (
+        "[providers]\ndefault_provider = 'ollama'\n[providers.ollama]\nenabled = false",
+        "llmspell.toml:2 providers.default_provider: 'ollama' is not configured; configured: none",
+        None,
+    ),
+    (
+        "\n[providers.providers.openai]\nprovider_type = 'openai'",
+        "llmspell.toml:2 providers.providers.openai: write [providers.openai]",
+        None,
+    ),
+    (
+        "[providers.openai]\napi_key = 12345",
+        "llmspell.toml:2 providers.openai.api_key: expected a string, got an integer",
+        None,
+    ),
+    (
+        "[providers.mine]\nbase_url = 'http://localhost:8000'",
+        "llmspell.toml:1 providers.mine.provider_type: is required; one of openai, anthropic, cohere, groq, "
+        "perplexity, together, gemini, mistral, replicate, fireworks, ollama, candle",
+        None,
+    ),
+    (
+        "[providers.candle]\ndevice = 'tpu'",
+        "llmspell.toml:2 providers.candle.device: 'tpu' is not one of auto, cpu, cuda, cuda:N, metal",
+        None,
+    ),
+    (
+        "[providers.candle]\ndefault_quantization = 'small'",
+        "llmspell.toml:2 providers.candle.default_quantization: 'SMALL' is not a GGUF quantization "
+        "(such as Q4_K_M, Q8_0 or F16)",
+        None,
+    ),
+    (
+        "[providers.openai]\nretry.max_delay_ms = 5",
+        "llmspell.toml:2 providers.openai.retry.max_delay_ms: must be at least initial_delay_ms (1000), got 5",
+        None,
+    ),
+    (
+        "[providers.candle]\n[providers.candle.options]\n\ndevice = 'tpu'",
+        "llmspell.toml:4 providers.candle.device: 'tpu' is not one of auto, cpu, cuda, cuda:N, metal",
+        None,
+    ),
+    (
+        "[providers.candle]\n\nmodel = 3",
+        "llmspell.toml:3 providers.candle.default_model: expected a string, got the integer 3",
+        None,
+    ),
+    (
+        "[providers.openai]\nbase_url = 'localhost:8000'",
+        'llmspell.toml:2 providers.openai.base_url: expected an http or https URL, got the string "localhost:8000"',
+        None,
+    ),
+    (
+        "[models]\nmemory_budget_bytes = 'plenty'\n",
+        'llmspell.toml:2 models.memory_budget_bytes: expected auto or a size, got the string "plenty"',
+        None,
+    ),
+    (
+        "[models]\nstream_window_ms = 400\n",
+        "llmspell.toml:2 models.stream_window_ms: 400 is out of range (0 to 200, or auto)",
+        None,
+    ),
+    (
+        "[providers.openai]\ntemperature = nan",
+        "llmspell.toml:2 providers.openai.temperature: expected a finite number, got the number nan",
+        None,
+    ),
+    (
+        "[providers.openai]\ntemperature = 2.5",
+        "llmspell.toml:2 providers.openai.temperature: 2.5 is out of range (0 to 2)",
+        None,
+    ),
+    (
+        "[providers.candle]\nrepeat_penalty = 0",
+        "llmspell.toml:2 providers.candle.repeat_penalty: must be greater than 0, got 0",
+        None,
+    ),
+    (
+        "[models]\npin = [\n  'a',\n  3,\n]",
+        "llmspell.toml:2 models.pin[1]: expected a string, got the integer 3",
+        None,
+    ),
+    ("kernel = 3", "llmspell.toml:1 kernel: expected a table, got the integer 3", None),
+    (
+        "[kernel]\nhost = '0.0.0.0'",
+        "llmspell.toml:2 kernel.host: '0.0.0.0' is not a loopback address; it needs kernel.security.allow_remote",
+        None,
+    ),
+    (
+        "[kernel.security]\nallow_remote = true\ncurve = 'off'",
+        'kernel.security.curve: "off" is not allowed with allow_remote',
+        None,
+    ),
+    (
+        "extends = 'olama'",
+        "llmspell.toml:1 extends: Builtin profile 'olama' not found.\nAvailable: minimal, ollama, candle",
+        None,
+    ),
+    (
+        "[providers.candle]\nname = 'x'\nmodel_directory = '${MODEL_DIR}/models'",
+        "llmspell.toml:3 providers.candle.model_directory: environment variable MODEL_DIR is not set",
+        "write ${MODEL_DIR:-fallback} to give a default",
+    ),
+]
+
+
+@pytest.mark.parametrize(("toml", "message", "hint"), IN_FILES)
+def test_a_mistake_in_a_file_is_named_with_line_and_key(
+    tmp_path: Path, toml: str, message: str, hint: str | None
+) -> None:
+    error = error_of(tmp_path, toml)
+    assert error.message == message
+    assert error.hint == hint
+
+
+def test_details_name_file_line_column_and_key(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "[runtime]\n  script_timeout_seconds = 0")
+    assert error.details == {"file": "llmspell.toml", "line": 2, "column": 3, "key": "runtime.script_timeout_seconds"}
+
+
+def test_of_several_mistakes_the_one_on_the_first_line_is_reported(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "[models]\nmax_queue = 0\n[kernel]\nport = -1\n[engines.lua]\nstdlib = 'x'")
+    assert error.message == "llmspell.toml:2 models.max_queue: must be at least 1, got 0"
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        (
+            "default_engine = 'lua'\n[runtime]\nenabled true",
+            "llmspell.toml:3:9 is not valid TOML: expected '=' after a key",
+        ),
+        ("[models]\npin = [1,", "llmspell.toml:2:10 is not valid TOML: invalid value"),
+    ],
+)
+def test_text_that_is_not_toml_is_named_with_line_and_column(tmp_path: Path, toml: str, message: str) -> None:
+    assert error_of(tmp_path, toml).message == message
+
+
+def test_a_file_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "llmspell.toml").write_bytes(b"# ok\n# caf\xe9\n")
+    assert error_of(tmp_path).message == "llmspell.toml:2 is not UTF-8 text"
+
+
+def test_a_missing_file_is_named_as_the_user_named_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^configuration file not found: custom\.toml$"):
+        load_settings(config=Path("custom.toml"), env={}, cwd=tmp_path)
+    assert error_of(tmp_path, LLMSPELL_CONFIG="gone.toml").message == "configuration file not found: gone.toml"
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "custom.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"^cannot read configuration file custom\.toml: is a directory$"):
+        load_settings(config=Path("custom.toml"), env={}, cwd=tmp_path)
+
+
+def test_an_unknown_profile_lists_those_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(ProfileNotFound) as caught:
+        load(tmp_path, profile="unknown")
+    assert caught.value.message == "Builtin profile 'unknown' not found.\nAvailable: minimal, ollama, candle"
+
+
+def test_a_profile_and_a_file_together_are_a_conflict_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(UsageConflict) as caught:
+        load_settings(profile="candle", config=Path("custom.toml"), env={}, cwd=tmp_path)
+    assert caught.value.message == "Cannot use both --profile and --config"
+    assert caught.value.hint == 'put extends = "candle" at the top of custom.toml'
+
+
+IN_VARIABLES = [
+    ("LLMSPELL_KERNEL__PORT", "70000", "LLMSPELL_KERNEL__PORT: 70000 is out of range (0 to 65531)"),
+    ("LLMSPELL_KERNEL__PORT", "high", "LLMSPELL_KERNEL__PORT: expected an integer, got 'high'"),
+    (
+        "LLMSPELL_ALLOW_FILE_ACCESS",
+        "maybe",
+        "LLMSPELL_ALLOW_FILE_ACCESS: expected true or false, got 'maybe' (sets runtime.security.allow_file_access)",
+    ),
+    (
+        "LLMSPELL_CANDLE_TIMEOUT",
+        "0",
+        "LLMSPELL_CANDLE_TIMEOUT: must be at least 1, got 0 (sets providers.candle.timeout_seconds)",
+    ),
+    (
+        "CANDLE_DEVICE",
+        "gpu",
+        "CANDLE_DEVICE: 'gpu' is not one of auto, cpu, cuda, cuda:N, metal (sets providers.candle.device)",
+    ),
+    (
+        "LLMSPELL_MODELS__KEEP_ALIVE",
+        "soon",
+        'LLMSPELL_MODELS__KEEP_ALIVE: expected a duration (seconds, or a string such as "90s", "5m", "1h30m"), '
+        "got 'soon'",
+    ),
+    ("LLMSPELL_MODELS__PIN", "[1", "LLMSPELL_MODELS__PIN: expected a list, got '[1'"),
+    ("LLMSPELL_EXTENDS", "candle", "LLMSPELL_EXTENDS: extends can only be set in a configuration file"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "message"), IN_VARIABLES)
+def test_a_mistake_in_a_variable_is_named_with_the_variable(
+    tmp_path: Path, variable: str, value: str, message: str
+) -> None:
+    error = error_of(tmp_path, **{variable: value})
+    assert error.message == message
+    assert error.details["variable"] == variable
+
+
+WARNINGS = [
+    (
+        "\n\n[engines.lua]\nstdlib_level = 'All'",
+        {},
+        "llmspell.toml:4 engines.lua.stdlib_level: unknown key, ignored; did you mean engines.lua.stdlib?",
+    ),
+    ("[kernal]\nport = 1", {}, "llmspell.toml:1 kernal: unknown key, ignored; did you mean kernel?"),
+    ("[rag]\nenabled = true", {}, "llmspell.toml:1 rag: unknown key, ignored"),
+    (
+        "[kernel]\nkeep_alive = 3",
+        {},
+        "llmspell.toml:2 kernel.keep_alive: unknown key, ignored; did you mean models.keep_alive?",
+    ),
+    (
+        "[providers]\ndefault_providr = 'x'",
+        {},
+        "llmspell.toml:2 providers.default_providr: unknown key, ignored; did you mean providers.default_provider?",
+    ),
+    (
+        "[providers.candle]\ndevise = 'cpu'",
+        {},
+        "llmspell.toml:2 providers.candle.devise: unknown option, passed to the backend; "
+        "did you mean providers.candle.device?",
+    ),
+    (
+        "[providers.candle]\ndevice = 'cpu'\noptions.device = 'auto'",
+        {},
+        "llmspell.toml:3 providers.candle.options.device: ignored, providers.candle.device has another value",
+    ),
+    (
+        "[engines.lua]\nsecurity_level = 'Unrestricted'\nenable_debug = false",
+        {},
+        "llmspell.toml:2 engines.lua.security_level: accepted, has no effect in this version",
+    ),
+    (
+        "[runtime]\nmax_concurrent_scripts = 500",
+        {},
+        "llmspell.toml:2 runtime.max_concurrent_scripts: 500 is unusually high (more than 100)",
+    ),
+    (
+        None,
+        {"LLMSPELL_ENGINES__LUA__MAX_MEMORY_BYTES": "2GB"},
+        "LLMSPELL_ENGINES__LUA__MAX_MEMORY_BYTES: 2000000000 is unusually high (more than 1000000000)",
+    ),
+    (
+        None,
+        {"LLMSPELL_KERNEL__PROT": "1"},
+        "LLMSPELL_KERNEL__PROT is not a setting; did you mean LLMSPELL_KERNEL__PORT?",
+    ),
+    (None, {"LLMSPELL_HOEM": "/x"}, "LLMSPELL_HOEM is not a setting; did you mean LLMSPELL_HOME?"),
+    (None, {"LLMSPELL_ZZZZZZ": "1"}, "LLMSPELL_ZZZZZZ is not a setting"),
+    (
+        None,
+        {"LLMSPELL_MAX_MEMORY_BYTES": "1", "LLMSPELL_RUNTIME__SECURITY__MAX_MEMORY_BYTES": "2"},
+        "LLMSPELL_MAX_MEMORY_BYTES is ignored, LLMSPELL_RUNTIME__SECURITY__MAX_MEMORY_BYTES sets "
+        "runtime.security.max_memory_bytes to another value",
+    ),
+]
+
+
+@pytest.mark.parametrize(("toml", "env", "warning"), WARNINGS)
+def test_a_doubtful_setting_draws_one_warning_and_the_run_goes_on(
+    tmp_path: Path, toml: str | None, env: dict[str, str], warning: str
+) -> None:
+    assert load(tmp_path, toml, **env).warnings == (warning,)
+
+
+def test_the_backends_own_options_draw_no_warning_and_are_kept(tmp_path: Path) -> None:
+    loaded = load(tmp_path, "[providers.ollama]\nnum_ctx = 8192\nnum_thread = 4\npresence_penalty = 0.5\n")
+    assert loaded.warnings == ()
+    assert loaded.settings.providers.tables["ollama"].options == {
+        "num_ctx": 8192,
+        "num_thread": 4,
+        "presence_penalty": 0.5,
+    }
+
+
+def test_the_value_of_a_secret_is_in_no_message_and_no_repr(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "[providers.openai]\nretry.max_retries = -1\napi_key = [1234567]")
+    assert "1234567" not in str(error)
+    loaded = load(tmp_path, "[providers.openai]\napi_key = 'sk-1234567'")
+    assert "1234567" not in repr(loaded)

@@ -1,0 +1,271 @@
+"""Where settings come from: profiles, files, defaults, and which of them wins."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmspell_profiles.errors import ConfigError
+from llmspell_profiles.home import llmspell_home
+from llmspell_profiles.keys import all_keys, known_providers, value_at
+from llmspell_profiles.loader import LoadedSettings, load_settings
+from llmspell_profiles.profiles import PROFILE_NAMES, ZERO_CONFIGURATION, profile_path
+from llmspell_profiles.toml_source import key_positions
+
+
+def load(cwd: Path, profile: str | None = None, config: str | None = None, **env: str) -> LoadedSettings:
+    env = {"HOME": str(cwd / "home"), **env}
+    return load_settings(profile=profile, config=Path(config) if config else None, env=env, cwd=cwd)
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def port(loaded: LoadedSettings) -> int:
+    return loaded.settings.kernel.port
+
+
+DISCOVERED = [
+    "llmspell.toml",
+    ".llmspell.toml",
+    "config/llmspell.toml",
+    "home/.llmspell/config.toml",
+    "home/.config/llmspell/config.toml",
+]
+
+
+def test_the_first_file_found_is_the_only_one_read(tmp_path: Path) -> None:
+    for number, place in reversed(list(enumerate(DISCOVERED, 1))):
+        write(tmp_path / place, f"kernel.port = {number}\nmodels.max_queue = {number}")
+        loaded = load(tmp_path)
+        assert (port(loaded), loaded.source) == (number, tmp_path / place)
+
+
+def test_files_below_llmspell_home_and_xdg_config_home_are_found(tmp_path: Path) -> None:
+    write(tmp_path / "xdg/llmspell/config.toml", "kernel.port = 5")
+    assert port(load(tmp_path, XDG_CONFIG_HOME=str(tmp_path / "xdg"))) == 5
+    write(tmp_path / "spell/config.toml", "kernel.port = 4")
+    loaded = load(tmp_path, XDG_CONFIG_HOME=str(tmp_path / "xdg"), LLMSPELL_HOME=str(tmp_path / "spell"))
+    assert (port(loaded), loaded.home) == (4, tmp_path / "spell")
+
+
+def test_a_named_base_ends_the_search(tmp_path: Path) -> None:
+    write(tmp_path / "llmspell.toml", "kernel.port = 1")
+    write(tmp_path / "named.toml", "kernel.port = 2")
+    write(tmp_path / "variable.toml", "kernel.port = 3")
+    assert port(load(tmp_path, config="named.toml", LLMSPELL_CONFIG="variable.toml")) == 2
+    assert port(load(tmp_path, LLMSPELL_CONFIG="variable.toml")) == 3
+    assert port(load(tmp_path, profile="minimal", LLMSPELL_CONFIG="variable.toml")) == 9555
+
+
+def test_variables_beat_the_file_and_flags_beat_variables(tmp_path: Path) -> None:
+    write(tmp_path / "llmspell.toml", "kernel.port = 1")
+    env = {"HOME": str(tmp_path), "LLMSPELL_KERNEL__PORT": "2"}
+    assert port(load_settings(env=env, cwd=tmp_path)) == 2
+    assert port(load_settings(env=env, cwd=tmp_path, flags={"kernel.port": 3})) == 3
+
+
+def test_a_flag_out_of_range_is_named_by_its_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^kernel\.port: 70000 is out of range \(0 to 65531\)$"):
+        load_settings(env={}, cwd=tmp_path, flags={"kernel.port": 70_000})
+
+
+def test_a_file_is_laid_over_the_profile_that_it_extends(tmp_path: Path) -> None:
+    write(
+        tmp_path / "llmspell.toml",
+        "extends = 'candle'\nkernel.port = 7\n"
+        "[providers.candle]\nmodel = 'tinyllama'\n[providers.candle.options]\ndevice = 'cpu'",
+    )
+    loaded = load(tmp_path)
+    candle = loaded.settings.providers.tables["candle"]
+    assert (loaded.profile, loaded.settings.extends, port(loaded)) == ("candle", "candle", 7)
+    assert (candle.default_model, value_at(loaded.settings, ("providers", "candle", "device"))) == ("tinyllama", "cpu")
+    assert (candle.timeout_seconds, loaded.settings.runtime.log_level) == (300, "info")
+    assert loaded.warnings == ()
+
+
+def test_without_any_configuration_both_local_backends_are_there(tmp_path: Path) -> None:
+    loaded = load(tmp_path)
+    assert (loaded.source, loaded.profile, loaded.warnings) == (None, None, ())
+    assert sorted(loaded.settings.providers.enabled) == ["candle", "ollama"]
+    assert loaded.settings.providers.default == "candle"
+
+
+def test_the_zero_configuration_has_the_values_of_both_profiles() -> None:
+    def tables(name: str) -> dict[str, Any]:
+        providers: dict[str, Any] = tomllib.loads(profile_path(name).read_text())["providers"]
+        return providers
+
+    ollama = tables("ollama")["ollama"] | {"auto_start": False}
+    del ollama["default_backend"]
+    expected = {"default_provider": "candle", "candle": tables("candle")["candle"], "ollama": ollama}
+    assert tomllib.loads(profile_path(ZERO_CONFIGURATION).read_text()) == {"providers": expected}
+
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "minimal": {
+        "default_engine": "lua",
+        "engines.lua.stdlib": "Basic",
+        "runtime.log_level": "warn",
+        "runtime.security.allow_file_access": True,
+        "runtime.security.allow_network_access": False,
+        "runtime.security.allow_process_spawn": False,
+    },
+    "ollama": {
+        "default_engine": "lua",
+        "engines.lua.stdlib": "All",
+        "runtime.log_level": "info",
+        "providers.ollama.provider_type": "ollama",
+        "providers.ollama.enabled": True,
+        "providers.ollama.base_url": "http://localhost:11434",
+        "providers.ollama.timeout_seconds": 120,
+        "providers.ollama.default_model": "llama3.1:8b",
+        "providers.ollama.auto_start": True,
+        "providers.ollama.health_check_interval_seconds": 60,
+        "providers.ollama.default_backend": "ollama",
+    },
+    "candle": {
+        "default_engine": "lua",
+        "engines.lua.stdlib": "All",
+        "runtime.log_level": "info",
+        "providers.candle.provider_type": "candle",
+        "providers.candle.enabled": True,
+        "providers.candle.timeout_seconds": 300,
+        "providers.candle.default_model": "smollm2:135m",
+        "providers.candle.model_directory": Path("/home/someone/.llmspell/models/candle"),
+        "providers.candle.device": "auto",
+        "providers.candle.max_concurrent": 4,
+        "providers.candle.default_quantization": "Q4_K_M",
+        "providers.candle.cpu_threads": 0,
+        "providers.candle.context_size": 4096,
+        "providers.candle.batch_size": 256,
+        "providers.candle.use_flash_attention": True,
+    },
+}
+
+
+@pytest.mark.parametrize("name", PROFILE_NAMES)
+def test_a_profile_sets_its_keys_and_leaves_the_rest_at_the_defaults(tmp_path: Path, name: str) -> None:
+    loaded = load(tmp_path, profile=name, HOME="/home/someone")
+    (tmp_path / "llmspell.toml").write_text("")
+    defaults = load(tmp_path, HOME="/home/someone").settings
+    assert (loaded.profile, loaded.source, loaded.warnings) == (name, None, ())
+    providers = {each: known_providers()[each] for each in loaded.settings.providers.tables}
+    for key in all_keys(providers):
+        value = value_at(loaded.settings, key.path)
+        if key.name in PROFILES[name]:
+            assert value == PROFILES[name][key.name], key.name
+        elif key.path[0] != "providers":
+            assert value == value_at(defaults, key.path), key.name
+    tables = {key.split(".")[1] for key in PROFILES[name] if key.startswith("providers.")}
+    assert set(loaded.settings.providers.tables) == tables
+
+
+@pytest.mark.parametrize("toml", [None, "[providers.candle]", "extends = 'candle'"])
+def test_the_model_directory_moves_with_llmspell_home(tmp_path: Path, toml: str | None) -> None:
+    if toml is not None:
+        write(tmp_path / "llmspell.toml", toml)
+    env = {"LLMSPELL_HOME": "/srv/with$sign", "HOME": "/home/someone"}
+    moved = load_settings(env=env, cwd=tmp_path).settings
+    assert value_at(moved, ("providers", "candle", "model_directory")) == Path("/srv/with$sign/models/candle")
+    del env["LLMSPELL_HOME"]
+    unmoved = load_settings(env=env, cwd=tmp_path).settings
+    directory = Path("/home/someone/.llmspell/models/candle")
+    assert value_at(unmoved, ("providers", "candle", "model_directory")) == directory
+
+
+@pytest.mark.parametrize(
+    ("written", "directory"),
+    [
+        ("~/weights", "/home/someone/weights"),
+        ("~/.llmspell/weights", "/home/someone/.llmspell/weights"),
+        ("${HOME}/weights", "/home/someone/weights"),
+        ("${DATA}/weights", "/data/weights"),
+        ("${NOWHERE:-/fallback}/weights", "/fallback/weights"),
+        ("${DATA:-/fallback}/weights", "/data/weights"),
+        ("${EMPTY:-/fallback}/weights", "/fallback/weights"),
+        ("/cash/$$DATA", "/cash/$DATA"),
+        ("/cash/$DATA", "/cash/$DATA"),
+    ],
+)
+def test_references_in_file_values_are_replaced(tmp_path: Path, written: str, directory: str) -> None:
+    write(tmp_path / "llmspell.toml", f"[providers.candle]\nmodel_directory = '{written}'")
+    loaded = load(tmp_path, HOME="/home/someone", LLMSPELL_HOME="/srv", DATA="/data", EMPTY="")
+    assert value_at(loaded.settings, ("providers", "candle", "model_directory")) == Path(directory)
+
+
+def test_relative_paths_are_relative_to_the_working_directory(tmp_path: Path) -> None:
+    write(tmp_path / "llmspell.toml", "[providers.candle]\nmodel_directory = 'weights'")
+    directory = value_at(load(tmp_path).settings, ("providers", "candle", "model_directory"))
+    assert directory == tmp_path / "weights"
+
+
+def test_references_are_not_replaced_in_variables_and_in_ignored_tables(tmp_path: Path) -> None:
+    write(tmp_path / "llmspell.toml", "[providers.candle]\n[rag]\npath = '${NOWHERE}'")
+    loaded = load(tmp_path, LLMSPELL_CANDLE_MODEL="${HOME}")
+    assert loaded.settings.providers.tables["candle"].default_model == "${HOME}"
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_tolerated(tmp_path: Path) -> None:
+    (tmp_path / "llmspell.toml").write_bytes(b"\xef\xbb\xbfkernel.port = 3\r\n[models]\r\nmax_queue = 2\r\n")
+    loaded = load(tmp_path)
+    assert (port(loaded), loaded.settings.models.max_queue) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("env", "home"),
+    [
+        ({"LLMSPELL_HOME": "/srv/spell", "HOME": "/home/someone"}, "/srv/spell"),
+        ({"LLMSPELL_HOME": "~/spell", "HOME": "/home/someone"}, "/home/someone/spell"),
+        ({"LLMSPELL_HOME": "", "HOME": "/home/someone"}, "/home/someone/.llmspell"),
+        ({"USERPROFILE": "/users/someone"}, "/users/someone/.llmspell"),
+    ],
+)
+def test_the_home_directory(env: dict[str, str], home: str) -> None:
+    assert llmspell_home(env) == Path(home)
+
+
+def test_finding_the_home_directory_needs_no_pydantic() -> None:
+    code = "import sys, llmspell_profiles.home, llmspell_profiles.errors; sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
+
+
+def test_each_key_of_a_text_is_found_where_it_stands() -> None:
+    text = '''# [not.a.table]
+a = """
+b = 1
+"""   # text
+"quoted key".x = 'c = 2'
+list = [ # d = 3
+  1, "]", { e = 4, "f" = [5] },
+]
+[table . inner] # comment
+g = 1979-05-27T07:32:00Z
+  h.i = { j = """\\"""", k = 1 }
+[[array]]
+l = 1
+[[array]]
+l = 2'''
+    lines = {".".join(path): (place.line, place.column) for path, place in key_positions(text).items()}
+    assert lines == {
+        "a": (2, 1),
+        "quoted key": (5, 1),
+        "quoted key.x": (5, 14),
+        "list": (6, 1),
+        "list.e": (7, 13),
+        "list.f": (7, 20),
+        "table": (9, 2),
+        "table.inner": (9, 10),
+        "table.inner.g": (10, 1),
+        "table.inner.h": (11, 3),
+        "table.inner.h.i": (11, 5),
+        "table.inner.h.i.j": (11, 11),
+        "table.inner.h.i.k": (11, 25),
+        "array": (12, 3),
+        "array.l": (13, 1),
+    }
