@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -93,6 +94,8 @@ class EmbeddedKernel:
         self.context.destroy(linger=0)
 
     def _run(self) -> None:
+        # Ctrl-C is the command's: taken by this thread, it would not end what the main thread waits in.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             asyncio.run(self._serve())
         except BaseException as error:  # noqa: BLE001 — it belongs to the thread that waits for this one

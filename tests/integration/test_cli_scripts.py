@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,6 +138,23 @@ def test_ctrl_c_ends_a_script_with_130(code: str, target: list[str]) -> None:
     running.interrupt()
     done = running.done()
     assert (done.status, done.out, done.err) == (130, "go\n", "Cancelled\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads' signal masks are told by /proc alone")
+def test_ctrl_c_reaches_no_thread_but_the_commands_own(home: Path) -> None:
+    running = Running("run", "-", stdin="print('go') while true do end")
+    running.wait_for("go\n")
+    taking = [
+        int(task.name)
+        for task in Path(f"/proc/{running.process.pid}/task").iterdir()
+        if not _blocked(task / "status") & 1 << (signal.SIGINT - 1)
+    ]
+    running.interrupt()
+    assert (taking, running.done().status) == ([running.process.pid], 130)
+
+
+def _blocked(status: Path) -> int:
+    return next(int(line.split()[1], 16) for line in status.read_text().splitlines() if line.startswith("SigBlk:"))
 
 
 def test_a_script_may_be_a_program(home: Path, tmp_path: Path) -> None:
