@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from llmspell_cli.examples import Examples, write_examples
 from llmspell_cli.options import HIDDEN_GLOBALS
 from llmspell_protocol.errors import InvalidRequest
 
@@ -18,10 +19,19 @@ Subcommands = Mapping[str, tuple[str, str]]
 class LazyGroup(click.Group):
     """A group that knows its commands by name only; a command's module is imported when it is called."""
 
-    def __init__(self, name: str, commands: Subcommands, *, params: list[click.Parameter] | None = None, **extra: Any):
+    def __init__(
+        self,
+        name: str,
+        commands: Subcommands,
+        *,
+        params: list[click.Parameter] | None = None,
+        examples: Examples = (),
+        **extra: Any,
+    ) -> None:
         extra.setdefault("context_settings", {"help_option_names": ["-h", "--help"], "max_content_width": 100})
         super().__init__(name, params=params if params is not None else list(HIDDEN_GLOBALS), **extra)
         self.lazy = commands
+        self.examples = examples
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the order in which they were written down."""
@@ -39,6 +49,11 @@ class LazyGroup(click.Group):
         """Names and lines, without loading anything."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.lazy.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples."""
+        super().format_epilog(ctx, formatter)
+        write_examples(formatter, self.examples)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

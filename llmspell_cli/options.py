@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from llmspell_cli.examples import Examples, write_examples
 from llmspell_protocol.errors import InvalidRequest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -215,14 +216,22 @@ class Command(click.Command):
     """A command that takes the global options too and hands them to its function as `options`.
 
     `local_only` commands refuse a `--connect` that was written on the command line; `verbatim_help` is printed as it
-    stands, without wrapping.
+    stands, without wrapping, so it holds its examples itself. Every other command needs `examples`.
     """
 
-    def __init__(self, *args: Any, local_only: bool = False, verbatim_help: bool = False, **extra: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        local_only: bool = False,
+        verbatim_help: bool = False,
+        examples: Examples = (),
+        **extra: Any,
+    ) -> None:
         extra.setdefault("context_settings", {"help_option_names": ["-h", "--help"], "max_content_width": 100})
         super().__init__(*args, **extra)
         self.local_only = local_only
         self.verbatim_help = verbatim_help
+        self.examples = examples
         self.params.extend(HIDDEN_GLOBALS)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -243,8 +252,9 @@ class Command(click.Command):
         formatter.write((self.help or "") + "\n")
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """One line about the options that every command takes."""
+        """The examples, and one line about the options that every command takes."""
         super().format_epilog(ctx, formatter)
+        write_examples(formatter, self.examples)
         formatter.write_paragraph()
         formatter.write_text("Global options (--connect, --profile, --output, …) stand here too: llmspell --help")
 

@@ -61,7 +61,8 @@ class Root(LazyGroup):
         return super().unknown(ctx, name)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The block on profiles, word for word."""
+        """The examples, and the block on profiles word for word."""
+        super().format_epilog(ctx, formatter)
         formatter.write_paragraph()
         formatter.write(PROFILES_HELP)
 
@@ -72,6 +73,12 @@ root = Root(
     params=global_parameters(hidden=False),
     help="Local language models behind a kernel: talk to them, script them, serve them to notebooks.",
     subcommand_metavar="COMMAND [ARGUMENTS]...",
+    examples=(
+        ("llmspell model pull smollm2:135m", "get a small model"),
+        ("llmspell chat smollm2:135m", "talk to it"),
+        ("llmspell run script.lua -- --name world", "a script with arguments"),
+        ("llmspell model list --json | jq .count", "for programs"),
+    ),
 )
 
 

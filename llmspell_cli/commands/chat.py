@@ -18,7 +18,15 @@ from llmspell_cli.session import Content, Session
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 
 
-@click.command("chat", cls=Command)
+@click.command(
+    "chat",
+    cls=Command,
+    examples=(
+        ("llmspell chat smollm2:135m", "a conversation"),
+        ('llmspell chat --message "Say hi." --max-tokens 20', "one turn"),
+        ("git diff | llmspell chat --system @review.txt", "the input is the message"),
+    ),
+)
 @click.option("--system", metavar="TEXT|@FILE", help="System prompt.")
 @click.option("--temperature", type=float, metavar="N", help="0: always the likeliest token.")
 @click.option("--top-p", type=float, metavar="N", help="Likeliest tokens up to this probability together.")

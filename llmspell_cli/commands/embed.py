@@ -21,7 +21,14 @@ from llmspell_protocol.errors import InvalidRequest
 _SHOWN_VALUES = 3
 
 
-@click.command("embed", cls=Command)
+@click.command(
+    "embed",
+    cls=Command,
+    examples=(
+        ('llmspell embed "one text" "another"', "a vector each"),
+        ("llmspell embed --file texts.jsonl --json", "one document"),
+    ),
+)
 @click.option("--model", metavar="MODEL", help="Embedding model (the configured one).")
 @click.option("--file", "path", metavar="FILE", help='One text a line; .jsonl: strings or {"text": …}.')
 @click.option("--normalize/--no-normalize", default=True, help="Vectors of length 1 (default).")

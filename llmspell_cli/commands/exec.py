@@ -10,7 +10,15 @@ from llmspell_cli.reading import stdin_text
 from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
 
 
-@click.command("exec", cls=Command)
+@click.command(
+    "exec",
+    cls=Command,
+    examples=(
+        ("llmspell exec 'return 6*7'", "prints 42"),
+        ("llmspell exec - < script.lua", "from standard input"),
+        ("llmspell exec 'return {a = 1}' --json", "the value as JSON"),
+    ),
+)
 @engine_option
 @click.option("--stream", is_flag=True, help="JSON mode: output as it comes, one event a line.")
 @timeout_option

@@ -28,10 +28,20 @@ jupyter = LazyGroup(
         "remove": (f"{__name__}:remove", "Remove the kernelspec."),
     },
     help="Make the kernel known to Jupyter.",
+    examples=(("llmspell -p candle jupyter install", "then: jupyter lab"),),
 )
 
 
-@click.command("install", cls=Command, local_only=True)
+@click.command(
+    "install",
+    cls=Command,
+    local_only=True,
+    examples=(
+        ("llmspell jupyter install", "for this user"),
+        ("llmspell -p candle jupyter install --name spell", "with a profile"),
+        ("llmspell jupyter install --sys-prefix", "for this environment"),
+    ),
+)
 @click.option("--user", is_flag=True, help="Into the user's Jupyter directory (default).")
 @click.option("--sys-prefix", is_flag=True, help="Into this Python environment.")
 @click.option("--prefix", metavar="DIR", help="Into DIR/share/jupyter/kernels.")
@@ -64,7 +74,12 @@ def install(
         output.line(f"✓ Installed kernelspec {name} in {home_path(str(directory))}")
 
 
-@click.command("remove", cls=Command, local_only=True)
+@click.command(
+    "remove",
+    cls=Command,
+    local_only=True,
+    examples=(("llmspell jupyter remove --yes", "without a question"),),
+)
 @click.option("--name", default="llmspell", metavar="NAME", help="Name of the kernelspec (llmspell).")
 @click.option("--prefix", metavar="DIR", help="From DIR/share/jupyter/kernels.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")

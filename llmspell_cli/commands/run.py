@@ -73,7 +73,16 @@ def _divide(rest: list[str]) -> tuple[list[str], list[str]]:
     return ours, arguments
 
 
-@click.command("run", cls=ScriptCommand, epilog="Words after SCRIPT are its arguments.")
+@click.command(
+    "run",
+    cls=ScriptCommand,
+    epilog="Words after SCRIPT are its arguments.",
+    examples=(
+        ("llmspell run hello.lua -- --name world", "ARGS.name is world"),
+        ("llmspell -p candle run agent.lua --stream", "model output as it comes"),
+        ("echo 'print(1)' | llmspell run -", "from standard input"),
+    ),
+)
 @engine_option
 @click.option("--stream", is_flag=True, help="JSON mode: output as it comes, one event a line.")
 @timeout_option

@@ -15,7 +15,15 @@ from llmspell_protocol.messages import METADATA_KEY, PROTOCOL_VERSION
 COMPONENTS = ("cli", "kernel", "bridge", "all")
 
 
-@click.command("version", cls=Command)
+@click.command(
+    "version",
+    cls=Command,
+    examples=(
+        ("llmspell version --verbose", "engines and backends too"),
+        ("llmspell version --connect auto", "the kernel's too"),
+        ("llmspell version --short", "the number alone"),
+    ),
+)
 @click.option("-v", "--verbose", is_flag=True, help="Commit, Python, platform, protocol, engines and backends too.")
 @click.option("--component", type=click.Choice(COMPONENTS), default="all", help="Only this part.", metavar="PART")
 @click.option("--short", is_flag=True, help="The number alone.")

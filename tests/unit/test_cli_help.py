@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
-from llmspell_cli.commands.jupyter import jupyter
-from llmspell_cli.commands.kernel import kernel
-from llmspell_cli.commands.model import model
 from llmspell_cli.commands.model.pull import HELP
-from llmspell_cli.root import COMMANDS, INSTEAD, PROFILES_HELP
+from llmspell_cli.root import INSTEAD, PROFILES_HELP
+from llmspell_protocol.errors import LlmspellError
 from tests.support.command_line import call
+from tests.support.command_tree import command_at, every_command, parsed, words_of_example
 
-GROUPS = {"model": model.lazy, "kernel": kernel.lazy, "jupyter": jupyter.lazy}
-PATHS = [
-    (),
-    *((name,) for name in COMMANDS),
-    *((group, name) for group, commands in GROUPS.items() for name in commands),
-]
+PATHS = every_command()
 
 
-@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def _id(path: tuple[str, ...]) -> str:
+    return " ".join(path) or "llmspell"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=_id)
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_every_command_has_help_on_stdout_that_fits_a_narrow_terminal(
     path: tuple[str, ...], option: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -31,6 +30,39 @@ def test_every_command_has_help_on_stdout_that_fits_a_narrow_terminal(
     assert done.out.startswith(f"Usage: {' '.join(['llmspell', *path])}")
     fixed = set((PROFILES_HELP + HELP).splitlines())
     assert [line for line in done.out.splitlines() if len(line) > 60 and line not in fixed] == []
+
+
+def examples_of(path: tuple[str, ...]) -> list[str]:
+    """The command lines of a command's examples, as its help shows them at a wide terminal."""
+    examples: list[tuple[str, str]] = list(getattr(command_at(path), "examples", ()))
+    if examples:
+        return [line for line, _ in examples]
+    block = HELP.partition("EXAMPLES:\n")[2].partition("\n\n")[0] if path == ("model", "pull") else ""
+    return [line.partition("#")[0].strip() for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=_id)
+def test_every_command_shows_examples_in_its_help(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    lines = examples_of(path)
+    assert lines, f"give `llmspell {' '.join(path)}` examples=((line, remark), …)"
+    shown = call(capsys, *path, "--help").out
+    assert "\n\nEXAMPLES:\n    " in shown
+    assert all(f"\n    {line}" in shown for line in lines)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=_id)
+def test_every_example_is_a_command_line_that_parses_and_shows_its_command(path: tuple[str, ...]) -> None:
+    found = [parsed(words_of_example(line)) for line in examples_of(path)]
+    assert any(other[: len(path)] == path for other in found), f"no example of {path} in {found}"
+
+
+@pytest.mark.parametrize("line", ["llmspell model list --bakend x", "llmspell modle", "llmspell run", "echo hi"])
+def test_an_example_that_does_not_parse_would_be_noticed(line: str) -> None:
+    with pytest.raises((click.ClickException, LlmspellError, ValueError)):
+        parsed(words_of_example(line))
 
 
 def test_the_block_on_profiles_is_printed_word_for_word(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +104,7 @@ Browse models online:
     assert expected in call(capsys, "model", "pull", "--help").out
 
 
-@pytest.mark.parametrize("path", [(), ("model",), ("kernel",), ("jupyter",)], ids=" ".join)
+@pytest.mark.parametrize("path", [path for path in PATHS if isinstance(command_at(path), click.Group)], ids=_id)
 def test_a_group_without_a_command_shows_its_help_on_stderr(
     path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,7 +127,7 @@ def test_commands_of_the_original_say_what_to_use_instead(name: str, capsys: pyt
     assert done.err.startswith(f"Error: '{name}' is not part of llmspell\nHint: ")
 
 
-@pytest.mark.parametrize("name", ["state", "session", "tool", "config", "keys", "repl", "debug", "doctor"])
+@pytest.mark.parametrize("name", ["state", "session", "tool", "debug", "bench"])
 def test_commands_that_do_not_exist_yet_are_unknown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, name).err.startswith(f"Error: unknown command '{name}'")
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import click
 import pytest
 
 from llmspell_cli.commands.chat import chat
 from llmspell_cli.options import Collected, asks_for_json
-from llmspell_cli.root import root
 from llmspell_protocol.errors import InvalidRequest
 from tests.support.command_line import call
-from tests.unit.test_cli_help import PATHS
+from tests.support.command_tree import command_at, every_command
 
 
 @pytest.mark.parametrize(
@@ -104,15 +102,9 @@ def test_an_unknown_output_format_is_a_usage_error(capsys: pytest.CaptureFixture
     assert "'yaml' is not one of 'text', 'json', 'pretty'" in done.err
 
 
-@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+@pytest.mark.parametrize("path", every_command(), ids=" ".join)
 def test_every_command_takes_every_global_option(path: tuple[str, ...]) -> None:
-    command: click.Command = root
-    for name in path:
-        assert isinstance(command, click.Group)
-        found = command.get_command(click.Context(command), name)
-        assert found is not None
-        command = found
-    words = {word for parameter in command.params for word in parameter.opts}
+    words = {word for parameter in command_at(path).params for word in parameter.opts}
     assert words >= {
         "-c",
         "-p",

@@ -12,4 +12,9 @@ kernel = LazyGroup(
         "status": ("llmspell_cli.commands.kernel.status:status", "Show running kernels."),
     },
     help="Start, stop and watch kernels.",
+    examples=(
+        ("llmspell -p candle kernel start --daemon", "in the background"),
+        ("llmspell --connect auto run script.lua", "a script on it"),
+        ("llmspell kernel stop", "ends it"),
+    ),
 )

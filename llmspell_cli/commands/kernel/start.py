@@ -23,7 +23,15 @@ _LOG_LINES = 10
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 
-@click.command("start", cls=Command, local_only=True)
+@click.command(
+    "start",
+    cls=Command,
+    local_only=True,
+    examples=(
+        ("llmspell -p candle kernel start --daemon", "in the background"),
+        ("llmspell kernel start --port 0 --id work", "free ports, own name"),
+    ),
+)
 @click.option("--port", type=click.IntRange(0, 65531), metavar="N", help="Shell port, four more follow; 0: free ports.")
 @click.option("--host", metavar="ADDR", help="Address to listen on (127.0.0.1).")
 @click.option("--transport", type=click.Choice(["tcp", "ipc"]), metavar="KIND", help="tcp or ipc.")

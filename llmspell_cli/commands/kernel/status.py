@@ -25,7 +25,15 @@ def _format(ctx: click.Context, _param: click.Parameter, value: str | None) -> N
         collected(ctx).prefer("pretty" if value == "table" else value)
 
 
-@click.command("status", cls=Command)
+@click.command(
+    "status",
+    cls=Command,
+    examples=(
+        ("llmspell kernel status", "all kernels of yours"),
+        ("llmspell kernel status port-9555", "everything about one"),
+        ("llmspell kernel status --watch --interval 2", "again and again"),
+    ),
+)
 @click.option("-i", "--id", "named", metavar="ID", help="The kernel; same as the argument.")
 @click.option(
     "-f",

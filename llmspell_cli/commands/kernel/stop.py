@@ -24,7 +24,15 @@ _REMARK_EVERY_S = 5.0
 _AFTER_TERM_S = 2.0
 
 
-@click.command("stop", cls=Command)
+@click.command(
+    "stop",
+    cls=Command,
+    examples=(
+        ("llmspell kernel stop", "the only one that runs"),
+        ("llmspell kernel stop port-9555 --timeout 60", "with patience"),
+        ("llmspell kernel stop --all", "every kernel of yours"),
+    ),
+)
 @click.option("-i", "--id", "named", metavar="ID", help="The kernel; same as the argument.")
 @click.option("--pid-file", metavar="FILE", help="The kernel whose process id is in this file.")
 @click.option("--all", "everything", is_flag=True, help="All kernels of this user.")

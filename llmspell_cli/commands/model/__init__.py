@@ -22,4 +22,9 @@ model = LazyGroup(
         "verify": (f"{_HERE}.verify:verify", "Compare files with their checksums."),
     },
     help="List, pull, load and inspect models.",
+    examples=(
+        ("llmspell model available", "what can be pulled"),
+        ("llmspell model pull smollm2:135m", "download"),
+        ("llmspell model list -v", "what is installed"),
+    ),
 )

@@ -14,7 +14,14 @@ from llmspell_cli.text import size
 MORE = "https://ollama.com/library  https://huggingface.co/models?pipeline_tag=text-generation"
 
 
-@click.command("available", cls=Command)
+@click.command(
+    "available",
+    cls=Command,
+    examples=(
+        ("llmspell model available --recommended", "a short list"),
+        ("llmspell model available --backend candle", "of one backend"),
+    ),
+)
 @click.option("--backend", type=click.Choice(["ollama", "candle"]), help="Only this backend.")
 @click.option("--recommended", is_flag=True, help="Only recommended models.")
 @format_option("text", "json", "pretty")

@@ -12,7 +12,14 @@ from llmspell_cli.text import home_path, parameters, properties, size
 FORMATS = {"gguf": "GGUF", "safetensors": "Safetensors"}
 
 
-@click.command("info", cls=Command)
+@click.command(
+    "info",
+    cls=Command,
+    examples=(
+        ("llmspell model info smollm2:135m", "of the first backend that has it"),
+        ("llmspell model info phi3@ollama --format json", "for programs"),
+    ),
+)
 @format_option("text", "json", "pretty")
 @click.argument("model", metavar="MODEL")
 def info(options: Options, model: str) -> None:

@@ -14,7 +14,14 @@ from llmspell_cli.prompt import confirmed
 from llmspell_protocol.errors import Unsupported
 
 
-@click.command("install-ollama", cls=Command)
+@click.command(
+    "install-ollama",
+    cls=Command,
+    examples=(
+        ("llmspell model install-ollama --print", "only shows what would be run"),
+        ("llmspell model install-ollama --yes", "without a question"),
+    ),
+)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 @click.option("--print", "only_show", is_flag=True, help="Only show what would be run.")
 def install_ollama(options: Options, yes: bool, only_show: bool) -> None:

@@ -13,7 +13,15 @@ from llmspell_cli.text import date, size
 from llmspell_protocol.errors import error_from_content
 
 
-@click.command("list", cls=Command)
+@click.command(
+    "list",
+    cls=Command,
+    examples=(
+        ("llmspell model list -v", "sizes and dates too"),
+        ("llmspell model list --backend ollama", "of one backend"),
+        ("llmspell model list --json | jq -r '.models[].id'", "for programs"),
+    ),
+)
 @click.option("--backend", type=click.Choice(["ollama", "candle", "all"]), default="all", help="Only this backend.")
 @click.option("-v", "--verbose", is_flag=True, help="Format, size and dates too.")
 @format_option("text", "json", "pretty")

@@ -12,7 +12,14 @@ from llmspell_cli.session import document
 from llmspell_cli.text import short_time, size
 
 
-@click.command("load", cls=Command)
+@click.command(
+    "load",
+    cls=Command,
+    examples=(
+        ("llmspell model load smollm2:135m --keep-alive 1h", "goes after an idle hour"),
+        ("llmspell model load tinyllama --pin", "stays"),
+    ),
+)
 @click.option("--keep-alive", metavar="DURATION", help="Idle time before it goes; -1: never.")
 @click.option("--pin", is_flag=True, help="Never unload it to make room.")
 @timeout_option

@@ -13,7 +13,14 @@ from llmspell_cli.output import Output
 from llmspell_cli.text import duration, size
 
 
-@click.command("ps", cls=Command)
+@click.command(
+    "ps",
+    cls=Command,
+    examples=(
+        ("llmspell model ps", "what the running kernel holds"),
+        ("llmspell model ps --connect work --json", "another one, for programs"),
+    ),
+)
 @format_option("text", "json", "pretty")
 def ps(options: Options) -> None:
     """Show loaded models: what they hold, why they stay and when they go."""

@@ -10,7 +10,14 @@ from llmspell_cli.output import Output
 from llmspell_cli.prompt import confirmed
 
 
-@click.command("remove", cls=Command)
+@click.command(
+    "remove",
+    cls=Command,
+    examples=(
+        ("llmspell model remove tinyllama", "asks first"),
+        ("llmspell model remove phi3@ollama --yes", "without a question"),
+    ),
+)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 @click.option("--force", is_flag=True, help="Also while it answers a request.")
 @click.argument("model", metavar="MODEL")

@@ -12,7 +12,14 @@ from llmspell_cli.output import Output
 from llmspell_protocol.errors import BackendNotConfigured, BackendUnavailable
 
 
-@click.command("status", cls=Command)
+@click.command(
+    "status",
+    cls=Command,
+    examples=(
+        ("llmspell model status", "both backends"),
+        ("llmspell model status --backend ollama", "fails if it is down"),
+    ),
+)
 @click.option("--backend", metavar="NAME", help="Only this backend; fails if it is down.")
 @format_option("text", "json", "pretty")
 def status(options: Options, backend: str | None) -> int:

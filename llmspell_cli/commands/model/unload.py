@@ -11,7 +11,14 @@ from llmspell_cli.text import size
 from llmspell_protocol.errors import InvalidRequest
 
 
-@click.command("unload", cls=Command)
+@click.command(
+    "unload",
+    cls=Command,
+    examples=(
+        ("llmspell model unload smollm2:135m", "one"),
+        ("llmspell model unload --all", "all that are idle"),
+    ),
+)
 @click.option("--all", "everything", is_flag=True, help="All loaded models.")
 @click.option("--force", is_flag=True, help="Also while it answers a request.")
 @click.argument("model", metavar="MODEL", required=False)

@@ -12,7 +12,14 @@ from llmspell_cli.session import document
 from llmspell_protocol.errors import InvalidRequest
 
 
-@click.command("verify", cls=Command)
+@click.command(
+    "verify",
+    cls=Command,
+    examples=(
+        ("llmspell model verify tinyllama", "one model"),
+        ("llmspell model verify --all", "every installed one"),
+    ),
+)
 @click.option("--all", "everything", is_flag=True, help="All installed models.")
 @click.argument("model", metavar="MODEL", required=False)
 def verify(options: Options, model: str | None, everything: bool) -> int:

@@ -1,0 +1,87 @@
+"""Every command of the command line, found by walking from its root: what is demanded of all holds for new ones too."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import click
+
+from llmspell_cli.options import Collected
+from llmspell_cli.root import root
+
+Path = tuple[str, ...]
+
+
+def every_command() -> list[Path]:
+    """The words of every group and command, the root (no words) first."""
+    return list(_below(root, ()))
+
+
+def leaf_commands() -> list[Path]:
+    """The words of every command that does something itself."""
+    return [path for path in every_command() if not isinstance(command_at(path), click.Group)]
+
+
+def _below(command: click.Command, path: Path) -> Iterator[Path]:
+    yield path
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None, f"{' '.join((*path, name))} is listed and can't be loaded"
+            if not found.hidden:
+                yield from _below(found, (*path, name))
+
+
+def command_at(path: Path) -> click.Command:
+    """The command that these words name."""
+    command: click.Command = root
+    for name in path:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None, f"no command {' '.join(path)}"
+        command = found
+    return command
+
+
+def parsed(words: list[str]) -> Path:
+    """Parses a command line as the real one does, up to the moment of calling the command; returns its path.
+
+    Raises:
+        click.ClickException, LlmspellError: whatever the user would see.
+    """
+    said = Collected(words, {})
+    context = root.make_context("llmspell", list(words), obj=said)
+    path: Path = ()
+    while isinstance(context.command, click.Group):
+        # Where Click keeps the words that its group hands to the next level.
+        rest = [*context._protected_args, *context.args]
+        name, command, rest = context.command.resolve_command(context, rest)
+        assert name is not None
+        assert command is not None
+        path = (*path, name)
+        context = command.make_context(name, rest, parent=context)
+    said.options()
+    return path
+
+
+def words_of_example(line: str) -> list[str]:
+    """Our words in a shell's command line: what stands behind `llmspell` up to a pipe or a redirection.
+
+    Raises:
+        ValueError: there is no `llmspell` at the beginning of any of its commands.
+    """
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    pieces: list[list[str]] = [[]]
+    for token in lexer:
+        if set(token) <= set("|&;()<>"):
+            pieces.append([])
+        else:
+            pieces[-1].append(token)
+    for piece in pieces:
+        if piece[:1] == ["llmspell"]:
+            return piece[1:]
+    raise ValueError(f"no llmspell in {line!r}")
