@@ -18,6 +18,7 @@ LogLevel = Literal["off", "error", "warn", "info", "debug", "trace"]
 Transport = Literal["tcp", "ipc"]
 Curve = Literal["auto", "required", "off"]
 Hmac = Literal["always"]
+LogFormat = Literal["text", "json"]
 
 
 class LuaSettings(Table):
@@ -110,6 +111,9 @@ class KernelSettings(Table):
         default=10_485_760, ge=1, description="rotate the kernel's log at this size, in bytes"
     )
     log_rotate_count: int = Field(default=5, ge=0, description="rotated, compressed files kept")
+    log_format: Annotated[LogFormat, words(LogFormat)] = Field(
+        default="text", description="lines of the kernel's log file: for people, or one JSON object each"
+    )
     security: KernelSecuritySettings = subtable("signing, encryption and remote access")
 
     @model_validator(mode="after")
