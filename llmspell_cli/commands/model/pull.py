@@ -81,10 +81,17 @@ def _show(output: Output, reply: dict[str, Any]) -> None:
         return
     kind = FORMATS.get(str(reply.get("format")), str(reply.get("format")))
     what = "Already present" if reply.get("download_status") == "already_present" else "Downloaded"
-    output.line(output.emphasis(f"✓ {what}: {reply['model_id']} ({kind})", "32"))
+    output.line(output.emphasis(f"✓ {what}: {_name(reply)} ({kind})", "32"))
     files = reply.get("files") or []
     if len(files) > 1:
         for file in files:
             # Only weights are large enough for their size to say something.
             weight = f" ({size(file['size_bytes'])})" if file["size_bytes"] >= 1_000_000 else ""
             output.line(f"  - {file['name']}{weight}")
+
+
+def _name(reply: dict[str, Any]) -> str:
+    """The model's name; of a whole repository the repository's, since that is where its files are looked up."""
+    repository = str(reply.get("source") or "").removeprefix("hf://")
+    whole = repository != reply.get("source") and repository.count("/") == 1
+    return repository if whole else str(reply["model_id"])
