@@ -92,6 +92,7 @@ def _show(output: Output, reply: dict[str, Any]) -> None:
 
 def _name(reply: dict[str, Any]) -> str:
     """The model's name; of a whole repository the repository's, since that is where its files are looked up."""
-    repository = str(reply.get("source") or "").removeprefix("hf://")
-    whole = repository != reply.get("source") and repository.count("/") == 1
+    source = str(reply.get("source") or "")
+    repository = source.removeprefix("hf://").partition("@")[0]
+    whole = source.startswith("hf://") and repository.count("/") == 1
     return repository if whole else str(reply["model_id"])
