@@ -163,7 +163,7 @@ class Kernel:
         runtime = fresh.settings.runtime.model_copy(update={"log_level": settings.runtime.log_level})
         settings = settings.model_copy(update={"engines": fresh.settings.engines, "runtime": runtime})
         before, now, wanted = (_leaves(each.model_dump()) for each in (self._loaded.settings, settings, fresh.settings))
-        self._loaded = LoadedSettings(settings, fresh.source, fresh.profile, fresh.warnings, fresh.home)
+        self._loaded = fresh._replace(settings=settings)
         return {
             "applied": _differing(before, now),
             "restart_needed": _differing(now, wanted),

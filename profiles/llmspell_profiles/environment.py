@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from llmspell_profiles.errors import ConfigError
+from llmspell_profiles.errors import ConfigError, Remark
 from llmspell_profiles.keys import (
     PREFIX,
     Key,
@@ -67,7 +67,7 @@ class Overlay(NamedTuple):
 
     values: dict[KeyPath, Any]
     variables: dict[KeyPath, str]
-    warnings: list[str]
+    remarks: list[Remark]
 
 
 def read_environment(env: Mapping[str, str], configured: Mapping[str, type[ProviderSettings]]) -> Overlay:
@@ -91,7 +91,7 @@ class _Reading:
         self.classes = known_providers() | dict(configured)
         self.by_variable = {variable_part(name): name for name in (*known_providers(), *configured)}
         self.candidates: dict[KeyPath, list[tuple[int, str]]] = {}
-        self.warnings: list[str] = []
+        self.remarks: list[Remark] = []
 
     def take(self, name: str) -> None:
         if name in NOT_SETTINGS or (name.startswith(PREFIX + "API_KEY_") and self._api_key_of(name) is None):
@@ -104,7 +104,7 @@ class _Reading:
             )
         target = self._target(name)
         if target is None:
-            self.warnings.append(self._unknown(name))
+            self.remarks.append(self._unknown(name))
             return
         strength, path = target
         takes_list = (key := self._key(path)) is not None and tuple in key.kinds
@@ -112,7 +112,7 @@ class _Reading:
             self.candidates.setdefault(path, []).append((strength, name))
 
     def overlay(self) -> Overlay:
-        overlay = Overlay({}, {}, self.warnings)
+        overlay = Overlay({}, {}, self.remarks)
         for path, candidates in self.candidates.items():
             if path[0] == "providers" and len(path) > 2 and not self._exists(path[1]):
                 continue
@@ -121,7 +121,8 @@ class _Reading:
             overlay.variables[path] = variable
             for _, other in weaker:
                 if other.startswith(PREFIX) and self.env[other] != self.env[variable]:
-                    overlay.warnings.append(f"{other} is ignored, {variable} sets {'.'.join(path)} to another value")
+                    text = f"{other} is ignored, {variable} sets {'.'.join(path)} to another value"
+                    overlay.remarks.append(Remark("", text, {"variable": other, "key": ".".join(path)}))
         return overlay
 
     def _exists(self, provider: str) -> bool:
@@ -177,18 +178,20 @@ class _Reading:
         key = self._key(path)
         if key is None:
             if meant := misspelt_option(path, self.classes):
-                self.warnings.append(f"{variable}: unknown option, passed to the backend; did you mean {meant}?")
+                details: dict[str, object] = {"variable": variable, "key": ".".join(path)}
+                text = "unknown option, passed to the backend"
+                self.remarks.append(Remark(variable, text, details, f"did you mean {meant}?"))
             return text if is_secret(path[-1], known=False) else _free_value(text)
         return _typed_value(text, key.kinds)
 
-    def _unknown(self, name: str) -> str:
+    def _unknown(self, name: str) -> Remark:
         # Only needed for a message, and start-up counts.
         from difflib import get_close_matches
 
         known = [each.removeprefix(PREFIX) for each in self._all_names()]
         close = get_close_matches(name.removeprefix(PREFIX).upper(), known, 1, 0.75)
-        meant = f"; did you mean {PREFIX}{close[0]}?" if close else ""
-        return f"{name} is not a setting{meant}"
+        meant = f"did you mean {PREFIX}{close[0]}?" if close else None
+        return Remark("", f"{name} is not a setting", {"variable": name}, meant)
 
     def _all_names(self) -> Iterator[str]:
         yield from NOT_SETTINGS

@@ -1,18 +1,35 @@
-"""What goes wrong while settings are read. Knows no protocol: the kernel and the CLI give these errors their codes."""
+"""What is wrong or doubtful in settings. Knows no protocol: the kernel and the CLI give these errors their codes."""
+
+from typing import NamedTuple
+
+KeyPath = tuple[str, ...]
 
 
 class ConfigError(Exception):
     """A configuration that can't be used.
 
     `message` is the whole text for the user, without the word "Error:"; it may have a second line. `hint` says what to
-    do, or is None. `details` has those of `file`, `line`, `column`, `key` and `variable` that are known.
+    do, or is None. `details` has those of `file`, `line`, `column`, `key` and `variable` that are known. `place` is
+    what the message begins with, up to the colon, and `path` the key in question, each empty where there is none.
+    `together` has all errors that the same check found, this one among them.
     """
 
-    def __init__(self, message: str, hint: str | None = None, details: dict[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        details: dict[str, object] | None = None,
+        *,
+        place: str = "",
+        path: KeyPath = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.details: dict[str, object] = details or {}
+        self.place = place
+        self.path = path
+        self.together: tuple[ConfigError, ...] = (self,)
 
 
 class ProfileNotFound(ConfigError):
@@ -21,3 +38,22 @@ class ProfileNotFound(ConfigError):
 
 class UsageConflict(ConfigError):
     """Both a profile and a configuration file were asked for."""
+
+
+class Remark(NamedTuple):
+    """Something doubtful that stops no run. `place` is a file's line and key, or a variable; empty if in the text.
+
+    `is_mistake`: whoever checks a configuration counts it as an error.
+    """
+
+    place: str
+    text: str
+    details: dict[str, object]
+    hint: str | None = None
+    is_mistake: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """The whole text for the user, without the word "Warning:"."""
+        about = f"{self.place}: " if self.place else ""
+        return f"{about}{self.text}" + (f"; {self.hint}" if self.hint else "")

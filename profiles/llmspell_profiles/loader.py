@@ -3,14 +3,14 @@
 The only place that looks at configuration files and at the environment for settings.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from llmspell_profiles.environment import read_environment
-from llmspell_profiles.errors import ConfigError, ProfileNotFound, UsageConflict
+from llmspell_profiles.errors import ConfigError, ProfileNotFound, Remark, UsageConflict
 from llmspell_profiles.expansion import UndefinedVariable, expanded, moved_home
 from llmspell_profiles.home import llmspell_home, user_home
 from llmspell_profiles.keys import Key, KeyPath, find, misspelt_option, nearest, provider_classes, value_at
@@ -26,14 +26,24 @@ class LoadedSettings(NamedTuple):
     """The settings in force and where they came from.
 
     `source` is the configuration file, None without one. `profile` is the canonical name of the builtin profile that is
-    the base, or that the file extends. `warnings` are for the user, without the word "Warning:".
+    the base, or that the file extends. `origins` tells where each value came from.
     """
 
     settings: Settings
     source: Path | None
     profile: str | None
-    warnings: tuple[str, ...]
+    remarks: tuple[Remark, ...]
     home: Path
+    origins: Origins
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The remarks as text for the user, without the word "Warning:"."""
+        return tuple(remark.sentence for remark in self.remarks)
+
+
+Read = Callable[[Path, str], TomlSource]
+"""Reads a file, which messages call by the second argument: `toml_source.read_toml`, or what looks over its results."""
 
 
 class _Base(NamedTuple):
@@ -44,7 +54,8 @@ class _Base(NamedTuple):
     own: dict[str, Any]
     source: Path | None
     profile: str | None
-    warnings: list[str]
+    remarks: list[Remark]
+    below: TomlSource | None = None
 
 
 def load_settings(
@@ -54,6 +65,7 @@ def load_settings(
     env: Mapping[str, str],
     cwd: Path,
     flags: Mapping[str, object] | None = None,
+    read: Read = read_toml,
 ) -> LoadedSettings:
     """Load the settings of a run.
 
@@ -61,9 +73,10 @@ def load_settings(
     `flags` are command-line options that name a setting, by dotted key: `{"kernel.port": 9600}`; they beat everything.
 
     Raises `UsageConflict` for both a profile and a file, `ProfileNotFound`, and `ConfigError` for the first problem.
+    Whoever wants to know all of them calls `validation.check`, which passes its own `read`.
     """
     home = llmspell_home(env)
-    base = _base(profile, config, env, cwd, home)
+    base = _base(profile, config, env, cwd, home, read)
     configured = provider_classes(_tables(base.data))
     overlay = read_environment(env, configured)
     given = {tuple(key.split(".")): value for key, value in (flags or {}).items()}
@@ -71,17 +84,17 @@ def load_settings(
     for path, value in (overlay.values | given).items():
         data = _with_value(data, path, value)
     classes = provider_classes(_tables(data))
-    origins = Origins(base.toml, classes, overlay.variables, frozenset(given))
+    origins = Origins(base.toml, classes, overlay.variables, frozenset(given), base.below)
     try:
         settings = Settings.model_validate(data, context=PathContext(home, user_home(env), cwd))
     except ValidationError as error:
         raise origins.first_error(error) from None
     checked = [*_leaves(base.own), *overlay.values]
-    warnings = [*base.warnings, *overlay.warnings, *_doubtful_values(settings, checked, origins)]
-    return LoadedSettings(settings, base.source, base.profile, tuple(warnings), home)
+    remarks = (*base.remarks, *overlay.remarks, *_doubtful_values(settings, checked, origins))
+    return LoadedSettings(settings, base.source, base.profile, remarks, home, origins)
 
 
-def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd: Path, home: Path) -> _Base:
+def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd: Path, home: Path, read: Read) -> _Base:
     if profile is not None and config is not None:
         hint = f'put extends = "{canonical_name(profile) or profile}" at the top of {config}'
         raise UsageConflict("Cannot use both --profile and --config", hint)
@@ -89,23 +102,23 @@ def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd:
         name = canonical_name(profile)
         if name is None:
             raise ProfileNotFound(not_found(profile))
-        return _builtin(name, env, home)
+        return _builtin(name, env, home, read)
     if config is None and env.get("LLMSPELL_CONFIG"):
         config = Path(env["LLMSPELL_CONFIG"])
     if config is not None:
         try:
-            toml = read_toml(cwd / config, str(config))
+            toml = read(cwd / config, str(config))
         except FileNotFoundError:
             text = f"configuration file not found: {config}"
             raise ConfigError(text, details={"file": str(config)}) from None
-        return _from_file(toml, cwd / config, env, home)
+        return _from_file(toml, cwd / config, env, home, read)
     for place in _discovered(env, home):
         try:
-            toml = read_toml(cwd / place, str(place))
+            toml = read(cwd / place, str(place))
         except FileNotFoundError:
             continue
-        return _from_file(toml, cwd / place, env, home)
-    return _builtin(ZERO_CONFIGURATION, env, home)
+        return _from_file(toml, cwd / place, env, home, read)
+    return _builtin(ZERO_CONFIGURATION, env, home, read)
 
 
 def _discovered(env: Mapping[str, str], home: Path) -> Iterator[Path]:
@@ -116,30 +129,31 @@ def _discovered(env: Mapping[str, str], home: Path) -> Iterator[Path]:
     yield Path(env.get("XDG_CONFIG_HOME") or user_home(env) / ".config") / "llmspell" / "config.toml"
 
 
-def _builtin(name: str, env: Mapping[str, str], home: Path) -> _Base:
+def _builtin(name: str, env: Mapping[str, str], home: Path, read: Read) -> _Base:
     is_profile = name != ZERO_CONFIGURATION
-    toml = read_toml(profile_path(name), f"profile {name}" if is_profile else "zero configuration")
+    toml = read(profile_path(name), f"profile {name}" if is_profile else "zero configuration")
     data = expanded(moved_home(toml.data, home), env, user_home(env))
     return _Base(data, toml, {}, None, name if is_profile else None, [])
 
 
-def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path) -> _Base:
+def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path, read: Read) -> _Base:
     profile = _extended_profile(toml)
-    below = _builtin(profile, env, home).data if profile else {}
-    warnings: list[str] = []
-    own = _plain_providers(toml, warnings)
+    extended = _builtin(profile, env, home, read) if profile else None
+    below = extended.data if extended else {}
+    remarks: list[Remark] = []
+    own = _plain_providers(toml, remarks)
     classes = provider_classes(_tables(_merged(below, own)))
-    own = _known_keys(own, (), toml, classes, warnings)
+    own = _known_keys(own, (), toml, classes, remarks)
     try:
         own = expanded(own, env, user_home(env))
     except UndefinedVariable as error:
         place, details = in_file(toml, error.path)
         text = f"{place}: environment variable {error.variable} is not set"
-        details |= {"variable": error.variable}
-        raise ConfigError(text, f"write ${{{error.variable}:-fallback}} to give a default", details) from None
+        hint = f"write ${{{error.variable}:-fallback}} to give a default"
+        raise ConfigError(text, hint, details | {"variable": error.variable}, place=place, path=error.path) from None
     if profile:
         own["extends"] = profile
-    return _Base(_merged(below, own), toml, own, path, profile, warnings)
+    return _Base(_merged(below, own), toml, own, path, profile, remarks, extended.toml if extended else None)
 
 
 def _extended_profile(toml: TomlSource) -> str | None:
@@ -149,11 +163,11 @@ def _extended_profile(toml: TomlSource) -> str | None:
     name = canonical_name(named)
     if name is None:
         place, details = in_file(toml, ("extends",))
-        raise ConfigError(f"{place}: {not_found(named)}", details=details)
+        raise ConfigError(f"{place}: {not_found(named)}", details=details, place=place, path=("extends",))
     return name
 
 
-def _plain_providers(toml: TomlSource, warnings: list[str]) -> dict[str, Any]:
+def _plain_providers(toml: TomlSource, remarks: list[Remark]) -> dict[str, Any]:
     """The file's data with provider tables in canonical form: no `options` table, `default_model` for `model`."""
     tables = toml.data.get("providers")
     if not isinstance(tables, dict):
@@ -164,8 +178,9 @@ def _plain_providers(toml: TomlSource, warnings: list[str]) -> dict[str, Any]:
             direct = {key: value for key, value in table.items() if key != "options"}
             for key in sorted(options.keys() & direct.keys()):
                 if options[key] != direct[key]:
-                    place, _ = in_file(toml, ("providers", name, "options", key))
-                    warnings.append(f"{place}: ignored, providers.{name}.{key} has another value")
+                    place, details = in_file(toml, ("providers", name, "options", key))
+                    text = f"ignored, providers.{name}.{key} has another value"
+                    remarks.append(Remark(place, text, details))
             table = options | direct
         if isinstance(table, dict) and "model" in table:
             model = table["model"]
@@ -179,7 +194,7 @@ def _known_keys(
     path: KeyPath,
     toml: TomlSource,
     classes: Mapping[str, type[ProviderSettings]],
-    warnings: list[str],
+    remarks: list[Remark],
 ) -> dict[str, Any]:
     """The data without unknown keys, which draw a warning each. A backend's own options stay."""
     known = {}
@@ -190,30 +205,32 @@ def _known_keys(
         if found is None and path[:1] == ("providers",) and len(path) == 2:
             known[name] = value
             if meant := misspelt_option(here, classes):
-                place, _ = in_file(toml, here)
-                warnings.append(f"{place}: unknown option, passed to the backend; did you mean {meant}?")
+                place, details = in_file(toml, here)
+                text = "unknown option, passed to the backend"
+                remarks.append(Remark(place, text, details, f"did you mean {meant}?"))
         elif found is None or is_scalar_for_provider:
-            place, _ = in_file(toml, here)
+            place, details = in_file(toml, here)
             close = nearest(here, classes)
-            warnings.append(f"{place}: unknown key, ignored" + (f"; did you mean {close}?" if close else ""))
+            hint = f"did you mean {close}?" if close else None
+            remarks.append(Remark(place, "unknown key, ignored", details, hint, is_mistake=True))
         elif isinstance(found, type) and isinstance(value, dict):
-            known[name] = _known_keys(value, here, toml, classes, warnings)
+            known[name] = _known_keys(value, here, toml, classes, remarks)
         else:
             known[name] = value
     return known
 
 
-def _doubtful_values(settings: Settings, paths: list[KeyPath], origins: Origins) -> Iterator[str]:
+def _doubtful_values(settings: Settings, paths: list[KeyPath], origins: Origins) -> Iterator[Remark]:
     for path in paths:
         key = find(path, origins.providers)
         if not isinstance(key, Key) or (key.high_limit is None and not key.idle):
             continue
         value = value_at(settings, path)
-        place, _ = origins.place(path)
+        place, details = origins.place(path)
         if key.idle and value != key.field.default:
-            yield f"{place}: accepted, has no effect in this version"
+            yield Remark(place, "accepted, has no effect in this version", details)
         elif key.high_limit is not None and value is not None and value > key.high_limit:
-            yield f"{place}: {value} is unusually high (more than {key.high_limit})"
+            yield Remark(place, f"{value} is unusually high (more than {key.high_limit})", details)
 
 
 def _tables(data: Mapping[str, Any]) -> Mapping[str, Any]:

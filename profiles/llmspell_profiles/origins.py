@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from llmspell_profiles.errors import ConfigError
+from llmspell_profiles.errors import ConfigError, Remark
 from llmspell_profiles.keys import Key, KeyPath, find, rule_name
 from llmspell_profiles.providers import ProviderSettings
 from llmspell_profiles.secrets import is_secret
@@ -31,12 +31,16 @@ _FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
 
 
 class Origins(NamedTuple):
-    """What the merged data was made of: the file (or profile), and the variable or flag that set each path."""
+    """What the merged data was made of: the file (or profile), and the variable or flag that set each path.
+
+    `below` is the profile that the file extends.
+    """
 
     source: TomlSource
     providers: Mapping[str, type[ProviderSettings]]
     variables: Mapping[KeyPath, str]
     flags: frozenset[KeyPath]
+    below: TomlSource | None = None
 
     def place(self, path: KeyPath) -> tuple[str, dict[str, object]]:
         """What a message about a path begins with, up to the colon, and its details."""
@@ -48,10 +52,12 @@ class Origins(NamedTuple):
         return in_file(self.source, path)
 
     def first_error(self, error: ValidationError) -> ConfigError:
-        """The error that stands first: in the file by line, then those of variables and flags."""
+        """The error that stands first, with all others in `together`: by line, then those of variables and flags."""
         errors = error.errors(include_url=False)
         problems = [self._problem(each) for each in errors if each["type"] != _FOLLOWS_FROM_ANOTHER]
-        return min(problems, key=lambda problem: (_line(problem), "variable" in problem.details))
+        problems.sort(key=in_order)
+        problems[0].together = tuple(problems)
+        return problems[0]
 
     def _problem(self, error: Any) -> ConfigError:
         path = tuple(part for part in error["loc"] if isinstance(part, str) and not part.startswith("type:"))
@@ -65,7 +71,7 @@ class Origins(NamedTuple):
         if variable is not None and variable != rule_name(path):
             text += f" (sets {'.'.join(path)})"
         item = "".join(f"[{part}]" for part in error["loc"] if isinstance(part, int))
-        return ConfigError(f"{place}{item}: {text}", details=details)
+        return ConfigError(f"{place}{item}: {text}", details=details, place=place + item, path=path)
 
     def _sentence(self, error: Any, path: KeyPath) -> str:
         kind, value, context = error["type"], error["input"], error.get("ctx", {})
@@ -91,7 +97,7 @@ class Origins(NamedTuple):
 def in_file(source: TomlSource, path: KeyPath) -> tuple[str, dict[str, object]]:
     """`file:line key` for a key of a file, and the details."""
     key = ".".join(path)
-    spelt = next((each for each in _spellings(path) if each in source.positions), path)
+    spelt = next((each for each in spellings(path) if each in source.positions), path)
     position = source.position(spelt)
     if position is None:
         return f"{source.name} {key}", {"file": source.name, "key": key}
@@ -99,7 +105,7 @@ def in_file(source: TomlSource, path: KeyPath) -> tuple[str, dict[str, object]]:
     return f"{source.name}:{position.line} {key}", details
 
 
-def _spellings(path: KeyPath) -> Iterator[KeyPath]:
+def spellings(path: KeyPath) -> Iterator[KeyPath]:
     """The places where a file may have a key, all of them accepted."""
     names = [path]
     if path[0] == "providers" and path[2:] == ("default_model",):
@@ -143,6 +149,7 @@ def _range(value: object, context: Mapping[str, Any], key: Key | None) -> str:
     return f"must be at most {bounds['le']}, got {value}"
 
 
-def _line(problem: ConfigError) -> float:
+def in_order(problem: ConfigError | Remark) -> tuple[float, bool]:
+    """A sorting key: by line, then what stands in no file."""
     line = problem.details.get("line")
-    return line if isinstance(line, int) else math.inf
+    return line if isinstance(line, int) else math.inf, "variable" in problem.details
