@@ -93,6 +93,6 @@ def _show(output: Output, reply: dict[str, Any]) -> None:
 def _name(reply: dict[str, Any]) -> str:
     """The model's name; of a whole repository the repository's, since that is where its files are looked up."""
     source = str(reply.get("source") or "")
-    repository = source.removeprefix("hf://").partition("@")[0]
-    whole = source.startswith("hf://") and repository.count("/") == 1
+    repository, _, rest = source.removeprefix("hf://").partition("@")
+    whole = source.startswith("hf://") and repository.count("/") == 1 and "/" not in rest
     return repository if whole else str(reply["model_id"])
