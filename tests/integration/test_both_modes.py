@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmspell_cli.commands.jupyter import jupyter
-from llmspell_cli.commands.kernel import kernel as kernel_group
-from llmspell_cli.commands.model import model as model_group
-from llmspell_cli.root import COMMANDS
 from llmspell_protocol.messages import Message
 from llmspell_protocol.wire import Wire
+from tests.support.command_cases import CASES, Case, missing, words_of, write_files
 from tests.support.command_line import Done, call, llmspell
 from tests.support.kernels import KernelProcess
 
@@ -24,79 +23,35 @@ VOLATILE = {
 }
 """What differs between two runs of one command in one mode too, and the mode itself."""
 
-LOCAL_ONLY = {"kernel start", "jupyter install", "jupyter remove"}
-NEEDS_A_KERNEL = {"model load", "model unload", "model ps"}
-FINDS_KERNELS_ITSELF = {"kernel stop", "kernel status"}
-
-CASES: dict[str, tuple[list[str], str]] = {
-    "run": (["run", "hello.lua", "--", "--name", "world", "extra"], ""),
-    "run json": (["run", "hello.lua", "--json"], ""),
-    "run stream": (["run", "hello.lua", "--json", "--stream"], ""),
-    "run stdin": (["run", "-"], "print('from stdin', #ARGS)"),
-    "run error": (["run", "bad.lua"], ""),
-    "run error json": (["--json", "run", "bad.lua"], ""),
-    "run syntax error": (["run", "-"], "if then"),
-    "run missing": (["run", "nosuch.lua"], ""),
-    "run engine missing": (["run", "--engine", "python", "hello.lua"], ""),
-    "run timeout": (["run", "--timeout", "0.3", "-"], "while true do end"),
-    "run model": (["run", "-"], "print(Agent.create{model = 'mock/a'}:complete('hi'))"),
-    "exec": (["exec", "return 6*7"], ""),
-    "exec table": (["exec", "return {a = 1, b = {true, 'x'}}", "--json"], ""),
-    "exec print": (["exec", "io.write('no newline') return 'text'"], ""),
-    "exec input": (["exec", "return io.read()"], "a line\n"),
-    "chat": (["chat", "mock/a", "--message", "hello"], ""),
-    "chat json": (["chat", "mock/a", "--message", "hello", "--json"], ""),
-    "chat piped": (["chat", "mock/a"], "two\nlines\n"),
-    "chat whole": (["chat", "mock/a", "--message", "hello", "--no-stream", "--json"], ""),
-    "chat options": (["chat", "mock/a", "--message", "one two three four", "--max-tokens", "6", "--system", "be"], ""),
-    "chat schema": (["chat", "mock/a", "--message", "x", "--schema", "schema.json"], ""),
-    "chat unknown model": (["chat", "nosuch@candle", "--message", "x"], ""),
-    "embed": (["embed", "--model", "mock/a", "one", "two"], ""),
-    "embed json": (["embed", "--model", "mock/a", "--json", "--no-normalize", "--batch-size", "1", "one", "two"], ""),
-    "embed file": (["embed", "--model", "mock/a", "--file", "texts.jsonl"], ""),
-    "model list": (["model", "list"], ""),
-    "model list json": (["model", "list", "--json"], ""),
-    "model list down": (["model", "list", "--backend", "ollama"], ""),
-    "model pull": (["model", "pull", "mock/a", "--json"], ""),
-    "model pull unknown": (["model", "pull", "nosuch@candle"], ""),
-    "model pull no backend": (["model", "pull", "x@invalid"], ""),
-    "model remove": (["model", "remove", "nosuch@candle", "--yes"], ""),
-    "model info": (["model", "info", "mock/a", "--json"], ""),
-    "model info unknown": (["model", "info", "nosuch"], ""),
-    "model available": (["model", "available"], ""),
-    "model available json": (["model", "available", "--recommended", "--json"], ""),
-    "model status": (["model", "status"], ""),
-    "model status json": (["model", "status", "--format", "json"], ""),
-    "model status down": (["model", "status", "--backend", "ollama"], ""),
-    "model install-ollama": (["model", "install-ollama", "--print"], ""),
-    "model verify": (["model", "verify", "--all", "--json"], ""),
-    "version": (["version", "--component", "cli"], ""),
-    "version json": (["version", "--json"], ""),
-}
+BOTH = [name for name, case in CASES.items() if case.where == "both"]
 
 
-def test_the_cases_leave_no_command_out() -> None:
-    groups = {"model": model_group.lazy, "kernel": kernel_group.lazy, "jupyter": jupyter.lazy}
-    every = {f"{group} {name}" for group, names in groups.items() for name in names}
-    every |= set(COMMANDS) - set(groups)
-    covered = {words for case in CASES for words in every if case == words or case.startswith(words + " ")}
-    assert every - covered == LOCAL_ONLY | NEEDS_A_KERNEL | FINDS_KERNELS_ITSELF
+def test_every_command_has_a_case() -> None:
+    assert missing() == [], "add cases to tests/support/command_cases.py"
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the model `tiny` is installed, to be copied."""
+    directory = tmp_path_factory.mktemp("stock")
+    write_files(directory)
+    (directory / "home").mkdir()
+    done = llmspell("model", "pull", f"file://{directory}/tiny.gguf", env={"LLMSPELL_HOME": str(directory / "home")})
+    assert done.status == 0, done.err
+    return directory / "home"
 
 
 @pytest.fixture
-def files(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that the cases name, and no Ollama of the developer's in reach."""
+def files(home: Path, tmp_path: Path, stock: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of the cases, and no Ollama of the developer's in reach."""
     monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
-    (tmp_path / "hello.lua").write_text("print('Hello, ' .. tostring(ARGS.name))\nreturn {count = #ARGS}\n")
-    (tmp_path / "bad.lua").write_text("print('before')\nlocal x = nil\nprint(x.y)\n")
-    (tmp_path / "schema.json").write_text(
-        '{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}'
-    )
-    (tmp_path / "texts.jsonl").write_text('"one"\n{"text": "two"}\n')
+    shutil.copytree(stock, home, dirs_exist_ok=True)
+    write_files(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
-def running(files: None) -> Iterator[KernelProcess]:
+def running(files: Path) -> Iterator[KernelProcess]:
     """A kernel to connect to."""
     process = KernelProcess()
     yield process
@@ -127,14 +82,62 @@ def _without_volatile(value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_command_says_the_same_embedded_and_connected(case: str, running: KernelProcess) -> None:
-    words, stdin = CASES[case]
+def undo(case: Case) -> None:
+    """Puts right what a case has done."""
+    for words in case.undo:
+        assert llmspell(*words).status == 0
+
+
+def check(done: Done) -> None:
+    """What holds for every command that writes into a pipe."""
+    assert "\x1b" not in done.out + done.err
+    assert "internal error" not in done.err
+    assert "defect" not in done.err
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_command_says_the_same_embedded_and_connected(name: str, files: Path, running: KernelProcess) -> None:
+    case = CASES[name]
+    words = words_of(case, files)
     target = str(running.started["connection_file"])
-    embedded = llmspell(*words, stdin=stdin)
-    connected = llmspell("--connect", target, *words, stdin=stdin)
+    embedded = llmspell(*words, stdin=case.stdin)
+    undo(case)
+    connected = llmspell("--connect", target, *words, stdin=case.stdin)
     assert comparable(connected) == comparable(embedded)
-    assert "internal error" not in embedded.err
+    check(embedded)
+    check(connected)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.where == "local"])
+def test_a_command_of_this_machine_writes_plain_text_into_a_pipe(name: str, files: Path) -> None:
+    case = CASES[name]
+    done = llmspell(*words_of(case, files), stdin=case.stdin)
+    undo(case)
+    assert (done.status, done.err) == (0, "")
+    check(done)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.where == "kernel"])
+def test_a_command_finds_the_one_running_kernel_or_takes_the_named_one(
+    name: str, files: Path, running: KernelProcess
+) -> None:
+    case = CASES[name]
+    words = words_of(case, files)
+    found = llmspell(*words, stdin=case.stdin)
+    named = llmspell("--connect", str(running.started["connection_file"]), *words, stdin=case.stdin)
+    assert found.status == named.status == 0
+    assert _shape(_parsed(found.out)) == _shape(_parsed(named.out))
+    check(found)
+    check(named)
+
+
+def _shape(value: Any) -> Any:
+    """What a document is made of; of text its words without figures, since kernels live on between two looks."""
+    if isinstance(value, dict):
+        return {key: _shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shape(item) for item in value]
+    return re.sub(r"[\d.]+|\s+", " ", value).split() if isinstance(value, str) else None
 
 
 class RecordingWire(Wire):
@@ -161,7 +164,7 @@ def test_the_messages_are_the_same_in_both_modes(
     case: str, running: KernelProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("llmspell_protocol.client.core.Wire", RecordingWire)
-    words, _ = CASES[case]
+    words = CASES[case].words
     recorded: list[list[Any]] = []
     for target in ([], ["--connect", str(running.started["connection_file"])]):
         RecordingWire.seen = []

@@ -1,0 +1,153 @@
+"""Command lines that can run anywhere, each a case of what every command must fulfil: the same in both modes, quiet in
+pipes, documented keys, lines that fit a terminal.
+
+A new command adds cases here; a test demands one of every command in the tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tests.support.command_tree import leaf_commands
+from tests.support.gguf_files import gguf_file
+
+Where = Literal["both", "local", "kernel"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One command line, run in a directory with the files below and a home in which the model `tiny` is installed.
+
+    `where`: `both` modes give the same; `local`: about this machine, so there is no second mode; `kernel`: needs one
+    running kernel, which it finds by itself or by --connect. `undo`: command lines that put right what it has done.
+    """
+
+    words: tuple[str, ...]
+    stdin: str = ""
+    where: Where = "both"
+    undo: tuple[tuple[str, ...], ...] = ()
+
+
+def case(*words: str, stdin: str = "", where: Where = "both", undo: tuple[tuple[str, ...], ...] = ()) -> Case:
+    """A case, its words written one by one."""
+    return Case(words, stdin, where, undo)
+
+
+CASES: dict[str, Case] = {
+    "run": case("run", "hello.lua", "--", "--name", "world", "extra"),
+    "run json": case("run", "hello.lua", "--json"),
+    "run stream": case("run", "hello.lua", "--json", "--stream"),
+    "run stdin": case("run", "-", stdin="print('from stdin', #ARGS)"),
+    "run error": case("run", "bad.lua"),
+    "run error json": case("--json", "run", "bad.lua"),
+    "run syntax error": case("run", "-", stdin="if then"),
+    "run missing": case("run", "nosuch.lua"),
+    "run engine missing": case("run", "--engine", "python", "hello.lua"),
+    "run timeout": case("run", "--timeout", "0.3", "-", stdin="while true do end"),
+    "run model": case("run", "-", stdin="print(Agent.create{model = 'mock/a'}:complete('hi'))"),
+    "exec": case("exec", "return 6*7"),
+    "exec table": case("exec", "return {a = 1, b = {true, 'x'}}", "--json"),
+    "exec stream": case("exec", "print(1) return 2", "--json", "--stream"),
+    "exec print": case("exec", "io.write('no newline') return 'text'"),
+    "exec input": case("exec", "return io.read()", stdin="a line\n"),
+    "chat": case("chat", "mock/a", "--message", "hello"),
+    "chat json": case("chat", "mock/a", "--message", "hello", "--json"),
+    "chat piped": case("chat", "mock/a", stdin="two\nlines\n"),
+    "chat whole": case("chat", "mock/a", "--message", "hello", "--no-stream", "--json"),
+    "chat options": case(*("chat", "mock/a", "--message", "one two three four", "--max-tokens", "6", "--system", "be")),
+    "chat schema": case("chat", "mock/a", "--message", "x", "--schema", "schema.json"),
+    "chat unknown model": case("chat", "nosuch@candle", "--message", "x"),
+    "embed": case("embed", "--model", "mock/a", "one", "two"),
+    "embed json": case(*("embed", "--model", "mock/a", "--json", "--no-normalize", "--batch-size", "1", "one", "two")),
+    "embed file": case("embed", "--model", "mock/a", "--file", "texts.jsonl"),
+    "model list": case("model", "list"),
+    "model list verbose": case("model", "list", "-v"),
+    "model list json": case("model", "list", "--json"),
+    "model list down": case("model", "list", "--backend", "ollama"),
+    "model pull": case("model", "pull", "mock/a", "--json"),
+    "model pull here": case("model", "pull", "file://{cwd}/tiny.gguf", "--json"),
+    "model pull unknown": case("model", "pull", "nosuch@candle"),
+    "model pull no backend": case("model", "pull", "x@invalid"),
+    "model remove": case("model", "remove", "nosuch@candle", "--yes"),
+    "model info": case("model", "info", "mock/a", "--json"),
+    "model info installed": case("model", "info", "tiny"),
+    "model info unknown": case("model", "info", "nosuch"),
+    "model available": case("model", "available"),
+    "model available json": case("model", "available", "--recommended", "--json"),
+    "model status": case("model", "status"),
+    "model status json": case("model", "status", "--format", "json"),
+    "model status down": case("model", "status", "--backend", "ollama"),
+    "model install-ollama": case("model", "install-ollama", "--print"),
+    "model verify": case("model", "verify", "--all", "--json"),
+    "model load": case("model", "load", "mock/a", where="kernel"),
+    "model load json": case("model", "load", "mock/a", "--json", where="kernel"),
+    "model unload": case("model", "unload", "mock/a", where="kernel"),
+    "model unload json": case("model", "unload", "mock/a", "--json", where="kernel"),
+    "model ps": case("model", "ps", where="kernel"),
+    "model ps json": case("model", "ps", "--json", where="kernel"),
+    "kernel start": case(
+        *("kernel", "start", "--daemon", "--port", "0", "--id", "more"),
+        where="local",
+        undo=(("kernel", "stop", "more"),),
+    ),
+    "kernel start json": case(
+        *("kernel", "start", "--daemon", "--port", "0", "--id", "more", "--json"),
+        where="local",
+        undo=(("kernel", "stop", "more"),),
+    ),
+    "kernel status": case("kernel", "status", where="kernel"),
+    "kernel status json": case("kernel", "status", "--json", where="kernel"),
+    "kernel stop none": case("kernel", "stop", "--all", where="local"),
+    "kernel stop none json": case("kernel", "stop", "--all", "--json", where="local"),
+    "jupyter install": case("jupyter", "install", "--prefix", "env", where="local"),
+    "jupyter install json": case("jupyter", "install", "--prefix", "env", "--json", where="local"),
+    "jupyter remove": case("jupyter", "remove", "--prefix", "there", "--yes", where="local"),
+    "jupyter remove json": case("jupyter", "remove", "--prefix", "there", "--yes", "--json", where="local"),
+    "version": case("version", "--component", "cli"),
+    "version verbose": case("version", "--verbose", "--component", "cli"),
+    "version json": case("version", "--json"),
+    "version client json": case("version", "--client", "--json"),
+}
+
+FILES = {
+    "hello.lua": b"print('Hello, ' .. tostring(ARGS.name))\nreturn {count = #ARGS}\n",
+    "bad.lua": b"print('before')\nlocal x = nil\nprint(x.y)\n",
+    "schema.json": b'{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}',
+    "texts.jsonl": b'"one"\n{"text": "two"}\n',
+    "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
+    "tiny.gguf": gguf_file(),
+}
+"""What lies in the directory in which the cases run."""
+
+
+def write_files(directory: Path) -> None:
+    """Writes the files that the cases name."""
+    for name, content in FILES.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def words_of(one: Case, cwd: Path) -> list[str]:
+    """A case's words as they are typed in this directory."""
+    return [word.replace("{cwd}", str(cwd)) for word in one.words]
+
+
+def command_of(one: Case) -> tuple[str, ...]:
+    """The command in the tree that a case is about."""
+    found = [path for path in leaf_commands() if _holds(one.words, path)]
+    assert found, f"{one.words} is no case of any command"
+    return max(found, key=len)
+
+
+def _holds(words: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    """Whether the command's words stand together, behind global options at most."""
+    start = next((at for at, word in enumerate(words) if not word.startswith("-")), len(words))
+    return words[start : start + len(path)] == path
+
+
+def missing() -> list[str]:
+    """Commands of the tree that no case is about."""
+    return [" ".join(path) for path in sorted(set(leaf_commands()) - {command_of(one) for one in CASES.values()})]
