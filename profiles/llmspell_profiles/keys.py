@@ -19,7 +19,7 @@ from llmspell_profiles.providers import (
     ProvidersSettings,
 )
 from llmspell_profiles.settings import Settings
-from llmspell_profiles.table import Table
+from llmspell_profiles.table import FreeTable, IdleTable, Later, Table
 from llmspell_profiles.values import High, Idle
 
 KeyPath = tuple[str, ...]
@@ -30,10 +30,11 @@ PREFIX = "LLMSPELL_"
 
 
 class Key(NamedTuple):
-    """One key of the schema: its path and its field (type, default, range, description)."""
+    """One key of the schema: its path, its field (type, default, range, description) and the table that it is in."""
 
     path: KeyPath
     field: FieldInfo
+    table: type[Table]
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ class Key(NamedTuple):
     @property
     def idle(self) -> bool:
         """Whether this version accepts the key and does nothing with it."""
-        return any(isinstance(mark, Idle) for mark in self.field.metadata)
+        return issubclass(self.table, IdleTable) or any(isinstance(mark, Idle) for mark in self.field.metadata)
 
 
 def value_at(settings: Settings, path: KeyPath) -> Any:
@@ -61,8 +62,10 @@ def value_at(settings: Settings, path: KeyPath) -> Any:
     for name in path:
         if value is None:
             return None
-        is_provider = isinstance(value, ProvidersSettings) and name in value.tables
-        value = value.tables[name] if is_provider else getattr(value, name)
+        if isinstance(value, ProvidersSettings) and name in value.tables:
+            value = value.tables[name]
+        else:
+            value = value.get(name) if isinstance(value, dict) else getattr(value, name)
     return value
 
 
@@ -91,7 +94,7 @@ def keys_below(table: type[Table], path: KeyPath = ()) -> Iterator[Key]:
     for name, field in table.model_fields.items():
         inner = _table_in(field)
         if inner is None:
-            yield Key((*path, name), field)
+            yield Key((*path, name), field, table)
         else:
             yield from keys_below(inner, (*path, name))
 
@@ -109,18 +112,24 @@ def _names(table: type[Table]) -> dict[str, FieldInfo]:
 
 
 def find(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> Key | type[Table] | None:
-    """The key or the table at a path; None if the schema has neither."""
+    """The key or the table at a path; None if the schema has neither.
+
+    Below `engines` and `tools` each further name is a `FreeTable`, which has no keys of its own.
+    """
     table: type[Table] = Settings
     for depth, name in enumerate(path):
         field = _names(table).get(name)
         if field is None:
-            if table is not ProvidersSettings:
+            if table is ProvidersSettings:
+                table = providers.get(name, CloudSettings)
+            elif table.OTHERS:
+                table = FreeTable
+            else:
                 return None
-            table = providers.get(name, CloudSettings)
             continue
         inner = _table_in(field)
         if inner is None:
-            return Key(path, field) if depth == len(path) - 1 else None
+            return Key(path, field, table) if depth == len(path) - 1 else None
         table = inner
     return table
 
@@ -164,6 +173,9 @@ def _closest(name: str, candidates: Iterable[str], cutoff: float) -> str | None:
 
 
 def _table_in(field: FieldInfo) -> type[Table] | None:
+    for mark in field.metadata:
+        if isinstance(mark, Later):
+            return mark.table
     for each in _alternatives(field.annotation):
         if isinstance(each, type) and issubclass(each, Table):
             return each

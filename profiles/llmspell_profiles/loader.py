@@ -18,6 +18,7 @@ from llmspell_profiles.origins import Origins, in_file
 from llmspell_profiles.profiles import ZERO_CONFIGURATION, canonical_name, not_found, profile_path
 from llmspell_profiles.providers import ProviderSettings
 from llmspell_profiles.settings import Settings
+from llmspell_profiles.table import FreeTable, Table
 from llmspell_profiles.toml_source import TomlSource, read_toml
 from llmspell_profiles.values import PathContext
 
@@ -35,6 +36,12 @@ class LoadedSettings(NamedTuple):
     remarks: tuple[Remark, ...]
     home: Path
     origins: Origins
+
+    @property
+    def origin(self) -> str:
+        """What the configuration is made of, in words: a file (and the profile it extends), a profile, or nothing."""
+        name = self.origins.source.name
+        return f"{name}, extends {self.profile}" if self.source is not None and self.profile else name
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -84,7 +91,7 @@ def load_settings(
     for path, value in (overlay.values | given).items():
         data = _with_value(data, path, value)
     classes = provider_classes(_tables(data))
-    origins = Origins(base.toml, classes, overlay.variables, frozenset(given), base.below)
+    origins = Origins(base.toml, classes, overlay.variables, frozenset(given), base.below, base.source is not None)
     try:
         settings = Settings.model_validate(data, context=PathContext(home, user_home(env), cwd))
     except ValidationError as error:
@@ -201,18 +208,24 @@ def _known_keys(
     for name, value in data.items():
         here = (*path, name)
         found = find(here, classes)
-        is_scalar_for_provider = path == ("providers",) and name != "default_provider" and not isinstance(value, dict)
+        is_scalar_for_table = _is_named_table(found, path, name) and not isinstance(value, dict)
         if found is None and path[:1] == ("providers",) and len(path) == 2:
             known[name] = value
             if meant := misspelt_option(here, classes):
                 place, details = in_file(toml, here)
                 text = "unknown option, passed to the backend"
                 remarks.append(Remark(place, text, details, f"did you mean {meant}?"))
-        elif found is None or is_scalar_for_provider:
+        elif found is None or is_scalar_for_table:
             place, details = in_file(toml, here)
             close = nearest(here, classes)
             hint = f"did you mean {close}?" if close else None
             remarks.append(Remark(place, "unknown key, ignored", details, hint, is_mistake=True))
+        elif found is FreeTable:
+            known[name] = value
+            place, details = in_file(toml, here)
+            close = nearest(here, classes)
+            hint = f"did you mean {close}?" if close else None
+            remarks.append(Remark(place, f"no such {path[-1].removesuffix('s')}, has no effect", details, hint))
         elif isinstance(found, type) and isinstance(value, dict):
             known[name] = _known_keys(value, here, toml, classes, remarks)
         else:
@@ -220,8 +233,12 @@ def _known_keys(
     return known
 
 
+def _is_named_table(found: Key | type[Table] | None, path: KeyPath, name: str) -> bool:
+    return found is FreeTable or (path == ("providers",) and name != "default_provider")
+
+
 def _doubtful_values(settings: Settings, paths: list[KeyPath], origins: Origins) -> Iterator[Remark]:
-    for path in paths:
+    for path in dict.fromkeys(_of_map(path, origins.providers) for path in paths):
         key = find(path, origins.providers)
         if not isinstance(key, Key) or (key.high_limit is None and not key.idle):
             continue
@@ -231,6 +248,11 @@ def _doubtful_values(settings: Settings, paths: list[KeyPath], origins: Origins)
             yield Remark(place, "accepted, has no effect in this version", details)
         elif key.high_limit is not None and value is not None and value > key.high_limit:
             yield Remark(place, f"{value} is unusually high (more than {key.high_limit})", details)
+
+
+def _of_map(path: KeyPath, classes: Mapping[str, type[ProviderSettings]]) -> KeyPath:
+    """The path of the key whose value is a map, for a path inside that map; any other path as it is."""
+    return path[:-1] if isinstance(find(path[:-1], classes), Key) else path
 
 
 def _tables(data: Mapping[str, Any]) -> Mapping[str, Any]:

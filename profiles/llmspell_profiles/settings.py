@@ -1,24 +1,62 @@
 """The settings schema: one frozen tree, whose fields carry type, default, range and meaning of every key.
 
-Knows neither files nor variables; `loader.py` fills it, everything else only reads it.
+Knows neither files nor variables; `loader.py` fills it, everything else only reads it. Tables that a start seldom
+needs are in modules of their own, which are imported when they are mentioned or read.
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from llmspell_profiles.providers import ProvidersSettings
-from llmspell_profiles.table import Table, subtable
-from llmspell_profiles.values import AutoOrSize, Duration, High, Idle, Size, at_odds, auto_or, words, wrong
+from llmspell_profiles.table import Later, Table, later_table, subtable
+from llmspell_profiles.values import (
+    AutoOrSize,
+    Before,
+    Duration,
+    High,
+    Idle,
+    LogLevel,
+    SecurityLevel,
+    Size,
+    at_odds,
+    auto_or,
+    words,
+    wrong,
+)
 
-EngineName = Literal["lua", "javascript"]
+if TYPE_CHECKING:
+    from llmspell_profiles.debug import DebugSettings
+    from llmspell_profiles.events import EventsSettings
+    from llmspell_profiles.hooks import HooksSettings
+    from llmspell_profiles.javascript import JavaScriptSettings
+    from llmspell_profiles.rag import RagSettings
+    from llmspell_profiles.sessions import SessionsSettings
+    from llmspell_profiles.state import StateSettings
+    from llmspell_profiles.tools import ToolsSettings
+else:
+    DebugSettings = Annotated[Any, Later("debug", "DebugSettings")]
+    EventsSettings = Annotated[Any, Later("events", "EventsSettings")]
+    HooksSettings = Annotated[Any, Later("hooks", "HooksSettings")]
+    JavaScriptSettings = Annotated[Any, Later("javascript", "JavaScriptSettings")]
+    RagSettings = Annotated[Any, Later("rag", "RagSettings")]
+    SessionsSettings = Annotated[Any, Later("sessions", "SessionsSettings")]
+    StateSettings = Annotated[Any, Later("state", "StateSettings")]
+    ToolsSettings = Annotated[Any, Later("tools", "ToolsSettings")]
+
+BUILTIN_ENGINES = ("lua", "javascript")
 StdlibLevel = Literal["None", "Basic", "Standard", "All"]
-SecurityLevel = Literal["Safe", "Privileged", "Unrestricted"]
-LogLevel = Literal["off", "error", "warn", "info", "debug", "trace"]
 Transport = Literal["tcp", "ipc"]
 Curve = Literal["auto", "required", "off"]
 Hmac = Literal["always"]
 LogFormat = Literal["text", "json"]
+
+
+def _engine_name(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    name = value.casefold()
+    return "javascript" if name == "js" else name if name in BUILTIN_ENGINES else value
 
 
 class LuaSettings(Table):
@@ -40,9 +78,19 @@ class LuaSettings(Table):
 
 
 class EnginesSettings(Table):
-    """`[engines]`"""
+    """`[engines]`; a further table is for the engine of that name, from a plug-in."""
+
+    model_config = ConfigDict(extra="allow")
+    OTHERS: ClassVar[bool] = True
+    __pydantic_extra__: dict[str, dict[str, Any]] = Field(init=False)
 
     lua: LuaSettings = subtable("the Lua engine")
+    javascript: JavaScriptSettings = later_table("the JavaScript engine")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The engines that have settings: the builtin ones, then the others."""
+        return (*BUILTIN_ENGINES, *self.__pydantic_extra__)
 
 
 class RuntimeSecuritySettings(Table):
@@ -75,6 +123,8 @@ class RuntimeSettings(Table):
     enable_streaming: Annotated[bool, Idle()] = Field(default=True, description="stream by default")
     log_level: Annotated[LogLevel, words(LogLevel)] = Field(default="warn", description="stderr and kernel log")
     security: RuntimeSecuritySettings = subtable("what scripts may do")
+    state_persistence: StateSettings = later_table("scripts' state")
+    sessions: SessionsSettings = later_table("recorded sessions")
 
 
 class KernelSecuritySettings(Table):
@@ -149,7 +199,7 @@ class ModelsSettings(Table):
 class Settings(Table):
     """The whole configuration."""
 
-    default_engine: Annotated[EngineName, words(EngineName, {"js": "javascript"}), Idle()] = Field(
+    default_engine: Annotated[str, Before(_engine_name), Idle()] = Field(
         default="lua", description="engine when the command names none"
     )
     extends: str | None = Field(default=None, description="builtin profile that the file is laid over")
@@ -158,6 +208,18 @@ class Settings(Table):
     runtime: RuntimeSettings = subtable("running scripts")
     kernel: KernelSettings = subtable("the kernel's sockets and limits")
     models: ModelsSettings = subtable("loaded models")
+    hooks: HooksSettings = later_table("hooks")
+    events: EventsSettings = later_table("the event bus")
+    debug: DebugSettings = later_table("what scripts write while they are debugged")
+    tools: ToolsSettings = later_table("what tools may do")
+    rag: RagSettings = later_table("retrieval from documents")
+
+    @model_validator(mode="after")
+    def _default_engine_has_settings(self) -> "Settings":
+        if self.default_engine not in self.engines.names:
+            listed = ", ".join(self.engines.names)
+            raise wrong(f"'{self.default_engine}' is not one of {listed}", "default_engine")
+        return self
 
 
 def _is_loopback(host: str) -> bool:

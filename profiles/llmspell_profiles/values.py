@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 from llmspell_profiles.durations import duration_seconds
@@ -20,6 +20,10 @@ _SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmg]i?b)"
 _QUANTIZATION = r"(?:I?Q|TQ)[1-8]_[0-9A-Z_]+|B?F16|F32|MXFP4(?:_MOE)?"
 _URL = r"(?i)https?://[^/\s]+\S*"
 _DEVICE = r"auto|cpu|cuda(?::\d+)?|metal"
+
+
+SecurityLevel = Literal["Safe", "Privileged", "Unrestricted"]
+LogLevel = Literal["off", "error", "warn", "info", "debug", "trace"]
 
 
 class High(NamedTuple):
@@ -92,6 +96,11 @@ def words(literal: Any, also: Mapping[str, str] | None = None) -> Before:
         return word
 
     return Before(match)
+
+
+def listed(value: object) -> object:
+    """A list that may also be written as one string with commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _parse_size(value: object) -> object:
@@ -184,6 +193,12 @@ Duration = Annotated[float, Before(_parse_duration)]
 
 FilePath = Annotated[Path, BeforeInContext(_resolve_path)]
 """A path, made absolute by a `PathContext`; a `Path` below `~/.llmspell`, as defaults are, moves with LLMSPELL_HOME."""
+
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+"""A list of strings."""
+
+NamesOrText = Annotated[Names, Before(listed)]
+"""A list of strings, or one string with commas."""
 
 Url = Annotated[str, Before(_check_url)]
 Device = Annotated[str, Before(_check_device)]

@@ -256,7 +256,7 @@ WARNINGS = [
         "llmspell.toml:4 engines.lua.stdlib_level: unknown key, ignored; did you mean engines.lua.stdlib?",
     ),
     ("[kernal]\nport = 1", {}, "llmspell.toml:1 kernal: unknown key, ignored; did you mean kernel?"),
-    ("[rag]\nenabled = true", {}, "llmspell.toml:1 rag: unknown key, ignored"),
+    ("[quux]\nenabled = true", {}, "llmspell.toml:1 quux: unknown key, ignored"),
     (
         "[kernel]\nkeep_alive = 3",
         {},

@@ -1,0 +1,56 @@
+"""The table `[events]`: the event bus, what it lets in and where events go."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from llmspell_profiles.table import IdleTable, subtable
+from llmspell_profiles.values import FilePath, High, Names, Url, wrong
+
+
+def _disjoint(included: Sequence[str], excluded: Sequence[str], names: tuple[str, str]) -> None:
+    both = [pattern for pattern in excluded if pattern in included]
+    if both:
+        raise wrong(f"'{both[0]}' is in {names[0]} too", names[1])
+
+
+class EventFiltering(IdleTable):
+    """`[events.filtering]`: globs."""
+
+    include_types: Names = Field(default=("*",), description="event types let in")
+    exclude_types: Names = Field(default=(), description="event types kept out")
+    include_components: Names = Field(default=("*",), description="components let in")
+    exclude_components: Names = Field(default=(), description="components kept out")
+
+    @model_validator(mode="after")
+    def _nothing_is_let_in_and_kept_out(self) -> "EventFiltering":
+        _disjoint(self.include_types, self.exclude_types, ("include_types", "exclude_types"))
+        _disjoint(self.include_components, self.exclude_components, ("include_components", "exclude_components"))
+        return self
+
+
+class EventExport(IdleTable):
+    """`[events.export]`"""
+
+    stdout: bool = Field(default=False, description="NDJSON on stderr in JSON mode, else on stdout")
+    file: FilePath | None = Field(default=None, description="NDJSON file")
+    webhook: Url | None = Field(default=None, description="POST per batch")
+    pretty_json: bool = Field(default=False, description="indented")
+
+
+class EventsSettings(IdleTable):
+    """`[events]`"""
+
+    enabled: bool = Field(default=True, description="the event bus")
+    buffer_size: Annotated[int, High(1_000_000)] = Field(
+        default=10_000, ge=1, description="queued events; the oldest are dropped and counted"
+    )
+    emit_timing_events: bool = Field(default=True, description="timings")
+    emit_state_events: bool = Field(default=False, description="state changes")
+    emit_debug_events: bool = Field(default=False, description="debug events")
+    max_events_per_second: Annotated[int | None, High(100_000)] = Field(
+        default=None, ge=1, description="rate limit; unset: none"
+    )
+    filtering: EventFiltering = subtable("which events are let in")
+    export: EventExport = subtable("where events go")

@@ -1,0 +1,50 @@
+"""The table `[runtime.state_persistence]`: where scripts' state lives, and copies of it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from llmspell_profiles.table import IdleTable, subtable
+from llmspell_profiles.values import Before, FilePath, High, Size, words, wrong
+
+StateBackend = Literal["memory", "sqlite"]
+Compression = Literal["zstd", "lz4", "none"]
+
+
+def _no_redis(value: object) -> object:
+    if isinstance(value, str) and value.casefold() == "redis":
+        raise wrong(f"'{value}' is not supported; use memory or sqlite")
+    return value
+
+
+class BackupSettings(IdleTable):
+    """`[runtime.state_persistence.backup]`"""
+
+    backup_dir: FilePath = Field(default=Path("backups"), validate_default=True, description="target directory")
+    compression_enabled: bool = Field(default=True, description="compress")
+    compression_type: Annotated[Compression, words(Compression)] = Field(
+        default="zstd", description="method; one that isn't installed: gzip and a warning"
+    )
+    compression_level: int = Field(default=3, ge=1, le=9, description="level")
+    incremental_enabled: bool = Field(default=True, description="only changed keys")
+    max_backups: int = Field(default=10, ge=1, description="keep at most")
+    max_backup_age: int = Field(default=2_592_000, ge=0, description="delete older ones, in seconds")
+
+
+class StateSettings(IdleTable):
+    """`[runtime.state_persistence]`"""
+
+    enabled: bool = Field(default=True, description="the State global and state commands")
+    backend_type: Annotated[
+        StateBackend, words(StateBackend, {"sled": "sqlite", "file": "sqlite"}), Before(_no_redis)
+    ] = Field(default="memory", description="where state lives")
+    path: FilePath = Field(default=Path("~/.llmspell/state.db"), validate_default=True, description="SQLite file")
+    migration_enabled: bool = Field(default=False, description="run registered migrations")
+    backup_on_migration: bool = Field(default=True, description="copy before migrating")
+    backup_enabled: bool = Field(default=False, description="a backup when the kernel stops")
+    schema_directory: FilePath | None = Field(default=None, description="JSON Schemas for state values")
+    max_state_size_bytes: Annotated[Size, High(100_000_000)] = Field(
+        default=10_000_000, ge=1, description="one key's value, in bytes"
+    )
+    backup: BackupSettings = subtable("copies of the state")

@@ -1,0 +1,199 @@
+"""The table `[tools]`: what tools may do, by kind of tool."""
+
+import re
+from tempfile import gettempdir
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from llmspell_profiles.table import IdleTable, subtable
+from llmspell_profiles.values import Before, High, Names, NamesOrText, Size, expected, words, wrong
+
+SearchEngine = Literal["google", "bing", "duckduckgo"]
+
+
+def _some(value: object) -> object:
+    if isinstance(value, list) and not value:
+        raise wrong('needs at least one entry; "*" stands for all')
+    return value
+
+
+def _dimensions(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", value):
+        raise expected('width and height, such as "4096x4096"')
+    return value
+
+
+class FileOperations(IdleTable):
+    """`[tools.file_operations]`"""
+
+    enabled: bool = Field(default=True, description="file tools; scripts also need runtime.security.allow_file_access")
+    allowed_paths: Annotated[Names, Before(_some)] = Field(
+        default=(gettempdir(),), description='paths after resolving links; "*" = all'
+    )
+    max_file_size: Annotated[Size, High(1_000_000_000)] = Field(
+        default=50_000_000, ge=1, description="largest file, in bytes"
+    )
+    atomic_writes: bool = Field(default=True, description="write, sync, rename")
+    max_depth: Annotated[int, High(50)] = Field(default=10, ge=1, description="directory depth")
+    allowed_extensions: Names = Field(default=(), description="without dot; empty = all")
+    blocked_extensions: Names = Field(
+        default=("exe", "dll", "so", "dylib"), description="without dot; wins over allowed_extensions"
+    )
+    validate_file_types: bool = Field(default=True, description="content must match the extension")
+
+
+class WebSearch(IdleTable):
+    """`[tools.web_search]`"""
+
+    rate_limit_per_minute: int = Field(default=30, ge=1, description="searches in a minute")
+    allowed_domains: Names = Field(default=("*",), description="host or parent domain")
+    blocked_domains: Names = Field(default=(), description="wins over allowed_domains")
+    max_results: Annotated[int, High(100)] = Field(default=10, ge=1, description="hits of a search")
+    timeout_seconds: int = Field(default=30, ge=1, description="one search, in seconds")
+    user_agent: str = Field(default="llmspell-web-search/1.0", description="how it introduces itself")
+
+
+class HttpRequest(IdleTable):
+    """`[tools.http_request]`"""
+
+    allowed_hosts: Names = Field(default=("*",), description="host or parent domain")
+    blocked_hosts: Names = Field(
+        default=("localhost", "127.0.0.1", "0.0.0.0"),
+        description="private and link-local addresses are refused besides, unless allowed_hosts names them",
+    )
+    max_request_size: Size = Field(default=10_000_000, ge=1, description="request and response body, in bytes")
+    timeout_seconds: int = Field(default=30, ge=1, description="one request, in seconds")
+    max_redirects: int = Field(default=5, ge=0, description="redirects followed")
+    default_headers: dict[str, str] = Field(
+        default={"User-Agent": "llmspell-http/1.0"}, description="headers of every request"
+    )
+
+
+class Network(IdleTable):
+    """`[tools.network]`"""
+
+    timeout_seconds: int = Field(default=30, ge=1, description="default of network tools, in seconds")
+    max_retries: Annotated[int, High(10)] = Field(default=3, ge=0, description="retries of retryable failures")
+    verify_ssl: bool = Field(default=True, description="check certificates")
+
+
+class WebTools(IdleTable):
+    """`[tools.web_tools]`"""
+
+    user_agent: str = Field(default="llmspell-web/1.0", description="how scraping tools introduce themselves")
+    allowed_domains: NamesOrText = Field(default=("*",), description="host or parent domain")
+    blocked_domains: NamesOrText = Field(default=(), description="wins over allowed_domains")
+    max_redirects: int = Field(default=5, ge=0, description="redirects followed")
+    scraping_delay_ms: int = Field(default=1000, ge=0, description="between requests to one host, in milliseconds")
+
+
+class Media(IdleTable):
+    """`[tools.media]`"""
+
+    max_file_size: Size = Field(default=524_288_000, ge=1, description="largest file, in bytes")
+    processing_timeout_seconds: int = Field(default=300, ge=1, description="one file, in seconds")
+    image_max_dimensions: Annotated[str, Before(_dimensions)] = Field(
+        default="4096x4096", description="width and height in pixels, with an x between them"
+    )
+    video_quality: int | None = Field(default=None, ge=0, le=100, description="of what is written")
+    audio_sample_rate: int | None = Field(default=None, ge=0, description="in Hz")
+
+
+class Database(IdleTable):
+    """`[tools.database]`"""
+
+    connection_timeout_seconds: int = Field(default=10, ge=1, description="connecting, in seconds")
+    max_connections: int = Field(default=10, ge=1, description="at the same time")
+    allowed_hosts: NamesOrText = Field(default=("localhost", "127.0.0.1"), description="hosts")
+    query_timeout_seconds: int | None = Field(default=None, ge=0, description="one query, in seconds; unset: none")
+    enable_query_logging: bool = Field(default=False, description="without parameters")
+
+
+class Email(IdleTable):
+    """`[tools.email]`"""
+
+    smtp_host: str | None = Field(default=None, description="mail server")
+    smtp_port: int = Field(default=587, ge=1, le=65_535, description="its port")
+    smtp_username: str | None = Field(default=None, description="account")
+    smtp_password: str | None = Field(default=None, repr=False, description="its password")
+    from_address: str | None = Field(default=None, description="sender")
+    rate_limit_per_minute: int = Field(default=2, ge=1, description="messages in a minute")
+    enable_tls: bool = Field(default=True, description="encrypt")
+
+
+class SystemTools(IdleTable):
+    """`[tools.system]`"""
+
+    allow_process_execution: bool = Field(
+        default=False, description="start programs; needs runtime.security.allow_process_spawn too"
+    )
+    allowed_commands: NamesOrText = Field(default=("ls", "cat", "echo", "pwd"), description="programs")
+    max_output_size: Size = Field(default=1_048_576, ge=1, description="of one program, in bytes")
+    command_timeout_seconds: int = Field(default=30, ge=1, description="one program, in seconds")
+    allowed_env_vars: NamesOrText = Field(default=(), description="variables passed through")
+
+
+class DataTools(IdleTable):
+    """`[tools.data]`"""
+
+    max_csv_size: Size = Field(default=104_857_600, ge=1, description="largest CSV file, in bytes")
+    max_json_depth: int = Field(default=100, ge=1, description="nesting")
+    max_xml_size: Size = Field(default=104_857_600, ge=1, description="largest XML file, in bytes")
+    enable_validation: bool = Field(default=True, description="check what is read")
+    processing_timeout_seconds: int = Field(default=300, ge=1, description="one file, in seconds")
+
+
+class Academic(IdleTable):
+    """`[tools.academic]`"""
+
+    citation_api_key: str | None = Field(default=None, repr=False, description="key of the citation service")
+    max_references: int = Field(default=1000, ge=1, description="references of a document")
+    default_citation_style: str = Field(default="APA", description="style")
+    enable_doi_resolution: bool = Field(default=True, description="look up DOIs")
+
+
+class Document(IdleTable):
+    """`[tools.document]`"""
+
+    max_pdf_size: Size = Field(default=52_428_800, ge=1, description="largest PDF file, in bytes")
+    extract_images: bool = Field(default=False, description="images too")
+    enable_ocr: bool = Field(default=False, description="text in images")
+    max_pages: int | None = Field(default=None, ge=1, description="pages read; unset: all")
+    extract_metadata: bool = Field(default=True, description="title, author and the like")
+
+
+class Search(IdleTable):
+    """`[tools.search]`"""
+
+    default_engine: Annotated[SearchEngine, words(SearchEngine)] = Field(
+        default="duckduckgo", description="search service"
+    )
+    max_results: int = Field(default=10, ge=1, description="hits of a search")
+    api_key: str | None = Field(default=None, repr=False, description="key of the search service")
+    safe_search: bool = Field(default=True, description="leave out adult content")
+    timeout_seconds: int = Field(default=30, ge=1, description="one search, in seconds")
+
+
+class ToolsSettings(IdleTable):
+    """`[tools]`; a further table is for the tool of that name."""
+
+    model_config = ConfigDict(extra="allow")
+    OTHERS: ClassVar[bool] = True
+    __pydantic_extra__: dict[str, dict[str, Any]] = Field(init=False)
+
+    enabled: bool = Field(default=True, description="all tools")
+    rate_limit_per_minute: int | None = Field(default=None, ge=1, description="all tools together; unset: none")
+    file_operations: FileOperations = subtable("files")
+    web_search: WebSearch = subtable("the web search tool")
+    http_request: HttpRequest = subtable("HTTP requests")
+    network: Network = subtable("what network tools share")
+    web_tools: WebTools = subtable("scraping")
+    media: Media = subtable("images, video, audio")
+    database: Database = subtable("databases")
+    email: Email = subtable("mail")
+    system: SystemTools = subtable("programs on this machine")
+    data: DataTools = subtable("CSV, JSON, XML")
+    academic: Academic = subtable("citations")
+    document: Document = subtable("PDF and other documents")
+    search: Search = subtable("search services")
