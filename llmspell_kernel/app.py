@@ -170,6 +170,16 @@ class Kernel:
             "warnings": list(fresh.warnings),
         }
 
+    def configuration(self, section: str | None) -> Content:
+        """The settings in force, or the part that a dotted path names, with where they come from; no secrets.
+
+        Raises:
+            NotFound: there is no such section.
+        """
+        from llmspell_kernel.configuration import shown_configuration
+
+        return shown_configuration(self._loaded, section)
+
     def log_lines(self, count: int) -> list[str]:
         """The last lines of the kernel's log; none where it has no log file."""
         if self.files.log_file is None or not self.files.log_file.exists():

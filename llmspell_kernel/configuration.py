@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from llmspell_kernel.context import Content
 from llmspell_profiles import errors as profile_errors
 from llmspell_profiles.loader import LoadedSettings, load_settings
-from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, ProfileNotFound
+from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, NotFound, ProfileNotFound
 
 
 def load_configuration(
@@ -27,6 +28,32 @@ def load_configuration(
         return load_settings(profile=profile, config=config, env=env, cwd=cwd, flags=flags)
     except profile_errors.ConfigError as error:
         raise _translated(error) from None
+
+
+def shown_configuration(loaded: LoadedSettings, section: str | None) -> Content:
+    """The content of a `config` reply.
+
+    Raises:
+        NotFound: there is no such section.
+    """
+    # Seldom asked for, and start-up counts.
+    from llmspell_profiles.shown import UnknownSection, shown_section
+
+    try:
+        part = shown_section(loaded, section or "")
+    except UnknownSection as unknown:
+        raise NotFound(
+            f"Unknown config section '{unknown.section}'. Available: {', '.join(unknown.available) or 'none'}",
+            details={"section": unknown.section, "available": list(unknown.available)},
+        ) from None
+    return {
+        "config": part.config,
+        "sources": part.sources,
+        "section": section,
+        "origin": loaded.origin,
+        "profile": loaded.profile,
+        "config_file": str(loaded.source) if loaded.source is not None else None,
+    }
 
 
 def _translated(error: profile_errors.ConfigError) -> LlmspellError:

@@ -30,6 +30,9 @@ class KernelControl(Protocol):
     def reload(self) -> Content:
         """Reads the configuration again: `{applied, restart_needed, warnings}`."""
 
+    def configuration(self, section: str | None) -> Content:
+        """The settings in force, or a part of them, with where they come from and without secrets."""
+
     def log_lines(self, count: int) -> list[str]:
         """The last lines of the kernel's log."""
 
@@ -59,6 +62,8 @@ class KernelHandler:
                 return self._drain(request, wanted)
             case "reload_config":
                 return Reply(self._kernel.reload())
+            case "config":
+                return Reply(self._kernel.configuration(wanted.section))
             case _:
                 return self._logs(wanted)
 

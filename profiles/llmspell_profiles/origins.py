@@ -13,7 +13,7 @@ from llmspell_profiles.errors import ConfigError, Remark
 from llmspell_profiles.keys import Key, KeyPath, find, rule_name
 from llmspell_profiles.providers import ProviderSettings
 from llmspell_profiles.secrets import is_secret
-from llmspell_profiles.toml_source import TomlSource
+from llmspell_profiles.toml_source import Position, TomlSource
 
 _NOUNS = {
     "int_type": "an integer",
@@ -33,7 +33,7 @@ _FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
 class Origins(NamedTuple):
     """What the merged data was made of: the file (or profile), and the variable or flag that set each path.
 
-    `below` is the profile that the file extends.
+    `source` is the user's own file where `is_file`, and `below` the profile that it extends.
     """
 
     source: TomlSource
@@ -41,6 +41,7 @@ class Origins(NamedTuple):
     variables: Mapping[KeyPath, str]
     flags: frozenset[KeyPath]
     below: TomlSource | None = None
+    is_file: bool = False
 
     def place(self, path: KeyPath) -> tuple[str, dict[str, object]]:
         """What a message about a path begins with, up to the colon, and its details."""
@@ -50,6 +51,20 @@ class Origins(NamedTuple):
         if variable := self.variables.get(path):
             return variable, {"key": key, "variable": variable}
         return in_file(self.source, path)
+
+    def source_of(self, path: KeyPath) -> str | None:
+        """What set the value of a key, strongest first: `file:line`, a profile, a variable, flags; None for nobody."""
+        for length in range(len(path), 0, -1):
+            # A variable may set a whole map.
+            if path[:length] in self.flags:
+                return "command line"
+            if variable := self.variables.get(path[:length]):
+                return variable
+        for source in (self.source, self.below):
+            if source is not None and (position := next(_positions(source, path), None)):
+                from_file = source is self.source and self.is_file
+                return f"{source.name}:{position.line}" if from_file else source.name
+        return None
 
     def first_error(self, error: ValidationError) -> ConfigError:
         """The error that stands first, with all others in `together`: by line, then those of variables and flags."""
@@ -97,12 +112,15 @@ class Origins(NamedTuple):
 def in_file(source: TomlSource, path: KeyPath) -> tuple[str, dict[str, object]]:
     """`file:line key` for a key of a file, and the details."""
     key = ".".join(path)
-    spelt = next((each for each in spellings(path) if each in source.positions), path)
-    position = source.position(spelt)
+    position = next(_positions(source, path), None) or source.position(path)
     if position is None:
         return f"{source.name} {key}", {"file": source.name, "key": key}
     details = {"file": source.name, "line": position.line, "column": position.column, "key": key}
     return f"{source.name}:{position.line} {key}", details
+
+
+def _positions(source: TomlSource, path: KeyPath) -> Iterator[Position]:
+    return (source.positions[each] for each in spellings(path) if each in source.positions)
 
 
 def spellings(path: KeyPath) -> Iterator[KeyPath]:

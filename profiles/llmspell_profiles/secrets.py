@@ -1,12 +1,17 @@
-"""API keys: which variables may hold one, which one counts, and which settings must never be shown."""
+"""API keys: which variables may hold one, which one counts, and which settings must never be shown.
 
+What `llmspell keys add` has kept is `key_store.py`'s; loading that waits until nothing else has a key.
+"""
+
+import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llmspell_profiles.key_store import KeyStore, StoreName
     from llmspell_profiles.providers import ProviderSettings
 
-_VENDOR_VARIABLES = {
+VENDOR_VARIABLES = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
     "cohere": "COHERE_API_KEY",
@@ -18,15 +23,23 @@ _VENDOR_VARIABLES = {
     "replicate": "REPLICATE_API_TOKEN",
     "fireworks": "FIREWORKS_API_KEY",
 }
-_SECRET_WORDS = ("key", "token", "secret", "password")
+_SECRET_WORDS = ("key", "token", "secret", "password", "authorization", "cookie")
+_PASSWORD_IN_URL = r"(?<=://)([^/@\s:]*):[^/@\s]+@"
+
+HIDDEN = "***"
+"""What stands for a secret wherever settings are shown."""
 
 
 class ApiKey:
-    """A key that was found; `variable` is where, None for the configuration file. Its text never shows the key."""
+    """A key that was found, and where: in `variable`, in `store`, or (both None) in the configuration file.
 
-    def __init__(self, value: str, variable: str | None) -> None:
+    Its text never shows the key.
+    """
+
+    def __init__(self, value: str, variable: str | None, store: "StoreName | None" = None) -> None:
         self.value = value
         self.variable = variable
+        self.store = store
 
 
 def key_variables(name: str, provider_type: str, api_key_env: str | None) -> Iterator[str]:
@@ -38,16 +51,28 @@ def key_variables(name: str, provider_type: str, api_key_env: str | None) -> Ite
     yield f"LLMSPELL_API_KEY_{upper}"
     if api_key_env:
         yield api_key_env
-    if provider_type in _VENDOR_VARIABLES:
-        yield _VENDOR_VARIABLES[provider_type]
+    if provider_type in VENDOR_VARIABLES:
+        yield VENDOR_VARIABLES[provider_type]
 
 
-def find_api_key(name: str, provider: "ProviderSettings", env: Mapping[str, str]) -> ApiKey | None:
-    """The key of provider `name`: the first variable that is set and not empty, else the table's `api_key`."""
+def find_api_key(
+    name: str, provider: "ProviderSettings", env: Mapping[str, str], store: "KeyStore | None" = None
+) -> ApiKey | None:
+    """The key of provider `name`: the first variable that is set and not empty, else the table's `api_key`.
+
+    Only where there is neither, `store` is asked for what `llmspell keys add` has kept.
+
+    Raises:
+        ConfigError: the store can't be read.
+    """
     for variable in key_variables(name, provider.provider_type, provider.api_key_env):
         if value := env.get(variable):
             return ApiKey(value, variable)
-    return ApiKey(provider.api_key, None) if provider.api_key else None
+    if provider.api_key:
+        return ApiKey(provider.api_key, None)
+    if store is not None and (stored := store.get(name)) is not None:
+        return ApiKey(stored.value, None, stored.store)
+    return None
 
 
 def is_secret(key: str, *, known: bool) -> bool:
@@ -55,3 +80,10 @@ def is_secret(key: str, *, known: bool) -> bool:
     if key == "api_key" or key.endswith("_api_key") or key == "smtp_password":
         return True
     return not known and any(word in key.lower() for word in _SECRET_WORDS)
+
+
+def shown(key: str, value: Any, *, known: bool) -> Any:
+    """The value of a key as it may be shown: `HIDDEN` for a secret that is set; a URL keeps only the user's name."""
+    if is_secret(key, known=known):
+        return HIDDEN if value else value
+    return re.sub(_PASSWORD_IN_URL, rf"\1:{HIDDEN}@", value) if isinstance(value, str) else value

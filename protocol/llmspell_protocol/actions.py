@@ -40,6 +40,7 @@ ACTIONS: dict[tuple[str, str], Capability | None] = {
     ("kernel", "cancel"): None,
     ("kernel", "drain"): "admin",
     ("kernel", "reload_config"): "admin",
+    ("kernel", "config"): "admin",
     ("kernel", "logs"): "admin",
 }
 """(area, action) → the capability it needs (None: anyone).

@@ -338,6 +338,21 @@ class KernelReloadReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KernelConfigReply:
+    """The configuration in force: nested tables, or one value. Secrets are `"***"`.
+
+    `sources` tells where each value comes from, by dotted key; `origin` names the file or profile behind it all.
+    """
+
+    config: Any
+    sources: Mapping[str, str]
+    section: str | None
+    origin: str
+    profile: str | None
+    config_file: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KernelLogsReply:
     """The last lines of the log."""
 
@@ -419,6 +434,7 @@ REPLIES: Mapping[tuple[str, str], type] = {
     ("kernel", "cancel"): KernelCancelReply,
     ("kernel", "drain"): KernelDrainReply,
     ("kernel", "reload_config"): KernelReloadReply,
+    ("kernel", "config"): KernelConfigReply,
     ("kernel", "logs"): KernelLogsReply,
 }
 """(area, action) → the class of its reply."""

@@ -173,6 +173,13 @@ class KernelDrain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KernelConfig:
+    """The configuration in force, or the part of it that a dotted path names."""
+
+    section: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KernelLogs:
     """The last lines of the kernel's log."""
 
@@ -207,6 +214,7 @@ CONTENTS: dict[tuple[str, str], type] = {
     ("kernel", "cancel"): KernelCancel,
     ("kernel", "drain"): KernelDrain,
     ("kernel", "reload_config"): Empty,
+    ("kernel", "config"): KernelConfig,
     ("kernel", "logs"): KernelLogs,
 }
 """(area, action) → the class of its content, for every action in `actions.ACTIONS`."""

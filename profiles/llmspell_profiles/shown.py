@@ -1,0 +1,107 @@
+"""The settings in force as plain data: what `config show` prints, with every secret taken out.
+
+Values are such that, written to a file, they are read as the same settings again. Knows no output format.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llmspell_profiles.keys import KeyPath
+from llmspell_profiles.loader import LoadedSettings
+from llmspell_profiles.secrets import shown
+from llmspell_profiles.table import Table
+
+DEFAULT = "default"
+"""The source of a value that nobody set."""
+
+
+class UnknownSection(Exception):
+    """No table and no key has this name; `available` are those beside the first name that is unknown."""
+
+    def __init__(self, section: str, available: tuple[str, ...]) -> None:
+        super().__init__(section)
+        self.section = section
+        self.available = available
+
+
+class Shown(NamedTuple):
+    """A part of the configuration: nested tables, or the value of a single key.
+
+    `sources` tells where each of its values comes from, by dotted key: a file and line, a profile, a variable, the
+    command line, or `DEFAULT`.
+    """
+
+    config: Any
+    sources: dict[str, str]
+
+
+def shown_section(loaded: LoadedSettings, section: str = "") -> Shown:
+    """What a dotted path names; everything without one.
+
+    Raises:
+        UnknownSection: there is no such table or key.
+    """
+    here: Any = plain_settings(loaded)
+    path: KeyPath = ()
+    for name in _names(section, here) if section else ():
+        if not isinstance(here, dict) or name not in here:
+            tables = here if isinstance(here, dict) else {}
+            raise UnknownSection(section, tuple(".".join((*path, each)) for each in tables))
+        here = here[name]
+        path = (*path, name)
+    return Shown(here, {".".join(key): loaded.origins.source_of(key) or DEFAULT for key in _leaves(here, path)})
+
+
+def plain_settings(loaded: LoadedSettings) -> dict[str, Any]:
+    """All settings in the schema's order, nested; None for what is unset."""
+    return dict(_plain_table(loaded.settings))
+
+
+def _plain_table(table: Table) -> Iterator[tuple[str, Any]]:
+    known = {name: getattr(table, name) for name in type(table).model_fields}
+    for name, value in known.items():
+        yield name, _plain(name, value, known=True)
+    for name, value in (table.model_extra or {}).items():
+        yield name, _plain(name, value, known=False)
+
+
+def _plain(name: str, value: Any, *, known: bool) -> Any:
+    match value:
+        case Table():
+            return dict(_plain_table(value))
+        case Mapping():
+            # The names in a map are the user's own, such as headers.
+            return {inner: _plain(inner, each, known=False) for inner, each in value.items()}
+        case tuple() | list():
+            return shown(name, [_plain("", each, known=known) for each in value], known=known)
+        case Path():
+            return str(value)
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return shown(name, value, known=known)
+
+
+def _names(section: str, tables: Mapping[str, Any]) -> Iterator[str]:
+    """The names in a dotted path; a provider's own name may have dots."""
+    here: Any = tables
+    rest = section
+    while rest:
+        fitting = [name for name in here if rest == name or rest.startswith(f"{name}.")] if _is_table(here) else []
+        name = max(fitting, key=len) if fitting else rest.partition(".")[0]
+        yield name
+        here = here.get(name) if _is_table(here) else None
+        rest = rest[len(name) :].removeprefix(".")
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _leaves(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    if _is_table(value):
+        for name, inner in value.items():
+            yield from _leaves(inner, (*path, name))
+    else:
+        yield path
