@@ -23,7 +23,9 @@ COMMANDS = {
     "embed": ("llmspell_cli.commands.embed:embed", "Turn texts into vectors."),
     "model": ("llmspell_cli.commands.model:model", "List, pull, load and inspect models."),
     "kernel": ("llmspell_cli.commands.kernel:kernel", "Start, stop and watch kernels."),
+    "config": ("llmspell_cli.commands.config:config", "Write, check and show the configuration."),
     "jupyter": ("llmspell_cli.commands.jupyter:jupyter", "Make the kernel known to Jupyter."),
+    "keys": ("llmspell_cli.commands.keys:keys", "Keep API keys of providers."),
     "version": ("llmspell_cli.commands.version:version", "Show versions."),
 }
 
