@@ -50,6 +50,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--max-clients", type=int)
     parser.add_argument("--log-rotate-size", type=int)
     parser.add_argument("--log-rotate-count", type=int)
+    parser.add_argument("--allow-remote", action="store_const", const=True)
     parser.add_argument("--daemon", action="store_true", help="log to the file only")
     parser.add_argument("--ready-fd", type=int, help="descriptor for the line that tells the start or its failure")
     return parser.parse_args(words)
@@ -64,6 +65,7 @@ _FLAGS = {
     "max_clients": "kernel.max_clients",
     "log_rotate_size": "kernel.log_rotate_size",
     "log_rotate_count": "kernel.log_rotate_count",
+    "allow_remote": "kernel.security.allow_remote",
 }
 
 
@@ -185,6 +187,12 @@ class Start:
             raise Unsupported(
                 "kernel.security.curve is 'required', and this version can't encrypt connections",
                 hint='kernel.transport = "ipc" keeps them within this user\'s account',
+            )
+        if wanted.transport == "tcp" and settings.security.allow_remote:
+            raise Unsupported(
+                "other machines may connect only with CURVE keys, and this version has none yet",
+                hint="without --allow-remote (kernel.security.allow_remote), reach 127.0.0.1 through ssh -L",
+                details={"key": "kernel.security.allow_remote"},
             )
         started_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         return replace(wanted, id=self._id, pid=os.getpid(), started_at=started_at, version=VERSION)
