@@ -48,8 +48,8 @@ def shown_configuration(loaded: LoadedSettings, section: str | None) -> Content:
         ) from None
     return {
         "config": part.config,
+        "path": list(part.path),
         "sources": part.sources,
-        "section": section,
         "origin": loaded.origin,
         "profile": loaded.profile,
         "config_file": str(loaded.source) if loaded.source is not None else None,

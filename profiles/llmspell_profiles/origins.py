@@ -23,6 +23,7 @@ _NOUNS = {
     "bool_type": "true or false",
     "tuple_type": "a list",
     "model_type": "a table",
+    "dict_type": "a table",
     "literal_error": "a string",
 }
 _SENTENCES = {"missing": "is missing", "extra_forbidden": "unknown key"}
@@ -69,12 +70,13 @@ class Origins(NamedTuple):
     def first_error(self, error: ValidationError) -> ConfigError:
         """The error that stands first, with all others in `together`: by line, then those of variables and flags."""
         errors = error.errors(include_url=False)
-        problems = [self._problem(each) for each in errors if each["type"] != _FOLLOWS_FROM_ANOTHER]
+        problems = [self.problem(each) for each in errors if each["type"] != _FOLLOWS_FROM_ANOTHER]
         problems.sort(key=in_order)
         problems[0].together = tuple(problems)
         return problems[0]
 
-    def _problem(self, error: Any) -> ConfigError:
+    def problem(self, error: Any) -> ConfigError:
+        """The error for one of pydantic's (type, loc, input, ctx)."""
         path = tuple(part for part in error["loc"] if isinstance(part, str) and not part.startswith("type:"))
         if key := error.get("ctx", {}).get("key"):
             path = (*path, *key.split("."))
@@ -129,6 +131,8 @@ def spellings(path: KeyPath) -> Iterator[KeyPath]:
     if path[0] == "providers" and path[2:] == ("default_model",):
         names.append((*path[:2], "model"))
     yield from names
+    if path[0] == "hooks":
+        yield ("runtime", *path)
     if path[0] == "providers":
         yield from ((*each[:2], "options", *each[2:]) for each in names)
 

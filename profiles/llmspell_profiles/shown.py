@@ -26,13 +26,14 @@ class UnknownSection(Exception):
 
 
 class Shown(NamedTuple):
-    """A part of the configuration: nested tables, or the value of a single key.
+    """A part of the configuration: nested tables, or the value of a single key; `path` is where it is.
 
     `sources` tells where each of its values comes from, by dotted key: a file and line, a profile, a variable, the
     command line, or `DEFAULT`.
     """
 
     config: Any
+    path: KeyPath
     sources: dict[str, str]
 
 
@@ -50,7 +51,8 @@ def shown_section(loaded: LoadedSettings, section: str = "") -> Shown:
             raise UnknownSection(section, tuple(".".join((*path, each)) for each in tables))
         here = here[name]
         path = (*path, name)
-    return Shown(here, {".".join(key): loaded.origins.source_of(key) or DEFAULT for key in _leaves(here, path)})
+    sources = {".".join(key): loaded.origins.source_of(key) or DEFAULT for key in _leaves(here, path)}
+    return Shown(here, path, sources)
 
 
 def plain_settings(loaded: LoadedSettings) -> dict[str, Any]:
@@ -79,8 +81,10 @@ def _plain(name: str, value: Any, *, known: bool) -> Any:
             return str(value)
         case float() if value.is_integer():
             return int(value)
-        case _:
+        case None | bool() | int() | float() | str():
             return shown(name, value, known=known)
+        case _:
+            return shown(name, str(value), known=known)  # a date, in a table whose keys this schema doesn't know
 
 
 def _names(section: str, tables: Mapping[str, Any]) -> Iterator[str]:

@@ -256,10 +256,12 @@ class AgentResetReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelMetricsReply:
-    """Figures of the kernel's process; `cpu_percent` since they were last asked for."""
+    """Figures of the kernel's process, without its workers; `cpu_percent` since they were last asked for."""
 
     cpu_percent: float
     memory_bytes: int
+    memory_percent: float
+    open_files: int
     uptime_s: float
     last_activity: str
     active_connections: int
@@ -271,11 +273,15 @@ class KernelMetricsReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelStatusReply:
-    """Id, state, places and figures."""
+    """Id, state, places and figures.
+
+    `Busy`: requests run. `Healthy`: none runs, and a client besides the one who asks is connected. `Idle`: nobody else
+    is, so that the idle timeout counts. `Shutting Down`: it drains and takes no more work.
+    """
 
     id: str
     pid: int
-    state: Literal["Idle", "Busy", "Shutting Down"]
+    state: Literal["Healthy", "Busy", "Idle", "Shutting Down"]
     version: str
     profile: str | None
     config_file: str | None
@@ -330,9 +336,10 @@ class KernelDrainReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelReloadReply:
-    """Settings that changed, by key: in force now, or after a restart."""
+    """Settings that changed, by key: in force now, for models that are loaded from now on, or after a restart."""
 
     applied: Sequence[str]
+    at_next_load: Sequence[str]
     restart_needed: Sequence[str]
     warnings: Sequence[str]
 
@@ -341,12 +348,12 @@ class KernelReloadReply:
 class KernelConfigReply:
     """The configuration in force: nested tables, or one value. Secrets are `"***"`.
 
-    `sources` tells where each value comes from, by dotted key; `origin` names the file or profile behind it all.
+    `path` has the names of the section that was asked for; `sources` tells where each value comes from, by dotted key; `origin` names the file or profile behind it all.
     """
 
     config: Any
+    path: Sequence[str]
     sources: Mapping[str, str]
-    section: str | None
     origin: str
     profile: str | None
     config_file: str | None

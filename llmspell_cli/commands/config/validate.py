@@ -1,0 +1,113 @@
+"""`llmspell config validate`: every error and warning of a configuration and of the variables, at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmspell_cli.options import Command, Options
+from llmspell_cli.output import GREEN, RED, YELLOW, Output
+from llmspell_cli.profile_errors import as_ours
+from llmspell_protocol.errors import ConfigError, InvalidRequest
+
+if TYPE_CHECKING:
+    from llmspell_profiles.errors import Remark
+    from llmspell_profiles.validation import Report
+
+
+@click.command(
+    "validate",
+    cls=Command,
+    local_only=True,
+    examples=(
+        ("llmspell config validate", "what a run would use"),
+        ("llmspell config validate --file other.toml", "another file"),
+        ("llmspell config validate --strict --json", "for a pipeline"),
+    ),
+)
+@click.option("-f", "--file", "file", metavar="FILE", help="Check this file.")
+@click.option("--strict", is_flag=True, help="Warnings count too.")
+def validate(options: Options, file: str | None, strict: bool) -> None:
+    """Check the configuration and the variables; exit status 0 means valid."""
+    output = Output(options)
+    if file is not None and options.profile is not None:
+        raise InvalidRequest("Cannot use both --profile and --file")
+    # The schema with everything around it takes 100 ms to load.
+    from llmspell_profiles.validation import check
+
+    config = file or options.config
+    with as_ours():
+        report = check(
+            profile=options.profile,
+            config=Path(config) if config is not None else None,
+            env=os.environ,
+            cwd=Path.cwd(),
+        )
+    if output.json:
+        output.document(_document(report))
+    else:
+        _show(output, report, named=config is not None)
+    if report.errors:
+        raise ConfigError(f"Configuration validation failed: {_count(len(report.errors), 'error')}")
+    if strict and report.warnings:
+        raise ConfigError(f"Configuration validation failed: {_count(len(report.warnings), 'warning')} (--strict)")
+
+
+def _show(output: Output, report: Report, *, named: bool) -> None:
+    output.line("Configuration validation:")
+    output.line(f"  {_base(report, named=named)}")
+    if report.errors:
+        output.line(f"  Status: {output.emphasis('✗ Invalid', RED)}")
+    else:
+        output.line(f"  Status: {output.emphasis('✓ Valid', GREEN)}")
+    for title, mark, remarks in (
+        ("Errors:", output.emphasis("✗", RED), report.errors),
+        ("Warnings:", output.emphasis("⚠", YELLOW), report.warnings),
+    ):
+        if remarks:
+            output.line(f"\n{title}")
+            for line in _lines(remarks):
+                output.line(f"  {mark} {line}")
+
+
+def _base(report: Report, *, named: bool) -> str:
+    if report.file is None:
+        return f"Profile: {report.profile}" if report.profile else "File: none (defaults)"
+    name = report.file if named or os.path.isabs(report.file) else f"./{report.file}"
+    return f"File: {name}" + (f" (extends {report.profile})" if report.profile else "")
+
+
+def _lines(remarks: Sequence[Remark]) -> list[str]:
+    """The remarks as text, with the keys of files in one column."""
+    lines = [_split(remark) for remark in remarks]
+    width = max((len(where) for where, _ in lines), default=0)
+    return [f"{where:<{width}} {rest}" if where else rest for where, rest in lines]
+
+
+def _split(remark: Remark) -> tuple[str, str]:
+    where = f"{remark.details.get('file')}:{remark.details.get('line')}"
+    sentence = remark.sentence
+    return (where, sentence[len(where) + 1 :]) if sentence.startswith(f"{where} ") else ("", sentence)
+
+
+def _document(report: Report) -> dict[str, Any]:
+    return {
+        "valid": not report.errors,
+        "path": str(report.path) if report.path is not None else None,
+        "profile": report.profile,
+        "errors": [_entry(remark) for remark in report.errors],
+        "warnings": [_entry(remark) for remark in report.warnings],
+    }
+
+
+def _entry(remark: Remark) -> dict[str, Any]:
+    about = {name: remark.details.get(name) for name in ("key", "line", "column", "file", "variable")}
+    return {**about, "message": remark.text, "hint": remark.hint}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

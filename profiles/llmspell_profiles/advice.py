@@ -1,0 +1,115 @@
+"""What deserves a second look in settings that are valid: credentials, secrets in files, options that nobody reads.
+
+Asked only by `validation.check`: a run has no time for it.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from llmspell_profiles.backend_options import CHAT_COMPLETIONS_OPTIONS, OLLAMA_OPTIONS
+from llmspell_profiles.errors import ConfigError, KeyPath, Remark
+from llmspell_profiles.key_store import KeyStore
+from llmspell_profiles.keys import find
+from llmspell_profiles.loader import LoadedSettings
+from llmspell_profiles.origins import in_file
+from llmspell_profiles.secrets import VENDOR_VARIABLES, find_api_key, is_secret
+
+
+def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
+    """All remarks about settings in force; `env` is the whole environment."""
+    yield from _credentials(loaded, env)
+    yield from _literal_secrets(loaded)
+    yield from _options(loaded)
+    yield from _doubtful_places(loaded)
+
+
+def _credentials(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
+    store = KeyStore(loaded.home)
+    for name, table in loaded.settings.providers.enabled.items():
+        vendor = table.provider_type in VENDOR_VARIABLES
+        if not vendor or (table.provider_type == "openai" and table.base_url is not None):
+            continue  # a local backend, or a server that may ask for no key
+        try:
+            key = find_api_key(name, table, env, store)
+        except ConfigError as error:
+            yield Remark("", error.message, error.details, error.hint)
+            return
+        if key is None:
+            place, details = loaded.origins.place(("providers", name))
+            variable = table.api_key_env or VENDOR_VARIABLES[table.provider_type]
+            yield Remark(place, f"no credentials ({variable} is not set, no key stored)", details)
+
+
+def _literal_secrets(loaded: LoadedSettings) -> Iterator[Remark]:
+    source = loaded.origins.source
+    if loaded.source is None:
+        return
+    found = False
+    for path, value in _leaves(source.data):
+        known = find(path, loaded.origins.providers) is not None
+        if not (isinstance(value, str) and value and is_secret(path[-1], known=known)) or "${" in value:
+            continue
+        found = True
+        place, details = in_file(source, path)
+        if path[0] == "providers" and path[-1] == "api_key":
+            hint = f"use api_key_env or 'llmspell keys add {path[1]}'"
+        else:
+            hint = 'write "${NAME}" and set that variable'
+        yield Remark(place, "a secret stands in the file", details, hint)
+    # Nothing to say about a file that went away while it was checked.
+    if found and loaded.source.exists() and loaded.source.stat().st_mode & 0o077:
+        text = "others can read this file, and a secret stands in it"
+        yield Remark(source.name, text, {"file": source.name}, f"chmod 600 {source.name}")
+
+
+def _options(loaded: LoadedSettings) -> Iterator[Remark]:
+    for name, table in loaded.settings.providers.tables.items():
+        if table.provider_type == "ollama":
+            known: frozenset[str] = OLLAMA_OPTIONS
+        else:
+            known = CHAT_COMPLETIONS_OPTIONS if table.provider_type in VENDOR_VARIABLES else frozenset()
+        for option in table.options:
+            if option not in known:
+                place, details = loaded.origins.place(("providers", name, option))
+                yield Remark(place, f"unknown option, the {table.provider_type} backend may ignore it", details)
+
+
+def _doubtful_places(loaded: LoadedSettings) -> Iterator[Remark]:
+    settings = loaded.settings
+    if not settings.tools.network.verify_ssl:
+        yield _about(loaded, ("tools", "network", "verify_ssl"), "certificates are not checked")
+    for directory in settings.tools.file_operations.allowed_paths:
+        if directory != "*" and not Path(directory).expanduser().exists():
+            text = f"{directory} does not exist"
+            yield _about(loaded, ("tools", "file_operations", "allowed_paths"), text)
+    export = settings.events.export
+    if export.file is not None and not export.file.parent.is_dir():
+        yield _about(loaded, ("events", "export", "file"), f"the directory {export.file.parent} does not exist")
+    if export.webhook is not None and _is_plain_and_far(export.webhook):
+        yield _about(loaded, ("events", "export", "webhook"), "events leave this machine unencrypted (http)")
+    for name, table in settings.providers.tables.items():
+        device = getattr(table, "device", "")
+        if device.startswith("cuda") if sys.platform == "darwin" else device == "metal":
+            text = f"{device} does not exist on this platform, the CPU is used"
+            yield _about(loaded, ("providers", name, "device"), text)
+
+
+def _about(loaded: LoadedSettings, path: KeyPath, text: str) -> Remark:
+    place, details = loaded.origins.place(path)
+    return Remark(place, text, details)
+
+
+def _is_plain_and_far(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme.lower() == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1")
+
+
+def _leaves(data: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value

@@ -1,0 +1,203 @@
+"""Finds everything that is wrong or doubtful in a configuration, where a run stops at the first error.
+
+Works with the loader that runs use: what it reports is repaired in memory, and it is asked again, until it is content.
+"""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic_core import PydanticCustomError
+
+from llmspell_profiles.advice import advice
+from llmspell_profiles.errors import ConfigError, ProfileNotFound, Remark, UsageConflict
+from llmspell_profiles.keys import KeyPath, value_at
+from llmspell_profiles.loader import LoadedSettings, load_settings
+from llmspell_profiles.origins import in_order, spellings
+from llmspell_profiles.profiles import PROFILE_NAMES, SHORT_NAMES
+from llmspell_profiles.providers import PROVIDER_TYPES
+from llmspell_profiles.table import Table
+from llmspell_profiles.toml_source import TomlSource, read_toml
+
+
+class Report(NamedTuple):
+    """What a check has found, in the order of the lines.
+
+    `file` is the configuration file as messages call it and `path` where it is, both None without one. `profile` is the
+    builtin profile that is the base, or that the file extends. An error's message begins with `place` and a colon.
+    """
+
+    file: str | None
+    path: Path | None
+    profile: str | None
+    errors: tuple[Remark, ...]
+    warnings: tuple[Remark, ...]
+
+
+def check(*, profile: str | None = None, config: Path | None = None, env: Mapping[str, str], cwd: Path) -> Report:
+    """Checks what a run would use: the base that `load_settings` would choose, and all variables.
+
+    Raises `UsageConflict` for both a profile and a file, and `ProfileNotFound`.
+    """
+    workshop = _Workshop(dict(env))
+    found: dict[str, Remark] = {}
+    loaded: LoadedSettings | None = None
+    while loaded is None:
+        try:
+            loaded = load_settings(profile=profile, config=config, env=workshop.env, cwd=cwd, read=workshop.read)
+        except (ProfileNotFound, UsageConflict):
+            raise
+        except ConfigError as error:
+            found |= {each.message: _as_remark(each) for each in error.together}
+            if not [each for each in error.together if workshop.repair(each)]:
+                break
+    if loaded is None:
+        name = workshop.file or _named_file(found.values())
+        return Report(name, cwd / name if name else None, None, tuple(sorted(found.values(), key=in_order)), ())
+    for hidden in _hidden_errors(loaded, workshop.numbers):
+        found.setdefault(hidden.message, _as_remark(hidden))
+    mistakes = (remark for remark in loaded.remarks if remark.is_mistake)
+    errors = [*found.values(), *(mistake._replace(text=mistake.text.removesuffix(", ignored")) for mistake in mistakes)]
+    wrong = {error.details.get("key") for error in errors} - {None}
+    remarks = [each for each in loaded.remarks if not each.is_mistake and each.details.get("key") not in wrong]
+    places = {remark.place for remark in remarks}
+    remarks += (remark for remark in advice(loaded, env) if not remark.place or remark.place not in places)
+    return Report(
+        workshop.file,
+        loaded.source,
+        loaded.profile,
+        tuple(sorted(errors, key=in_order)),
+        tuple(sorted(remarks, key=in_order)),
+    )
+
+
+class _Workshop:
+    """Reads files as if what was reported were not in them; `numbers` are the values that were taken out."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.env = env
+        self.file: str | None = None
+        self.numbers: dict[KeyPath, int | float] = {}
+        self._data: dict[str, Any] = {}
+        self._removed: set[KeyPath] = set()
+        self._replaced: dict[KeyPath, Any] = {}
+
+    def read(self, path: Path, name: str) -> TomlSource:
+        toml = read_toml(path, name)
+        if path.parent != Path(__file__).parent / "builtin":
+            self.file, self._data = name, toml.data
+        data = deepcopy(toml.data)
+        for removed in self._removed:
+            _remove(data, removed)
+        for replaced, value in self._replaced.items():
+            _replace(data, replaced, value)
+        return TomlSource(toml.name, toml.text, data)
+
+    def repair(self, error: ConfigError) -> bool:
+        """Takes what was reported out of the way; whether something has changed by that."""
+        variable = error.details.get("variable")
+        if "file" not in error.details and isinstance(variable, str):
+            self._note(error.path, self.env.get(variable))
+            return self.env.pop(variable, None) is not None
+        path = error.path
+        if not path:
+            return False
+        self._note(path, _value(self._data, path))
+        if path[:2] == ("providers", "providers"):
+            return self._drop_old_nesting()
+        if path not in self._removed:
+            self._removed.add(path)
+            self._replace_by_likely(path)
+            return True
+        while path and path in self._removed:
+            path = path[:-1]
+        self._removed.add(path)
+        return bool(path)
+
+    def _note(self, path: KeyPath, value: object) -> None:
+        if isinstance(value, str) and value.lstrip("-").isdigit():
+            value = int(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            self.numbers[path] = value
+
+    def _drop_old_nesting(self) -> bool:
+        path = ("providers", "providers")
+        default = _value(self._data, ("providers", "default_provider"))
+        nested = _value(self._data, path)
+        if isinstance(nested, dict) and default in nested:
+            # It would be configured if the table stood where it belongs.
+            self._removed.add(("providers", "default_provider"))
+        is_news = path not in self._removed
+        self._removed.add(path)
+        return is_news
+
+    def _replace_by_likely(self, path: KeyPath) -> None:
+        """Where all depends on a word, the right one keeps the rest from being reported too."""
+        value = _value(self._data, path)
+        if path == ("extends",):
+            names = (*PROFILE_NAMES, *SHORT_NAMES)
+            if isinstance(value, str) and (close := get_close_matches(value, names, 1)):
+                self._replaced[path] = close[0]
+        elif path[:1] == ("providers",) and path[2:] == ("provider_type",):
+            close = get_close_matches(str(value or path[1]), PROVIDER_TYPES, 1)
+            self._replaced[path] = close[0] if close else "openai"
+
+
+def _hidden_errors(loaded: LoadedSettings, numbers: Mapping[KeyPath, int | float]) -> Iterator[ConfigError]:
+    """Errors between keys of one table that could not be seen because one of them is out of its range."""
+    for parent in {path[:-1]: None for path in numbers}:
+        table = value_at(loaded.settings, parent)
+        if not isinstance(table, Table):
+            continue
+        values = {path[-1]: value for path, value in numbers.items() if path[:-1] == parent}
+        as_written = table.model_copy(update=values)
+        for rule in type(table).__pydantic_decorators__.model_validators.values():
+            if rule.info.mode != "after":
+                continue
+            try:
+                rule.func(as_written)
+            except PydanticCustomError as error:
+                told = {"type": error.type, "loc": parent, "input": None, "ctx": error.context or {}}
+                problem = loaded.origins.problem(told)
+                if problem.path not in numbers:
+                    yield problem
+
+
+def _as_remark(error: ConfigError) -> Remark:
+    text = error.message.removeprefix(f"{error.place}: ") if error.place else error.message
+    return Remark(error.place, text, error.details, error.hint)
+
+
+def _named_file(found: Any) -> str | None:
+    names = (remark.details.get("file") for remark in found)
+    return next((name for name in names if isinstance(name, str)), None)
+
+
+def _value(data: Any, path: KeyPath) -> Any:
+    for spelt in spellings(path) if path else ():
+        value = data
+        for name in spelt:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None:
+            return value
+    return None
+
+
+def _remove(data: dict[str, Any], path: KeyPath) -> None:
+    for *parents, last in spellings(path):
+        table: Any = data
+        for name in parents:
+            table = table.get(name) if isinstance(table, dict) else None
+        if isinstance(table, dict):
+            table.pop(last, None)
+
+
+def _replace(data: dict[str, Any], path: KeyPath, value: Any) -> None:
+    """Sets a key where its table is."""
+    table: Any = data
+    for name in path[:-1]:
+        table = table.get(name) if isinstance(table, dict) else None
+    if isinstance(table, dict):
+        table[path[-1]] = value
