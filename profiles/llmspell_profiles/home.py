@@ -1,7 +1,7 @@
 """Where llmspell keeps its files. Imports nothing heavy: finding a running kernel needs no more than this."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -18,3 +18,12 @@ def llmspell_home(env: Mapping[str, str]) -> Path:
     if named == "~" or named.startswith("~/"):
         return user_home(env) / named[2:]
     return Path(os.path.abspath(named))
+
+
+def configuration_places(env: Mapping[str, str], home: Path) -> Iterator[Path]:
+    """Where a configuration file is looked for, in this order; the first one that is there is the only one read."""
+    yield Path("llmspell.toml")
+    yield Path(".llmspell.toml")
+    yield Path("config/llmspell.toml")
+    yield home / "config.toml"
+    yield Path(env.get("XDG_CONFIG_HOME") or user_home(env) / ".config") / "llmspell" / "config.toml"
