@@ -8,9 +8,11 @@ from collections.abc import Callable
 from llmspell_cli.conversation import SAMPLING, Conversation, stats_line
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import one_line
+from llmspell_cli.interrupts import Interrupts
 from llmspell_cli.output import DIM, Output, styled
 from llmspell_cli.progress import ProgressView
 from llmspell_cli.session import Content, Session
+from llmspell_cli.typed_line import Lines, TypedLines, can_edit
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, LlmspellError
 
 HELP = """\
@@ -27,6 +29,8 @@ HELP = """\
 /load FILE           read a conversation
 /stats               numbers of the last reply
 \"\"\"                  starts and ends a message of several lines"""
+
+_QUOTES = '"""'
 
 
 class ChatLoop:
@@ -64,38 +68,43 @@ class ChatLoop:
 
     def run(self) -> int:
         """Talks until /exit or the end of input."""
-        # Line editing and history for input(); loaded where there is a terminal to edit on.
-        import readline  # noqa: F401
+        with Interrupts() as interrupts:
+            self._session.interrupts = interrupts
+            lines = self._lines(interrupts)
+            try:
+                self._talk(lines)
+            finally:
+                lines.close()
+        return 0
 
+    def _lines(self, interrupts: Interrupts) -> Lines:
+        if not can_edit():
+            return TypedLines(interrupts, incomplete=_incomplete)
+        # The editor takes a tenth of a second to import; only a terminal needs it.
+        from llmspell_cli.line_editor import LineEditor, word_completer
+
+        words = word_completer([*self._commands, "/exit", "/bye"])
+        return LineEditor(interrupts, color=self._output.color, incomplete=_incomplete, completer=words)
+
+    def _talk(self, lines: Lines) -> None:
         while True:
             try:
-                text = self._read()
+                text = _message(lines.read("> "))
             except EOFError:
                 self._output.line()
-                return 0
+                return
             except KeyboardInterrupt:
-                self._output.line()
                 self._output.line("Ctrl+D or /exit to leave")
                 continue
             word, _, rest = text.partition(" ")
             if word in ("/exit", "/bye"):
-                return 0
+                return
             try:
                 self._obey(word, rest.strip(), text)
             except KernelUnreachable:
                 raise
             except LlmspellError as error:
                 self._output.note(one_line(error, self._output.color))
-
-    def _read(self) -> str:
-        text = input("> ").strip()
-        if not text.startswith('"""'):
-            return text
-        lines = [text[3:]]
-        while not lines[-1].endswith('"""') or (len(lines) == 1 and text == '"""'):
-            lines.append(input("... "))
-        lines[-1] = lines[-1].removesuffix('"""')
-        return "\n".join(lines).strip("\n")
 
     def _obey(self, word: str, rest: str, text: str) -> None:
         if word.startswith("/"):
@@ -187,3 +196,17 @@ class ChatLoop:
     def _show_stats(self, _rest: str) -> None:
         last = self._conversation.last
         self._output.line(stats_line(last) if last is not None else "There is no reply yet")
+
+
+def _incomplete(text: str) -> bool:
+    """Whether a message of several lines goes on."""
+    start = text.lstrip()
+    return start.startswith(_QUOTES) and not (start.endswith(_QUOTES) and len(start) >= 2 * len(_QUOTES))
+
+
+def _message(text: str) -> str:
+    """The message in an input."""
+    text = text.strip()
+    if not text.startswith(_QUOTES):
+        return text
+    return text.removeprefix(_QUOTES).removesuffix(_QUOTES).strip("\n")

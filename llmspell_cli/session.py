@@ -6,9 +6,11 @@ The same for a kernel in this process and for one elsewhere; knows the client, n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, Literal
 
 from llmspell_cli.endings import Interrupted
+from llmspell_cli.interrupts import Interrupts
 from llmspell_protocol.client.events import Delta, Event, Progress, Reply
 from llmspell_protocol.client.sync import Client, OnInput, Pending
 from llmspell_protocol.errors import LlmspellError
@@ -24,12 +26,17 @@ _LATE_S = 2.0
 
 
 class Session:
-    """A connected client and what commands do with it. `hurry` is set by a second Ctrl-C: leave without waiting."""
+    """A connected client and what commands do with it.
+
+    `hurry` is set by a second Ctrl-C: leave without waiting. `interrupts` are those of a command that goes on after
+    Ctrl-C; without them it may come at any time.
+    """
 
     def __init__(self, client: Client, mode: Mode) -> None:
         self.client = client
         self.mode = mode
         self.hurry = False
+        self.interrupts: Interrupts | None = None
 
     def ask(
         self,
@@ -57,9 +64,10 @@ class Session:
             on_input=on_input,
         )
         try:
-            for event in pending:
-                _deliver(event, on_delta, on_progress)
-            return pending.result()
+            with self.interrupts.cancellable() if self.interrupts is not None else nullcontext():
+                for event in pending:
+                    _deliver(event, on_delta, on_progress)
+                return pending.result()
         except KeyboardInterrupt:
             raise self._give_up(pending) from None
 

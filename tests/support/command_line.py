@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -146,7 +147,10 @@ class Running:
 
 
 class AtTerminal:
-    """A command whose stdin, stdout and stderr are one terminal of the given width."""
+    """A command whose stdin, stdout and stderr are one terminal of the given width.
+
+    `text` is what the terminal got; what is waited for is looked for in it without the marks of a line editor.
+    """
 
     def __init__(self, words: Sequence[str], *, columns: int = 80, env: Mapping[str, str] | None = None) -> None:
         import fcntl
@@ -174,11 +178,18 @@ class AtTerminal:
 
         deadline = time.monotonic() + timeout_s
         start = getattr(self, "_at", 0)
-        while text not in self.text[start:]:
+        while text not in self.said[start:]:
             ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, f"no {text!r} behind {self.text[start:]!r}"
-            assert self._more(), f"ended without {text!r}: {self.text[start:]!r}"
-        self._at = self.text.index(text, start) + len(text)
+            assert ready, f"no {text!r} behind {self.said[start:]!r}"
+            assert self._more(), f"ended without {text!r}: {self.said[start:]!r}"
+        self._at = self.said.index(text, start) + len(text)
+
+    @property
+    def said(self) -> str:
+        """The text without escape sequences; a cursor moved to the right has passed over blanks."""
+        moved = re.sub(r"\x08\x1b\[(\d+)C", lambda move: " " * (int(move[1]) - 1), self.text)
+        moved = re.sub(r"\x1b\[(\d+)C", lambda move: " " * int(move[1]), moved)
+        return re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", moved)
 
     def type(self, text: str) -> None:
         """Types; `\\x03` is Ctrl-C, `\\x04` Ctrl-D."""

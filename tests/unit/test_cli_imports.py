@@ -18,6 +18,8 @@ HEAVY = {
     "huggingface_hub",
     "ollama",
     "lupa",
+    "prompt_toolkit",
+    "pygments",
     "psutil",
     "logging",
     "email",

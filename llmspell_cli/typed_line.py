@@ -1,0 +1,106 @@
+"""Lines from a terminal that edits them itself: answers to questions, and all input where there is no cursor to move.
+
+Knows signals and the terminal's echo, not what is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from llmspell_cli.interrupts import Interrupts
+from llmspell_protocol.client.interrupts import Sleep
+
+CONTINUATION = "... "
+"""What stands before the second and further lines of an input."""
+
+
+class Lines(Protocol):
+    """Where the inputs of an interactive command come from, one after another."""
+
+    def read(self, prompt: str) -> str:
+        """One input; EOFError at the end, KeyboardInterrupt for Ctrl-C."""
+
+    def close(self) -> None:
+        """Ends it."""
+
+
+def can_edit() -> bool:
+    """Whether a line editor has a terminal to draw on."""
+    drawn = sys.stdout.isatty() or sys.stderr.isatty()
+    return drawn and os.environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
+
+
+class TypedLines:
+    """Inputs that the terminal edits, line by line; `incomplete` as for the line editor."""
+
+    def __init__(self, interrupts: Interrupts, *, incomplete: Callable[[str], bool]) -> None:
+        self._interrupts = interrupts
+        self._incomplete = incomplete
+
+    def read(self, prompt: str) -> str:
+        """One input, without the newline at its end."""
+        text = typed_line(self._interrupts, prompt)
+        while self._incomplete(text):
+            text += "\n" + typed_line(self._interrupts, CONTINUATION)
+        return text
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def typed_line(interrupts: Interrupts, prompt: str = "", *, hidden: bool = False) -> str:
+    """Shows the prompt and reads a line; `hidden` does not show what is typed.
+
+    Raises:
+        EOFError: Ctrl-D, or the terminal is gone.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    sys.stdout.write(prompt)
+    sys.stdout.flush()
+    with interrupts.received_by(lambda: None), _echo(shown=not hidden):
+        _wait(interrupts)
+        line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.removesuffix("\n")
+
+
+def _wait(interrupts: Interrupts) -> None:
+    """Until a line is there: a read would sleep through a Ctrl-C that comes just before it."""
+    sleep = Sleep()
+    try:
+        sleep.watch(sys.stdin.fileno())
+        while True:
+            if interrupts.take():
+                raise KeyboardInterrupt
+            if select.select([sys.stdin], [], [], 0)[0]:
+                return
+            sleep(None)
+    finally:
+        sleep.close()
+
+
+@contextmanager
+def _echo(*, shown: bool) -> Iterator[None]:
+    if shown:
+        yield
+        return
+    # Nobody else hides anything.
+    import termios
+
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    silent = termios.tcgetattr(fd)
+    silent[3] &= ~termios.ECHO
+    try:
+        termios.tcsetattr(fd, termios.TCSADRAIN, silent)
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
