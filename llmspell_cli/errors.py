@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmspell_cli.endings import EndedByUser
-from llmspell_cli.output import CYAN, RED, compact, styled
+from llmspell_cli.output import CYAN, RED, compact, fitted, styled
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 if TYPE_CHECKING:
@@ -71,8 +71,12 @@ def _as_json(error: LlmspellError) -> str:
 
 def _as_text(error: LlmspellError, color: bool) -> str:
     # Numbered steps inside a fixed text are indented by one space.
-    head = "" if isinstance(error, EndedByUser) else styled("Error:", RED, sys.stderr, color) + " "
-    lines = [head + _STEP.sub(" ", error.message)]
+    said = _STEP.sub(" ", error.message)
+    if isinstance(error, EndedByUser):
+        lines = [said]
+    else:
+        head, _, rest = fitted(f"Error: {said}", sys.stderr).partition(" ")
+        lines = [f"{styled(head, RED, sys.stderr, color)} {rest}"]
     if error.hint and error.hint not in error.message:
         lines.append(f"{styled('Hint:', CYAN, sys.stderr, color)} {error.hint}")
     return "\n".join(lines)

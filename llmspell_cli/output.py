@@ -2,11 +2,15 @@
 
 Knows three formats (text, json, pretty), not what is said in them. In JSON mode stdout holds one document or NDJSON,
 and every line on stderr is one JSON object with exactly one of the keys `error`, `warning`, `event`, `log`.
+
+Text is the same in a pipe and at a terminal with room for it. At a narrower one, tables and prose get more lines; what
+is there to be copied (paths, addresses, command lines) stays in one piece, and a pipe never sees a difference.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
@@ -15,14 +19,46 @@ from llmspell_cli.options import Options
 
 RED = "31"
 YELLOW = "33"
+GREEN = "32"
 CYAN = "36"
 BOLD = "1"
 DIM = "2"
 
 
+_UNLIMITED = 10_000
+"""Columns of what has no width."""
+_MARKS = {"✓": GREEN, "⚠": YELLOW, "✗": RED}
+"""How a line says that something went well, with a limit, or not; coloured in the pretty format."""
+_COMMAND = "llmspell "
+"""What a line with a command to copy contains: it is left to the terminal to break, which copies it back whole."""
+
+
 def styled(text: str, code: str, stream: IO[str], color: bool) -> str:
     """The text in a colour (an SGR code), plain where colour is off or the stream is no terminal."""
     return f"\x1b[{code}m{text}\x1b[0m" if color and stream.isatty() else text
+
+
+def room(stream: IO[str]) -> int | None:
+    """The columns of the terminal behind a stream; None where it is no terminal, or one that doesn't say."""
+    if not stream.isatty():
+        return None
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said):
+        return int(said)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:
+        return None
+
+
+def fitted(text: str, stream: IO[str]) -> str:
+    """Prose for a stream: at a terminal broken between words where a line is too long for it."""
+    width = room(stream)
+    if width is None or all(len(line) <= width for line in text.split("\n")):
+        return text
+    from llmspell_cli.text import wrapped
+
+    return "\n".join(line if _COMMAND in line else "\n".join(wrapped(line, width)) for line in text.split("\n"))
 
 
 def document_text(document: Mapping[str, Any]) -> str:
@@ -54,8 +90,14 @@ class Output:
         sys.stdout.flush()
 
     def line(self, text: str = "") -> None:
-        """One line of the result."""
+        """One line of the result; a mark at its beginning is coloured in the pretty format."""
+        if self.pretty and text[:1] in _MARKS:
+            text = styled(text[0], _MARKS[text[0]], sys.stdout, self.color) + text[1:]
         sys.stdout.write(text + "\n")
+
+    def prose(self, text: str) -> None:
+        """A sentence beside the result's data."""
+        self.line(fitted(text, sys.stdout))
 
     def document(self, document: Mapping[str, Any]) -> None:
         """The result as the one JSON document."""
@@ -70,11 +112,13 @@ class Output:
         if self.json:
             self._stderr(compact({"warning": text}))
         else:
-            self._stderr(f"{styled('Warning:', YELLOW, sys.stderr, self.color)} {text}")
+            head, _, rest = fitted(f"Warning: {text}", sys.stderr).partition(" ")
+            self._stderr(f"{styled(head, YELLOW, sys.stderr, self.color)} {rest}")
 
     def note(self, text: str, **fields: Any) -> None:
         """A remark beside the result; in JSON mode an event with these fields."""
-        self._stderr(compact({"event": "note", "message": text, **fields}) if self.json else text)
+        note = {"event": "note", "message": text, **fields}
+        self._stderr(compact(note) if self.json else fitted(text, sys.stderr))
 
     def hint(self, text: str) -> None:
         """What to do next, beside a result that is no failure."""
@@ -93,17 +137,34 @@ class Output:
         """The text for stdout, decorated in the pretty format only."""
         return styled(text, code, sys.stdout, self.color) if self.pretty else text
 
-    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, heading: bool = True) -> None:
-        """Rows below headers: aligned columns, in the pretty format a table with lines."""
-        if self.pretty:
-            self._pretty_table(headers, rows)
-            return
-        from llmspell_cli.text import columns
+    def table(
+        self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, heading: bool = True, gap: int = 2
+    ) -> None:
+        """Rows below headers: aligned columns, in the pretty format with a line below the headers.
 
-        for line in columns([headers, *rows] if heading else rows):
+        `heading` False: the text format shows the rows alone; `gap`: the blanks between its columns.
+        """
+        from llmspell_cli.text import bands, columns
+
+        width = room(sys.stdout)
+        if self.pretty and (width is None or _drawn_width(headers, rows) <= width):
+            self._drawn_table(headers, rows, width)
+            return
+        shown = [headers, *rows] if heading or self.pretty else rows
+        lines = columns(shown, gap=gap)
+        if width is not None and max(map(len, lines), default=0) > width:
+            lines = bands(shown, width, gap=gap)
+        for line in lines:
             self.line(line)
 
-    def _pretty_table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def properties(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """`Name:   value` lines with aligned values."""
+        from llmspell_cli.text import properties
+
+        for line in properties(pairs, width=room(sys.stdout)):
+            self.line(line)
+
+    def _drawn_table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> None:
         # rich takes 40 ms to import; only the pretty format needs it.
         from rich import box
         from rich.console import Console
@@ -113,16 +174,37 @@ class Output:
         table = Table(
             box=box.SIMPLE_HEAD, header_style="bold" if self.color else "", pad_edge=False, collapse_padding=True
         )
-        for header in headers:
-            # On a narrow terminal cells get more lines; nothing is cut off.
-            table.add_column(header, overflow="fold")
+        for at, header in enumerate(headers):
+            # Only prose is broken into lines; nothing is cut off.
+            table.add_column(header, overflow="fold", min_width=_longest_word([header, *_cells(rows, at)]))
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         sys.stdout.flush()
-        Console(no_color=not self.color, highlight=False).print(table)
+        # What is no terminal has room for everything, and gets no colour whatever the environment says to rich.
+        console = Console(
+            no_color=not self.color,
+            highlight=False,
+            force_terminal=sys.stdout.isatty(),
+            width=width or _UNLIMITED,
+        )
+        console.print(table)
 
     @staticmethod
     def _stderr(line: str) -> None:
         sys.stdout.flush()
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
+
+
+def _drawn_width(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """What a drawn table needs at least: each column's longest word, and the blanks around it."""
+    words = [_longest_word([header, *_cells(rows, at)]) for at, header in enumerate(headers)]
+    return sum(words) + 2 * len(words) + 2
+
+
+def _cells(rows: Sequence[Sequence[str]], at: int) -> list[str]:
+    return [row[at] for row in rows if at < len(row)]
+
+
+def _longest_word(cells: Sequence[str]) -> int:
+    return max((len(word) for cell in cells for word in cell.split()), default=0)

@@ -158,10 +158,10 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
     if printed.text and not printed.text.endswith("\n") and (output.terminal or script.show_result):
         output.line()
     if script.show_result and result is not None:
-        output.line(result if isinstance(result, str) else str(reply.get("result_repr", result)))
+        output.write((result if isinstance(result, str) else str(reply.get("result_repr", result))) + "\n")
     if output.pretty:
         engine = reply.get("engine", script.engine) or "lua"
-        output.line(output.emphasis(f"✓ {script.name}  {engine}  {short_time(reply.get('duration_ms'))}", "32"))
+        output.line(f"✓ {script.name}  {engine}  {short_time(reply.get('duration_ms'))}")
 
 
 _JUPYTERS_OWN = (

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+_INDENT = 2
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 
 
@@ -26,7 +27,8 @@ def parameters(count: int | None) -> str:
     """A number of parameters: `134.5M`, `8.0B`."""
     if count is None:
         return "-"
-    return f"{count / 1e9:.1f}B" if count >= 1e9 else f"{count / 1e6:.1f}M"
+    unit, letter = (1e9, "B") if count >= 1e9 else (1e6, "M") if count >= 1e6 else (1e3, "K")
+    return f"{count / unit:.1f}{letter}"
 
 
 def duration(seconds: float) -> str:
@@ -71,7 +73,47 @@ def columns(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:
     return [(" " * gap).join(cells).rstrip() for cells in padded]
 
 
-def properties(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """`Name:   value` lines with aligned values."""
-    width = max(len(name) for name, _ in pairs) + 1
-    return [f"{name + ':':<{width}}  {value}" for name, value in pairs]
+def bands(rows: Sequence[Sequence[str]], width: int, *, gap: int = 2) -> list[str]:
+    """Rows for a terminal that is narrower than their columns: what has no room goes below, indented and aligned too.
+
+    Only a cell that is wider than the whole terminal is broken, between words.
+    """
+    widths = [max((len(row[at]) for row in rows if at < len(row)), default=0) for at in range(max(map(len, rows)))]
+    starts = [0]
+    used = 0
+    for at, wide in enumerate(widths):
+        indent = _INDENT if len(starts) > 1 else 0
+        if at > starts[-1] and indent + used + wide > width:
+            starts.append(at)
+            used = 0
+        used += wide + gap
+    blocks = []
+    for start, end in zip(starts, [*starts[1:], len(widths)], strict=True):
+        indent = _INDENT if start else 0
+        lines = columns([row[start:end] for row in rows], gap=gap)
+        blocks.append([[" " * indent + piece for piece in wrapped(line, width - indent)] for line in lines])
+    return [line for row in zip(*blocks, strict=True) for block in row for line in block if line.strip()]
+
+
+def properties(pairs: Sequence[tuple[str, str]], *, width: int | None = None) -> list[str]:
+    """`Name:   value` lines with aligned values; with a width, longer values go on below themselves."""
+    column = max(len(name) for name, _ in pairs) + 3
+    lines: list[str] = []
+    for name, value in pairs:
+        pieces = [value] if width is None or column + len(value) <= width else wrapped(value, width - column)
+        lines.extend(f"{f'{name}:' if not at else '':<{column}}{piece}" for at, piece in enumerate(pieces))
+    return lines
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` characters, broken between words; a longer word has a line of its own, unbroken.
+
+    What the text is indented by, its further lines are too.
+    """
+    # Only a narrow terminal needs it.
+    import textwrap
+
+    indent = text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(
+        text, max(width, 1), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]

@@ -10,6 +10,7 @@ import click
 from llmspell_cli import release
 from llmspell_cli.options import Command, Options
 from llmspell_cli.output import Output
+from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.messages import METADATA_KEY, PROTOCOL_VERSION
 
 COMPONENTS = ("cli", "kernel", "bridge", "all")
@@ -31,14 +32,15 @@ COMPONENTS = ("cli", "kernel", "bridge", "all")
 def version(options: Options, verbose: bool, component: str, short: bool, client: bool) -> None:
     """Show versions; with --connect the kernel's too."""
     output = Output(options)
+    asked = options.connect is not None and component != "cli" and not (short or client)
     if client:
         _client(output)
-    elif output.json:
-        output.document(_document(_kernel(options, output)))
-    elif short:
+    elif short and not output.json:
         output.line(release.number())
+    elif output.json:
+        output.document(_document(_kernel(options, output) if asked else None))
     else:
-        _text(options, output, component, verbose)
+        _text(output, component, _kernel(options, output) if asked else None, verbose=verbose)
 
 
 def _client(output: Output) -> None:
@@ -50,26 +52,30 @@ def _client(output: Output) -> None:
         output.line(f"Client Version: llmspell {number}")
 
 
-def _text(options: Options, output: Output, component: str, verbose: bool) -> None:
+def _text(output: Output, component: str, kernel: dict[str, Any] | None, *, verbose: bool) -> None:
     git = release.git()
     commit = f" ({git['commit']} {git['date']})" if git["commit"] else ""
-    if component != "kernel" or not options.connect:
+    # All parts have one version, unless the kernel is another process.
+    if component != "kernel" or kernel is None:
         output.line(f"llmspell {release.number()}{commit}")
-    kernel = _kernel(options, output)
-    if kernel is not None and component != "cli":
+    if kernel is not None:
         output.line(f"kernel   {kernel['version']} at {kernel['address']}")
     if not verbose:
         return
     changed = " (with changes)" if git["dirty"] else ""
-    backends = ", ".join(f"{name} {number or 'not installed'}" for name, number in _backends().items())
-    for name, value in (
-        ("branch", f"{git['branch']}{changed}" if git["branch"] else "-"),
-        ("python", f"{platform.python_version()} on {platform.platform()}"),
-        ("protocol", PROTOCOL_VERSION),
-        ("engines", ", ".join(f"{name} {number or 'not installed'}" for name, number in _engines().items())),
-        ("backends", backends),
-    ):
-        output.line(f"{name + ':':<10}{value}")
+    output.properties(
+        [
+            ("branch", f"{git['branch']}{changed}" if git["branch"] else "-"),
+            ("python", f"{platform.python_version()} on {platform.platform()}"),
+            ("protocol", PROTOCOL_VERSION),
+            ("engines", _listed(_engines())),
+            ("backends", _listed(_backends())),
+        ]
+    )
+
+
+def _listed(parts: dict[str, str | None]) -> str:
+    return ", ".join(f"{name} {number or 'not installed'}" for name, number in parts.items())
 
 
 def _document(kernel: dict[str, Any] | None) -> dict[str, Any]:
@@ -85,22 +91,29 @@ def _document(kernel: dict[str, Any] | None) -> dict[str, Any]:
     return document if kernel is None else {**document, "kernel": kernel}
 
 
-def _kernel(options: Options, output: Output) -> dict[str, Any] | None:
-    """What the connected kernel says about itself; None without one: an embedded kernel is this very version."""
-    if not options.connect:
-        return None
+def _kernel(options: Options, output: Output) -> dict[str, Any]:
+    """What the connected kernel says about itself; warns where it speaks another major version of the protocol."""
     from llmspell_cli.connect import session
 
-    with session(options, output) as opened:
-        info = opened.client.kernel_info
-        ours = info.get(METADATA_KEY) or {}
-        return {
-            "address": opened.client.info.address,
-            "implementation": info.get("implementation"),
-            "version": ours.get("version") or info.get("implementation_version"),
-            "protocol": ours.get("protocol"),
-            "backends": ours.get("backends"),
-        }
+    try:
+        with session(options, output) as opened:
+            info, address = opened.client.kernel_info, opened.client.info.address
+    except Unsupported as refusal:
+        # Every other command ends here; this one is for finding out why.
+        if "kernel_info" not in refusal.details:
+            raise
+        info, address = refusal.details["kernel_info"], refusal.details["address"]
+    ours = info.get(METADATA_KEY) or {}
+    theirs = ours.get("protocol")
+    if theirs is not None and str(theirs).partition(".")[0] != PROTOCOL_VERSION.partition(".")[0]:
+        output.warning(f"the kernel at {address} speaks protocol {theirs}, this client {PROTOCOL_VERSION}")
+    return {
+        "address": address,
+        "implementation": info.get("implementation"),
+        "version": ours.get("version") or info.get("implementation_version"),
+        "protocol": theirs,
+        "backends": ours.get("backends"),
+    }
 
 
 def _engines() -> dict[str, str | None]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import pytest
 
 from llmspell_protocol.messages import Message
 from llmspell_protocol.wire import Wire
-from tests.support.command_cases import CASES, Case, missing, words_of, write_files
+from tests.support.command_cases import CASES, missing, undo, words_of
 from tests.support.command_line import Done, call, llmspell
 from tests.support.kernels import KernelProcess
 
@@ -28,34 +26,6 @@ BOTH = [name for name, case in CASES.items() if case.where == "both"]
 
 def test_every_command_has_a_case() -> None:
     assert missing() == [], "add cases to tests/support/command_cases.py"
-
-
-@pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which the model `tiny` is installed, to be copied."""
-    directory = tmp_path_factory.mktemp("stock")
-    write_files(directory)
-    (directory / "home").mkdir()
-    done = llmspell("model", "pull", f"file://{directory}/tiny.gguf", env={"LLMSPELL_HOME": str(directory / "home")})
-    assert done.status == 0, done.err
-    return directory / "home"
-
-
-@pytest.fixture
-def files(home: Path, tmp_path: Path, stock: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory of the cases, and no Ollama of the developer's in reach."""
-    monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
-    shutil.copytree(stock, home, dirs_exist_ok=True)
-    write_files(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def running(files: Path) -> Iterator[KernelProcess]:
-    """A kernel to connect to."""
-    process = KernelProcess()
-    yield process
-    process.stop()
 
 
 def comparable(done: Done) -> tuple[int, Any, Any]:
@@ -82,12 +52,6 @@ def _without_volatile(value: Any) -> Any:
     return value
 
 
-def undo(case: Case) -> None:
-    """Puts right what a case has done."""
-    for words in case.undo:
-        assert llmspell(*words).status == 0
-
-
 def check(done: Done) -> None:
     """What holds for every command that writes into a pipe."""
     assert "\x1b" not in done.out + done.err
@@ -96,10 +60,12 @@ def check(done: Done) -> None:
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_a_command_says_the_same_embedded_and_connected(name: str, files: Path, running: KernelProcess) -> None:
+def test_a_command_says_the_same_embedded_and_connected(
+    name: str, case_directory: Path, case_kernel: KernelProcess
+) -> None:
     case = CASES[name]
-    words = words_of(case, files)
-    target = str(running.started["connection_file"])
+    words = words_of(case, case_directory)
+    target = str(case_kernel.started["connection_file"])
     embedded = llmspell(*words, stdin=case.stdin)
     undo(case)
     connected = llmspell("--connect", target, *words, stdin=case.stdin)
@@ -109,9 +75,9 @@ def test_a_command_says_the_same_embedded_and_connected(name: str, files: Path, 
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.where == "local"])
-def test_a_command_of_this_machine_writes_plain_text_into_a_pipe(name: str, files: Path) -> None:
+def test_a_command_of_this_machine_writes_plain_text_into_a_pipe(name: str, case_directory: Path) -> None:
     case = CASES[name]
-    done = llmspell(*words_of(case, files), stdin=case.stdin)
+    done = llmspell(*words_of(case, case_directory), stdin=case.stdin)
     undo(case)
     assert (done.status, done.err) == (0, "")
     check(done)
@@ -119,12 +85,12 @@ def test_a_command_of_this_machine_writes_plain_text_into_a_pipe(name: str, file
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.where == "kernel"])
 def test_a_command_finds_the_one_running_kernel_or_takes_the_named_one(
-    name: str, files: Path, running: KernelProcess
+    name: str, case_directory: Path, case_kernel: KernelProcess
 ) -> None:
     case = CASES[name]
-    words = words_of(case, files)
+    words = words_of(case, case_directory)
     found = llmspell(*words, stdin=case.stdin)
-    named = llmspell("--connect", str(running.started["connection_file"]), *words, stdin=case.stdin)
+    named = llmspell("--connect", str(case_kernel.started["connection_file"]), *words, stdin=case.stdin)
     assert found.status == named.status == 0
     assert _shape(_parsed(found.out)) == _shape(_parsed(named.out))
     check(found)
@@ -161,12 +127,12 @@ class RecordingWire(Wire):
     "case", ["chat", "embed json", "run", "run error json", "model list json", "model info unknown"]
 )
 def test_the_messages_are_the_same_in_both_modes(
-    case: str, running: KernelProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    case: str, case_kernel: KernelProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("llmspell_protocol.client.core.Wire", RecordingWire)
     words = CASES[case].words
     recorded: list[list[Any]] = []
-    for target in ([], ["--connect", str(running.started["connection_file"])]):
+    for target in ([], ["--connect", str(case_kernel.started["connection_file"])]):
         RecordingWire.seen = []
         call(capsys, *target, *words)
         recorded.append(_without_volatile([list(entry) for entry in RecordingWire.seen]))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tests.support.command_line import llmspell
 from tests.support.command_tree import leaf_commands
 from tests.support.gguf_files import gguf_file
 
@@ -133,6 +134,12 @@ def write_files(directory: Path) -> None:
 def words_of(one: Case, cwd: Path) -> list[str]:
     """A case's words as they are typed in this directory."""
     return [word.replace("{cwd}", str(cwd)) for word in one.words]
+
+
+def undo(one: Case) -> None:
+    """Puts right what a case has done."""
+    for words in one.undo:
+        assert llmspell(*words).status == 0
 
 
 def command_of(one: Case) -> tuple[str, ...]:

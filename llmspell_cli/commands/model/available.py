@@ -38,9 +38,9 @@ def available(options: Options, backend: str | None, recommended: bool) -> None:
         return
     headers = ("NAME", "BACKEND", "PARAMS", "SIZE", "INSTALLED", "DESCRIPTION")
     output.table(headers, [_row(model) for model in reply["models"]])
-    output.line(f"* recommended. More: {MORE}")
+    output.prose(f"* recommended. More: {MORE}")
     if backend != "candle":
-        output.line("Ollama's models are a selection: its library has no listing")
+        output.prose("Ollama's models are a selection: its library has no listing")
 
 
 def _row(model: dict[str, Any]) -> tuple[str, ...]:

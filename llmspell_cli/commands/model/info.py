@@ -7,7 +7,7 @@ import click
 from llmspell_cli.connect import session
 from llmspell_cli.options import Command, Options, format_option
 from llmspell_cli.output import Output
-from llmspell_cli.text import home_path, parameters, properties, size
+from llmspell_cli.text import home_path, parameters, size
 
 FORMATS = {"gguf": "GGUF", "safetensors": "Safetensors"}
 
@@ -34,7 +34,7 @@ def info(options: Options, model: str) -> None:
     form = FORMATS.get(known["format"]) or known["format"]
     quantization = known.get("quantization")
     kind: str = f"{form} ({quantization})" if quantization else form
-    lines = properties(
+    output.properties(
         [
             ("Model", known["id"]),
             ("Backend", known["backend"]),
@@ -49,5 +49,3 @@ def info(options: Options, model: str) -> None:
             ("Path", home_path(known.get("path"))),
         ]
     )
-    for line in lines:
-        output.line(line)

@@ -42,4 +42,4 @@ def load(options: Options, model: str, keep_alive: str | None, pin: bool, timeou
     name = f"{reply['model']}@{reply['backend']}"
     memory = f" ({size(reply['memory_bytes'])})" if reply.get("memory_bytes") else ""
     took = f" in {short_time(reply['load_ms'])}" if reply.get("load_ms") is not None else ""
-    output.line(output.emphasis(f"✓ Loaded {name} on {reply['device']}{took}{memory}", "32"))
+    output.line(f"✓ Loaded {name} on {reply['device']}{took}{memory}")

@@ -39,7 +39,7 @@ def ps(options: Options) -> None:
         output.line(f"Memory: {size(reply.get('used_bytes'))} of {size(reply['budget_bytes'])} budget")
     for model in reply["models"]:
         if model.get("reason"):
-            output.line(f"{model['model']}: {model['reason']}")
+            output.prose(f"{model['model']}: {model['reason']}")
 
 
 def _row(model: dict[str, Any]) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def _show(output: Output, reply: dict[str, Any]) -> None:
         return
     kind = FORMATS.get(str(reply.get("format")), str(reply.get("format")))
     what = "Already present" if reply.get("download_status") == "already_present" else "Downloaded"
-    output.line(output.emphasis(f"✓ {what}: {_name(reply)} ({kind})", "32"))
+    output.line(f"✓ {what}: {_name(reply)} ({kind})")
     files = reply.get("files") or []
     if len(files) > 1:
         for file in files:

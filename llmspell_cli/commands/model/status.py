@@ -43,14 +43,8 @@ def _exit_status(health: dict[str, Any]) -> int:
 
 
 def _show(output: Output, backends: dict[str, dict[str, Any]]) -> None:
-    if output.pretty:
-        rows = [_table_row(name, health) for name, health in backends.items()]
-        output.table(("BACKEND", "STATE", "WHERE", "WITH", "MODELS"), rows)
-        return
-    from llmspell_cli.text import columns
-
-    for line in columns([_line(name, health) for name, health in backends.items()], gap=3):
-        output.line(line)
+    rows = [(_table_row if output.pretty else _line)(name, health) for name, health in backends.items()]
+    output.table(("BACKEND", "STATE", "WHERE", "WITH", "MODELS"), rows, heading=False, gap=3)
 
 
 def _line(name: str, health: dict[str, Any]) -> tuple[str, ...]:

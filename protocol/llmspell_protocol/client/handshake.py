@@ -92,5 +92,10 @@ class Handshake:
             raise Unsupported(
                 f"the kernel at {self._info.address} speaks protocol {theirs}, this client {PROTOCOL_VERSION}",
                 hint="update llmspell on this machine",
-                details={"kernel": theirs, "client": PROTOCOL_VERSION},
+                details={
+                    "kernel": theirs,
+                    "client": PROTOCOL_VERSION,
+                    "address": self._info.address,
+                    "kernel_info": self.kernel_info,
+                },
             )

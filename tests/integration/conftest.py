@@ -1,0 +1,42 @@
+"""What the cases of all commands run on: a directory with their files, a home with a small model, and a kernel."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_cases import write_files
+from tests.support.command_line import llmspell
+from tests.support.kernels import KernelProcess
+
+
+@pytest.fixture(scope="session")
+def home_of_the_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the model `tiny` is installed, to be copied."""
+    directory = tmp_path_factory.mktemp("cases")
+    write_files(directory)
+    home = directory / "home"
+    home.mkdir()
+    done = llmspell("model", "pull", f"file://{directory}/tiny.gguf", env={"LLMSPELL_HOME": str(home)})
+    assert done.status == 0, done.err
+    return home
+
+
+@pytest.fixture
+def case_directory(home: Path, tmp_path: Path, home_of_the_cases: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of the cases, with a home of its own and no Ollama of the developer's in reach."""
+    monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
+    shutil.copytree(home_of_the_cases, home, dirs_exist_ok=True)
+    write_files(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def case_kernel(case_directory: Path) -> Iterator[KernelProcess]:
+    """A kernel to connect to."""
+    process = KernelProcess()
+    yield process
+    process.stop()
