@@ -150,9 +150,17 @@ class AtTerminal:
     """A command whose stdin, stdout and stderr are one terminal of the given width.
 
     `text` is what the terminal got; what is waited for is looked for in it without the marks of a line editor.
+    `program` may be another one: a shell.
     """
 
-    def __init__(self, words: Sequence[str], *, columns: int = 80, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        *,
+        columns: int = 80,
+        env: Mapping[str, str] | None = None,
+        program: Sequence[str] = COMMAND,
+    ) -> None:
         import fcntl
         import struct
         import termios
@@ -160,7 +168,7 @@ class AtTerminal:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(
-            [*COMMAND, *words],
+            [*program, *words],
             stdin=slave,
             stdout=slave,
             stderr=slave,
