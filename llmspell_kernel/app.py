@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
@@ -19,11 +17,16 @@ from llmspell_kernel.binding import Sockets
 from llmspell_kernel.context import Content, Request
 from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.front_door import FrontDoor
+from llmspell_kernel.idleness import Idleness
 from llmspell_kernel.parts import Parts
 from llmspell_profiles.loader import LoadedSettings
+from llmspell_profiles.settings import Settings
 from llmspell_protocol.child import Child
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.version import VERSION
+
+if TYPE_CHECKING:
+    from llmspell_kernel.logs import KernelLog
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class Kernel:
         *,
         environment: Mapping[str, str],
         reload: Callable[[], LoadedSettings],
+        kernel_log: KernelLog | None = None,
         files: KernelFiles | None = None,
         standing: bool = True,
         idle_timeout: bool = True,
@@ -58,31 +62,36 @@ class Kernel:
         self.files = files or KernelFiles()
         self._loaded = loaded
         self._reload = reload
+        self._log = kernel_log
         self._standing = standing
-        self._idle_timeout = idle_timeout and standing
+        self._ends_idle = idle_timeout and standing
         self._started = time.time()
         self._cpu_seen = (time.monotonic(), time.process_time())
         self._stopping = asyncio.Event()
-        self._drain_s = 0.0
-        self._keep: Request | None = None
+        self._drain_until = 0.0
+        self._keep: set[Request] = set()
+        self._pinning: set[asyncio.Task[None]] = set()
         self._dispatcher = Dispatcher(max_clients=loaded.settings.kernel.max_clients)
         self._front_door = FrontDoor(info, context, self._dispatcher)
         self._channels = self._front_door.channels
         self._parts = Parts(lambda: self._loaded.settings, loaded.home, environment, self._dispatcher.submit)
-        self._dispatcher.attach(self._parts.handlers(self), self._front_door.clients, self._parts.forget)
+        self._idleness = Idleness(self._in_use, self._end_idle)
+        self._dispatcher.attach(
+            self._parts.handlers(self), self._front_door.clients, self._parts.forget, self._idleness.look
+        )
 
     async def serve(self, sockets: Sockets, on_ready: Callable[[], None]) -> None:
         """Answers requests until `stop`; everything that was started has ended when it returns."""
         self._channels.bind(sockets)
-        pinning = asyncio.create_task(self._load_pinned())
+        self._pin(self._loaded.settings.models.pin)
         try:
             on_ready()
-            if self._idle_timeout and self._loaded.settings.kernel.idle_timeout_seconds:
-                self._watch_idleness()
+            self._limit_idleness()
             await self._stopping.wait()
-            await self._dispatcher.drain(self._drain_s, keep=self._keep)
+            await self._dispatcher.drain(self._drain_until, self._keep)
         finally:
-            pinning.cancel()
+            for task in self._pinning:
+                task.cancel()
             await self._parts.close()
             self._channels.close()
 
@@ -91,15 +100,27 @@ class Kernel:
         self._parts.contexts.prepare(launched)
 
     def stop(self, *, drain_s: float, keep: Request | None = None) -> None:
-        """Begins to drain and end; a second call leaves no more time. Returns at once."""
-        self._dispatcher.draining = True
-        self._drain_s = 0.0 if self._stopping.is_set() else drain_s
-        self._keep = keep
+        """Begins to drain and end; a second call can only leave less time. Returns at once."""
+        until = asyncio.get_running_loop().time() + drain_s
+        if keep is not None:
+            self._keep.add(keep)
         if self._stopping.is_set():
-            for request in tuple(self._dispatcher.active.values()):
-                if request is not keep:
-                    request.cancel("the kernel is shutting down")
+            self._dispatcher.drain_sooner(until)
+            return
+        log.info("shutting down; %d requests run and have %g s", self._working(), drain_s)
+        self._drain_until = until
+        self._dispatcher.draining = True
         self._stopping.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it drains."""
+        return self._stopping.is_set()
+
+    @property
+    def drain_timeout_s(self) -> float:
+        """How long running work may go on when the kernel is stopped."""
+        return float(self._loaded.settings.kernel.drain_timeout_seconds)
 
     def interrupt(self) -> None:
         """Interrupts the shared context, as `interrupt_request` does: a frontend's SIGINT."""
@@ -110,10 +131,19 @@ class Kernel:
         """Unfinished requests by id."""
         return self._dispatcher.active
 
-    def status(self) -> Content:
-        """Id, state, counts, times and places."""
-        working = len(self._dispatcher.active) - 1
-        state = "Shutting Down" if self._dispatcher.draining else "Busy" if working > 0 else "Idle"
+    def status(self, asked_by: str) -> Content:
+        """Id, state, counts, times and places; the request that asks is none that runs, its client none that uses it.
+
+        `Idle` is when the idle timeout would count, if whoever asks left.
+        """
+        working = self._working() - 1
+        state = "Idle"
+        if self._dispatcher.draining:
+            state = "Shutting Down"
+        elif working > 0:
+            state = "Busy"
+        elif any(client != asked_by for client in self._front_door.clients()):
+            state = "Healthy"
         return {
             "id": self.info.id,
             "pid": os.getpid(),
@@ -136,12 +166,18 @@ class Kernel:
 
     def metrics(self) -> Content:
         """Figures of the kernel's process; `cpu_percent` is since the last time it was asked for."""
+        # It takes 20 ms to import, and only who asks for figures needs it.
+        import psutil
+
+        process = psutil.Process()
         now, cpu = time.monotonic(), time.process_time()
         before, cpu_before = self._cpu_seen
         self._cpu_seen = (now, cpu)
         return {
             "cpu_percent": round(100 * (cpu - cpu_before) / max(now - before, 1e-3), 1),
-            "memory_bytes": _resident_bytes(),
+            "memory_bytes": process.memory_info().rss,
+            "memory_percent": round(process.memory_percent(), 2),
+            "open_files": process.num_fds(),
             "uptime_s": round(time.time() - self._started, 3),
             "last_activity": datetime.fromtimestamp(self._dispatcher.last_activity, UTC)
             .isoformat()
@@ -154,19 +190,28 @@ class Kernel:
         }
 
     def reload(self) -> Content:
-        """Reads the configuration again; what doesn't validate is refused and the old settings stay.
+        """Reads the configuration again and applies what a running kernel can change.
 
-        `engines` and `runtime` are read whenever they are needed, but for the log level; all else at the start alone.
+        Raises:
+            LlmspellError: it doesn't validate; the old settings stay.
         """
+        # Only a reload needs it.
+        from llmspell_kernel.reload import plan
+
         fresh = self._reload()
-        settings = self._loaded.settings
-        runtime = fresh.settings.runtime.model_copy(update={"log_level": settings.runtime.log_level})
-        settings = settings.model_copy(update={"engines": fresh.settings.engines, "runtime": runtime})
-        before, now, wanted = (_leaves(each.model_dump()) for each in (self._loaded.settings, settings, fresh.settings))
-        self._loaded = fresh._replace(settings=settings)
+        old = self._loaded.settings
+        planned = plan(old, fresh.settings)
+        self._loaded = fresh._replace(settings=planned.settings)
+        if planned.settings != old:
+            self._take_over(old)
+        log.info(
+            "configuration reloaded; applied: %s; at the next load: %s; needs a restart: %s",
+            *(", ".join(keys) or "nothing" for keys in planned[1:]),
+        )
         return {
-            "applied": _differing(before, now),
-            "restart_needed": _differing(now, wanted),
+            "applied": planned.applied,
+            "at_next_load": planned.at_next_load,
+            "restart_needed": planned.restart_needed,
             "warnings": list(fresh.warnings),
         }
 
@@ -182,49 +227,44 @@ class Kernel:
 
     def log_lines(self, count: int) -> list[str]:
         """The last lines of the kernel's log; none where it has no log file."""
-        if self.files.log_file is None or not self.files.log_file.exists():
-            return []
-        with self.files.log_file.open("rb") as file:
-            file.seek(max(0, self.files.log_file.stat().st_size - 512 * max(count, 1)))
-            return file.read().decode("utf-8", "replace").splitlines()[-count:]
+        # Only who asks for them needs it.
+        from llmspell_protocol.log_lines import last_lines
 
-    async def _load_pinned(self) -> None:
-        if self._standing and self._loaded.settings.models.pin:
-            await self._parts.models.load_pinned()
+        return [] if self.files.log_file is None else last_lines(self.files.log_file, count)
 
-    def _watch_idleness(self) -> None:
-        limit_s = self._loaded.settings.kernel.idle_timeout_seconds
-        quiet_s = time.time() - self._dispatcher.last_activity
-        if not self._channels.clients and not self._dispatcher.active and quiet_s >= limit_s:
-            log.info("no client and no work for %d s: ending", limit_s)
-            self.stop(drain_s=0)
-            return
-        wait_s = limit_s - quiet_s if quiet_s < limit_s else limit_s
-        asyncio.get_running_loop().call_later(wait_s, self._watch_idleness)
+    def _take_over(self, old: Settings) -> None:
+        """Tells everybody who keeps settings that they have changed; all others read them when they need them."""
+        settings = self._loaded.settings
+        if self._log is not None:
+            self._log.apply(settings)
+        self._dispatcher.max_clients = settings.kernel.max_clients
+        if settings.kernel.idle_timeout_seconds != old.kernel.idle_timeout_seconds:
+            self._limit_idleness()
+        running = {request.task for request in self._dispatcher.active.values() if request.task is not None}
+        self._parts.settings_changed(running | self._pinning)
+        before, now = old.models.pin, settings.models.pin
+        self._pin([model for model in now if model not in before], [model for model in before if model not in now])
+
+    def _pin(self, models: Sequence[str], no_longer: Sequence[str] = ()) -> None:
+        if self._standing and (models or no_longer):
+            task = asyncio.create_task(self._parts.models.change_pins(models, no_longer))
+            self._pinning.add(task)
+            task.add_done_callback(self._pinning.discard)
+
+    def _working(self) -> int:
+        return len(self._dispatcher.active)
+
+    def _in_use(self) -> bool:
+        return bool(self._channels.clients or self._dispatcher.active)
+
+    def _limit_idleness(self) -> None:
+        if self._ends_idle:
+            self._idleness.limit(float(self._loaded.settings.kernel.idle_timeout_seconds))
+
+    def _end_idle(self) -> None:
+        log.info("no client and no work for %d s: ending", self._loaded.settings.kernel.idle_timeout_seconds)
+        self.stop(drain_s=0)
 
 
 def _text(path: Path | None) -> str | None:
     return str(path) if path is not None else None
-
-
-def _resident_bytes() -> int:
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            found.update(_leaves(value, f"{prefix}{name}."))
-        else:
-            found[f"{prefix}{name}"] = value
-    return found

@@ -7,7 +7,9 @@ sockets: a `Sink` does the sending.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -16,6 +18,19 @@ from llmspell_protocol.actions import ALL_CAPABILITIES, Capability
 from llmspell_protocol.errors import Forbidden
 
 Content = dict[str, Any]
+
+handled_request: ContextVar[str | None] = ContextVar("handled_request", default=None)
+"""The id of the request that the running code works for: what the log shows."""
+
+
+@contextmanager
+def handling(request: Request) -> Iterator[None]:
+    """What the block logs is for this request."""
+    before = handled_request.set(request.id)
+    try:
+        yield
+    finally:
+        handled_request.reset(before)
 
 
 class Caller(NamedTuple):
@@ -80,6 +95,7 @@ class Request:
     partial: Partial = field(default_factory=Partial)
     """The reply's content so far, what `details.partial` of an error shows; a delta's `text` joins it by itself."""
     cancel_reason: str | None = None
+    answered: bool = False
 
     @property
     def root(self) -> Request:
@@ -105,8 +121,10 @@ class Request:
         self.sink.delta(content)
 
     def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
-        """Sends the reply; dispatch does this, once."""
-        self.sink.reply(content, buffers)
+        """Sends the reply, the first time; dispatch does this."""
+        if not self.answered:
+            self.sink.reply(content, buffers)
+            self.answered = True
 
     def cancel(self, reason: str) -> None:
         """Cancels this request, its descendants first; it ends in an error reply with code `cancelled`."""

@@ -10,9 +10,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from llmspell_kernel.context import Handler, Reply, Request
+from llmspell_kernel.context import Handler, Reply, Request, handled_request
 from llmspell_protocol.actions import ACTIONS, actions_of
 from llmspell_protocol.errors import Busy, Cancelled, Internal, InvalidRequest, LlmspellError, Timeout, Unsupported
 from llmspell_protocol.messages import AREAS, area_of
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 OWN_REQUESTS = frozenset(f"{area}_request" for area in AREAS)
 """Types that get progress and deltas on shell and publish nothing on IOPub."""
 _ALWAYS = frozenset({"status", "ps", "cancel"})
+_CANCELLING_S = 2.0
+"""How long cancelled work may take to end; a script that doesn't stop is killed after one second."""
 
 
 class Dispatcher:
@@ -31,25 +33,29 @@ class Dispatcher:
         self.active: dict[str, Request] = {}
         self.handlers: Mapping[str, Handler] = {}
         self.handled = 0
-        self._clients: Callable[[], Sequence[str]] = tuple
-        self._on_client_gone: Callable[[str], None] | None = None
-        self._max_clients = max_clients
+        self.max_clients = max_clients
         self.draining = False
         self.last_activity = time.time()
+        self._clients: Callable[[], Sequence[str]] = tuple
+        self._on_client_gone: Callable[[str], None] | None = None
+        self._on_change: Callable[[], None] | None = None
+        self._drain_limit: asyncio.Timeout | None = None
 
     def attach(
         self,
         handlers: Mapping[str, Handler],
         clients: Callable[[], Sequence[str]],
         on_client_gone: Callable[[str], None],
+        on_change: Callable[[], None],
     ) -> None:
         """Connects the handlers, who knows the connected clients (oldest first), and who forgets what one leaves.
 
-        Nothing can arrive before.
+        `on_change` hears that a request has come or ended or a client has gone. Nothing can arrive before.
         """
         self.handlers = handlers
         self._clients = clients
         self._on_client_gone = on_client_gone
+        self._on_change = on_change
 
     def submit(self, request: Request) -> asyncio.Task[None]:
         """Starts a request, from wherever it came; the task ends when it has been answered."""
@@ -60,6 +66,7 @@ class Dispatcher:
         self.active[request.id] = request
         self.last_activity = time.time()
         task.add_done_callback(lambda _: self._finished(request))
+        self._changed()
         return task
 
     def client_gone(self, client: str) -> None:
@@ -70,19 +77,48 @@ class Dispatcher:
                 request.cancel("the client is gone")
         if self._on_client_gone is not None:
             self._on_client_gone(client)
+        self._changed()
 
-    async def drain(self, timeout_s: float, *, keep: Request | None = None) -> None:
-        """Accepts nothing more, lets running work finish within the time, then cancels what is left."""
+    async def drain(self, until: float, keep: Collection[Request] = ()) -> None:
+        """Accepts no more work, lets what runs finish until then (the loop's time), and cancels what is left.
+
+        Everybody has an answer when it returns, except those of the requests `keep`, which are about to answer.
+        """
         self.draining = True
-        others = {request.task for request in self.active.values() if request is not keep and request.task}
-        if others and timeout_s > 0:
-            await asyncio.wait(others, timeout=timeout_s)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if others := self._tasks(keep):
+            try:
+                async with asyncio.timeout_at(until) as self._drain_limit:
+                    await asyncio.wait(others)
+            except TimeoutError:
+                pass  # What is left is cancelled below.
+        reason = "the kernel is shutting down"
+        if (waited_s := loop.time() - began) >= 1:
+            reason += f" and has waited {waited_s:.0f} s for running work"
         for request in tuple(self.active.values()):
-            if request is not keep and request.parent is None:
-                request.cancel("the kernel is shutting down")
-        others = {request.task for request in self.active.values() if request is not keep and request.task}
-        if others:
-            await asyncio.wait(others, timeout=2.0)
+            if request not in keep and request.parent is None:
+                request.cancel(reason)
+        if others := self._tasks(keep):
+            await asyncio.wait(others, timeout=_CANCELLING_S)
+        for request in tuple(self.active.values()):
+            if request not in keep:
+                # It does not end; its client is told all the same.
+                self._reply_error(request, Cancelled(f"cancelled: {reason}"))
+
+    def drain_sooner(self, until: float) -> None:
+        """Leaves running work less time than it had."""
+        if self._drain_limit is not None and not self._drain_limit.expired():
+            when = self._drain_limit.when()
+            if when is None or until < when:
+                self._drain_limit.reschedule(until)
+
+    def _tasks(self, keep: Collection[Request]) -> set[asyncio.Task[None]]:
+        return {request.task for request in self.active.values() if request not in keep and request.task}
+
+    def _changed(self) -> None:
+        if self._on_change is not None:
+            self._on_change()
 
     def _finished(self, request: Request) -> None:
         self.handled += 1
@@ -91,14 +127,18 @@ class Dispatcher:
         if request.parent is not None:
             request.parent.children.discard(request)
         self.last_activity = time.time()
+        self._changed()
 
     async def _run(self, request: Request) -> None:
+        handled_request.set(request.id)  # The task's own: it copied its context.
+        began = time.monotonic()
         framed = request.parent is None and request.msg_type not in OWN_REQUESTS
         if framed:
             request.sink.publish("status", {"execution_state": "busy"})
         try:
             reply = await self._answer(request)
             request.reply({"status": "ok", **reply.content}, reply.buffers)
+            log.debug("%s: done in %d ms", _shown(request), (time.monotonic() - began) * 1000)
         except LlmspellError as error:
             self._reply_error(request, error)
         except asyncio.CancelledError:
@@ -146,24 +186,34 @@ class Dispatcher:
         request.caller.demand(ACTIONS[area, request.action], f"{area} {request.action}")
 
     def _check_room(self, request: Request) -> None:
-        """Whether the kernel takes work, and from this client; to look and to cancel is always possible."""
+        """Whether the kernel takes work, and from this client; to look, to cancel and to steer is always possible."""
         is_work = request.msg_type in OWN_REQUESTS or request.msg_type == "execute_request"
-        if request.parent is not None or not is_work or request.action in _ALWAYS:
+        steers = request.msg_type == "kernel_request" or request.action in _ALWAYS
+        if request.parent is not None or not is_work or steers:
             return
         if self.draining:
-            raise Busy("the kernel is shutting down", details={"retry_after_s": 5})
+            raise Busy(
+                "the kernel is shutting down and takes no more work",
+                hint="llmspell kernel status lists the others; llmspell kernel start --daemon starts one",
+                details={"retry_after_s": 5},
+            )
         if request.caller.client not in self._admitted():
             raise Busy(
-                f"the kernel serves {self._max_clients} clients already",
+                f"the kernel serves {self.max_clients} clients already",
                 hint="raise kernel.max_clients, or close a client",
-                details={"max_clients": self._max_clients, "retry_after_s": 5},
+                details={"max_clients": self.max_clients, "retry_after_s": 5},
             )
 
     def _admitted(self) -> Sequence[str]:
         """The clients inside the limit: those that came first."""
-        return self._clients()[: self._max_clients]
+        return self._clients()[: self.max_clients]
 
     def _reply_error(self, request: Request, error: LlmspellError) -> None:
         if request.partial and "partial" not in error.details:
             error.details["partial"] = request.partial.content()
+        log.debug("%s: %s", _shown(request), error.code)  # The message may quote what a person wrote.
         request.reply(error.to_content())
+
+
+def _shown(request: Request) -> str:
+    return f"{request.msg_type[:40]} {request.action[:40]}".rstrip()

@@ -124,7 +124,7 @@ class EmbeddedKernel:
         from llmspell_kernel.app import Kernel
         from llmspell_kernel.binding import bind_sockets
         from llmspell_kernel.configuration import load_configuration
-        from llmspell_kernel.logs import log_through
+        from llmspell_kernel.logs import KernelLog
 
         profile, config, env, cwd = self._arguments
 
@@ -132,13 +132,16 @@ class EmbeddedKernel:
             return load_configuration(profile=profile, config=config, env=env, cwd=cwd, flags=self._flags)
 
         loaded = load()
-        if self._log is not None:
-            log_through(loaded.settings.runtime.log_level, self._log)
+        kernel_log = KernelLog(write=self._log) if self._log is not None else None
+        if kernel_log is not None:
+            kernel_log.apply(loaded.settings)
         self.warnings = loaded.warnings
         self._loop = asyncio.get_running_loop()
         self._stop_requested = asyncio.Event()
         _info, sockets = bind_sockets(self.info, self.context)
-        kernel = Kernel(loaded, self.info, self.context, environment=env, reload=load, standing=False)
+        kernel = Kernel(
+            loaded, self.info, self.context, environment=env, reload=load, kernel_log=kernel_log, standing=False
+        )
         if launched is not None:
             kernel.expect_script(launched)
         stopper = asyncio.create_task(self._stop_when_asked(kernel))

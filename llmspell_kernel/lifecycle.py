@@ -1,6 +1,7 @@
 """A kernel's traces on the machine: lock, pid and connection files, stale ones cleared, and the parent watched.
 
-A kernel runs exactly as long as it holds the `flock` on `run/kernel-<id>.lock`; pids are for people.
+A kernel runs exactly as long as it holds the `flock` on `run/kernel-<id>.lock`, and its pid file is locked as well,
+wherever it stands; pids themselves are for people.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from llmspell_kernel.binding import remove_socket_files
 from llmspell_kernel.directories import private_directory
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path
-from llmspell_protocol.errors import Busy, LlmspellError
+from llmspell_protocol.errors import Busy, ConfigError, LlmspellError
 from llmspell_providers.candle.socket_directory import remove_stale_directories
 
 _PARENT_POLL_S = 1.0
@@ -39,42 +41,110 @@ class RunFiles:
         self.pid_file = pid_file or self.connection_file.with_suffix(".pid")
         self._lock_file = self.connection_file.with_suffix(".lock")
         self._lock_fd: int | None = None
+        self._pid_fd: int | None = None
         self._extra: Path | None = None
 
     def claim(self) -> None:
-        """Takes the kernel's id, after clearing what kernels that died have left.
+        """Takes the kernel's id and its pid file, after clearing what kernels that died have left.
 
         Raises:
-            Busy: a running kernel has this id.
+            Busy: a running kernel has this id, or this pid file.
+            ConfigError: the pid file can't be written, or is a file of another kind.
         """
         remove_stale_files(self.connection_file.parent)
         remove_stale_directories()
         self._lock_fd = _lock(self._lock_file)
         if self._lock_fd is None:
-            raise Busy(
-                f"Kernel daemon already running with PID file {self.pid_file}",
-                hint="llmspell kernel stop, or start another one with --id and --port",
-                details={"pid_file": str(self.pid_file)},
-            )
+            raise _running(_pid_file_of(self._lock_file) or self.pid_file)
+        try:
+            self._pid_fd = self._lock_pid_file()
+        except BaseException:
+            self.release()
+            raise
+        _write(self._lock_fd, str(self.pid_file.absolute()))
+        _write(self._pid_fd, str(os.getpid()))
 
     def publish(self, info: ConnectionInfo, extra: Path | None = None) -> None:
-        """Writes pid and connection file; `extra` is a second place for the latter, named by the user."""
-        self.pid_file.touch(mode=0o600)
-        self.pid_file.write_text(f"{os.getpid()}\n")
-        info.write(self.connection_file)
+        """Writes the connection file; `extra` is a second place for it, named by the user.
+
+        Raises:
+            ConfigError: one of them can't be written.
+        """
+        places = [self.connection_file]
         if extra is not None and extra.resolve() != self.connection_file.resolve():
-            self._extra = extra
-            info.write(extra)
+            places.append(extra)
+        for path in places:
+            try:
+                info.write(path)
+            except OSError as error:
+                raise ConfigError(
+                    f"cannot write the connection file {path}: {error.strerror}",
+                    hint="name another with --connection-file" if path == extra else None,
+                    details={"connection_file": str(path)},
+                ) from None
+            self._extra = path if path == extra else None
 
     def release(self) -> None:
-        """Removes the files, the lock last."""
-        for path in (self.connection_file, self.pid_file, self._extra):
+        """Removes the files that are this kernel's, the lock last."""
+        if self._lock_fd is None:
+            return
+        for path in (self.connection_file, self._extra):
             if path is not None:
                 path.unlink(missing_ok=True)
-        if self._lock_fd is not None:
-            self._lock_file.unlink(missing_ok=True)
-            os.close(self._lock_fd)
-            self._lock_fd = None
+        if self._pid_fd is not None:
+            self.pid_file.unlink(missing_ok=True)
+            os.close(self._pid_fd)
+            self._pid_fd = None
+        self._lock_file.unlink(missing_ok=True)
+        os.close(self._lock_fd)
+        self._lock_fd = None
+
+    def _lock_pid_file(self) -> int:
+        try:
+            fd = _lock(self.pid_file)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write the PID file {self.pid_file}: {error.strerror}",
+                hint="name another with --pid-file",
+                details={"pid_file": str(self.pid_file)},
+            ) from None
+        if fd is None:
+            raise _running(self.pid_file)
+        if not _is_pid(os.pread(fd, 64, 0)):
+            os.close(fd)
+            raise ConfigError(
+                f"{self.pid_file} is no PID file: it holds something else than a process id",
+                hint="name another with --pid-file",
+                details={"pid_file": str(self.pid_file)},
+            )
+        return fd
+
+
+def _running(pid_file: Path) -> Busy:
+    return Busy(
+        f"Kernel daemon already running with PID file {pid_file}",
+        hint="llmspell kernel stop, or start another one with --id and --port",
+        details={"pid_file": str(pid_file)},
+    )
+
+
+def _pid_file_of(lock_file: Path) -> Path | None:
+    """The pid file of the kernel that has a lock file; None while it has not written it yet."""
+    try:
+        text = lock_file.read_text(encoding="utf-8", errors="surrogateescape").strip()
+    except OSError:
+        return None
+    return Path(text) if text else None
+
+
+def _is_pid(content: bytes) -> bool:
+    """Whether a file with this content is a pid file; one that was only just made is empty."""
+    return not content.strip() or content.strip().isdigit()
+
+
+def _write(fd: int, text: str) -> None:
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{text}\n".encode("utf-8", "surrogateescape"), 0)
 
 
 def _lock(path: Path) -> int | None:
@@ -110,22 +180,45 @@ def remove_stale_files(run_dir: Path) -> list[str]:
     for name in sorted(names):
         connection_file = run_dir / f"{name}.json"
         lock_file = run_dir / f"{name}.lock"
-        try:
-            fd = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            continue
+        with _held(lock_file) as mine:
+            if not mine:
+                continue
+            _forget_sockets(connection_file)
+            for pid_file in {connection_file.with_suffix(".pid"), _pid_file_of(lock_file)}:
+                _remove_stale_pid_file(pid_file)
+            connection_file.unlink(missing_ok=True)
+            lock_file.unlink(missing_ok=True)
+            removed.append(name.removeprefix("kernel-"))
+    return removed
+
+
+@contextmanager
+def _held(path: Path, *, create: bool = True) -> Iterator[bool]:
+    """Whether the file's lock is free; for the block it is held, and the file is still the one of this name."""
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    try:
+        fd = os.open(path, flags, 0o600)
+    except OSError:
+        yield False
+        return
+    try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            continue
+            yield False
         else:
-            _forget_sockets(connection_file)
-            for path in (connection_file, connection_file.with_suffix(".pid"), lock_file):
-                path.unlink(missing_ok=True)
-            removed.append(name.removeprefix("kernel-"))
-        finally:
-            os.close(fd)
-    return removed
+            # Somebody may have removed it since it was opened, and a kernel that starts has made a new one.
+            yield _is_still(path, fd)
+    finally:
+        os.close(fd)
+
+
+def _remove_stale_pid_file(path: Path | None) -> None:
+    if path is None:
+        return
+    with _held(path, create=False) as mine:
+        if mine and _is_pid(path.read_bytes()):
+            path.unlink(missing_ok=True)
 
 
 def _forget_sockets(connection_file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the kernel's log lines go and what they look like: `2025-10-12T10:15:30.123Z [INFO] message`."""
+"""Where the kernel's log lines go and what they look like; the lines themselves are the protocol's `LogLine`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from llmspell_kernel.context import handled_request
+from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.log_lines import LogLine
+
+if TYPE_CHECKING:
+    from llmspell_kernel.log_file import LogFile
+    from llmspell_profiles.settings import Settings
 
 TRACE = 5
 LEVELS = {
@@ -17,28 +26,44 @@ LEVELS = {
     "debug": logging.DEBUG,
     "trace": TRACE,
 }
+_WORDS = {logging.CRITICAL: "error", **{number: word for word, number in LEVELS.items()}}
 _LOGGERS = ("llmspell_kernel", "llmspell_providers", "llmspell_protocol", "asyncio")
 
 
-class LineFormatter(logging.Formatter):
-    """UTC with milliseconds, the level, the message; the module's name only at trace.
+class FileFormatter(logging.Formatter):
+    """A line for the log file, with the request that was being handled and the traceback; the module only at trace."""
 
-    Tracebacks are for files: people see one only where they asked for debugging.
-    """
-
-    converter = staticmethod(time.gmtime)
-
-    def __init__(self, *, with_module: bool, with_traceback: bool = True) -> None:
-        self._with_traceback = with_traceback
-        where = " %(name)s:" if with_module else ""
-        super().__init__(f"%(asctime)s.%(msecs)03dZ [%(levelname)s]{where} %(message)s", "%Y-%m-%dT%H:%M:%S")
+    def __init__(self, form: Literal["text", "json"], *, with_module: bool) -> None:
+        super().__init__()
+        self._form = form
+        self._with_module = with_module
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, with the traceback below it where that is wanted."""
-        if self._with_traceback or record.exc_info is None:
-            return super().format(record)
-        plain = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None})
-        return super().format(plain)
+        """The line, or lines where something stands below the message."""
+        traceback = self.formatException(record.exc_info) if record.exc_info else None
+        return self.written(_line(record)._replace(request_id=handled_request.get(), traceback=traceback))
+
+    def remark(self, message: str) -> str:
+        """A line of the log itself."""
+        return self.written(LogLine(_timestamp(time.time()), "warn", __name__, message))
+
+    def written(self, line: LogLine) -> str:
+        """The line in the form of this log."""
+        return line.to_json() if self._form == "json" else line.to_text(with_target=self._with_module)
+
+
+class PeopleFormatter(logging.Formatter):
+    """A line for a terminal: no request; a traceback only where somebody asked for debugging."""
+
+    def __init__(self, *, with_module: bool, with_traceback: bool) -> None:
+        super().__init__()
+        self._with_module = with_module
+        self._with_traceback = with_traceback
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or lines where something stands below the message."""
+        shown = self.formatException(record.exc_info) if self._with_traceback and record.exc_info else None
+        return _line(record)._replace(traceback=shown).to_text(with_target=self._with_module)
 
 
 class _Lines(logging.Handler):
@@ -52,39 +77,79 @@ class _Lines(logging.Handler):
         self._write(self.format(record))
 
 
-def log_to(level: str, *, file: Path | None, rotate_bytes: int = 0, rotate_count: int = 0, stderr: bool) -> None:
-    """Sends the log of all our packages to a file, to standard error, or both."""
-    handlers: list[logging.Handler] = []
-    if file is not None:
-        # Only a kernel of its own has a log file.
-        from llmspell_kernel.directories import private_directory
-        from llmspell_kernel.log_file import PrivateRotatingFile
+class KernelLog:
+    """The log of all our packages: to a file, to standard error, to a function that takes lines (on any thread).
 
-        private_directory(file.parent)
-        handlers.append(PrivateRotatingFile(file, maxBytes=rotate_bytes, backupCount=rotate_count))
-        handlers[-1].setFormatter(LineFormatter(with_module=level == "trace"))
-    if stderr:
-        handlers.append(logging.StreamHandler(sys.stderr))
-        handlers[-1].setFormatter(_for_people(level))
-    _handle(level, handlers)
+    Nothing goes anywhere before `apply`, which may be called again when the settings have changed.
+    """
+
+    def __init__(
+        self, *, file: Path | None = None, stderr: bool = False, write: Callable[[str], None] | None = None
+    ) -> None:
+        self._for_people: list[logging.Handler] = []
+        if stderr:
+            self._for_people.append(logging.StreamHandler(sys.stderr))
+        if write is not None:
+            self._for_people.append(_Lines(write))
+        self._path = file
+        self._file: LogFile | None = None
+        if file is not None:
+            # Only a kernel of its own has a log file.
+            from llmspell_kernel.directories import private_directory
+            from llmspell_kernel.log_file import LogFile
+
+            private_directory(file.parent)
+            self._file = LogFile(file, FileFormatter("text", with_module=False).remark)
+
+    def apply(self, settings: Settings) -> None:
+        """Logs as the settings say from here on."""
+        level = settings.runtime.log_level
+        for handler in self._for_people:
+            with_traceback = level in ("debug", "trace")
+            handler.setFormatter(PeopleFormatter(with_module=level == "trace", with_traceback=with_traceback))
+        handlers = list(self._for_people)
+        if self._file is not None:
+            formatter = FileFormatter(settings.kernel.log_format, with_module=level == "trace")
+            self._file.setFormatter(formatter)
+            self._file.remark = formatter.remark
+            self._file.rotate_bytes = settings.kernel.log_rotate_size
+            self._file.rotate_count = settings.kernel.log_rotate_count
+            handlers.append(self._file)
+        logging.addLevelName(TRACE, "TRACE")
+        for name in _LOGGERS:
+            logger = logging.getLogger(name)
+            logger.setLevel(LEVELS[level])
+            logger.propagate = False
+            logger.handlers = handlers
+
+    def open(self) -> None:
+        """Makes the log file; before, there is none unless something was logged.
+
+        Raises:
+            ConfigError: it can't be written.
+        """
+        if self._file is None:
+            return
+        try:
+            self._file.open()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write the log file {self._path}: {error.strerror}",
+                hint="name another with --log-file, or a directory for it",
+                details={"path": str(self._path)},
+            ) from None
+
+    def close(self) -> None:
+        """Closes the log file."""
+        if self._file is not None:
+            self._file.close()
 
 
-def log_through(level: str, write: Callable[[str], None]) -> None:
-    """Sends the log of all our packages to a function, a line at a time; it is called on any thread."""
-    handler = _Lines(write)
-    handler.setFormatter(_for_people(level))
-    _handle(level, [handler])
+def _line(record: logging.LogRecord) -> LogLine:
+    level = _WORDS.get(record.levelno, "info")
+    return LogLine(_timestamp(record.created), level, record.name, record.getMessage())
 
 
-def _for_people(level: str) -> LineFormatter:
-    return LineFormatter(with_module=level == "trace", with_traceback=level in ("debug", "trace"))
-
-
-def _handle(level: str, handlers: list[logging.Handler]) -> None:
-    logging.addLevelName(logging.WARNING, "WARN")
-    logging.addLevelName(TRACE, "TRACE")
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.setLevel(LEVELS[level])
-        logger.propagate = False
-        logger.handlers = handlers
+def _timestamp(seconds: float) -> str:
+    milliseconds = int(seconds * 1000) % 1000
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}Z"

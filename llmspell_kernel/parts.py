@@ -5,7 +5,8 @@ Making them late keeps their imports away from whoever needs none: a script that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,12 @@ class Parts:
         """A client or script context has ended: what belonged to it goes."""
         if "agents" in self.__dict__:
             self.agents.forget(owner)
+
+    def settings_changed(self, running: Collection[asyncio.Task[None]]) -> None:
+        """Gives the new settings to the parts that keep some; `running` may go on with the old ones."""
+        self.contexts.settings_changed()
+        if "models" in self.__dict__:
+            self.models.reconfigure(self._settings(), running)
 
     def residents(self) -> dict[str, int]:
         """The in-house models in memory, by name, each with the number of requests that wait for it."""

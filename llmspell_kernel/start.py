@@ -1,7 +1,8 @@
 """Starts one kernel in this process, in the foreground; who wants a daemon detaches before.
 
 With `--ready-fd N` one line of JSON goes to that descriptor when the kernel answers or has failed: the `started`
-document, or `{"error": …}`.
+document, or `{"error": …}`. SIGTERM and Ctrl-C drain and end, the second of them at once; SIGHUP reads the
+configuration again, and ends a kernel in the foreground whose terminal has gone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import asyncio
 import gc
 import json
+import logging
 import os
 import secrets
 import signal
@@ -26,11 +28,13 @@ from llmspell_kernel.app import Kernel, KernelFiles
 from llmspell_kernel.binding import bind_sockets, ipc_prefix, name_owner, remove_socket_files
 from llmspell_kernel.configuration import load_configuration
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
-from llmspell_kernel.logs import LEVELS, log_to
+from llmspell_kernel.logs import LEVELS, KernelLog
 from llmspell_profiles.loader import LoadedSettings
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.errors import Busy, LlmspellError, NotFound, Unsupported
+from llmspell_protocol.errors import Busy, Internal, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.version import VERSION
+
+log = logging.getLogger(__name__)
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,6 +54,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--max-clients", type=int)
     parser.add_argument("--log-rotate-size", type=int)
     parser.add_argument("--log-rotate-count", type=int)
+    parser.add_argument("--log-format", choices=("text", "json"))
     parser.add_argument("--allow-remote", action="store_const", const=True)
     parser.add_argument("--daemon", action="store_true", help="log to the file only")
     parser.add_argument("--ready-fd", type=int, help="descriptor for the line that tells the start or its failure")
@@ -65,6 +70,7 @@ _FLAGS = {
     "max_clients": "kernel.max_clients",
     "log_rotate_size": "kernel.log_rotate_size",
     "log_rotate_count": "kernel.log_rotate_count",
+    "log_format": "kernel.log_format",
     "allow_remote": "kernel.security.allow_remote",
 }
 
@@ -87,6 +93,7 @@ class Start:
         self._id = self._choose_id()
         self._files = RunFiles(self._run_dir, self._id, pid_file=arguments.pid_file)
         self._log_file = self._choose_log_file()
+        self._terminal = _has_terminal()
 
     def _load(self) -> LoadedSettings:
         flags = {key: getattr(self._arguments, name) for name, key in _FLAGS.items()}
@@ -123,21 +130,16 @@ class Start:
 
     def run(self) -> None:
         """Serves until the end."""
-        settings = self._loaded.settings
-        log_to(
-            settings.runtime.log_level,
-            file=self._log_file,
-            rotate_bytes=settings.kernel.log_rotate_size,
-            rotate_count=settings.kernel.log_rotate_count,
-            stderr=not self._arguments.daemon and not self._frontend,
-        )
+        kernel_log = KernelLog(file=self._log_file, stderr=not self._arguments.daemon and not self._frontend)
+        kernel_log.apply(self._loaded.settings)
         self._files.claim()
         try:
-            asyncio.run(self._serve())
+            asyncio.run(self._serve(kernel_log))
         finally:
             self._files.release()
+            kernel_log.close()
 
-    async def _serve(self) -> None:
+    async def _serve(self, kernel_log: KernelLog) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             info, sockets = bind_sockets(self._wanted(), context)
@@ -149,6 +151,7 @@ class Start:
             context,
             environment=self._environment,
             reload=self._load,
+            kernel_log=kernel_log,
             files=KernelFiles(
                 connection_file=self._files.connection_file, pid_file=self._files.pid_file, log_file=self._log_file
             ),
@@ -159,7 +162,10 @@ class Start:
             kernel.expect_script()
 
         def ready() -> None:
+            # Not before: a start that fails leaves no empty log.
+            kernel_log.open()
             self._files.publish(info, None if self._frontend else self._arguments.connection_file)
+            log.info("kernel %s (PID %d) answers on %s", self._id, os.getpid(), info.address)
             self._on_started(self._started(info))
             # What the start has made stays: collections need not look at it again.
             gc.freeze()
@@ -167,6 +173,7 @@ class Start:
 
         try:
             await kernel.serve(sockets, ready)
+            log.info("kernel %s has ended", self._id)
         finally:
             context.term()
             remove_socket_files(info)
@@ -198,13 +205,25 @@ class Start:
         return replace(wanted, id=self._id, pid=os.getpid(), started_at=started_at, version=VERSION)
 
     def _handle_signals(self, kernel: Kernel) -> None:
+        def end() -> None:
+            kernel.stop(drain_s=0.0 if kernel.stopping else kernel.drain_timeout_s)
+
+        def reload() -> None:
+            if self._terminal and not _has_terminal():
+                end()
+                return
+            try:
+                reloaded = kernel.reload()
+            except LlmspellError as error:
+                log.error("the configuration is not reloaded, the old settings stay: %s", error.message)
+                return
+            for warning in reloaded["warnings"]:
+                log.warning("%s", warning)
+
         loop = asyncio.get_running_loop()
-        drain_s = float(self._loaded.settings.kernel.drain_timeout_seconds)
-        loop.add_signal_handler(signal.SIGTERM, lambda: kernel.stop(drain_s=drain_s))
-        if self._frontend:
-            loop.add_signal_handler(signal.SIGINT, kernel.interrupt)
-        else:
-            loop.add_signal_handler(signal.SIGINT, lambda: kernel.stop(drain_s=drain_s))
+        loop.add_signal_handler(signal.SIGTERM, end)
+        loop.add_signal_handler(signal.SIGINT, kernel.interrupt if self._frontend else end)
+        loop.add_signal_handler(signal.SIGHUP, reload)
         if self._parent:
             watch_parent(self._parent, lambda: kernel.stop(drain_s=0))
 
@@ -226,24 +245,55 @@ class Start:
         }
 
 
-def tell(ready_fd: int | None, document: dict[str, Any]) -> None:
-    """Writes the one line that a starter waits for, if one waits."""
-    if ready_fd is not None:
-        with os.fdopen(ready_fd, "w", encoding="utf-8") as file:
-            file.write(json.dumps(document) + "\n")
+class ReadyPipe:
+    """Where the one line goes that a starter waits for, if one waits; what comes later is not told."""
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody still waits."""
+        return self._fd is not None
+
+    def tell(self, document: dict[str, Any]) -> None:
+        """Writes the line and closes the pipe."""
+        if self._fd is None:
+            return
+        fd, self._fd = self._fd, None
+        try:
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(json.dumps(document) + "\n")
+        except BrokenPipeError:
+            pass  # The starter has gone; whoever looks finds the kernel's files.
 
 
 def main() -> int:
     """Runs a kernel; returns the exit status."""
     arguments = parse_arguments()
+    pipe = ReadyPipe(arguments.ready_fd)
     try:
-        Start(arguments, lambda document: tell(arguments.ready_fd, document)).run()
+        Start(arguments, pipe.tell).run()
     except LlmspellError as error:
-        if arguments.ready_fd is not None:
-            tell(arguments.ready_fd, {"error": error.to_content()})
+        if pipe.open:
+            pipe.tell({"error": error.to_content()})
         else:
             print(f"Error: {error.message}", file=sys.stderr)  # noqa: T201 — nobody else tells
             if error.hint:
                 print(f"Hint: {error.hint}", file=sys.stderr)  # noqa: T201
         return error.exit_status
+    finally:
+        # A defect: the traceback goes to standard error, and who waits hears of it too.
+        if (defect := sys.exception()) is not None:
+            message = f"the kernel could not start: {type(defect).__name__}: {defect}"
+            pipe.tell({"error": Internal(message).to_content()})
     return 0
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a controlling terminal; one that was closed is none."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

@@ -214,6 +214,35 @@ class ProviderRegistry:
             details={"model": str(spec), "searched": [ollama.name, candle.name]},
         )
 
+    def reconfigure(self, settings: Settings) -> list[Provider]:
+        """Uses these settings from here on; returns the providers that are no longer asked, to be retired.
+
+        Those are the ones whose table changed or went; what is asked for next is made from the new table.
+        """
+        old, self._settings = self._settings, settings
+        self.residency.reconfigure(keep_alive_s=settings.models.keep_alive, max_queue=settings.models.max_queue)
+        before, now = old.providers.enabled, settings.providers.enabled
+        changed = [
+            name
+            for name in self._providers
+            if name != MOCK
+            and (
+                name not in now
+                or now[name] != before[name]
+                or (_is_candle(now[name]) and settings.models != old.models)
+            )
+        ]
+        return [self._providers.pop(name) for name in changed]
+
+    async def retire(self, provider: Provider) -> None:
+        """Closes a provider that nobody uses any more; where its table has gone, its models go as well."""
+        await provider.close()
+        if self.has(provider.name):
+            return
+        for model in self.residency.models:
+            if model.name.endswith(f"@{provider.name}"):
+                await self.residency.unload(model.name, force=True)
+
     async def close(self) -> None:
         """Ends what every backend has running."""
         await asyncio.gather(*(provider.close() for provider in self.made))
@@ -301,6 +330,10 @@ class ProviderRegistry:
             hint="local backends: ollama, candle",
             details={"backend": name, "provider_type": table.provider_type},
         )
+
+
+def _is_candle(table: ProviderSettings) -> bool:
+    return table.provider_type == "candle"
 
 
 def backend_not_configured(backend: str, command: str = "llmspell -p {profile}") -> BackendNotConfigured:

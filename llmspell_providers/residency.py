@@ -129,6 +129,25 @@ class Residency(Generic[W]):
             self._leave(model)
         return model
 
+    def unpin(self, name: str) -> None:
+        """Lets a model go when its keep-alive is over; nothing where it is not loaded."""
+        model = self._models.get(name)
+        if model is not None:
+            model.pinned = False
+            if model.worker is not None and not model.users:
+                self._restart_timer(model)
+
+    def reconfigure(self, *, keep_alive_s: float, max_queue: int) -> None:
+        """Takes over new limits, for loaded models too; one that was given a keep-alive of its own has that."""
+        before, self.keep_alive_s = self.keep_alive_s, keep_alive_s
+        self._max_queue = max_queue
+        for model in self.models:
+            model.queue.max_waiting = max_queue
+            if model.keep_alive_s == before != keep_alive_s:
+                model.keep_alive_s = keep_alive_s
+                if model.worker is not None and not model.users:
+                    self._restart_timer(model)
+
     async def unload(self, name: str, *, force: bool) -> int:
         """Ends a model's worker; returns the bytes that it held, 0 when it was not loaded.
 
@@ -181,6 +200,9 @@ class Residency(Generic[W]):
             model.start_timer(lambda: self._expired(model))
         else:
             self._forget(model)
+
+    def _restart_timer(self, model: Resident[W]) -> None:
+        model.restart_timer(lambda: self._expired(model))
 
     def _expired(self, model: Resident[W]) -> None:
         if not model.users and model.ended_because is None:

@@ -120,12 +120,20 @@ class Resident(Generic[W]):
 
     def start_timer(self, expired: Callable[[], None]) -> None:
         """Starts the keep-alive of an idle model."""
-        self.stop_timer()
         self.last_used = datetime.now(UTC)
+        self.restart_timer(expired)
+
+    def restart_timer(self, expired: Callable[[], None]) -> None:
+        """Counts the keep-alive of an idle model from its last use: another one may hold by now."""
+        self.stop_timer()
         if self.pinned or not 0 <= self.keep_alive_s <= _LONGEST_S:
             return
-        self.expires_at = self.last_used + timedelta(seconds=self.keep_alive_s)
-        self._timer = asyncio.get_running_loop().call_later(self.keep_alive_s, expired)
+        now = datetime.now(UTC)
+        # Never more than the whole time, should the clock have been set back.
+        used_s = min(max(0.0, (now - (self.last_used or now)).total_seconds()), self.keep_alive_s)
+        left_s = self.keep_alive_s - used_s
+        self.expires_at = now + timedelta(seconds=left_s)
+        self._timer = asyncio.get_running_loop().call_later(left_s, expired)
 
     def stop_timer(self) -> None:
         """The model is wanted, or goes."""

@@ -18,8 +18,8 @@ class KernelControl(Protocol):
     def active(self) -> Mapping[str, Request]:
         """Unfinished requests by id."""
 
-    def status(self) -> Content:
-        """Id, state, counts and times."""
+    def status(self, asked_by: str) -> Content:
+        """Id, state, counts and times, as they are without the client that asks."""
 
     def metrics(self) -> Content:
         """Figures of the process."""
@@ -28,7 +28,7 @@ class KernelControl(Protocol):
         """Begins to drain and end; returns at once."""
 
     def reload(self) -> Content:
-        """Reads the configuration again: `{applied, restart_needed, warnings}`."""
+        """Reads the configuration again: `{applied, at_next_load, restart_needed, warnings}`."""
 
     def configuration(self, section: str | None) -> Content:
         """The settings in force, or a part of them, with where they come from and without secrets."""
@@ -49,7 +49,7 @@ class KernelHandler:
         wanted: Any = validate(request)
         match request.action:
             case "status":
-                return Reply(self._kernel.status())
+                return Reply(self._kernel.status(request.caller.client))
             case "metrics":
                 return Reply(self._kernel.metrics())
             case "queue":

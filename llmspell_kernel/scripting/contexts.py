@@ -154,6 +154,10 @@ class Contexts:
             return [], 0
         return list(frame["matches"]), int(frame["replaced"])
 
+    def settings_changed(self) -> None:
+        """Scripts that wait may have room now."""
+        self._tell_room()
+
     async def close(self) -> None:
         """Ends every worker."""
         for process in tuple(self._processes):

@@ -12,7 +12,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from llmspell_kernel.context import Content, Request, Submit
+from llmspell_kernel.context import Content, Request, Submit, handling
 from llmspell_kernel.scripting.clock import ScriptClock
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
@@ -244,7 +244,8 @@ class ScriptProcess:
         elif op == "log":
             where = frame["module"] or self.context
             data = f" {frame['data']}" if frame["data"] is not None else ""
-            log.log(_LEVELS[frame["level"]], "[%s] %s%s", where, frame["message"], data)
+            with handling(execution.request):
+                log.log(_LEVELS[frame["level"]], "[%s] %s%s", where, frame["message"], data)
 
     def _request(self, frame: Frame, execution: _Execution) -> None:
         number, msg_type, parent = frame["id"], frame["msg_type"], execution.request

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,8 +93,8 @@ class ModelsService:
     """
 
     def __init__(self, settings: Settings, home: Path, *, log_directory: Path, environment: Mapping[str, str]) -> None:
-        self._settings = settings
         self._home = home
+        self._retiring: set[asyncio.Task[None]] = set()
         self._registry = ProviderRegistry(settings, log_directory=log_directory, environment=environment)
 
     def default_model(self, provider: str | None = None) -> str:
@@ -183,13 +183,39 @@ class ModelsService:
         provider, spec = await self._locate(model)
         return await provider.load(spec, LoadOptions(keep_alive_s=keep_alive_s, pin=pin))
 
-    async def load_pinned(self) -> None:
-        """Loads the models that the settings pin, one after the other; one that fails is logged and left out."""
-        for model in self._settings.models.pin:
+    async def change_pins(self, models: Sequence[str], no_longer: Sequence[str] = ()) -> None:
+        """Loads and pins some models, one after the other, and lets others go; one that fails is logged and left out.
+
+        What is no longer pinned stays loaded for its keep-alive.
+        """
+        for model in no_longer:
+            try:
+                await self._unpin(model)
+            except LlmspellError as error:
+                log.warning("model %s stays pinned: %s", model, error.message)
+        for model in models:
             try:
                 await self.load(model, pin=True)
             except LlmspellError as error:
                 log.warning("pinned model %s is not loaded: %s", model, error.message)
+
+    def reconfigure(self, settings: Settings, running: Collection[asyncio.Task[None]]) -> None:
+        """Uses these settings from here on.
+
+        A provider whose table changed is replaced; the old one is closed when the `running` tasks, which may use it,
+        have ended. Models in memory stay as they are.
+        """
+        for provider in self._registry.reconfigure(settings):
+            task = asyncio.get_running_loop().create_task(self._retire(provider, running))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, provider: Provider, running: Collection[asyncio.Task[None]]) -> None:
+        try:
+            if running:
+                await asyncio.wait(running)
+        finally:
+            await self._registry.retire(provider)
 
     async def unload(self, model: str | None = None, *, force: bool = False) -> list[Unloaded]:
         """Ends one loaded model, or all; a name that is not loaded frees nothing and is no error.
@@ -269,7 +295,21 @@ class ModelsService:
 
     async def close(self) -> None:
         """Ends everything that backends have running."""
+        retiring = tuple(self._retiring)
+        for task in retiring:
+            task.cancel()
+        await asyncio.gather(*retiring, return_exceptions=True)
         await self._registry.close()
+
+    async def _unpin(self, model: str) -> None:
+        provider, spec = await self._locate(model)
+        model_id = (await provider.info(spec)).id
+        self._registry.residency.unpin(f"{model_id}@{provider.name}")
+        if self._registry.kind(provider.name) != "candle" and any(
+            one.model == model_id for one in await provider.loaded()
+        ):
+            # A backend that keeps its models itself gets its own keep-alive back with an ordinary load.
+            await provider.load(spec, LoadOptions())
 
     async def _locate(self, model: str) -> tuple[Provider, ModelSpec]:
         return await self._registry.locate(ModelSpec.parse(model or self.default_model()))

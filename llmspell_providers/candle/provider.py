@@ -252,7 +252,7 @@ class CandleProvider:
 
     def _resolved(self, options: SamplingOptions, manifest: Manifest) -> SamplingOptions:
         """The request's options, filled up from the settings."""
-        context_size = self._loader.context_size(manifest)
+        context_size = self._context_size(manifest)
         if options.num_ctx is not None and options.num_ctx > context_size:
             raise InvalidRequest(
                 f"num_ctx {options.num_ctx} is more than the {context_size} tokens that '{manifest.id}' is loaded with",
@@ -262,6 +262,13 @@ class CandleProvider:
         given = {name: value for name in SAMPLING if (value := getattr(options, name)) is not None}
         defaults = {name: getattr(self._settings, name) for name in SAMPLING}
         return SamplingOptions(**{**defaults, **given}, num_ctx=context_size)
+
+    def _context_size(self, manifest: Manifest) -> int:
+        """The context that a loaded model has, else the one that it would be loaded with."""
+        resident = self._residency.get(self._key(manifest))
+        if resident is not None and resident.worker is not None:
+            return resident.worker.loaded.context_size
+        return self._loader.context_size(manifest)
 
     def _with_times(self, chunk: ChatChunk, turn: Turn[ModelProcess], first_token_ms: float | None) -> ChatChunk:
         assert chunk.result is not None

@@ -55,7 +55,11 @@ class Child:
         self._closed = False
         os.set_blocking(read_fd, False)
         os.set_blocking(write_fd, False)
-        loop.add_reader(read_fd, self._readable)
+        # Only this side needs it; a child that imports this module has to start in milliseconds.
+        from contextvars import Context
+
+        # In a context of its own: what a later frame brings is not for the request that happened to spawn the child.
+        Context().run(loop.add_reader, read_fd, self._readable)
 
     @classmethod
     def spawn(

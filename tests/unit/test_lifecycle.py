@@ -73,7 +73,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
     other = RunFiles(run_dir, "other")
     other.claim()
-    assert [path.name for path in run_dir.iterdir()] == ["kernel-other.lock"]
+    assert {path.name for path in run_dir.iterdir()} == {"kernel-other.lock", "kernel-other.pid"}
     other.release()
 
 
