@@ -1,10 +1,14 @@
-"""Waits for the end of a process that is not our child. Knows pids, not kernels."""
+"""Waits for the end of processes that are not our children. Knows pids, not kernels."""
 
 from __future__ import annotations
 
 import os
 import select
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from llmspell_protocol.client.interrupts import Sleep
 
 
 class ProcessEnd:
@@ -25,11 +29,32 @@ class ProcessEnd:
         if self._fd >= 0:
             os.close(self._fd)
 
+    @property
+    def gone(self) -> bool:
+        """Whether the process has ended by now."""
+        return self.wait(0)
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when the process ends; only while it lives."""
+        return self._fd
+
     def wait(self, timeout_s: float) -> bool:
         """Whether the process has ended, after waiting for it this long at most."""
         if not self._gone:
             self._gone = bool(select.select([self._fd], [], [], max(0.0, timeout_s))[0])
         return self._gone
+
+
+def sleep_until_one_ends(pids: Sequence[int], timeout_s: float) -> None:
+    """Returns when one of the processes that live now ends, when a signal came, or after this time."""
+    with ExitStack() as stack:
+        ends = [stack.enter_context(ProcessEnd(pid)) for pid in pids]
+        sleep = Sleep()
+        stack.callback(sleep.close)
+        for end in ends:
+            if not end.gone:
+                sleep.watch(end.fileno())
+        sleep(max(0, round(1000 * timeout_s)))
 
 
 def _watch(pid: int) -> int:

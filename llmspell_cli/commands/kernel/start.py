@@ -6,20 +6,24 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
+from llmspell_cli.last_words import LastWords
 from llmspell_cli.options import Command, Options
 from llmspell_cli.output import Output
+from llmspell_cli.service_manager import tell_service_manager
 from llmspell_cli.text import home_path
-from llmspell_protocol.errors import InvalidRequest, LlmspellError, Timeout, Unavailable, error_from_content
+from llmspell_protocol.errors import InvalidRequest, Timeout, error_from_content
 
 READY_WITHIN_S = 10.0
-_LOG_LINES = 10
+_DEFAULT_PORT = 9555
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 
@@ -44,6 +48,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 @click.option("--max-clients", type=click.IntRange(1), metavar="N", help="Connected clients (64).")
 @click.option("--log-rotate-size", type=click.IntRange(1), metavar="BYTES", help="Rotate the log at this size.")
 @click.option("--log-rotate-count", type=click.IntRange(0), metavar="N", help="Rotated logs that are kept.")
+@click.option("--allow-remote", is_flag=True, default=None, help="Let other machines connect; needs CURVE keys.")
 def start(options: Options, daemon: bool, **wanted: Any) -> int:
     """Start a kernel."""
     output = Output(options)
@@ -54,11 +59,11 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
         )
     words = _words(options, daemon, wanted)
     if daemon:
-        _show(output, _detach(words))
+        _show(output, _detach(words, _log_file(wanted)))
     else:
         from llmspell_cli.connect import run_kernel
 
-        run_kernel(words, lambda started: _show(output, started))
+        run_kernel(words, lambda started: _serving(output, started))
     return 0
 
 
@@ -71,24 +76,37 @@ def _words(options: Options, daemon: bool, wanted: Mapping[str, Any]) -> list[st
         "id": wanted["kernel_id"],
         **{name.replace("_", "-"): value for name, value in wanted.items() if name != "kernel_id"},
     }
-    words = [f"--{name}={value}" for name, value in named.items() if value is not None]
+    words = [
+        f"--{name}" if value is True else f"--{name}={value}" for name, value in named.items() if value is not None
+    ]
     return [*words, "--daemon"] if daemon else words
 
 
-def _detach(words: list[str]) -> dict[str, Any]:
+def _log_file(wanted: Mapping[str, Any]) -> Path:
+    """Where the kernel's log stands, as far as the command line tells; only to show why a start failed."""
+    from llmspell_cli.connect import run_directory
+
+    name = f"kernel-{wanted['kernel_id'] or 'port-{}'.format(wanted['port'] or _DEFAULT_PORT)}.log"
+    if wanted["log_file"] is None:
+        return run_directory().parent / "logs" / name
+    named = Path(wanted["log_file"])
+    return named if named.suffix == ".log" else named / name
+
+
+def _detach(words: list[str], log_file: Path) -> dict[str, Any]:
     """Starts the kernel in a session of its own and waits for its first line.
 
     Raises:
         LlmspellError: why it could not start; or it ended, or did not answer in time, without a word.
     """
     ready, told = os.pipe()
-    log = _early_log()
+    last_words = LastWords(log_file)
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "llmspell_kernel", *words, f"--ready-fd={told}"],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=last_words.fd,
+            stderr=last_words.fd,
             pass_fds=(told,),
             start_new_session=True,
         )
@@ -96,15 +114,18 @@ def _detach(words: list[str]) -> dict[str, Any]:
         os.close(told)
     try:
         line = _first_line(ready)
-    except Timeout as error:
+    except (Timeout, KeyboardInterrupt) as ending:
+        # A kernel that nobody knows of must not stay behind.
         process.kill()
         process.wait()
-        raise _silent(error.message, log) from None
+        if isinstance(ending, Timeout):
+            raise last_words.failure(ending.message) from None
+        raise
     finally:
         os.close(ready)
-    if not line:
-        raise _silent(f"the kernel ended with status {process.wait()} before it answered", log)
-    os.close(log)
+    if not line.endswith(b"\n"):
+        raise last_words.failure(f"the kernel {_ending(process.wait())} before it answered")
+    last_words.close()
     told_document: dict[str, Any] = json.loads(line)
     if "error" in told_document:
         process.wait()
@@ -112,16 +133,18 @@ def _detach(words: list[str]) -> dict[str, Any]:
     return told_document
 
 
-def _early_log() -> int:
-    """Where a kernel writes before it has opened its log, such as an interpreter's complaint: a file without a name."""
-    import tempfile
-
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+def _ending(status: int) -> str:
+    """How a process ended: `ended with status 1`, `was killed by SIGKILL`."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"  # A real-time signal has no name.
 
 
 def _first_line(ready: int) -> bytes:
-    """What the kernel says; empty when it closed the pipe without a word."""
+    """What the kernel says; no whole line when it closed the pipe without a word."""
     import time
 
     deadline = time.monotonic() + READY_WITHIN_S
@@ -136,11 +159,9 @@ def _first_line(ready: int) -> bytes:
     return line
 
 
-def _silent(message: str, log: int) -> LlmspellError:
-    with os.fdopen(log, "rb") as file:
-        file.seek(0)
-        lines = file.read().decode("utf-8", "replace").splitlines()[-_LOG_LINES:]
-    return Unavailable("\n".join([message, *(f"  {line}" for line in lines)]), details={"log": lines})
+def _serving(output: Output, started: Mapping[str, Any]) -> None:
+    _show(output, started)
+    tell_service_manager(f"READY=1\nSTATUS=kernel {started['id']} answers")
 
 
 def _show(output: Output, started: Mapping[str, Any]) -> None:

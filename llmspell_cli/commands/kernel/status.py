@@ -1,28 +1,44 @@
-"""`llmspell kernel status`: the kernels of this user, found by their files and asked one by one."""
+"""`llmspell kernel status`: the kernels of this user, found by their files and asked side by side."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
-from typing import Any
+from contextlib import nullcontext
+from typing import NamedTuple
 
 import click
 
-from llmspell_cli.connect import connected, remove_stale_files, run_directory
+from llmspell_cli.connect import remove_stale_files, run_directory
+from llmspell_cli.kernel_figures import figures, figures_of_all
+from llmspell_cli.live_screen import LiveScreen
 from llmspell_cli.options import Command, Options, collected
 from llmspell_cli.output import Output
-from llmspell_cli.session import Content, document
-from llmspell_cli.text import duration, home_path, properties, size
+from llmspell_cli.process_end import sleep_until_one_ends
+from llmspell_cli.session import Content
+from llmspell_cli.text import duration, home_path, size
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import resolve, running_kernels
-from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound
+from llmspell_protocol.errors import InvalidRequest, NotFound
 
 _HEADERS = ("ID", "PID", "Port", "Status", "CPU%", "Memory", "Clients", "Models", "Uptime")
+_NONE_RUNS = 3
 
 
-def _format(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+def _format(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     if value is not None:
         collected(ctx).prefer("pretty" if value == "table" else value)
+    return value
+
+
+class _Wish(NamedTuple):
+    """What is shown of which kernels. `one_line`: a line each instead of a table."""
+
+    kernel_id: str | None
+    one_line: bool
+    quiet: bool
+    url: bool
 
 
 @click.command(
@@ -32,71 +48,134 @@ def _format(ctx: click.Context, _param: click.Parameter, value: str | None) -> N
         ("llmspell kernel status", "all kernels of yours"),
         ("llmspell kernel status port-9555", "everything about one"),
         ("llmspell kernel status --watch --interval 2", "again and again"),
+        ("llmspell kernel status -q port-9555 && echo up", "in scripts"),
     ),
 )
 @click.option("-i", "--id", "named", metavar="ID", help="The kernel; same as the argument.")
 @click.option(
     "-f",
     "--format",
+    "form",
     type=click.Choice(["table", "json", "text"]),
     metavar="FORMAT",
-    expose_value=False,
     callback=_format,
     help="table (default), json or text.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Ids only.")
+@click.option("-q", "--quiet", is_flag=True, help="Ids only; exit status 3 where none runs.")
 @click.option("-w", "--watch", is_flag=True, help="Again and again, until Ctrl+C.")
 @click.option("--interval", type=click.FloatRange(0.1), default=5.0, metavar="S", help="Time between looks (5).")
 @click.option("--url", is_flag=True, help="Print the connection URL; it holds the key.")
 @click.argument("kernel_id", metavar="[ID]", required=False)
 def status(
-    options: Options, kernel_id: str | None, named: str | None, quiet: bool, watch: bool, interval: float, url: bool
-) -> None:
+    options: Options,
+    kernel_id: str | None,
+    named: str | None,
+    form: str | None,
+    quiet: bool,
+    watch: bool,
+    interval: float,
+    url: bool,
+) -> int:
     """Show running kernels; with ID everything about one."""
-    output = Output(options)
     if kernel_id is not None and named not in (None, kernel_id):
         raise InvalidRequest(f"two kernels are named: {kernel_id} and {named}")
     wanted = kernel_id or named
-    if not watch:
-        _look(options, output, wanted, quiet=quiet, url=url)
-        return
+    if wanted is not None and options.connect_named:
+        raise InvalidRequest(f"two kernels are named: {options.connect} and {wanted}")
+    wish = _Wish(
+        wanted, one_line=options.output_named and options.output == "text" and wanted is None, quiet=quiet, url=url
+    )
+    output = _output(options, form)
+    if watch:
+        _watch(output, options, wish, interval)
+        return 0
+    infos = _found(options, wanted)
+    _show(output, wish, infos, _asked(options, wish, infos))
+    return _NONE_RUNS if quiet and not infos else 0
+
+
+def _output(options: Options, form: str | None) -> Output:
+    """People at a terminal get a drawn table unless they want something else; a pipe gets plain columns."""
+    terminal = sys.stdout.isatty()
+    if terminal and not options.output_named:
+        options = options._replace(output="pretty")
+    elif form == "table" and not terminal:
+        options = options._replace(output="text")
+    return Output(options)
+
+
+def _watch(output: Output, options: Options, wish: _Wish, interval_s: float) -> None:
+    """Looks again and again; Ctrl+C is how one leaves, so it ends well."""
     try:
-        while True:
-            if output.terminal and not output.json:
-                output.write("\x1b[2J\x1b[H")
-            _look(options, output, wanted, quiet=quiet, url=url, watching=True)
-            time.sleep(interval)
+        with LiveScreen(output) if output.terminal and not output.json else nullcontext() as screen:
+            while True:
+                infos = _found(options, wish.kernel_id)
+                kernels = _asked(options, wish, infos)
+                if screen is not None:
+                    screen.clear()
+                    output.line(f"Every {interval_s:g} s   {time.strftime('%H:%M:%S')}   Ctrl+C to leave")
+                _show(output, wish, infos, kernels, watching=True)
+                # A kernel that ends is seen at once, not at the next look.
+                sleep_until_one_ends([info.pid for info in infos if info.pid is not None], interval_s)
     except KeyboardInterrupt:
         return
 
 
-def _look(
-    options: Options, output: Output, wanted: str | None, *, quiet: bool, url: bool, watching: bool = False
+def _asked(options: Options, wish: _Wish, infos: list[ConnectionInfo]) -> list[Content]:
+    if wish.quiet or wish.url:
+        return []
+    if wish.kernel_id is not None or options.connect is not None:
+        named = wish.kernel_id is not None
+        return [figures(info, must_answer=not named, budget=named) for info in infos]
+    return figures_of_all(infos)
+
+
+def _show(
+    output: Output, wish: _Wish, infos: list[ConnectionInfo], kernels: list[Content], *, watching: bool = False
 ) -> None:
-    infos = _found(options, wanted)
-    if url:
-        for info in infos:
-            output.line(info.to_url())
-        return
-    if quiet and not output.json:
+    if wish.url:
+        _show_urls(output, infos, watching=watching)
+    elif wish.quiet and not output.json:
         for info in infos:
             output.line(info.id or info.address)
-        return
-    kernels = [_ask(info) for info in infos]
-    if output.json:
-        found = {"kernels": kernels, "count": len(kernels)}
-        output.event(found) if watching else output.document(found)
+    elif output.json:
+        shown = [{"id": info.id} for info in infos] if wish.quiet else [_public(kernel) for kernel in kernels]
+        _document(output, shown, watching=watching)
     elif not kernels:
         output.line("No kernels currently running")
-    elif options.output_named and options.output == "text" and wanted is None:
+    elif wish.one_line:
         for kernel in kernels:
             output.line(_one_line(kernel))
-    elif wanted is not None:
-        for line in _all_properties(kernels[0]):
-            output.line(line)
+    elif wish.kernel_id is not None:
+        output.properties(_all_properties(kernels[0]))
     else:
         output.table(_HEADERS, [_row(kernel) for kernel in kernels])
-    output.write("")
+    if watching and not output.json:
+        output.line()
+    sys.stdout.flush()
+
+
+def _show_urls(output: Output, infos: list[ConnectionInfo], *, watching: bool) -> None:
+    if len(infos) > 1:
+        for info in infos:
+            if info.transport != "tcp":
+                output.warning(f"{info.id or info.address} has no URL: it listens on {info.transport}")
+        infos = [info for info in infos if info.transport == "tcp"]
+    if output.json:
+        _document(output, [{"id": info.id, "url": info.to_url()} for info in infos], watching=watching)
+        return
+    for info in infos:
+        output.line(info.to_url())
+
+
+def _document(output: Output, kernels: list[Content], *, watching: bool) -> None:
+    found = {"kernels": kernels, "count": len(kernels)}
+    output.event(found) if watching else output.document(found)
+
+
+def _public(kernel: Content) -> Content:
+    """The document of one kernel, the same with and without its id named."""
+    return {key: value for key, value in kernel.items() if key not in ("budget", "models")}
 
 
 def _found(options: Options, wanted: str | None) -> list[ConnectionInfo]:
@@ -105,7 +184,7 @@ def _found(options: Options, wanted: str | None) -> list[ConnectionInfo]:
     Raises:
         NotFound: the named one does not run.
     """
-    if options.connect is not None:
+    if wanted is None and options.connect is not None:
         return [resolve(options.connect, run_directory(), os.environ)]
     remove_stale_files()
     running = running_kernels(run_directory())
@@ -119,61 +198,12 @@ def _found(options: Options, wanted: str | None) -> list[ConnectionInfo]:
     return chosen
 
 
-def _ask(info: ConnectionInfo) -> dict[str, Any]:
-    """One kernel's line; what a kernel that doesn't answer can't tell is None, and its status `Unknown`."""
-    told: Content = {}
-    try:
-        with connected(info) as opened:
-            told = document(opened.ask("kernel_request", {"action": "status"}, timeout_s=2.0))
-    except LlmspellError:
-        told = {"state": "Unknown"}
-    metrics = told.get("metrics") or {}
-    return {
-        "id": info.id or told.get("id"),
-        "pid": info.pid or told.get("pid"),
-        "port": info.shell_port,
-        "status": told.get("state"),
-        "profile": told.get("profile"),
-        "connection_file": told.get("connection_file"),
-        "pid_file": told.get("pid_file"),
-        "log_file": told.get("log_file"),
-        "start_time": info.started_at or told.get("started_at"),
-        "metrics": {
-            "cpu_percent": metrics.get("cpu_percent"),
-            "memory_bytes": metrics.get("memory_bytes"),
-            **_seen_from_outside(info.pid),
-            "active_connections": metrics.get("active_connections"),
-            "uptime_s": metrics.get("uptime_s"),
-            "last_activity": metrics.get("last_activity"),
-            "models_loaded": metrics.get("models_loaded"),
-            "queue": metrics.get("queue"),
-        },
-    }
-
-
-def _seen_from_outside(pid: int | None) -> dict[str, Any]:
-    """What the operating system tells about a process of this machine."""
-    if pid is None:
-        return {"memory_percent": None, "open_files": None}
-    # Takes 20 ms to import; no other command needs it.
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return {
-            "memory_percent": round(process.memory_percent(), 2),
-            "open_files": process.num_fds(),
-        }
-    except psutil.Error:
-        return {"memory_percent": None, "open_files": None}
-
-
-def _row(kernel: dict[str, Any]) -> tuple[str, ...]:
+def _row(kernel: Content) -> tuple[str, ...]:
     metrics = kernel["metrics"]
     return (
-        str(kernel["id"]),
-        str(kernel["pid"]),
-        str(kernel["port"]),
+        str(kernel["id"] or "-"),
+        _plain(kernel["pid"]),
+        _plain(kernel["port"]),
         str(kernel["status"]),
         _plain(metrics["cpu_percent"]),
         size(metrics["memory_bytes"], decimals_below=1000),
@@ -183,34 +213,34 @@ def _row(kernel: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _one_line(kernel: dict[str, Any]) -> str:
-    _, pid, port, state, cpu, memory, _, _, uptime = _row(kernel)
-    return f"{kernel['id']}: PID={pid} Port={port} Status={state} CPU={cpu}% Memory={memory} Uptime={uptime}"
+def _one_line(kernel: Content) -> str:
+    kernel_id, pid, port, state, cpu, memory, _, _, uptime = _row(kernel)
+    return f"{kernel_id}: PID={pid} Port={port} Status={state} CPU={cpu}% Memory={memory} Uptime={uptime}"
 
 
-def _all_properties(kernel: dict[str, Any]) -> list[str]:
-    metrics = kernel["metrics"]
-    _, pid, port, state, cpu, memory, clients, models, uptime = _row(kernel)
-    return properties(
-        [
-            ("ID", str(kernel["id"])),
-            ("PID", pid),
-            ("Port", port),
-            ("Status", state),
-            ("Profile", kernel["profile"] or "-"),
-            ("CPU", f"{cpu} %"),
-            ("Memory", f"{memory} ({_plain(metrics['memory_percent'])} %)"),
-            ("Clients", clients),
-            ("Models", models),
-            ("Queue", _plain(metrics["queue"])),
-            ("Open files", _plain(metrics["open_files"])),
-            ("Uptime", uptime),
-            ("Last activity", metrics["last_activity"] or "-"),
-            ("Connection file", home_path(kernel["connection_file"])),
-            ("PID file", home_path(kernel["pid_file"])),
-            ("Log file", home_path(kernel["log_file"])),
-        ]
-    )
+def _all_properties(kernel: Content) -> list[tuple[str, str]]:
+    metrics, budget = kernel["metrics"], kernel["budget"]
+    kernel_id, pid, port, state, cpu, memory, clients, models, uptime = _row(kernel)
+    return [
+        ("ID", kernel_id),
+        ("PID", pid),
+        ("Port", port),
+        ("Status", state),
+        ("Profile", kernel["profile"] or "-"),
+        ("CPU", f"{cpu} %"),
+        ("Memory", f"{memory} ({_plain(metrics['memory_percent'])} %)"),
+        ("Clients", clients),
+        ("Models", f"{models} ({', '.join(kernel['models'])})" if kernel["models"] else models),
+        ("Model budget", f"{size(budget.get('used_bytes'))} of {size(budget.get('budget_bytes'))}"),
+        ("Queue", _plain(metrics["queue"])),
+        ("Open files", _plain(metrics["open_files"])),
+        ("Started", kernel["start_time"] or "-"),
+        ("Uptime", uptime),
+        ("Last activity", metrics["last_activity"] or "-"),
+        ("Connection file", home_path(kernel["connection_file"])),
+        ("PID file", home_path(kernel["pid_file"])),
+        ("Log file", home_path(kernel["log_file"])),
+    ]
 
 
 def _plain(value: float | int | None) -> str:

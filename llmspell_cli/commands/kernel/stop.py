@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -15,9 +15,10 @@ from llmspell_cli.connect import connected, remove_stale_files, run_directory
 from llmspell_cli.options import Command, Options
 from llmspell_cli.output import Output
 from llmspell_cli.process_end import ProcessEnd
+from llmspell_cli.session import Session
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path, is_running, resolve, running_kernels
-from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, exit_status
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Timeout, exit_status
 from llmspell_protocol.messages import METADATA_KEY
 
 _REMARK_EVERY_S = 5.0
@@ -55,19 +56,18 @@ def stop(
     if kernel_id is not None and named not in (None, kernel_id):
         raise InvalidRequest(f"two kernels are named: {kernel_id} and {named}")
     targets = _targets(options, kernel_id or named, pid_file, everything=everything)
-    if not targets:
-        _report(output, [], [])
-        return 0
-    stopper = _Stopper(output, force=force, timeout_s=timeout_s, keep_files=no_cleanup)
+    how = _How(force=force, timeout_s=timeout_s, keep_files=no_cleanup, pid_file=Path(pid_file) if pid_file else None)
+    endings = [_Ending(info, output, how) for info in targets]
+    _ask_all(endings)
     stopped: list[_Stopped] = []
     failed: list[tuple[ConnectionInfo, LlmspellError]] = []
-    for target in targets:
+    for ending in endings:
         try:
-            stopped.append(stopper.stop(target))
+            stopped.append(ending.finish())
         except LlmspellError as error:
-            if len(targets) == 1:
+            if len(endings) == 1:
                 raise
-            failed.append((target, error))
+            failed.append((ending.info, error))
     _report(output, stopped, failed)
     return max((exit_status(error.code) for _, error in failed), default=0)
 
@@ -79,6 +79,8 @@ def _targets(options: Options, named: str | None, pid_file: str | None, *, every
         InvalidRequest: none is named, or in two ways.
         NotFound: the named one does not run.
     """
+    if named and options.connect_named:
+        raise InvalidRequest(f"two kernels are named: {options.connect} and {named}")
     if named and pid_file:
         raise InvalidRequest("Cannot specify both --id and --pid-file")
     if everything and (named or pid_file):
@@ -87,7 +89,9 @@ def _targets(options: Options, named: str | None, pid_file: str | None, *, every
         return [_running(named)]
     if pid_file:
         return [_by_pid_file(Path(pid_file))]
-    if options.connect is not None:
+    if everything and options.connect_named:
+        raise InvalidRequest(f"--all means this user's kernels, and --connect {options.connect} one of them at most")
+    if options.connect is not None and not everything:
         return [resolve(options.connect, run_directory(), os.environ)]
     running = running_kernels(run_directory())
     if not everything and len(running) != 1:
@@ -106,114 +110,185 @@ def _running(kernel_id: str) -> ConnectionInfo:
 
 
 def _by_pid_file(path: Path) -> ConnectionInfo:
+    """The kernel that a pid file names.
+
+    Raises:
+        NotFound: there is no such file, or what it names is no kernel of this user; nothing is done to that.
+    """
     try:
         text = path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError as error:
         raise NotFound(f"can't read {path}: {error.strerror}", details={"pid_file": str(path)}) from None
+    pid = int(text) if text.isascii() and text.isdigit() else None
     for info in running_kernels(run_directory()):
-        if text.isdecimal() and info.pid == int(text):
+        if pid is not None and info.pid == pid:
             return info
     raise NotFound(
-        f"{path} names no running kernel of yours",
+        f"{path} names no running kernel of yours ({_instead(pid, text)})",
         hint="llmspell kernel status",
         details={"pid_file": str(path), "content": text[:40]},
     )
 
 
-@dataclass(frozen=True)
-class _Stopped:
+def _instead(pid: int | None, text: str) -> str:
+    """What a pid file names that is no kernel."""
+    if pid is None:
+        return f"it holds {text[:40]!r}"
+    # Only a wrong pid file needs it.
+    import psutil
+
+    try:
+        return f"process {pid} is {psutil.Process(pid).name()}"
+    except (psutil.Error, OverflowError):
+        return f"process {pid} has ended"
+
+
+class _How(NamedTuple):
+    """What the options ask for; `pid_file` is the one that named the kernel."""
+
+    force: bool
+    timeout_s: float
+    keep_files: bool
+    pid_file: Path | None
+
+
+class _Stopped(NamedTuple):
+    """A kernel that has ended, and whether it took force."""
+
     info: ConnectionInfo
     forced: bool
     duration_ms: int
 
     @property
     def name(self) -> str:
-        return self.info.id or self.info.address
+        return _name(self.info)
 
 
-class _Stopper:
-    """Stops one kernel after another, in the way that the options ask for."""
+class _Ending:
+    """The end of one kernel: `ask`, then `finish`, so that several can drain at the same time."""
 
-    def __init__(self, output: Output, *, force: bool, timeout_s: float, keep_files: bool) -> None:
+    def __init__(self, info: ConnectionInfo, output: Output, how: _How) -> None:
+        self.info = info
         self._output = output
-        self._force = force
-        self._timeout_s = timeout_s
-        self._keep_files = keep_files
+        self._how = how
+        self._begun = time.monotonic()
+        self._kept: dict[Path, bytes] = {}
+        self._answered = False
+        self._pid = info.pid if info.id is not None and is_running(run_directory(), info.id) else None
+        """The process, where it is one of this machine, by its lock."""
+        self._end = ProcessEnd(self._pid) if self._pid is not None else None
 
-    def stop(self, info: ConnectionInfo) -> _Stopped:
-        """Ends one kernel.
+    def ask(self) -> None:
+        """Asks a kernel of this machine to end; one that does not answer shows that in `finish`."""
+        if self._pid is None:
+            return
+        files = {connection_path(run_directory(), self.info.id or ""), self._pid_file}
+        if not self._how.force:
+            try:
+                with connected(self.info) as opened:
+                    if self._how.keep_files:
+                        told = opened.ask("kernel_request", {"action": "status"}, timeout_s=2.0).content
+                        files.add(Path(told.get("pid_file") or self._pid_file))
+                    self._keep(files)
+                    _ask_to_end(opened, self._how.timeout_s)
+                self._answered = True
+            except LlmspellError:
+                pass  # A signal may still reach it.
+        self._keep(files)
+
+    def finish(self) -> _Stopped:
+        """Waits for the end, and brings it about when it does not come.
 
         Raises:
-            LlmspellError: it can't be asked to end (a kernel of another machine, say).
+            LlmspellError: the kernel can't be reached, or can't be ended.
         """
-        name = info.id or info.address
         if not self._output.json:
-            self._output.line(f"Stopping kernel {name}" + (f" (PID: {info.pid})" if info.pid else ""))
-        begun = time.monotonic()
-        here = info.pid is not None and info.id is not None and is_running(run_directory(), info.id)
-        if here and info.pid is not None:
-            forced = self._end_process(info, info.pid)
-        else:
-            _ask_to_end(info, self._timeout_s)
+            self._output.write(f"Stopping kernel {_name(self.info)}")
+            self._output.write((f" (PID: {self.info.pid})" if self.info.pid else "") + "\n")
+        if self._pid is None or self._end is None:
+            self._end_elsewhere()
             forced = False
+        else:
+            with self._end:
+                forced = self._end_here(self._pid, self._end)
         if not self._output.json:
-            self._output.line(f"✓ Kernel {name} stopped successfully")
-        return _Stopped(info, forced, round(1000 * (time.monotonic() - begun)))
+            self._output.write(f"✓ Kernel {_name(self.info)} stopped successfully\n")
+        return _Stopped(self.info, forced, round(1000 * (time.monotonic() - self._begun)))
 
-    def _end_process(self, info: ConnectionInfo, pid: int) -> bool:
-        """Ends a kernel of this machine; whether force was needed."""
-        kept = self._files(info)
-        with ProcessEnd(pid) as end:
-            forced = self._force or not self._drained(info, end)
-            if forced:
-                os.kill(pid, signal.SIGKILL)
-                end.wait(_AFTER_TERM_S)
+    def _end_here(self, pid: int, end: ProcessEnd) -> bool:
+        """Ends a process of this machine; whether that took force."""
+        forced = self._how.force or not self._drained(pid, end)
         if forced:
+            _signal(pid, signal.SIGKILL)
+            if not end.wait(_AFTER_TERM_S):
+                raise Timeout(f"process {pid} does not end, not even by force: the system holds it")
             remove_stale_files()
-        for path, content in kept.items():
+            self._pid_file.unlink(missing_ok=True)
+        for path, content in self._kept.items():
             path.touch(mode=0o600)
             path.write_bytes(content)
         return forced
 
-    def _drained(self, info: ConnectionInfo, end: ProcessEnd) -> bool:
-        """Whether the process ended by itself, after being asked and after TERM."""
-        deadline = time.monotonic() + self._timeout_s
-        try:
-            _ask_to_end(info, self._timeout_s)
-        except LlmspellError:
-            # It does not answer; a signal may still reach it.
-            _signal(info.pid, signal.SIGTERM)
+    def _drained(self, pid: int, end: ProcessEnd) -> bool:
+        """Whether the process ended by itself: asked, or by TERM where it does not answer or takes too long."""
+        deadline = self._begun + self._how.timeout_s
+        if not self._answered:
+            _signal(pid, signal.SIGTERM)
         while (left := deadline - time.monotonic()) > 0:
             if end.wait(min(left, _REMARK_EVERY_S)):
                 return True
             if not self._output.json and left > _REMARK_EVERY_S:
-                self._output.line(f"  Waiting for graceful shutdown... {left - _REMARK_EVERY_S:.0f} seconds remaining")
-        _signal(info.pid, signal.SIGTERM)
+                seconds = round(left - _REMARK_EVERY_S)
+                self._output.write(f"  Waiting for graceful shutdown... {seconds} seconds remaining\n")
+        _signal(pid, signal.SIGTERM)
         return end.wait(_AFTER_TERM_S)
 
-    def _files(self, info: ConnectionInfo) -> dict[Path, bytes]:
-        """Connection and pid file as they are, if they are to be kept: a kernel removes its own when it ends."""
-        if not self._keep_files or info.id is None:
-            return {}
-        path = connection_path(run_directory(), info.id)
-        return {file: file.read_bytes() for file in (path, path.with_suffix(".pid")) if file.exists()}
+    def _end_elsewhere(self) -> None:
+        """Asks a kernel of another machine, or another home; it has ended when the connection is over."""
+        drain_s = 0.0 if self._how.force else self._how.timeout_s
+        with connected(self.info) as opened:
+            _ask_to_end(opened, drain_s)
+            if not opened.client.wait_for_loss(drain_s + _AFTER_TERM_S):
+                raise Timeout(f"the kernel at {self.info.address} has not ended in time", hint="--force, or --timeout")
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._how.pid_file or connection_path(run_directory(), self.info.id or "").with_suffix(".pid")
+
+    def _keep(self, files: set[Path]) -> None:
+        """Remembers the files if they are to be kept: a kernel removes its own when it ends."""
+        if self._how.keep_files and not self._kept:
+            self._kept = {path: path.read_bytes() for path in files if path.exists()}
 
 
-def _ask_to_end(info: ConnectionInfo, drain_s: float) -> None:
-    with connected(info) as opened:
-        opened.client.request(
-            "shutdown_request",
-            {"restart": False},
-            channel="control",
-            metadata={METADATA_KEY: {"drain_s": drain_s}},
-            timeout_s=5.0,
-        ).result()
+def _ask_all(endings: list[_Ending]) -> None:
+    """Asks every kernel at once: their drains take as long as the longest, and one that hangs delays none."""
+    threads = [threading.Thread(target=ending.ask, daemon=True) for ending in endings[1:]]
+    for thread in threads:
+        thread.start()
+    if endings:
+        endings[0].ask()
+    for thread in threads:
+        thread.join()
 
 
-def _signal(pid: int | None, number: signal.Signals) -> None:
+def _ask_to_end(opened: Session, drain_s: float) -> None:
+    opened.client.request(
+        "shutdown_request",
+        {"restart": False},
+        channel="control",
+        metadata={METADATA_KEY: {"drain_s": drain_s}},
+        timeout_s=5.0,
+    ).result()
+
+
+def _name(info: ConnectionInfo) -> str:
+    return info.id or info.address
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
     try:
-        if pid is not None:
-            os.kill(pid, number)
+        os.kill(pid, number)
     except ProcessLookupError:
         pass  # It has just ended.
 
@@ -228,7 +303,7 @@ def _report(output: Output, stopped: list[_Stopped], failed: list[tuple[Connecti
         output.document({"stopped": entries, "failed": failures, "count": len(stopped)})
         return
     for info, error in failed:
-        output.line(f"✗ Kernel {info.id or info.address}: {error.message}")
+        output.line(f"✗ Kernel {_name(info)}: {error.message}")
     if stopped:
         output.line()
         output.line(f"✓ Successfully stopped {len(stopped)} kernel(s)")

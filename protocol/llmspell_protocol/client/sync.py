@@ -137,6 +137,13 @@ class Client:
                 raise Timeout(f"the kernel at {self.info.address} did not confirm the subscription to its output")
             self._wait(deadline)
 
+    def wait_for_loss(self, timeout_s: float) -> bool:
+        """Whether the connection is over, after waiting for that this long at most: the kernel has ended, say."""
+        until = time.monotonic() + timeout_s
+        while self._links.lost is None and time.monotonic() < until:
+            self._wait(until)
+        return self._links.lost is not None
+
     def close(self) -> None:
         """Ends the connection; the kernel cancels what is unfinished. What was sent last still gets out."""
         with HeldInterrupts():
