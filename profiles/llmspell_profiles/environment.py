@@ -5,9 +5,10 @@ string and is reported when the settings are validated.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from llmspell_profiles.aliases import ALIASES, SEVERAL
 from llmspell_profiles.errors import ConfigError, Remark
 from llmspell_profiles.keys import (
     PREFIX,
@@ -25,20 +26,6 @@ from llmspell_profiles.secrets import is_secret
 
 NOT_SETTINGS = frozenset(PREFIX + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "MOCK_REPLY"))
 """Variables of ours that name no setting; others read them."""
-
-ALIASES: dict[str, KeyPath] = {
-    PREFIX + name: ("runtime", *path)
-    for name, *path in (
-        ("MAX_CONCURRENT_SCRIPTS", "max_concurrent_scripts"),
-        ("SCRIPT_TIMEOUT_SECONDS", "script_timeout_seconds"),
-        ("ALLOW_FILE_ACCESS", "security", "allow_file_access"),
-        ("ALLOW_NETWORK_ACCESS", "security", "allow_network_access"),
-        ("ALLOW_PROCESS_SPAWN", "security", "allow_process_spawn"),
-        ("MAX_MEMORY_BYTES", "security", "max_memory_bytes"),
-        ("MAX_EXECUTION_TIME_MS", "security", "max_execution_time_ms"),
-    )
-}
-"""Short names of keys outside the provider tables."""
 
 _LONG_SUFFIXES = {
     "API_KEY": "api_key",
@@ -70,26 +57,35 @@ class Overlay(NamedTuple):
     remarks: list[Remark]
 
 
-def read_environment(env: Mapping[str, str], configured: Mapping[str, type[ProviderSettings]]) -> Overlay:
-    """Read all settings in `env`. `configured` gives the class of each provider table of the base, by name.
+def read_environment(
+    env: Mapping[str, str],
+    configured: Mapping[str, type[ProviderSettings]],
+    free: Iterable[KeyPath] = (),
+) -> Overlay:
+    """Read all settings in `env`. `configured` gives the class of each provider table of the base, by name; `free` are
+    the paths of tables for plug-ins that the base has.
 
     Variables of a provider that isn't configured are left out, unless they create it by its type or its default model.
     """
     names = [name for name in sorted(env) if name.startswith(PREFIX) or name in _OTHERS]
     if not names:
         return Overlay({}, {}, [])
-    reading = _Reading(env, configured)
+    reading = _Reading(env, configured, free)
     for name in names:
         reading.take(name)
     return reading.overlay()
 
 
 class _Reading:
-    def __init__(self, env: Mapping[str, str], configured: Mapping[str, type[ProviderSettings]]) -> None:
+    def __init__(
+        self, env: Mapping[str, str], configured: Mapping[str, type[ProviderSettings]], free: Iterable[KeyPath]
+    ) -> None:
         self.env = env
         self.configured = configured
         self.classes = known_providers() | dict(configured)
         self.by_variable = {variable_part(name): name for name in (*known_providers(), *configured)}
+        self.free = {tuple(variable_part(name) for name in path): path for path in free}
+        self.several: dict[tuple[str, KeyPath], Any] = {}
         self.candidates: dict[KeyPath, list[tuple[int, str]]] = {}
         self.remarks: list[Remark] = []
 
@@ -102,6 +98,12 @@ class _Reading:
                 "name a profile with --profile, or a file with LLMSPELL_CONFIG",
                 {"variable": name, "key": "extends"},
             )
+        if name in SEVERAL:
+            given = SEVERAL[name](name, self.env[name]) if self.env[name] else {}
+            for path, value in given.items():
+                self.several[name, path] = value
+                self.candidates.setdefault(path, []).append((_LONG, name))
+            return
         target = self._target(name)
         if target is None:
             self.remarks.append(self._unknown(name))
@@ -120,7 +122,7 @@ class _Reading:
             overlay.values[path] = self._value(path, variable)
             overlay.variables[path] = variable
             for _, other in weaker:
-                if other.startswith(PREFIX) and self.env[other] != self.env[variable]:
+                if other.startswith(PREFIX) and self._value(path, other) != overlay.values[path]:
                     text = f"{other} is ignored, {variable} sets {'.'.join(path)} to another value"
                     overlay.remarks.append(Remark("", text, {"variable": other, "key": ".".join(path)}))
         return overlay
@@ -144,8 +146,12 @@ class _Reading:
             path = self._provider_path(parts)
             is_option = len(path) == 3 and find(path, self.classes) is None
             return (_RULE, path) if is_option or self._key(path) else None
+        if parts[:2] == ["runtime", "hooks"]:
+            parts = parts[1:]
         if isinstance(find(tuple(parts), self.classes), Key):
             return _RULE, tuple(parts)
+        if table := self.free.get(tuple(rest.split("__")[:2])):
+            return (_RULE, (*table, *parts[2:])) if len(parts) > 2 else None
         return self._provider_alias(rest)
 
     def _provider_path(self, parts: list[str]) -> KeyPath:
@@ -175,6 +181,8 @@ class _Reading:
         text = self.env[variable]
         if variable == "OLLAMA_HOST":
             return ollama_url(text)
+        if variable in SEVERAL:
+            return self.several[variable, path]
         key = self._key(path)
         if key is None:
             if meant := misspelt_option(path, self.classes):
@@ -196,6 +204,7 @@ class _Reading:
     def _all_names(self) -> Iterator[str]:
         yield from NOT_SETTINGS
         yield from ALIASES
+        yield from SEVERAL
         for key in all_keys(self.classes):
             if key.path != ("extends",):
                 yield rule_name(key.path)

@@ -3,7 +3,7 @@
 The only place that looks at configuration files and at the environment for settings.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from llmspell_profiles.environment import read_environment
 from llmspell_profiles.errors import ConfigError, ProfileNotFound, Remark, UsageConflict
 from llmspell_profiles.expansion import UndefinedVariable, expanded, moved_home
-from llmspell_profiles.home import llmspell_home, user_home
+from llmspell_profiles.home import configuration_places, llmspell_home, user_home
 from llmspell_profiles.keys import Key, KeyPath, find, misspelt_option, nearest, provider_classes, value_at
 from llmspell_profiles.origins import Origins, in_file
 from llmspell_profiles.profiles import ZERO_CONFIGURATION, canonical_name, not_found, profile_path
@@ -53,6 +53,9 @@ Read = Callable[[Path, str], TomlSource]
 """Reads a file, which messages call by the second argument: `toml_source.read_toml`, or what looks over its results."""
 
 
+LISTS_ALL = "'llmspell config validate' lists every problem"
+
+
 class _Base(NamedTuple):
     """The one base: merged data (references replaced, unknown keys gone) and what it was made of."""
 
@@ -63,6 +66,7 @@ class _Base(NamedTuple):
     profile: str | None
     remarks: list[Remark]
     below: TomlSource | None = None
+    moved: Sequence[KeyPath] = ()
 
 
 def load_settings(
@@ -85,7 +89,7 @@ def load_settings(
     home = llmspell_home(env)
     base = _base(profile, config, env, cwd, home, read)
     configured = provider_classes(_tables(base.data))
-    overlay = read_environment(env, configured)
+    overlay = read_environment(env, configured, _free_tables(base.data))
     given = {tuple(key.split(".")): value for key, value in (flags or {}).items()}
     data = base.data
     for path, value in (overlay.values | given).items():
@@ -95,10 +99,26 @@ def load_settings(
     try:
         settings = Settings.model_validate(data, context=PathContext(home, user_home(env), cwd))
     except ValidationError as error:
-        raise origins.first_error(error) from None
+        raise _advised(origins.first_error(error)) from None
     checked = [*_leaves(base.own), *overlay.values]
-    remarks = (*base.remarks, *overlay.remarks, *_doubtful_values(settings, checked, origins))
+    moved = [path for path in base.moved if path not in checked and path not in given]
+    remarks = (
+        *base.remarks,
+        *overlay.remarks,
+        *_doubtful_values(settings, checked, origins),
+        *_moved_paths(base.profile, moved, home),
+    )
     return LoadedSettings(settings, base.source, base.profile, remarks, home, origins)
+
+
+def _advised(problem: ConfigError) -> ConfigError:
+    """The problem with the hint for a run, which stops at it: one for each would be too many where all are listed."""
+    is_wrong_type = "file" in problem.details and ": expected " in problem.message
+    if problem.hint is None and (is_wrong_type or len(problem.together) > 1):
+        first = ConfigError(problem.message, LISTS_ALL, problem.details, place=problem.place, path=problem.path)
+        first.together = problem.together
+        return first
+    return problem
 
 
 def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd: Path, home: Path, read: Read) -> _Base:
@@ -119,7 +139,7 @@ def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd:
             text = f"configuration file not found: {config}"
             raise ConfigError(text, details={"file": str(config)}) from None
         return _from_file(toml, cwd / config, env, home, read)
-    for place in _discovered(env, home):
+    for place in configuration_places(env, home):
         try:
             toml = read(cwd / place, str(place))
         except FileNotFoundError:
@@ -128,19 +148,27 @@ def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd:
     return _builtin(ZERO_CONFIGURATION, env, home, read)
 
 
-def _discovered(env: Mapping[str, str], home: Path) -> Iterator[Path]:
-    yield Path("llmspell.toml")
-    yield Path(".llmspell.toml")
-    yield Path("config/llmspell.toml")
-    yield home / "config.toml"
-    yield Path(env.get("XDG_CONFIG_HOME") or user_home(env) / ".config") / "llmspell" / "config.toml"
-
-
 def _builtin(name: str, env: Mapping[str, str], home: Path, read: Read) -> _Base:
     is_profile = name != ZERO_CONFIGURATION
     toml = read(profile_path(name), f"profile {name}" if is_profile else "zero configuration")
     data = expanded(moved_home(toml.data, home), env, user_home(env))
-    return _Base(data, toml, {}, None, name if is_profile else None, [])
+    return _Base(data, toml, {}, None, name if is_profile else None, [], moved=_moved(data, home))
+
+
+def _moved(data: dict[str, Any], home: Path) -> Sequence[KeyPath]:
+    if "rag" not in data:
+        return ()
+    # Only these profiles have such paths.
+    from llmspell_profiles.places import moved
+
+    return moved(data, home)
+
+
+def _moved_paths(profile: str | None, paths: Sequence[KeyPath], home: Path) -> Iterator[Remark]:
+    if paths:
+        keys = ", ".join(".".join(path) for path in paths)
+        text = f"{keys} can't be written on this machine; below {home} instead"
+        yield Remark(f"profile {profile}", text, {"key": keys})
 
 
 def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path, read: Read) -> _Base:
@@ -148,7 +176,7 @@ def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path,
     extended = _builtin(profile, env, home, read) if profile else None
     below = extended.data if extended else {}
     remarks: list[Remark] = []
-    own = _plain_providers(toml, remarks)
+    own = _plain_hooks(_plain_providers(toml, remarks), toml, remarks)
     classes = provider_classes(_tables(_merged(below, own)))
     own = _known_keys(own, (), toml, classes, remarks)
     try:
@@ -160,7 +188,10 @@ def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path,
         raise ConfigError(text, hint, details | {"variable": error.variable}, place=place, path=error.path) from None
     if profile:
         own["extends"] = profile
-    return _Base(_merged(below, own), toml, own, path, profile, remarks, extended.toml if extended else None)
+    data = _merged(below, own)
+    if extended is None:
+        return _Base(data, toml, own, path, profile, remarks)
+    return _Base(data, toml, own, path, profile, remarks, extended.toml, extended.moved)
 
 
 def _extended_profile(toml: TomlSource) -> str | None:
@@ -194,6 +225,21 @@ def _plain_providers(toml: TomlSource, remarks: list[Remark]) -> dict[str, Any]:
             table = {"default_model": model} | {key: value for key, value in table.items() if key != "model"}
         plain[name] = table
     return toml.data | {"providers": plain}
+
+
+def _plain_hooks(data: dict[str, Any], toml: TomlSource, remarks: list[Remark]) -> dict[str, Any]:
+    """The data with `[runtime.hooks]` as `[hooks]`, where a key that stands in both has the value of the latter."""
+    runtime = data.get("runtime")
+    if not isinstance(runtime, dict) or "hooks" not in runtime:
+        return data
+    alias, direct = runtime["hooks"], data.get("hooks", {})
+    if isinstance(alias, dict) and isinstance(direct, dict):
+        for key in sorted(alias.keys() & direct.keys()):
+            if alias[key] != direct[key]:
+                place, details = in_file(toml, ("runtime", "hooks", key))
+                remarks.append(Remark(place, f"ignored, hooks.{key} has another value", details))
+        alias = alias | direct
+    return data | {"runtime": {key: runtime[key] for key in runtime if key != "hooks"}, "hooks": alias}
 
 
 def _known_keys(
@@ -245,7 +291,7 @@ def _doubtful_values(settings: Settings, paths: list[KeyPath], origins: Origins)
         value = value_at(settings, path)
         place, details = origins.place(path)
         if key.idle and value != key.field.default:
-            yield Remark(place, "accepted, has no effect in this version", details)
+            yield Remark(place, "accepted, has no effect", details)
         elif key.high_limit is not None and value is not None and value > key.high_limit:
             yield Remark(place, f"{value} is unusually high (more than {key.high_limit})", details)
 
@@ -258,6 +304,14 @@ def _of_map(path: KeyPath, classes: Mapping[str, type[ProviderSettings]]) -> Key
 def _tables(data: Mapping[str, Any]) -> Mapping[str, Any]:
     tables = data.get("providers")
     return tables if isinstance(tables, dict) else {}
+
+
+def _free_tables(data: Mapping[str, Any]) -> Iterator[KeyPath]:
+    for section in ("engines", "tools"):
+        tables = data.get(section)
+        for name in tables if isinstance(tables, dict) else ():
+            if find((section, name), {}) is FreeTable:
+                yield (section, name)
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

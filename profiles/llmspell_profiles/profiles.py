@@ -1,11 +1,101 @@
-"""The builtin profiles: complete configurations that come with the package, one TOML file each."""
+"""The builtin profiles: complete configurations that come with the package, one TOML file each, and their uses."""
 
 from pathlib import Path
+from typing import NamedTuple
 
-PROFILE_NAMES = ("minimal", "ollama", "candle")
-"""Canonical names in the order in which they are listed."""
 
-SHORT_NAMES: dict[str, str] = {}
+class Profile(NamedTuple):
+    """What a list of profiles tells; the settings are in the file at `profile_path`. `alias` is a shorter name."""
+
+    name: str
+    category: str
+    description: str
+    use_cases: tuple[str, ...]
+    features: tuple[str, ...]
+    alias: str | None = None
+
+
+PROFILES = (
+    Profile(
+        "minimal",
+        "Core",
+        "Tools only, no LLM providers",
+        ("Scripts that use no model", "Continuous integration", "Learning the scripting interface"),
+        ("Basic Lua library", "File access for scripts", "No network access, no programs"),
+    ),
+    Profile(
+        "development",
+        "Core",
+        "Verbose logging, debugging enabled",
+        ("Writing scripts and agents", "Finding out what went wrong"),
+        ("Whole Lua library", "Debug log", "OpenAI and Anthropic", "Default limits written out"),
+    ),
+    Profile(
+        "ollama",
+        "Local LLM",
+        "Ollama local LLM backend",
+        ("Models that Ollama serves", "Working without a cloud account"),
+        ("Whole Lua library", "llama3.1:8b by default", "Ollama on this machine, started when it is down"),
+    ),
+    Profile(
+        "candle",
+        "Local LLM",
+        "Candle local LLM backend",
+        ("Models inside llmspell, without another program", "Working offline"),
+        ("Whole Lua library", "smollm2:135m by default", "GPU where there is one", "Four requests at a time"),
+    ),
+    Profile(
+        "rag-development",
+        "RAG",
+        "RAG development settings",
+        ("Trying retrieval on a few documents", "Looking into an index"),
+        ("Small index in memory", "384 dimensions", "No caches", "Debug log and dumps"),
+        "rag-dev",
+    ),
+    Profile(
+        "rag-production",
+        "RAG",
+        "RAG production settings",
+        ("A service for several tenants", "Indexes that outlive the kernel"),
+        ("Index on disk, 768 dimensions", "Tenants apart", "Caches", "Monitoring, audit log, limits and backups"),
+        "rag-prod",
+    ),
+    Profile(
+        "rag-performance",
+        "RAG",
+        "RAG performance settings",
+        ("Large collections on a large machine", "Measuring retrieval"),
+        ("Index on a fast disk, 1536 dimensions", "Large caches", "Sixteen threads", "Metrics and slow operations"),
+        "rag-perf",
+    ),
+    Profile(
+        "providers",
+        "Common Workflows",
+        "OpenAI/Anthropic provider setup",
+        ("First steps with cloud models", "Cheap experiments"),
+        ("Whole Lua library", "OpenAI and Anthropic, small models", "Keys from the vendors' variables"),
+    ),
+    Profile(
+        "state",
+        "Common Workflows",
+        "State persistence with memory backend",
+        ("Scripts that share values", "Trying the State global"),
+        ("Whole Lua library", "State in memory, 10 MB a key"),
+    ),
+    Profile(
+        "sessions",
+        "Common Workflows",
+        "Sessions + state + hooks + events",
+        ("Conversations that are kept", "Recording what scripts do"),
+        ("Whole Lua library", "Sessions and state in memory", "Hooks", "Events"),
+    ),
+)
+"""All of them, in the order in which they are named."""
+
+PROFILE_NAMES = tuple(profile.name for profile in PROFILES)
+"""Canonical names in that order."""
+
+SHORT_NAMES = {profile.alias: profile.name for profile in PROFILES if profile.alias}
 """Short names and the canonical names that they stand for."""
 
 ZERO_CONFIGURATION = "zero-configuration"

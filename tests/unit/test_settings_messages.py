@@ -20,11 +20,16 @@ def error_of(cwd: Path, toml: str | None = None, **env: str) -> ConfigError:
     return caught.value
 
 
+LISTS_ALL = "'llmspell config validate' lists every problem"
+AVAILABLE = (
+    "minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers, state, sessions"
+)
+
 IN_FILES = [
     (
         "\n\n[runtime]\n\n\n\n\n\nmax_concurrent_scripts = 'ten'",
         'llmspell.toml:9 runtime.max_concurrent_scripts: expected an integer, got the string "ten"',
-        None,
+        LISTS_ALL,
     ),
     (
         "[runtime]\nscript_timeout_seconds = 0",
@@ -55,7 +60,7 @@ IN_FILES = [
     (
         "[providers.openai]\napi_key = 12345",
         "llmspell.toml:2 providers.openai.api_key: expected a string, got an integer",
-        None,
+        LISTS_ALL,
     ),
     (
         "[providers.mine]\nbase_url = 'http://localhost:8000'",
@@ -87,17 +92,17 @@ IN_FILES = [
     (
         "[providers.candle]\n\nmodel = 3",
         "llmspell.toml:3 providers.candle.default_model: expected a string, got the integer 3",
-        None,
+        LISTS_ALL,
     ),
     (
         "[providers.openai]\nbase_url = 'localhost:8000'",
         'llmspell.toml:2 providers.openai.base_url: expected an http or https URL, got the string "localhost:8000"',
-        None,
+        LISTS_ALL,
     ),
     (
         "[models]\nmemory_budget_bytes = 'plenty'\n",
         'llmspell.toml:2 models.memory_budget_bytes: expected auto or a size, got the string "plenty"',
-        None,
+        LISTS_ALL,
     ),
     (
         "[models]\nstream_window_ms = 400\n",
@@ -107,7 +112,7 @@ IN_FILES = [
     (
         "[providers.openai]\ntemperature = nan",
         "llmspell.toml:2 providers.openai.temperature: expected a finite number, got the number nan",
-        None,
+        LISTS_ALL,
     ),
     (
         "[providers.openai]\ntemperature = 2.5",
@@ -122,9 +127,9 @@ IN_FILES = [
     (
         "[models]\npin = [\n  'a',\n  3,\n]",
         "llmspell.toml:2 models.pin[1]: expected a string, got the integer 3",
-        None,
+        LISTS_ALL,
     ),
-    ("kernel = 3", "llmspell.toml:1 kernel: expected a table, got the integer 3", None),
+    ("kernel = 3", "llmspell.toml:1 kernel: expected a table, got the integer 3", LISTS_ALL),
     (
         "[kernel]\nhost = '0.0.0.0'",
         "llmspell.toml:2 kernel.host: '0.0.0.0' is not a loopback address; it needs kernel.security.allow_remote",
@@ -136,8 +141,81 @@ IN_FILES = [
         None,
     ),
     (
+        "[rag.vector_storage.hnsw]\nm = 400",
+        "llmspell.toml:2 rag.vector_storage.hnsw.m: 400 is out of range (2 to 100)",
+        None,
+    ),
+    (
+        "[rag.vector_storage.hnsw]\nm = 64\nef_construction = 50",
+        "llmspell.toml:3 rag.vector_storage.hnsw.ef_construction: must be at least m (64), got 50",
+        None,
+    ),
+    (
+        "[rag.chunking]\nchunk_size = 50\noverlap = 5",
+        "llmspell.toml:2 rag.chunking.chunk_size: 50 is out of range (100 to 2048, min_chunk_size to max_chunk_size)",
+        None,
+    ),
+    (
+        "[rag.chunking]\noverlap = 512",
+        "llmspell.toml:2 rag.chunking.overlap: must be less than chunk_size (512), got 512",
+        None,
+    ),
+    (
+        "[rag.chunking]\nmin_chunk_size = 600\nmax_chunk_size = 500",
+        "llmspell.toml:3 rag.chunking.max_chunk_size: must be at least min_chunk_size (600), got 500",
+        None,
+    ),
+    (
+        "[events.filtering]\ninclude_types = ['agent.*', 'tool.*']\nexclude_types = ['tool.*']",
+        "llmspell.toml:3 events.filtering.exclude_types: 'tool.*' is in include_types too",
+        None,
+    ),
+    (
+        "[events.filtering]\nexclude_components = ['*']",
+        "llmspell.toml:2 events.filtering.exclude_components: '*' is in include_components too",
+        None,
+    ),
+    (
+        "[events.export]\nfile = ''",
+        'llmspell.toml:2 events.export.file: expected a path, got the string ""',
+        LISTS_ALL,
+    ),
+    (
+        "[runtime.state_persistence]\nbackend_type = 'redis'",
+        "llmspell.toml:2 runtime.state_persistence.backend_type: 'redis' is not supported; use memory or sqlite",
+        None,
+    ),
+    (
+        "[tools.file_operations]\nallowed_paths = []",
+        'llmspell.toml:2 tools.file_operations.allowed_paths: needs at least one entry; "*" stands for all',
+        None,
+    ),
+    (
+        "[tools.media]\nimage_max_dimensions = '4K'",
+        'llmspell.toml:2 tools.media.image_max_dimensions: expected width and height, such as "4096x4096", '
+        'got the string "4K"',
+        LISTS_ALL,
+    ),
+    (
+        "[tools.http_request.default_headers]\nAccept = 3",
+        "llmspell.toml:2 tools.http_request.default_headers.Accept: expected a string, got the integer 3",
+        LISTS_ALL,
+    ),
+    (
+        "[debug.module_filters]\nlevels = {agents = 'loud'}",
+        "llmspell.toml:2 debug.module_filters.levels.agents: 'loud' is not one of off, error, warn, info, debug, trace",
+        None,
+    ),
+    (
+        "[tools.email]\nsmtp_password = 12345",
+        "llmspell.toml:2 tools.email.smtp_password: expected a string, got an integer",
+        LISTS_ALL,
+    ),
+    ("tools = 3", "llmspell.toml:1 tools: expected a table, got the integer 3", LISTS_ALL),
+    ("default_engine = 'ruby'", "llmspell.toml:1 default_engine: 'ruby' is not one of lua, javascript", None),
+    (
         "extends = 'olama'",
-        "llmspell.toml:1 extends: Builtin profile 'olama' not found.\nAvailable: minimal, ollama, candle",
+        f"llmspell.toml:1 extends: Builtin profile 'olama' not found.\nAvailable: {AVAILABLE}",
         None,
     ),
     (
@@ -165,6 +243,9 @@ def test_details_name_file_line_column_and_key(tmp_path: Path) -> None:
 def test_of_several_mistakes_the_one_on_the_first_line_is_reported(tmp_path: Path) -> None:
     error = error_of(tmp_path, "[models]\nmax_queue = 0\n[kernel]\nport = -1\n[engines.lua]\nstdlib = 'x'")
     assert error.message == "llmspell.toml:2 models.max_queue: must be at least 1, got 0"
+    assert error.hint == LISTS_ALL
+    assert [each.details["line"] for each in error.together] == [2, 4, 6]
+    assert [each.hint for each in error.together] == [None, None, None]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +282,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 def test_an_unknown_profile_lists_those_that_exist(tmp_path: Path) -> None:
     with pytest.raises(ProfileNotFound) as caught:
         load(tmp_path, profile="unknown")
-    assert caught.value.message == "Builtin profile 'unknown' not found.\nAvailable: minimal, ollama, candle"
+    assert caught.value.message == f"Builtin profile 'unknown' not found.\nAvailable: {AVAILABLE}"
 
 
 def test_a_profile_and_a_file_together_are_a_conflict_with_a_way_out(tmp_path: Path) -> None:
@@ -236,6 +317,17 @@ IN_VARIABLES = [
         "got 'soon'",
     ),
     ("LLMSPELL_MODELS__PIN", "[1", "LLMSPELL_MODELS__PIN: expected a list, got '[1'"),
+    ("LLMSPELL_RAG_ENABLED", "maybe", "LLMSPELL_RAG_ENABLED: expected true or false, got 'maybe' (sets rag.enabled)"),
+    (
+        "LLMSPELL_TOOLS__HTTP_REQUEST__DEFAULT_HEADERS",
+        "Accept",
+        "LLMSPELL_TOOLS__HTTP_REQUEST__DEFAULT_HEADERS: expected a table, got 'Accept'",
+    ),
+    (
+        "LLMSPELL_DEBUG_OUTPUT",
+        "stdout,printer",
+        "LLMSPELL_DEBUG_OUTPUT: expected stdout, colored or file:PATH, got 'printer' (sets debug.output)",
+    ),
     ("LLMSPELL_EXTENDS", "candle", "LLMSPELL_EXTENDS: extends can only be set in a configuration file"),
 ]
 
@@ -247,6 +339,7 @@ def test_a_mistake_in_a_variable_is_named_with_the_variable(
     error = error_of(tmp_path, **{variable: value})
     assert error.message == message
     assert error.details["variable"] == variable
+    assert error.hint is None or variable == "LLMSPELL_EXTENDS"
 
 
 WARNINGS = [
@@ -257,6 +350,28 @@ WARNINGS = [
     ),
     ("[kernal]\nport = 1", {}, "llmspell.toml:1 kernal: unknown key, ignored; did you mean kernel?"),
     ("[quux]\nenabled = true", {}, "llmspell.toml:1 quux: unknown key, ignored"),
+    ("[engines.ruby]\nstrict = true", {}, "llmspell.toml:1 engines.ruby: no such engine, has no effect"),
+    (
+        "[tools.web_serch]\nmax_results = 3",
+        {},
+        "llmspell.toml:1 tools.web_serch: no such tool, has no effect; did you mean tools.web_search?",
+    ),
+    ("[tools]\nenabeld = true", {}, "llmspell.toml:2 tools.enabeld: unknown key, ignored; did you mean tools.enabled?"),
+    (
+        "[tools.web_search]\nmax_result = 3",
+        {},
+        "llmspell.toml:2 tools.web_search.max_result: unknown key, ignored; did you mean tools.web_search.max_results?",
+    ),
+    (
+        "[runtime.hooks]\nmax_hooks = 7\n[hooks]\nmax_hooks = 100",
+        {},
+        "llmspell.toml:2 runtime.hooks.max_hooks: ignored, hooks.max_hooks has another value",
+    ),
+    (
+        None,
+        {"LLMSPELL_RAG_ENABLE": "1"},
+        "LLMSPELL_RAG_ENABLE is not a setting; did you mean LLMSPELL_RAG_ENABLED?",
+    ),
     (
         "[kernel]\nkeep_alive = 3",
         {},
@@ -281,7 +396,7 @@ WARNINGS = [
     (
         "[engines.lua]\nsecurity_level = 'Unrestricted'\nenable_debug = false",
         {},
-        "llmspell.toml:2 engines.lua.security_level: accepted, has no effect in this version",
+        "llmspell.toml:2 engines.lua.security_level: accepted, has no effect",
     ),
     (
         "[runtime]\nmax_concurrent_scripts = 500",

@@ -2,17 +2,14 @@
 
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.home import llmspell_home
-from llmspell_profiles.keys import all_keys, known_providers, value_at
+from llmspell_profiles.keys import value_at
 from llmspell_profiles.loader import LoadedSettings, load_settings
-from llmspell_profiles.profiles import PROFILE_NAMES, ZERO_CONFIGURATION, profile_path
 from llmspell_profiles.toml_source import key_positions
 
 
@@ -94,76 +91,6 @@ def test_without_any_configuration_both_local_backends_are_there(tmp_path: Path)
     assert (loaded.source, loaded.profile, loaded.warnings) == (None, None, ())
     assert sorted(loaded.settings.providers.enabled) == ["candle", "ollama"]
     assert loaded.settings.providers.default == "candle"
-
-
-def test_the_zero_configuration_has_the_values_of_both_profiles() -> None:
-    def tables(name: str) -> dict[str, Any]:
-        providers: dict[str, Any] = tomllib.loads(profile_path(name).read_text())["providers"]
-        return providers
-
-    ollama = tables("ollama")["ollama"] | {"auto_start": False}
-    del ollama["default_backend"]
-    expected = {"default_provider": "candle", "candle": tables("candle")["candle"], "ollama": ollama}
-    assert tomllib.loads(profile_path(ZERO_CONFIGURATION).read_text()) == {"providers": expected}
-
-
-PROFILES: dict[str, dict[str, Any]] = {
-    "minimal": {
-        "default_engine": "lua",
-        "engines.lua.stdlib": "Basic",
-        "runtime.log_level": "warn",
-        "runtime.security.allow_file_access": True,
-        "runtime.security.allow_network_access": False,
-        "runtime.security.allow_process_spawn": False,
-    },
-    "ollama": {
-        "default_engine": "lua",
-        "engines.lua.stdlib": "All",
-        "runtime.log_level": "info",
-        "providers.ollama.provider_type": "ollama",
-        "providers.ollama.enabled": True,
-        "providers.ollama.base_url": "http://localhost:11434",
-        "providers.ollama.timeout_seconds": 120,
-        "providers.ollama.default_model": "llama3.1:8b",
-        "providers.ollama.auto_start": True,
-        "providers.ollama.health_check_interval_seconds": 60,
-        "providers.ollama.default_backend": "ollama",
-    },
-    "candle": {
-        "default_engine": "lua",
-        "engines.lua.stdlib": "All",
-        "runtime.log_level": "info",
-        "providers.candle.provider_type": "candle",
-        "providers.candle.enabled": True,
-        "providers.candle.timeout_seconds": 300,
-        "providers.candle.default_model": "smollm2:135m",
-        "providers.candle.model_directory": Path("/home/someone/.llmspell/models/candle"),
-        "providers.candle.device": "auto",
-        "providers.candle.max_concurrent": 4,
-        "providers.candle.default_quantization": "Q4_K_M",
-        "providers.candle.cpu_threads": 0,
-        "providers.candle.context_size": 4096,
-        "providers.candle.batch_size": 256,
-        "providers.candle.use_flash_attention": True,
-    },
-}
-
-
-@pytest.mark.parametrize("name", PROFILE_NAMES)
-def test_a_profile_sets_its_keys_and_leaves_the_rest_at_the_defaults(tmp_path: Path, name: str) -> None:
-    loaded = load(tmp_path, profile=name, HOME="/home/someone")
-    (tmp_path / "llmspell.toml").write_text("")
-    defaults = load(tmp_path, HOME="/home/someone").settings
-    assert (loaded.profile, loaded.source, loaded.warnings) == (name, None, ())
-    providers = {each: known_providers()[each] for each in loaded.settings.providers.tables}
-    for key in all_keys(providers):
-        value = value_at(loaded.settings, key.path)
-        if key.name in PROFILES[name]:
-            assert value == PROFILES[name][key.name], key.name
-        elif key.path[0] != "providers":
-            assert value == value_at(defaults, key.path), key.name
-    tables = {key.split(".")[1] for key in PROFILES[name] if key.startswith("providers.")}
-    assert set(loaded.settings.providers.tables) == tables
 
 
 @pytest.mark.parametrize("toml", [None, "[providers.candle]", "extends = 'candle'"])
