@@ -148,7 +148,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
             "output": printed.text,
             "result": result,
             "duration_ms": reply.get("duration_ms"),
-            **{key: value for key, value in reply.items() if key not in _JUPYTERS_OWN},
+            **{key: value for key, value in reply.items() if key not in _NOT_SHOWN},
         }
         if stream:
             output.event({"event": "result", **result_document})
@@ -164,7 +164,8 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
         output.line(f"✓ {script.name}  {engine}  {short_time(reply.get('duration_ms'))}")
 
 
-_JUPYTERS_OWN = (
+# What is shown under another name, or is only Jupyter's; a piece of code on the command line has no script's name.
+_NOT_SHOWN = (
     "status",
     "execution_count",
     "user_expressions",
@@ -174,4 +175,7 @@ _JUPYTERS_OWN = (
     "engine",
     "output",
     "result_repr",
+    "script",
+    "script_length",
+    "args_count",
 )

@@ -118,7 +118,7 @@ def _kernel(options: Options, output: Output) -> dict[str, Any]:
 
 def _engines() -> dict[str, str | None]:
     lupa = _installed("lupa")
-    return {"lua": f"5.4 (lupa {lupa})" if lupa else None}
+    return {"lua": f"5.4 (lupa {lupa})" if lupa else None, "javascript": None}
 
 
 def _backends() -> dict[str, str | None]:

@@ -11,8 +11,9 @@ import pytest
 
 from llmspell_protocol.messages import Message
 from llmspell_protocol.wire import Wire
-from tests.support.command_cases import CASES, missing, undo, words_of
+from tests.support.command_cases import CASES, Case, asks_for_json, command_of, missing, undo, words_of
 from tests.support.command_line import Done, call, llmspell
+from tests.support.json_reference import problems, problems_of_stderr
 from tests.support.kernels import KernelProcess
 
 VOLATILE = {
@@ -52,11 +53,25 @@ def _without_volatile(value: Any) -> Any:
     return value
 
 
-def check(done: Done) -> None:
-    """What holds for every command that writes into a pipe."""
+def check(case: Case, done: Done) -> None:
+    """What holds for every command that writes into a pipe: no colours, no surprises, JSON as it is documented."""
     assert "\x1b" not in done.out + done.err
     assert "internal error" not in done.err
     assert "defect" not in done.err
+    if not asks_for_json(case):
+        return
+    command = " ".join(command_of(case))
+    assert [problem for document in _documents(done.out) for problem in problems(command, document)] == []
+    lines = [json.loads(line) for line in done.err.splitlines()]
+    assert [problem for line in lines for problem in problems_of_stderr(line)] == []
+
+
+def _documents(text: str) -> list[Any]:
+    """One indented document, or one object a line."""
+    if text.startswith("{\n"):
+        assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+        return [json.loads(text)]
+    return [json.loads(line) for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -67,20 +82,20 @@ def test_a_command_says_the_same_embedded_and_connected(
     words = words_of(case, case_directory)
     target = str(case_kernel.started["connection_file"])
     embedded = llmspell(*words, stdin=case.stdin)
-    undo(case)
+    undo(case, case_directory)
     connected = llmspell("--connect", target, *words, stdin=case.stdin)
     assert comparable(connected) == comparable(embedded)
-    check(embedded)
-    check(connected)
+    check(case, embedded)
+    check(case, connected)
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.where == "local"])
 def test_a_command_of_this_machine_writes_plain_text_into_a_pipe(name: str, case_directory: Path) -> None:
     case = CASES[name]
     done = llmspell(*words_of(case, case_directory), stdin=case.stdin)
-    undo(case)
+    undo(case, case_directory)
     assert (done.status, done.err) == (0, "")
-    check(done)
+    check(case, done)
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.where == "kernel"])
@@ -93,8 +108,8 @@ def test_a_command_finds_the_one_running_kernel_or_takes_the_named_one(
     named = llmspell("--connect", str(case_kernel.started["connection_file"]), *words, stdin=case.stdin)
     assert found.status == named.status == 0
     assert _shape(_parsed(found.out)) == _shape(_parsed(named.out))
-    check(found)
-    check(named)
+    check(case, found)
+    check(case, named)
 
 
 def _shape(value: Any) -> Any:

@@ -8,12 +8,10 @@ from pathlib import Path
 import pyte
 import pytest
 
-from tests.support.command_cases import CASES, command_of, undo, words_of
+from tests.support.command_cases import CASES, asks_for_json, command_of, undo, words_of
 from tests.support.command_line import AtTerminal
 
-TEXT = [
-    name for name, case in CASES.items() if not case.stdin and "json" not in case.words and "--json" not in case.words
-]
+TEXT = [name for name, case in CASES.items() if not case.stdin and not asks_for_json(case)]
 FIRST = list({command_of(CASES[name]): name for name in reversed(TEXT)}.values())
 """A case of every command."""
 
@@ -56,7 +54,7 @@ def shown(case_directory: Path, request: pytest.FixtureRequest) -> Callable[...,
             request.getfixturevalue("case_kernel")
         terminal = AtTerminal([*words_of(case, case_directory), *words], columns=columns, env=env)
         terminal.end()
-        undo(case)
+        undo(case, case_directory)
         return terminal
 
     return show

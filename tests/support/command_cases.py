@@ -72,8 +72,12 @@ CASES: dict[str, Case] = {
     "model pull unknown": case("model", "pull", "nosuch@candle"),
     "model pull no backend": case("model", "pull", "x@invalid"),
     "model remove": case("model", "remove", "nosuch@candle", "--yes"),
+    "model remove json": case(
+        "model", "remove", "tiny", "--yes", "--json", undo=(("model", "pull", "file://{cwd}/tiny.gguf"),)
+    ),
     "model info": case("model", "info", "mock/a", "--json"),
     "model info installed": case("model", "info", "tiny"),
+    "model info installed json": case("model", "info", "tiny", "--json"),
     "model info unknown": case("model", "info", "nosuch"),
     "model available": case("model", "available"),
     "model available json": case("model", "available", "--recommended", "--json"),
@@ -81,6 +85,7 @@ CASES: dict[str, Case] = {
     "model status json": case("model", "status", "--format", "json"),
     "model status down": case("model", "status", "--backend", "ollama"),
     "model install-ollama": case("model", "install-ollama", "--print"),
+    "model install-ollama json": case("model", "install-ollama", "--print", "--json"),
     "model verify": case("model", "verify", "--all", "--json"),
     "model load": case("model", "load", "mock/a", where="kernel"),
     "model load json": case("model", "load", "mock/a", "--json", where="kernel"),
@@ -123,6 +128,11 @@ FILES = {
 """What lies in the directory in which the cases run."""
 
 
+def asks_for_json(one: Case) -> bool:
+    """Whether a case prints JSON."""
+    return "--json" in one.words or "json" in one.words
+
+
 def write_files(directory: Path) -> None:
     """Writes the files that the cases name."""
     for name, content in FILES.items():
@@ -133,13 +143,17 @@ def write_files(directory: Path) -> None:
 
 def words_of(one: Case, cwd: Path) -> list[str]:
     """A case's words as they are typed in this directory."""
-    return [word.replace("{cwd}", str(cwd)) for word in one.words]
+    return _in(one.words, cwd)
 
 
-def undo(one: Case) -> None:
+def _in(words: tuple[str, ...], cwd: Path) -> list[str]:
+    return [word.replace("{cwd}", str(cwd)) for word in words]
+
+
+def undo(one: Case, cwd: Path) -> None:
     """Puts right what a case has done."""
     for words in one.undo:
-        assert llmspell(*words).status == 0
+        assert llmspell(*_in(words, cwd)).status == 0
 
 
 def command_of(one: Case) -> tuple[str, ...]:
