@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmspell_cli.examples import Examples, write_examples
 from llmspell_cli.options import HIDDEN_GLOBALS
 from llmspell_protocol.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Subcommands = Mapping[str, tuple[str, str]]
 """Name → (`module:attribute`, the line shown in the group's help). Help never loads the module."""
@@ -44,6 +47,19 @@ class LazyGroup(click.Group):
         module, _, attribute = self.lazy[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Names with their lines, and options; loads no command, which Click's own way would."""
+        # Both are needed by nobody but a shell that completes.
+        from click.shell_completion import CompletionItem
+
+        from llmspell_cli.completion.values import global_options
+
+        names = [
+            CompletionItem(name, help=line) for name, (_, line) in self.lazy.items() if name.startswith(incomplete)
+        ]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*names, *options, *(global_options(incomplete) if ctx.parent is not None else ())]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Names and lines, without loading anything."""

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.types import StringParamType
 
 from llmspell_cli.examples import Examples, write_examples
 from llmspell_protocol.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 """What adds an option to a command's function."""
@@ -169,21 +173,36 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
         ctx.exit(0)
 
 
+class Word(StringParamType):
+    """A text that a shell can complete, by what the parameter is called in help."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        """What is on disk, for parameters that mean something there."""
+        # Needed by nobody but a shell that completes.
+        from llmspell_cli.completion.values import values
+
+        return values(ctx, param, incomplete)
+
+
+WORD = Word()
+
+
 def global_parameters(*, hidden: bool) -> list[click.Parameter]:
     """The global options as Click parameters; shown in the help of the top level only."""
     named: dict[str, Any] = {"multiple": True, "expose_value": False, "callback": _say, "is_eager": True}
+    word = named | {"type": WORD}
     flag: dict[str, Any] = {"is_flag": True, "expose_value": False, "is_eager": True}
     return [
-        click.Option(["-c", "--config"], metavar="FILE", help="Configuration file.", hidden=hidden, **named),
-        click.Option(["-p", "--profile"], metavar="NAME", help="Builtin profile (below).", hidden=hidden, **named),
+        click.Option(["-c", "--config"], metavar="FILE", help="Configuration file.", hidden=hidden, **word),
+        click.Option(["-p", "--profile"], metavar="NAME", help="Builtin profile (below).", hidden=hidden, **word),
         click.Option(
             ["--connect"],
             metavar="TARGET",
             help="Run on a kernel: HOST:PORT, llmspell:// URL, connection file, kernel id, or auto.",
             hidden=hidden,
-            **named,
+            **word,
         ),
-        click.Option(["--kernel"], metavar="ID", hidden=True, **named),
+        click.Option(["--kernel"], metavar="ID", hidden=True, **word),
         click.Option(
             ["--trace"],
             type=click.Choice(TRACE_LEVELS, case_sensitive=False),
@@ -232,7 +251,20 @@ class Command(click.Command):
         self.local_only = local_only
         self.verbatim_help = verbatim_help
         self.examples = examples
-        self.params.extend(HIDDEN_GLOBALS)
+        for param in self.params:
+            if type(param.type) is StringParamType:
+                param.type = WORD
+        # `config init --output PATH` names a file.
+        own = {word for param in self.params for word in param.opts}
+        self.params.extend(param for param in HIDDEN_GLOBALS if own.isdisjoint(param.opts))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Its own options, and the global ones: they stand here too."""
+        from llmspell_cli.completion.values import global_options
+
+        own = super().shell_complete(ctx, incomplete)
+        names = {item.value for item in own}
+        return [*own, *(item for item in global_options(incomplete) if item.value not in names)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Calls the command's function with its own parameters and the global options."""

@@ -26,6 +26,7 @@ COMMANDS = {
     "config": ("llmspell_cli.commands.config:config", "Write, check and show the configuration."),
     "jupyter": ("llmspell_cli.commands.jupyter:jupyter", "Make the kernel known to Jupyter."),
     "keys": ("llmspell_cli.commands.keys:keys", "Keep API keys of providers."),
+    "completion": ("llmspell_cli.commands.completion:completion", "Print a shell's completion script."),
     "version": ("llmspell_cli.commands.version:version", "Show versions."),
 }
 
@@ -86,6 +87,8 @@ root = Root(
 
 def run(words: list[str]) -> int:
     """Runs one command line and returns its exit status; stdout has been flushed."""
+    if "_LLMSPELL_COMPLETE" in os.environ:
+        return _complete(os.environ["_LLMSPELL_COMPLETE"])
     said = Collected(words, os.environ)
     sys.excepthook = _defect(said)
     try:
@@ -102,6 +105,18 @@ def run(words: list[str]) -> int:
         report_defect(error, said)
         return 1
     return status
+
+
+def _complete(instruction: str) -> int:
+    """Answers a shell's completion script, as Click's own entry point would."""
+    from llmspell_cli.completion.shells import answer
+
+    told = answer(instruction, root)
+    if told is None:
+        return 1
+    sys.stdout.write(told + "\n")
+    sys.stdout.flush()
+    return 0
 
 
 def _invoke(words: list[str], said: Collected) -> int:

@@ -1,0 +1,170 @@
+"""What a parameter's value may be, found on disk at the moment of asking: models, kernels, profiles, sections, files.
+
+A parameter is known by the word for its value in help (`MODEL`, `FILE`, …) or by its name. Knows no command.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from llmspell_cli.options import collected, global_parameters
+
+if TYPE_CHECKING:
+    Items = Iterable[CompletionItem[str]]
+
+BACKENDS = ("ollama", "candle")
+
+SECTIONS = (
+    "debug",
+    "debug.module_filters",
+    "debug.output",
+    "debug.output.buffer",
+    "debug.output.file",
+    "debug.performance",
+    "debug.stack_trace",
+    "engines",
+    "engines.javascript",
+    "engines.lua",
+    "events",
+    "events.export",
+    "events.filtering",
+    "hooks",
+    "kernel",
+    "kernel.security",
+    "models",
+    "providers",
+    "providers.candle",
+    "providers.ollama",
+    "rag",
+    "rag.backup",
+    "rag.cache",
+    "rag.chunking",
+    "rag.debug",
+    "rag.embedding",
+    "rag.monitoring",
+    "rag.performance",
+    "rag.security",
+    "rag.vector_storage",
+    "rag.vector_storage.hnsw",
+    "runtime",
+    "runtime.security",
+    "runtime.sessions",
+    "runtime.state_persistence",
+    "runtime.state_persistence.backup",
+    "tools",
+    "tools.academic",
+    "tools.data",
+    "tools.database",
+    "tools.document",
+    "tools.email",
+    "tools.file_operations",
+    "tools.http_request",
+    "tools.media",
+    "tools.network",
+    "tools.search",
+    "tools.system",
+    "tools.web_search",
+    "tools.web_tools",
+)
+"""Tables of the configuration. Written down because the schema takes longer to load than a completion may take."""
+
+
+def values(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """What can be typed for a parameter where `incomplete` stands."""
+    word = (param.metavar or param.name or "").strip("[].").upper()
+    of = _BY_NAME.get(param.name or "") or _BY_WORD.get(word)
+    return [] if of is None else [item for item in of(ctx, incomplete) if _fits(item, incomplete)]
+
+
+def global_options(incomplete: str) -> list[CompletionItem[str]]:
+    """The global options, which stand behind commands too."""
+    if not incomplete.startswith("-"):
+        return []
+    return [
+        CompletionItem(name, help=param.help)
+        for param in global_parameters(hidden=False)
+        if isinstance(param, click.Option) and not param.hidden
+        for name in param.opts
+        if name.startswith(incomplete)
+    ]
+
+
+def _fits(item: CompletionItem[str], incomplete: str) -> bool:
+    return item.type != "plain" or item.value.startswith(incomplete)
+
+
+def _models(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str]]:
+    """Installed models; what can be pulled where that is the question. With `@`, every name has its backend."""
+    from llmspell_cli.completion import models
+
+    if ctx.info_name == "pull":
+        names = models.catalog()
+    else:
+        options = collected(ctx).options()
+        names = models.installed(os.environ, config=options.config, profile=options.profile)
+    for name, backend in names:
+        yield CompletionItem(f"{name}@{backend}" if "@" in incomplete else name, help=backend)
+
+
+def _kernels(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
+    if ctx.info_name == "start":
+        return  # The id of a kernel that doesn't exist yet.
+    # Needed for these values alone.
+    from llmspell_cli.connect import run_directory
+    from llmspell_protocol.discovery import is_running
+
+    run_dir = run_directory()
+    for name in sorted(path.stem.removeprefix("kernel-") for path in run_dir.glob("kernel-*.json")):
+        if is_running(run_dir, name):
+            yield CompletionItem(name, help="kernel")
+
+
+def _targets(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str]]:
+    yield CompletionItem("auto", help="the newest running kernel")
+    yield from _kernels(ctx, incomplete)
+
+
+def _profiles(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
+    from llmspell_profiles.profiles import PROFILES
+
+    for profile in PROFILES:
+        for name in (profile.name, profile.alias):
+            if name:
+                yield CompletionItem(name, help=profile.description)
+
+
+def _providers(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
+    from llmspell_cli.key_sources import KNOWN
+
+    yield from map(CompletionItem, sorted(KNOWN))
+
+
+def _fixed(names: Iterable[str]) -> Callable[[click.Context, str], Items]:
+    return lambda _ctx, _incomplete: map(CompletionItem, names)
+
+
+def _of_type(kind: str) -> Callable[[click.Context, str], Items]:
+    """What the shell completes better than we could."""
+    return lambda _ctx, incomplete: [CompletionItem(incomplete, type=kind)]
+
+
+_BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
+    "profile": _profiles,
+    "connect": _targets,
+    "backend": _fixed(BACKENDS),
+}
+_BY_WORD: dict[str, Callable[[click.Context, str], Items]] = {
+    "MODEL": _models,
+    "ID": _kernels,
+    "SECTION": _fixed(SECTIONS),
+    "PROVIDER": _providers,
+    "FILE": _of_type("file"),
+    "PATH": _of_type("file"),
+    "SCRIPT": _of_type("file"),
+    "DIR": _of_type("dir"),
+}
