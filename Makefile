@@ -53,9 +53,11 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, schema drift
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python protocol/generate_schemas.py --check
+	@$(BIN)/python profiles/generate_reference.py --check
 
-schemas: $(STAMPS)/dev ## generate the JSON Schemas of all messages again
+schemas: $(STAMPS)/dev ## generate the JSON Schemas of all messages and the configuration reference again
 	@$(BIN)/python protocol/generate_schemas.py
+	@$(BIN)/python profiles/generate_reference.py
 
 bench: $(STAMPS)/dev ## measure (on a quiet machine); writes benchmarks/results/
 	@$(BIN)/python -m benchmarks $(ARGS)

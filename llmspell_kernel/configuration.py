@@ -37,15 +37,13 @@ def shown_configuration(loaded: LoadedSettings, section: str | None) -> Content:
         NotFound: there is no such section.
     """
     # Seldom asked for, and start-up counts.
-    from llmspell_profiles.shown import UnknownSection, shown_section
+    from llmspell_profiles.shown import shown_section
 
     try:
         part = shown_section(loaded, section or "")
-    except UnknownSection as unknown:
-        raise NotFound(
-            f"Unknown config section '{unknown.section}'. Available: {', '.join(unknown.available) or 'none'}",
-            details={"section": unknown.section, "available": list(unknown.available)},
-        ) from None
+    except profile_errors.UnknownSection as unknown:
+        details = {"section": unknown.section, "available": list(unknown.available)}
+        raise NotFound(unknown.text, details=details) from None
     return {
         "config": part.config,
         "path": list(part.path),

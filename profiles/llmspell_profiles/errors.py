@@ -40,6 +40,20 @@ class UsageConflict(ConfigError):
     """Both a profile and a configuration file were asked for."""
 
 
+class UnknownSection(Exception):
+    """No table and no key has this name; `available` are those beside the first name that is unknown."""
+
+    def __init__(self, section: str, available: tuple[str, ...]) -> None:
+        super().__init__(section)
+        self.section = section
+        self.available = available
+
+    @property
+    def text(self) -> str:
+        """The message for the user."""
+        return f"Unknown config section '{self.section}'. Available: {', '.join(self.available) or 'none'}"
+
+
 class Remark(NamedTuple):
     """Something doubtful that stops no run. `place` is a file's line and key, or a variable; empty if in the text.
 

@@ -92,7 +92,7 @@ def known_providers() -> dict[str, type[ProviderSettings]]:
 def keys_below(table: type[Table], path: KeyPath = ()) -> Iterator[Key]:
     """All keys of a table and the tables in it, without the provider tables."""
     for name, field in table.model_fields.items():
-        inner = _table_in(field)
+        inner = table_in(field)
         if inner is None:
             yield Key((*path, name), field, table)
         else:
@@ -127,7 +127,7 @@ def find(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> Key 
             else:
                 return None
             continue
-        inner = _table_in(field)
+        inner = table_in(field)
         if inner is None:
             return Key(path, field, table) if depth == len(path) - 1 else None
         table = inner
@@ -172,7 +172,7 @@ def _closest(name: str, candidates: Iterable[str], cutoff: float) -> str | None:
     return next(iter(get_close_matches(name, list(candidates), 1, cutoff)), None)
 
 
-def _table_in(field: FieldInfo) -> type[Table] | None:
+def table_in(field: FieldInfo) -> type[Table] | None:
     for mark in field.metadata:
         if isinstance(mark, Later):
             return mark.table

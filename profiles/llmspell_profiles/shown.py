@@ -7,22 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llmspell_profiles.errors import UnknownSection
 from llmspell_profiles.keys import KeyPath
 from llmspell_profiles.loader import LoadedSettings
 from llmspell_profiles.secrets import shown
 from llmspell_profiles.table import Table
+from llmspell_profiles.values import Before
 
 DEFAULT = "default"
 """The source of a value that nobody set."""
-
-
-class UnknownSection(Exception):
-    """No table and no key has this name; `available` are those beside the first name that is unknown."""
-
-    def __init__(self, section: str, available: tuple[str, ...]) -> None:
-        super().__init__(section)
-        self.section = section
-        self.available = available
 
 
 class Shown(NamedTuple):
@@ -61,8 +54,11 @@ def plain_settings(loaded: LoadedSettings) -> dict[str, Any]:
 
 
 def _plain_table(table: Table) -> Iterator[tuple[str, Any]]:
-    known = {name: getattr(table, name) for name in type(table).model_fields}
-    for name, value in known.items():
+    for name, field in type(table).model_fields.items():
+        value = getattr(table, name)
+        is_fraction = isinstance(value, float) and not value.is_integer()
+        if is_fraction and any(isinstance(mark, Before) and mark.form.kind == "duration" for mark in field.metadata):
+            value = f"{value * 1000:.0f}ms"
         yield name, _plain(name, value, known=True)
     for name, value in (table.model_extra or {}).items():
         yield name, _plain(name, value, known=False)

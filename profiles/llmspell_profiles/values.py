@@ -44,14 +44,27 @@ class PathContext(NamedTuple):
     cwd: Path
 
 
+class Form(NamedTuple):
+    """What may be written where the type alone doesn't tell: for descriptions of the schema, validation needs none.
+
+    `kind` is `size`, `duration`, `url` or `list`; `also` are further words.
+    """
+
+    kind: str = ""
+    also: tuple[str, ...] = ()
+    at_least: int | None = None
+    at_most: int | None = None
+
+
 class Before:
     """Changes or refuses a value before its type is checked: `pydantic.BeforeValidator`, told what it would look up.
 
     Pydantic inspects the signature of every such function, which is a quarter of building our tables.
     """
 
-    def __init__(self, change: Callable[[object], object]) -> None:
+    def __init__(self, change: Callable[[object], object], form: Form = Form()) -> None:  # noqa: B008 — immutable
         self._change = change
+        self.form = form
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_before_validator_function(self._change, handler(source))
@@ -95,7 +108,7 @@ def words(literal: Any, also: Mapping[str, str] | None = None) -> Before:
             raise wrong(f"'{value}' is not one of {listed}")
         return word
 
-    return Before(match)
+    return Before(match, Form(also=tuple(also or ())))
 
 
 def listed(value: object) -> object:
@@ -141,7 +154,7 @@ def auto_or(what: str, at_least: int = 0, at_most: int | None = None) -> Before:
             raise wrong(f"must be at least {at_least}, got {value}")
         return value
 
-    return Before(match)
+    return Before(match, Form("size" if what == "a size" else "", at_least=at_least, at_most=at_most))
 
 
 def _resolve_path(value: object, info: core_schema.ValidationInfo) -> object:
@@ -185,10 +198,10 @@ def _check_quantization(value: object) -> object:
     return value
 
 
-Size = Annotated[int, Before(_parse_size)]
+Size = Annotated[int, Before(_parse_size, Form("size"))]
 """A number of bytes: an integer, or a string with KB MB GB (10³) or KiB MiB GiB (2¹⁰)."""
 
-Duration = Annotated[float, Before(_parse_duration)]
+Duration = Annotated[float, Before(_parse_duration, Form("duration"))]
 """Seconds: an integer, or a string such as "300ms" or "1h30m"; -1 for never."""
 
 FilePath = Annotated[Path, BeforeInContext(_resolve_path)]
@@ -197,10 +210,10 @@ FilePath = Annotated[Path, BeforeInContext(_resolve_path)]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 """A list of strings."""
 
-NamesOrText = Annotated[Names, Before(listed)]
+NamesOrText = Annotated[Names, Before(listed, Form("list"))]
 """A list of strings, or one string with commas."""
 
-Url = Annotated[str, Before(_check_url)]
+Url = Annotated[str, Before(_check_url, Form("url"))]
 Device = Annotated[str, Before(_check_device)]
 Quantization = Annotated[str, Before(_check_quantization)]
 AutoOrSize = Literal["auto"] | int

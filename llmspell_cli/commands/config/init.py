@@ -1,0 +1,76 @@
+"""`llmspell config init`: a configuration file that changes nothing until it is edited."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from llmspell_cli.options import Command, Options
+from llmspell_cli.output import Output
+from llmspell_cli.prompt import confirmed
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, ProfileNotFound
+
+
+@click.command(
+    "init",
+    cls=Command,
+    local_only=True,
+    examples=(
+        ("llmspell config init", "./llmspell.toml"),
+        ("llmspell -p candle config init", "over a builtin profile"),
+        ("llmspell config init -o config/llmspell.toml", "somewhere else"),
+    ),
+)
+@click.option("-o", "--output", "path", default="llmspell.toml", metavar="PATH", help="The file (llmspell.toml).")
+@click.option("-f", "--force", is_flag=True, help="Overwrite an existing file.")
+def init(options: Options, path: str, force: bool) -> None:
+    """Write a configuration file with the common keys; with -p it extends that profile."""
+    output = Output(options)
+    target = Path(path)
+    if os.path.lexists(target) and not force and not _may_overwrite(output, path):
+        return
+    # Descriptions and defaults are the schema's, which takes 100 ms to load.
+    from llmspell_profiles.profiles import canonical_name, not_found
+    from llmspell_profiles.template import starter
+
+    profile = canonical_name(options.profile) if options.profile else None
+    if options.profile and profile is None:
+        raise ProfileNotFound(not_found(options.profile))
+    _write(target, starter(profile))
+    if output.json:
+        output.document({"status": "created", "path": path})
+        return
+    output.line(f"✓ Created configuration file: {path}")
+    output.line("\nNext steps:")
+    output.line(f"  1. Edit {path}")
+    file = "" if path == "llmspell.toml" else f" --file {path}"
+    output.line(f"  2. Check it: llmspell config validate{file}")
+    use = "" if path == "llmspell.toml" else f"-c {path} "
+    output.line(f"  3. Use it: llmspell {use}run script.lua")
+
+
+def _may_overwrite(output: Output, path: str) -> bool:
+    """Whether someone at a terminal says so.
+
+    Raises:
+        LlmspellError: nobody can be asked.
+    """
+    if output.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise LlmspellError(f"Configuration file already exists: {path}. Use --force to overwrite.")
+    return confirmed(output, f"Configuration file already exists: {path}. Overwrite?", yes=False)
+
+
+def _write(target: Path, text: str) -> None:
+    """Writes the file whole or not at all; only its owner can read it, since keys may be put into it."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InvalidRequest(f"can't write {target}: {(error.strerror or str(error)).lower()}") from None

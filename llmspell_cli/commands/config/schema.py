@@ -1,0 +1,43 @@
+"""`llmspell config schema`."""
+
+from __future__ import annotations
+
+import click
+
+from llmspell_cli.options import Command, Options, format_option
+from llmspell_cli.output import Output
+from llmspell_protocol.errors import NotFound
+
+
+@click.command(
+    "schema",
+    cls=Command,
+    local_only=True,
+    examples=(
+        ("llmspell config schema > llmspell.schema.json", "for an editor"),
+        ("llmspell config schema kernel --format markdown", "tables of one section"),
+        ("llmspell config schema --format toml", "every key, commented"),
+    ),
+)
+@click.argument("section", required=False, default="")
+@format_option("json", "toml", "markdown")
+def schema(options: Options, section: str) -> None:
+    """Print the schema of the configuration, or of a SECTION, as JSON Schema, TOML with comments, or Markdown."""
+    output = Output(options)
+    from llmspell_profiles.errors import UnknownSection
+
+    try:
+        if options.output == "toml":
+            from llmspell_profiles.template import full
+
+            output.write(full(section))
+        elif options.output == "markdown":
+            from llmspell_profiles.markdown import tables
+
+            output.line(tables(section))
+        else:
+            from llmspell_profiles.json_schema import json_schema
+
+            output.document(json_schema(section))
+    except UnknownSection as unknown:
+        raise NotFound(unknown.text, details={"section": section, "available": list(unknown.available)}) from None

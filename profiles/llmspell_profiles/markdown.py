@@ -1,0 +1,97 @@
+"""The schema as tables in Markdown: for `config schema --format markdown`, and for the reference that is generated."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from llmspell_profiles.aliases import ALIASES, SEVERAL
+from llmspell_profiles.keys import Key, rule_name
+from llmspell_profiles.reference import (
+    ANY_PROVIDER,
+    Section,
+    allowed,
+    default,
+    depends_on_machine,
+    section_path,
+    sections,
+    type_word,
+)
+
+_PREFACE = f"""\
+# Configuration reference
+
+Generated from the schema by `make schemas`; `llmspell config schema --format markdown` prints these tables.
+[configuration.schema.json](configuration.schema.json) is the JSON Schema; [the guide](../guide/configuration.md) tells
+how a configuration is chosen and checked.
+
+Every key can be set in a file and by a variable: its path in upper case, levels joined by two underscores, with
+`LLMSPELL_` before it, such as `{rule_name(("rag", "vector_storage", "hnsw", "m"))}`. *bytes* are an integer or a
+string such as `"64 MiB"` or `"10MB"`, a *duration* is an integer (seconds) or a string such as `"300ms"` or `"1h30m"`.
+*no effect*: accepted, and read by nothing in this version.
+"""
+
+
+def reference() -> str:
+    """The whole reference page."""
+    return "\n".join([_PREFACE, tables(), *_aliases()]) + "\n"
+
+
+def tables(section: str = "") -> str:
+    """The tables at and below a dotted path, each with a heading.
+
+    Raises:
+        UnknownSection: there is no such section.
+    """
+    return "\n\n".join("\n".join(_table(each)) for each in sections(section_path(section)) if each.keys or each.open)
+
+
+def _table(section: Section) -> Iterator[str]:
+    yield f"## [{section.name}]" if section.path else "## Top level"
+    yield ""
+    if section.path:
+        yield f"{section.description[:1].upper()}{section.description[1:]}.{_others(section)}"
+        yield ""
+    if not section.keys:
+        return
+    yield "| key | type | default | allowed | meaning |"
+    yield "|---|---|---|---|---|"
+    for key in section.keys:
+        name = f"`{key.path[-1]}`"
+        meaning = (key.field.description or "") + (" *(no effect)*" if key.idle else "")
+        cells = (name, type_word(key), _default(key), allowed(key), meaning)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _others(section: Section) -> str:
+    if not section.open:
+        return ""
+    if section.path == ("providers",):
+        return ""
+    if section.path[0] != "providers":
+        return " Other tables in it are handed to the plug-in of that name."
+    if section.path[1] == ANY_PROVIDER:
+        return " Further keys are handed to the backend as they are."
+    return f" Beside the keys of `[providers.{ANY_PROVIDER}]`, or with another default:"
+
+
+def _default(key: Key) -> str:
+    if depends_on_machine(key):
+        return "the temporary directory"
+    value: Any = default(key)
+    if value is None or value == "":
+        return "—"
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def _aliases() -> Iterator[str]:
+    yield "\n## Short variables\n"
+    yield "The long name wins over a short one; if the two differ, there is a warning.\n"
+    yield "| variable | key |"
+    yield "|---|---|"
+    for variable, path in sorted(ALIASES.items()):
+        yield f"| `{variable}` | `{'.'.join(path)}` |"
+    for variable in sorted(SEVERAL):
+        yield f"| `{variable}` | several keys of `debug` |"
+    suffixes = "`_MODEL`, `_TIMEOUT`, `_MAX_RETRIES`"
+    yield f"| `LLMSPELL_PROVIDER_<P>_API_KEY`, `_BASE_URL`, {suffixes} | keys of `providers.<p>` |"
+    yield f"| `LLMSPELL_<P>_API_KEY`, `_ENDPOINT`, {suffixes}, `_PROVIDER_TYPE` | the same |"
