@@ -15,6 +15,10 @@ from llmspell_protocol.errors import LlmspellError
 
 PATIENCE_S = 2.0
 """How long a kernel may take to answer."""
+_METRICS = (
+    *("cpu_percent", "memory_bytes", "memory_percent", "open_files", "active_connections"),
+    *("uptime_s", "last_activity", "models_loaded", "queue"),
+)
 
 
 def figures_of_all(infos: Sequence[ConnectionInfo]) -> list[Content]:
@@ -64,8 +68,9 @@ def _reply(opened: Session, until: float, msg_type: str, **content: Any) -> Cont
 
 def _document(info: ConnectionInfo, told: Content) -> Content:
     metrics = told.get("metrics") or {}
+    # A kernel that doesn't answer still has a process, if it is one of this machine.
     here = info.id is not None and info.pid is not None and is_running(run_directory(), info.id)
-    process = _process(info.pid) if here else {}
+    figured = metrics if told or not here else _process(info.pid)
     return {
         "id": info.id or told.get("id"),
         "pid": info.pid or told.get("pid"),
@@ -76,17 +81,7 @@ def _document(info: ConnectionInfo, told: Content) -> Content:
         "pid_file": told.get("pid_file"),
         "log_file": told.get("log_file"),
         "start_time": info.started_at or told.get("started_at"),
-        "metrics": {
-            "cpu_percent": metrics.get("cpu_percent"),
-            "memory_bytes": metrics.get("memory_bytes", process.get("memory_bytes")),
-            "memory_percent": process.get("memory_percent"),
-            "open_files": process.get("open_files"),
-            "active_connections": metrics.get("active_connections"),
-            "uptime_s": metrics.get("uptime_s", process.get("uptime_s")),
-            "last_activity": metrics.get("last_activity"),
-            "models_loaded": metrics.get("models_loaded"),
-            "queue": metrics.get("queue"),
-        },
+        "metrics": {name: figured.get(name) for name in _METRICS},
     }
 
 

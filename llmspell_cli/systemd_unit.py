@@ -22,7 +22,8 @@ _UNPRIVILEGED = (
     "LockPersonality=yes",
     "RestrictRealtime=yes",
     "RestrictSUIDSGID=yes",
-    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+    "RestrictAddressFamilies=AF_UNIX AF_NETLINK",
+    "RestrictAddressFamilies=AF_INET AF_INET6",
     "SystemCallArchitectures=native",
 )
 """What a user's own service manager can enforce, and neither engines nor GPUs need."""
@@ -66,9 +67,9 @@ def unit_text(service: Service) -> str:
     lines += [
         "Restart=on-failure",
         "RestartSec=5",
-        "# A wrong setting or an unknown profile is still wrong at the next try.",
+        "# A wrong setting is still wrong at the next try.",
         "RestartPreventExitStatus=2 3",
-        "# Only the kernel hears of the end: it tells its workers itself, when their work is done.",
+        "# The kernel ends its workers itself, when they are done.",
         "KillMode=mixed",
         f"TimeoutStopSec={_STOP_TIMEOUT_S}",
         *_UNPRIVILEGED,

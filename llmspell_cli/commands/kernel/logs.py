@@ -17,6 +17,7 @@ from llmspell_cli.log_tail import Entry, Follower, Wanted, entries, last_entries
 from llmspell_cli.options import Command, Options
 from llmspell_cli.output import Output
 from llmspell_cli.session import document
+from llmspell_cli.text import home_path
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path, is_running, resolve, running_kernels
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Unsupported
@@ -74,7 +75,10 @@ def logs(
                 for added in follower:
                     _show(output, (entry for entry in added if wanted(entry)))
         else:
-            _show(output, last_entries(place, wanted, count))
+            found = last_entries(place, wanted, count)
+            _show(output, found)
+            if not found and not output.json:
+                output.note(f"no {'entries' if wanted == Wanted() else 'such entries'} in {home_path(str(place))}")
     except KeyboardInterrupt:
         if not follow:
             raise

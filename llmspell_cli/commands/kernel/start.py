@@ -48,6 +48,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 @click.option("--max-clients", type=click.IntRange(1), metavar="N", help="Connected clients (64).")
 @click.option("--log-rotate-size", type=click.IntRange(1), metavar="BYTES", help="Rotate the log at this size.")
 @click.option("--log-rotate-count", type=click.IntRange(0), metavar="N", help="Rotated logs that are kept.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), metavar="FORM", help="Log lines as text or JSON.")
 @click.option("--allow-remote", is_flag=True, default=None, help="Let other machines connect; needs CURVE keys.")
 def start(options: Options, daemon: bool, **wanted: Any) -> int:
     """Start a kernel."""

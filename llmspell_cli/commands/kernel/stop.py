@@ -223,7 +223,6 @@ class _Ending:
             if not end.wait(_AFTER_TERM_S):
                 raise Timeout(f"process {pid} does not end, not even by force: the system holds it")
             remove_stale_files()
-            self._pid_file.unlink(missing_ok=True)
         for path, content in self._kept.items():
             path.touch(mode=0o600)
             path.write_bytes(content)
