@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmspell_cli.endings import EndedByUser
-from llmspell_cli.output import CYAN, RED, compact, fitted, styled
+from llmspell_cli.output import CYAN, RED, compact, fitted, styled, to_stderr
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def report_defect(error: BaseException, said: Collected) -> None:
         return
     if isinstance(error, OSError):
         # The machine's fault, not ours: a full disk behind stdout, say.
-        defect = LlmspellError(str(error))
+        where = f"{error.filename}: " if error.filename else ""
+        defect = LlmspellError(f"{where}{error.strerror or error}")
     else:
         message = f"this is a defect of llmspell: {type(error).__name__}: {error}"
         defect = LlmspellError(message, hint="run it again with --trace debug")
@@ -119,5 +120,4 @@ def _stderr(text: str) -> None:
         sys.stdout.flush()
     except OSError:
         pass  # The reader of the result is gone, or its disk is full; the one of the errors may not be.
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    to_stderr(text)

@@ -61,6 +61,15 @@ def fitted(text: str, stream: IO[str]) -> str:
     return "\n".join(line if _COMMAND in line else "\n".join(wrapped(line, width)) for line in text.split("\n"))
 
 
+def to_stderr(line: str) -> None:
+    """One line on stderr, at once. A reader that is gone misses remarks; the command and its exit status go on."""
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def document_text(document: Mapping[str, Any]) -> str:
     """One JSON document, indented by two spaces."""
     return json.dumps(document, indent=2, ensure_ascii=False)
@@ -192,8 +201,7 @@ class Output:
     @staticmethod
     def _stderr(line: str) -> None:
         sys.stdout.flush()
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        to_stderr(line)
 
 
 def _drawn_width(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
