@@ -66,6 +66,10 @@ class Residency(Generic[W]):
         """The model of this name, if it is loaded or loading."""
         return self._models.get(name)
 
+    def available_bytes(self) -> int:
+        """What the machine, or its container, can still give to new processes."""
+        return self._available()
+
     def budget_bytes(self) -> int:
         """What all loaded models may hold together.
 

@@ -78,11 +78,12 @@ class Unloaded:
 
 @dataclass(frozen=True, slots=True)
 class Residents:
-    """The models in memory, and of what the in-house ones may hold and hold together."""
+    """The models in memory, what the in-house ones may hold and hold together, and what the machine can still give."""
 
     models: list[LoadedModel]
     budget_bytes: int
     used_bytes: int
+    available_bytes: int
     errors: list[BackendError]
 
 
@@ -251,6 +252,7 @@ class ModelsService:
             [model for answer in answers if isinstance(answer, list) for model in answer],
             self._registry.residency.budget_bytes(),
             self._registry.residency.used_bytes,
+            self._registry.residency.available_bytes(),
             [answer for answer in answers if isinstance(answer, BackendError)],
         )
 

@@ -131,11 +131,12 @@ class ModelUnloadReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPsReply:
-    """The models in memory, and of what the in-house ones may hold and hold together."""
+    """The models in memory, what the in-house ones may hold and hold together, and what the machine can still give."""
 
     models: Sequence[LoadedModel]
     budget_bytes: int
     used_bytes: int
+    available_bytes: int
     errors: Sequence[BackendError]
 
 
