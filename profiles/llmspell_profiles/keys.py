@@ -30,11 +30,15 @@ PREFIX = "LLMSPELL_"
 
 
 class Key(NamedTuple):
-    """One key of the schema: its path, its field (type, default, range, description) and the table that it is in."""
+    """One key of the schema: its path, its field (type, default, range, description) and the table that it is in.
+
+    `in_idle`: nothing reads that table, or one around it.
+    """
 
     path: KeyPath
     field: FieldInfo
     table: type[Table]
+    in_idle: bool = False
 
     @property
     def name(self) -> str:
@@ -53,7 +57,7 @@ class Key(NamedTuple):
     @property
     def idle(self) -> bool:
         """Whether this version accepts the key and does nothing with it."""
-        return issubclass(self.table, IdleTable) or any(isinstance(mark, Idle) for mark in self.field.metadata)
+        return self.in_idle or _is_idle(self.table, self.path[-1], self.field)
 
 
 def value_at(settings: Settings, path: KeyPath) -> Any:
@@ -89,14 +93,19 @@ def known_providers() -> dict[str, type[ProviderSettings]]:
     return {kind: provider_class(kind) for kind in PROVIDER_TYPES}
 
 
-def keys_below(table: type[Table], path: KeyPath = ()) -> Iterator[Key]:
-    """All keys of a table and the tables in it, without the provider tables."""
+def keys_below(table: type[Table], path: KeyPath = (), *, idle: bool = False) -> Iterator[Key]:
+    """All keys of a table and the tables in it, without the provider tables; `idle` if the whole table is."""
     for name, field in table.model_fields.items():
         inner = table_in(field)
         if inner is None:
-            yield Key((*path, name), field, table)
+            yield Key((*path, name), field, table, idle)
         else:
-            yield from keys_below(inner, (*path, name))
+            yield from keys_below(inner, (*path, name), idle=idle or _is_idle(table, name, field))
+
+
+def _is_idle(table: type[Table], name: str, field: FieldInfo) -> bool:
+    marked = any(isinstance(mark, Idle) for mark in field.metadata)
+    return marked or name in table.IDLE or issubclass(table, IdleTable)
 
 
 def all_keys(providers: Mapping[str, type[ProviderSettings]]) -> Iterator[Key]:
@@ -117,6 +126,7 @@ def find(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> Key 
     Below `engines` and `tools` each further name is a `FreeTable`, which has no keys of its own.
     """
     table: type[Table] = Settings
+    idle = False
     for depth, name in enumerate(path):
         field = _names(table).get(name)
         if field is None:
@@ -129,7 +139,8 @@ def find(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> Key 
             continue
         inner = table_in(field)
         if inner is None:
-            return Key(path, field, table) if depth == len(path) - 1 else None
+            return Key(path, field, table, idle) if depth == len(path) - 1 else None
+        idle = idle or _is_idle(table, name, field)
         table = inner
     return table
 

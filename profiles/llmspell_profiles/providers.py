@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
@@ -20,12 +20,12 @@ GgufEngine = Literal["xllamacpp", "llama-cpp-python", "llama-server"]
 class Retry(Table):
     """`[providers.NAME.retry]`: repeated attempts after failures that may pass."""
 
-    max_retries: Annotated[int, High(10), Idle()] = Field(default=3, ge=0, description="retries of retryable failures")
-    initial_delay_ms: Annotated[int, Idle()] = Field(default=1000, ge=0, description="first pause, in milliseconds")
-    max_delay_ms: Annotated[int, Idle()] = Field(
+    max_retries: Annotated[int, High(10)] = Field(default=3, ge=0, description="retries of retryable failures")
+    initial_delay_ms: int = Field(default=1000, ge=0, description="first pause, in milliseconds")
+    max_delay_ms: int = Field(
         default=30_000, ge=0, description="longest pause, in milliseconds; at least the first one"
     )
-    backoff_multiplier: Annotated[float, Idle()] = Field(default=2.0, gt=0, description="growth of the pause")
+    backoff_multiplier: float = Field(default=2.0, gt=0, description="growth of the pause")
 
     @model_validator(mode="after")
     def _pauses_grow(self) -> "Retry":
@@ -38,11 +38,9 @@ class Retry(Table):
 class RateLimit(Table):
     """`[providers.NAME.rate_limit]`: a limit that this client keeps by itself."""
 
-    requests_per_minute: Annotated[int, Idle()] = Field(default=60, ge=1, description="client-side limit of requests")
-    tokens_per_minute: Annotated[int | None, Idle()] = Field(
-        default=None, ge=1, description="client-side limit of tokens"
-    )
-    auto_retry: Annotated[bool, Idle()] = Field(default=True, description="wait instead of failing")
+    requests_per_minute: int = Field(default=60, ge=1, description="client-side limit of requests")
+    tokens_per_minute: int | None = Field(default=None, ge=1, description="client-side limit of tokens")
+    auto_retry: bool = Field(default=True, description="wait instead of failing")
 
 
 class ProviderSettings(Table):
@@ -50,7 +48,7 @@ class ProviderSettings(Table):
 
     model_config = ConfigDict(extra="allow")
 
-    name: str = Field(default="", description="display name; default: the table's name")
+    name: Annotated[str, Idle()] = Field(default="", description="display name; default: the table's name")
     provider_type: str = Field(description="implementation; default: the table's name, if that is a known type")
     enabled: bool = Field(default=True, description="false: as if not configured")
     base_url: Url | None = Field(default=None, description="endpoint; default: the vendor's")
@@ -61,7 +59,7 @@ class ProviderSettings(Table):
     timeout_seconds: Annotated[int, High(600)] = Field(
         default=60, ge=1, description="one request, from send to last token, in seconds"
     )
-    max_retries: Annotated[int | None, High(10), Idle()] = Field(
+    max_retries: Annotated[int | None, High(10)] = Field(
         default=None, ge=0, description="shorthand, wins over retry.max_retries"
     )
     retry: Retry = subtable("repeated attempts")
@@ -100,6 +98,8 @@ class CloudSettings(ProviderSettings):
 class LocalSettings(ProviderSettings):
     """What the two local backends share."""
 
+    IDLE: ClassVar[frozenset[str]] = frozenset({"api_key", "api_key_env", "max_retries", "retry", "rate_limit"})
+
     default_backend: Annotated[Backend, words(Backend)] | None = Field(
         default=None, description="backend of local/... without @backend"
     )
@@ -123,6 +123,8 @@ class OllamaSettings(LocalSettings):
 
 class CandleSettings(LocalSettings):
     """The in-house backend: one worker process a loaded model."""
+
+    IDLE: ClassVar[frozenset[str]] = LocalSettings.IDLE | {"base_url"}
 
     provider_type: Literal["candle"] = Field(default="candle", description="implementation")
     timeout_seconds: Annotated[int, High(600)] = Field(

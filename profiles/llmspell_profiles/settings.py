@@ -97,7 +97,7 @@ class RuntimeSecuritySettings(Table):
     """`[runtime.security]`"""
 
     allow_file_access: bool = Field(default=False, description="file tools")
-    allow_network_access: bool = Field(
+    allow_network_access: Annotated[bool, Idle()] = Field(
         default=True, description="web and HTTP tools, cloud providers from scripts; not the local backends"
     )
     allow_process_spawn: Annotated[bool, Idle()] = Field(default=False, description="process tools")

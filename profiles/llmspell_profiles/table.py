@@ -20,6 +20,9 @@ class Table(BaseModel):
     OTHERS: ClassVar[bool] = False
     """Whether it accepts further tables, whose keys only a plug-in knows."""
 
+    IDLE: ClassVar[frozenset[str]] = frozenset()
+    """Inherited keys and tables that nothing reads yet where they belong to this class: as if marked with `Idle`."""
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         for name, field in cls.model_fields.items():
