@@ -210,6 +210,11 @@ class AtTerminal:
         os.close(self._master)
         return self.process.wait(timeout_s)
 
+    def hang_up(self, timeout_s: float = 30.0) -> int:
+        """Closes the terminal, as its window's end does, and returns the exit status."""
+        os.close(self._master)
+        return self.process.wait(timeout_s)
+
     def _more(self) -> bool:
         try:
             data = os.read(self._master, 65536)
