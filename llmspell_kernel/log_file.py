@@ -6,6 +6,7 @@ and the next one that can says how many are missing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -70,7 +71,8 @@ class LogFile(logging.Handler):
     def _write(self, data: bytes) -> None:
         fd, size = self._ready()
         if size and self.rotate_bytes and size + len(data) > self.rotate_bytes:
-            self._rotate()
+            with contextlib.suppress(OSError):  # Rather a file that grows than lines that are lost.
+                self._rotate()
             fd, size = self._ready()
         written = 0
         try:
@@ -152,4 +154,5 @@ def _compress(source: Path, target: Path) -> None:
         unfinished.replace(target)
         source.unlink()
     except OSError:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
