@@ -40,7 +40,9 @@ def json_schema(section: str = "") -> Schema:
     path = section_path(section)
     found = find(path, known_providers())
     inner = _key(found) if isinstance(found, Key) else _table(found or Settings, path)
-    return {"$schema": DIALECT, "title": ".".join((TITLE, *path)) if path else TITLE, **inner}
+    title = f"{TITLE}: {section}" if section else TITLE
+    schema = {"$schema": DIALECT, "title": title, **inner}
+    return schema | {"definitions": {"cloud": _provider("openai")}} if path in ((), ("providers",)) else schema
 
 
 def _table(table: type[Table], path: KeyPath) -> Schema:
@@ -54,7 +56,8 @@ def _table(table: type[Table], path: KeyPath) -> Schema:
     others: Any = {"type": "object"} if table.OTHERS else table.model_config.get("extra") == "allow"
     if table is ProvidersSettings:
         for kind in PROVIDER_TYPES:
-            properties[kind] = {"description": f"the provider {kind}", **_provider(kind)}
+            # All of the cloud are alike; said once, it is a third as long.
+            properties[kind] = _provider(kind) if kind in PROVIDER_CLASSES else {"$ref": "#/definitions/cloud"}
         others = _provider(None)
     if table is RuntimeSettings:
         hooks = table_in(Settings.model_fields["hooks"])

@@ -157,7 +157,8 @@ def default(key: Key) -> Any:
 
 def depends_on_machine(key: Key) -> bool:
     """Whether the default is another one elsewhere, so that no document may have it."""
-    return default(key) == [gettempdir()]
+    is_temporary: bool = default(key) == [gettempdir()]
+    return is_temporary
 
 
 def allowed(key: Key) -> str:

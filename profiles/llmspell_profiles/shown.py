@@ -56,9 +56,8 @@ def plain_settings(loaded: LoadedSettings) -> dict[str, Any]:
 def _plain_table(table: Table) -> Iterator[tuple[str, Any]]:
     for name, field in type(table).model_fields.items():
         value = getattr(table, name)
-        is_fraction = isinstance(value, float) and not value.is_integer()
-        if is_fraction and any(isinstance(mark, Before) and mark.form.kind == "duration" for mark in field.metadata):
-            value = f"{value * 1000:.0f}ms"
+        if isinstance(value, float) and any(_is_duration(mark) for mark in field.metadata):
+            value = int(value) if value.is_integer() else f"{value * 1000:.0f}ms"
         yield name, _plain(name, value, known=True)
     for name, value in (table.model_extra or {}).items():
         yield name, _plain(name, value, known=False)
@@ -75,12 +74,14 @@ def _plain(name: str, value: Any, *, known: bool) -> Any:
             return shown(name, [_plain("", each, known=known) for each in value], known=known)
         case Path():
             return str(value)
-        case float() if value.is_integer():
-            return int(value)
         case None | bool() | int() | float() | str():
             return shown(name, value, known=known)
         case _:
             return shown(name, str(value), known=known)  # a date, in a table whose keys this schema doesn't know
+
+
+def _is_duration(mark: object) -> bool:
+    return isinstance(mark, Before) and mark.form.kind == "duration"
 
 
 def _names(section: str, tables: Mapping[str, Any]) -> Iterator[str]:

@@ -35,8 +35,7 @@ def _fill(
         if _is_table(value):
             continue
         if value is None:
-            source = remarks.get(".".join(here))
-            container.add(tomlkit.comment(f"{name} is not set" + (f" ({source})" if source else "")))
+            container.add(tomlkit.comment(f"{name} is not set"))
         else:
             container.add(name, _item(value, remarks.get(".".join(here))))
     for name, value in tables.items():
