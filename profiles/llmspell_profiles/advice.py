@@ -66,13 +66,14 @@ def _literal_secrets(loaded: LoadedSettings) -> Iterator[Remark]:
 
 
 def _options(loaded: LoadedSettings) -> Iterator[Remark]:
+    told = {remark.details.get("key") for remark in loaded.remarks}
     for name, table in loaded.settings.providers.tables.items():
         if table.provider_type == "ollama":
             known: frozenset[str] = OLLAMA_OPTIONS
         else:
             known = CHAT_COMPLETIONS_OPTIONS if table.provider_type in VENDOR_VARIABLES else frozenset()
         for option in table.options:
-            if option not in known:
+            if option not in known and f"providers.{name}.{option}" not in told:
                 place, details = loaded.origins.place(("providers", name, option))
                 yield Remark(place, f"unknown option, the {table.provider_type} backend may ignore it", details)
 

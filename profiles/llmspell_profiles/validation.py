@@ -50,7 +50,8 @@ def check(*, profile: str | None = None, config: Path | None = None, env: Mappin
         except (ProfileNotFound, UsageConflict):
             raise
         except ConfigError as error:
-            found |= {each.message: _as_remark(each) for each in error.together}
+            # A key that was reported is left at its default, which may be at odds with another one.
+            found |= {each.message: _as_remark(each) for each in error.together if not workshop.knows(each)}
             if not [each for each in error.together if workshop.repair(each)]:
                 break
     if loaded is None:
@@ -62,8 +63,7 @@ def check(*, profile: str | None = None, config: Path | None = None, env: Mappin
     errors = [*found.values(), *(mistake._replace(text=mistake.text.removesuffix(", ignored")) for mistake in mistakes)]
     wrong = {error.details.get("key") for error in errors} - {None}
     remarks = [each for each in loaded.remarks if not each.is_mistake and each.details.get("key") not in wrong]
-    places = {remark.place for remark in remarks}
-    remarks += (remark for remark in advice(loaded, env) if not remark.place or remark.place not in places)
+    remarks += advice(loaded, env)
     return Report(
         workshop.file,
         loaded.source,
@@ -94,6 +94,10 @@ class _Workshop:
         for replaced, value in self._replaced.items():
             _replace(data, replaced, value)
         return TomlSource(toml.name, toml.text, data)
+
+    def knows(self, error: ConfigError) -> bool:
+        """Whether the key has been taken out already."""
+        return error.path in self._removed
 
     def repair(self, error: ConfigError) -> bool:
         """Takes what was reported out of the way; whether something has changed by that."""

@@ -90,7 +90,8 @@ def test_a_secret_that_is_not_set_is_shown_as_such(tmp_path: Path) -> None:
 
 
 def test_each_value_tells_where_it_comes_from(tmp_path: Path) -> None:
-    toml = 'extends = "ollama"\n[runtime]\nscript_timeout_seconds = 9\n[providers.ollama]\nmodel = "a"\noptions.top_k = 3\n'
+    toml = 'extends = "ollama"\n[runtime]\nscript_timeout_seconds = 9\n'
+    toml += '[providers.ollama]\nmodel = "a"\noptions.top_k = 3\n'
     (tmp_path / "llmspell.toml").write_text(toml)
     env = {"HOME": str(tmp_path), "LLMSPELL_KERNEL__PORT": "1", "LLMSPELL_MAX_MEMORY_BYTES": "1MB"}
     env["LLMSPELL_TOOLS__HTTP_REQUEST__DEFAULT_HEADERS"] = '{"A": "b"}'
