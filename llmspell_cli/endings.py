@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmspell_protocol.errors import Cancelled
+from llmspell_protocol.errors import Cancelled, LlmspellError
 
 
 class EndedByUser(Cancelled):
@@ -10,7 +10,12 @@ class EndedByUser(Cancelled):
 
 
 class Interrupted(EndedByUser):
-    """Ctrl-C; the request has ended at the kernel, or two seconds have passed. `details.partial` is what had come."""
+    """Ctrl-C; the request has ended at the kernel, or two seconds have passed. `details.partial` is what had come.
+
+    `answer` is what the kernel said to it, if anything.
+    """
+
+    answer: LlmspellError | None = None
 
 
 class NoAnswer(EndedByUser):

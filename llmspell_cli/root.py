@@ -19,6 +19,7 @@ from llmspell_protocol.errors import InvalidRequest, LlmspellError
 COMMANDS = {
     "run": ("llmspell_cli.commands.run:run", "Run a script."),
     "exec": ("llmspell_cli.commands.exec:exec_code", "Run a piece of code."),
+    "repl": ("llmspell_cli.commands.repl:repl", "Run inputs as you type them."),
     "chat": ("llmspell_cli.commands.chat:chat", "Talk to a model."),
     "embed": ("llmspell_cli.commands.embed:embed", "Turn texts into vectors."),
     "model": ("llmspell_cli.commands.model:model", "List, pull, load and inspect models."),
@@ -26,6 +27,7 @@ COMMANDS = {
     "config": ("llmspell_cli.commands.config:config", "Write, check and show the configuration."),
     "jupyter": ("llmspell_cli.commands.jupyter:jupyter", "Make the kernel known to Jupyter."),
     "keys": ("llmspell_cli.commands.keys:keys", "Keep API keys of providers."),
+    "doctor": ("llmspell_cli.commands.doctor:doctor", "Look for what doesn't work on this machine."),
     "completion": ("llmspell_cli.commands.completion:completion", "Print a shell's completion script."),
     "version": ("llmspell_cli.commands.version:version", "Show versions."),
 }

@@ -76,15 +76,17 @@ class Session:
         return document(self.ask("model_request", {"action": action, **fields}))
 
     def _give_up(self, pending: Pending) -> Interrupted:
-        details: dict[str, Any] = {}
+        answer: LlmspellError | None = None
         try:
             pending.cancel()
             pending.result(timeout_s=CANCEL_WAIT_S)
         except LlmspellError as error:
-            details = error.details
+            answer = error
         except KeyboardInterrupt:
             self.hurry = True
-        return Interrupted("Cancelled", details=details)
+        interrupted = Interrupted("Cancelled", details=answer.details if answer is not None else {})
+        interrupted.answer = answer
+        return interrupted
 
 
 def _deliver(

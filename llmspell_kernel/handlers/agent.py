@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llmspell_kernel.context import Caller, Content, Reply, Request
@@ -34,6 +35,7 @@ class AgentHandler:
         owner = owner_of(request.caller)
         match wanted:
             case AgentCreate():
+                wanted = _with_default(wanted, request)
                 return Reply({"agent": _summary(self._agents.create(wanted, owner=owner))})
             case AgentExecute():
                 return await self._execute(request, wanted, owner)
@@ -57,6 +59,14 @@ class AgentHandler:
         agent = self._agents.find(wanted.agent, owner=owner)
         result = await self._agents.execute(agent, wanted, client=request.caller.client, on_chunk=on_chunk)
         return Reply({"agent": _summary(agent), "text": result.message.content, **to_content(result)})
+
+
+def _with_default(wanted: AgentCreate, request: Request) -> AgentCreate:
+    """The model that whoever started all this has chosen for what names none (`metadata.llmspell.model`)."""
+    model = request.root.wishes.get("model")
+    if wanted.model is not None or wanted.provider is not None or not isinstance(model, str) or not model:
+        return wanted
+    return replace(wanted, model=model)
 
 
 def _summary(agent: Agent) -> Content:

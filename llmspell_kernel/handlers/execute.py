@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmspell_kernel.context import Content, Reply, Request
@@ -90,7 +90,10 @@ class ExecuteHandler:
         number = contexts.execution_count
         if not silent:
             request.sink.publish("execute_input", {"code": code, "execution_count": number})
-        emit = _to_both if request.wishes.get("deltas") else _to_iopub
+        if request.wishes.get("reset"):
+            contexts.forget_variables()
+        to_requester = bool(request.wishes.get("deltas"))
+        emit = _emitter(silent=silent, to_requester=to_requester)
         output = GatheredOutput(
             lambda stream, text: emit(request, stream, text), IOPUB_WINDOW_S, IOPUB_PIECE_CHARACTERS
         )
@@ -99,6 +102,8 @@ class ExecuteHandler:
             result = await contexts.run_shared(request, _cell_job(request, code, number), output.write)
         except LlmspellError as error:
             output.flush()
+            if to_requester:
+                error.details.setdefault("execution_count", number)
             return Reply({**self._failed(request, error), "execution_count": number})
         finally:
             output.flush()
@@ -113,6 +118,7 @@ class ExecuteHandler:
                 "payload": [],
                 "user_expressions": _expressions(result),
                 "duration_ms": round((time.monotonic() - started) * 1000),
+                **(_outcome(result) if to_requester else {}),
             }
         )
 
@@ -130,6 +136,22 @@ class ExecuteHandler:
 
 def _to_iopub(request: Request, stream: str, text: str) -> None:
     request.sink.publish("stream", {"name": stream, "text": text})
+
+
+def _to_requester(request: Request, stream: str, text: str) -> None:
+    request.delta({"stream": stream, "text": text})
+
+
+def _emitter(*, silent: bool, to_requester: bool) -> Callable[[Request, str, str], None]:
+    """Where a cell's output goes; what is silent is no other frontend's business."""
+    if not to_requester:
+        return _to_iopub
+    return _to_requester if silent else _to_both
+
+
+def _outcome(result: Result) -> Content:
+    """What a client that reads no IOPub needs to know of a cell."""
+    return {"engine": "lua", "result": result.value, "result_repr": result.text, "exit_code": result.exit_code}
 
 
 def _to_both(request: Request, stream: str, text: str) -> None:
@@ -176,6 +198,7 @@ def _cell_job(request: Request, code: str, number: int) -> Job:
         code=code,
         name=name if isinstance(name, str) and name else f"In[{number}]",
         cell=True,
+        data=bool(request.wishes.get("deltas")),
         script=_script_name(request),
         arguments=words,
         script_directory=_script_directory(request, directory),

@@ -136,6 +136,10 @@ class Contexts:
             if process is not None:
                 self._end_later(process)
 
+    def forget_variables(self) -> None:
+        """The same for the cell that has its turn now, before it runs."""
+        self._forget_shared()
+
     async def is_complete(self, code: str) -> str:
         """`complete`, `incomplete`, `invalid`; `unknown` while the worker computes."""
         try:

@@ -39,6 +39,8 @@ class Job(NamedTuple):
     """The chunk's name, as error positions show it."""
     cell: bool = False
     """A notebook's cell: the value of an expression is its result, which may be anything."""
+    data: bool = False
+    """A cell whose result is wanted as plain data too, where it has such a form."""
     script: str = ""
     arguments: Sequence[str] | None = None
     """The words for ARGS and arg; None leaves those of the context as they are."""
@@ -332,6 +334,7 @@ def _job_fields(job: Job) -> dict[str, Any]:
         "code": job.code,
         "name": job.name,
         "cell": job.cell,
+        "data": job.data,
         "script": job.script,
         "arguments": None if job.arguments is None else list(job.arguments),
         "script_directory": job.script_directory,

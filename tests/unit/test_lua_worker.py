@@ -16,6 +16,7 @@ JOB = {
     "name": "t.lua",
     "script": "t.lua",
     "cell": False,
+    "data": False,
     "arguments": [],
     "script_directory": None,
     "working_directory": None,

@@ -10,6 +10,7 @@ kernel = LazyGroup(
         "start": ("llmspell_cli.commands.kernel.start:start", "Start a kernel."),
         "stop": ("llmspell_cli.commands.kernel.stop:stop", "Stop kernels."),
         "status": ("llmspell_cli.commands.kernel.status:status", "Show running kernels."),
+        "connect": ("llmspell_cli.commands.kernel.connect:connect", "Open the repl on a running kernel."),
         "logs": ("llmspell_cli.commands.kernel.logs:logs", "Show a kernel's log."),
         "install-service": (
             "llmspell_cli.commands.kernel.install_service:install_service",

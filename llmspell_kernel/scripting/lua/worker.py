@@ -261,7 +261,8 @@ class Worker:
             raise
         if value.problem is not None and not frame["cell"]:
             raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
-        answer = {"op": "result", "value": None if frame["cell"] else value.data, "text": value.text}
+        wanted = frame["data"] or not frame["cell"]
+        answer = {"op": "result", "value": value.data if wanted else None, "text": value.text}
         if frame["expressions"]:
             answer["expressions"] = {name: self._evaluate(sandbox, text) for name, text in frame["expressions"].items()}
         return answer

@@ -1,0 +1,58 @@
+"""`llmspell kernel connect`: the repl on a running kernel."""
+
+from __future__ import annotations
+
+import click
+
+from llmspell_cli.commands.repl import talk
+from llmspell_cli.options import Command, Options
+from llmspell_cli.script import engine_option
+from llmspell_protocol.errors import InvalidRequest
+
+
+@click.command(
+    "connect",
+    cls=Command,
+    examples=(
+        ("llmspell kernel connect", "the one that runs, or the last one used"),
+        ("llmspell kernel connect port-9555", "by id"),
+        ("llmspell kernel connect localhost:9555", "by address"),
+    ),
+)
+@engine_option
+@click.option("--history", metavar="FILE", help="Where inputs are kept (~/.llmspell/repl_history).")
+@click.argument("target", metavar="[TARGET]", required=False)
+def connect(options: Options, target: str | None, engine: str | None, history: str | None) -> int:
+    """Open the repl on a running kernel."""
+    if target is not None and options.connect_named:
+        raise InvalidRequest("the kernel is named twice", hint=f"llmspell kernel connect {target}")
+    chosen = target or options.connect or _running_or_last()
+    return talk(options._replace(connect=chosen), engine=engine, history=history)
+
+
+def _running_or_last() -> str:
+    """The one kernel that runs; where there are none or several, the last one used.
+
+    Raises:
+        KernelUnreachable: none runs and none was used.
+        InvalidRequest: several run.
+    """
+    # Looking for kernels is only needed where none is named.
+    from llmspell_cli.connect import START_HINT, run_directory
+    from llmspell_cli.repl.last_kernel import remembered
+    from llmspell_protocol.discovery import running_kernels
+    from llmspell_protocol.errors import KernelUnreachable
+
+    running = [info.id for info in running_kernels(run_directory()) if info.id]
+    if len(running) == 1:
+        return running[0]
+    last = remembered(run_directory())
+    if last is not None:
+        return last
+    if not running:
+        raise KernelUnreachable("no kernel is running", hint=START_HINT)
+    raise InvalidRequest(
+        f"several kernels are running: {', '.join(sorted(running))}",
+        hint=f"llmspell kernel connect {min(running)}",
+        details={"running": sorted(running)},
+    )

@@ -1,0 +1,264 @@
+"""The repl itself: inputs one after another, each run or obeyed, and what comes of it shown.
+
+At a terminal with prompts and an editor; from a file or pipe line by line; in JSON mode one event an input. A failed
+input never ends the session, a kernel that is gone does.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from llmspell_cli.endings import Interrupted
+from llmspell_cli.errors import error_object, one_line
+from llmspell_cli.interrupts import Interrupts
+from llmspell_cli.output import Output
+from llmspell_cli.repl.dot_commands import DotCommands, Journal, Leave, UnknownCommand, is_command
+from llmspell_cli.repl.history_file import HistoryFile
+from llmspell_cli.repl.script_context import ScriptContext
+from llmspell_cli.session import Content, Session
+from llmspell_cli.text import short_time
+from llmspell_cli.typed_line import Lines, TypedLines, can_edit, typed_line
+from llmspell_protocol.errors import KernelUnreachable, LlmspellError
+
+BANNER = "LLMSpell REPL - {engine} engine"
+HELP_LINE = "Type .help for commands, .exit or Ctrl+D to quit"
+
+
+class _Outcome(NamedTuple):
+    """How an input ended. `text` is a command's, `reply` that of code that ran."""
+
+    duration_ms: int
+    text: str = ""
+    reply: Content | None = None
+    error: LlmspellError | None = None
+
+
+class Repl:
+    """One session. `history` keeps the inputs typed at a terminal."""
+
+    def __init__(self, session: Session, output: Output, *, engine: str | None, history: HistoryFile) -> None:
+        self._session = session
+        self._output = output
+        self._history = history
+        self._journal = Journal()
+        self._printed = _Printed(output)
+        self._interrupts: Interrupts | None = None
+        self._context = ScriptContext(session, engine=engine, on_input=self._answer)
+        self._commands = DotCommands(
+            self._context, self._journal, history, mode=session.mode, on_output=self._printed.take
+        )
+        self._status = 0
+        if engine is not None:
+            self._context.check_engine()
+
+    def run_terminal(self, connected_to: str | None) -> int:
+        """Talks to the user until the end; returns the exit status. `connected_to` names a kernel in the banner."""
+        with Interrupts() as interrupts:
+            self._interrupts = self._session.interrupts = interrupts
+            lines = self._lines(interrupts)
+            output = self._output
+            output.line(BANNER.format(engine=self._context.engine))
+            if connected_to is not None:
+                output.line(f"Connected to {connected_to}")
+            output.line(HELP_LINE)
+            output.write("\n")
+            try:
+                self._converse(lines)
+            finally:
+                lines.close()
+        return self._status
+
+    def run_lines(self) -> int:
+        """Runs what stdin holds, input by input; returns the exit status, 1 if the last one failed."""
+        failed = False
+        for text in self._inputs():
+            try:
+                outcome = self._take(text)
+            except Leave:
+                break
+            if isinstance(outcome.error, Interrupted):
+                raise outcome.error
+            self._show(outcome)
+            failed = outcome.error is not None
+        return self._status or int(failed)
+
+    def _converse(self, lines: Lines) -> None:
+        while True:
+            try:
+                text = lines.read("> ")
+            except EOFError:
+                self._output.line()
+                return
+            except KeyboardInterrupt:
+                continue
+            if not text.strip():
+                continue
+            try:
+                self._keep(text)
+                self._show(self._take(text))
+            except Leave:
+                return
+
+    def _lines(self, interrupts: Interrupts) -> Lines:
+        if not can_edit():
+            return TypedLines(interrupts, incomplete=self._incomplete)
+        # The editor takes a tenth of a second to import; only a terminal needs it.
+        from llmspell_cli.repl.candidates import Candidates, candidates
+        from llmspell_cli.repl.editing import repl_editor
+
+        def offer(text: str, cursor: int) -> Candidates:
+            return candidates(self._context, self._commands.names, text, cursor)
+
+        return repl_editor(
+            interrupts,
+            color=self._output.color,
+            incomplete=self._incomplete,
+            inputs=self._history.entries(),
+            offer=offer,
+        )
+
+    def _inputs(self) -> Iterator[str]:
+        """The inputs in stdin: lines, joined where code goes on."""
+        pending = ""
+        while line := sys.stdin.readline():
+            text = pending + line.removesuffix("\n")
+            if self._incomplete(text):
+                pending = text + "\n"
+                continue
+            pending = ""
+            if text.strip():
+                yield text
+        if pending.strip():
+            yield pending
+
+    def _incomplete(self, text: str) -> bool:
+        """Whether an input goes on; an empty line says that it doesn't."""
+        if not text.strip() or is_command(text):
+            return False
+        before, newline, last = text.rpartition("\n")
+        if newline and not last.strip() and before.strip():
+            return False
+        return self._context.is_incomplete(text)
+
+    def _keep(self, text: str) -> None:
+        try:
+            self._history.add(text.strip("\n"))
+        except LlmspellError as error:
+            self._output.warning(error.message)
+
+    def _take(self, text: str) -> _Outcome:
+        self._printed.begin()
+        started = time.monotonic()
+        obeyed, reply, error = "", None, None
+        try:
+            if is_command(text):
+                obeyed, reply = self._commands.obey(text)
+            else:
+                self._journal.inputs.append(text.strip("\n"))
+                self._journal.executions += 1
+                reply = self._context.run(text, self._printed.take)
+        except KernelUnreachable:
+            self._printed.end()
+            raise
+        except LlmspellError as failure:
+            error = failure
+        if reply is not None and reply.get("exit_code") is not None:
+            self._status = int(reply["exit_code"])
+            self._printed.end()
+            raise Leave
+        return _Outcome(round((time.monotonic() - started) * 1000), obeyed, reply, error)
+
+    def _show(self, outcome: _Outcome) -> None:
+        if self._output.json:
+            self._output.event(self._event(outcome))
+            return
+        self._printed.end()
+        error = outcome.error
+        if outcome.text:
+            # Clearing the screen leaves the cursor where the prompt belongs.
+            self._output.write(outcome.text + "\n" * (not outcome.text.startswith("\x1b")))
+        if outcome.reply is not None and outcome.reply.get("result_repr") is not None:
+            self._output.write(f"{outcome.reply['result_repr']}\n")
+        if isinstance(error, Interrupted):
+            self._output.note(_how_interrupted(error))
+        elif isinstance(error, UnknownCommand):
+            self._output.note(error.message)
+        elif error is not None:
+            self._output.note(one_line(error, self._output.color))
+        if self._journal.timed:
+            self._output.write(f"({short_time(outcome.duration_ms)})\n")
+
+    def _event(self, outcome: _Outcome) -> Content:
+        reply, error = outcome.reply or {}, outcome.error
+        number = reply.get("execution_count")
+        if error is not None:
+            number = error.details.pop("execution_count", None)
+        value = reply.get("result")
+        return {
+            "event": "result",
+            "execution_count": number,
+            "status": "success" if error is None else "error",
+            "output": self._printed.text + (outcome.text + "\n" if outcome.text else ""),
+            # What has no form as data is shown as a person reads it.
+            "result": value if value is not None else reply.get("result_repr"),
+            "error": error_object(error) if error is not None else None,
+            "duration_ms": outcome.duration_ms,
+        }
+
+    def _answer(self, prompt: str, password: bool) -> str | None:
+        """A line for a script that reads: typed here, or the next one of stdin."""
+        if self._interrupts is not None:
+            return typed_line(self._interrupts, prompt, hidden=password)
+        line = sys.stdin.readline()
+        return line.removesuffix("\n") if line else None
+
+
+def _how_interrupted(error: Interrupted) -> str:
+    if error.answer is None:
+        return "Interrupted; the kernel has not confirmed it"
+    # What the kernel adds when the script had to be ended by force.
+    more = error.answer.message.partition("; ")[2]
+    return f"Interrupted; {more}" if more else "Interrupted"
+
+
+class _Printed:
+    """What scripts print: on our own stdout and stderr at once, or kept for the event."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._pieces: list[str] = []
+        self._open = False
+
+    @property
+    def text(self) -> str:
+        """All that went to the script's stdout since `begin`."""
+        return "".join(self._pieces)
+
+    def begin(self) -> None:
+        """A new input."""
+        self._pieces.clear()
+        self._open = False
+
+    def take(self, content: Content) -> None:
+        """One `execute_delta {stream, text}`."""
+        name, text = content.get("stream", "stdout"), str(content.get("text", ""))
+        if self._output.json:
+            if name == "stdout":
+                self._pieces.append(text)
+            else:
+                self._output.log(text.rstrip("\n"))
+            return
+        stream = sys.stderr if name == "stderr" else sys.stdout
+        sys.stdout.flush()
+        stream.write(text)
+        stream.flush()
+        self._open = not text.endswith("\n")
+
+    def end(self) -> None:
+        """The next thing shown begins a line."""
+        if self._open:
+            self._output.write("\n")
+            self._open = False
