@@ -65,7 +65,7 @@ class XLlamaCpp:
         import xllamacpp
 
         launch = prepared.launch
-        found = _accelerators(xllamacpp.get_device_info())
+        found = accelerators(xllamacpp.get_device_info())
         device, warning = choose_device(launch.device, platform=sys.platform, found=found)
         key = secrets.token_hex(32)
         address = prepared.socket_directory / f"{secrets.token_hex(4)}.sock"
@@ -299,7 +299,7 @@ class _Generation:
         )
 
 
-def _accelerators(devices: Sequence[Mapping[str, Any]]) -> list[str]:
+def accelerators(devices: Sequence[Mapping[str, Any]]) -> list[str]:
     """The engine's device list as names of ours: `cuda:0` … for graphics cards by number, `metal`."""
     names = [str(device["name"]) for device in devices if device["type"].name.endswith(("GPU", "IGPU"))]
     metal = [name for name in names if name.lower().startswith(("metal", "mtl"))]

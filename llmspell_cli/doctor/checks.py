@@ -1,0 +1,96 @@
+"""All checks of `doctor` in the order in which they are shown, each with what it needs and its deadline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from llmspell_cli.connect import run_directory
+from llmspell_cli.doctor import configuration, engines, files, kernels, kernelspec, machine, network
+from llmspell_cli.doctor.examination import Check, examine
+from llmspell_cli.doctor.finding import Finding, skip
+from llmspell_cli.doctor.subject import Answers, Subject, ask_kernel
+from llmspell_cli.key_sources import load
+from llmspell_cli.options import Options
+from llmspell_profiles.errors import ConfigError
+from llmspell_profiles.home import llmspell_home
+
+_KERNEL_DEADLINE_S = 20.0
+_NO_SETTINGS = "needs a configuration that can be used"
+
+
+def subject_of(options: Options, *, offline: bool) -> Subject:
+    """This machine as the command line sees it."""
+    loaded = problem = None
+    try:
+        loaded = load(options)
+    except ConfigError as error:
+        problem = error
+    return Subject(
+        options=options,
+        env=os.environ,
+        cwd=Path.cwd(),
+        home=llmspell_home(os.environ),
+        offline=offline,
+        loaded=loaded,
+        problem=problem,
+    )
+
+
+def examined(subject: Subject) -> dict[str, Finding]:
+    """The findings of all checks, by name."""
+    # The kernel that some checks ask makes directories when it starts: what is missing is looked for before that.
+    found_files = files.files(subject.home)
+    executor = ThreadPoolExecutor(2, thread_name_prefix="doctor")
+    try:
+        answers = executor.submit(ask_kernel, subject) if subject.loaded is not None else None
+        probed = executor.submit(engines.probe_engines)
+        return examine(_checks(subject, found_files, answers, probed))
+    finally:
+        executor.shutdown(wait=False)
+
+
+def _checks(
+    subject: Subject,
+    found_files: Finding,
+    answers: Future[Answers] | None,
+    probed: Future[engines.Engines],
+) -> Mapping[str, Check]:
+    engine, device = _candle(subject)
+    slow_s = engines.DEADLINE_S + 5
+
+    def asked(look: Callable[[Answers], Finding]) -> Callable[[], Finding]:
+        return lambda: look(answers.result()) if answers is not None else skip(_NO_SETTINGS)
+
+    return {
+        "python": Check(machine.python),
+        "engines": Check(lambda: engines.engines(probed.result(), engine), slow_s),
+        "devices": Check(lambda: engines.devices(probed.result(), engine, device), slow_s),
+        "ollama": Check(asked(lambda answers: network.ollama(answers, subject.local("ollama"))), _KERNEL_DEADLINE_S),
+        "hub": Check(lambda: network.hub(subject.env, offline=subject.offline), network.HUB_DEADLINE_S + 5),
+        "disk": Check(lambda: machine.disk(subject.home, _model_directory(subject))),
+        "memory": Check(asked(machine.memory), _KERNEL_DEADLINE_S),
+        "config": Check(lambda: configuration.config(subject)),
+        "kernel": Check(lambda: kernels.kernel(subject, run_directory()), _KERNEL_DEADLINE_S),
+        "files": Check(lambda: found_files),
+        "keys": Check(lambda: configuration.keys(subject)),
+        "jupyter": Check(kernelspec.jupyter),
+    }
+
+
+def _candle(subject: Subject) -> tuple[str, str]:
+    """The engine for GGUF files and the device that the settings name."""
+    for name in subject.local("candle"):
+        table: Any = subject.tables[name]
+        return table.engine, table.device
+    return "xllamacpp", "auto"
+
+
+def _model_directory(subject: Subject) -> Path:
+    for name in subject.local("candle"):
+        table: Any = subject.tables[name]
+        return Path(table.model_directory)
+    return subject.home / "models" / "candle"

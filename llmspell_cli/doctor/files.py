@@ -1,0 +1,96 @@
+"""The check of the files below LLMSPELL_HOME: who may read them, what dead kernels have left, how that is put right."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llmspell_cli.connect import remove_stale_files
+from llmspell_cli.doctor.finding import Finding, Fix, Status
+from llmspell_cli.text import home_path
+from llmspell_protocol.discovery import is_running
+
+PRIVATE_DIRECTORY = 0o700
+PRIVATE_FILE = 0o600
+_SECRETS = ("keys.json", "repl_history", "run/kernel-*.json", "state.db", "sessions.db", "history.db", "logs/*")
+"""What others must not read: keys, connections, what was typed and what was answered."""
+
+
+class Problem(NamedTuple):
+    """One thing that is not as it should be, and how it is put right, if that can be done."""
+
+    status: Status
+    text: str
+    fix: Fix | None
+
+
+def files(home: Path) -> Finding:
+    """Modes and leftovers; with fixes for what can be put right, missing directories among it."""
+    missing = [place for place in (home, home / "run", home / "logs", home / "models") if not place.exists()]
+    problems = [*_home(home), *_modes(home), *_leftovers(home / "run")]
+    shown = home_path(str(home))
+    details: dict[str, Any] = {
+        "home": str(home),
+        "missing": [str(place) for place in missing],
+        "problems": [problem.text for problem in problems],
+    }
+    fixes = tuple(_creation(place) for place in missing) + tuple(one.fix for one in problems if one.fix is not None)
+    if not problems:
+        text = f"{shown} is not there yet; it is made when needed" if home in missing else f"modes of {shown} are safe"
+        return Finding("ok", text, None, details, fixes)
+    status: Status = "fail" if any(problem.status == "fail" for problem in problems) else "warn"
+    text = problems[0].text + (f", and {len(problems) - 1} more" if len(problems) > 1 else "")
+    can_be_fixed = any(problem.fix is not None for problem in problems)
+    hint = "llmspell doctor --fix" if can_be_fixed else f"make {shown} yours, or name another place in LLMSPELL_HOME"
+    return Finding(status, text, hint, details, fixes)
+
+
+def _home(home: Path) -> Iterator[Problem]:
+    if not home.exists():
+        return
+    shown = home_path(str(home))
+    if not home.is_dir():
+        yield Problem("fail", f"{shown} is no directory", None)
+    elif home.stat().st_uid != os.geteuid():
+        yield Problem("fail", f"{shown} belongs to another user", None)
+    elif not os.access(home, os.W_OK | os.X_OK):
+        yield Problem("fail", f"{shown} can't be written", None)
+
+
+def _modes(home: Path) -> Iterator[Problem]:
+    for directory in (home, home / "run", home / "logs"):
+        if directory.is_dir():
+            yield from _too_open(directory, PRIVATE_DIRECTORY, only_warn=directory != home / "run")
+    for pattern in _SECRETS:
+        for path in sorted(home.glob(pattern)):
+            if path.is_file() and not path.is_symlink():
+                yield from _too_open(path, PRIVATE_FILE)
+
+
+def _too_open(path: Path, wanted: int, *, only_warn: bool = False) -> Iterator[Problem]:
+    """A problem where others may do anything with it; being only readable is a warning where `only_warn`."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & 0o077:
+        return
+    shown = home_path(str(path))
+    status: Status = "warn" if only_warn and not mode & 0o022 else "fail"
+    action = f"set the mode of {shown} to {wanted:04o} (it is {mode:04o})"
+    may = "written" if mode & 0o022 else "read"
+    yield Problem(status, f"{shown} can be {may} by others (mode {mode:04o})", Fix(action, lambda: path.chmod(wanted)))
+
+
+def _leftovers(run_dir: Path) -> Iterator[Problem]:
+    names = {path.stem for pattern in ("kernel-*.json", "kernel-*.lock") for path in run_dir.glob(pattern)}
+    ids = sorted(name.removeprefix("kernel-") for name in names)
+    stale = [kernel_id for kernel_id in ids if not is_running(run_dir, kernel_id)]
+    if stale:
+        text = f"{', '.join(stale)} ended without clearing up"
+        fix = Fix(f"remove what is left of kernel {', '.join(stale)}", remove_stale_files)
+        yield Problem("warn", text, fix)
+
+
+def _creation(place: Path) -> Fix:
+    return Fix(f"create {home_path(str(place))}", lambda: place.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True))

@@ -1,0 +1,54 @@
+"""Checks of what is asked over a network: Ollama, and the hub that models are pulled from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from llmspell_cli.doctor.finding import Finding, ok, skip, warn
+from llmspell_cli.doctor.subject import Answers
+
+HUB = "https://huggingface.co"
+HUB_DEADLINE_S = 5.0
+
+
+def ollama(answers: Answers, names: Sequence[str]) -> Finding:
+    """Whether the Ollama daemon answers; `names` are the configured providers of this type."""
+    if not names:
+        return skip("not configured", "llmspell -p ollama …")
+    health = answers.backends.get(names[0])
+    if health is None:
+        return skip("not asked, since it is on another machine (--offline)")
+    url = health.get("base_url")
+    details = {key: health.get(key) for key in ("base_url", "version", "latency_ms", "available_models", "reason")}
+    if not health["running"]:
+        hint = "ollama serve, or llmspell model install-ollama"
+        return warn(f"no answer from {url} ({health.get('reason') or 'no reason given'})", hint, **details)
+    count = health.get("available_models") or 0
+    return ok(f"{health.get('version') or 'running'} at {url}, {count} model{'' if count == 1 else 's'}", **details)
+
+
+def hub(env: Mapping[str, str], *, offline: bool) -> Finding:
+    """Whether models can be pulled from the hub, or from the mirror that HF_ENDPOINT names."""
+    if offline:
+        return skip("not asked (--offline)")
+    if env.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true"):
+        return skip("not asked (HF_HUB_OFFLINE is set)")
+    # 60 ms, needed by nobody offline.
+    import httpx
+
+    url = (env.get("HF_ENDPOINT") or HUB).rstrip("/")
+    try:
+        response = httpx.head(url, timeout=HUB_DEADLINE_S, follow_redirects=True)
+    except httpx.TimeoutException:
+        return _unreachable(url, f"no answer within {HUB_DEADLINE_S:g} s")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return _unreachable(url, str(error) or type(error).__name__)
+    if response.status_code >= 500:
+        return _unreachable(url, f"it answers with status {response.status_code}")
+    latency_ms = response.elapsed.total_seconds() * 1000
+    return ok(f"{url} answers in {latency_ms:.0f} ms", url=url, latency_ms=round(latency_ms, 1))
+
+
+def _unreachable(url: str, reason: str) -> Finding:
+    hint = "installed models work; for pulls look at HTTPS_PROXY, or name a mirror in HF_ENDPOINT"
+    return warn(f"{url} can't be reached ({reason})", hint, url=url, reason=reason)

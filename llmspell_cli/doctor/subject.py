@@ -1,0 +1,80 @@
+"""What is examined: this machine as one command line sees it, and what a kernel of that command line says about it.
+
+Engines, devices and memory are a kernel's to know: it is asked with the requests that every client has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from llmspell_cli.options import Options
+from llmspell_cli.output import Output
+from llmspell_protocol.connection import is_this_machine
+
+if TYPE_CHECKING:
+    from llmspell_profiles.errors import ConfigError
+    from llmspell_profiles.loader import LoadedSettings
+    from llmspell_profiles.providers import ProviderSettings
+
+
+class Answers(NamedTuple):
+    """What a kernel with these settings says: backends by name as in `model status`, and figures as in `model ps`."""
+
+    backends: Mapping[str, Mapping[str, Any]]
+    residents: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """This machine, seen by one command line. `loaded` is None where the settings can't be used: why is `problem`."""
+
+    options: Options
+    env: Mapping[str, str]
+    cwd: Path
+    home: Path
+    offline: bool
+    loaded: LoadedSettings | None
+    problem: ConfigError | None
+
+    @property
+    def tables(self) -> Mapping[str, ProviderSettings]:
+        """The configured providers by name; none where the settings can't be used."""
+        return self.loaded.settings.providers.enabled if self.loaded is not None else {}
+
+    def local(self, kind: str) -> list[str]:
+        """The names of the configured providers of a type."""
+        return [name for name, table in self.tables.items() if table.provider_type == kind]
+
+
+def ask_kernel(subject: Subject) -> Answers:
+    """Starts a kernel of this command's own and asks it.
+
+    Raises:
+        LlmspellError: it can't start, or can't say.
+    """
+    # The kernel's modules take a while to load; nobody needs them where the settings can't be used.
+    from llmspell_cli.connect import session
+
+    options = subject.options._replace(connect=None, connect_named=False)
+    with session(options, _Quiet(options)) as opened:
+        backends: dict[str, Any] = {}
+        for name in subject.local("candle") + subject.local("ollama"):
+            if not subject.offline or is_near(subject.tables[name].base_url):
+                backends |= opened.model("status", backend=name)["backends"]
+        return Answers(backends, opened.model("ps"))
+
+
+def is_near(url: str | None) -> bool:
+    """Whether a service is on this machine, so that asking it needs no network; one without an address is."""
+    return url is None or is_this_machine(urlsplit(url).hostname or "")
+
+
+class _Quiet(Output):
+    """Warnings about the settings are the finding of a check."""
+
+    def warning(self, text: str) -> None:
+        """Says nothing."""
