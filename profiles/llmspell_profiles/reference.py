@@ -6,7 +6,6 @@ What `json_schema.py`, `markdown.py` and `template.py` write down; knows no outp
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -156,9 +155,9 @@ def default(key: Key) -> Any:
 
 
 def depends_on_machine(key: Key) -> bool:
-    """Whether the default is another one elsewhere, so that no document may have it."""
-    is_temporary: bool = default(key) == [gettempdir()]
-    return is_temporary
+    """Whether the default is another one elsewhere, so that no document may have it: a place in the file system."""
+    value = default(key)
+    return isinstance(value, list) and any(Path(each).is_absolute() for each in value)
 
 
 def allowed(key: Key) -> str:
