@@ -11,7 +11,9 @@ import json
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +21,11 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
 class ProbeFailed(Exception):
-    """Nothing of use came back; the text says why, in words for people."""
+    """Nothing of use came back; the text says why, in words for people. `status` is that of an HTTP answer."""
+
+    def __init__(self, why: str, status: int | None = None) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,10 @@ class Answer:
     latency_ms: float
 
 
-async def get_json(base_url: str, path: str, *, deadline_s: float) -> Answer:
-    """The JSON at `base_url` + `path`.
+async def get_json(
+    base_url: str, path: str, *, deadline_s: float, headers: Mapping[str, str] = MappingProxyType({})
+) -> Answer:
+    """The JSON at `base_url` + `path`; `headers` go with the request.
 
     Raises:
         ProbeFailed: refused, too slow, or something else than JSON with status 200.
@@ -39,7 +47,7 @@ async def get_json(base_url: str, path: str, *, deadline_s: float) -> Answer:
     began = time.monotonic()
     try:
         async with asyncio.timeout(deadline_s):
-            status, body = await _exchange(base_url, path)
+            status, body = await _exchange(base_url, path, headers)
     except TimeoutError:
         raise ProbeFailed(f"no answer within {deadline_s:g} s") from None
     except socket.gaierror:
@@ -49,7 +57,7 @@ async def get_json(base_url: str, path: str, *, deadline_s: float) -> Answer:
     except OSError as error:
         raise ProbeFailed(_words(error)) from None
     if status != 200:
-        raise ProbeFailed(f"it answers with status {status} to {path}")
+        raise ProbeFailed(f"it answers with status {status} to {path}", status)
     try:
         content = json.loads(body)
     except ValueError:
@@ -57,14 +65,17 @@ async def get_json(base_url: str, path: str, *, deadline_s: float) -> Answer:
     return Answer(content, (time.monotonic() - began) * 1000)
 
 
-async def _exchange(base_url: str, path: str) -> tuple[int, bytes]:
+async def _exchange(base_url: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
     address = urlsplit(base_url)
     secure = address.scheme == "https"
     host, port = address.hostname or "localhost", address.port or (443 if secure else 80)
     reader, writer = await asyncio.open_connection(host, port, ssl=secure or None, limit=MAX_ANSWER_BYTES)
     try:
         target = f"{address.path.rstrip('/')}{path}"
-        writer.write(f"GET {target} HTTP/1.0\r\nHost: {address.netloc}\r\nAccept: application/json\r\n\r\n".encode())
+        host_header = address.netloc.rpartition("@")[2]
+        fields = {"Host": host_header, "Accept": "application/json", **headers}
+        lines = [f"GET {target} HTTP/1.0", *(f"{name}: {value}" for name, value in fields.items())]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         length = next(
             (

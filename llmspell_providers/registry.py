@@ -7,7 +7,8 @@ type. Knows names and providers, not what these do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,16 +18,17 @@ from llmspell_protocol.errors import (
     ConfigError,
     InvalidRequest,
     ModelNotFound,
-    Unsupported,
 )
 from llmspell_providers.base import Provider
 from llmspell_providers.residency import Residency
 from llmspell_providers.spec import LOCAL_BACKENDS, ModelSpec
 
 if TYPE_CHECKING:
-    from llmspell_profiles.providers import CandleSettings, OllamaSettings, ProviderSettings
+    from llmspell_profiles.providers import CandleSettings, CloudSettings, OllamaSettings, ProviderSettings
     from llmspell_profiles.settings import Settings
     from llmspell_providers.candle.process import ModelProcess
+
+    FindKey = Callable[[str, ProviderSettings], str | None]
 
 MOCK = "mock"
 MOCK_REPLY_VARIABLE = "LLMSPELL_MOCK_REPLY"
@@ -47,13 +49,21 @@ class ProviderRegistry:
     """All backends of a kernel; belongs to one event loop.
 
     `environment` is the kernel's own and is read by nothing below: the mock's reply and what pulls may see come from
-    it.
+    it. `find_key` knows where API keys are kept, by the name of the table; it may block.
     """
 
-    def __init__(self, settings: Settings, *, log_directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        log_directory: Path,
+        environment: Mapping[str, str],
+        find_key: FindKey = lambda _, table: table.api_key,
+    ) -> None:
         self._settings = settings
         self._log_directory = log_directory
         self._environment = environment
+        self._find_key = find_key
         self._providers: dict[str, Provider] = {}
         self.residency: Residency[ModelProcess] = Residency(
             memory_budget=settings.models.memory_budget_bytes,
@@ -68,6 +78,12 @@ class ProviderRegistry:
         return [name for kind in LOCAL_BACKENDS for name, table in tables.items() if table.provider_type == kind]
 
     @property
+    def remote(self) -> list[str]:
+        """The configured backends that are somebody else's servers."""
+        tables = self._settings.providers.enabled
+        return [name for name, table in tables.items() if table.provider_type not in LOCAL_BACKENDS]
+
+    @property
     def made(self) -> list[Provider]:
         """The providers that were asked for so far."""
         return list(self._providers.values())
@@ -77,7 +93,7 @@ class ProviderRegistry:
 
         Raises:
             BackendNotConfigured: the settings in force have no such backend.
-            Unsupported: this version has no implementation of it.
+            Unsupported: its vendor has no interface that is spoken here.
         """
         name = MOCK if backend == MOCK else self.table_name(backend)
         provider = self._providers.get(name)
@@ -150,7 +166,7 @@ class ProviderRegistry:
         """
         provider = self._named(spec)
         if provider is not None:
-            return provider, spec.with_backend(provider.name)
+            return provider, self._at(spec, provider)
         having, reasons = await self._having(spec)
         if not having:
             raise self._not_found(spec, reasons)
@@ -165,7 +181,7 @@ class ProviderRegistry:
         if spec.backend is not None:
             return await self.locate(spec)
         if (vendor := self._vendor(spec)) is not None:
-            return vendor, spec.with_backend(vendor.name)
+            return vendor, self._at(spec, vendor)
         having, reasons = await self._having(spec)
         if not having:
             raise self._not_found(spec, reasons)
@@ -191,7 +207,7 @@ class ProviderRegistry:
         """
         provider = self._named(spec)
         if provider is not None:
-            return provider, spec.with_backend(provider.name)
+            return provider, self._at(spec, provider)
         backends = [self.get(name) for name in self.local]
         if len(backends) == 1:
             return backends[0], spec.with_backend(backends[0].name)
@@ -262,6 +278,13 @@ class ProviderRegistry:
                 return self.get(default)
         return None
 
+    def _at(self, spec: ModelSpec, provider: Provider) -> ModelSpec:
+        """The spec with its backend's name; without the word before the model that only named a remote provider."""
+        word, _, rest = (spec.provider or "").partition("/")
+        if provider.name in self.remote and (spec.backend is None or word == provider.name):
+            spec = replace(spec, provider=rest or None)
+        return spec.with_backend(provider.name)
+
     def _vendor(self, spec: ModelSpec) -> Provider | None:
         """The provider that the first word of a name means, where it is no organisation of a local model."""
         vendor, _, _ = (spec.provider or "").partition("/")
@@ -325,11 +348,9 @@ class ProviderRegistry:
             from llmspell_providers.ollama import OllamaProvider
 
             return OllamaProvider(name, cast("OllamaSettings", table))
-        raise Unsupported(
-            f"Provider '{name}' is of type '{table.provider_type}', which this version does not speak yet",
-            hint="local backends: ollama, candle",
-            details={"backend": name, "provider_type": table.provider_type},
-        )
+        from llmspell_providers.remote.making import make_remote
+
+        return make_remote(name, cast("CloudSettings", table), lambda: self._find_key(name, table))
 
 
 def _is_candle(table: ProviderSettings) -> bool:

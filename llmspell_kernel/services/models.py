@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell_profiles.durations import duration_seconds
-from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, Unsupported
 from llmspell_protocol.models import (
     AvailableModel,
     ChatChunk,
@@ -31,6 +31,7 @@ from llmspell_providers.registry import ProviderRegistry, backend_not_configured
 from llmspell_providers.spec import LOCAL_BACKENDS, ModelSpec
 
 if TYPE_CHECKING:
+    from llmspell_profiles.providers import ProviderSettings
     from llmspell_profiles.settings import Settings
     from llmspell_providers.base import Provider
     from llmspell_providers.install_ollama import OllamaInstall
@@ -96,7 +97,12 @@ class ModelsService:
     def __init__(self, settings: Settings, home: Path, *, log_directory: Path, environment: Mapping[str, str]) -> None:
         self._home = home
         self._retiring: set[asyncio.Task[None]] = set()
-        self._registry = ProviderRegistry(settings, log_directory=log_directory, environment=environment)
+        self._registry = ProviderRegistry(
+            settings,
+            log_directory=log_directory,
+            environment=environment,
+            find_key=lambda name, table: _api_key(name, table, environment, home),
+        )
 
     def default_model(self, provider: str | None = None) -> str:
         """The spec for requests that name no model: the default model of a provider, or of the default one.
@@ -131,7 +137,8 @@ class ModelsService:
             names = [backend]
         else:
             kinds = {self._registry.kind(name) for name in self._registry.local}
-            names = [*self._registry.local, *(kind for kind in LOCAL_BACKENDS if kind not in kinds)]
+            missing = (kind for kind in LOCAL_BACKENDS if kind not in kinds)
+            names = [*self._registry.local, *missing, *self._registry.remote]
         healths = await asyncio.gather(*(self._health(name) for name in names))
         return dict(zip(names, healths, strict=True))
 
@@ -321,7 +328,11 @@ class ModelsService:
             if name not in LOCAL_BACKENDS:
                 raise backend_not_configured(name)
             return HealthStatus(configured=False, ready=False, reason="not configured")
-        return await self._registry.get(name).health()
+        try:
+            provider = self._registry.get(name)
+        except Unsupported as error:
+            return HealthStatus(configured=True, ready=False, reason=error.message)
+        return await provider.health()
 
     async def _installed(self, kind: str) -> frozenset[str]:
         """Ids and bare names of what a backend has; nothing when it can't be asked."""
@@ -332,6 +343,20 @@ class ModelsService:
         if isinstance(answer, BackendError):
             return frozenset()
         return frozenset(name for local in answer for name in (local.id, local.id.partition(":")[0]))
+
+
+def _api_key(name: str, table: ProviderSettings, environment: Mapping[str, str], home: Path) -> str | None:
+    """The key of a remote provider; the store is a file or a system keyring, so this may block."""
+    # Only who talks to a remote provider needs keys.
+    from llmspell_profiles import errors
+    from llmspell_profiles.key_store import KeyStore
+    from llmspell_profiles.secrets import find_api_key
+
+    try:
+        found = find_api_key(name, table, environment, KeyStore(home))
+    except errors.ConfigError as error:
+        raise ConfigError(error.message, hint=error.hint, details=error.details) from None
+    return None if found is None else found.value
 
 
 async def _caught(asked: Awaitable[list[T]], backend: str) -> list[T] | BackendError:

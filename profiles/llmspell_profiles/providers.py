@@ -88,6 +88,9 @@ class CloudSettings(ProviderSettings):
     """A provider behind an HTTP interface; `openai` with a `base_url` is any compatible server."""
 
     provider_type: CloudType = Field(description="implementation; default: the table's name, if that is a known type")
+    base_urls: tuple[Url, ...] = Field(
+        default=(), strict=False, description="several servers with the same models; the least busy one is asked"
+    )
     max_tokens: int = Field(
         default_factory=lambda table: 4096 if table.get("provider_type") == "anthropic" else 2048,
         ge=1,

@@ -1,0 +1,205 @@
+"""What goes wrong at a server, as errors of ours. Knows the shape that the vendors' packages share, imports neither.
+
+A key never gets into an error: what a server says about keys is not repeated, and the key itself is blotted out of
+everything else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from llmspell_protocol.errors import (
+    BackendUnavailable,
+    Busy,
+    ContextLengthExceeded,
+    Forbidden,
+    InvalidRequest,
+    LlmspellError,
+    ModelError,
+    ModelNotFound,
+    Unauthorized,
+)
+from llmspell_providers.remote.pauses import retry_after_s
+
+_BUSY = (429, 503, 529)
+_QUOTA = ("insufficient_quota", "billing", "credit balance")
+_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error", "string_above_max_length")
+_TOO_LONG_TEXT = re.compile(
+    r"maximum context length|context (?:length|size|window)\b.*\bexceed|exceed\w*\b.*\bcontext (?:length|size|window)"
+    r"|prompt is too long|too large for model with \d+ maximum context|is too large to process",
+    re.IGNORECASE | re.DOTALL,
+)
+_LIMIT = re.compile(
+    r"(?:maximum context length (?:is|of)|> |context size \(|model with |batch size: )\s*(\d+)", re.IGNORECASE
+)
+_PROMPT = re.compile(
+    r"(\d+) tokens > |\((\d+) in the messages|resulted in (\d+) tokens|(?:request|input) \((\d+) tokens"
+    r"|contains at least (\d+) input tokens|prompt contains (\d+)",
+    re.IGNORECASE,
+)
+_MAX_SAID = 500
+
+
+class Place(NamedTuple):
+    """Where a request went: for the words of an error. `key` is blotted out; `variable` may hold it, says the hint."""
+
+    provider: str
+    url: str
+    model: str | None
+    key: str | None
+    variable: str
+
+
+class Said(NamedTuple):
+    """What a server's error says, whatever its shape."""
+
+    text: str
+    code: str
+    fields: Mapping[str, Any]
+
+
+def said(body: object) -> Said:
+    """The text and the code in the body of an error: OpenAI's, Anthropic's, FastAPI's, Google's list, or plain text."""
+    while isinstance(body, list) and body:
+        body = body[0]
+    if isinstance(body, Mapping) and isinstance(body.get("error"), Mapping):
+        body = body["error"]
+    if not isinstance(body, Mapping):
+        return Said(" ".join(str(body or "").split())[:_MAX_SAID], "", {})
+    inner = body.get("message") or body.get("error") or body.get("detail") or body.get("object") or ""
+    text = inner if isinstance(inner, str) else str(inner)
+    code = " ".join(str(body.get(name)) for name in ("code", "type") if body.get(name) is not None)
+    return Said(" ".join(text.split())[:_MAX_SAID], code, body)
+
+
+def failure_of(error: Exception, sdk: ModuleType, place: Place) -> LlmspellError:
+    """The error of ours for what a vendor's package raised, or its HTTP library, or its JSON parser."""
+    if isinstance(error, sdk.APIStatusError):
+        return status_failure(error.status_code, error.body, error.response.headers, place)
+    if isinstance(error, sdk.APITimeoutError):
+        return unavailable(place, "no connection in time")
+    if isinstance(error, sdk.APIConnectionError):
+        return unavailable(place, _reason(error))
+    if isinstance(error, sdk.APIError) and error.body is not None:
+        return stream_failure(error.body, place)
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return unavailable(place, "it answers with something else than JSON")
+    if isinstance(error, ValueError):
+        return unavailable(place, f"it answers with something else than expected: {error}")
+    return unavailable(place, _reason(error))
+
+
+def status_failure(status: int, body: object, headers: Mapping[str, str], place: Place) -> LlmspellError:
+    """The error for an answer with a status of 400 or more."""
+    told = _blotted(said(body), place.key)
+    details: dict[str, Any] = {"backend": place.provider, "base_url": place.url, "status": status}
+    if place.model is not None:
+        details["model"] = place.model
+    whose = f"{place.provider} ({place.url})"
+    if status == 401:
+        return Unauthorized(
+            f"{whose} does not accept the API key" if place.key else f"{whose} asks for an API key",
+            hint=f"set {place.variable}, or llmspell keys add {place.provider}",
+            details=details,
+        )
+    if status == 402 or any(word in f"{told.code} {told.text}".lower() for word in _QUOTA):
+        return Forbidden(f"{whose} refuses: {told.text or 'no credit'}", details=details)
+    if status == 403:
+        return Forbidden(f"{whose} refuses: {told.text or 'forbidden'}", details=details)
+    if status in _BUSY:
+        waits = retry_after_s(headers)
+        return Busy(
+            f"{whose} is busy: {told.text or f'status {status}'}",
+            hint="try again later" if waits is None else f"try again in {waits:.0f} s",
+            details={**details, "retry_after_s": waits},
+        )
+    if status >= 500 or status in (408, 409, 425):
+        return unavailable(place, told.text or "no reason given", status=status)
+    return _refusal(told, details, place, whose, missing=status == 404)
+
+
+def stream_failure(body: object, place: Place) -> LlmspellError:
+    """The error for an event of a stream that says that something failed."""
+    told = _blotted(said(body), place.key)
+    details: dict[str, Any] = {"backend": place.provider, "base_url": place.url, "model": place.model}
+    whose = f"{place.provider} ({place.url})"
+    if "overloaded" in told.code or "rate_limit" in told.code:
+        return Busy(f"{whose} is busy: {told.text}", details={**details, "retry_after_s": None})
+    if re.search(r"server_error|api_error|internal|\b5\d\d\b", told.code, re.IGNORECASE) and not _is_too_long(told):
+        return unavailable(place, told.text or told.code)
+    return _refusal(told, details, place, whose, missing=False)
+
+
+def unavailable(place: Place, reason: str, *, status: int | None = None) -> BackendUnavailable:
+    """The error for a server that does not answer as it should."""
+    reason = reason.replace(place.key, "***") if place.key else reason
+    answered = f"{place.url} failed" if status is not None else f"no answer from {place.url}"
+    details: dict[str, Any] = {"backend": place.provider, "base_url": place.url, "reason": reason}
+    if status is not None:
+        details["status"] = status
+    return BackendUnavailable(
+        f"{place.provider}: {answered} ({f'status {status}: ' if status is not None else ''}{reason})",
+        hint=f"check providers.{place.provider}.base_url, and llmspell model status",
+        details=details,
+    )
+
+
+def _refusal(told: Said, details: dict[str, Any], place: Place, whose: str, *, missing: bool) -> LlmspellError:
+    if _is_too_long(told):
+        prompt, limit = _counts(told)
+        numbers = f" ({prompt} tokens, its context has {limit})" if prompt and limit else ""
+        return ContextLengthExceeded(
+            f"the input is longer than the context of '{place.model}' at {place.provider}{numbers}",
+            hint="shorten the conversation",
+            details={**details, "prompt_tokens": prompt, "limit": limit},
+        )
+    about_model = "model" in f"{told.code} {told.text}".lower()
+    if place.model is not None and ("model_not_found" in told.code or (missing and about_model)):
+        return ModelNotFound(
+            f"Model '{place.model}' not found at {whose}",
+            hint=f"its models: llmspell model status --backend {place.provider}",
+            details=details,
+        )
+    if missing:
+        return unavailable(place, told.text or "no such address; does base_url end in /v1?", status=404)
+    if not told.text:
+        return ModelError(f"{whose} failed without saying why", details=details)
+    return InvalidRequest(f"{whose} refused the request: {told.text}", details=details)
+
+
+def _is_too_long(told: Said) -> bool:
+    return any(word in told.code for word in _TOO_LONG) or _TOO_LONG_TEXT.search(told.text) is not None
+
+
+def _counts(told: Said) -> tuple[int | None, int | None]:
+    """The tokens of the prompt and of the context, where the server tells them (llama.cpp in fields)."""
+    fields = told.fields
+    if isinstance(fields.get("n_prompt_tokens"), int) and isinstance(fields.get("n_ctx"), int):
+        return fields["n_prompt_tokens"], fields["n_ctx"]
+    prompt, limit = _PROMPT.search(told.text), _LIMIT.search(told.text)
+    asked = next((int(group) for group in prompt.groups() if group), None) if prompt else None
+    return asked, int(limit[1]) if limit else None
+
+
+def _blotted(told: Said, key: str | None) -> Said:
+    return told._replace(text=told.text.replace(key, "***")) if key else told
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause in a chain of exceptions that has words for people."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        text = str(cause)
+        if "refused" in text.lower() or "all connection attempts failed" in text.lower():
+            return "connection refused"
+        deeper = cause.__cause__ or cause.__context__
+        if deeper is None or isinstance(deeper, GeneratorExit):
+            return " ".join(text.split())[:_MAX_SAID] or type(cause).__name__
+        cause = deeper
+    return type(error).__name__

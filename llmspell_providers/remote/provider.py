@@ -1,0 +1,390 @@
+"""Somebody else's server as a backend: time limits, retries, choice of a server, rate limits, and errors in our words.
+
+What is said to the server and what its answers mean is the dialect's. Nothing is imported and nobody is asked before a
+model is used; the vendor's package takes a second and is imported on a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from llmspell_protocol.errors import (
+    BackendUnavailable,
+    ConfigError,
+    InvalidRequest,
+    ModelError,
+    ModelNotFound,
+    Unauthorized,
+    Unsupported,
+)
+from llmspell_protocol.models import (
+    SAMPLING,
+    ChatChunk,
+    ChatRequest,
+    ChatResult,
+    Embeddings,
+    HealthStatus,
+    LocalModel,
+    ModelInfo,
+    Timings,
+    Usage,
+)
+from llmspell_providers.remote.attempts import Attempts, Deadline
+from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
+from llmspell_providers.remote.elsewhere import ElsewhereModels
+from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable
+from llmspell_providers.remote.probe import Probed, is_loopback, probe
+from llmspell_providers.remote.report import local_model, model_info, summary
+from llmspell_providers.remote.rows import packed
+from llmspell_providers.remote.servers import Server, Servers
+from llmspell_providers.remote.stream import Stream
+from llmspell_providers.remote.vendors import Vendor
+from llmspell_providers.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmspell_profiles.providers import CloudSettings
+
+PROBE_DEADLINE_S = 1.0
+_CONNECT_DEADLINE_S = 5.0
+_CHARACTERS_A_TOKEN = 4
+"""About so many in European languages; for the limit of tokens a minute, until the server has counted."""
+_ALWAYS = ("temperature", "top_p", "max_tokens")
+"""Options that every server takes: our defaults for the others are for local engines."""
+
+T = TypeVar("T")
+
+
+class RemoteProvider(ElsewhereModels):
+    """A backend behind HTTP; belongs to one event loop. `find_key` may block: it is called on a thread."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: CloudSettings,
+        vendor: Vendor,
+        base_urls: Sequence[str],
+        dialect: Dialect,
+        find_key: Callable[[], str | None],
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._vendor = vendor
+        self._servers = Servers(base_urls)
+        self._dialect = dialect
+        self._find_key = find_key
+        self._key: str | None = None
+        self._importing = asyncio.Lock()
+        self._is_loaded = False
+        self._attempts = Attempts(name, settings, self._servers)
+
+    async def health(self) -> HealthStatus:
+        """Asks every server for its list of models, side by side; a key that is missing is asked nothing."""
+        servers = self._servers.all
+        try:
+            key = await self._credentials()
+        except ConfigError as error:
+            return summary(servers, [Probed(error.details.get("reason", error.message))])
+        headers = {} if key is None else self._dialect.headers(key)
+        answers = await asyncio.gather(
+            *(
+                probe(server.base_url, headers=headers, lists=self._vendor.lists, deadline_s=PROBE_DEADLINE_S)
+                for server in servers
+            )
+        )
+        return summary(servers, answers)
+
+    async def list_models(self) -> list[LocalModel]:
+        """What the server offers; raises `BackendUnavailable`, and `Unsupported` where a vendor has no list."""
+        return [local_model(one, backend=self.name) for one in await self._listed()]
+
+    async def has(self, spec: ModelSpec) -> bool:
+        """Whether the server lists the model."""
+        name = _name(spec)
+        return any(one.id == name for one in await self._listed())
+
+    async def info(self, spec: ModelSpec) -> ModelInfo:
+        """What the server's list tells of a model, or only its name where there is no list."""
+        name = _name(spec)
+        if not self._vendor.lists:
+            return self._described(Listed(id=name))
+        found = next((one for one in await self._listed() if one.id == name), None)
+        if found is None:
+            raise ModelNotFound(
+                f"Model '{name}' not found at {self.name} ({self._servers.all[0].shown})",
+                hint="the vendor's documentation lists the names",
+                details={"model": name, "backend": self.name},
+            )
+        return self._described(found)
+
+    async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk, None]:
+        """Streams a reply; the last chunk carries the result.
+
+        A request that fails before its first piece is sent again, elsewhere or later; after that it is an error.
+        """
+        arrived = time.monotonic()
+        name = _name(ModelSpec.parse(request.model))
+        deadline = self._deadline(name)
+        await self._ready()
+        sampling = self._sampling(request)
+        body = self._dialect.body(name, request, sampling)
+
+        async def open_stream(server: Server) -> Stream:
+            return await self._open(server, name, body, sampling)
+
+        tokens = _estimate(request) + int(sampling.values["max_tokens"])
+        stream, spent = await self._attempts.run(open_stream, deadline, tokens=tokens)
+        first_token_ms: float | None = None
+        try:
+            event = stream.first
+            while event is not None:
+                chunk = stream.gathered.take(event)
+                if chunk is not None:
+                    first_token_ms = first_token_ms or (time.monotonic() - arrived) * 1000
+                    yield chunk
+                event = await self._next(stream, deadline)
+        finally:
+            await stream.close()
+        ending = stream.gathered.ending()
+        counted = ending.usage.prompt_tokens + ending.usage.completion_tokens
+        if spent is not None and counted:
+            spent.tokens = counted
+        self._check_ending(ending, stream.server, name)
+        if request.schema is not None and not ending.message.tool_calls:
+            # Servers hold a model to some of a schema's keywords, or to none.
+            from llmspell_providers.candle.schema_check import check_reply
+
+            check_reply(ending.message.content, request.schema, finish_reason=ending.finish_reason or "stop")
+        if ending.message.tool_calls:
+            yield ChatChunk(tool_calls=ending.message.tool_calls)
+        yield ChatChunk(result=self._result(ending, name, arrived, stream.opened_at, first_token_ms))
+
+    async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
+        """One vector a text; those of most vendors have length 1 anyway."""
+        if not texts:
+            raise InvalidRequest("input: at least one text is needed")
+        if not self._vendor.embeds:
+            raise self._lacks("embed", "its interface makes none")
+        name = _name(spec)
+
+        async def ask(client: Any) -> tuple[Vectors, bytes, int]:
+            vectors = await self._dialect.embed(client, name, texts)
+            if len(vectors.rows) != len(texts):
+                raise ValueError("another number of vectors than of texts")
+            return vectors, *packed(vectors.rows, normalize=normalize)
+
+        tokens = sum(len(text) for text in texts) // _CHARACTERS_A_TOKEN
+        vectors, data, dimensions = await self._answer(ask, name, tokens=tokens)
+        return Embeddings(
+            data=data,
+            count=len(texts),
+            dimensions=dimensions,
+            usage=Usage(prompt_tokens=vectors.prompt_tokens),
+            model=name,
+            backend=self.name,
+        )
+
+    async def tokenize(self, spec: ModelSpec, text: str) -> list[int]:
+        """The token ids of a text, from servers that have `/tokenize`."""
+        if not self._vendor.tokenizes:
+            raise self._lacks("tokenize", "its interface does not offer it")
+        name = _name(spec)
+        try:
+            return await self._answer(lambda client: self._dialect.tokenize(client, name, text), name)
+        except BackendUnavailable as error:
+            if error.details.get("status") == 404:
+                raise self._lacks("tokenize", "the server has no /tokenize") from None
+            raise
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        clients = [server.client for server in self._servers.all if server.client is not None]
+        for server in self._servers.all:
+            server.client = None
+        await asyncio.gather(*(client.close() for client in clients))
+
+    async def _listed(self) -> list[Listed]:
+        if not self._vendor.lists:
+            raise self._lacks("list", "its interface has no list of models")
+        return await self._answer(self._dialect.models, None)
+
+    async def _answer(self, ask: Callable[[Any], Awaitable[T]], name: str | None, *, tokens: int = 0) -> T:
+        """What a server answers to a call that is no stream."""
+        deadline = self._deadline(name)
+        await self._ready()
+
+        async def ask_server(server: Server) -> T:
+            with self._failures(server, name), server.busy():
+                return await ask(self._client(server))
+
+        answer, _ = await self._attempts.run(ask_server, deadline, tokens=tokens)
+        return answer
+
+    def _deadline(self, name: str | None) -> Deadline:
+        seconds = self._settings.timeout_seconds
+        return Deadline(asyncio.get_running_loop().time() + seconds, seconds, self.name, name)
+
+    async def _ready(self) -> None:
+        """Makes sure of the package and of the key."""
+        await self._credentials()
+        async with self._importing:
+            if self._is_loaded:
+                return
+            try:
+                await asyncio.to_thread(self._dialect.load)
+            except ImportError as error:
+                package = self._dialect.package
+                raise ConfigError(
+                    f"provider '{self.name}' needs the package '{package}', which is not installed ({error})",
+                    hint=f"pip install 'llmspell[{package}]'",
+                    details={"backend": self.name, "package": package},
+                ) from None
+            self._is_loaded = True
+
+    async def _credentials(self) -> str | None:
+        """The key; looked for again until there is one, so that one stored meanwhile counts."""
+        if self._key is None:
+            self._key = await asyncio.to_thread(self._find_key)
+        if self._key is None and self._vendor.needs_key:
+            reason = f"no credentials ({self._variable} is not set, no key stored)"
+            raise ConfigError(
+                f"provider '{self.name}' has no API key: {self._variable} is not set, and none is stored",
+                hint=f"llmspell keys add {self.name}",
+                details={"backend": self.name, "key": f"providers.{self.name}.api_key", "reason": reason},
+            )
+        return self._key
+
+    @property
+    def _variable(self) -> str:
+        if self._settings.api_key_env:
+            return self._settings.api_key_env
+        kind = self._settings.provider_type
+        return "REPLICATE_API_TOKEN" if kind == "replicate" else f"{kind.upper()}_API_KEY"
+
+    def _client(self, server: Server) -> Any:
+        if server.client is None:
+            server.client = self._dialect.client(
+                server.base_url,
+                self._key,
+                connect_s=_CONNECT_DEADLINE_S,
+                trust_env=not is_loopback(server.base_url),
+            )
+        elif self._key is not None:
+            server.client.api_key = self._key
+        return server.client
+
+    async def _open(self, server: Server, name: str, body: dict[str, Any], sampling: Sampling) -> Stream:
+        """A stream whose first event is there: a server that fails before that has said nothing yet."""
+        with self._failures(server, name), server.busy():
+            events = await self._dialect.open(self._client(server), body, sampling)
+            stream = Stream(server, events, self._dialect.gathered(sampling))
+            try:
+                stream.first = await self._event(stream, name)
+                if stream.first is None:
+                    raise unavailable(self._place(server, name), "it answers with something else than a stream")
+            except BaseException:
+                await stream.close()
+                raise
+        return stream
+
+    async def _next(self, stream: Stream, deadline: Deadline) -> Any:
+        # Around each step, not around the loop: a timeout must not strike while the reader of the chunks is at work.
+        try:
+            with self._failures(stream.server, deadline.model):
+                async with asyncio.timeout_at(deadline.at):
+                    return await self._event(stream, deadline.model)
+        except TimeoutError:
+            self._servers.failed(stream.server)
+            raise deadline.passed(stream.server) from None
+
+    async def _event(self, stream: Stream, name: str | None) -> Any:
+        event = await stream.event()
+        body = None if event is None else stream.gathered.error(event)
+        if body is not None:
+            raise stream_failure(body, self._place(stream.server, name))
+        return event
+
+    def _sampling(self, request: ChatRequest) -> Sampling:
+        """The request's options, filled up from the settings; our defaults only where every server takes them."""
+        given = request.options
+        asked = {name for name in SAMPLING if getattr(given, name) is not None}
+        in_settings = self._settings.model_fields_set & set(SAMPLING)
+        values = {name: getattr(self._settings, name) for name in (*_ALWAYS, *in_settings)}
+        values |= {name: getattr(given, name) for name in asked}
+        if given.num_ctx is not None:
+            values["num_ctx"] = given.num_ctx
+            asked.add("num_ctx")
+        values = {name: value for name, value in values.items() if value is not None}
+        return Sampling(values=values, asked=frozenset(asked), set_by_user=frozenset(asked | in_settings))
+
+    def _check_ending(self, ending: Ending, server: Server, name: str) -> None:
+        if ending.filtered:
+            raise ModelError(
+                f"{self.name} cut the reply of '{name}': its content filter",
+                hint="the request as it is will be refused again",
+                details={"backend": self.name, "model": name, "text": ending.message.content},
+            )
+        if ending.finish_reason is None:
+            raise unavailable(self._place(server, name), "the stream ended in the middle of the reply")
+
+    def _result(
+        self, ending: Ending, name: str, arrived: float, sent: float, first_token_ms: float | None
+    ) -> ChatResult:
+        done_ms = (time.monotonic() - arrived) * 1000
+        queue_ms = (sent - arrived) * 1000
+        began_ms = done_ms if first_token_ms is None else first_token_ms
+        prefill_ms = ending.times.get("prefill_ms", began_ms - queue_ms)
+        decode_ms = ending.times.get("decode_ms", done_ms - began_ms)
+        tokens = ending.usage.completion_tokens
+        return ChatResult(
+            message=ending.message,
+            finish_reason=ending.finish_reason or "stop",
+            usage=ending.usage,
+            timings=Timings(
+                queue_ms=queue_ms,
+                prefill_ms=prefill_ms,
+                decode_ms=decode_ms,
+                first_token_ms=first_token_ms,
+                tokens_per_second=tokens / (decode_ms / 1000) if tokens and decode_ms > 0 else None,
+            ),
+            model=name,
+            backend=self.name,
+        )
+
+    @contextmanager
+    def _failures(self, server: Server, name: str | None) -> Iterator[None]:
+        """Turns what the package, its HTTP library and its JSON parser raise into ours."""
+        # Comes with either package, and is what both let through in the middle of a stream.
+        import httpx2
+
+        try:
+            yield
+        except (self._dialect.sdk.APIError, httpx2.HTTPError, ValueError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            failure = failure_of(error, self._dialect.sdk, self._place(server, name))
+            if isinstance(failure, Unauthorized):
+                # Looked for again at the next request: whoever stores a better one need not start a kernel anew.
+                self._key = None
+            raise failure from None
+
+    def _described(self, listed: Listed) -> ModelInfo:
+        return model_info(listed, self._vendor, backend=self.name, source=self._servers.all[0].shown)
+
+    def _place(self, server: Server, name: str | None) -> Place:
+        return Place(self.name, server.shown, name, self._key, self._variable)
+
+
+def _estimate(request: ChatRequest) -> int:
+    said = len(request.prompt or "") + sum(len(turn.content) for turn in request.messages)
+    return said // _CHARACTERS_A_TOKEN
+
+
+def _name(spec: ModelSpec) -> str:
+    """What the server calls the model."""
+    if spec.source is not None and spec.hub_repository is None:
+        raise Unsupported(f"A server can't take a model from {spec.source}", hint=f"use {spec.source}@candle")
+    return spec.name

@@ -1,0 +1,71 @@
+"""What a provider tells about its servers and their models, in the types of the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmspell_protocol.models import HealthStatus, LocalModel, ModelInfo
+from llmspell_providers.remote.dialect import Listed
+from llmspell_providers.remote.probe import Probed
+from llmspell_providers.remote.servers import Server
+from llmspell_providers.remote.vendors import Vendor
+
+FORMAT = "remote"
+"""What stands for the format of a file that is not here."""
+
+
+def summary(servers: Sequence[Server], answers: Sequence[Probed]) -> HealthStatus:
+    """The health of all servers as one; a provider is ready while one of them is. One answer stands for all."""
+    if len(answers) == 1:
+        answers = [answers[0]] * len(servers)
+    up = [answer for answer in answers if answer.reason is None]
+    down = [
+        f"{server.shown}: {answer.reason}"
+        for server, answer in zip(servers, answers, strict=True)
+        if answer.reason is not None
+    ]
+    reasons = {answer.reason for answer in answers}
+    if not up:
+        reason = answers[0].reason if len(reasons) == 1 else "; ".join(down)
+    else:
+        reason = f"{len(up)} of {len(servers)} servers answer ({'; '.join(down)})" if down else None
+    return HealthStatus(
+        configured=True,
+        ready=bool(up),
+        available_models=max((answer.models or 0 for answer in up), default=0),
+        latency_ms=up[0].latency_ms if up else None,
+        base_url=", ".join(server.shown for server in servers),
+        reason=reason,
+    )
+
+
+def local_model(listed: Listed, *, backend: str) -> LocalModel:
+    """A line of a server's list."""
+    return LocalModel(
+        id=listed.id,
+        backend=backend,
+        size_bytes=listed.size_bytes,
+        format=FORMAT,
+        parameter_count=listed.parameter_count,
+    )
+
+
+def model_info(listed: Listed, vendor: Vendor, *, backend: str, source: str) -> ModelInfo:
+    """Everything that a server's list tells; what a model can do is what its vendor's interface has."""
+    capabilities = ["chat"]
+    if vendor.embeds:
+        capabilities.append("embed")
+    if vendor.calls_tools:
+        capabilities.append("tools")
+    return ModelInfo(
+        id=listed.id,
+        backend=backend,
+        size_bytes=listed.size_bytes,
+        format=FORMAT,
+        parameter_count=listed.parameter_count,
+        context_length=listed.context_length,
+        embedding_length=listed.embedding_length,
+        chat_template=True,
+        capabilities=tuple(capabilities),
+        source=source,
+    )

@@ -1,0 +1,94 @@
+"""What is known about each vendor's OpenAI-compatible interface: where it is, and in what it differs from OpenAI's.
+
+From the vendors' own documentation, and from the errors that people report of extra fields. Knows no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+_NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+
+class Vendor(NamedTuple):
+    """One kind of server. `sampling` has the names there of options that OpenAI's own interface lacks."""
+
+    base_url: str | None
+    """None where the vendor has no such interface, or where it is the user's own server."""
+    lists: bool = True
+    """Whether `GET /models` is answered."""
+    embeds: bool = True
+    continues: bool = False
+    """Whether `POST /completions` takes a raw prompt."""
+    calls_tools: bool = True
+    tokenizes: bool = False
+    """Whether `POST /tokenize` beside `/v1` is answered (llama.cpp's server and vLLM)."""
+    needs_key: bool = True
+    counts_on_demand: bool = True
+    """Whether `stream_options` is accepted; the others send the usage unasked, or never."""
+    limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    seed: Literal["seed", "random_seed"] | None = "seed"
+    sampling: Mapping[str, Sequence[str]] = _NONE
+    replays_reasoning: bool = False
+    """Whether earlier turns may carry what the model thought; strict servers refuse the field."""
+
+
+_OPEN_WEIGHTS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {"top_k": ("top_k",), "min_p": ("min_p",), "repeat_penalty": ("repetition_penalty",)}
+)
+
+OWN_SERVER = Vendor(
+    None,
+    continues=True,
+    tokenizes=True,
+    needs_key=False,
+    # llama.cpp's name and vLLM's; each ignores the other's.
+    sampling={
+        **_OPEN_WEIGHTS,
+        "repeat_penalty": ("repeat_penalty", "repetition_penalty"),
+        "repeat_last_n": ("repeat_last_n",),
+    },
+    replays_reasoning=True,
+)
+"""vLLM, Ray Serve, llama-server, LM Studio, Ollama's /v1: servers that ignore what they do not know."""
+
+VENDORS: Mapping[str, Vendor] = {
+    # Reasoning models refuse max_tokens; max_completion_tokens is good for all.
+    "openai": Vendor("https://api.openai.com/v1", limit="max_completion_tokens"),
+    "groq": Vendor("https://api.groq.com/openai/v1", embeds=False),
+    "together": Vendor("https://api.together.xyz/v1", continues=True, sampling=_OPEN_WEIGHTS),
+    "fireworks": Vendor("https://api.fireworks.ai/inference/v1", continues=True, sampling=_OPEN_WEIGHTS),
+    # Refuses unknown fields: "Extra inputs are not permitted".
+    "mistral": Vendor("https://api.mistral.ai/v1", counts_on_demand=False, seed="random_seed"),
+    # No list of models, no embeddings, no tools (docs.perplexity.ai, "OpenAI Compatibility").
+    "perplexity": Vendor(
+        "https://api.perplexity.ai",
+        lists=False,
+        embeds=False,
+        calls_tools=False,
+        counts_on_demand=False,
+        seed=None,
+        sampling={"top_k": ("top_k",)},
+    ),
+    # docs.cohere.com, "Using Cohere models via the OpenAI SDK": chat and embeddings only.
+    "cohere": Vendor("https://api.cohere.ai/compatibility/v1", lists=False, counts_on_demand=False),
+    "gemini": Vendor("https://generativelanguage.googleapis.com/v1beta/openai", seed=None),
+    # Its own interface runs predictions and is another one.
+    "replicate": Vendor(None, embeds=False),
+    "anthropic": Vendor("https://api.anthropic.com/v1", embeds=False, seed=None, sampling={"top_k": ("top_k",)}),
+}
+
+
+def vendor_of(provider_type: str, base_urls: Sequence[str]) -> Vendor:
+    """What to expect of a provider: type `openai` at another address than OpenAI's is somebody's own server."""
+    vendor = VENDORS[provider_type]
+    own = provider_type == "openai" and base_urls and not any(_is_openai(url) for url in base_urls)
+    return OWN_SERVER if own else vendor
+
+
+def _is_openai(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "api.openai.com" or host.endswith(".api.openai.com")
