@@ -6,6 +6,21 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from llmspell_protocol.durations import duration_text as duration
+
+__all__ = [
+    "bands",
+    "columns",
+    "date",
+    "duration",
+    "home_path",
+    "parameters",
+    "properties",
+    "short_time",
+    "size",
+    "wrapped",
+]
+
 _INDENT = 2
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 
@@ -29,18 +44,6 @@ def parameters(count: int | None) -> str:
         return "-"
     unit, letter = (1e9, "B") if count >= 1e9 else (1e6, "M") if count >= 1e6 else (1e3, "K")
     return f"{count / unit:.1f}{letter}"
-
-
-def duration(seconds: float) -> str:
-    """Two units at most: `45s`, `4m 32s`, `2h 15m`, `3d 4h`."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60}s"
-    if whole < 86400:
-        return f"{whole // 3600}h {whole % 3600 // 60}m"
-    return f"{whole // 86400}d {whole % 86400 // 3600}h"
 
 
 def short_time(milliseconds: float | None) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
+from llmspell_protocol.durations import duration_text
 from llmspell_providers.memory import resident_bytes
 from llmspell_providers.queue import FairQueue
 
@@ -158,15 +159,6 @@ class Resident(Generic[W]):
             left_s = max(0.0, (self.expires_at - datetime.now(UTC)).total_seconds())
             stays = f"idle, goes in {duration_text(left_s)}"
         return f"{stays}; the first to go if another model needs the memory" if next_to_go else stays
-
-
-def duration_text(seconds: float) -> str:
-    """`272.0` as `4m 32s`."""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    if hours:
-        return f"{hours}h {minutes}m"
-    return f"{minutes}m {rest}s" if minutes else f"{rest}s"
 
 
 def _requests(count: int) -> str:

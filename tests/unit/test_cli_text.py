@@ -31,7 +31,8 @@ def test_a_catalog_rounds_sizes_from_ten_units_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(4, "4s"), (272, "4m 32s"), (8100, "2h 15m"), (273_600, "3d 4h"), (-1, "0s")]
+    ("seconds", "shown"),
+    [(4, "4s"), (59.6, "1m 0s"), (271.6, "4m 32s"), (8100, "2h 15m"), (273_600, "3d 4h"), (-1, "0s")],
 )
 def test_durations_have_two_units_at_most(seconds: float, shown: str) -> None:
     assert text.duration(seconds) == shown
@@ -48,3 +49,35 @@ def test_columns_are_as_wide_as_their_longest_cell_and_lines_end_with_their_last
 def test_a_path_below_the_home_is_shown_with_a_tilde() -> None:
     assert text.home_path(str(Path.home() / "a")) == "~/a"
     assert text.home_path(str(Path.home()) + "-other") == str(Path.home()) + "-other"
+
+
+ROWS = [
+    ("NAME", "BACKEND", "FORMAT", "SIZE"),
+    ("smollm2:135m", "candle", "gguf", "98.4 MB"),
+    ("x", "ollama", "-", "4.9 GB"),
+]
+
+
+def test_columns_that_have_no_room_go_below_aligned_too() -> None:
+    assert text.bands(ROWS, 24) == [
+        "NAME          BACKEND",
+        "  FORMAT  SIZE",
+        "smollm2:135m  candle",
+        "  gguf    98.4 MB",
+        "x             ollama",
+        "  -       4.9 GB",
+    ]
+
+
+def test_a_cell_wider_than_everything_is_broken_between_words() -> None:
+    assert text.bands([("a", "one two three"), ("b", "")], 9) == ["a", "  one two", "  three", "b"]
+
+
+def test_a_value_goes_on_below_itself_and_a_path_stays_whole() -> None:
+    assert text.properties([("Name", "x"), ("Long", "some words more")], width=16) == [
+        "Name:  x",
+        "Long:  some",
+        "       words",
+        "       more",
+    ]
+    assert text.properties([("Path", "/a/very/long/path/indeed")], width=10) == ["Path:  /a/very/long/path/indeed"]
