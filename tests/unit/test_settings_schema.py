@@ -25,6 +25,7 @@ VALUES: dict[str, Any] = {
     "models.keep_alive": 90,
     "providers.default_provider": "candle",
     "base_url": "http://127.0.0.1:8000",
+    "base_urls": ["http://127.0.0.1:8000", "http://127.0.0.1:8001"],
     "default_backend": "candle",
     "device": "cuda:1",
     "engine": "llama-server",

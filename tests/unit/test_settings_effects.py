@@ -1,0 +1,188 @@
+"""Every key of the schema either does something or says that it has no effect.
+
+For each key that does, the table below names the module or package that reads it, which must really read an attribute
+of that name. A new key fails until it is in the table or is marked as idle; a key that is not read any more fails too.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from llmspell_profiles.keys import Key, all_keys, known_providers
+from llmspell_profiles.table import IdleTable
+from llmspell_protocol.models import SAMPLING
+
+ROOT = Path(__file__).parents[2]
+
+LIMITS = "llmspell_kernel/scripting/limits.py"
+START = "llmspell_kernel/start.py"
+LOGS = "llmspell_kernel/logs.py"
+APP = "llmspell_kernel/app.py"
+REGISTRY = "llmspell_providers/registry.py"
+LOADING = "llmspell_providers/candle/loading.py"
+CANDLE = "llmspell_providers/candle/provider.py"
+OLLAMA = "llmspell_providers/ollama.py"
+REMOTE = "llmspell_providers/remote"
+SECRETS = "profiles/llmspell_profiles/secrets.py"
+PROVIDERS = "profiles/llmspell_profiles/providers.py"
+
+READ_BY = {
+    "extends": "profiles/llmspell_profiles/loader.py",
+    "engines.lua.stdlib": LIMITS,
+    "engines.lua.max_memory_bytes": LIMITS,
+    "engines.lua.timeout_ms": LIMITS,
+    "runtime.max_concurrent_scripts": "llmspell_kernel/scripting/contexts.py",
+    "runtime.script_timeout_seconds": LIMITS,
+    "runtime.log_level": LOGS,
+    "runtime.security.allow_file_access": LIMITS,
+    "runtime.security.max_memory_bytes": LIMITS,
+    "runtime.security.max_execution_time_ms": LIMITS,
+    "kernel.host": START,
+    "kernel.port": START,
+    "kernel.transport": START,
+    "kernel.max_clients": APP,
+    "kernel.idle_timeout_seconds": APP,
+    "kernel.drain_timeout_seconds": APP,
+    "kernel.log_rotate_size": LOGS,
+    "kernel.log_rotate_count": LOGS,
+    "kernel.log_format": LOGS,
+    "kernel.security.curve": START,
+    "kernel.security.allow_remote": START,
+    "models.memory_budget_bytes": REGISTRY,
+    "models.keep_alive": REGISTRY,
+    "models.max_queue": REGISTRY,
+    "models.pin": APP,
+    "models.stream_window_ms": LOADING,
+    "models.prompt_cache_bytes": LOADING,
+    "providers.default_provider": PROVIDERS,
+    "providers.NAME.provider_type": REGISTRY,
+    "providers.NAME.enabled": PROVIDERS,
+    "providers.NAME.default_model": REGISTRY,
+    "providers.openai.base_url": REMOTE,
+    "providers.openai.base_urls": REMOTE,
+    "providers.openai.api_key": SECRETS,
+    "providers.openai.api_key_env": SECRETS,
+    "providers.openai.timeout_seconds": REMOTE,
+    "providers.openai.max_retries": PROVIDERS,
+    "providers.openai.retry.max_retries": PROVIDERS,
+    "providers.openai.retry.initial_delay_ms": REMOTE,
+    "providers.openai.retry.max_delay_ms": REMOTE,
+    "providers.openai.retry.backoff_multiplier": REMOTE,
+    "providers.openai.rate_limit.requests_per_minute": REMOTE,
+    "providers.openai.rate_limit.tokens_per_minute": REMOTE,
+    "providers.openai.rate_limit.auto_retry": REMOTE,
+    "providers.ollama.base_url": OLLAMA,
+    "providers.ollama.timeout_seconds": OLLAMA,
+    "providers.ollama.default_backend": REGISTRY,
+    "providers.candle.timeout_seconds": CANDLE,
+    "providers.candle.default_backend": REGISTRY,
+    "providers.candle.model_directory": CANDLE,
+    "providers.candle.device": LOADING,
+    "providers.candle.max_concurrent": LOADING,
+    "providers.candle.default_quantization": CANDLE,
+    "providers.candle.cpu_threads": LOADING,
+    "providers.candle.context_size": LOADING,
+    "providers.candle.batch_size": LOADING,
+    "providers.candle.use_flash_attention": LOADING,
+    "providers.candle.engine": LOADING,
+    "providers.candle.spin_count": LOADING,
+}
+"""`NAME` stands for every provider."""
+
+FILLED_UP_BY = {"openai": REMOTE, "ollama": OLLAMA, "candle": CANDLE}
+"""Where the sampling options that a request leaves out are taken from the provider's table, by their list."""
+
+ONE_VALUE = {"kernel.security.hmac"}
+"""What can only be written as it is."""
+
+TABLES_NOBODY_READS = {
+    ("engines", "javascript"),
+    ("runtime", "state_persistence"),
+    ("runtime", "sessions"),
+    ("settings", "hooks"),
+    ("settings", "events"),
+    ("settings", "debug"),
+    ("settings", "tools"),
+    ("settings", "rag"),
+}
+
+# All vendors in the cloud have the class of openai.
+PROVIDER_KINDS = {name: known_providers()[name] for name in ("openai", "ollama", "candle")}
+KEYS = list(all_keys(PROVIDER_KINDS))
+
+
+SHARED_NAMES = {"name"} | {key.path[-1] for key in KEYS if not key.idle}
+"""What an attribute of something else may be called too."""
+
+
+def reader_of(key: Key) -> str | None:
+    kind = key.path[1] if key.path[0] == "providers" else ""
+    if kind in FILLED_UP_BY and len(key.path) == 3 and key.path[2] in SAMPLING:
+        return FILLED_UP_BY[kind]
+    return READ_BY.get(key.name) or READ_BY.get(of_every_provider(key))
+
+
+def of_every_provider(key: Key) -> str:
+    return ".".join(("providers", "NAME", *key.path[2:])) if key.path[0] == "providers" else ""
+
+
+@cache
+def read_in(path: str) -> set[str]:
+    """The attributes and the string keys that a module reads, and the lists of names that it goes through."""
+    modules = (ROOT / path).rglob("*.py") if (ROOT / path).is_dir() else [ROOT / path]
+    return {name for module in modules for name in _names_read(ast.parse(module.read_text()))}
+
+
+def _names_read(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr=name, ctx=ast.Load()) | ast.Name(id=name, ctx=ast.Load()):
+                yield name
+            case ast.Call(func=ast.Name(id="getattr") | ast.Attribute(attr="get"), args=[*_, ast.Constant(str(name))]):
+                yield name
+            case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(str(name)), _]):
+                yield name
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_a_key_is_read_or_says_that_it_has_no_effect(key: Key) -> None:
+    reader = reader_of(key)
+    if key.idle:
+        assert reader is None, f"{key.name} is marked as idle, and {reader} reads it"
+    elif key.name not in ONE_VALUE:
+        assert reader is not None, f"{key.name} is neither marked as idle nor in the table of this test"
+        name = "SAMPLING" if key.path[-1] in SAMPLING else key.path[-1]
+        assert name in read_in(reader), f"{reader} reads no {name}"
+
+
+def test_the_table_names_no_key_that_is_gone() -> None:
+    names = {key.name for key in KEYS} | {of_every_provider(key) for key in KEYS}
+    assert set(READ_BY) <= names
+    assert names >= ONE_VALUE
+
+
+def modules() -> Iterator[Path]:
+    for package in ("llmspell_kernel", "llmspell_providers", "llmspell_cli"):
+        yield from (ROOT / package).rglob("*.py")
+
+
+def test_nobody_reads_a_key_that_is_marked_as_idle() -> None:
+    """One with a mark of its own and a name that nothing else has; a table that is idle is not even looked at."""
+    marked = [key for key in KEYS if key.idle and not key.in_idle and not issubclass(key.table, IdleTable)]
+    own_mark = {key.path[-1] for key in marked} - SHARED_NAMES
+    assert {"auto_start", "enable_streaming", "allow_network_access"} <= own_mark
+    for module in modules():
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in own_mark, f"{module} reads {node.attr}"
+                assert (_last_name(node.value), node.attr) not in TABLES_NOBODY_READS, f"{module} reads {node.attr}"
+
+
+def _last_name(node: ast.expr) -> str:
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return name.lstrip("_")
