@@ -14,7 +14,7 @@ import click
 
 from llmspell_cli.endings import EndedByUser
 from llmspell_cli.output import CYAN, RED, compact, fitted, styled, to_stderr
-from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelNotFound
 
 if TYPE_CHECKING:
     from llmspell_cli.options import Collected
@@ -79,8 +79,16 @@ def _as_text(error: LlmspellError, color: bool) -> str:
         head, _, rest = fitted(f"Error: {said}", sys.stderr).partition(" ")
         lines = [f"{styled(head, RED, sys.stderr, color)} {rest}"]
     if error.hint and error.hint not in error.message:
-        lines.append(f"{styled('Hint:', CYAN, sys.stderr, color)} {error.hint}")
+        lines.append(_hint(error.hint, color))
+    # A model that no backend has may be at one that did not answer.
+    if isinstance(error, ModelNotFound):
+        reasons = (error.details.get("reasons") or {}).items()
+        lines += [_hint(f"{name} can't tell: {why}", color) for name, why in reasons if why != "not installed"]
     return "\n".join(lines)
+
+
+def _hint(text: str, color: bool) -> str:
+    return f"{styled('Hint:', CYAN, sys.stderr, color)} {text}"
 
 
 def _usage(error: click.ClickException) -> LlmspellError:

@@ -316,10 +316,9 @@ class ProviderRegistry:
         candle = next((name for name in self.local if self._table(name).provider_type == "candle"), None)
         known = candle is not None and Catalog.load().find(spec) is not None
         advice = f"llmspell model pull {spec}@{candle}" if known else "llmspell model available"
-        said = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         return ModelNotFound(
             f"Model '{spec}' not found in any backend",
-            hint=f"{advice} ({said})",
+            hint=advice,
             details={"model": str(spec), "searched": list(reasons), "reasons": dict(reasons)},
         )
 

@@ -70,10 +70,11 @@ def test_a_model_that_nobody_has_is_refused_with_both_reasons_and_the_way_out(tm
         _located(registry, "smollm2:135m")
     error = caught.value
     assert error.message == "Model 'smollm2:135m' not found in any backend"
-    assert error.hint is not None
-    assert error.hint.startswith("llmspell model pull smollm2:135m@candle")
-    assert "(ollama: no answer from http://127.0.0.1:9 (connection refused); " in error.hint
-    assert "candle: not installed" in error.hint
+    assert error.hint == "llmspell model pull smollm2:135m@candle"
+    assert error.details["reasons"] == {
+        "ollama": "no answer from http://127.0.0.1:9 (connection refused)",
+        "candle": "not installed",
+    }
     assert error.details["searched"] == ["ollama", "candle"]
     with pytest.raises(ModelNotFound) as unknown:
         _located(registry, "nosuch")
@@ -129,11 +130,35 @@ def test_a_backend_that_does_not_exist_lists_those_that_do(tmp_path: Path) -> No
     )
 
 
-def test_a_vendor_s_model_needs_its_provider_and_this_version_says_that_it_lacks_it(tmp_path: Path) -> None:
+def test_a_vendor_s_model_needs_its_provider(tmp_path: Path) -> None:
     with pytest.raises(BackendNotConfigured, match="llmspell -p providers"):
         _located(_registry(CANDLE, tmp_path), "openai/gpt-4")
-    with pytest.raises(Unsupported, match="'openai'"):
-        _located(_registry("[providers.openai]\n", tmp_path), "openai/gpt-4")
+    assert _located(_registry(CANDLE + "[providers.openai]\n", tmp_path), "openai/gpt-4") == "gpt-4@openai"
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("together/openai/gpt-oss-20b", "openai/gpt-oss-20b@together"),
+        ("openai/gpt-oss-20b@together", "openai/gpt-oss-20b@together"),
+        ("together/openai/gpt-oss-20b@together", "openai/gpt-oss-20b@together"),
+        ("box/llama3:8b", "llama3:8b@box"),
+        ("llama3:8b@box", "llama3:8b@box"),
+        ("openai/gpt-4", "gpt-4@box"),
+    ],
+)
+def test_the_word_that_names_a_remote_provider_is_no_part_of_its_model_s_name(
+    tmp_path: Path, name: str, found: str
+) -> None:
+    box = '[providers.box]\nprovider_type = "openai"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    assert _located(_registry(f"{CANDLE}{box}[providers.together]\n", tmp_path), name) == found
+
+
+def test_a_vendor_without_an_interface_that_is_spoken_here_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match="replicate has no OpenAI-compatible interface"):
+        _located(_registry("[providers.replicate]\n", tmp_path), "replicate/x")
+    gateway = '[providers.replicate]\nbase_url = "http://127.0.0.1:9/v1"\n'
+    assert _located(_registry(gateway, tmp_path), "replicate/x") == "x@replicate"
 
 
 def test_an_organisation_in_a_name_is_not_mistaken_for_a_backend(tmp_path: Path) -> None:
