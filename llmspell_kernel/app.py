@@ -107,7 +107,9 @@ class Kernel:
         if self._stopping.is_set():
             self._dispatcher.drain_sooner(until)
             return
-        log.info("shutting down; %d requests run and have %g s", self._working(), drain_s)
+        if self._standing:
+            # A kernel inside a command ends with every command, which is no news on a user's terminal.
+            log.info("shutting down; %d requests run and have %g s", self._working(), drain_s)
         self._drain_until = until
         self._dispatcher.draining = True
         self._stopping.set()

@@ -68,9 +68,16 @@ def _write(target: Path, text: str) -> None:
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(target.parent, error) from None
+    try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise InvalidRequest(f"can't write {target}: {(error.strerror or str(error)).lower()}") from None
+        raise _unwritable(target, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> InvalidRequest:
+    return InvalidRequest(f"can't write {path}: {(error.strerror or str(error)).lower()}")
