@@ -200,23 +200,30 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         raise LlmspellError(
             f"Service file already exists at: {path}", hint="Use --force to override", details={"path": str(path)}
         )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, text)
+    except OSError as error:
+        denied = isinstance(error, PermissionError)
+        raise Forbidden(
+            f"can't write {path}: {error.strerror}",
+            hint="call it through sudo" if denied and os.geteuid() else None,
+            details={"path": str(path)},
+        ) from None
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
         with open(partial, "x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
         partial.replace(path)
-    except OSError as error:
+    except BaseException:
         partial.unlink(missing_ok=True)
-        denied = isinstance(error, PermissionError)
-        raise Forbidden(
-            f"can't write {path}: {error.strerror}",
-            hint="sudo llmspell kernel install-service --system" if denied else None,
-            details={"path": str(path)},
-        ) from None
+        raise
 
 
 def _run(kind: _Kind, command: Sequence[str]) -> None:
