@@ -115,7 +115,7 @@ CASES: dict[str, Case] = {
     "config init": case("config", "init", "--output", "new.toml", "--force", where="local"),
     "config init json": case("--json", "config", "init", "--output", "new.toml", "--force", where="local"),
     "config validate": case("config", "validate", where="local"),
-    "config validate broken json": case("config", "validate", "--file", "bad.lua", "--json", where="local"),
+    "config validate json": case("config", "validate", "--json", where="local"),
     "config show": case("config", "show", "models"),
     "config show sources": case("config", "show", "rag.vector_storage", "--sources"),
     "config show json": case("config", "show", "providers", "--json"),
@@ -124,6 +124,21 @@ CASES: dict[str, Case] = {
     "config list-profiles": case("config", "list-profiles", where="local"),
     "config list-profiles json": case("config", "list-profiles", "--json", where="local"),
     "config schema json": case("config", "schema", "kernel", "--json", where="local"),
+    "keys add": case("keys", "add", "openai", "--stdin", "--store", "file", stdin="sk-a\n", where="local"),
+    "keys add json": case(
+        *("keys", "add", "openai", "--stdin", "--store", "file", "--json"), stdin="sk-a\n", where="local"
+    ),
+    "keys list": case("keys", "list", where="local"),
+    "keys list json": case("keys", "list", "--json", where="local"),
+    "keys remove": case("keys", "remove", "groq", where="local"),
+    "keys remove json": case("keys", "remove", "groq", "--json", where="local"),
+    "doctor": case("doctor", "--offline", where="local"),
+    "doctor json": case("doctor", "--offline", "--json", where="local"),
+    "doctor fix json": case("doctor", "--offline", "--fix", "--yes", "--json", where="local"),
+    "completion bash": case("completion", "bash", where="local"),
+    "completion zsh": case("completion", "zsh", where="local"),
+    "completion fish": case("completion", "fish", where="local"),
+    "completion json": case("completion", "fish", "--json", where="local"),
     "jupyter install": case("jupyter", "install", "--prefix", "env", where="local"),
     "jupyter install json": case("jupyter", "install", "--prefix", "env", "--json", where="local"),
     "jupyter remove": case("jupyter", "remove", "--prefix", "there", "--yes", where="local"),
@@ -141,6 +156,7 @@ FILES = {
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
     "tiny.gguf": gguf_file(),
+    "home/keys.json": b'{"keys": {"groq": "sk-a"}, "in_keyring": []}',
 }
 """What lies in the directory in which the cases run."""
 
@@ -156,6 +172,7 @@ def write_files(directory: Path) -> None:
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+        path.chmod(0o600)
 
 
 def words_of(one: Case, cwd: Path) -> list[str]:
