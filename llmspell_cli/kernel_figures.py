@@ -74,7 +74,7 @@ def _document(info: ConnectionInfo, told: Content) -> Content:
     return {
         "id": info.id or told.get("id"),
         "pid": info.pid or told.get("pid"),
-        "port": info.shell_port or None,
+        "port": info.shell_port,
         "status": told.get("state", "Unknown"),
         "profile": told.get("profile"),
         "connection_file": told.get("connection_file"),

@@ -142,7 +142,8 @@ def test_none_and_an_unknown_one_are_told_apart(home: Path) -> None:
 
 def test_urls_are_printed_where_there_are_any(demon: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert llmspell("kernel", "status", "--url").out == demon["url"] + "\n"
-    assert llmspell("kernel", "status", "--url", "--json").document["kernels"] == [{"id": "demon", "url": demon["url"]}]
+    (kernel,) = llmspell("kernel", "status", "--url", "--json").document["kernels"]
+    assert (kernel["id"], kernel["url"]) == ("demon", demon["url"])
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
         other = KernelProcess(["--id", "files", "--transport", "ipc"], env={"XDG_RUNTIME_DIR": directory})
         try:

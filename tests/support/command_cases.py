@@ -112,6 +112,14 @@ CASES: dict[str, Case] = {
     "kernel connect json": case("kernel", "connect", "--json", stdin=".reset\n.vars\n", where="kernel"),
     "kernel stop none": case("kernel", "stop", "--all", where="local"),
     "kernel stop none json": case("kernel", "stop", "--all", "--json", where="local"),
+    "kernel logs": case("kernel", "logs", where="kernel"),
+    "kernel logs json": case("kernel", "logs", "--json", where="kernel"),
+    "kernel install-service": case(
+        "kernel", "install-service", "--service-type", "systemd", "--dry-run", where="local"
+    ),
+    "kernel install-service json": case(
+        *("kernel", "install-service", "--service-type", "launchd", "--dry-run", "--json"), where="local"
+    ),
     "config init": case("config", "init", "--output", "new.toml", "--force", where="local"),
     "config init json": case("--json", "config", "init", "--output", "new.toml", "--force", where="local"),
     "config validate": case("config", "validate", where="local"),

@@ -90,7 +90,7 @@ def status(
         _watch(output, options, wish, interval)
         return 0
     infos = _found(options, wanted)
-    _show(output, wish, infos, _asked(options, wish, infos))
+    _show(output, wish, infos, _asked(output, options, wish, infos))
     return _NONE_RUNS if quiet and not infos else 0
 
 
@@ -110,7 +110,7 @@ def _watch(output: Output, options: Options, wish: _Wish, interval_s: float) -> 
         with LiveScreen(output) if output.terminal and not output.json else nullcontext() as screen:
             while True:
                 infos = _found(options, wish.kernel_id)
-                kernels = _asked(options, wish, infos)
+                kernels = _asked(output, options, wish, infos)
                 if screen is not None:
                     screen.clear()
                     output.line(f"Every {interval_s:g} s   {time.strftime('%H:%M:%S')}   Ctrl+C to leave")
@@ -121,8 +121,8 @@ def _watch(output: Output, options: Options, wish: _Wish, interval_s: float) -> 
         return
 
 
-def _asked(options: Options, wish: _Wish, infos: list[ConnectionInfo]) -> list[Content]:
-    if wish.quiet or wish.url:
+def _asked(output: Output, options: Options, wish: _Wish, infos: list[ConnectionInfo]) -> list[Content]:
+    if not output.json and (wish.quiet or wish.url):
         return []
     if wish.kernel_id is not None or options.connect is not None:
         named = wish.kernel_id is not None
@@ -133,14 +133,15 @@ def _asked(options: Options, wish: _Wish, infos: list[ConnectionInfo]) -> list[C
 def _show(
     output: Output, wish: _Wish, infos: list[ConnectionInfo], kernels: list[Content], *, watching: bool = False
 ) -> None:
-    if wish.url:
-        _show_urls(output, infos, watching=watching)
-    elif wish.quiet and not output.json:
+    urls = _urls(output, infos) if wish.url else {}
+    if output.json:
+        _document(output, [_public(kernel, urls.get(at)) for at, kernel in enumerate(kernels)], watching=watching)
+    elif wish.url:
+        for url in urls.values():
+            output.line(url)
+    elif wish.quiet:
         for info in infos:
             output.line(info.id or info.address)
-    elif output.json:
-        shown = [{"id": info.id} for info in infos] if wish.quiet else [_public(kernel) for kernel in kernels]
-        _document(output, shown, watching=watching)
     elif not kernels:
         output.line("No kernels currently running")
     elif wish.one_line:
@@ -155,17 +156,13 @@ def _show(
     sys.stdout.flush()
 
 
-def _show_urls(output: Output, infos: list[ConnectionInfo], *, watching: bool) -> None:
+def _urls(output: Output, infos: list[ConnectionInfo]) -> dict[int, str]:
+    """The URLs of the kernels that have one, by their place; the only one that is meant must have one."""
     if len(infos) > 1:
         for info in infos:
             if info.transport != "tcp":
                 output.warning(f"{info.id or info.address} has no URL: it listens on {info.transport}")
-        infos = [info for info in infos if info.transport == "tcp"]
-    if output.json:
-        _document(output, [{"id": info.id, "url": info.to_url()} for info in infos], watching=watching)
-        return
-    for info in infos:
-        output.line(info.to_url())
+    return {at: info.to_url() for at, info in enumerate(infos) if len(infos) == 1 or info.transport == "tcp"}
 
 
 def _document(output: Output, kernels: list[Content], *, watching: bool) -> None:
@@ -173,9 +170,10 @@ def _document(output: Output, kernels: list[Content], *, watching: bool) -> None
     output.event(found) if watching else output.document(found)
 
 
-def _public(kernel: Content) -> Content:
-    """The document of one kernel, the same with and without its id named."""
-    return {key: value for key, value in kernel.items() if key not in ("budget", "models")}
+def _public(kernel: Content, url: str | None) -> Content:
+    """The document of one kernel, the same with and without its id named; the URL only where it was asked for."""
+    shown = {key: value for key, value in kernel.items() if key not in ("budget", "models")}
+    return shown if url is None else {**shown, "url": url}
 
 
 def _found(options: Options, wanted: str | None) -> list[ConnectionInfo]:
