@@ -19,7 +19,7 @@ def home_of_the_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("cases")
     write_files(directory)
     home = directory / "home"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     done = llmspell("model", "pull", f"file://{directory}/tiny.gguf", env={"LLMSPELL_HOME": str(home)})
     assert done.status == 0, done.err
     return home

@@ -27,9 +27,13 @@ def rendered(text: str, columns: int) -> list[str]:
 
 
 def copyable(line: str, columns: int) -> bool:
-    """Whether a line may be longer than the terminal: a command line, or one that ends with a path or an address."""
+    """Whether a line may be longer than the terminal: a command line, or one that ends with a path or an address.
+
+    So may a line of a script that is there for a shell.
+    """
     last = line.split()[-1]
-    return "llmspell " in line or line.startswith("Hint:") or ("/" in last and len(line) - len(last) < columns)
+    is_code = "llmspell " in line or "COMP_WORDS=" in line or "completions" in line
+    return is_code or line.startswith("Hint:") or ("/" in last and len(line) - len(last) < columns)
 
 
 def assert_fits(text: str, columns: int) -> list[str]:
