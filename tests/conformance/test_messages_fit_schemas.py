@@ -43,6 +43,8 @@ ACTIONS: list[tuple[str, dict[str, Any]]] = [
     ("kernel_request", {"action": "metrics"}),
     ("kernel_request", {"action": "queue"}),
     ("kernel_request", {"action": "reload_config"}),
+    ("kernel_request", {"action": "config"}),
+    ("kernel_request", {"action": "config", "section": "kernel.port"}),
     ("kernel_request", {"action": "logs", "lines": 5}),
 ]
 NOT_HERE = {("model", "pull"), ("model", "remove"), ("kernel", "cancel"), ("kernel", "drain")}
