@@ -10,6 +10,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -21,17 +23,15 @@ from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import running_kernels
 from llmspell_protocol.errors import Busy, Cancelled, ConfigError, KernelUnreachable, Unsupported, error_from_content
 from tests.support.kernels import KernelProcess
+from tests.support.steering import ask_kernel, wait_until
 
 ENDLESS = "print('started') while true do end"
 ISOLATED = {"llmspell": {"isolated": True, "name": "test.lua"}}
 
 
 def wait_until_draining(client: Client) -> None:
-    """Until the signal has been seen; each look is a round trip, so nothing spins."""
-    for _ in range(10_000):
-        if client.request("kernel_request", {"action": "status"}).result().content["state"] == "Shutting Down":
-            return
-    pytest.fail("the kernel does not drain")
+    """Until the signal has been seen."""
+    wait_until(client, lambda status: status["state"] == "Shutting Down")
 
 
 def test_a_started_kernel_tells_where_it_is_and_its_file_is_private(kernel: KernelProcess, home: Path) -> None:
@@ -158,6 +158,165 @@ def test_two_kernels_of_one_id_cannot_run(kernel: KernelProcess) -> None:
     error = error_from_content(refused.started["error"])
     assert isinstance(error, Busy)
     assert error.message == f"Kernel daemon already running with PID file {kernel.started['pid_file']}"
+
+
+STARTS = 8
+
+
+def start_at_once(words: Callable[[int], list[str]]) -> tuple[KernelProcess, list[KernelProcess]]:
+    """Eight kernels that are started at the same moment: the one that runs, and the others."""
+    with ThreadPoolExecutor(STARTS) as pool:
+        kernels = list(pool.map(lambda number: KernelProcess(words(number)), range(STARTS)))
+    running = [kernel for kernel in kernels if "error" not in kernel.started]
+    try:
+        assert len(running) == 1
+    except AssertionError:
+        for kernel in running:
+            kernel.stop()
+        raise
+    return running[0], [kernel for kernel in kernels if kernel is not running[0]]
+
+
+def test_of_eight_starts_at_once_with_one_id_exactly_one_wins(home: Path) -> None:
+    winner, others = start_at_once(lambda _: ["--id", "same", "--daemon"])
+    try:
+        for refused in others:
+            error = error_from_content(refused.started["error"])
+            assert error.message == f"Kernel daemon already running with PID file {winner.started['pid_file']}"
+            assert (error.code, refused.process.returncode) == ("busy", 1)
+        assert Path(winner.started["pid_file"]).read_text() == f"{winner.pid}\n"
+        with winner.client() as client:
+            assert ask_kernel(client, "status")["id"] == "same"
+    finally:
+        winner.stop()
+    assert list((home / "run").iterdir()) == []
+
+
+def test_of_eight_starts_at_once_with_one_pid_file_exactly_one_wins(home: Path, tmp_path: Path) -> None:
+    pid_file = tmp_path / "the.pid"
+    winner, others = start_at_once(lambda number: ["--id", f"k{number}", "--pid-file", str(pid_file), "--daemon"])
+    try:
+        for refused in others:
+            error = error_from_content(refused.started["error"])
+            assert error.message == f"Kernel daemon already running with PID file {pid_file}"
+            assert refused.process.returncode == 1
+        assert pid_file.read_text() == f"{winner.pid}\n"
+        assert [info.id for info in running_kernels(home / "run")] == [winner.started["id"]]
+    finally:
+        winner.stop()
+    assert not pid_file.exists()
+    assert list((home / "run").iterdir()) == []
+
+
+def test_a_second_kernel_with_another_id_runs_beside_and_outlives_the_first(kernel: KernelProcess, home: Path) -> None:
+    newer = KernelProcess(["--id", "newer"])
+    try:
+        with kernel.client() as old, newer.client() as new:
+            running = old.request(
+                "execute_request",
+                {"code": "print('started') local t = os.clock() while os.clock() - t < 0.5 do end return 7"},
+                metadata=ISOLATED,
+            )  # fmt: skip
+            next(iter(running))
+            kernel.signal(signal.SIGTERM)
+            wait_until_draining(old)
+            assert (
+                new.request("execute_request", {"code": "return 8"}, metadata=ISOLATED).result().content["result"] == 8
+            )
+            assert running.result().content["result"] == 7
+            assert kernel.wait() == 0
+            assert ask_kernel(new, "status")["state"] == "Idle"
+        assert [info.id for info in running_kernels(home / "run")] == ["newer"]
+    finally:
+        newer.stop()
+    assert list((home / "run").iterdir()) == []
+
+
+def test_a_start_that_failed_leaves_no_empty_log(kernel: KernelProcess, home: Path) -> None:
+    for words in (["--port", str(kernel.started["port"]), "--id", "other"], ["--id", kernel.started["id"]]):
+        assert "error" in KernelProcess([*words, "--daemon"]).started
+    assert [path.name for path in (home / "logs").iterdir() if path.name.startswith("kernel-")] == [
+        Path(kernel.started["log_file"]).name
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (["--config", "wrong.toml"], "config_error", "wrong.toml:1 kernel.drain_timeout_seconds: expected an integer"),
+        (["--profile", "nonsense"], "profile_not_found", "Builtin profile 'nonsense' not found"),
+        (["--pid-file", "nowhere/a.pid"], "config_error", "cannot write the PID file nowhere/a.pid"),
+        (["--log-file", "wrong.toml/a.log"], "config_error", "cannot use the directory wrong.toml"),
+        (["-f", "nowhere/a.json"], "config_error", "cannot write the connection file nowhere/a.json"),
+        (["-f", "wrong.toml"], "config_error", "wrong.toml"),
+        (["--id", "a/b"], "invalid_request", "'a/b' is no kernel id"),
+    ],
+)
+def test_why_a_start_failed_is_told_to_the_one_who_waits(
+    words: list[str], code: str, reason: str, home: Path, tmp_path: Path
+) -> None:
+    Path("wrong.toml").write_text("kernel.drain_timeout_seconds = 'x'\n")
+    refused = KernelProcess([*words, "--daemon"])
+    error = refused.started["error"]
+    assert (error["code"], reason in error["message"]) == (code, True), error
+    assert refused.process.returncode == error_from_content(error).exit_status
+    assert list((home / "run").glob("*")) == []
+
+
+def test_a_home_that_is_no_directory_is_told_as_well(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = KernelProcess(["--daemon"], env={"LLMSPELL_HOME": str(tmp_path / "file")})
+    assert "cannot use the directory" in refused.started["error"]["message"]
+
+
+def test_even_a_defect_at_the_start_is_told_with_its_name(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import zmq\ndef broken(*_): raise RuntimeError('no sockets today')\nzmq.Context = broken\n"
+    )
+    refused = KernelProcess(["--daemon"], env={"PYTHONPATH": str(tmp_path)})
+    error = refused.started["error"]
+    assert (error["code"], error["message"]) == (
+        "internal",
+        "the kernel could not start: RuntimeError: no sockets today",
+    )
+    assert refused.process.returncode == 1
+    assert list((home / "run").iterdir()) == []
+
+
+def test_the_state_says_what_the_kernel_is_at(kernel: KernelProcess) -> None:
+    with kernel.client() as asking:
+        assert ask_kernel(asking, "status")["state"] == "Idle", "who asks is no use"
+        with kernel.client() as other:
+            assert ask_kernel(asking, "status")["state"] == "Healthy", "somebody else is connected"
+            running = other.request("execute_request", {"code": ENDLESS}, metadata=ISOLATED)
+            next(iter(running))
+            assert ask_kernel(asking, "status")["state"] == "Busy"
+            ask_kernel(other, "cancel", msg_id=running.msg_id)
+            wait_until(asking, lambda status: status["state"] == "Healthy")
+        wait_until(asking, lambda status: status["state"] == "Idle")
+
+
+def test_the_figures_are_those_of_the_kernels_process(kernel: KernelProcess) -> None:
+    seen = psutil.Process(kernel.pid)
+    with kernel.client() as client:
+        ask_kernel(client, "metrics")
+        told = ask_kernel(client, "metrics")
+    assert told["memory_bytes"] == pytest.approx(seen.memory_info().rss, rel=0.2)
+    assert told["memory_percent"] == pytest.approx(seen.memory_percent(), rel=0.2, abs=0.02)
+    assert told["open_files"] == pytest.approx(seen.num_fds(), abs=4)
+    assert told["active_connections"] == 1
+    assert told["cpu_percent"] >= 0
+
+
+def test_psutil_is_imported_only_for_figures(kernel: KernelProcess) -> None:
+    def has_it() -> bool:
+        return any("psutil" in region.path for region in psutil.Process(kernel.pid).memory_maps(grouped=True))
+
+    with kernel.client() as client:
+        client.request("execute_request", {"code": "return 1"}, metadata=ISOLATED).result()
+        assert not has_it()
+        ask_kernel(client, "metrics")
+        assert has_it()
 
 
 def test_a_port_taken_by_a_kernel_of_ours_is_explained_with_its_id(kernel: KernelProcess) -> None:

@@ -16,7 +16,7 @@ import pytest
 from llmspell_kernel.lifecycle import RunFiles, remove_stale_files, run_directory, watch_parent
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import is_running
-from llmspell_protocol.errors import Busy
+from llmspell_protocol.errors import Busy, ConfigError
 
 
 def info(kernel_id: str) -> ConnectionInfo:
@@ -127,3 +127,101 @@ def test_the_end_of_the_parent_is_noticed() -> None:
 
     asyncio.run(wait_for_its_end())
     parent.wait()
+
+
+def killed_with(run_dir: Path, kernel_id: str, pid_file: Path) -> None:
+    """Leaves what a kernel with a pid file of its own leaves when it is killed."""
+    script = f"""
+import os, signal
+from pathlib import Path
+from llmspell_kernel.lifecycle import RunFiles
+RunFiles(Path({str(run_dir)!r}), {kernel_id!r}, pid_file=Path({str(pid_file)!r})).claim()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False, timeout=30)
+
+
+def test_a_second_kernel_with_the_same_pid_file_is_refused_whatever_its_id(run_dir: Path, tmp_path: Path) -> None:
+    pid_file = tmp_path / "my.pid"
+    first = RunFiles(run_dir, "one", pid_file=pid_file)
+    first.claim()
+    second = RunFiles(run_dir, "two", pid_file=pid_file)
+
+    with pytest.raises(Busy) as refused:
+        second.claim()
+    assert refused.value.message == f"Kernel daemon already running with PID file {pid_file}"
+    second.release()
+    assert pid_file.read_text() == f"{os.getpid()}\n", "who was refused leaves the files of the one that runs"
+    assert not is_running(run_dir, "two")
+    first.release()
+    assert list(run_dir.iterdir()) == []
+    assert not pid_file.exists()
+
+
+def test_the_refusal_names_the_pid_file_that_the_running_kernel_has(run_dir: Path, tmp_path: Path) -> None:
+    first = RunFiles(run_dir, "one", pid_file=tmp_path / "my.pid")
+    first.claim()
+    with pytest.raises(Busy) as refused:
+        RunFiles(run_dir, "one").claim()
+    assert refused.value.message.endswith(str(tmp_path / "my.pid"))
+    first.release()
+
+
+def test_a_pid_file_counts_as_stale_when_its_lock_is_free_whoever_has_the_pid_now(
+    run_dir: Path, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "my.pid"
+    killed_with(run_dir, "dead", pid_file)
+    pid_file.write_text(f"{os.getpid()}\n")  # a process that lives has got its number
+
+    files = RunFiles(run_dir, "next", pid_file=pid_file)
+    files.claim()
+    assert pid_file.read_text() == f"{os.getpid()}\n"
+    files.release()
+
+
+def test_a_stale_pid_file_goes_wherever_it_stands(run_dir: Path, tmp_path: Path) -> None:
+    pid_file = tmp_path / "my.pid"
+    killed_with(run_dir, "dead", pid_file)
+    assert pid_file.exists()
+    assert remove_stale_files(run_dir) == ["dead"]
+    assert not pid_file.exists()
+
+
+def test_a_file_that_is_no_pid_file_is_neither_overwritten_nor_removed(run_dir: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("do not lose this")
+    with pytest.raises(ConfigError, match="is no PID file"):
+        RunFiles(run_dir, "one", pid_file=notes).claim()
+    (run_dir / "kernel-dead.lock").write_text(str(notes))
+    assert remove_stale_files(run_dir) == ["dead"]
+    assert notes.read_text() == "do not lose this"
+    assert list(run_dir.iterdir()) == []
+
+
+def test_a_pid_file_that_can_not_be_written_is_said(run_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot write the PID file .*: No such file or directory"):
+        RunFiles(run_dir, "one", pid_file=tmp_path / "nowhere" / "my.pid").claim()
+    assert list(run_dir.iterdir()) == []
+
+
+def test_clearing_spares_a_kernel_that_started_over_the_lock_that_was_looked_at(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = run_dir / "kernel-one.lock"
+    lock.touch()
+    started = RunFiles(run_dir, "one")
+    take = fcntl.flock
+
+    def take_after_a_start(fd: int, operation: int) -> None:
+        # Between opening and locking the stale file it is removed, and a kernel starts under its name.
+        monkeypatch.setattr(fcntl, "flock", take)
+        started.claim()
+        started.publish(info("one"))
+        take(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", take_after_a_start)
+    assert remove_stale_files(run_dir) == []
+    assert started.connection_file.exists()
+    assert is_running(run_dir, "one")
+    started.release()
