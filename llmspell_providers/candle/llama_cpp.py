@@ -97,7 +97,10 @@ class XLlamaCpp:
         try:
             server = xllamacpp.Server(parameters)
         except RuntimeError as error:
-            raise ModelLoadFailed(f"xllamacpp could not load '{launch.path.name}'") from error
+            raise ModelLoadFailed(
+                f"xllamacpp could not load '{launch.path.name}'",
+                hint="llmspell model verify --all tells whether its files are whole",
+            ) from error
         return cls(server, prepared, device, SocketClient(address, key)), [warning] if warning else []
 
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
