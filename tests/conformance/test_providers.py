@@ -1,4 +1,6 @@
-"""What every backend does alike: the same cases over the mock, xllamacpp and, where it is built, llama-cpp-python."""
+"""What every backend does alike: the same cases over the mock, xllamacpp, an OpenAI-compatible server that is not ours
+(llama.cpp's) and, where it is built, llama-cpp-python.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,17 @@ from typing import Any
 
 import pytest
 
-from llmspell_protocol.errors import InvalidRequest, SchemaViolation
+from llmspell_protocol.errors import InvalidRequest, SchemaViolation, Unsupported
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult, LoadOptions, SamplingOptions
 from llmspell_providers.base import Provider
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
+from tests.support.llama_http import LlamaHttp
 from tests.support.settings import settings_from
 
 GREEDY = SamplingOptions(temperature=0.0, seed=1, max_tokens=16)
 DEADLINE_S = 120
+KEY = "a-key-for-the-test"
 
 
 @dataclass
@@ -32,6 +36,8 @@ class Case:
     runner: asyncio.Runner
     provider: Provider
     spec: ModelSpec
+    keeps_models: bool = True
+    """Whether the backend itself decides which models are in memory."""
 
     def run(self, scenario: Any) -> Any:
         """Runs a coroutine on the provider's loop."""
@@ -61,11 +67,16 @@ def _candle(engine: str, model: Path, home: Path) -> str:
     )
 
 
+def _remote(base_url: str) -> str:
+    return f'[providers.box]\nprovider_type = "openai"\nbase_url = "{base_url}"\napi_key = "{KEY}"\n'
+
+
 @pytest.fixture(
     scope="module",
     params=[
         "mock",
         pytest.param("xllamacpp", marks=pytest.mark.slow),
+        pytest.param("openai", marks=pytest.mark.slow),
         pytest.param("llama-cpp-python", marks=pytest.mark.engines),
     ],
 )
@@ -78,6 +89,14 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             yield Case(runner, registry.get("mock"), ModelSpec.parse("mock/echo@mock"))
             return
         model: Path = request.getfixturevalue("smollm2_path")
+        if request.param == "openai":
+            with LlamaHttp(model, key=KEY) as server:
+                remote = settings_from(_remote(server.base_url), home)
+                registry = ProviderRegistry(remote, log_directory=home, environment={})
+                spec = ModelSpec.parse("smollm2@box")
+                yield Case(runner, registry.get("box"), spec, keeps_models=False)
+                runner.run(registry.close())
+            return
         settings = settings_from(_candle(request.param, model, home), home)
         registry = ProviderRegistry(settings, log_directory=home, environment={})
         provider = registry.get("candle")
@@ -200,11 +219,16 @@ def test_a_text_has_tokens_and_always_the_same(case: Case) -> None:
 
 
 def test_a_loaded_model_is_listed_and_described(case: Case) -> None:
-    loaded = case.run(case.provider.load(case.spec, LoadOptions(keep_alive_s=-1.0)))
-    assert loaded.model == case.spec.name
-    assert case.spec.name in [model.model for model in case.run(case.provider.loaded())]
+    if case.keeps_models:
+        loaded = case.run(case.provider.load(case.spec, LoadOptions(keep_alive_s=-1.0)))
+        assert loaded.model == case.spec.name
+        assert case.spec.name in [model.model for model in case.run(case.provider.loaded())]
+    else:
+        with pytest.raises(Unsupported, match="'load'"):
+            case.run(case.provider.load(case.spec, LoadOptions()))
+        assert case.run(case.provider.loaded()) == []
     info = case.run(case.provider.info(case.spec))
-    assert (info.id, info.backend, info.loaded) == (case.spec.name, case.provider.name, True)
+    assert (info.id, info.backend, info.loaded) == (case.spec.name, case.provider.name, case.keeps_models)
     assert "chat" in info.capabilities
 
 
