@@ -48,7 +48,7 @@ class _Kind(NamedTuple):
     examples=(
         ("llmspell kernel install-service --dry-run", "show the file"),
         ("llmspell -p candle kernel install-service --start", "a service of yours"),
-        ("sudo llmspell kernel install-service --system", "one of the machine"),
+        ("llmspell kernel install-service --system", "one of the machine, as root"),
     ),
 )
 @click.option(
