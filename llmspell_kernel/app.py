@@ -203,7 +203,7 @@ class Kernel:
         fresh = self._reload()
         old = self._loaded.settings
         planned = plan(old, fresh.settings)
-        self._loaded = fresh._replace(settings=planned.settings)
+        self._loaded = fresh._replace(settings=planned.settings, kept=tuple(planned.restart_needed))
         if planned.settings != old:
             self._take_over(old)
         log.info(

@@ -27,7 +27,8 @@ class LoadedSettings(NamedTuple):
     """The settings in force and where they came from.
 
     `source` is the configuration file, None without one. `profile` is the canonical name of the builtin profile that is
-    the base, or that the file extends. `origins` tells where each value came from.
+    the base, or that the file extends. `origins` tells where each value came from, but for those that a running kernel
+    has `kept` (dotted keys), although what is read now says otherwise.
     """
 
     settings: Settings
@@ -36,6 +37,7 @@ class LoadedSettings(NamedTuple):
     remarks: tuple[Remark, ...]
     home: Path
     origins: Origins
+    kept: tuple[str, ...] = ()
 
     @property
     def origin(self) -> str:

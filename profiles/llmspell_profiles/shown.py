@@ -44,8 +44,13 @@ def shown_section(loaded: LoadedSettings, section: str = "") -> Shown:
             raise UnknownSection(section, tuple(".".join((*path, each)) for each in tables))
         here = here[name]
         path = (*path, name)
-    sources = {".".join(key): loaded.origins.source_of(key) or DEFAULT for key in _leaves(here, path)}
-    return Shown(here, path, sources)
+    return Shown(here, path, {".".join(key): _source(loaded, key) for key in _leaves(here, path)})
+
+
+def _source(loaded: LoadedSettings, path: KeyPath) -> str:
+    source = loaded.origins.source_of(path) or DEFAULT
+    is_kept = any(".".join(path[:length]) in loaded.kept for length in range(1, len(path) + 1))
+    return f"before the reload; {source} after a restart" if is_kept else source
 
 
 def plain_settings(loaded: LoadedSettings) -> dict[str, Any]:

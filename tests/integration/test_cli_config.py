@@ -109,6 +109,20 @@ def test_flags_of_the_kernel_are_settings_too(kernel: KernelProcess) -> None:
     assert (document["config"]["port"], document["sources"]["kernel.port"]) == (0, "command line")
 
 
+def test_a_value_that_a_reload_could_not_change_is_said_to_be_the_old_one(home: Path) -> None:
+    Path("llmspell.toml").write_text("models.memory_budget_bytes = 1000000000\nmodels.max_queue = 5\n")
+    kernel = KernelProcess()
+    Path("llmspell.toml").write_text("models.max_queue = 6\nmodels.memory_budget_bytes = 2000000000\n")
+    with kernel.client() as client:
+        client.request("kernel_request", {"action": "reload_config"}).result()
+    target = str(kernel.started["connection_file"])
+    document = llmspell("--connect", target, "config", "show", "models", "--sources", "--json").document
+    kernel.stop()
+    shown = {key: (document["config"][key], document["sources"][f"models.{key}"]) for key in document["config"]}
+    assert shown["max_queue"] == (6, "llmspell.toml:1")
+    assert shown["memory_budget_bytes"] == (1_000_000_000, "before the reload; llmspell.toml:2 after a restart")
+
+
 def test_a_profile_beside_a_connection_is_said_to_have_no_effect(kernel: KernelProcess) -> None:
     done = llmspell("-p", "ollama", "--connect", str(kernel.started["connection_file"]), "config", "show", "models")
     assert done.status == 0

@@ -218,6 +218,14 @@ def test_init_overwrites_nothing_unless_told(capsys: pytest.CaptureFixture[str],
     assert Path("llmspell.toml").read_text() != "# mine\n"
 
 
+def test_init_writes_through_a_link(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("dotfiles").mkdir()
+    Path("llmspell.toml").symlink_to("dotfiles/llmspell.toml")
+    assert call(capsys, "config", "init", "--force").status == 0
+    assert Path("llmspell.toml").is_symlink()
+    assert Path("dotfiles/llmspell.toml").read_text().startswith("# llmspell configuration")
+
+
 def test_init_with_an_unknown_profile_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, "-p", "nope", "config", "init").status == 3
     assert not Path("llmspell.toml").exists()

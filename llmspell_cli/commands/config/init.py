@@ -65,6 +65,8 @@ def _may_overwrite(output: Output, path: str) -> bool:
 
 def _write(target: Path, text: str) -> None:
     """Writes the file whole or not at all; only its owner can read it, since keys may be put into it."""
+    if target.is_symlink():
+        target = target.resolve()  # The link stays; what it leads to is written.
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
