@@ -237,3 +237,18 @@ def test_ids_have_letters_digits_and_dashes(home: Path) -> None:
         2,
         "Error: 'a.b' is no kernel id: letters, digits, '-' and '_' are possible",
     )
+
+
+def test_a_second_ctrl_c_ends_a_kernel_that_drains_at_once(home: Path) -> None:
+    front = Running("kernel", "start", "--port", "0", "--id", "front", "--trace", "info")
+    front.wait_for("Press Ctrl+C to stop")
+    work = Running("--connect", "front", "exec", "print('on') while true do end")
+    work.wait_for("on")
+    front.interrupt()
+    front.wait_for("shutting down", stream="err")
+    assert front.process.poll() is None
+    front.interrupt()
+    # The drain alone would take thirty seconds.
+    assert front.done(timeout_s=15).status == 0
+    assert work.done().status == 130
+    assert list((home / "run").iterdir()) == []
