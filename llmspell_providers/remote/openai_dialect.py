@@ -62,8 +62,6 @@ class OpenAIDialect:
         headers: dict[str, Any] = {}
         if self._vendor.base_url != "https://api.openai.com/v1":
             headers |= {"OpenAI-Organization": sdk.Omit(), "OpenAI-Project": sdk.Omit()}
-        if key is None:
-            headers["Authorization"] = sdk.Omit()
         timeout = sdk.Timeout(None, connect=connect_s)
         return sdk.AsyncOpenAI(
             # Without one the package would take OPENAI_API_KEY, whoever the server is.
@@ -129,7 +127,7 @@ class OpenAIDialect:
         body = dict(body)
         while True:
             try:
-                return cast("Events", await create(**body))
+                return cast("Events", await create(**body, extra_headers=self._without_key(client)))
             except self.sdk.BadRequestError as error:
                 refused = error.param
                 if refused not in _STANDARD or refused not in body or refused in sampling.asked:
@@ -142,7 +140,7 @@ class OpenAIDialect:
 
     async def models(self, client: Any) -> list[Listed]:
         """What `/models` tells; vLLM and llama.cpp's server add lengths."""
-        listed = [model async for model in client.models.list()]
+        listed = [model async for model in client.models.list(extra_headers=self._without_key(client))]
         if not all(hasattr(model, "model_dump") for model in listed):
             raise ValueError("no list of models")
         return [_listed(model.model_dump()) for model in listed]
@@ -151,7 +149,11 @@ class OpenAIDialect:
         """One vector a text; as numbers, since not every server knows base64."""
         extra = dict(self._extra) or None
         answer = await client.embeddings.create(
-            model=model, input=list(texts), encoding_format="float", extra_body=extra
+            model=model,
+            input=list(texts),
+            encoding_format="float",
+            extra_body=extra,
+            extra_headers=self._without_key(client),
         )
         data = getattr(answer, "data", None)
         if not isinstance(data, list) or not all(isinstance(getattr(row, "embedding", None), list) for row in data):
@@ -164,11 +166,16 @@ class OpenAIDialect:
         """`/tokenize` beside `/v1`: llama.cpp's server reads `content`, vLLM `prompt`."""
         root = str(client.base_url).rstrip("/").removesuffix("/v1")
         question = {"content": text, "prompt": text, "model": model, "add_special": False, "add_special_tokens": False}
-        answer = await client.post(f"{root}/tokenize", body=question, cast_to=object)
+        headers = self._without_key(client)
+        answer = await client.post(f"{root}/tokenize", body=question, cast_to=object, options={"headers": headers})
         tokens = answer.get("tokens") if isinstance(answer, dict) else None
         if not isinstance(tokens, list):
             raise ValueError("no tokens")
         return [int(token) for token in tokens]
+
+    def _without_key(self, client: Any) -> dict[str, Any]:
+        """The package wants a key even for servers that want none; then nothing is sent in its place."""
+        return {"Authorization": self.sdk.Omit()} if client.api_key == _NO_KEY else {}
 
     def _lacks(self, operation: str, why: str) -> Unsupported:
         return Unsupported(
