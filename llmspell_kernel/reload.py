@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llmspell_profiles.keys import Key, find
 from llmspell_profiles.settings import Settings
 from llmspell_profiles.table import Table
 
@@ -29,6 +30,7 @@ _LOADING_OF_ALL = ("models.stream_window_ms", "models.prompt_cache_bytes")
 class Reload(NamedTuple):
     """The settings that are in force after a reload, and by key what changed and when it counts.
 
+    Keys without effect are in neither of the first two lists: the warnings of the configuration name them.
     `at_next_load` is in force for models that are loaded from now on; those in memory stay as they are.
     """
 
@@ -43,7 +45,7 @@ def plan(running: Settings, wanted: Settings) -> Reload:
     settings = _with_kept(wanted, running, "")
     assert isinstance(settings, Settings)
     before, now, asked = (each.model_dump() for each in (running, settings, wanted))
-    changed = list(_differing(before, now, ""))
+    changed = [key for key in _differing(before, now, "") if not _is_idle(key, settings)]
     loading = [key for key in changed if _counts_at_load(key, settings)]
     return Reload(settings, [key for key in changed if key not in loading], loading, list(_differing(now, asked, "")))
 
@@ -79,6 +81,12 @@ def _needs_restart(key: str, old: object, value: object) -> bool:
         return False
     is_path = isinstance(old, Path) or isinstance(value, Path)
     return is_path or any(key == one or key.startswith(f"{one}.") for one in _RESTART)
+
+
+def _is_idle(name: str, settings: Settings) -> bool:
+    providers = {table: type(value) for table, value in settings.providers.tables.items()}
+    key = find(tuple(name.split(".")), providers)
+    return isinstance(key, Key) and key.idle
 
 
 def _counts_at_load(key: str, settings: Settings) -> bool:

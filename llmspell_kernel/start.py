@@ -136,6 +136,10 @@ class Start:
         try:
             asyncio.run(self._serve(kernel_log))
         finally:
+            defect = sys.exception()
+            if isinstance(defect, Exception) and not isinstance(defect, LlmspellError):
+                # Nobody may read a daemon's standard error.
+                log.error("kernel %s ends by a defect", self._id, exc_info=defect)
             self._files.release()
             kernel_log.close()
 

@@ -279,6 +279,8 @@ def test_even_a_defect_at_the_start_is_told_with_its_name(home: Path, tmp_path: 
         "internal",
         "the kernel could not start: RuntimeError: no sockets today",
     )
+    [log] = (home / "logs").glob("kernel-*.log")
+    assert "RuntimeError: no sockets today" in log.read_text(), "with its traceback"
     assert refused.process.returncode == 1
     assert list((home / "run").iterdir()) == []
 
