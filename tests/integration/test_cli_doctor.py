@@ -421,7 +421,10 @@ def test_a_home_that_is_a_file_fails_with_a_way_out(tmp_path: Path) -> None:
 
 
 def test_keys_are_told_by_their_sources_and_never_shown(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "llmspell.toml").write_text("[providers.openai]\n[providers.groq]\n")
+    (tmp_path / "llmspell.toml").write_text(
+        "[providers.openai]\n[providers.groq]\n"
+        "[providers.box]\nprovider_type = 'openai'\nbase_url = 'http://127.0.0.1:9'\n"
+    )
     (home / "keys.json").write_text(json.dumps({"keys": {"openai": KEY}, "in_keyring": []}))
     (home / "keys.json").chmod(0o600)
     done = llmspell("doctor", "--offline", "--json", env={"BRAVE_API_KEY": KEY})
