@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import AtTerminal, llmspell
+from tests.support.kernels import KernelProcess
+from tests.support.model_server import ModelServer, said
 
 KEY = "sk-not-to-be-seen-1234"
 
@@ -45,6 +47,27 @@ def test_a_key_from_a_pipe_is_shown_nowhere(home: Path) -> None:
     listed = llmspell("keys", "list", "--json")
     assert KEY not in done.out + done.err + listed.out + listed.err
     assert not any(KEY in path.read_text() for path in home.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("store", ["keyring", "file"])
+def test_a_kernel_sends_the_stored_key_to_the_provider_embedded_and_connected(
+    store: str, home: Path, tmp_path: Path
+) -> None:
+    assert llmspell("keys", "add", "box", "--stdin", "--store", store, stdin=KEY).status == 0
+    with ModelServer(said("Hello")) as server:
+        (tmp_path / "llmspell.toml").write_text(
+            f"[providers.box]\nprovider_type = 'openai'\nbase_url = '{server.base_url}'\n"
+        )
+        kernel = KernelProcess()
+        try:
+            for target in ((), ("--connect", str(kernel.started["connection_file"]))):
+                done = llmspell(*target, "chat", "box/m", "--message", "hi", "--trace", "trace")
+                assert (done.status, "Hello" in done.out) == (0, True), done.err
+                assert KEY not in done.out + done.err
+        finally:
+            kernel.stop()
+    sent = [post.headers.get("authorization") for post in server.posts]
+    assert sent == [f"Bearer {KEY}"] * 2
 
 
 def test_plain_files_of_the_keyring_library_are_not_taken_for_a_keyring(
