@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-engines check bench schemas clean
+.PHONY: help demo setup test test-engines check bench schemas pictures clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -61,6 +61,9 @@ schemas: $(STAMPS)/dev ## generate the JSON Schemas of all messages and the conf
 
 bench: $(STAMPS)/dev ## measure (on a quiet machine); writes benchmarks/results/
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+pictures: $(STAMPS)/dev ## take the documentation's pictures of the terminal again (needs tmux)
+	@$(BIN)/python docs/pictures/record.py
 
 clean: ## remove what was installed and what the demo left
 	@rm -rf $(VENV) $(STAMPS) .demo

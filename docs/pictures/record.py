@@ -1,0 +1,210 @@
+"""Takes the pictures of this folder: types commands into a real terminal (tmux) and draws what it shows as SVG.
+
+`make pictures`; needs tmux. Everything happens in a home of its own; the model is pulled from the package index.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+HERE = Path(__file__).parent
+DEADLINE_S = 60.0
+PROMPT = "$ "
+
+
+class Terminal:
+    """A terminal of the given size with a shell in it."""
+
+    def __init__(self, directory: Path, *, columns: int, lines: int) -> None:
+        self._socket = directory / "tmux"
+        self.columns = columns
+        programs = str(Path(sys.executable).parent)
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("LLMSPELL_")},
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "HOME": str(directory),
+            "LLMSPELL_HOME": str(directory / ".llmspell"),
+            "LANG": "C.UTF-8",
+        }
+        (directory / ".prompt").write_text(f"PS1='{PROMPT}'\n")
+        shape = ["-x", str(columns), "-y", str(lines)]
+        self._tmux(
+            "-f", "/dev/null", "new-session", "-d", *shape, "-c", str(directory), f"bash --rcfile {directory}/.prompt"
+        )
+        self._tmux("set", "-g", "status", "off")
+        self._tmux("set", "-g", "default-terminal", "tmux-256color")
+        self.wait(lambda text: text.startswith(PROMPT.strip()))
+
+    def type(self, text: str) -> None:
+        """Types the text and Enter."""
+        self._tmux("send-keys", "-l", text)
+        self._tmux("send-keys", "Enter")
+
+    def key(self, name: str) -> None:
+        """Presses one key, by tmux's name for it: `C-c`, `C-d`, `Tab`."""
+        self._tmux("send-keys", name)
+
+    def wait(self, seen: Callable[[str], bool]) -> None:
+        """Waits until the screen is as told; tmux has no event for that."""
+        end = time.monotonic() + DEADLINE_S
+        while not seen(text := self._tmux("capture-pane", "-p")):
+            if time.monotonic() > end:
+                raise TimeoutError(f"the terminal still shows:\n{text}")
+            time.sleep(0.05)
+
+    def wait_for(self, text: str) -> None:
+        """Waits until the text stands somewhere."""
+        self.wait(lambda screen: text in screen)
+
+    def wait_for_prompt(self) -> None:
+        """Waits until the shell asks for the next command."""
+        self.wait(lambda screen: screen.rstrip().splitlines()[-1] == PROMPT.strip())
+
+    def clear(self) -> None:
+        """Empties the screen."""
+        self._tmux("send-keys", "C-l")
+        self.wait(lambda screen: screen.strip() == PROMPT.strip())
+
+    def picture(self, name: str, title: str) -> None:
+        """Draws the screen into `NAME.svg`."""
+        shown = Text.from_ansi(self._tmux("capture-pane", "-e", "-p").rstrip())
+        console = Console(width=self.columns, record=True, file=open(os.devnull, "w"))  # noqa: SIM115 — nothing to close
+        console.print(shown)
+        console.save_svg(str(HERE / f"{name}.svg"), title=title, theme=MONOKAI, unique_id=name)
+
+    def close(self) -> None:
+        """Ends the shell and what runs in it."""
+        self._tmux("kill-server")
+
+    def _tmux(self, *words: str) -> str:
+        done = subprocess.run(
+            ["tmux", "-S", str(self._socket), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=self._environment,
+        )
+        return done.stdout
+
+
+@contextmanager
+def terminal(directory: Path, *, columns: int = 100, lines: int = 24) -> Iterator[Terminal]:
+    """A terminal that is closed at the end."""
+    opened = Terminal(directory, columns=columns, lines=lines)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def pull(screen: Terminal) -> None:
+    """`model pull` half-way, and done."""
+    screen.type("llmspell model pull smollm2:135m")
+    screen.wait(lambda text: any(f" {done} %" in text for done in range(20, 80)))
+    screen.picture("pull-running", "llmspell model pull")
+    screen.wait_for("Downloaded")
+    screen.wait_for_prompt()
+    screen.type("llmspell model list -v")
+    screen.wait_for("MODIFIED")
+    screen.wait_for_prompt()
+
+
+def chat(screen: Terminal) -> None:
+    """A conversation: a reply, one that Ctrl-C cuts, its numbers."""
+    screen.clear()
+    screen.type("llmspell chat")
+    screen.wait(lambda text: text.rstrip().endswith("\n>"))
+    screen.type("What is the capital of France? One word.")
+    screen.wait(lambda text: text.rstrip().splitlines()[-1] == ">" and text.count("\n>") >= 2)
+    screen.type("/stats")
+    screen.wait_for("tokens/s")
+    screen.type("Write a long poem about the sea.")
+    screen.wait(lambda text: len(text.partition("about the sea.")[2].strip()) > 120)
+    screen.key("C-c")
+    screen.wait_for("[cancelled]")
+    screen.type("/show")
+    screen.wait_for("messages: 4")
+    screen.picture("chat", "llmspell chat")
+    screen.key("C-d")
+    screen.wait_for_prompt()
+
+
+def repl(screen: Terminal) -> None:
+    """Lua at a prompt: values, several lines, an error, a model, Ctrl-C."""
+    screen.clear()
+    screen.type("llmspell repl")
+    screen.wait(lambda text: text.rstrip().endswith("\n>"))
+    for line, answer in (
+        ("x = 20 + 1", "> "),
+        ("x * 2", "42"),
+        ("for i = 1, 2 do", "..."),
+        ("  print(i, 'squared is', i * i)", "..."),
+        ("end", "2\tsquared is"),
+        ("Agnt.create{}", "did you mean"),
+        ("LocalLLM.list()[1].id", "smollm2"),
+    ):
+        screen.type(line)
+        screen.wait(lambda text, answer=answer: answer.expandtabs() in text.expandtabs())  # type: ignore[misc]
+    screen.type("while true do end")
+    screen.wait_for("while true do end")
+    screen.key("C-c")
+    screen.wait_for("Interrupted")
+    screen.picture("repl", "llmspell repl")
+    screen.key("C-d")
+    screen.wait_for_prompt()
+
+
+def watch(screen: Terminal) -> None:
+    """`kernel status --watch` over two kernels."""
+    screen.clear()
+    for number in (9555, 9655):
+        screen.type(f"llmspell kernel start --port {number} --daemon")
+        screen.wait_for(f"Address:         127.0.0.1:{number}")
+        screen.wait_for_prompt()
+    screen.type("llmspell --connect port-9655 model load smollm2:135m")
+    screen.wait_for("Loaded")
+    screen.wait_for_prompt()
+    screen.clear()
+    screen.type("llmspell kernel status --watch --interval 1")
+    screen.wait_for("port-9655")
+    screen.picture("status", "llmspell kernel status --watch")
+    screen.key("C-c")
+    screen.wait_for_prompt()
+
+
+def doctor(screen: Terminal) -> None:
+    """`doctor`, with the kernels of `watch` running, which it stops."""
+    screen.clear()
+    screen.type("llmspell doctor")
+    screen.wait_for("failed")
+    screen.wait_for_prompt()
+    screen.picture("doctor", "llmspell doctor")
+    screen.clear()
+    screen.type("llmspell kernel stop --all")
+    screen.wait_for("kernel(s)")
+    screen.wait_for_prompt()
+
+
+def main() -> None:
+    """Takes all pictures."""
+    with (
+        tempfile.TemporaryDirectory(prefix="pictures-", dir="/tmp", ignore_cleanup_errors=True) as directory,
+        terminal(Path(directory)) as screen,
+    ):
+        for scene in (pull, chat, repl, watch, doctor):
+            scene(screen)
+
+
+if __name__ == "__main__":
+    main()
