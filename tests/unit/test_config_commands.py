@@ -179,6 +179,12 @@ def test_broken_toml_shows_line_and_column(capsys: pytest.CaptureFixture[str]) -
     assert call(capsys, "config", "validate", "--json").document["errors"][0]["column"] == 9
 
 
+def test_a_text_of_two_lines_stays_in_its_column(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("llmspell.toml").write_text('extends = "olama"\n')
+    out = call(capsys, "config", "validate").out
+    assert "\n  ✗ llmspell.toml:1 extends: Builtin profile 'olama' not found.\n    Available: minimal, " in out
+
+
 def test_an_unknown_profile_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:
     done = call(capsys, "-p", "unknown", "config", "validate")
     assert (done.status, done.out) == (3, "")

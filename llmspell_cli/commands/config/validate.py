@@ -71,7 +71,7 @@ def _show(output: Output, report: Report, *, named: bool) -> None:
         if remarks:
             output.line(f"\n{title}")
             for line in _lines(remarks):
-                output.line(f"  {mark} {line}")
+                output.line(f"  {mark} " + line.replace("\n", "\n    "))
 
 
 def _base(report: Report, *, named: bool) -> str:
