@@ -23,7 +23,7 @@ def plist_path(name: str, *, system: bool, home: Path) -> Path:
     return (Path("/Library/LaunchDaemons") if system else home / "Library/LaunchAgents") / f"{label(name)}.plist"
 
 
-def plist_text(service: Service) -> str:
+def plist_text(service: Service, *, home: Path) -> str:
     """The property list; started when it is loaded, and again when it has failed."""
     # Only this command writes property lists.
     import plistlib
@@ -38,15 +38,20 @@ def plist_text(service: Service) -> str:
         "Umask": 0o077,
         # As a background process it would get the slow cores and little of them.
         "ProcessType": "Interactive",
-        # The kernel keeps a log of its own.
+        # The kernel keeps a log of its own; why it could not start stands here, as launchd shows no output.
         "StandardOutPath": os.devnull,
-        "StandardErrorPath": os.devnull,
+        "StandardErrorPath": str(errors_path(service, home=home)),
     }
     if service.environment:
         content["EnvironmentVariables"] = dict(service.environment)
     if service.user is not None:
         content["UserName"] = service.user
     return plistlib.dumps(content, sort_keys=False).decode()
+
+
+def errors_path(service: Service, *, home: Path) -> Path:
+    """Where the service's standard error goes: into a directory that every Mac has."""
+    return (Path("/Library/Logs") if service.user is not None else home / "Library/Logs") / f"{label(service.name)}.log"
 
 
 def commands(service: Service, path: Path) -> dict[str, Sequence[Sequence[str]]]:

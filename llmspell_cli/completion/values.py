@@ -112,13 +112,18 @@ def _models(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str]
 
 
 def _kernels(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
-    if ctx.info_name == "start":
+    if ctx.info_name in ("start", "install-service"):
         return  # The id of a kernel that doesn't exist yet.
     # Needed for these values alone.
     from llmspell_cli.connect import run_directory
     from llmspell_protocol.discovery import is_running
 
     run_dir = run_directory()
+    if ctx.info_name == "logs":
+        # Of one that has ended the log is still there.
+        for path in sorted((run_dir.parent / "logs").glob("kernel-*.log")):
+            yield CompletionItem(path.stem.removeprefix("kernel-"), help="kernel")
+        return
     for name in sorted(path.stem.removeprefix("kernel-") for path in run_dir.glob("kernel-*.json")):
         if is_running(run_dir, name):
             yield CompletionItem(name, help="kernel")

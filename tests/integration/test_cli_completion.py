@@ -118,6 +118,14 @@ def test_files_and_directories_are_left_to_the_shell() -> None:
     assert ask("bash", "llmspell jupyter install --prefix ").out == "dir,\n"
 
 
+def test_a_dead_kernel_is_offered_where_its_log_can_still_be_read(home: Path) -> None:
+    (home / "logs").mkdir()
+    (home / "logs" / "kernel-dead.log").touch()
+    assert completions("llmspell kernel logs ") == ["dead"]
+    assert completions("llmspell kernel status ") == []
+    assert completions("llmspell kernel install-service --id ") == []
+
+
 def test_running_kernels_are_offered_and_dead_ones_are_not(home: Path) -> None:
     (home / "run").mkdir(mode=0o700)
     (home / "run" / "kernel-dead.json").write_text("{}")

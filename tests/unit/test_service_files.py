@@ -123,7 +123,7 @@ def test_units_stand_where_systemd_looks(tmp_path: Path) -> None:
 
 
 def test_a_property_list_is_what_launchd_takes() -> None:
-    plist = plistlib.loads(launchd_agent.plist_text(USERS).encode())
+    plist = plistlib.loads(launchd_agent.plist_text(USERS, home=Path("/Users/a")).encode())
     assert plist["Label"] == "com.llmspell.llmspell-kernel"
     assert plist["ProgramArguments"] == list(USERS.command)
     assert plist["KeepAlive"] == {"SuccessfulExit": False}
@@ -131,7 +131,14 @@ def test_a_property_list_is_what_launchd_takes() -> None:
     assert plist["ExitTimeOut"] > 30
     assert plist["Umask"] == 0o077
     assert "UserName" not in plist
-    assert plistlib.loads(launchd_agent.plist_text(SYSTEMS).encode())["UserName"] == "root"
+    # What a kernel says that can't start must be found somewhere.
+    assert plist["StandardErrorPath"] == "/Users/a/Library/Logs/com.llmspell.llmspell-kernel.log"
+
+
+def test_a_property_list_for_the_machine_names_its_user() -> None:
+    plist = plistlib.loads(launchd_agent.plist_text(SYSTEMS, home=Path("/Users/a")).encode())
+    assert plist["UserName"] == "root"
+    assert plist["StandardErrorPath"] == "/Library/Logs/com.llmspell.llmspell-kernel.log"
 
 
 def test_property_lists_stand_where_launchd_looks() -> None:

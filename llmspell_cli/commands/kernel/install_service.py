@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -182,7 +183,8 @@ def _kind(service_type: str, name: str, *, system: bool) -> _Kind:
         from llmspell_cli import launchd_agent
 
         path = launchd_agent.plist_path(name, system=system, home=Path.home())
-        return _Kind(service_type, path, launchd_agent.plist_text, launchd_agent.commands, ())
+        text = partial(launchd_agent.plist_text, home=Path.home())
+        return _Kind(service_type, path, text, launchd_agent.commands, ())
     raise Unsupported(
         f"services are installed for systemd (Linux) and launchd (macOS), not on {sys.platform}",
         hint="llmspell kernel start --daemon",
@@ -213,16 +215,16 @@ def _write(path: Path, text: str, *, force: bool) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(partial, "x", encoding="utf-8") as file:
+        with open(unfinished, "x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
-        partial.replace(path)
+        unfinished.replace(path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
 
 
