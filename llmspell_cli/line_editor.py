@@ -95,6 +95,13 @@ class LineEditor:
                     os.kill(os.getpid(), self._ended)
                 raise EOFError from None
 
+    def typed_ahead(self) -> str | None:
+        """A whole line that was typed behind the last input: what asks for one now need not wait."""
+        keys = get_typeahead(self._session.input)
+        enter = next((at for at, press in enumerate(keys) if press.key in (Keys.ControlM, Keys.ControlJ)), None)
+        store_typeahead(self._session.input, keys if enter is None else keys[enter + 1 :])
+        return None if enter is None else "".join(press.data for press in keys[:enter])
+
     def close(self) -> None:
         """Gives the event loop back."""
         self._loop.close()

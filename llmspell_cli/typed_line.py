@@ -25,6 +25,9 @@ class Lines(Protocol):
     def read(self, prompt: str) -> str:
         """One input; EOFError at the end, KeyboardInterrupt for Ctrl-C."""
 
+    def typed_ahead(self) -> str | None:
+        """A whole line that was typed behind the last input and not read as one; None if there is none."""
+
     def close(self) -> None:
         """Ends it."""
 
@@ -48,6 +51,10 @@ class TypedLines:
         while self._incomplete(text):
             text += "\n" + typed_line(self._interrupts, CONTINUATION)
         return text
+
+    def typed_ahead(self) -> str | None:
+        """The terminal keeps what is typed ahead."""
+        return None
 
     def close(self) -> None:
         """Nothing to end."""

@@ -46,6 +46,7 @@ class Repl:
         self._journal = Journal()
         self._printed = _Printed(output)
         self._interrupts: Interrupts | None = None
+        self._lines: Lines | None = None
         self._context = ScriptContext(session, engine=engine, on_input=self._answer)
         self._commands = DotCommands(
             self._context, self._journal, history, mode=session.mode, on_output=self._printed.take
@@ -58,7 +59,7 @@ class Repl:
         """Talks to the user until the end; returns the exit status. `connected_to` names a kernel in the banner."""
         with Interrupts() as interrupts:
             self._interrupts = self._session.interrupts = interrupts
-            lines = self._lines(interrupts)
+            lines = self._lines = self._open_lines(interrupts)
             output = self._output
             output.line(BANNER.format(engine=self._context.engine))
             if connected_to is not None:
@@ -102,7 +103,7 @@ class Repl:
             except Leave:
                 return
 
-    def _lines(self, interrupts: Interrupts) -> Lines:
+    def _open_lines(self, interrupts: Interrupts) -> Lines:
         if not can_edit():
             return TypedLines(interrupts, incomplete=self._incomplete)
         # The editor takes a tenth of a second to import; only a terminal needs it.
@@ -210,8 +211,15 @@ class Repl:
 
     def _answer(self, prompt: str, password: bool) -> str | None:
         """A line for a script that reads: typed here, or the next one of stdin."""
+        ahead = self._lines.typed_ahead() if self._lines is not None else None
+        if ahead is not None:
+            self._output.write(f"{prompt}{'' if password else ahead}\n")
+            self._printed.line_ended()
+            return ahead
         if self._interrupts is not None:
-            return typed_line(self._interrupts, prompt, hidden=password)
+            answer = typed_line(self._interrupts, prompt, hidden=password)
+            self._printed.line_ended()
+            return answer
         line = sys.stdin.readline()
         return line.removesuffix("\n") if line else None
 
@@ -256,6 +264,10 @@ class _Printed:
         stream.write(text)
         stream.flush()
         self._open = not text.endswith("\n")
+
+    def line_ended(self) -> None:
+        """Somebody else has put an end to what was begun: an answer's Enter."""
+        self._open = False
 
     def end(self) -> None:
         """The next thing shown begins a line."""

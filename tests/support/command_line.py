@@ -165,7 +165,7 @@ class AtTerminal:
         import struct
         import termios
 
-        self._master, slave = pty.openpty()
+        self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(
             [*program, *words],
@@ -187,7 +187,7 @@ class AtTerminal:
         deadline = time.monotonic() + timeout_s
         start = getattr(self, "_at", 0)
         while text not in self.said[start:]:
-            ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select([self.master], [], [], max(0.0, deadline - time.monotonic()))
             assert ready, f"no {text!r} behind {self.said[start:]!r}"
             assert self._more(), f"ended without {text!r}: {self.said[start:]!r}"
         self._at = self.said.index(text, start) + len(text)
@@ -201,23 +201,27 @@ class AtTerminal:
 
     def type(self, text: str) -> None:
         """Types; `\\x03` is Ctrl-C, `\\x04` Ctrl-D."""
-        os.write(self._master, text.encode())
+        os.write(self.master, text.encode())
+
+    def hang_up(self) -> None:
+        """Closes the terminal's window."""
+        os.close(self.master)
 
     def end(self, timeout_s: float = 30.0) -> int:
         """Reads to the end and returns the exit status."""
         while self._more():
             pass
-        os.close(self._master)
+        os.close(self.master)
         return self.process.wait(timeout_s)
 
     def hang_up(self, timeout_s: float = 30.0) -> int:
         """Closes the terminal, as its window's end does, and returns the exit status."""
-        os.close(self._master)
+        os.close(self.master)
         return self.process.wait(timeout_s)
 
     def _more(self) -> bool:
         try:
-            data = os.read(self._master, 65536)
+            data = os.read(self.master, 65536)
         except OSError:
             return False  # EIO: the other side is closed.
         self.text += data.decode("utf-8", "replace")

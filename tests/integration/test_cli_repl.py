@@ -1,0 +1,458 @@
+"""`repl` and `kernel connect`: at a terminal and in a pipe, on a kernel of one's own and on a running one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import AtTerminal, Running, llmspell
+from tests.support.kernels import KernelProcess
+
+
+@pytest.fixture(params=["embedded", "connected"])
+def target(request: pytest.FixtureRequest, home: Path) -> Iterator[list[str]]:
+    """The words that choose the mode."""
+    if request.param == "embedded":
+        yield []
+        return
+    process = KernelProcess()
+    yield ["--connect", str(process.started["connection_file"])]
+    process.stop()
+
+
+@pytest.fixture
+def repl(target: list[str]) -> Callable[..., AtTerminal]:
+    """A repl at a terminal, at its first prompt."""
+
+    def start(*words: str, columns: int = 80, env: dict[str, str] | None = None) -> AtTerminal:
+        terminal = AtTerminal([*target, "repl", *words], columns=columns, env=env)
+        terminal.wait_for("LLMSpell REPL - lua engine\r\n")
+        terminal.wait_for("Type .help for commands, .exit or Ctrl+D to quit\r\n\r\n")
+        terminal.wait_for("> ")
+        return terminal
+
+    return start
+
+
+def say(terminal: AtTerminal, *exchange: tuple[str, str]) -> None:
+    """Types lines at the prompt and waits for what each is answered with, and for the next prompt."""
+    for line, answer in exchange:
+        terminal.type(line + "\r")
+        terminal.wait_for(answer)
+        terminal.wait_for("> ")
+
+
+def leave(terminal: AtTerminal) -> None:
+    """Ends a repl in order."""
+    terminal.type("\x04")
+    assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_the_sample_session(repl: Callable[..., AtTerminal], columns: int) -> None:
+    terminal = repl(columns=columns)
+    say(terminal, ("x = 20 + 1", "\r\n"), ("x * 2", "\r\n42\r\n"))
+    terminal.type("for i = 1, 2 do\r")
+    terminal.wait_for("... ")
+    terminal.type("  print(i)\r")
+    terminal.wait_for("... ")
+    terminal.type("end\r")
+    terminal.wait_for("1\r\n2\r\n")
+    terminal.wait_for("> ")
+    leave(terminal)
+    assert "WARNING" not in terminal.text
+
+
+def test_an_empty_line_runs_what_is_incomplete_as_it_is(repl: Callable[..., AtTerminal]) -> None:
+    terminal = repl()
+    terminal.type("x = (1 +\r")
+    terminal.wait_for("... ")
+    terminal.type("\r")
+    terminal.wait_for("Error: In[1]:")
+    terminal.wait_for("near <eof>")
+    terminal.wait_for("> ")
+    leave(terminal)
+
+
+def test_an_error_does_not_end_the_session(repl: Callable[..., AtTerminal]) -> None:
+    terminal = repl()
+    say(
+        terminal,
+        ("Agnet.create{}", "Hint: did you mean 'Agent'?"),
+        ("print('a') error('no')", "a\r\nError: In[2]:1: no"),
+    )
+    say(terminal, ("io.write('half')", "half\r\n"), ("'text'", '"text"\r\n'))
+    leave(terminal)
+
+
+def test_ctrl_c_drops_the_line_and_never_ends_the_session(repl: Callable[..., AtTerminal]) -> None:
+    terminal = repl()
+    terminal.type("error('never run')")
+    terminal.wait_for("never run')")
+    terminal.type("\x03")
+    terminal.wait_for("> ")
+    terminal.type("for i = 1, 2 do\r")
+    terminal.wait_for("... ")
+    terminal.type("\x03")
+    terminal.wait_for("> ")
+    say(terminal, ("6 * 7", "\r\n42\r\n"))
+    leave(terminal)
+    assert "In[" not in terminal.said
+
+
+def test_ctrl_c_interrupts_what_runs_and_the_variables_stay(repl: Callable[..., AtTerminal]) -> None:
+    terminal = repl()
+    say(terminal, ("kept = 'still here'", "\r\n"))
+    terminal.type("print('go') while true do end\r")
+    terminal.wait_for("go\r\n")
+    terminal.type("\x03")
+    terminal.wait_for("Interrupted\r\n")
+    terminal.wait_for("> ")
+    say(terminal, ("kept", '"still here"'))
+    leave(terminal)
+
+
+def test_a_script_that_has_to_be_killed_takes_its_variables_along(repl: Callable[..., AtTerminal]) -> None:
+    terminal = repl()
+    terminal.type("print('go') return ('a'):rep(3000):find('.-.-.-.-.-b')\r")
+    terminal.wait_for("go\r\n")
+    terminal.type("\x03")
+    terminal.wait_for("variables are gone")
+    terminal.wait_for("> ")
+    say(terminal, ("1 + 1", "\r\n2\r\n"))
+    leave(terminal)
+
+
+def test_an_enter_and_a_ctrl_c_typed_in_one_go_interrupt_the_code(repl: Callable[..., AtTerminal]) -> None:
+    """The editor may have read the Ctrl-C together with the line that it is meant for."""
+    terminal = repl()
+    terminal.type("while true do end\r\x03")
+    terminal.wait_for("Interrupted\r\n")
+    terminal.wait_for("> ")
+    leave(terminal)
+
+
+def test_an_interrupt_leaves_the_cell_of_somebody_else_alone(home: Path) -> None:
+    process = KernelProcess()
+    try:
+        with process.client() as notebook:
+            content = {"code": "print(io.read()) return 'mine'", "allow_stdin": True}
+            asked: list[str] = []
+            terminal = AtTerminal(["--connect", str(process.started["connection_file"]), "repl"])
+            terminal.wait_for("> ")
+
+            def answer(prompt: str, password: bool) -> str:
+                # The cell runs now, and the input of the repl waits behind it.
+                terminal.type("print('after')\r")
+                terminal.wait_for("print('after')")
+                terminal.wait_for("\r\n")
+                terminal.type("\x03")
+                terminal.wait_for("Interrupted")
+                asked.append(prompt)
+                return "unharmed"
+
+            notebook.subscribe()
+            pending = notebook.request("execute_request", content, output=True, on_input=answer)
+            shown = [event.content for event in pending if getattr(event, "msg_type", "") == "stream"]
+            assert pending.result(10).content["status"] == "ok"
+            assert [one["text"] for one in shown] == ["unharmed\n"]
+            assert asked == [""]
+        terminal.wait_for("> ")
+        leave(terminal)
+        assert "\nafter" not in terminal.said
+    finally:
+        process.stop()
+
+
+def test_a_script_that_reads_is_answered_at_the_prompt(repl: Callable[..., AtTerminal]) -> None:
+    terminal = repl()
+    terminal.type("io.write('Your name? ') name = io.read()\r")
+    terminal.wait_for("\nYour name? ")
+    terminal.type("Ann\r")
+    terminal.wait_for("Ann\r\n> ")
+    say(terminal, ("name", '"Ann"'))
+    terminal.type("name = io.read()\rtyped ahead\r")
+    terminal.wait_for("typed ahead\r\n> ")
+    say(terminal, ("name", '"typed ahead"'))
+    terminal.type("print('reading') print(io.read())\r")
+    terminal.wait_for("reading\r\n")
+    terminal.type("\x04")
+    terminal.wait_for("nil\r\n")
+    terminal.wait_for("> ")
+    terminal.type("print('reading') io.read()\r")
+    terminal.wait_for("reading\r\n")
+    terminal.type("\x03")
+    terminal.wait_for("Interrupted")
+    terminal.wait_for("> ")
+    leave(terminal)
+
+
+def test_tab_completes_commands_files_and_the_names_that_the_kernel_knows(
+    repl: Callable[..., AtTerminal], tmp_path: Path
+) -> None:
+    (tmp_path / "greeting.lua").write_text("print('hello', ARGS[1])\n")
+    terminal = repl()
+    terminal.type(".run gre\t")
+    terminal.wait_for(".run greeting.lua")
+    terminal.type(" you\r")
+    terminal.wait_for("hello\tyou\r\n")
+    terminal.wait_for("> ")
+    say(terminal, ("a_long_name = 77", "\r\n"))
+    terminal.type("a_lon\t")
+    terminal.wait_for("a_long_name")
+    terminal.type("\r")
+    terminal.wait_for("77\r\n")
+    terminal.wait_for("> ")
+    terminal.type(".clear-h\t")
+    terminal.wait_for(".clear-history")
+    terminal.type("\r")
+    terminal.wait_for("History cleared")
+    terminal.wait_for("> ")
+    leave(terminal)
+
+
+def test_inputs_are_kept_for_the_next_session_in_a_file_of_ones_own(
+    repl: Callable[..., AtTerminal], home: Path
+) -> None:
+    first = repl()
+    say(first, ("1 + 41", "\r\n42\r\n"))
+    leave(first)
+    file = home / "repl_history"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    second = repl()
+    second.type("\x1b[A")
+    second.wait_for("1 + 41")
+    second.type("\r")
+    second.wait_for("\r\n42\r\n")
+    second.wait_for("> ")
+    say(second, (".clear-history", "History cleared"))
+    leave(second)
+    assert "1 + 41" not in file.read_text()
+
+
+def test_history_has_a_file_of_ones_choice(repl: Callable[..., AtTerminal], tmp_path: Path, home: Path) -> None:
+    terminal = repl("--history", "mine.txt")
+    say(terminal, ("7 * 6", "42"))
+    leave(terminal)
+    assert "7 * 6" in (tmp_path / "mine.txt").read_text()
+    assert not (home / "repl_history").exists()
+
+
+def test_colours_are_those_of_lua_and_none_where_none_are_wanted(repl: Callable[..., AtTerminal]) -> None:
+    coloured = repl()
+    say(coloured, ("local x = 1", "\r\n"))
+    leave(coloured)
+    assert "\x1b[0;38;5;28;1mlocal" in coloured.text
+    plain = repl(env={"NO_COLOR": "1"})
+    say(plain, ("local x = 1", "\r\n"))
+    leave(plain)
+    assert "\x1b[0;38" not in plain.text
+    assert "\x1b[38" not in plain.text
+
+
+def test_a_dumb_terminal_gets_plain_lines(repl: Callable[..., AtTerminal]) -> None:
+    terminal = repl(env={"TERM": "dumb"})
+    say(terminal, ("x = 1", "\r\n"), ("x + 1", "\r\n2\r\n"))
+    terminal.type("for i = 1, 1 do\r")
+    terminal.wait_for("... ")
+    terminal.type("\x03")
+    terminal.wait_for("> ")
+    terminal.type("print('go') while true do end\r")
+    terminal.wait_for("go\r\n")
+    terminal.type("\x03")
+    terminal.wait_for("Interrupted")
+    terminal.wait_for("> ")
+    leave(terminal)
+    assert "\x1b" not in terminal.text
+
+
+def test_the_commands_with_a_dot(repl: Callable[..., AtTerminal], tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "script.lua").write_text("made = #ARGS return 'not shown'\n")
+    terminal = repl()
+    say(
+        terminal,
+        (".help", ".use MODEL"),
+        (".h", ".clear-history"),
+        (".set answer 42", "Set answer = 42"),
+        ("answer + 1", "43"),
+        (".set words two words", "Set words = two words"),
+        ("function f() end", "\r\n"),
+        (".vars", "answer  number    42"),
+        (".variables", 'words   string    "two words"'),
+        (".save s.json", "Session saved to s.json"),
+        (".unset answer", "Unset answer"),
+        ("answer", "\r\n"),
+        (".reset", "Session reset"),
+        (".vars", "No variables"),
+        (".load s.json", "Session loaded from s.json"),
+        ("answer .. words", '"42two words"'),
+        (".hist", "    1  answer + 1"),
+        (".run script.lua a b", "\r\n"),
+        ("made", "2\r\n"),
+        (".perf on", "Times are shown"),
+        ("1", " ms)"),
+        (".perf", "Times are not shown"),
+        (".ls", "sub/"),
+        (".cd sub", "/sub\r\n"),
+        (".pwd", "/sub\r\n"),
+        (".models", "No local models found"),
+        (".use mock/a", "Using mock/a@mock"),
+        ("Agent.create{}:complete('hi')", '"[mock/a] hi"'),
+        (".info", "Executions:  "),
+        (".foo", "Unknown command .foo, see .help"),
+        ("db:break 3", "Unknown command db:break, see .help"),
+        (".load nosuch.json", "Error: file not found: nosuch.json"),
+        (".set", "Hint: .set answer 42"),
+        (".clear", ""),
+    )
+    terminal.type(".exit\r")
+    assert terminal.end() == 0
+    saved = json.loads((tmp_path / "s.json").read_text())
+    assert saved["variables"] == {"answer": 42, "words": "two words"}
+    assert saved["skipped"] == ["f"]
+    assert saved["inputs"][0] == "answer + 1"
+
+
+def test_os_exit_ends_the_session_with_its_status(repl: Callable[..., AtTerminal]) -> None:
+    terminal = repl()
+    terminal.type("os.exit(3)\r")
+    assert terminal.end() == 3
+
+
+def test_lines_of_a_pipe_run_without_prompts(target: list[str]) -> None:
+    inputs = "x = 20 + 1\nx * 2\nfor i = 1, 2 do\n  print(i)\nend\n\nio.read()\na line\n"
+    done = llmspell(*target, "repl", stdin=inputs)
+    assert (done.status, done.out, done.err) == (0, '42\n1\n2\n"a line"\n', "")
+
+
+def test_the_status_is_that_of_the_last_line(target: list[str]) -> None:
+    failed = llmspell(*target, "repl", stdin="print(1)\nerror('no')\n")
+    assert (failed.status, failed.out) == (1, "1\n")
+    assert failed.err.endswith(": no\n")
+    assert llmspell(*target, "repl", stdin="error('no')\nprint(1)\n").status == 0
+    assert llmspell(*target, "repl", stdin="x = (1 +\n").status == 1
+    assert llmspell(*target, "repl", stdin=".foo\n").status == 1
+    assert llmspell(*target, "repl", stdin="").status == 0
+    assert llmspell(*target, "repl", stdin=".exit\nerror('never')\n").status == 0
+
+
+def test_json_mode_has_an_event_for_each_input(target: list[str]) -> None:
+    done = llmspell(*target, "repl", "--json", stdin="print('hi') return {1, 2}\nerror('no')\n.set x 1\nprint\n")
+    value, error, command, function = done.events
+    keys = ["event", "execution_count", "status", "output", "result", "error", "duration_ms"]
+    assert all(list(event) == keys for event in done.events)
+    assert (value["event"], value["execution_count"], value["status"]) == ("result", 1, "success")
+    assert (value["output"], value["result"], value["error"]) == ("hi\n", [1, 2], None)
+    assert (error["execution_count"], error["status"], error["error"]["code"]) == (2, "error", "script_error")
+    assert command["output"] == "Set x = 1\n"
+    assert function["result"] == "<function>"
+    assert done.status == 0
+
+
+def test_ctrl_c_ends_a_repl_that_reads_a_pipe(target: list[str]) -> None:
+    running = Running(*target, "repl", stdin="print('go')\nwhile true do end\nprint('never')\n")
+    running.wait_for("go")
+    # Printed before the loop begins; the request that runs it may not have been sent, which makes no difference.
+    running.interrupt()
+    done = running.done()
+    assert (done.status, done.out, done.err) == (130, "go\n", "Cancelled\n")
+
+
+def test_an_engine_that_is_missing_ends_it_before_the_first_prompt(target: list[str]) -> None:
+    done = llmspell(*target, "repl", "--engine", "python", stdin="1\n")
+    assert (done.status, done.err.splitlines()[0]) == (2, "Error: Script engine 'python' is not available yet.")
+
+
+def test_a_signal_that_ends_it_leaves_the_terminal_as_it_was(repl: Callable[..., AtTerminal]) -> None:
+    import termios
+
+    terminal = repl()
+    assert not termios.tcgetattr(terminal.master)[3] & termios.ICANON
+    terminal.process.send_signal(signal.SIGTERM)
+    terminal.process.wait(20)
+    assert termios.tcgetattr(terminal.master)[3] & termios.ICANON
+    assert terminal.end() == -signal.SIGTERM
+
+
+def test_a_terminal_that_is_gone_ends_the_session(repl: Callable[..., AtTerminal]) -> None:
+    terminal = repl()
+    terminal.hang_up()
+    terminal.process.wait(20)
+
+
+def test_a_sigint_from_elsewhere_is_a_ctrl_c(repl: Callable[..., AtTerminal]) -> None:
+    terminal = repl()
+    terminal.type("dropped")
+    terminal.wait_for("dropped")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.wait_for("> ")
+    say(terminal, ("6 * 7", "\r\n42\r\n"))
+    leave(terminal)
+
+
+def test_connect_opens_the_repl_on_a_running_kernel(kernel: KernelProcess, home: Path) -> None:
+    info = kernel.info
+    for words in (["kernel", "connect"], ["kernel", "connect", str(info.id)], ["repl", "--connect", info.address]):
+        terminal = AtTerminal(words)
+        terminal.wait_for("LLMSpell REPL - lua engine\r\n")
+        terminal.wait_for(f"Connected to {info.id} ({info.address})\r\n")
+        terminal.wait_for("> ")
+        say(terminal, ("shared = (shared or 0) + 1", "\r\n"))
+        leave(terminal)
+    done = llmspell("kernel", "connect", stdin="shared\n")
+    assert (done.status, done.out) == (0, "3\n")
+
+
+def test_connect_without_a_target_takes_the_last_one_of_several(home: Path) -> None:
+    kernels = [KernelProcess(["--id", name]) for name in ("first", "second")]
+    try:
+        several = llmspell("kernel", "connect", stdin="1\n")
+        assert (several.status, several.err.splitlines()[0]) == (2, "Error: several kernels are running: first, second")
+        assert llmspell("kernel", "connect", "second", stdin="here = 'second'\n").status == 0
+        assert llmspell("kernel", "connect", stdin="here\n").out == '"second"\n'
+        assert stat.S_IMODE((home / "run" / "last-connected").stat().st_mode) == 0o600
+    finally:
+        for process in kernels:
+            process.stop()
+
+
+def test_a_kernel_that_is_not_there_is_told_within_two_seconds(home: Path) -> None:
+    none = llmspell("kernel", "connect", stdin="1\n")
+    assert (none.status, none.err.splitlines()[0]) == (4, "Error: no kernel is running")
+    started = time.monotonic()
+    gone = llmspell("kernel", "connect", "llmspell://127.0.0.1:1?key=k", stdin="1\n")
+    assert gone.status == 4
+    assert "127.0.0.1:1" in gone.err
+    assert "refused" in gone.err
+    assert time.monotonic() - started < 2 + 2  # Two for the start of the command itself.
+
+
+def test_a_kernel_that_dies_in_mid_session_is_told_with_status_4(home: Path) -> None:
+    process = KernelProcess()
+    terminal = AtTerminal(["--connect", str(process.started["connection_file"]), "repl"])
+    terminal.wait_for("> ")
+    terminal.type("print('go') while true do end\r")
+    terminal.wait_for("go\r\n")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    terminal.wait_for("Error: ")
+    terminal.wait_for("the connection broke")
+    assert terminal.end() == 4
+
+
+def test_a_kernel_that_died_at_the_prompt_is_told_at_the_next_input(home: Path) -> None:
+    process = KernelProcess()
+    terminal = AtTerminal(["--connect", str(process.started["connection_file"]), "repl"])
+    terminal.wait_for("> ")
+    process.stop()
+    terminal.type("1\r")
+    terminal.wait_for("Error: ")
+    assert terminal.end() == 4
