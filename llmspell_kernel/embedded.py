@@ -132,7 +132,8 @@ class EmbeddedKernel:
             return load_configuration(profile=profile, config=config, env=env, cwd=cwd, flags=self._flags)
 
         loaded = load()
-        kernel_log = KernelLog(write=self._log) if self._log is not None else None
+        filters = "" if self._flags else env.get("RUST_LOG", "")
+        kernel_log = KernelLog(write=self._log, filters=filters) if self._log is not None else None
         if kernel_log is not None:
             kernel_log.apply(loaded.settings)
         self.warnings = loaded.warnings

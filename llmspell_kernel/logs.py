@@ -80,12 +80,19 @@ class _Lines(logging.Handler):
 class KernelLog:
     """The log of all our packages: to a file, to standard error, to a function that takes lines (on any thread).
 
-    Nothing goes anywhere before `apply`, which may be called again when the settings have changed.
+    Nothing goes anywhere before `apply`, which may be called again when the settings have changed. `filters` are levels
+    by module, as RUST_LOG has them (`llmspell_providers=debug,llmspell_kernel=info`); they win over the settings.
     """
 
     def __init__(
-        self, *, file: Path | None = None, stderr: bool = False, write: Callable[[str], None] | None = None
+        self,
+        *,
+        file: Path | None = None,
+        stderr: bool = False,
+        write: Callable[[str], None] | None = None,
+        filters: str = "",
     ) -> None:
+        self._filters = _levels_by_module(filters)
         self._for_people: list[logging.Handler] = []
         if stderr:
             self._for_people.append(logging.StreamHandler(sys.stderr))
@@ -121,6 +128,8 @@ class KernelLog:
             logger.setLevel(LEVELS[level])
             logger.propagate = False
             logger.handlers = handlers
+        for name, word in self._filters.items():
+            logging.getLogger(name).setLevel(LEVELS[word])
 
     def open(self) -> None:
         """Makes the log file; before, there is none unless something was logged.
@@ -143,6 +152,20 @@ class KernelLog:
         """Closes the log file."""
         if self._file is not None:
             self._file.close()
+
+
+def _levels_by_module(filters: str) -> dict[str, str]:
+    """The levels that a filter names by logger; what makes no sense in it is left out, as its inventors do."""
+    found = {}
+    for part in filters.split(","):
+        module, _, word = part.strip().partition("=")
+        name, word = module.strip().replace("::", "."), word.strip().lower()
+        if word not in LEVELS or not name:
+            continue
+        # The beginning of our packages' names means all of them.
+        packages = [package for package in _LOGGERS if package.startswith(name)]
+        found.update(dict.fromkeys(packages or ([name] if name.startswith("llmspell_") else []), word))
+    return found
 
 
 def _line(record: logging.LogRecord) -> LogLine:

@@ -130,7 +130,11 @@ class Start:
 
     def run(self) -> None:
         """Serves until the end."""
-        kernel_log = KernelLog(file=self._log_file, stderr=not self._arguments.daemon and not self._frontend)
+        kernel_log = KernelLog(
+            file=self._log_file,
+            stderr=not self._arguments.daemon and not self._frontend,
+            filters="" if self._arguments.log_level else self._environment.get("RUST_LOG", ""),
+        )
         kernel_log.apply(self._loaded.settings)
         self._files.claim()
         try:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from llmspell_kernel.context import Caller, Request, handling
-from llmspell_kernel.logs import FileFormatter, PeopleFormatter
+from llmspell_kernel.logs import FileFormatter, KernelLog, PeopleFormatter
 from llmspell_protocol.log_lines import read_lines
 from tests.support.recording_sink import RecordingSink
+from tests.support.settings import settings_from
 
 
 def failed() -> logging.LogRecord:
@@ -54,3 +57,36 @@ def test_people_see_a_traceback_only_where_they_asked_for_debugging() -> None:
     with handling(request("r-1")):
         assert quiet.format(failed()).endswith(" [ERROR] in it")
         assert " [ERROR] llmspell_kernel.x: in it\n  Traceback" in curious.format(failed())
+
+
+NAMES = ("llmspell_kernel", "llmspell_providers", "llmspell_providers.ollama", "llmspell_protocol", "asyncio")
+
+
+@pytest.fixture
+def _loggers_as_they_were() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in NAMES]
+    before = [(each.level, each.propagate, each.handlers) for each in loggers]
+    yield
+    for each, (level, propagate, handlers) in zip(loggers, before, strict=True):
+        each.level, each.propagate, each.handlers = level, propagate, handlers
+        each.manager._clear_cache()  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("_loggers_as_they_were")
+@pytest.mark.parametrize(
+    ("filters", "shown"),
+    [
+        ("", {"asyncio", "llmspell_kernel", "llmspell_protocol", "llmspell_providers", "llmspell_providers.ollama"}),
+        ("llmspell_kernel=error", {"asyncio", "llmspell_protocol", "llmspell_providers", "llmspell_providers.ollama"}),
+        ("llmspell=off, warn ,x=y,=,llmspell_providers::ollama=debug", {"asyncio", "llmspell_providers.ollama"}),
+        ("llmspell=off,asyncio=off", set()),
+    ],
+)
+def test_a_filter_gives_modules_levels_of_their_own(filters: str, shown: set[str], tmp_path: Path) -> None:
+    lines: list[str] = []
+    log = KernelLog(write=lines.append, filters=filters)
+    for _ in range(2):  # a reload keeps them
+        log.apply(settings_from("", tmp_path))
+    for name in NAMES:
+        logging.getLogger(name).warning("from %s", name)
+    assert {line.rpartition(" ")[2] for line in lines} == shown
