@@ -38,12 +38,16 @@ def report(error: LlmspellError | click.ClickException, said: Collected) -> int:
 
 def report_defect(error: BaseException, said: Collected) -> None:
     """Shows an exception that nobody expected; the traceback only where debugging was asked for."""
+    output, color = said.output_of_a_failure()
+    lines: list[str] = []
     if said.debugging():
         # Needed by nobody else.
         import traceback
 
-        _stderr("".join(traceback.format_exception(error)).rstrip())
-        return
+        lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+        if output != "json":
+            _stderr("\n".join(lines))
+            return
     if isinstance(error, OSError):
         # The machine's fault, not ours: a full disk behind stdout, say.
         where = f"{error.filename}: " if error.filename else ""
@@ -51,7 +55,8 @@ def report_defect(error: BaseException, said: Collected) -> None:
     else:
         message = f"this is a defect of llmspell: {type(error).__name__}: {error}"
         defect = LlmspellError(message, hint="run it again with --trace debug")
-    output, color = said.output_of_a_failure()
+    if lines:
+        defect = LlmspellError(defect.message, details={"traceback": lines})
     _stderr(_as_json(defect) if output == "json" else _as_text(defect, color))
 
 

@@ -86,6 +86,12 @@ def test_a_defect_shows_its_traceback_only_where_debugging_was_asked_for(
     said.say("trace", level, "--trace")
     report_defect(caught.value, said)
     assert "Traceback (most recent call last)" in capsys.readouterr().err
+    said.say("output", "json", "--output")
+    report_defect(caught.value, said)
+    # One object a line, whatever happens.
+    told = json.loads(capsys.readouterr().err)["error"]
+    assert told["message"] == "this is a defect of llmspell: ZeroDivisionError: oops"
+    assert told["details"]["traceback"][0] == "Traceback (most recent call last):"
 
 
 @pytest.mark.parametrize(
@@ -104,3 +110,13 @@ def test_usage_errors_are_in_our_form(words: tuple[str, ...], text: str, capsys:
     done = call(capsys, *words)
     assert (done.out, done.err) == ("", text)
     assert done.status == (3 if "not found" in text else 2)
+
+
+def test_a_model_that_nobody_has_may_be_at_a_backend_that_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    reasons = {"ollama": "no answer from http://127.0.0.1:9", "candle": "not installed"}
+    error = ModelNotFound("Model 'x' not found in any backend", hint="do this", details={"reasons": reasons})
+    assert shown(capsys, error)[1].splitlines() == [
+        "Error: Model 'x' not found in any backend",
+        "Hint: do this",
+        "Hint: ollama can't tell: no answer from http://127.0.0.1:9",
+    ]
