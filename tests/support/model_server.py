@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import select
+import socket
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -73,10 +75,15 @@ class ModelServer:
         self._acts = list(acts)
         self._listing = listing or answering({"object": "list", "data": [{"id": one} for one in models]})
         self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                server._connections.add(self.connection)
 
             def do_GET(self) -> None:
                 server._answer(self, server._listing)
@@ -113,10 +120,13 @@ class ModelServer:
         self.die()
 
     def die(self) -> None:
-        """Stops to listen and lets held answers go."""
+        """As a killed process: nobody listens any more, and every connection is broken."""
         self._released.set()
         self._server.shutdown()
         self._server.server_close()
+        for connection in tuple(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def release(self) -> None:
         """Lets held answers break off."""
