@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 
@@ -146,3 +148,10 @@ def test_version_is_one_line(words: tuple[str, ...], capsys: pytest.CaptureFixtu
 
     done = call(capsys, *words)
     assert (done.status, done.out) == (0, f"llmspell {version('llmspell')}\n")
+
+
+def test_the_guide_shows_command_lines_that_parse() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "guide" / "command-line.md"
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("llmspell ")]
+    lines.remove("llmspell [GLOBAL OPTIONS] COMMAND [SUBCOMMAND] [OPTIONS] [ARGUMENTS] [-- SCRIPT ARGUMENTS]")
+    assert [parsed(words_of_example(line)) for line in lines] == [("chat",), ("model", "list")]
