@@ -220,7 +220,11 @@ class Pending:
         return self._exchange.outcome()
 
     def cancel(self) -> None:
-        """Asks the kernel to cancel the request, which then ends with `Cancelled`; does not wait for that."""
+        """Asks the kernel to cancel the request, which then ends with `Cancelled`; does not wait for that.
+
+        What it still asks is answered with the end of input: nobody is to be kept waiting for its end by a question.
+        """
+        self._on_input = None
         if not self._exchange.done:
             with HeldInterrupts():
                 self._client._send_cancel(self._exchange)
