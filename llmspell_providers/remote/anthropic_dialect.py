@@ -40,7 +40,7 @@ class AnthropicDialect:
 
     def headers(self, key: str) -> dict[str, str]:
         """What carries the key, and the version without which nothing is answered."""
-        return {"x-api-key": key, "anthropic-version": "2023-06-01"}
+        return {"Authorization": f"Bearer {key}", "anthropic-version": "2023-06-01"}
 
     def load(self) -> None:
         """Imports the package and what its client would import at its first use."""

@@ -78,7 +78,7 @@ def said(body: object) -> Said:
 
 def failure_of(error: Exception, sdk: ModuleType, place: Place) -> LlmspellError:
     """The error of ours for what a vendor's package raised, or its HTTP library, or its JSON parser."""
-    if isinstance(error, sdk.APIStatusError):
+    if isinstance(error, sdk.APIStatusError) and error.status_code >= 400:
         return status_failure(error.status_code, error.body, error.response.headers, place)
     if isinstance(error, sdk.APITimeoutError):
         return unavailable(place, "no connection in time")
