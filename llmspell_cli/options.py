@@ -93,7 +93,7 @@ class Collected:
             trace=said.get("trace") or _trace_of(self._environ.get("RUST_LOG", "")),
             output=said.get("output", "text"),
             output_named="output" in said,
-            color="no_color" not in said and not self._environ.get("NO_COLOR"),
+            color=self._colored(),
         )
 
     def debugging(self) -> bool:
@@ -116,7 +116,11 @@ class Collected:
         output = self._said.get("output")
         if output is None and asks_for_json(self.argv):
             output = "json"
-        return output or "text", "no_color" not in self._said and not self._environ.get("NO_COLOR")
+        return output or "text", self._colored()
+
+    def _colored(self) -> bool:
+        plain = self._environ.get("NO_COLOR") or self._environ.get("TERM") == "dumb"
+        return "no_color" not in self._said and not plain
 
 
 def asks_for_json(argv: list[str]) -> bool:

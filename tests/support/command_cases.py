@@ -71,7 +71,9 @@ CASES: dict[str, Case] = {
     "model list json": case("model", "list", "--json"),
     "model list down": case("model", "list", "--backend", "ollama"),
     "model pull": case("model", "pull", "mock/a", "--json"),
-    "model pull here": case("model", "pull", "file://{cwd}/tiny.gguf", "--json"),
+    "model pull here": case(
+        *("model", "pull", "file://{cwd}/other.gguf", "--json"), undo=(("model", "remove", "other", "--yes"),)
+    ),
     "model pull unknown": case("model", "pull", "nosuch@candle"),
     "model pull no backend": case("model", "pull", "x@invalid"),
     "model remove": case("model", "remove", "nosuch@candle", "--yes"),
@@ -164,6 +166,7 @@ FILES = {
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
     "tiny.gguf": gguf_file(),
+    "other.gguf": gguf_file(),
     "home/keys.json": b'{"keys": {"groq": "sk-a"}, "in_keyring": []}',
 }
 """What lies in the directory in which the cases run."""
