@@ -69,27 +69,27 @@ def typed_line(interrupts: Interrupts, prompt: str = "", *, hidden: bool = False
     """
     sys.stdout.write(prompt)
     sys.stdout.flush()
-    with interrupts.received_by(lambda: None), _echo(shown=not hidden):
-        _wait(interrupts)
-        line = sys.stdin.readline()
+    sleep = Sleep()
+    try:
+        with interrupts.received_by(sleep.ring), _echo(shown=not hidden):
+            _wait(sleep, interrupts)
+            line = sys.stdin.readline()
+    finally:
+        sleep.close()
     if not line:
         raise EOFError
     return line.removesuffix("\n")
 
 
-def _wait(interrupts: Interrupts) -> None:
+def _wait(sleep: Sleep, interrupts: Interrupts) -> None:
     """Until a line is there: a read would sleep through a Ctrl-C that comes just before it."""
-    sleep = Sleep()
-    try:
-        sleep.watch(sys.stdin.fileno())
-        while True:
-            if interrupts.take():
-                raise KeyboardInterrupt
-            if select.select([sys.stdin], [], [], 0)[0]:
-                return
-            sleep(None)
-    finally:
-        sleep.close()
+    sleep.watch(sys.stdin.fileno())
+    while True:
+        if interrupts.take():
+            raise KeyboardInterrupt
+        if select.select([sys.stdin], [], [], 0)[0]:
+            return
+        sleep(None)
 
 
 @contextmanager
