@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SLOW_READERS_S = 2.0
+"""How long the sockets stay open for clients that have not taken their replies yet."""
+
 
 class KernelFiles(NamedTuple):
     """Where this kernel's files are, as `status` tells; None for one that lives inside a command."""
@@ -89,6 +92,7 @@ class Kernel:
             self._limit_idleness()
             await self._stopping.wait()
             await self._dispatcher.drain(self._drain_until, self._keep)
+            await self._channels.all_taken(_SLOW_READERS_S)
         finally:
             for task in self._pinning:
                 task.cancel()

@@ -44,6 +44,8 @@ class Router:
         self._on_message = on_message
         self._on_gone = on_gone
         self._outboxes: dict[bytes, Outbox] = {}
+        self._all_taken = asyncio.Event()
+        self._all_taken.set()
         self._descriptors: dict[int, set[bytes]] = {}
         self._loop = asyncio.get_running_loop()
         self._drain_scheduled = False
@@ -78,8 +80,18 @@ class Router:
         elif not self._try_send(outgoing):
             outbox = self._outboxes[route] = Outbox()
             outbox.add(outgoing)
+            self._all_taken.clear()
             self._loop.call_later(RETRY_S, self._retry, route)
         self._look_again()
+
+    async def all_taken(self) -> None:
+        """Waits until every client has taken what was sent to it, or counts as gone."""
+        await self._all_taken.wait()
+
+    def _forget_outbox(self, route: bytes) -> None:
+        self._outboxes.pop(route, None)
+        if not self._outboxes:
+            self._all_taken.set()
 
     def _try_send(self, outgoing: Outgoing) -> bool:
         try:
@@ -107,7 +119,7 @@ class Router:
                 return
             outbox.taken()
         if not outbox:
-            del self._outboxes[route]
+            self._forget_outbox(route)
         elif outbox.hopeless:
             log.warning("a client does not read its replies and counts as gone")
             self._gone(route)
@@ -116,7 +128,7 @@ class Router:
         self._look_again()
 
     def _gone(self, route: bytes) -> None:
-        self._outboxes.pop(route, None)
+        self._forget_outbox(route)
         self.clients.pop(route, None)
         self._loop.call_soon(self._on_gone, self.name, route)
 
@@ -210,6 +222,14 @@ class Channels:
         loop.add_reader(self._heartbeat.FD, self._echo)
         self._read_subscriptions()
         self._echo()
+
+    async def all_taken(self, within_s: float) -> None:
+        """Waits until slow clients have taken their replies, for so long at most."""
+        waiting = [asyncio.create_task(router.all_taken()) for router in self._routers.values()]
+        if waiting:
+            _taken, left = await asyncio.wait(waiting, timeout=within_s)
+            for task in left:
+                task.cancel()
 
     def close(self) -> None:
         """Closes all five sockets."""

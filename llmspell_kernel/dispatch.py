@@ -94,8 +94,8 @@ class Dispatcher:
             except TimeoutError:
                 pass  # What is left is cancelled below.
         reason = "the kernel is shutting down"
-        if (waited_s := loop.time() - began) >= 1:
-            reason += f" and has waited {waited_s:.0f} s for running work"
+        if waited_s := round(loop.time() - began):
+            reason += f" and has waited {waited_s} s for running work"
         for request in tuple(self.active.values()):
             if request not in keep and request.parent is None:
                 request.cancel(reason)

@@ -16,6 +16,7 @@ from llmspell_protocol.errors import Busy, Cancelled
 from tests.support.command_line import AtTerminal, Running, llmspell
 from tests.support.kernels import KernelProcess
 from tests.support.ollama_replay import OllamaReplay
+from tests.support.raw_sockets import raw_socket
 from tests.support.steering import ask_kernel, wait_until
 
 ISOLATED = {"llmspell": {"isolated": True, "name": "test.lua"}}
@@ -149,6 +150,26 @@ def test_a_notebooks_cell_and_those_that_wait_behind_it_are_answered(hasty: Kern
             with pytest.raises(Cancelled):
                 pending.result()
     assert hasty.wait() == 0
+
+
+def test_a_client_that_reads_slowly_gets_its_whole_reply_before_the_socket_closes(home: Path) -> None:
+    words = " ".join(str(number % 10) for number in range(20_000))
+    kernel = KernelProcess(env={"LLMSPELL_MOCK_REPLY": words})
+    try:
+        with raw_socket(kernel.info, hwm=1) as slow, kernel.client() as other:
+            slow.send(slow.message("model_request", {"action": "generate", "model": "mock/slow", "prompt": "go"}))
+            message = slow.receive()
+            text = message.content.get("text", "")
+            wait_until(other, lambda status: status["active_requests"] == 0)
+            kernel.signal(signal.SIGTERM)
+            wait_until(other, lambda status: status["state"] == DRAINING)
+            while message.msg_type != "model_reply":
+                message = slow.receive()
+                text += message.content.get("text", "")
+        assert (message.content["status"], text) == ("ok", words)
+        assert kernel.wait() == 0
+    finally:
+        kernel.stop()
 
 
 @pytest.mark.slow

@@ -245,6 +245,58 @@ def test_keep_alive_minus_one_and_pins_have_no_timer_and_say_so() -> None:
     asyncio.run(scenario())
 
 
+def test_new_limits_hold_for_loaded_models_but_not_for_a_keep_alive_of_their_own() -> None:
+    async def scenario() -> None:
+        engine, residency = FakeEngine(), _residency(keep_alive_s=-1.0)
+        usual = await residency.load(engine.blueprint("usual"), keep_alive_s=None, pin=False)
+        own = await residency.load(engine.blueprint("own"), keep_alive_s=3000.0, pin=False)
+        pinned = await residency.load(engine.blueprint("pinned"), keep_alive_s=None, pin=True)
+        assert usual.expires_at is None
+        before = own.expires_at
+
+        residency.reconfigure(keep_alive_s=500.0, max_queue=3)
+        assert usual.expires_at is not None
+        assert usual.last_used is not None
+        assert (usual.expires_at - usual.last_used).total_seconds() == pytest.approx(500, abs=0.1)
+        assert (own.expires_at, pinned.expires_at) == (before, None)
+        assert {model.queue.max_waiting for model in residency.models} == {3}
+        assert residency.models[0].keep_alive_s == 500.0
+
+        residency.reconfigure(keep_alive_s=0.0, max_queue=3)
+        await _gone(engine.workers[0])
+        assert {model.name for model in residency.models} == {"own", "pinned"}
+        await residency.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_model_in_use_gets_its_new_keep_alive_when_it_is_done() -> None:
+    async def scenario() -> None:
+        engine, residency = FakeEngine(), _residency()
+        async with residency.use(engine.blueprint("m"), client="me"):
+            residency.reconfigure(keep_alive_s=0.0, max_queue=3)
+            await settle()
+            assert [model.name for model in residency.models] == ["m"]
+        await _gone(engine.workers[0])
+        await residency.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_model_that_is_no_longer_pinned_goes_after_its_keep_alive() -> None:
+    async def scenario() -> None:
+        engine, residency = FakeEngine(), _residency(keep_alive_s=0.0)
+        await residency.load(engine.blueprint("m"), keep_alive_s=None, pin=True)
+        await settle()
+        assert len(residency.models) == 1
+        residency.unpin("m")
+        residency.unpin("unknown")
+        await _gone(engine.workers[0])
+        await residency.close()
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("keep_alive_s", [float("inf"), float("nan"), 1e15])
 def test_a_keep_alive_beyond_every_calendar_means_never(keep_alive_s: float) -> None:
     async def scenario() -> None:
