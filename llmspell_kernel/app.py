@@ -113,9 +113,7 @@ class Kernel:
             return
         if self._standing:
             # A kernel inside a command ends with every command, which is no news on a user's terminal.
-            # Every command ends its embedded kernel; that is nothing to tell.
-        level = logging.INFO if self._standing else logging.DEBUG
-        log.log(level, "shutting down; running requests: %d, time for them: %g s", self._working(), drain_s)
+            log.info("shutting down; running requests: %d, time for them: %g s", self._working(), drain_s)
         self._drain_until = until
         self._dispatcher.draining = True
         self._stopping.set()

@@ -11,6 +11,7 @@ import pytest
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.errors import ConfigError, error_from_content
 from llmspell_protocol.log_lines import LogLine, log_files, read_lines
+from tests.support.command_line import llmspell
 from tests.support.kernels import KernelProcess
 from tests.support.steering import ask_kernel
 
@@ -139,3 +140,8 @@ def test_clients_of_other_kernels_do_not_appear(kernel: KernelProcess, home: Pat
         other.stop()
     assert asked.msg_id not in Path(kernel.started["log_file"]).read_text()
     assert asked.msg_id in Path(other.started["log_file"]).read_text()
+
+
+def test_a_command_with_a_kernel_of_its_own_says_nothing_of_the_kernels_life(home: Path) -> None:
+    done = llmspell("-p", "candle", "exec", "return 1")  # whose log level is info
+    assert (done.status, done.out, done.err) == (0, "1\n", "")
