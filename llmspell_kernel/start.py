@@ -183,6 +183,7 @@ class Start:
             await kernel.serve(sockets, ready)
             log.info("kernel %s has ended", self._id)
         finally:
+            _ignore_signals()
             context.term()
             remove_socket_files(info)
 
@@ -305,3 +306,11 @@ def _has_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+def _ignore_signals() -> None:
+    """At the end a signal could only keep the files from being removed; the loop's own end would let it."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)

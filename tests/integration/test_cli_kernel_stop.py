@@ -6,7 +6,6 @@ import os
 import signal
 import stat
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,27 +82,33 @@ def test_several_drain_at_the_same_time(demon: dict[str, Any], home: Path) -> No
     names = ["a", "b"]
     others = [KernelProcess(["--id", name]) for name in names]
     try:
-        work = [
-            Running("--connect", name, "exec", "print('on') Utils.sleep(3) return 'finished'")
-            for name in ("demon", *names)
-        ]
+        work = [Running("--connect", name, "exec", "print('on') Utils.sleep(100)") for name in ("demon", *names)]
         for one in work:
             one.wait_for("on")
-        begun = time.monotonic()
-        done = llmspell("kernel", "stop", "--all")
-        took_s = time.monotonic() - begun
+        done = llmspell("kernel", "stop", "--all", "--timeout", "4", "--json")
         assert done.status == 0
-        assert [line for line in done.out.splitlines() if line.startswith("✓")] == [
-            *(f"✓ Kernel {name} stopped successfully" for name in ("b", "a", "demon")),
-            "✓ Successfully stopped 3 kernel(s)",
-        ]
-        assert [one.done().out for one in work] == ["on\nfinished\n"] * 3
-        # One after the other they would have taken nine.
-        assert took_s < 7
+        assert [entry["id"] for entry in done.document["stopped"]] == ["b", "a", "demon"]
+        assert [entry["forced"] for entry in done.document["stopped"]] == [False] * 3
+        # One after the other the last one would have taken twelve seconds.
+        assert 3_500 < done.document["stopped"][-1]["duration_ms"] < 10_000
+        assert [one.done().status for one in work] == [130] * 3
     finally:
         for other in others:
             other.stop()
     assert list((home / "run").iterdir()) == []
+
+
+def test_each_of_several_is_named_and_counted(demon: dict[str, Any]) -> None:
+    other = KernelProcess(["--id", "other"])
+    try:
+        done = llmspell("kernel", "stop", "--all")
+        assert done.out == (
+            f"Stopping kernel other (PID: {other.pid})\n✓ Kernel other stopped successfully\n"
+            f"Stopping kernel demon (PID: {demon['pid']})\n✓ Kernel demon stopped successfully\n"
+            "\n✓ Successfully stopped 2 kernel(s)\n"
+        )
+    finally:
+        other.stop()
 
 
 def test_one_that_hangs_is_killed_and_the_others_end_in_order(demon: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ from llmspell_protocol.messages import METADATA_KEY
 
 _REMARK_EVERY_S = 5.0
 _AFTER_TERM_S = 2.0
+_AFTER_DRAIN_S = 1.0
+"""What a kernel needs when its drain is over: to tell everybody and to end its workers."""
 
 
 @click.command(
@@ -239,6 +241,8 @@ class _Ending:
             if not self._output.json and left > _REMARK_EVERY_S:
                 seconds = round(left - _REMARK_EVERY_S)
                 self._output.write(f"  Waiting for graceful shutdown... {seconds} seconds remaining\n")
+        if self._answered and end.wait(_AFTER_DRAIN_S):
+            return True
         _signal(pid, signal.SIGTERM)
         return end.wait(_AFTER_TERM_S)
 
