@@ -26,8 +26,11 @@ _OWN_COMMAND = re.compile(r"(?m)(?<=builtin profile: ).*$")
 def report(error: LlmspellError | click.ClickException, said: Collected) -> int:
     """Shows a failure and returns its exit status."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        _stderr(error.ctx.get_help())
-        return 2
+        path = error.ctx.command_path
+        if said.output_of_a_failure()[0] != "json":
+            _stderr(error.ctx.get_help())
+            return 2
+        error = InvalidRequest(f"'{path}' needs a command", hint=f"{path} --help")
     if isinstance(error, click.ClickException):
         error = _usage(error)
     error = _with_own_words(error, said)

@@ -76,6 +76,11 @@ BOTH = {
         ends=(2, "unsupported"),
         says="Script engine 'python' is not available yet.",
     ),
+    "an engine by its other name": failure(
+        *("exec", "--engine", "js", "1"),
+        ends=(2, "unsupported"),
+        says="Script engine 'javascript' is not available yet.",
+    ),
     "no such backend": failure(
         *("model", "pull", "x@invalid"),
         ends=(2, "backend_not_configured"),
@@ -247,4 +252,7 @@ def test_ctrl_c_and_an_unanswered_question_end_as_they_should(mode: str, case_ke
         assert asked.status == status
     silent = llmspell(*target, "model", "remove", "tiny", "--json")
     assert (silent.status, silent.error["code"], silent.error["hint"]) == (2, "invalid_request", "use --yes")
+    if llmspell("model", "install-ollama", "--print", "--json").document["installed"] is False:
+        asking = llmspell(*target, "model", "install-ollama", "--json")
+        assert (asking.status, asking.error["hint"]) == (2, "use --yes")
     assert llmspell(*target, "model", "remove", "tiny", stdin="y\n").out.endswith("Model removed successfully\n")

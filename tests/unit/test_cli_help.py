@@ -114,6 +114,9 @@ def test_a_group_without_a_command_shows_its_help_on_stderr(
     done = call(capsys, *path)
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith("Usage: llmspell")
+    told = call(capsys, *path, "--json")
+    assert (told.status, told.error["code"]) == (2, "invalid_request")
+    assert told.error["hint"] == f"{' '.join(['llmspell', *path])} --help"
 
 
 def test_a_misspelt_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ def install_ollama(options: Options, yes: bool, only_show: bool) -> None:
         raise Unsupported("Ollama is installed by hand on Windows", hint="https://ollama.com/download/windows")
     with session(options, output) as opened:
         plan = opened.model("install_ollama", execute=False)
-        if plan.get("installed") or only_show or (output.json and not yes):
+        if plan.get("installed") or only_show:
             _show(output, plan)
             return
         if not output.json:
