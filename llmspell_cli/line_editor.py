@@ -31,6 +31,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.styles import BaseStyle
 
 from llmspell_cli.interrupts import Interrupts
 from llmspell_cli.typed_line import CONTINUATION
@@ -54,6 +55,7 @@ class LineEditor:
         history: History | None = None,
         completer: Completer | None = None,
         lexer: Lexer | None = None,
+        style: BaseStyle | None = None,
     ) -> None:
         self._interrupts = interrupts
         self._incomplete = incomplete
@@ -65,7 +67,8 @@ class LineEditor:
             completer=completer,
             complete_while_typing=False,
             lexer=lexer,
-            include_default_pygments_style=lexer is not None,
+            style=style,
+            include_default_pygments_style=False,
             color_depth=None if color else ColorDepth.DEPTH_1_BIT,
             multiline=True,
             prompt_continuation=lambda _width, _line, wrapped: "" if wrapped else CONTINUATION,

@@ -9,12 +9,24 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.lexers import Lexer, PygmentsLexer, SimpleLexer
+from prompt_toolkit.styles import Style
 from pygments.lexers.scripting import LuaLexer
 
 from llmspell_cli.interrupts import Interrupts
 from llmspell_cli.line_editor import LineEditor
 from llmspell_cli.repl.candidates import Candidates
 from llmspell_cli.repl.dot_commands import is_command
+
+_STYLE = Style.from_dict(
+    {
+        "pygments.keyword": "ansimagenta bold",
+        "pygments.literal.string": "ansigreen",
+        "pygments.literal.number": "ansicyan",
+        "pygments.name.builtin": "ansicyan",
+        "pygments.comment": "ansibrightblack italic",
+    }
+)
+"""The terminal's own colours, so that they can be read on a dark ground as well as on a light one."""
 
 
 def repl_editor(
@@ -33,6 +45,7 @@ def repl_editor(
         history=InMemoryHistory(inputs),
         completer=_Offers(offer),
         lexer=_Colors() if color else None,
+        style=_STYLE,
     )
 
 
