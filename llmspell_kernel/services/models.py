@@ -97,6 +97,7 @@ class ModelsService:
     def __init__(self, settings: Settings, home: Path, *, log_directory: Path, environment: Mapping[str, str]) -> None:
         self._home = home
         self._retiring: set[asyncio.Task[None]] = set()
+        self._pins = asyncio.Lock()
         self._registry = ProviderRegistry(
             settings,
             log_directory=log_directory,
@@ -196,16 +197,17 @@ class ModelsService:
 
         What is no longer pinned stays loaded for its keep-alive.
         """
-        for model in no_longer:
-            try:
-                await self._unpin(model)
-            except LlmspellError as error:
-                log.warning("model %s stays pinned: %s", model, error.message)
-        for model in models:
-            try:
-                await self.load(model, pin=True)
-            except LlmspellError as error:
-                log.warning("pinned model %s is not loaded: %s", model, error.message)
+        async with self._pins:  # one change after the other, in the order of the reloads
+            for model in no_longer:
+                try:
+                    await self._unpin(model)
+                except LlmspellError as error:
+                    log.warning("model %s stays pinned: %s", model, error.message)
+            for model in models:
+                try:
+                    await self.load(model, pin=True)
+                except LlmspellError as error:
+                    log.warning("pinned model %s is not loaded: %s", model, error.message)
 
     def reconfigure(self, settings: Settings, running: Collection[asyncio.Task[None]]) -> None:
         """Uses these settings from here on.
@@ -313,10 +315,10 @@ class ModelsService:
     async def _unpin(self, model: str) -> None:
         provider, spec = await self._locate(model)
         model_id = (await provider.info(spec)).id
-        self._registry.residency.unpin(f"{model_id}@{provider.name}")
-        if self._registry.kind(provider.name) != "candle" and any(
-            one.model == model_id for one in await provider.loaded()
-        ):
+        name = f"{model_id}@{provider.name}"
+        if self._registry.residency.get(name) is not None:
+            self._registry.residency.unpin(name)
+        elif any(one.model == model_id for one in await provider.loaded()):
             # A backend that keeps its models itself gets its own keep-alive back with an ordinary load.
             await provider.load(spec, LoadOptions())
 

@@ -284,3 +284,20 @@ def test_a_loaded_model_stays_with_its_old_context_until_it_is_loaded_again(conf
         config.write_text("[providers.ollama]\n")
         assert reload(client)["applied"][-1] == "providers.ollama"
         assert psutil.wait_procs([worker], timeout=20)[1] == [], "the models of a provider that is gone go as well"
+
+
+def test_pins_of_a_backend_that_keeps_its_models_itself_come_and_go(config: Path) -> None:
+    kernel = KernelProcess(["--config", str(config)])
+    log = Path(kernel.started["log_file"])
+    try:
+        with kernel.client() as client:
+            config.write_text('[models]\npin = ["mock/pinned", "nosuch@candle"]\n[providers.candle]\n')
+            assert reload(client)["applied"] == ["models.pin", "providers.candle"]
+            wait_until(client, lambda _: "pinned model nosuch@candle is not loaded" in log.read_text())
+            [loaded] = client.request("model_request", {"action": "ps"}).result().content["models"]
+            assert loaded["model"].endswith("pinned")
+            config.write_text('[models]\npin = ["nosuch@candle"]\n[providers.candle]\n')
+            assert reload(client)["applied"] == ["models.pin"]
+    finally:
+        kernel.stop()
+    assert "stays pinned" not in log.read_text()
