@@ -127,7 +127,18 @@ class Dispatcher:
         if request.parent is not None:
             request.parent.children.discard(request)
         self.last_activity = time.time()
+        if not request.answered:
+            self._tell_of_no_beginning(request)
         self._changed()
+
+    def _tell_of_no_beginning(self, request: Request) -> None:
+        """Answers a request whose cancel came in one go with it: its task ended before its first step."""
+        framed = request.parent is None and request.msg_type not in OWN_REQUESTS
+        if framed:
+            request.sink.publish("status", {"execution_state": "busy"})
+        self._reply_error(request, Cancelled(f"cancelled: {request.cancel_reason or 'the kernel is shutting down'}"))
+        if framed:
+            request.sink.publish("status", {"execution_state": "idle"})
 
     async def _run(self, request: Request) -> None:
         handled_request.set(request.id)  # The task's own: it copied its context.
