@@ -15,7 +15,7 @@ from llmspell_providers.remote.rate import RateWindow, Spent
 from llmspell_providers.remote.servers import Server, Servers
 
 if TYPE_CHECKING:
-    from llmspell_profiles.providers import CloudSettings
+    from llmspell_profiles.providers import ProviderSettings
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Deadline(NamedTuple):
 class Attempts:
     """The servers of one provider with its rules for retries and rates; belongs to one event loop."""
 
-    def __init__(self, provider: str, settings: CloudSettings, servers: Servers) -> None:
+    def __init__(self, provider: str, settings: ProviderSettings, servers: Servers) -> None:
         self._provider = provider
         self._retry = settings.retry
         self._retries = settings.retries

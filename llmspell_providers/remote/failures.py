@@ -161,7 +161,7 @@ def _refusal(told: Said, details: dict[str, Any], place: Place, whose: str, *, m
     if place.model is not None and ("model_not_found" in told.code or (missing and about_model)):
         return ModelNotFound(
             f"Model '{place.model}' not found at {whose}",
-            hint=f"its models: llmspell model status --backend {place.provider}",
+            hint=f"its names are in the vendor's documentation, and at {place.url}/models",
             details=details,
         )
     if missing:

@@ -33,6 +33,7 @@ from llmspell_protocol.models import (
     Timings,
     Usage,
 )
+from llmspell_providers.images import refuse_images
 from llmspell_providers.remote.attempts import Attempts, Deadline
 from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
 from llmspell_providers.remote.elsewhere import ElsewhereModels
@@ -54,6 +55,7 @@ _CHARACTERS_A_TOKEN = 4
 """About so many in European languages; for the limit of tokens a minute, until the server has counted."""
 _ALWAYS = ("temperature", "top_p", "max_tokens")
 """Options that every server takes: our defaults for the others are for local engines."""
+_NAMES_SHOWN = 8
 
 T = TypeVar("T")
 
@@ -111,11 +113,13 @@ class RemoteProvider(ElsewhereModels):
         name = _name(spec)
         if not self._vendor.lists:
             return self._described(Listed(id=name))
-        found = next((one for one in await self._listed() if one.id == name), None)
+        listed = await self._listed()
+        found = next((one for one in listed if one.id == name), None)
         if found is None:
+            some = ", ".join(one.id for one in listed[:_NAMES_SHOWN])
             raise ModelNotFound(
                 f"Model '{name}' not found at {self.name} ({self._servers.all[0].shown})",
-                hint="the vendor's documentation lists the names",
+                hint=f"it has {some}{', …' if len(listed) > _NAMES_SHOWN else ''}" if listed else "it has none",
                 details={"model": name, "backend": self.name},
             )
         return self._described(found)
@@ -125,6 +129,7 @@ class RemoteProvider(ElsewhereModels):
 
         A request that fails before its first piece is sent again, elsewhere or later; after that it is an error.
         """
+        refuse_images(request, self.name)
         arrived = time.monotonic()
         name = _name(ModelSpec.parse(request.model))
         deadline = self._deadline(name)

@@ -438,8 +438,9 @@ def test_a_server_s_models_are_listed_and_described(tmp_path: Path) -> None:
 
     async def look(provider: Provider) -> tuple[list[str], int | None, bool, bool]:
         info = await provider.info(SPEC)
-        with pytest.raises(ModelNotFound):
+        with pytest.raises(ModelNotFound) as caught:
             await provider.info(ModelSpec.parse("x@box"))
+        assert caught.value.hint == "it has m, n"
         names = [model.id for model in await provider.list_models()]
         return names, info.context_length, await provider.has(SPEC), await provider.has(ModelSpec.parse("x@box"))
 
@@ -526,6 +527,27 @@ def test_a_server_that_refuses_connections_is_named(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable) as caught:
         using(tmp_path, ["http://user:secret@127.0.0.1:9/v1"], chat, "max_retries = 0\n")
     assert caught.value.message == "box: no answer from http://127.0.0.1:9/v1 (connection refused)"
+
+
+def test_a_proxy_of_the_environment_is_used_but_never_for_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def both(provider: Provider) -> None:
+        assert (await provider.health()).ready
+        assert (await chat(provider))[1].message.content == "ok"
+
+    with ModelServer(said("ok")) as proxy, ModelServer(said("ok")) as here:
+        monkeypatch.setenv("HTTP_PROXY", proxy.base_url.removesuffix("/v1"))
+        using(tmp_path, ["http://models.example/v1"], both)
+        assert [asked.path for asked in proxy.asked] == [
+            "http://models.example/v1/models",
+            "http://models.example/v1/chat/completions",
+        ]
+        using(tmp_path, [here.base_url], both)
+        assert len(proxy.asked) == len(here.asked) == 2
 
 
 def test_what_needs_the_model_here_is_unsupported(tmp_path: Path) -> None:
