@@ -113,7 +113,8 @@ class Kernel:
             return
         if self._standing:
             # A kernel inside a command ends with every command, which is no news on a user's terminal.
-            log.info("shutting down; running requests: %d, time for them: %g s", self._working(), drain_s)
+            running = self._working() - len(self._keep)
+            log.info("shutting down; running requests: %d, time for them: %g s", running, drain_s)
         self._drain_until = until
         self._dispatcher.draining = True
         self._stopping.set()
