@@ -5,6 +5,7 @@ Knows types and ranges; whether a model or an agent exists is the services' busi
 
 from __future__ import annotations
 
+import base64
 import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 }
 """What sampling options may be; repeat_last_n -1 is the whole context."""
 
+_NO_IMAGE = b"\0not base64"
+
 
 def validate(request: Request) -> Any:
     """The content of one of our own requests as the class that `CONTENTS` names for its action.
@@ -50,6 +53,8 @@ def validate(request: Request) -> Any:
     from pydantic import ValidationError
 
     content = {key: value for key, value in request.content.items() if key != "action" and value is not None}
+    if kind is ChatRequest:
+        content["messages"] = _with_image_bytes(content.get("messages", ()))
     try:
         value = _adapter(kind).validate_python(content)
     except ValidationError as error:
@@ -72,6 +77,27 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
+def _with_image_bytes(messages: Any) -> Any:
+    """The messages with images as bytes; JSON has no bytes, so that they come as base64 there."""
+    if not isinstance(messages, list | tuple):
+        return messages
+    return [
+        {**turn, "images": [_image_bytes(image) for image in turn["images"]]}
+        if isinstance(turn, dict) and isinstance(turn.get("images"), list | tuple)
+        else turn
+        for turn in messages
+    ]
+
+
+def _image_bytes(image: Any) -> Any:
+    if not isinstance(image, str):
+        return image
+    try:
+        return base64.b64decode(image, validate=True) or _NO_IMAGE
+    except ValueError:
+        return _NO_IMAGE
+
+
 def _problems(value: Any, action: str) -> Iterator[tuple[str, str]]:
     options = getattr(value, "options", None)
     if isinstance(options, SamplingOptions):
@@ -80,6 +106,8 @@ def _problems(value: Any, action: str) -> Iterator[tuple[str, str]]:
             if number is not None and not low <= number <= high:
                 yield f"options.{name}", f"must be from {low:.10g} to {high:.10g}, got {number:.10g}"
     if isinstance(value, ChatRequest):
+        if any(image.startswith(_NO_IMAGE) for turn in value.messages for image in turn.images):
+            yield "messages.images", "must be bytes, or base64 in a JSON message"
         if action == "chat" and not value.messages:
             yield "messages", "Field required"
         if action == "generate" and value.prompt is None:

@@ -37,6 +37,7 @@ from llmspell_protocol.models import (
     ToolCall,
     Usage,
 )
+from llmspell_providers.images import refuse_images
 from llmspell_providers.spec import ModelSpec
 
 QUOTED_CHARACTERS = 200
@@ -121,6 +122,7 @@ class MockProvider:
 
     async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
         """Streams the reply word by word, cut at a stop string and at `max_tokens`."""
+        refuse_images(request, self.name)
         arrived = time.monotonic()
         model = _model_id(ModelSpec.parse(request.model))
         call = _tool_call(request)

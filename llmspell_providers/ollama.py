@@ -7,21 +7,28 @@ silently: a prompt that is longer than the context is an error, not a shorter pr
 from __future__ import annotations
 
 import asyncio
-import importlib
+import logging
 import struct
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from llmspell_protocol.errors import BackendUnavailable, InvalidRequest, ModelNotFound, Timeout, Unsupported
+from llmspell_protocol.errors import (
+    BackendUnavailable,
+    ContextLengthExceeded,
+    InvalidRequest,
+    LlmspellError,
+    Timeout,
+    Unsupported,
+)
 from llmspell_protocol.models import (
     SAMPLING,
     ChatChunk,
     ChatMessage,
     ChatRequest,
-    ChatResult,
     Embeddings,
     HealthStatus,
     LoadedModel,
@@ -30,58 +37,73 @@ from llmspell_protocol.models import (
     ModelInfo,
     PullProgress,
     SamplingOptions,
-    ToolCall,
     Usage,
 )
 from llmspell_providers import ollama_content as content
-from llmspell_providers.http_probe import Answer, ProbeFailed, get_json
+from llmspell_providers.ollama_reply import OllamaReply
+from llmspell_providers.ollama_server import OllamaServer
+from llmspell_providers.remote.attempts import Attempts, Deadline
+from llmspell_providers.remote.probe import is_loopback
+from llmspell_providers.remote.servers import Server, Servers
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ollama import AsyncClient, ProgressResponse
 
     from llmspell_profiles.providers import OllamaSettings
+    from llmspell_providers.ollama_daemon import OllamaDaemon
+    from llmspell_providers.remote.rate import Spent
 
-PROBE_DEADLINE_S = 1.0
-_CONNECT_DEADLINE_S = 5.0
+_CHARACTERS_A_TOKEN = 4
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class OllamaProvider:
-    """A backend of type `ollama`; belongs to one event loop."""
+    """A backend of type `ollama`; belongs to one event loop.
 
-    def __init__(self, name: str, settings: OllamaSettings) -> None:
+    `log_directory` takes what a daemon says that is started here, with `environment`, the kernel's own.
+    """
+
+    def __init__(
+        self, name: str, settings: OllamaSettings, *, log_directory: Path, environment: Mapping[str, str]
+    ) -> None:
         self.name = name
         self._settings = settings
-        self._base_url = settings.base_url.rstrip("/")
         self._defaults = SamplingOptions(**{option: getattr(settings, option) for option in SAMPLING})
-        self._client: AsyncClient | None = None
+        self._server = OllamaServer(
+            name,
+            settings.base_url,
+            trusted_s=settings.health_check_interval_seconds,
+            daemon=_daemon(settings, log_directory, environment),
+        )
+        self._servers = Servers((settings.base_url,))
+        self._attempts = Attempts(name, settings, self._servers)
 
     async def health(self) -> HealthStatus:
-        """Version and number of models; what is wrong in `reason`, within a second."""
+        """Version and number of models; what is wrong in `reason`, within a second. Starts nothing."""
+        answers = await asyncio.gather(self._server.version(), self._server.models("/api/tags"), return_exceptions=True)
         try:
-            answers = await asyncio.gather(self._get("/api/version"), self._get("/api/tags"), return_exceptions=True)
             # In this order: what a foreign server says to the first tells more.
             version, tags = (_answered(answer) for answer in answers)
-            number = str(version.content["version"])
-            models = len(tags.content["models"])
         except BackendUnavailable as error:
             return self._health(ready=False, reason=error.details["reason"])
-        except (KeyError, TypeError):
-            return self._health(ready=False, reason="something else than Ollama answers there")
         return replace(
             self._health(ready=True, reason=None),
-            available_models=models,
-            version=number,
+            available_models=len(tags),
+            version=version.number,
             latency_ms=version.latency_ms,
         )
 
     async def list_models(self) -> list[LocalModel]:
         """What the daemon has; raises `BackendUnavailable`."""
-        tags, residents = await asyncio.gather(self._models("/api/tags"), self._models("/api/ps"))
+        await self._server.ready()
+        tags, residents = await asyncio.gather(self._server.models("/api/tags"), self._server.models("/api/ps"))
         loaded = {entry["name"] for entry in residents}
-        return [content.local_model(one, backend=self.name, loaded=one["name"] in loaded) for one in tags]
+        with self._understood():
+            return [content.local_model(one, backend=self.name, loaded=one["name"] in loaded) for one in tags]
 
     async def has(self, spec: ModelSpec) -> bool:
         """Whether the daemon has the model; raises `BackendUnavailable`."""
@@ -89,14 +111,11 @@ class OllamaProvider:
 
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """Everything that the daemon tells; raises `ModelNotFound`."""
-        entry = await self._entry(spec)
-        if entry is None:
-            raise self._not_found(spec)
-        loaded = {one["name"] for one in await self._models("/api/ps")}
-        package = await self._package()
-        with self._failures(_name(spec)):
-            shown = await package.show(entry["name"])
-        return content.model_info(shown, entry, backend=self.name, loaded=entry["name"] in loaded)
+        entry = await self._listed(spec)
+        loaded = {one["name"] for one in await self._server.models("/api/ps")}
+        shown = await self._answer(_name(spec), lambda package: package.show(entry["name"]))
+        with self._understood():
+            return content.model_info(shown, entry, backend=self.name, loaded=entry["name"] in loaded)
 
     async def pull(
         self, spec: ModelSpec, *, force: bool, quantization: str | None
@@ -116,59 +135,84 @@ class OllamaProvider:
         name = _name(spec)
         count = LayerCount(name, self.name)
         yield PullProgress(phase="resolving")
-        package = await self._package()
-        with self._failures(name, pulling=True):
+        await self._server.ready()
+        package = await self._server.package()
+
+        def failed(text: str, status: int) -> LlmspellError:
+            return content.pull_error(text, model=name, backend=self.name)
+
+        with self._server.failures(failed):
             # The package says iterator; it is a generator, and closing it is what stops the download.
             lines = cast("AsyncGenerator[ProgressResponse, None]", await package.pull(name, stream=True))
-            async with aclosing(lines):
-                async for line in lines:
-                    yield count.progress(line)
+        async with aclosing(lines):
+            while True:
+                with self._server.failures(failed):
+                    line = await self._line_of_pull(lines, name)
+                    progress = None if line is None else count.progress(line)
+                if progress is None:
+                    break
+                yield progress
+        if not count.succeeded:
+            raise self._server.unavailable("the stream ended in the middle of the pull")
         yield count.complete()
 
     async def remove(self, spec: ModelSpec, *, force: bool) -> int:
         """Deletes a model; the daemon unloads it first, answering or not."""
-        entry = await self._entry(spec)
-        if entry is None:
-            raise self._not_found(spec)
-        package = await self._package()
-        with self._failures(_name(spec)):
-            await package.delete(entry["name"])
-        return int(entry.get("size", 0))
+        entry = await self._listed(spec)
+        package = await self._server.package()
+        deadline = self._deadline(_name(spec))
+        try:
+            # Once only: what was deleted can't be found by a second attempt.
+            async with asyncio.timeout_at(deadline.at):
+                with self._server.failures(self._said(_name(spec))):
+                    await package.delete(entry["name"])
+        except TimeoutError:
+            raise deadline.passed(self._servers.all[0]) from None
+        size = entry.get("size", 0)
+        return size if isinstance(size, int) else 0
 
     async def verify(self, spec: ModelSpec) -> dict[str, object]:
         """Raises `Unsupported`: the daemon's files are its own."""
         raise self._lacks("verify", "its files are checked by Ollama itself when they are pulled")
 
     async def load(self, spec: ModelSpec, options: LoadOptions) -> LoadedModel:
-        """Loads a model; `pin` keeps it until it is unloaded."""
+        """Loads a model; `pin` keeps it until it is unloaded. Models that had to go for it are in `reason`."""
+        name = _name(spec)
         keep_alive = -1.0 if options.pin else options.keep_alive_s
+        await self._server.ready()
+        before = await self._residents()
         began = time.monotonic()
-        package = await self._package()
-        with self._failures(_name(spec)):
-            await package.generate(_name(spec), keep_alive=keep_alive)
+        await self._answer(name, lambda package: package.generate(name, keep_alive=keep_alive))
         load_ms = (time.monotonic() - began) * 1000
+        gone = await self._gone(before, name)
         for model in await self.loaded():
-            if model.model == _tagged(_name(spec)):
-                return replace(model, load_ms=load_ms)
+            if model.model == _tagged(name):
+                reason = f"{model.reason}; Ollama unloaded {', '.join(gone)} for it" if gone else model.reason
+                return replace(model, load_ms=load_ms, reason=reason)
         # Two tags of the same weights share one entry, and keep_alive 0 leaves none.
-        return content.loaded_model({"name": _tagged(_name(spec))}, backend=self.name)
+        return content.loaded_model({"name": _tagged(name)}, backend=self.name)
 
     async def unload(self, spec: ModelSpec, *, force: bool) -> int:
         """Makes the daemon unload a model once it has answered; returns what it held."""
-        held = [model for model in await self.loaded() if model.model == _tagged(_name(spec))]
+        name = _name(spec)
+        held = [model for model in await self.loaded() if model.model == _tagged(name)]
         if not held:
             return 0
-        package = await self._package()
-        with self._failures(_name(spec)):
-            await package.generate(_name(spec), keep_alive=0)
+        await self._answer(name, lambda package: package.generate(name, keep_alive=0))
         return held[0].memory_bytes or 0
 
     async def loaded(self) -> list[LoadedModel]:
-        """What the daemon has in memory; raises `BackendUnavailable`."""
-        return [content.loaded_model(one, backend=self.name) for one in await self._models("/api/ps")]
+        """What the daemon has in memory; raises `BackendUnavailable`. Starts nothing."""
+        residents = await self._server.models("/api/ps")
+        with self._understood():
+            return [content.loaded_model(one, backend=self.name) for one in residents]
 
     async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk, None]:
-        """Streams a reply; the last chunk carries the result."""
+        """Streams a reply; the last chunk carries the result.
+
+        A request that fails before its first line is sent again, as often as the settings say; after that it is an
+        error.
+        """
         arrived = time.monotonic()
         name = _name(ModelSpec.parse(request.model))
         options = content.option_content(request.options, self._defaults, self._settings.options)
@@ -177,19 +221,42 @@ class OllamaProvider:
             from llmspell_providers.candle.schema_check import check_schema
 
             check_schema(request.schema)
-        said = _Said()
-        package = await self._package()
-        with self._failures(name, num_ctx=options.get("num_ctx")):
-            lines = await self._ask(package, name, request, options)
+        tools = self._tools(request)
+        await self._server.ready()
+        if any(turn.images for turn in request.messages):
+            await self._check_sight(name)
+        before = await self._residents()
+        if before is not None and not _holds(before, name, options.get("num_ctx")):
+            yield ChatChunk(loading=True)
+        deadline = self._deadline(name)
+
+        async def open_stream(package: AsyncClient) -> tuple[AsyncGenerator[Any, None], Any]:
+            return await _opened(await self._ask(package, name, request, options, tools))
+
+        tokens = _estimate(request) + int(options.get("num_predict", 0))
+        try:
+            (lines, line), spent = await self._attempt(name, open_stream, deadline, tokens=tokens)
+        except ContextLengthExceeded:
+            raise await self._too_long(name, options.get("num_ctx"), _estimate(request)) from None
+        gone = asyncio.create_task(self._gone(before, name))
+        reply = OllamaReply()
+        try:
             async with aclosing(lines):
-                deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
-                while (line := await self._next(lines, deadline, name)) is not None:
-                    chunk = said.take(line)
+                while line is not None:
+                    with self._server.failures(self._said(name)):
+                        chunk = reply.take(line)
                     if chunk is not None:
-                        said.first_token_ms = said.first_token_ms or (time.monotonic() - arrived) * 1000
+                        reply.first_token_ms = reply.first_token_ms or (time.monotonic() - arrived) * 1000
                         yield chunk
-        result = said.result(request, backend=self.name, max_tokens=options.get("num_predict"))
-        if request.schema is not None and not said.calls:
+                    line = await self._next(lines, deadline, name)
+            if not reply.complete:
+                raise self._server.unavailable("the stream ended in the middle of the reply")
+            result = reply.result(name, backend=self.name, max_tokens=options.get("num_predict"), evicted=await gone)
+        finally:
+            gone.cancel()
+        if spent is not None:
+            spent.tokens = result.usage.prompt_tokens + result.usage.completion_tokens
+        if request.schema is not None and not reply.calls:
             from llmspell_providers.candle.schema_check import check_reply
 
             check_reply(result.message.content, request.schema, finish_reason=result.finish_reason)
@@ -202,14 +269,16 @@ class OllamaProvider:
         if not normalize:
             raise self._lacks("embed without normalizing", "its vectors always have length 1")
         name = _name(spec)
-        package = await self._package()
-        with self._failures(name):
-            try:
-                async with asyncio.timeout(self._settings.timeout_seconds):
-                    answer = await package.embed(name, list(texts), truncate=False)
-            except TimeoutError:
-                raise self._timeout(name) from None
+        tokens = max(len(text) for text in texts) // _CHARACTERS_A_TOKEN
+        try:
+            answer = await self._answer(
+                name, lambda package: package.embed(name, list(texts), truncate=False), tokens=tokens * len(texts)
+            )
+        except ContextLengthExceeded:
+            raise await self._too_long(name, None, tokens) from None
         rows = answer.embeddings
+        if len(rows) != len(texts) or len({len(row) for row in rows}) != 1:
+            raise self._server.unavailable("another number of vectors than of texts came back")
         return Embeddings(
             data=b"".join(struct.pack(f"<{len(row)}f", *row) for row in rows),
             count=len(rows),
@@ -224,29 +293,30 @@ class OllamaProvider:
         raise self._lacks("tokenize", "its interface does not offer it")
 
     async def close(self) -> None:
-        """Closes the connections; what the daemon has loaded stays its own business."""
-        if self._client is not None:
-            await self._client.close()  # type: ignore[no-untyped-call]
-            self._client = None
+        """Closes the connections, and ends the daemon if it was started here; one that was there stays as it is."""
+        await self._server.close()
 
     async def _ask(
-        self, package: AsyncClient, name: str, request: ChatRequest, options: Mapping[str, Any]
+        self,
+        package: AsyncClient,
+        name: str,
+        request: ChatRequest,
+        options: Mapping[str, Any],
+        tools: list[Mapping[str, Any]] | None,
     ) -> AsyncGenerator[Any, None]:
+        from llmspell_providers.ollama_client import may_cut
+
+        form = None if request.schema is None else dict(request.schema)
         lines: Any
-        if request.raw:
-            lines = await package.generate(
-                name, request.prompt or "", raw=True, stream=True, options=options, format=_format(request)
-            )
-        else:
-            turns = request.messages or (ChatMessage(role="user", content=request.prompt or ""),)
-            lines = await package.chat(
-                name,
-                [content.message_content(turn) for turn in turns],
-                tools=self._tools(request),
-                stream=True,
-                options=options,
-                format=_format(request),
-            )
+        with may_cut(request.truncate):
+            if request.raw:
+                lines = await package.generate(
+                    name, request.prompt or "", raw=True, stream=True, options=options, format=form
+                )
+            else:
+                turns = request.messages or (ChatMessage(role="user", content=request.prompt or ""),)
+                said = [content.message_content(turn) for turn in turns]
+                lines = await package.chat(name, said, tools=tools, stream=True, options=options, format=form)
         generator: AsyncGenerator[Any, None] = lines
         return generator
 
@@ -257,140 +327,150 @@ class OllamaProvider:
             raise self._lacks(f"tool_choice '{request.tool_choice}'", "the model decides by itself whether it calls")
         return list(request.tools)
 
-    async def _next(self, lines: AsyncGenerator[Any, None], deadline: float, name: str) -> Any:
+    async def _check_sight(self, name: str) -> None:
+        shown = await self._answer(name, lambda package: package.show(name))
+        if "vision" not in (shown.capabilities or ()):
+            raise Unsupported(
+                f"'{name}' can't see images, and {self.name} would leave them out without a word",
+                hint="llmspell model info NAME shows 'vision' for a model that can",
+                details={"operation": "images", "model": name, "backend": self.name},
+            )
+
+    async def _answer(self, name: str, ask: Callable[[AsyncClient], Awaitable[T]], *, tokens: int = 0) -> T:
+        """What the server answers to a call that is no stream."""
+        await self._server.ready()
+        answer, _ = await self._attempt(name, ask, self._deadline(name), tokens=tokens)
+        return answer
+
+    async def _attempt(
+        self, name: str, ask: Callable[[AsyncClient], Awaitable[T]], deadline: Deadline, *, tokens: int
+    ) -> tuple[T, Spent | None]:
+        async def ask_server(server: Server) -> T:
+            await self._server.ready()
+            package = await self._server.package()
+            with self._server.failures(self._said(name)):
+                return await ask(package)
+
+        return await self._attempts.run(ask_server, deadline, tokens=tokens)
+
+    async def _next(self, lines: AsyncGenerator[Any, None], deadline: Deadline, name: str) -> Any:
         # Around each step, not around the loop: a timeout must not strike while the reader of the chunks is at work.
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline.at):
+                with self._server.failures(self._said(name)):
+                    return await anext(lines, None)
+        except TimeoutError:
+            raise deadline.passed(self._servers.all[0]) from None
+
+    async def _line_of_pull(self, lines: AsyncGenerator[ProgressResponse, None], name: str) -> ProgressResponse | None:
+        seconds = self._settings.timeout_seconds
+        try:
+            # A pull may take hours, but not in silence: there is a line about every 60 ms.
+            async with asyncio.timeout(seconds):
                 return await anext(lines, None)
         except TimeoutError:
-            raise self._timeout(name) from None
-
-    async def _get(self, path: str) -> Answer:
-        try:
-            return await get_json(self._base_url, path, deadline_s=PROBE_DEADLINE_S)
-        except ProbeFailed as error:
-            raise self._unavailable(str(error)) from None
-
-    async def _models(self, path: str) -> list[Mapping[str, Any]]:
-        answer = await self._get(path)
-        models = answer.content.get("models") if isinstance(answer.content, dict) else None
-        if not isinstance(models, list):
-            raise self._unavailable("something else than Ollama answers there")
-        return models
+            raise Timeout(
+                f"{self.name} said nothing for {seconds} s while it pulled '{name}'",
+                hint="the next pull goes on where this one stopped",
+                details={"timeout_s": seconds, "model": name},
+            ) from None
 
     async def _entry(self, spec: ModelSpec) -> Mapping[str, Any] | None:
         wanted = _tagged(_name(spec))
-        return next((one for one in await self._models("/api/tags") if one["name"] == wanted), None)
+        await self._server.ready()
+        return next((one for one in await self._server.models("/api/tags") if one["name"] == wanted), None)
 
-    async def _package(self) -> AsyncClient:
-        if self._client is None:
-            # On a thread, so that the kernel's loop goes on while half a second of code is imported.
-            module = await asyncio.to_thread(importlib.import_module, "llmspell_providers.ollama_client")
-            self._client = self._client or module.uncut_client(self._base_url, connect_deadline_s=_CONNECT_DEADLINE_S)
-        return self._client
+    async def _listed(self, spec: ModelSpec) -> Mapping[str, Any]:
+        entry = await self._entry(spec)
+        if entry is None:
+            raise content.not_found(_name(spec), self.name)
+        return entry
+
+    async def _residents(self) -> list[Mapping[str, Any]] | None:
+        """What is in memory; None if that isn't told: a server that loads a model may be slow to say."""
+        try:
+            return await self._server.models("/api/ps")
+        except BackendUnavailable:
+            return None
+
+    async def _gone(self, before: list[Mapping[str, Any]] | None, name: str) -> list[str]:
+        """The models that are no longer in memory since `name` was asked for: Ollama swaps them out silently."""
+        if not before or _tagged(name) in (one["name"] for one in before):
+            return []
+        after = await self._residents()
+        if after is None:
+            return []
+        here = {one["name"] for one in after}
+        gone = [one["name"] for one in before if one["name"] not in here]
+        if gone:
+            log.warning("%s unloaded %s for %s", self.name, ", ".join(gone), name)
+        return gone
+
+    async def _too_long(self, name: str, num_ctx: int | None, estimate: int) -> LlmspellError:
+        """The error with both numbers; Ollama tells none, and has the model in memory by now."""
+        held = next((one for one in await self._residents() or () if one["name"] == _tagged(name)), {})
+        limit = num_ctx or held.get("context_length")
+        return content.too_long(name, self.name, limit=limit if isinstance(limit, int) else None, estimate=estimate)
+
+    def _said(self, name: str) -> Callable[[str, int], LlmspellError]:
+        return lambda text, status: content.request_error(text, status, model=name, backend=self.name)
 
     @contextmanager
-    def _failures(self, model: str, *, num_ctx: int | None = None, pulling: bool = False) -> Iterator[None]:
-        """Turns the package's exceptions into ours; it lets those of its HTTP library through."""
-        # Imported by now, with the client.
-        import httpx
-        import ollama
-
+    def _understood(self) -> Iterator[None]:
+        """A server whose lists have other things in them than Ollama's is none."""
         try:
             yield
-        except ollama.ResponseError as error:
-            if pulling:
-                raise content.pull_error(error.error, model=model, backend=self.name) from None
-            raise content.request_error(
-                error.error, error.status_code, model=model, backend=self.name, num_ctx=num_ctx
-            ) from None
-        except (ConnectionError, httpx.HTTPError) as error:
-            reason = "connection refused" if isinstance(error, ConnectionError | httpx.ConnectError) else str(error)
-            raise self._unavailable(reason or type(error).__name__) from None
+        except (KeyError, ValueError, TypeError, AttributeError):
+            raise self._server.unavailable("something else than Ollama answers there") from None
+
+    def _deadline(self, name: str) -> Deadline:
+        seconds = self._settings.timeout_seconds
+        return Deadline(asyncio.get_running_loop().time() + seconds, seconds, self.name, name)
 
     def _health(self, *, ready: bool, reason: str | None) -> HealthStatus:
-        return HealthStatus(configured=True, ready=ready, base_url=self._base_url, reason=reason)
-
-    def _unavailable(self, reason: str) -> BackendUnavailable:
-        return BackendUnavailable(
-            f"{self.name}: no answer from {self._base_url} ({reason})",
-            hint="ollama serve, or llmspell model install-ollama",
-            details={"backend": self.name, "base_url": self._base_url, "reason": reason},
-        )
-
-    def _not_found(self, spec: ModelSpec) -> ModelNotFound:
-        return ModelNotFound(
-            f"Model '{_name(spec)}' not found in {self.name}",
-            hint=f"llmspell model pull {_name(spec)}@{self.name}",
-            details={"model": _name(spec), "backend": self.name},
-        )
+        return HealthStatus(configured=True, ready=ready, base_url=self._server.base_url, reason=reason)
 
     def _lacks(self, operation: str, why: str) -> Unsupported:
         return Unsupported(
             f"{self.name} can't do '{operation}': {why}", details={"operation": operation, "backend": self.name}
         )
 
-    def _timeout(self, name: str) -> Timeout:
-        seconds = self._settings.timeout_seconds
-        return Timeout(
-            f"'{name}@{self.name}' was not done after {seconds} s",
-            hint=f"raise providers.{self.name}.timeout_seconds, or lower max_tokens",
-            details={"timeout_s": seconds, "model": name},
-        )
+
+def _daemon(settings: OllamaSettings, log_directory: Path, environment: Mapping[str, str]) -> OllamaDaemon | None:
+    if not settings.auto_start or not is_loopback(settings.base_url):
+        return None
+    # Only who may start it needs to know how.
+    from llmspell_providers.ollama_daemon import OllamaDaemon
+
+    return OllamaDaemon(settings.base_url, environment=environment, log_path=log_directory / "ollama.log")
 
 
-class _Said:
-    """What has come of one reply."""
-
-    def __init__(self) -> None:
-        self.text: list[str] = []
-        self.reasoning: list[str] = []
-        self.calls: list[ToolCall] = []
-        self.first_token_ms: float | None = None
-        self.last: Any = None
-
-    def take(self, line: Any) -> ChatChunk | None:
-        """The chunk for one line, if the line has anything to show."""
-        self.last = line
-        message = getattr(line, "message", None)
-        text = (line.response if message is None else message.content) or ""
-        reasoning = (None if message is None else message.thinking) or ""
-        calls = [
-            # The package drops Ollama's own ids.
-            ToolCall(id=f"call_{len(self.calls) + at}", name=call.name, arguments=dict(call.arguments))
-            for at, call in enumerate(one.function for one in (message.tool_calls if message else None) or ())
-        ]
-        self.text.append(text)
-        self.reasoning.append(reasoning)
-        self.calls += calls
-        return ChatChunk(text=text, reasoning=reasoning, tool_calls=calls) if text or reasoning or calls else None
-
-    def result(self, request: ChatRequest, *, backend: str, max_tokens: int | None) -> ChatResult:
-        """The whole reply, after the last line."""
-        message = ChatMessage(
-            role="assistant",
-            content="".join(self.text),
-            reasoning="".join(self.reasoning) or None,
-            tool_calls=tuple(self.calls),
-        )
-        return ChatResult(
-            message=message,
-            finish_reason=content.finish_reason_of(self.last, called=bool(self.calls), max_tokens=max_tokens),
-            usage=content.usage_of(self.last),
-            timings=content.timings_of(self.last, self.first_token_ms),
-            model=_name(ModelSpec.parse(request.model)),
-            backend=backend,
-        )
+async def _opened(lines: AsyncGenerator[Any, None]) -> tuple[AsyncGenerator[Any, None], Any]:
+    """A stream whose first line is there: a server that fails before that has said nothing yet."""
+    try:
+        return lines, await anext(lines, None)
+    except BaseException:
+        await lines.aclose()
+        raise
 
 
-def _answered(answer: Answer | BaseException) -> Answer:
+def _holds(residents: Sequence[Mapping[str, Any]], name: str, num_ctx: int | None) -> bool:
+    """Whether a model is in memory with the context that is wanted; with another one it is loaded again."""
+    for one in residents:
+        if one["name"] == _tagged(name):
+            return num_ctx is None or one.get("context_length") in (None, num_ctx)
+    return False
+
+
+def _estimate(request: ChatRequest) -> int:
+    said = len(request.prompt or "") + sum(len(turn.content) for turn in request.messages)
+    return said // _CHARACTERS_A_TOKEN
+
+
+def _answered(answer: T | BaseException) -> T:
     if isinstance(answer, BaseException):
         raise answer
     return answer
-
-
-def _format(request: ChatRequest) -> dict[str, Any] | None:
-    return None if request.schema is None else dict(request.schema)
 
 
 def _name(spec: ModelSpec) -> str:

@@ -5,13 +5,16 @@ Without `truncate: false` a server shortens prompts that are too long and answer
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import httpx
 from ollama import AsyncClient
 
 _PATHS = ("/api/chat", "/api/generate")
-_UNCUT = {"truncate": False, "shift": False}
+_cuts = ContextVar("cuts", default=False)
 
 
 class UncutClient(AsyncClient):
@@ -19,8 +22,18 @@ class UncutClient(AsyncClient):
 
     async def _request(self, cls: Any, *args: Any, stream: bool = False, **kwargs: Any) -> Any:
         if args[1] in _PATHS:
-            kwargs["json"] = {**kwargs["json"], **_UNCUT}
+            kwargs["json"] = {**kwargs["json"], "truncate": _cuts.get(), "shift": False}
         return await super()._request(cls, *args, stream=stream, **kwargs)
+
+
+@contextmanager
+def may_cut(allowed: bool) -> Iterator[None]:
+    """While inside, the requests of this task say whether a prompt that is too long may be cut."""
+    token = _cuts.set(allowed)
+    try:
+        yield
+    finally:
+        _cuts.reset(token)
 
 
 def uncut_client(base_url: str, *, connect_deadline_s: float) -> AsyncClient:

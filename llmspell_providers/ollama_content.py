@@ -39,7 +39,6 @@ _MULTIPLES = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _CAPABILITIES = {"completion": "chat", "embedding": "embed", "tools": "tools", "vision": "vision"}
 _FOREVER_YEAR = 2200
 """keep_alive -1 shows as a time in the year 2319."""
-_RETRY_AFTER_S = 5
 
 
 def message_content(message: ChatMessage) -> dict[str, Any]:
@@ -51,6 +50,8 @@ def message_content(message: ChatMessage) -> dict[str, Any]:
         content["tool_calls"] = [
             {"function": {"name": call.name, "arguments": dict(call.arguments)}} for call in message.tool_calls
         ]
+    if message.images:
+        content["images"] = list(message.images)
     if message.role == "tool" and message.name:
         content["tool_name"] = message.name
     return content
@@ -148,22 +149,39 @@ def loaded_model(entry: Mapping[str, Any], *, backend: str) -> LoadedModel:
     )
 
 
-def request_error(text: str, status: int, *, model: str, backend: str, num_ctx: int | None) -> LlmspellError:
+def not_found(model: str, backend: str) -> ModelNotFound:
+    """The error for a model that the server does not have."""
+    return ModelNotFound(
+        f"Model '{model}' not found in {backend}",
+        hint=f"llmspell model pull {model}@{backend}",
+        details={"model": model, "backend": backend},
+    )
+
+
+def too_long(model: str, backend: str, *, limit: int | None, estimate: int) -> ContextLengthExceeded:
+    """The error for a prompt that would have been cut; Ollama counts no tokens for it, so its number is an estimate."""
+    tokens = max(estimate, (limit or 0) + 1)
+    numbers = "" if limit is None else f": about {tokens} tokens, and it has {limit}"
+    return ContextLengthExceeded(
+        f"the input is longer than the context of '{model}'{numbers}",
+        hint="shorten it, raise num_ctx, or allow cutting with truncate",
+        details={"model": model, "backend": backend, "prompt_tokens": tokens, "estimated": True, "limit": limit},
+    )
+
+
+def request_error(text: str, status: int, *, model: str, backend: str) -> LlmspellError:
     """The error for what a server answered to a chat or an embedding; `status` -1: in the middle of a stream."""
     said = _error_text(text)
     details: dict[str, Any] = {"model": model, "backend": backend, "status": status}
     if status == 404:
-        return ModelNotFound(
-            f"Model '{model}' not found in {backend}", hint=f"llmspell model pull {model}@{backend}", details=details
-        )
+        missing = not_found(model, backend)
+        missing.details["status"] = status
+        return missing
     if status == 503:
-        return Busy(f"{backend} is busy: {said}", details={**details, "retry_after_s": _RETRY_AFTER_S})
+        # It does not say when to come back.
+        return Busy(f"{backend} is busy: {said}", details={**details, "retry_after_s": None})
     if "exceeds the context length" in said:
-        return ContextLengthExceeded(
-            f"the input is longer than the context of '{model}'" + (f" ({num_ctx} tokens)" if num_ctx else ""),
-            hint="shorten it, or set num_ctx",
-            details={**details, "prompt_tokens": None, "limit": num_ctx},
-        )
+        return too_long(model, backend, limit=None, estimate=0)
     if "does not support" in said:
         return Unsupported(said, details=details)
     return ModelError(f"{backend} failed: {said}", details=details, retryable=status == -1)

@@ -7,6 +7,9 @@ from typing import Any
 
 from llmspell_protocol.models import Phase, PullProgress, PullResult
 
+_BIG_LAYER_BYTES = 1 << 20
+"""What can't have come between two lines; small layers are whole in their first line."""
+
 
 class LayerCount:
     """How far all layers of a model are."""
@@ -18,15 +21,20 @@ class LayerCount:
         self._came_whole = True
         self._first: tuple[float, int] | None = None
         self._phase: Phase = "resolving"
+        self._first_line: dict[str, int] = {}
+        self._there: dict[str, int] = {}
+        self.succeeded = False
 
     def progress(self, line: Any) -> PullProgress:
         """Where the pull stands after a line."""
         status: str = line.status or ""
+        self.succeeded = status == "success"
         if line.digest:
             self._phase = "downloading"
             done, total = line.completed or 0, line.total or 0
             if line.digest not in self._layers and done < total:
                 self._came_whole = False
+            self._note_what_was_there(line.digest, done, total)
             self._layers[line.digest] = (done, total)
         elif status.startswith(("verifying", "writing")):
             self._phase = "verifying"
@@ -44,16 +52,17 @@ class LayerCount:
         )
 
     def complete(self) -> PullProgress:
-        """The last item; Ollama goes on where an earlier pull stopped, but does not say where that was."""
+        """The last item; Ollama goes on where an earlier pull stopped, `resumed_from` as far as its lines show it."""
         downloaded, total = self._sums()
+        there = sum(self._there.values())
         result = PullResult(
             model_id=self._model,
             backend=self._backend,
             download_status="already_present" if self._came_whole else "complete",
-            bytes_downloaded=0 if self._came_whole else downloaded,
+            bytes_downloaded=0 if self._came_whole else downloaded - there,
             bytes_total=total,
             sha256=None,
-            resumed_from=0,
+            resumed_from=0 if self._came_whole else there,
             path=None,
             format="gguf",
             source="https://ollama.com/library",
@@ -61,6 +70,18 @@ class LayerCount:
         return PullProgress(
             phase="complete", bytes_downloaded=downloaded, bytes_total=total, percent_complete=100.0, result=result
         )
+
+    def _note_what_was_there(self, digest: str, done: int, total: int) -> None:
+        """A layer's first line counts what was there and what has come since, its second one only the latter."""
+        first = self._first_line.get(digest)
+        if first is None:
+            self._first_line[digest] = done
+            if done == total and total >= _BIG_LAYER_BYTES:
+                self._there[digest] = total
+        elif self._layers[digest][0] == first and done > first and digest not in self._there:
+            came = done - first
+            # As fast before the first line as after it; less than that again is only a guess.
+            self._there[digest] = first - came if first > 2 * came else 0
 
     def _sums(self) -> tuple[int, int]:
         return sum(done for done, _ in self._layers.values()), sum(total for _, total in self._layers.values())

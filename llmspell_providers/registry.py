@@ -346,7 +346,12 @@ class ProviderRegistry:
         if table.provider_type == "ollama":
             from llmspell_providers.ollama import OllamaProvider
 
-            return OllamaProvider(name, cast("OllamaSettings", table))
+            return OllamaProvider(
+                name,
+                cast("OllamaSettings", table),
+                log_directory=self._log_directory,
+                environment=self._environment,
+            )
         from llmspell_providers.remote.making import make_remote
 
         return make_remote(name, cast("CloudSettings", table), lambda: self._find_key(name, table))

@@ -31,6 +31,7 @@ from llmspell_protocol.models import (
     SamplingOptions,
 )
 from llmspell_providers.candle.loading import Loader
+from llmspell_providers.images import refuse_images
 from llmspell_providers.pull import Puller, pull_environment
 from llmspell_providers.resident import Blueprint, Resident
 from llmspell_providers.spec import ModelSpec
@@ -149,6 +150,7 @@ class CandleProvider:
             ModelNotFound, Busy, OutOfMemory, ModelLoadFailed, WorkerCrashed, ContextLengthExceeded, SchemaUnsupported,
             SchemaViolation, Unsupported, Timeout: as their classes say.
         """
+        refuse_images(request, self.name)
         arrived = time.monotonic()
         manifest = await self._find(ModelSpec.parse(request.model))
         options = self._resolved(request.options, manifest)

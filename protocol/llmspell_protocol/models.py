@@ -87,7 +87,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """One turn of a conversation."""
+    """One turn of a conversation; `images` are whole files (JPEG, PNG, WebP), in JSON messages as base64."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str = ""
@@ -95,6 +95,7 @@ class ChatMessage:
     tool_calls: Sequence[ToolCall] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    images: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,8 @@ class ChatRequest:
     """A conversation to be continued, or (`prompt`) one text to be answered or, `raw`, continued as it is.
 
     Exactly one of `messages` and `prompt` is given. `tools` are OpenAI-style function descriptions; `schema` is a JSON
-    Schema that the reply has to fit.
+    Schema that the reply has to fit. `truncate` allows a backend that can to leave out what does not fit the context;
+    without it such a prompt is an error everywhere.
     """
 
     model: str
@@ -137,6 +139,7 @@ class ChatRequest:
     schema: Mapping[str, Any] | None = None
     options: SamplingOptions = SamplingOptions()
     stream: bool = True
+    truncate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +153,10 @@ class PrefillProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatResult:
-    """The end of a reply: the whole message and what it cost."""
+    """The end of a reply: the whole message and what it cost.
+
+    `evicted` are the models that a backend unloaded to make room for this one, where it can be seen.
+    """
 
     message: ChatMessage
     finish_reason: FinishReason
@@ -158,6 +164,7 @@ class ChatResult:
     timings: Timings
     model: str
     backend: str
+    evicted: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

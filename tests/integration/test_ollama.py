@@ -42,8 +42,10 @@ NOBODY = "http://127.0.0.1:9"
 
 
 def _provider(base_url: str, home: Path, extra: str = "") -> OllamaProvider:
-    settings = settings_from(f'[providers.ollama]\nbase_url = "{base_url}"\n{extra}', home)
-    return OllamaProvider("ollama", settings.providers.enabled["ollama"])  # type: ignore[arg-type]
+    quick = "" if "retry" in extra else "retry = {initial_delay_ms = 1, max_delay_ms = 2}\n"
+    settings = settings_from(f'[providers.ollama]\nbase_url = "{base_url}"\n{quick}{extra}', home)
+    table = settings.providers.enabled["ollama"]
+    return OllamaProvider("ollama", table, log_directory=home, environment={})  # type: ignore[arg-type]
 
 
 async def _chat(provider: OllamaProvider, request: ChatRequest) -> tuple[list[ChatChunk], ChatResult]:
@@ -82,7 +84,8 @@ from pathlib import Path
 from llmspell_providers.ollama import OllamaProvider
 from tests.support.settings import settings_from
 settings = settings_from('[providers.ollama]\\nbase_url = "{NOBODY}"', Path("{tmp_path}"))
-asyncio.run(OllamaProvider("ollama", settings.providers.enabled["ollama"]).health())
+table = settings.providers.enabled["ollama"]
+asyncio.run(OllamaProvider("ollama", table, log_directory=Path("{tmp_path}"), environment={{}}).health())
 assert not {{"ollama", "httpx"}} & set(sys.modules), "imported"
 """
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])

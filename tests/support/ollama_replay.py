@@ -1,7 +1,8 @@
 """A server that answers as a real Ollama did: recorded exchanges, sent again byte for byte.
 
 A request is answered by the recording with its method and path and, where several have these, its model and whether it
-streams; the last one matching wins. What is asked for is kept, so that tests can look at it.
+streams; the last one matching wins. What is asked for is kept, so that tests can look at it. A stream can be spoilt at
+any of its chunks.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "ollama"
 
@@ -26,10 +27,39 @@ class Asked:
     body: Any
 
 
-class OllamaReplay:
-    """The server; a context manager. `hold_after` lets a stream stop after so many lines until `release` is called."""
+@dataclass(frozen=True)
+class Fault:
+    """What happens to a stream instead of chunk number `at`.
 
-    def __init__(self, *names: str, hold_after: int | None = None) -> None:
+    cut: the connection is closed in the middle of the chunk; ended: the stream ends there as if it were whole;
+    garbage: something that is no JSON; foreign: JSON of another kind; hang: nothing more, and no end.
+    """
+
+    kind: Literal["cut", "ended", "garbage", "foreign", "hang"]
+    at: int
+
+
+class OllamaReplay:
+    """The server; a context manager. `hold_after` lets a stream stop after so many lines until `release` is called.
+
+    It says which version it is unless it has no recordings at all. `fault` spoils every answer to a POST, or only the
+    first `faults` ones. `in_turn`: several recordings for one request answer one after the other, the last for ever.
+    """
+
+    def __init__(
+        self,
+        *names: str,
+        hold_after: int | None = None,
+        fault: Fault | None = None,
+        faults: int | None = None,
+        in_turn: bool = False,
+        port: int = 0,
+    ) -> None:
+        self._fault = fault
+        self._faults_left = faults
+        self._in_turn = in_turn
+        if names and "003-version" not in names:
+            names = ("003-version", *names)
         self.asked: list[Asked] = []
         self.closed_by_client = threading.Event()
         self.held = threading.Event()
@@ -49,8 +79,7 @@ class OllamaReplay:
             def log_message(self, format: str, *arguments: object) -> None:
                 """Nothing: a test's output is its own."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
@@ -84,7 +113,11 @@ class OllamaReplay:
             handler.send_header(name, value)
         handler.end_headers()
         try:
+            fault = self._due(handler.command)
             for at, chunk in enumerate(response["chunks"]):
+                if fault is not None and at == fault.at:
+                    self._spoil(handler, fault.kind, chunk["data"].encode(), chunked)
+                    return
                 if at == self.hold_after:
                     self.held.set()
                     self._released.wait(30)
@@ -96,6 +129,27 @@ class OllamaReplay:
         except (BrokenPipeError, ConnectionResetError):
             self.closed_by_client.set()
             handler.close_connection = True
+
+    def _due(self, method: str) -> Fault | None:
+        if self._fault is None or method != "POST" or self._faults_left == 0:
+            return None
+        if self._faults_left is not None:
+            self._faults_left -= 1
+        return self._fault
+
+    def _spoil(self, handler: BaseHTTPRequestHandler, kind: str, data: bytes, chunked: bool) -> None:
+        handler.close_connection = True
+        head = b"%x\r\n" if chunked else b""
+        if kind == "cut":
+            handler.wfile.write((head % len(data) if chunked else b"") + data[: len(data) // 2])
+        elif kind == "hang":
+            self.held.set()
+            self._released.wait(30)
+        else:
+            odd = {"ended": b"", "garbage": b"<html>\xff not JSON\n", "foreign": b"[1, 2, 3]\n"}[kind]
+            if odd:
+                handler.wfile.write(b"%x\r\n%s\r\n" % (len(odd), odd))
+            handler.wfile.write(b"0\r\n\r\n")
 
     def _find(self, method: str, path: str, body: Any) -> Mapping[str, Any]:
         fitting = [
@@ -109,8 +163,17 @@ class OllamaReplay:
                 "headers": {"Content-Type": "text/plain", "Content-Length": "18"},
                 "chunks": [{"data": "404 page not found"}],
             }
-        response: Mapping[str, Any] = (exact or fitting)[-1]["response"]
+        chosen = (exact or fitting)[0 if self._in_turn else -1]
+        if self._in_turn and len(exact or fitting) > 1:
+            self._recordings.remove(chosen)
+        response: Mapping[str, Any] = chosen["response"]
         return response
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    """Many clients at once are part of some tests."""
 
 
 def _same(recorded: Any, body: Any) -> bool:

@@ -47,6 +47,17 @@ def test_a_chat_has_messages_and_options_as_objects() -> None:
     assert list(request.messages) == [ChatMessage(role="user", content="hi")]
 
 
+def test_images_are_bytes_or_in_json_base64() -> None:
+    def chat(image: object) -> dict[str, Any]:
+        return {"action": "chat", "model": "m", "messages": [{"role": "user", "images": [image]}]}
+
+    for image in (b"\x89PNG", "iVBORw=="):
+        assert list(_validated("model", **chat(image)).messages[0].images) == [b"\x89PNG"[:4]]
+    assert _problems("model", **chat("/etc/passwd!")) == {
+        "messages.images": "must be bytes, or base64 in a JSON message"
+    }
+
+
 def test_unknown_keys_and_nulls_are_left_aside() -> None:
     assert _validated("model", action="pull", model="m", quantization=None, future=1) == ModelPull(model="m")
 
