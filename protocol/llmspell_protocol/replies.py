@@ -349,7 +349,8 @@ class KernelReloadReply:
 class KernelConfigReply:
     """The configuration in force: nested tables, or one value. Secrets are `"***"`.
 
-    `path` has the names of the section that was asked for; `sources` tells where each value comes from, by dotted key; `origin` names the file or profile behind it all.
+    `path` has the names of the section that was asked for; `sources` tells where each value comes from, by dotted key;
+    `origin` names the file or profile behind it all.
     """
 
     config: Any

@@ -203,10 +203,6 @@ class AtTerminal:
         """Types; `\\x03` is Ctrl-C, `\\x04` Ctrl-D."""
         os.write(self.master, text.encode())
 
-    def hang_up(self) -> None:
-        """Closes the terminal's window."""
-        os.close(self.master)
-
     def end(self, timeout_s: float = 30.0) -> int:
         """Reads to the end and returns the exit status."""
         while self._more():
