@@ -9,22 +9,28 @@ from llmspell_cli.output import Output
 from llmspell_protocol.errors import InvalidRequest
 
 
-def confirmed(output: Output, question: str, *, yes: bool) -> bool:
+def confirmed(output: Output, question: str, *, yes: bool, hint: str = "use --yes") -> bool:
     """Whether the user says yes to `question [y/N]: `; says `Cancelled` where not.
 
+    `hint` is how the command goes on where nobody can answer.
+
     Raises:
-        InvalidRequest: JSON mode asks nothing, so it needs `--yes`.
+        InvalidRequest: JSON mode asks nothing.
         NoAnswer: the input ended.
     """
     if yes:
         return True
     if output.json:
-        raise InvalidRequest("this command asks a question, which JSON mode can't", hint="use --yes")
+        raise InvalidRequest("this command asks a question, which JSON mode can't", hint=hint)
     output.write(f"{question} [y/N]: ")
-    answer = sys.stdin.readline()
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        output.write("\n")  # What is said about it does not belong behind the question.
+        raise
     if not answer:
         output.line()
-        raise NoAnswer("Cancelled", hint="use --yes")
+        raise NoAnswer("Cancelled", hint=hint)
     if answer.strip() in ("y", "Y"):
         return True
     output.line("Cancelled")

@@ -143,7 +143,7 @@ def _info_or_pull(opened: Session, output: Output, model: str | None) -> Content
     except ModelNotFound as error:
         output.note(f"Model '{model or error.details.get('model')}' is not installed")
         wanted = model or str(error.details.get("model", ""))
-    if not confirmed(output, "Pull it now?", yes=False):
+    if not confirmed(output, "Pull it now?", yes=False, hint=f"llmspell model pull {wanted}"):
         return None
     with ProgressView(output, "model pull", wanted) as view:
         opened.ask("model_request", {"action": "pull", "model": wanted}, on_progress=view.show)

@@ -187,7 +187,18 @@ def test_at_the_end_of_input_nothing_is_overwritten(home: Path) -> None:
     command = AtTerminal(["config", "init"])
     command.wait_for("[y/N]: ")
     command.type("\x04")
+    command.wait_for("Hint: use --force")
     assert command.end() == 1
+    assert Path("llmspell.toml").read_text() == "# mine\n"
+
+
+def test_ctrl_c_at_the_question_overwrites_nothing_and_ends_its_line(home: Path) -> None:
+    Path("llmspell.toml").write_text("# mine\n")
+    command = AtTerminal(["config", "init"])
+    command.wait_for("[y/N]: ")
+    command.type("\x03")
+    command.wait_for("\r\nCancelled\r\n")
+    assert command.end() == 130
     assert Path("llmspell.toml").read_text() == "# mine\n"
 
 

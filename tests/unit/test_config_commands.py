@@ -244,6 +244,11 @@ def test_init_names_a_place_that_cannot_be_written(capsys: pytest.CaptureFixture
     Path("directory").mkdir()
     done = call(capsys, "config", "init", "-o", "directory", "--force")
     assert (done.status, done.err) == (2, "Error: can't write directory: is a directory\n")
+    for here in (".", ""):
+        done = call(capsys, "config", "init", "-o", here)
+        assert (done.status, done.err) == (2, "Error: can't write .: is a directory\n")
+    done = call(capsys, "config", "init", "-o", "/proc/llmspell.toml")
+    assert (done.status, done.err) == (2, "Error: can't write /proc/llmspell.toml: no such file or directory\n")
     assert [path.name for path in Path().iterdir() if path.suffix == ".part"] == []
 
 

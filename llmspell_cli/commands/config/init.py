@@ -30,6 +30,8 @@ def init(options: Options, path: str, force: bool) -> None:
     """Write a configuration file with the common keys; with -p it extends that profile."""
     output = Output(options)
     target = Path(path)
+    if target.is_dir():
+        raise InvalidRequest(f"can't write {path or target}: is a directory")
     if os.path.lexists(target) and not force and not _may_overwrite(output, path):
         return
     # Descriptions and defaults are the schema's, which takes 100 ms to load.
@@ -60,7 +62,7 @@ def _may_overwrite(output: Output, path: str) -> bool:
     """
     if output.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise LlmspellError(f"Configuration file already exists: {path}. Use --force to overwrite.")
-    return confirmed(output, f"Configuration file already exists: {path}. Overwrite?", yes=False)
+    return confirmed(output, f"Configuration file already exists: {path}. Overwrite?", yes=False, hint="use --force")
 
 
 def _write(target: Path, text: str) -> None:
@@ -73,7 +75,11 @@ def _write(target: Path, text: str) -> None:
     except OSError as error:
         raise _unwritable(target.parent, error) from None
     try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise _unwritable(target, error) from None
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)
         partial.replace(target)
     except OSError as error:
