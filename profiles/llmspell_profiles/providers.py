@@ -101,7 +101,7 @@ class CloudSettings(ProviderSettings):
 class LocalSettings(ProviderSettings):
     """What the two local backends share."""
 
-    IDLE: ClassVar[frozenset[str]] = frozenset({"api_key", "api_key_env", "max_retries", "retry", "rate_limit"})
+    IDLE: ClassVar[frozenset[str]] = frozenset({"api_key", "api_key_env"})
 
     default_backend: Annotated[Backend, words(Backend)] | None = Field(
         default=None, description="backend of local/... without @backend"
@@ -116,10 +116,10 @@ class OllamaSettings(LocalSettings):
     timeout_seconds: Annotated[int, High(600)] = Field(
         default=120, ge=1, description="one request, from send to last token, in seconds"
     )
-    auto_start: Annotated[bool, Idle()] = Field(
+    auto_start: bool = Field(
         default=False, description="start `ollama serve` on this machine if installed and down; loopback URLs only"
     )
-    health_check_interval_seconds: Annotated[int, Idle()] = Field(
+    health_check_interval_seconds: int = Field(
         default=60, ge=1, description="how long a health answer is trusted, in seconds"
     )
 
@@ -127,7 +127,7 @@ class OllamaSettings(LocalSettings):
 class CandleSettings(LocalSettings):
     """The in-house backend: one worker process a loaded model."""
 
-    IDLE: ClassVar[frozenset[str]] = LocalSettings.IDLE | {"base_url"}
+    IDLE: ClassVar[frozenset[str]] = LocalSettings.IDLE | {"base_url", "max_retries", "retry", "rate_limit"}
 
     provider_type: Literal["candle"] = Field(default="candle", description="implementation")
     timeout_seconds: Annotated[int, High(600)] = Field(
