@@ -138,7 +138,10 @@ def test_commands_that_do_not_exist_yet_are_unknown(name: str, capsys: pytest.Ca
     assert call(capsys, name).err.startswith(f"Error: unknown command '{name}'")
 
 
-@pytest.mark.parametrize("command", [("run", "--rag-profile", "x", "a.lua"), ("exec", "--rag-profile", "x", "1")])
+@pytest.mark.parametrize(
+    "command",
+    [("run", "--rag-profile", "x", "a.lua"), ("exec", "--rag-profile", "x", "1"), ("repl", "--rag-profile", "x")],
+)
 def test_rag_profile_was_replaced(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     done = call(capsys, *command)
     assert done.status == 2
