@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from llmspell_profiles.errors import ConfigError, Remark
 from llmspell_profiles.keys import Key, KeyPath, find, rule_name
 from llmspell_profiles.providers import ProviderSettings
-from llmspell_profiles.secrets import is_secret
+from llmspell_profiles.secrets import is_secret, without_secrets
 from llmspell_profiles.toml_source import Position, TomlSource
 
 _NOUNS = {
@@ -97,6 +97,8 @@ class Origins(NamedTuple):
         if kind in _SENTENCES:
             return _SENTENCES[kind]
         what = context["what"] if kind == "expected" else _NOUNS.get(kind)
+        if kind == "dict_type" and isinstance(value, str):
+            return f"expected {what}, got a string"  # which may be a header with a key in it
         if what is not None:
             return f"expected {what}, got {self._shown(value, path)}"
         if kind not in _RANGES:
@@ -105,7 +107,10 @@ class Origins(NamedTuple):
         return _range(value, context, key if isinstance(key, Key) else None)
 
     def _shown(self, value: object, path: KeyPath) -> str:
-        secret = is_secret(path[-1], known=find(path, self.providers) is not None)
+        # Where the name of a variable belongs, users put the key itself.
+        secret = is_secret(path[-1], known=find(path, self.providers) is not None) or path[-1] == "api_key_env"
+        if isinstance(value, str):
+            value = without_secrets(value)
         if path in self.variables and not secret:
             return f"'{value}'" if isinstance(value, str) else str(value)
         return described(value, secret=secret)

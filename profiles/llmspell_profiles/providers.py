@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from llmspell_profiles.table import Table, subtable
-from llmspell_profiles.values import Device, FilePath, High, Idle, Quantization, Url, words, wrong
+from llmspell_profiles.values import Device, FilePath, High, Idle, Quantization, Url, Variable, words, wrong
 
 CloudType = Literal[
     "openai", "anthropic", "cohere", "groq", "perplexity", "together", "gemini", "mistral", "replicate", "fireworks"
@@ -52,7 +52,7 @@ class ProviderSettings(Table):
     provider_type: str = Field(description="implementation; default: the table's name, if that is a known type")
     enabled: bool = Field(default=True, description="false: as if not configured")
     base_url: Url | None = Field(default=None, description="endpoint; default: the vendor's")
-    api_key_env: str | None = Field(default=None, description="variable that holds the key; default: the vendor's")
+    api_key_env: Variable | None = Field(default=None, description="variable that holds the key; default: the vendor's")
     api_key: str | None = Field(default=None, repr=False, description="literal key, discouraged")
     default_model: str | None = Field(default=None, description="model when none is named")
     max_tokens: int = Field(default=512, ge=1, description="reply limit, in tokens")

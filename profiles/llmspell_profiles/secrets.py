@@ -23,8 +23,9 @@ VENDOR_VARIABLES = {
     "replicate": "REPLICATE_API_TOKEN",
     "fireworks": "FIREWORKS_API_KEY",
 }
-_SECRET_WORDS = ("key", "token", "secret", "password", "authorization", "cookie")
+_SECRET_WORDS = ("key", "token", "secret", "password", "credential", "authorization", "cookie")
 _PASSWORD_IN_URL = r"(?<=://)([^/@\s:]*):[^/@\s]+@"
+_SECRET_IN_QUERY = rf"(?i)([?&;][^=&;#\s]*(?:{'|'.join(_SECRET_WORDS)})[^=&;#\s]*=)[^&;#\s]+"
 
 HIDDEN = "***"
 """What stands for a secret wherever settings are shown."""
@@ -83,7 +84,14 @@ def is_secret(key: str, *, known: bool) -> bool:
 
 
 def shown(key: str, value: Any, *, known: bool) -> Any:
-    """The value of a key as it may be shown: `HIDDEN` for a secret that is set; a URL keeps only the user's name."""
+    """The value of a key as it may be shown: `HIDDEN` for a secret that is set; URLs without the secrets in them."""
     if is_secret(key, known=known):
         return HIDDEN if value else value
-    return re.sub(_PASSWORD_IN_URL, rf"\1:{HIDDEN}@", value) if isinstance(value, str) else value
+    return without_secrets(value) if isinstance(value, str) else value
+
+
+def without_secrets(text: str) -> str:
+    """The text with `HIDDEN` for passwords and for `api_key=…` and the like in URLs."""
+    if "://" not in text:
+        return text
+    return re.sub(_SECRET_IN_QUERY, rf"\1{HIDDEN}", re.sub(_PASSWORD_IN_URL, rf"\1:{HIDDEN}@", text))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from llmspell_profiles.errors import UnknownSection
 from llmspell_profiles.keys import KeyPath
 from llmspell_profiles.loader import LoadedSettings
-from llmspell_profiles.secrets import shown
+from llmspell_profiles.secrets import HIDDEN, is_secret, shown
 from llmspell_profiles.table import Table
 from llmspell_profiles.values import Before
 
@@ -72,6 +72,8 @@ def _plain(name: str, value: Any, *, known: bool) -> Any:
     match value:
         case Table():
             return dict(_plain_table(value))
+        case Mapping() if is_secret(name, known=known):
+            return dict.fromkeys(value, HIDDEN)
         case Mapping():
             # The names in a map are the user's own, such as headers.
             return {inner: _plain(inner, each, known=False) for inner, each in value.items()}

@@ -19,6 +19,7 @@ _BYTES_IN = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, 
 _SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmg]i?b)"
 _QUANTIZATION = r"(?:I?Q|TQ)[1-8]_[0-9A-Z_]+|B?F16|F32|MXFP4(?:_MOE)?"
 _URL = r"(?i)https?://[^/\s]+\S*"
+_VARIABLE = r"(?:[A-Za-z_][A-Za-z0-9_]*)?"
 _DEVICE = r"auto|cpu|cuda(?::\d+)?|metal"
 
 
@@ -182,6 +183,12 @@ def _check_url(value: object) -> object:
     return value
 
 
+def _check_variable(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(_VARIABLE, value):
+        raise expected("the name of an environment variable")
+    return value
+
+
 def _check_device(value: object) -> object:
     if isinstance(value, str):
         value = value.lower()
@@ -214,6 +221,7 @@ NamesOrText = Annotated[Names, Before(listed, Form("list"))]
 """A list of strings, or one string with commas."""
 
 Url = Annotated[str, Before(_check_url, Form("url"))]
+Variable = Annotated[str, Before(_check_variable)]
 Device = Annotated[str, Before(_check_device)]
 Quantization = Annotated[str, Before(_check_quantization)]
 AutoOrSize = Literal["auto"] | int

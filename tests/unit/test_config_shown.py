@@ -57,6 +57,8 @@ base_url = "https://me:hidden-2@example.org/v1"
 auth_token = "hidden-3"
 client_secret = ["hidden-4"]
 nested = {password = "hidden-5", other = "shown-1"}
+token = {value = "hidden-13", of = {it = "hidden-14"}}
+credential = "hidden-15"
 [tools.email]
 smtp_password = "hidden-6"
 [tools.academic]
@@ -70,6 +72,8 @@ Accept = "shown-2"
 [tools.mine]
 a_key = "hidden-11"
 plain = "shown-3"
+[events.export]
+webhook = "https://example.org/hook?of=shown-4&api_key=hidden-16&Token=hidden-17#shown-5"
 """
 
 
@@ -78,7 +82,7 @@ def test_no_secret_is_shown_and_everything_else_is(tmp_path: Path) -> None:
     shown = shown_section(loaded)
     text = json.dumps(shown)
     assert "hidden" not in text
-    assert [f"shown-{number}" in text for number in (1, 2, 3)] == [True, True, True]
+    assert [f"shown-{number}" in text for number in range(1, 6)] == [True] * 5
     openai = shown.config["providers"]["openai"]
     assert (openai["api_key"], openai["auth_token"], openai["client_secret"]) == ("***", "***", "***")
     assert openai["base_url"] == "https://me:***@example.org/v1"

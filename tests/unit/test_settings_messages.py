@@ -228,6 +228,27 @@ IN_FILES = [
 ]
 
 
+WITH_SECRETS = [
+    ("providers.openai.api_key_env = 'sk-hidden'", "expected the name of an environment variable, got a string"),
+    (
+        "events.export.webhook = 'ftp://me:hidden@host?key=hidden'",
+        'expected an http or https URL, got the string "ftp://me:***@host?key=***"',
+    ),
+    ("tools.http_request.default_headers = 'Authorization: hidden'", "expected a table, got a string"),
+]
+
+
+@pytest.mark.parametrize(("toml", "message"), WITH_SECRETS)
+def test_a_secret_that_stands_in_a_wrong_place_is_not_repeated(tmp_path: Path, toml: str, message: str) -> None:
+    key, _, value = toml.partition(" = ")
+    assert error_of(tmp_path, toml).message == f"llmspell.toml:1 {key}: {message}"
+    assert "hidden" not in error_of(tmp_path, f"{toml}\n[providers.openai]").message
+    variable = "LLMSPELL_" + key.upper().replace(".", "__")
+    said = error_of(tmp_path, "[providers.openai]", **{variable: value.strip("'")}).message
+    assert said.startswith(f"{variable}: expected ")
+    assert "hidden" not in said
+
+
 @pytest.mark.parametrize(("toml", "message", "hint"), IN_FILES)
 def test_a_mistake_in_a_file_is_named_with_line_and_key(
     tmp_path: Path, toml: str, message: str, hint: str | None
@@ -344,7 +365,7 @@ IN_VARIABLES = [
     (
         "LLMSPELL_TOOLS__HTTP_REQUEST__DEFAULT_HEADERS",
         "Accept",
-        "LLMSPELL_TOOLS__HTTP_REQUEST__DEFAULT_HEADERS: expected a table, got 'Accept'",
+        "LLMSPELL_TOOLS__HTTP_REQUEST__DEFAULT_HEADERS: expected a table, got a string",
     ),
     (
         "LLMSPELL_DEBUG_OUTPUT",
