@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 
 from llmspell_cli.endings import NoAnswer
+from llmspell_cli.interrupts import Interrupts
 from llmspell_cli.output import Output
+from llmspell_cli.typed_line import typed_line
 from llmspell_protocol.errors import InvalidRequest
 
 
@@ -22,16 +24,26 @@ def confirmed(output: Output, question: str, *, yes: bool, hint: str = "use --ye
         return True
     if output.json:
         raise InvalidRequest("this command asks a question, which JSON mode can't", hint=hint)
-    output.write(f"{question} [y/N]: ")
     try:
-        answer = sys.stdin.readline()
+        answer = _answer(output, f"{question} [y/N]: ")
     except KeyboardInterrupt:
         output.write("\n")  # What is said about it does not belong behind the question.
         raise
-    if not answer:
+    except EOFError:
         output.line()
-        raise NoAnswer("Cancelled", hint=hint)
+        raise NoAnswer("Cancelled", hint=hint) from None
     if answer.strip() in ("y", "Y"):
         return True
     output.line("Cancelled")
     return False
+
+
+def _answer(output: Output, question: str) -> str:
+    if sys.stdin.isatty():
+        with Interrupts() as interrupts:
+            return typed_line(interrupts, question)
+    output.write(question)
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line
