@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SLOW_READERS_S = 2.0
-"""How long the sockets stay open for clients that have not taken their replies yet."""
+"""How long the sockets stay open for clients that have not taken their replies yet and take nothing."""
 
 
 class KernelFiles(NamedTuple):

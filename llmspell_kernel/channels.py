@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 0.010
 _MONITOR_EVENT = struct.Struct("=HI")
-_LINGER_MS = 500
+_LINGER_MS = 2_000
 
 OnMessage = Callable[[str, Message], None]
 OnGone = Callable[[str, bytes], None]
@@ -44,6 +44,8 @@ class Router:
         self._on_message = on_message
         self._on_gone = on_gone
         self._outboxes: dict[bytes, Outbox] = {}
+        self.taken = 0
+        """How many messages have left that had to wait."""
         self._all_taken = asyncio.Event()
         self._all_taken.set()
         self._descriptors: dict[int, set[bytes]] = {}
@@ -61,7 +63,7 @@ class Router:
         self._drain()
 
     def close(self) -> None:
-        """Stops reading and closes; what was sent has half a second to leave."""
+        """Stops reading and closes; what was sent has two seconds to leave."""
         self._loop.remove_reader(self.socket.FD)
         if self._monitor is not None:
             self._loop.remove_reader(self._monitor.FD)
@@ -118,6 +120,7 @@ class Router:
             if route not in self._outboxes:
                 return
             outbox.taken()
+            self.taken += 1
         if not outbox:
             self._forget_outbox(route)
         elif outbox.hopeless:
@@ -223,13 +226,18 @@ class Channels:
         self._read_subscriptions()
         self._echo()
 
-    async def all_taken(self, within_s: float) -> None:
-        """Waits until slow clients have taken their replies, for so long at most."""
-        waiting = [asyncio.create_task(router.all_taken()) for router in self._routers.values()]
-        if waiting:
-            _taken, left = await asyncio.wait(waiting, timeout=within_s)
-            for task in left:
-                task.cancel()
+    async def all_taken(self, patience_s: float) -> None:
+        """Waits until slow clients have taken their replies, or take nothing for so long; five times that at most."""
+        waiting = {asyncio.create_task(router.all_taken()) for router in self._routers.values()}
+        before = -1
+        for _ in range(5):
+            taken = sum(router.taken for router in self._routers.values())
+            if not waiting or taken == before:
+                break
+            before = taken
+            _done, waiting = await asyncio.wait(waiting, timeout=patience_s)
+        for task in waiting:
+            task.cancel()
 
     def close(self) -> None:
         """Closes all five sockets."""
