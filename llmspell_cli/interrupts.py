@@ -27,8 +27,11 @@ class Interrupts:
         self._before = signal.signal(signal.SIGINT, self._strike)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)
+        if kind is None and self.take() and callable(self._before):
+            # It is for whoever comes next.
+            self._before(signal.SIGINT, None)
 
     def remember(self) -> None:
         """Keeps a Ctrl-C for whoever asks next."""

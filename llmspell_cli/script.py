@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import click
 
+from llmspell_cli.interrupts import Interrupts
 from llmspell_cli.options import Options
 from llmspell_cli.output import Output
 from llmspell_cli.session import Content, Session, document
 from llmspell_cli.text import short_time
+from llmspell_cli.typed_line import typed_line
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 ENGINES = ("lua", "javascript", "python")
@@ -125,10 +127,9 @@ def _wishes(script: Script) -> dict[str, Any]:
 
 def _answer(prompt: str, password: bool) -> str | None:
     """A line of this command's own input for the script; None at its end."""
-    if password:
-        from getpass import getpass
-
-        return getpass(prompt)
+    if sys.stdin.isatty():
+        with Interrupts() as interrupts:
+            return typed_line(interrupts, prompt, hidden=password)
     if prompt:
         sys.stdout.write(prompt)
         sys.stdout.flush()

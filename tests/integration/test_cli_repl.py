@@ -456,3 +456,20 @@ def test_a_kernel_that_died_at_the_prompt_is_told_at_the_next_input(home: Path) 
     terminal.type("1\r")
     terminal.wait_for("Error: ")
     assert terminal.end() == 4
+
+
+@pytest.mark.parametrize("ctrl_c_after", ["Name? ", "Name? half"])
+def test_ctrl_c_ends_a_script_that_reads_at_a_terminal(target: list[str], tmp_path: Path, ctrl_c_after: str) -> None:
+    (tmp_path / "ask.lua").write_text("io.write('Name? ') print('hello ' .. io.read())\n")
+    answered = AtTerminal([*target, "run", "ask.lua"])
+    answered.wait_for("Name? ")
+    answered.type("Ann\r")
+    answered.wait_for("hello Ann")
+    assert answered.end() == 0
+    interrupted = AtTerminal([*target, "run", "ask.lua"])
+    interrupted.wait_for("Name? ")
+    interrupted.type(ctrl_c_after.removeprefix("Name? "))
+    interrupted.wait_for(ctrl_c_after.removeprefix("Name? "))
+    interrupted.type("\x03")
+    interrupted.wait_for("Cancelled")
+    assert interrupted.end() == 130
