@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llmspell_cli.doctor.finding import Finding, fail, ok, warn
 from llmspell_cli.doctor.subject import Subject
@@ -12,9 +11,6 @@ from llmspell_cli.text import home_path
 from llmspell_profiles.home import user_home
 from llmspell_profiles.key_store import canonical
 from llmspell_profiles.secrets import VENDOR_VARIABLES
-
-if TYPE_CHECKING:
-    from llmspell_profiles.providers import ProviderSettings
 
 _VALIDATE = "llmspell config validate"
 
@@ -79,15 +75,14 @@ def _origin(subject: Subject) -> str:
 
 def _lacking(subject: Subject, having: set[str]) -> list[str]:
     """Configured cloud providers that have no key; a compatible server of one's own may need none."""
+    # Only settings that are loaded have tables, and then this costs nothing.
+    from llmspell_profiles.vendors import is_own_server
+
     return [
         name
         for name, table in subject.tables.items()
-        if table.provider_type in VENDOR_VARIABLES and canonical(name) not in having and not _is_own_server(table)
+        if table.provider_type in VENDOR_VARIABLES and canonical(name) not in having and not is_own_server(table)
     ]
-
-
-def _is_own_server(table: ProviderSettings) -> bool:
-    return table.provider_type == "openai" and bool(table.base_url or getattr(table, "base_urls", ()))
 
 
 def _source(one: KeySource) -> dict[str, object]:

@@ -16,6 +16,7 @@ from llmspell_profiles.keys import find
 from llmspell_profiles.loader import LoadedSettings
 from llmspell_profiles.origins import in_file
 from llmspell_profiles.secrets import VENDOR_VARIABLES, find_api_key, is_secret
+from llmspell_profiles.vendors import ignored, is_own_server
 
 
 def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
@@ -23,14 +24,15 @@ def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
     yield from _credentials(loaded, env)
     yield from _literal_secrets(loaded)
     yield from _options(loaded)
+    yield from _ignored(loaded)
+    yield from _unused_variables(loaded)
     yield from _doubtful_places(loaded)
 
 
 def _credentials(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
     store = KeyStore(loaded.home)
     for name, table in loaded.settings.providers.enabled.items():
-        vendor = table.provider_type in VENDOR_VARIABLES
-        if not vendor or (table.provider_type == "openai" and table.base_url is not None):
+        if table.provider_type not in VENDOR_VARIABLES or is_own_server(table):
             continue  # a local backend, or a server that may ask for no key
         try:
             key = find_api_key(name, table, env, store)
@@ -76,6 +78,22 @@ def _options(loaded: LoadedSettings) -> Iterator[Remark]:
             if option not in known and f"providers.{name}.{option}" not in told:
                 place, details = loaded.origins.place(("providers", name, option))
                 yield Remark(place, f"unknown option, the {table.provider_type} backend may ignore it", details)
+
+
+def _ignored(loaded: LoadedSettings) -> Iterator[Remark]:
+    for name, table in loaded.settings.providers.tables.items():
+        for key in ignored(table):
+            is_set = getattr(table, key) != type(table).model_fields[key].default
+            if is_set and loaded.origins.source_of(("providers", name, key)) is not None:
+                yield _about(loaded, ("providers", name, key), "accepted, has no effect")
+
+
+def _unused_variables(loaded: LoadedSettings) -> Iterator[Remark]:
+    """A key alone says nothing about what is wanted here; whoever sets more wants that provider."""
+    for variable, path in loaded.unused.items():
+        if path[-1] != "api_key":
+            text = f"has no effect, providers.{path[1]} is not configured"
+            yield Remark(variable, text, {"variable": variable, "key": ".".join(path)})
 
 
 def _doubtful_places(loaded: LoadedSettings) -> Iterator[Remark]:

@@ -50,11 +50,15 @@ _RULE, _LONG, _SHORT, _API_KEY, _OTHER = range(5)
 
 
 class Overlay(NamedTuple):
-    """What the environment sets: values by path, the variable behind each, and what to warn about."""
+    """What the environment sets: values by path, the variable behind each, and what to warn about.
+
+    `unused` are the paths of our own variables that set nothing, since their provider isn't configured.
+    """
 
     values: dict[KeyPath, Any]
     variables: dict[KeyPath, str]
     remarks: list[Remark]
+    unused: dict[str, KeyPath]
 
 
 def read_environment(
@@ -69,7 +73,7 @@ def read_environment(
     """
     names = [name for name in sorted(env) if name.startswith(PREFIX) or name in _OTHERS]
     if not names:
-        return Overlay({}, {}, [])
+        return Overlay({}, {}, [], {})
     reading = _Reading(env, configured, free)
     for name in names:
         reading.take(name)
@@ -114,9 +118,10 @@ class _Reading:
             self.candidates.setdefault(path, []).append((strength, name))
 
     def overlay(self) -> Overlay:
-        overlay = Overlay({}, {}, self.remarks)
+        overlay = Overlay({}, {}, self.remarks, {})
         for path, candidates in self.candidates.items():
             if path[0] == "providers" and len(path) > 2 and not self._exists(path[1]):
+                overlay.unused.update((name, path) for _, name in candidates if name.startswith(PREFIX))
                 continue
             (_, variable), *weaker = sorted(candidates)
             overlay.values[path] = self._value(path, variable)

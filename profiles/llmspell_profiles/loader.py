@@ -28,7 +28,8 @@ class LoadedSettings(NamedTuple):
 
     `source` is the configuration file, None without one. `profile` is the canonical name of the builtin profile that is
     the base, or that the file extends. `origins` tells where each value came from, but for those that a running kernel
-    has `kept` (dotted keys), although what is read now says otherwise.
+    has `kept` (dotted keys), although what is read now says otherwise. `unused` are variables of providers that aren't
+    configured, with the key that each one would set.
     """
 
     settings: Settings
@@ -37,6 +38,7 @@ class LoadedSettings(NamedTuple):
     remarks: tuple[Remark, ...]
     home: Path
     origins: Origins
+    unused: Mapping[str, KeyPath]
     kept: tuple[str, ...] = ()
 
     @property
@@ -110,7 +112,7 @@ def load_settings(
         *_doubtful_values(settings, checked, origins),
         *_moved_paths(base.profile, moved, home),
     )
-    return LoadedSettings(settings, base.source, base.profile, remarks, home, origins)
+    return LoadedSettings(settings, base.source, base.profile, remarks, home, origins, overlay.unused)
 
 
 def _advised(problem: ConfigError) -> ConfigError:

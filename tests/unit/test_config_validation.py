@@ -12,6 +12,8 @@ from llmspell_profiles.errors import ProfileNotFound, UsageConflict
 from llmspell_profiles.key_store import KeyStore
 from llmspell_profiles.profiles import PROFILE_NAMES
 from llmspell_profiles.validation import Report, check
+from llmspell_profiles.vendors import SAMPLING
+from llmspell_providers.remote.vendors import VENDORS
 
 
 def report(cwd: Path, toml: str | None = None, profile: str | None = None, **env: str) -> Report:
@@ -201,6 +203,50 @@ def test_options_that_a_backend_does_not_know_draw_a_warning(tmp_path: Path) -> 
 def test_the_options_of_ollama_are_those_of_its_package() -> None:
     ours = {"seed", "num_predict", "top_k", "top_p", "repeat_last_n", "temperature", "repeat_penalty", "stop"}
     assert ours - {"num_predict"} | OLLAMA_OPTIONS == set(Options.model_fields)
+
+
+def test_sampling_that_an_interface_lacks_has_no_effect_and_validate_says_so(tmp_path: Path) -> None:
+    toml = """
+[providers.openai]
+api_key_env = "K"
+top_k = 5
+seed = 3
+[providers.anthropic]
+api_key_env = "K"
+top_k = 5
+options.min_p = 0.2
+[providers.box]
+provider_type = "openai"
+base_urls = ["http://127.0.0.1:8000/v1"]
+top_k = 5
+repeat_last_n = 8
+[providers.far]
+provider_type = "openai"
+base_url = "https://eu.api.openai.com/v1"
+api_key_env = "K"
+repeat_penalty = 1.3
+min_p = 0.2
+"""
+    assert warnings(report(tmp_path, toml, K="k", LLMSPELL_PROVIDERS__ANTHROPIC__SEED="7")) == [
+        "llmspell.toml:4 providers.openai.top_k: accepted, has no effect",
+        "llmspell.toml:9 providers.anthropic.min_p: accepted, has no effect",
+        "llmspell.toml:19 providers.far.repeat_penalty: accepted, has no effect",
+        "llmspell.toml:20 providers.far.min_p: accepted, has no effect",
+        "LLMSPELL_PROVIDERS__ANTHROPIC__SEED: accepted, has no effect",
+    ]
+
+
+@pytest.mark.parametrize("kind", SAMPLING)
+def test_what_is_said_about_sampling_is_what_the_dialects_do(kind: str) -> None:
+    vendor = VENDORS[kind]
+    assert set(SAMPLING[kind]) == {*vendor.sampling, *(["seed"] if vendor.seed else [])}
+
+
+def test_variables_of_a_provider_that_is_not_configured_are_named_but_for_its_key(tmp_path: Path) -> None:
+    env = {"LLMSPELL_OPENAI_TIMEOUT": "5", "LLMSPELL_OPENAI_API_KEY": "k", "CANDLE_DEVICE": "cpu"}
+    expected = ["LLMSPELL_OPENAI_TIMEOUT: has no effect, providers.openai is not configured"]
+    assert warnings(report(tmp_path, "[providers.ollama]", **env)) == expected
+    assert warnings(report(tmp_path, "[providers.openai]", **env)) == []
 
 
 @pytest.mark.parametrize(
