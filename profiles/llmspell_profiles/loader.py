@@ -288,6 +288,7 @@ def _is_named_table(found: Key | type[Table] | None, path: KeyPath, name: str) -
 
 
 def _doubtful_values(settings: Settings, paths: list[KeyPath], origins: Origins) -> Iterator[Remark]:
+    told: set[str] = set()
     for path in dict.fromkeys(_of_map(path, origins.providers) for path in paths):
         key = find(path, origins.providers)
         if not isinstance(key, Key) or (key.high_limit is None and not key.idle):
@@ -295,6 +296,9 @@ def _doubtful_values(settings: Settings, paths: list[KeyPath], origins: Origins)
         value = value_at(settings, path)
         place, details = origins.place(path)
         if key.idle and value != key.field.default:
+            if place in told:
+                continue  # A variable that sets several keys.
+            told.add(place)
             yield Remark(place, "accepted, has no effect", details)
         elif key.high_limit is not None and value is not None and value > key.high_limit:
             yield Remark(place, f"{value} is unusually high (more than {key.high_limit})", details)

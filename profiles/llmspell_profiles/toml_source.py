@@ -74,6 +74,9 @@ def read_toml(path: Path, name: str) -> TomlSource:
 
 
 def _syntax_error(name: str, text: str, error: tomllib.TOMLDecodeError) -> ConfigError:
+    # Only needed for a message, and start-up counts.
+    from ast import literal_eval
+
     found = re.fullmatch(r"(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
     reason = found[1] if found else str(error)
     if found and found[2]:
@@ -81,6 +84,8 @@ def _syntax_error(name: str, text: str, error: tomllib.TOMLDecodeError) -> Confi
     else:
         line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
     reason = reason.removesuffix(" in a key/value pair")
+    # Of a table that stands there twice, the parser names the parts: ('engines', 'lua').
+    reason = re.sub(r"\('.*'\)|\('.*',\)", lambda parts: f"[{'.'.join(literal_eval(parts[0]))}]", reason)
     reason = reason[:1].lower() + reason[1:]
     return ConfigError(
         f"{name}:{line}:{column} is not valid TOML: {reason}", details={"file": name, "line": line, "column": column}

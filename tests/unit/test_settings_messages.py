@@ -279,10 +279,23 @@ def test_of_several_mistakes_the_one_on_the_first_line_is_reported(tmp_path: Pat
             "llmspell.toml:3:9 is not valid TOML: expected '=' after a key",
         ),
         ("[models]\npin = [1,", "llmspell.toml:2:10 is not valid TOML: invalid value"),
+        ("[kernel]\n[kernel]", "llmspell.toml:2:8 is not valid TOML: cannot declare [kernel] twice"),
+        (
+            "[engines.lua]\n[engines.lua]",
+            "llmspell.toml:2:13 is not valid TOML: cannot declare [engines.lua] twice",
+        ),
     ],
 )
 def test_text_that_is_not_toml_is_named_with_line_and_column(tmp_path: Path, toml: str, message: str) -> None:
     assert error_of(tmp_path, toml).message == message
+
+
+def test_a_variable_that_sets_several_keys_without_effect_is_named_once(tmp_path: Path) -> None:
+    loaded = load(tmp_path, LLMSPELL_DEBUG_MODULES="+a,-b", LLMSPELL_DEBUG_OUTPUT="file:/tmp/x")
+    assert sorted(loaded.warnings) == [
+        "LLMSPELL_DEBUG_MODULES: accepted, has no effect",
+        "LLMSPELL_DEBUG_OUTPUT: accepted, has no effect",
+    ]
 
 
 def test_a_file_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
