@@ -54,15 +54,16 @@ class LayerCount:
     def complete(self) -> PullProgress:
         """The last item; Ollama goes on where an earlier pull stopped, `resumed_from` as far as its lines show it."""
         downloaded, total = self._sums()
+        was_there = self._came_whole and bool(self._layers)
         there = sum(self._there.values())
         result = PullResult(
             model_id=self._model,
             backend=self._backend,
-            download_status="already_present" if self._came_whole else "complete",
-            bytes_downloaded=0 if self._came_whole else downloaded - there,
+            download_status="already_present" if was_there else "complete",
+            bytes_downloaded=0 if was_there else downloaded - there,
             bytes_total=total,
             sha256=None,
-            resumed_from=0 if self._came_whole else there,
+            resumed_from=0 if was_there else there,
             path=None,
             format="gguf",
             source="https://ollama.com/library",

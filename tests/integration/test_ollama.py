@@ -33,19 +33,12 @@ from llmspell_protocol.models import (
 )
 from llmspell_providers.ollama import OllamaProvider
 from llmspell_providers.spec import ModelSpec
+from tests.support.ollama_backend import ollama_backend
 from tests.support.ollama_replay import OllamaReplay
-from tests.support.settings import settings_from
 
 HI = (ChatMessage(role="user", content="Hi"),)
 SMOLLM2 = ModelSpec.parse("smollm2:135m")
 NOBODY = "http://127.0.0.1:9"
-
-
-def _provider(base_url: str, home: Path, extra: str = "") -> OllamaProvider:
-    quick = "" if "retry" in extra else "retry = {initial_delay_ms = 1, max_delay_ms = 2}\n"
-    settings = settings_from(f'[providers.ollama]\nbase_url = "{base_url}"\n{quick}{extra}', home)
-    table = settings.providers.enabled["ollama"]
-    return OllamaProvider("ollama", table, log_directory=home, environment={})  # type: ignore[arg-type]
 
 
 async def _chat(provider: OllamaProvider, request: ChatRequest) -> tuple[list[ChatChunk], ChatResult]:
@@ -71,7 +64,7 @@ async def _pull(provider: OllamaProvider, name: str) -> list[PullProgress]:
 
 def test_health_has_version_and_count(tmp_path: Path) -> None:
     with OllamaReplay("003-version", "033-tags-two") as ollama:
-        health = asyncio.run(_provider(ollama.base_url, tmp_path).health())
+        health = asyncio.run(ollama_backend(ollama.base_url, tmp_path).health())
         assert (health.configured, health.ready, health.version, health.available_models) == (True, True, "0.24.0", 2)
         assert health.base_url == ollama.base_url
         assert health.latency_ms is not None
@@ -92,13 +85,13 @@ assert not {{"ollama", "httpx"}} & set(sys.modules), "imported"
 
 
 def test_a_daemon_that_is_down_is_reported_with_the_reason(tmp_path: Path) -> None:
-    health = asyncio.run(_provider(NOBODY, tmp_path).health())
+    health = asyncio.run(ollama_backend(NOBODY, tmp_path).health())
     assert (health.ready, health.reason) == (False, "connection refused")
 
 
 def test_a_foreign_server_on_the_port_is_not_taken_for_ollama(tmp_path: Path) -> None:
     with OllamaReplay() as foreign:
-        health = asyncio.run(_provider(foreign.base_url, tmp_path).health())
+        health = asyncio.run(ollama_backend(foreign.base_url, tmp_path).health())
     assert (health.ready, health.reason) == (False, "it answers with status 404 to /api/version")
 
 
@@ -111,7 +104,7 @@ def test_a_server_that_says_nothing_is_given_up_after_a_second(tmp_path: Path) -
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         began = asyncio.get_running_loop().time()
-        health = await _provider(f"http://127.0.0.1:{port}", tmp_path).health()
+        health = await ollama_backend(f"http://127.0.0.1:{port}", tmp_path).health()
         took_s = asyncio.get_running_loop().time() - began
         server.close()
         await server.wait_closed()
@@ -123,7 +116,7 @@ def test_a_server_that_says_nothing_is_given_up_after_a_second(tmp_path: Path) -
 
 def test_the_list_has_sizes_counts_and_what_is_loaded(tmp_path: Path) -> None:
     with OllamaReplay("033-tags-two", "050-ps-one") as ollama:
-        copy, original = asyncio.run(_provider(ollama.base_url, tmp_path).list_models())
+        copy, original = asyncio.run(ollama_backend(ollama.base_url, tmp_path).list_models())
     assert (copy.id, original.id) == ("smollm2:copy", "smollm2:135m")
     assert (copy.loaded, original.loaded) == (False, True)
     assert (original.size_bytes, original.quantization, original.family) == (98_363_106, "Q4_1", "llama")
@@ -133,7 +126,7 @@ def test_the_list_has_sizes_counts_and_what_is_loaded(tmp_path: Path) -> None:
 
 def test_times_of_a_server_in_another_zone_are_utc(tmp_path: Path) -> None:
     with OllamaReplay("192-tags-other-timezone", "010-ps-empty") as ollama:
-        models = asyncio.run(_provider(ollama.base_url, tmp_path).list_models())
+        models = asyncio.run(ollama_backend(ollama.base_url, tmp_path).list_models())
     assert all(model.modified_at is not None and model.modified_at.endswith("Z") for model in models)
 
 
@@ -150,13 +143,13 @@ def test_info_joins_what_the_server_shows_and_lists(tmp_path: Path) -> None:
         await provider.close()
 
     with OllamaReplay("033-tags-two", "050-ps-one", "038-show") as ollama:
-        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+        asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path)))
 
 
 def test_a_chat_streams_and_ends_with_counts_and_times(tmp_path: Path) -> None:
     with OllamaReplay("064-chat-stream") as ollama:
         request = _request(options=SamplingOptions(max_tokens=32, temperature=0.0, seed=1))
-        chunks, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), request))
+        chunks, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
         body = ollama.asked[-1].body
     assert [chunk.text for chunk in chunks][:3] == ["The", " sky", " appears"]
     assert result.message.content == "".join(chunk.text for chunk in chunks)
@@ -182,7 +175,7 @@ def test_a_chat_streams_and_ends_with_counts_and_times(tmp_path: Path) -> None:
 
 def test_options_that_only_ollama_knows_come_from_the_settings(tmp_path: Path) -> None:
     with OllamaReplay("064-chat-stream") as ollama:
-        asyncio.run(_chat(_provider(ollama.base_url, tmp_path, "mirostat = 2\nstop = ['END']\n"), _request()))
+        asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path, "mirostat = 2\nstop = ['END']\n"), _request()))
         options = ollama.asked[-1].body["options"]
     assert options["mirostat"] == 2
     assert options["stop"] == ["END"]
@@ -191,14 +184,14 @@ def test_options_that_only_ollama_knows_come_from_the_settings(tmp_path: Path) -
 
 def test_the_end_of_the_context_is_told_from_max_tokens(tmp_path: Path) -> None:
     with OllamaReplay("116-chat-shift-false") as ollama:
-        _, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), _request()))
+        _, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request()))
     assert result.finish_reason == "context_full"
 
 
 def test_one_token_has_no_rate(tmp_path: Path) -> None:
     with OllamaReplay("073-chat-num-predict-1") as ollama:
         request = _request(options=SamplingOptions(max_tokens=1))
-        _, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), request))
+        _, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
     assert result.finish_reason == "length"
     assert result.timings.tokens_per_second is None
 
@@ -207,7 +200,7 @@ def test_tool_calls_come_as_such(tmp_path: Path) -> None:
     weather = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
     with OllamaReplay("101-chat-tool-call-two") as ollama:
         request = _request("smollm2:tools", tools=[weather])
-        chunks, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), request))
+        chunks, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
     assert [call.name for chunk in chunks for call in chunk.tool_calls] == [
         call.name for call in result.message.tool_calls
     ]
@@ -218,12 +211,12 @@ def test_tool_calls_come_as_such(tmp_path: Path) -> None:
 def test_a_demand_for_a_tool_call_is_refused_because_ollama_would_ignore_it(tmp_path: Path) -> None:
     request = _request(tools=[{"function": {"name": "f"}}], tool_choice="required")
     with OllamaReplay() as ollama, pytest.raises(Unsupported, match="tool_choice 'required'"):
-        asyncio.run(_chat(_provider(ollama.base_url, tmp_path), request))
+        asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
 
 
 def test_thinking_is_reasoning(tmp_path: Path) -> None:
     with OllamaReplay("109-chat-thinking") as ollama:
-        chunks, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), _request()))
+        chunks, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request()))
     assert result.message.reasoning == "".join(chunk.reasoning for chunk in chunks) != ""
 
 
@@ -231,7 +224,7 @@ def test_a_schema_is_passed_on_and_the_reply_checked(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
     with OllamaReplay("064-chat-stream") as ollama:
         with pytest.raises(ModelError) as caught:
-            asyncio.run(_chat(_provider(ollama.base_url, tmp_path), _request(schema=schema)))
+            asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request(schema=schema)))
         assert ollama.asked[-1].body["format"] == schema
     assert caught.value.code == "schema_violation"
 
@@ -239,7 +232,7 @@ def test_a_schema_is_passed_on_and_the_reply_checked(tmp_path: Path) -> None:
 def test_a_raw_prompt_goes_past_the_template(tmp_path: Path) -> None:
     with OllamaReplay("122-generate-raw") as ollama:
         request = ChatRequest(model="smollm2:135m", prompt="Once", raw=True)
-        chunks, result = asyncio.run(_chat(_provider(ollama.base_url, tmp_path), request))
+        chunks, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
         assert ollama.asked[-1].path == "/api/generate"
         assert ollama.asked[-1].body["raw"] is True
     assert result.message.content == "".join(chunk.text for chunk in chunks) != ""
@@ -257,13 +250,13 @@ def test_a_raw_prompt_goes_past_the_template(tmp_path: Path) -> None:
 )
 def test_errors_of_a_chat_are_typed(recording: str, kind: type[ModelError], said: str, tmp_path: Path) -> None:
     with OllamaReplay(recording) as ollama, pytest.raises(kind, match=said) as caught:
-        asyncio.run(_chat(_provider(ollama.base_url, tmp_path), _request()))
+        asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request()))
     assert type(caught.value) is kind
 
 
 def test_a_chat_with_a_daemon_that_is_down_names_address_and_reason(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable, match=r"ollama: no answer from http://127.0.0.1:9 \(connection refused\)"):
-        asyncio.run(_chat(_provider(NOBODY, tmp_path), _request()))
+        asyncio.run(_chat(ollama_backend(NOBODY, tmp_path), _request()))
 
 
 def test_closing_a_stream_closes_the_connection(tmp_path: Path) -> None:
@@ -273,7 +266,7 @@ def test_closing_a_stream_closes_the_connection(tmp_path: Path) -> None:
         await provider.close()
 
     with OllamaReplay("064-chat-stream", hold_after=5) as ollama:
-        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+        asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path)))
         assert ollama.held.wait(10)
         ollama.release()
         assert ollama.closed_by_client.wait(10)
@@ -292,7 +285,7 @@ def test_embeddings_are_float32_rows(tmp_path: Path) -> None:
         await provider.close()
 
     with OllamaReplay("131-embed-two") as ollama:
-        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+        asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path)))
         assert ollama.asked[-1].body["truncate"] is False
 
 
@@ -304,12 +297,12 @@ def test_a_text_too_long_to_embed_is_an_error(tmp_path: Path) -> None:
             await provider.close()
 
     with OllamaReplay("135-embed-overlong-truncate-false") as ollama, pytest.raises(ContextLengthExceeded):
-        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+        asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path)))
 
 
 def test_a_pull_adds_its_layers_up(tmp_path: Path) -> None:
     with OllamaReplay("174-pull-success") as ollama:
-        progress = asyncio.run(_pull(_provider(ollama.base_url, tmp_path), "127.0.0.1:11511/library/smollm2:135m"))
+        progress = asyncio.run(_pull(ollama_backend(ollama.base_url, tmp_path), "127.0.0.1:11511/library/smollm2:135m"))
     assert list(dict.fromkeys(one.phase for one in progress)) == ["resolving", "downloading", "verifying", "complete"]
     downloaded = [one.bytes_downloaded for one in progress]
     assert downloaded == sorted(downloaded)
@@ -321,7 +314,7 @@ def test_a_pull_adds_its_layers_up(tmp_path: Path) -> None:
 
 def test_a_pull_of_what_is_there_says_so(tmp_path: Path) -> None:
     with OllamaReplay("176-pull-again") as ollama:
-        progress = asyncio.run(_pull(_provider(ollama.base_url, tmp_path), "127.0.0.1:11511/library/smollm2:135m"))
+        progress = asyncio.run(_pull(ollama_backend(ollama.base_url, tmp_path), "127.0.0.1:11511/library/smollm2:135m"))
     assert progress[-1].result is not None
     assert progress[-1].result.download_status == "already_present"
     assert progress[-1].result.bytes_downloaded == 0
@@ -339,7 +332,7 @@ def test_errors_of_a_pull_are_typed_though_the_status_is_200(
     recording: str, kind: type[ModelNotFound], tmp_path: Path
 ) -> None:
     with OllamaReplay(recording) as ollama, pytest.raises(kind) as caught:
-        asyncio.run(_pull(_provider(ollama.base_url, tmp_path), "nope"))
+        asyncio.run(_pull(ollama_backend(ollama.base_url, tmp_path), "nope"))
     assert type(caught.value) is kind
 
 
@@ -354,14 +347,14 @@ def test_loading_shows_in_ps_and_unloading_tells_the_memory(tmp_path: Path) -> N
         await provider.close()
 
     with OllamaReplay("129-generate-load", "050-ps-one") as ollama:
-        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+        asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path)))
         keep_alive = [asked.body["keep_alive"] for asked in ollama.asked if asked.path == "/api/generate"]
     assert keep_alive == [300.0, 0]
 
 
 def test_a_model_that_stays_is_shown_as_pinned(tmp_path: Path) -> None:
     with OllamaReplay("055-ps-keepalive-forever") as ollama:
-        (model,) = asyncio.run(_provider(ollama.base_url, tmp_path).loaded())
+        (model,) = asyncio.run(ollama_backend(ollama.base_url, tmp_path).loaded())
     assert model.pinned
     assert model.expires_at is None
 
@@ -374,11 +367,11 @@ def test_removing_tells_the_bytes_and_what_is_missing(tmp_path: Path) -> None:
         await provider.close()
 
     with OllamaReplay("033-tags-two", "042-delete") as ollama:
-        asyncio.run(scenario(_provider(ollama.base_url, tmp_path)))
+        asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path)))
 
 
 def test_what_ollama_cannot_do_is_declared(tmp_path: Path) -> None:
-    provider = _provider(NOBODY, tmp_path)
+    provider = ollama_backend(NOBODY, tmp_path)
     with pytest.raises(Unsupported, match="tokenize"):
         asyncio.run(provider.tokenize(SMOLLM2, "x"))
     with pytest.raises(Unsupported, match="verify"):

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
+
+RECORDING_HEADER = "X-Recording"
+"""A request may name the recording that it wants."""
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "ollama"
 
@@ -50,13 +53,13 @@ class OllamaReplay:
         self,
         *names: str,
         hold_after: int | None = None,
-        fault: Fault | None = None,
+        fault: Fault | Callable[[Asked], Fault | None] | None = None,
         faults: int | None = None,
         in_turn: bool = False,
         port: int = 0,
     ) -> None:
-        self._fault = fault
-        self._faults_left = faults
+        self.fault = fault
+        self.faults_left = faults
         self._in_turn = in_turn
         if names and "003-version" not in names:
             names = ("003-version", *names)
@@ -66,6 +69,7 @@ class OllamaReplay:
         self.hold_after = hold_after
         self._released = threading.Event()
         self._recordings = [json.loads((RECORDINGS / f"{name}.json").read_text()) for name in names]
+        self._named = {one["name"]: one["response"] for one in self._recordings}
         replay = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -74,7 +78,7 @@ class OllamaReplay:
             def do_GET(self) -> None:
                 replay.answer(self)
 
-            do_POST = do_DELETE = do_GET
+            do_POST = do_DELETE = do_HEAD = do_GET
 
             def log_message(self, format: str, *arguments: object) -> None:
                 """Nothing: a test's output is its own."""
@@ -101,19 +105,32 @@ class OllamaReplay:
         """Lets held streams go on."""
         self._released.set()
 
+    def replace(self, name: str, body: Any) -> None:
+        """Answers with this instead of what was recorded, for what no recorded server had."""
+        data = json.dumps(body) + "\n"
+        recording = next(one for one in self._recordings if one["name"] == name)
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(data))}
+        recording["response"] = {**recording["response"], "headers": headers, "chunks": [{"data": data}]}
+
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answers one request with its recording, or as Ollama answers an unknown path."""
         length = int(handler.headers.get("Content-Length") or 0)
-        body = json.loads(handler.rfile.read(length)) if length else None
-        self.asked.append(Asked(handler.command, handler.path, body))
-        response = self._find(handler.command, handler.path, body)
+        text = handler.rfile.read(length)
+        try:
+            body = json.loads(text) if text else None
+        except ValueError:
+            body = text
+        asked = Asked(handler.command, handler.path, body)
+        self.asked.append(asked)
+        named = handler.headers.get(RECORDING_HEADER)
+        response = self._named[named] if named else self._find(handler.command, handler.path, body)
         chunked = response["headers"].get("Transfer-Encoding") == "chunked"
         handler.send_response_only(response["status"], response["reason"])
         for name, value in response["headers"].items():
             handler.send_header(name, value)
         handler.end_headers()
         try:
-            fault = self._due(handler.command)
+            fault = self._due(asked)
             for at, chunk in enumerate(response["chunks"]):
                 if fault is not None and at == fault.at:
                     self._spoil(handler, fault.kind, chunk["data"].encode(), chunked)
@@ -130,12 +147,13 @@ class OllamaReplay:
             self.closed_by_client.set()
             handler.close_connection = True
 
-    def _due(self, method: str) -> Fault | None:
-        if self._fault is None or method != "POST" or self._faults_left == 0:
+    def _due(self, asked: Asked) -> Fault | None:
+        if self.fault is None or asked.method != "POST" or self.faults_left == 0:
             return None
-        if self._faults_left is not None:
-            self._faults_left -= 1
-        return self._fault
+        fault = self.fault(asked) if callable(self.fault) else self.fault
+        if self.faults_left is not None:
+            self.faults_left -= 1
+        return fault
 
     def _spoil(self, handler: BaseHTTPRequestHandler, kind: str, data: bytes, chunked: bool) -> None:
         handler.close_connection = True
