@@ -105,7 +105,9 @@ def _usage(error: click.ClickException) -> LlmspellError:
         nearest = error.possibilities
         hint = f"did you mean '{nearest[0]}'?" if nearest else _help_hint(error)
         return InvalidRequest(f"unknown option '{error.option_name}'", hint=hint)
-    message = error.format_message().rstrip(".")
+    # Click lists choices below each other.
+    message = re.sub(r"\. Choose from:\s+", ": ", error.format_message().rstrip("."))
+    message = re.sub(r",\n\t", ", ", message)
     message = message[:1].lower() + message[1:]
     return InvalidRequest(message, hint=_help_hint(error) if isinstance(error, click.UsageError) else None)
 

@@ -5,6 +5,7 @@ Also remembers which names have a key in the system keyring, since keyrings can'
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -67,7 +68,8 @@ class KeyFile:
                 if json.dumps(content) != before:
                     self._write(content)
         except OSError as error:
-            hint = "set LLMSPELL_HOME to a directory that you may write to"
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            hint = "free some space" if is_full else "set LLMSPELL_HOME to a directory that you may write to"
             raise _error(f"cannot write the key file {self.path}: {error.strerror}", self.path, hint) from None
 
     @contextmanager

@@ -36,8 +36,8 @@ def test_the_hidden_prompt_can_be_left(typed: str, status: int) -> None:
     command = AtTerminal(["keys", "add", "openai"])
     command.wait_for("API key for openai: ")
     command.type(typed)
+    command.wait_for("\r\nCancelled\r\n")
     assert command.end() == status
-    assert "Cancelled" in command.text
     assert llmspell("keys", "list").out == "No API keys found\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -349,3 +350,16 @@ def _stdin(text: str) -> object:
     import io
 
     return io.StringIO(text)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_on_a_full_disk_the_keys_that_are_there_stay_and_the_advice_is_to_make_room(home: Path) -> None:
+    kept = KeyStore(home)
+    kept.add("openai", KEY, "file")
+    partial = home / f".keys.json.{os.getpid()}.part"
+    partial.symlink_to("/dev/full")
+    with pytest.raises(ConfigError, match=r"cannot write the key file .*: No space left on device") as caught:
+        kept.add("mistral", KEY, "file")
+    assert caught.value.hint == "free some space"
+    assert sorted(path.name for path in home.iterdir()) == ["keys.json", "keys.lock"]
+    assert list(KeyFile(home).read().keys) == ["openai"]

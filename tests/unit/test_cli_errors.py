@@ -98,6 +98,7 @@ def test_a_defect_shows_its_traceback_only_where_debugging_was_asked_for(
     ("words", "text"),
     [
         (("run",), "Error: missing argument 'SCRIPT'\nHint: llmspell run --help\n"),
+        (("completion",), "Error: missing argument 'SHELL': bash, zsh, fish\nHint: llmspell completion --help\n"),
         (("model", "list", "--bakend", "x"), "Error: unknown option '--bakend'\nHint: did you mean '--backend'?\n"),
         (("run", "nosuch.lua"), "Error: Script file not found: nosuch.lua\n"),
         (("model", "unload"), "Error: name a model, or say --all\nHint: llmspell model ps\n"),

@@ -196,6 +196,17 @@ def test_a_profile_and_a_file_cannot_both_be_meant(capsys: pytest.CaptureFixture
     assert (done.status, done.err) == (2, "Error: Cannot use both --profile and --file\n")
 
 
+def test_two_files_cannot_both_be_meant_but_a_named_one_goes_before_the_variables(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("x.toml").write_text("")
+    done = call(capsys, "-c", "y.toml", "config", "validate", "--file", "x.toml")
+    assert (done.status, done.err) == (2, "Error: two files are named: y.toml and x.toml\n")
+    monkeypatch.setenv("LLMSPELL_CONFIG", "y.toml")
+    done = call(capsys, "config", "validate", "--file", "x.toml")
+    assert (done.status, done.out.splitlines()[1]) == (0, "  File: x.toml")
+
+
 def test_init_writes_a_file_and_says_what_comes_next(capsys: pytest.CaptureFixture[str]) -> None:
     done = call(capsys, "config", "init")
     assert (done.status, done.err) == (0, "")

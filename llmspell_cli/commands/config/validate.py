@@ -36,6 +36,8 @@ def validate(options: Options, file: str | None, strict: bool) -> None:
     output = Output(options)
     if file is not None and options.profile is not None:
         raise InvalidRequest("Cannot use both --profile and --file")
+    if file is not None and options.config not in (None, file, os.environ.get("LLMSPELL_CONFIG")):
+        raise InvalidRequest(f"two files are named: {options.config} and {file}")
     # The schema with everything around it takes 100 ms to load.
     from llmspell_profiles.validation import check
 

@@ -101,8 +101,11 @@ def _key(output: Output, provider: str, key: str | None, *, from_stdin: bool) ->
 
         try:
             return getpass(prompt)
-        except EOFError:
-            raise NoAnswer("Cancelled", hint=_STDIN) from None
+        except (EOFError, KeyboardInterrupt) as left:
+            output.write("\n")  # What is said about it does not belong behind the question.
+            if isinstance(left, EOFError):
+                raise NoAnswer("Cancelled", hint=_STDIN) from None
+            raise
     output.write(prompt)
     answer = sys.stdin.readline()
     output.line()
