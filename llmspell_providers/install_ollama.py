@@ -47,9 +47,12 @@ async def install_ollama(*, execute: bool, platform: str = sys.platform) -> Olla
     binary = shutil.which("ollama")
     executed = False
     if execute and binary is None:
-        await _run(command)
+        output = await _run(command)
         executed = True
         binary = shutil.which("ollama")
+        if binary is None:
+            # A shell whose script could not be fetched has nothing to do and ends well.
+            raise _failed(command, "ended without an 'ollama' on PATH", output)
     return OllamaInstall(
         platform="macos" if platform == "darwin" else platform,
         instructions=(command[-1] if command[0] == "sh" else " ".join(command),),
@@ -59,7 +62,7 @@ async def install_ollama(*, execute: bool, platform: str = sys.platform) -> Olla
     )
 
 
-async def _run(command: Sequence[str]) -> None:
+async def _run(command: Sequence[str]) -> str:
     if shutil.which(command[0]) is None:
         raise Unavailable(
             f"'{command[0]}' is not installed, which the installation of Ollama needs",
@@ -73,12 +76,17 @@ async def _run(command: Sequence[str]) -> None:
     )
     output = await _output_of(process)
     if process.returncode:
-        lines = output.splitlines()[-_SHOWN_LINES:]
-        raise Unavailable(
-            f"the installation of Ollama ended with status {process.returncode}: {lines[-1] if lines else 'no output'}",
-            hint=f"run it in a terminal: {command[-1]}",
-            details={"output": lines, "status": process.returncode},
-        )
+        raise _failed(command, f"ended with status {process.returncode}", output)
+    return output
+
+
+def _failed(command: Sequence[str], what: str, output: str) -> Unavailable:
+    lines = output.splitlines()[-_SHOWN_LINES:]
+    return Unavailable(
+        f"the installation of Ollama {what}: {lines[-1] if lines else 'no output'}",
+        hint=f"run it in a terminal: {command[-1] if command[0] == 'sh' else ' '.join(command)}",
+        details={"output": lines},
+    )
 
 
 async def _version(binary: str) -> str | None:

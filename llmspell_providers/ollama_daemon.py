@@ -39,6 +39,11 @@ class OllamaDaemon:
         self._ended: asyncio.Future[int] | None = None
         self._turn = asyncio.Lock()
 
+    @property
+    def has_died(self) -> bool:
+        """Whether the process that was started here has ended by itself."""
+        return self._ended is not None and self._ended.done()
+
     async def start(self, check: Callable[[], Awaitable[Any]]) -> None:
         """Starts the daemon and waits until `check` passes; who comes while it starts waits with the first.
 

@@ -74,7 +74,8 @@ class OllamaServer:
 
     async def ready(self) -> None:
         """Makes sure that Ollama answers, starting it where that is allowed; raises `BackendUnavailable`."""
-        if self._clock() < self._trusted_until:
+        has_died = self._daemon is not None and self._daemon.has_died
+        if self._clock() < self._trusted_until and not has_died:
             return
         try:
             await self.version()
