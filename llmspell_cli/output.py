@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
@@ -29,6 +30,7 @@ _UNLIMITED = 10_000
 """Columns of what has no width."""
 _MARKS = {"✓": GREEN, "⚠": YELLOW, "✗": RED}
 """How a line says that something went well, with a limit, or not; coloured in the pretty format."""
+_SGR = re.compile(r"\x1b\[[\d;]*m")
 _COMMAND = "llmspell "
 """What a line with a command to copy contains: it is left to the terminal to break, which copies it back whole."""
 
@@ -54,7 +56,8 @@ def room(stream: IO[str]) -> int | None:
 def fitted(text: str, stream: IO[str]) -> str:
     """Prose for a stream: at a terminal broken between words where a line is too long for it."""
     width = room(stream)
-    if width is None or all(len(line) <= width for line in text.split("\n")):
+    # A colour takes no room: what has been fitted and coloured stays as it is.
+    if width is None or all(len(_SGR.sub("", line)) <= width for line in text.split("\n")):
         return text
     from llmspell_cli.text import wrapped
 

@@ -92,6 +92,13 @@ def test_an_error_does_not_end_the_session(repl: Callable[..., AtTerminal]) -> N
     leave(terminal)
 
 
+def test_an_error_that_is_too_long_for_the_terminal_is_broken_once_and_between_words(home: Path) -> None:
+    terminal = AtTerminal(["repl"], columns=60)
+    terminal.wait_for("> ")
+    say(terminal, (".save /nonexistent/x.json", "x.json: No such file or\r\ndirectory\r\n"))
+    leave(terminal)
+
+
 def test_ctrl_c_drops_the_line_and_never_ends_the_session(repl: Callable[..., AtTerminal]) -> None:
     terminal = repl()
     terminal.type("error('never run')")
