@@ -83,7 +83,9 @@ def remove_stale_files() -> None:
     remove(run_directory())
 
 
-def run_kernel(words: list[str], on_started: Callable[[Mapping[str, Any]], None]) -> None:
+def run_kernel(
+    words: list[str], on_started: Callable[[Mapping[str, Any]], None], write_log: Callable[[str], None]
+) -> None:
     """Runs a kernel in this process, in the foreground, until it is stopped; `words` are its own options.
 
     Raises:
@@ -93,7 +95,7 @@ def run_kernel(words: list[str], on_started: Callable[[Mapping[str, Any]], None]
     from llmspell_profiles.plugins import leave_out_plugins
 
     leave_out_plugins()
-    Start(parse_arguments(words), on_started).run()
+    Start(parse_arguments(words), on_started, write_log).run()
 
 
 @contextmanager

@@ -27,6 +27,8 @@ _TYPES: dict[Channel, int] = {
 _HEARTBEAT_MS = 5_000
 _HEARTBEAT_TIMEOUT_MS = 15_000
 _FREE_PORT_TRIES = 64
+_SOCKETS = "llmspell-"
+"""How the names of directories for socket files begin."""
 
 
 def bind_sockets(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) -> tuple[ConnectionInfo, Sockets]:
@@ -65,19 +67,25 @@ def is_loopback(address: str) -> bool:
 
 
 def ipc_prefix(env_runtime_dir: str | None, kernel_id: str) -> str:
-    """Where a kernel's socket files stand: in the user's runtime directory, else in a new one of its own (0700).
+    """Where a kernel's socket files stand: in a new directory of their own (0700), in the user's runtime directory.
 
-    Not below LLMSPELL_HOME, since socket paths are limited to 103–107 bytes.
+    Not below LLMSPELL_HOME, since socket paths are limited to 103–107 bytes; and never in a directory that is there
+    already, where a kernel of the same id but another home would take over the sockets.
+
+    Raises:
+        ConfigError: no directory can be made there.
     """
-    if env_runtime_dir:
-        directory = Path(env_runtime_dir) / "llmspell"
-        directory.mkdir(mode=0o700, exist_ok=True)
-    else:
-        # It brings every kind of archive along, and few kernels need it.
-        import tempfile
+    # It brings every kind of archive along, and few kernels need it.
+    import tempfile
 
-        directory = Path(tempfile.mkdtemp(prefix="llmspell-"))
-    return str(directory / f"kernel-{kernel_id}")
+    try:
+        directory = tempfile.mkdtemp(prefix=_SOCKETS, dir=env_runtime_dir or None)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make a directory for socket files in {env_runtime_dir or tempfile.gettempdir()}: {error.strerror}",
+            hint="set XDG_RUNTIME_DIR to a directory that you may write to, with a short path",
+        ) from None
+    return str(Path(directory) / f"kernel-{kernel_id}")
 
 
 def remove_socket_files(info: ConnectionInfo) -> None:
@@ -87,7 +95,7 @@ def remove_socket_files(info: ConnectionInfo) -> None:
     for channel in CHANNELS:
         Path(f"{info.ip}-{info.ports[channel]}").unlink(missing_ok=True)
     directory = Path(info.ip).parent
-    if directory.name.startswith("llmspell-"):
+    if directory.name.startswith(_SOCKETS):
         try:
             directory.rmdir()
         except OSError:

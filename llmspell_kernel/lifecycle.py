@@ -49,18 +49,29 @@ class RunFiles:
 
         Raises:
             Busy: a running kernel has this id, or this pid file.
-            ConfigError: the pid file can't be written, or is a file of another kind.
+            ConfigError: one of its files can't be written, or the pid file is a file of another kind.
         """
-        remove_stale_files(self.connection_file.parent)
+        run_dir = self.connection_file.parent
+        remove_stale_files(run_dir)
         remove_stale_directories()
-        self._lock_fd = _lock(self._lock_file)
-        if self._lock_fd is None:
-            raise _running(_pid_file_of(self._lock_file) or self.pid_file)
         try:
-            self._pid_fd = self._lock_pid_file()
+            self._claim()
+        except OSError as error:
+            self.release()
+            raise ConfigError(
+                f"cannot write the kernel's files in {run_dir}: {error.strerror}",
+                hint="make room there, or set LLMSPELL_HOME to a directory that you may write to",
+                details={"path": str(run_dir)},
+            ) from None
         except BaseException:
             self.release()
             raise
+
+    def _claim(self) -> None:
+        self._lock_fd = _lock(self._lock_file)
+        if self._lock_fd is None:
+            raise _running(_pid_file_of(self._lock_file) or self.pid_file)
+        self._pid_fd = self._lock_pid_file()
         _write(self._lock_fd, str(self.pid_file.absolute()))
         _write(self._pid_fd, str(os.getpid()))
 

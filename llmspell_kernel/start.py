@@ -78,12 +78,19 @@ _FLAGS = {
 class Start:
     """One start of a kernel: settings, files, sockets, signals, in that order.
 
-    `on_started` gets the `started` document when the kernel answers.
+    `on_started` gets the `started` document when the kernel answers; `write_log` the lines of a kernel in the
+    foreground, which go to standard error without it.
     """
 
-    def __init__(self, arguments: argparse.Namespace, on_started: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        on_started: Callable[[dict[str, Any]], None],
+        write_log: Callable[[str], None] | None = None,
+    ) -> None:
         self._arguments = arguments
         self._on_started = on_started
+        self._write_log = write_log
         self._parent = int(os.environ.pop("JPY_PARENT_PID", "0") or 0)
         self._environment = dict(os.environ)
         self._loaded = self._load()
@@ -130,9 +137,11 @@ class Start:
 
     def run(self) -> None:
         """Serves until the end."""
+        for_people = not self._arguments.daemon and not self._frontend
         kernel_log = KernelLog(
             file=self._log_file,
-            stderr=not self._arguments.daemon and not self._frontend,
+            stderr=for_people and self._write_log is None,
+            write=self._write_log if for_people else None,
             filters="" if self._arguments.log_level else self._environment.get("RUST_LOG", ""),
         )
         kernel_log.apply(self._loaded.settings)
@@ -149,10 +158,15 @@ class Start:
 
     async def _serve(self, kernel_log: KernelLog) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        wanted = self._wanted()
         try:
-            info, sockets = bind_sockets(self._wanted(), context)
-        except Busy as error:
-            raise name_owner(error, self._run_dir) from None
+            info, sockets = bind_sockets(wanted, context)
+        except LlmspellError as error:
+            if self._given is None:
+                remove_socket_files(wanted)
+            if isinstance(error, Busy):
+                raise name_owner(error, self._run_dir) from None
+            raise
         kernel = Kernel(
             self._loaded,
             info,
@@ -215,6 +229,10 @@ class Start:
 
     def _handle_signals(self, kernel: Kernel) -> None:
         def end() -> None:
+            if kernel.active and not kernel.stopping:
+                # Otherwise whoever pressed Ctrl-C would sit before a terminal that does nothing.
+                drain_s = kernel.drain_timeout_s
+                log.warning("waiting for what still runs, %g s at most; a second signal ends it at once", drain_s)
             kernel.stop(drain_s=0.0 if kernel.stopping else kernel.drain_timeout_s)
 
         def reload() -> None:
@@ -228,6 +246,8 @@ class Start:
                 return
             for warning in reloaded["warnings"]:
                 log.warning("%s", warning)
+            if reloaded["restart_needed"]:
+                log.warning("changed, but needs a restart: %s", ", ".join(reloaded["restart_needed"]))
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, end)

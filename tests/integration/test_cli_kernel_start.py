@@ -120,6 +120,35 @@ def test_socket_files_have_neither_port_nor_url(home: Path, monkeypatch: pytest.
             assert llmspell("kernel", "stop", "files").status == 0
 
 
+def test_socket_files_of_two_homes_do_not_meet(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", directory)
+        with daemon("same", "--transport", "ipc") as mine:
+            with monkeypatch.context() as elsewhere:
+                elsewhere.setenv("LLMSPELL_HOME", str(tmp_path / "other"))
+                with daemon("same", "--transport", "ipc") as other:
+                    assert other["host"] != mine["host"]
+                    assert llmspell("--connect", "same", "exec", "return 'other'").out == "other\n"
+                    assert llmspell("kernel", "stop", "same").status == 0
+            assert llmspell("--connect", "same", "exec", "return 'mine'").out == "mine\n"
+            assert llmspell("kernel", "stop", "same").status == 0
+        assert list(Path(directory).iterdir()) == []
+
+
+def test_socket_files_that_can_not_be_are_refused_and_leave_nothing(home: Path, tmp_path: Path) -> None:
+    start = ["kernel", "start", "--daemon", "--transport", "ipc", "--id", "x"]
+    nowhere = llmspell(*start, env={"XDG_RUNTIME_DIR": str(tmp_path / "nowhere")})
+    assert nowhere.status == 2
+    assert "cannot make a directory for socket files in" in nowhere.err
+    assert "Hint: set XDG_RUNTIME_DIR to a directory" in nowhere.err
+    far = tmp_path / ("deep" * 30)
+    far.mkdir()
+    long = llmspell(*start, env={"XDG_RUNTIME_DIR": str(far)})
+    assert (long.status, "bytes, the system allows" in long.err) == (2, True)
+    assert list(far.iterdir()) == []
+    assert list((home / "run").iterdir()) == []
+
+
 def test_an_existing_connection_file_decides_ports_and_key(home: Path, tmp_path: Path) -> None:
     with daemon("old") as old:
         given = ConnectionInfo.consecutive("127.0.0.1", old["port"] - 5, "k" * 40)
@@ -232,11 +261,22 @@ def test_the_foreground_tells_a_service_manager_that_it_answers(home: Path) -> N
 
 
 def test_ids_have_letters_digits_and_dashes(home: Path) -> None:
-    done = llmspell("kernel", "start", "--id", "a.b")
-    assert (done.status, done.err.splitlines()[0]) == (
-        2,
-        "Error: 'a.b' is no kernel id: letters, digits, '-' and '_' are possible",
-    )
+    for wrong in ("a.b", "a" * 65):
+        done = llmspell("kernel", "start", "--id", wrong)
+        assert (done.status, done.err.splitlines()[0]) == (
+            2,
+            f"Error: '{wrong}' is no kernel id: letters, digits, '-' and '_' are possible, 64 at most",
+        )
+
+
+def test_in_json_mode_every_line_of_the_foregrounds_log_is_an_object(home: Path) -> None:
+    front = Running("--json", "--trace", "info", "kernel", "start", "--port", "0", "--id", "front")
+    front.wait_for("\n}")
+    front.interrupt()
+    said = front.done()
+    logged = [json.loads(line) for line in said.err.splitlines()]
+    assert [set(entry) for entry in logged] == [{"log"}] * len(logged)
+    assert "kernel front has ended" in logged[-1]["log"]
 
 
 def test_a_second_ctrl_c_ends_a_kernel_that_drains_at_once(home: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from llmspell_cli.log_tail import Follower
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.errors import ConfigError, error_from_content
 from llmspell_protocol.log_lines import LogLine, log_files, read_lines
@@ -128,6 +130,20 @@ def test_a_log_that_can_not_be_written_is_said_at_the_start(home: Path, tmp_path
         assert str(path) in error.message or str(path.parent) in error.message
         assert kernel.process.returncode == 2
     assert list((home / "run").iterdir()) == []
+
+
+def test_a_reload_by_a_signal_says_what_it_could_not_change(home: Path, tmp_path: Path) -> None:
+    config = tmp_path / "llmspell.toml"
+    config.write_text("")
+    kernel = KernelProcess(["--config", str(config), "--id", "re"])
+    try:
+        config.write_text("[kernel.security]\ncurve = 'off'\n")
+        with Follower(Path(kernel.started["log_file"])) as log:
+            kernel.signal(signal.SIGHUP)
+            [entry] = next(iter(log))
+    finally:
+        kernel.stop()
+    assert entry.lines[0].endswith("[WARN] changed, but needs a restart: kernel.security.curve")
 
 
 def test_clients_of_other_kernels_do_not_appear(kernel: KernelProcess, home: Path) -> None:

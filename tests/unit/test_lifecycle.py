@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import stat
@@ -203,6 +204,18 @@ def test_a_pid_file_that_can_not_be_written_is_said(run_dir: Path, tmp_path: Pat
     with pytest.raises(ConfigError, match=r"cannot write the PID file .*: No such file or directory"):
         RunFiles(run_dir, "one", pid_file=tmp_path / "nowhere" / "my.pid").claim()
     assert list(run_dir.iterdir()) == []
+
+
+def test_a_home_without_room_is_said_and_nothing_stays(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "pwrite", full)
+        with pytest.raises(ConfigError, match=r"cannot write the kernel's files in .*: No space left on device"):
+            RunFiles(run_dir, "one").claim()
+    assert list(run_dir.iterdir()) == []
+    assert not is_running(run_dir, "one")
 
 
 def test_clearing_spares_a_kernel_that_started_over_the_lock_that_was_looked_at(

@@ -24,7 +24,7 @@ from llmspell_protocol.errors import InvalidRequest, Timeout, error_from_content
 
 READY_WITHIN_S = 10.0
 _DEFAULT_PORT = 9555
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
 @click.command(
@@ -55,7 +55,7 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
     output = Output(options)
     if wanted["kernel_id"] is not None and not _ID.match(wanted["kernel_id"]):
         raise InvalidRequest(
-            f"'{wanted['kernel_id']}' is no kernel id: letters, digits, '-' and '_' are possible",
+            f"'{wanted['kernel_id']}' is no kernel id: letters, digits, '-' and '_' are possible, 64 at most",
             hint="llmspell kernel start --id my-kernel",
         )
     words = _words(options, daemon, wanted)
@@ -64,7 +64,7 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
     else:
         from llmspell_cli.connect import run_kernel
 
-        run_kernel(words, lambda started: _serving(output, started))
+        run_kernel(words, lambda started: _serving(output, started), output.log)
     return 0
 
 
