@@ -177,7 +177,7 @@ def test_ps_has_budget_and_use(tmp_path: Path) -> None:
 def test_chat_streams_deltas_and_answers_with_the_whole(tmp_path: Path) -> None:
     answered = Answered(tmp_path, action="chat", model="mock/echo", messages=HELLO)
     assert answered.deltas == [{"text": "[mock/echo]"}, {"text": " hello"}, {"text": " there"}]
-    assert set(answered.content) == {"message", "finish_reason", "usage", "timings", "model", "backend"}
+    assert set(answered.content) == {"message", "finish_reason", "usage", "timings", "model", "backend", "evicted"}
     assert answered.content["message"]["content"] == "[mock/echo] hello there"
     assert set(answered.content["usage"]) == {"prompt_tokens", "cached_tokens", "completion_tokens"}
 
