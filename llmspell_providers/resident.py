@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -44,7 +44,8 @@ class Worker(Protocol):
     def loaded(self) -> Loaded: ...
 
     @property
-    def pid(self) -> int: ...
+    def pids(self) -> Sequence[int]:
+        """The process, and those that its engine runs beside it."""
 
     async def end(self) -> None:
         """Ends the process; it is gone afterwards."""
@@ -107,10 +108,11 @@ class Resident(Generic[W]):
 
     @property
     def memory_bytes(self) -> int:
-        """What its process holds now; 0 while there is none."""
+        """What its processes hold now; 0 while there are none."""
         if self.worker is None:
             return 0
-        return resident_bytes(self.worker.pid) or self.worker.loaded.memory_bytes
+        held = sum(resident_bytes(pid) or 0 for pid in self.worker.pids)
+        return held or self.worker.loaded.memory_bytes
 
     @property
     def budgeted_bytes(self) -> int:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmspell_cli.connect import run_directory
 from llmspell_cli.doctor import configuration, engines, files, kernels, kernelspec, machine, network
@@ -47,7 +47,7 @@ def examined(subject: Subject) -> dict[str, Finding]:
     executor = ThreadPoolExecutor(2, thread_name_prefix="doctor")
     try:
         answers = executor.submit(ask_kernel, subject) if subject.loaded is not None else None
-        probed = executor.submit(engines.probe_engines)
+        probed = executor.submit(engines.probe_engines, _candle(subject).engine, _candle(subject).server_path)
         return examine(_checks(subject, found_files, answers, probed))
     finally:
         executor.shutdown(wait=False)
@@ -59,7 +59,7 @@ def _checks(
     answers: Future[Answers] | None,
     probed: Future[engines.Engines],
 ) -> Mapping[str, Check]:
-    engine, device = _candle(subject)
+    engine, device, _ = _candle(subject)
     slow_s = engines.DEADLINE_S + 5
 
     def asked(look: Callable[[Answers], Finding]) -> Callable[[], Finding]:
@@ -81,12 +81,19 @@ def _checks(
     }
 
 
-def _candle(subject: Subject) -> tuple[str, str]:
-    """The engine for GGUF files and the device that the settings name."""
+class _Candle(NamedTuple):
+    """What the settings say about running GGUF files."""
+
+    engine: str = "xllamacpp"
+    device: str = "auto"
+    server_path: Path | None = None
+
+
+def _candle(subject: Subject) -> _Candle:
     for name in subject.local("candle"):
         table: Any = subject.tables[name]
-        return table.engine, table.device
-    return "xllamacpp", "auto"
+        return _Candle(table.engine, table.device, table.server_path)
+    return _Candle()
 
 
 def _model_directory(subject: Subject) -> Path:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from llmspell_cli.doctor.finding import Finding, fail, ok, warn
@@ -32,7 +33,9 @@ _INSTALL = {
     "xllamacpp": "pip install xllamacpp",
     "torch": "pip install 'llmspell[torch]'",
     "llama-cpp-python": "pip install 'llmspell[llama-cpp-python]'",
+    "llama-server": "install llama.cpp, or name its server by providers.candle.server_path: docs/guide/models.md",
 }
+_SERVER = "llama-server"
 _NVIDIA_DEADLINE_S = 5.0
 
 
@@ -51,12 +54,19 @@ class Engines(NamedTuple):
     cards: tuple[str, ...]
 
 
-def probe_engines() -> Engines:
-    """Imports every installed engine in a process of its own, side by side."""
-    with ThreadPoolExecutor(len(ENGINES) + 1) as executor:
+def probe_engines(wanted: str, server_path: Path | None) -> Engines:
+    """Imports every installed engine in a process of its own, side by side.
+
+    llama-server, a binary at `server_path` or on PATH, is among them where it is `wanted` or can be used.
+    """
+    with ThreadPoolExecutor(len(ENGINES) + 2) as executor:
         cards = executor.submit(_cards)
-        found = executor.map(_probe, ENGINES)
-        return Engines(dict(zip(ENGINES, found, strict=True)), cards.result())
+        server = executor.submit(_probe_server, server_path)
+        found = dict(zip(ENGINES, executor.map(_probe, ENGINES), strict=True))
+        binary = server.result()
+        if wanted == _SERVER or (binary.version is not None and binary.problem is None):
+            found[_SERVER] = binary
+        return Engines(found, cards.result())
 
 
 def engines(found: Engines, wanted: str) -> Finding:
@@ -66,7 +76,9 @@ def engines(found: Engines, wanted: str) -> Finding:
     missing = [name for name, one in probed.items() if one.version is None]
     working = [_label(name, one.version) for name, one in probed.items() if name not in broken and one.version]
     parts = [", ".join(working)] if working else []
-    parts += [f"{name} can't be imported: {problem}" for name, problem in broken.items()]
+    parts += [
+        f"{name} can't be {'used' if name == _SERVER else 'imported'}: {problem}" for name, problem in broken.items()
+    ]
     parts += [f"{', '.join(missing)} not installed"] if missing else []
     details = {
         name: {"version": one.version, "problem": one.problem, "devices": list(one.devices)}
@@ -127,20 +139,33 @@ def _probe(name: str) -> Probed:
         number = version(_PACKAGES.get(name, name))
     except PackageNotFoundError:
         return Probed(None)
-    command = [sys.executable, "-m", PROBE, ENGINES[name]]
+    answer = _ask(ENGINES[name])
+    return Probed(number, answer.get("error"), tuple(answer.get("devices", ())))
+
+
+def _probe_server(path: Path | None) -> Probed:
+    answer = _ask(_SERVER, *([str(path)] if path else []))
+    problem = answer.get("error")
+    number = answer.get("version", "of an unknown build" if problem else None)
+    return Probed(number, problem, tuple(answer.get("devices", ())))
+
+
+def _ask(*words: str) -> dict[str, Any]:
+    """What the probe says; `error` where it does not come to its end."""
+    command = [sys.executable, "-m", PROBE, *words]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=DEADLINE_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return Probed(number, f"its import was not done after {DEADLINE_S:g} s")
+        return {"error": f"its import was not done after {DEADLINE_S:g} s"}
     if done.returncode < 0:
-        return Probed(number, f"its import ends with {signal.Signals(-done.returncode).name}")
+        return {"error": f"its import ends with {signal.Signals(-done.returncode).name}"}
     if done.returncode > 0:
         said = done.stderr.strip().splitlines()
-        return Probed(number, said[-1] if said else f"its import ends with status {done.returncode}")
-    answer = json.loads(done.stdout)
-    return Probed(number, answer.get("error"), tuple(answer.get("devices", ())))
+        return {"error": said[-1] if said else f"its import ends with status {done.returncode}"}
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 def _cards() -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from llmspell_protocol.errors import ConfigError
 
@@ -41,3 +41,12 @@ def choose_device(asked: str, *, platform: str, found: Sequence[str]) -> tuple[s
         hint='set providers.candle.device = "auto", or install a build of the engine that has this device',
         details={"key": "providers.candle.device", "asked": asked, "found": list(found)},
     )
+
+
+def our_names(names: Iterable[str]) -> dict[str, str]:
+    """llama.cpp's names of accelerators by ours: `cuda:0` … for graphics cards by number, `metal`; `metal` last."""
+    listed = list(names)
+    metal = [name for name in listed if name.lower().startswith(("metal", "mtl"))]
+    cards = [name for name in listed if name not in metal]
+    ours = {f"cuda:{index}": name for index, name in enumerate(cards)}
+    return {**ours, "metal": metal[0]} if metal else ours

@@ -32,7 +32,7 @@ class Launch:
     `context_size` is in tokens a slot; `threads` 0 means the physical cores; `batch_size` is the most prompt tokens
     read in one step; `spin_count` is how long engine threads spin at a barrier; `prompt_cache_bytes` is memory for
     prompts of finished requests; `stream_window_ms` None means 0 while cores are spare and 25 where the engine uses
-    them all.
+    them all; `server_path` is the binary of an engine that is one, None: none was found.
     """
 
     engine: str
@@ -47,12 +47,16 @@ class Launch:
     prompt_cache_bytes: int = 0
     flash_attention: bool = True
     stream_window_ms: int | None = None
+    server_path: Path | None = None
     log_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedState:
-    """What came of a launch; `tools` says whether the chat template has tools, `lacks` names missing abilities."""
+    """What came of a launch; `tools` says whether the chat template has tools, `lacks` names missing abilities.
+
+    `engine_pids` are processes that the engine runs beside the worker.
+    """
 
     engine: str
     engine_version: str
@@ -66,6 +70,7 @@ class LoadedState:
     chat_template: bool
     tools: bool
     lacks: Sequence[Ability] = ()
+    engine_pids: Sequence[int] = ()
     warnings: Sequence[str] = ()
 
 
@@ -141,6 +146,8 @@ class Engine(Protocol):
     context_size: int
     tools: bool
     lacks: frozenset[Ability]
+    pids: Sequence[int]
+    """Processes that the engine runs beside this one."""
 
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
         """Generates one reply; `request` is the content of a `ChatRequest` whose options are resolved.
@@ -163,3 +170,6 @@ class Engine(Protocol):
 
     def busy_slots(self) -> int:
         """How many slots the engine itself holds as working at this moment."""
+
+    def close(self) -> None:
+        """Ends what the engine runs beside this process; nothing is asked of it any more."""

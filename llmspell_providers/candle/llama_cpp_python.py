@@ -36,6 +36,7 @@ class LlamaCppPython:
     name = "llama-cpp-python"
     slots = 1
     tools = False
+    pids: Sequence[int] = ()
     lacks: frozenset[Ability] = frozenset({"parallel", "prompt_cache", "tools", "reasoning", "integer_bounds"})
 
     def __init__(self, library: Any, model: Any, prepared: Prepared, device: str) -> None:
@@ -127,6 +128,9 @@ class LlamaCppPython:
     def busy_slots(self) -> int:
         """1 while a request has its turn."""
         return int(self._turn.locked())
+
+    def close(self) -> None:
+        """Nothing runs beside this process."""
 
     def _is_cancelled(self, _data: object) -> bool:
         """The library asks this between the steps of its computation; True ends the step."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmspell_protocol.errors import Unsupported
 from llmspell_providers.candle.engine import Launch
+from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.estimate import Estimate, estimate, prompt_cache_bytes
 from llmspell_providers.resident import Blueprint
 from llmspell_providers.store import Hold, Store, segment
@@ -29,11 +30,21 @@ _log = logging.getLogger(__name__)
 class Loader:
     """Makes the blueprints of one backend's models; belongs to one event loop."""
 
-    def __init__(self, store: Store, settings: CandleSettings, models: ModelsSettings, *, log_directory: Path) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: CandleSettings,
+        models: ModelsSettings,
+        *,
+        log_directory: Path,
+        server_path: Callable[[], Path | None],
+    ) -> None:
+        """`server_path` finds the binary of an engine that is one."""
         self._store = store
         self._settings = settings
         self._models = models
         self._log_directory = log_directory
+        self._server_path = server_path
         self._recordings: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -86,6 +97,7 @@ class Loader:
             prompt_cache_bytes=cache,
             flash_attention=settings.use_flash_attention,
             stream_window_ms=None if window == "auto" else window,
+            server_path=self._server_path() if settings.engine == SERVER_ENGINE else None,
             log_path=self._log_directory / f"model-{segment(manifest.id)}.log",
         )
         return Blueprint(

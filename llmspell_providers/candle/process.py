@@ -125,6 +125,11 @@ class ModelProcess:
         return self._child.pid
 
     @property
+    def pids(self) -> Sequence[int]:
+        """The worker's process id, and those of the processes that its engine runs beside it."""
+        return (self.pid, *self.loaded.engine_pids)
+
+    @property
     def busy(self) -> int:
         """Requests that the worker has not finished, those being cancelled included."""
         return len(self._open)
@@ -179,7 +184,9 @@ class ModelProcess:
         await self._child.end(grace_s)
 
     async def _load(self) -> None:
-        launch = {**to_content(self.launch), "path": str(self.launch.path), "log_path": None}
+        server = self.launch.server_path
+        paths = {"path": str(self.launch.path), "server_path": str(server) if server else None, "log_path": None}
+        launch = {**to_content(self.launch), **paths}
         frame = await self._answer("load", launch=launch, socket_directory=str(self._sockets.path))
         self.loaded = LoadedState(**{name: frame[name] for name in LoadedState.__dataclass_fields__})
         self._is_loaded = True

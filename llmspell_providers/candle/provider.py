@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -31,6 +32,8 @@ from llmspell_protocol.models import (
     SamplingOptions,
 )
 from llmspell_providers.candle.loading import Loader
+from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
+from llmspell_providers.candle.server_binary import find_server
 from llmspell_providers.images import refuse_images
 from llmspell_providers.pull import Puller, pull_environment
 from llmspell_providers.resident import Blueprint, Resident
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
     from llmspell_providers.residency import Residency, Turn
 
 ENGINE_MODULES: Mapping[str, str] = {"xllamacpp": "xllamacpp", "llama-cpp-python": "llama_cpp"}
-"""GGUF engines and the module that each one is."""
+"""GGUF engines and the module that each one is; llama-server is a binary."""
 
 _TOKENIZE = "tokenize"
 """Who asks, where nobody says: all of these share one turn in the queue."""
@@ -72,20 +75,24 @@ class CandleProvider:
         self.name = name
         self.store = Store(settings.model_directory)
         self._settings = settings
-        self._loader = Loader(self.store, settings, models, log_directory=log_directory)
+        self._search_path = environment.get("PATH")
+        self._loader = Loader(self.store, settings, models, log_directory=log_directory, server_path=self._server_path)
         self._residency = residency
         self._puller = Puller(self.store, log_directory / "pull.log", environment=pull_environment(environment))
 
     async def health(self) -> HealthStatus:
-        """Ready when the engine of the settings can be imported; nothing is imported for it."""
+        """Ready when the engine of the settings is there; nothing is imported or run to find that out."""
         engine = self._settings.engine
         engines = [name for name, module in ENGINE_MODULES.items() if importlib.util.find_spec(module) is not None]
+        server = self._server_path()
+        if server is not None and os.access(server, os.X_OK):
+            engines.append(SERVER_ENGINE)
         ready = engine in engines
         return HealthStatus(
             configured=True,
             ready=ready,
             available_models=len(await asyncio.to_thread(self.store.list)),
-            reason=None if ready else _engine_is_missing(engine),
+            reason=None if ready else _engine_is_missing(engine, server),
             loaded=[model.name for model in self._residency.models if model.worker is not None],
             device="cpu" if self._settings.device == "auto" else self._settings.device,
             engines=engines,
@@ -279,6 +286,9 @@ class CandleProvider:
         )
         return replace(chunk, result=replace(chunk.result, timings=timings, backend=self.name))
 
+    def _server_path(self) -> Path | None:
+        return find_server(self._settings.server_path, self._search_path)
+
     def _key(self, manifest: Manifest) -> str:
         return f"{manifest.id}@{self.name}"
 
@@ -310,10 +320,12 @@ class CandleProvider:
         )
 
 
-def _engine_is_missing(engine: str) -> str:
+def _engine_is_missing(engine: str, server: Path | None) -> str:
     if engine in ENGINE_MODULES:
         return f"engine {engine} is not installed: pip install 'llmspell[{engine}]'"
-    return f"engine {engine} is not in this version yet"
+    if server is None:
+        return f"engine {engine} was not found on PATH: install llama.cpp, or set providers.candle.server_path"
+    return f"engine {engine}: {server} is no executable file"
 
 
 def _iso(time_: datetime | None) -> str | None:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,10 @@ class Worker:
                 assert frame is not None
                 self._dispatch(frame)
         except EOFError:
-            return
+            self._engine.close()
 
     def _load(self, frame: Frame) -> LoadedState:
-        launch = Launch(**{**frame["launch"], "path": Path(frame["launch"]["path"]), "log_path": None})
+        launch = launch_of(frame["launch"])
         began = time.monotonic()
         try:
             metadata = read_gguf(launch.path)
@@ -85,11 +85,12 @@ class Worker:
             context_size=self._engine.context_size,
             threads=prepared.threads,
             stream_window_ms=window,
-            memory_bytes=resident_bytes(),
+            memory_bytes=resident_bytes(self._engine.pids),
             load_ms=(time.monotonic() - began) * 1000,
             chat_template=metadata.chat_template is not None,
             tools=self._engine.tools,
             lacks=sorted(self._engine.lacks),
+            engine_pids=list(self._engine.pids),
             warnings=warnings,
         )
 
@@ -157,11 +158,18 @@ class Worker:
 
     def _stats(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         return {
-            "memory_bytes": resident_bytes(),
+            "memory_bytes": resident_bytes(self._engine.pids),
             "busy_slots": self._engine.busy_slots(),
             "slots": self._engine.slots,
             "requests": len(self._replies) - 1,
         }
+
+
+def launch_of(content: Mapping[str, Any]) -> Launch:
+    """The launch in a frame, whose paths are texts."""
+    server = content["server_path"]
+    paths = {"path": Path(content["path"]), "server_path": Path(server) if server else None, "log_path": None}
+    return Launch(**{**content, **paths})
 
 
 def prepare(launch: Launch, metadata: GgufMetadata, socket_directory: Path) -> Prepared:
@@ -196,9 +204,13 @@ def load_engine(prepared: Prepared) -> tuple[Engine, list[str]]:
         from llmspell_providers.candle.llama_cpp_python import LlamaCppPython
 
         return LlamaCppPython.load(prepared)
+    if name == "llama-server":
+        from llmspell_providers.candle.llama_server import LlamaServer
+
+        return LlamaServer.load(prepared)
     raise ConfigError(
         f"'{name}' is no GGUF engine",
-        hint='providers.candle.engine is "xllamacpp" or "llama-cpp-python"',
+        hint='providers.candle.engine is "xllamacpp", "llama-cpp-python" or "llama-server"',
         details={"key": "providers.candle.engine"},
     )
 
@@ -235,15 +247,19 @@ def as_content(error: Exception) -> Mapping[str, Any]:
     return Internal(f"{type(error).__name__}: {error}").to_content()
 
 
-def resident_bytes() -> int:
-    """Memory that this process holds now, the pages of mapped weights included."""
+def resident_bytes(others: Sequence[int] = ()) -> int:
+    """Memory that this process and its engine's others hold now, the pages of mapped weights included."""
+    return sum(_resident_bytes(pid) for pid in (os.getpid(), *others))
+
+
+def _resident_bytes(pid: int) -> int:
     try:
-        resident_pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+        resident_pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
     except FileNotFoundError:
         # No /proc outside Linux; psutil takes 15 ms to import, which Linux need not pay.
         import psutil
 
-        return int(psutil.Process().memory_info().rss)
+        return int(psutil.Process(pid).memory_info().rss)
     return resident_pages * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -144,8 +144,8 @@ class CandleSettings(LocalSettings):
     batch_size: int = Field(default=256, ge=1, description="prefill batch, in tokens")
     use_flash_attention: bool = Field(default=True, description="where the engine has it")
     engine: Annotated[GgufEngine, words(GgufEngine)] = Field(default="xllamacpp", description="GGUF engine")
-    server_path: Annotated[FilePath | None, Idle()] = Field(
-        default=None, description="binary for engine = llama-server"
+    server_path: FilePath | None = Field(
+        default=None, description="binary for engine = llama-server; default: the one on PATH"
     )
     spin_count: int = Field(default=1000, ge=0, description="how long engine threads spin at a barrier")
 

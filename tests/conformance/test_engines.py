@@ -1,11 +1,13 @@
 """Every GGUF engine does the same; what one cannot do it declares, and what it declares it really cannot do.
 
-The default engine runs always; llama-cpp-python, a build of ten minutes, with `make test-engines`.
+The default engine runs always, and so does llama-server: llama.cpp's real HTTP server behind the flags of the binary,
+and a binary of the machine where one is found. llama-cpp-python, a build of ten minutes, runs with `make test-engines`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +17,18 @@ import pytest
 from llmspell_protocol.errors import LlmspellError
 from llmspell_providers.candle.engine import ABILITIES
 from llmspell_providers.candle.process import Launch, ModelProcess
+from llmspell_providers.candle.server_binary import find_server
 from tests.conformance.engine_cases import CASES, CONTEXT_SIZE, TEMPLATE_CASES, Case
+from tests.support.llama_server import launcher
 from tests.support.templates import with_template
 
 pytestmark = pytest.mark.slow
-ENGINES = ["xllamacpp", pytest.param("llama-cpp-python", marks=pytest.mark.engines)]
+ENGINES = [
+    "xllamacpp",
+    "llama-server",
+    "llama-server on PATH",
+    pytest.param("llama-cpp-python", marks=pytest.mark.engines),
+]
 
 
 @dataclass(frozen=True)
@@ -30,13 +39,26 @@ class Running:
     runner: asyncio.Runner
 
 
+def _server(engine: str, directory: Path) -> Path | None:
+    if engine == "llama-server":
+        return launcher(directory)
+    if engine != "llama-server on PATH":
+        return None
+    found = find_server(None, os.environ.get("PATH"))
+    if found is None:
+        pytest.skip("no llama-server on PATH")
+    return found
+
+
 def _running(engine: str, path: Path, directory: Path) -> Iterator[Running]:
+    server = _server(engine, directory)
     launch = Launch(
-        engine=engine,
+        engine=engine.removesuffix(" on PATH"),
         path=path,
         model="smollm2:135m",
         context_size=CONTEXT_SIZE,
         prompt_cache_bytes=64 << 20,
+        server_path=server,
         log_path=directory / "worker.log",
     )
     with asyncio.Runner() as runner:

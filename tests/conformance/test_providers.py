@@ -1,5 +1,5 @@
-"""What every backend does alike: the same cases over the mock, xllamacpp, an OpenAI-compatible server that is not ours
-(llama.cpp's) and, where it is built, llama-cpp-python.
+"""What every backend does alike: the same cases over the mock, xllamacpp, llama-server, an OpenAI-compatible server
+that is not ours (llama.cpp's) and, where it is built, llama-cpp-python.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from llmspell_providers.base import Provider
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from tests.support.llama_http import LlamaHttp
+from tests.support.llama_server import launcher
 from tests.support.settings import settings_from
 
 GREEDY = SamplingOptions(temperature=0.0, seed=1, max_tokens=16)
@@ -59,10 +60,11 @@ class Case:
         return chunks[:-1], chunks[-1].result
 
 
-def _candle(engine: str, model: Path, home: Path) -> str:
+def _candle(engine: str, home: Path) -> str:
+    server = f'server_path = "{launcher(home)}"\n' if engine == "llama-server" else ""
     return (
         '[providers]\ndefault_provider = "candle"\n'
-        f'[providers.candle]\nengine = "{engine}"\ncontext_size = 512\nmax_concurrent = 2\n'
+        f'[providers.candle]\nengine = "{engine}"\ncontext_size = 512\nmax_concurrent = 2\n{server}'
         f'model_directory = "{home / "models"}"\n'
     )
 
@@ -76,6 +78,7 @@ def _remote(base_url: str) -> str:
     params=[
         "mock",
         pytest.param("xllamacpp", marks=pytest.mark.slow),
+        pytest.param("llama-server", marks=pytest.mark.slow),
         pytest.param("openai", marks=pytest.mark.slow),
         pytest.param("llama-cpp-python", marks=pytest.mark.engines),
     ],
@@ -97,7 +100,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 yield Case(runner, registry.get("box"), spec, keeps_models=False)
                 runner.run(registry.close())
             return
-        settings = settings_from(_candle(request.param, model, home), home)
+        settings = settings_from(_candle(request.param, home), home)
         registry = ProviderRegistry(settings, log_directory=home, environment={})
         provider = registry.get("candle")
 

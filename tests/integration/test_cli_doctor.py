@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -28,6 +29,7 @@ from llmspell_profiles.secrets import VENDOR_VARIABLES
 from llmspell_protocol.errors import KernelUnreachable
 from tests.support.command_line import AtTerminal, llmspell
 from tests.support.kernels import KernelProcess
+from tests.support.llama_server import launcher, stand_in
 from tests.support.ollama_replay import OllamaReplay
 
 CHECKS = [
@@ -138,7 +140,7 @@ def test_an_engine_whose_import_hangs_is_ended_at_the_deadline(tmp_path: Path, m
     env = fake_engine(tmp_path, "xllamacpp", "import threading\nthreading.Event().wait()\n")
     monkeypatch.setenv("PYTHONPATH", env["PYTHONPATH"])
     monkeypatch.setattr(engines, "DEADLINE_S", 2.0)
-    assert engines.probe_engines().probed["xllamacpp"].problem == "its import was not done after 2 s"
+    assert engines.probe_engines("xllamacpp", None).probed["xllamacpp"].problem == "its import was not done after 2 s"
 
 
 def test_what_an_engine_prints_at_its_import_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +151,35 @@ def test_what_an_engine_prints_at_its_import_is_no_answer(tmp_path: Path, monkey
         "def get_device_info():\n    return [{'name': 'CUDA0', 'type': Kind()}]\n",
     )
     monkeypatch.setenv("PYTHONPATH", env["PYTHONPATH"])
-    assert engines.probe_engines().probed["xllamacpp"].devices == ("cuda:0",)
+    assert engines.probe_engines("xllamacpp", None).probed["xllamacpp"].devices == ("cuda:0",)
+
+
+def test_the_llama_server_of_the_settings_is_asked_for_its_version(tmp_path: Path) -> None:
+    server = launcher(tmp_path)
+    env = {"LLMSPELL_PROVIDERS__CANDLE__ENGINE": "llama-server", "LLMSPELL_PROVIDERS__CANDLE__SERVER_PATH": str(server)}
+    _, found = doctor(env=env)
+    assert found["engines"]["status"] == "ok"
+    assert "llama-server b11549" in found["engines"]["message"]
+
+
+def test_a_llama_server_that_cannot_be_used_is_a_finding_where_it_is_wanted_only(tmp_path: Path) -> None:
+    server = stand_in(tmp_path, "echo 'version: 4500 (abc)'; exit")
+    env = {"LLMSPELL_PROVIDERS__CANDLE__SERVER_PATH": str(server)}
+    _, found = doctor(env=env)
+    assert "llama-server" not in found["engines"]["message"]
+    status, found = doctor(env={**env, "LLMSPELL_PROVIDERS__CANDLE__ENGINE": "llama-server"})
+    assert (status, found["engines"]["status"]) == (1, "fail")
+    assert "llama-server can't be used" in found["engines"]["message"]
+    assert "it is build 4500 of llama.cpp" in found["engines"]["message"]
+    assert "providers.candle.server_path" in found["engines"]["hint"]
+
+
+def test_a_llama_server_that_is_wanted_and_not_there_is_a_finding() -> None:
+    status, found = doctor(env={"LLMSPELL_PROVIDERS__CANDLE__ENGINE": "llama-server"})
+    if shutil.which("llama-server") is None:
+        assert (status, found["engines"]["status"]) == (1, "fail")
+        assert "llama-server not installed" in found["engines"]["message"]
+        assert "providers.candle.server_path" in found["engines"]["hint"]
 
 
 def found_engines(*, cards: tuple[str, ...] = (), **probed: Probed) -> Engines:

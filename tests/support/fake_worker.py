@@ -23,12 +23,12 @@ class FakeLoaded:
 
 
 class FakeWorker:
-    """A loaded model without a process; its pid is one that never exists, so that its own figure of memory counts."""
+    """A loaded model without a process; its process id never exists, so that its own figure of memory counts."""
 
     def __init__(self, name: str, memory_bytes: int, slots: int, on_exit: Callable[[], None]) -> None:
         self.name = name
         self.loaded = FakeLoaded(memory_bytes, slots)
-        self.pid = (1 << 22) + os.getpid()
+        self.pids = ((1 << 22) + os.getpid(),)
         self.ended = asyncio.Event()
         self._on_exit = on_exit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmspell_protocol.errors import ConfigError
-from llmspell_providers.candle.devices import choose_device
+from llmspell_providers.candle.devices import choose_device, our_names
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,17 @@ def test_a_device_that_could_be_there_and_is_not_is_an_error_that_says_what_was_
 def test_an_unknown_word_is_a_config_error(asked: str) -> None:
     with pytest.raises(ConfigError):
         choose_device(asked, platform="linux", found=["cuda:0"])
+
+
+@pytest.mark.parametrize(
+    ("names", "ours"),
+    [
+        ([], {}),
+        (["CUDA0", "CUDA1"], {"cuda:0": "CUDA0", "cuda:1": "CUDA1"}),
+        (["Vulkan0"], {"cuda:0": "Vulkan0"}),
+        (["MTL0"], {"metal": "MTL0"}),
+        (["Metal", "Vulkan0"], {"cuda:0": "Vulkan0", "metal": "Metal"}),
+    ],
+)
+def test_graphics_cards_are_numbered_whoever_made_the_build(names: list[str], ours: dict[str, str]) -> None:
+    assert our_names(names) == ours

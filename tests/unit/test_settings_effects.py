@@ -100,6 +100,7 @@ READ_BY = {
     "providers.candle.batch_size": LOADING,
     "providers.candle.use_flash_attention": LOADING,
     "providers.candle.engine": LOADING,
+    "providers.candle.server_path": CANDLE,
     "providers.candle.spin_count": LOADING,
 }
 """`NAME` stands for every provider."""

@@ -1,0 +1,148 @@
+"""One reply of llama.cpp's server, gathered from its chunks, and the server's errors as ours. Knows no transport."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, ModelError
+from llmspell_protocol.models import FinishReason, ToolCall
+from llmspell_providers.candle.engine import EngineCancelled, Outcome, Reply
+from llmspell_providers.candle.openai_chat import parse_arguments
+from llmspell_providers.candle.reading import PieceTimes
+
+OnChunk = Callable[[Mapping[str, Any]], bool]
+"""Takes one chunk of a stream; True makes the server stop and free the slot."""
+
+_TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large to process.*batch size: (\d+)\)")
+"""The server's words for a text that does not fit one step; they are all it says about it."""
+
+
+class _Nobody:
+    """A reply that nobody reads: that of a piece of a prompt."""
+
+    cancelled = False
+
+    def text(self, piece: str) -> None: ...
+
+    def reasoning(self, piece: str) -> None: ...
+
+    def progress(self, processed: int, total: int, elapsed_ms: float) -> None: ...
+
+
+NOBODY = _Nobody()
+
+
+class Generation:
+    """The chunks of one reply, gathered as they come; its `on_chunk` takes them."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._tools: dict[int, dict[str, str]] = {}
+        self._finish: str | None = None
+        self._usage: Mapping[str, Any] = {}
+        self._timings: Mapping[str, Any] = {}
+        self._failure: Exception | None = None
+
+    def on_chunk(self, chunk: Mapping[str, Any]) -> bool:
+        """Takes one chunk (see `OnChunk`); what goes wrong is kept for `raise_failure`."""
+        try:
+            self._take(chunk)
+        except Exception as error:  # noqa: BLE001 the engine swallows what a callback raises: kept and raised after it
+            self._failure = error
+            return True
+        return self._reply.cancelled
+
+    def _take(self, chunk: Mapping[str, Any]) -> None:
+        if "error" in chunk:
+            raise engine_error(chunk["error"])
+        if "usage" in chunk:
+            self._usage, self._timings = chunk["usage"], chunk["timings"]
+        if not chunk["choices"]:
+            return
+        choice = chunk["choices"][0]
+        self._finish = choice["finish_reason"] or self._finish
+        delta = choice.get("delta") or {"content": choice.get("text")}
+        if delta.get("reasoning_content"):
+            self._reasoning.append(delta["reasoning_content"])
+            self._reply.reasoning(delta["reasoning_content"])
+        if delta.get("content"):
+            self._text.append(delta["content"])
+            self._reply.text(delta["content"])
+        for call in delta.get("tool_calls") or ():
+            self._take_tool(call)
+        progress = chunk.get("prompt_progress")
+        if progress is not None:
+            self._reply.progress(progress["processed"], progress["total"], progress["time_ms"])
+
+    def _take_tool(self, call: Mapping[str, Any]) -> None:
+        entry = self._tools.setdefault(call["index"], {"id": "", "name": "", "arguments": ""})
+        entry["id"] = call.get("id") or entry["id"]
+        entry["name"] += call["function"].get("name") or ""
+        entry["arguments"] += call["function"].get("arguments") or ""
+
+    def raise_failure(self) -> None:
+        """Raises what ended the generation early, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+        if self._reply.cancelled:
+            raise EngineCancelled
+        if self._finish is None:
+            raise ModelError("the engine ended the reply without a finish reason", retryable=True)
+
+    def piece_times(self) -> PieceTimes:
+        """What reading a piece of a prompt took."""
+        return PieceTimes(int(self._timings["cache_n"]), float(self._timings["prompt_ms"]))
+
+    def outcome(self, max_tokens: int | None) -> Outcome:
+        """The finished reply."""
+        completion = int(self._usage["completion_tokens"])
+        return Outcome(
+            text="".join(self._text),
+            reasoning="".join(self._reasoning),
+            tool_calls=[
+                ToolCall(id=entry["id"], name=entry["name"], arguments=parse_arguments(entry["arguments"]))
+                for _, entry in sorted(self._tools.items())
+            ],
+            finish_reason=_finish_reason(self._finish or "", completion, max_tokens),
+            prompt_tokens=int(self._usage["prompt_tokens"]),
+            cached_tokens=int(self._timings["cache_n"]),
+            completion_tokens=completion,
+            prefill_ms=float(self._timings["prompt_ms"]),
+            decode_ms=float(self._timings["predicted_ms"]),
+        )
+
+
+def _finish_reason(engine_reason: str, completion_tokens: int, max_tokens: int | None) -> FinishReason:
+    """The engine says "length" for max_tokens and for the end of the context: the count tells them apart."""
+    if engine_reason == "tool_calls":
+        return "tool_calls"
+    if engine_reason != "length":
+        return "stop"
+    return "length" if max_tokens is not None and completion_tokens >= max_tokens else "context_full"
+
+
+def engine_error(error: Mapping[str, Any]) -> Exception:
+    """The server's error object as an exception of ours."""
+    message = str(error.get("message", error))
+    if error.get("type") == "exceed_context_size_error":
+        prompt, limit = error["n_prompt_tokens"], error["n_ctx"]
+        return ContextLengthExceeded(
+            f"the prompt has {prompt} tokens, the model's context {limit}",
+            hint="shorten the conversation, or raise providers.candle.context_size",
+            details={"prompt_tokens": prompt, "limit": limit},
+        )
+    too_large = _TOO_LARGE.match(message)
+    if too_large is not None:
+        tokens, limit = (int(number) for number in too_large.groups())
+        return ContextLengthExceeded(
+            f"a text to be embedded has {tokens} tokens, the engine reads {limit} at once",
+            hint="split the text, or raise providers.candle.batch_size",
+            details={"prompt_tokens": tokens, "limit": limit},
+        )
+    if error.get("type") == "invalid_request_error":
+        return InvalidRequest(f"the engine refused the request: {message}")
+    return ModelError(f"the engine failed: {message}")

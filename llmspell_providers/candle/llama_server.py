@@ -1,0 +1,161 @@
+"""The GGUF engine of the user's own build: llama.cpp's llama-server, run by the worker and asked over a socket file.
+
+The way to official CUDA, Metal and Vulkan builds without compiling anything. The socket file is in a directory that
+only this user can enter, the key in a file beside it: a key in the arguments could be read by everyone.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from llmspell_protocol.errors import ModelError, ModelLoadFailed
+from llmspell_providers.candle.devices import choose_device, our_names
+from llmspell_providers.candle.engine import Prepared
+from llmspell_providers.candle.generation import OnChunk
+from llmspell_providers.candle.http_socket import SocketClient
+from llmspell_providers.candle.server_binary import ServerBinary, examine
+from llmspell_providers.candle.server_engine import ServerEngine
+from llmspell_providers.candle.server_process import ServerProcess, end_like
+
+_ALL_LAYERS = 999
+_READY = 200
+_LOOK_S = 0.05
+"""The server tells nobody that it is ready: it has to be asked, this long after the last answer."""
+_DEATH_S = 5.0
+_WHERE_KNOWN = (("--fit", "off"), ("--no-kv-unified",), ("--no-context-shift",), ("--slots",), ("--offline",))
+"""Flags for what builds without them do anyway: take context and layers as they are given, each slot its own share of
+the context, no text ever dropped; show the slots; fetch nothing."""
+
+
+class LlamaServer(ServerEngine):
+    """A model loaded by a llama-server of the user's."""
+
+    name = "llama-server"
+
+    def __init__(
+        self, process: ServerProcess, http: SocketClient, prepared: Prepared, *, version: str, device: str
+    ) -> None:
+        super().__init__(_HttpCalls(process, http), prepared, version=version, device=device)
+        self._process = process
+        self.pids: Sequence[int] = (process.pid,)
+
+    @classmethod
+    def load(cls, prepared: Prepared) -> tuple[LlamaServer, list[str]]:
+        """Starts the server and waits until it has loaded the model; returns what a person should be told, too.
+
+        Raises:
+            ConfigError: there is no binary that can be used, or it cannot have the device.
+            ModelLoadFailed: the server ended; why is in the worker's log.
+        """
+        binary = examine(prepared.launch.server_path)
+        asked = prepared.launch.device
+        names = our_names(binary.devices()) if asked != "cpu" else {}
+        device, warning = choose_device(asked, platform=sys.platform, found=list(names))
+        address = prepared.socket_directory / f"{secrets.token_hex(4)}.sock"
+        key = secrets.token_hex(32)
+        key_file = address.with_suffix(".key")
+        with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{key}\n")
+        http = SocketClient(address, key)
+        process = ServerProcess(_command(binary, prepared, device, names, address=address, key_file=key_file))
+        _wait_until_ready(process, http, prepared.launch.path)
+        key_file.unlink()
+        process.share_its_end()
+        return cls(process, http, prepared, version=binary.version, device=device), [warning] if warning else []
+
+    def close(self) -> None:
+        """Ends the server."""
+        self._process.end()
+
+
+class _HttpCalls:
+    """`ServerCalls` over the socket file."""
+
+    def __init__(self, process: ServerProcess, http: SocketClient) -> None:
+        self._process = process
+        self._http = http
+
+    def chat(self, body: Mapping[str, Any], on_chunk: OnChunk) -> None:
+        with self._connected():
+            self._http.stream("/v1/chat/completions", body, on_chunk)
+
+    def complete(self, body: Mapping[str, Any], on_chunk: OnChunk) -> None:
+        with self._connected():
+            self._http.stream("/v1/completions", body, on_chunk)
+
+    def embed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        with self._connected():
+            answer: Mapping[str, Any] = self._http.compute("/v1/embeddings", body)
+        return answer
+
+    def get(self, path: str) -> Any:
+        with self._connected():
+            return self._http.get(path)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        with self._connected():
+            return self._http.post(path, body)
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            # A server that dies cuts its connections first; the end of this process then tells what happened.
+            self._process.wait(_DEATH_S)
+            raise ModelError(f"llama-server cut the connection: {error!r}", retryable=True) from error
+
+
+def _command(
+    binary: ServerBinary,
+    prepared: Prepared,
+    device: str,
+    names: Mapping[str, str],
+    *,
+    address: Path,
+    key_file: Path,
+) -> list[str | Path]:
+    launch = prepared.launch
+    slots, batch, threads = str(launch.slots), str(prepared.batch_size), str(prepared.threads)
+    command: list[str | Path] = [binary.path, "--model", launch.path, "--alias", launch.model]
+    command += ["--host", address, "--api-key-file", key_file, "--no-webui", "--jinja"]
+    # The sum over slots, each of which gets its share.
+    command += ["--parallel", slots, "--ctx-size", str(launch.slots * prepared.context_size)]
+    command += ["--batch-size", batch, "--ubatch-size", batch, "--threads", threads, "--threads-batch", threads]
+    # The slot that is not named in a request is then the least recently used one, as our own table has it.
+    command += ["--slot-prompt-similarity", "0.0", "--cache-ram", str(launch.prompt_cache_bytes // (1 << 20))]
+    command += ["--embeddings"] if prepared.pooling is not None else ["--embeddings", "--pooling", "mean"]
+    command += ["--flash-attn", "auto" if launch.flash_attention else "off"]
+    if device == "cpu":
+        command += ["--device", "none", "--n-gpu-layers", "0"]
+    else:
+        command += ["--n-gpu-layers", str(_ALL_LAYERS)]
+        command += ["--device", names[device]] if launch.device != "auto" else []
+    for flag in _WHERE_KNOWN:
+        command += flag if flag[0] in binary.flags else ()
+    return command
+
+
+def _wait_until_ready(process: ServerProcess, http: SocketClient, path: Path) -> None:
+    while True:
+        try:
+            if http.status("/health") == _READY:
+                return
+        except (FileNotFoundError, ConnectionError):
+            pass  # it does not listen yet
+        status = process.wait(_LOOK_S)
+        if status is not None and status < 0:
+            # By an instruction that this processor lacks, by the system for want of memory: as a crash is told.
+            end_like(status)
+        if status is not None:
+            raise ModelLoadFailed(
+                f"llama-server could not load '{path.name}': it ended with status {status}",
+                hint="llmspell model verify --all tells whether its files are whole",
+            )

@@ -1,0 +1,161 @@
+"""An engine that is llama.cpp's server, wherever that runs: slots, reading ahead, chats, embeddings.
+
+Knows what the server is asked, not how the questions get there (`ServerCalls`), nor how it was started.
+"""
+
+from __future__ import annotations
+
+import array
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from llmspell_protocol.errors import ModelError
+from llmspell_providers.candle.engine import Ability, Outcome, Prepared, Reply, Vectors
+from llmspell_providers.candle.generation import NOBODY, Generation, OnChunk, engine_error
+from llmspell_providers.candle.openai_chat import chat_body
+from llmspell_providers.candle.reading import PieceReader, PieceTimes, ReadAhead
+from llmspell_providers.candle.slots import Place, SlotTable, Talk
+
+_CHARACTERS_A_TOKEN = 4
+"""About so many in European languages; it only decides whether counting is worth two milliseconds."""
+
+
+class ServerCalls(Protocol):
+    """How llama.cpp's server is asked; every method may be called from several threads at once.
+
+    A request that the server refuses is a chunk, or an answer, with `error`.
+    """
+
+    def chat(self, body: Mapping[str, Any], on_chunk: OnChunk) -> None:
+        """Streams a chat completion; returns when the stream has ended or `on_chunk` has asked to stop."""
+
+    def complete(self, body: Mapping[str, Any], on_chunk: OnChunk) -> None:
+        """Streams the completion of a raw prompt, like `chat`."""
+
+    def embed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Makes embeddings."""
+
+    def get(self, path: str) -> Any:
+        """The parsed answer to a GET; raises `ModelError` for any status but 200."""
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The parsed answer to a POST, like `get`."""
+
+
+class ServerEngine:
+    """A model loaded by llama.cpp's server."""
+
+    name: str
+    lacks: frozenset[Ability] = frozenset()
+    pids: Sequence[int] = ()
+
+    def __init__(self, server: ServerCalls, prepared: Prepared, *, version: str, device: str) -> None:
+        self.version = version
+        self._server = server
+        self.slots = prepared.launch.slots
+        self.context_size = prepared.context_size
+        self.device = device
+        self.tools = prepared.tools
+        self._lock = threading.Lock()
+        self._embedding = threading.Lock()
+        self._table = SlotTable(self.slots, keeps_evicted=prepared.launch.prompt_cache_bytes > 0)
+        self._reader = PieceReader(prepared.batch_size)
+
+    def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
+        """Generates one reply (see `Engine.chat`)."""
+        body = {**chat_body(request), "stream": True, "return_progress": True}
+        body["stream_options"] = {"include_usage": True}
+        talk = Talk.of(body)
+        with self._lock:
+            place = self._table.take(talk)
+        if place is None:
+            # More requests than slots: the engine queues this one and takes whichever slot comes free.
+            return self._generate(body, reply, request["options"].get("max_tokens"), None)
+        tokens = 0
+        try:
+            ahead = self._read_ahead(body, place, reply)
+            if not place.saves or ahead is not None:
+                body["id_slot"] = place.slot.number
+            outcome = self._generate(body, reply, request["options"].get("max_tokens"), ahead)
+            talk, tokens = talk.answered(outcome.text), outcome.prompt_tokens + outcome.completion_tokens
+            return outcome
+        finally:
+            with self._lock:
+                self._table.give_back(place.slot, talk, tokens)
+
+    def _generate(
+        self, body: Mapping[str, Any], reply: Reply, max_tokens: int | None, ahead: ReadAhead | None
+    ) -> Outcome:
+        generation = Generation(reply)
+        is_raw = "prompt" in body
+        (self._server.complete if is_raw else self._server.chat)(body, generation.on_chunk)
+        generation.raise_failure()
+        outcome = generation.outcome(max_tokens)
+        if ahead is None:
+            return outcome
+        prefill_ms = ahead.prefill_ms + outcome.prefill_ms
+        return replace(outcome, cached_tokens=ahead.cached_tokens, prefill_ms=prefill_ms)
+
+    def _read_ahead(self, body: Mapping[str, Any], place: Place, reply: Reply) -> ReadAhead | None:
+        """Reads a long prompt in pieces; None for one that is short, or that the request itself will be refused for."""
+        characters = len(body["prompt"]) if "prompt" in body else sum(len(one["content"]) for one in body["messages"])
+        if characters < _CHARACTERS_A_TOKEN * (place.known_tokens + 2 * self._reader.size):
+            return None
+        try:
+            prompt = body["prompt"] if "prompt" in body else self._server.post("/apply-template", body)["prompt"]
+            question = {"content": prompt, "add_special": True, "parse_special": True}
+            tokens: list[int] = self._server.post("/tokenize", question)["tokens"]
+        except ModelError:
+            return None
+        if len(tokens) >= self.context_size:
+            return None
+        is_first = True
+
+        def send(beginning: Sequence[int]) -> PieceTimes:
+            nonlocal is_first
+            piece: dict[str, Any] = {"prompt": [*beginning], "max_tokens": 0, "stream": True}
+            if not (is_first and place.saves):
+                piece["id_slot"] = place.slot.number
+            is_first = False
+            generation = Generation(NOBODY)
+            self._server.complete(piece, generation.on_chunk)
+            generation.raise_failure()
+            return generation.piece_times()
+
+        return self._reader.read(tokens, place.known_tokens, send, reply)
+
+    def embed(self, texts: Sequence[str], *, normalize: bool) -> Vectors:
+        """One vector a text (see `Engine.embed`)."""
+        values: array.array[float] = array.array("f")
+        prompt_tokens = 0
+        # One at a time: texts of unequal length in one batch are cut to equal pieces, and each vector is then the mean
+        # of its text's last piece alone.
+        with self._embedding:
+            for text in texts:
+                with self._lock:
+                    self._table.overwrite(1)
+                answer = self._server.embed({"input": [text], "embd_normalize": 2 if normalize else -1})
+                if "error" in answer:
+                    raise engine_error(answer["error"])
+                values.extend(answer["data"][0]["embedding"])
+                prompt_tokens += answer["usage"]["prompt_tokens"]
+        dimensions = len(values) // len(texts)
+        if sys.byteorder == "big":
+            values.byteswap()
+        return Vectors(data=values.tobytes(), count=len(texts), dimensions=dimensions, prompt_tokens=prompt_tokens)
+
+    def tokenize(self, text: str) -> list[int]:
+        """The token ids of a text (see `Engine.tokenize`)."""
+        question = {"content": text, "add_special": False, "parse_special": False}
+        tokens: list[int] = self._server.post("/tokenize", question)["tokens"]
+        return tokens
+
+    def busy_slots(self) -> int:
+        """How many slots work at this moment."""
+        return sum(slot["is_processing"] for slot in self._server.get("/slots"))
+
+    def close(self) -> None:
+        """Nothing runs beside this process."""
