@@ -52,6 +52,8 @@ class ChatLoop:
         self._stream = stream
         self._stats = stats
         self._timeout_s = timeout_s
+        self._begun = False
+        """Whether some of the reply stands on the screen."""
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": self._help,
             "/clear": self._clear,
@@ -116,6 +118,7 @@ class ChatLoop:
             self._say(text)
 
     def _say(self, text: str) -> None:
+        self._begun = False
         with ProgressView(self._output, "chat", self._conversation.model) as view:
             try:
                 reply = self._conversation.turn(
@@ -128,7 +131,8 @@ class ChatLoop:
                 )
             except Interrupted:
                 view.clear()
-                self._output.line(styled(" [cancelled]", DIM, sys.stdout, self._output.color))
+                gap = " " * self._begun
+                self._output.line(styled(f"{gap}[cancelled]", DIM, sys.stdout, self._output.color))
                 return
         if not self._stream:
             self._output.write(reply["message"]["content"])
@@ -138,6 +142,7 @@ class ChatLoop:
 
     def _print(self, view: ProgressView, content: Content) -> None:
         view.clear()
+        self._begun = True
         self._output.write(content.get("text", ""))
 
     def _help(self, _rest: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from llmspell_cli.endings import Interrupted
-from llmspell_cli.reading import file_text
+from llmspell_cli.json_file import read_json, write_json
 from llmspell_cli.session import Content, Session, document
 from llmspell_protocol.errors import InvalidRequest
 
@@ -58,7 +56,8 @@ class Conversation:
     ) -> Content:
         """Sends the text as the user's message and returns the reply, which joins the conversation.
 
-        An interrupted reply joins it as far as it came; after any other error the message is dropped.
+        An interrupted reply joins it as far as it came; where nothing came, and after any other error, the message is
+        dropped.
 
         Raises:
             Interrupted: Ctrl-C.
@@ -76,11 +75,13 @@ class Conversation:
             reply = opened.ask(
                 "model_request", self._request(stream), on_delta=take, on_progress=on_progress, timeout_s=timeout_s
             )
-        except Interrupted:
-            self.messages.append({"role": "assistant", "content": "".join(pieces)})
-            raise
-        except BaseException:
-            self.messages.pop()
+        except BaseException as error:
+            come = "".join(pieces)
+            # A reply of nothing is no message; some models' templates and vendors refuse it.
+            if come and isinstance(error, Interrupted):
+                self.messages.append({"role": "assistant", "content": come})
+            else:
+                self.messages.pop()
             raise
         self.last = document(reply)
         self.messages.append({"role": "assistant", "content": self.last["message"]["content"]})
@@ -115,10 +116,7 @@ class Conversation:
             InvalidRequest: the file can't be written.
         """
         state = {"model": self.model, "system": self.system, "options": self.sampling, "messages": self.messages}
-        try:
-            Path(path).write_text(json.dumps(state, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InvalidRequest(f"can't write {path}: {error.strerror}") from None
+        write_json(path, state)
 
     def load(self, path: str) -> None:
         """Reads a conversation that `save` wrote; the model stays where the file has none.
@@ -127,16 +125,20 @@ class Conversation:
             NotFound, InvalidRequest: no such file, or no conversation in it.
         """
         state = read_json(path)
-        messages = state.get("messages")
-        if not isinstance(messages, list) or not all(
-            isinstance(one, dict) and isinstance(one.get("content"), str) and one.get("role") in ("user", "assistant")
-            for one in messages
+        messages, options = state.get("messages"), state.get("options") or {}
+        model, system = state.get("model"), state.get("system")
+        if (
+            not isinstance(messages, list)
+            or not all(_is_message(one) for one in messages)
+            or not isinstance(options, dict)
+            or not isinstance(model, str | None)
+            or not isinstance(system, str | None)
         ):
-            raise InvalidRequest(f"{path} is no saved conversation")
+            raise InvalidRequest(f"{path} is no saved conversation", details={"file": path})
         self.messages = messages
-        self.model = state.get("model") or self.model
-        self.system = state.get("system")
-        self.sampling = {name: value for name, value in (state.get("options") or {}).items() if name in SAMPLING}
+        self.model = model or self.model
+        self.system = system
+        self.sampling = {name: value for name, value in options.items() if name in SAMPLING}
 
     def _request(self, stream: bool) -> Content:
         system = [{"role": "system", "content": self.system}] if self.system else []
@@ -150,22 +152,8 @@ class Conversation:
         }
 
 
-def read_json(path: str) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-        NotFound: no such file.
-        InvalidRequest: it can't be read or holds no JSON object.
-    """
-    try:
-        value = json.loads(file_text(path))
-    except json.JSONDecodeError as error:
-        raise InvalidRequest(
-            f"{path}: line {error.lineno} column {error.colno}: {error.msg}", details={"file": path}
-        ) from None
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"{path} holds no JSON object", details={"file": path})
-    return value
+def _is_message(one: Any) -> bool:
+    return isinstance(one, dict) and isinstance(one.get("content"), str) and one.get("role") in ("user", "assistant")
 
 
 def stats_line(reply: Content) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from llmspell_cli.connect import session
-from llmspell_cli.conversation import SAMPLING, Conversation, Sampling, read_json, stats_line
+from llmspell_cli.conversation import SAMPLING, Conversation, Sampling, stats_line
+from llmspell_cli.json_file import read_json
 from llmspell_cli.options import Command, Options, timeout_option
 from llmspell_cli.output import Output
 from llmspell_cli.progress import ProgressView

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
-from llmspell_cli.conversation import read_json
+from llmspell_cli.json_file import read_json, write_json
 from llmspell_protocol.errors import InvalidRequest
 
 
@@ -27,13 +24,7 @@ def save(path: str, saved: SavedSession) -> None:
     Raises:
         InvalidRequest: the file can't be written.
     """
-    text = json.dumps(saved._asdict(), indent=2, ensure_ascii=False) + "\n"
-    try:
-        fd = os.open(Path(path).expanduser(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise InvalidRequest(f"can't write {path}: {error.strerror}") from None
+    write_json(path, saved._asdict())
 
 
 def load(path: str) -> SavedSession:
@@ -42,13 +33,13 @@ def load(path: str) -> SavedSession:
     Raises:
         NotFound, InvalidRequest: no such file, or no session in it.
     """
-    state = read_json(os.path.expanduser(path))
-    inputs, variables = state.get("inputs"), state.get("variables")
-    if not isinstance(inputs, list) or not all(isinstance(one, str) for one in inputs):
-        raise InvalidRequest(f"{path} is no saved session")
-    if not isinstance(variables, dict):
-        raise InvalidRequest(f"{path} is no saved session")
+    state = read_json(path)
+    inputs, skipped, variables = state.get("inputs"), state.get("skipped", []), state.get("variables")
+    if not _are_texts(inputs) or not _are_texts(skipped) or not isinstance(variables, dict):
+        raise InvalidRequest(f"{path} is no saved session", details={"file": path})
     model = state.get("model")
-    return SavedSession(
-        inputs, variables, list(state.get("skipped") or ()), model=model if isinstance(model, str) else None
-    )
+    return SavedSession(inputs, variables, skipped, model=model if isinstance(model, str) else None)
+
+
+def _are_texts(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)

@@ -176,6 +176,19 @@ def test_ctrl_c_cancels_the_reply_and_the_conversation_goes_on(home: Path) -> No
     assert chat.end() == 0
 
 
+def test_a_message_whose_reply_had_not_begun_at_ctrl_c_is_dropped(home: Path) -> None:
+    chat = AtTerminal(["chat", "mock/a", "--no-stream"], env=LONG_REPLY)
+    chat.wait_for("> ")
+    chat.type("go\r\x03")
+    chat.wait_for("\n[cancelled]\r\n")
+    chat.wait_for("> ")
+    chat.type("/show\r")
+    chat.wait_for("messages: 0")
+    chat.wait_for("> ")
+    chat.type("\x04")
+    assert chat.end() == 0
+
+
 def test_a_model_that_is_not_there_is_offered_at_a_terminal_only(home: Path) -> None:
     chat = AtTerminal(["-p", "candle", "chat", "smollm2:135m"])
     chat.wait_for("Model 'smollm2:135m' is not installed")

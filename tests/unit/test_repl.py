@@ -52,7 +52,11 @@ def test_a_saved_session_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{}", '{"inputs": [1], "variables": {}}', '{"inputs": [], "variables": 1}', "{"]
+    "text",
+    [
+        *("[]", "{}", '{"inputs": [1], "variables": {}}', '{"inputs": [], "variables": 1}', "{"),
+        '{"inputs": [], "variables": {}, "skipped": 1}',
+    ],
 )
 def test_a_file_that_is_no_session_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)

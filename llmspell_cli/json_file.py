@@ -1,0 +1,48 @@
+"""JSON objects in files that users name: read with errors that say where, written for the owner's eyes alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from llmspell_cli.reading import file_text
+from llmspell_protocol.errors import InvalidRequest
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """The JSON object in a file; `~` is the user's home.
+
+    Raises:
+        NotFound: no such file.
+        InvalidRequest: it can't be read or holds no JSON object.
+    """
+    text = file_text(os.path.expanduser(path))
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"{path}: line {error.lineno} column {error.colno}: {error.msg}", details={"file": path}
+        ) from None
+    except RecursionError:
+        raise InvalidRequest(f"{path}: nested too deeply", details={"file": path}) from None
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{path} holds no JSON object", details={"file": path})
+    return value
+
+
+def write_json(path: str, value: Mapping[str, Any]) -> None:
+    """Writes a JSON object; a file that is new may be read by its owner alone.
+
+    Raises:
+        InvalidRequest: the file can't be written.
+    """
+    # Half of a pair of code units (Lua and JSON know it, UTF-8 does not) becomes a question mark.
+    data = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+    try:
+        fd = os.open(os.path.expanduser(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise InvalidRequest(f"can't write {path}: {error.strerror}", details={"file": path}) from None

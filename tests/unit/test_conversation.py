@@ -1,0 +1,51 @@
+"""A conversation's file: what is written, by whom it can be read, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from llmspell_cli.conversation import Conversation
+from llmspell_protocol.errors import InvalidRequest, NotFound
+
+MESSAGES = [{"role": "user", "content": "hi 👋"}, {"role": "assistant", "content": "there"}]
+
+
+def test_a_conversation_comes_back_and_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = Conversation("mock/a", system="be short", sampling={"temperature": 0.5})
+    said.messages = list(MESSAGES)
+    said.save("~/chat.json")
+    assert stat.S_IMODE((tmp_path / "chat.json").stat().st_mode) == 0o600
+    again = Conversation(None)
+    again.load("~/chat.json")
+    assert (again.model, again.system, again.sampling) == ("mock/a", "be short", {"temperature": 0.5})
+    assert again.messages == MESSAGES
+
+
+def test_half_a_sign_does_not_stop_the_writing(tmp_path: Path) -> None:
+    said = Conversation("mock/a")
+    said.messages = [{"role": "user", "content": "a\ud800b"}]
+    said.save(str(tmp_path / "chat.json"))
+    assert json.loads((tmp_path / "chat.json").read_text())["messages"][0]["content"] == "a?b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[]", "{}", "[" * 100_000, '{"messages": [{"role": "system", "content": "x"}]}', '{"messages": [1]}'),
+        *('{"messages": [], "options": [1]}', '{"messages": [], "model": 1}', '{"messages": [], "system": 1}'),
+    ],
+)
+def test_a_file_that_is_no_conversation_is_refused_and_changes_nothing(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(text)
+    kept = Conversation("mock/a", system="be")
+    with pytest.raises(InvalidRequest, match=r"x\.json"):
+        kept.load(str(file))
+    assert (kept.model, kept.system, kept.messages) == ("mock/a", "be", [])
+    with pytest.raises(NotFound):
+        kept.load(str(tmp_path / "nosuch.json"))
