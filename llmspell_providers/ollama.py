@@ -231,7 +231,12 @@ class OllamaProvider:
         deadline = self._deadline(name)
 
         async def open_stream(package: AsyncClient) -> tuple[AsyncGenerator[Any, None], Any]:
-            return await _opened(await self._ask(package, name, request, options, tools))
+            try:
+                lines = await self._ask(package, name, request, options, tools)
+            except ValueError as error:
+                # Nothing has been sent yet: the package checks tools and options by itself.
+                raise _misshapen(error) from None
+            return await _opened(lines)
 
         tokens = _estimate(request) + int(options.get("num_predict", 0))
         try:
@@ -443,6 +448,12 @@ def _daemon(settings: OllamaSettings, log_directory: Path, environment: Mapping[
     from llmspell_providers.ollama_daemon import OllamaDaemon
 
     return OllamaDaemon(settings.base_url, environment=environment, log_path=log_directory / "ollama.log")
+
+
+def _misshapen(error: ValueError) -> InvalidRequest:
+    problems = error.errors() if hasattr(error, "errors") else []
+    said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems) or str(error)
+    return InvalidRequest(f"Ollama's client refuses the request: {said}")
 
 
 async def _opened(lines: AsyncGenerator[Any, None]) -> tuple[AsyncGenerator[Any, None], Any]:

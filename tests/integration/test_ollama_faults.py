@@ -14,6 +14,7 @@ from llmspell_protocol.errors import (
     BackendUnavailable,
     Busy,
     ContextLengthExceeded,
+    InvalidRequest,
     LlmspellError,
     ModelError,
     Timeout,
@@ -403,6 +404,14 @@ def test_backends_without_eyes_refuse_images(tmp_path: Path) -> None:
         return error
 
     assert type(asyncio.run(scenario())) is Unsupported
+
+
+def test_what_the_package_refuses_is_the_caller_s_mistake(tmp_path: Path) -> None:
+    tools = [{"type": "function", "function": {"name": 3}}]
+    with OllamaReplay(CHAT) as ollama:
+        with pytest.raises(InvalidRequest, match=r"function.name"):
+            _chat(ollama_backend(ollama.base_url, tmp_path), _request(tools=tools))
+        assert "/api/chat" not in [asked.path for asked in ollama.asked]
 
 
 def test_a_model_process_that_dies_at_once_is_only_a_failed_attempt(tmp_path: Path) -> None:

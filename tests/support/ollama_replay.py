@@ -173,6 +173,8 @@ class OllamaReplay:
         fitting = [
             one for one in self._recordings if (one["request"]["method"], one["request"]["path"]) == (method, path)
         ]
+        # What was asked for JSON is no answer to one who did not, nor a text to one who only wants a model loaded.
+        fitting = [one for one in fitting if _kind(one["request"]["body_json"]) == _kind(body)] or fitting
         exact = [one for one in fitting if _same(one["request"]["body_json"], body)]
         if not fitting:
             return {
@@ -192,6 +194,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
     """Many clients at once are part of some tests."""
+
+
+def _kind(body: Any) -> tuple[bool, bool]:
+    if not isinstance(body, dict):
+        return False, False
+    return bool(body.get("format")), bool(body.get("prompt") or body.get("messages"))
 
 
 def _same(recorded: Any, body: Any) -> bool:
