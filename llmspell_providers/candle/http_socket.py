@@ -59,6 +59,8 @@ class SocketClient:
                 on_chunk(_refusal(answer, path))
                 return
             for line in answer:
+                if not line.endswith(b"\n"):
+                    break  # cut in the middle
                 if not line.startswith(_DATA):
                     continue  # blank, or a comment that keeps the connection open
                 data = line[len(_DATA) :].strip()

@@ -138,6 +138,8 @@ def _command(
     else:
         command += ["--n-gpu-layers", str(_ALL_LAYERS)]
         command += ["--device", names[device]] if launch.device != "auto" else []
+    # Otherwise it writes lines for every request.
+    command += ["--log-verbosity", "1"] if binary.has_log_levels else []
     for flag in _WHERE_KNOWN:
         command += flag if flag[0] in binary.flags else ()
     return command

@@ -35,6 +35,7 @@ _DEADLINE_S = 60.0
 _BUILD = re.compile(r"^version:\s*b?(\d+)", re.MULTILINE)
 _NUMBERED = 1000
 """Below, it is no number of a release: builds of a source archive or a shallow clone are called 0 or 1."""
+_ERROR_LEVEL = re.compile(r"\b1: error")
 _FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 _DEVICE = re.compile(r"^\s+([A-Za-z]\w*): ", re.MULTILINE)
 _NO_CARDS = ("BLAS", "AMX", "RPC", "CPU")
@@ -50,6 +51,8 @@ class ServerBinary:
     path: Path
     build: int | None
     flags: frozenset[str]
+    has_log_levels: bool
+    """Whether 1 is its log level for errors; to builds before November 2025 it was the one for everything."""
 
     @property
     def version(self) -> str:
@@ -92,9 +95,11 @@ def examine(path: Path | None) -> ServerBinary:
         raise _unusable(
             f"{path} is too old: it is build {build} of llama.cpp, and {OLDEST_BUILD} or newer is needed", path=path
         )
-    flags = frozenset(_FLAG.findall(_answer(path, "--help")))
+    help_text = _answer(path, "--help")
+    flags = frozenset(_FLAG.findall(help_text))
     check_flags(path, flags)
-    return ServerBinary(path, build if build >= _NUMBERED else None, flags)
+    number = build if build >= _NUMBERED else None
+    return ServerBinary(path, number, flags, has_log_levels=_ERROR_LEVEL.search(help_text) is not None)
 
 
 def check_flags(path: Path, flags: Iterable[str]) -> None:

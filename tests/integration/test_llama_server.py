@@ -96,6 +96,8 @@ def test_a_loaded_model_says_what_it_is_and_counts_the_servers_memory(smollm2_pa
         assert (state.context_size, state.tools, list(state.lacks), list(state.warnings)) == (1024, False, [], [])
         assert state.memory_bytes > size_bytes
         assert (await process.stats())["memory_bytes"] > size_bytes
+        assert (await result_of(process, story(2))).usage.completion_tokens == 2
+        assert (tmp_path / "worker.log").read_bytes() == b"", "it writes about every request"
         assert process.pids == (process.pid, *(server.pid for server in servers_of(process)))
         await process.end()
 

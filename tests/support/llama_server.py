@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--version", action="store_true")
     parser.add_argument("--list-devices", action="store_true")
+    parser.add_argument("--log-verbosity", type=int, default=3, help="1: error")
     for name in _SWITCHES:
         parser.add_argument(name, action="store_true")
     for name in _VALUES:
@@ -59,7 +60,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     parameters.hostnames = [arguments.host]
     parameters.api_keys = Path(arguments.api_key_file).read_text().split()
     parameters.ui = not arguments.no_webui
-    parameters.verbosity = 1  # errors only
+    parameters.verbosity = arguments.log_verbosity
     parameters.n_parallel = int(arguments.parallel)
     parameters.n_ctx = int(arguments.ctx_size)
     parameters.fit_params = arguments.fit == "on"
