@@ -7,21 +7,19 @@ silently: a prompt that is longer than the context is an error, not a shorter pr
 from __future__ import annotations
 
 import asyncio
-import logging
 import struct
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell_protocol.errors import (
     BackendUnavailable,
     ContextLengthExceeded,
     InvalidRequest,
     LlmspellError,
-    Timeout,
     Unsupported,
 )
 from llmspell_protocol.models import (
@@ -40,6 +38,8 @@ from llmspell_protocol.models import (
     Usage,
 )
 from llmspell_providers import ollama_content as content
+from llmspell_providers.ollama_content import tagged
+from llmspell_providers.ollama_memory import OllamaMemory, holds
 from llmspell_providers.ollama_reply import OllamaReply
 from llmspell_providers.ollama_server import OllamaServer
 from llmspell_providers.remote.attempts import Attempts, Deadline
@@ -48,7 +48,7 @@ from llmspell_providers.remote.servers import Server, Servers
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from ollama import AsyncClient, ProgressResponse
+    from ollama import AsyncClient
 
     from llmspell_profiles.providers import OllamaSettings
     from llmspell_providers.ollama_daemon import OllamaDaemon
@@ -57,8 +57,6 @@ if TYPE_CHECKING:
 _CHARACTERS_A_TOKEN = 4
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 
 class OllamaProvider:
@@ -79,6 +77,7 @@ class OllamaProvider:
             trusted_s=settings.health_check_interval_seconds,
             daemon=_daemon(settings, log_directory, environment),
         )
+        self._memory = OllamaMemory(name, self._server)
         self._servers = Servers((settings.base_url,))
         self._attempts = Attempts(name, settings, self._servers)
 
@@ -125,36 +124,18 @@ class OllamaProvider:
         `force` makes no difference: the daemon compares every layer with its digest each time.
         """
         # Only a pull needs its bookkeeping.
-        from llmspell_providers.ollama_pull import LayerCount
+        from llmspell_providers.ollama_pull import pulled
 
         if quantization is not None and spec.variant is None:
             raise InvalidRequest(
                 "Ollama's models have their quantization in the name",
                 hint=f"write it there, for example {_name(spec)}:8b-instruct-q4_K_M@{self.name}",
             )
-        name = _name(spec)
-        count = LayerCount(name, self.name)
         yield PullProgress(phase="resolving")
-        await self._server.ready()
-        package = await self._server.package()
-
-        def failed(text: str, status: int) -> LlmspellError:
-            return content.pull_error(text, model=name, backend=self.name)
-
-        with self._server.failures(failed):
-            # The package says iterator; it is a generator, and closing it is what stops the download.
-            lines = cast("AsyncGenerator[ProgressResponse, None]", await package.pull(name, stream=True))
+        lines = pulled(self._server, _name(spec), backend=self.name, silence_s=self._settings.timeout_seconds)
         async with aclosing(lines):
-            while True:
-                with self._server.failures(failed):
-                    line = await self._line_of_pull(lines, name)
-                    progress = None if line is None else count.progress(line)
-                if progress is None:
-                    break
+            async for progress in lines:
                 yield progress
-        if not count.succeeded:
-            raise self._server.unavailable("the stream ended in the middle of the pull")
-        yield count.complete()
 
     async def remove(self, spec: ModelSpec, *, force: bool) -> int:
         """Deletes a model; the daemon unloads it first, answering or not."""
@@ -180,22 +161,22 @@ class OllamaProvider:
         name = _name(spec)
         keep_alive = -1.0 if options.pin else options.keep_alive_s
         await self._server.ready()
-        before = await self._residents()
+        before = await self._memory.residents()
         began = time.monotonic()
         await self._answer(name, lambda package: package.generate(name, keep_alive=keep_alive))
         load_ms = (time.monotonic() - began) * 1000
-        gone = await self._gone(before, name)
+        gone = await self._memory.gone(before, name)
         for model in await self.loaded():
-            if model.model == _tagged(name):
+            if model.model == tagged(name):
                 reason = f"{model.reason}; Ollama unloaded {', '.join(gone)} for it" if gone else model.reason
                 return replace(model, load_ms=load_ms, reason=reason)
         # Two tags of the same weights share one entry, and keep_alive 0 leaves none.
-        return content.loaded_model({"name": _tagged(name)}, backend=self.name)
+        return content.loaded_model({"name": tagged(name)}, backend=self.name)
 
     async def unload(self, spec: ModelSpec, *, force: bool) -> int:
         """Makes the daemon unload a model once it has answered; returns what it held."""
         name = _name(spec)
-        held = [model for model in await self.loaded() if model.model == _tagged(name)]
+        held = [model for model in await self.loaded() if model.model == tagged(name)]
         if not held:
             return 0
         await self._answer(name, lambda package: package.generate(name, keep_alive=0))
@@ -225,8 +206,8 @@ class OllamaProvider:
         await self._server.ready()
         if any(turn.images for turn in request.messages):
             await self._check_sight(name)
-        before = await self._residents()
-        if before is not None and not _holds(before, name, options.get("num_ctx")):
+        before = await self._memory.residents()
+        if before is not None and not holds(before, name, options.get("num_ctx")):
             yield ChatChunk(loading=True)
         deadline = self._deadline(name)
 
@@ -243,7 +224,7 @@ class OllamaProvider:
             (lines, line), spent = await self._attempt(name, open_stream, deadline, tokens=tokens)
         except ContextLengthExceeded:
             raise await self._too_long(name, options.get("num_ctx"), _estimate(request)) from None
-        gone = asyncio.create_task(self._gone(before, name))
+        gone = asyncio.create_task(self._memory.gone(before, name))
         reply = OllamaReply()
         try:
             async with aclosing(lines):
@@ -367,21 +348,8 @@ class OllamaProvider:
         except TimeoutError:
             raise deadline.passed(self._servers.all[0]) from None
 
-    async def _line_of_pull(self, lines: AsyncGenerator[ProgressResponse, None], name: str) -> ProgressResponse | None:
-        seconds = self._settings.timeout_seconds
-        try:
-            # A pull may take hours, but not in silence: there is a line about every 60 ms.
-            async with asyncio.timeout(seconds):
-                return await anext(lines, None)
-        except TimeoutError:
-            raise Timeout(
-                f"{self.name} said nothing for {seconds} s while it pulled '{name}'",
-                hint="the next pull goes on where this one stopped",
-                details={"timeout_s": seconds, "model": name},
-            ) from None
-
     async def _entry(self, spec: ModelSpec) -> Mapping[str, Any] | None:
-        wanted = _tagged(_name(spec))
+        wanted = tagged(_name(spec))
         await self._server.ready()
         return next((one for one in await self._server.models("/api/tags") if one["name"] == wanted), None)
 
@@ -391,31 +359,10 @@ class OllamaProvider:
             raise content.not_found(_name(spec), self.name)
         return entry
 
-    async def _residents(self) -> list[Mapping[str, Any]] | None:
-        """What is in memory; None if that isn't told: a server that loads a model may be slow to say."""
-        try:
-            return await self._server.models("/api/ps")
-        except BackendUnavailable:
-            return None
-
-    async def _gone(self, before: list[Mapping[str, Any]] | None, name: str) -> list[str]:
-        """The models that are no longer in memory since `name` was asked for: Ollama swaps them out silently."""
-        if not before or _tagged(name) in (one["name"] for one in before):
-            return []
-        after = await self._residents()
-        if after is None:
-            return []
-        here = {one["name"] for one in after}
-        gone = [one["name"] for one in before if one["name"] not in here]
-        if gone:
-            log.warning("%s unloaded %s for %s", self.name, ", ".join(gone), name)
-        return gone
-
     async def _too_long(self, name: str, num_ctx: int | None, estimate: int) -> LlmspellError:
         """The error with both numbers; Ollama tells none, and has the model in memory by now."""
-        held = next((one for one in await self._residents() or () if one["name"] == _tagged(name)), {})
-        limit = num_ctx or held.get("context_length")
-        return content.too_long(name, self.name, limit=limit if isinstance(limit, int) else None, estimate=estimate)
+        limit = num_ctx or await self._memory.context_length(name)
+        return content.too_long(name, self.name, limit=limit, estimate=estimate)
 
     def _said(self, name: str) -> Callable[[str, int], LlmspellError]:
         return lambda text, status: content.request_error(text, status, model=name, backend=self.name)
@@ -465,14 +412,6 @@ async def _opened(lines: AsyncGenerator[Any, None]) -> tuple[AsyncGenerator[Any,
         raise
 
 
-def _holds(residents: Sequence[Mapping[str, Any]], name: str, num_ctx: int | None) -> bool:
-    """Whether a model is in memory with the context that is wanted; with another one it is loaded again."""
-    for one in residents:
-        if one["name"] == _tagged(name):
-            return num_ctx is None or one.get("context_length") in (None, num_ctx)
-    return False
-
-
 def _estimate(request: ChatRequest) -> int:
     said = len(request.prompt or "") + sum(len(turn.content) for turn in request.messages)
     return said // _CHARACTERS_A_TOKEN
@@ -491,7 +430,3 @@ def _name(spec: ModelSpec) -> str:
     if spec.source is not None:
         raise Unsupported(f"Ollama can't take a model from {spec.source}", hint=f"use {spec.source}@candle")
     return spec.name
-
-
-def _tagged(name: str) -> str:
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"

@@ -149,6 +149,11 @@ def loaded_model(entry: Mapping[str, Any], *, backend: str) -> LoadedModel:
     )
 
 
+def tagged(name: str) -> str:
+    """A name as Ollama's lists have it: with the tag that it means."""
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
 def not_found(model: str, backend: str) -> ModelNotFound:
     """The error for a model that the server does not have."""
     return ModelNotFound(

@@ -1,14 +1,71 @@
-"""The lines of a pull added up: Ollama reports layer by layer, we report one model."""
+"""A pull of Ollama's: its lines added up, since it reports layer by layer and we report one model; never in silence."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
 
+from llmspell_protocol.errors import LlmspellError, Timeout
 from llmspell_protocol.models import Phase, PullProgress, PullResult
+from llmspell_providers.ollama_content import pull_error
+
+if TYPE_CHECKING:
+    from ollama import ProgressResponse
+
+    from llmspell_providers.ollama_server import OllamaServer
 
 _BIG_LAYER_BYTES = 1 << 20
 """What can't have come between two lines; small layers are whole in their first line."""
+
+
+async def pulled(
+    server: OllamaServer, name: str, *, backend: str, silence_s: int
+) -> AsyncGenerator[PullProgress, None]:
+    """Makes the server download a model, and tells how far it is; closing the iterator stops it.
+
+    Raises:
+        ModelNotFound, DownloadError and its children: what the server says went wrong.
+        BackendUnavailable, Timeout: it went away, or said nothing for `silence_s` seconds.
+    """
+    count = LayerCount(name, backend)
+    await server.ready()
+    package = await server.package()
+
+    def failed(text: str, status: int) -> LlmspellError:
+        return pull_error(text, model=name, backend=backend)
+
+    with server.failures(failed):
+        # The package says iterator; it is a generator, and closing it is what stops the download.
+        lines = cast("AsyncGenerator[ProgressResponse, None]", await package.pull(name, stream=True))
+    async with aclosing(lines):
+        while True:
+            with server.failures(failed):
+                line = await _next(lines, name, backend, silence_s)
+                progress = None if line is None else count.progress(line)
+            if progress is None:
+                break
+            yield progress
+    if not count.succeeded:
+        raise server.unavailable("the stream ended in the middle of the pull")
+    yield count.complete()
+
+
+async def _next(
+    lines: AsyncGenerator[ProgressResponse, None], name: str, backend: str, silence_s: int
+) -> ProgressResponse | None:
+    try:
+        # A pull may take hours, but not in silence: there is a line about every 60 ms.
+        async with asyncio.timeout(silence_s):
+            return await anext(lines, None)
+    except TimeoutError:
+        raise Timeout(
+            f"{backend} said nothing for {silence_s} s while it pulled '{name}'",
+            hint="the next pull goes on where this one stopped",
+            details={"timeout_s": silence_s, "model": name},
+        ) from None
 
 
 class LayerCount:
