@@ -10,7 +10,7 @@ from typing import Any
 from llmspell_cli.connect import connected, run_directory
 from llmspell_cli.session import Content, Session
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.discovery import is_running
+from llmspell_protocol.discovery import connection_path, is_running
 from llmspell_protocol.errors import LlmspellError
 
 PATIENCE_S = 2.0
@@ -69,7 +69,8 @@ def _reply(opened: Session, until: float, msg_type: str, **content: Any) -> Cont
 def _document(info: ConnectionInfo, told: Content) -> Content:
     metrics = told.get("metrics") or {}
     # A kernel that doesn't answer still has a process, if it is one of this machine.
-    here = info.id is not None and info.pid is not None and is_running(run_directory(), info.id)
+    run_dir = run_directory()
+    here = info.id is not None and info.pid is not None and is_running(run_dir, info.id)
     figured = metrics if told or not here else _process(info.pid)
     return {
         "id": info.id or told.get("id"),
@@ -77,7 +78,8 @@ def _document(info: ConnectionInfo, told: Content) -> Content:
         "port": info.shell_port,
         "status": told.get("state", "Unknown"),
         "profile": told.get("profile"),
-        "connection_file": told.get("connection_file"),
+        "connection_file": told.get("connection_file")
+        or (str(connection_path(run_dir, info.id or "")) if here else None),
         "pid_file": told.get("pid_file"),
         "log_file": told.get("log_file"),
         "start_time": info.started_at or told.get("started_at"),

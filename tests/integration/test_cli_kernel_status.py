@@ -109,6 +109,7 @@ def test_a_kernel_that_hangs_delays_nobody_and_is_unknown(demon: dict[str, Any],
         assert [kernels[name]["status"] for name in ("b", "c", "demon")] == ["Unknown", "Idle", "Unknown"]
         assert kernels["b"]["metrics"]["memory_bytes"] > 1_000_000
         assert kernels["b"]["metrics"]["active_connections"] is None
+        assert kernels["b"]["connection_file"] == str(home / "run" / "kernel-b.json")
         begun = time.monotonic()
         figures_of_all(running_kernels(home / "run"))
         # One after the other it would be four seconds.
@@ -184,6 +185,14 @@ def test_a_kernel_that_ends_is_seen_before_the_interval_is_over(demon: dict[str,
     running.wait_for("No kernels currently running")
     running.interrupt()
     assert running.done().status == 0
+
+
+def test_a_kernel_that_ends_while_it_is_watched_by_name_ends_the_watching(demon: dict[str, Any]) -> None:
+    running = Running("kernel", "status", "demon", "--watch", "--interval", "600")
+    running.wait_for("demon")
+    os.kill(demon["pid"], signal.SIGKILL)
+    done = running.done()
+    assert (done.status, done.err) == (3, "Error: Kernel 'demon' has ended\nHint: no kernel is running\n")
 
 
 def test_the_live_view_leaves_the_terminal_as_it_was(demon: dict[str, Any]) -> None:

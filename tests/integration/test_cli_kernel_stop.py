@@ -75,7 +75,21 @@ def test_whoever_waits_is_told_how_much_patience_is_left(demon: dict[str, Any]) 
     lines = done.out.splitlines()
     assert lines[0] == f"Stopping kernel demon (PID: {demon['pid']})"
     assert lines[1] in {f"  Waiting for graceful shutdown... {seconds} seconds remaining" for seconds in (1, 2, 3)}
-    assert lines[2:] == ["✓ Kernel demon stopped successfully", "", "✓ Successfully stopped 1 kernel(s)"]
+    assert lines[2] == "  It did not end in time and was killed"
+    assert lines[3:] == ["✓ Kernel demon stopped successfully", "", "✓ Successfully stopped 1 kernel(s)"]
+
+
+def test_ctrl_c_ends_the_waiting_and_says_that_the_kernel_goes_on(demon: dict[str, Any]) -> None:
+    work = Running("--connect", "demon", "exec", "print('on') while true do end")
+    work.wait_for("on")
+    stopping = Running("kernel", "stop", "demon")
+    stopping.wait_for("Stopping kernel demon")
+    stopping.interrupt()
+    said = stopping.done()
+    assert said.status == 130
+    assert "Kernel demon goes on shutting down; llmspell kernel stop demon --force ends it at once\n" in said.err
+    assert llmspell("kernel", "stop", "demon", "--force").status == 0
+    assert work.done().status == 4
 
 
 def test_several_drain_at_the_same_time(demon: dict[str, Any], home: Path) -> None:

@@ -106,10 +106,11 @@ def _output(options: Options, form: str | None) -> Output:
 
 def _watch(output: Output, options: Options, wish: _Wish, interval_s: float) -> None:
     """Looks again and again; Ctrl+C is how one leaves, so it ends well."""
+    infos: list[ConnectionInfo] = []
     try:
         with LiveScreen(output) if output.terminal and not output.json else nullcontext() as screen:
             while True:
-                infos = _found(options, wish.kernel_id)
+                infos = _still_there(options, wish.kernel_id, infos)
                 kernels = _asked(output, options, wish, infos)
                 if screen is not None:
                     screen.clear()
@@ -194,6 +195,20 @@ def _found(options: Options, wanted: str | None) -> list[ConnectionInfo]:
         hint = f"running: {', '.join(ids)}" if ids else "no kernel is running"
         raise NotFound(f"Kernel '{wanted}' not found", hint=hint, details={"id": wanted, "running": ids})
     return chosen
+
+
+def _still_there(options: Options, wanted: str | None, before: list[ConnectionInfo]) -> list[ConnectionInfo]:
+    """The kernels that are meant.
+
+    Raises:
+        NotFound: the named one does not run, or no longer.
+    """
+    try:
+        return _found(options, wanted)
+    except NotFound as error:
+        if before:
+            error.message = f"Kernel '{wanted or options.connect}' has ended"
+        raise
 
 
 def _row(kernel: Content) -> tuple[str, ...]:

@@ -60,16 +60,20 @@ def stop(
     targets = _targets(options, kernel_id or named, pid_file, everything=everything)
     how = _How(force=force, timeout_s=timeout_s, keep_files=no_cleanup, pid_file=Path(pid_file) if pid_file else None)
     endings = [_Ending(info, output, how) for info in targets]
-    _ask_all(endings)
     stopped: list[_Stopped] = []
     failed: list[tuple[ConnectionInfo, LlmspellError]] = []
-    for ending in endings:
-        try:
-            stopped.append(ending.finish())
-        except LlmspellError as error:
-            if len(endings) == 1:
-                raise
-            failed.append((ending.info, error))
+    try:
+        _ask_all(endings)
+        for ending in endings:
+            try:
+                stopped.append(ending.finish())
+            except LlmspellError as error:
+                if len(endings) == 1:
+                    raise
+                failed.append((ending.info, error))
+    except KeyboardInterrupt:
+        _tell_who_goes_on(output, [ending for ending in endings if ending.drains])
+        raise
     _report(output, stopped, failed)
     return max((exit_status(error.code) for _, error in failed), default=0)
 
@@ -180,6 +184,11 @@ class _Ending:
         """The process, where it is one of this machine, by its lock."""
         self._end = ProcessEnd(self._pid) if self._pid is not None else None
 
+    @property
+    def drains(self) -> bool:
+        """Whether it has been asked, and has not ended yet."""
+        return self._answered and self._pid is not None and is_running(run_directory(), self.info.id or "")
+
     def ask(self) -> None:
         """Asks a kernel of this machine to end; one that does not answer shows that in `finish`."""
         if self._pid is None:
@@ -214,6 +223,8 @@ class _Ending:
             with self._end:
                 forced = self._end_here(self._pid, self._end)
         if not self._output.json:
+            if forced and not self._how.force:
+                self._output.write("  It did not end in time and was killed\n")
             self._output.write(f"✓ Kernel {_name(self.info)} stopped successfully\n")
         return _Stopped(self.info, forced, round(1000 * (time.monotonic() - self._begun)))
 
@@ -273,6 +284,15 @@ def _ask_all(endings: list[_Ending]) -> None:
         endings[0].ask()
     for thread in threads:
         thread.join()
+
+
+def _tell_who_goes_on(output: Output, draining: list[_Ending]) -> None:
+    """Ctrl-C ends the waiting; what a kernel was asked can't be taken back."""
+    for ending in draining:
+        name = _name(ending.info)
+        output.note(
+            f"Kernel {name} goes on shutting down; llmspell kernel stop {name} --force ends it at once", id=name
+        )
 
 
 def _ask_to_end(opened: Session, drain_s: float) -> None:
