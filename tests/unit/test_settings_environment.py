@@ -370,3 +370,34 @@ def test_without_a_key_there_is_none(tmp_path: Path) -> None:
 )
 def test_which_settings_are_secret(key: str, known: bool, secret: bool) -> None:
     assert is_secret(key, known=known) is secret
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [*((word, True) for word in ("true", "1", "YES", "on")), *((word, False) for word in ("False", "0", "no", "Off"))],
+)
+def test_booleans_have_four_pairs_of_words(tmp_path: Path, text: str, value: bool) -> None:
+    toml = f"hooks.enabled = {'false' if value else 'true'}"
+    assert load(tmp_path, toml, LLMSPELL_HOOKS_ENABLED=text).settings.hooks.enabled is value
+
+
+VENDORS = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "cohere": "COHERE_API_KEY",
+    "groq": "GROQ_API_KEY",
+    "perplexity": "PERPLEXITY_API_KEY",
+    "together": "TOGETHER_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "replicate": "REPLICATE_API_TOKEN",
+    "fireworks": "FIREWORKS_API_KEY",
+}
+
+
+@pytest.mark.parametrize(("vendor", "variable"), VENDORS.items())
+def test_the_key_of_a_vendor_is_in_the_vendors_own_variable(tmp_path: Path, vendor: str, variable: str) -> None:
+    table = load(tmp_path, f"[providers.mine]\nprovider_type = '{vendor}'").settings.providers.tables["mine"]
+    found = find_api_key("mine", table, {variable: "k"})
+    assert found is not None
+    assert (found.value, found.variable) == ("k", variable)

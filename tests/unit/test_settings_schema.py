@@ -225,3 +225,9 @@ def test_provider_keys_may_stand_in_an_options_table(tmp_path: Path) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         Settings().kernel.port = 1
+
+
+def test_a_key_beside_the_options_table_wins(tmp_path: Path) -> None:
+    loaded = load(tmp_path, "[providers.candle]\ndevice = 'cpu'\noptions.device = 'cuda'\noptions.cpu_threads = 2")
+    assert value_at(loaded.settings, ("providers", "candle", "device")) == "cpu"
+    assert value_at(loaded.settings, ("providers", "candle", "cpu_threads")) == 2

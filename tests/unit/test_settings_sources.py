@@ -93,6 +93,22 @@ def test_without_any_configuration_both_local_backends_are_there(tmp_path: Path)
     assert loaded.settings.providers.default == "candle"
 
 
+def test_over_a_profile_tables_merge_key_by_key_and_arrays_replace(tmp_path: Path) -> None:
+    (tmp_path / "llmspell.toml").write_text(
+        "extends = 'sessions'\n[engines.lua]\ntimeout_ms = 9\n[runtime.sessions]\nmax_sessions = 7\n"
+        "[events.filtering]\ninclude_types = ['a']\n[providers.candle]\n"
+    )
+    settings = load(tmp_path).settings
+    assert (settings.engines.lua.stdlib, settings.engines.lua.timeout_ms) == ("All", 9)
+    sessions = settings.runtime.sessions
+    assert (sessions.enabled, sessions.max_sessions, settings.runtime.log_level) == (True, 7, "info")
+    assert (settings.events.enabled, settings.events.buffer_size) == (True, 1000)
+    assert settings.events.filtering.include_types == ("a",)
+    (tmp_path / "llmspell.toml").write_text("extends = 'candle'\n[providers.candle]\ncontext_size = 512\n")
+    candle = load(tmp_path).settings.providers.tables["candle"]
+    assert (candle.default_model, candle.timeout_seconds) == ("smollm2:135m", 300)
+
+
 @pytest.mark.parametrize("toml", [None, "[providers.candle]", "extends = 'candle'"])
 def test_the_model_directory_moves_with_llmspell_home(tmp_path: Path, toml: str | None) -> None:
     if toml is not None:
