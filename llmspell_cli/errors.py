@@ -108,8 +108,17 @@ def _usage(error: click.ClickException) -> LlmspellError:
     # Click lists choices below each other.
     message = re.sub(r"\. Choose from:\s+", ": ", error.format_message().rstrip("."))
     message = re.sub(r",\n\t", ", ", message)
+    # Click names its own types.
+    message = re.sub(r"a valid float( range)?$", "a number", message)
+    message = re.sub(r"a valid integer( range)?$", "a whole number", message)
+    message = re.sub(r"is not in the range x>=?(\d+)$", _too_small, message)
     message = message[:1].lower() + message[1:]
     return InvalidRequest(message, hint=_help_hint(error) if isinstance(error, click.UsageError) else None)
+
+
+def _too_small(found: re.Match[str]) -> str:
+    least = "at least" if ">=" in found[0] else "more than"
+    return f"must be {least} {found[1]}"
 
 
 def _help_hint(error: click.UsageError) -> str | None:

@@ -121,3 +121,20 @@ def test_a_model_that_nobody_has_may_be_at_a_backend_that_is_silent(capsys: pyte
         "Hint: do this",
         "Hint: ollama can't tell: no answer from http://127.0.0.1:9",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("chat --temperature hot", "invalid value for '--temperature': 'hot' is not a number"),
+        ("chat --max-tokens 1.5", "invalid value for '--max-tokens': '1.5' is not a whole number"),
+        ("exec 1 --timeout soon", "invalid value for '--timeout': 'soon' is not a number"),
+        ("exec 1 --timeout 0", "invalid value for '--timeout': 0.0 must be more than 0"),
+        ("embed x --batch-size 0", "invalid value for '--batch-size': 0 must be at least 1"),
+    ],
+)
+def test_a_number_that_is_none_or_too_small_is_told_in_words(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = call(capsys, *words.split())
+    assert (done.status, done.err.splitlines()[0]) == (2, f"Error: {said}")
