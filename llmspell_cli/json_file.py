@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from llmspell_cli.reading import file_text
 from llmspell_protocol.errors import InvalidRequest
@@ -20,16 +20,22 @@ def read_json(path: str) -> dict[str, Any]:
     """
     text = file_text(os.path.expanduser(path))
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise InvalidRequest(
             f"{path}: line {error.lineno} column {error.colno}: {error.msg}", details={"file": path}
         ) from None
+    except ValueError as error:
+        raise InvalidRequest(f"{path}: {error}", details={"file": path}) from None
     except RecursionError:
         raise InvalidRequest(f"{path}: nested too deeply", details={"file": path}) from None
     if not isinstance(value, dict):
         raise InvalidRequest(f"{path} holds no JSON object", details={"file": path})
     return value
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
 
 
 def write_json(path: str, value: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from llmspell_cli.reading import file_text
 from llmspell_cli.repl.history_file import HistoryFile
-from llmspell_cli.repl.script_context import ScriptContext
+from llmspell_cli.repl.script_context import ScriptContext, is_name
 from llmspell_cli.repl.session_file import SavedSession, load, save
 from llmspell_cli.session import Content
 from llmspell_cli.text import columns, duration, home_path, properties, size
@@ -152,8 +152,8 @@ class DotCommands:
     def _save(self, rest: str) -> Done:
         path = _one(rest, ".save session.json")
         variables = self._context.variables()
-        values = {one.name: json.loads(one.json) for one in variables if one.json is not None}
-        skipped = [one.name for one in variables if one.json is None]
+        values = {one.name: json.loads(one.json) for one in variables if one.json is not None and is_name(one.name)}
+        skipped = [one.name for one in variables if one.name not in values]
         save(path, SavedSession(self._journal.inputs, values, skipped, self._context.engine, self._context.model))
         note = f" (without {', '.join(skipped)}, which can't be written)" if skipped else ""
         return Done(f"Session saved to {path}{note}")
@@ -267,9 +267,12 @@ def _one(rest: str, example: str) -> str:
 
 def _plain(text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        value = json.loads(text)
+        # Python reads NaN and numbers without end as well, which JSON does not have.
+        json.dumps(value, allow_nan=False)
+    except ValueError:
         return text
+    return value
 
 
 def _cut(text: str) -> str:

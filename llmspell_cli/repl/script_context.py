@@ -20,13 +20,21 @@ ANSWER_S = 1.0
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NAMES = "local names = {} for name in pairs(_G) do names[#names + 1] = name end return names"
-_VARIABLES = """\
+_RESERVED = re.compile(
+    "and|break|do|else|elseif|end|false|for|function|goto|if|in|local|nil|not|or|repeat|return|then|true|until|while"
+)
+_VARIABLES = r"""
 local known, found = {}, {}
 for _, name in ipairs(JSON.parse(%s)) do known[name] = true end
+local function clean(text) return utf8.len(text) and text or (text:gsub("[\128-\255]", "?")) end
 for name, value in pairs(_G) do
   if type(name) == "string" and not known[name] then
     local ok, text = pcall(JSON.stringify, value)
-    found[#found + 1] = { name = name, type = type(value), json = ok and text or nil, text = tostring(value) }
+    found[#found + 1] = {
+      name = clean(name), type = type(value), text = clean(tostring(value)),
+      -- A number without a form in JSON is null there, which would come back as nothing.
+      json = ok and text ~= "null" and utf8.len(text) and text or nil,
+    }
   end
 end
 return found
@@ -186,8 +194,13 @@ class ScriptContext:
         return self._session.client.request(msg_type, content).result(ANSWER_S).content
 
 
+def is_name(text: str) -> bool:
+    """Whether a variable can have this name."""
+    return _NAME.match(text) is not None and _RESERVED.fullmatch(text) is None
+
+
 def _check_name(name: str) -> str:
-    if not _NAME.match(name):
+    if not is_name(name):
         raise InvalidRequest(f"'{name}' is no name of a variable")
     return name
 

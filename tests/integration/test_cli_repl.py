@@ -340,6 +340,23 @@ def test_lines_of_a_pipe_run_without_prompts(target: list[str]) -> None:
     assert (done.status, done.out, done.err) == (0, '42\n1\n2\n"a line"\n', "")
 
 
+def test_variables_of_odd_values_hide_no_others(target: list[str], tmp_path: Path) -> None:
+    inputs = 'bytes = "\\xff" nan = 0/0 ring = {} ring.ring = ring _G["a b"] = 1 kept = "日本" big = 2^53\n'
+    done = llmspell(*target, "repl", stdin=f"{inputs}.vars\n.save s.json\n.reset\n.load s.json\nkept .. type(bytes)\n")
+    assert (done.status, done.err) == (0, "")
+    shown = done.out.splitlines()
+    assert [line.split()[0] for line in shown[:6]] == ["a", "big", "bytes", "kept", "nan", "ring"]
+    assert shown[6] == "Session saved to s.json (without a b, bytes, nan, ring, which can't be written)"
+    assert shown[-1] == '"日本nil"'
+    assert json.loads((tmp_path / "s.json").read_text())["variables"] == {"big": 2**53, "kept": "日本"}
+
+
+def test_set_takes_what_is_no_json_as_text_and_refuses_names_that_lua_lacks(target: list[str]) -> None:
+    done = llmspell(*target, "repl", stdin=".set a NaN\n.set b 1e400\na .. b\n.set end 1\n.unset end\n.set a b\n")
+    assert done.out.splitlines()[2] == '"NaN1e400"'
+    assert done.err == "Error: 'end' is no name of a variable\n" * 2
+
+
 def test_the_status_is_that_of_the_last_line(target: list[str]) -> None:
     failed = llmspell(*target, "repl", stdin="print(1)\nerror('no')\n")
     assert (failed.status, failed.out) == (1, "1\n")

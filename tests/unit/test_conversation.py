@@ -37,7 +37,12 @@ def test_half_a_sign_does_not_stop_the_writing(tmp_path: Path) -> None:
     "text",
     [
         *("{", "[]", "{}", "[" * 100_000, '{"messages": [{"role": "system", "content": "x"}]}', '{"messages": [1]}'),
-        *('{"messages": [], "options": [1]}', '{"messages": [], "model": 1}', '{"messages": [], "system": 1}'),
+        *(
+            '{"messages": [], "options": [1]}',
+            '{"messages": [], "model": 1}',
+            '{"messages": [], "system": 1}',
+            '{"messages": [], "x": NaN}',
+        ),
     ],
 )
 def test_a_file_that_is_no_conversation_is_refused_and_changes_nothing(tmp_path: Path, text: str) -> None:
