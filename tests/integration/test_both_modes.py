@@ -11,7 +11,7 @@ import pytest
 
 from llmspell_protocol.messages import Message
 from llmspell_protocol.wire import Wire
-from tests.support.command_cases import CASES, Case, asks_for_json, command_of, missing, undo, words_of
+from tests.support.command_cases import CASES, Case, asks_for_json, command_of, missing, together, undo, words_of
 from tests.support.command_line import Done, call, llmspell
 from tests.support.json_reference import problems, problems_of_stderr
 from tests.support.kernels import KernelProcess
@@ -22,16 +22,32 @@ VOLATILE = {
 }
 """What differs between two runs of one command in one mode too, and the mode itself."""
 
-BOTH = [name for name, case in CASES.items() if case.where == "both"]
+BOTH = together("both")
+RESIDENT = together("kernel")
 
 
 def test_every_command_has_a_case() -> None:
     assert missing() == [], "add cases to tests/support/command_cases.py"
 
 
+HOW_FAR = {"bytes_downloaded", "percent_complete", "bytes_per_second", "eta_s"}
+"""What a progress event tells of the moment it was sent in; how many there are is a matter of time, too."""
+
+
 def comparable(done: Done) -> tuple[int, Any, Any]:
     """What must be the same: times and the mode are left out of JSON, everything else counts."""
-    return done.status, _parsed(done.out), _parsed(done.err)
+    return done.status, _parsed(done.out), _phases(_parsed(done.err))
+
+
+def _phases(said: Any) -> Any:
+    """What stderr held, the steps of a progress told once for each phase."""
+    if not isinstance(said, list):
+        return said
+    steps = [
+        {key: value for key, value in one.items() if key not in HOW_FAR} if one.get("event") == "progress" else one
+        for one in said
+    ]
+    return [step for at, step in enumerate(steps) if at == 0 or step != steps[at - 1]]
 
 
 def _parsed(text: str) -> Any:
@@ -74,19 +90,21 @@ def _documents(text: str) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("command", BOTH)
 def test_a_command_says_the_same_embedded_and_connected(
-    name: str, case_directory: Path, case_kernel: KernelProcess
+    command: str, case_directory: Path, case_kernel: KernelProcess
 ) -> None:
-    case = CASES[name]
-    words = words_of(case, case_directory)
     target = str(case_kernel.started["connection_file"])
-    embedded = llmspell(*words, stdin=case.stdin)
-    undo(case, case_directory)
-    connected = llmspell("--connect", target, *words, stdin=case.stdin)
-    assert comparable(connected) == comparable(embedded)
-    check(case, embedded)
-    check(case, connected)
+    for name in BOTH[command]:
+        case = CASES[name]
+        words = words_of(case, case_directory)
+        embedded = llmspell(*words, stdin=case.stdin)
+        undo(case, case_directory)
+        connected = llmspell("--connect", target, *words, stdin=case.stdin)
+        undo(case, case_directory)
+        assert comparable(connected) == comparable(embedded), name
+        check(case, embedded)
+        check(case, connected)
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.where == "local"])
@@ -98,18 +116,20 @@ def test_a_command_of_this_machine_writes_plain_text_into_a_pipe(name: str, case
     check(case, done)
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.where == "kernel"])
+@pytest.mark.parametrize("command", RESIDENT)
 def test_a_command_finds_the_one_running_kernel_or_takes_the_named_one(
-    name: str, case_directory: Path, case_kernel: KernelProcess
+    command: str, case_directory: Path, case_kernel: KernelProcess
 ) -> None:
-    case = CASES[name]
-    words = words_of(case, case_directory)
-    found = llmspell(*words, stdin=case.stdin)
-    named = llmspell("--connect", str(case_kernel.started["connection_file"]), *words, stdin=case.stdin)
-    assert found.status == named.status == 0
-    assert _shape(_parsed(found.out)) == _shape(_parsed(named.out))
-    check(case, found)
-    check(case, named)
+    target = str(case_kernel.started["connection_file"])
+    for name in RESIDENT[command]:
+        case = CASES[name]
+        words = words_of(case, case_directory)
+        found = llmspell(*words, stdin=case.stdin)
+        named = llmspell("--connect", target, *words, stdin=case.stdin)
+        assert found.status == named.status == 0, name
+        assert _shape(_parsed(found.out)) == _shape(_parsed(named.out)), name
+        check(case, found)
+        check(case, named)
 
 
 def _shape(value: Any) -> Any:

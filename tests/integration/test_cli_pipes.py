@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_cases import CASES, undo, words_of
+from tests.support.command_cases import CASES, one_of_each, undo, words_of
 from tests.support.command_line import COMMAND, llmspell
 from tests.support.kernels import KernelProcess
 
@@ -35,7 +35,7 @@ def without_reader(words: list[str], stdin: str = "") -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", one_of_each())
 def test_a_command_whose_reader_is_gone_ends_as_quietly_as_with_one(
     name: str, case_directory: Path, request: pytest.FixtureRequest
 ) -> None:

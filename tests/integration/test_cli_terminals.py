@@ -122,8 +122,9 @@ def test_marks_and_headings_have_colour_in_the_pretty_format_alone(case_director
 
 
 @pytest.mark.parametrize("way", ["--no-color", "NO_COLOR", "TERM"])
-@pytest.mark.parametrize("output", ["text", "pretty"])
-@pytest.mark.parametrize("words", ["model list -v", "model info nosuch", "model available"])
+@pytest.mark.parametrize(
+    ("words", "output"), [("model list -v", "pretty"), ("model info nosuch", "text"), ("model info nosuch", "pretty")]
+)
 def test_without_colour_there_is_no_escape_at_all(words: str, output: str, way: str, case_directory: Path) -> None:
     options = ["--no-color"] if way == "--no-color" else []
     env = {"NO_COLOR": {"NO_COLOR": "1"}, "TERM": {"TERM": "dumb"}}.get(way, {})

@@ -214,6 +214,24 @@ def _holds(words: tuple[str, ...], path: tuple[str, ...]) -> bool:
     return words[start : start + len(path)] == path
 
 
+def one_of_each() -> list[str]:
+    """A case of every command for people and one for programs, where it has both."""
+    return list({(command_of(one), asks_for_json(one)): name for name, one in reversed(CASES.items())}.values())
+
+
+def together(where: Where) -> dict[str, list[str]]:
+    """The cases that one kernel can serve one after another, by their command.
+
+    The repl's are apart from each other: a kernel keeps what is typed there.
+    """
+    found: dict[str, list[str]] = {}
+    for name, one in CASES.items():
+        if one.where == where:
+            command = " ".join(command_of(one))
+            found.setdefault(name if command == "repl" else command, []).append(name)
+    return found
+
+
 def missing() -> list[str]:
     """Commands of the tree that no case is about."""
     return [" ".join(path) for path in sorted(set(leaf_commands()) - {command_of(one) for one in CASES.values()})]
