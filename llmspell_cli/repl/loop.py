@@ -126,7 +126,8 @@ class Repl:
         pending = ""
         while line := sys.stdin.readline():
             text = pending + line.removesuffix("\n")
-            if self._incomplete(text):
+            # A file has empty lines in the middle of a function; nobody waits at a prompt for what it does.
+            if self._goes_on(text):
                 pending = text + "\n"
                 continue
             pending = ""
@@ -136,13 +137,14 @@ class Repl:
             yield pending
 
     def _incomplete(self, text: str) -> bool:
-        """Whether an input goes on; an empty line says that it doesn't."""
-        if not text.strip() or is_command(text):
-            return False
+        """Whether an input at a terminal goes on; an empty line says that it doesn't."""
         before, newline, last = text.rpartition("\n")
         if newline and not last.strip() and before.strip():
             return False
-        return self._context.is_incomplete(text)
+        return self._goes_on(text)
+
+    def _goes_on(self, text: str) -> bool:
+        return bool(text.strip()) and not is_command(text) and self._context.is_incomplete(text)
 
     def _keep(self, text: str) -> None:
         try:

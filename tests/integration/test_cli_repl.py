@@ -340,6 +340,12 @@ def test_lines_of_a_pipe_run_without_prompts(target: list[str]) -> None:
     assert (done.status, done.out, done.err) == (0, '42\n1\n2\n"a line"\n', "")
 
 
+def test_an_empty_line_within_a_function_does_not_end_it_in_a_pipe(target: list[str]) -> None:
+    inputs = "function f()\n\n  return [[a\n\nb]]\nend\n\nf()\n"
+    done = llmspell(*target, "repl", stdin=inputs)
+    assert (done.status, done.out, done.err) == (0, '"a\\n\\nb"\n', "")
+
+
 def test_variables_of_odd_values_hide_no_others(target: list[str], tmp_path: Path) -> None:
     inputs = 'bytes = "\\xff" nan = 0/0 ring = {} ring.ring = ring _G["a b"] = 1 kept = "日本" big = 2^53\n'
     done = llmspell(*target, "repl", stdin=f"{inputs}.vars\n.save s.json\n.reset\n.load s.json\nkept .. type(bytes)\n")
