@@ -159,8 +159,8 @@ def test_a_conversation_at_a_terminal(columns: int, home: Path, tmp_path: Path) 
     assert json.loads((tmp_path / "chat.json").read_text())["messages"][0]["content"] == "hi"
 
 
-def test_ctrl_c_cancels_the_reply_and_the_conversation_goes_on(home: Path) -> None:
-    chat = AtTerminal(["chat", "mock/a"], env=LONG_REPLY)
+def test_ctrl_c_cancels_the_reply_and_the_conversation_goes_on(target: list[str]) -> None:
+    chat = AtTerminal([*target, "chat", "mock/a"], env=LONG_REPLY)
     chat.wait_for("> ")
     chat.type("go\n")
     chat.wait_for("word word")
@@ -176,8 +176,8 @@ def test_ctrl_c_cancels_the_reply_and_the_conversation_goes_on(home: Path) -> No
     assert chat.end() == 0
 
 
-def test_a_message_whose_reply_had_not_begun_at_ctrl_c_is_dropped(home: Path) -> None:
-    chat = AtTerminal(["chat", "mock/a", "--no-stream"], env=LONG_REPLY)
+def test_a_message_whose_reply_had_not_begun_at_ctrl_c_is_dropped(target: list[str]) -> None:
+    chat = AtTerminal([*target, "chat", "mock/a", "--no-stream"], env=LONG_REPLY)
     chat.wait_for("> ")
     chat.type("go\r\x03")
     chat.wait_for("\n[cancelled]\r\n")

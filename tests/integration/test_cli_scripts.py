@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import subprocess
@@ -162,6 +163,29 @@ def test_a_script_may_be_a_program(home: Path, tmp_path: Path) -> None:
     done = llmspell("run", "--", "hello", "--json")
     assert (done.status, done.out) == (1, "Hello\tnil\n")
     assert done.err.startswith("Error: hello:3: here")
+
+
+def test_an_executable_script_is_run_by_its_first_line(home: Path, tmp_path: Path) -> None:
+    command = tmp_path / "bin" / "llmspell"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    command.chmod(0o755)
+    script = tmp_path / "hello"
+    script.write_text("#!/usr/bin/env -S llmspell run --\nprint(ARGS[0], ARGS[1], ARGS.json, io.read())\nos.exit(4)\n")
+    script.chmod(0o755)
+    env = {**os.environ, "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        [script, "-p", "--json"], input="typed\n", env=env, capture_output=True, text=True, check=False
+    )
+    # Every word behind the script is the script's own.
+    assert (done.returncode, done.stdout, done.stderr) == (4, f"{script}\t-p\ttrue\ttyped\n", "")
+
+
+def test_a_misspelt_name_is_told_with_file_line_and_what_was_meant(target: list[str], tmp_path: Path) -> None:
+    (tmp_path / "bad.lua").write_text("local name = 'x'\n\nlocal agent = Agnt.create{model = name}\n")
+    done = llmspell(*target, "run", "bad.lua")
+    assert (done.status, done.out) == (1, "")
+    assert done.err == ("Error: bad.lua:3: attempt to index a nil value (global 'Agnt')\nHint: did you mean 'Agent'?\n")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
