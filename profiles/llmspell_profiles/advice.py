@@ -27,6 +27,7 @@ def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
     yield from _ignored(loaded)
     yield from _unused_variables(loaded)
     yield from _doubtful_places(loaded)
+    yield from _unencrypted(loaded)
 
 
 def _credentials(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
@@ -114,6 +115,16 @@ def _doubtful_places(loaded: LoadedSettings) -> Iterator[Remark]:
         if device.startswith("cuda") if sys.platform == "darwin" else device == "metal":
             text = f"{device} does not exist on this platform, the CPU is used"
             yield _about(loaded, ("providers", name, "device"), text)
+
+
+def _unencrypted(loaded: LoadedSettings) -> Iterator[Remark]:
+    kernel = loaded.settings.kernel
+    if kernel.transport == "tcp":
+        text = "this version can't encrypt connections, so a kernel over tcp doesn't start"
+        if kernel.security.curve == "required":
+            yield _about(loaded, ("kernel", "security", "curve"), text)
+        if kernel.security.allow_remote:
+            yield _about(loaded, ("kernel", "security", "allow_remote"), text)
 
 
 def _about(loaded: LoadedSettings, path: KeyPath, text: str) -> Remark:

@@ -264,6 +264,8 @@ def test_variables_of_a_provider_that_is_not_configured_are_named_but_for_its_ke
             "events.export.webhook",
             "events leave this machine unencrypted (http)",
         ),
+        ('kernel.security.curve = "required"', "kernel.security.curve", "a kernel over tcp doesn't start"),
+        ("kernel.security.allow_remote = true", "kernel.security.allow_remote", "a kernel over tcp doesn't start"),
         ("runtime.max_concurrent_scripts = 500", "runtime.max_concurrent_scripts", "500 is unusually high"),
         ("rag.backup.enable_auto_backup = true", "rag.backup.enable_auto_backup", "accepted, has no effect"),
     ],
@@ -275,6 +277,11 @@ def test_doubtful_values_draw_a_warning(tmp_path: Path, toml: str, key: str, tex
 
 def test_sound_values_draw_none(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    toml = f'providers.candle.device = "cpu"\nevents.export.webhook = "http://localhost:1/"\n\
-events.export.file = "{tmp_path}/logs/e"\n'
+    toml = f"""
+kernel.transport = "ipc"
+kernel.security.curve = "required"
+providers.candle.device = "cpu"
+events.export.webhook = "http://localhost:1/"
+events.export.file = "{tmp_path}/logs/e"
+"""
     assert [each for each in warnings(report(tmp_path, toml)) if "no effect" not in each] == []
