@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,10 +87,8 @@ def test_tables_at_a_terminal_fit_its_width(columns: int, stocked: None) -> None
         shown = AtTerminal(["-p", "candle", "--output", "pretty", "--no-color", *words], columns=columns)
         assert shown.end() == 0
         lines = shown.text.splitlines()
-        ruled = next(at for at, line in enumerate(lines) if "───" in line)
-        end = next((at for at, line in enumerate(lines) if at > ruled and not line.strip()), len(lines))
-        assert max(len(line.rstrip()) for line in lines[:end]) <= columns
-        assert "candle" in "".join(lines[ruled:end]).replace(" ", "")
+        assert max(len(line.rstrip()) for line in lines if "://" not in line) <= columns
+        assert "candle" in "".join(lines).replace(" ", "")
 
 
 @pytest.mark.slow
@@ -166,7 +165,7 @@ def test_a_kernel_keeps_what_it_loads(stocked: None) -> None:
         headings, line, memory, why = llmspell("model", "ps").out.splitlines()
         assert headings.split() == ["MODEL", "BACKEND", "ENGINE", "DEVICE", "MEMORY", "SLOTS", "QUEUE", "UNTIL"]
         assert line.split()[:4] == [MODEL, "candle", "xllamacpp", "cpu"]
-        assert "4m " in line
+        assert re.search(r" (4m 5\ds|5m 0s) \(idle\)$", line)
         assert memory.startswith("Memory: ")
         assert why.startswith(f"{MODEL}: idle, goes in ")
         assert f"1 loaded: {MODEL}" in llmspell("--connect", "auto", "model", "status").out
