@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -118,10 +118,14 @@ def _lines(data: bytes) -> list[str]:
 
 
 class Follower:
-    """What is added to a log from now on, also when it is rotated or not there yet; use as a context manager."""
+    """What is added to a log from now on, also when it is rotated or not there yet; use as a context manager.
 
-    def __init__(self, path: Path) -> None:
+    `pause` waits between two looks, for the seconds it is given.
+    """
+
+    def __init__(self, path: Path, pause: Callable[[float], None] = time.sleep) -> None:
         self._path = path
+        self._pause = pause
         self._file: IO[bytes] | None = None
         self._half = b""
         self._open()
@@ -136,12 +140,12 @@ class Follower:
             self._file.close()
 
     def __iter__(self) -> Iterator[list[Entry]]:
-        """The entries that were added since the last look, whenever there are any; never ends by itself."""
+        """The entries that were added since the last look, whenever there are any; ends only when a pause raises."""
         while True:
             if added := self.look():
                 yield added
             else:
-                time.sleep(LOOK_EVERY_S)
+                self._pause(LOOK_EVERY_S)
 
     def look(self) -> list[Entry]:
         """What has been added by now."""

@@ -191,6 +191,15 @@ def test_what_is_written_is_followed_over_a_rotation_until_ctrl_c(log: Path) -> 
     assert words_of(done.out) == ["last", "second", "third", "  below"]
 
 
+def test_following_ends_with_whoever_reads_although_nothing_is_written(log: Path) -> None:
+    following = Running("kernel", "logs", "dead", "--follow", keep_out=True)
+    assert following.process.stdout is not None
+    assert following.process.stdout.readline()
+    following.process.stdout.close()
+    done = following.done()
+    assert done.err == ""
+
+
 def test_a_real_kernel_is_followed_over_its_own_rotations_and_its_end(home: Path) -> None:
     with daemon("rolling", "--trace", "info", "--log-rotate-size", "2000", "--log-rotate-count", "2") as started:
         following = Running("kernel", "logs", "rolling", "--follow", "--json")

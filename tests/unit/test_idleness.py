@@ -52,6 +52,18 @@ def test_no_limit_and_use_are_no_timer_and_the_last_to_go_starts_one() -> None:
     run(scenario)
 
 
+def test_a_use_that_nobody_told_of_counts_as_well() -> None:
+    async def scenario(kernel: Kernel) -> None:
+        slower = Kernel()
+        kernel.idleness.limit(SHORT_S)
+        kernel.used = True
+        slower.idleness.limit(3 * SHORT_S)
+        await asyncio.wait_for(slower.ended.wait(), 20)
+        assert not kernel.ended.is_set(), "a client has connected, and asked nothing yet"
+
+    run(scenario)
+
+
 def test_a_limit_that_is_lowered_counts_at_once() -> None:
     async def scenario(kernel: Kernel) -> None:
         kernel.idleness.limit(LONG_S)

@@ -48,6 +48,11 @@ def test_the_files_of_a_kernel_are_private_and_go_with_it(run_dir: Path) -> None
     assert list(run_dir.iterdir()) == []
 
 
+def test_a_run_directory_that_others_could_read_is_closed(run_dir: Path) -> None:
+    run_dir.chmod(0o755)
+    assert mode(run_directory(run_dir.parent)) == 0o700
+
+
 def test_a_second_kernel_of_the_same_id_is_refused(run_dir: Path) -> None:
     first = RunFiles(run_dir, "one")
     first.claim()
@@ -216,6 +221,25 @@ def test_a_home_without_room_is_said_and_nothing_stays(run_dir: Path, monkeypatc
             RunFiles(run_dir, "one").claim()
     assert list(run_dir.iterdir()) == []
     assert not is_running(run_dir, "one")
+
+
+def test_a_start_locks_the_file_of_its_name_although_the_last_kernel_has_just_removed_it(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = run_dir / "kernel-one.lock"
+    take = fcntl.flock
+
+    def take_after_an_end(fd: int, operation: int) -> None:
+        # Between opening and locking, the kernel that had the file ends and removes it.
+        monkeypatch.setattr(fcntl, "flock", take)
+        lock.unlink()
+        take(fd, operation)
+
+    files = RunFiles(run_dir, "one")
+    monkeypatch.setattr(fcntl, "flock", take_after_an_end)
+    files.claim()
+    assert is_running(run_dir, "one")
+    files.release()
 
 
 def test_clearing_spares_a_kernel_that_started_over_the_lock_that_was_looked_at(

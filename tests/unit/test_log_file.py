@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +100,18 @@ def test_on_a_full_disk_lines_are_counted_and_the_next_one_says_how_many(log: Lo
     path.unlink()
     say(log, "here", "and here")
     assert path.read_text() == "(2 lines are missing here: No space left on device)\nhere\nand here\n"
+
+
+def test_half_a_line_does_not_stay(log: LogFile, path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    say(log, "one")
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
+        say(log, "does not fit")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    say(log, "two")
+    assert path.read_text() == "one\n(1 line is missing here: File too large)\ntwo\n"
 
 
 def test_a_directory_that_went_is_no_reason_to_stop(log: LogFile, path: Path) -> None:

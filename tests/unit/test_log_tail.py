@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,22 @@ def test_a_rotation_loses_nothing(path: Path) -> None:
         assert shown(follower.look()) == [line(2), line(3)]
         write(path, line(4))
         assert shown(follower.look()) == [line(4)]
+
+
+def test_what_is_written_while_it_is_rotated_is_not_lost(path: Path) -> None:
+    class RotatedWhenLookedAt(type(path)):  # type: ignore[misc]
+        """Between the last reading of the old file and the look at its name a line came, and a rotation."""
+
+        def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+            if not (old := path.with_name(path.name + ".1")).exists():
+                write(path, line(2))
+                path.rename(old)
+                write(path, line(3))
+            return path.stat(follow_symlinks=follow_symlinks)
+
+    write(path, line(1))
+    with Follower(RotatedWhenLookedAt(path)) as follower:
+        assert shown(follower.look()) == [line(2), line(3)]
 
 
 def test_a_log_that_is_not_there_yet_is_waited_for(path: Path) -> None:

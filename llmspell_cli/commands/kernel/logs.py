@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -70,7 +71,7 @@ def logs(
             _show(output, _from_afar(place, wanted, count, follow=follow))
         elif follow:
             # Opened before the end is read, so that no line falls between the two.
-            with Follower(place) as follower:
+            with Follower(place, _pause) as follower:
                 _show(output, last_entries(place, wanted, count))
                 for added in follower:
                     _show(output, (entry for entry in added if wanted(entry)))
@@ -205,6 +206,18 @@ def _show(output: Output, chosen: Iterable[Entry]) -> None:
             for line in entry.lines:
                 output.line(_visible(line) if output.terminal else line)
     sys.stdout.flush()
+
+
+def _pause(seconds: float) -> None:
+    """Waits while somebody reads what is shown: `logs -f | head -1` would stay until the next line otherwise.
+
+    Raises:
+        BrokenPipeError: the reader has gone.
+    """
+    reader = select.poll()
+    reader.register(sys.stdout.fileno(), 0)  # Nothing but errors, which a pipe without a reader has.
+    if reader.poll(round(1000 * seconds)):
+        raise BrokenPipeError
 
 
 def _object(entry: Entry) -> dict[str, Any]:
