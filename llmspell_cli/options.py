@@ -177,6 +177,21 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
         ctx.exit(0)
 
 
+class Seconds(click.FloatRange):
+    """A time that can be waited for; `inf` and `nan`, which are numbers to Python, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The time in seconds."""
+        seconds = float(super().convert(value, param, ctx))
+        if not seconds <= _LONGEST_S:
+            self.fail(f"{value} is no time in seconds, or too long a one", param, ctx)
+        return seconds
+
+
+_LONGEST_S = 1_000_000
+"""Eleven days: below what the system's calls for waiting can count."""
+
+
 class Word(StringParamType):
     """A text that a shell can complete, by what the parameter is called in help."""
 
@@ -315,7 +330,7 @@ def format_option(*formats: str) -> Decorator:
 timeout_option: Decorator = click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     metavar="SECONDS",
     help="Give up after this time.",
 )

@@ -40,6 +40,13 @@ def test_wishes_that_contradict_each_other_are_refused(home: Path, words: list[s
     assert (done.status, done.err.splitlines()[0]) == (2, f"Error: {message}")
 
 
+@pytest.mark.parametrize("time", ["nan", "inf", "1e9", "-1"])
+def test_a_time_that_can_not_be_waited_for_is_refused(home: Path, time: str) -> None:
+    for words in (["kernel", "stop", "x", "--timeout"], ["kernel", "status", "--watch", "--interval"]):
+        done = llmspell(*words, time)
+        assert (done.status, done.err.startswith("Error: invalid value for '--")) == (2, True), done.err
+
+
 def test_a_connection_and_an_id_are_two_kernels(home: Path) -> None:
     done = llmspell("--connect", "a", "kernel", "stop", "b")
     assert (done.status, done.err) == (2, "Error: two kernels are named: a and b\n")

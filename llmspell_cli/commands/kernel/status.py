@@ -13,7 +13,7 @@ import click
 from llmspell_cli.connect import remove_stale_files, run_directory
 from llmspell_cli.kernel_figures import figures, figures_of_all
 from llmspell_cli.live_screen import LiveScreen
-from llmspell_cli.options import Command, Options, collected
+from llmspell_cli.options import Command, Options, Seconds, collected
 from llmspell_cli.output import Output
 from llmspell_cli.process_end import sleep_until_one_ends
 from llmspell_cli.session import Content
@@ -63,7 +63,7 @@ class _Wish(NamedTuple):
 )
 @click.option("-q", "--quiet", is_flag=True, help="Ids only; exit status 3 where none runs.")
 @click.option("-w", "--watch", is_flag=True, help="Again and again, until Ctrl+C.")
-@click.option("--interval", type=click.FloatRange(0.1), default=5.0, metavar="S", help="Time between looks (5).")
+@click.option("--interval", type=Seconds(0.1), default=5.0, metavar="S", help="Time between looks (5).")
 @click.option("--url", is_flag=True, help="Print the connection URL; it holds the key.")
 @click.argument("kernel_id", metavar="[ID]", required=False)
 def status(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from llmspell_cli.connect import connected, remove_stale_files, run_directory
-from llmspell_cli.options import Command, Options
+from llmspell_cli.options import Command, Options, Seconds
 from llmspell_cli.output import Output
 from llmspell_cli.process_end import ProcessEnd
 from llmspell_cli.session import Session
@@ -40,7 +40,7 @@ _AFTER_DRAIN_S = 1.0
 @click.option("--pid-file", metavar="FILE", help="The kernel whose process id is in this file.")
 @click.option("--all", "everything", is_flag=True, help="All kernels of this user.")
 @click.option("--force", is_flag=True, help="Kill at once.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0), default=30.0, metavar="S", help="Patience (30).")
+@click.option("--timeout", "timeout_s", type=Seconds(0), default=30.0, metavar="S", help="Patience (30).")
 @click.option("--no-cleanup", is_flag=True, help="Keep connection and pid files.")
 @click.argument("kernel_id", metavar="[ID]", required=False)
 def stop(
