@@ -283,3 +283,27 @@ def test_available_comes_from_the_catalog(home: Path) -> None:
     document = json.loads(llmspell("model", "available", "--recommended", "--json").out)
     assert all(model["recommended"] for model in document["models"])
     assert document["count"] == len(document["models"])
+
+
+@pytest.mark.parametrize("mode", ["embedded", "connected"])
+def test_a_model_file_that_has_changed_is_told_with_how_to_mend_it(mode: str, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.gguf").write_bytes(gguf_file())
+    pulled = llmspell("-p", "candle", "model", "pull", f"file://{tmp_path}/tiny.gguf", "--json").document
+    kernel = KernelProcess(["--profile", "candle"]) if mode == "connected" else None
+    target = ["--connect", str(kernel.started["connection_file"])] if kernel else ["-p", "candle"]
+    try:
+        assert llmspell(*target, "model", "status").out.splitlines()[0].split(maxsplit=3)[:3] == [
+            *("candle", "ready", "cpu"),
+        ]
+        assert llmspell(*target, "model", "verify", "tiny").out == "✓ tiny: 1 file ok\n"
+        with open(pulled["path"], "r+b") as file:
+            file.seek(100)
+            file.write(b"changed")
+        done = llmspell(*target, "model", "verify", "--all")
+        assert (done.status, done.out) == (1, "✗ tiny: tiny.gguf checksum mismatch\n")
+        assert done.err == "Hint: llmspell model pull tiny@candle --force\n"
+        (checked,) = llmspell(*target, "model", "verify", "tiny", "--json").document["models"]
+        assert (checked["ok"], checked["files"][0]["ok"]) == (False, False)
+    finally:
+        if kernel is not None:
+            kernel.stop()
