@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import stat
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import AtTerminal, Running, llmspell
+from tests.support.command_line import COMMAND, AtTerminal, Running, llmspell
 from tests.support.kernels import KernelProcess
 
 
@@ -399,6 +400,46 @@ def test_ctrl_c_ends_a_repl_that_reads_a_pipe(target: list[str]) -> None:
 def test_an_engine_that_is_missing_ends_it_before_the_first_prompt(target: list[str]) -> None:
     done = llmspell(*target, "repl", "--engine", "python", stdin="1\n")
     assert (done.status, done.err.splitlines()[0]) == (2, "Error: Script engine 'python' is not available yet.")
+
+
+def test_ctrl_z_stops_the_session_and_fg_goes_on_with_it(home: Path) -> None:
+    shell = AtTerminal(["--norc", "-i"], program=("bash",), env={"PS1": "shell: "})
+    shell.wait_for("shell: ")
+    shell.type(f"{shlex.join(COMMAND)} repl\r")
+    shell.wait_for("> ")
+    say(shell, ("x = 20 + 1", "\r\n"))
+    shell.type("\x1a")
+    shell.wait_for("Stopped")
+    shell.wait_for("shell: ")
+    shell.type("stty -a | grep -ow -e '-*icanon'; fg\r")
+    shell.wait_for("\ricanon\r\n")
+    shell.wait_for("> ")
+    say(shell, ("x * 2", "42\r\n"))
+    shell.type("\x04")
+    shell.wait_for("shell: ")
+    shell.type("exit\r")
+    assert shell.end() == 0
+
+
+def test_a_kernel_that_does_not_answer_holds_up_neither_tab_nor_ctrl_c(home: Path) -> None:
+    process = KernelProcess()
+    try:
+        terminal = AtTerminal(["--connect", str(process.started["connection_file"]), "repl"])
+        terminal.wait_for("> ")
+        process.signal(signal.SIGSTOP)
+        terminal.type("stri\t")
+        terminal.wait_for("stri")
+        terminal.type("ng\r")
+        terminal.wait_for("> string\r")
+        terminal.type("\x03")
+        terminal.wait_for("Interrupted; the kernel has not confirmed it")
+        terminal.wait_for("> ")
+        process.signal(signal.SIGCONT)
+        say(terminal, ("6 * 7", "42\r\n"))
+        leave(terminal)
+    finally:
+        process.signal(signal.SIGCONT)
+        process.stop()
 
 
 def test_a_signal_that_ends_it_leaves_the_terminal_as_it_was(repl: Callable[..., AtTerminal]) -> None:
