@@ -37,7 +37,8 @@ CONNECTED = {
     "config show": {
         *("llmspell_cli.commands.config", "llmspell_cli.commands.config.show", "llmspell_profiles.toml_text")
     },
-    "exec return": TEXT | {"llmspell_cli.commands.exec", "llmspell_cli.reading", "llmspell_cli.script"},
+    "exec return": TEXT
+    | {"llmspell_cli.commands.exec", "llmspell_cli.reading", "llmspell_cli.script", "llmspell_cli.typed_line"},
 }
 
 

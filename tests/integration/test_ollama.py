@@ -6,6 +6,7 @@ import asyncio
 import struct
 import subprocess
 import sys
+import threading
 from contextlib import aclosing
 from pathlib import Path
 
@@ -260,16 +261,16 @@ def test_a_chat_with_a_daemon_that_is_down_names_address_and_reason(tmp_path: Pa
 
 
 def test_closing_a_stream_closes_the_connection(tmp_path: Path) -> None:
-    async def scenario(provider: OllamaProvider) -> None:
+    async def scenario(provider: OllamaProvider, held: threading.Event) -> None:
         async with aclosing(provider.chat(_request(), client="me")) as chunks:
             await anext(chunks)
+            assert await asyncio.to_thread(held.wait, 60)
         await provider.close()
 
     with OllamaReplay("064-chat-stream", hold_after=5) as ollama:
-        asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path)))
-        assert ollama.held.wait(10)
+        asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path), ollama.held))
         ollama.release()
-        assert ollama.closed_by_client.wait(10)
+        assert ollama.closed_by_client.wait(60)
 
 
 def test_embeddings_are_float32_rows(tmp_path: Path) -> None:

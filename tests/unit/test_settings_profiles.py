@@ -283,9 +283,16 @@ import os, sys
 from pathlib import Path
 from llmspell_profiles.keys import value_at
 from llmspell_profiles.loader import load_settings
+from llmspell_profiles.profiles import profile_path
+from llmspell_profiles.toml_source import read_toml
+
+profile = read_toml(profile_path(sys.argv[1]), f"profile {sys.argv[1]}")
 
 def show(env):
-    loaded = load_settings(profile=sys.argv[1], env={"HOME": "/home/someone"} | env, cwd=Path("/"))
+    # The package may stand in a folder that nobody else may enter.
+    loaded = load_settings(
+        profile=sys.argv[1], env={"HOME": "/home/someone"} | env, cwd=Path("/"), read=lambda path, name: profile
+    )
     print(value_at(loaded.settings, ("rag", "vector_storage", "persistence_path")))
     print(*[warning for warning in loaded.warnings if "has no effect" not in warning], sep="\\n")
 
