@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from llmspell_profiles import errors as theirs
-from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, ProfileNotFound
+from llmspell_protocol.errors import ERRORS
 
 
 @contextmanager
@@ -19,14 +19,4 @@ def as_ours() -> Iterator[None]:
     try:
         yield
     except theirs.ConfigError as error:
-        raise translated(error) from None
-
-
-def translated(error: theirs.ConfigError) -> LlmspellError:
-    """The protocol's error for one of the settings'."""
-    kind: type[LlmspellError] = ConfigError
-    if isinstance(error, theirs.ProfileNotFound):
-        kind = ProfileNotFound
-    elif isinstance(error, theirs.UsageConflict):
-        kind = InvalidRequest
-    return kind(error.message, hint=error.hint, details=error.details)
+        raise ERRORS[error.code](error.message, hint=error.hint, details=error.details) from None

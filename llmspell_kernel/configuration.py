@@ -8,7 +8,7 @@ from pathlib import Path
 from llmspell_kernel.context import Content
 from llmspell_profiles import errors as profile_errors
 from llmspell_profiles.loader import LoadedSettings, load_settings
-from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, NotFound, ProfileNotFound
+from llmspell_protocol.errors import ERRORS, NotFound
 
 
 def load_configuration(
@@ -27,7 +27,7 @@ def load_configuration(
     try:
         return load_settings(profile=profile, config=config, env=env, cwd=cwd, flags=flags)
     except profile_errors.ConfigError as error:
-        raise _translated(error) from None
+        raise ERRORS[error.code](error.message, hint=error.hint, details=error.details) from None
 
 
 def shown_configuration(loaded: LoadedSettings, section: str | None) -> Content:
@@ -52,12 +52,3 @@ def shown_configuration(loaded: LoadedSettings, section: str | None) -> Content:
         "profile": loaded.profile,
         "config_file": str(loaded.source) if loaded.source is not None else None,
     }
-
-
-def _translated(error: profile_errors.ConfigError) -> LlmspellError:
-    kind: type[LlmspellError] = ConfigError
-    if isinstance(error, profile_errors.ProfileNotFound):
-        kind = ProfileNotFound
-    elif isinstance(error, profile_errors.UsageConflict):
-        kind = InvalidRequest
-    return kind(error.message, hint=error.hint, details=error.details)

@@ -1,6 +1,8 @@
-"""What is wrong or doubtful in settings. Knows no protocol: the kernel and the CLI give these errors their codes."""
+"""What is wrong or doubtful in settings. Imports no protocol: an error of a run names its code there, and the
+kernel and the command line make it theirs.
+"""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 KeyPath = tuple[str, ...]
 
@@ -11,8 +13,10 @@ class ConfigError(Exception):
     `message` is the whole text for the user, without the word "Error:"; it may have a second line. `hint` says what to
     do, or is None. `details` has those of `file`, `line`, `column`, `key` and `variable` that are known. `place` is
     what the message begins with, up to the colon, and `path` the key in question, each empty where there is none.
-    `together` has all errors that the same check found, this one among them.
+    `together` has all errors that the same check found, this one among them. `code` is its name in the protocol.
     """
+
+    code: ClassVar[str] = "config_error"
 
     def __init__(
         self,
@@ -35,9 +39,13 @@ class ConfigError(Exception):
 class ProfileNotFound(ConfigError):
     """The name after `--profile` is no builtin profile."""
 
+    code = "profile_not_found"
+
 
 class UsageConflict(ConfigError):
     """Both a profile and a configuration file were asked for."""
+
+    code = "invalid_request"
 
 
 class UnknownSection(Exception):
