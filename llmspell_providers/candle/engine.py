@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from llmspell_protocol.models import FinishReason, ToolCall
+from llmspell_protocol.models import FinishReason, Format, ToolCall
 
 Ability = str
 """A word of `ABILITIES`."""
@@ -29,6 +29,7 @@ ABILITIES: Mapping[Ability, str] = {
 class Launch:
     """One model to be loaded by one engine in one worker process.
 
+    `path` is the GGUF file, or the first file of safetensors weights, whose directory holds the rest.
     `context_size` is in tokens a slot; `threads` 0 means the physical cores; `batch_size` is the most prompt tokens
     read in one step; `spin_count` is how long engine threads spin at a barrier; `prompt_cache_bytes` is memory for
     prompts of finished requests; `stream_window_ms` None means 0 while cores are spare and 25 where the engine uses
@@ -38,6 +39,7 @@ class Launch:
     engine: str
     path: Path
     model: str
+    format: Format = "gguf"
     device: str = "auto"
     slots: int = 4
     context_size: int = 4096

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmspell_protocol.errors import Unsupported
 from llmspell_providers.candle.engine import Launch
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.estimate import Estimate, estimate, prompt_cache_bytes
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.manifest import Manifest
 
+TORCH_ENGINE = "torch"
 _SAME_RATIO = 0.01
 
 _log = logging.getLogger(__name__)
@@ -52,24 +52,18 @@ class Loader:
         if self._recordings:
             await asyncio.wait(self._recordings)
 
+    def engine(self, manifest: Manifest) -> str:
+        """What loads a model: the settings' engine for GGUF files, PyTorch for safetensors."""
+        return TORCH_ENGINE if manifest.format == "safetensors" else self._settings.engine
+
     def context_size(self, manifest: Manifest) -> int:
         """The context of a slot, in tokens: the settings', at most what the model was trained for."""
         return min(self._settings.context_size, manifest.context_length or self._settings.context_size)
 
     def blueprint(self, manifest: Manifest, *, name: str, budget_bytes: int) -> Blueprint[ModelProcess]:
-        """How a model is to be loaded, and what it will take.
-
-        Raises:
-            Unsupported: no engine of this version loads its format.
-        """
-        if manifest.format != "gguf":
-            raise Unsupported(
-                f"'{manifest.id}' has {manifest.format} weights, and the engine for these (torch) is not in this "
-                "version yet",
-                hint="llmspell model available lists GGUF models",
-                details={"model": manifest.id, "format": manifest.format},
-            )
+        """How a model is to be loaded, and what it will take."""
         settings = self._settings
+        engine = self.engine(manifest)
         cache = prompt_cache_bytes(
             self._models.prompt_cache_bytes,
             budget_bytes=budget_bytes,
@@ -85,9 +79,10 @@ class Loader:
         )
         window = self._models.stream_window_ms
         launch = Launch(
-            engine=settings.engine,
+            engine=engine,
             path=self._store.path(manifest),
             model=manifest.id,
+            format=manifest.format,
             device=settings.device,
             slots=settings.max_concurrent,
             context_size=context_size,
@@ -97,7 +92,7 @@ class Loader:
             prompt_cache_bytes=cache,
             flash_attention=settings.use_flash_attention,
             stream_window_ms=None if window == "auto" else window,
-            server_path=self._server_path() if settings.engine == SERVER_ENGINE else None,
+            server_path=self._server_path() if engine == SERVER_ENGINE else None,
             log_path=self._log_directory / f"model-{segment(manifest.id)}.log",
         )
         return Blueprint(

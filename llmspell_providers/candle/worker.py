@@ -17,18 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.child import connect_parent
-from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, ModelLoadFailed, Unsupported
+from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, Unsupported
 from llmspell_protocol.frames import Frame, FramePipe
 from llmspell_protocol.models import to_content
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared
-from llmspell_providers.candle.gguf import GgufMetadata, read_gguf
+from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.schema_check import BOUNDS, check_reply, check_schema
 from llmspell_providers.candle.stream import Flusher, PipeReply
 
 AUTO_WINDOW_MS = 25
 """Deltas of one stream are gathered this long where the engine uses every core: each process that wakes for a token
 takes time from decoding (0.93 of the raw engine without, 0.97 with, on two cores)."""
+
+TORCH_HINT = "pip install 'llmspell[torch]'"
 
 
 class Worker:
@@ -62,16 +64,9 @@ class Worker:
     def _load(self, frame: Frame) -> LoadedState:
         launch = launch_of(frame["launch"])
         began = time.monotonic()
-        try:
-            metadata = read_gguf(launch.path)
-        except OSError as error:
-            raise ModelLoadFailed(
-                f"the file of {launch.model} cannot be read: {error}",
-                hint="pull it again with --force",
-                details={"file": str(launch.path)},
-            ) from error
-        prepared = prepare(launch, metadata, Path(frame["socket_directory"]))
-        self._capabilities = metadata.capabilities
+        files = read_model_files(launch)
+        prepared = prepare(launch, files, Path(frame["socket_directory"]))
+        self._capabilities = files.capabilities
         self._engine, warnings = load_engine(prepared)
         window = launch.stream_window_ms
         if window is None:
@@ -87,7 +82,7 @@ class Worker:
             stream_window_ms=window,
             memory_bytes=resident_bytes(self._engine.pids),
             load_ms=(time.monotonic() - began) * 1000,
-            chat_template=metadata.chat_template is not None,
+            chat_template=files.chat_template,
             tools=self._engine.tools,
             lacks=sorted(self._engine.lacks),
             engine_pids=list(self._engine.pids),
@@ -172,18 +167,18 @@ def launch_of(content: Mapping[str, Any]) -> Launch:
     return Launch(**{**content, **paths})
 
 
-def prepare(launch: Launch, metadata: GgufMetadata, socket_directory: Path) -> Prepared:
+def prepare(launch: Launch, files: ModelFiles, socket_directory: Path) -> Prepared:
     """What is left to choose once the file and the machine are known."""
-    context_size = min(launch.context_size, metadata.context_length or launch.context_size)
-    can_chat = "chat" in metadata.capabilities
+    context_size = min(launch.context_size, files.context_length or launch.context_size)
+    can_chat = "chat" in files.capabilities
     return Prepared(
         launch=launch,
         threads=launch.threads or physical_cores(),
         context_size=context_size,
         # A text to be embedded is read in one step; where nobody chats, no stream can be kept waiting by that.
         batch_size=min(launch.batch_size, context_size) if can_chat else context_size,
-        tools=metadata.tools,
-        pooling=metadata.pooling,
+        tools=files.tools,
+        pooling=files.pooling,
         socket_directory=socket_directory,
     )
 
@@ -196,6 +191,8 @@ def load_engine(prepared: Prepared) -> tuple[Engine, list[str]]:
     """
     # Each engine is a library of tens of megabytes; a worker imports the one it was started for.
     name = prepared.launch.engine
+    if prepared.launch.format == "safetensors":
+        return _load_torch(prepared)
     if name == "xllamacpp":
         from llmspell_providers.candle.llama_cpp import XLlamaCpp
 
@@ -213,6 +210,23 @@ def load_engine(prepared: Prepared) -> tuple[Engine, list[str]]:
         hint='providers.candle.engine is "xllamacpp", "llama-cpp-python" or "llama-server"',
         details={"key": "providers.candle.engine"},
     )
+
+
+def _load_torch(prepared: Prepared) -> tuple[Engine, list[str]]:
+    try:
+        # What the engine cannot begin without, asked for here so that one place says how to get it.
+        import safetensors  # noqa: F401
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except (ImportError, OSError) as error:  # OSError: a shared library of theirs cannot be loaded
+        raise ConfigError(
+            f"the engine torch is not installed ({error}); safetensors models such as {prepared.launch.model} need it",
+            hint=TORCH_HINT,
+            details={"engine": "torch", "model": prepared.launch.model},
+        ) from error
+    from llmspell_providers.candle.transformer.engine import TorchEngine
+
+    return TorchEngine.load(prepared)
 
 
 def outcome_content(outcome: Outcome) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""What a worker reads from a model's files before any engine sees them, the same for both formats.
+
+Knows the two readers, not what is done with the answer; nothing here loads weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmspell_protocol.errors import ModelLoadFailed
+from llmspell_providers.candle.checkpoint import read_checkpoint
+from llmspell_providers.candle.engine import Launch
+from llmspell_providers.candle.gguf import read_gguf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFiles:
+    """What the files say: `context_length` is in tokens, None where a model names none; `pooling` as in `Prepared`."""
+
+    context_length: int | None
+    chat_template: bool
+    tools: bool
+    pooling: str | None
+    capabilities: tuple[str, ...]
+
+
+def read_model_files(launch: Launch) -> ModelFiles:
+    """Checks the files of a launch and returns what they say.
+
+    Raises:
+        ModelLoadFailed: a file is missing, damaged, or cannot be read.
+    """
+    try:
+        return _checkpoint(launch.path.parent) if launch.format == "safetensors" else _gguf(launch.path)
+    except OSError as error:
+        raise ModelLoadFailed(
+            f"the file of {launch.model} cannot be read: {error}",
+            hint="pull it again with --force",
+            details={"file": str(launch.path)},
+        ) from error
+
+
+def _gguf(path: Path) -> ModelFiles:
+    found = read_gguf(path)
+    return ModelFiles(
+        context_length=found.context_length,
+        chat_template=found.chat_template is not None,
+        tools=found.tools,
+        pooling=found.pooling,
+        capabilities=found.capabilities,
+    )
+
+
+def _checkpoint(directory: Path) -> ModelFiles:
+    found = read_checkpoint({path.name: path for path in directory.iterdir() if path.is_file()})
+    return ModelFiles(
+        context_length=found.context_length,
+        chat_template=found.chat_template is not None,
+        tools=False,
+        pooling=None,
+        capabilities=found.capabilities,
+    )
