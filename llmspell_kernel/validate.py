@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,11 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "seed": (0, (1 << 32) - 1),
     "max_tokens": (1, 1 << 31),
     "num_ctx": (1, 1 << 31),
+    "num_beams": (1, 64),
 }
 """What sampling options may be; repeat_last_n -1 is the whole context."""
+
+_DEVICE = re.compile(r"auto|cpu|metal|cuda(:\d+)?")
 
 _NO_IMAGE = b"\0not base64"
 
@@ -105,6 +109,9 @@ def _problems(value: Any, action: str) -> Iterator[tuple[str, str]]:
             number = getattr(options, name)
             if number is not None and not low <= number <= high:
                 yield f"options.{name}", f"must be from {low:.10g} to {high:.10g}, got {number:.10g}"
+    device = getattr(value, "device", None)
+    if device is not None and _DEVICE.fullmatch(device) is None:
+        yield "device", f"'{device}' is not one of auto, cpu, cuda, cuda:N, metal"
     if isinstance(value, ChatRequest):
         if any(image.startswith(_NO_IMAGE) for turn in value.messages for image in turn.images):
             yield "messages.images", "must be bytes, or base64 in a JSON message"

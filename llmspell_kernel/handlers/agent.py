@@ -91,6 +91,7 @@ def _details(agent: Agent) -> Content:
         "system_prompt": agent.system_prompt,
         "options": options,
         "schema": to_content(agent.schema),
+        "device": agent.device,
         "max_conversation_length": agent.max_conversation_length,
         "max_execution_time_s": agent.max_execution_time_s,
         "history": [{"role": message.role, "content": message.content} for message in agent.history],

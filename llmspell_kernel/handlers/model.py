@@ -46,9 +46,10 @@ class ModelHandler:
             case ModelTokenize(model=model, text=text):
                 tokens = await self._models.tokenize(model, text)
                 return Reply({"tokens": tokens, "count": len(tokens)})
-            case ModelLoad(model=model, keep_alive=keep_alive, pin=pin):
+            case ModelLoad(model=model, keep_alive=keep_alive, pin=pin, device=device):
                 request.progress({"phase": "loading"})
-                return Reply(to_content(await self._models.load(model, keep_alive=keep_alive, pin=pin)))
+                loaded = await self._models.load(model, keep_alive=keep_alive, pin=pin, device=device)
+                return Reply(to_content(loaded))
             case ModelUnload(model=name, force=force):
                 return Reply({"unloaded": to_content(await self._models.unload(name, force=force))})
             case Empty():

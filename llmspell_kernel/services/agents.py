@@ -60,6 +60,7 @@ class Agent:
     system_prompt: str
     options: SamplingOptions
     schema: Mapping[str, Any] | None
+    device: str | None
     max_conversation_length: int
     max_execution_time_s: float
     created_at: str
@@ -215,6 +216,7 @@ class AgentsService:
             system_prompt=f"You are {name}, an AI assistant. {description}" if prompt is None else prompt,
             options=wanted.options,
             schema=wanted.schema,
+            device=wanted.device,
             max_conversation_length=wanted.max_conversation_length,
             max_execution_time_s=wanted.max_execution_time_s,
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -234,6 +236,7 @@ class AgentsService:
             schema=agent.schema,
             options=_merged(agent.options, wanted.options),
             stream=wanted.stream,
+            device=agent.device,
         )
         chunks = self._models.chat(request, client=client)
         try:

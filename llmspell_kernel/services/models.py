@@ -186,11 +186,13 @@ class ModelsService:
         provider, spec = await self._registry.locate_only(ModelSpec.parse(model))
         return Removed((await provider.info(spec)).id, provider.name, await provider.remove(spec, force=force))
 
-    async def load(self, model: str, *, keep_alive: float | str | None = None, pin: bool = False) -> LoadedModel:
+    async def load(
+        self, model: str, *, keep_alive: float | str | None = None, pin: bool = False, device: str | None = None
+    ) -> LoadedModel:
         """Makes a model ready to answer; raises what the load raises."""
         keep_alive_s = None if keep_alive is None else keep_alive_seconds(keep_alive)
         provider, spec = await self._locate(model)
-        return await provider.load(spec, LoadOptions(keep_alive_s=keep_alive_s, pin=pin))
+        return await provider.load(spec, LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device))
 
     async def change_pins(self, models: Sequence[str], no_longer: Sequence[str] = ()) -> None:
         """Loads and pins some models, one after the other, and lets others go; one that fails is logged and left out.

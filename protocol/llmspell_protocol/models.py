@@ -102,7 +102,8 @@ class ChatMessage:
 class SamplingOptions:
     """How tokens are chosen; None means the backend's or the provider table's default.
 
-    `temperature` 0 is greedy; `top_k` 0 is off; `repeat_penalty` 1 is off; `num_ctx` is the wanted context in tokens.
+    `temperature` 0 is greedy; `top_k` 0 is off; `repeat_penalty` 1 is off; `num_ctx` is the wanted context in tokens;
+    `num_beams` is how many continuations a beam search keeps, 1 is none.
     """
 
     temperature: float | None = None
@@ -115,10 +116,12 @@ class SamplingOptions:
     max_tokens: int | None = None
     stop: Sequence[str] | None = None
     num_ctx: int | None = None
+    num_beams: int | None = None
 
 
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens", "stop")
-"""The options that a provider's table has defaults for: all but `num_ctx`, which is fixed when a model is loaded."""
+"""The options that a provider's table has defaults for: all but `num_ctx`, which is fixed when a model is loaded, and
+`num_beams`, which one engine alone has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +130,8 @@ class ChatRequest:
 
     Exactly one of `messages` and `prompt` is given. `tools` are OpenAI-style function descriptions; `schema` is a JSON
     Schema that the reply has to fit. `truncate` allows a backend that can to leave out what does not fit the context;
-    without it such a prompt is an error everywhere.
+    without it such a prompt is an error everywhere. `device` is where a model of our own has to run (`auto`, `cpu`,
+    `cuda`, `cuda:N` or `metal`); None: where it is, or where the settings say.
     """
 
     model: str
@@ -140,6 +144,7 @@ class ChatRequest:
     options: SamplingOptions = SamplingOptions()
     stream: bool = True
     truncate: bool = False
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +237,10 @@ class PullResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """How a model is to be loaded; `keep_alive_s` 0 unloads at once, -1 never, None is the configured time."""
+    """How a model is to be loaded; `keep_alive_s` 0 unloads at once, -1 never, None is the configured time.
+
+    `device` is as in `ChatRequest`.
+    """
 
     keep_alive_s: float | None = None
     pin: bool = False
@@ -241,7 +249,10 @@ class LoadOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """One line of `model ps`; `reason` says in words why the model stays and when it goes."""
+    """One line of `model ps`; `reason` says in words why the model stays and when it goes.
+
+    `warnings` are what a person should know about how it was loaded.
+    """
 
     model: str
     backend: str
@@ -258,6 +269,7 @@ class LoadedModel:
     pinned: bool
     load_ms: float | None = None
     reason: str = ""
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,11 +69,15 @@ class ModelInstallOllama:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLoad:
-    """Load a model; `keep_alive` as in the settings: seconds or a text such as `5m`, 0 and -1 as in Ollama."""
+    """Load a model; `keep_alive` as in the settings: seconds or a text such as `5m`, 0 and -1 as in Ollama.
+
+    `device` is `auto`, `cpu`, `cuda`, `cuda:N` or `metal`; absent: where it is, or where the settings say.
+    """
 
     model: str
     keep_alive: float | str | None = None
     pin: bool = False
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +123,8 @@ class AgentCreate:
 
     `max_conversation_length` is counted in messages; the oldest go first and the system prompt stays. `model` absent:
     the default model of `provider` or, without one, of the default provider. `max_execution_time_s` is the longest that
-    one turn may take. An agent of `type` `basic` needs no model: it answers with its input.
+    one turn may take. `device` is where its model has to run, as in `ModelLoad`. An agent of `type` `basic` needs no
+    model: it answers with its input.
     """
 
     name: str | None = None
@@ -130,6 +135,7 @@ class AgentCreate:
     system_prompt: str | None = None
     options: SamplingOptions = SamplingOptions()
     schema: Mapping[str, Any] | None = None
+    device: str | None = None
     max_conversation_length: int = 100
     max_execution_time_s: float = 300.0
 

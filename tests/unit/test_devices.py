@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmspell_protocol.errors import ConfigError
-from llmspell_providers.candle.devices import choose_device, our_names
+from llmspell_providers.candle.devices import choose_device, detected, our_names
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from llmspell_providers.candle.devices import choose_device, our_names
         ("auto", "linux", [], "cpu"),
         ("auto", "linux", ["cuda:0", "cuda:1"], "cuda:0"),
         ("auto", "darwin", ["metal"], "metal"),
+        ("auto", "darwin", ["cuda:0", "metal"], "metal"),
+        ("auto", "darwin", ["cuda:0"], "cpu"),
         ("cpu", "linux", ["cuda:0"], "cpu"),
         ("cuda", "linux", ["cuda:0"], "cuda:0"),
         ("cuda:1", "linux", ["cuda:0", "cuda:1"], "cuda:1"),
@@ -24,12 +26,30 @@ def test_a_device_that_is_there_is_taken(asked: str, platform: str, found: list[
     assert choose_device(asked, platform=platform, found=found) == (device, None)
 
 
-@pytest.mark.parametrize(("asked", "platform"), [("metal", "linux"), ("cuda", "darwin"), ("cuda:1", "darwin")])
-def test_a_device_of_another_platform_is_a_warning_and_the_processor(asked: str, platform: str) -> None:
-    device, warning = choose_device(asked, platform=platform, found=[])
-    assert device == "cpu"
-    assert warning is not None
-    assert asked in warning
+@pytest.mark.parametrize(
+    ("asked", "platform", "warning"),
+    [
+        ("metal", "linux", "Metal requested but only available on macOS, using CPU"),
+        ("cuda", "darwin", "CUDA requested but not available on macOS, using CPU"),
+        ("cuda:1", "darwin", "CUDA requested but not available on macOS, using CPU"),
+    ],
+)
+def test_a_device_of_another_platform_is_a_warning_and_the_processor(asked: str, platform: str, warning: str) -> None:
+    assert choose_device(asked, platform=platform, found=[]) == ("cpu", warning)
+
+
+@pytest.mark.parametrize(
+    ("device", "platform", "text"),
+    [
+        ("cuda:0", "linux", "Auto-detected CUDA device for Candle"),
+        ("cuda:1", "linux", "Auto-detected CUDA device for Candle"),
+        ("cpu", "linux", "Auto-detected CPU device for Candle (CUDA unavailable)"),
+        ("metal", "darwin", "Auto-detected Metal device for Candle (Apple Silicon)"),
+        ("cpu", "darwin", "Auto-detected CPU device for Candle (Metal unavailable)"),
+    ],
+)
+def test_what_auto_has_chosen_is_told_in_fixed_words(device: str, platform: str, text: str) -> None:
+    assert detected(device, platform=platform) == text
 
 
 @pytest.mark.parametrize(("asked", "found"), [("cuda", []), ("cuda:2", ["cuda:0", "cuda:1"])])
