@@ -110,7 +110,7 @@ def _problems(value: Any, action: str) -> Iterator[tuple[str, str]]:
             if number is not None and not low <= number <= high:
                 yield f"options.{name}", f"must be from {low:.10g} to {high:.10g}, got {number:.10g}"
     device = getattr(value, "device", None)
-    if device is not None and _DEVICE.fullmatch(device) is None:
+    if device is not None and _DEVICE.fullmatch(device.lower()) is None:
         yield "device", f"'{device}' is not one of auto, cpu, cuda, cuda:N, metal"
     if isinstance(value, ChatRequest):
         if any(image.startswith(_NO_IMAGE) for turn in value.messages for image in turn.images):

@@ -63,7 +63,7 @@ class Residency(Generic[W]):
         return sum(model.memory_bytes for model in self._models.values())
 
     def get(self, name: str) -> Resident[W] | None:
-        """The model of this name, if it is loaded or loading."""
+        """The model, if it is loaded or loading."""
         return self._models.get(name)
 
     def available_bytes(self) -> int:
@@ -89,7 +89,10 @@ class Residency(Generic[W]):
     async def use(self, blueprint: Blueprint[W], *, client: str) -> AsyncIterator[Turn[W]]:
         """A slot of the model, loaded first if it isn't, for the time of the block.
 
+        One that is idle on another device than the blueprint wants is loaded anew.
+
         Raises:
+            ModelInUse: it answers on another device than the blueprint wants.
             Busy: too many requests wait for the model.
             OutOfMemory: it does not fit beside what must stay.
             ModelLoadFailed, WorkerCrashed: the load failed.
@@ -183,12 +186,30 @@ class Residency(Generic[W]):
         if model is None:
             model = Resident(blueprint, keep_alive_s=self.keep_alive_s, max_queue=self._max_queue)
             self._models[blueprint.name] = model
+        elif not model.is_on(blueprint.device):
+            model = self._replace(model, blueprint)
         self._uses += 1
         model.used = self._uses
         model.users += 1
         model.stop_timer()
         if model.worker is None and model.loading is None:
             self._start_load(model)
+        return model
+
+    def _replace(self, old: Resident[W], blueprint: Blueprint[W]) -> Resident[W]:
+        """A model in the place of one that runs on another device, pinned and kept as that one was."""
+        if old.users:
+            where = old.worker.loaded.device if old.worker else old.blueprint.device or "the device of the settings"
+            raise ModelInUse(
+                f"Model '{old.name}' is wanted on {blueprint.device}, but it is in use on {where} "
+                f"({old.reason(next_to_go=False)})",
+                hint="wait until it is done, or ask without a device",
+                details={"model": old.name, "requests": old.users, "device": where, "wanted": blueprint.device},
+            )
+        model = Resident(blueprint, keep_alive_s=old.keep_alive_s, max_queue=self._max_queue)
+        model.pinned = old.pinned
+        model.loads_after = self._end(old, f"'{old.name}' was wanted on {blueprint.device}")
+        self._models[model.name] = model
         return model
 
     def _leave(self, model: Resident[W]) -> None:
@@ -217,6 +238,9 @@ class Residency(Generic[W]):
         model.loading.add_done_callback(lambda task: self._load_ended(model, task))
 
     async def _load(self, model: Resident[W]) -> None:
+        if model.loads_after is not None:
+            await asyncio.wait([model.loads_after])
+            model.loads_after = None
         model.backs_off_s = self._back_off_s(model.name)
         if model.backs_off_s:
             await asyncio.sleep(model.backs_off_s)
@@ -246,8 +270,7 @@ class Residency(Generic[W]):
         if model.ended_because is not None:
             return
         if task.cancelled():
-            # Everybody had gone; but somebody may have come while the load was being ended.
-            self._forget(model)
+            self._forget(model)  # somebody may have come while the load was being ended
             if model.users:
                 self._models[model.name] = model
                 self._start_load(model)

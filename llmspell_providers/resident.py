@@ -60,16 +60,19 @@ class Blueprint(Generic[W_co]):
     """How a model is to be loaded, known before it is.
 
     `estimated_bytes` is what it takes right after the load, `growth_bytes` what it may take beyond that later (prompt
-    cache), `mapped_bytes` how much of it the system can get back at any time (weights mapped from a file). `start` is
-    given what to call when the worker ends, and is cancelled when nobody waits for the model any more.
+    cache), `mapped_bytes` how much of it the system can get back at any time (weights mapped from a file). `device` is
+    where it has to run, None: where it is, if it is loaded. `start` is given what to call when the worker ends, and is
+    cancelled when nobody waits for the model any more.
     """
 
     name: str
+    engine: str
     slots: int
     estimated_bytes: int
     growth_bytes: int
     mapped_bytes: int
     start: Callable[[Callable[[], None]], Awaitable[W_co]]
+    device: str | None = None
 
 
 class Resident(Generic[W]):
@@ -84,6 +87,8 @@ class Resident(Generic[W]):
         self.load_ms: float | None = None
         self.load_began: float | None = None
         self.loading: asyncio.Task[None] | None = None
+        self.loads_after: asyncio.Task[None] | None = None
+        """The end of what it replaces, which holds memory till then."""
         self.reserved = False
         """Whether room was made for it: from then on its bytes are taken, loaded or not."""
         self.users = 0
@@ -100,6 +105,10 @@ class Resident(Generic[W]):
     def name(self) -> str:
         """The model's name."""
         return self.blueprint.name
+
+    def is_on(self, device: str | None) -> bool:
+        """Whether it runs on a device, or is being loaded for it; None is any."""
+        return device in (None, self.blueprint.device if self.worker is None else self.worker.loaded.device)
 
     @property
     def evictable(self) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmspell_providers.candle.devices import detected, device_name, of_another_platform
 from llmspell_providers.candle.engine import Launch
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.estimate import Estimate, estimate, prompt_cache_bytes
@@ -60,8 +62,10 @@ class Loader:
         """The context of a slot, in tokens: the settings', at most what the model was trained for."""
         return min(self._settings.context_size, manifest.context_length or self._settings.context_size)
 
-    def blueprint(self, manifest: Manifest, *, name: str, budget_bytes: int) -> Blueprint[ModelProcess]:
-        """How a model is to be loaded, and what it will take."""
+    def blueprint(
+        self, manifest: Manifest, *, name: str, budget_bytes: int, device: str | None = None
+    ) -> Blueprint[ModelProcess]:
+        """How a model is to be loaded, and what it will take; `device` goes before that of the settings."""
         settings = self._settings
         engine = self.engine(manifest)
         cache = prompt_cache_bytes(
@@ -83,7 +87,7 @@ class Loader:
             path=self._store.path(manifest),
             model=manifest.id,
             format=manifest.format,
-            device=settings.device,
+            device=device or settings.device,
             slots=settings.max_concurrent,
             context_size=context_size,
             batch_size=settings.batch_size,
@@ -97,11 +101,14 @@ class Loader:
         )
         return Blueprint(
             name=name,
+            engine=engine,
             slots=settings.max_concurrent,
             estimated_bytes=expected.loaded_bytes,
             growth_bytes=expected.growth_bytes,
             mapped_bytes=expected.weights_bytes,
             start=lambda on_exit: self._start(manifest, launch, expected, on_exit),
+            # Whoever asks for `auto` takes it where it is.
+            device=None if device in (None, "auto") else device_name(device, platform=sys.platform),
         )
 
     async def _start(
@@ -121,8 +128,7 @@ class Loader:
             failed.callback(hold.close)
             process = await ModelProcess.start(launch, on_exit=ended)
             failed.pop_all()
-        for warning in process.loaded.warnings:
-            _log.warning("%s: %s", manifest.id, warning)
+        _log_device(process)
         ratio = process.loaded.memory_bytes / expected.unscaled_bytes
         recording = asyncio.get_running_loop().create_task(asyncio.to_thread(self._record_ratio, manifest, ratio))
         self._recordings.add(recording)
@@ -146,6 +152,16 @@ class Loader:
         except OSError as error:
             # Removed since, or a full disk: the next load is estimated without it.
             _log.warning("the memory that %s takes could not be noted: %s", manifest.id, error)
+
+
+def _log_device(process: ModelProcess) -> None:
+    """What is worth knowing about a load; lines about devices have fixed texts."""
+    launch, loaded = process.launch, process.loaded
+    if launch.device == "auto":
+        _log.info("%s", detected(loaded.device, platform=sys.platform))
+    foreign = of_another_platform(launch.device, platform=sys.platform)
+    for warning in loaded.warnings:
+        _log.warning("%s", warning if warning == foreign else f"{launch.model}: {warning}")
 
 
 def _close_hold(asked: asyncio.Future[Hold]) -> None:

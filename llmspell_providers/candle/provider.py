@@ -138,7 +138,7 @@ class CandleProvider:
 
     async def load(self, spec: ModelSpec, options: LoadOptions) -> LoadedModel:
         """Makes a model ready to answer, or changes the keep-alive of one that is."""
-        blueprint = self._blueprint(await self._find(spec))
+        blueprint = self._blueprint(await self._find(spec), options.device)
         model = await self._residency.load(blueprint, keep_alive_s=options.keep_alive_s, pin=options.pin)
         return self._loaded(model)
 
@@ -162,10 +162,11 @@ class CandleProvider:
         manifest = await self._find(ModelSpec.parse(request.model))
         options = self._resolved(request.options, manifest)
         first_token_ms: float | None = None
-        resident = self._residency.get(self._key(manifest))
-        if resident is None or resident.worker is None:
+        blueprint = self._blueprint(manifest, request.device)
+        resident = self._residency.get(blueprint.name)
+        if resident is None or resident.worker is None or not resident.is_on(blueprint.device):
             yield ChatChunk(loading=True)
-        async with self._turn(manifest, client) as turn:
+        async with self._residency.use(blueprint, client=client) as turn:
             asked = replace(request, model=manifest.id, options=options)
             deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
             async with aclosing(turn.worker.chat(asked)) as chunks:
@@ -227,9 +228,11 @@ class CandleProvider:
         except ModelInUse:
             _log.warning("%s was replaced while it answers; it is used as it was until it is unloaded", model_id)
 
-    def _blueprint(self, manifest: Manifest) -> Blueprint[ModelProcess]:
+    def _blueprint(self, manifest: Manifest, device: str | None = None) -> Blueprint[ModelProcess]:
         budget_bytes = self._residency.budget_bytes()
-        return self._loader.blueprint(manifest, name=self._key(manifest), budget_bytes=budget_bytes)
+        return self._loader.blueprint(
+            manifest, name=self._key(manifest), budget_bytes=budget_bytes, device=device and device.lower()
+        )
 
     def _turn(self, manifest: Manifest, client: str) -> AbstractAsyncContextManager[Turn[ModelProcess]]:
         return self._residency.use(self._blueprint(manifest), client=client)
@@ -270,7 +273,7 @@ class CandleProvider:
             )
         given = {name: value for name in SAMPLING if (value := getattr(options, name)) is not None}
         defaults = {name: getattr(self._settings, name) for name in SAMPLING}
-        return SamplingOptions(**{**defaults, **given}, num_ctx=context_size)
+        return SamplingOptions(**{**defaults, **given}, num_ctx=context_size, num_beams=options.num_beams)
 
     def _context_size(self, manifest: Manifest) -> int:
         """The context that a loaded model has, else the one that it would be loaded with."""
@@ -304,9 +307,9 @@ class CandleProvider:
         return LoadedModel(
             model=model.name.removesuffix(f"@{self.name}"),
             backend=self.name,
-            engine=worker.loaded.engine if worker else self._settings.engine,
+            engine=worker.loaded.engine if worker else model.blueprint.engine,
             pid=worker.pid if worker else None,
-            device=worker.loaded.device if worker else self._settings.device,
+            device=worker.loaded.device if worker else model.blueprint.device or self._settings.device,
             memory_bytes=model.memory_bytes if worker else None,
             estimated_bytes=model.blueprint.estimated_bytes,
             slots=worker.loaded.slots if worker else model.blueprint.slots,
@@ -317,6 +320,7 @@ class CandleProvider:
             pinned=model.pinned,
             load_ms=model.load_ms,
             reason=model.reason(next_to_go=self._residency.next_to_go() is model),
+            warnings=tuple(worker.loaded.warnings) if worker else (),
         )
 
 

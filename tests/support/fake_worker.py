@@ -18,22 +18,27 @@ class FakeLoaded:
 
     memory_bytes: int
     slots: int = 2
-    engine: str = "fake"
     device: str = "cpu"
+    engine: str = "fake"
 
 
 class FakeWorker:
     """A loaded model without a process; its process id never exists, so that its own figure of memory counts."""
 
-    def __init__(self, name: str, memory_bytes: int, slots: int, on_exit: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, memory_bytes: int, slots: int, on_exit: Callable[[], None], device: str = "cpu"
+    ) -> None:
         self.name = name
-        self.loaded = FakeLoaded(memory_bytes, slots)
+        self.loaded = FakeLoaded(memory_bytes, slots, device)
         self.pids = ((1 << 22) + os.getpid(),)
         self.ended = asyncio.Event()
+        self.end_gate: asyncio.Event | None = None
         self._on_exit = on_exit
 
     async def end(self) -> None:
-        """Ends as a process does: the exit is told while `end` waits for it."""
+        """Ends as a process does: the exit is told while `end` waits for it. With `end_gate` not before that opens."""
+        if self.end_gate is not None:
+            await self.end_gate.wait()
         self.ended.set()
         self._on_exit()
 
@@ -53,7 +58,9 @@ class FakeEngine:
     workers: list[FakeWorker] = field(default_factory=list)
     starting: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def blueprint(self, name: str, *, memory: int = 100 * MB, growth: int = 0, slots: int = 2) -> Blueprint[FakeWorker]:
+    def blueprint(
+        self, name: str, *, memory: int = 100 * MB, growth: int = 0, slots: int = 2, device: str | None = None
+    ) -> Blueprint[FakeWorker]:
         """A model of this engine that takes `memory` bytes."""
 
         async def start(on_exit: Callable[[], None]) -> FakeWorker:
@@ -67,10 +74,17 @@ class FakeEngine:
                 raise
             if self.failures:
                 raise self.failures.pop(0)
-            worker = FakeWorker(name, memory, slots, on_exit)
+            worker = FakeWorker(name, memory, slots, on_exit, device or "cpu")
             self.workers.append(worker)
             return worker
 
         return Blueprint(
-            name=name, slots=slots, estimated_bytes=memory, growth_bytes=growth, mapped_bytes=0, start=start
+            name=name,
+            engine="fake",
+            slots=slots,
+            estimated_bytes=memory,
+            growth_bytes=growth,
+            mapped_bytes=0,
+            start=start,
+            device=device,
         )
