@@ -20,6 +20,7 @@ SAMPLING: dict[str, type] = {
     "repeat_penalty": float,
     "seed": int,
     "max_tokens": int,
+    "num_beams": int,
     "stop": str,
 }
 """Options of a turn and the type of each value; `stop` may be given several times."""

@@ -36,6 +36,7 @@ from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 @click.option("--repeat-penalty", type=float, metavar="N", help="1: off.")
 @click.option("--seed", type=int, metavar="N", help="Same seed, same reply.")
 @click.option("--max-tokens", type=int, metavar="N", help="Longest reply.")
+@click.option("--num-beams", type=int, metavar="N", help="Beam search with this many beams (PyTorch models).")
 @click.option("--stop", multiple=True, metavar="TEXT", help="End the reply here; may be repeated.")
 @click.option("--schema", metavar="FILE", help="JSON Schema that the reply must fit.")
 @click.option("--message", metavar="TEXT", help="One turn, then leave.")

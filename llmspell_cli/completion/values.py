@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Items = Iterable[CompletionItem[str]]
 
 BACKENDS = ("ollama", "candle")
+DEVICES = ("auto", "cpu", "cuda", "metal")
 
 SECTIONS = (
     "debug",
@@ -162,6 +163,7 @@ _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
     "profile": _profiles,
     "connect": _targets,
     "backend": _fixed(BACKENDS),
+    "device": _fixed(DEVICES),
 }
 _BY_WORD: dict[str, Callable[[click.Context, str], Items]] = {
     "MODEL": _models,

@@ -340,6 +340,17 @@ def test_execute_sends_progress_and_deltas_and_replies_with_the_whole_answer() -
     asyncio.run(scenario())
 
 
+def test_an_agent_asks_for_its_device_in_every_turn_and_shows_it() -> None:
+    async def scenario() -> None:
+        kernel = Kernel()
+        await kernel.ask("create", name="ada", model="mock/x", device="cpu")
+        await kernel.ask("execute", agent="ada", input="hi")
+        assert [request.device for request in kernel.models.asked] == ["cpu"]
+        assert (await kernel.ask("info", agent="ada"))["agent"]["device"] == "cpu"
+
+    asyncio.run(scenario())
+
+
 def test_execute_without_stream_sends_no_deltas() -> None:
     async def scenario() -> None:
         kernel = Kernel()

@@ -58,6 +58,7 @@ def _executed(bench: LuaBench) -> dict[str, Any]:
         ("{type = 'basic'}", {"type": "basic"}),
         ("{agent_type = 'llm', capabilities = {'x'}, tools = {}}", {}),
         ("{provider = 'candle'}", {"provider": "candle"}),
+        ("{model = 'm', device = 'cpu', num_beams = 3}", {"model": "m", "device": "cpu", "num_beams": 3}),
         ("{max_conversation_length = 4, context_window = 512}", {"max_conversation_length": 4, "num_ctx": 512}),
     ],
 )
@@ -76,7 +77,7 @@ def test_create_async_is_create(bench: LuaBench) -> None:
 def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str) -> None:
     code = """
     return Agent.builder():name("n"):description("d"):type("llm"):model("m"):provider("candle"):system_prompt("s")
-      :temperature(0.5):max_tokens(9):top_p(0.9):top_k(4):seed(7):stop("x"):schema({type = "object"})
+      :temperature(0.5):max_tokens(9):top_p(0.9):top_k(4):seed(7):num_beams(2):device("cuda"):stop("x"):schema({type = "object"})
       :custom_config({min_p = 0.1, temperature = 9}):resource_limits({max_execution_time_secs = 9, max_memory_mb = 1})
       :max_execution_time(5):max_memory_mb(64):max_tool_calls(3):max_recursion_depth(2):max_conversation_length(8)
       :context_window(512):capability("chat"):memory_enabled(true):stream(true):build().id
@@ -89,6 +90,7 @@ def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str)
         "model": "m@candle",
         "system_prompt": "s",
         "schema": {"type": "object"},
+        "device": "cuda",
         "max_conversation_length": 8,
         "max_execution_time_s": 5,
         "options": {
@@ -97,6 +99,7 @@ def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str)
             "top_p": 0.9,
             "top_k": 4,
             "seed": 7,
+            "num_beams": 2,
             "stop": ["x"],
             "min_p": 0.1,
             "num_ctx": 512,
@@ -112,7 +115,6 @@ def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str)
         (":model('m'):tools({'calculator'})", "agents can't use tools in this version"),
         (":model('m'):api_key('secret')", "api_key of an agent can't be set"),
         (":model('m'):base_url('http://x')", "base_url of an agent can't be set"),
-        (":model('m'):device('cuda')", "device of an agent can't be set"),
         (":temperature('hot')", r"bad argument #1 to 'temperature' (number expected, got string)"),
     ],
 )

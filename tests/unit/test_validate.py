@@ -82,7 +82,10 @@ def test_the_message_has_the_problems_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("temperature", 2.5), ("temperature", -1), ("top_p", 1.1), ("max_tokens", 0), ("seed", -1), ("repeat_penalty", 0)],
+    [
+        *(("temperature", 2.5), ("temperature", -1), ("top_p", 1.1), ("max_tokens", 0), ("seed", -1)),
+        *(("repeat_penalty", 0), ("num_beams", 0), ("num_beams", 65)),
+    ],
 )
 def test_options_out_of_range_are_refused(option: str, value: float) -> None:
     chat = {"action": "chat", "model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -90,6 +93,22 @@ def test_options_out_of_range_are_refused(option: str, value: float) -> None:
     assert list(_problems("agent", action="execute", agent="a", input="hi", options={option: value})) == [
         f"options.{option}"
     ]
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", ""])
+def test_a_word_that_is_no_device_is_refused_wherever_a_request_may_have_one(device: str) -> None:
+    chat = {"action": "chat", "model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    for problems in (
+        _problems("model", **chat, device=device),
+        _problems("model", action="load", model="m", device=device),
+        _problems("agent", action="create", model="m", device=device),
+    ):
+        assert problems == {"device": f"'{device}' is not one of auto, cpu, cuda, cuda:N, metal"}
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "metal", "CPU"])
+def test_every_word_for_a_device_is_taken(device: str) -> None:
+    assert _validated("model", action="load", model="m", device=device).device == device
 
 
 def test_a_large_limit_is_said_in_digits() -> None:

@@ -18,20 +18,24 @@ from llmspell_cli.text import short_time, size
     examples=(
         ("llmspell model load smollm2:135m --keep-alive 1h", "goes after an idle hour"),
         ("llmspell model load tinyllama --pin", "stays"),
+        ("llmspell model load tinyllama --device cpu", "leaves the graphics card to others"),
     ),
 )
 @click.option("--keep-alive", metavar="DURATION", help="Idle time before it goes; -1: never.")
 @click.option("--pin", is_flag=True, help="Never unload it to make room.")
+@click.option("--device", metavar="DEVICE", help="Where it runs: auto, cpu, cuda, cuda:N or metal.")
 @timeout_option
 @click.argument("model", metavar="MODEL")
-def load(options: Options, model: str, keep_alive: str | None, pin: bool, timeout_s: float | None) -> None:
+def load(
+    options: Options, model: str, keep_alive: str | None, pin: bool, device: str | None, timeout_s: float | None
+) -> None:
     """Load a model into a running kernel."""
     output = Output(options)
     with resident_session(options, output) as opened, ProgressView(output, "model load", model) as view:
         reply = document(
             opened.ask(
                 "model_request",
-                {"action": "load", "model": model, "keep_alive": keep_alive, "pin": pin},
+                {"action": "load", "model": model, "keep_alive": keep_alive, "pin": pin, "device": device},
                 on_progress=view.show,
                 timeout_s=timeout_s,
             )
@@ -39,6 +43,8 @@ def load(options: Options, model: str, keep_alive: str | None, pin: bool, timeou
     if output.json:
         output.document(reply)
         return
+    for warning in reply.get("warnings") or ():
+        output.warning(warning)
     name = f"{reply['model']}@{reply['backend']}"
     memory = f" ({size(reply['memory_bytes'])})" if reply.get("memory_bytes") else ""
     took = f" in {short_time(reply['load_ms'])}" if reply.get("load_ms") is not None else ""

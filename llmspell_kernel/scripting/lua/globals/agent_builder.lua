@@ -8,7 +8,7 @@ local find, match, gsub, sub = string.find, string.match, string.gsub, string.su
 
 local OPTIONS = {
   temperature = true, top_p = true, top_k = true, min_p = true, repeat_penalty = true, repeat_last_n = true,
-  seed = true, max_tokens = true, stop = true, num_ctx = true,
+  seed = true, max_tokens = true, stop = true, num_ctx = true, num_beams = true,
 }
 core.agent_option_names = OPTIONS
 
@@ -39,7 +39,7 @@ local function refuse_missing(settings)
   if settings.tools ~= nil and next(settings.tools) ~= nil then
     error("Component error: agents can't use tools in this version; leave out the list of tools", 0)
   end
-  for _, name in ipairs { "base_url", "api_key", "device" } do
+  for _, name in ipairs { "base_url", "api_key" } do
     if settings[name] ~= nil then
       error("Component error: " .. name .. " of an agent can't be set from a script in this version; "
         .. "set it for the provider in the configuration", 0)
@@ -61,6 +61,7 @@ function core.agent_configuration(settings)
     system_prompt = settings.system_prompt,
     options = settings.options,
     schema = settings.schema,
+    device = settings.device,
     max_conversation_length = settings.max_conversation_length,
     max_execution_time_s = limits.max_execution_time_secs,
   }
@@ -152,7 +153,7 @@ end
 -- ## The builder: one row a method; each returns the builder
 
 local STRINGS = { "name", "description", "type", "model", "system_prompt", "base_url", "api_key", "device", "backend" }
-local NUMBERS = { "temperature", "max_tokens", "top_p", "top_k", "seed" }
+local NUMBERS = { "temperature", "max_tokens", "top_p", "top_k", "seed", "num_beams" }
 local LIMIT_METHODS = {
   max_execution_time = "max_execution_time_secs", max_memory_mb = "max_memory_mb", max_tool_calls = "max_tool_calls",
   max_recursion_depth = "max_recursion_depth",

@@ -176,7 +176,7 @@ function methods.load(spec, options)
   check_optional(2, "LocalLLM.load", "table", options)
   local content = { model = check(1, "LocalLLM.load", "string", spec) }
   if options ~= nil then
-    content.keep_alive, content.pin = options.keep_alive, options.pin
+    content.keep_alive, content.pin, content.device = options.keep_alive, options.pin, options.device
   end
   return model_request("load", content)
 end
