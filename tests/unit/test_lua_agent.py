@@ -77,7 +77,8 @@ def test_create_async_is_create(bench: LuaBench) -> None:
 def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str) -> None:
     code = """
     return Agent.builder():name("n"):description("d"):type("llm"):model("m"):provider("candle"):system_prompt("s")
-      :temperature(0.5):max_tokens(9):top_p(0.9):top_k(4):seed(7):num_beams(2):device("cuda"):stop("x"):schema({type = "object"})
+      :temperature(0.5):max_tokens(9):top_p(0.9):top_k(4):seed(7):num_beams(2):device("cuda"):stop("x")
+      :schema({type = "object"})
       :custom_config({min_p = 0.1, temperature = 9}):resource_limits({max_execution_time_secs = 9, max_memory_mb = 1})
       :max_execution_time(5):max_memory_mb(64):max_tool_calls(3):max_recursion_depth(2):max_conversation_length(8)
       :context_window(512):capability("chat"):memory_enabled(true):stream(true):build().id
