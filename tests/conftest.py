@@ -12,12 +12,31 @@ import pytest
 from tests.support.kernels import KernelProcess
 from tests.support.leftovers import Traces, adopt_orphans, left_since
 from tests.support.models import smollm2
+from tests.support.torch_models import TinyT5, minilm, smollm2_safetensors, tiny_t5
 
 
 @pytest.fixture(scope="session")
 def smollm2_path() -> Path:
     """SmolLM2-135M-Instruct Q4_1: a real model of 98 MB, Apache-2.0, from a wheel on the package index."""
     return smollm2()
+
+
+@pytest.fixture(scope="session", name="tiny_t5")
+def _tiny_t5() -> TinyT5:
+    """A T5 that translates number words exactly; needs the torch extra."""
+    return tiny_t5()
+
+
+@pytest.fixture(scope="session", name="smollm2_safetensors")
+def _smollm2_safetensors() -> Path:
+    """The directory of SmolLM2-135M-Instruct as bfloat16 safetensors; needs the torch extra."""
+    return smollm2_safetensors()
+
+
+@pytest.fixture(scope="session", name="minilm")
+def _minilm() -> Path:
+    """The directory of all-MiniLM-L6-v2, a sentence encoder."""
+    return minilm()
 
 
 @pytest.fixture(scope="session", autouse=True)

