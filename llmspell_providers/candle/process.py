@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 from collections import deque
@@ -37,8 +38,20 @@ _EMBED_TEXTS_A_FRAME = 256
 """Keeps a frame of vectors far below the frame limit (256 × 8,192 dimensions are 8 MiB)."""
 _LOG_TAIL_LINES = 12
 _CRASHED_HINT = "try again: the next request loads the model anew"
-_NO_MEMORY = re.compile(r"(unable|failed) to allocate|out of memory|bad_alloc|cudaMalloc failed", re.IGNORECASE)
-"""The engines' words for it (ggml-backend.cpp, llama-kv-cache.cpp, ggml-cuda.cu)."""
+_NO_MEMORY = re.compile(
+    r"(unable|failed) to allocate|can(no|')t allocate memory|out of memory|bad_alloc|cudaMalloc failed", re.IGNORECASE
+)
+"""The engines' words for it (ggml-backend.cpp, llama-kv-cache.cpp, ggml-cuda.cu, PyTorch's allocators)."""
+_CARDS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+"""Which graphics cards this user may use, as schedulers of clusters say it."""
+_NO_HUB = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    # The tokenizer's own threads would compete with PyTorch's, and it warns of forks that nobody makes.
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""A model that is loaded is on disk as a whole: nobody is asked for more of it."""
 
 
 class _Answers:
@@ -87,7 +100,7 @@ class ModelProcess:
         try:
             self._child = Child.spawn(
                 _WORKER,
-                environment={"GOMP_SPINCOUNT": str(launch.spin_count)},
+                environment=_environment(launch),
                 log_path=launch.log_path,
                 on_frame=self._frame,
                 on_exit=self._exited,
@@ -268,13 +281,20 @@ class ModelProcess:
     def _explained(self, error: ModelLoadFailed) -> LlmspellError:
         """The engine's refusal with what it wrote to its log, which alone says whether memory was the reason."""
         lines = self._log_tail()
-        if any(_NO_MEMORY.search(line) for line in lines):
+        if any(_NO_MEMORY.search(line) for line in (error.message, *lines)):
             return OutOfMemory(
                 f"the system has not enough memory for {self.launch.model}",
                 hint="unload another model (llmspell model ps), or lower providers.candle.context_size",
                 details={**error.details, "log": lines},
             )
         return ModelLoadFailed(error.message, hint=error.hint, details={**error.details, "log": lines})
+
+
+def _environment(launch: Launch) -> dict[str, str]:
+    """What engines read from their environment alone."""
+    cards = {name: os.environ[name] for name in _CARDS if name in os.environ}
+    hub = _NO_HUB if launch.format == "safetensors" else {}
+    return {**cards, **hub, "GOMP_SPINCOUNT": str(launch.spin_count)}
 
 
 def _error(frame: Frame) -> LlmspellError:
