@@ -19,6 +19,8 @@ MAX_HEADER_BYTES = 100_000_000
 """The format's own limit."""
 _MAX_CONFIG_BYTES = 1 << 24
 _ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "nomic_bert", "modernbert")
+_GENERATES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
+"""How the classes are called that continue or answer a text; others turn it into vectors."""
 _DTYPES = {"F64": "F64", "F32": "F32", "F16": "F16", "BF16": "BF16", "F8_E4M3": "F8", "F8_E5M2": "F8", "I8": "I8"}
 
 
@@ -57,13 +59,7 @@ def read_checkpoint(files: Mapping[str, Path]) -> CheckpointMetadata:
     for name in weights:
         for dtype, count in _elements(name, files[name]).items():
             elements[dtype] = elements.get(dtype, 0) + count
-    tokenizer = (
-        _json_object("tokenizer_config.json", files["tokenizer_config.json"])
-        if ("tokenizer_config.json" in files)
-        else {}
-    )
-    template = tokenizer.get("chat_template")
-    return _described(config, elements, template if isinstance(template, str) else None)
+    return _described(config, elements, _chat_template(files))
 
 
 def _refuse(name: str, why: str) -> NoReturn:
@@ -86,6 +82,22 @@ def _parsed(name: str, text: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         _refuse(name, "is damaged: no JSON object")
     return value
+
+
+def _chat_template(files: Mapping[str, Path]) -> str | None:
+    """The template that transformers takes: a file of its own, else what stands in the tokenizer's configuration."""
+    own, tokenizer = files.get("chat_template.jinja"), files.get("tokenizer_config.json")
+    if own is not None:
+        if own.stat().st_size > _MAX_CONFIG_BYTES:
+            _refuse("chat_template.jinja", f"is longer than {_MAX_CONFIG_BYTES} bytes")
+        return own.read_text(encoding="utf-8", errors="replace")
+    if tokenizer is None:
+        return None
+    template = _json_object("tokenizer_config.json", tokenizer).get("chat_template")
+    if isinstance(template, list):  # several by name
+        named = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
+        template = named.get("default")
+    return template if isinstance(template, str) else None
 
 
 def _elements(name: str, path: Path) -> dict[str, int]:
@@ -142,5 +154,11 @@ def _described(config: Mapping[str, Any], elements: Mapping[str, int], template:
         key_length=number(("d_kv", "head_dim")) or (width // heads if width and heads else None),
         vocab_size=number(("vocab_size",)),
         chat_template=template,
-        capabilities=("embed",) if architecture in _ENCODERS else ("chat",),
+        capabilities=_capabilities(architecture, config.get("architectures")),
     )
+
+
+def _capabilities(architecture: str, classes: Any) -> tuple[str, ...]:
+    named = [one for one in classes if isinstance(one, str)] if isinstance(classes, list) else []
+    is_encoder = architecture in _ENCODERS or (named and not any(one.endswith(_GENERATES) for one in named))
+    return ("embed",) if is_encoder else ("chat",)

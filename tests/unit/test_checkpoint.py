@@ -34,6 +34,49 @@ def test_a_checkpoint_is_described_by_its_configuration_and_headers(tmp_path: Pa
     assert found.chat_template == "{{ messages }}"
 
 
+def test_a_template_in_a_file_of_its_own_goes_before_the_tokenizer_s(tmp_path: Path) -> None:
+    tokenizer = json.dumps({"chat_template": "{{ messages }}"}).encode()
+    files = _files(tmp_path, config=json.dumps(CONFIG).encode(), weights=WEIGHTS, tokenizer=tokenizer)
+    files["chat_template.jinja"] = tmp_path / "chat_template.jinja.part"
+    files["chat_template.jinja"].write_text("{{ mine }}")
+    assert read_checkpoint(files).chat_template == "{{ mine }}"
+
+
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        ([{"name": "rag", "template": "r"}, {"name": "default", "template": "d"}], "d"),
+        ([{"name": "rag", "template": "r"}], None),
+        (None, None),
+        (5, None),
+    ],
+)
+def test_of_several_templates_the_default_one_is_taken(tmp_path: Path, template: object, found: str | None) -> None:
+    tokenizer = json.dumps({"chat_template": template}).encode()
+    files = _files(tmp_path, config=json.dumps(CONFIG).encode(), weights=WEIGHTS, tokenizer=tokenizer)
+    assert read_checkpoint(files).chat_template == found
+
+
+@pytest.mark.parametrize(
+    ("model_type", "classes", "capability"),
+    [
+        ("t5", ["T5ForConditionalGeneration"], "chat"),
+        ("t5", ["T5EncoderModel"], "embed"),
+        ("llama", ["LlamaForCausalLM"], "chat"),
+        ("gpt2", ["GPT2LMHeadModel"], "chat"),
+        ("bert", ["BertForMaskedLM"], "embed"),
+        ("electra", ["ElectraModel"], "embed"),
+        ("llama", None, "chat"),
+        ("llama", "LlamaForCausalLM", "chat"),
+    ],
+)
+def test_what_a_checkpoint_is_for_stands_in_its_configuration(
+    tmp_path: Path, model_type: str, classes: object, capability: str
+) -> None:
+    config = json.dumps({**CONFIG, "model_type": model_type, "architectures": classes}).encode()
+    assert read_checkpoint(_files(tmp_path, config=config, weights=WEIGHTS)).capabilities == (capability,)
+
+
 @pytest.mark.parametrize(
     ("contents", "says"),
     [
