@@ -18,17 +18,21 @@ from llmspell_protocol.models import (
 )
 
 if TYPE_CHECKING:
+    from llmspell_providers.capabilities import Capabilities
     from llmspell_providers.spec import ModelSpec
 
 
 class Provider(Protocol):
     """A backend. Closing an iterator cancels the work behind it; every method raises the protocol's errors.
 
-    An operation that the backend lacks raises `Unsupported` naming it. `client` says who asks, so that queues can be
-    fair between clients. A method may be called from the kernel's loop only.
+    What the backend lacks by its own declaration raises `Unsupported` naming it. `client` says who asks, so that queues
+    can be fair between clients. A method may be called from the kernel's loop only.
     """
 
     name: str
+
+    def capabilities(self, model_format: str | None = None) -> Capabilities:
+        """What it does with models of a format (`LocalModel.format`; None: of its usual one), and what it doesn't."""
 
     async def health(self) -> HealthStatus:
         """Whether the backend can be used; never raises and never takes longer than a second."""

@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
-from llmspell_protocol.errors import InvalidRequest, SchemaViolation, Unsupported
+from llmspell_protocol.errors import InvalidRequest, SchemaViolation
 from llmspell_protocol.models import (
     ChatChunk,
     ChatMessage,
@@ -37,12 +37,24 @@ from llmspell_protocol.models import (
     ToolCall,
     Usage,
 )
-from llmspell_providers.images import refuse_images
+from llmspell_providers.capabilities import OPTIONS, Capabilities, declare
 from llmspell_providers.spec import ModelSpec
 
 QUOTED_CHARACTERS = 200
 DIMENSIONS = 32
 CONTEXT_LENGTH = 1 << 20
+CAPABILITIES = declare(
+    # So that a script that was written for a real model runs: only max_tokens and stop change a reply.
+    options=OPTIONS,
+    lacks={
+        "remove": "it has no files",
+        "images": "it only repeats what was said",
+        "reasoning": "it does not think",
+        "cached_tokens": "it keeps nothing",
+        "prefill": "it reads nothing",
+        "truncate": "its context has no end",
+    },
+)
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _PIECE = re.compile(r"\s*\S+\s*$|\s*\S+")
 
@@ -55,6 +67,10 @@ class MockProvider:
     def __init__(self, reply: str | None = None) -> None:
         self._reply = reply
         self._loaded: set[str] = set()
+
+    def capabilities(self, model_format: str | None = None) -> Capabilities:
+        """The same for every name."""
+        return CAPABILITIES
 
     async def health(self) -> HealthStatus:
         """Always ready."""
@@ -100,7 +116,7 @@ class MockProvider:
 
     async def remove(self, spec: ModelSpec, *, force: bool) -> int:
         """Raises `Unsupported`."""
-        raise _lacks("remove")
+        raise CAPABILITIES.refusal("remove", self.name)
 
     async def verify(self, spec: ModelSpec) -> dict[str, object]:
         """Has no files."""
@@ -122,7 +138,7 @@ class MockProvider:
 
     async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
         """Streams the reply word by word, cut at a stop string and at `max_tokens`."""
-        refuse_images(request, self.name)
+        CAPABILITIES.demand_for(request, self.name)
         arrived = time.monotonic()
         model = _model_id(ModelSpec.parse(request.model))
         call = _tool_call(request)
@@ -185,12 +201,6 @@ class MockProvider:
 
 def _model_id(spec: ModelSpec) -> str:
     return f"mock/{spec.name.removeprefix('mock/')}"
-
-
-def _lacks(operation: str) -> Unsupported:
-    return Unsupported(
-        f"mock models can't do '{operation}': they have no files", details={"operation": operation, "backend": "mock"}
-    )
 
 
 def _loaded(name: str) -> LoadedModel:

@@ -164,7 +164,8 @@ class ModelsService:
     async def info(self, model: str) -> ModelInfo:
         """Everything known about an installed model; Ollama is searched first, then candle. Empty: the default one."""
         provider, spec = await self._locate(model)
-        return await provider.info(spec)
+        found = await provider.info(spec)
+        return replace(found, supports=provider.capabilities(found.format).supports)
 
     async def pull(
         self, model: str, *, force: bool = False, quantization: str | None = None
@@ -255,7 +256,8 @@ class ModelsService:
 
     async def ps(self) -> Residents:
         """The models in memory, of all backends."""
-        providers = {one.name: one for one in self._registry.made}
+        # Somebody else's server does not tell what it has in memory.
+        providers = {one.name: one for one in self._registry.made if one.name not in self._registry.remote}
         for name in self._registry.local:
             providers.setdefault(name, self._registry.get(name))
         answers = await asyncio.gather(*(_caught(one.loaded(), name) for name, one in providers.items()))

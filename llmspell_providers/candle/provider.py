@@ -31,10 +31,11 @@ from llmspell_protocol.models import (
     PullProgress,
     SamplingOptions,
 )
+from llmspell_providers.candle.capabilities import candle_capabilities, demand_for, engine_of
 from llmspell_providers.candle.loading import Loader
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.candle.server_binary import find_server
-from llmspell_providers.images import refuse_images
+from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.pull import Puller, pull_environment
 from llmspell_providers.resident import Blueprint, Resident
 from llmspell_providers.spec import ModelSpec
@@ -79,6 +80,10 @@ class CandleProvider:
         self._loader = Loader(self.store, settings, models, log_directory=log_directory, server_path=self._server_path)
         self._residency = residency
         self._puller = Puller(self.store, log_directory / "pull.log", environment=pull_environment(environment))
+
+    def capabilities(self, model_format: str | None = None) -> Capabilities:
+        """What the engine for this format does."""
+        return candle_capabilities(engine_of(model_format, self._settings.engine))
 
     async def health(self) -> HealthStatus:
         """Ready when the engine of the settings is there; nothing is imported or run to find that out."""
@@ -157,9 +162,9 @@ class CandleProvider:
             ModelNotFound, Busy, OutOfMemory, ModelLoadFailed, WorkerCrashed, ContextLengthExceeded, SchemaUnsupported,
             SchemaViolation, Unsupported, Timeout: as their classes say.
         """
-        refuse_images(request, self.name)
         arrived = time.monotonic()
         manifest = await self._find(ModelSpec.parse(request.model))
+        demand_for(request, self._loader.engine(manifest), self.name)
         options = self._resolved(request.options, manifest)
         first_token_ms: float | None = None
         blueprint = self._blueprint(manifest, request.device)

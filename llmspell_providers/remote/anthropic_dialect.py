@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any, cast
 
-from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, FinishReason, ToolCall, Usage
 from llmspell_providers.candle.openai_chat import parse_arguments
+from llmspell_providers.images import image
 from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors
+from llmspell_providers.remote.package import VendorPackage
+from llmspell_providers.remote.vendors import VENDORS
 
 _FINISH: Mapping[str, FinishReason] = {
     "max_tokens": "length",
@@ -22,31 +22,18 @@ _SAMPLING = ("temperature", "top_p", "top_k")
 """Sent only where somebody asked for them: newer models refuse them, or two of them together."""
 
 
-class AnthropicDialect:
+class AnthropicDialect(VendorPackage):
     """See `Dialect`; `extra` are keys of the settings that go into every request as they are."""
 
     package = "anthropic"
+    parts = ("messages", "models")
 
-    def __init__(self, name: str, extra: Mapping[str, Any]) -> None:
-        self._name = name
+    def __init__(self, extra: Mapping[str, Any]) -> None:
         self._extra = extra
-        self._sdk: ModuleType | None = None
-
-    @property
-    def sdk(self) -> ModuleType:
-        """The package."""
-        assert self._sdk is not None
-        return self._sdk
 
     def headers(self, key: str) -> dict[str, str]:
         """What carries the key, and the version without which nothing is answered."""
         return {"Authorization": f"Bearer {key}", "anthropic-version": "2023-06-01"}
-
-    def load(self) -> None:
-        """Imports the package and what its client would import at its first use."""
-        self._sdk = importlib.import_module("anthropic")
-        for part in ("messages", "models"):
-            importlib.import_module(f"anthropic.resources.{part}")
 
     def client(self, base_url: str, key: str | None, *, connect_s: float, trust_env: bool) -> Any:
         """A client for one address. An explicit key keeps the package from looking for others."""
@@ -62,8 +49,6 @@ class AnthropicDialect:
 
     def body(self, model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
         """The request; sampling goes into `extra_body`, since the package no longer lists it."""
-        if request.raw:
-            raise self._lacks("raw prompts", "it only answers conversations")
         turns = request.messages or (ChatMessage(role="user", content=request.prompt or ""),)
         body: dict[str, Any] = {"model": model, "messages": _messages(turns), "stream": True}
         system = "\n\n".join(turn.content for turn in turns if turn.role == "system")
@@ -85,11 +70,8 @@ class AnthropicDialect:
             elif name == "stop":
                 if value:
                     body["stop_sequences"] = list(value)
-            elif name in _SAMPLING:
-                if name in sampling.set_by_user:
-                    extra[name] = value
-            elif name in sampling.asked:
-                raise self._lacks(name, "its interface has no such option")
+            elif name in _SAMPLING and name in sampling.set_by_user:
+                extra[name] = value
         if extra:
             body["extra_body"] = extra
         return body
@@ -124,16 +106,11 @@ class AnthropicDialect:
 
     async def embed(self, client: Any, model: str, texts: Sequence[str]) -> Vectors:
         """Raises `Unsupported`."""
-        raise self._lacks("embed", "its interface makes none")
+        raise VENDORS[self.package].capabilities.refusal("embed", self.package)
 
     async def tokenize(self, client: Any, model: str, text: str) -> list[int]:
         """Raises `Unsupported`."""
-        raise self._lacks("tokenize", "its interface does not offer it")
-
-    def _lacks(self, operation: str, why: str) -> Unsupported:
-        return Unsupported(
-            f"{self._name} can't do '{operation}': {why}", details={"operation": operation, "backend": self._name}
-        )
+        raise VENDORS[self.package].capabilities.refusal("tokenize", self.package)
 
 
 class AnthropicGathered:
@@ -217,12 +194,13 @@ def _messages(turns: Sequence[ChatMessage]) -> list[dict[str, Any]]:
             continue
         if turn.role == "tool":
             role = "user"
+            content = _content(turn) if turn.images else turn.content
             blocks: list[dict[str, Any]] = [
-                {"type": "tool_result", "tool_use_id": turn.tool_call_id or "", "content": turn.content}
+                {"type": "tool_result", "tool_use_id": turn.tool_call_id or "", "content": content}
             ]
         else:
             role = turn.role
-            blocks = [{"type": "text", "text": turn.content}] if turn.content else []
+            blocks = _content(turn)
             blocks += [
                 {"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.arguments)}
                 for call in turn.tool_calls
@@ -232,6 +210,16 @@ def _messages(turns: Sequence[ChatMessage]) -> list[dict[str, Any]]:
         elif blocks:
             messages.append({"role": role, "content": blocks})
     return messages
+
+
+def _content(turn: ChatMessage) -> list[dict[str, Any]]:
+    """What a turn shows and says; the vendor's models answer best when images come first."""
+    images = [image(data) for data in turn.images]
+    blocks: list[dict[str, Any]] = [
+        {"type": "image", "source": {"type": "base64", "media_type": one.media_type, "data": one.base64}}
+        for one in images
+    ]
+    return [*blocks, {"type": "text", "text": turn.content}] if turn.content else blocks
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:

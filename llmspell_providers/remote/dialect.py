@@ -101,10 +101,10 @@ class Dialect(Protocol):
         """A client that never repeats a request by itself."""
 
     def body(self, model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
-        """The request as the interface takes it.
+        """The request as the interface takes it; it asks for nothing that the vendor's declaration lacks.
 
         Raises:
-            Unsupported: the interface has no place for something that was asked for.
+            InvalidRequest: an image is no file that is known.
         """
 
     async def open(self, client: Any, body: Mapping[str, Any], sampling: Sampling) -> Events:

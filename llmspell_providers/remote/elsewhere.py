@@ -4,48 +4,45 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.models import LoadedModel, LoadOptions, PullProgress
+from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.spec import ModelSpec
 
 
 class ElsewhereModels:
-    """The operations of a provider that need the model here; each says so."""
+    """The operations of a provider that need the model here; each raises `Unsupported`, as is declared."""
 
-    name: str
+    def __init__(self, name: str, capabilities: Capabilities) -> None:
+        self.name = name
+        self._capabilities = capabilities
+
+    def capabilities(self, model_format: str | None = None) -> Capabilities:
+        """The same for all models."""
+        return self._capabilities
 
     async def pull(
         self, spec: ModelSpec, *, force: bool, quantization: str | None
     ) -> AsyncGenerator[PullProgress, None]:
         """Raises `Unsupported`."""
-        raise self._lacks("pull", "its models are on somebody else's machine")
+        raise self._capabilities.refusal("pull", self.name)
         yield  # pragma: no cover, makes this a generator
 
     async def remove(self, spec: ModelSpec, *, force: bool) -> int:
         """Raises `Unsupported`."""
-        raise self._lacks("remove", "its models are on somebody else's machine")
+        raise self._capabilities.refusal("remove", self.name)
 
     async def verify(self, spec: ModelSpec) -> dict[str, object]:
         """Raises `Unsupported`."""
-        raise self._lacks("verify", "its models are on somebody else's machine")
+        raise self._capabilities.refusal("verify", self.name)
 
     async def load(self, spec: ModelSpec, options: LoadOptions) -> LoadedModel:
-        """Raises `Unsupported`: the server decides what it has in memory."""
-        raise self._lacks("load", "the server decides what it has in memory")
-
-    async def unpin(self, spec: ModelSpec) -> None:
         """Raises `Unsupported`."""
-        raise self._lacks("unpin", "the server decides what it has in memory")
+        raise self._capabilities.refusal("load", self.name)
 
     async def unload(self, spec: ModelSpec, *, force: bool) -> int:
         """Raises `Unsupported`."""
-        raise self._lacks("unload", "the server decides what it has in memory")
+        raise self._capabilities.refusal("unload", self.name)
 
     async def loaded(self) -> list[LoadedModel]:
-        """Nothing here."""
-        return []
-
-    def _lacks(self, operation: str, why: str) -> Unsupported:
-        return Unsupported(
-            f"{self.name} can't do '{operation}': {why}", details={"operation": operation, "backend": self.name}
-        )
+        """Raises `Unsupported`."""
+        raise self._capabilities.refusal("loaded", self.name)

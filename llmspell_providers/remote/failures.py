@@ -23,6 +23,7 @@ from llmspell_protocol.errors import (
     ModelNotFound,
     Unauthorized,
 )
+from llmspell_providers.capabilities import unsupported
 from llmspell_providers.remote.pauses import retry_after_s
 
 _BUSY = (429, 503, 529)
@@ -41,6 +42,12 @@ _PROMPT = re.compile(
     r"|contains at least (\d+) input tokens|prompt contains (\d+)",
     re.IGNORECASE,
 )
+_BLIND = re.compile(
+    r"image input is not supported|image_url is only supported|not a multimodal model|at most 0 image"
+    r"|(?:not|n't) support (?:image|vision)|data required for image input",
+    re.IGNORECASE,
+)
+"""llama.cpp's server, OpenAI, vLLM (two), others, Ollama: a model without eyes was shown something."""
 _MAX_SAID = 500
 
 
@@ -117,6 +124,8 @@ def status_failure(status: int, body: object, headers: Mapping[str, str], place:
             hint="try again later" if waits is None else f"try again in {waits:.0f} s",
             details={**details, "retry_after_s": waits},
         )
+    if _BLIND.search(told.text):
+        return _blind(told, details, place)
     if status >= 500 or status in (408, 409, 425):
         return unavailable(place, told.text or "no reason given", status=status)
     return _refusal(told, details, place, whose, missing=status == 404)
@@ -129,6 +138,8 @@ def stream_failure(body: object, place: Place) -> LlmspellError:
     whose = f"{place.provider} ({place.url})"
     if "overloaded" in told.code or "rate_limit" in told.code:
         return Busy(f"{whose} is busy: {told.text}", details={**details, "retry_after_s": None})
+    if _BLIND.search(told.text):
+        return _blind(told, details, place)
     if re.search(r"server_error|api_error|internal|\b5\d\d\b", told.code, re.IGNORECASE) and not _is_too_long(told):
         return unavailable(place, told.text or told.code)
     return _refusal(told, details, place, whose, missing=False)
@@ -169,6 +180,12 @@ def _refusal(told: Said, details: dict[str, Any], place: Place, whose: str, *, m
     if not told.text:
         return ModelError(f"{whose} failed without saying why", details=details)
     return InvalidRequest(f"{whose} refused the request: {told.text}", details=details)
+
+
+def _blind(told: Said, details: dict[str, Any], place: Place) -> LlmspellError:
+    refusal = unsupported("images", place.provider, f"'{place.model}' can't see ({told.text})")
+    refusal.details |= details
+    return refusal
 
 
 def _is_too_long(told: Said) -> bool:

@@ -35,10 +35,10 @@ def make_remote(name: str, settings: CloudSettings, find_key: Callable[[], str |
         # Each interface's module is imported by its first user.
         from llmspell_providers.remote.anthropic_dialect import AnthropicDialect
 
-        dialect = AnthropicDialect(name, settings.options)
+        dialect = AnthropicDialect(settings.options)
         urls = tuple(f"{url.removesuffix('/v1')}/v1" for url in urls)
     else:
         from llmspell_providers.remote.openai_dialect import OpenAIDialect
 
-        dialect = OpenAIDialect(name, vendor, settings.options)
+        dialect = OpenAIDialect(vendor, settings.options)
     return RemoteProvider(name, settings, vendor, urls or (vendor.base_url or "",), dialect, find_key)

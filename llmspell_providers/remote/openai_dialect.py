@@ -5,12 +5,9 @@ Pure translation and the package's own calls. Chunks are looked at with care: se
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any, cast
 
-from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.models import (
     ChatChunk,
     ChatMessage,
@@ -21,7 +18,9 @@ from llmspell_protocol.models import (
     to_content,
 )
 from llmspell_providers.candle.openai_chat import chat_body, parse_arguments
+from llmspell_providers.images import image
 from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors
+from llmspell_providers.remote.package import VendorPackage
 from llmspell_providers.remote.vendors import Vendor
 
 _NO_KEY = "none"
@@ -29,32 +28,19 @@ _STANDARD = ("temperature", "top_p")
 _TOOL_WORDS = ("auto", "none", "required")
 
 
-class OpenAIDialect:
+class OpenAIDialect(VendorPackage):
     """See `Dialect`; `extra` are keys of the settings that go into every request as they are."""
 
     package = "openai"
+    parts = ("chat.completions", "completions", "embeddings", "models")
 
-    def __init__(self, name: str, vendor: Vendor, extra: Mapping[str, Any]) -> None:
-        self._name = name
+    def __init__(self, vendor: Vendor, extra: Mapping[str, Any]) -> None:
         self._vendor = vendor
         self._extra = extra
-        self._sdk: ModuleType | None = None
-
-    @property
-    def sdk(self) -> ModuleType:
-        """The package."""
-        assert self._sdk is not None
-        return self._sdk
 
     def headers(self, key: str) -> dict[str, str]:
         """What carries the key."""
         return {"Authorization": f"Bearer {key}"}
-
-    def load(self) -> None:
-        """Imports the package and what its client would import at its first use."""
-        self._sdk = importlib.import_module("openai")
-        for part in ("chat.completions", "completions", "embeddings", "models"):
-            importlib.import_module(f"openai.resources.{part}")
 
     def client(self, base_url: str, key: str | None, *, connect_s: float, trust_env: bool) -> Any:
         """A client for one address. Nothing of OPENAI_… in the environment reaches another server than OpenAI's."""
@@ -77,10 +63,6 @@ class OpenAIDialect:
     def body(self, model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
         """The request; what OpenAI's own interface lacks is in `extra_body`."""
         vendor = self._vendor
-        if request.raw and not vendor.continues:
-            raise self._lacks("raw prompts", "it only answers conversations")
-        if request.tools and not vendor.calls_tools:
-            raise self._lacks("tools", "its models call none")
         content = to_content(request)
         plain = chat_body({**content, "options": {}})
         extra: dict[str, Any] = {**self._extra}
@@ -88,7 +70,9 @@ class OpenAIDialect:
             # llama.cpp's word for it, where the prompt is raw.
             extra["json_schema"] = dict(request.schema or {})
             del plain["json_schema"]
-        for message in plain.get("messages", ()):
+        for message, turn in zip(plain.get("messages", ()), request.messages, strict=False):
+            if turn.images:
+                message["content"] = _with_images(turn)
             if not vendor.replays_reasoning:
                 message.pop("reasoning_content", None)
             if message["role"] == "tool":
@@ -118,8 +102,6 @@ class OpenAIDialect:
                 target[vendor.seed] = value
             elif name in vendor.sampling:
                 extra |= dict.fromkeys(vendor.sampling[name], value)
-            elif name in sampling.asked:
-                raise self._lacks(name, "its interface has no such option")
 
     async def open(self, client: Any, body: Mapping[str, Any], sampling: Sampling) -> Events:
         """Sends it; what only a default asked for and the model refuses (reasoning models do) is left out."""
@@ -176,11 +158,6 @@ class OpenAIDialect:
     def _without_key(self, client: Any) -> dict[str, Any]:
         """The package wants a key even for servers that want none; then nothing is sent in its place."""
         return {"Authorization": self.sdk.Omit()} if client.api_key == _NO_KEY else {}
-
-    def _lacks(self, operation: str, why: str) -> Unsupported:
-        return Unsupported(
-            f"{self._name} can't do '{operation}': {why}", details={"operation": operation, "backend": self._name}
-        )
 
 
 class OpenAIGathered:
@@ -280,6 +257,12 @@ class OpenAIGathered:
             return "stop"
         is_short = self._max_tokens is not None and 0 < completion_tokens < self._max_tokens
         return "context_full" if is_short else "length"
+
+
+def _with_images(turn: ChatMessage) -> list[dict[str, Any]]:
+    """A message in parts: what is said, then what is to be seen."""
+    parts: list[dict[str, Any]] = [{"type": "text", "text": turn.content}] if turn.content else []
+    return parts + [{"type": "image_url", "image_url": {"url": image(data).url}} for data in turn.images]
 
 
 def _listed(model: Mapping[str, Any]) -> Listed:

@@ -33,7 +33,7 @@ from llmspell_protocol.models import (
     Timings,
     Usage,
 )
-from llmspell_providers.images import refuse_images
+from llmspell_providers.capabilities import unsupported
 from llmspell_providers.remote.attempts import Attempts, Deadline
 from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
 from llmspell_providers.remote.elsewhere import ElsewhereModels
@@ -72,7 +72,7 @@ class RemoteProvider(ElsewhereModels):
         dialect: Dialect,
         find_key: Callable[[], str | None],
     ) -> None:
-        self.name = name
+        super().__init__(name, vendor.capabilities)
         self._settings = settings
         self._vendor = vendor
         self._servers = Servers(base_urls)
@@ -93,7 +93,7 @@ class RemoteProvider(ElsewhereModels):
         headers = {} if key is None else self._dialect.headers(key)
         answers = await asyncio.gather(
             *(
-                probe(server.base_url, headers=headers, lists=self._vendor.lists, deadline_s=PROBE_DEADLINE_S)
+                probe(server.base_url, headers=headers, lists=self._lists, deadline_s=PROBE_DEADLINE_S)
                 for server in servers
             )
         )
@@ -111,7 +111,7 @@ class RemoteProvider(ElsewhereModels):
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """What the server's list tells of a model, or only its name where there is no list."""
         name = _name(spec)
-        if not self._vendor.lists:
+        if not self._lists:
             return self._described(Listed(id=name))
         listed = await self._listed()
         found = next((one for one in listed if one.id == name), None)
@@ -129,7 +129,7 @@ class RemoteProvider(ElsewhereModels):
 
         A request that fails before its first piece is sent again, elsewhere or later; after that it is an error.
         """
-        refuse_images(request, self.name)
+        self._capabilities.demand_for(request, self.name)
         arrived = time.monotonic()
         name = _name(ModelSpec.parse(request.model))
         deadline = self._deadline(name)
@@ -171,8 +171,7 @@ class RemoteProvider(ElsewhereModels):
         """One vector a text; those of most vendors have length 1 anyway."""
         if not texts:
             raise InvalidRequest("input: at least one text is needed")
-        if not self._vendor.embeds:
-            raise self._lacks("embed", "its interface makes none")
+        self._capabilities.demand("embed", self.name)
         name = _name(spec)
 
         async def ask(client: Any) -> tuple[Vectors, bytes, int]:
@@ -194,14 +193,13 @@ class RemoteProvider(ElsewhereModels):
 
     async def tokenize(self, spec: ModelSpec, text: str) -> list[int]:
         """The token ids of a text, from servers that have `/tokenize`."""
-        if not self._vendor.tokenizes:
-            raise self._lacks("tokenize", "its interface does not offer it")
+        self._capabilities.demand("tokenize", self.name)
         name = _name(spec)
         try:
             return await self._answer(lambda client: self._dialect.tokenize(client, name, text), name)
         except BackendUnavailable as error:
             if error.details.get("status") == 404:
-                raise self._lacks("tokenize", "the server has no /tokenize") from None
+                raise unsupported("tokenize", self.name, "the server has no /tokenize") from None
             raise
 
     async def close(self) -> None:
@@ -212,8 +210,7 @@ class RemoteProvider(ElsewhereModels):
         await asyncio.gather(*(client.close() for client in clients))
 
     async def _listed(self) -> list[Listed]:
-        if not self._vendor.lists:
-            raise self._lacks("list", "its interface has no list of models")
+        self._capabilities.demand("list", self.name)
         return await self._answer(self._dialect.models, None)
 
     async def _answer(self, ask: Callable[[Any], Awaitable[T]], name: str | None, *, tokens: int = 0) -> T:
@@ -376,8 +373,12 @@ class RemoteProvider(ElsewhereModels):
                 self._key = None
             raise failure from None
 
+    @property
+    def _lists(self) -> bool:
+        return "list" not in self._capabilities.lacks
+
     def _described(self, listed: Listed) -> ModelInfo:
-        return model_info(listed, self._vendor, backend=self.name, source=self._servers.all[0].shown)
+        return model_info(listed, self._capabilities, backend=self.name, source=self._servers.all[0].shown)
 
     def _place(self, server: Server, name: str | None) -> Place:
         return Place(self.name, server.shown, name, self._key, self._variable)

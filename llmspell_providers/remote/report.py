@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmspell_protocol.models import HealthStatus, LocalModel, ModelInfo
+from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.remote.dialect import Listed
 from llmspell_providers.remote.probe import Probed
 from llmspell_providers.remote.servers import Server
-from llmspell_providers.remote.vendors import Vendor
 
 FORMAT = "remote"
 """What stands for the format of a file that is not here."""
+_SHOWN = ("chat", "embed", "tools")
 
 
 def summary(servers: Sequence[Server], answers: Sequence[Probed]) -> HealthStatus:
@@ -50,13 +51,8 @@ def local_model(listed: Listed, *, backend: str) -> LocalModel:
     )
 
 
-def model_info(listed: Listed, vendor: Vendor, *, backend: str, source: str) -> ModelInfo:
-    """Everything that a server's list tells; what a model can do is what its vendor's interface has."""
-    capabilities = ["chat"]
-    if vendor.embeds:
-        capabilities.append("embed")
-    if vendor.calls_tools:
-        capabilities.append("tools")
+def model_info(listed: Listed, can: Capabilities, *, backend: str, source: str) -> ModelInfo:
+    """Everything that a server's list tells; what a model can do is what its server's interface has."""
     return ModelInfo(
         id=listed.id,
         backend=backend,
@@ -66,6 +62,6 @@ def model_info(listed: Listed, vendor: Vendor, *, backend: str, source: str) -> 
         context_length=listed.context_length,
         embedding_length=listed.embedding_length,
         chat_template=True,
-        capabilities=tuple(capabilities),
+        capabilities=tuple(word for word in _SHOWN if word not in can.lacks),
         source=source,
     )

@@ -10,7 +10,27 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from llmspell_providers.capabilities import Capabilities, Word, declare
+
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
+_STANDARD = ("temperature", "top_p", "max_tokens", "stop")
+_ELSEWHERE = "its models are on somebody else's machine"
+_MEMORY = "the server decides what it has in memory"
+_LACKS: Mapping[Word, str] = {
+    **dict.fromkeys(("pull", "remove", "verify"), _ELSEWHERE),
+    **dict.fromkeys(("load", "unload"), _MEMORY),
+    "device": "the server decides where its models run",
+    "loaded": "the server does not tell what it has in memory",
+    "prefill": "its interface does not tell",
+    "truncate": "a prompt that is too long is refused",
+}
+"""What can't be done with any model behind HTTP."""
+
+_NO_LIST: Mapping[Word, str] = {"list": "its interface has no list of models"}
+_NO_VECTORS: Mapping[Word, str] = {"embed": "its interface makes none"}
+_NO_TOKENS: Mapping[Word, str] = {"tokenize": "its interface does not offer it"}
+_ANSWERS_ONLY: Mapping[Word, str] = {**_NO_TOKENS, "raw": "it only answers conversations"}
+_NO_CALLS: Mapping[Word, str] = {"tools": "its models call none"}
 
 
 class Vendor(NamedTuple):
@@ -18,14 +38,8 @@ class Vendor(NamedTuple):
 
     base_url: str | None
     """None where the vendor has no such interface, or where it is the user's own server."""
-    lists: bool = True
-    """Whether `GET /models` is answered."""
-    embeds: bool = True
-    continues: bool = False
-    """Whether `POST /completions` takes a raw prompt."""
-    calls_tools: bool = True
-    tokenizes: bool = False
-    """Whether `POST /tokenize` beside `/v1` is answered (llama.cpp's server and vLLM)."""
+    lacks: Mapping[Word, str] = _ANSWERS_ONLY
+    """What its interface lacks, besides what can't be done with any model behind HTTP."""
     needs_key: bool = True
     counts_on_demand: bool = True
     """Whether `stream_options` is accepted; the others send the usage unasked, or never."""
@@ -35,6 +49,12 @@ class Vendor(NamedTuple):
     replays_reasoning: bool = False
     """Whether earlier turns may carry what the model thought; strict servers refuse the field."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What can be done with its models."""
+        seed = () if self.seed is None else ("seed",)
+        return declare(options=(*_STANDARD, *seed, *self.sampling), lacks={**_LACKS, **self.lacks})
+
 
 _OPEN_WEIGHTS: Mapping[str, Sequence[str]] = MappingProxyType(
     {"top_k": ("top_k",), "min_p": ("min_p",), "repeat_penalty": ("repetition_penalty",)}
@@ -42,8 +62,7 @@ _OPEN_WEIGHTS: Mapping[str, Sequence[str]] = MappingProxyType(
 
 OWN_SERVER = Vendor(
     None,
-    continues=True,
-    tokenizes=True,
+    lacks={},
     needs_key=False,
     # llama.cpp's name and vLLM's; each ignores the other's.
     sampling={
@@ -57,28 +76,35 @@ OWN_SERVER = Vendor(
 
 VENDORS: Mapping[str, Vendor] = {
     # Reasoning models refuse max_tokens; max_completion_tokens is good for all.
-    "openai": Vendor("https://api.openai.com/v1", limit="max_completion_tokens"),
-    "groq": Vendor("https://api.groq.com/openai/v1", embeds=False),
-    "together": Vendor("https://api.together.xyz/v1", continues=True, sampling=_OPEN_WEIGHTS),
-    "fireworks": Vendor("https://api.fireworks.ai/inference/v1", continues=True, sampling=_OPEN_WEIGHTS),
+    "openai": Vendor(
+        "https://api.openai.com/v1",
+        {**_ANSWERS_ONLY, "reasoning": "its interface keeps to itself what a model thinks"},
+        limit="max_completion_tokens",
+    ),
+    "groq": Vendor("https://api.groq.com/openai/v1", {**_ANSWERS_ONLY, **_NO_VECTORS}),
+    "together": Vendor("https://api.together.xyz/v1", _NO_TOKENS, sampling=_OPEN_WEIGHTS),
+    "fireworks": Vendor("https://api.fireworks.ai/inference/v1", _NO_TOKENS, sampling=_OPEN_WEIGHTS),
     # Refuses unknown fields: "Extra inputs are not permitted".
     "mistral": Vendor("https://api.mistral.ai/v1", counts_on_demand=False, seed="random_seed"),
-    # No list of models, no embeddings, no tools (docs.perplexity.ai, "OpenAI Compatibility").
+    # docs.perplexity.ai, "OpenAI Compatibility".
     "perplexity": Vendor(
         "https://api.perplexity.ai",
-        lists=False,
-        embeds=False,
-        calls_tools=False,
+        {**_ANSWERS_ONLY, **_NO_LIST, **_NO_VECTORS, **_NO_CALLS},
         counts_on_demand=False,
         seed=None,
         sampling={"top_k": ("top_k",)},
     ),
     # docs.cohere.com, "Using Cohere models via the OpenAI SDK": chat and embeddings only.
-    "cohere": Vendor("https://api.cohere.ai/compatibility/v1", lists=False, counts_on_demand=False),
+    "cohere": Vendor("https://api.cohere.ai/compatibility/v1", {**_ANSWERS_ONLY, **_NO_LIST}, counts_on_demand=False),
     "gemini": Vendor("https://generativelanguage.googleapis.com/v1beta/openai", seed=None),
     # Its own interface runs predictions and is another one.
-    "replicate": Vendor(None, embeds=False),
-    "anthropic": Vendor("https://api.anthropic.com/v1", embeds=False, seed=None, sampling={"top_k": ("top_k",)}),
+    "replicate": Vendor(None, {**_ANSWERS_ONLY, **_NO_VECTORS}),
+    "anthropic": Vendor(
+        "https://api.anthropic.com/v1",
+        {**_ANSWERS_ONLY, **_NO_VECTORS},
+        seed=None,
+        sampling={"top_k": ("top_k",)},
+    ),
 }
 
 

@@ -43,7 +43,11 @@ class LocalModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo(LocalModel):
-    """Everything known about a model; `context_length` is what it was trained for, in tokens."""
+    """Everything known about a model; `context_length` is what it was trained for, in tokens.
+
+    `capabilities` are the model's own; `supports` says of every operation, feature and option whether its backend has
+    it, whatever the model.
+    """
 
     context_length: int | None = None
     architecture: str | None = None
@@ -53,6 +57,7 @@ class ModelInfo(LocalModel):
     capabilities: Sequence[str] = ()
     path: str | None = None
     source: str | None = None
+    supports: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

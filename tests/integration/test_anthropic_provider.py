@@ -267,7 +267,7 @@ def test_what_the_interface_lacks_is_unsupported(tmp_path: Path) -> None:
             await provider.embed(SPEC, ["a"], normalize=True, client="me")
         with pytest.raises(Unsupported, match="'tokenize'"):
             await provider.tokenize(SPEC, "a")
-        with pytest.raises(Unsupported, match="'raw prompts'"):
+        with pytest.raises(Unsupported, match="'raw'"):
             await chat(provider, request(messages=(), prompt="x", raw=True))
         with pytest.raises(Unsupported, match="'seed'"):
             await chat(provider, request(options=SamplingOptions(seed=1)))

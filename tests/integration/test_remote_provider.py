@@ -159,7 +159,7 @@ def test_a_vendor_gets_its_own_words_and_refuses_what_it_lacks(tmp_path: Path) -
         assert {"seed", "stream_options"} & body.keys() == set()
         with pytest.raises(Unsupported, match="'top_k'"):
             asyncio.run(talk("mistral", server.base_url, SamplingOptions(top_k=3)))
-        with pytest.raises(Unsupported, match="'raw prompts'"):
+        with pytest.raises(Unsupported, match="'raw'"):
             asyncio.run(talk("groq", server.base_url, SamplingOptions(), messages=(), prompt="x", raw=True))
         with pytest.raises(Unsupported, match="'tools'"):
             asyncio.run(talk("perplexity", server.base_url, SamplingOptions(), tools=({"name": "t"},)))

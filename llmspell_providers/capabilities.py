@@ -1,0 +1,134 @@
+"""What a backend does and what it doesn't, as one value a backend: declared beside it, and what it refuses by.
+
+A word is an operation of `base.Provider`, something that a request may ask for, or something that comes unasked. The
+first two are refused by their word where a declaration lacks them; the last is only told. Knows no backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+
+from llmspell_protocol.errors import Unsupported
+from llmspell_protocol.models import ChatRequest, SamplingOptions
+
+Word = str
+
+OPERATIONS: Mapping[Word, str] = {
+    "list": "lists the models that there are",
+    "info": "describes a model",
+    "pull": "downloads a model",
+    "remove": "deletes a model",
+    "verify": "compares a model's files with what was downloaded",
+    "load": "loads a model before it is needed, and keeps it",
+    "unload": "takes a model out of memory",
+    "loaded": "tells what is in memory",
+    "chat": "answers a conversation or a prompt",
+    "embed": "makes embeddings",
+    "tokenize": "tells a text's tokens",
+}
+
+REQUESTED: Mapping[Word, str] = {
+    "raw": "continues a prompt as it is, without a chat template",
+    "tools": "calls tools",
+    "tool_choice": "can be made to call a tool, or one certain tool",
+    "images": "sees the images of a conversation",
+    "schema": "holds a reply to a JSON Schema",
+    "device": "runs a model on the device that is asked for",
+    "plain_vectors": "gives embeddings as the model made them, of any length",
+}
+"""What a request may ask for besides the sampling options."""
+
+OPTIONS: Mapping[Word, str] = {item.name: f"takes the option {item.name}" for item in fields(SamplingOptions)}
+
+LLAMA_OPTIONS = (
+    *("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens", "stop"),
+    "num_ctx",
+)
+"""The options of everything that is llama.cpp inside."""
+
+TOLD: Mapping[Word, str] = {
+    "streaming": "sends a reply piece by piece as it is made",
+    "reasoning": "tells what the model thinks aloud from its answer",
+    "usage": "counts the tokens of prompt and reply",
+    "cached_tokens": "tells how much of the prompt was known already",
+    "prefill": "tells how much of a long prompt it has read",
+    "truncate": "leaves out what does not fit the context, where the request allows it",
+    "cancel": "stops working when nobody waits for the reply any more",
+}
+"""What comes unasked, or is allowed rather than asked for: where it is missing nothing is refused."""
+
+WORDS: Mapping[Word, str] = {**OPERATIONS, **REQUESTED, **OPTIONS, **TOLD}
+
+_NEEDS: Mapping[Word, Word] = {"tool_choice": "tools", "plain_vectors": "embed"}
+_NOTHING: Mapping[Word, object] = {"num_beams": 1}
+"""Values of options that ask for what happens anyway."""
+_NO_OPTION = "its interface has no such option"
+_HINTS: Mapping[Word, str] = {"images": "use a model that sees, with Ollama or a vendor's server"}
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """A declaration: the words that a backend lacks, each with why, in a clause that may follow a colon."""
+
+    lacks: Mapping[Word, str]
+
+    @property
+    def supports(self) -> dict[Word, bool]:
+        """Every word, and whether the backend has it: the `supports` of a model's info."""
+        return {word: word not in self.lacks for word in WORDS}
+
+    def without(self, lacks: Mapping[Word, str]) -> Capabilities:
+        """The same, lacking some more."""
+        return Capabilities({**self.lacks, **lacks})
+
+    def refusal(self, word: Word, backend: str) -> Unsupported:
+        """The error for a word that is lacking."""
+        return unsupported(word, backend, self.lacks[word])
+
+    def demand(self, word: Word, backend: str) -> None:
+        """Raises `Unsupported`, naming the word, where it is lacking."""
+        if word in self.lacks:
+            raise self.refusal(word, backend)
+
+    def demand_for(self, request: ChatRequest, backend: str) -> None:
+        """Raises `Unsupported`, naming the word, if a request asks for something that is lacking.
+
+        Better no answer than one to half a request.
+        """
+        for word in asked_for(request):
+            self.demand(word, backend)
+
+
+def declare(*, options: Collection[Word], lacks: Mapping[Word, str]) -> Capabilities:
+    """A declaration; options have to be named, so that a new one is nobody's until somebody takes it."""
+    missing = {word: _NO_OPTION for word in OPTIONS if word not in options}
+    implied = {word: lacks[needed] for word, needed in _NEEDS.items() if needed in lacks}
+    return Capabilities({**missing, **implied, **lacks})
+
+
+def asked_for(request: ChatRequest) -> Iterator[Word]:
+    """The words that a backend has to have for a request."""
+    yield "chat"
+    if request.raw:
+        yield "raw"
+    if request.tools:
+        yield "tools"
+        if request.tool_choice not in (None, "auto", "none"):
+            yield "tool_choice"
+    if any(message.images for message in request.messages):
+        yield "images"
+    if request.schema is not None:
+        yield "schema"
+    if request.device not in (None, "auto"):
+        yield "device"
+    yield from (name for name in OPTIONS if getattr(request.options, name) not in (None, (), _NOTHING.get(name)))
+
+
+def unsupported(word: Word, backend: str, why: str) -> Unsupported:
+    """The error for something that a backend or one of its servers can't do."""
+    return Unsupported(
+        f"{backend} can't do '{word}': {why}",
+        hint=_HINTS.get(word),
+        details={"operation": word, "backend": backend},
+    )
