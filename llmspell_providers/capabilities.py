@@ -63,8 +63,11 @@ WORDS: Mapping[Word, str] = {**OPERATIONS, **REQUESTED, **OPTIONS, **TOLD}
 _NEEDS: Mapping[Word, Word] = {"tool_choice": "tools", "plain_vectors": "embed"}
 _NOTHING: Mapping[Word, object] = {"num_beams": 1}
 """Values of options that ask for what happens anyway."""
-_NO_OPTION = "its interface has no such option"
-_HINTS: Mapping[Word, str] = {"images": "use a model that sees, with Ollama or a vendor's server"}
+_HINTS: Mapping[Word, str] = {
+    "images": "use a model that sees, with Ollama or a vendor's server",
+    "num_beams": "the engine torch has it: safetensors models of candle",
+    "device": "models of candle run on the device that they are asked to",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,6 @@ class Capabilities:
     def supports(self) -> dict[Word, bool]:
         """Every word, and whether the backend has it: the `supports` of a model's info."""
         return {word: word not in self.lacks for word in WORDS}
-
-    def without(self, lacks: Mapping[Word, str]) -> Capabilities:
-        """The same, lacking some more."""
-        return Capabilities({**self.lacks, **lacks})
 
     def refusal(self, word: Word, backend: str) -> Unsupported:
         """The error for a word that is lacking."""
@@ -100,9 +99,11 @@ class Capabilities:
             self.demand(word, backend)
 
 
-def declare(*, options: Collection[Word], lacks: Mapping[Word, str]) -> Capabilities:
+def declare(
+    *, options: Collection[Word], lacks: Mapping[Word, str], no_option: str = "its interface has no such option"
+) -> Capabilities:
     """A declaration; options have to be named, so that a new one is nobody's until somebody takes it."""
-    missing = {word: _NO_OPTION for word in OPTIONS if word not in options}
+    missing = {word: no_option for word in OPTIONS if word not in options}
     implied = {word: lacks[needed] for word, needed in _NEEDS.items() if needed in lacks}
     return Capabilities({**missing, **implied, **lacks})
 

@@ -193,6 +193,8 @@ class ModelsService:
         """Makes a model ready to answer; raises what the load raises."""
         keep_alive_s = None if keep_alive is None else keep_alive_seconds(keep_alive)
         provider, spec = await self._locate(model)
+        if device not in (None, "auto"):
+            provider.capabilities().demand("device", provider.name)
         return await provider.load(spec, LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device))
 
     async def change_pins(self, models: Sequence[str], no_longer: Sequence[str] = ()) -> None:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmspell_providers.candle.capabilities import engine_of
 from llmspell_providers.candle.devices import detected, device_name, of_another_platform
 from llmspell_providers.candle.engine import Launch
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.manifest import Manifest
 
-TORCH_ENGINE = "torch"
 _SAME_RATIO = 0.01
 
 _log = logging.getLogger(__name__)
@@ -55,8 +55,8 @@ class Loader:
             await asyncio.wait(self._recordings)
 
     def engine(self, manifest: Manifest) -> str:
-        """What loads a model: the settings' engine for GGUF files, PyTorch for safetensors."""
-        return TORCH_ENGINE if manifest.format == "safetensors" else self._settings.engine
+        """What loads a model."""
+        return engine_of(manifest.format, self._settings.engine)
 
     def context_size(self, manifest: Manifest) -> int:
         """The context of a slot, in tokens: the settings', at most what the model was trained for."""
@@ -105,7 +105,7 @@ class Loader:
             slots=settings.max_concurrent,
             estimated_bytes=expected.loaded_bytes,
             growth_bytes=expected.growth_bytes,
-            mapped_bytes=expected.weights_bytes,
+            mapped_bytes=expected.mapped_bytes,
             start=lambda on_exit: self._start(manifest, launch, expected, on_exit),
             # Whoever asks for `auto` takes it where it is.
             device=None if device in (None, "auto") else device_name(device, platform=sys.platform),
@@ -129,6 +129,8 @@ class Loader:
             process = await ModelProcess.start(launch, on_exit=ended)
             failed.pop_all()
         _log_device(process)
+        if manifest.format == "safetensors":
+            return process  # its memory right after the load is not what it comes to take
         ratio = process.loaded.memory_bytes / expected.unscaled_bytes
         recording = asyncio.get_running_loop().create_task(asyncio.to_thread(self._record_ratio, manifest, ratio))
         self._recordings.add(recording)

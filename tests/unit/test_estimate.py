@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from llmspell_providers.estimate import estimate, kv_bytes_a_token, prompt_cache_bytes
+from llmspell_providers.estimate import TORCH_PROCESS_BYTES, Estimate, estimate, kv_elements_a_token, prompt_cache_bytes
 from llmspell_providers.manifest import Manifest, ManifestFile
 from llmspell_providers.memory import available_bytes, resident_bytes
 
@@ -38,14 +38,16 @@ def test_the_estimate_is_within_five_percent_of_what_workers_took(slots: int, co
 
 
 def test_a_token_costs_keys_and_values_in_every_layer() -> None:
-    assert kv_bytes_a_token(SMOLLM2) == 30 * 3 * (64 + 64) * 2
+    assert kv_elements_a_token(SMOLLM2) == 30 * 3 * (64 + 64)
+    expected = estimate(SMOLLM2, context_size=512, slots=2, batch_size=1, prompt_cache_bytes=0)
+    assert expected.kv_cache_bytes == 30 * 3 * (64 + 64) * 2 * 512 * 2
 
 
 def test_dimensions_that_the_file_leaves_out_follow_from_the_width() -> None:
     sparse = dataclasses.replace(SMOLLM2, key_length=None, value_length=None)
-    assert kv_bytes_a_token(sparse) == kv_bytes_a_token(SMOLLM2)
+    assert kv_elements_a_token(sparse) == kv_elements_a_token(SMOLLM2)
     without_grouping = dataclasses.replace(SMOLLM2, kv_heads=None)
-    assert kv_bytes_a_token(without_grouping) == 3 * kv_bytes_a_token(SMOLLM2)
+    assert kv_elements_a_token(without_grouping) == 3 * kv_elements_a_token(SMOLLM2)
 
 
 def test_a_model_of_unknown_shape_is_estimated_by_its_weights() -> None:
@@ -68,6 +70,53 @@ def test_the_prompt_cache_counts_as_growth_and_not_as_the_load() -> None:
     cached = estimate(SMOLLM2, context_size=512, slots=1, batch_size=64, prompt_cache_bytes=50_000_000)
     assert cached.loaded_bytes == without.loaded_bytes
     assert cached.growth_bytes == without.growth_bytes + 50_000_000
+
+
+T5_SMALL = dataclasses.replace(
+    SMOLLM2,
+    format="safetensors",
+    quantization="F32",
+    architecture="t5",
+    parameter_count=60_506_624,
+    files=(ManifestFile("model.safetensors", 242_041_896, "0" * 64),),
+    layers=6,
+    heads=8,
+    kv_heads=8,
+    embedding_length=512,
+    capabilities=("chat",),
+)
+
+
+def _of_checkpoint(manifest: Manifest) -> Estimate:
+    return estimate(manifest, context_size=512, slots=4, batch_size=256, prompt_cache_bytes=99)
+
+
+@pytest.mark.parametrize(("dtype", "measured"), [("F32", 586_000_000), ("BF16", 571_000_000)])
+def test_the_estimate_of_a_checkpoint_is_near_what_pytorch_took_for_it(dtype: str, measured: int) -> None:
+    """Measured with T5 in the shape of t5-small, after a first short reply: both files are computed in float32."""
+    expected = _of_checkpoint(dataclasses.replace(T5_SMALL, quantization=dtype))
+    assert expected.loaded_bytes == pytest.approx(measured, rel=0.05)
+
+
+def test_weights_that_pytorch_converts_are_not_mapped_from_the_file() -> None:
+    assert _of_checkpoint(T5_SMALL).mapped_bytes == 4 * 60_506_624
+    assert _of_checkpoint(dataclasses.replace(T5_SMALL, quantization="F16")).mapped_bytes == 0
+
+
+def test_pytorch_takes_keys_and_values_as_requests_come_twice_for_those_who_read_first_and_none_for_encoders() -> None:
+    a_token = 6 * 8 * 128 * 4
+    scratch = 4 * 24 * 512 * 512
+    reads_first = _of_checkpoint(T5_SMALL)
+    assert (reads_first.kv_cache_bytes, reads_first.growth_bytes) == (0, 2 * a_token * 512 * 4 + scratch)
+    causal = _of_checkpoint(dataclasses.replace(T5_SMALL, architecture="llama"))
+    assert causal.growth_bytes == a_token * 512 * 4 + scratch
+    encoder = _of_checkpoint(dataclasses.replace(T5_SMALL, architecture="bert", capabilities=("embed",)))
+    assert encoder.growth_bytes == scratch
+
+
+def test_the_memory_of_a_fresh_pytorch_worker_corrects_nothing_since_its_weights_are_not_read_yet() -> None:
+    learned = _of_checkpoint(T5_SMALL.with_memory_ratio(0.5))
+    assert learned.loaded_bytes == 4 * 60_506_624 + TORCH_PROCESS_BYTES
 
 
 def test_the_automatic_prompt_cache_is_a_tenth_of_the_budget_and_no_more_than_the_weights() -> None:

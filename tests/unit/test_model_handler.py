@@ -246,11 +246,26 @@ def test_an_unknown_candle_model_lists_the_known_ones(tmp_path: Path) -> None:
     assert t5.startswith("T5 models: flan-t5-small")
 
 
-def test_safetensors_are_refused_with_the_reason(tmp_path: Path) -> None:
-    install(tmp_path, "flan-t5-small", weights="safetensors")
-    error = _refused(tmp_path, action="load", model="flan-t5-small@candle")
+def test_beams_are_refused_where_the_engine_has_none_before_anything_is_loaded(tmp_path: Path) -> None:
+    install(tmp_path, "smollm2", "135m")
+    asked = {"action": "chat", "messages": HELLO, "options": {"num_beams": 2}}
+    error = _refused(tmp_path, model="smollm2:135m@candle", **asked)
     assert isinstance(error, Unsupported)
-    assert "torch" in error.message
+    assert (error.details["operation"], error.hint) == (
+        "num_beams",
+        "the engine torch has it: safetensors models of candle",
+    )
+    error = _refused(tmp_path, model="llama3@ollama", **asked)
+    assert error.message == "ollama can't do 'num_beams': its interface has no such option"
+
+
+@pytest.mark.parametrize("action", ["chat", "load"])
+def test_a_device_is_refused_where_somebody_else_decides_about_it(tmp_path: Path, action: str) -> None:
+    asked = {"action": action, "model": "llama3@ollama", "messages": HELLO}
+    error = _refused(tmp_path, **asked, device="cuda")
+    assert isinstance(error, Unsupported)
+    assert error.details == {"operation": "device", "backend": "ollama"}
+    assert _refused(tmp_path, **asked, device="auto").code == "backend_unavailable"
 
 
 def test_a_context_larger_than_a_slot_s_is_refused_with_both_numbers(tmp_path: Path) -> None:
