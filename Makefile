@@ -32,8 +32,8 @@ $(STAMPS)/dev: $(STAMPS)/base
 	@touch $@
 
 $(STAMPS)/engines: $(STAMPS)/dev
-	@echo "installing llama-cpp-python (built from source the first time: about ten minutes on two cores) …"
-	@CMAKE_ARGS="$(LLAMA_CPP_CMAKE_ARGS)" $(PIP) install -c constraints.txt -e '.[llama-cpp-python]'
+	@echo "installing PyTorch and llama-cpp-python (built from source the first time: about ten minutes on two cores) …"
+	@CMAKE_ARGS="$(LLAMA_CPP_CMAKE_ARGS)" $(PIP) install -c constraints.txt -e '.[torch,llama-cpp-python]'
 	@touch $@
 
 demo: $(STAMPS)/base ## install, pull a small real model, start a kernel, let a script talk to it, stop it
@@ -41,11 +41,11 @@ demo: $(STAMPS)/base ## install, pull a small real model, start a kernel, let a 
 
 setup: $(STAMPS)/dev ## everything that a developer needs
 
-test: $(STAMPS)/dev ## all tests but those that need engines built from source
+test: $(STAMPS)/dev ## all tests but those that need engines which are extras
 	@$(BIN)/python -m pytest -m "not engines" $(ARGS)
 
-test-engines: $(STAMPS)/engines ## the conformance cases over llama-cpp-python as well
-	@$(BIN)/python -m pytest -m engines tests/conformance $(ARGS)
+test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-python
+	@$(BIN)/python -m pytest -m engines tests $(ARGS)
 
 check: $(STAMPS)/dev ## format, lint, types, import contracts, schema drift
 	@$(BIN)/ruff format --check -q .
@@ -54,10 +54,12 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, schema drift
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python protocol/generate_schemas.py --check
 	@$(BIN)/python profiles/generate_reference.py --check
+	@$(BIN)/python -m generate.capabilities --check
 
 schemas: $(STAMPS)/dev ## generate the JSON Schemas of all messages and the configuration reference again
 	@$(BIN)/python protocol/generate_schemas.py
 	@$(BIN)/python profiles/generate_reference.py
+	@$(BIN)/python -m generate.capabilities
 
 bench: $(STAMPS)/dev ## measure (on a quiet machine); writes benchmarks/results/
 	@$(BIN)/python -m benchmarks $(ARGS)
