@@ -17,9 +17,11 @@ Ability = str
 
 ABILITIES: Mapping[Ability, str] = {
     "parallel": "answers several requests at the same time",
+    "prefix_cache": "keeps the prompt of a conversation between its turns",
     "prompt_cache": "keeps prompts of finished requests in memory beyond its slots",
     "tools": "calls tools where the model's chat template has them",
     "reasoning": "tells what the model thinks aloud from its answer",
+    "schema": "holds a reply to a JSON Schema",
     "integer_bounds": "holds a reply to minimum and maximum in a JSON Schema",
 }
 """What an engine may lack; everything else every engine does."""
