@@ -11,18 +11,18 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from generate.files import GeneratedFiles
 from llmspell_protocol.messages import JUPYTER_VERSION, PROTOCOL_VERSION
 from llmspell_protocol.replies import REPLIES, STREAMED
 from llmspell_protocol.requests import CONTENTS
 from llmspell_protocol.standard import STANDARD, ErrorReply
 
-DIRECTORY = Path(__file__).with_name("schemas")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
@@ -102,46 +102,7 @@ def _with_seq(schema: Schema) -> Schema:
     return {**schema, "properties": _SEQ, "required": ["seq"]}
 
 
-def drift(directory: Path = DIRECTORY) -> Iterator[str]:
-    """What in the directory differs from the classes: one line a file."""
-    wanted = rendered()
-    for name, text in wanted.items():
-        path = directory / name
-        if not path.exists():
-            yield f"{name} is missing"
-        elif path.read_text(encoding="utf-8") != text:
-            yield f"{name} is out of date"
-    yield from (
-        f"{path.name} belongs to no message" for path in sorted(directory.glob("*.json")) if path.name not in wanted
-    )
-
-
-def write(directory: Path = DIRECTORY) -> None:
-    """Makes the directory what it has to be."""
-    directory.mkdir(exist_ok=True)
-    wanted = rendered()
-    for path in directory.glob("*.json"):
-        if path.name not in wanted:
-            path.unlink()
-    for name, text in wanted.items():
-        (directory / name).write_text(text, encoding="utf-8")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command line; returns the exit status."""
-    if list(arguments) == ["--check"]:
-        found = list(drift())
-        for line in found:
-            sys.stderr.write(f"protocol/schemas: {line}\n")
-        if found:
-            sys.stderr.write("write them again: make schemas\n")
-        return 1 if found else 0
-    if arguments:
-        sys.stderr.write("usage: generate_schemas.py [--check]\n")
-        return 2
-    write()
-    return 0
-
+FILES = GeneratedFiles(Path(__file__).with_name("schemas"), rendered, stray="belongs to no message")
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(FILES.main(sys.argv[1:]))

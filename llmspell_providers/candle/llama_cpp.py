@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmspell_protocol.errors import InvalidRequest, ModelLoadFailed
+from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device, our_names
 from llmspell_providers.candle.engine import Prepared
 from llmspell_providers.candle.generation import OnChunk
@@ -26,6 +27,7 @@ class XLlamaCpp(ServerEngine):
     """A model loaded by xllamacpp."""
 
     name = "xllamacpp"
+    lacks = LACKS[name]
 
     @classmethod
     def load(cls, prepared: Prepared) -> tuple[XLlamaCpp, list[str]]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from llmspell_protocol.errors import ConfigError, ContextLengthExceeded, InvalidRequest, ModelLoadFailed
 from llmspell_protocol.models import FinishReason
+from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device
 from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
 from llmspell_providers.candle.openai_chat import chat_body
@@ -37,7 +38,7 @@ class LlamaCppPython:
     slots = 1
     tools = False
     pids: Sequence[int] = ()
-    lacks: frozenset[Ability] = frozenset({"parallel", "prompt_cache", "tools", "reasoning", "integer_bounds"})
+    lacks: frozenset[Ability] = LACKS[name]
 
     def __init__(self, library: Any, model: Any, prepared: Prepared, device: str) -> None:
         self.version: str = library.__version__

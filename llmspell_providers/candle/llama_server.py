@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.errors import ModelError, ModelLoadFailed
+from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device, our_names
 from llmspell_providers.candle.engine import Prepared
 from llmspell_providers.candle.generation import OnChunk
@@ -38,6 +39,7 @@ class LlamaServer(ServerEngine):
     """A model loaded by a llama-server of the user's."""
 
     name = "llama-server"
+    lacks = LACKS[name]
 
     def __init__(
         self, process: ServerProcess, http: SocketClient, prepared: Prepared, *, version: str, device: str

@@ -31,7 +31,7 @@ from llmspell_protocol.models import (
     PullProgress,
     SamplingOptions,
 )
-from llmspell_providers.candle.capabilities import candle_capabilities, demand_for, engine_of
+from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
 from llmspell_providers.candle.loading import Loader
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.candle.server_binary import find_server
@@ -48,8 +48,12 @@ if TYPE_CHECKING:
     from llmspell_providers.manifest import Manifest
     from llmspell_providers.residency import Residency, Turn
 
-ENGINE_MODULES: Mapping[str, str] = {"xllamacpp": "xllamacpp", "llama-cpp-python": "llama_cpp"}
-"""GGUF engines and the module that each one is; llama-server is a binary."""
+ENGINE_MODULES: Mapping[str, Sequence[str]] = {
+    "xllamacpp": ("xllamacpp",),
+    "llama-cpp-python": ("llama_cpp",),
+    "torch": ("torch", "transformers", "safetensors"),
+}
+"""Engines and the modules that each one needs; llama-server is a binary."""
 
 _TOKENIZE = "tokenize"
 """Who asks, where nobody says: all of these share one turn in the queue."""
@@ -83,12 +87,12 @@ class CandleProvider:
 
     def capabilities(self, model_format: str | None = None) -> Capabilities:
         """What the engine for this format does."""
-        return candle_capabilities(engine_of(model_format, self._settings.engine))
+        return CAPABILITIES[engine_of(model_format, self._settings.engine)]
 
     async def health(self) -> HealthStatus:
         """Ready when the engine of the settings is there; nothing is imported or run to find that out."""
         engine = self._settings.engine
-        engines = [name for name, module in ENGINE_MODULES.items() if importlib.util.find_spec(module) is not None]
+        engines = [name for name, modules in ENGINE_MODULES.items() if all(map(importlib.util.find_spec, modules))]
         server = self._server_path()
         if server is not None and os.access(server, os.X_OK):
             engines.append(SERVER_ENGINE)
@@ -164,7 +168,7 @@ class CandleProvider:
         """
         arrived = time.monotonic()
         manifest = await self._find(ModelSpec.parse(request.model))
-        demand_for(request, self._loader.engine(manifest), self.name)
+        CAPABILITIES[self._loader.engine(manifest)].demand_for(request, self.name)
         options = self._resolved(request.options, manifest)
         first_token_ms: float | None = None
         blueprint = self._blueprint(manifest, request.device)

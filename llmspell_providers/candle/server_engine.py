@@ -49,7 +49,7 @@ class ServerEngine:
     """A model loaded by llama.cpp's server."""
 
     name: str
-    lacks: frozenset[Ability] = frozenset()
+    lacks: frozenset[Ability]
     pids: Sequence[int] = ()
 
     def __init__(self, server: ServerCalls, prepared: Prepared, *, version: str, device: str) -> None:

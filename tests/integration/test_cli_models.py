@@ -66,17 +66,21 @@ def test_installed_models_are_listed_and_described(target: list[str]) -> None:
     headings, line = llmspell(*target, "model", "list", "-v").out.splitlines()
     assert headings.split() == ["NAME", "BACKEND", "FORMAT", "QUANT", "SIZE", "MODIFIED", "LOADED"]
     assert line.split()[1:6] == ["candle", "gguf", "Q4_1", "98.4", "MB"]
-    info = llmspell(*target, "model", "info", MODEL).out
-    assert [row.split(":")[0] for row in info.splitlines()] == [
-        *("Model", "Backend", "Format", "Architecture", "Parameters", "Context"),
-        *("Size", "Capabilities", "Loaded", "License", "Path"),
+    rows = dict(row.split(":", 1) for row in llmspell(*target, "model", "info", MODEL).out.splitlines())
+    assert list(rows) == [
+        *("Model", "Backend", "Format", "Architecture", "Parameters", "Context", "Size"),
+        *("Capabilities", "Supports", "Cannot", "Loaded", "License", "Path"),
     ]
+    assert {"pull", "tokenize", "schema", "prefill"} <= set(rows["Supports"].strip().split(", "))
+    assert rows["Cannot"].strip() == "images, num_beams, truncate"
     document = llmspell(*target, "model", "info", MODEL, "--format", "json").document
     assert set(document) == {
         *("id", "backend", "size_bytes", "format", "quantization", "parameter_count", "family", "architecture"),
         *("context_length", "embedding_length", "chat_template", "capabilities", "license", "source", "path"),
-        *("sha256", "modified_at", "loaded"),
+        *("sha256", "modified_at", "loaded", "supports"),
     }
+    assert [word for word, has in document["supports"].items() if not has] == ["images", "num_beams", "truncate"]
+    assert document["supports"]["temperature"] is True
     assert llmspell(*target, "model", "verify", MODEL).out == f"✓ {MODEL}: 1 file ok\n"
 
 

@@ -32,22 +32,22 @@ def generator() -> ModuleType:
 
 
 def test_the_schemas_are_those_of_the_classes(generator: ModuleType) -> None:
-    assert list(generator.drift()) == []
+    assert list(generator.FILES.drift()) == []
 
 
 def test_what_drifted_is_named(generator: ModuleType, tmp_path: Path) -> None:
-    generator.write(tmp_path)
-    assert list(generator.drift(tmp_path)) == []
+    generator.FILES.write(tmp_path)
+    assert list(generator.FILES.drift(tmp_path)) == []
     (tmp_path / "status.json").unlink()
     (tmp_path / "stream.json").write_text("{}")
     (tmp_path / "of_another_time.json").write_text("{}")
-    assert list(generator.drift(tmp_path)) == [
+    assert list(generator.FILES.drift(tmp_path)) == [
         "status.json is missing",
         "stream.json is out of date",
         "of_another_time.json belongs to no message",
     ]
-    generator.write(tmp_path)
-    assert list(generator.drift(tmp_path)) == []
+    generator.FILES.write(tmp_path)
+    assert list(generator.FILES.drift(tmp_path)) == []
 
 
 def test_every_message_has_a_schema_and_every_request_a_reply() -> None:

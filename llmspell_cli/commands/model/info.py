@@ -31,6 +31,11 @@ def info(options: Options, model: str) -> None:
         known.pop("status", None)
         output.document(known)
         return
+    # Options are told apart by the type that has them; only this needs it.
+    from llmspell_protocol.models import SamplingOptions
+
+    supports: dict[str, bool] = known.get("supports") or {}
+    can = [word for word, has in supports.items() if has and word not in SamplingOptions.__dataclass_fields__]
     form = FORMATS.get(known["format"]) or known["format"]
     quantization = known.get("quantization")
     kind: str = f"{form} ({quantization})" if quantization else form
@@ -44,6 +49,8 @@ def info(options: Options, model: str) -> None:
             ("Context", str(known.get("context_length") or "-")),
             ("Size", size(known.get("size_bytes"))),
             ("Capabilities", ", ".join(known.get("capabilities") or ()) or "-"),
+            ("Supports", ", ".join(can) or "-"),
+            ("Cannot", ", ".join(word for word, has in supports.items() if not has) or "-"),
             ("Loaded", "yes" if known.get("loaded") else "no"),
             ("License", known.get("license") or "-"),
             ("Path", home_path(known.get("path"))),
