@@ -13,20 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeGuard
 
-from llmspell_protocol.errors import ModelLoadFailed
+from llmspell_protocol.errors import ModelLoadFailed, Unsupported
+from llmspell_providers.candle.transformer.pooling import Pooling, read_pooling
 
 MAX_HEADER_BYTES = 100_000_000
 """The format's own limit."""
 _MAX_CONFIG_BYTES = 1 << 24
 _ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "nomic_bert", "modernbert")
+"""For checkpoints that name no class."""
 _GENERATES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
-"""How the classes are called that continue or answer a text; others turn it into vectors."""
+"""How the classes are called that continue or answer a text."""
+_ENCODES = ("Model", "ForMaskedLM", "ForPreTraining")
+"""And those that turn it into vectors; others (classifiers, rankers) make neither."""
 _DTYPES = {"F64": "F64", "F32": "F32", "F16": "F16", "BF16": "BF16", "F8_E4M3": "F8", "F8_E5M2": "F8", "I8": "I8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointMetadata:
-    """A checkpoint's configuration. Counts are None where it does not say; `dtype` is that of most elements."""
+    """A checkpoint's configuration. Counts are None where it does not say; `dtype` is that of most elements.
+
+    `pooling` is the model's own way to make one vector of a text (`transformer.pooling`), None: it names none.
+    """
 
     architecture: str
     dtype: str | None
@@ -39,6 +46,7 @@ class CheckpointMetadata:
     key_length: int | None
     vocab_size: int | None
     chat_template: str | None
+    pooling: str | None
     capabilities: tuple[str, ...]
 
 
@@ -47,6 +55,7 @@ def read_checkpoint(files: Mapping[str, Path]) -> CheckpointMetadata:
 
     Raises:
         ModelLoadFailed: `config.json` or weights are missing, damaged or shorter than they announce.
+        Unsupported: the model makes neither texts nor embeddings, or embeddings in a way that is not known here.
         OSError: a file cannot be read.
     """
     if "config.json" not in files:
@@ -59,7 +68,7 @@ def read_checkpoint(files: Mapping[str, Path]) -> CheckpointMetadata:
     for name in weights:
         for dtype, count in _elements(name, files[name]).items():
             elements[dtype] = elements.get(dtype, 0) + count
-    return _described(config, elements, _chat_template(files))
+    return _described(config, elements, _chat_template(files), read_pooling(files))
 
 
 def _refuse(name: str, why: str) -> NoReturn:
@@ -130,7 +139,9 @@ def _are_counts(value: Any) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(isinstance(one, int) and 0 <= one < 1 << 48 for one in value)
 
 
-def _described(config: Mapping[str, Any], elements: Mapping[str, int], template: str | None) -> CheckpointMetadata:
+def _described(
+    config: Mapping[str, Any], elements: Mapping[str, int], template: str | None, pooling: Pooling | None
+) -> CheckpointMetadata:
     architecture = config.get("model_type")
     if not isinstance(architecture, str) or not architecture:
         _refuse("config.json", "names no model_type")
@@ -142,11 +153,13 @@ def _described(config: Mapping[str, Any], elements: Mapping[str, int], template:
     width = number(("d_model", "hidden_size", "n_embd"))
     heads = number(("num_heads", "num_attention_heads", "n_head"))
     dtype = max(elements, key=lambda key: elements[key], default="")
+    trained = number(("max_position_embeddings", "n_positions", "n_ctx"))
+    longest = pooling.max_tokens if pooling is not None else None
     return CheckpointMetadata(
         architecture=architecture,
         dtype=_DTYPES.get(dtype),
         parameter_count=sum(elements.values()),
-        context_length=number(("max_position_embeddings", "n_positions", "n_ctx")),
+        context_length=min((one for one in (trained, longest) if one is not None), default=None),
         embedding_length=width,
         layers=number(("num_layers", "num_hidden_layers", "n_layer")),
         heads=heads,
@@ -154,11 +167,22 @@ def _described(config: Mapping[str, Any], elements: Mapping[str, int], template:
         key_length=number(("d_kv", "head_dim")) or (width // heads if width and heads else None),
         vocab_size=number(("vocab_size",)),
         chat_template=template,
-        capabilities=_capabilities(architecture, config.get("architectures")),
+        pooling=pooling.name if pooling is not None else None,
+        capabilities=("embed",) if pooling is not None else _capabilities(architecture, config.get("architectures")),
     )
 
 
 def _capabilities(architecture: str, classes: Any) -> tuple[str, ...]:
+    """By the classes that the model was saved as; a model can often be loaded as others that it was not trained as."""
     named = [one for one in classes if isinstance(one, str)] if isinstance(classes, list) else []
-    is_encoder = architecture in _ENCODERS or (named and not any(one.endswith(_GENERATES) for one in named))
-    return ("embed",) if is_encoder else ("chat",)
+    if not named:
+        return ("embed",) if architecture in _ENCODERS else ("chat",)
+    if any(one.endswith(_GENERATES) for one in named):
+        return ("chat",)
+    if any(one.endswith(_ENCODES) for one in named):
+        return ("embed",)
+    raise Unsupported(
+        f"the model is a {named[0]}, which neither writes text nor makes embeddings of it",
+        hint="choose a causal, a sequence-to-sequence or a sentence-embedding model",
+        details={"architectures": named},
+    )

@@ -12,6 +12,7 @@ from llmspell_protocol.errors import ModelLoadFailed
 from llmspell_providers.candle.checkpoint import read_checkpoint
 from llmspell_providers.candle.engine import Launch
 from llmspell_providers.candle.gguf import read_gguf
+from llmspell_providers.candle.transformer.pooling import flat_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +54,11 @@ def _gguf(path: Path) -> ModelFiles:
 
 
 def _checkpoint(directory: Path) -> ModelFiles:
-    found = read_checkpoint({path.name: path for path in directory.iterdir() if path.is_file()})
+    found = read_checkpoint(flat_files(directory))
     return ModelFiles(
         context_length=found.context_length,
         chat_template=found.chat_template is not None,
         tools=False,
-        pooling=None,
+        pooling=found.pooling,
         capabilities=found.capabilities,
     )

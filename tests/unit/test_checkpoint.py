@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_protocol.errors import ModelLoadFailed
+from llmspell_protocol.errors import ModelLoadFailed, Unsupported
 from llmspell_providers.candle.checkpoint import read_checkpoint
 from tests.support.gguf_files import safetensors_file
 
 CONFIG = {"model_type": "t5", "d_model": 64, "num_layers": 2, "num_heads": 4, "d_kv": 16, "vocab_size": 100}
+MODULES = [("Transformer", ""), ("Pooling", "1_Pooling")]
 WEIGHTS = safetensors_file({"shared.weight": [100, 64], "lm_head.weight": [100, 64]})
 
 
@@ -66,6 +67,7 @@ def test_of_several_templates_the_default_one_is_taken(tmp_path: Path, template:
         ("gpt2", ["GPT2LMHeadModel"], "chat"),
         ("bert", ["BertForMaskedLM"], "embed"),
         ("electra", ["ElectraModel"], "embed"),
+        ("mistral", ["MistralModel"], "embed"),
         ("llama", None, "chat"),
         ("llama", "LlamaForCausalLM", "chat"),
     ],
@@ -75,6 +77,29 @@ def test_what_a_checkpoint_is_for_stands_in_its_configuration(
 ) -> None:
     config = json.dumps({**CONFIG, "model_type": model_type, "architectures": classes}).encode()
     assert read_checkpoint(_files(tmp_path, config=config, weights=WEIGHTS)).capabilities == (capability,)
+
+
+def test_a_model_that_neither_writes_nor_embeds_is_refused_by_name(tmp_path: Path) -> None:
+    config = json.dumps({**CONFIG, "architectures": ["BertForSequenceClassification"]}).encode()
+    with pytest.raises(Unsupported, match="BertForSequenceClassification"):
+        read_checkpoint(_files(tmp_path, config=config, weights=WEIGHTS))
+
+
+def test_what_sentence_transformers_saved_embeds_by_its_own_pooling_up_to_its_own_length(tmp_path: Path) -> None:
+    described = {**CONFIG, "architectures": ["Qwen3ForCausalLM"], "max_position_embeddings": 512}
+    files = _files(tmp_path, config=json.dumps(described).encode(), weights=WEIGHTS)
+    modules = [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in MODULES]
+    for name, content in {
+        "modules.json": modules,
+        "1_Pooling.config.json": {"pooling_mode_lasttoken": True},
+        "sentence_bert_config.json": {"max_seq_length": 256},
+    }.items():
+        files[name] = tmp_path / name
+        files[name].write_text(json.dumps(content))
+
+    found = read_checkpoint(files)
+
+    assert (found.capabilities, found.pooling, found.context_length) == (("embed",), "last", 256)
 
 
 @pytest.mark.parametrize(

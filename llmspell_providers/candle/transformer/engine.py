@@ -18,7 +18,7 @@ from llmspell_providers.candle.devices import choose_device
 from llmspell_providers.candle.engine import Ability, Outcome, Prepared, Reply, Vectors
 from llmspell_providers.candle.transformer.batches import Batches
 from llmspell_providers.candle.transformer.encoder import Encoder
-from llmspell_providers.candle.transformer.pooling import Pooling, model_files, read_pooling
+from llmspell_providers.candle.transformer.pooling import Pooling, flat_files, read_pooling
 from llmspell_providers.candle.transformer.prompts import Prompts
 from llmspell_providers.candle.transformer.row import Row
 from llmspell_providers.candle.transformer.settings import Settings
@@ -42,10 +42,12 @@ class TorchEngine:
         self.context_size = _context_size(weights, prepared)
         self._weights = weights
         self._model_name = prepared.launch.model
-        pooling = read_pooling(model_files(prepared.launch.path.parent)) or Pooling()
+        pooling = read_pooling(flat_files(prepared.launch.path.parent)) or Pooling()
         self._encoder = Encoder(
             weights.model, weights.tokenizer, pooling, weights.torch_device, context_size=self.context_size
         )
+        if weights.kind == "encoder":
+            self.context_size = self._encoder.limit
         self._prompts = Prompts(weights.tokenizer, is_encoder_decoder=weights.kind == "seq2seq")
         self._batches = Batches(weights, slots=self.slots, chunk=prepared.batch_size, threads=prepared.threads)
 

@@ -72,7 +72,7 @@ def flat_name(name: str) -> str:
     return name.replace("/", ".")
 
 
-def model_files(directory: Path) -> dict[str, Path]:
+def flat_files(directory: Path) -> dict[str, Path]:
     """The files of a model's directory by their flat names; those of pooling modules may be in folders."""
     files = {flat_name(f"{path.parent.name}/{path.name}"): path for path in directory.glob("*_Pooling/config.json")}
     return files | {path.name: path for path in directory.iterdir() if path.is_file()}

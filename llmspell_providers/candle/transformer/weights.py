@@ -134,6 +134,8 @@ def _kind(config: Any) -> Kind:
     """What the checkpoint was saved as; many encoders could be loaded as causal models too, but were not trained so."""
     names = config.architectures or []
     has_head = any(name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in names)
+    if any(name.endswith("EncoderModel") for name in names) and _is_text_encoder(config):
+        return "encoder"  # half of an encoder-decoder, such as a sentence encoder made of a T5
     if config.is_encoder_decoder and type(config) in transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
         return "seq2seq"
     if has_head and type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
@@ -146,6 +148,10 @@ def _kind(config: Any) -> Kind:
         hint="choose a causal, a sequence-to-sequence or a sentence-embedding model",
         details={"model_type": config.model_type},
     )
+
+
+def _is_text_encoder(config: Any) -> bool:
+    return type(config) in transformers.MODEL_FOR_TEXT_ENCODING_MAPPING
 
 
 def _dtype(config: Any, device: str) -> Any:
@@ -167,7 +173,7 @@ def _model(directory: Path, config: Any, kind: Kind, device: str) -> tuple[Any, 
     classes = {
         "seq2seq": transformers.AutoModelForSeq2SeqLM,
         "causal": transformers.AutoModelForCausalLM,
-        "encoder": transformers.AutoModel,
+        "encoder": transformers.AutoModelForTextEncoding if _is_text_encoder(config) else transformers.AutoModel,
     }
     try:
         model, report = classes[kind].from_pretrained(
