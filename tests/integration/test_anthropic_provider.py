@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -283,3 +284,23 @@ def test_a_package_that_is_missing_is_told_with_the_line_that_installs_it(
     with ModelServer(reply("x")) as server, pytest.raises(ConfigError) as caught:
         using(tmp_path, server, chat)
     assert caught.value.hint == "pip install 'llmspell[anthropic]'"
+
+
+def test_images_are_blocks_before_what_is_said_and_in_a_tools_result(tmp_path: Path) -> None:
+    png, jpeg = b"\x89PNG\r\n\x1a\n" + bytes(range(64)), b"\xff\xd8\xff\xe0" + bytes(64)
+    turns = (
+        ChatMessage(role="user", content="What is this?", images=(png,)),
+        ChatMessage(role="assistant", tool_calls=(ToolCall(id="a", name="zoom"),)),
+        ChatMessage(role="tool", content="closer", tool_call_id="a", images=(jpeg,)),
+    )
+    with ModelServer(reply("A cat.")) as server:
+        using(tmp_path, server, lambda provider: chat(provider, request(messages=turns)))
+
+    def shown(kind: str, data: bytes) -> dict[str, Any]:
+        source = {"type": "base64", "media_type": kind, "data": base64.b64encode(data).decode()}
+        return {"type": "image", "source": source}
+
+    first, _, third = server.posts[0].body["messages"]
+    assert first["content"] == [shown("image/png", png), {"type": "text", "text": "What is this?"}]
+    (result,) = third["content"]
+    assert result["content"] == [shown("image/jpeg", jpeg), {"type": "text", "text": "closer"}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import struct
 from collections.abc import Awaitable, Callable
@@ -573,3 +574,54 @@ def test_a_package_that_is_missing_is_told_with_the_line_that_installs_it(
     with pytest.raises(ConfigError) as caught:
         using(tmp_path, ["http://127.0.0.1:9/v1"], chat)
     assert caught.value.hint == "pip install 'llmspell[openai]'"
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
+JPEG = b"\xff\xd8\xff\xe0" + bytes(64)
+WEBP = b"RIFF\x10\x00\x00\x00WEBPVP8 "
+GIF = b"GIF89a" + bytes(16)
+
+
+def test_images_go_as_addresses_that_hold_them_each_with_its_kind(tmp_path: Path) -> None:
+    turns = (
+        ChatMessage(role="user", content="What is this?", images=(PNG, JPEG)),
+        ChatMessage(role="assistant", content="A cat."),
+        ChatMessage(role="user", images=(WEBP, GIF)),
+    )
+    with ModelServer(said("Dogs.")) as server:
+        result_of(tmp_path, server, request(messages=turns))
+    first, second, third = (message["content"] for message in server.posts[0].body["messages"])
+    assert first[0] == {"type": "text", "text": "What is this?"}
+    assert second == "A cat."
+    sent = [part["image_url"]["url"].partition(";base64,") for part in (*first[1:], *third)]
+    kinds = [kind for kind, _, _ in sent]
+    assert kinds == ["data:image/png", "data:image/jpeg", "data:image/webp", "data:image/gif"]
+    assert [base64.b64decode(text) for _, _, text in sent] == [PNG, JPEG, WEBP, GIF]
+
+
+def test_what_is_no_image_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    asked = request(messages=(ChatMessage(role="user", content="?", images=(b"%PDF-1.7",)),))
+    with ModelServer(said("ok")) as server:
+        with pytest.raises(InvalidRequest, match="no file that is known"):
+            result_of(tmp_path, server, asked)
+        assert server.posts == []
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (500, "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"),
+        (400, "Invalid content type. image_url is only supported by certain models."),
+        (400, "m is not a multimodal model"),
+        (400, "At most 0 image(s) may be provided in one prompt."),
+        (404, "this model does not support image input"),
+    ],
+)
+def test_a_model_without_eyes_is_unsupported_whatever_the_server_calls_it(
+    tmp_path: Path, status: int, message: str
+) -> None:
+    asked = request(messages=(ChatMessage(role="user", content="?", images=(PNG,)),))
+    error = failure_of(tmp_path, failing(status, {"error": {"message": message}}), asked=asked)
+    assert type(error) is Unsupported
+    assert (error.details["operation"], error.details["model"]) == ("images", "m")
+    assert message in error.message

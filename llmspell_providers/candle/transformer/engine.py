@@ -14,6 +14,7 @@ import transformers
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from llmspell_protocol.models import FinishReason
+from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device
 from llmspell_providers.candle.engine import Ability, Outcome, Prepared, Reply, Vectors
 from llmspell_providers.candle.transformer.batches import Batches
@@ -31,9 +32,7 @@ class TorchEngine:
     name = "torch"
     tools = False
     pids: Sequence[int] = ()
-    lacks: frozenset[Ability] = frozenset(
-        {"prefix_cache", "prompt_cache", "tools", "reasoning", "schema", "integer_bounds"}
-    )
+    lacks: frozenset[Ability] = LACKS[name]
 
     def __init__(self, weights: Weights, prepared: Prepared) -> None:
         self.version = f"{torch.__version__} (transformers {transformers.__version__})"
