@@ -8,17 +8,17 @@ from __future__ import annotations
 import copy
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest
-from llmspell_providers.candle.engine import EngineCancelled, Vectors
+from llmspell_providers.candle.engine import Vectors
 from llmspell_providers.candle.transformer.pooling import Mode, Pooling
 
 _BATCH_TOKENS = 2048
-"""Tokens of one step, padding included: more is no faster on a processor, and a cancel waits for one step."""
+"""Tokens of one step, padding included: more is no faster on a processor, and another request waits for one step."""
 _BATCH_TEXTS = 64
 
 
@@ -41,13 +41,12 @@ class Encoder:
         # the same cores.
         self._turn = threading.Lock()
 
-    def embed(self, texts: Sequence[str], *, normalize: bool, cancelled: Callable[[], bool] = lambda: False) -> Vectors:
+    def embed(self, texts: Sequence[str], *, normalize: bool) -> Vectors:
         """One vector a text, in their order; of length one where asked for or where the model wants it.
 
         Raises:
             ContextLengthExceeded: a text is longer than the model reads.
             InvalidRequest: a text has no tokens.
-            EngineCancelled: `cancelled` became true.
         """
         encodings = self._library.encode_batch([self._pooling.prompt + text for text in texts])
         lengths = [len(encoding.ids) for encoding in encodings]
@@ -55,8 +54,6 @@ class Encoder:
         rows: list[Any] = [None] * len(texts)
         for places in _batches(lengths):
             with self._turn:
-                if cancelled():
-                    raise EngineCancelled
                 vectors = self._step([encodings[place] for place in places])
             if normalize or self._pooling.normalize:
                 vectors = torch.nn.functional.normalize(vectors, dim=1)

@@ -83,7 +83,7 @@ def load_weights(directory: Path, *, device: str) -> Weights:
     config = _config(directory)
     kind = _kind(config)
     model, warnings = _model(directory, config, kind, device)
-    own = model.generation_config
+    own = getattr(model, "generation_config", None)  # an encoder has none
     if own is not None:
         # Both are decided anew for every request; a checkpoint's own would contradict it.
         own.max_length = own.cache_implementation = None
