@@ -41,20 +41,20 @@ Run = Callable[[Subject], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True)
 class Case:
-    """One behaviour; `needs` is the ability without which an engine cannot have it."""
+    """One behaviour; `needs` are the abilities without any one of which an engine cannot have it."""
 
     run: Run
-    needs: str | None = None
+    needs: frozenset[str] = frozenset()
 
 
 CASES: dict[str, Case] = {}
 
 
-def case(needs: str | None = None) -> Callable[[Run], None]:
+def case(*needs: str) -> Callable[[Run], None]:
     """Adds a function to the cases under its name."""
 
     def add(run: Run) -> None:
-        CASES[run.__name__] = Case(run, needs)
+        CASES[run.__name__] = Case(run, frozenset(needs))
 
     return add
 
@@ -173,7 +173,7 @@ async def prefill_progress_grows_to_the_whole_prompt(subject: Subject) -> None:
     assert seen[-1].processed >= result.usage.prompt_tokens - 1
 
 
-@case()
+@case("prefix_cache")
 async def the_second_turn_of_a_conversation_reads_only_what_is_new(subject: Subject) -> None:
     first = [ChatMessage(role="user", content="My name is Ada and I build engines. Greet me.")]
     reply = await result_of(subject, ask("", messages=first))
@@ -183,7 +183,7 @@ async def the_second_turn_of_a_conversation_reads_only_what_is_new(subject: Subj
     assert result.usage.cached_tokens < result.usage.prompt_tokens
 
 
-@case("parallel")
+@case("parallel", "prefix_cache")
 async def four_conversations_in_turn_keep_their_caches(subject: Subject) -> None:
     talks = [[ChatMessage(role="user", content=f"Tell me something about {word}.")] for word in _WORDS]
     cached: list[int] = []
@@ -228,7 +228,7 @@ async def a_prompt_gets_the_chat_template_unless_it_is_raw(subject: Subject) -> 
     assert templated.usage.prompt_tokens > len(await subject.tokenize("Say hello.")) + 5
 
 
-@case()
+@case("schema")
 async def characters_of_several_tokens_arrive_whole(subject: Subject) -> None:
     request = ask("Say it.", schema={"const": "日本語 🙂 naïve"}, options={"max_tokens": 80})
     chunks = await chunks_of(subject, request)
@@ -244,7 +244,7 @@ CITY = {
 }
 
 
-@case()
+@case("schema")
 async def a_reply_fits_its_json_schema(subject: Subject) -> None:
     result = await result_of(subject, ask("Name a city.", schema=CITY, options={"max_tokens": 80}))
     value = json.loads(result.message.content)
@@ -252,14 +252,14 @@ async def a_reply_fits_its_json_schema(subject: Subject) -> None:
     assert isinstance(value["capital"], bool)
 
 
-@case()
+@case("schema")
 async def a_raw_continuation_fits_its_json_schema(subject: Subject) -> None:
     request = ask("", prompt="A city as JSON: ", raw=True, schema=CITY, options={"max_tokens": 80})
     value = json.loads((await result_of(subject, request)).message.content)
     assert isinstance(value["capital"], bool)
 
 
-@case()
+@case("schema")
 async def a_type_list_in_a_schema_keeps_what_stands_beside_it(subject: Subject) -> None:
     schema = {"type": ["object", "null"], "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
     result = await result_of(subject, ask("Answer.", schema=schema, options={"max_tokens": 60}))
@@ -267,14 +267,14 @@ async def a_type_list_in_a_schema_keeps_what_stands_beside_it(subject: Subject) 
     assert value is None or isinstance(value["ok"], bool)
 
 
-@case("integer_bounds")
+@case("schema", "integer_bounds")
 async def integers_keep_their_bounds(subject: Subject) -> None:
     schema = {"type": "integer", "minimum": 31, "maximum": 37}
     request = ask("How old are you?", schema=schema, options={"temperature": 2.0, "seed": 3})
     assert 31 <= json.loads((await result_of(subject, request)).message.content) <= 37
 
 
-@case()
+@case("schema")
 async def a_reply_that_was_cut_before_it_fits_is_a_schema_violation(subject: Subject) -> None:
     with pytest.raises(SchemaViolation) as caught:
         await chunks_of(subject, ask("Name a city.", schema=CITY, options={"max_tokens": 3}))
@@ -412,7 +412,7 @@ def template_case(needs: str) -> Callable[[Run], None]:
     """Adds a function to the cases that need the model with tools and thinking in its template."""
 
     def add(run: Run) -> None:
-        TEMPLATE_CASES[run.__name__] = Case(run, needs)
+        TEMPLATE_CASES[run.__name__] = Case(run, frozenset({needs}))
 
     return add
 

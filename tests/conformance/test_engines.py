@@ -1,7 +1,8 @@
-"""Every GGUF engine does the same; what one cannot do it declares, and what it declares it really cannot do.
+"""Every engine does the same; what one cannot do it declares, and what it declares it really cannot do.
 
 The default engine runs always, and so does llama-server: llama.cpp's real HTTP server behind the flags of the binary,
-and a binary of the machine where one is found. llama-cpp-python, a build of ten minutes, runs with `make test-engines`.
+and a binary of the machine where one is found. llama-cpp-python, a build of ten minutes, and torch, which has SmolLM2
+as safetensors, run with `make test-engines`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from llmspell_providers.candle.process import Launch, ModelProcess
 from llmspell_providers.candle.server_binary import find_server
 from tests.conformance.engine_cases import CASES, CONTEXT_SIZE, TEMPLATE_CASES, Case
 from tests.support.llama_server import launcher
-from tests.support.templates import with_template
+from tests.support.templates import checkpoint_with_template, with_template
 
 pytestmark = pytest.mark.slow
 ENGINES = [
@@ -28,6 +29,7 @@ ENGINES = [
     "llama-server",
     "llama-server on PATH",
     pytest.param("llama-cpp-python", marks=pytest.mark.engines),
+    pytest.param("torch", marks=pytest.mark.engines),
 ]
 
 
@@ -55,6 +57,7 @@ def _running(engine: str, path: Path, directory: Path) -> Iterator[Running]:
     launch = Launch(
         engine=engine.removesuffix(" on PATH"),
         path=path,
+        format="gguf" if path.suffix == ".gguf" else "safetensors",
         model="smollm2:135m",
         context_size=CONTEXT_SIZE,
         prompt_cache_bytes=64 << 20,
@@ -72,7 +75,12 @@ def engine(
     request: pytest.FixtureRequest, smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     """SmolLM2 as it comes, loaded by one of the engines."""
-    yield from _running(request.param, smollm2_path, tmp_path_factory.mktemp("engine"))
+    directory = tmp_path_factory.mktemp("engine")
+    if request.param == "torch":
+        path = request.getfixturevalue("smollm2_safetensors") / "model.safetensors"
+        yield from _running(request.param, path, directory)
+    else:
+        yield from _running(request.param, smollm2_path, directory)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -81,13 +89,17 @@ def template_engine(
 ) -> Iterator[Running]:
     """SmolLM2 with a chat template that has tools and thinking, loaded by one of the engines."""
     directory = tmp_path_factory.mktemp("tools")
-    yield from _running(request.param, with_template(smollm2_path, directory), directory)
+    if request.param == "torch":
+        path = checkpoint_with_template(request.getfixturevalue("smollm2_safetensors"), directory)
+        yield from _running(request.param, path, directory)
+    else:
+        yield from _running(request.param, with_template(smollm2_path, directory), directory)
 
 
 def _keep_or_skip(running: Running, case: Case) -> None:
     engine = running.process.loaded.engine
-    if case.needs is not None and case.needs in running.process.loaded.lacks:
-        pytest.skip(f"{engine} declares that it lacks {case.needs}: {ABILITIES[case.needs]}")
+    for lacking in sorted(case.needs.intersection(running.process.loaded.lacks)):
+        pytest.skip(f"{engine} declares that it lacks {lacking}: {ABILITIES[lacking]}")
     running.runner.run(case.run(running.process))
 
 
@@ -112,15 +124,16 @@ def _fails(running: Running, case: Case) -> bool:
 def test_what_an_engine_declares_to_lack_it_really_cannot_do(engine: Running) -> None:
     lacks = set(engine.process.loaded.lacks)
     assert lacks <= set(ABILITIES)
-    kept = [name for name, case in CASES.items() if case.needs in lacks and not _fails(engine, case)]
+    kept = [name for name, case in CASES.items() if case.needs & lacks and not _fails(engine, case)]
     assert kept == []
 
 
 def test_what_an_engine_declares_to_lack_no_template_gives_it(template_engine: Running) -> None:
     lacks = set(template_engine.process.loaded.lacks)
-    kept = [name for name, case in TEMPLATE_CASES.items() if case.needs in lacks and not _fails(template_engine, case)]
+    kept = [name for name, case in TEMPLATE_CASES.items() if case.needs & lacks and not _fails(template_engine, case)]
     assert kept == []
 
 
 def test_every_ability_has_a_case_that_needs_it() -> None:
-    assert {case.needs for case in (*CASES.values(), *TEMPLATE_CASES.values())} - {None} == set(ABILITIES)
+    needed = [case.needs for case in (*CASES.values(), *TEMPLATE_CASES.values())]
+    assert frozenset().union(*needed) == set(ABILITIES)

@@ -1,4 +1,4 @@
-"""SmolLM2 with a chat template that has tools and thinking, written into a copy by gguf's own tool.
+"""SmolLM2 with a chat template that has tools and thinking, in a copy of its GGUF file or of its safetensors.
 
 135 million parameters neither call tools nor think when told to; they go on with a pattern that they see. So the
 template shows three examples before the conversation begins: calls where there are tools, thoughts where there are
@@ -7,6 +7,8 @@ none. What is tested is the engine: template, grammar, parser.
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +63,13 @@ def with_template(model: Path, directory: Path) -> Path:
     tool = [sys.executable, "-m", "gguf.scripts.gguf_new_metadata", "--force", "--chat-template", TEMPLATE]
     subprocess.run([*tool, str(model), str(copy)], check=True, capture_output=True)
     return copy
+
+
+def checkpoint_with_template(model: Path, directory: Path) -> Path:
+    """The weights in a copy of a checkpoint's directory whose chat template is `TEMPLATE`."""
+    copy = directory / "checkpoint"
+    shutil.copytree(model, copy, copy_function=os.link)
+    template = copy / "chat_template.jinja"
+    template.unlink(missing_ok=True)
+    template.write_text(TEMPLATE)
+    return copy / "model.safetensors"
