@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import cli, contention, generation, kernel, loading
+from benchmarks import cli, contention, generation, kernel, loading, t5
 from benchmarks.machine import description
 from benchmarks.result import Result, table, write
 from benchmarks.stage import Stage
@@ -34,6 +34,8 @@ ROWS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "idle_rss": kernel.idle_rss,
     "idle_cpu": kernel.idle_cpu,
     "lua_call": kernel.lua_call,
+    "t5_speed": t5.t5_speed,
+    "t5_load": t5.t5_load,
 }
 """In the order in which they run."""
 

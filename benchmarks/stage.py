@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -41,6 +42,15 @@ class Stage:
         """A home with the small model."""
         directory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="llmspell-bench-"))
         return Home(Path(directory) / "home", self.model_file)
+
+    @cached_property
+    def directory(self) -> Path:
+        """A place for files, gone with the stage."""
+        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="llmspell-bench-")))
+
+    def callback(self, function: Callable[[], None]) -> None:
+        """Something to be called when the stage ends."""
+        self._stack.callback(function)
 
     @cached_property
     def engine_options(self) -> EngineOptions:
