@@ -1,7 +1,7 @@
 """A model server on loopback that does what a test tells it to, right or wrong: the faults of real ones.
 
-Every POST is answered by the next act, the last one again and again; GET answers with the list of models. A chunk is
-one piece of the body as it is sent; what is asked for is kept.
+Every POST is answered by the next act, or by what a function makes of it, the last one again and again; GET answers
+with the list of models. A chunk is one piece of the body as it is sent; what is asked for is kept.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import select
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,7 +67,13 @@ def said(*pieces: str, finish: str = "stop", usage: Mapping[str, Any] | None = N
 class ModelServer:
     """The server; a context manager. `port` may be one that was free a moment ago."""
 
-    def __init__(self, *acts: Act, models: Sequence[str] = ("m",), listing: Act | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        *acts: Act | Callable[[Asked], Act],
+        models: Sequence[str] = ("m",),
+        listing: Act | None = None,
+        port: int = 0,
+    ) -> None:
         self.asked: list[Asked] = []
         self.held = threading.Event()
         self.closed_by_client = threading.Event()
@@ -132,12 +138,12 @@ class ModelServer:
         """Lets held answers break off."""
         self._released.set()
 
-    def _answer(self, handler: BaseHTTPRequestHandler, act: Act) -> None:
+    def _answer(self, handler: BaseHTTPRequestHandler, answer: Act | Callable[[Asked], Act]) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
         body = json.loads(handler.rfile.read(length)) if length else None
-        self.asked.append(
-            Asked(handler.command, handler.path, {k.lower(): v for k, v in handler.headers.items()}, body)
-        )
+        asked = Asked(handler.command, handler.path, {k.lower(): v for k, v in handler.headers.items()}, body)
+        self.asked.append(asked)
+        act = answer(asked) if callable(answer) else answer
         handler.send_response_only(act.status)
         for name, value in act.headers.items():
             handler.send_header(name, value)

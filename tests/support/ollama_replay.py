@@ -46,7 +46,8 @@ class OllamaReplay:
     """The server; a context manager. `hold_after` lets a stream stop after so many lines until `release` is called.
 
     It says which version it is unless it has no recordings at all. `fault` spoils every answer to a POST, or only the
-    first `faults` ones. `in_turn`: several recordings for one request answer one after the other, the last for ever.
+    first `faults` ones. `choose` names the recording for the body of a
+    chat. `in_turn`: several recordings for one request answer one after the other, the last for ever.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class OllamaReplay:
         fault: Fault | Callable[[Asked], Fault | None] | None = None,
         faults: int | None = None,
         in_turn: bool = False,
+        choose: Callable[[Mapping[str, Any]], str] | None = None,
         port: int = 0,
     ) -> None:
         self.fault = fault
         self.faults_left = faults
         self._in_turn = in_turn
+        self._choose = choose
         if names and "003-version" not in names:
             names = ("003-version", *names)
         self.asked: list[Asked] = []
@@ -123,6 +126,8 @@ class OllamaReplay:
         asked = Asked(handler.command, handler.path, body)
         self.asked.append(asked)
         named = handler.headers.get(RECORDING_HEADER)
+        if self._choose is not None and handler.path == "/api/chat":
+            named = self._choose(body)
         response = self._named[named] if named else self._find(handler.command, handler.path, body)
         chunked = response["headers"].get("Transfer-Encoding") == "chunked"
         handler.send_response_only(response["status"], response["reason"])
