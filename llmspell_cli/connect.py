@@ -7,7 +7,7 @@ is reached over tcp or ipc. From there on both are the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,7 @@ def resident_session(options: Options, output: Output) -> Iterator[Session]:
     if not running:
         raise KernelUnreachable("no kernel is running", hint=START_HINT)
     if len(running) > 1:
-        ids = sorted(info.id or info.address for info in running)
-        raise InvalidRequest(
-            f"several kernels are running: {', '.join(ids)}", hint=f"add --connect {ids[0]}", details={"running": ids}
-        )
+        raise several_kernels([info.id or info.address for info in running], "add --connect")
     with connected(running[0]) as opened:
         yield opened
 
@@ -67,6 +64,14 @@ def connected(info: ConnectionInfo, *, timeout_s: float = 2.0) -> Iterator[Sessi
     """A session with a running kernel."""
     with Client(info) as client:
         yield Session(client.connect(timeout_s), "connected")
+
+
+def several_kernels(names: Iterable[str], advice: str) -> InvalidRequest:
+    """The error where one running kernel is needed and several could be meant; `advice` goes before a name."""
+    ids = sorted(names)
+    return InvalidRequest(
+        f"several kernels are running: {', '.join(ids)}", hint=f"{advice} {ids[0]}", details={"running": ids}
+    )
 
 
 def run_directory() -> Path:

@@ -38,7 +38,7 @@ def _running_or_last() -> str:
         InvalidRequest: several run.
     """
     # Looking for kernels is only needed where none is named.
-    from llmspell_cli.connect import START_HINT, run_directory
+    from llmspell_cli.connect import START_HINT, run_directory, several_kernels
     from llmspell_cli.repl.last_kernel import remembered
     from llmspell_protocol.discovery import running_kernels
     from llmspell_protocol.errors import KernelUnreachable
@@ -51,8 +51,4 @@ def _running_or_last() -> str:
         return last
     if not running:
         raise KernelUnreachable("no kernel is running", hint=START_HINT)
-    raise InvalidRequest(
-        f"several kernels are running: {', '.join(sorted(running))}",
-        hint=f"llmspell kernel connect {min(running)}",
-        details={"running": sorted(running)},
-    )
+    raise several_kernels(running, "llmspell kernel connect")
