@@ -38,8 +38,9 @@ class Manifest:
 
     `layers`, `heads` and `kv_heads` are counts, `key_length` and `value_length` the dimensions of one head,
     `embedding_length` the model's width, `context_length` the trained context in tokens; None where the file does not
-    say. `tools` tells whether the chat template knows tools; `pooling` is `mean`, `cls`, `last`, `rank` or None.
-    `modified_at` is UTC, ISO 8601. `memory_ratio` is measured ÷ estimated memory of the last load.
+    say. `tools` tells whether the chat template knows tools; `pooling` is `mean`, `cls`, `last`, `rank` or another mode
+    of `candle.transformer.pooling`, several with `+` between, or None. `modified_at` is UTC, ISO 8601. `memory_ratio`
+    is measured ÷ estimated memory of the last load.
     """
 
     name: str
