@@ -5,7 +5,6 @@ The same for a kernel in this process and for one elsewhere; knows the client, n
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, Literal
@@ -22,7 +21,6 @@ Content = dict[str, Any]
 
 CANCEL_WAIT_S = 2.0
 """How long Ctrl-C waits for the kernel to confirm that the request has ended."""
-_CANCEL_AGAIN_S = 0.1
 _LATE_S = 2.0
 """The kernel counts a request's time itself; the client gives up only where the kernel doesn't answer any more."""
 
@@ -90,16 +88,12 @@ class Session:
 
 def _cancel(pending: Pending) -> LlmspellError | None:
     """How the request has ended at the kernel; None where that is not known in time, or it went well after all."""
-    until = time.monotonic() + CANCEL_WAIT_S
-    while (left := until - time.monotonic()) > 0:
-        # It goes on a socket of its own and may overtake the request, which the kernel can't know by then.
-        pending.cancel()
-        try:
-            pending.result(timeout_s=min(left, _CANCEL_AGAIN_S))
-            return None
-        except LlmspellError as error:
-            if pending.done:
-                return error
+    # It goes on a socket of its own and may overtake the request; the kernel then remembers it.
+    pending.cancel()
+    try:
+        pending.result(timeout_s=CANCEL_WAIT_S)
+    except LlmspellError as error:
+        return error if pending.done else None
     return None
 
 

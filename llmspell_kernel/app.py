@@ -138,6 +138,10 @@ class Kernel:
         """Unfinished requests by id."""
         return self._dispatcher.active
 
+    def cancel_early(self, msg_id: str, session: str) -> None:
+        """Cancels a request of this session when it comes, if that is soon."""
+        self._dispatcher.early_cancels.remember(msg_id, session)
+
     def status(self, asked_by: str) -> Content:
         """Id, state, counts, times and places; the request that asks is none that runs, its client none that uses it.
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from llmspell_kernel.context import Handler, Reply, Request, handled_request
+from llmspell_kernel.early_cancels import EarlyCancels
 from llmspell_protocol.actions import ACTIONS, actions_of
 from llmspell_protocol.errors import Busy, Cancelled, Internal, InvalidRequest, LlmspellError, Timeout, Unsupported
 from llmspell_protocol.messages import AREAS, area_of
@@ -31,6 +32,7 @@ class Dispatcher:
 
     def __init__(self, *, max_clients: int) -> None:
         self.active: dict[str, Request] = {}
+        self.early_cancels = EarlyCancels()
         self.handlers: Mapping[str, Handler] = {}
         self.handled = 0
         self.max_clients = max_clients
@@ -67,6 +69,8 @@ class Dispatcher:
         self.last_activity = time.time()
         task.add_done_callback(lambda _: self._finished(request))
         self._changed()
+        if self.early_cancels.take(request.id, request.caller.session):
+            request.cancel("the client cancelled it")
         return task
 
     def client_gone(self, client: str) -> None:

@@ -18,6 +18,9 @@ class KernelControl(Protocol):
     def active(self) -> Mapping[str, Request]:
         """Unfinished requests by id."""
 
+    def cancel_early(self, msg_id: str, session: str) -> None:
+        """Cancels a request of this session when it comes, if that is soon."""
+
     def status(self, asked_by: str) -> Content:
         """Id, state, counts and times, as they are without the client that asks."""
 
@@ -70,9 +73,11 @@ class KernelHandler:
     def _cancel(self, request: Request, wanted: KernelCancel) -> Reply:
         target = self._kernel.active.get(wanted.msg_id)
         if target is None:
+            # It may have overtaken its request.
+            self._kernel.cancel_early(wanted.msg_id, request.caller.session)
             raise NotFound(
                 f"no unfinished request {wanted.msg_id}",
-                hint="it has ended already, or never came",
+                hint="it has ended already, or never came; one that comes in the next seconds is cancelled",
                 details={"msg_id": wanted.msg_id},
             )
         if target.caller.session != request.caller.session and "admin" not in request.caller.capabilities:

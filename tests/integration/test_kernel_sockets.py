@@ -274,3 +274,14 @@ def test_one_client_too_many_is_told_so_and_the_others_are_served(home: object) 
                 third.request("model_request", {"action": "available"}).result()
     finally:
         kernel.stop()
+
+
+def test_a_cancel_that_overtakes_its_request_still_cancels_it(kernel: KernelProcess) -> None:
+    with raw_socket(kernel.info) as shell, raw_socket(kernel.info, channel="control") as control:
+        request = shell.message("model_request", {"action": "chat", "model": "mock/a", "prompt": "Hello"})
+        early = control.message("kernel_request", {"action": "cancel", "msg_id": request.msg_id})
+        early.header["session"] = request.header["session"]
+        control.send(early)
+        assert control.reply_to(early).content["code"] == "not_found"
+        shell.send(request)
+        assert shell.reply_to(request).content["code"] == "cancelled"

@@ -6,6 +6,7 @@ import asyncio
 
 from llmspell_kernel.context import Caller, Reply, Request
 from llmspell_kernel.dispatch import Dispatcher
+from llmspell_kernel.early_cancels import KEPT_S, MOST, EarlyCancels
 from tests.support.recording_sink import RecordingSink
 
 
@@ -33,3 +34,40 @@ def test_a_request_cancelled_before_it_could_begin_is_answered() -> None:
     sent = asyncio.run(body()).sent
     assert [kind for kind, _ in sent] == ["status", "reply", "status"]
     assert (sent[1][1]["code"], sent[1][1]["message"]) == ("cancelled", "cancelled: the client cancelled it")
+
+
+def test_a_request_that_its_cancel_overtook_is_answered_as_cancelled() -> None:
+    async def body(session: str) -> RecordingSink:
+        async def handler(_request: Request) -> Reply:
+            return Reply({})
+
+        dispatcher = Dispatcher(max_clients=1)
+        dispatcher.attach({"kernel_info_request": handler}, lambda: ["client"], lambda _client: None, lambda: None)
+        dispatcher.early_cancels.remember("1", session)
+        sink = RecordingSink()
+        caller = Caller("client", "mine")
+        await asyncio.wait(
+            {dispatcher.submit(Request(id="1", msg_type="kernel_info_request", content={}, caller=caller, sink=sink))}
+        )
+        await asyncio.sleep(0)
+        return sink
+
+    assert _reply(asyncio.run(body("mine")))["code"] == "cancelled"
+    assert _reply(asyncio.run(body("another")))["status"] == "ok"
+
+
+def _reply(sink: RecordingSink) -> dict[str, object]:
+    (content,) = [content for kind, content in sink.sent if kind == "reply"]
+    return dict(content)
+
+
+def test_cancels_without_a_request_are_forgotten_by_number_and_by_time() -> None:
+    now = 0.0
+    cancels = EarlyCancels(lambda: now)
+    for number in range(MOST + 1):
+        cancels.remember(str(number), "mine")
+    assert not cancels.take("0", "mine")
+    assert cancels.take("1", "mine")
+    assert not cancels.take("1", "mine")
+    now = KEPT_S
+    assert not cancels.take("2", "mine")

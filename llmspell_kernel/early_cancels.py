@@ -1,0 +1,37 @@
+"""Cancels that came before their requests: the two travel on different sockets, and either may be first.
+
+Knows ids, sessions and times, not requests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+KEPT_S = 10.0
+MOST = 256
+"""Both bounds together keep ids that never come from piling up."""
+
+
+class EarlyCancels:
+    """The ids that are to be cancelled when they come, for a while."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: OrderedDict[str, tuple[str, float]] = OrderedDict()
+
+    def remember(self, msg_id: str, session: str) -> None:
+        """A cancel has come from a session for a request that is not there; the oldest ones are forgotten for it."""
+        self._kept.pop(msg_id, None)
+        self._kept[msg_id] = (session, self._clock() + KEPT_S)
+        if len(self._kept) > MOST:
+            self._kept.popitem(last=False)
+
+    def take(self, msg_id: str, session: str) -> bool:
+        """Whether a request of this session that comes now was cancelled before; tells it once."""
+        cancelled_by, until = self._kept.get(msg_id, ("", 0.0))
+        if cancelled_by != session or not session:
+            return False
+        del self._kept[msg_id]
+        return self._clock() < until
