@@ -1,0 +1,331 @@
+"""Replies of the torch engine: exact texts of a T5 that was trained for them, alone, together, cancelled, cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, ModelLoadFailed, Unsupported
+from llmspell_protocol.models import ChatMessage, ChatRequest, SamplingOptions
+from llmspell_providers.candle.engine import EngineCancelled
+from llmspell_providers.candle.process import Launch, ModelProcess
+from tests.support.tiny_t5 import translated
+from tests.support.torch_engine import DEADLINE_S, LoadedEngine, RecordedReply, loaded, texts
+from tests.support.torch_models import TinyT5
+
+pytestmark = [pytest.mark.engines, pytest.mark.slow]
+
+NUMBERS = ["one", "two three", "one two three four five", "three one four", "six seven"]
+WILD = {"temperature": 5.0, "top_k": 0, "top_p": 1.0, "max_tokens": 40}
+
+
+@pytest.fixture(scope="module")
+def t5(tiny_t5: TinyT5) -> Iterator[LoadedEngine]:
+    with loaded(tiny_t5.single) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def smollm2(smollm2_safetensors: Path) -> Iterator[LoadedEngine]:
+    with loaded(smollm2_safetensors, batch_size=32) as engine:
+        yield engine
+
+
+def plain(directory: Path, text: str, **settings: Any) -> str:
+    """What transformers' own `generate` answers."""
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    model = AutoModelForSeq2SeqLM.from_pretrained(directory)
+    ids = model.generate(**tokenizer(text, return_tensors="pt"), max_new_tokens=40, **settings)
+    return str(tokenizer.decode(ids[0], skip_special_tokens=True))
+
+
+@pytest.mark.parametrize("form", ["single", "sharded", "sentencepiece"])
+def test_a_t5_answers_the_same_from_one_file_from_shards_and_with_a_sentencepiece_vocabulary(
+    tiny_t5: TinyT5, form: str
+) -> None:
+    with loaded(getattr(tiny_t5, form)) as engine:
+        reply = RecordedReply()
+        outcome = engine.ask("three one four", reply)
+        assert outcome.text == "trois un quatre" == "".join(reply.pieces)
+        assert len(reply.pieces) > 2
+        assert outcome.finish_reason == "stop"
+        assert (outcome.prompt_tokens, reply.read[-1]) == (4, (4, 4))
+        assert len(engine.steps) == outcome.completion_tokens
+
+
+def test_a_t5_answers_through_a_worker(tiny_t5: TinyT5, tmp_path: Path) -> None:
+    launch = Launch(
+        engine="torch",
+        path=tiny_t5.single / "model.safetensors",
+        model="tiny",
+        format="safetensors",
+        log_path=tmp_path / "worker.log",
+    )
+    request = ChatRequest(
+        model="tiny",
+        messages=[ChatMessage(role="user", content="three one four")],
+        options=SamplingOptions(temperature=0.0),
+    )
+
+    async def ask() -> str:
+        process = await ModelProcess.start(launch, on_exit=lambda: None)
+        try:
+            assert process.loaded.engine == "torch"
+            assert "transformers" in process.loaded.engine_version
+            return "".join([chunk.text async for chunk in process.chat(request)])
+        finally:
+            await process.end()
+
+    assert asyncio.run(ask()) == "trois un quatre"
+
+
+def test_messages_without_a_template_are_their_texts_one_below_the_other(t5: LoadedEngine) -> None:
+    messages = [{"role": "system", "content": "three"}, {"role": "user", "content": "one four"}]
+    request = {"prompt": None, "messages": messages, "options": {"temperature": 0.0}}
+    assert t5.engine.chat(request, RecordedReply()).text == "trois un quatre"
+
+
+def test_beams_find_what_transformers_own_generate_finds(t5: LoadedEngine, tiny_t5: TinyT5) -> None:
+    outcome = t5.ask("three one four", num_beams=4)
+    assert (outcome.text, outcome.finish_reason) == ("trois un quatre", "stop")
+    assert outcome.completion_tokens == t5.ask("three one four").completion_tokens
+    text = "three three three three three"
+    penalised = {"repeat_penalty": 3.0, "repeat_last_n": -1}
+    assert t5.ask(text, num_beams=3, **penalised).text == plain(
+        tiny_t5.single, text, num_beams=3, repetition_penalty=3.0
+    )
+
+
+def test_beams_end_with_length_at_max_tokens(t5: LoadedEngine) -> None:
+    outcome = t5.ask("three one four", num_beams=2, max_tokens=2)
+    assert (outcome.finish_reason, outcome.completion_tokens) == ("length", 2)
+
+
+def test_the_penalty_of_the_whole_reply_is_transformers_own(t5: LoadedEngine, tiny_t5: TinyT5) -> None:
+    text = "three three three three"
+    expected = plain(tiny_t5.single, text, repetition_penalty=5.0)
+    assert expected != plain(tiny_t5.single, text) == t5.ask(text, max_tokens=40).text
+    for window in (None, -1, 400):
+        assert t5.ask(text, repeat_penalty=5.0, repeat_last_n=window).text == expected
+
+
+def test_a_penalty_looks_back_at_its_window_only(t5: LoadedEngine) -> None:
+    whole, near, nothing = (
+        t5.ask("three three three three", repeat_penalty=5.0, repeat_last_n=window, max_tokens=40).text
+        for window in (-1, 1, 0)
+    )
+    assert nothing == t5.ask("three three three three", max_tokens=40).text
+    assert len({whole, near, nothing}) == 3
+
+
+def test_a_seed_decides_a_reply_whoever_else_is_there(t5: LoadedEngine) -> None:
+    alone = t5.ask("three one four", **WILD, seed=3).text
+    assert t5.ask("three one four", **WILD, seed=4).text != alone
+    beside = [t5.start("nine one", **WILD) for _ in range(2)]
+    again = [t5.start("three one four", **WILD, seed=3) for _ in range(3)]
+    assert texts(again) == [alone] * 3
+    assert len(set(texts(beside))) == 2, "without a seed, replies are random"
+    assert len({t5.ask("three one four", **WILD).text for _ in range(3)}) == 3
+
+
+def test_concurrent_requests_are_one_batch_with_the_same_texts(t5: LoadedEngine) -> None:
+    alone = [t5.ask(text) for text in NUMBERS]
+    assert [one.text for one in alone] == [translated(text) for text in NUMBERS]
+    t5.steps.clear()
+    futures = [t5.start(text) for text in NUMBERS]
+    assert texts(futures) == [translated(text) for text in NUMBERS]
+    assert max(t5.steps) > 1
+    assert max(t5.steps) <= t5.engine.slots
+    assert len(t5.steps) < sum(one.completion_tokens for one in alone)
+    assert t5.engine.busy_slots() == 0
+
+
+def test_who_comes_later_joins_the_batch_that_is_running(smollm2: LoadedEngine) -> None:
+    story, colours = "Once upon a time", "The colours of the rainbow are red, orange,"
+    alone = [smollm2.ask(text, max_tokens=30).text for text in (story, colours)]
+    arrived: list[Any] = []
+
+    def arrive(reply: RecordedReply) -> None:
+        if len(reply.pieces) == 5:
+            arrived.append(smollm2.start(colours, max_tokens=30))
+
+    smollm2.steps.clear()
+    first = smollm2.ask(story, RecordedReply(arrive), max_tokens=30).text
+    assert [first, *texts(arrived)] == alone
+    assert smollm2.steps.count(2) > 15
+
+
+def test_requests_whose_settings_differ_take_turns(smollm2: LoadedEngine) -> None:
+    order: list[str] = []
+    second: list[Any] = []
+
+    def begun(reply: RecordedReply) -> None:
+        order.append("first")
+        if not second:
+            second.append(
+                smollm2.start("Red,", RecordedReply(lambda _: order.append("second")), max_tokens=5, repeat_penalty=1.2)
+            )
+
+    smollm2.ask("Once upon a time", RecordedReply(begun), max_tokens=60)
+    texts(second)
+    assert max(smollm2.steps[-40:]) == 1
+    assert order.index("second") < len(order) - 1 - order[::-1].index("first")
+
+
+def test_each_of_a_batch_has_its_own_max_tokens_and_stop_strings(t5: LoadedEngine) -> None:
+    gate = threading.Event()
+    t5.before_step = lambda: gate.wait(DEADLINE_S) and None
+    first = t5.start("one two three four five")
+    cut = t5.start("one two three four five", max_tokens=3)
+    stopped = t5.start("one two three four five", stop=["trois"])
+    gate.set()
+    t5.before_step = lambda: None
+    assert first.result(DEADLINE_S).text == translated("one two three four five")
+    assert (cut.result(DEADLINE_S).finish_reason, cut.result().completion_tokens) == ("length", 3)
+    assert (stopped.result(DEADLINE_S).text.strip(), stopped.result().finish_reason) == ("un deux", "stop")
+
+
+def test_a_cancelled_reply_generates_no_further_token(smollm2: LoadedEngine) -> None:
+    def cancel(reply: RecordedReply) -> None:
+        reply.cancelled = True
+        smollm2.steps.clear()
+
+    reply = RecordedReply(cancel)
+    with pytest.raises(EngineCancelled):
+        smollm2.ask("Once upon a time", reply, max_tokens=200)
+    assert len(reply.pieces) == 1
+    assert len(smollm2.steps) <= 1
+    assert smollm2.ask("The capital of France is", max_tokens=1).text == " Paris"
+
+
+def test_a_prompt_is_read_in_chunks_and_a_cancel_waits_for_one(smollm2: LoadedEngine) -> None:
+    smollm2.steps.clear()
+    reply = RecordedReply()
+
+    def cancel() -> None:
+        if len(smollm2.steps) == 2:
+            reply.cancelled = True
+
+    smollm2.before_step = cancel
+    with pytest.raises(EngineCancelled):
+        smollm2.ask("word " * 300, reply)
+    smollm2.before_step = lambda: None
+    assert len(smollm2.steps) == 2
+    assert [processed for processed, _ in reply.read] == [0, 32, 64]
+
+
+def test_beams_are_cancelled_within_a_step(smollm2: LoadedEngine) -> None:
+    reply = RecordedReply()
+    smollm2.steps.clear()
+
+    def cancel() -> None:
+        if len(smollm2.steps) == 3:
+            reply.cancelled = True
+
+    smollm2.before_step = cancel
+    with pytest.raises(EngineCancelled):
+        smollm2.ask("Once upon a time", reply, num_beams=2, max_tokens=100)
+    smollm2.before_step = lambda: None
+    assert len(smollm2.steps) <= 4
+
+
+def test_one_that_is_cancelled_leaves_the_others_of_its_batch_alone(smollm2: LoadedEngine) -> None:
+    alone = smollm2.ask("Once upon a time", max_tokens=30).text
+
+    def cancel(reply: RecordedReply) -> None:
+        reply.cancelled = len(reply.pieces) == 5
+
+    gate = threading.Event()
+    smollm2.before_step = lambda: gate.wait(DEADLINE_S) and None
+    kept = smollm2.start("Once upon a time", max_tokens=30)
+    gone = smollm2.start("The sea is", RecordedReply(cancel), max_tokens=30)
+    gate.set()
+    smollm2.before_step = lambda: None
+    with pytest.raises(EngineCancelled):
+        gone.result(DEADLINE_S)
+    assert kept.result(DEADLINE_S).text == alone
+
+
+def test_one_that_is_cancelled_while_it_waits_for_a_slot_ends_at_once(smollm2_safetensors: Path) -> None:
+    with loaded(smollm2_safetensors, slots=1) as engine:
+        waiting = RecordedReply()
+        gone: list[Any] = []
+
+        def look(reply: RecordedReply) -> None:
+            if len(reply.pieces) == 1:
+                gone.append(engine.start("The sea is", waiting))
+            waiting.cancelled = len(reply.pieces) == 4 or waiting.cancelled
+            if len(reply.pieces) == 40:
+                with pytest.raises(EngineCancelled):
+                    gone[0].result(0)
+
+        assert engine.ask("Once upon a time", RecordedReply(look), max_tokens=45).completion_tokens == 45
+        assert waiting.read == []
+
+
+def test_characters_of_several_tokens_arrive_whole(smollm2: LoadedEngine) -> None:
+    reply = RecordedReply()
+    prompt = "🙂🦊🙂🦊🙂🦊🙂🦊🙂🦊🙂🦊🙂🦊🙂"
+    text = smollm2.ask(prompt, reply, max_tokens=40).text
+    assert "🦋" in text, text
+    assert "".join(reply.pieces) == text
+    assert not any("�" in piece for piece in reply.pieces)
+
+
+def test_a_prompt_longer_than_the_context_is_refused_and_a_reply_as_long_says_context_full(tiny_t5: TinyT5) -> None:
+    with loaded(tiny_t5.single, context_size=4) as engine:
+        outcome = engine.ask("three one four")
+        assert (outcome.finish_reason, outcome.completion_tokens) == ("context_full", 4)
+        with pytest.raises(ContextLengthExceeded) as caught:
+            engine.ask("three one four one")
+        assert caught.value.details == {"prompt_tokens": 5, "limit": 4}
+
+
+def test_a_request_that_cannot_be_held_to_its_schema_is_refused(t5: LoadedEngine) -> None:
+    request = {"prompt": "one", "raw": True, "options": {}, "schema": {"type": "string"}}
+    with pytest.raises(Unsupported, match="grammar"):
+        t5.engine.chat(request, RecordedReply())
+
+
+def test_an_empty_prompt_is_refused_where_the_model_makes_no_token_of_it(smollm2: LoadedEngine) -> None:
+    with pytest.raises(InvalidRequest, match="empty"):
+        smollm2.ask("")
+
+
+def _copied(source: Path, target: Path, **changes: Any) -> Path:
+    shutil.copytree(source, target)
+    config = json.loads((target / "config.json").read_text())
+    (target / "config.json").write_text(json.dumps({**config, **changes}))
+    return target
+
+
+@pytest.mark.parametrize("changes", [{"model_type": "moon"}, {"model_type": "moon", "auto_map": {"AutoModel": "m.M"}}])
+def test_an_unknown_architecture_is_refused_and_its_code_never_run(
+    tiny_t5: TinyT5, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    directory = _copied(tiny_t5.single, tmp_path / "model", **changes)
+    (directory / "m.py").write_text("raise SystemExit('code of a repository was run')")
+    with pytest.raises(Unsupported, match="never run" if "auto_map" in changes else "no architecture 'moon'"):
+        loaded(directory).__enter__()
+
+
+def test_missing_weights_are_an_error_and_never_random(tiny_t5: TinyT5, tmp_path: Path) -> None:
+    directory = _copied(tiny_t5.single, tmp_path / "model", num_layers=3, num_decoder_layers=3)
+    with pytest.raises(ModelLoadFailed, match=r"lacks weights: .*block"):
+        loaded(directory).__enter__()
+
+
+def test_a_model_without_a_tokenizer_is_refused(tiny_t5: TinyT5, tmp_path: Path) -> None:
+    directory = _copied(tiny_t5.single, tmp_path / "model")
+    (directory / "tokenizer.json").unlink()
+    with pytest.raises(ModelLoadFailed, match="tokenizer"):
+        loaded(directory).__enter__()
