@@ -81,6 +81,8 @@ class Outbox:
         ):
             return False
         if after.msg_type.endswith("_progress"):
+            if "files" in before.content:
+                return False  # what a pull will download is told once
             before.content = after.content
             return True
         if not after.msg_type.endswith("_delta") or before.content.get("stream") != after.content.get("stream"):

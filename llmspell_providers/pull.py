@@ -9,12 +9,13 @@ from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from llmspell_protocol.child import Child
-from llmspell_protocol.errors import DownloadError, InvalidRequest, LlmspellError, error_from_content
+from llmspell_protocol.errors import DownloadError, LlmspellError, error_from_content
 from llmspell_protocol.frames import Frame
 from llmspell_protocol.models import PulledFile, PullProgress, PullResult, to_content
 from llmspell_providers.catalog import Catalog
 from llmspell_providers.manifest import Manifest, ManifestInvalid, read_manifest
-from llmspell_providers.pull_order import PullOrder, pull_result, shown_address
+from llmspell_providers.pull_order import PullOrder, already_installed, pull_result, shown_address
+from llmspell_providers.sources.remote import hub_address
 from llmspell_providers.spec import ModelSpec
 from llmspell_providers.store import Store, spec_name
 
@@ -24,21 +25,29 @@ _PASSED_TO_WORKER = frozenset(
         "HF_ENDPOINT",
         "HF_HUB_OFFLINE",
         "HF_HOME",
+        "HF_TOKEN_PATH",
+        "HF_HUB_DOWNLOAD_TIMEOUT",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "ALL_PROXY",
         "NO_PROXY",
         "REQUESTS_CA_BUNDLE",
         "XDG_CONFIG_HOME",
+        "XDG_CACHE_HOME",
     }
 )
 _HUB_SETTINGS = {
-    # Plain HTTP is what can be resumed with one Range request, and what proxies and mirrors understand.
+    # A Xet transfer of a process that was killed begins again. Plain HTTP goes on with one Range request, and is what
+    # proxies and mirrors understand.
     "HF_HUB_DISABLE_XET": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
-_COMMIT = re.compile(r"@[0-9a-f]{40}(?=/|$)")
+_REVISION = re.compile(r"(hf://[^/@]+/[^/@]+)@(?:refs/(?:pr|convert)/[^/]+|[^/]+)")
+_SAFETENSORS = "SAFETENSORS"
+"""In place of a quantization: not the GGUF files of a repository that has both."""
 
 
 def pull_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -79,8 +88,10 @@ class Puller:
 
         Raises:
             ModelNotFound: neither the catalog nor a source has it.
-            InvalidRequest: the model does not exist in this quantization, or the address makes no sense.
+            InvalidRequest: the model does not exist in this quantization, the address makes no sense, or another model
+                is installed under this name.
             SourceUnavailable: no source answers; `details.sources` says why, one by one.
+            Unauthorized, Forbidden, RateLimited: what the hub says about the token, or about too many requests.
             ChecksumMismatch, DiskFull, DownloadError, ModelLoadFailed: as their classes say.
         """
         order = self._order(spec, force=force, quantization=quantization)
@@ -114,13 +125,24 @@ class Puller:
         if spec.hub_repository is not None:
             wanted = None if spec.variant in (None, "latest") else spec.variant
             wanted = (wanted or quantization or "").upper() or None
+            if wanted == _SAFETENSORS:
+                return PullOrder(
+                    directory=directory,
+                    name=spec_name(spec),
+                    variant=wanted.lower(),
+                    format="safetensors",
+                    addresses=(str(spec.source),),
+                    revision=spec.revision,
+                    force=force,
+                )
             return PullOrder(
                 directory=directory,
                 name=spec_name(spec),
                 variant=wanted,
                 variant_follows=wanted is None,
                 quantization=wanted,
-                addresses=(f"hf://{spec.hub_repository}",),
+                addresses=(str(spec.source),),
+                revision=spec.revision,
                 force=force,
             )
         if spec.source is not None:
@@ -129,6 +151,7 @@ class Puller:
                 name=spec_name(spec),
                 quantization=quantization,
                 addresses=(spec.source,),
+                revision=hub_address(spec.source).revision if spec.source.startswith("hf://") else None,
                 force=force,
             )
         choice = self.catalog.choose(spec, quantization)
@@ -160,13 +183,15 @@ class Puller:
         if manifest is None or not self.store.is_complete(manifest):
             return None
         is_address = spec.source is not None and spec.hub_repository is None
-        if is_address and _COMMIT.sub("", manifest.source) != shown_address(_COMMIT.sub("", order.addresses[0])):
-            raise InvalidRequest(
-                f"'{manifest.id}' is already installed, from {manifest.source}",
-                hint=f"llmspell model pull --force replaces it, llmspell model remove {manifest.id} deletes it",
-                details={"model": manifest.id, "source": manifest.source},
-            )
+        if is_address and _without_revision(manifest.source) != _without_revision(shown_address(order.addresses[0])):
+            raise already_installed(manifest)
+        if order.revision is not None and f"@{order.revision}" not in manifest.source:
+            return None  # only the hub can tell whether this branch or tag is the installed commit
         return manifest
+
+
+def _without_revision(address: str) -> str:
+    return _REVISION.sub(r"\1", address)
 
 
 def _complete(result: PullResult) -> PullProgress:
@@ -186,6 +211,7 @@ class _Download:
         self.watchers = 0
         self._order = order
         self._partial_place = Store(Path(order.directory)).partial_place(order.name, order.variant)
+        self._plan: PullProgress | None = None
         self._latest: PullProgress | None = None
         self._error: LlmspellError | None = None
         self._changed = asyncio.Event()
@@ -204,12 +230,17 @@ class _Download:
         return self._error is not None or (self._latest is not None and self._latest.result is not None)
 
     async def progress(self) -> AsyncGenerator[PullProgress, None]:
-        """Every change that a watcher is quick enough to see, and always the last one."""
+        """Every change that a watcher is quick enough to see, and always the plan and the last one."""
+        planned: PullProgress | None = None
         seen: PullProgress | None = None
         while True:
             changed = self._changed
             latest = self._latest
-            if latest is not None and latest is not seen:
+            if self._plan is not planned and self._plan is not None:
+                planned = self._plan
+                if latest is not planned:
+                    yield planned
+            elif latest is not None and latest is not seen:
                 seen = latest
                 yield latest
                 if latest.result is not None:
@@ -231,7 +262,10 @@ class _Download:
 
     def _on_frame(self, frame: Frame) -> None:
         if frame["op"] == "progress":
-            self._latest = PullProgress(**frame["progress"])
+            files = tuple(PulledFile(**file) for file in frame["progress"]["files"])
+            self._latest = PullProgress(**{**frame["progress"], "files": files})
+            if files:
+                self._plan = self._latest
         elif frame["op"] == "done":
             files = tuple(PulledFile(**file) for file in frame["result"]["files"])
             self._latest = _complete(PullResult(**{**frame["result"], "files": files}))

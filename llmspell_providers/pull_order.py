@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.models import PulledFile, PullResult
 from llmspell_providers.manifest import Manifest
 from llmspell_providers.store import Store
@@ -18,6 +19,7 @@ BACKEND = "candle"
 class PullOrder:
     """What a worker is to do: the model's name, where to look, and what is known beforehand.
 
+    `revision`: what somebody named expressly, so another commit that is installed is not what is meant.
     `variant_follows`: the repository's quantization, once chosen, becomes the variant. `sha256` and `size_bytes` are of
     the one file that `addresses` name.
     """
@@ -29,6 +31,7 @@ class PullOrder:
     format: str | None = None
     quantization: str | None = None
     addresses: tuple[str, ...]
+    revision: str | None = None
     sha256: str | None = None
     size_bytes: int | None = None
     license: str | None = None
@@ -52,6 +55,16 @@ def shown_address(address: str) -> str:
         return address
     parts = urlsplit(address)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def already_installed(manifest: Manifest, wanted: str | None = None) -> InvalidRequest:
+    """The error for a pull that would replace a model of the same name by another one."""
+    meant = f"; {wanted}" if wanted else ""
+    return InvalidRequest(
+        f"'{manifest.id}' is already installed, from {manifest.source}{meant}",
+        hint=f"llmspell model pull --force replaces it, llmspell model remove {manifest.id} deletes it",
+        details={"model": manifest.id, "source": manifest.source},
+    )
 
 
 def pull_result(store: Store, manifest: Manifest, download_status: str) -> PullResult:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote
 
 from llmspell_protocol.errors import InvalidRequest
 
 LOCAL_BACKENDS = ("ollama", "candle")
 _HUB_PREFIXES = ("hf.co/", "huggingface.co/")
+_WHOLE_REPOSITORY = re.compile(
+    r"hf://[^/@]+/[^/@:]+(?:@(?:refs/(?:pr|convert)/[^/:@]+|[^/:@]+))?(?::[^/@]+)?(?:@[^/@:]+)?"
+)
 _LOCAL_PREFIX = "local"
 
 
@@ -21,6 +26,8 @@ class ModelSpec:
     backend: str | None = None
     source: str | None = None
     """A `file://`, `https://` or `hf://` address that was given in place of a name."""
+    revision: str | None = None
+    """The branch, tag or commit of a hub repository that was named expressly."""
 
     @classmethod
     def parse(cls, text: str) -> ModelSpec:
@@ -31,6 +38,11 @@ class ModelSpec:
         """
         name = text.strip()
         backend: str | None = None
+        for prefix in _HUB_PREFIXES:
+            if name.startswith(prefix):
+                return cls._hub(text, name.removeprefix(prefix))
+        if _WHOLE_REPOSITORY.fullmatch(name):
+            return cls._hub(text, unquote(name.removeprefix("hf://")))
         if "://" not in name or "@" in name.rpartition("/")[2]:
             name, at, after = name.rpartition("@") if "@" in name else (name, "", "")
             if at:
@@ -44,9 +56,6 @@ class ModelSpec:
             if not base.strip():
                 raise _bad(text, "the address names no file")
             return cls(model=base.removesuffix(".gguf"), backend=backend, source=name)
-        for prefix in _HUB_PREFIXES:
-            if name.startswith(prefix):
-                return cls._hub(text, name.removeprefix(prefix), backend)
         provider, _, model = name.rpartition("/")
         model, colon, variant = model.partition(":")
         if not model.strip() or (colon and not variant.strip()):
@@ -59,17 +68,27 @@ class ModelSpec:
         return cls(model=model, variant=variant or None, provider=provider or None, backend=backend)
 
     @classmethod
-    def _hub(cls, text: str, name: str, backend: str | None) -> ModelSpec:
-        repository, _, variant = name.partition(":")
+    def _hub(cls, text: str, name: str) -> ModelSpec:
+        """`ORG/REPO[@REVISION][:QUANT][@BACKEND]`: an `@` behind the repository is a backend's only by its name."""
+        before, at, after = name.rpartition("@")
+        backend = after.strip() if at and (":" in before or after.strip() in (*LOCAL_BACKENDS, "")) else None
+        if backend == "":
+            raise _bad(text, "the backend after '@' is empty")
+        repository, colon, variant = (name if backend is None else before.strip()).partition(":")
+        repository, _, revision = repository.partition("@")
         organisation, _, model = repository.partition("/")
         if not organisation or not model or "/" in model:
-            raise _bad(text, "a Hugging Face repository is hf.co/ORG/REPO[:QUANT]")
+            raise _bad(text, "a Hugging Face repository is hf.co/ORG/REPO[@REVISION][:QUANT]")
+        if colon and not variant.strip():
+            raise _bad(text, "the variant after ':' is empty")
+        at_revision = f"@{quote(revision, safe='')}" if revision else ""
         return cls(
             model=model,
             variant=variant or None,
             provider=organisation,
             backend=backend or "candle",
-            source=f"hf://{repository}",
+            source=f"hf://{repository}{at_revision}",
+            revision=revision or None,
         )
 
     @property
@@ -82,7 +101,8 @@ class ModelSpec:
     def hub_repository(self) -> str | None:
         """`ORG/REPO` when the spec names a repository of the Hugging Face hub (`hf.co/…`), not a file in one."""
         repository = f"{self.provider}/{self.model}"
-        return repository if self.provider and self.source == f"hf://{repository}" else None
+        at = (self.source or "").partition("@")[0]
+        return repository if self.provider and at == f"hf://{repository}" else None
 
     def with_backend(self, backend: str) -> ModelSpec:
         """The same model at a backend."""
@@ -90,7 +110,10 @@ class ModelSpec:
 
     def __str__(self) -> str:
         """The spec as a person would write it; parses to an equal one."""
-        base = f"hf.co/{self.name}" if self.hub_repository is not None else self.source or self.name
+        base = self.source or self.name
+        if self.hub_repository is not None:
+            at = f"@{self.revision}" if self.revision else ""
+            base = f"hf.co/{self.hub_repository}{at}{f':{self.variant}' if self.variant else ''}"
         return f"{base}@{self.backend}" if self.backend else base
 
 

@@ -92,6 +92,9 @@ class ModelHandler:
             async for item in progress:
                 content = _plain(item)
                 del content["result"]
+                for key in ("files", "reason"):  # told once
+                    if not content[key]:
+                        del content[key]
                 request.progress(content)
                 result = item.result or result
         assert result is not None  # the last item of a pull that did not raise carries it

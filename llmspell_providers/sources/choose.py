@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from typing import NamedTuple
 
 from llmspell_protocol.errors import InvalidRequest, Unsupported
-from llmspell_providers.sources.remote import quantization_of, shard_of
+from llmspell_providers.candle.transformer.pooling import LENGTH_FILES, MODULES_FILE, PROMPTS_FILE, flat_name
+from llmspell_providers.sources.remote import quantization_of, safe_name, shard_of
 
-PREFERRED = ("Q4_K_M", "Q4_K_S", "Q5_K_M", "Q4_0", "Q4_1", "Q5_K_S", "IQ4_XS", "Q6_K", "Q8_0", "Q3_K_M", "BF16", "F16")
+PREFERRED = (
+    *("Q4_K_M", "UD-Q4_K_XL", "UD-Q4_K_M", "Q4_K", "Q4_K_S", "Q4_K_L", "Q5_K_M", "Q4_0", "Q4_1", "IQ4_NL", "IQ4_XS"),
+    *("Q4", "MXFP4", "MXFP4_MOE", "Q5_K_S", "Q5_0", "Q5_1", "Q6_K", "Q8_0", "Q8", "Q3_K_L", "Q3_K_M", "BF16", "F16"),
+)
 """The default quantization and, where a repository lacks it, what comes closest in size and quality."""
 
+_DYNAMIC = "UD-"
+"""Before the name of a quantization that takes more bits for some layers; `Q4_K_XL` means `UD-Q4_K_XL` too."""
 _CHECKPOINT_FILES = frozenset(
     {
         "config.json",
@@ -25,57 +32,91 @@ _CHECKPOINT_FILES = frozenset(
         "vocab.json",
         "vocab.txt",
         "merges.txt",
+        MODULES_FILE,
+        PROMPTS_FILE,
+        *LENGTH_FILES,
     }
 )
+_POOLING = re.compile(r"\d+_Pooling[/.]config\.json")
+"""How a sentence encoder makes one vector of many; in a folder of its own, and without one when installed."""
 _SHARDED_WEIGHTS = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 _WEIGHTS_INDEX = "model.safetensors.index.json"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot")
 
 
-def choose_gguf(place: str, names: Iterable[str], quantization: str | None) -> tuple[list[str], str | None]:
-    """The GGUF file, or all shards of it, of a quantization; without one the best of `PREFERRED`.
+class GgufChoice(NamedTuple):
+    """The files of one quantization (none where there is no GGUF file), and why this one where nobody had named it."""
 
-    Returns the names and the quantization by the file's name; no names when the place has no GGUF file.
+    names: list[str]
+    quantization: str | None
+    reason: str | None = None
+
+
+def choose_gguf(place: str, names: Iterable[str], quantization: str | None) -> GgufChoice:
+    """The GGUF file, or all shards of it, of a quantization; without one the best of `PREFERRED`.
 
     Raises:
         InvalidRequest: the quantization is not there, or names alone do not decide.
     """
-    groups: dict[str, list[str]] = {}
-    for name in sorted(names):
-        base = name.rpartition("/")[2].lower()
-        if not base.endswith(".gguf") or base.startswith("mmproj") or "imatrix" in base:
-            continue
-        shard = shard_of(name)
-        groups.setdefault(name if shard is None else name[: -len("-00001-of-00001.gguf")], []).append(name)
-    if not groups:
-        return [], None
-    by_quantization: dict[str | None, list[list[str]]] = {}
-    for group in groups.values():
-        folder, _, base = group[0].rpartition("/")
-        found = quantization_of(base) or quantization_of(folder.rpartition("/")[2])
-        by_quantization.setdefault(found, []).append(group)
+    by_quantization = _quantizations(names)
+    if not by_quantization:
+        return GgufChoice([], None)
+    reason = None
     if quantization is not None:
-        wanted: str | None = quantization.upper()
+        wanted: str | None = _named(quantization, by_quantization)
         if wanted not in by_quantization:
             raise _undecided(place, f"has no {wanted}", by_quantization)
     elif len(by_quantization) == 1:
         wanted = next(iter(by_quantization))
     else:
         wanted = next((one for one in PREFERRED if one in by_quantization), None)
-        if wanted not in by_quantization:
+        if wanted is None:
             raise _undecided(place, "has no quantization that is a sensible default", by_quantization)
+        reason = _reason(wanted, by_quantization)
     choices = by_quantization[wanted]
     if len(choices) > 1:
         raise _undecided(place, f"has several files{f' of {wanted}' if wanted else ''}", {wanted: choices})
-    return _whole(place, choices[0]), wanted
+    return GgufChoice(_whole(place, choices[0]), wanted, reason)
+
+
+def _quantizations(names: Iterable[str]) -> dict[str | None, list[list[str]]]:
+    """The models in a place, each a file or all its parts, by quantization; without what only accompanies models."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        base = name.rpartition("/")[2].lower()
+        if not base.endswith(".gguf") or "mmproj" in base or "imatrix" in base:
+            continue
+        shard = shard_of(name)
+        groups.setdefault(name if shard is None else name[: -len("-00001-of-00001.gguf")], []).append(name)
+    found: dict[str | None, list[list[str]]] = {}
+    for group in groups.values():
+        folder, _, base = group[0].rpartition("/")
+        kind = quantization_of(base) or quantization_of(folder.rpartition("/")[2])
+        found.setdefault(kind, []).append(group)
+    return found
+
+
+def _named(asked: str, there: Container[str | None]) -> str:
+    wanted = quantization_of(f"{asked}.gguf") or asked.upper()
+    dynamic = f"{_DYNAMIC}{wanted}"
+    return dynamic if wanted not in there and dynamic in there else wanted
+
+
+def _reason(chosen: str, there: Iterable[str | None]) -> str:
+    why = "the default" if chosen == PREFERRED[0] else f"since there is no {PREFERRED[0]}"
+    others = ", ".join(sorted(one for one in there if one not in (chosen, None)))
+    return f"{chosen}, {why}{f'; also there: {others}' if others else ''}"
 
 
 def choose_checkpoint(place: str, names: Iterable[str]) -> list[str]:
     """Configuration, tokenizer and safetensors weights at the top of a repository; nothing when it has no such weights.
 
+    Of a sentence encoder what says how it makes vectors, too.
+
     Raises:
         Unsupported: the weights are there as pickles only.
     """
+    names = list(names)
     top = sorted(name for name in names if "/" not in name)
     weights = [name for name in top if name == "model.safetensors"]
     if not weights:
@@ -92,13 +133,23 @@ def choose_checkpoint(place: str, names: Iterable[str]) -> list[str]:
                 details={"files": pickles},
             )
         return []
-    return [name for name in top if name in _CHECKPOINT_FILES] + weights
+    pooling = sorted(name for name in names if MODULES_FILE in top and _POOLING.fullmatch(name))
+    return [name for name in top if name in _CHECKPOINT_FILES] + pooling + weights
 
 
-def installed_name(name: str) -> str:
-    """What a file is called in a model's directory: a GGUF file always ends so, whatever the address called it."""
-    is_known = name.endswith((".gguf", ".safetensors")) or name in _CHECKPOINT_FILES or name == _WEIGHTS_INDEX
-    return name if is_known else f"{name}.gguf"
+def installed_name(path: str) -> str:
+    """What a file is called in a model's directory, which has no folders.
+
+    A GGUF file always ends so, whatever the address called it.
+
+    Raises:
+        SourceFailed: the path ends in nothing that could be a file's name.
+    """
+    folder, _, base = path.rpartition("/")
+    in_folder = f"{folder.rpartition('/')[2]}/{base}" if folder else base
+    name = flat_name(in_folder) if _POOLING.fullmatch(in_folder) else safe_name(path)
+    is_part = name in _CHECKPOINT_FILES or name == _WEIGHTS_INDEX or _POOLING.fullmatch(name)
+    return name if is_part or name.endswith((".gguf", ".safetensors")) else f"{name}.gguf"
 
 
 def _whole(place: str, names: Sequence[str]) -> list[str]:

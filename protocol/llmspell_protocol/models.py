@@ -202,8 +202,20 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PulledFile:
+    """One file of a pulled model."""
+
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PullProgress:
-    """Where a pull stands; the last one has phase `complete` and `result`."""
+    """Where a pull stands; the last one has phase `complete` and `result`.
+
+    Bytes are those of all files together. `files` is there once, before the first byte comes: what will be downloaded,
+    and in `reason` why these, where there was a choice. Later a `reason` says what is waited for.
+    """
 
     phase: Phase
     file: str | None = None
@@ -212,15 +224,9 @@ class PullProgress:
     percent_complete: float = 0.0
     bytes_per_second: float | None = None
     eta_s: float | None = None
+    files: Sequence[PulledFile] = ()
+    reason: str | None = None
     result: PullResult | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PulledFile:
-    """One file of a pulled model."""
-
-    name: str
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

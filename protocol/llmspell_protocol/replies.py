@@ -370,7 +370,7 @@ class KernelLogsReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullStep:
-    """Progress of a pull: phase, bytes and percent."""
+    """Progress of a pull: phase, bytes of all files, percent; once, before the first byte, the files that will come."""
 
     phase: Literal["resolving", "downloading", "verifying", "complete"]
     file: str | None
@@ -379,6 +379,8 @@ class PullStep:
     percent_complete: float
     bytes_per_second: float | None
     eta_s: float | None
+    files: Sequence[PulledFile] | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """A loopback server that behaves like the Hugging Face hub, a file server and a package index, or misbehaves on order.
 
-Real huggingface_hub, pip and our downloader talk to it. It keeps a list of what was asked, so that tests can count.
+Real huggingface_hub, pip and our downloader talk to it. It keeps a list of what was asked and when, so that tests can
+count and compare.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 import io
 import json
 import threading
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,12 +27,26 @@ _LARGE_BYTES = 1024
 
 @dataclass(frozen=True)
 class Asked:
-    """One request."""
+    """One request; `at_s` is when it came, by the monotonic clock."""
 
     method: str
     path: str
     range: str | None
     authorization: str | None
+    at_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that gives nothing: a status and its headers."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def too_many_requests(retry_after: str | None = None) -> Refusal:
+    """The hub's 429."""
+    return Refusal(429, {} if retry_after is None else {"Retry-After": retry_after})
 
 
 @dataclass
@@ -39,7 +55,8 @@ class Manner:
 
     `hold_at`: send so many bytes of the file, set `reached` and wait for `release`. `cut_at`: close the connection at
     these places, each once. `body`: send these bytes in place of the file's. `full_only`: ignore Range.
-    `no_length`: do not say how long it is. `status`: answer with this.
+    `no_length`: do not say how long it is. `status`: answer with this. `refusals`: answer the first requests with these
+    (429 with a Retry-After).
     """
 
     hold_at: int | None = None
@@ -48,6 +65,7 @@ class Manner:
     full_only: bool = False
     no_length: bool = False
     status: int | None = None
+    refusals: list[Refusal] = field(default_factory=list)
     reached: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -57,6 +75,22 @@ class HubServer:
 
     def __init__(self) -> None:
         self.repositories: dict[str, Mapping[str, bytes]] = {}
+        """By name; `ORG/REPO@REVISION` is another revision of a repository, at a commit of its own."""
+        self.commits: dict[str, str] = {}
+        """The commit of a key of `repositories`, `COMMIT` where there is none here."""
+        self.readers: dict[str, str] = {}
+        """The one token that may read a private repository."""
+        self.gated: dict[str, str] = {}
+        """The one token that may read the files of a gated repository; everyone may list them."""
+        self.tokens: set[str] = set()
+        """Tokens that exist, besides those above."""
+        self.announced_sizes: dict[str, int] = {}
+        """What the listing says of a file's size, by its base name, in place of the truth."""
+        self.listing_has_sizes = True
+        self.listing_refusals: list[Refusal] = []
+        """Answers to the next listings, in place of them."""
+        self.listing_body: bytes | None = None
+        """What every listing is answered with, in place of one."""
         self.files: dict[str, bytes] = {}
         self.wheels: dict[str, bytes] = {}
         self.wheel_metadata = True
@@ -90,6 +124,16 @@ class HubServer:
     def manner(self, name: str) -> Manner:
         """How the file of this base name is sent, to be changed."""
         return self.manners.setdefault(name, Manner())
+
+    def key(self, repository: str, revision: str | None) -> str | None:
+        """The key of a repository's revision: a branch, a tag or a commit; None where there is none."""
+        if revision in (None, "main"):
+            return repository if repository in self.repositories else None
+        for key in self.repositories:
+            name, _, own = key.partition("@")
+            if name == repository and revision in (own or "main", self.commits.get(key, COMMIT)):
+                return key
+        return None
 
     def data_requests(self, name: str) -> list[Asked]:
         """The requests for a file's bytes, whichever way they came."""
@@ -129,6 +173,21 @@ def etag(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
+def _sibling(name: str, data: bytes, sizes: Mapping[str, int] | None) -> dict[str, Any]:
+    """A file in the listing of a repository."""
+    if sizes is None:
+        return {"rfilename": name}
+    size = sizes.get(name.rpartition("/")[2], len(data))
+    entry: dict[str, Any] = {
+        "rfilename": name,
+        "size": size,
+        "blobId": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest(),
+    }
+    if len(data) >= _LARGE_BYTES:
+        entry["lfs"] = {"sha256": etag(data), "size": size, "pointerSize": 134}
+    return entry
+
+
 def _handler_of(hub: HubServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -144,19 +203,20 @@ def _handler_of(hub: HubServer) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, *, with_body: bool) -> None:
             path = unquote(self.path.partition("?")[0])
-            hub.asked.append(Asked(self.command, path, self.headers.get("Range"), self.headers.get("Authorization")))
+            token = self.headers.get("Authorization")
+            hub.asked.append(Asked(self.command, path, self.headers.get("Range"), token, time.monotonic()))
             parts = path.strip("/").split("/")
             try:
                 if path == "/":
                     self._send(200, b"hub", with_body=with_body)
                 elif parts[:2] == ["api", "models"]:
-                    self._repository("/".join(parts[2:4]), with_body=with_body)
+                    revision = "/".join(parts[5:]) if parts[4:5] == ["revision"] else None
+                    self._repository("/".join(parts[2:4]), revision, with_body=with_body)
                 elif len(parts) > 4 and parts[2] == "resolve":
-                    self._resolve("/".join(parts[:2]), "/".join(parts[4:]), with_body=with_body)
+                    self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]), with_body=with_body)
                 elif parts[0] == "cdn":
-                    self._file(
-                        hub.repositories["/".join(parts[1:3])]["/".join(parts[3:])], parts[-1], with_body=with_body
-                    )
+                    files = hub.repositories[hub.key("/".join(parts[1:3]), parts[3]) or ""]
+                    self._file(files["/".join(parts[4:])], parts[-1], with_body=with_body)
                 elif parts[0] == "files":
                     self._file(hub.files["/".join(parts[1:])], parts[-1], with_body=with_body)
                 elif parts[0] == "wheels" and path.endswith(".metadata"):
@@ -181,34 +241,72 @@ def _handler_of(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             if with_body:
                 self.wfile.write(body)
 
-        def _repository(self, repository: str, *, with_body: bool) -> None:
-            if repository not in hub.repositories:
-                self._send(404, b"{}", with_body=with_body, headers={"X-Error-Code": "RepoNotFound"})
+        def _repository(self, repository: str, revision: str | None, *, with_body: bool) -> None:
+            if hub.listing_refusals:
+                self._refuse(hub.listing_refusals.pop(0), with_body=with_body)
                 return
+            if hub.listing_body is not None:
+                self._send(200, hub.listing_body, with_body=with_body)
+                return
+            key = self._readable(repository, revision, with_body=with_body)
+            if key is None:
+                return
+            with_sizes = hub.listing_has_sizes and "blobs=" in self.path
             content = {
                 "id": repository,
                 "modelId": repository,
-                "sha": COMMIT,
-                "private": False,
+                "sha": hub.commits.get(key, COMMIT),
+                "private": repository in hub.readers,
+                "gated": "manual" if repository in hub.gated else False,
                 "tags": ["license:apache-2.0"],
-                "siblings": [{"rfilename": name} for name in hub.repositories[repository]],
+                "siblings": [
+                    _sibling(name, data, hub.announced_sizes if with_sizes else None)
+                    for name, data in hub.repositories[key].items()
+                ],
             }
             self._send(
                 200, json.dumps(content).encode(), with_body=with_body, headers={"Content-Type": "application/json"}
             )
 
-        def _resolve(self, repository: str, name: str, *, with_body: bool) -> None:
-            if repository not in hub.repositories:
-                self._send(404, b"", with_body=with_body, headers={"X-Error-Code": "RepoNotFound"})
+        def _readable(self, repository: str, revision: str | None, *, with_body: bool) -> str | None:
+            """The key of a repository that this request's token may see; others have been answered as the hub does."""
+            token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+            known = hub.tokens | set(hub.readers.values()) | set(hub.gated.values())
+            if token and known and token not in known:
+                message = "Invalid credentials in Authorization header"
+                self._send(401, b"{}", with_body=with_body, headers={"X-Error-Message": message})
+                return None
+            hidden = repository in hub.readers and token != hub.readers[repository]
+            if hidden or not any(key.partition("@")[0] == repository for key in hub.repositories):
+                # Without a token the hub does not tell the one from the other.
+                headers = {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
+                self._send(404 if token else 401, b"{}", with_body=with_body, headers=headers)
+                return None
+            key = hub.key(repository, revision)
+            if key is None:
+                self._send(404, b"{}", with_body=with_body, headers={"X-Error-Code": "RevisionNotFound"})
+            return key
+
+        def _resolve(self, repository: str, revision: str, name: str, *, with_body: bool) -> None:
+            key = self._readable(repository, revision, with_body=with_body)
+            if key is None:
                 return
-            data = hub.repositories[repository][name]
-            headers = {"X-Repo-Commit": COMMIT}
+            if repository in hub.gated and self.headers.get("Authorization") != f"Bearer {hub.gated[repository]}":
+                status = 403 if self.headers.get("Authorization") else 401
+                self._send(status, b"", with_body=with_body, headers={"X-Error-Code": "GatedRepo"})
+                return
+            data = hub.repositories[key][name]
+            commit = hub.commits.get(key, COMMIT)
+            headers = {"X-Repo-Commit": commit}
             if len(data) < _LARGE_BYTES:
                 self._file(data, name, with_body=with_body, headers={**headers, "ETag": f'"{etag(data)}"'})
                 return
             headers |= {"X-Linked-Etag": f'"{etag(data)}"', "X-Linked-Size": str(len(data))}
-            headers |= {"Location": f"{hub.content_url}/cdn/{repository}/{name}"}
+            headers |= {"Location": f"{hub.content_url}/cdn/{repository}/{commit}/{name}"}
             self._send(302, b"", with_body=with_body, headers=headers)
+
+        def _refuse(self, refusal: Refusal, *, with_body: bool) -> None:
+            self._send(refusal.status, b"", with_body=with_body, headers=refusal.headers)
 
         def _index(self, project: str, *, with_body: bool) -> None:
             wheels = [name for name in hub.wheels if name.startswith(project.replace("-", "_"))]
@@ -231,6 +329,9 @@ def _handler_of(hub: HubServer) -> type[BaseHTTPRequestHandler]:
         def _file(self, data: bytes, name: str, *, with_body: bool, headers: Mapping[str, str] | None = None) -> None:
             base = name.rpartition("/")[2]
             manner = hub.manners.get(base, Manner())
+            if manner.refusals:
+                self._refuse(manner.refusals.pop(0), with_body=with_body)
+                return
             if manner.status is not None:
                 self._send(manner.status, b"", with_body=with_body)
                 return

@@ -51,6 +51,7 @@ CODES = {
     "checksum_mismatch": 1,
     "disk_full": 1,
     "source_unavailable": 1,
+    "rate_limited": 1,
     "script_error": 1,
     "script_limit": 1,
     "tool_error": 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from llmspell_protocol.models import PullProgress
+from llmspell_protocol.models import PulledFile, PullProgress
 from llmspell_providers.sources.meter import Meter
 
 
@@ -24,7 +24,7 @@ def test_speed_and_time_left_follow_from_the_last_seconds() -> None:
     meter = Meter(seen.append, clock)
     meter.begin("m.gguf", have=1000, total=11_000)
     clock.now = 2.0
-    meter.add(2000)
+    meter.add("m.gguf", 2000)
 
     assert seen[0].bytes_per_second is None
     last = seen[-1]
@@ -35,12 +35,23 @@ def test_speed_and_time_left_follow_from_the_last_seconds() -> None:
 def test_files_of_one_pull_count_together() -> None:
     seen: list[PullProgress] = []
     meter = Meter(seen.append, Clock())
-    meter.plan(300)
-    meter.begin("a", have=0, total=100)
-    meter.end(100)
+    files = [PulledFile(name="a", size_bytes=100), PulledFile(name="b", size_bytes=200)]
+    meter.plan(files, have={"b": 50}, reason="the default")
+    assert (seen[0].files, seen[0].reason, seen[0].bytes_downloaded, seen[0].bytes_total) == (
+        files,
+        "the default",
+        50,
+        300,
+    )
     meter.begin("b", have=50, total=200)
+    meter.begin("a", have=0, total=100)
+    meter.add("b", 50)
+    meter.note("a pause")
+    assert (seen[-1].file, seen[-1].bytes_downloaded, seen[-1].reason) == ("a", 100, "a pause")
+    meter.begin("a", have=100, total=100)
 
-    assert (seen[-1].file, seen[-1].bytes_downloaded, seen[-1].bytes_total) == ("b", 150, 300)
+    assert (seen[-1].file, seen[-1].bytes_downloaded, seen[-1].bytes_total) == ("b", 200, 300)
+    assert seen[-1].files == ()
 
 
 def test_reports_come_at_most_ten_times_a_second_and_the_last_one_is_not_lost() -> None:
@@ -55,7 +66,7 @@ def test_reports_come_at_most_ten_times_a_second_and_the_last_one_is_not_lost() 
     meter = Meter(report)
     meter.begin("m", have=0, total=10_000)
     for _ in range(1000):
-        meter.add(1)
+        meter.add("m", 1)
 
     assert told.wait(10)
     assert len(seen) < 100

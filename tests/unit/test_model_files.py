@@ -37,22 +37,52 @@ def test_a_file_s_name_tells_its_quantization(name: str, expected: str | None) -
 def test_the_default_is_the_first_of_the_preferred_ones_that_is_there() -> None:
     names = ["m-Q8_0.gguf", "m-Q4_K_M.gguf", "m-Q2_K.gguf", "README.md"]
 
-    assert choose_gguf("r", names, None) == (["m-Q4_K_M.gguf"], "Q4_K_M")
-    assert choose_gguf("r", names[:1] + names[2:], None) == (["m-Q8_0.gguf"], "Q8_0")
-    assert choose_gguf("r", names, "q2_k") == (["m-Q2_K.gguf"], "Q2_K")
+    assert choose_gguf("r", names, None)[:2] == (["m-Q4_K_M.gguf"], "Q4_K_M")
+    assert choose_gguf("r", names[:1] + names[2:], None)[:2] == (["m-Q8_0.gguf"], "Q8_0")
+    assert choose_gguf("r", names, "q2_k")[:2] == (["m-Q2_K.gguf"], "Q2_K")
 
 
 def test_a_single_file_is_taken_whatever_it_is_called() -> None:
-    assert choose_gguf("r", ["model.gguf", "mmproj-model.gguf", "model.imatrix.gguf"], None) == (["model.gguf"], None)
-    assert choose_gguf("r", ["a.bin"], None) == ([], None)
+    assert choose_gguf("r", ["model.gguf", "mmproj-model.gguf", "model.imatrix.gguf"], None)[:2] == (
+        ["model.gguf"],
+        None,
+    )
+    assert choose_gguf("r", ["a.bin"], None)[:2] == ([], None)
 
 
 def test_the_parts_of_a_model_belong_together_and_have_to_be_complete() -> None:
     names = [f"Q8_0/m-{number:05}-of-00003.gguf" for number in (3, 1, 2)]
 
-    assert choose_gguf("r", names, "Q8_0") == (sorted(names), "Q8_0")
+    assert choose_gguf("r", names, "Q8_0")[:2] == (sorted(names), "Q8_0")
     with pytest.raises(InvalidRequest, match="2 of the 3 parts"):
         choose_gguf("r", names[:2], None)
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen", "why"),
+    [
+        (["m-Q4_K_M.gguf", "m-Q8_0.gguf"], "Q4_K_M", "Q4_K_M, the default; also there: Q8_0"),
+        (["m-IQ4_NL.gguf", "m-Q8_0.gguf"], "IQ4_NL", "IQ4_NL, since there is no Q4_K_M; also there: Q8_0"),
+        (["m-UD-Q4_K_XL.gguf", "m-UD-IQ1_S.gguf"], "UD-Q4_K_XL", "since there is no Q4_K_M; also there: UD-IQ1_S"),
+        (["ggml-model-q4_0.gguf", "ggml-model-f16.gguf"], "Q4_0", "also there: F16"),
+        (["Phi-3-mini-4k-instruct-q4.gguf", "Phi-3-mini-4k-instruct-fp16.gguf"], "Q4", "also there: F16"),
+        (["BF16/m-00001-of-00001.gguf", "Q5_K_M/m-00001-of-00001.gguf"], "Q5_K_M", "also there: BF16"),
+        (["m-Q4_K_M.gguf", "m-mmproj-f16.gguf", "imatrix_x.gguf"], "Q4_K_M", None),
+    ],
+)
+def test_which_quantization_is_taken_where_nobody_names_one_and_why(
+    names: list[str], chosen: str, why: str | None
+) -> None:
+    found = choose_gguf("r", names, None)
+    assert found.quantization == chosen
+    assert found.reason is None if why is None else why in (found.reason or "")
+
+
+def test_a_quantization_may_be_named_without_what_its_maker_put_before_it() -> None:
+    names = ["m-UD-Q4_K_XL.gguf", "m-Q8_0.gguf", "m-f16.gguf"]
+    assert choose_gguf("r", names, "q4_k_xl").names == ["m-UD-Q4_K_XL.gguf"]
+    assert choose_gguf("r", names, "UD-Q4_K_XL").names == ["m-UD-Q4_K_XL.gguf"]
+    assert choose_gguf("r", names, "fp16").names == ["m-f16.gguf"]
 
 
 @pytest.mark.parametrize(

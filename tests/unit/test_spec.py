@@ -61,8 +61,8 @@ def test_a_spec_written_out_parses_to_the_same(text: str) -> None:
         (":7b", "the model's name is empty"),
         ("smollm2@", "the backend after '@' is empty"),
         ("smollm2:", "the variant after ':' is empty"),
-        ("hf.co/ORG", "a Hugging Face repository is hf.co/ORG/REPO[:QUANT]"),
-        ("hf.co/ORG/REPO/file.gguf", "a Hugging Face repository is hf.co/ORG/REPO[:QUANT]"),
+        ("hf.co/ORG", "a Hugging Face repository is hf.co/ORG/REPO[@REVISION][:QUANT]"),
+        ("hf.co/ORG/REPO/file.gguf", "a Hugging Face repository is hf.co/ORG/REPO[@REVISION][:QUANT]"),
         ("file://", "the address names no file"),
     ],
 )

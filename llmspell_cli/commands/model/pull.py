@@ -46,8 +46,12 @@ def pull(options: Options, model: str, force: bool, quantization: str | None, ti
         resumed = _Resumed(output)
 
         def on_progress(content: Content) -> None:
-            resumed.look_at(content)
             view.show(content)
+            resumed.look_at(content)
+            if not output.json and (news := _news(content)):
+                view.clear()
+                for line in news:
+                    output.note(line)
 
         reply = opened.ask(
             "model_request",
@@ -73,6 +77,16 @@ class _Resumed:
         done = content.get("bytes_downloaded") or 0
         if done and not self._output.json:
             self._output.note(f"Resuming at {size(done)}")
+
+
+def _news(content: Content) -> list[str]:
+    """What is told beside the bar: the files that will come, before they do; why these; and what is waited for."""
+    files = content.get("files") or []
+    width = max((len(file["name"]) for file in files), default=0)
+    lines = [f"{file['name']:<{width}}  {size(file['size_bytes'])}" for file in files]
+    if len(files) > 1:
+        lines.append(f"{f'{len(files)} files':<{width}}  {size(content.get('bytes_total') or 0)}")
+    return [*lines, content["reason"]] if content.get("reason") else lines
 
 
 def _show(output: Output, reply: dict[str, Any]) -> None:
