@@ -162,10 +162,12 @@ class Engine(Protocol):
             InvalidRequest: the engine does not understand the request.
         """
 
-    def embed(self, texts: Sequence[str], *, normalize: bool) -> Vectors:
-        """One vector a text, by mean pooling where the model names none.
+    def embed(self, texts: Sequence[str], reply: Reply, *, normalize: bool) -> Vectors:
+        """One vector a text, by mean pooling where the model names none; of `reply` only `cancelled` is of use.
 
         Raises:
+            EngineCancelled: `reply.cancelled` became true, and the engine noticed: it looks when its turn has come, and
+                between batches where it makes several.
             ContextLengthExceeded: a text is longer than the engine can read at once.
         """
 

@@ -107,9 +107,11 @@ class LlamaCppPython:
             finally:
                 self._reply = None
 
-    def embed(self, texts: Sequence[str], *, normalize: bool) -> Vectors:
+    def embed(self, texts: Sequence[str], reply: Reply, *, normalize: bool) -> Vectors:
         """One vector a text (see `Engine.embed`)."""
         with self._turn:
+            if reply.cancelled:
+                raise EngineCancelled
             self._check_texts(texts)
             self._library.llama_set_embeddings(self._model.ctx, True)
             try:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from llmspell_protocol.errors import ModelError
-from llmspell_providers.candle.engine import Ability, Outcome, Prepared, Reply, Vectors
+from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
 from llmspell_providers.candle.generation import NOBODY, Generation, OnChunk, engine_error
 from llmspell_providers.candle.openai_chat import chat_body
 from llmspell_providers.candle.reading import PieceReader, PieceTimes, ReadAhead
@@ -127,7 +127,7 @@ class ServerEngine:
 
         return self._reader.read(tokens, place.known_tokens, send, reply)
 
-    def embed(self, texts: Sequence[str], *, normalize: bool) -> Vectors:
+    def embed(self, texts: Sequence[str], reply: Reply, *, normalize: bool) -> Vectors:
         """One vector a text (see `Engine.embed`)."""
         values: array.array[float] = array.array("f")
         prompt_tokens = 0
@@ -135,6 +135,8 @@ class ServerEngine:
         # of its text's last piece alone.
         with self._embedding:
             for text in texts:
+                if reply.cancelled:
+                    raise EngineCancelled
                 with self._lock:
                     self._table.overwrite(1)
                 answer = self._server.embed({"input": [text], "embd_normalize": 2 if normalize else -1})

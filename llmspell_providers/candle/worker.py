@@ -140,7 +140,7 @@ class Worker:
         return "its chat template has no place for them"
 
     def _embed(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
-        vectors = self._engine.embed(frame["texts"], normalize=frame["normalize"])
+        vectors = self._engine.embed(frame["texts"], reply, normalize=frame["normalize"])
         return {
             "data": vectors.data,
             "count": vectors.count,

@@ -238,6 +238,23 @@ def test_beams_are_cancelled_within_a_step(smollm2: LoadedEngine) -> None:
     assert len(smollm2.steps) <= 4
 
 
+def test_a_cancelled_embedding_ends_with_the_batch_that_it_is_in(t5: LoadedEngine) -> None:
+    reply = RecordedReply()
+    batches: list[int] = []
+
+    def cancel(model: Any, inputs: Any, output: Any) -> None:
+        batches.append(output.last_hidden_state.shape[0])
+        reply.cancelled = len(batches) == 2
+
+    hook = t5.engine._weights.model.get_encoder().register_forward_hook(cancel)
+    try:
+        with pytest.raises(EngineCancelled):
+            t5.engine.embed(["one two three"] * 1000, reply, normalize=True)
+    finally:
+        hook.remove()
+    assert len(batches) == 2
+
+
 def test_one_that_is_cancelled_leaves_the_others_of_its_batch_alone(smollm2: LoadedEngine) -> None:
     alone = smollm2.ask("Once upon a time", max_tokens=30).text
 

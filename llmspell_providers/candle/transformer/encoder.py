@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest
-from llmspell_providers.candle.engine import Vectors
+from llmspell_providers.candle.engine import EngineCancelled, Reply, Vectors
 from llmspell_providers.candle.transformer.pooling import Mode, Pooling
 
 _BATCH_TOKENS = 2048
@@ -41,10 +41,11 @@ class Encoder:
         # the same cores.
         self._turn = threading.Lock()
 
-    def embed(self, texts: Sequence[str], *, normalize: bool) -> Vectors:
+    def embed(self, texts: Sequence[str], reply: Reply, *, normalize: bool) -> Vectors:
         """One vector a text, in their order; of length one where asked for or where the model wants it.
 
         Raises:
+            EngineCancelled: nobody waits for them any more.
             ContextLengthExceeded: a text is longer than the model reads.
             InvalidRequest: a text has no tokens.
         """
@@ -54,6 +55,8 @@ class Encoder:
         rows: list[Any] = [None] * len(texts)
         for places in _batches(lengths):
             with self._turn:
+                if reply.cancelled:
+                    raise EngineCancelled
                 vectors = self._step([encodings[place] for place in places])
             if normalize or self._pooling.normalize:
                 vectors = torch.nn.functional.normalize(vectors, dim=1)

@@ -83,9 +83,9 @@ class TorchEngine:
         self._batches.submit(row)
         return row.wait()
 
-    def embed(self, texts: Sequence[str], *, normalize: bool) -> Vectors:
+    def embed(self, texts: Sequence[str], reply: Reply, *, normalize: bool) -> Vectors:
         """One vector a text (see `Engine.embed`)."""
-        return self._encoder.embed(texts, normalize=normalize)
+        return self._encoder.embed(texts, reply, normalize=normalize)
 
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text (see `Engine.tokenize`)."""
