@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
+_PIECE_BYTES = 256 * 1024
+_TOO_MUCH = "it answers with more than any list of models"
 
 
 class ProbeFailed(Exception):
@@ -87,8 +89,8 @@ async def _exchange(base_url: str, path: str, headers: Mapping[str, str]) -> tup
             None,
         )
         if length is not None and length > MAX_ANSWER_BYTES:
-            raise ProbeFailed("it answers with more than any list of models")
-        body = await reader.readexactly(length) if length is not None else await reader.read(MAX_ANSWER_BYTES)
+            raise ProbeFailed(_TOO_MUCH)
+        body = await (_to_the_end(reader) if length is None else reader.readexactly(length))
         protocol, _, rest = head.partition(" ")
         if not protocol.startswith("HTTP/") or not rest[:3].isdigit():
             raise ProbeFailed("it does not speak HTTP")
@@ -97,6 +99,16 @@ async def _exchange(base_url: str, path: str, headers: Mapping[str, str]) -> tup
         raise ProbeFailed("it closed the connection without an HTTP answer") from None
     finally:
         writer.close()
+
+
+async def _to_the_end(reader: asyncio.StreamReader) -> bytes:
+    # As Go's servers send what is longer than 2 KB to a client of HTTP/1.0: without a length, and in pieces.
+    body = bytearray()
+    while piece := await reader.read(_PIECE_BYTES):
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise ProbeFailed(_TOO_MUCH)
+    return bytes(body)
 
 
 def _words(error: OSError) -> str:

@@ -30,8 +30,10 @@ from llmspell_protocol.models import (
     SamplingOptions,
 )
 from llmspell_providers.ollama import OllamaProvider
+from llmspell_providers.ollama_client import uncut_client
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
+from tests.support.model_server import ModelServer, answering
 from tests.support.ollama_backend import ollama_backend
 from tests.support.ollama_replay import RECORDINGS, Asked, Fault, OllamaReplay
 from tests.support.settings import settings_from
@@ -422,3 +424,23 @@ def test_a_model_process_that_dies_at_once_is_only_a_failed_attempt(tmp_path: Pa
             _chat(ollama_backend(ollama.base_url, tmp_path), _request())
         # The first was sent again; the second had said something.
         assert [asked.path for asked in ollama.asked].count("/api/chat") == 2
+
+
+def test_a_key_of_ollama_com_in_the_environment_reaches_no_other_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_API_KEY", "this-must-never-be-sent")
+    line = {"model": "m", "message": {"role": "assistant", "content": "Hi"}, "done": True, "done_reason": "stop"}
+    listing = answering({"version": "0.24.0", "models": []})
+    with ModelServer(answering(line), listing=listing) as server:
+        _, result = _chat(ollama_backend(server.base_url.removesuffix("/v1"), tmp_path), _request())
+        assert result.message.content == "Hi"
+        assert {asked.path for asked in server.asked} >= {"/api/version", "/api/chat"}
+        assert not any("authorization" in asked.headers for asked in server.asked)
+
+
+def test_a_key_of_ollama_com_in_the_environment_is_sent_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_API_KEY", "this-is-for-ollama-com")
+    client = uncut_client("https://ollama.com", connect_deadline_s=1.0)
+    assert client._client.headers["Authorization"] == "Bearer this-is-for-ollama-com"
+    asyncio.run(client.close())  # type: ignore[no-untyped-call]

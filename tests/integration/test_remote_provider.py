@@ -38,6 +38,7 @@ from llmspell_protocol.models import (
     ToolCall,
 )
 from llmspell_providers.base import Provider
+from llmspell_providers.http_probe import MAX_ANSWER_BYTES, ProbeFailed, get_json
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from tests.support.model_server import Act, ModelServer, answering, chunk, failing, said
@@ -455,6 +456,20 @@ def test_health_never_asks_a_model(tmp_path: Path) -> None:
     assert (health.ready, health.available_models, health.reason) == (True, 1, None)
     assert [asked.method for asked in server.asked] == ["GET"]
     assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_long_list_is_read_to_its_end_whatever_pieces_it_comes_in() -> None:
+    # More than a socket holds, so that it can't come in one piece; no length is told, as Go's servers do it.
+    names = [f"{number:0128}" for number in range(20_000)]
+    with ModelServer(said("no"), models=names) as server:
+        answer = asyncio.run(get_json(server.base_url, "/models", deadline_s=30))
+    assert [one["id"] for one in answer.content["data"]] == names
+
+
+def test_a_list_without_an_end_is_given_up() -> None:
+    endless = Act(("[" + " " * MAX_ANSWER_BYTES,), then="hang")
+    with ModelServer(said("no"), listing=endless) as server, pytest.raises(ProbeFailed, match="more than any list"):
+        asyncio.run(get_json(server.base_url, "/models", deadline_s=30))
 
 
 @pytest.mark.parametrize(
