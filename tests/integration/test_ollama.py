@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from llmspell_protocol.errors import (
     ChecksumMismatch,
     ContextLengthExceeded,
     InvalidRequest,
+    LlmspellError,
     ModelError,
     ModelNotFound,
     SourceUnavailable,
@@ -31,11 +33,12 @@ from llmspell_protocol.models import (
     LoadOptions,
     PullProgress,
     SamplingOptions,
+    ToolCall,
 )
 from llmspell_providers.ollama import OllamaProvider
 from llmspell_providers.spec import ModelSpec
 from tests.support.ollama_backend import ollama_backend
-from tests.support.ollama_replay import OllamaReplay
+from tests.support.ollama_replay import RECORDINGS, OllamaReplay
 
 HI = (ChatMessage(role="user", content="Hi"),)
 SMOLLM2 = ModelSpec.parse("smollm2:135m")
@@ -159,6 +162,14 @@ def test_a_chat_streams_and_ends_with_counts_and_times(tmp_path: Path) -> None:
     assert result.timings.decode_ms == pytest.approx(458.8, abs=0.1)
     assert result.timings.tokens_per_second == pytest.approx(32 / 0.4588, rel=0.01)
     assert result.timings.first_token_ms is not None
+    last = json.loads((RECORDINGS / "064-chat-stream.json").read_text())["response"]["chunks"][-1]["data"]
+    parts = {name: ns / 1e6 for name, ns in json.loads(last).items() if name.endswith("_duration")}
+    assert result.timings.load_ms == pytest.approx(parts["load_duration"])
+    assert result.timings.prefill_ms == pytest.approx(parts["prompt_eval_duration"])
+    # What the server says of no part of its time was spent in its queue.
+    queue_ms = 2 * parts["total_duration"] - sum(parts.values())
+    assert result.timings.queue_ms == pytest.approx(queue_ms)
+    assert queue_ms > 0
     assert (result.model, result.backend) == ("smollm2:135m", "ollama")
     assert body["options"] == {
         "temperature": 0.0,
@@ -228,6 +239,38 @@ def test_a_schema_is_passed_on_and_the_reply_checked(tmp_path: Path) -> None:
             asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request(schema=schema)))
         assert ollama.asked[-1].body["format"] == schema
     assert caught.value.code == "schema_violation"
+
+
+def test_a_schema_with_a_word_that_ollama_would_ignore_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    schema = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
+    with OllamaReplay("064-chat-stream") as ollama:
+        with pytest.raises(LlmspellError) as caught:
+            asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request(schema=schema)))
+        assert ollama.asked == []
+    assert caught.value.code == "schema_unsupported"
+
+
+def test_a_conversation_with_tools_is_put_into_ollama_s_form(tmp_path: Path) -> None:
+    weather = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
+    call = ToolCall(id="call_0", name="get_weather", arguments={"city": "Paris"})
+    turns = (
+        *HI,
+        ChatMessage(role="assistant", content="", reasoning="I should look.", tool_calls=(call,)),
+        ChatMessage(role="tool", content="rain", tool_call_id="call_0", name="get_weather"),
+    )
+    bodies = []
+    for choice in ("auto", "none"):
+        with OllamaReplay("064-chat-stream") as ollama:
+            request = _request(messages=turns, tools=[weather], tool_choice=choice)
+            asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
+            bodies.append(ollama.asked[-1].body)
+    [_, asked, answered] = bodies[0]["messages"]
+    assert asked["thinking"] == "I should look."
+    assert asked["tool_calls"] == [{"function": {"name": "get_weather", "arguments": {"city": "Paris"}}}]
+    assert (answered["role"], answered["content"], answered["tool_name"]) == ("tool", "rain", "get_weather")
+    assert [tool["function"]["name"] for tool in bodies[0]["tools"]] == ["get_weather"]
+    # "none": the model is not told of any tool.
+    assert not bodies[1].get("tools")
 
 
 def test_a_raw_prompt_goes_past_the_template(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from llmspell_protocol.models import (
     ChatMessage,
     ChatRequest,
     ChatResult,
+    HealthStatus,
     LoadOptions,
     SamplingOptions,
     ToolCall,
@@ -104,6 +105,17 @@ def test_a_reply_streams_with_its_counts_and_its_key_in_the_header_alone(tmp_pat
     assert server.posts[0].headers["authorization"] == f"Bearer {KEY}"
     assert server.posts[0].path == "/v1/chat/completions"
     assert KEY not in json.dumps(server.posts[0].body)
+
+
+def test_what_llama_cpp_s_server_measured_counts_before_our_own_clock(tmp_path: Path) -> None:
+    measured = {"cache_n": 3, "prompt_ms": 12_345.5, "predicted_ms": 2_000.0}
+    counted = {"prompt_tokens": 9, "completion_tokens": 4}
+    reply = Act([chunk({"content": "Hi"}), chunk(finish="stop"), chunk(usage=counted, timings=measured)])
+    with ModelServer(reply) as server:
+        result = result_of(tmp_path, server)
+    assert result.usage.cached_tokens == 3
+    assert (result.timings.prefill_ms, result.timings.decode_ms) == (12_345.5, 2_000.0)
+    assert result.timings.tokens_per_second == 2.0
 
 
 def test_options_reach_the_server_under_its_names(tmp_path: Path) -> None:
@@ -418,8 +430,13 @@ def test_embeddings_come_in_the_order_of_the_texts_and_with_length_one(tmp_path:
     answer = {"object": "list", "data": rows, "model": "m", "usage": {"prompt_tokens": 7, "total_tokens": 7}}
     with ModelServer(answering(answer)) as server:
         vectors = using(
-            tmp_path, [server.base_url], lambda one: one.embed(SPEC, ["a", "b"], normalize=True, client="me")
+            tmp_path,
+            [server.base_url],
+            lambda one: one.embed(SPEC, ["a", "b"], normalize=True, client="me"),
+            QUICK + "truncate_prompt_tokens = 8\n",
         )
+        body = server.posts[0].body
+    assert (body["input"], body["truncate_prompt_tokens"]) == (["a", "b"], 8)
     assert struct.unpack("<4f", vectors.data) == pytest.approx((0.6, 0.8, 0, 1))
     assert (vectors.count, vectors.dimensions, vectors.usage.prompt_tokens) == (2, 2, 7)
 
@@ -456,6 +473,25 @@ def test_health_never_asks_a_model(tmp_path: Path) -> None:
     assert (health.ready, health.available_models, health.reason) == (True, 1, None)
     assert [asked.method for asked in server.asked] == ["GET"]
     assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_vendor_without_a_list_is_there_when_anything_answers_and_is_sent_no_key(tmp_path: Path) -> None:
+    async def look(base_url: str) -> HealthStatus:
+        registry = ProviderRegistry(
+            settings_from(f'[providers.perplexity]\nbase_url = "{base_url}"\n', tmp_path),
+            log_directory=tmp_path,
+            environment={},
+            find_key=lambda *_: KEY,
+        )
+        try:
+            return await registry.get("perplexity").health()
+        finally:
+            await registry.close()
+
+    with ModelServer(said("no"), listing=failing(404, {})) as server:
+        health = asyncio.run(look(server.base_url))
+    assert (health.ready, health.reason) == (True, None)
+    assert KEY not in json.dumps(dict(server.asked[0].headers))
 
 
 def test_a_long_list_is_read_to_its_end_whatever_pieces_it_comes_in() -> None:
