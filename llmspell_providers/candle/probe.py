@@ -46,8 +46,9 @@ def probe_server(path: str | None) -> dict[str, object]:
 def _devices(module: str, engine: ModuleType) -> list[str]:
     if module == "xllamacpp":
         return accelerators(engine.get_device_info())
-    if module == "torch" and engine.cuda.is_available():
-        return [f"cuda:{index}" for index in range(engine.cuda.device_count())]
+    if module == "torch":
+        cards = engine.cuda.device_count() if engine.cuda.is_available() else 0
+        return [f"cuda:{index}" for index in range(cards)] + (["metal"] if engine.backends.mps.is_available() else [])
     return []
 
 
