@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from llmspell_profiles.loader import LoadedSettings
     from llmspell_profiles.providers import ProviderSettings
 
-SERVICES = {"brave": "BRAVE_API_KEY", "serpapi": "SERPAPI_API_KEY", "serperdev": "SERPERDEV_API_KEY"}
-"""Services of tools that take a key, and the variable of each."""
+SERVICES = {
+    "brave": "BRAVE_API_KEY",
+    "huggingface": "HF_TOKEN",
+    "serpapi": "SERPAPI_API_KEY",
+    "serperdev": "SERPERDEV_API_KEY",
+}
+"""Services that are no providers of models and take a key, and the variable of each."""
 
 KNOWN = frozenset((*VENDOR_VARIABLES, *SERVICES))
 """Names for which a key means something without any configuration."""

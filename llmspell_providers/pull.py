@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 
 from llmspell_protocol.child import Child
@@ -70,12 +70,17 @@ class Puller:
         *,
         environment: Mapping[str, str] | None = None,
         catalog: Catalog | None = None,
+        find_token: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`environment` is what `pull_environment` gave; the workers' output goes to the end of `log_path`."""
+        """`environment` is what `pull_environment` gave; the workers' output goes to the end of `log_path`.
+
+        `find_token` knows a token for the hub where the environment has none; it may block.
+        """
         self.store = store
         self.catalog = catalog or Catalog.load()
         self._log_path = log_path
         self._environment = {**(environment or {}), **_HUB_SETTINGS}
+        self._find_token = find_token
         self._running: dict[tuple[str, ...], _Download] = {}
 
     async def pull(
@@ -100,10 +105,11 @@ class Puller:
             if present is not None:
                 yield _complete(pull_result(self.store, present, "already_present"))
                 return
+        environment = await self._worker_environment(order)
         key = (order.id, *order.addresses)
         download = self._running.get(key)
         if download is None or download.finished:
-            download = self._running[key] = _Download(order, self._environment, self._log_path)
+            download = self._running[key] = _Download(order, environment, self._log_path)
         download.watchers += 1
         try:
             async for progress in download.progress():
@@ -119,6 +125,13 @@ class Puller:
         """Ends every worker; what has come stays."""
         running, self._running = list(self._running.values()), {}
         await asyncio.gather(*(download.end() for download in running))
+
+    async def _worker_environment(self, order: PullOrder) -> Mapping[str, str]:
+        asks_hub = any(address.startswith("hf://") for address in order.addresses)
+        if not asks_hub or self._environment.get("HF_TOKEN"):
+            return self._environment
+        token = await asyncio.to_thread(self._find_token)
+        return {**self._environment, "HF_TOKEN": token} if token else self._environment
 
     def _order(self, spec: ModelSpec, *, force: bool, quantization: str | None) -> PullOrder:
         directory = str(self.store.directory)

@@ -49,7 +49,8 @@ class ProviderRegistry:
     """All backends of a kernel; belongs to one event loop.
 
     `environment` is the kernel's own and is read by nothing below: the mock's reply and what pulls may see come from
-    it. `find_key` knows where API keys are kept, by the name of the table; it may block.
+    it. `find_key` knows where API keys are kept, by the name of the table, and `find_hub_token` whether one for the
+    Hugging Face hub is; both may block.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class ProviderRegistry:
         log_directory: Path,
         environment: Mapping[str, str],
         find_key: FindKey = lambda _, table: table.api_key,
+        find_hub_token: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._log_directory = log_directory
         self._environment = environment
         self._find_key = find_key
+        self._find_hub_token = find_hub_token
         self._providers: dict[str, Provider] = {}
         self.residency: Residency[ModelProcess] = Residency(
             memory_budget=settings.models.memory_budget_bytes,
@@ -342,6 +345,7 @@ class ProviderRegistry:
                 residency=self.residency,
                 log_directory=self._log_directory,
                 environment=self._environment,
+                find_hub_token=self._find_hub_token,
             )
         if table.provider_type == "ollama":
             from llmspell_providers.ollama import OllamaProvider

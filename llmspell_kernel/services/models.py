@@ -103,6 +103,7 @@ class ModelsService:
             log_directory=log_directory,
             environment=environment,
             find_key=lambda name, table: _api_key(name, table, environment, home),
+            find_hub_token=lambda: _hub_token(home),
         )
 
     def default_model(self, provider: str | None = None) -> str:
@@ -362,6 +363,19 @@ def _api_key(name: str, table: ProviderSettings, environment: Mapping[str, str],
 
     try:
         found = find_api_key(name, table, environment, KeyStore(home))
+    except errors.ConfigError as error:
+        raise ConfigError(error.message, hint=error.hint, details=error.details) from None
+    return None if found is None else found.value
+
+
+def _hub_token(home: Path) -> str | None:
+    """The token for the Hugging Face hub that `llmspell keys add huggingface` has kept; this may block."""
+    # Only a pull without HF_TOKEN needs it.
+    from llmspell_profiles import errors
+    from llmspell_profiles.key_store import KeyStore
+
+    try:
+        found = KeyStore(home).get("huggingface")
     except errors.ConfigError as error:
         raise ConfigError(error.message, hint=error.hint, details=error.details) from None
     return None if found is None else found.value

@@ -61,7 +61,10 @@ _TOOLS = re.compile(r"\btools\b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufMetadata:
-    """One file's header. Counts are None where the file does not say; `pooling` is None for a model of text."""
+    """One file's header; later parts of a split model name no architecture.
+
+    Counts are None where the file does not say; `pooling` is None for a model of text.
+    """
 
     architecture: str
     name: str | None
@@ -231,8 +234,10 @@ class _Header:
 
     def _described(self) -> GgufMetadata:
         values = self._values
-        architecture = values.get("general.architecture")
-        if not isinstance(architecture, str) or not architecture:
+        # Only the first part of a split model describes it (llama.cpp, gguf-split.cpp).
+        later_part = isinstance(values.get("split.no"), int) and values["split.no"] > 0
+        architecture = values.get("general.architecture", "" if later_part else None)
+        if not isinstance(architecture, str) or not (architecture or later_part):
             _refuse(self._path, "names no architecture")
         if values.get("general.type", "model") != "model":
             _refuse(self._path, f"is no model but {values['general.type']!r}")

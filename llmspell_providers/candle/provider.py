@@ -10,7 +10,7 @@ import importlib.util
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from datetime import datetime
@@ -75,15 +75,24 @@ class CandleProvider:
         residency: Residency[ModelProcess],
         log_directory: Path,
         environment: Mapping[str, str],
+        find_hub_token: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`environment` is the kernel's own; pulls get the part of it that they need."""
+        """`environment` is the kernel's own; pulls get the part of it that they need.
+
+        `find_hub_token` knows a token for the Hugging Face hub where the environment has none; it may block.
+        """
         self.name = name
         self.store = Store(settings.model_directory)
         self._settings = settings
         self._search_path = environment.get("PATH")
         self._loader = Loader(self.store, settings, models, log_directory=log_directory, server_path=self._server_path)
         self._residency = residency
-        self._puller = Puller(self.store, log_directory / "pull.log", environment=pull_environment(environment))
+        self._puller = Puller(
+            self.store,
+            log_directory / "pull.log",
+            environment=pull_environment(environment),
+            find_token=find_hub_token,
+        )
 
     def capabilities(self, model_format: str | None = None) -> Capabilities:
         """What the engine for this format does."""

@@ -164,7 +164,7 @@ def refusal(error: HfHubHTTPError, what: str) -> SourceFailed:
     if isinstance(error, errors.EntryNotFoundError):
         return SourceFailed(f"{what}: no such file", missing=True)
     if not _is_of_hub(error):
-        return SourceFailed(f"{what}: HTTP {status} from {error.response.url.host}")
+        return SourceFailed(f"{what}: HTTP {status} from {error.response.url.host}", missing=status == 404)
     if status == 401:
         return _refused(Unauthorized, f"{what}: {endpoint()} does not accept the token", f"{_TOKEN_HINT}, a valid one")
     if status == 403:

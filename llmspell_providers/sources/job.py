@@ -192,10 +192,16 @@ class Job:
 
     def _fetch_local(self, address: str, partial: Partial) -> _Fetched:
         found = file.find(address, quantization=self._order.quantization)
-        sizes = [PulledFile(name=path.name, size_bytes=path.stat().st_size) for path in found.paths]
-        self._meter.plan(sizes, have={}, reason=found.reason)
-        files = [file.take(path, partial, self._meter) for path in found.paths]
-        return _Fetched(files=files, source=address, quantization=found.quantization)
+        files = [
+            PulledFile(name=installed_name(f"{path.parent.name}/{path.name}"), size_bytes=path.stat().st_size)
+            for path in found.paths
+        ]
+        if found.reason is None:
+            self._meter.expect(files, have={})  # nothing is downloaded, and nothing was chosen
+        else:
+            self._meter.plan(files, have={}, reason=found.reason)
+        taken = [file.take(path, partial, self._meter) for path in found.paths]
+        return _Fetched(files=taken, source=address, quantization=found.quantization)
 
     def _fetch_hub(self, address: str, partial: Partial) -> _Fetched:
         found = self._resolved or self._resolve(address)

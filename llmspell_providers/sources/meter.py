@@ -42,12 +42,17 @@ class Meter:
             self._samples.clear()
             self._followed = None
 
-    def plan(self, files: Sequence[PulledFile], *, have: Mapping[str, int], reason: str | None) -> None:
-        """Says which files will come, before they do; `have` are the bytes of each that are there already."""
+    def expect(self, files: Sequence[PulledFile], have: Mapping[str, int]) -> None:
+        """Which files will come; `have` are the bytes of each that are there already."""
         with self._lock:
             self.restart()
             self._sizes = {file.name: file.size_bytes for file in files}
             self._have = {file.name: have.get(file.name, 0) for file in files}
+
+    def plan(self, files: Sequence[PulledFile], *, have: Mapping[str, int], reason: str | None) -> None:
+        """Says which files will come, before they do, and why these."""
+        with self._lock:
+            self.expect(files, have)
             self._say(files=files, reason=reason)
 
     def note(self, reason: str) -> None:

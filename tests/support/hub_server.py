@@ -56,7 +56,7 @@ class Manner:
     `hold_at`: send so many bytes of the file, set `reached` and wait for `release`. `cut_at`: close the connection at
     these places, each once. `body`: send these bytes in place of the file's. `full_only`: ignore Range.
     `no_length`: do not say how long it is. `status`: answer with this. `refusals`: answer the first requests with these
-    (429 with a Retry-After).
+    (429 with a Retry-After). `silent_at`: send up to so many bytes of the file and then nothing, each time.
     """
 
     hold_at: int | None = None
@@ -66,6 +66,7 @@ class Manner:
     no_length: bool = False
     status: int | None = None
     refusals: list[Refusal] = field(default_factory=list)
+    silent_at: int | None = None
     reached: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -364,6 +365,12 @@ def _handler_of(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             if cut is not None:
                 manner.cut_at.remove(cut)
                 self.wfile.write(body[start:cut])
+                self.close_connection = True
+                return
+            if manner.silent_at is not None:
+                self.wfile.write(body[start : manner.silent_at])
+                self.wfile.flush()
+                manner.release.wait(_DEADLINE_S)
                 self.close_connection = True
                 return
             if manner.hold_at is not None and start < manner.hold_at and not manner.release.is_set():

@@ -54,6 +54,21 @@ def test_files_of_one_pull_count_together() -> None:
     assert seen[-1].files == ()
 
 
+def test_bytes_of_an_earlier_pull_that_are_read_again_are_a_phase_of_their_own_until_others_come() -> None:
+    seen: list[PullProgress] = []
+    meter = Meter(seen.append, Clock())
+    files = [PulledFile(name="a", size_bytes=100), PulledFile(name="b", size_bytes=200)]
+    meter.plan(files, have={"a": 50, "b": 50}, reason=None)
+    meter.check("a")
+    meter.begin("a", have=50, total=100)
+    meter.check("b")
+
+    assert [(one.phase, one.file, one.bytes_downloaded) for one in seen[1:]] == [
+        ("verifying", "a", 100),
+        ("downloading", "a", 100),
+    ]
+
+
 def test_reports_come_at_most_ten_times_a_second_and_the_last_one_is_not_lost() -> None:
     told = threading.Event()
     seen: list[PullProgress] = []

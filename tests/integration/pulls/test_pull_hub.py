@@ -1,0 +1,372 @@
+"""What the hub's library does for a pull and what we add: files side by side, plans, pauses, resuming, revisions."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llmspell_protocol.errors import (
+    ChecksumMismatch,
+    DiskFull,
+    DownloadError,
+    InvalidRequest,
+    LlmspellError,
+    ModelNotFound,
+    RateLimited,
+    Unsupported,
+)
+from llmspell_protocol.models import PullProgress
+from llmspell_providers.pull import Puller
+from llmspell_providers.spec import ModelSpec
+from llmspell_providers.store import Store
+from tests.support.gguf_files import METADATA, gguf_file, safetensors_file
+from tests.support.hub_server import COMMIT, HubServer, too_many_requests
+from tests.support.pulling import DEADLINE_S, MODEL, SHA256, SIZE, begun, fails, leftovers, pull, workers
+
+PARTS = {
+    f"Q8_0/m-Q8_0-0000{number}-of-00003.gguf": gguf_file(
+        300_000, {**(METADATA if number == 1 else {}), "split.no": number - 1, "split.count": 3}
+    )
+    for number in (1, 2, 3)
+}
+"""A split model as llama.cpp makes it: only the first part describes it."""
+NAMES = [name.rpartition("/")[2] for name in PARTS]
+TOTAL = sum(map(len, PARTS.values()))
+OTHER_COMMIT = "f" * 40
+
+
+@pytest.fixture
+def split(server: HubServer) -> HubServer:
+    server.repositories["org/split"] = PARTS
+    return server
+
+
+def test_several_files_come_at_the_same_time(puller_of: Callable[..., Puller], store: Store, split: HubServer) -> None:
+    manners = [split.manner(name) for name in NAMES]
+    for manner in manners:
+        manner.hold_at = 100_000
+
+    async def side_by_side() -> list[PullProgress]:
+        pulling = asyncio.create_task(pull(puller_of(), "hf.co/org/split"))
+        for manner in manners:  # none is let go before all have begun
+            assert await asyncio.to_thread(manner.reached.wait, DEADLINE_S)
+        for manner in manners:
+            manner.release.set()
+        return (await pulling).progress
+
+    progress = asyncio.run(side_by_side())
+
+    counted = [one.bytes_downloaded for one in progress]
+    assert counted == sorted(counted)
+    assert {one.bytes_total for one in progress if one.phase == "downloading"} == {TOTAL}
+    assert progress[-1].bytes_downloaded == TOTAL
+    (manifest,) = store.list()
+    assert [file.name for file in manifest.files] == NAMES
+    assert store.path(manifest).name == NAMES[0]
+    assert store.verify(manifest)["ok"] is True
+    store.remove(manifest)
+    assert store.list() == []
+
+
+def test_files_sizes_and_the_reason_are_told_before_the_first_byte(
+    puller_of: Callable[..., Puller], server: HubServer, small_disk: Path
+) -> None:
+    large = gguf_file(4_000_000)
+    server.repositories["org/many"] = {"m-Q4_0.gguf": large, "m-Q8_0.gguf": MODEL}
+    puller = puller_of(to=Store(small_disk / "models"))
+
+    async def told() -> tuple[PullProgress, LlmspellError]:
+        running = puller.pull(ModelSpec.parse("hf.co/org/many"))
+        plan = await anext(one async for one in running if one.files)
+        with pytest.raises(DiskFull) as caught:
+            await anext(running)
+        return plan, caught.value
+
+    plan, error = asyncio.run(told())
+
+    assert [(file.name, file.size_bytes) for file in plan.files] == [("m-Q4_0.gguf", len(large))]
+    assert (plan.bytes_downloaded, plan.bytes_total) == (0, len(large))
+    assert plan.reason == "Q4_0, since there is no Q4_K_M; also there: Q8_0"
+    assert error.details["needed_bytes"] == len(large)
+    assert error.details["free_bytes"] < len(large)
+    assert server.data_requests("m-Q4_0.gguf") == []
+    assert leftovers(Store(small_disk / "models")) == []
+
+
+def test_a_killed_pull_of_several_files_goes_on_in_each_where_it_stopped(
+    puller_of: Callable[..., Puller], store: Store, split: HubServer
+) -> None:
+    held = dict(zip(NAMES, (50_000, 100_000, 150_000), strict=True))
+    for name, count in held.items():
+        split.manner(name).hold_at = count
+
+    async def killed() -> None:
+        running = await begun(puller_of(), "hf.co/org/split", sum(held.values()))
+        (worker,) = workers()
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(DownloadError):
+            async for _ in running:
+                pass
+
+    asyncio.run(killed())
+    for name in NAMES:
+        split.manner(name).release.set()
+
+    resumed = asyncio.run(pull(puller_of(), "hf.co/org/split"))
+
+    assert resumed.result.resumed_from == sum(held.values())
+    for name, count in held.items():
+        assert split.range_requests(name) == [f"bytes={count}-"]
+    first = next(one for one in resumed.progress if one.phase == "downloading")
+    assert first.bytes_downloaded >= sum(held.values())
+    (manifest,) = store.list()
+    assert store.verify(manifest)["ok"] is True
+
+
+def test_nothing_is_installed_when_one_file_of_several_does_not_come(
+    puller_of: Callable[..., Puller], store: Store, split: HubServer
+) -> None:
+    split.manner(NAMES[2]).status = 404
+
+    error = asyncio.run(fails(puller_of(), "hf.co/org/split", ModelNotFound))
+
+    assert "HTTP 404" in error.message
+    assert store.list() == []
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_wrong_byte_in_a_small_or_a_large_file_is_found_and_nothing_is_installed(
+    name: str, puller_of: Callable[..., Puller], store: Store, server: HubServer
+) -> None:
+    files = {"config.json": b'{"model_type": "t5"}', "model.safetensors": safetensors_file({"a": [1000]})}
+    server.repositories["org/t5"] = files
+    wrong = files[name][:-1] + b"X"
+    server.manner(name).body = wrong
+
+    error = asyncio.run(fails(puller_of(), "hf.co/org/t5", ChecksumMismatch))
+
+    right = hashlib.sha1(b"blob %d\0" % len(files[name]) + files[name]).hexdigest()
+    is_small = name == "config.json"
+    assert error.details["expected"] == (right if is_small else hashlib.sha256(files[name]).hexdigest())
+    assert error.details["actual"] != error.details["expected"]
+    assert error.details["file"] == name
+    assert store.list() == []
+    assert not any(left.endswith(f"{name}.part") for left in leftovers(store))
+
+
+@pytest.mark.parametrize("place", ["listing", "file"])
+def test_a_pause_that_the_hub_asks_for_is_kept_and_told(
+    place: str, puller_of: Callable[..., Puller], server: HubServer
+) -> None:
+    refusals = server.listing_refusals if place == "listing" else server.manner("tiny.Q4_K_M.gguf").refusals
+    refusals.append(too_many_requests("1"))
+
+    pulled = asyncio.run(pull(puller_of(), "tiny"))
+
+    asked = (
+        [one for one in server.asked if one.path.startswith("/api/")]
+        if place == "listing"
+        else server.data_requests("tiny.Q4_K_M.gguf")
+    )
+    assert len(asked) == 2
+    assert asked[1].at_s - asked[0].at_s >= 1.0
+    assert pulled.result.sha256 == SHA256
+    assert "going on in 1 s" in " ".join(one.reason or "" for one in pulled.progress)
+
+
+@pytest.mark.parametrize("place", ["listing", "file"])
+@pytest.mark.parametrize(("demands", "times"), [("3600", 1), ("0", 6)])
+def test_pauses_without_an_end_are_an_error_that_says_when_to_come_back(
+    place: str, demands: str, times: int, puller_of: Callable[..., Puller], store: Store, server: HubServer
+) -> None:
+    refusals = server.listing_refusals if place == "listing" else server.manner("tiny.Q4_K_M.gguf").refusals
+    refusals += [too_many_requests(demands)] * 10
+
+    error = asyncio.run(fails(puller_of(), "tiny", RateLimited))
+
+    assert error.details["retry_after_s"] == float(demands)
+    assert f"try again in {demands} s" in str(error.hint)
+    assert len(refusals) == 10 - times
+    assert leftovers(store) == []
+
+
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(puller_of: Callable[..., Puller], server: HubServer) -> None:
+    busy = too_many_requests()
+    server.manner("tiny.Q4_K_M.gguf").refusals = [type(busy)(503), type(busy)(502)]
+
+    assert asyncio.run(pull(puller_of(), "tiny")).result.sha256 == SHA256
+
+
+@pytest.mark.slow
+def test_a_server_that_falls_silent_in_the_middle_is_given_up_and_the_next_pull_goes_on(
+    puller_of: Callable[..., Puller], store: Store, server: HubServer
+) -> None:
+    manner = server.manner("tiny.Q4_K_M.gguf")
+    manner.silent_at = SIZE // 2
+
+    error = asyncio.run(fails(puller_of(environment={"HF_HUB_DOWNLOAD_TIMEOUT": "1"}), "tiny", DownloadError))
+
+    assert f"connection lost after {SIZE // 2} bytes" in error.message
+    assert "goes on where it stopped" in str(error.hint)
+    manner.silent_at = None
+    assert asyncio.run(pull(puller_of(), "tiny")).result.resumed_from == SIZE // 2
+
+
+def test_a_mirror_that_lists_names_only_is_asked_for_sizes_and_sums(
+    puller_of: Callable[..., Puller], server: HubServer
+) -> None:
+    server.listing_has_sizes = False
+
+    assert asyncio.run(pull(puller_of(), "tiny")).result.sha256 == SHA256
+    assert [one.method for one in server.asked if "/resolve/" in one.path] == ["HEAD", "GET"]
+
+
+def test_a_file_that_the_hub_does_not_serve_over_http_is_refused_before_the_first_byte(
+    puller_of: Callable[..., Puller], store: Store, server: HubServer
+) -> None:
+    server.announced_sizes["tiny.Q4_K_M.gguf"] = 63_000_000_000
+
+    error = asyncio.run(fails(puller_of(), "hf.co/org/repo", Unsupported))
+
+    assert "63 GB" in error.message
+    assert server.data_requests("tiny.Q4_K_M.gguf") == []
+    assert leftovers(store) == []
+
+
+class TestRevisions:
+    """Branches, tags and commits of a repository."""
+
+    @pytest.fixture(autouse=True)
+    def other(self, server: HubServer) -> bytes:
+        data = gguf_file(SIZE)
+        server.repositories["org/repo@v2"] = {"tiny.Q4_K_M.gguf": data}
+        server.commits["org/repo@v2"] = OTHER_COMMIT
+        return data
+
+    @pytest.mark.parametrize("revision", ["v2", OTHER_COMMIT])
+    @pytest.mark.parametrize("name", ["hf.co/org/repo@{}:Q4_K_M", "hf.co/org/repo@{}", "hf://org/repo@{}"])
+    def test_one_can_be_named_and_its_commit_is_recorded(
+        self, name: str, revision: str, other: bytes, puller_of: Callable[..., Puller], store: Store
+    ) -> None:
+        result = asyncio.run(pull(puller_of(), name.format(revision))).result
+
+        assert result.model_id == "org/repo:Q4_K_M"
+        assert result.sha256 == hashlib.sha256(other).hexdigest()
+        (manifest,) = store.list()
+        assert manifest.source == f"hf://org/repo@{OTHER_COMMIT}/tiny.Q4_K_M.gguf"
+        again = asyncio.run(pull(puller_of(), name.format(revision))).result
+        assert again.download_status == "already_present"
+
+    def test_a_file_of_one_can_be_named_twice(self, puller_of: Callable[..., Puller]) -> None:
+        name = "hf://org/repo@v2/tiny.Q4_K_M.gguf"
+        assert asyncio.run(pull(puller_of(), name)).result.download_status == "complete"
+        assert asyncio.run(pull(puller_of(), name)).result.download_status == "already_present"
+
+    def test_another_one_than_is_installed_is_told_and_taken_only_when_forced(
+        self, other: bytes, puller_of: Callable[..., Puller]
+    ) -> None:
+        asyncio.run(pull(puller_of(), "hf.co/org/repo"))
+
+        error = asyncio.run(fails(puller_of(), "hf.co/org/repo@v2", InvalidRequest))
+        assert COMMIT in error.message
+        assert OTHER_COMMIT in error.message
+        forced = asyncio.run(pull(puller_of(), "hf.co/org/repo@v2", force=True)).result
+        assert forced.sha256 == hashlib.sha256(other).hexdigest()
+
+    def test_a_branch_that_moved_gives_the_new_file_and_no_byte_of_the_old_one(
+        self, other: bytes, puller_of: Callable[..., Puller], store: Store, server: HubServer
+    ) -> None:
+        manner = server.manner("tiny.Q4_K_M.gguf")
+        manner.hold_at = SIZE // 2
+
+        async def broken_off() -> None:
+            await (await begun(puller_of(), "hf.co/org/repo", SIZE // 2)).aclose()
+
+        asyncio.run(broken_off())
+        manner.release.set()
+        server.repositories["org/repo"] = {"tiny.Q4_K_M.gguf": other}
+        server.commits["org/repo"] = "e" * 40
+
+        result = asyncio.run(pull(puller_of(), "hf.co/org/repo")).result
+
+        assert (result.sha256, result.resumed_from) == (hashlib.sha256(other).hexdigest(), 0)
+        assert server.range_requests("tiny.Q4_K_M.gguf") == []
+        server.repositories["org/repo"] = {"tiny.Q4_K_M.gguf": MODEL}
+        forced = asyncio.run(pull(puller_of(), "hf.co/org/repo", force=True)).result
+        assert forced.sha256 == SHA256
+        assert leftovers(store) == []
+
+    def test_one_that_does_not_exist_is_not_found(self, puller_of: Callable[..., Puller]) -> None:
+        error: LlmspellError = asyncio.run(fails(puller_of(), "hf.co/org/repo@nosuch", ModelNotFound))
+        assert "org/repo@nosuch: no such revision" in error.message
+        assert error.hint == "name a branch, a tag or a commit"
+
+
+class TestSafetensors:
+    """Repositories that hold the same weights in many ways."""
+
+    FILES = dict.fromkeys(
+        ("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "rust_model.ot", "onnx/model.onnx"), b"other weights"
+    ) | {
+        "config.json": b'{"model_type": "t5", "d_model": 64}',
+        "tokenizer.json": b"{}",
+        "spiece.model": b"pieces",
+        "README.md": b"# T5",
+        "model.safetensors": safetensors_file({"shared.weight": [100, 64]}),
+    }
+
+    def test_a_name_of_the_catalog_takes_only_the_files_that_are_needed(
+        self, store: Store, server: HubServer, tmp_path: Path
+    ) -> None:
+        server.repositories["google/flan-t5-small"] = self.FILES
+        puller = Puller(store, tmp_path / "pull.log", environment=server.environment())
+
+        result = asyncio.run(pull(puller, "flan-t5-small")).result
+
+        needed = ["config.json", "spiece.model", "tokenizer.json", "model.safetensors"]
+        assert [file.name for file in result.files] == needed
+        fetched = {one.path.rpartition("/")[2] for one in server.asked if one.path.startswith(("/cdn/", "/google/"))}
+        assert fetched == set(needed)
+
+    def test_sharded_weights_come_whole_with_their_index(
+        self, puller_of: Callable[..., Puller], store: Store, server: HubServer
+    ) -> None:
+        shards = {
+            f"model-0000{number}-of-00002.safetensors": safetensors_file({f"layer.{number}": [64, 64]})
+            for number in (1, 2)
+        }
+        server.repositories["org/large"] = {
+            "config.json": self.FILES["config.json"],
+            "model.safetensors.index.json": b'{"weight_map": {}}',
+            **shards,
+            "pytorch_model-00001-of-00002.bin": b"pickle",
+        }
+
+        result = asyncio.run(pull(puller_of(), "hf.co/org/large")).result
+
+        assert [file.name for file in result.files] == ["config.json", *shards, "model.safetensors.index.json"]
+        (manifest,) = store.list()
+        assert store.verify(manifest)["ok"] is True
+
+    def test_gguf_comes_first_where_both_are_there_which_is_said_and_can_be_changed(
+        self, puller_of: Callable[..., Puller], server: HubServer
+    ) -> None:
+        server.repositories["org/both"] = {**self.FILES, "m-Q4_K_M.gguf": MODEL}
+
+        first = asyncio.run(pull(puller_of(), "hf.co/org/both"))
+        assert first.result.format == "gguf"
+        reasons = [one.reason for one in first.progress if one.reason]
+        assert reasons == ["GGUF before safetensors (hf.co/org/both:safetensors)"]
+        second = asyncio.run(pull(puller_of(), "hf.co/org/both:safetensors")).result
+        assert (second.format, second.model_id) == ("safetensors", "org/both:safetensors")
+
+    def test_a_quantization_of_them_does_not_exist(self, puller_of: Callable[..., Puller], server: HubServer) -> None:
+        server.repositories["org/t5"] = self.FILES
+        error = asyncio.run(fails(puller_of(), "hf.co/org/t5:Q4_K_M", InvalidRequest))
+        assert "org/t5 has no Q4_K_M: its weights are safetensors" in error.message
