@@ -6,12 +6,12 @@ only this user can enter, the key in a file beside it: a key in the arguments co
 
 from __future__ import annotations
 
-import http.client
 import os
 import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ class _HttpCalls:
     def _connected(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             # A server that dies cuts its connections first; the end of this process then tells what happened.
             self._process.wait(_DEATH_S)
             raise ModelError(f"llama-server cut the connection: {error!r}", retryable=True) from error
@@ -154,6 +154,11 @@ def _wait_until_ready(process: ServerProcess, http: SocketClient, path: Path) ->
                 return
         except (FileNotFoundError, ConnectionError):
             pass  # it does not listen yet
+        except (TimeoutError, HTTPException) as error:
+            raise ModelLoadFailed(
+                f"llama-server listens but does not answer as one while it loads '{path.name}': {error!r}",
+                hint="see whether providers.candle.server_path names llama.cpp's own server",
+            ) from None
         status = process.wait(_LOOK_S)
         if status is not None and status < 0:
             # By an instruction that this processor lacks, by the system for want of memory: as a crash is told.

@@ -357,6 +357,28 @@ def test_a_server_that_ends_while_it_loads_is_a_load_that_failed_with_its_last_l
     assert error.details["log"][-1] == "error: unknown model architecture"
 
 
+FOREIGN_LISTENER = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[sys.argv.index("--host") + 1])
+listener.listen()
+while True:
+    connection, _ = listener.accept()
+    connection.recv(1 << 16)
+    connection.sendall(b"220 not what you think\\r\\n")
+    connection.close()
+"""
+
+
+def test_a_server_that_speaks_something_else_is_a_load_that_failed(smollm2_path: Path, tmp_path: Path) -> None:
+    program = tmp_path / "foreign.py"
+    program.write_text(FOREIGN_LISTENER)
+    script = IS_ASKED.format(f"exec '{sys.executable}' '{program}' \"$@\"")
+    error = refused(smollm2_path, tmp_path, stand_in(tmp_path, script))
+    assert isinstance(error, ModelLoadFailed)
+    assert "does not answer as one" in error.message
+
+
 def test_a_device_that_the_binary_does_not_list_is_refused(smollm2_path: Path, tmp_path: Path) -> None:
     if sys.platform == "darwin":
         pytest.skip("about CUDA")
