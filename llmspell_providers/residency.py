@@ -207,8 +207,7 @@ class Residency(Generic[W]):
                 details={"model": old.name, "requests": old.users, "device": where, "wanted": blueprint.device},
             )
         model = Resident(blueprint, keep_alive_s=old.keep_alive_s, max_queue=self._max_queue)
-        model.pinned = old.pinned
-        model.loads_after = self._end(old, f"'{old.name}' was wanted on {blueprint.device}")
+        model.pinned, model.loads_after = old.pinned, self._end(old, f"it was wanted on {blueprint.device}")
         self._models[model.name] = model
         return model
 

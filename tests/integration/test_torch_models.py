@@ -149,6 +149,18 @@ def test_a_device_that_is_not_there_is_an_error_that_says_what_was_looked_for(wi
     assert "the engine looked for cuda:1 and found no such device" in done.err
 
 
+@pytest.mark.skipif(os.uname().sysname == "Darwin" or _has_cuda(), reason="needs a machine that could have CUDA")
+def test_the_device_of_an_agent_reaches_the_model_and_the_next_agent_gets_it_as_ever(target: list[str]) -> None:
+    on_a_card = ASKS.replace("cpu", "cuda")
+    code = f"print(pcall(function() {on_a_card} end)) {ASKS}"
+    done = llmspell(*target, "exec", code)
+    assert done.status == 0, done.err
+    failed, answered = done.out.splitlines()
+    assert failed.startswith("false\t")
+    assert "the engine looked for cuda:0 and found no such device" in failed
+    assert answered == "trois un quatre"
+
+
 @pytest.mark.skipif(not _has_cuda(), reason="needs CUDA")
 def test_the_model_moves_to_a_graphics_card_and_back(running: KernelProcess) -> None:
     with running.client() as client:
