@@ -35,10 +35,10 @@ from tests.support.pulling import (
 )
 
 
-def test_a_connection_cut_at_every_tenth_is_taken_up_again_in_the_same_pull(
+def test_a_connection_cut_at_every_quarter_is_taken_up_again_in_the_same_pull(
     puller_of: Callable[..., Puller], store: Store, server: HubServer
 ) -> None:
-    cuts = [len(MODEL) * tenth // 10 for tenth in range(1, 10)]
+    cuts = [len(MODEL) * quarter // 4 for quarter in range(1, 4)]
     server.manner("tiny.Q4_K_M.gguf").cut_at = list(cuts)
 
     result = asyncio.run(pull(puller_of(), "tiny")).result
