@@ -44,8 +44,9 @@ setup: $(STAMPS)/dev ## everything that a developer needs
 test: $(STAMPS)/dev ## all tests but those that need engines which are extras
 	@$(BIN)/python -m pytest -m "not engines" $(ARGS)
 
+# The first test trains the small T5 that all of them share; beside other work that takes minutes.
 test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-python
-	@$(BIN)/python -m pytest -m engines tests $(ARGS)
+	@$(BIN)/python -m pytest -m engines --timeout 900 tests $(ARGS)
 
 check: $(STAMPS)/dev ## format, lint, types, import contracts, schema drift
 	@$(BIN)/ruff format --check -q .

@@ -144,10 +144,10 @@ def test_no_variable_forces_colour_into_a_pipe(variable: str, case_directory: Pa
 
 @pytest.mark.parametrize("words", ["model list -v", "model available", "model status", "model info tiny"])
 def test_a_wide_terminal_shows_what_a_pipe_gets(words: str, case_directory: Path) -> None:
-    terminal = AtTerminal(words.split(), columns=200)
+    terminal = AtTerminal(words.split(), columns=300)
     terminal.end()
     piped = llmspell(*words.split())
-    shown = [line for line in rendered(terminal.text, 200) if not line.startswith("Warning: ")]
+    shown = [line for line in rendered(terminal.text, 300) if not line.startswith("Warning: ")]
     assert shown == [line.rstrip() for line in piped.out.splitlines()]
 
 

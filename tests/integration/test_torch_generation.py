@@ -194,6 +194,15 @@ def test_each_of_a_batch_has_its_own_max_tokens_and_stop_strings(t5: LoadedEngin
     assert (stopped.result(DEADLINE_S).text.strip(), stopped.result().finish_reason) == ("un deux", "stop")
 
 
+def test_the_checkpoints_own_stop_strings_end_a_reply(tiny_t5: TinyT5, tmp_path: Path) -> None:
+    directory = shutil.copytree(tiny_t5.single, tmp_path / "t5")
+    settings = directory / "generation_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "stop_strings": ["un"]}))
+    with loaded(directory) as engine:
+        outcome = engine.ask("three one four")
+    assert (outcome.text.strip(), outcome.finish_reason) == ("trois", "stop")
+
+
 def test_a_cancelled_reply_generates_no_further_token(smollm2: LoadedEngine) -> None:
     def cancel(reply: RecordedReply) -> None:
         reply.cancelled = True

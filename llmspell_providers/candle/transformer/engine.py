@@ -114,7 +114,7 @@ class TorchEngine:
             reply,
             decode=self._prompts.decoder(request, prompt),
             end_tokens=self._weights.end_tokens,
-            stops=[stop] if isinstance(stop, str) else stop,
+            stops=[*([stop] if isinstance(stop, str) else stop), *self._weights.own_stops],
             limit=wanted if is_cut else room,
             limit_reason=reason,
         )

@@ -32,13 +32,17 @@ _NO_CUSTOM_CODE = "choose a model whose architecture transformers itself has (it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """A loaded model; `device` is ours (`cpu`, `cuda:N`, `metal`), `warnings` are for a person."""
+    """A loaded model; `device` is ours (`cpu`, `cuda:N`, `metal`), `warnings` are for a person.
+
+    `own_stops` are the texts that end every reply of this checkpoint.
+    """
 
     model: Any
     tokenizer: Any
     kind: Kind
     device: str
     warnings: Sequence[str] = ()
+    own_stops: Sequence[str] = ()
 
     @property
     def torch_device(self) -> str:
@@ -84,11 +88,17 @@ def load_weights(directory: Path, *, device: str) -> Weights:
     kind = _kind(config)
     model, warnings = _model(directory, config, kind, device)
     own = getattr(model, "generation_config", None)  # an encoder has none
+    own_stops: Sequence[str] = ()
     if own is not None:
+        # Looked for row by row, as those of a request are; `generate` would end a whole batch by them.
+        stops, own.stop_strings = own.stop_strings or (), None
+        own_stops = (stops,) if isinstance(stops, str) else tuple(stops)
         # Both are decided anew for every request; a checkpoint's own would contradict it.
         own.max_length = own.cache_implementation = None
     tokenizer = _tokenizer(directory)
-    weights = Weights(model=model, tokenizer=tokenizer, kind=kind, device=device, warnings=warnings)
+    weights = Weights(
+        model=model, tokenizer=tokenizer, kind=kind, device=device, warnings=warnings, own_stops=own_stops
+    )
     if device == "metal":
         _try_operations(weights)
     return weights
