@@ -214,8 +214,8 @@ def load_engine(prepared: Prepared) -> tuple[Engine, list[str]]:
 
 def _load_torch(prepared: Prepared) -> tuple[Engine, list[str]]:
     try:
-        # What the engine cannot begin without, asked for here so that one place says how to get it.
-        import safetensors  # noqa: F401
+        # What the engine cannot begin without, asked for here so that one place says how to get it; torch first, which
+        # is what people know it by.
         import torch  # noqa: F401
         import transformers  # noqa: F401
     except (ImportError, OSError) as error:  # OSError: a shared library of theirs cannot be loaded
