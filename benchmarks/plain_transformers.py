@@ -7,46 +7,28 @@ so with a line, and answers each further line of its input, a prompt and a numbe
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from benchmarks.line_process import LineProcess
 
 
 class PlainTransformers:
     """A running baseline process with a loaded model."""
 
     def __init__(self, directory: Path, threads: int) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.plain_transformers", str(directory), str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self._read()
+        self._process = LineProcess("benchmarks.plain_transformers", [str(directory), str(threads)])
+        self._process.read()
 
     def generate_s(self, prompt: str, tokens: int) -> float:
         """Seconds for so many tokens after a prompt, from its text to theirs."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([prompt, tokens]) + "\n")
-        self._process.stdin.flush()
-        return float(self._read())
+        self._process.write([prompt, tokens])
+        return float(self._process.read())
 
     def close(self) -> None:
         """Ends the process."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
-    def _read(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the baseline process ended with status {self._process.wait()}")
-        return line
+        self._process.close()
 
 
 def main(directory: Path, threads: int) -> None:
@@ -57,7 +39,7 @@ def main(directory: Path, threads: int) -> None:
     torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(directory)
     model = AutoModelForSeq2SeqLM.from_pretrained(directory).eval()
-    print("ready", flush=True)
+    print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         prompt, tokens = json.loads(line)
         began = time.monotonic()

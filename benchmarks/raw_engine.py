@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 import sys
 import tempfile
 import threading
@@ -20,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.line_process import LineProcess
 from benchmarks.talk import Job, Talk
 
 
@@ -48,16 +48,9 @@ class RawEngine:
         environment = {**base_environment(), "TMPDIR": self._directory.name}
         if options.spin_count is not None:
             environment["GOMP_SPINCOUNT"] = str(options.spin_count)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.raw_engine"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            text=True,
-        )
-        self._write(asdict(options))
-        self._read()
+        self._process = LineProcess("benchmarks.raw_engine", environment=environment)
+        self._process.write(asdict(options))
+        self._process.read()
 
     @property
     def pid(self) -> int:
@@ -66,29 +59,13 @@ class RawEngine:
 
     def talk(self, jobs: Sequence[Job]) -> list[Talk]:
         """Runs the jobs at the same time, each on a thread of its own."""
-        self._write([job.as_map() for job in jobs])
-        return [Talk(**talk) for talk in self._read()]
+        self._process.write([job.as_map() for job in jobs])
+        return [Talk(**talk) for talk in self._process.read()]
 
     def close(self) -> None:
         """Ends the process."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+        self._process.close()
         self._directory.cleanup()
-
-    def _write(self, value: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(value) + "\n")
-        self._process.stdin.flush()
-
-    def _read(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the baseline process ended with status {self._process.wait()}")
-        return json.loads(line)
 
 
 class _Engine(Protocol):
