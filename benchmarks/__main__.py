@@ -35,6 +35,7 @@ ROWS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "idle_cpu": kernel.idle_cpu,
     "lua_call": kernel.lua_call,
     "t5_speed": t5.t5_speed,
+    "t5_busy_neighbour": t5.t5_busy_neighbour,
     "t5_load": t5.t5_load,
 }
 """In the order in which they run."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from benchmarks.kernel_process import MeasuredKernel, send_chat
@@ -82,13 +83,20 @@ def _decoding(speaker: Speaker) -> float:
     return talk.tokens_per_second
 
 
-def _beside_a_neighbour(speaker: Speaker) -> float:
-    neighbour = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
+@contextmanager
+def neighbour() -> Iterator[None]:
+    """A process that keeps one core busy meanwhile."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
     try:
-        return _decoding(speaker)
+        yield
     finally:
-        neighbour.kill()
-        neighbour.wait()
+        process.kill()
+        process.wait()
+
+
+def _beside_a_neighbour(speaker: Speaker) -> float:
+    with neighbour():
+        return _decoding(speaker)
 
 
 def _gap_s(speaker: Speaker) -> float:

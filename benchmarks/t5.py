@@ -10,6 +10,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks.contention import neighbour
 from benchmarks.kernel_process import MeasuredKernel, chat
 from benchmarks.plain_transformers import PlainTransformers
 from benchmarks.random_t5 import SHAPES
@@ -38,6 +39,20 @@ def t5_speed(stage: Stage) -> Iterator[Result]:
             baseline_what=PLAIN,
             unit="tokens/s",
             wanted=Wanted(bound=0.97, at="least"),
+        )
+
+
+def t5_busy_neighbour(stage: Stage) -> Iterator[Result]:
+    """The same beside one process that keeps a core busy; nothing where PyTorch is missing."""
+    for shape in _shapes():
+        kernel, model = _kernel(stage, _model(stage, shape))
+        yield compared(
+            f"t5_{shape}_busy_neighbour",
+            stage.referee.compare(partial(_beside_a_neighbour, kernel, model), partial(_through_kernel, kernel, model)),
+            what=f"a reply of {TOKENS} tokens beside a process that keeps one core busy",
+            baseline_what="the same alone",
+            unit="tokens/s",
+            wanted=Wanted(bound=0.3, at="least"),
         )
 
 
@@ -85,6 +100,11 @@ def _through_kernel(kernel: MeasuredKernel, model: str) -> float:
     if talk.completion_tokens != TOKENS:
         raise RuntimeError(f"{talk.completion_tokens} tokens came in place of {TOKENS}")
     return TOKENS / (talk.end - talk.sent)
+
+
+def _beside_a_neighbour(kernel: MeasuredKernel, model: str) -> float:
+    with neighbour():
+        return _through_kernel(kernel, model)
 
 
 def _plain(plain: PlainTransformers) -> float:

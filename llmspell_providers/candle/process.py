@@ -293,8 +293,9 @@ class ModelProcess:
 def _environment(launch: Launch) -> dict[str, str]:
     """What engines read from their environment alone."""
     cards = {name: os.environ[name] for name in _CARDS if name in os.environ}
-    hub = _NO_HUB if launch.format == "safetensors" else {}
-    return {**cards, **hub, "GOMP_SPINCOUNT": str(launch.spin_count)}
+    if launch.format == "safetensors":
+        return {**cards, **_NO_HUB}  # how long its threads spin is PyTorch's own: transformer/threads.py
+    return {**cards, "GOMP_SPINCOUNT": str(launch.spin_count)}
 
 
 def _error(frame: Frame) -> LlmspellError:

@@ -147,7 +147,7 @@ class CandleSettings(LocalSettings):
     server_path: FilePath | None = Field(
         default=None, description="binary for engine = llama-server; default: the one on PATH"
     )
-    spin_count: int = Field(default=1000, ge=0, description="how long engine threads spin at a barrier")
+    spin_count: int = Field(default=1000, ge=0, description="how long threads of GGUF engines spin at a barrier")
 
 
 PROVIDER_CLASSES: dict[str, type[ProviderSettings]] = {"ollama": OllamaSettings, "candle": CandleSettings}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,38 @@ def test_two_threads_of_one_core_count_once(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(4)), raising=False)
     assert cpu.physical_cores() == 2
     assert cpu.usable_cores() == 4
+
+
+def test_others_use_is_counted_on_the_cores_that_this_process_may_use_and_without_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stat").write_text(
+        "cpu  9 9 9 9 9 9 9 9 9 9\n"
+        "cpu0 1000 200 300 7000 70 10 20 30 500 0\n"
+        "cpu1 900 0 0 0 0 0 0 0 0 0\n"
+        "cpu10 100 0 0 5 0 0 0 0\n"
+        "intr 1\n"
+    )
+    monkeypatch.setattr(cpu, "_TIMES", tmp_path / "stat")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 10}, raising=False)
+    monkeypatch.setattr(os, "sysconf", lambda _name: 100)
+    monkeypatch.setattr("time.process_time", lambda: 2.5)
+    # user nice system irq softirq steal: 1,560 hundredths on the first core, 100 on the other.
+    assert cpu.foreign_use() == (pytest.approx(16.6 - 2.5), 2)
+
+
+def test_a_system_without_those_figures_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "_TIMES", tmp_path / "none")
+    assert cpu.foreign_use() is None
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux tells what others use")
+def test_a_real_process_that_computes_is_others_use() -> None:
+    before = cpu.foreign_use()
+    subprocess.run(
+        [sys.executable, "-S", "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True, timeout=60
+    )
+    after = cpu.foreign_use()
+    assert before is not None
+    assert after is not None
+    assert after.used_s - before.used_s > 0.2

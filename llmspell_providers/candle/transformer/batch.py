@@ -35,13 +35,15 @@ _SEED_BITS = 63
 class Batch:
     """One generation; `read` until `is_read`, then `write` until `rows` is empty."""
 
-    def __init__(self, weights: Weights, rows: Sequence[Row], *, chunk: int) -> None:
+    def __init__(self, weights: Weights, rows: Sequence[Row], *, chunk: int, between: Callable[[], None]) -> None:
+        """`chunk` is the most tokens of a prompt that are read at once; `between` is called after every step."""
         self.rows = list(rows)
         self.settings = rows[0].settings
         self._weights = weights
         self._model = weights.model
         self._device = weights.torch_device
         self._chunk = chunk
+        self._between = between
         self._config = _config(weights, self.settings)
         self._cache = _new_cache(weights.model)
         self._random: Any = None
@@ -138,8 +140,11 @@ class Batch:
 
     def _write(self, shall_pause: Callable[[], bool]) -> None:
         before = self._ids.shape[1]
-        watch = StepWatch(self.rows, can_pause=self.can_pause, shall_pause=shall_pause)
-        criterion = watch if self.settings.num_beams == 1 else BeamWatch(self.rows)
+        criterion = (
+            StepWatch(self.rows, can_pause=self.can_pause, shall_pause=shall_pause, between=self._between)
+            if self.settings.num_beams == 1
+            else BeamWatch(self.rows, between=self._between)
+        )
         self._config.max_new_tokens = max(row.left for row in self.rows if not row.is_done)
         sequences = self._model.generate(
             **self._inputs(),

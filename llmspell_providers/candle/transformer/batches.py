@@ -19,6 +19,7 @@ from llmspell_protocol.errors import OutOfMemory
 from llmspell_providers.candle.engine import EngineCancelled
 from llmspell_providers.candle.transformer.batch import Batch
 from llmspell_providers.candle.transformer.row import Row
+from llmspell_providers.candle.transformer.threads import Threads
 from llmspell_providers.candle.transformer.weights import Weights
 
 TURN_S = 0.1
@@ -28,7 +29,7 @@ TURN_S = 0.1
 class Batches:
     """The line of requests before a model, and the thread that generates."""
 
-    def __init__(self, weights: Weights, *, slots: int, chunk: int, threads: int) -> None:
+    def __init__(self, weights: Weights, *, slots: int, chunk: int, threads: Threads) -> None:
         self._weights = weights
         self._slots = slots
         self._chunk = chunk
@@ -58,8 +59,6 @@ class Batches:
         self._thread.join()
 
     def _run(self) -> None:
-        # OpenMP counts threads for each thread that computes.
-        torch.set_num_threads(self._threads)
         while self._wait():
             for rows in self._admitted():
                 self._guarded(rows, partial(self._begin, rows))
@@ -74,7 +73,7 @@ class Batches:
             row.fail(EngineCancelled())
 
     def _begin(self, rows: Sequence[Row]) -> None:
-        self._batches.append(Batch(self._weights, rows, chunk=self._chunk))
+        self._batches.append(Batch(self._weights, rows, chunk=self._chunk, between=self._threads.fit))
 
     def _guarded(self, rows: Sequence[Row], step: Callable[[], None]) -> None:
         """The thread's boundary: what goes wrong in a step ends the requests that it was for, and no others."""
@@ -88,6 +87,7 @@ class Batches:
         """One turn: a chunk of the prompts, or some tokens of the replies."""
         if not batch.is_read:
             batch.read()
+            self._threads.fit()
             return
         host = next((one for one in self._batches if one is not batch and one.could_absorb(batch)), None)
         if host is None:
@@ -116,9 +116,12 @@ class Batches:
     def _wait(self) -> bool:
         """Waits for work; False at the end."""
         with self._changed:
+            is_idle = not self._batches
             while not self._is_closed and not self._waiting and not self._batches:
                 self._changed.wait()
-            return not self._is_closed
+        if is_idle:
+            self._threads.begin()
+        return not self._is_closed
 
     def _admitted(self) -> list[list[Row]]:
         """Those who wait and for whom there is room, in groups that are generated together."""

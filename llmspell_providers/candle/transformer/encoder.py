@@ -16,6 +16,7 @@ import torch
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest
 from llmspell_providers.candle.engine import EngineCancelled, Reply, Vectors
 from llmspell_providers.candle.transformer.pooling import Mode, Pooling
+from llmspell_providers.candle.transformer.threads import Threads
 
 _BATCH_TOKENS = 2048
 """Tokens of one step, padding included: more is no faster on a processor, and another request waits for one step."""
@@ -25,11 +26,14 @@ _BATCH_TEXTS = 64
 class Encoder:
     """Makes the embeddings of one model; its methods may be called from several threads."""
 
-    def __init__(self, model: Any, tokenizer: Any, pooling: Pooling, device: str, *, context_size: int) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, pooling: Pooling, device: str, *, context_size: int, threads: Threads
+    ) -> None:
         """`device` is PyTorch's name of where the model is; `context_size` is the longest text in tokens."""
         self._encoder = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
         self._pooling = pooling
         self._device = device
+        self._threads = threads
         self._library = _library(tokenizer, pooling)
         self._has_kinds = "token_type_ids" in tokenizer.model_input_names
         self._pad = tokenizer.pad_token_id or 0
@@ -57,7 +61,9 @@ class Encoder:
             with self._turn:
                 if reply.cancelled:
                     raise EngineCancelled
+                self._threads.begin()
                 vectors = self._step([encodings[place] for place in places])
+                self._threads.fit()
             if normalize or self._pooling.normalize:
                 vectors = torch.nn.functional.normalize(vectors, dim=1)
             for place, vector in zip(places, vectors.cpu(), strict=True):

@@ -23,6 +23,7 @@ from llmspell_providers.candle.transformer.pooling import Pooling, flat_files, r
 from llmspell_providers.candle.transformer.prompts import Prompts
 from llmspell_providers.candle.transformer.row import Row
 from llmspell_providers.candle.transformer.settings import Settings
+from llmspell_providers.candle.transformer.threads import Threads
 from llmspell_providers.candle.transformer.weights import Weights, found_devices, load_weights
 
 
@@ -42,13 +43,19 @@ class TorchEngine:
         self._weights = weights
         self._model_name = prepared.launch.model
         pooling = read_pooling(flat_files(prepared.launch.path.parent)) or Pooling()
+        threads = Threads(prepared.threads)
         self._encoder = Encoder(
-            weights.model, weights.tokenizer, pooling, weights.torch_device, context_size=self.context_size
+            weights.model,
+            weights.tokenizer,
+            pooling,
+            weights.torch_device,
+            context_size=self.context_size,
+            threads=threads,
         )
         if weights.kind == "encoder":
             self.context_size = self._encoder.limit
         self._prompts = Prompts(weights.tokenizer, is_encoder_decoder=weights.kind == "seq2seq")
-        self._batches = Batches(weights, slots=self.slots, chunk=prepared.batch_size, threads=prepared.threads)
+        self._batches = Batches(weights, slots=self.slots, chunk=prepared.batch_size, threads=threads)
 
     @classmethod
     def load(cls, prepared: Prepared) -> tuple[TorchEngine, list[str]]:

@@ -17,11 +17,14 @@ class StepWatch:
     """A stopping criterion over rows whose tokens are taken as they come.
 
     A row that is over is marked so, and the others go on; where the generation can be paused it stops instead, so that
-    it can go on without that row. `paused` is true when it stopped before every row was over.
+    it can go on without that row. `between` is called after every step.
     """
 
-    def __init__(self, rows: Sequence[Row], *, can_pause: bool, shall_pause: Callable[[], bool]) -> None:
+    def __init__(
+        self, rows: Sequence[Row], *, can_pause: bool, shall_pause: Callable[[], bool], between: Callable[[], None]
+    ) -> None:
         self._rows = rows
+        self._between = between
         self._can_pause = can_pause
         self._shall_pause = shall_pause
         self._over = [row.is_done for row in rows]
@@ -36,6 +39,7 @@ class StepWatch:
                 if not row.is_done:
                     row.take(token)
             self._look(input_ids.device)
+            self._between()
         return self._flags
 
     def _look(self, device: Any) -> None:
@@ -53,9 +57,11 @@ class StepWatch:
 class BeamWatch:
     """A stopping criterion over beams: their tokens are known only at the end, but a cancelled row stops at once."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], *, between: Callable[[], None]) -> None:
         self._rows = rows
+        self._between = between
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        self._between()
         over = torch.tensor([row.is_cancelled() for row in self._rows], dtype=torch.bool, device=input_ids.device)
         return over.repeat_interleave(input_ids.shape[0] // len(self._rows))
