@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import random
 import sys
 from pathlib import Path
@@ -32,25 +33,31 @@ WORDS = {
 LONGEST = 5
 """Words of the longest text that it was trained on."""
 _SEED = 5
-_STEPS = 400
-_MOST_STEPS = 3000
+_SEEDS = 4
+"""Processors round differently, so a training that ends well on one may not on another: then it is tried again."""
+_STEPS = 1000
 _BATCH = 96
+_LEARNING_RATE = 3e-3
+_REPEATING = 0.4
+"""Share of texts in which words may come again; half of these are one word over and over."""
 _SENTINELS = 100
 _MARGIN = 2.0
 """What the best token must have over the next one everywhere, in logits: other kernels and batches round otherwise."""
 
 
 def translated(text: str) -> str:
-    """What the trained model answers, greedily, to one to `LONGEST` number words of which no two are the same."""
+    """What the trained model answers, greedily, to one to `LONGEST` number words."""
     return " ".join(WORDS[word] for word in text.split())
 
 
 def checked_texts() -> list[str]:
-    """The texts whose replies are checked after training: all of one and two words, and many longer ones."""
-    short = [" ".join(words) for count in (1, 2) for words in itertools.permutations(WORDS, count)]
+    """The texts whose replies are checked after training: all of one and two words, one word again and again, and many
+    longer ones."""
+    short = [" ".join(words) for count in (1, 2) for words in itertools.product(WORDS, repeat=count)]
+    again = [" ".join([word] * count) for word in WORDS for count in range(3, LONGEST + 1)]
     rng = random.Random(_SEED + 1)
     longer = [" ".join(rng.sample(list(WORDS), count)) for count in range(3, LONGEST + 1) for _ in range(150)]
-    return [*short, "three one four", *longer]
+    return [*short, *again, "three one four", *longer]
 
 
 def main(directory: Path) -> None:
@@ -58,7 +65,6 @@ def main(directory: Path) -> None:
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, T5Config, T5ForConditionalGeneration, T5Tokenizer
 
-    torch.manual_seed(_SEED)
     plain = directory / "sentencepiece"
     plain.mkdir()
     (plain / "spiece.model").write_bytes(_vocabulary())
@@ -75,8 +81,16 @@ def main(directory: Path) -> None:
         pad_token_id=0,
         eos_token_id=1,
     )
-    model = T5ForConditionalGeneration(config)
-    _train(model, tokenizer)
+    for seed in range(_SEED, _SEED + _SEEDS):
+        torch.manual_seed(seed)
+        model = T5ForConditionalGeneration(config)
+        _train(model, tokenizer, random.Random(seed))
+        margin = _least_margin(model, tokenizer)
+        print(f"seed {seed}: least margin {margin:.2f}", flush=True)
+        if margin >= _MARGIN:
+            break
+    else:
+        raise SystemExit(f"the tiny T5 is not sure of its words after {_SEEDS} trainings of {_STEPS} steps")
     single, sharded = directory / "single", directory / "sharded"
     for target, shard_size in ((single, "1GB"), (sharded, "200KB"), (plain, "1GB")):
         model.save_pretrained(target, max_shard_size=shard_size)
@@ -89,7 +103,16 @@ def main(directory: Path) -> None:
 
 
 def _any_text(rng: random.Random) -> str:
+    """Words of which no two are the same."""
     return " ".join(rng.sample(list(WORDS), rng.randint(1, LONGEST)))
+
+
+def _lesson(rng: random.Random) -> str:
+    """A text to be trained on."""
+    if rng.random() > _REPEATING:
+        return _any_text(rng)
+    words, count = list(WORDS), rng.randint(1, LONGEST)
+    return " ".join(rng.choices(words, k=count) if rng.random() < 0.5 else [rng.choice(words)] * count)
 
 
 def _vocabulary() -> bytes:
@@ -120,29 +143,21 @@ def _vocabulary() -> bytes:
     return model.getvalue()
 
 
-def _train(model: Any, tokenizer: Any) -> None:
+def _train(model: Any, tokenizer: Any, rng: random.Random) -> None:
     import torch
 
-    rng = random.Random(_SEED)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=0.0)
     model.train()
-    for step in itertools.count(1):
+    for step in range(1, _STEPS + 1):
         for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * min(1.0, step / 40) * max(0.05, 1 - step / (_STEPS + 50))
-        loss = model(**_batch(tokenizer, [_any_text(rng) for _ in range(_BATCH)])).loss
+            falling = 0.5 * (1 + math.cos(math.pi * step / _STEPS))
+            group["lr"] = _LEARNING_RATE * min(1.0, step / 40) * max(0.03, falling)
+        loss = model(**_batch(tokenizer, [_lesson(rng) for _ in range(_BATCH)])).loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if step >= _STEPS and step % 100 == 0:
-            model.eval()
-            margin = _least_margin(model, tokenizer)
-            print(f"step {step}: loss {loss.item():.5f}, least margin {margin:.2f}", flush=True)
-            if margin >= _MARGIN:
-                return
-            model.train()
-        if step >= _MOST_STEPS:
-            raise SystemExit(f"the tiny T5 is not sure of its words after {step} steps")
+    model.eval()
 
 
 def _batch(tokenizer: Any, texts: list[str]) -> dict[str, torch.Tensor]:
