@@ -47,6 +47,9 @@ class Provider(Protocol):
             BackendUnavailable: the backend cannot be asked.
         """
 
+    async def has_chat_template(self, spec: ModelSpec) -> bool:
+        """Whether a template writes conversations for the model; else it reads the bare texts of all messages."""
+
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """Everything known about an installed model."""
 

@@ -84,6 +84,10 @@ class MockProvider:
         """There is a model for every name."""
         return True
 
+    async def has_chat_template(self, spec: ModelSpec) -> bool:
+        """Always: it sees who says what."""
+        return True
+
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """The same for every name."""
         return ModelInfo(

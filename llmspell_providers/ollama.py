@@ -115,6 +115,10 @@ class OllamaProvider:
         """Whether the daemon has the model; raises `BackendUnavailable`."""
         return await self._entry(spec) is not None
 
+    async def has_chat_template(self, spec: ModelSpec) -> bool:
+        """Always: Ollama writes conversations, by a template of its own where a model has none."""
+        return True
+
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """Everything that the daemon tells; raises `ModelNotFound`."""
         entry = await self._listed(spec)

@@ -43,13 +43,19 @@ class Chats(Protocol):
     def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
         """Streams a reply; the last chunk carries the result. Closing it cancels the work."""
 
+    async def has_chat_template(self, model: str) -> bool:
+        """Whether the model is told who says what; else it reads the bare texts of all messages."""
+
     def default_model(self, provider: str | None = None) -> str:
         """The spec for requests that name no model; raises `ConfigError` when the settings have none."""
 
 
 @dataclass(slots=True, eq=False)
 class Agent:
-    """One agent and its conversation; belongs to the loop. `history` holds the user's and the assistant's turns."""
+    """One agent and its conversation; belongs to the loop. `history` holds the user's and the assistant's turns.
+
+    `is_default_prompt`: nobody has asked for the system prompt's words.
+    """
 
     id: str
     owner: str
@@ -58,6 +64,7 @@ class Agent:
     model: str
     description: str
     system_prompt: str
+    is_default_prompt: bool
     options: SamplingOptions
     schema: Mapping[str, Any] | None
     device: str | None
@@ -82,9 +89,14 @@ class Agent:
         """Whether a turn is under way."""
         return self.turn.locked()
 
-    def prompt(self, message: ChatMessage) -> list[ChatMessage]:
-        """What the model gets to read for one more message of the user's."""
-        system = [ChatMessage(role="system", content=self.system_prompt)] if self.system_prompt else []
+    def prompt(self, message: ChatMessage, *, bare: bool) -> list[ChatMessage]:
+        """What the model gets to read for one more message of the user's.
+
+        A model that reads the `bare` texts would take the default words for a part of its task: it gets only words
+        that somebody chose.
+        """
+        is_said = bool(self.system_prompt) and not (bare and self.is_default_prompt)
+        system = [ChatMessage(role="system", content=self.system_prompt)] if is_said else []
         return [*system, *_newest(self.history, self.max_conversation_length - 1), message]
 
     def remember(self, message: ChatMessage, answer: ChatMessage) -> None:
@@ -214,6 +226,7 @@ class AgentsService:
             description=description,
             # An empty prompt is a choice: no system message at all.
             system_prompt=f"You are {name}, an AI assistant. {description}" if prompt is None else prompt,
+            is_default_prompt=prompt is None,
             options=wanted.options,
             schema=wanted.schema,
             device=wanted.device,
@@ -230,9 +243,10 @@ class AgentsService:
         client: str,
         on_chunk: Callable[[ChatChunk], None],
     ) -> ChatResult:
+        bare = agent.is_default_prompt and not await self._models.has_chat_template(agent.model)
         request = ChatRequest(
             model=agent.model,
-            messages=agent.prompt(message),
+            messages=agent.prompt(message, bare=bare),
             schema=agent.schema,
             options=_merged(agent.options, wanted.options),
             stream=wanted.stream,

@@ -295,6 +295,11 @@ class ModelsService:
             async for chunk in chunks:
                 yield chunk
 
+    async def has_chat_template(self, model: str) -> bool:
+        """Whether the model is told who says what; else it reads the bare texts of all messages."""
+        provider, spec = await self._locate(model)
+        return await provider.has_chat_template(spec)
+
     async def embed(self, texts: list[str], *, model: str | None, normalize: bool, client: str) -> Embeddings:
         """One vector a text; without a model the default one's."""
         provider, spec = await self._locate(model or "")

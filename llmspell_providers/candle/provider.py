@@ -126,6 +126,10 @@ class CandleProvider:
         """Whether the model is installed."""
         return await asyncio.to_thread(self.store.find, spec) is not None
 
+    async def has_chat_template(self, spec: ModelSpec) -> bool:
+        """What the manifest says; raises `ModelNotFound`."""
+        return (await self._find(spec)).chat_template
+
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """What the manifest says; raises `ModelNotFound`."""
         manifest = await self._find(spec)

@@ -108,6 +108,10 @@ class RemoteProvider(ElsewhereModels):
         name = _name(spec)
         return any(one.id == name for one in await self._listed())
 
+    async def has_chat_template(self, spec: ModelSpec) -> bool:
+        """Always: what the server does with a conversation is its own affair."""
+        return True
+
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """What the server's list tells of a model, or only its name where there is no list."""
         name = _name(spec)

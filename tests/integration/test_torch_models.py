@@ -23,7 +23,7 @@ from tests.support.torch_models import TinyT5
 pytestmark = [pytest.mark.engines, pytest.mark.slow]
 
 ASKS = """
-local agent = Agent.builder():model("t5@candle"):system_prompt(""):temperature(0):device("cpu"):build()
+local agent = Agent.builder():model("t5@candle"):temperature(0):device("cpu"):build()
 print(agent:execute("three one four").text)
 """
 CRASH_DEADLINE_S = 1.0

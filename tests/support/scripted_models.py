@@ -19,6 +19,7 @@ class ScriptedModels:
 
     def __init__(self) -> None:
         self.asked: list[ChatRequest] = []
+        self.templates = True
         self.clients: list[str] = []
         self.running = 0
         self.most_running = 0
@@ -30,6 +31,10 @@ class ScriptedModels:
     def default_model(self, provider: str | None = None) -> str:
         """The spec for requests that name no model."""
         return f"{provider or 'scripted'}/default"
+
+    async def has_chat_template(self, model: str) -> bool:
+        """Whether the model is told who says what."""
+        return self.templates
 
     async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
         """Streams the answer; the last chunk carries the result."""

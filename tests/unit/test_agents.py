@@ -52,6 +52,22 @@ def test_an_agent_without_a_name_gets_one_and_introduces_itself() -> None:
     assert agent.system_prompt == f"You are {agent.name}, an AI assistant. LLM-powered agent"
 
 
+@pytest.mark.parametrize(
+    ("templates", "asked_for", "said"), [(True, None, True), (False, None, False), (False, "Be brief.", True)]
+)
+def test_default_words_are_said_only_to_models_that_are_told_who_says_what(
+    templates: bool, asked_for: str | None, said: bool
+) -> None:
+    async def scenario() -> None:
+        scene = Scene(system_prompt=asked_for)
+        scene.models.templates = templates
+        await scene.say("one")
+        system = [("system", scene.agent.system_prompt)] if said else []
+        assert scene.last_prompt() == [*system, ("user", "one")]
+
+    asyncio.run(scenario())
+
+
 def test_a_turn_sees_system_prompt_and_earlier_turns() -> None:
     async def scenario() -> None:
         scene = Scene(system_prompt="Be brief.")
