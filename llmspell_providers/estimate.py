@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from llmspell_providers.candle.architectures import ENCODER_DECODERS
+
 if TYPE_CHECKING:
     from llmspell_providers.manifest import Manifest
 
@@ -18,8 +20,6 @@ TORCH_PROCESS_BYTES = 345_000_000
 FLOAT32_BYTES = 4
 """PyTorch computes in float32 on a processor, whatever the file has. Accelerators have memory of their own, which is
 not counted; what they leave free of this estimate is on the safe side."""
-ENCODER_DECODERS = frozenset({"t5", "mt5", "umt5", "longt5", "bart", "mbart", "pegasus", "marian"})
-"""Architectures that keep keys and values of the question beside those of the reply."""
 SCRATCH_VALUES_A_WIDTH = 24
 """Float32 values that one token of a batch needs for each dimension of the model: SmolLM2 took 12 MB at 256 × 576."""
 

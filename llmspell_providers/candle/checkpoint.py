@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeGuard
 
 from llmspell_protocol.errors import ModelLoadFailed, Unsupported
+from llmspell_providers.candle.architectures import ENCODERS
 from llmspell_providers.candle.transformer.pooling import Pooling, read_pooling
 
 MAX_HEADER_BYTES = 100_000_000
 """The format's own limit."""
 _MAX_CONFIG_BYTES = 1 << 24
-_ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "nomic_bert", "modernbert")
-"""For checkpoints that name no class."""
 _GENERATES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 """How the classes are called that continue or answer a text."""
 _ENCODES = ("Model", "ForMaskedLM", "ForPreTraining")
@@ -176,7 +175,7 @@ def _capabilities(architecture: str, classes: Any) -> tuple[str, ...]:
     """By the classes that the model was saved as; a model can often be loaded as others that it was not trained as."""
     named = [one for one in classes if isinstance(one, str)] if isinstance(classes, list) else []
     if not named:
-        return ("embed",) if architecture in _ENCODERS else ("chat",)
+        return ("embed",) if architecture in ENCODERS else ("chat",)
     if any(one.endswith(_GENERATES) for one in named):
         return ("chat",)
     if any(one.endswith(_ENCODES) for one in named):

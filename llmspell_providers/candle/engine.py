@@ -82,13 +82,15 @@ class LoadedState:
 class Prepared:
     """A launch after the worker has looked at the file and the machine: what an engine loads, nothing left to choose.
 
-    `device` is `cpu`, `cuda:N` or `metal`; `pooling` is the model's own way to make one vector of many, None: mean.
+    `can_chat` and `tools` are what the files say that the model is for; `pooling` is the model's own way to make one
+    vector of many, None: mean.
     """
 
     launch: Launch
     threads: int
     context_size: int
     batch_size: int
+    can_chat: bool
     tools: bool
     pooling: str | None
     socket_directory: Path

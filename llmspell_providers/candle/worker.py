@@ -177,6 +177,7 @@ def prepare(launch: Launch, files: ModelFiles, socket_directory: Path) -> Prepar
         context_size=context_size,
         # A text to be embedded is read in one step; where nobody chats, no stream can be kept waiting by that.
         batch_size=min(launch.batch_size, context_size) if can_chat else context_size,
+        can_chat=can_chat,
         tools=files.tools,
         pooling=files.pooling,
         socket_directory=socket_directory,

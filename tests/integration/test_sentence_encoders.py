@@ -6,6 +6,7 @@ import array
 import asyncio
 import json
 import math
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -243,5 +244,21 @@ def test_half_a_t5_that_was_saved_as_an_encoder_embeds_by_the_mean(
     async def run() -> None:
         async with _loaded(directory, tmp_path / "worker.log") as process:
             _same(_rows(await process.embed(texts, normalize=True)), _reference(directory, "t5", texts))
+
+    runner.run(run())
+
+
+def test_an_encoder_that_does_not_say_what_it_was_saved_as_embeds_all_the_same(
+    runner: asyncio.Runner, encoder: ModelProcess, minilm: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "unnamed"
+    shutil.copytree(minilm, directory)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps({**config, "architectures": None}))
+
+    async def run() -> None:
+        named = await encoder.embed(TEXTS[:1], normalize=True)
+        async with _loaded(directory, tmp_path / "worker.log") as unnamed:
+            _same(_rows(await unnamed.embed(TEXTS[:1], normalize=True)), _rows(named))
 
     runner.run(run())

@@ -92,6 +92,7 @@ def loaded(
         threads=1,
         context_size=context_size,
         batch_size=batch_size,
+        can_chat=True,
         tools=False,
         pooling=None,
         socket_directory=directory,

@@ -69,7 +69,7 @@ class TorchEngine:
         device, warning = choose_device(launch.device, platform=sys.platform, found=found_devices())
         # Read by every thread when it first computes.
         torch.set_num_threads(prepared.threads)
-        weights = load_weights(launch.path.parent, device=device)
+        weights = load_weights(launch.path.parent, device=device, can_chat=prepared.can_chat)
         return cls(weights, prepared), [*([warning] if warning else []), *weights.warnings]
 
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:

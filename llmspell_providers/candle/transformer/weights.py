@@ -18,11 +18,10 @@ import transformers
 from safetensors import SafetensorError
 
 from llmspell_protocol.errors import ConfigError, ModelLoadFailed, OutOfMemory, Unsupported
+from llmspell_providers.candle.architectures import RELATIVE, T5
 
 Kind = Literal["seq2seq", "causal", "encoder"]
 
-_T5 = frozenset({"t5", "mt5", "umt5", "longt5"})
-_RELATIVE = frozenset({"t5", "mt5", "umt5"})
 _SHOWN = 5
 _REFUSALS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
 """What transformers raises for files that it cannot make a model of; it has no class of its own for this."""
@@ -59,7 +58,7 @@ class Weights:
     @property
     def has_relative_positions(self) -> bool:
         """Whether its decoder sees only distances between tokens, so that a row may begin anywhere."""
-        return self.model.config.model_type in _RELATIVE
+        return self.model.config.model_type in RELATIVE
 
     def takes(self, name: str) -> bool:
         """Whether the model's forward pass has a parameter of this name."""
@@ -72,8 +71,8 @@ def found_devices() -> list[str]:
     return [f"cuda:{index}" for index in range(cards)] + (["metal"] if torch.backends.mps.is_available() else [])
 
 
-def load_weights(directory: Path, *, device: str) -> Weights:
-    """Loads the model in `directory` onto `device`.
+def load_weights(directory: Path, *, device: str, can_chat: bool) -> Weights:
+    """Loads the model in `directory` onto `device`; `can_chat` says what its files say that it is for.
 
     Raises:
         Unsupported: the architecture is none of transformers' own, or makes no text and no embeddings.
@@ -85,7 +84,7 @@ def load_weights(directory: Path, *, device: str) -> Weights:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     config = _config(directory)
-    kind = _kind(config)
+    kind = _kind(config, can_chat=can_chat)
     model, warnings = _model(directory, config, kind, device)
     own = getattr(model, "generation_config", None)  # an encoder has none
     own_stops: Sequence[str] = ()
@@ -140,21 +139,17 @@ def _json(directory: Path, name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _kind(config: Any) -> Kind:
-    """What the checkpoint was saved as; many encoders could be loaded as causal models too, but were not trained so."""
-    names = config.architectures or []
-    has_head = any(name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in names)
-    if any(name.endswith("EncoderModel") for name in names) and _is_text_encoder(config):
-        return "encoder"  # half of an encoder-decoder, such as a sentence encoder made of a T5
-    if config.is_encoder_decoder and type(config) in transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
+def _kind(config: Any, *, can_chat: bool) -> Kind:
+    """Many encoders could be loaded as causal models too, and the other way round, but were not trained so."""
+    if can_chat and type(config) in transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
         return "seq2seq"
-    if has_head and type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
+    if can_chat and type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
         return "causal"
-    if not config.is_encoder_decoder and type(config) in transformers.MODEL_MAPPING:
+    if not can_chat and (_is_text_encoder(config) or type(config) in transformers.MODEL_MAPPING):
         return "encoder"
     raise Unsupported(
-        f"the architecture '{config.model_type}' ({', '.join(names) or 'no head named'}) neither writes text nor makes "
-        "embeddings of it",
+        f"transformers has no class for the architecture '{config.model_type}' that "
+        + ("writes text" if can_chat else "makes embeddings"),
         hint="choose a causal, a sequence-to-sequence or a sentence-embedding model",
         details={"model_type": config.model_type},
     )
@@ -174,7 +169,7 @@ def _dtype(config: Any, device: str) -> Any:
     """
     if device == "cpu":
         return torch.float32
-    if config.dtype == torch.float16 and config.model_type in _T5:
+    if config.dtype == torch.float16 and config.model_type in T5:
         return torch.bfloat16
     return config.dtype or "auto"
 
