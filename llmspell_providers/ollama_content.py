@@ -17,10 +17,13 @@ from llmspell_protocol.errors import (
     ChecksumMismatch,
     ContextLengthExceeded,
     DownloadError,
+    Forbidden,
     LlmspellError,
     ModelError,
     ModelNotFound,
+    RateLimited,
     SourceUnavailable,
+    Unauthorized,
     Unsupported,
 )
 from llmspell_protocol.models import (
@@ -37,6 +40,8 @@ from llmspell_protocol.models import (
 _NS_A_MS = 1e6
 _MULTIPLES = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _CAPABILITIES = {"completion": "chat", "embedding": "embed", "tools": "tools", "vision": "vision"}
+_BUSY = (429, 503)
+"""Too many requests (of its own cloud, or of a proxy before it), and a queue that is full."""
 _FOREVER_YEAR = 2200
 """keep_alive -1 shows as a time in the year 2319."""
 
@@ -182,9 +187,17 @@ def request_error(text: str, status: int, *, model: str, backend: str) -> Llmspe
         missing = not_found(model, backend)
         missing.details["status"] = status
         return missing
-    if status == 503:
+    if status == 401:
+        return Unauthorized(
+            f"{backend} does not accept who asks{f': {said}' if said else ''}",
+            hint="models of ollama.com need 'ollama signin' on the server's machine; a proxy may want a key",
+            details=details,
+        )
+    if status in (402, 403):
+        return Forbidden(f"{backend} refuses: {said or 'forbidden'}", details=details)
+    if status in _BUSY:
         # It does not say when to come back.
-        return Busy(f"{backend} is busy: {said}", details={**details, "retry_after_s": None})
+        return Busy(f"{backend} is busy: {said or f'status {status}'}", details={**details, "retry_after_s": None})
     if "exceeds the context length" in said:
         return too_long(model, backend, limit=None, estimate=0)
     if "does not support" in said:
@@ -193,9 +206,13 @@ def request_error(text: str, status: int, *, model: str, backend: str) -> Llmspe
 
 
 def pull_error(text: str, *, model: str, backend: str) -> LlmspellError:
-    """The error for what a server said in the stream of a pull."""
+    """The error for what a server said in the stream of a pull; what its registry answered is only in the text."""
     said = _error_text(text)
     details = {"model": model, "backend": backend}
+    if said.startswith("pull model manifest: 429"):
+        return RateLimited(
+            f"'{model}' could not be pulled: {said}", hint="try again later", details={**details, "retry_after_s": None}
+        )
     if "pull model manifest: file does not exist" in said:
         return ModelNotFound(f"Model '{model}' not found in Ollama's library", hint=LIBRARY_HINT, details=details)
     if "digest mismatch" in said:

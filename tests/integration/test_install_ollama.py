@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from pathlib import Path
 
@@ -130,6 +131,21 @@ def test_an_installer_that_never_came_is_an_error_too(tmp_path: Path) -> None:
     assert done.status != 0
     assert "Could not resolve host: ollama.com" in done.err
     assert "Ollama installed successfully" not in done.out
+
+
+def test_a_request_to_install_what_is_there_runs_nothing(tmp_path: Path) -> None:
+    """The command asks first whether it is there; another client need not, and it may have come meanwhile."""
+    installer = Installer(tmp_path)
+    shutil.copy(tmp_path / "elsewhere" / "ollama", installer.bin / "ollama")
+    kernel = KernelProcess(env=installer.env)
+    try:
+        with kernel.client() as client:
+            asked = client.request("model_request", {"action": "install_ollama", "execute": True})
+            content = asked.result().content
+    finally:
+        kernel.stop()
+    assert (content["installed"], content["version"], content["executed"]) == (True, "0.24.0", False)
+    assert not installer.has_run
 
 
 def test_other_platforms_are_told_where_to_look() -> None:

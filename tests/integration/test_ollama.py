@@ -18,11 +18,14 @@ from llmspell_protocol.errors import (
     Busy,
     ChecksumMismatch,
     ContextLengthExceeded,
+    Forbidden,
     InvalidRequest,
     LlmspellError,
     ModelError,
     ModelNotFound,
+    RateLimited,
     SourceUnavailable,
+    Unauthorized,
     Unsupported,
 )
 from llmspell_protocol.models import (
@@ -282,6 +285,22 @@ def test_a_raw_prompt_goes_past_the_template(tmp_path: Path) -> None:
     assert result.message.content == "".join(chunk.text for chunk in chunks) != ""
 
 
+def test_what_a_model_thinks_over_a_raw_prompt_is_told_from_its_text(tmp_path: Path) -> None:
+    lines: list[dict[str, object]] = [
+        {"model": "smollm2:think", "thinking": "Let me ", "response": "", "done": False},
+        {"model": "smollm2:think", "thinking": "see.", "response": "", "done": False},
+        {"model": "smollm2:think", "response": "Six.", "done": False},
+        {"model": "smollm2:think", "response": "", "done": True, "done_reason": "stop", "eval_count": 5},
+    ]
+    with OllamaReplay("122-generate-raw") as ollama:
+        ollama.replace("122-generate-raw", *lines)
+        request = ChatRequest(model="smollm2:think", prompt="5 + 1?", raw=True)
+        chunks, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
+    pieces = [(chunk.reasoning, chunk.text) for chunk in chunks if chunk.reasoning or chunk.text]
+    assert pieces == [("Let me ", ""), ("see.", ""), ("", "Six.")]
+    assert (result.message.reasoning, result.message.content) == ("Let me see.", "Six.")
+
+
 @pytest.mark.parametrize(
     ("recording", "kind", "said"),
     [
@@ -296,6 +315,45 @@ def test_errors_of_a_chat_are_typed(recording: str, kind: type[ModelError], said
     with OllamaReplay(recording) as ollama, pytest.raises(kind, match=said) as caught:
         asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request()))
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind", "words"),
+    [
+        (429, "you've reached your hourly usage limit", Busy, "ollama is busy: you've reached your hourly usage limit"),
+        (429, "", Busy, "ollama is busy: status 429"),
+        (503, "", Busy, "ollama is busy: status 503"),
+        (401, "unauthorized", Unauthorized, "ollama does not accept who asks: unauthorized"),
+        (403, "", Forbidden, "ollama refuses: forbidden"),
+    ],
+)
+def test_what_its_cloud_or_a_proxy_before_it_says_is_typed_too(
+    status: int, said: str, kind: type[LlmspellError], words: str, tmp_path: Path
+) -> None:
+    async def embed(provider: OllamaProvider) -> None:
+        try:
+            await provider.embed(SMOLLM2, ["x"], normalize=True, client="me")
+        finally:
+            await provider.close()
+
+    with OllamaReplay("064-chat-stream", "130-embed-one") as ollama:
+        for recording in ("064-chat-stream", "130-embed-one"):
+            ollama.replace(recording, {"error": said}, status=status)
+        for ask in (lambda provider: _chat(provider, _request()), embed):
+            with pytest.raises(kind) as caught:
+                asyncio.run(ask(ollama_backend(ollama.base_url, tmp_path)))
+            assert type(caught.value) is kind
+            assert (caught.value.message, caught.value.details["status"]) == (words, status)
+            assert caught.value.retryable == (kind is Busy)
+
+
+def test_a_registry_that_wants_fewer_requests_is_told_as_such(tmp_path: Path) -> None:
+    said = 'pull model manifest: 429: {"errors": [{"code": "TOOMANYREQUESTS"}]}'
+    with OllamaReplay("168-pull-manifest-404") as ollama:
+        ollama.replace("168-pull-manifest-404", {"status": "pulling manifest"}, {"error": said})
+        with pytest.raises(RateLimited, match="TOOMANYREQUESTS") as caught:
+            asyncio.run(_pull(ollama_backend(ollama.base_url, tmp_path), "nope"))
+    assert caught.value.details["retry_after_s"] is None
 
 
 def test_a_chat_with_a_daemon_that_is_down_names_address_and_reason(tmp_path: Path) -> None:

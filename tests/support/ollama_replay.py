@@ -108,12 +108,13 @@ class OllamaReplay:
         """Lets held streams go on."""
         self._released.set()
 
-    def replace(self, name: str, body: Any) -> None:
-        """Answers with this instead of what was recorded, for what no recorded server had."""
-        data = json.dumps(body) + "\n"
+    def replace(self, name: str, *lines: Any, status: int = 200) -> None:
+        """Answers with these lines instead of what was recorded, for what no recorded server had."""
+        data = "".join(json.dumps(line) + "\n" for line in lines)
         recording = next(one for one in self._recordings if one["name"] == name)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(data))}
-        recording["response"] = {**recording["response"], "headers": headers, "chunks": [{"data": data}]}
+        changed = {"status": status, "headers": headers, "chunks": [{"data": data}]}
+        recording["response"] = {**recording["response"], **changed}
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answers one request with its recording, or as Ollama answers an unknown path."""
