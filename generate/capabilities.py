@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 from generate.files import ROOT, GeneratedFiles
+from llmspell_protocol.abilities import OPERATIONS, OPTIONS, REQUESTED, TOLD, WORDS
 from llmspell_providers import mock, ollama
 from llmspell_providers.candle import capabilities as candle
 from llmspell_providers.candle.engine import ABILITIES
-from llmspell_providers.capabilities import OPERATIONS, OPTIONS, REQUESTED, TOLD, WORDS, Capabilities
+from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.remote.vendors import OWN_SERVER, VENDORS
 
 INTRODUCTION = """\
@@ -21,8 +22,8 @@ INTRODUCTION = """\
 
 Written from the code by `make schemas`: what stands here is what a backend itself refuses by. What it lacks is the
 error `unsupported`, with the word in `details.operation`; only what comes by itself is simply not there. A model may
-lack more than its backend: `llmspell model info MODEL` shows both, its own `capabilities` and what its backend
-`supports`.
+lack more than its backend: `llmspell model info MODEL` shows both, its own capabilities and the backend's words in
+groups as here (with `--json` in `capabilities` and `supports`).
 
 Safetensors go to candle's engine torch, GGUF files to the one of `providers.candle.engine`. A *server* is OpenAI's
 interface at an address of yours: vLLM, llama-server, LM Studio, Ollama's `/v1`.

@@ -1,64 +1,23 @@
 """What a backend does and what it doesn't, as one value a backend: declared beside it, and what it refuses by.
 
-A word is an operation of `base.Provider`, something that a request may ask for, or something that comes unasked. The
-first two are refused by their word where a declaration lacks them; the last is only told. Knows no backend.
+Operations and what a request may ask for are refused by their word where a declaration lacks them; what comes unasked
+is only told. Knows no backend.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
+from llmspell_protocol.abilities import OPTIONS, WORDS, Word
 from llmspell_protocol.errors import Unsupported
-from llmspell_protocol.models import ChatRequest, SamplingOptions
-
-Word = str
-
-OPERATIONS: Mapping[Word, str] = {
-    "list": "lists the models that there are",
-    "info": "describes a model",
-    "pull": "downloads a model",
-    "remove": "deletes a model",
-    "verify": "compares a model's files with what was downloaded",
-    "load": "loads a model before it is needed, and keeps it",
-    "unload": "takes a model out of memory",
-    "loaded": "tells what is in memory",
-    "chat": "answers a conversation or a prompt",
-    "embed": "makes embeddings",
-    "tokenize": "tells a text's tokens",
-}
-
-REQUESTED: Mapping[Word, str] = {
-    "raw": "continues a prompt as it is, without a chat template",
-    "tools": "calls tools",
-    "tool_choice": "can be made to call a tool, or one certain tool",
-    "images": "sees the images of a conversation",
-    "schema": "holds a reply to a JSON Schema",
-    "device": "runs a model on the device that is asked for",
-    "plain_vectors": "gives embeddings as the model made them, of any length",
-}
-"""What a request may ask for besides the sampling options."""
-
-OPTIONS: Mapping[Word, str] = {item.name: f"takes the option {item.name}" for item in fields(SamplingOptions)}
+from llmspell_protocol.models import ChatRequest
 
 LLAMA_OPTIONS = (
     *("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens", "stop"),
     "num_ctx",
 )
 """The options of everything that is llama.cpp inside."""
-
-TOLD: Mapping[Word, str] = {
-    "streaming": "sends a reply piece by piece as it is made",
-    "reasoning": "tells what the model thinks aloud from its answer",
-    "usage": "counts the tokens of prompt and reply",
-    "cached_tokens": "tells how much of the prompt was known already",
-    "prefill": "tells how much of a long prompt it has read",
-    "truncate": "leaves out what does not fit the context, where the request allows it",
-    "cancel": "stops working when nobody waits for the reply any more",
-}
-"""What comes unasked, or is allowed rather than asked for: where it is missing nothing is refused."""
-
-WORDS: Mapping[Word, str] = {**OPERATIONS, **REQUESTED, **OPTIONS, **TOLD}
 
 _NEEDS: Mapping[Word, Word] = {"tool_choice": "tools", "plain_vectors": "embed"}
 _NOTHING: Mapping[Word, object] = {"num_beams": 1}

@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
+from llmspell_protocol.abilities import OPTIONS
 from llmspell_protocol.errors import InvalidRequest, SchemaViolation
 from llmspell_protocol.models import (
     ChatChunk,
@@ -37,7 +38,7 @@ from llmspell_protocol.models import (
     ToolCall,
     Usage,
 )
-from llmspell_providers.capabilities import OPTIONS, Capabilities, declare
+from llmspell_providers.capabilities import Capabilities, declare
 from llmspell_providers.spec import ModelSpec
 
 QUOTED_CHARACTERS = 200

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from llmspell_providers.capabilities import Capabilities, Word, declare
+from llmspell_protocol.abilities import Word
+from llmspell_providers.capabilities import Capabilities, declare
 
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 _STANDARD = ("temperature", "top_p", "max_tokens", "stop")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmspell_protocol.abilities import OPTIONS
 from llmspell_protocol.errors import ContextLengthExceeded, Unsupported
 from llmspell_protocol.models import ChatMessage, ChatResult, LoadOptions, SamplingOptions
-from llmspell_providers.capabilities import OPTIONS
 from llmspell_providers.spec import ModelSpec
 from tests.support.templates import WEATHER
 

@@ -21,10 +21,11 @@ from typing import Any
 import jsonschema
 import pytest
 
+from llmspell_protocol.abilities import TOLD, WORDS
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, SchemaViolation, Unsupported
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult, LoadOptions, SamplingOptions
 from llmspell_providers.base import Provider
-from llmspell_providers.capabilities import TOLD, WORDS, Capabilities
+from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from tests.conformance.proofs import PROOFS

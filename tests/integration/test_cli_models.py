@@ -69,9 +69,11 @@ def test_installed_models_are_listed_and_described(target: list[str]) -> None:
     rows = dict(row.split(":", 1) for row in llmspell(*target, "model", "info", MODEL).out.splitlines())
     assert list(rows) == [
         *("Model", "Backend", "Format", "Architecture", "Parameters", "Context", "Size"),
-        *("Capabilities", "Supports", "Cannot", "Loaded", "License", "Path"),
+        *("Capabilities", "Operations", "Requests", "Replies", "Cannot", "Loaded", "License", "Path"),
     ]
-    assert {"pull", "tokenize", "schema", "prefill"} <= set(rows["Supports"].strip().split(", "))
+    assert {"pull", "tokenize"} <= set(rows["Operations"].strip().split(", "))
+    assert {"schema", "tools"} <= set(rows["Requests"].strip().split(", "))
+    assert {"streaming", "prefill"} <= set(rows["Replies"].strip().split(", "))
     assert rows["Cannot"].strip() == "images, num_beams, truncate"
     document = llmspell(*target, "model", "info", MODEL, "--format", "json").document
     assert set(document) == {

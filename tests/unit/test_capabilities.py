@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from generate.capabilities import BACKENDS, FILES
+from llmspell_protocol.abilities import OPTIONS, WORDS
 from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.models import ChatMessage, ChatRequest, SamplingOptions
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.engine import ABILITIES
-from llmspell_providers.capabilities import OPTIONS, WORDS, Capabilities, declare
+from llmspell_providers.capabilities import Capabilities, declare
 from llmspell_providers.remote.vendors import VENDORS
 from tests.conformance.proofs import PROOFS
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 from llmspell_cli.connect import session
@@ -31,11 +33,10 @@ def info(options: Options, model: str) -> None:
         known.pop("status", None)
         output.document(known)
         return
-    # Options are told apart by the type that has them; only this needs it.
-    from llmspell_protocol.models import SamplingOptions
+    # Only people need the words in groups.
+    from llmspell_protocol.abilities import OPERATIONS, REQUESTED, TOLD
 
     supports: dict[str, bool] = known.get("supports") or {}
-    can = [word for word, has in supports.items() if has and word not in SamplingOptions.__dataclass_fields__]
     form = FORMATS.get(known["format"]) or known["format"]
     quantization = known.get("quantization")
     kind: str = f"{form} ({quantization})" if quantization else form
@@ -48,11 +49,17 @@ def info(options: Options, model: str) -> None:
             ("Parameters", parameters(known.get("parameter_count"))),
             ("Context", str(known.get("context_length") or "-")),
             ("Size", size(known.get("size_bytes"))),
-            ("Capabilities", ", ".join(known.get("capabilities") or ()) or "-"),
-            ("Supports", ", ".join(can) or "-"),
-            ("Cannot", ", ".join(word for word, has in supports.items() if not has) or "-"),
+            ("Capabilities", _listed(known.get("capabilities") or ())),
+            ("Operations", _listed(word for word in OPERATIONS if supports.get(word))),
+            ("Requests", _listed(word for word in REQUESTED if supports.get(word))),
+            ("Replies", _listed(word for word in TOLD if supports.get(word))),
+            ("Cannot", _listed(word for word, has in supports.items() if not has)),
             ("Loaded", "yes" if known.get("loaded") else "no"),
             ("License", known.get("license") or "-"),
             ("Path", home_path(known.get("path"))),
         ]
     )
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(words) or "-"
