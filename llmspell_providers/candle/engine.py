@@ -27,6 +27,10 @@ ABILITIES: Mapping[Ability, str] = {
 """What an engine may lack; everything else every engine does."""
 
 
+SHORTEST_LOAD_DEADLINE_S = 900.0
+"""Graphics cards that a build was not made for compile its code first, which takes minutes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """One model to be loaded by one engine in one worker process.
@@ -35,7 +39,8 @@ class Launch:
     `context_size` is in tokens a slot; `threads` 0 means the physical cores; `batch_size` is the most prompt tokens
     read in one step; `spin_count` is how long engine threads spin at a barrier; `prompt_cache_bytes` is memory for
     prompts of finished requests; `stream_window_ms` None means 0 while cores are spare and 25 where the engine uses
-    them all; `server_path` is the binary of an engine that is one, None: none was found.
+    them all; `server_path` is the binary of an engine that is one, None: none was found; `load_deadline_s` is when a
+    load is taken for one that never ends.
     """
 
     engine: str
@@ -53,6 +58,7 @@ class Launch:
     stream_window_ms: int | None = None
     server_path: Path | None = None
     log_path: Path | None = None
+    load_deadline_s: float = SHORTEST_LOAD_DEADLINE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmspell_providers.candle.capabilities import engine_of
 from llmspell_providers.candle.devices import detected, device_name, of_another_platform
-from llmspell_providers.candle.engine import Launch
+from llmspell_providers.candle.engine import SHORTEST_LOAD_DEADLINE_S, Launch
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.estimate import Estimate, estimate, prompt_cache_bytes
 from llmspell_providers.resident import Blueprint
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from llmspell_providers.manifest import Manifest
 
 _SAME_RATIO = 0.01
+_SLOWEST_DISK_BYTES_S = 5_000_000
+"""Memory cards and networks of wireless homes: who reads slower than that does not load models."""
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +100,7 @@ class Loader:
             stream_window_ms=None if window == "auto" else window,
             server_path=self._server_path() if engine == SERVER_ENGINE else None,
             log_path=self._log_directory / f"model-{segment(manifest.id)}.log",
+            load_deadline_s=load_deadline_s(manifest.size_bytes),
         )
         return Blueprint(
             name=name,
@@ -154,6 +157,11 @@ class Loader:
         except OSError as error:
             # Removed since, or a full disk: the next load is estimated without it.
             _log.warning("the memory that %s takes could not be noted: %s", manifest.id, error)
+
+
+def load_deadline_s(size_bytes: int) -> float:
+    """When a load is taken for one that never ends, so late that no honest one is: people have Ctrl-C before."""
+    return SHORTEST_LOAD_DEADLINE_S + size_bytes / _SLOWEST_DISK_BYTES_S
 
 
 def _log_device(process: ModelProcess) -> None:

@@ -116,7 +116,7 @@ class ModelProcess:
         `on_exit` is called once when a worker that was loaded has ended, for whatever reason.
 
         Raises:
-            ModelLoadFailed: the file is no model that the engine can load; the message says why.
+            ModelLoadFailed: the file is no model that the engine can load, or it was not done by the launch's deadline.
             OutOfMemory: the system has not enough memory for it.
             WorkerCrashed: the worker died while loading.
             ConfigError: the engine is not installed, or the device cannot be had.
@@ -200,7 +200,15 @@ class ModelProcess:
         server = self.launch.server_path
         paths = {"path": str(self.launch.path), "server_path": str(server) if server else None, "log_path": None}
         launch = {**to_content(self.launch), **paths}
-        frame = await self._answer("load", launch=launch, socket_directory=str(self._sockets.path))
+        deadline_s, log_path = self.launch.load_deadline_s, self.launch.log_path
+        try:
+            async with asyncio.timeout(deadline_s):
+                frame = await self._answer("load", launch=launch, socket_directory=str(self._sockets.path))
+        except TimeoutError:
+            raise ModelLoadFailed(
+                f"{self.launch.engine} has not loaded '{self.launch.path.name}' after {deadline_s:.0f} s",
+                hint=f"what it waits for may be in {log_path}" if log_path is not None else None,
+            ) from None
         self.loaded = LoadedState(**{name: frame[name] for name in LoadedState.__dataclass_fields__})
         self._is_loaded = True
 

@@ -21,10 +21,12 @@ import pytest
 from llmspell_protocol.errors import ConfigError, LlmspellError, ModelLoadFailed, Timeout, WorkerCrashed
 from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, SamplingOptions
 from llmspell_providers.candle.http_socket import SocketClient
+from llmspell_providers.candle.loading import load_deadline_s
 from llmspell_providers.candle.process import Launch, ModelProcess
 from llmspell_providers.candle.server_binary import NEEDED, OLDEST_BUILD
 from llmspell_providers.candle.server_process import guard
 from llmspell_providers.candle.socket_directory import remove_stale_directories
+from tests.support.command_line import Running, llmspell
 from tests.support.kernels import KernelProcess
 from tests.support.llama_server import launcher, stand_in
 from tests.support.turns import until
@@ -377,6 +379,75 @@ def test_a_server_that_speaks_something_else_is_a_load_that_failed(smollm2_path:
     error = refused(smollm2_path, tmp_path, stand_in(tmp_path, script))
     assert isinstance(error, ModelLoadFailed)
     assert "does not answer as one" in error.message
+
+
+LOADS_FOR_EVER = """
+import http.server, socketserver, sys
+class Loading(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        open(sys.argv[1], "a").write("asked\\n")
+        self.send_error(503, "Loading model")
+    def address_string(self):
+        return "somebody"
+socketserver.UnixStreamServer(sys.argv[sys.argv.index("--host") + 1], Loading).serve_forever()
+"""
+
+
+def _loads_for_ever(directory: Path) -> tuple[Path, Path]:
+    """A server that says for ever that it loads its model, and the file that is there once it was asked."""
+    program, asked = directory / "loads.py", directory / "asked"
+    program.write_text(LOADS_FOR_EVER)
+    return stand_in(directory, IS_ASKED.format(f"exec '{sys.executable}' '{program}' '{asked}' \"$@\"")), asked
+
+
+def _running(program: Path) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter() if str(program) in _command(one)]
+
+
+def test_a_load_that_never_ends_is_given_up_at_its_deadline(smollm2_path: Path, tmp_path: Path) -> None:
+    server, asked = _loads_for_ever(tmp_path)
+    error = refused(smollm2_path, tmp_path, server, load_deadline_s=2.0)
+    assert isinstance(error, ModelLoadFailed)
+    assert error.message == f"llama-server has not loaded '{smollm2_path.name}' after 2 s"
+    assert str(tmp_path / "worker.log") in (error.hint or "")
+    assert asked.exists()
+    assert _running(tmp_path / "loads.py") == []
+
+
+def test_the_deadline_of_a_load_leaves_time_for_the_slowest_disks() -> None:
+    assert load_deadline_s(98_000_000) > 900
+    # 40 GB at 5 MB a second.
+    assert load_deadline_s(40_000_000_000) > 8000
+
+
+@pytest.mark.parametrize("connected", [False, True])
+@pytest.mark.parametrize("how", ["ctrl_c", "timeout"])
+def test_who_does_not_want_to_wait_for_a_load_any_longer_leaves_no_server(
+    how: str, connected: bool, smollm2_path: Path, home: Path, tmp_path: Path
+) -> None:
+    server, asked = _loads_for_ever(tmp_path)
+    environment = {
+        "LLMSPELL_PROVIDERS__CANDLE__ENGINE": "llama-server",
+        "LLMSPELL_PROVIDERS__CANDLE__SERVER_PATH": str(server),
+    }
+    assert llmspell("-p", "candle", "model", "pull", smollm2_path.as_uri()).status == 0
+    name = f"{smollm2_path.stem}@candle"
+    kernel = KernelProcess(["--profile", "candle"], env=environment) if connected else None
+    where = ["--connect", str(kernel.started["connection_file"])] if kernel else ["-p", "candle"]
+    limit = ["--timeout", "6"] if how == "timeout" else []
+    try:
+        command = Running(*where, "chat", name, "--message", "hi", *limit, env=environment)
+        asyncio.run(until(asked.exists, deadline_s=30.0))
+        assert _running(tmp_path / "loads.py") != []
+        if how == "ctrl_c":
+            command.interrupt()
+        assert command.done().status == (130 if how == "ctrl_c" else 5)
+        asyncio.run(until(lambda: _running(tmp_path / "loads.py") == [], deadline_s=CRASH_DEADLINE_S))
+        if kernel:
+            assert llmspell(*where, "model", "ps", "--json").document["models"] == []
+    finally:
+        if kernel:
+            kernel.stop()
 
 
 def test_a_device_that_the_binary_does_not_list_is_refused(smollm2_path: Path, tmp_path: Path) -> None:
