@@ -37,14 +37,10 @@ class AnthropicDialect(VendorPackage):
 
     def client(self, base_url: str, key: str | None, *, connect_s: float, trust_env: bool) -> Any:
         """A client for one address. An explicit key keeps the package from looking for others."""
-        sdk = self.sdk
-        timeout = sdk.Timeout(None, connect=connect_s)
-        return sdk.AsyncAnthropic(
+        return self.sdk.AsyncAnthropic(
             api_key=key or "",
             base_url=base_url.removesuffix("/v1"),
-            max_retries=0,
-            timeout=timeout,
-            http_client=sdk.DefaultAsyncHttpxClient(trust_env=trust_env, timeout=timeout),
+            **self.connection(connect_s=connect_s, trust_env=trust_env),
         )
 
     def body(self, model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:

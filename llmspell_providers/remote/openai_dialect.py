@@ -48,16 +48,13 @@ class OpenAIDialect(VendorPackage):
         headers: dict[str, Any] = {}
         if self._vendor.base_url != "https://api.openai.com/v1":
             headers |= {"OpenAI-Organization": sdk.Omit(), "OpenAI-Project": sdk.Omit()}
-        timeout = sdk.Timeout(None, connect=connect_s)
         return sdk.AsyncOpenAI(
             # Without one the package would take OPENAI_API_KEY, whoever the server is.
             api_key=key or _NO_KEY,
             admin_api_key="",
             base_url=base_url,
-            max_retries=0,
-            timeout=timeout,
             default_headers=headers,
-            http_client=sdk.DefaultAsyncHttpxClient(trust_env=trust_env, timeout=timeout),
+            **self.connection(connect_s=connect_s, trust_env=trust_env),
         )
 
     def body(self, model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 
 class VendorPackage:
@@ -27,3 +28,9 @@ class VendorPackage:
         self._sdk = importlib.import_module(self.package)
         for part in self.parts:
             importlib.import_module(f"{self.package}.resources.{part}")
+
+    def connection(self, *, connect_s: float, trust_env: bool) -> dict[str, Any]:
+        """What every client is made with: it repeats nothing by itself and has no limit but for connecting."""
+        timeout = self.sdk.Timeout(None, connect=connect_s)
+        http_client = self.sdk.DefaultAsyncHttpxClient(trust_env=trust_env, timeout=timeout)
+        return {"max_retries": 0, "timeout": timeout, "http_client": http_client}
