@@ -150,7 +150,16 @@ def loaded_model(entry: Mapping[str, Any], *, backend: str) -> LoadedModel:
         last_used=None,
         expires_at=expires_at,
         pinned=stays,
-        reason="stays until it is unloaded" if stays else f"Ollama unloads it at {expires_at} unless it is used",
+        reason=_reason(expires_at, stays=stays),
+    )
+
+
+def _reason(expires_at: str | None, *, stays: bool) -> str:
+    """What stands before the comma or colon is all that a table has room for."""
+    if stays:
+        return "pinned: stays until it is unloaded"
+    return "kept by Ollama, " + (
+        f"until {expires_at} unless it is used" if expires_at else "which does not tell how long"
     )
 
 

@@ -356,9 +356,12 @@ def test_a_registry_that_wants_fewer_requests_is_told_as_such(tmp_path: Path) ->
     assert caught.value.details["retry_after_s"] is None
 
 
-def test_a_chat_with_a_daemon_that_is_down_names_address_and_reason(tmp_path: Path) -> None:
-    with pytest.raises(BackendUnavailable, match=r"ollama: no answer from http://127.0.0.1:9 \(connection refused\)"):
-        asyncio.run(_chat(ollama_backend(NOBODY, tmp_path), _request()))
+def test_a_chat_with_a_daemon_that_is_down_names_address_and_reason_at_once(tmp_path: Path) -> None:
+    # Who nobody starts does not come back by himself: no pause of this length is waited for.
+    slow = "retry = {initial_delay_ms = 60000, max_delay_ms = 60000}\n"
+    with pytest.raises(BackendUnavailable, match=r"127\.0\.0\.1:9 \(connection refused\)") as caught:
+        asyncio.run(asyncio.wait_for(_chat(ollama_backend(NOBODY, tmp_path, slow), _request()), 20))
+    assert not caught.value.retryable
 
 
 def test_closing_a_stream_closes_the_connection(tmp_path: Path) -> None:
@@ -438,27 +441,50 @@ def test_errors_of_a_pull_are_typed_though_the_status_is_200(
     assert type(caught.value) is kind
 
 
+def test_a_quantization_beside_a_name_without_a_tag_is_refused_because_it_is_in_the_tag(tmp_path: Path) -> None:
+    async def pull(provider: OllamaProvider, name: str) -> list[PullProgress]:
+        try:
+            spec = ModelSpec.parse(name)
+            return [one async for one in provider.pull(spec, force=False, quantization="Q4_K_M")]
+        finally:
+            await provider.close()
+
+    with OllamaReplay("174-pull-success") as ollama:
+        with pytest.raises(InvalidRequest, match="in the name") as caught:
+            asyncio.run(pull(ollama_backend(ollama.base_url, tmp_path), "smollm2"))
+        assert caught.value.hint == "write it there, for example smollm2:8b-instruct-q4_K_M@ollama"
+        assert ollama.asked == []
+        # Whoever names a tag has said which one it is.
+        assert asyncio.run(pull(ollama_backend(ollama.base_url, tmp_path), "smollm2:135m"))[-1].result is not None
+
+
 def test_loading_shows_in_ps_and_unloading_tells_the_memory(tmp_path: Path) -> None:
     async def scenario(provider: OllamaProvider) -> None:
         loaded = await provider.load(SMOLLM2, LoadOptions(keep_alive_s=300.0))
         assert (loaded.model, loaded.engine, loaded.memory_bytes) == ("smollm2:135m", "ollama", 190_948_608)
         assert loaded.load_ms is not None
         assert loaded.expires_at == "2026-11-22T04:46:40.710Z"
+        assert loaded.reason == "kept by Ollama, until 2026-11-22T04:46:40.710Z unless it is used"
+        # Another tag of the same weights is not in Ollama's list.
+        other = await provider.load(ModelSpec.parse("smollm2"), LoadOptions())
+        assert (other.model, other.expires_at) == ("smollm2:latest", None)
+        assert other.reason == "kept by Ollama, which does not tell how long"
+        await provider.load(SMOLLM2, LoadOptions(keep_alive_s=300.0, pin=True))
         assert await provider.unload(SMOLLM2, force=False) == 190_948_608
         assert await provider.unload(ModelSpec.parse("other"), force=False) == 0
         await provider.close()
 
     with OllamaReplay("129-generate-load", "050-ps-one") as ollama:
         asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path)))
-        keep_alive = [asked.body["keep_alive"] for asked in ollama.asked if asked.path == "/api/generate"]
-    assert keep_alive == [300.0, 0]
+        keep_alive = [asked.body.get("keep_alive") for asked in ollama.asked if asked.path == "/api/generate"]
+    assert keep_alive == [300.0, None, -1.0, 0]
 
 
 def test_a_model_that_stays_is_shown_as_pinned(tmp_path: Path) -> None:
     with OllamaReplay("055-ps-keepalive-forever") as ollama:
         (model,) = asyncio.run(ollama_backend(ollama.base_url, tmp_path).loaded())
     assert model.pinned
-    assert model.expires_at is None
+    assert (model.expires_at, model.reason) == (None, "pinned: stays until it is unloaded")
 
 
 def test_removing_tells_the_bytes_and_what_is_missing(tmp_path: Path) -> None:

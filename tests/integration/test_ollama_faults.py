@@ -229,6 +229,25 @@ def test_a_limit_of_requests_is_kept_by_ourselves(tmp_path: Path) -> None:
         assert [asked.path for asked in ollama.asked].count("/api/chat") == 1
 
 
+def test_the_limit_of_tokens_counts_what_the_server_counted(tmp_path: Path) -> None:
+    limit = "rate_limit = {tokens_per_minute = 600, auto_retry = false}\n"
+
+    async def scenario(base_url: str) -> LlmspellError:
+        provider = ollama_backend(base_url, tmp_path, limit)
+        # Each may take 512 tokens, and takes 52.
+        for _ in range(2):
+            async for _ in provider.chat(_request(options=SamplingOptions(max_tokens=512)), client="me"):
+                pass
+        _, error = await _failing(provider.chat(_request(options=SamplingOptions(max_tokens=560)), client="me"))
+        await provider.close()
+        return error
+
+    with OllamaReplay(CHAT) as ollama:
+        error = asyncio.run(scenario(ollama.base_url))
+    assert type(error) is Busy
+    assert "providers.ollama.rate_limit" in error.message
+
+
 @pytest.mark.parametrize(("seconds", "asked"), [(1, 2), (60, 1)])
 def test_a_good_answer_is_trusted_as_long_as_the_settings_say(seconds: int, asked: int, tmp_path: Path) -> None:
     now = 0.0

@@ -90,6 +90,20 @@ def test_one_that_died_is_started_again(port: int, tmp_path: Path) -> None:
     assert not any(is_alive(start["pid"]) for start in program.starts)
 
 
+@pytest.mark.slow
+def test_one_that_does_not_end_when_it_is_asked_to_is_killed(port: int, tmp_path: Path) -> None:
+    program = OllamaProgram(tmp_path / "bin", *LISTS)
+
+    async def scenario() -> None:
+        provider = _provider(port, tmp_path, program, OLLAMA_DEAF="1")
+        await provider.list_models()
+        async with asyncio.timeout(20):
+            await provider.close()
+        assert not is_alive(program.starts[0]["pid"])
+
+    asyncio.run(scenario())
+
+
 def test_one_that_ends_at_once_is_an_error_with_its_last_words(port: int, tmp_path: Path) -> None:
     async def scenario() -> None:
         provider = _provider(port, tmp_path, OllamaProgram(tmp_path / "bin"))

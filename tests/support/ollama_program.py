@@ -1,6 +1,7 @@
 """A stand-in for the program `ollama` on PATH: `serve` answers with recordings, `--version` says one.
 
 What it was started with is written beside it: the address, whether SIGINT can reach it, and how often it was started.
+With OLLAMA_DEAF it does not end by SIGTERM.
 """
 
 from __future__ import annotations
@@ -78,6 +79,9 @@ def main(report: Path, recordings: tuple[str, ...]) -> None:
         print("Error: no library for this CPU", file=sys.stderr)
         raise SystemExit(1)
     ended = {signal.SIGTERM, signal.SIGINT}
+    if "OLLAMA_DEAF" in os.environ:
+        ended = {signal.SIGINT}
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, ended)
     with OllamaReplay(*recordings, port=int(port)):
         signal.sigwait(ended)
