@@ -97,7 +97,7 @@ def _variables(name: str, table: ProviderSettings | None, env: Mapping[str, str]
     if name in SERVICES:
         variables = [f"LLMSPELL_API_KEY_{name.upper()}", SERVICES[name]]
     else:
-        variables = [*key_variables(name, table.provider_type if table else name, table.api_key_env if table else None)]
+        variables = [*key_variables(name, table)]
     for variable in dict.fromkeys(variables):
         if env.get(variable):
             yield KeySource(name, "environment", variable, False)

@@ -267,6 +267,8 @@ class RemoteProvider(ElsewhereModels):
     def _variable(self) -> str:
         if self._settings.api_key_env:
             return self._settings.api_key_env
+        if not self._vendor.needs_key:
+            return f"LLMSPELL_{self.name.upper().replace('-', '_')}_API_KEY"
         kind = self._settings.provider_type
         return "REPLICATE_API_TOKEN" if kind == "replicate" else f"{kind.upper()}_API_KEY"
 

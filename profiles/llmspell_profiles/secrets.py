@@ -43,17 +43,27 @@ class ApiKey:
         self.store = store
 
 
-def key_variables(name: str, provider_type: str, api_key_env: str | None) -> Iterator[str]:
-    """The variables that may hold the key of provider `name`, strongest first."""
+def key_variables(name: str, provider: "ProviderSettings | None") -> Iterator[str]:
+    """The variables that may hold the key of provider `name`, strongest first; without a table it is a vendor's name.
+
+    A vendor's own variable is for the vendor alone: a server that speaks OpenAI's interface is not sent OpenAI's key.
+    """
     upper = name.upper().replace("-", "_")
     yield f"LLMSPELL_PROVIDERS__{upper}__API_KEY"
     yield f"LLMSPELL_PROVIDER_{upper}_API_KEY"
     yield f"LLMSPELL_{upper}_API_KEY"
     yield f"LLMSPELL_API_KEY_{upper}"
-    if api_key_env:
-        yield api_key_env
-    if provider_type in VENDOR_VARIABLES:
-        yield VENDOR_VARIABLES[provider_type]
+    if provider is None:
+        kind = name
+    else:
+        # A table is there, and so its schema is loaded.
+        from llmspell_profiles.vendors import is_own_server
+
+        kind = "" if is_own_server(provider) else provider.provider_type
+        if provider.api_key_env:
+            yield provider.api_key_env
+    if kind in VENDOR_VARIABLES:
+        yield VENDOR_VARIABLES[kind]
 
 
 def find_api_key(
@@ -66,7 +76,7 @@ def find_api_key(
     Raises:
         ConfigError: the store can't be read.
     """
-    for variable in key_variables(name, provider.provider_type, provider.api_key_env):
+    for variable in key_variables(name, provider):
         if value := env.get(variable):
             return ApiKey(value, variable)
     if provider.api_key:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.command_line import Done, llmspell
 from tests.support.kernels import KernelProcess
-from tests.support.model_server import ModelServer, answering, said
+from tests.support.model_server import ModelServer, answering, failing, said
 
 KEY = "sk-this-must-never-be-shown"
 
@@ -76,6 +76,16 @@ def test_status_shows_every_configured_provider_and_runs_no_model(run: Run, serv
     assert run("model", "status", "--backend", "openai").status == 4
 
 
+def test_status_tells_which_of_several_servers_is_down(home: Path, server: ModelServer) -> None:
+    urls = ["http://127.0.0.1:9/v1", server.base_url]
+    (home / "config.toml").write_text(f'[providers.farm]\nprovider_type = "openai"\nbase_urls = {json.dumps(urls)}\n')
+    done = llmspell("model", "status")
+    assert done.status == 0
+    assert [line.split()[:2] for line in done.out.splitlines()][-1] == ["farm", "running"]
+    assert done.err == "Warning: farm: 1 of 2 servers answer (http://127.0.0.1:9/v1: connection refused)\n"
+    assert llmspell("model", "status", "--json").document["farm"]["reason"].startswith("1 of 2 servers answer")
+
+
 def test_a_chat_streams_from_the_default_provider_s_default_model(run: Run, server: ModelServer) -> None:
     assert run("chat", "--message", "hi").out == "Hello!\n"
     assert run("chat", "box/n", "--message", "hi").out == "Hello!\n"
@@ -112,6 +122,32 @@ def test_a_missing_key_says_how_to_store_one(run: Run) -> None:
         "Error: provider 'openai' has no API key: OPENAI_API_KEY is not set, and none is stored",
         "Hint: llmspell keys add openai",
     ]
+
+
+def test_the_key_of_openai_goes_to_no_other_server_unless_it_is_named(home: Path) -> None:
+    table = '[providers.my-box]\nprovider_type = "openai"\nbase_url = "{}"\n{}'
+    environment = {"OPENAI_API_KEY": KEY}
+    with ModelServer(said("ok")) as server:
+        for line, sent in (("", None), ('api_key_env = "OPENAI_API_KEY"\n', f"Bearer {KEY}")):
+            (home / "config.toml").write_text(table.format(server.base_url, line))
+            server.asked.clear()
+            assert llmspell("chat", "my-box/m", "--message", "hi", env=environment).out == "ok\n"
+            assert llmspell("model", "status", "--backend", "my-box", env=environment).status == 0
+            assert [asked.headers.get("authorization") for asked in server.asked] == [sent, sent]
+            listed = llmspell("keys", "list", env=environment).out
+            assert ("my-box" in listed) == (sent is not None)
+
+
+def test_a_server_of_ones_own_that_wants_a_key_names_a_variable_that_is_read(home: Path) -> None:
+    refused = failing(401, {"error": {"message": "Unauthorized"}})
+    with ModelServer(lambda asked: said("ok") if "authorization" in asked.headers else refused) as server:
+        (home / "config.toml").write_text(
+            f'[providers.my-box]\nprovider_type = "openai"\nbase_url = "{server.base_url}"\n'
+        )
+        done = llmspell("chat", "my-box/m", "--message", "hi")
+        assert done.status == 4
+        assert "set LLMSPELL_MY_BOX_API_KEY, or llmspell keys add my-box" in done.err
+        assert llmspell("chat", "my-box/m", "--message", "hi", env={"LLMSPELL_MY_BOX_API_KEY": KEY}).out == "ok\n"
 
 
 def test_a_key_that_was_stored_while_the_kernel_ran_counts(
