@@ -153,6 +153,23 @@ def test_info_joins_what_the_server_shows_and_lists(tmp_path: Path) -> None:
         asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path)))
 
 
+def test_a_licence_that_only_stands_in_the_model_s_text_is_shown_by_its_first_line(tmp_path: Path) -> None:
+    async def licence(base_url: str) -> str | None:
+        provider = ollama_backend(base_url, tmp_path)
+        try:
+            return (await provider.info(SMOLLM2)).license
+        finally:
+            await provider.close()
+
+    shown = json.loads(json.loads((RECORDINGS / "038-show.json").read_text())["response"]["chunks"][0]["data"])
+    del shown["model_info"]["general.license"]
+    with OllamaReplay("033-tags-two", "050-ps-one", "038-show") as ollama:
+        ollama.replace("038-show", {**shown, "license": "\n  Apache License\nVersion 2.0"})
+        assert asyncio.run(licence(ollama.base_url)) == "Apache License"
+        ollama.replace("038-show", {**shown, "license": None})
+        assert asyncio.run(licence(ollama.base_url)) is None
+
+
 def test_a_chat_streams_and_ends_with_counts_and_times(tmp_path: Path) -> None:
     with OllamaReplay("064-chat-stream") as ollama:
         request = _request(options=SamplingOptions(max_tokens=32, temperature=0.0, seed=1))
@@ -186,6 +203,16 @@ def test_a_chat_streams_and_ends_with_counts_and_times(tmp_path: Path) -> None:
     # A prompt or reply that does not fit must never be cut without a word.
     assert body["truncate"] is False
     assert body["shift"] is False
+
+
+def test_a_repository_of_hugging_face_is_asked_for_under_ollama_s_name_of_it(tmp_path: Path) -> None:
+    with OllamaReplay("064-chat-stream", "174-pull-success") as ollama:
+        name = "hf.co/unsloth/SmolLM2-135M-Instruct-GGUF:Q4_1"
+        asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request(f"{name}@ollama")))
+        asyncio.run(
+            _pull(ollama_backend(ollama.base_url, tmp_path), f"huggingface.co/{name.removeprefix('hf.co/')}@ollama")
+        )
+        assert [asked.body["model"] for asked in ollama.asked if asked.method == "POST"] == [name, name]
 
 
 def test_options_that_only_ollama_knows_come_from_the_settings(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from llmspell_protocol.errors import BackendUnavailable
 from llmspell_providers.ollama import OllamaProvider
 from tests.support.command_line import llmspell
 from tests.support.kernels import KernelProcess
+from tests.support.model_server import ModelServer
 from tests.support.ollama_backend import ollama_backend
 from tests.support.ollama_program import OllamaProgram, is_alive
 from tests.support.ollama_replay import OllamaReplay
@@ -113,6 +114,20 @@ def test_one_that_ends_at_once_is_an_error_with_its_last_words(port: int, tmp_pa
         await provider.close()
 
     asyncio.run(scenario())
+
+
+def test_it_is_not_started_where_something_else_answers(tmp_path: Path) -> None:
+    program = OllamaProgram(tmp_path / "bin", *LISTS)
+
+    async def scenario(base_url: str) -> None:
+        provider = ollama_backend(base_url, tmp_path, "auto_start = true\n", {"PATH": program.path})
+        with pytest.raises(BackendUnavailable, match="something else than Ollama"):
+            await provider.list_models()
+        await provider.close()
+
+    with ModelServer() as foreign:
+        asyncio.run(scenario(foreign.base_url.removesuffix("/v1")))
+    assert program.starts == []
 
 
 def test_without_the_program_it_is_just_down(port: int, tmp_path: Path) -> None:

@@ -171,6 +171,9 @@ def test_a_vendor_gets_its_own_words_and_refuses_what_it_lacks(tmp_path: Path) -
         body = server.posts[-1].body
         assert body["random_seed"] == 3
         assert {"seed", "stream_options"} & body.keys() == set()
+        for kind in ("cohere", "perplexity"):
+            asyncio.run(talk(kind, server.base_url, SamplingOptions()))
+            assert "stream_options" not in server.posts[-1].body
         with pytest.raises(Unsupported, match="'top_k'"):
             asyncio.run(talk("mistral", server.base_url, SamplingOptions(top_k=3)))
         with pytest.raises(Unsupported, match="'raw'"):
@@ -465,6 +468,21 @@ def test_a_server_s_models_are_listed_and_described(tmp_path: Path) -> None:
 
     with ModelServer(said("ok"), listing=listing) as server:
         assert using(tmp_path, [server.base_url], look) == (["m", "n"], 4096, True, False)
+
+
+def test_names_in_a_list_are_those_that_a_request_takes(tmp_path: Path) -> None:
+    # Gemini's interface lists them so.
+    listing = answering({"object": "list", "data": [{"id": "models/gemini-pro"}]})
+    with ModelServer(said("ok"), listing=listing) as server:
+        models = using(tmp_path, [server.base_url], lambda provider: provider.list_models())
+    assert [model.id for model in models] == ["gemini-pro"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 429])
+def test_a_server_that_keeps_its_list_to_itself_is_there(status: int, tmp_path: Path) -> None:
+    with ModelServer(said("no"), listing=failing(status, {})) as server:
+        health = using(tmp_path, [server.base_url], lambda provider: provider.health())
+    assert (health.ready, health.available_models, health.reason) == (True, 0, None)
 
 
 def test_health_never_asks_a_model(tmp_path: Path) -> None:
