@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from llmspell_protocol.abilities import WORDS, Word
 from llmspell_providers.candle.engine import Ability
-from llmspell_providers.capabilities import LLAMA_OPTIONS, WORDS, Capabilities, Word, declare
+from llmspell_providers.capabilities import LLAMA_OPTIONS, Capabilities, declare
 
 TORCH = "torch"
 """The engine of safetensors; GGUF files have the one of the settings."""

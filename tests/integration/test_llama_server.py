@@ -106,6 +106,32 @@ def test_a_loaded_model_says_what_it_is_and_counts_the_servers_memory(smollm2_pa
     asyncio.run(run())
 
 
+def test_the_server_is_started_as_the_launch_says_and_does_nothing_by_itself(
+    smollm2_path: Path, tmp_path: Path
+) -> None:
+    async def command(server: Path) -> list[str]:
+        asked = launch(smollm2_path, tmp_path, server, prompt_cache_bytes=64 << 20, batch_size=128, threads=1)
+        process = await ModelProcess.start(asked, on_exit=lambda: None)
+        [running] = servers_of(process)
+        words = running.cmdline()
+        await process.end()
+        return words
+
+    def value(flag: str) -> str:
+        return words[words.index(flag) + 1]
+
+    words = asyncio.run(command(launcher(tmp_path)))
+    assert (value("--parallel"), value("--ctx-size"), value("--cache-ram")) == ("2", "2048", "64")
+    assert (value("--batch-size"), value("--ubatch-size"), value("--threads")) == ("128", "128", "1")
+    assert (value("--device"), value("--n-gpu-layers"), value("--fit")) == ("none", "0", "off")
+    unasked = {"--no-webui", "--no-context-shift", "--no-kv-unified", "--slots", "--offline", "--log-verbosity"}
+    assert unasked <= {*words}
+    # A build that does not know a flag does what the flag says anyway, and would refuse it.
+    flags = "\n".join(f"{flag} N" for flag in sorted(NEEDED))
+    words = asyncio.run(command(stand_in(tmp_path, f"[ \"$1\" = --help ] && {{ echo '{flags}'; exit; }}")))
+    assert unasked & {*words} == {"--no-webui"}
+
+
 def test_the_server_can_be_reached_by_nobody_else(smollm2_path: Path, tmp_path: Path) -> None:
     async def run() -> None:
         process = await loaded(smollm2_path, tmp_path)
