@@ -1,4 +1,4 @@
-"""Models behind HTTP, against servers on loopback that answer rightly and wrongly: nothing hangs, nothing is silent."""
+"""Models behind HTTP, against servers on loopback: what is sent, and what comes of what they answer."""
 
 from __future__ import annotations
 
@@ -6,92 +6,35 @@ import asyncio
 import base64
 import json
 import struct
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from llmspell_protocol.errors import (
     BackendUnavailable,
-    Busy,
     ConfigError,
-    ContextLengthExceeded,
-    Forbidden,
     InvalidRequest,
-    LlmspellError,
     ModelError,
-    ModelNotFound,
     SchemaViolation,
-    Timeout,
-    Unauthorized,
     Unsupported,
 )
 from llmspell_protocol.models import (
-    ChatChunk,
     ChatMessage,
-    ChatRequest,
-    ChatResult,
-    HealthStatus,
     LoadOptions,
     SamplingOptions,
     ToolCall,
 )
 from llmspell_providers.base import Provider
-from llmspell_providers.http_probe import MAX_ANSWER_BYTES, ProbeFailed, get_json
 from llmspell_providers.registry import ProviderRegistry
-from llmspell_providers.spec import ModelSpec
 from tests.support.model_server import Act, ModelServer, answering, chunk, failing, said
+from tests.support.remote_asking import KEY, QUICK, SPEC, chat, failure_of, request, result_of, using
 from tests.support.settings import settings_from
 
-KEY = "sk-this-must-never-be-shown"
-QUICK = "retry = { initial_delay_ms = 1, max_delay_ms = 2 }\n"
-SPEC = ModelSpec.parse("m@box")
-T = TypeVar("T")
-
-
-def using(
-    home: Path, urls: list[str], scenario: Callable[[Provider], Awaitable[T]], extra: str = QUICK, key: str | None = KEY
-) -> T:
-    """What a scenario returns that is played with a provider of these servers."""
-    table = f'[providers.box]\nprovider_type = "openai"\nbase_urls = {json.dumps(urls)}\n{extra}'
-
-    async def play() -> T:
-        registry = ProviderRegistry(
-            settings_from(table, home), log_directory=home, environment={}, find_key=lambda name, table: key
-        )
-        try:
-            async with asyncio.timeout(60):
-                return await scenario(registry.get("box"))
-        finally:
-            await registry.close()
-
-    return asyncio.run(play())
-
-
-def request(text: str = "Hello?", **fields: Any) -> ChatRequest:
-    return ChatRequest(**{"model": str(SPEC), "messages": (ChatMessage(role="user", content=text),), **fields})
-
-
-async def chat(provider: Provider, asked: ChatRequest | None = None) -> tuple[list[ChatChunk], ChatResult]:
-    chunks = [one async for one in provider.chat(asked or request(), client="me")]
-    assert chunks[-1].result is not None
-    return chunks[:-1], chunks[-1].result
-
-
-def result_of(home: Path, server: ModelServer, asked: ChatRequest | None = None, extra: str = QUICK) -> ChatResult:
-    return using(home, [server.base_url], lambda provider: chat(provider, asked), extra)[1]
-
-
-def failure_of(
-    home: Path, *acts: Act, extra: str = "max_retries = 0\n", asked: ChatRequest | None = None
-) -> LlmspellError:
-    with ModelServer(*acts) as server, pytest.raises(LlmspellError) as caught:
-        result_of(home, server, asked, extra)
-    shown = f"{caught.value.message} {caught.value.hint} {caught.value.details}"
-    assert KEY not in shown
-    return caught.value
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
+JPEG = b"\xff\xd8\xff\xe0" + bytes(64)
+WEBP = b"RIFF\x10\x00\x00\x00WEBPVP8 "
+GIF = b"GIF89a" + bytes(16)
 
 
 def test_a_reply_streams_with_its_counts_and_its_key_in_the_header_alone(tmp_path: Path) -> None:
@@ -247,187 +190,6 @@ def test_a_schema_is_sent_and_the_reply_held_against_it(tmp_path: Path) -> None:
     assert isinstance(failure_of(tmp_path, said('{"n": "one"}'), asked=request(schema=schema)), SchemaViolation)
 
 
-@pytest.mark.parametrize(
-    ("act", "kind"),
-    [
-        (failing(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}}), Unauthorized),
-        (failing(403, {"error": {"message": f"{KEY} may not"}}), Forbidden),
-        (failing(429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}), Forbidden),
-        (
-            failing(404, {"error": {"message": "The model `m` does not exist", "code": "model_not_found"}}),
-            ModelNotFound,
-        ),
-        (failing(404, {"detail": "Not Found"}), BackendUnavailable),
-        (failing(400, {"error": {"message": "no such role", "type": "invalid_request_error"}}), InvalidRequest),
-        (failing(422, {"message": {"detail": [{"type": "extra_forbidden"}]}}), InvalidRequest),
-        (failing(500, {"error": {"message": f"oops {KEY}"}}), BackendUnavailable),
-        (Act(("<html>bad gateway</html>",), 502, {"Content-Type": "text/html"}), BackendUnavailable),
-        (failing(503, {"error": {"message": "loading"}}), Busy),
-        (Act(("<html>hello</html>",), 200, {"Content-Type": "text/html"}), BackendUnavailable),
-        (Act(("data: {no json\n\n",)), BackendUnavailable),
-        (Act(("data: [1, 2]\n\n",)), BackendUnavailable),
-        (Act(()), BackendUnavailable),
-        (
-            Act(("data: " + json.dumps({"error": {"message": "gone", "type": "server_error"}}) + "\n\n",)),
-            BackendUnavailable,
-        ),
-        (Act((), then="cut"), BackendUnavailable),
-    ],
-)
-def test_each_failure_has_its_own_error_and_never_shows_the_key(
-    tmp_path: Path, act: Act, kind: type[LlmspellError]
-) -> None:
-    assert type(failure_of(tmp_path, act)) is kind
-
-
-@pytest.mark.parametrize(
-    ("message", "counts"),
-    [
-        (
-            "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens.",
-            (5000, 4096),
-        ),
-        (
-            "This model's maximum context length is 4096 tokens. However, you requested 5012 tokens (5000 in the"
-            " messages, 12 in the completion).",
-            (5000, 4096),
-        ),
-        ("prompt is too long: 5000 tokens > 4096 maximum", (5000, 4096)),
-        ("request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it", (5000, 4096)),
-    ],
-)
-def test_a_prompt_that_is_too_long_is_told_with_both_numbers(
-    tmp_path: Path, message: str, counts: tuple[int, int]
-) -> None:
-    error = failure_of(tmp_path, failing(400, {"error": {"message": message, "type": "invalid_request_error"}}))
-    assert isinstance(error, ContextLengthExceeded)
-    assert (error.details["prompt_tokens"], error.details["limit"]) == counts
-
-
-REPLY = [chunk({"content": "a"}), chunk({"content": "b"}), chunk(finish="stop"), chunk(usage={"prompt_tokens": 1})]
-
-
-@pytest.mark.parametrize("cut_after", [0, 1, 2])
-@pytest.mark.parametrize("how", ["cut", "end"])
-def test_a_stream_that_breaks_before_its_end_is_an_error_wherever_it_breaks(
-    tmp_path: Path, cut_after: int, how: Any
-) -> None:
-    error = failure_of(tmp_path, Act(REPLY[:cut_after], then=how))
-    assert isinstance(error, BackendUnavailable)
-    assert error.retryable
-
-
-@pytest.mark.parametrize("pieces", [0, 1])
-def test_a_server_that_goes_silent_is_a_timeout(tmp_path: Path, pieces: int) -> None:
-    error = failure_of(tmp_path, Act(REPLY[:pieces], then="hang"), extra="timeout_seconds = 1\n")
-    assert isinstance(error, Timeout)
-    assert error.details["timeout_s"] == 1
-
-
-def test_closing_a_reply_closes_the_stream_at_the_server(tmp_path: Path) -> None:
-    async def leave_after_one(provider: Provider) -> bool:
-        async with aclosing(provider.chat(request(), client="me")) as chunks:
-            assert (await anext(chunks)).text == "a"
-        return await asyncio.to_thread(server.closed_by_client.wait, 10)
-
-    with ModelServer(Act(REPLY[:1], then="hang")) as server:
-        assert using(tmp_path, [server.base_url], leave_after_one)
-
-
-def test_a_cancelled_request_closes_the_stream_before_its_first_piece_too(tmp_path: Path) -> None:
-    async def cancel(provider: Provider) -> bool:
-        task = asyncio.create_task(chat(provider))
-        await asyncio.to_thread(server.held.wait, 10)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return await asyncio.to_thread(server.closed_by_client.wait, 10)
-
-    with ModelServer(Act((), then="hang")) as server:
-        assert using(tmp_path, [server.base_url], cancel)
-
-
-def test_failures_that_may_pass_are_repeated_as_often_as_the_settings_say(tmp_path: Path) -> None:
-    busy = failing(503, {"error": {"message": "later"}})
-    with ModelServer(busy, failing(500, {}), said("at last")) as server:
-        assert result_of(tmp_path, server, extra=QUICK + "max_retries = 2\n").message.content == "at last"
-    with ModelServer(busy) as server, pytest.raises(Busy):
-        result_of(tmp_path, server, extra=QUICK + "max_retries = 2\n")
-    assert len(server.posts) == 3
-
-
-def test_a_request_that_is_wrong_is_not_repeated(tmp_path: Path) -> None:
-    with ModelServer(failing(400, {"error": {"message": "no"}})) as server, pytest.raises(InvalidRequest):
-        result_of(tmp_path, server)
-    assert len(server.posts) == 1
-
-
-def test_a_reply_that_broke_after_its_first_piece_is_not_begun_again(tmp_path: Path) -> None:
-    with ModelServer(Act(REPLY[:1], then="cut"), said("again")) as server, pytest.raises(BackendUnavailable):
-        result_of(tmp_path, server)
-    assert len(server.posts) == 1
-
-
-def test_the_server_s_retry_after_holds(tmp_path: Path) -> None:
-    limited = failing(429, {"error": {"message": "slow down"}}, Retry_After="1")
-
-    async def timed(provider: Provider) -> float:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        await chat(provider)
-        return loop.time() - began
-
-    with ModelServer(said("warm"), limited, said("ok")) as server:
-
-        async def after_warming(provider: Provider) -> float:
-            await chat(provider)
-            return await timed(provider)
-
-        assert using(tmp_path, [server.base_url], after_warming) >= 1.0
-
-
-def test_a_retry_after_beyond_the_deadline_is_busy_at_once(tmp_path: Path) -> None:
-    limited = failing(429, {"error": {"message": "slow down"}}, Retry_After="3600")
-    error = failure_of(tmp_path, limited, extra="max_retries = 3\n")
-    assert isinstance(error, Busy)
-    assert error.details["retry_after_s"] == 3600
-
-
-def test_without_auto_retry_a_busy_server_is_an_error_at_once(tmp_path: Path) -> None:
-    limited = failing(429, {"error": {"message": "slow down"}}, Retry_After="0")
-    rate = QUICK + "rate_limit = { auto_retry = false }\n"
-    assert isinstance(failure_of(tmp_path, limited, said("ok"), extra=rate), Busy)
-
-
-def test_the_own_limit_is_kept_before_anything_is_sent(tmp_path: Path) -> None:
-    rate = "rate_limit = { requests_per_minute = 2, auto_retry = false }\n"
-
-    async def three(provider: Provider) -> Busy:
-        await chat(provider)
-        await chat(provider)
-        with pytest.raises(Busy) as caught:
-            await chat(provider)
-        return caught.value
-
-    with ModelServer(said("ok")) as server:
-        error = using(tmp_path, [server.base_url], three, rate)
-    assert len(server.posts) == 2
-    assert 0 < error.details["retry_after_s"] <= 60
-
-
-def test_the_limit_of_tokens_counts_what_the_server_counted(tmp_path: Path) -> None:
-    rate = "max_tokens = 10\nrate_limit = { tokens_per_minute = 100, auto_retry = false }\n"
-    usage = {"prompt_tokens": 90, "completion_tokens": 5, "total_tokens": 95}
-
-    async def two(provider: Provider) -> None:
-        await chat(provider)
-        with pytest.raises(Busy):
-            await chat(provider)
-
-    with ModelServer(said("ok", usage=usage)) as server:
-        using(tmp_path, [server.base_url], two, rate)
-
-
 def test_embeddings_come_in_the_order_of_the_texts_and_with_length_one(tmp_path: Path) -> None:
     rows = [{"index": 1, "embedding": [0, 2]}, {"index": 0, "embedding": [3, 4]}]
     answer = {"object": "list", "data": rows, "model": "m", "usage": {"prompt_tokens": 7, "total_tokens": 7}}
@@ -455,171 +217,6 @@ def test_an_answer_that_is_no_embedding_is_an_error(tmp_path: Path, answer: Any)
         )
 
 
-def test_a_server_s_models_are_listed_and_described(tmp_path: Path) -> None:
-    listing = answering({"object": "list", "data": [{"id": "m", "max_model_len": 4096}, {"id": "n"}]})
-
-    async def look(provider: Provider) -> tuple[list[str], int | None, bool, bool]:
-        info = await provider.info(SPEC)
-        with pytest.raises(ModelNotFound) as caught:
-            await provider.info(ModelSpec.parse("x@box"))
-        assert caught.value.hint == "it has m, n"
-        names = [model.id for model in await provider.list_models()]
-        return names, info.context_length, await provider.has(SPEC), await provider.has(ModelSpec.parse("x@box"))
-
-    with ModelServer(said("ok"), listing=listing) as server:
-        assert using(tmp_path, [server.base_url], look) == (["m", "n"], 4096, True, False)
-
-
-def test_names_in_a_list_are_those_that_a_request_takes(tmp_path: Path) -> None:
-    # Gemini's interface lists them so.
-    listing = answering({"object": "list", "data": [{"id": "models/gemini-pro"}]})
-    with ModelServer(said("ok"), listing=listing) as server:
-        models = using(tmp_path, [server.base_url], lambda provider: provider.list_models())
-    assert [model.id for model in models] == ["gemini-pro"]
-
-
-@pytest.mark.parametrize("status", [403, 404, 405, 429])
-def test_a_server_that_keeps_its_list_to_itself_is_there(status: int, tmp_path: Path) -> None:
-    with ModelServer(said("no"), listing=failing(status, {})) as server:
-        health = using(tmp_path, [server.base_url], lambda provider: provider.health())
-    assert (health.ready, health.available_models, health.reason) == (True, 0, None)
-
-
-def test_health_never_asks_a_model(tmp_path: Path) -> None:
-    with ModelServer(said("no")) as server:
-        health = using(tmp_path, [server.base_url], lambda provider: provider.health())
-    assert (health.ready, health.available_models, health.reason) == (True, 1, None)
-    assert [asked.method for asked in server.asked] == ["GET"]
-    assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
-
-
-def test_a_vendor_without_a_list_is_there_when_anything_answers_and_is_sent_no_key(tmp_path: Path) -> None:
-    async def look(base_url: str) -> HealthStatus:
-        registry = ProviderRegistry(
-            settings_from(f'[providers.perplexity]\nbase_url = "{base_url}"\n', tmp_path),
-            log_directory=tmp_path,
-            environment={},
-            find_key=lambda *_: KEY,
-        )
-        try:
-            return await registry.get("perplexity").health()
-        finally:
-            await registry.close()
-
-    with ModelServer(said("no"), listing=failing(404, {})) as server:
-        health = asyncio.run(look(server.base_url))
-    assert (health.ready, health.reason) == (True, None)
-    assert KEY not in json.dumps(dict(server.asked[0].headers))
-
-
-def test_a_long_list_is_read_to_its_end_whatever_pieces_it_comes_in() -> None:
-    # More than a socket holds, so that it can't come in one piece; no length is told, as Go's servers do it.
-    names = [f"{number:0128}" for number in range(20_000)]
-    with ModelServer(said("no"), models=names) as server:
-        answer = asyncio.run(get_json(server.base_url, "/models", deadline_s=30))
-    assert [one["id"] for one in answer.content["data"]] == names
-
-
-def test_a_list_without_an_end_is_given_up() -> None:
-    endless = Act(("[" + " " * MAX_ANSWER_BYTES,), then="hang")
-    with ModelServer(said("no"), listing=endless) as server, pytest.raises(ProbeFailed, match="more than any list"):
-        asyncio.run(get_json(server.base_url, "/models", deadline_s=30))
-
-
-@pytest.mark.parametrize(
-    ("listing", "reason"),
-    [
-        (failing(401, {}), "the API key is not accepted"),
-        (failing(500, {}), "it answers with status 500 to /models"),
-        (Act(("<html>",), 200, {}), "it answers with something else than JSON to /models"),
-        (answering({"hello": 1}), "something else than a model server answers there"),
-        (Act((), then="hang"), "no answer within 1 s"),
-    ],
-)
-def test_health_says_what_is_wrong(tmp_path: Path, listing: Act, reason: str) -> None:
-    with ModelServer(said("no"), listing=listing) as server:
-        health = using(tmp_path, [server.base_url], lambda provider: provider.health())
-    assert (health.ready, health.reason) == (False, reason)
-
-
-def test_a_vendor_without_a_key_is_no_credentials_and_says_how_to_store_one(tmp_path: Path) -> None:
-    async def look(found: list[str]) -> tuple[str | None, ConfigError]:
-        registry = ProviderRegistry(
-            settings_from("[providers.groq]\n", tmp_path),
-            log_directory=tmp_path,
-            environment={},
-            find_key=lambda name, table: None,
-        )
-        provider = registry.get("groq")
-        with pytest.raises(ConfigError) as caught:
-            await chat(provider, request(model="m@groq"))
-        return (await provider.health()).reason, caught.value
-
-    reason, error = asyncio.run(look([]))
-    assert reason == "no credentials (GROQ_API_KEY is not set, no key stored)"
-    assert "GROQ_API_KEY" in error.message
-    assert error.hint == "llmspell keys add groq"
-
-
-def test_a_key_of_openai_in_the_environment_never_reaches_another_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
-    with ModelServer(said("ok")) as server:
-        using(tmp_path, [server.base_url], chat, key=None)
-    headers = json.dumps(dict(server.posts[0].headers))
-    assert KEY not in headers
-    assert "org-mine" not in headers
-    assert "authorization" not in server.posts[0].headers
-
-
-def test_a_better_key_counts_at_the_next_request(tmp_path: Path) -> None:
-    keys = ["old", "new"]
-    refused = failing(401, {"error": {"message": "no"}})
-
-    async def twice() -> None:
-        table = f'[providers.box]\nprovider_type = "openai"\nbase_url = "{server.base_url}"\n'
-        registry = ProviderRegistry(
-            settings_from(table, tmp_path), log_directory=tmp_path, environment={}, find_key=lambda *_: keys.pop(0)
-        )
-        with pytest.raises(Unauthorized):
-            await chat(registry.get("box"))
-        await chat(registry.get("box"))
-        await registry.close()
-
-    with ModelServer(refused, said("ok")) as server:
-        asyncio.run(twice())
-    assert [asked.headers["authorization"] for asked in server.posts] == ["Bearer old", "Bearer new"]
-
-
-def test_a_server_that_refuses_connections_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BackendUnavailable) as caught:
-        using(tmp_path, ["http://user:secret@127.0.0.1:9/v1"], chat, "max_retries = 0\n")
-    assert caught.value.message == "box: no answer from http://127.0.0.1:9/v1 (connection refused)"
-
-
-def test_a_proxy_of_the_environment_is_used_but_never_for_this_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("http_proxy", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-    async def both(provider: Provider) -> None:
-        assert (await provider.health()).ready
-        assert (await chat(provider))[1].message.content == "ok"
-
-    with ModelServer(said("ok")) as proxy, ModelServer(said("ok")) as here:
-        monkeypatch.setenv("HTTP_PROXY", proxy.base_url.removesuffix("/v1"))
-        using(tmp_path, ["http://models.example/v1"], both)
-        assert [asked.path for asked in proxy.asked] == [
-            "http://models.example/v1/models",
-            "http://models.example/v1/chat/completions",
-        ]
-        using(tmp_path, [here.base_url], both)
-        assert len(proxy.asked) == len(here.asked) == 2
-
-
 def test_what_needs_the_model_here_is_unsupported(tmp_path: Path) -> None:
     async def all_of_it(provider: Provider) -> None:
         for operation in (
@@ -643,12 +240,6 @@ def test_a_package_that_is_missing_is_told_with_the_line_that_installs_it(
     with pytest.raises(ConfigError) as caught:
         using(tmp_path, ["http://127.0.0.1:9/v1"], chat)
     assert caught.value.hint == "pip install 'llmspell[openai]'"
-
-
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
-JPEG = b"\xff\xd8\xff\xe0" + bytes(64)
-WEBP = b"RIFF\x10\x00\x00\x00WEBPVP8 "
-GIF = b"GIF89a" + bytes(16)
 
 
 def test_images_go_as_addresses_that_hold_them_each_with_its_kind(tmp_path: Path) -> None:
