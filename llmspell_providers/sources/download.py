@@ -12,7 +12,7 @@ import time
 
 import httpx
 
-from llmspell_protocol.errors import ChecksumMismatch
+from llmspell_providers.sources.comparison import fetch_compared, sha256_difference
 from llmspell_providers.sources.meter import Meter
 from llmspell_providers.sources.part import Part
 from llmspell_providers.sources.partial import Partial, Provenance
@@ -61,21 +61,14 @@ class Downloader:
             ChecksumMismatch: the bytes are not the announced ones; they were deleted.
             DiskFull: the disk has no room for what is missing.
         """
-        landed, wrong = self._fetch_once(file)
-        if wrong and landed.resumed_from:
-            # Bytes from an earlier pull, perhaps of another source, may be the wrong ones: once more from the start.
-            self._partial.discard(file.name)
-            landed, wrong = self._fetch_once(file)
-        if wrong:
-            self._partial.discard(file.name)
-            raise ChecksumMismatch(
-                f"'{file.name}' is not the announced file: {wrong}",
-                hint="try again later; the source may be broken or tampered with",
-                details={"file": file.name, "expected": file.sha256, "actual": landed.sha256},
-            )
-        return landed
+        return fetch_compared(
+            self._partial,
+            file.name,
+            lambda: self._fetch_once(file),
+            lambda landed: sha256_difference(file.sha256, landed),
+        )
 
-    def _fetch_once(self, file: RemoteFile) -> tuple[LocalFile, str | None]:
+    def _fetch_once(self, file: RemoteFile) -> LocalFile:
         known = self._partial.provenance(file.name)
         with Part(self._partial.part(file.name)) as part:
             if part.size():
@@ -95,15 +88,13 @@ class Downloader:
                     self._partial.require_free(size - part.offset)
                 resumed_from = self._receive(file, part, known)
             part.sync()
-            digest = part.sha256.hexdigest()
-            landed = LocalFile(
+            return LocalFile(
                 name=file.name,
                 path=self._partial.part(file.name),
                 size_bytes=part.offset,
-                sha256=digest,
+                sha256=part.sha256.hexdigest(),
                 resumed_from=resumed_from,
             )
-        return landed, _difference(file, landed)
 
     def _receive(self, file: RemoteFile, part: Part, known: Provenance | None) -> int:
         """Connects as often as it takes; returns from which offset the first answer went on."""
@@ -209,9 +200,3 @@ def _validator(headers: httpx.Headers) -> str | None:
     tag: str | None = headers.get("ETag")
     date: str | None = headers.get("Last-Modified")
     return tag if tag and not tag.startswith("W/") else date
-
-
-def _difference(file: RemoteFile, landed: LocalFile) -> str | None:
-    if file.sha256 is not None and landed.sha256 != file.sha256:
-        return f"sha256 {landed.sha256} in place of {file.sha256}"
-    return None

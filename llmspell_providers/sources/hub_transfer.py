@@ -10,10 +10,10 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, cast
 
-from llmspell_protocol.errors import ChecksumMismatch
 from llmspell_protocol.models import PulledFile
+from llmspell_providers.sources.comparison import Difference, fetch_compared, git_difference, sha256_difference
 from llmspell_providers.sources.hub_client import (
     HubClient,
     PullStopped,
@@ -74,21 +74,11 @@ class HubTransfer:
         return part.stat().st_size if part.exists() else 0
 
     def _fetch(self, file: HubFile) -> LocalFile:
-        landed, wrong = self._fetch_once(file)
-        if wrong and landed.resumed_from:
-            # Bytes from an earlier pull may be the wrong ones, if a disk failed: once more from the start.
-            self._partial.part(file.name).unlink()
-            landed, wrong = self._fetch_once(file)
-        if wrong:
-            self._partial.discard(file.name)
-            raise ChecksumMismatch(
-                f"'{file.name}' is not the announced file: {wrong.text}",
-                hint="try again later; the source may be broken or tampered with",
-                details={"file": file.name, "expected": wrong.expected, "actual": wrong.actual},
-            )
-        return landed
+        return fetch_compared(
+            self._partial, file.name, lambda: self._fetch_once(file), lambda landed: _difference(file, landed)
+        )
 
-    def _fetch_once(self, file: HubFile) -> tuple[LocalFile, _Difference | None]:
+    def _fetch_once(self, file: HubFile) -> LocalFile:
         path = self._partial.part(file.name)
         with Part(path) as part:
             if part.size():
@@ -98,14 +88,13 @@ class HubTransfer:
             if part.offset < file.size_bytes:
                 resumed_from = self._receive(file, part)
             part.sync()
-            landed = LocalFile(
+            return LocalFile(
                 name=file.name,
                 path=path,
                 size_bytes=part.offset,
                 sha256=part.sha256.hexdigest(),
                 resumed_from=resumed_from,
             )
-        return landed, _difference(file, landed)
 
     def _receive(self, file: HubFile, part: Part) -> int:
         """Asks as often as it makes sense; returns from which offset on the bytes came."""
@@ -212,23 +201,8 @@ class _Sink:
         return 0
 
 
-class _Difference(NamedTuple):
-    """Which sum was announced, and which one the bytes have."""
-
-    expected: str
-    actual: str
-    text: str
-
-
-def _difference(file: HubFile, landed: LocalFile) -> _Difference | None:
-    if file.sha256 is not None and landed.sha256 != file.sha256:
-        return _Difference(file.sha256, landed.sha256, f"sha256 {landed.sha256} in place of {file.sha256}")
-    if file.git_sha1 is not None:
-        blob = b"blob %d\0" % landed.size_bytes + landed.path.read_bytes()
-        actual = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
-        if actual != file.git_sha1:
-            return _Difference(file.git_sha1, actual, f"git object {actual} in place of {file.git_sha1}")
-    return None
+def _difference(file: HubFile, landed: LocalFile) -> Difference | None:
+    return sha256_difference(file.sha256, landed) or git_difference(file.git_sha1, landed)
 
 
 def _provenance(file: HubFile) -> Provenance:

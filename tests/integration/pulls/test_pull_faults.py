@@ -89,22 +89,31 @@ def test_a_hub_that_announces_another_file_than_the_catalog_is_not_downloaded_fr
     assert server.data_requests("tiny.Q4_K_M.gguf") == []
 
 
+@pytest.mark.parametrize("source", ["hub", "https"])
 def test_bytes_of_an_earlier_pull_that_turn_out_wrong_cost_a_second_download_and_no_error(
-    puller_of: Callable[..., Puller], store: Store, server: HubServer
+    source: str, puller_of: Callable[..., Puller], store: Store, server: HubServer
 ) -> None:
-    manner = server.manner("tiny.gguf")
+    name, address = {
+        "hub": ("tiny.Q4_K_M.gguf", "hf://org/repo/tiny.Q4_K_M.gguf"),
+        "https": ("tiny.gguf", f"{server.url}/files/tiny.gguf"),
+    }[source]
+    manner = server.manner(name)
     manner.hold_at = SIZE // 2
-    puller = puller_of(f"{server.url}/files/tiny.gguf")
+    puller = puller_of(address)
 
     async def broken_off() -> None:
         await (await begun(puller, "tiny", SIZE // 2)).aclose()
 
     asyncio.run(broken_off())
     manner.release.set()
-    part = store.partial_place("tiny", "Q4_K_M") / "tiny.gguf.part"
+    part = store.partial_place("tiny", "Q4_K_M") / f"{name}.part"
     part.write_bytes(b"\0" * (SIZE // 2))
 
-    assert asyncio.run(pull(puller, "tiny")).result.sha256 == SHA256
+    result = asyncio.run(pull(puller, "tiny")).result
+
+    assert (result.sha256, result.resumed_from) == (SHA256, 0)
+    assert [one.range for one in server.data_requests(name)] == [None, f"bytes={SIZE // 2}-", None]
+    assert leftovers(store) == []
 
 
 @pytest.mark.parametrize(
