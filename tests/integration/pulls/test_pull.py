@@ -20,7 +20,8 @@ from llmspell_providers.pull import Puller
 from llmspell_providers.spec import ModelSpec
 from llmspell_providers.store import Store
 from tests.support.gguf_files import gguf_file
-from tests.support.hub_server import COMMIT, HubServer
+from tests.support.hub_contents import COMMIT
+from tests.support.hub_server import HubServer
 from tests.support.pulling import (
     DEADLINE_S,
     MODEL,

@@ -26,7 +26,9 @@ from llmspell_providers.pull import Puller
 from llmspell_providers.spec import ModelSpec
 from llmspell_providers.store import Store
 from tests.support.gguf_files import METADATA, gguf_file, safetensors_file
-from tests.support.hub_server import COMMIT, HubServer, too_many_requests
+from tests.support.hub_contents import COMMIT
+from tests.support.hub_manners import Refusal, too_many_requests
+from tests.support.hub_server import HubServer
 from tests.support.pulling import DEADLINE_S, MODEL, SHA256, SIZE, begun, fails, leftovers, pull, workers
 
 PARTS = {
@@ -197,8 +199,7 @@ def test_pauses_without_an_end_are_an_error_that_says_when_to_come_back(
 
 
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(puller_of: Callable[..., Puller], server: HubServer) -> None:
-    busy = too_many_requests()
-    server.manner("tiny.Q4_K_M.gguf").refusals = [type(busy)(503), type(busy)(502)]
+    server.manner("tiny.Q4_K_M.gguf").refusals = [Refusal(503), Refusal(502)]
 
     assert asyncio.run(pull(puller_of(), "tiny")).result.sha256 == SHA256
 
