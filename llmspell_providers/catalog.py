@@ -140,9 +140,11 @@ class Catalog:
     def unknown(self, spec: ModelSpec) -> ModelNotFound:
         """The error for a name that the catalog does not have: with the names that it has."""
         lists = [f"{kind}: {', '.join(names)}" for kind, names in self.names().items()]
+        is_repository = spec.provider is not None and "/" not in spec.provider
+        other = f"hf.co/{spec.name} for the hub's" if is_repository else "hf.co/ORG/REPO for another"
         return ModelNotFound(
             "\n".join([f"Model '{spec.name}' not found.", *lists]),
-            hint=f"llmspell model pull {spec.name}@ollama, or hf.co/ORG/REPO for another repository",
+            hint=f"llmspell model pull {spec.name}@ollama, or {other} repository",
             details={"model": spec.name, "backend": "candle"},
         )
 

@@ -13,6 +13,8 @@ _HUB_PREFIXES = ("hf.co/", "huggingface.co/")
 _WHOLE_REPOSITORY = re.compile(
     r"hf://[^/@]+/[^/@:]+(?:@(?:refs/(?:pr|convert)/[^/:@]+|[^/:@]+))?(?::[^/@]+)?(?:@[^/@:]+)?"
 )
+_PAGE_OF_REPOSITORY = re.compile(r"https://(?:www\.)?(?:hf\.co|huggingface\.co)/(?P<name>[^/?#]+/[^/?#]+)/?")
+"""What a browser shows there."""
 _LOCAL_PREFIX = "local"
 
 
@@ -41,6 +43,8 @@ class ModelSpec:
         for prefix in _HUB_PREFIXES:
             if name.startswith(prefix):
                 return cls._hub(text, name.removeprefix(prefix))
+        if page := _PAGE_OF_REPOSITORY.fullmatch(name):
+            return cls._hub(text, page["name"])
         if _WHOLE_REPOSITORY.fullmatch(name):
             return cls._hub(text, unquote(name.removeprefix("hf://")))
         if "://" not in name or "@" in name.rpartition("/")[2]:
@@ -78,7 +82,11 @@ class ModelSpec:
         repository, _, revision = repository.partition("@")
         organisation, _, model = repository.partition("/")
         if not organisation or not model or "/" in model:
-            raise _bad(text, "a Hugging Face repository is hf.co/ORG/REPO[@REVISION][:QUANT]")
+            raise _bad(
+                text,
+                "a Hugging Face repository is hf.co/ORG/REPO[@REVISION][:QUANT]",
+                "one file of a repository is hf://ORG/REPO[@REVISION]/FILE",
+            )
         if colon and not variant.strip():
             raise _bad(text, "the variant after ':' is empty")
         at_revision = f"@{quote(revision, safe='')}" if revision else ""
@@ -117,9 +125,7 @@ class ModelSpec:
         return f"{base}@{self.backend}" if self.backend else base
 
 
-def _bad(text: str, why: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Invalid model spec '{text}': {why}",
-        hint="write model[:variant][@backend], for example smollm2:135m@candle",
-        details={"model": text},
-    )
+def _bad(
+    text: str, why: str, hint: str = "write model[:variant][@backend], for example smollm2:135m@candle"
+) -> InvalidRequest:
+    return InvalidRequest(f"Invalid model spec '{text}': {why}", hint=hint, details={"model": text})

@@ -166,7 +166,8 @@ def refusal(error: HfHubHTTPError, what: str) -> SourceFailed:
     if not _is_of_hub(error):
         return SourceFailed(f"{what}: HTTP {status} from {error.response.url.host}", missing=status == 404)
     if status == 401:
-        return _refused(Unauthorized, f"{what}: {endpoint()} does not accept the token", f"{_TOKEN_HINT}, a valid one")
+        reason = f"{what}: {endpoint()} does not accept the token, which may be misspelt or expired"
+        return _refused(Unauthorized, reason, _TOKEN_HINT)
     if status == 403:
         return _refused(
             Forbidden,

@@ -146,7 +146,7 @@ class Job:
             return
         wanted = self._resolved or self._resolve_alone(self._order.addresses[0])
         if wanted.source != found.source:
-            raise already_installed(found, f"the order means {wanted.source}")
+            raise already_installed(found, f"what was asked for is {wanted.source}")
 
     def _installed(self, place: Path) -> Manifest | None:
         try:

@@ -90,11 +90,15 @@ class Meter:
             self._now(force=False)
 
     def follow(self, done: int, total: int | None) -> None:
-        """Another process is downloading and stands here."""
+        """Another process is downloading and stands here; the first time it is said that it is another one."""
         with self._lock:
+            is_news = self._followed is None
             self._phase = "downloading"
             self._followed = (done, total)
-            self._now(force=False)
+            if is_news:
+                self._say(reason="another process is pulling this model: this is how far it is")
+            else:
+                self._now(force=False)
 
     def _now(self, *, force: bool) -> None:
         now = self._clock()

@@ -12,20 +12,11 @@ from tests.support.command_cases import CASES, asks_for_json, command_of, undo, 
 from tests.support.command_line import AtTerminal, llmspell
 from tests.support.gguf_files import gguf_file
 from tests.support.hub_server import hub_server
+from tests.support.rendered import rendered
 
 TEXT = [name for name, case in CASES.items() if not case.stdin and not asks_for_json(case)]
 FIRST = list({command_of(CASES[name]): name for name in reversed(TEXT)}.values())
 """A case of every command."""
-
-
-def rendered(text: str, columns: int) -> list[str]:
-    """The lines of a terminal of this width, after everything has scrolled by."""
-    screen = pyte.Screen(columns, 2 * (text.count("\n") + len(text) // columns) + 10)
-    pyte.Stream(screen).feed(text)
-    lines = [line.rstrip() for line in screen.display]
-    while lines and not lines[-1]:
-        lines.pop()
-    return lines
 
 
 def copyable(line: str, columns: int) -> bool:

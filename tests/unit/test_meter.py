@@ -85,3 +85,16 @@ def test_reports_come_at_most_ten_times_a_second_and_the_last_one_is_not_lost() 
 
     assert told.wait(10)
     assert len(seen) < 100
+
+
+def test_who_follows_another_process_is_told_so_once_and_then_how_far_that_one_is() -> None:
+    seen: list[PullProgress] = []
+    clock = Clock()
+    meter = Meter(seen.append, clock)
+    for now, done in ((0.0, 100), (1.0, 200)):
+        clock.now = now
+        meter.follow(done, 1000)
+
+    assert [(one.bytes_downloaded, one.bytes_total) for one in seen] == [(100, 1000), (200, 1000)]
+    assert "another process" in (seen[0].reason or "")
+    assert seen[1].reason is None

@@ -29,6 +29,15 @@ from llmspell_providers.spec import ModelSpec
             ModelSpec("REPO", "Q4_K_M", provider="ORG", backend="candle", source="hf://ORG/REPO"),
         ),
         ("huggingface.co/ORG/REPO", ModelSpec("REPO", provider="ORG", backend="candle", source="hf://ORG/REPO")),
+        (
+            "https://huggingface.co/ORG/REPO",
+            ModelSpec("REPO", provider="ORG", backend="candle", source="hf://ORG/REPO"),
+        ),
+        ("https://hf.co/ORG/REPO/", ModelSpec("REPO", provider="ORG", backend="candle", source="hf://ORG/REPO")),
+        (
+            "https://huggingface.co/ORG/REPO/resolve/main/m.gguf",
+            ModelSpec("m", source="https://huggingface.co/ORG/REPO/resolve/main/m.gguf"),
+        ),
         ("hf.co/ORG/REPO@ollama", ModelSpec("REPO", provider="ORG", backend="ollama", source="hf://ORG/REPO")),
         ("file:///data/my.gguf", ModelSpec("my", source="file:///data/my.gguf")),
         ("file:///data/dir/", ModelSpec("dir", source="file:///data/dir/")),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
 from llmspell_cli.connect import session
 from llmspell_cli.options import Command, Options, timeout_option
-from llmspell_cli.output import Output
+from llmspell_cli.output import Output, room
 from llmspell_cli.progress import ProgressView
 from llmspell_cli.session import Content, document
-from llmspell_cli.text import size
+from llmspell_cli.text import bands, columns, size
 
 HELP = """\
 Download a model from the specified backend.
@@ -43,15 +44,15 @@ def pull(options: Options, model: str, force: bool, quantization: str | None, ti
     """Downloads a model and shows how far it is."""
     output = Output(options)
     with session(options, output) as opened, ProgressView(output, "model pull", model) as view:
-        resumed = _Resumed(output)
+        resumed = _Resumed()
 
         def on_progress(content: Content) -> None:
             view.show(content)
-            resumed.look_at(content)
-            if not output.json and (news := _news(content)):
+            news = [] if output.json else [*_news(content, room(sys.stderr)), *resumed.news(content)]
+            if news:
                 view.clear()
-                for line in news:
-                    output.note(line)
+            for line in news:
+                output.note(line)
 
         reply = opened.ask(
             "model_request",
@@ -63,29 +64,31 @@ def pull(options: Options, model: str, force: bool, quantization: str | None, ti
 
 
 class _Resumed:
-    """Says once that a pull goes on where another one ended: its first progress does not begin at zero."""
+    """Says once that a pull goes on where another one ended: it does not begin at zero, and its bytes are our own."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self._seen = False
+    def __init__(self) -> None:
+        self._known = False
 
-    def look_at(self, content: Content) -> None:
-        """Takes one progress content."""
-        if self._seen or content.get("phase") != "downloading":
-            return
-        self._seen = True
+    def news(self, content: Content) -> list[str]:
+        """The line for one progress content, if it is time for it."""
+        files = content.get("files")
+        if self._known or not (files or content.get("phase") == "downloading"):
+            return []
+        self._known = True
+        is_followed = not files and content.get("reason")  # another process downloads
         done = content.get("bytes_downloaded") or 0
-        if done and not self._output.json:
-            self._output.note(f"Resuming at {size(done)}")
+        return [f"Resuming at {size(done)}"] if done and not is_followed else []
 
 
-def _news(content: Content) -> list[str]:
+def _news(content: Content, width: int | None) -> list[str]:
     """What is told beside the bar: the files that will come, before they do; why these; and what is waited for."""
     files = content.get("files") or []
-    width = max((len(file["name"]) for file in files), default=0)
-    lines = [f"{file['name']:<{width}}  {size(file['size_bytes'])}" for file in files]
+    rows = [(file["name"], size(file["size_bytes"])) for file in files]
     if len(files) > 1:
-        lines.append(f"{f'{len(files)} files':<{width}}  {size(content.get('bytes_total') or 0)}")
+        rows.append((f"{len(files)} files", size(content.get("bytes_total") or 0)))
+    lines = columns(rows)
+    if width is not None and any(len(line) > width for line in lines):
+        lines = bands(rows, width)
     return [*lines, content["reason"]] if content.get("reason") else lines
 
 
@@ -105,8 +108,8 @@ def _show(output: Output, reply: dict[str, Any]) -> None:
 
 
 def _name(reply: dict[str, Any]) -> str:
-    """The model's name; of a whole repository the repository's, since that is where its files are looked up."""
-    source = str(reply.get("source") or "")
+    """The model's name; of a whole repository of safetensors the repository's, since its files are looked up there."""
+    source = str(reply.get("source") or "") if reply.get("format") == "safetensors" else ""
     repository, _, rest = source.removeprefix("hf://").partition("@")
     whole = source.startswith("hf://") and repository.count("/") == 1 and "/" not in rest
     return repository if whole else str(reply["model_id"])

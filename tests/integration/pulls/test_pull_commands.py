@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Done, llmspell
-from tests.support.gguf_files import gguf_file, safetensors_file
+from tests.support.command_line import AtTerminal, Done, Running, llmspell
+from tests.support.gguf_files import METADATA, gguf_file, safetensors_file
 from tests.support.gguf_split import split
 from tests.support.hub_server import HubServer
 from tests.support.json_reference import problems, problems_of_stderr
 from tests.support.kernels import KernelProcess
 from tests.support.pulling import MODEL
+from tests.support.rendered import rendered
 
 MODES = ("embedded", "connected")
 TOKEN = "hf_0123456789abcdef"
@@ -172,6 +173,48 @@ def test_several_files_are_listed_with_their_sum(hub: HubServer) -> None:
         ["model.safetensors", "2.0 MB"],
         ["2 files", "2.0 MB"],
     ]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_ctrl_c_keeps_every_file_s_bytes_and_a_narrow_terminal_shows_what_goes_on(mode: str, hub: HubServer) -> None:
+    repository = "hf.co/some-organisation/a-model-with-quite-a-long-name-GGUF"
+    names = [f"a-model-with-quite-a-long-name-instruct-Q8_0-0000{number}-of-00002.gguf" for number in (1, 2)]
+    hub.repositories[repository.removeprefix("hf.co/")] = {
+        name: gguf_file(1_000_000, {**(METADATA if not at else {}), "split.no": at, "split.count": 2})
+        for at, name in enumerate(names)
+    }
+    for name in names:
+        hub.manner(name).hold_at = 400_000
+    env = hub.environment()
+    with target(mode, env) as words:
+        pulling = Running(*words, "model", "pull", repository, "--json", env=env)
+        pulling.wait_for('"bytes_downloaded": 800000', stream="err")
+        pulling.interrupt()
+        assert pulling.done().status == 130
+        for name in names:
+            hub.manner(name).release.set()
+        terminal = AtTerminal([*words, "model", "pull", repository], columns=60, env=env)
+        assert terminal.end() == 0
+    lines = rendered(terminal.text, 1000)
+    assert lines[:6] == [names[0], "  1.0 MB", names[1], "  1.0 MB", "2 files", "  2.0 MB"]
+    assert lines[6] == "Resuming at 800 kB"
+    assert lines[7] == "✓ Downloaded: some-organisation/a-model-with-quite-a-long-name-GGUF:Q8_0 (GGUF)"
+    assert [hub.range_requests(name) for name in names] == [["bytes=400000-"]] * 2
+
+
+def test_two_commands_that_pull_one_model_make_one_download_and_the_second_says_so(hub: HubServer) -> None:
+    manner = hub.manner("tiny.Q4_K_M.gguf")
+    manner.hold_at = len(MODEL) // 2
+    words = ("-p", "candle", "model", "pull", "hf.co/org/repo")
+    first = Running(*words, env=hub.environment())
+    assert manner.reached.wait(60)
+    second = Running(*words, env=hub.environment())
+    second.wait_for("another process is pulling this model", stream="err")
+    manner.release.set()
+    ended = [first.done(), second.done()]
+    assert [done.status for done in ended] == [0, 0]
+    assert "Resuming" not in "".join(done.err for done in ended)
+    assert len(hub.data_requests("tiny.Q4_K_M.gguf")) == 1
 
 
 @pytest.mark.slow

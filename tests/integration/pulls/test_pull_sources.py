@@ -85,6 +85,8 @@ def test_an_unknown_name_lists_what_there_is(store: Store) -> None:
     ]
     assert error.hint == "llmspell model pull nosuch@ollama, or hf.co/ORG/REPO for another repository"
     assert not store.directory.exists()
+    other = asyncio.run(fails(Puller(store), "org/repo@candle", ModelNotFound))
+    assert other.hint == "llmspell model pull org/repo@ollama, or hf.co/org/repo for the hub's repository"
 
 
 def test_a_repository_s_default_quantization_becomes_the_variant(
