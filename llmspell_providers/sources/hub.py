@@ -17,7 +17,15 @@ import httpx
 
 from llmspell_protocol.errors import InvalidRequest, SourceUnavailable, Unsupported
 from llmspell_providers.sources.choose import choose_checkpoint, choose_gguf, installed_name
-from llmspell_providers.sources.hub_client import HubClient, Waiting, answered, endpoint, gated
+from llmspell_providers.sources.hub_client import (
+    HubClient,
+    Waiting,
+    answered,
+    endpoint,
+    first_line,
+    gated,
+    require_sound_token,
+)
 from llmspell_providers.sources.meter import Meter
 from llmspell_providers.sources.remote import (
     HubAddress,
@@ -68,9 +76,15 @@ def resolve(
         SourceFailed: offline, not reachable, not there, or not allowed.
         InvalidRequest, Unsupported: the repository's files do not allow a choice, or cannot be fetched.
     """
-    # Imported here, in a worker: it takes half a second, and only this source needs it.
-    from huggingface_hub import constants, get_token
-
+    try:
+        # Imported here, in a worker: it takes half a second, and only this source needs it.
+        from huggingface_hub import constants, get_token
+    except ValueError as error:  # it reads them when it is imported
+        raise SourceFailed(
+            f"a variable of huggingface_hub makes no sense: {first_line(error)}",
+            kind=SourceUnavailable,
+            hint="check HF_ENDPOINT (an address) and HF_HUB_DOWNLOAD_TIMEOUT (seconds) where the kernel runs",
+        ) from None
     if constants.is_offline_mode():
         raise SourceFailed(
             "offline (HF_HUB_OFFLINE is set)",
@@ -78,6 +92,7 @@ def resolve(
             hint="unset HF_HUB_OFFLINE where the kernel runs; llmspell model list shows the models that are here",
         )
     probe(constants.ENDPOINT)
+    require_sound_token()
     client = HubClient(threading.Event())
     client.begin()
     waiting = Waiting(meter.note)
@@ -102,7 +117,7 @@ def probe(address: str) -> None:
     Raises:
         SourceFailed: it does not.
     """
-    host = urlsplit(address).hostname or ""
+    host = _host(address)
     if not address.startswith("https://") and not is_loopback(host):
         raise SourceFailed(f"{address} is refused: plain http is for this machine only")
     outcome: list[str | None] = []
@@ -121,6 +136,17 @@ def probe(address: str) -> None:
         raise SourceFailed(f"no answer from {address} in {_PROBE_S:g} s")
     if outcome[0] is not None:
         raise SourceFailed(f"no answer from {address} ({outcome[0]})")
+
+
+def _host(address: str) -> str:
+    parts = urlsplit(address)
+    if not parts.hostname or parts.scheme not in ("https", "http"):
+        raise SourceFailed(
+            f"'{address}' is no address of a hub",
+            kind=SourceUnavailable,
+            hint="set HF_ENDPOINT where the kernel runs to https://HOST, or unset it",
+        )
+    return parts.hostname
 
 
 def _listed(address: HubAddress, waiting: Waiting) -> _Repository:

@@ -108,6 +108,19 @@ def _look_at(response: httpx2.Response) -> None:
         raise TooManyRequests(retry_after_s(response.headers))
 
 
+def require_sound_token() -> None:
+    """Looks at the token before it is sent: the text of the error that comes otherwise may hold it.
+
+    Raises:
+        SourceFailed: it has characters that a header cannot carry.
+    """
+    from huggingface_hub import get_token
+
+    token = get_token()
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise _refused(Unauthorized, "the token has characters that no token has", _TOKEN_HINT)
+
+
 def answered(question: Callable[[], Any], what: str, waiting: Waiting) -> Any:
     """The hub's answer about `what`.
 

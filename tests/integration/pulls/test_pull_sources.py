@@ -13,9 +13,11 @@ import pytest
 
 from llmspell_protocol.errors import (
     InvalidRequest,
+    LlmspellError,
     ModelLoadFailed,
     ModelNotFound,
     SourceUnavailable,
+    Unauthorized,
     Unsupported,
 )
 from llmspell_providers.pull import Puller, pull_environment
@@ -73,6 +75,35 @@ def test_offline_mode_asks_nobody(puller_of: Callable[..., Puller], server: HubS
 
     assert error.details["sources"][0]["reason"] == "offline (HF_HUB_OFFLINE is set)"
     assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind", "says"),
+    [
+        ("HF_ENDPOINT", "not an address", SourceUnavailable, "'not an address' is no address of a hub"),
+        ("HF_ENDPOINT", "https://host:99999", SourceUnavailable, "makes no sense: Port out of range"),
+        ("HF_ENDPOINT", "https://[host", SourceUnavailable, "makes no sense: Invalid IPv6"),
+        ("HF_ENDPOINT", "ftp://127.0.0.1", SourceUnavailable, "is no address of a hub"),
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "soon", SourceUnavailable, "makes no sense"),
+        ("HF_TOKEN", "hf_secrät", Unauthorized, "the token has characters that no token has"),
+        ("HF_TOKEN", "hf_sec\x01ret", Unauthorized, "the token has characters that no token has"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_named_and_no_token_is_shown(
+    name: str,
+    value: str,
+    kind: type[LlmspellError],
+    says: str,
+    puller_of: Callable[..., Puller],
+    store: Store,
+    tmp_path: Path,
+) -> None:
+    error = asyncio.run(fails(puller_of(environment={name: value}), "hf.co/org/repo", kind))
+
+    assert says in error.message
+    assert name in str(error.hint)
+    assert "hf_sec" not in str(error.to_content()) + (tmp_path / "pull.log").read_text()
+    assert leftovers(store) == []
 
 
 def test_an_unknown_name_lists_what_there_is(store: Store) -> None:
