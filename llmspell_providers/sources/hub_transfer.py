@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, cast
 
 from llmspell_protocol.models import PulledFile
@@ -57,11 +57,14 @@ class HubTransfer:
         self._meter.plan(listed, have=have, reason=reason)
         self._partial.require_free(sum(file.size_bytes - have[file.name] for file in files))
         with ThreadPoolExecutor(_PARALLEL) as pool:
-            coming = [pool.submit(self._fetch, file) for file in files]
-            done, _ = wait(coming, return_when=FIRST_EXCEPTION)
-            if any(one.exception() is not None for one in done):
-                self._stopped.set()
+            coming = [self._submitted(pool, file) for file in files]
         return [one.result() for one in _failures_first(coming)]
+
+    def _submitted(self, pool: ThreadPoolExecutor, file: HubFile) -> Future[LocalFile]:
+        coming = pool.submit(self._fetch, file)
+        # Called by the thread whose file it was, before that thread takes another one.
+        coming.add_done_callback(lambda done: self._stopped.set() if done.exception() is not None else None)
+        return coming
 
     def _prepared(self, file: HubFile) -> int:
         """How many bytes of exactly this file are there; others go."""

@@ -19,6 +19,7 @@ from llmspell_protocol.errors import (
     LlmspellError,
     ModelNotFound,
     RateLimited,
+    Unauthorized,
     Unsupported,
 )
 from llmspell_protocol.models import PullProgress
@@ -58,6 +59,8 @@ def test_several_files_come_at_the_same_time(puller_of: Callable[..., Puller], s
         pulling = asyncio.create_task(pull(puller_of(), "hf.co/org/split"))
         for manner in manners:  # none is let go before all have begun
             assert await asyncio.to_thread(manner.reached.wait, DEADLINE_S)
+        # Nor has one been given up and asked for again meanwhile.
+        assert [len(split.data_requests(name)) for name in NAMES] == [1, 1, 1]
         for manner in manners:
             manner.release.set()
         return (await pulling).progress
@@ -142,6 +145,21 @@ def test_nothing_is_installed_when_one_file_of_several_does_not_come(
     assert store.list() == []
 
 
+def test_a_file_that_does_not_come_ends_the_pauses_of_the_others_and_no_further_one_is_asked_for(
+    puller_of: Callable[..., Puller], server: HubServer
+) -> None:
+    names = [f"m-Q8_0-0000{number}-of-00005.gguf" for number in range(1, 6)]
+    server.repositories["org/five"] = {name: gguf_file(2000) for name in names}
+    for name in names[:3]:  # with the next one, as many as come at the same time
+        server.manner(name).refusals = [too_many_requests("50")] * 9
+    server.manner(names[3]).status = 404
+
+    error = asyncio.run(fails(puller_of(), "hf.co/org/five", ModelNotFound))
+
+    assert names[3] in error.message
+    assert [one for one in server.asked if one.path.endswith(names[4])] == []
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_wrong_byte_in_a_small_or_a_large_file_is_found_and_nothing_is_installed(
     name: str, puller_of: Callable[..., Puller], store: Store, server: HubServer
@@ -160,6 +178,24 @@ def test_a_wrong_byte_in_a_small_or_a_large_file_is_found_and_nothing_is_install
     assert error.details["file"] == name
     assert store.list() == []
     assert not any(left.endswith(f"{name}.part") for left in leftovers(store))
+
+
+def test_of_a_gated_repository_nothing_is_promised_or_asked_for_without_a_token(
+    puller_of: Callable[..., Puller], server: HubServer
+) -> None:
+    server.gated["org/repo"] = "hf_good"
+
+    seen: list[PullProgress] = []
+
+    async def watched() -> None:
+        async for progress in puller_of().pull(ModelSpec.parse("hf.co/org/repo")):
+            seen.append(progress)  # noqa: PERF401 - what came before the error counts
+
+    with pytest.raises(Unauthorized):
+        asyncio.run(watched())
+
+    assert [one for one in seen if one.files] == []
+    assert [one for one in server.asked if "/resolve/" in one.path] == []
 
 
 @pytest.mark.parametrize("place", ["listing", "file"])
