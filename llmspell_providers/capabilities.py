@@ -23,6 +23,8 @@ _NEEDS: Mapping[Word, Word] = {"tool_choice": "tools", "plain_vectors": "embed"}
 _NOTHING: Mapping[Word, object] = {"num_beams": 1}
 """Values of options that ask for what happens anyway."""
 _HINTS: Mapping[Word, str] = {
+    "tools": "use a GGUF model whose chat template has tools, with candle's engine xllamacpp",
+    "schema": "use a GGUF model, which candle holds to a schema",
     "images": "use a model that sees, with Ollama or a vendor's server",
     "num_beams": "the engine torch has it: safetensors models of candle",
     "device": "models of candle run on the device that they are asked to",

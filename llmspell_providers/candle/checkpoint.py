@@ -20,6 +20,9 @@ from llmspell_providers.candle.transformer.pooling import Pooling, read_pooling
 MAX_HEADER_BYTES = 100_000_000
 """The format's own limit."""
 _MAX_CONFIG_BYTES = 1 << 24
+_WEIGHTS_FILE = "model.safetensors"
+_INDEX_FILE = "model.safetensors.index.json"
+"""What of several files holds which weight."""
 _GENERATES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 """How the classes are called that continue or answer a text."""
 _ENCODES = ("Model", "ForMaskedLM", "ForPreTraining")
@@ -63,11 +66,25 @@ def read_checkpoint(files: Mapping[str, Path]) -> CheckpointMetadata:
     weights = sorted(name for name in files if name.endswith(".safetensors"))
     if not weights:
         _refuse("*.safetensors", "is missing: the model has no weights that can be loaded safely")
+    if _WEIGHTS_FILE not in files:
+        _check_shards(files)
     elements: dict[str, int] = {}
     for name in weights:
         for dtype, count in _elements(name, files[name]).items():
             elements[dtype] = elements.get(dtype, 0) + count
     return _described(config, elements, _chat_template(files), read_pooling(files))
+
+
+def _check_shards(files: Mapping[str, Path]) -> None:
+    """Every file that the index names has to be there: transformers finds weights by these two names alone."""
+    if _INDEX_FILE not in files:
+        _refuse(_WEIGHTS_FILE, f"is missing, and so is '{_INDEX_FILE}', which names the files of weights in several")
+    places = _json_object(_INDEX_FILE, files[_INDEX_FILE]).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        _refuse(_INDEX_FILE, "is damaged: it says of no weight where it is")
+    missing = sorted({str(name) for name in places.values()} - set(files))
+    if missing:
+        _refuse(missing[0], f"is missing: '{_INDEX_FILE}' says that weights are in it")
 
 
 def _refuse(name: str, why: str) -> NoReturn:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.models import FinishReason, Format, ToolCall
 
 Ability = str
@@ -187,3 +188,12 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Ends what the engine runs beside this process; nothing is asked of it any more."""
+
+
+def no_chat(model: str) -> Unsupported:
+    """The error for a conversation with a model that only makes embeddings."""
+    return Unsupported(
+        f"{model} makes embeddings and does not chat",
+        hint="llmspell embed makes them; a model that chats shows the capability (llmspell model info)",
+        details={"operation": "chat"},
+    )

@@ -32,6 +32,7 @@ from llmspell_protocol.models import (
     SamplingOptions,
 )
 from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
+from llmspell_providers.candle.engine import no_chat
 from llmspell_providers.candle.loading import Loader
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.candle.server_binary import find_server
@@ -182,6 +183,9 @@ class CandleProvider:
         arrived = time.monotonic()
         manifest = await self._find(ModelSpec.parse(request.model))
         CAPABILITIES[self._loader.engine(manifest)].demand_for(request, self.name)
+        # Files that do not say what they are for are asked when they are loaded.
+        if manifest.capabilities and "chat" not in manifest.capabilities:
+            raise no_chat(manifest.id)
         options = self._resolved(request.options, manifest)
         first_token_ms: float | None = None
         blueprint = self._blueprint(manifest, request.device)

@@ -21,7 +21,7 @@ from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellE
 from llmspell_protocol.frames import Frame, FramePipe
 from llmspell_protocol.models import to_content
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
-from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared
+from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.schema_check import BOUNDS, check_reply, check_schema
 from llmspell_providers.candle.stream import Flusher, PipeReply
@@ -117,7 +117,7 @@ class Worker:
     def _chat(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         request = frame["request"]
         if "chat" not in self._capabilities:
-            raise Unsupported(f"{request['model']} makes embeddings and does not chat", details={"operation": "chat"})
+            raise no_chat(request["model"])
         if request["tools"] and not self._engine.tools:
             raise Unsupported(
                 f"{request['model']} cannot call tools: {self._why_no_tools()}",

@@ -130,6 +130,13 @@ def test_a_penalty_looks_back_at_its_window_only(t5: LoadedEngine) -> None:
     assert reply(again, 1) != translated(again)
 
 
+@pytest.mark.parametrize("narrowed", [{"top_k": 1}, {"top_p": 0.0}, {"top_p": 0.001}, {"min_p": 1.0}])
+def test_an_option_that_leaves_the_likeliest_token_alone_makes_sampling_greedy(
+    t5: LoadedEngine, narrowed: dict[str, float]
+) -> None:
+    assert t5.ask("three one four", **{**WILD, **narrowed}).text == "trois un quatre"
+
+
 def test_a_seed_decides_a_reply_whoever_else_is_there(t5: LoadedEngine) -> None:
     alone = t5.ask("three one four", **WILD, seed=3).text
     assert t5.ask("three one four", **WILD, seed=4).text != alone
@@ -347,9 +354,19 @@ def test_an_unknown_architecture_is_refused_and_its_code_never_run(
         loaded(directory).__enter__()
 
 
-def test_missing_weights_are_an_error_and_never_random(tiny_t5: TinyT5, tmp_path: Path) -> None:
-    directory = _copied(tiny_t5.single, tmp_path / "model", num_layers=3, num_decoder_layers=3)
-    with pytest.raises(ModelLoadFailed, match=r"lacks weights: .*block"):
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"num_layers": 3, "num_decoder_layers": 3}, r"the model test lacks weights: .*block"),
+        ({"d_ff": 100}, r"the model test has weights of the wrong shape: .*DenseReluDense"),
+        ({"d_model": "x"}, "the model test has a config.json that transformers cannot use: .*d_model"),
+    ],
+)
+def test_weights_that_do_not_fit_the_configuration_are_an_error_and_never_random(
+    tiny_t5: TinyT5, tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
+    directory = _copied(tiny_t5.single, tmp_path / "model", **changes)
+    with pytest.raises(ModelLoadFailed, match=says):
         loaded(directory).__enter__()
 
 

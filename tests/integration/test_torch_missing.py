@@ -37,15 +37,15 @@ def _directory(tmp_path: Path, weights: bytes | None = None) -> Path:
     return directory
 
 
-def _pulled(tmp_path: Path) -> None:
-    done = llmspell("-p", "candle", "model", "pull", _directory(tmp_path).as_uri())
+def _pulled(directory: Path) -> None:
+    done = llmspell("-p", "candle", "model", "pull", directory.as_uri())
     assert done.status == 0, done.err
 
 
 @pytest.mark.usefixtures("home", "without_torch")
 @pytest.mark.parametrize("mode", ["embedded", "connected"])
 def test_a_safetensors_model_without_pytorch_says_how_to_install_it(tmp_path: Path, mode: str) -> None:
-    _pulled(tmp_path)
+    _pulled(_directory(tmp_path))
     asked = ("chat", "small", "--message", "hi")
     if mode == "embedded":
         done = llmspell("-p", "candle", *asked)
@@ -59,10 +59,30 @@ def test_a_safetensors_model_without_pytorch_says_how_to_install_it(tmp_path: Pa
     assert done.err == f"Error: {NOT_INSTALLED}\nHint: pip install 'llmspell[torch]'\n"
 
 
+@pytest.mark.usefixtures("home", "without_torch")
+def test_what_a_model_cannot_do_is_refused_with_a_way_out_before_anything_is_loaded(tmp_path: Path) -> None:
+    directory = _directory(tmp_path)
+    _pulled(directory)
+    schema = tmp_path / "schema.json"
+    schema.write_text("{}")
+    done = llmspell("-p", "candle", "chat", "small", "--message", "hi", "--schema", str(schema))
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        "Error: candle can't do 'schema': the engine torch lacks it\n"
+        "Hint: use a GGUF model, which candle holds to a schema\n"
+    )
+    encoder = directory.rename(tmp_path / "encoder")
+    (encoder / "config.json").write_text(json.dumps({**CONFIG, "architectures": ["T5EncoderModel"]}))
+    _pulled(encoder)
+    done = llmspell("-p", "candle", "chat", "encoder", "--message", "hi")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("Error: encoder makes embeddings and does not chat\nHint: llmspell embed")
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("home", "without_torch")
 def test_gguf_models_go_on_without_pytorch(tmp_path: Path, smollm2_path: Path) -> None:
-    _pulled(tmp_path)
+    _pulled(_directory(tmp_path))
     assert llmspell("-p", "candle", "model", "pull", smollm2_path.as_uri()).status == 0
     listed = llmspell("-p", "candle", "model", "list", "--json").document["models"]
     [name] = [one["id"] for one in listed if one["format"] == "gguf"]
@@ -112,7 +132,7 @@ def test_a_configuration_that_names_no_architecture_is_refused(tmp_path: Path) -
 
 @pytest.mark.usefixtures("home")
 def test_a_word_that_is_no_device_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
-    _pulled(tmp_path)
+    _pulled(_directory(tmp_path))
     kernel = KernelProcess(["--profile", "candle"])
     try:
         done = llmspell("model", "load", "small", "--device", "tpu")

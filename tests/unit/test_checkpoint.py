@@ -123,6 +123,32 @@ def test_a_checkpoint_that_is_not_whole_is_refused_with_the_reason(
         read_checkpoint(_files(tmp_path, **contents))
 
 
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        (None, "'model.safetensors' is missing, and so is 'model.safetensors.index.json'"),
+        ({}, "'model.safetensors.index.json' is damaged: it says of no weight where it is"),
+        ({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}, "'model-2.safetensors' is missing"),
+        ({"weight_map": {"a": "model-1.safetensors"}}, None),
+    ],
+)
+def test_every_file_that_the_index_of_weights_names_has_to_be_there(
+    tmp_path: Path, index: object, says: str | None
+) -> None:
+    files = _files(tmp_path, config=json.dumps(CONFIG).encode())
+    contents = {"model-1.safetensors": WEIGHTS}
+    if index is not None:
+        contents["model.safetensors.index.json"] = json.dumps(index).encode()
+    for name, content in contents.items():
+        files[name] = tmp_path / name
+        files[name].write_bytes(content)
+    if says is None:
+        assert read_checkpoint(files).parameter_count == 12_800
+        return
+    with pytest.raises(ModelLoadFailed, match=says):
+        read_checkpoint(files)
+
+
 def test_a_thousand_damaged_files_are_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
     files = _files(tmp_path, config=json.dumps(CONFIG).encode(), weights=WEIGHTS)
     small = safetensors_file({"w": [4, 4]})

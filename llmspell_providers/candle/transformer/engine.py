@@ -69,17 +69,15 @@ class TorchEngine:
         device, warning = choose_device(launch.device, platform=sys.platform, found=found_devices())
         # Read by every thread when it first computes.
         torch.set_num_threads(prepared.threads)
-        weights = load_weights(launch.path.parent, device=device, can_chat=prepared.can_chat)
+        weights = load_weights(launch.path.parent, name=launch.model, device=device, can_chat=prepared.can_chat)
         return cls(weights, prepared), [*([warning] if warning else []), *weights.warnings]
 
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
         """Generates one reply (see `Engine.chat`).
 
         Raises:
-            Unsupported: the request has a JSON Schema, or the model writes no text.
+            Unsupported: the request has a JSON Schema.
         """
-        if self._weights.kind == "encoder":
-            raise Unsupported(f"{self._model_name} makes embeddings and does not chat", details={"operation": "chat"})
         if request.get("schema") is not None:
             raise Unsupported(
                 f"{self._model_name} cannot be held to a JSON Schema: the engine torch has no grammar",

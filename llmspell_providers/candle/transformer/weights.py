@@ -15,6 +15,7 @@ from typing import Any, Literal, NoReturn
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from llmspell_protocol.errors import ConfigError, ModelLoadFailed, OutOfMemory, Unsupported
@@ -23,7 +24,10 @@ from llmspell_providers.candle.architectures import RELATIVE, T5
 Kind = Literal["seq2seq", "causal", "encoder"]
 
 _SHOWN = 5
-_REFUSALS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
+_REFUSALS = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError),
+    *(SafetensorError, StrictDataclassError),
+)
 """What transformers raises for files that it cannot make a model of; it has no class of its own for this."""
 _NO_MEMORY = ("out of memory", "can't allocate memory")
 _NO_CUSTOM_CODE = "choose a model whose architecture transformers itself has (its config.json has no auto_map)"
@@ -71,8 +75,10 @@ def found_devices() -> list[str]:
     return [f"cuda:{index}" for index in range(cards)] + (["metal"] if torch.backends.mps.is_available() else [])
 
 
-def load_weights(directory: Path, *, device: str, can_chat: bool) -> Weights:
+def load_weights(directory: Path, *, name: str, device: str, can_chat: bool) -> Weights:
     """Loads the model in `directory` onto `device`; `can_chat` says what its files say that it is for.
+
+    `name` is what people call it.
 
     Raises:
         Unsupported: the architecture is none of transformers' own, or makes no text and no embeddings.
@@ -83,9 +89,9 @@ def load_weights(directory: Path, *, device: str, can_chat: bool) -> Weights:
     # Its advice about lengths and its bars are for a person at a prompt; what matters is an error here, or a warning.
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    config = _config(directory)
+    config = _config(directory, name)
     kind = _kind(config, can_chat=can_chat)
-    model, warnings = _model(directory, config, kind, device)
+    model, warnings = _model(directory, name, config, kind, device)
     own = getattr(model, "generation_config", None)  # an encoder has none
     own_stops: Sequence[str] = ()
     if own is not None:
@@ -94,7 +100,7 @@ def load_weights(directory: Path, *, device: str, can_chat: bool) -> Weights:
         own_stops = (stops,) if isinstance(stops, str) else tuple(stops)
         # Both are decided anew for every request; a checkpoint's own would contradict it.
         own.max_length = own.cache_implementation = None
-    tokenizer = _tokenizer(directory)
+    tokenizer = _tokenizer(directory, name)
     weights = Weights(
         model=model, tokenizer=tokenizer, kind=kind, device=device, warnings=warnings, own_stops=own_stops
     )
@@ -107,15 +113,15 @@ def _torch_device(device: str) -> str:
     return "mps" if device == "metal" else device
 
 
-def _refuse(directory: Path, why: str, error: Exception | None = None) -> NoReturn:
+def _refuse(name: str, why: str, error: Exception | None = None) -> NoReturn:
     raise ModelLoadFailed(
-        f"the model in '{directory.name}' {why}",
+        f"the model {name} {why}",
         hint="llmspell model verify --all tells whether its files are whole; else pull it again with --force",
     ) from error
 
 
-def _config(directory: Path) -> Any:
-    described = _json(directory, "config.json")
+def _config(directory: Path, name: str) -> Any:
+    described = _json(directory / "config.json", name)
     kind = described.get("model_type")
     if kind not in transformers.CONFIG_MAPPING:
         raise Unsupported(
@@ -128,14 +134,14 @@ def _config(directory: Path) -> Any:
     try:
         return transformers.AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except _REFUSALS as error:
-        _refuse(directory, f"has a config.json that transformers cannot use: {error}", error)
+        _refuse(name, f"has a config.json that transformers cannot use: {error}", error)
 
 
-def _json(directory: Path, name: str) -> Mapping[str, Any]:
+def _json(path: Path, name: str) -> Mapping[str, Any]:
     try:
-        value = json.loads((directory / name).read_bytes())
+        value = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        _refuse(directory, f"has no {name} that can be read: {error}", error)
+        _refuse(name, f"has no {path.name} that can be read: {error}", error)
     return value if isinstance(value, dict) else {}
 
 
@@ -174,7 +180,7 @@ def _dtype(config: Any, device: str) -> Any:
     return config.dtype or "auto"
 
 
-def _model(directory: Path, config: Any, kind: Kind, device: str) -> tuple[Any, list[str]]:
+def _model(directory: Path, name: str, config: Any, kind: Kind, device: str) -> tuple[Any, list[str]]:
     classes = {
         "seq2seq": transformers.AutoModelForSeq2SeqLM,
         "causal": transformers.AutoModelForCausalLM,
@@ -189,21 +195,23 @@ def _model(directory: Path, config: Any, kind: Kind, device: str) -> tuple[Any, 
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            # Told below, by name; transformers itself refers to a report that it has printed.
+            ignore_mismatched_sizes=True,
         )
         model = model.to(_torch_device(device)).eval()
     except _REFUSALS as error:
         if isinstance(error, torch.OutOfMemoryError) or any(word in str(error).lower() for word in _NO_MEMORY):
             raise OutOfMemory(
-                f"{device} has not enough memory for the model in '{directory.name}'",
+                f"{device} has not enough memory for {name}",
                 hint="unload another model (llmspell model ps)",
                 details={"log": [str(error)]},
             ) from error
-        _refuse(directory, f"cannot be loaded: {error}", error)
-    missing = [name for name in sorted(report["missing_keys"]) if not _is_optional(kind, name)]
+        _refuse(name, f"cannot be loaded: {error}", error)
+    missing = [weight for weight in sorted(report["missing_keys"]) if not _is_optional(kind, weight)]
     if missing or report["mismatched_keys"]:
         wrong = missing or sorted(str(entry[0]) for entry in report["mismatched_keys"])
         what = "lacks weights" if missing else "has weights of the wrong shape"
-        _refuse(directory, f"{what}: {_listed(wrong)}")
+        _refuse(name, f"{what}: {_listed(wrong)}")
     unused = sorted(report["unexpected_keys"])
     if not unused:
         return model, []
@@ -220,19 +228,19 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _tokenizer(directory: Path) -> Any:
+def _tokenizer(directory: Path, name: str) -> Any:
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             directory, local_files_only=True, trust_remote_code=False
         )
     except _REFUSALS as error:
-        _refuse(directory, f"has no tokenizer that can be loaded: {error}", error)
+        _refuse(name, f"has no tokenizer that can be loaded: {error}", error)
     # Without its files some classes make an empty vocabulary of their own.
     names = set(tokenizer.vocab_files_names.values())
-    if not any((directory / name).is_file() for name in names):
-        _refuse(directory, f"has no tokenizer: none of {', '.join(sorted(names))} is there")
+    if not any((directory / one).is_file() for one in names):
+        _refuse(name, f"has no tokenizer: none of {', '.join(sorted(names))} is there")
     if not tokenizer.is_fast:
-        _refuse(directory, f"has a tokenizer ({type(tokenizer).__name__}) that has no tokenizer.json")
+        _refuse(name, f"has a tokenizer ({type(tokenizer).__name__}) that has no tokenizer.json")
     return tokenizer
 
 

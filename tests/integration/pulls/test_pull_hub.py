@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -380,7 +381,7 @@ class TestSafetensors:
         }
         server.repositories["org/large"] = {
             "config.json": self.FILES["config.json"],
-            "model.safetensors.index.json": b'{"weight_map": {}}',
+            "model.safetensors.index.json": json.dumps({"weight_map": {name: name for name in shards}}).encode(),
             **shards,
             "pytorch_model-00001-of-00002.bin": b"pickle",
         }
