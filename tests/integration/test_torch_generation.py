@@ -15,7 +15,7 @@ import pytest
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, ModelLoadFailed, Unsupported
 from llmspell_protocol.models import ChatMessage, ChatRequest, SamplingOptions
 from llmspell_providers.candle.engine import EngineCancelled
-from llmspell_providers.candle.process import Launch, ModelProcess
+from llmspell_providers.candle.process import Launch, LoadedState, ModelProcess
 from tests.support.tiny_t5 import translated
 from tests.support.torch_engine import DEADLINE_S, LoadedEngine, RecordedReply, loaded, texts
 from tests.support.torch_models import TinyT5
@@ -46,6 +46,13 @@ def plain(directory: Path, text: str, **settings: Any) -> str:
     model = AutoModelForSeq2SeqLM.from_pretrained(directory)
     ids = model.generate(**tokenizer(text, return_tensors="pt"), max_new_tokens=40, **settings)
     return str(tokenizer.decode(ids[0], skip_special_tokens=True))
+
+
+def _changed(source: Path, target: Path, name: str, **changes: Any) -> Path:
+    shutil.copytree(source, target)
+    values = json.loads((target / name).read_text())
+    (target / name).write_text(json.dumps({**values, **changes}))
+    return target
 
 
 @pytest.mark.parametrize("form", ["single", "sharded", "sentencepiece"])
@@ -86,6 +93,23 @@ def test_a_t5_answers_through_a_worker(tiny_t5: TinyT5, tmp_path: Path) -> None:
             await process.end()
 
     assert asyncio.run(ask()) == "trois un quatre"
+
+
+def test_weights_that_are_not_used_and_the_threads_of_the_settings_are_told_by_a_worker(
+    tiny_t5: TinyT5, tmp_path: Path
+) -> None:
+    directory = _changed(tiny_t5.single, tmp_path / "model", "config.json", num_layers=1)
+    launch = Launch(engine="torch", path=directory / "model.safetensors", model="tiny", format="safetensors", threads=1)
+
+    async def load() -> LoadedState:
+        process = await ModelProcess.start(launch, on_exit=lambda: None)
+        await process.end()
+        return process.loaded
+
+    loaded_state = asyncio.run(load())
+    assert loaded_state.threads == 1
+    [warning] = loaded_state.warnings
+    assert warning.startswith("the model does not use 8 of its weights: encoder.block.1.layer.0.SelfAttention.k.weight")
 
 
 def test_messages_without_a_template_are_their_texts_one_below_the_other(t5: LoadedEngine) -> None:
@@ -147,6 +171,16 @@ def test_a_seed_decides_a_reply_whoever_else_is_there(t5: LoadedEngine) -> None:
     assert len({t5.ask("three one four", **WILD).text for _ in range(3)}) == 3
 
 
+def test_a_model_computes_with_the_threads_it_was_given(t5: LoadedEngine) -> None:
+    import torch
+
+    counts: list[int] = []
+    t5.before_step = lambda: counts.append(torch.get_num_threads())
+    t5.ask("three one four")
+    t5.before_step = lambda: None
+    assert set(counts) == {1}
+
+
 def test_concurrent_requests_are_one_batch_with_the_same_texts(t5: LoadedEngine) -> None:
     alone = [t5.ask(text) for text in NUMBERS]
     assert [one.text for one in alone] == [translated(text) for text in NUMBERS]
@@ -205,12 +239,40 @@ def test_each_of_a_batch_has_its_own_max_tokens_and_stop_strings(t5: LoadedEngin
 
 
 def test_the_checkpoints_own_stop_strings_end_a_reply(tiny_t5: TinyT5, tmp_path: Path) -> None:
-    directory = shutil.copytree(tiny_t5.single, tmp_path / "t5")
-    settings = directory / "generation_config.json"
-    settings.write_text(json.dumps({**json.loads(settings.read_text()), "stop_strings": ["un"]}))
-    with loaded(directory) as engine:
+    with loaded(_changed(tiny_t5.single, tmp_path / "t5", "generation_config.json", stop_strings=["un"])) as engine:
         outcome = engine.ask("three one four")
     assert (outcome.text.strip(), outcome.finish_reason) == ("trois", "stop")
+
+
+def test_a_request_that_names_no_way_of_decoding_gets_the_checkpoints_own(tiny_t5: TinyT5, tmp_path: Path) -> None:
+    own = "generation_config.json"
+    with loaded(_changed(tiny_t5.single, tmp_path / "beams", own, num_beams=3)) as engine:
+        engine.ask("three one four", temperature=None)
+        assert max(engine.steps) == 3
+        engine.steps.clear()
+        engine.ask("three one four", temperature=0.5)
+        assert max(engine.steps) == 1, "one random reply is asked for"
+    wild = {"do_sample": True, "temperature": 5.0, "top_k": 0}
+    with loaded(_changed(tiny_t5.single, tmp_path / "samples", own, **wild)) as engine:
+        assert len({engine.ask("three one four", temperature=None, max_tokens=40).text for _ in range(3)}) == 3
+        assert engine.ask("three one four").text == "trois un quatre"
+
+
+def test_every_token_that_the_checkpoint_ends_with_ends_a_reply(
+    t5: LoadedEngine, tiny_t5: TinyT5, tmp_path: Path
+) -> None:
+    [*_, un] = t5.engine.tokenize("trois un")
+    own = "generation_config.json"
+    with loaded(_changed(tiny_t5.single, tmp_path / "t5", own, eos_token_id=[1, un])) as engine:
+        outcome = engine.ask("three one four")
+    assert (outcome.text, outcome.finish_reason) == ("trois", "stop")
+
+
+def test_a_t5_reads_no_longer_prompt_than_its_tokenizer_was_made_for(tiny_t5: TinyT5, tmp_path: Path) -> None:
+    with loaded(_changed(tiny_t5.single, tmp_path / "t5", "tokenizer_config.json", model_max_length=4)) as engine:
+        assert engine.ask("three one four").text == "trois un quatre"
+        with pytest.raises(ContextLengthExceeded, match="the prompt has 5 tokens, the model's context 4"):
+            engine.ask("three one four one")
 
 
 def test_a_cancelled_reply_generates_no_further_token(smollm2: LoadedEngine) -> None:
@@ -337,18 +399,11 @@ def test_an_empty_prompt_is_refused_where_the_model_makes_no_token_of_it(smollm2
         smollm2.ask("")
 
 
-def _copied(source: Path, target: Path, **changes: Any) -> Path:
-    shutil.copytree(source, target)
-    config = json.loads((target / "config.json").read_text())
-    (target / "config.json").write_text(json.dumps({**config, **changes}))
-    return target
-
-
 @pytest.mark.parametrize("changes", [{"model_type": "moon"}, {"model_type": "moon", "auto_map": {"AutoModel": "m.M"}}])
 def test_an_unknown_architecture_is_refused_and_its_code_never_run(
     tiny_t5: TinyT5, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    directory = _copied(tiny_t5.single, tmp_path / "model", **changes)
+    directory = _changed(tiny_t5.single, tmp_path / "model", "config.json", **changes)
     (directory / "m.py").write_text("raise SystemExit('code of a repository was run')")
     with pytest.raises(Unsupported, match="never run" if "auto_map" in changes else "no architecture 'moon'"):
         loaded(directory).__enter__()
@@ -365,13 +420,13 @@ def test_an_unknown_architecture_is_refused_and_its_code_never_run(
 def test_weights_that_do_not_fit_the_configuration_are_an_error_and_never_random(
     tiny_t5: TinyT5, tmp_path: Path, changes: dict[str, Any], says: str
 ) -> None:
-    directory = _copied(tiny_t5.single, tmp_path / "model", **changes)
+    directory = _changed(tiny_t5.single, tmp_path / "model", "config.json", **changes)
     with pytest.raises(ModelLoadFailed, match=says):
         loaded(directory).__enter__()
 
 
 def test_a_model_without_a_tokenizer_is_refused(tiny_t5: TinyT5, tmp_path: Path) -> None:
-    directory = _copied(tiny_t5.single, tmp_path / "model")
+    directory = _changed(tiny_t5.single, tmp_path / "model", "config.json")
     (directory / "tokenizer.json").unlink()
     with pytest.raises(ModelLoadFailed, match="tokenizer"):
         loaded(directory).__enter__()
