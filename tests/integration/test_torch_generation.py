@@ -171,6 +171,14 @@ def test_a_seed_decides_a_reply_whoever_else_is_there(t5: LoadedEngine) -> None:
     assert len({t5.ask("three one four", **WILD).text for _ in range(3)}) == 3
 
 
+def test_a_seed_decides_a_reply_that_takes_turns_with_others(t5: LoadedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = range(6)
+    alone = [t5.ask("three one four", **WILD, seed=seed).text for seed in seeds]
+    # They change after every token.
+    monkeypatch.setattr("llmspell_providers.candle.transformer.batches.TURN_S", 0.0)
+    assert texts([t5.start("three one four", **WILD, seed=seed) for seed in seeds]) == alone
+
+
 def test_a_model_computes_with_the_threads_it_was_given(t5: LoadedEngine) -> None:
     import torch
 
