@@ -24,7 +24,7 @@ def _plain(directory: Path, kind: str) -> list[str]:
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(directory)
-    is_seq2seq = kind == "bart"
+    is_seq2seq = kind in ("bart", "t5")
     model = (AutoModelForSeq2SeqLM if is_seq2seq else AutoModelForCausalLM).from_pretrained(directory)
     replies = []
     for prompt in PROMPTS:

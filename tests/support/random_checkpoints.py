@@ -10,9 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-KINDS = ("sliding", "bart", "unnamed")
-"""A causal model that sees only the last tokens; an encoder-decoder with absolute positions; a causal model that does
-not say what it was saved as."""
+KINDS = ("sliding", "bart", "t5", "unnamed")
+"""A causal model that sees only the last tokens; an encoder-decoder with absolute positions, and one with relative
+ones; a causal model that does not say what it was saved as."""
 _WINDOW = 8
 _SHAPE = {"vocab_size": 152, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
 _CAUSAL = {
@@ -37,6 +37,16 @@ _BART = {
     "decoder_start_token_id": 2,
     "forced_eos_token_id": None,
 }
+_T5 = {
+    **_SHAPE,
+    "d_model": 32,
+    "d_kv": 8,
+    "d_ff": 64,
+    "num_layers": 2,
+    "num_heads": 4,
+    "decoder_start_token_id": 0,
+    "tie_word_embeddings": False,
+}
 
 
 def main(tokenizer: Path, directory: Path, kind: str) -> None:
@@ -47,6 +57,8 @@ def main(tokenizer: Path, directory: Path, kind: str) -> None:
     torch.manual_seed(3)
     if kind == "bart":
         model = transformers.BartForConditionalGeneration(transformers.BartConfig(**_BART, init_std=0.3))
+    elif kind == "t5":
+        model = transformers.T5ForConditionalGeneration(transformers.T5Config(**_T5, initializer_factor=3.0))
     else:
         window = _WINDOW if kind == "sliding" else None
         config = transformers.MistralConfig(**_CAUSAL, sliding_window=window, initializer_range=0.3)
