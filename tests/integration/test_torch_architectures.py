@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from llmspell_providers.candle.engine import Outcome
 from tests.support.random_checkpoints import KINDS
-from tests.support.torch_engine import loaded, texts
+from tests.support.torch_engine import DEADLINE_S, RecordedReply, loaded, texts
 from tests.support.torch_models import TinyT5
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow]
@@ -35,12 +37,16 @@ def _plain(directory: Path, kind: str) -> list[str]:
     return replies
 
 
+def _made(tokenizer: Path, directory: Path, kind: str) -> None:
+    module = "tests.support.random_checkpoints"
+    subprocess.run([sys.executable, "-m", module, tokenizer, directory, kind], check=True, capture_output=True)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_replies_alone_and_together_are_those_of_transformers_own_generate(
     kind: str, tiny_t5: TinyT5, tmp_path: Path
 ) -> None:
-    module = "tests.support.random_checkpoints"
-    subprocess.run([sys.executable, "-m", module, tiny_t5.single, tmp_path, kind], check=True, capture_output=True)
+    _made(tiny_t5.single, tmp_path, kind)
     expected = _plain(tmp_path, kind)
     assert len(set(expected)) == len(PROMPTS)
     # Prompts are read in chunks of less than the longest of them.
@@ -48,3 +54,40 @@ def test_replies_alone_and_together_are_those_of_transformers_own_generate(
         assert [engine.ask(prompt, max_tokens=TOKENS).text.strip() for prompt in PROMPTS] == expected
         together = [engine.start(prompt, max_tokens=TOKENS) for prompt in PROMPTS]
         assert [text.strip() for text in texts(together)] == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(LONG, "six"), ("six", LONG)], ids=["short_joins_long", "long_joins_short"]
+)
+def test_a_t5s_prompts_of_other_lengths_join_a_running_batch_and_change_nobodys_words(
+    first: str, second: str, tiny_t5: TinyT5, tmp_path: Path
+) -> None:
+    _made(tiny_t5.single, tmp_path, "t5")
+    with loaded(tmp_path) as engine:
+        alone = [engine.ask(prompt, max_tokens=TOKENS).text for prompt in (first, second)]
+        assert alone[0] != alone[1]
+        later: list[Future[Outcome]] = []
+
+        def begun(reply: RecordedReply) -> None:
+            if len(reply.pieces) == 3:
+                later.append(engine.start(second, max_tokens=TOKENS))
+
+        engine.steps.clear()
+        together = engine.ask(first, RecordedReply(begun), max_tokens=TOKENS).text
+        assert [together, *texts(later)] == alone
+        assert engine.steps.count(2) > TOKENS // 2, "they were generated together"
+
+
+def test_a_prompt_that_is_still_being_read_takes_nobody_in(tiny_t5: TinyT5, tmp_path: Path) -> None:
+    _made(tiny_t5.single, tmp_path, "unnamed")
+    with loaded(tmp_path, batch_size=4) as engine:
+        alone = [engine.ask(prompt, max_tokens=TOKENS).text for prompt in (LONG, "six")]
+        later: list[Future[Outcome]] = []
+
+        def meanwhile() -> None:
+            engine.before_step = lambda: None
+            later.append(engine.start("six", max_tokens=TOKENS))
+
+        engine.before_step = meanwhile
+        first = engine.start(LONG, max_tokens=TOKENS)
+        assert [first.result(DEADLINE_S).text, *texts(later)] == alone

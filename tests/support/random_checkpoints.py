@@ -58,7 +58,7 @@ def main(tokenizer: Path, directory: Path, kind: str) -> None:
     if kind == "bart":
         model = transformers.BartForConditionalGeneration(transformers.BartConfig(**_BART, init_std=0.3))
     elif kind == "t5":
-        model = transformers.T5ForConditionalGeneration(transformers.T5Config(**_T5, initializer_factor=3.0))
+        model = transformers.T5ForConditionalGeneration(transformers.T5Config(**_T5, initializer_factor=1.5))
     else:
         window = _WINDOW if kind == "sliding" else None
         config = transformers.MistralConfig(**_CAUSAL, sliding_window=window, initializer_range=0.3)

@@ -83,9 +83,10 @@ class Batch:
             self._write(shall_pause)
 
     def could_absorb(self, other: Batch) -> bool:
-        """Whether the rows of `other` can go on in this one, which has begun to write."""
+        """Whether the rows of `other` can go on in this one: it has read its prompts, and a T5 has begun to write."""
         are_alike = self.settings == other.settings and self.settings.is_shared
-        return are_alike and self._can_grow() and other._can_grow() and self._cache.get_seq_length() > 0
+        is_ready = self.is_read and self._can_grow() and self._cache.get_seq_length() > 0
+        return are_alike and is_ready and other._can_grow()
 
     def absorb(self, other: Batch) -> None:
         """Takes over the rows of another batch that has begun to write, too."""

@@ -60,7 +60,7 @@ class Batches:
 
     def _run(self) -> None:
         while self._wait():
-            for rows in self._admitted():
+            for rows in reversed(self._admitted()):
                 self._guarded(rows, partial(self._begin, rows))
             if self._batches:
                 # Last in the round from now on, unless there is nothing left of it.
@@ -73,7 +73,8 @@ class Batches:
             row.fail(EngineCancelled())
 
     def _begin(self, rows: Sequence[Row]) -> None:
-        self._batches.append(Batch(self._weights, rows, chunk=self._chunk, between=self._threads.fit))
+        # A running batch stopped for it, and has had its turn.
+        self._batches.appendleft(Batch(self._weights, rows, chunk=self._chunk, between=self._threads.fit))
 
     def _guarded(self, rows: Sequence[Row], step: Callable[[], None]) -> None:
         """The thread's boundary: what goes wrong in a step ends the requests that it was for, and no others."""
@@ -84,11 +85,12 @@ class Batches:
                 row.fail(_failure(error, self._weights.device))
 
     def _advance(self, batch: Batch) -> None:
-        """One turn: a chunk of the prompts, or some tokens of the replies."""
+        """One turn: a chunk of the prompts, or some tokens of the replies, which may follow the last chunk at once."""
         if not batch.is_read:
             batch.read()
             self._threads.fit()
-            return
+            if not batch.is_read:
+                return
         host = next((one for one in self._batches if one is not batch and one.could_absorb(batch)), None)
         if host is None:
             began = time.monotonic()
