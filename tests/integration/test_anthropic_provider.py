@@ -28,10 +28,9 @@ from llmspell_protocol.errors import (
 )
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult, SamplingOptions, ToolCall
 from llmspell_providers.base import Provider
-from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from tests.support.model_server import Act, ModelServer, answering, failing
-from tests.support.settings import settings_from
+from tests.support.remote_asking import play
 
 KEY = "sk-ant-this-must-never-be-shown"
 SPEC = ModelSpec.parse("claude@anthropic")
@@ -73,17 +72,8 @@ def reply(*pieces: str, reason: str = "end_turn") -> Act:
 def using(
     home: Path, server: ModelServer, scenario: Callable[[Provider], Awaitable[T]], extra: str = "max_retries = 0\n"
 ) -> T:
-    table = f'[providers.anthropic]\nbase_url = "{server.base_url.removesuffix("/v1")}"\napi_key = "{KEY}"\n{extra}'
-
-    async def play() -> T:
-        registry = ProviderRegistry(settings_from(table, home), log_directory=home, environment={})
-        try:
-            async with asyncio.timeout(60):
-                return await scenario(registry.get("anthropic"))
-        finally:
-            await registry.close()
-
-    return asyncio.run(play())
+    table = f'[providers.anthropic]\nbase_url = "{server.base_url.removesuffix("/v1")}"\n{extra}'
+    return play(home, "anthropic", table, scenario, key=KEY)
 
 
 def request(said: str = "Hello?", **fields: Any) -> ChatRequest:

@@ -31,23 +31,28 @@ SPEC = ModelSpec.parse("m@box")
 T = TypeVar("T")
 
 
-def using(
-    home: Path, urls: list[str], scenario: Callable[[Provider], Awaitable[T]], extra: str = QUICK, key: str | None = KEY
-) -> T:
-    """What a scenario returns that is played with a provider of these servers."""
-    table = f'[providers.box]\nprovider_type = "openai"\nbase_urls = {json.dumps(urls)}\n{extra}'
+def play(home: Path, name: str, table: str, scenario: Callable[[Provider], Awaitable[T]], *, key: str | None) -> T:
+    """What a scenario returns that is played with the provider of a table; `key` is what the key store has."""
 
-    async def play() -> T:
+    async def played() -> T:
         registry = ProviderRegistry(
             settings_from(table, home), log_directory=home, environment={}, find_key=lambda name, table: key
         )
         try:
             async with asyncio.timeout(60):
-                return await scenario(registry.get("box"))
+                return await scenario(registry.get(name))
         finally:
             await registry.close()
 
-    return asyncio.run(play())
+    return asyncio.run(played())
+
+
+def using(
+    home: Path, urls: list[str], scenario: Callable[[Provider], Awaitable[T]], extra: str = QUICK, key: str | None = KEY
+) -> T:
+    """The same with one's own servers at these addresses."""
+    table = f'[providers.box]\nprovider_type = "openai"\nbase_urls = {json.dumps(urls)}\n{extra}'
+    return play(home, "box", table, scenario, key=key)
 
 
 def request(text: str = "Hello?", **fields: Any) -> ChatRequest:
