@@ -211,41 +211,35 @@ def test_a_full_queue_that_has_room_again_is_only_waited_for(tmp_path: Path) -> 
     assert result.message.content
 
 
-def test_a_limit_of_requests_is_kept_by_ourselves(tmp_path: Path) -> None:
-    limit = "rate_limit = {requests_per_minute = 1, auto_retry = false}\n"
+def _beyond_the_limit(ollama: OllamaReplay, directory: Path, limit: str, *requests: ChatRequest) -> None:
+    """Checks that all requests but the last are answered, and that the last one is beyond our own limit."""
+    *within, beyond = requests
 
-    async def scenario(base_url: str) -> LlmspellError:
-        provider = ollama_backend(base_url, tmp_path, limit)
-        async for _ in provider.chat(_request(), client="me"):
-            pass
-        _, error = await _failing(provider.chat(_request(), client="me"))
+    async def scenario() -> LlmspellError:
+        provider = ollama_backend(ollama.base_url, directory, f"rate_limit = {{{limit}, auto_retry = false}}\n")
+        for asked in within:
+            async for _ in provider.chat(asked, client="me"):
+                pass
+        _, error = await _failing(provider.chat(beyond, client="me"))
         await provider.close()
         return error
 
+    error = asyncio.run(scenario())
+    assert type(error) is Busy
+    assert "providers.ollama.rate_limit" in error.message
+
+
+def test_a_limit_of_requests_is_kept_by_ourselves(tmp_path: Path) -> None:
     with OllamaReplay(CHAT) as ollama:
-        error = asyncio.run(scenario(ollama.base_url))
-        assert type(error) is Busy
-        assert "providers.ollama.rate_limit" in error.message
+        _beyond_the_limit(ollama, tmp_path, "requests_per_minute = 1", _request(), _request())
         assert [asked.path for asked in ollama.asked].count("/api/chat") == 1
 
 
 def test_the_limit_of_tokens_counts_what_the_server_counted(tmp_path: Path) -> None:
-    limit = "rate_limit = {tokens_per_minute = 600, auto_retry = false}\n"
-
-    async def scenario(base_url: str) -> LlmspellError:
-        provider = ollama_backend(base_url, tmp_path, limit)
-        # Each may take 512 tokens, and takes 52.
-        for _ in range(2):
-            async for _ in provider.chat(_request(options=SamplingOptions(max_tokens=512)), client="me"):
-                pass
-        _, error = await _failing(provider.chat(_request(options=SamplingOptions(max_tokens=560)), client="me"))
-        await provider.close()
-        return error
-
+    # Each may take 512 tokens, and takes 52.
+    small, large = (_request(options=SamplingOptions(max_tokens=tokens)) for tokens in (512, 560))
     with OllamaReplay(CHAT) as ollama:
-        error = asyncio.run(scenario(ollama.base_url))
-    assert type(error) is Busy
-    assert "providers.ollama.rate_limit" in error.message
+        _beyond_the_limit(ollama, tmp_path, "tokens_per_minute = 600", small, small, large)
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(1, 2), (60, 1)])

@@ -11,7 +11,7 @@ import pytest
 
 from llmspell_providers.candle.engine import Outcome
 from tests.support.random_checkpoints import KINDS
-from tests.support.torch_engine import DEADLINE_S, RecordedReply, loaded, texts
+from tests.support.torch_engine import DEADLINE_S, loaded, texts
 from tests.support.torch_models import TinyT5
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow]
@@ -66,15 +66,8 @@ def test_a_t5s_prompts_of_other_lengths_join_a_running_batch_and_change_nobodys_
     with loaded(tmp_path) as engine:
         alone = [engine.ask(prompt, max_tokens=TOKENS).text for prompt in (first, second)]
         assert alone[0] != alone[1]
-        later: list[Future[Outcome]] = []
-
-        def begun(reply: RecordedReply) -> None:
-            if len(reply.pieces) == 3:
-                later.append(engine.start(second, max_tokens=TOKENS))
-
         engine.steps.clear()
-        together = engine.ask(first, RecordedReply(begun), max_tokens=TOKENS).text
-        assert [together, *texts(later)] == alone
+        assert engine.ask_in_turn(first, second, after_pieces=3, max_tokens=TOKENS) == alone
         assert engine.steps.count(2) > TOKENS // 2, "they were generated together"
 
 

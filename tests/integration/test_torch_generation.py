@@ -204,15 +204,8 @@ def test_concurrent_requests_are_one_batch_with_the_same_texts(t5: LoadedEngine)
 def test_who_comes_later_joins_the_batch_that_is_running(smollm2: LoadedEngine) -> None:
     story, colours = "Once upon a time", "The colours of the rainbow are red, orange,"
     alone = [smollm2.ask(text, max_tokens=30).text for text in (story, colours)]
-    arrived: list[Any] = []
-
-    def arrive(reply: RecordedReply) -> None:
-        if len(reply.pieces) == 5:
-            arrived.append(smollm2.start(colours, max_tokens=30))
-
     smollm2.steps.clear()
-    first = smollm2.ask(story, RecordedReply(arrive), max_tokens=30).text
-    assert [first, *texts(arrived)] == alone
+    assert smollm2.ask_in_turn(story, colours, after_pieces=5, max_tokens=30) == alone
     assert smollm2.steps.count(2) > 15
 
 

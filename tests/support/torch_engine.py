@@ -66,6 +66,16 @@ class LoadedEngine:
         """The end of a greedy raw request."""
         return self.start(text, reply, **options).result(DEADLINE_S)
 
+    def ask_in_turn(self, first: str, second: str, *, after_pieces: int, max_tokens: int) -> list[str]:
+        """The replies to two requests, of which the second comes when the first has brought so many pieces."""
+        later: list[Future[Outcome]] = []
+
+        def come(reply: RecordedReply) -> None:
+            if len(reply.pieces) == after_pieces:
+                later.append(self.start(second, max_tokens=max_tokens))
+
+        return [self.ask(first, RecordedReply(come), max_tokens=max_tokens).text, *texts(later)]
+
     def close(self) -> None:
         self.engine.close()
         self._hook.remove()
