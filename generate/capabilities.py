@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from generate.files import ROOT, GeneratedFiles
 from llmspell_protocol.abilities import OPERATIONS, OPTIONS, REQUESTED, TOLD, WORDS
-from llmspell_providers import mock, ollama
+from llmspell_providers import mock
 from llmspell_providers.candle import capabilities as candle
 from llmspell_providers.candle.engine import ABILITIES
 from llmspell_providers.capabilities import Capabilities
+from llmspell_providers.ollama import provider as ollama
 from llmspell_providers.remote.vendors import OWN_SERVER, VENDORS
 
 INTRODUCTION = """\

@@ -20,7 +20,7 @@ from llmspell_protocol.errors import (
     ModelNotFound,
 )
 from llmspell_providers.base import Provider
-from llmspell_providers.residency import Residency
+from llmspell_providers.residency.residency import Residency
 from llmspell_providers.spec import LOCAL_BACKENDS, ModelSpec
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class ProviderRegistry:
         if len(backends) == 1:
             return backends[0], spec.with_backend(backends[0].name)
         # Only a pull without a backend's name needs the catalog here.
-        from llmspell_providers.catalog import Catalog
+        from llmspell_providers.library.catalog import Catalog
 
         for_candle = spec.source is not None or Catalog.load().find(spec) is not None
         if not backends:
@@ -314,7 +314,7 @@ class ProviderRegistry:
         return having, reasons
 
     def _not_found(self, spec: ModelSpec, reasons: Mapping[str, str]) -> ModelNotFound:
-        from llmspell_providers.catalog import Catalog
+        from llmspell_providers.library.catalog import Catalog
 
         candle = next((name for name in self.local if self._table(name).provider_type == "candle"), None)
         known = candle is not None and Catalog.load().find(spec) is not None
@@ -348,7 +348,7 @@ class ProviderRegistry:
                 find_hub_token=self._find_hub_token,
             )
         if table.provider_type == "ollama":
-            from llmspell_providers.ollama import OllamaProvider
+            from llmspell_providers.ollama.provider import OllamaProvider
 
             return OllamaProvider(
                 name,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from llmspell_profiles.providers import ProviderSettings
     from llmspell_profiles.settings import Settings
     from llmspell_providers.base import Provider
-    from llmspell_providers.install_ollama import OllamaInstall
+    from llmspell_providers.ollama.install import OllamaInstall
 
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ class ModelsService:
             BackendNotConfigured: `backend` is none that the catalog has.
         """
         # The catalog is a file to parse; most requests don't need it.
-        from llmspell_providers.catalog import Catalog
+        from llmspell_providers.library.catalog import Catalog
 
         kinds = LOCAL_BACKENDS if backend is None or backend == "all" else (backend,)
         if not set(kinds) <= set(LOCAL_BACKENDS):
@@ -312,7 +312,7 @@ class ModelsService:
 
     async def install_ollama(self, *, execute: bool) -> OllamaInstall:
         """How Ollama is installed on this machine; `execute` does it."""
-        from llmspell_providers.install_ollama import install_ollama
+        from llmspell_providers.ollama.install import install_ollama
 
         return await install_ollama(execute=execute)
 

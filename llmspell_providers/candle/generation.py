@@ -9,8 +9,8 @@ from typing import Any
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, ModelError
 from llmspell_protocol.models import FinishReason, ToolCall
 from llmspell_providers.candle.engine import EngineCancelled, Outcome, Reply
-from llmspell_providers.candle.openai_chat import parse_arguments
-from llmspell_providers.candle.reading import PieceTimes
+from llmspell_providers.candle.prompt_pieces import PieceTimes
+from llmspell_providers.openai_chat import parse_arguments
 
 OnChunk = Callable[[Mapping[str, Any]], bool]
 """Takes one chunk of a stream; True makes the server stop and free the slot."""

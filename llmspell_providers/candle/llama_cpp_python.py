@@ -23,8 +23,8 @@ from llmspell_protocol.models import FinishReason
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device
 from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
-from llmspell_providers.candle.openai_chat import chat_body
 from llmspell_providers.candle.stops import StopFilter
+from llmspell_providers.openai_chat import chat_body
 
 _SEED_BITS = 32
 _SURROGATES = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")

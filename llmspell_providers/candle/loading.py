@@ -14,15 +14,15 @@ from llmspell_providers.candle.capabilities import engine_of
 from llmspell_providers.candle.devices import detected, device_name, of_another_platform
 from llmspell_providers.candle.engine import SHORTEST_LOAD_DEADLINE_S, Launch
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
-from llmspell_providers.estimate import Estimate, estimate, prompt_cache_bytes
-from llmspell_providers.resident import Blueprint
-from llmspell_providers.store import Hold, Store, segment
+from llmspell_providers.library.store import Hold, Store, segment
+from llmspell_providers.residency.estimate import Estimate, estimate, prompt_cache_bytes
+from llmspell_providers.residency.resident import Blueprint
 
 if TYPE_CHECKING:
     from llmspell_profiles.providers import CandleSettings
     from llmspell_profiles.settings import ModelsSettings
     from llmspell_providers.candle.process import ModelProcess
-    from llmspell_providers.manifest import Manifest
+    from llmspell_providers.library.manifest import Manifest
 
 _SAME_RATIO = 0.01
 _SLOWEST_DISK_BYTES_S = 5_000_000

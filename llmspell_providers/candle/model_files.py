@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmspell_protocol.errors import ModelLoadFailed
-from llmspell_providers.candle.checkpoint import read_checkpoint
 from llmspell_providers.candle.engine import Launch
-from llmspell_providers.candle.gguf import read_gguf
-from llmspell_providers.candle.transformer.pooling import flat_files
+from llmspell_providers.library.checkpoint import read_checkpoint
+from llmspell_providers.library.gguf import read_gguf
+from llmspell_providers.library.pooling import flat_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,17 +37,17 @@ from llmspell_providers.candle.loading import Loader
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.candle.server_binary import find_server
 from llmspell_providers.capabilities import Capabilities
-from llmspell_providers.pull import Puller, pull_environment
-from llmspell_providers.resident import Blueprint, Resident
+from llmspell_providers.library.store import Store
+from llmspell_providers.pulls.pull import Puller, pull_environment
+from llmspell_providers.residency.resident import Blueprint, Resident
 from llmspell_providers.spec import ModelSpec
-from llmspell_providers.store import Store
 
 if TYPE_CHECKING:
     from llmspell_profiles.providers import CandleSettings
     from llmspell_profiles.settings import ModelsSettings
     from llmspell_providers.candle.process import ModelProcess
-    from llmspell_providers.manifest import Manifest
-    from llmspell_providers.residency import Residency, Turn
+    from llmspell_providers.library.manifest import Manifest
+    from llmspell_providers.residency.residency import Residency, Turn
 
 ENGINE_MODULES: Mapping[str, Sequence[str]] = {
     "xllamacpp": ("xllamacpp",),
@@ -226,7 +226,7 @@ class CandleProvider:
         if manifest is not None:
             return manifest
         # Only an error needs the catalog.
-        from llmspell_providers.catalog import Catalog
+        from llmspell_providers.library.catalog import Catalog
 
         catalog = Catalog.load()
         if catalog.find(spec) is None:
@@ -240,7 +240,7 @@ class CandleProvider:
 
     def _default_quantization(self, spec: ModelSpec) -> str | None:
         """The settings' quantization for a catalog name that says none itself, where the model exists in it."""
-        from llmspell_providers.catalog import Catalog
+        from llmspell_providers.library.catalog import Catalog
 
         catalog = Catalog.load()
         entry = catalog.find(spec)

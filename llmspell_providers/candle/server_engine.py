@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from llmspell_protocol.errors import ModelError
 from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
 from llmspell_providers.candle.generation import NOBODY, Generation, OnChunk, engine_error
-from llmspell_providers.candle.openai_chat import chat_body
-from llmspell_providers.candle.reading import PieceReader, PieceTimes, ReadAhead
+from llmspell_providers.candle.prompt_pieces import PieceReader, PieceTimes, ReadAhead
 from llmspell_providers.candle.slots import Place, SlotTable, Talk
+from llmspell_providers.openai_chat import chat_body
 
 _CHARACTERS_A_TOKEN = 4
 """About so many in European languages; it only decides whether counting is worth two milliseconds."""

@@ -23,8 +23,8 @@ from llmspell_protocol.models import to_content
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
-from llmspell_providers.candle.schema_check import BOUNDS, check_reply, check_schema
 from llmspell_providers.candle.stream import Flusher, PipeReply
+from llmspell_providers.schema_check import BOUNDS, check_reply, check_schema
 
 AUTO_WINDOW_MS = 25
 """Deltas of one stream are gathered this long where the engine uses every core: each process that wakes for a token

@@ -24,7 +24,7 @@ from llmspell_protocol.errors import (
     Unauthorized,
 )
 from llmspell_providers.capabilities import unsupported
-from llmspell_providers.remote.pauses import retry_after_s
+from llmspell_providers.http.backoff import retry_after_s
 
 _BUSY = (429, 503, 529)
 _QUOTA = ("insufficient_quota", "billing", "credit balance")

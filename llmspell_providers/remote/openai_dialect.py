@@ -17,8 +17,8 @@ from llmspell_protocol.models import (
     Usage,
     to_content,
 )
-from llmspell_providers.candle.openai_chat import chat_body, parse_arguments
 from llmspell_providers.images import image
+from llmspell_providers.openai_chat import chat_body, parse_arguments
 from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors
 from llmspell_providers.remote.package import VendorPackage
 from llmspell_providers.remote.vendors import Vendor

@@ -34,14 +34,14 @@ from llmspell_protocol.models import (
     Usage,
 )
 from llmspell_providers.capabilities import unsupported
-from llmspell_providers.remote.attempts import Attempts, Deadline
+from llmspell_providers.http.attempts import Attempts, Deadline
+from llmspell_providers.http.probe import Probed, is_loopback, probe
+from llmspell_providers.http.servers import Server, Servers
 from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
-from llmspell_providers.remote.elsewhere import ElsewhereModels
 from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable
-from llmspell_providers.remote.probe import Probed, is_loopback, probe
+from llmspell_providers.remote.remote_limits import ElsewhereModels
 from llmspell_providers.remote.report import local_model, model_info, summary
 from llmspell_providers.remote.rows import packed
-from llmspell_providers.remote.servers import Server, Servers
 from llmspell_providers.remote.stream import Stream
 from llmspell_providers.remote.vendors import Vendor
 from llmspell_providers.spec import ModelSpec
@@ -164,7 +164,7 @@ class RemoteProvider(ElsewhereModels):
         self._check_ending(ending, stream.server, name)
         if request.schema is not None and not ending.message.tool_calls:
             # Servers hold a model to some of a schema's keywords, or to none.
-            from llmspell_providers.candle.schema_check import check_reply
+            from llmspell_providers.schema_check import check_reply
 
             check_reply(ending.message.content, request.schema, finish_reason=ending.finish_reason or "stop")
         if ending.message.tool_calls:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from llmspell_protocol.models import HealthStatus, LocalModel, ModelInfo
 from llmspell_providers.capabilities import Capabilities
+from llmspell_providers.http.probe import Probed
+from llmspell_providers.http.servers import Server
 from llmspell_providers.remote.dialect import Listed
-from llmspell_providers.remote.probe import Probed
-from llmspell_providers.remote.servers import Server
 
 FORMAT = "remote"
 """What stands for the format of a file that is not here."""

@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import Any
 
+from llmspell_providers.http.servers import Server
 from llmspell_providers.remote.dialect import Events, Gathered
-from llmspell_providers.remote.servers import Server
 
 _CLOSING_S = 1.0
 

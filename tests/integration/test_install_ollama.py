@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_protocol.errors import Unsupported
-from llmspell_providers.install_ollama import install_ollama
+from llmspell_providers.ollama.install import install_ollama
 from tests.support.command_line import llmspell
 from tests.support.kernels import KernelProcess
 from tests.support.ollama_program import OllamaProgram

@@ -38,7 +38,7 @@ from llmspell_protocol.models import (
     SamplingOptions,
     ToolCall,
 )
-from llmspell_providers.ollama import OllamaProvider
+from llmspell_providers.ollama.provider import OllamaProvider
 from llmspell_providers.spec import ModelSpec
 from tests.support.ollama_backend import ollama_backend
 from tests.support.ollama_replay import RECORDINGS, OllamaReplay
@@ -81,7 +81,7 @@ def test_health_and_lists_import_no_client(tmp_path: Path) -> None:
     script = f"""
 import asyncio, sys
 from pathlib import Path
-from llmspell_providers.ollama import OllamaProvider
+from llmspell_providers.ollama.provider import OllamaProvider
 from tests.support.settings import settings_from
 settings = settings_from('[providers.ollama]\\nbase_url = "{NOBODY}"', Path("{tmp_path}"))
 table = settings.providers.enabled["ollama"]

@@ -29,8 +29,8 @@ from llmspell_protocol.models import (
     PullProgress,
     SamplingOptions,
 )
-from llmspell_providers.ollama import OllamaProvider
-from llmspell_providers.ollama_client import uncut_client
+from llmspell_providers.ollama.client import uncut_client
+from llmspell_providers.ollama.provider import OllamaProvider
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from tests.support.model_server import ModelServer, answering

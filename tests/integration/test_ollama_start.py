@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_protocol.errors import BackendUnavailable
-from llmspell_providers.ollama import OllamaProvider
+from llmspell_providers.ollama.provider import OllamaProvider
 from tests.support.command_line import llmspell
 from tests.support.kernels import KernelProcess
 from tests.support.model_server import ModelServer

@@ -18,7 +18,7 @@ from llmspell_protocol.models import (
     HealthStatus,
 )
 from llmspell_providers.base import Provider
-from llmspell_providers.http_probe import MAX_ANSWER_BYTES, ProbeFailed, get_json
+from llmspell_providers.http.get_json import MAX_ANSWER_BYTES, ProbeFailed, get_json
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from tests.support.model_server import Act, ModelServer, answering, failing, said

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from llmspell_providers.resident import Blueprint
+from llmspell_providers.residency.resident import Blueprint
 
 MB = 1_000_000
 

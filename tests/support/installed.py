@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from llmspell_protocol.models import Format
-from llmspell_providers.manifest import Manifest, ManifestFile, write_manifest
-from llmspell_providers.store import Store
+from llmspell_providers.library.manifest import Manifest, ManifestFile, write_manifest
+from llmspell_providers.library.store import Store
 
 
 def install(home: Path, name: str, variant: str | None = None, *, weights: Format = "gguf") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from llmspell_profiles.providers import OllamaSettings
-from llmspell_providers.ollama import OllamaProvider
+from llmspell_providers.ollama.provider import OllamaProvider
 from tests.support.settings import settings_from
 
 

@@ -17,9 +17,9 @@ import pytest
 
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.models import PullProgress, PullResult
-from llmspell_providers.pull import Puller
+from llmspell_providers.library.store import PARTIAL_DIRECTORY, Store
+from llmspell_providers.pulls.pull import Puller
 from llmspell_providers.spec import ModelSpec
-from llmspell_providers.store import PARTIAL_DIRECTORY, Store
 from tests.support.gguf_files import gguf_file
 
 SIZE = 2_000_000
@@ -73,7 +73,7 @@ def workers() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "llmspell_providers.pull_worker" in child.cmdline()
+        if child.status() != psutil.STATUS_ZOMBIE and "llmspell_providers.pulls.worker" in child.cmdline()
     ]
 
 
@@ -112,10 +112,10 @@ _SCRIPT = """
 import asyncio, json, os, sys
 from pathlib import Path
 from llmspell_protocol.models import to_content
-from llmspell_providers.catalog import Catalog
-from llmspell_providers.pull import Puller, pull_environment
+from llmspell_providers.library.catalog import Catalog
+from llmspell_providers.pulls.pull import Puller, pull_environment
 from llmspell_providers.spec import ModelSpec
-from llmspell_providers.store import Store
+from llmspell_providers.library.store import Store
 
 async def main() -> None:
     directory, name, catalog, log = sys.argv[1:]

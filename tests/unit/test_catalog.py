@@ -7,7 +7,7 @@ import re
 import pytest
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_providers.catalog import Catalog
+from llmspell_providers.library.catalog import Catalog
 from llmspell_providers.spec import ModelSpec
 
 CATALOG = Catalog.load()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_protocol.errors import ModelLoadFailed, Unsupported
-from llmspell_providers.candle.checkpoint import read_checkpoint
+from llmspell_providers.library.checkpoint import read_checkpoint
 from tests.support.gguf_files import safetensors_file
 
 CONFIG = {"model_type": "t5", "d_model": 64, "num_layers": 2, "num_heads": 4, "d_kv": 16, "vocab_size": 100}

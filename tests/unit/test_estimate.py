@@ -6,9 +6,15 @@ import dataclasses
 
 import pytest
 
-from llmspell_providers.estimate import TORCH_PROCESS_BYTES, Estimate, estimate, kv_elements_a_token, prompt_cache_bytes
-from llmspell_providers.manifest import Manifest, ManifestFile
-from llmspell_providers.memory import available_bytes, resident_bytes
+from llmspell_providers.library.manifest import Manifest, ManifestFile
+from llmspell_providers.residency.estimate import (
+    TORCH_PROCESS_BYTES,
+    Estimate,
+    estimate,
+    kv_elements_a_token,
+    prompt_cache_bytes,
+)
+from llmspell_providers.residency.memory import available_bytes, resident_bytes
 
 SMOLLM2 = Manifest(
     name="smollm2",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_protocol.errors import ModelLoadFailed
-from llmspell_providers.candle.gguf import read_gguf
+from llmspell_providers.library.gguf import read_gguf
 from tests.support.gguf_files import ARRAY, METADATA, gguf_file, header, pair, tensor, text
 
 

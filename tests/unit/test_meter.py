@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from llmspell_protocol.models import PulledFile, PullProgress
-from llmspell_providers.sources.meter import Meter
+from llmspell_providers.pulls.sources.meter import Meter
 
 
 class Clock:

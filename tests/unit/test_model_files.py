@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from llmspell_protocol.errors import InvalidRequest, Unsupported
-from llmspell_providers.pull_order import shown_address
-from llmspell_providers.sources.choose import choose_checkpoint, choose_gguf, installed_name
-from llmspell_providers.sources.remote import (
+from llmspell_providers.pulls.order import shown_address
+from llmspell_providers.pulls.sources.choose import choose_checkpoint, choose_gguf, installed_name
+from llmspell_providers.pulls.sources.remote import (
     SourceFailed,
     hub_address,
     package_address,

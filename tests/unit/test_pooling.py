@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmspell_protocol.errors import ModelLoadFailed, Unsupported
-from llmspell_providers.candle.transformer.pooling import Pooling, flat_files, read_pooling
+from llmspell_providers.library.pooling import Pooling, flat_files, read_pooling
 
 TRANSFORMER = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
 POOLING = {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_providers.sources import partial
-from llmspell_providers.sources.partial import Partial, Provenance
+from llmspell_providers.pulls.sources import partial
+from llmspell_providers.pulls.sources.partial import Partial, Provenance
 
 
 def test_who_waits_counts_what_is_downloaded_and_not_what_is_unpacked_from_it(

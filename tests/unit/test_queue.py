@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from llmspell_protocol.errors import Busy, WorkerCrashed
-from llmspell_providers.queue import FairQueue
+from llmspell_providers.residency.queue import FairQueue
 from tests.support.turns import settle
 
 

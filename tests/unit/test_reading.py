@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from llmspell_providers.candle.engine import EngineCancelled
-from llmspell_providers.candle.reading import SMALLEST_PIECE, PieceReader, PieceTimes
+from llmspell_providers.candle.prompt_pieces import SMALLEST_PIECE, PieceReader, PieceTimes
 
 
 class Listener:

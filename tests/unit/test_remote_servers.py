@@ -6,9 +6,9 @@ from email.utils import formatdate
 
 import pytest
 
-from llmspell_providers.remote.pauses import pause_s, retry_after_s
-from llmspell_providers.remote.rate import RateWindow
-from llmspell_providers.remote.servers import REST_S, Servers, shown_url
+from llmspell_providers.http.backoff import pause_s, retry_after_s
+from llmspell_providers.http.rate import RateWindow
+from llmspell_providers.http.servers import REST_S, Servers, shown_url
 
 A, B, C = "http://a/v1", "http://b/v1", "http://c/v1"
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from llmspell_protocol.errors import Cancelled, ModelInUse, ModelLoadFailed, OutOfMemory, WorkerCrashed
-from llmspell_providers.residency import Residency
+from llmspell_providers.residency.residency import Residency
 from tests.support.fake_worker import MB, FakeEngine, FakeWorker
 from tests.support.turns import settle
 

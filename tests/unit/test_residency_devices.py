@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from llmspell_protocol.errors import ConfigError, ModelInUse
-from llmspell_providers.residency import Residency
+from llmspell_providers.residency.residency import Residency
 from tests.support.fake_worker import MB, FakeEngine, FakeWorker
 from tests.support.turns import settle
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llmspell_protocol.errors import SchemaUnsupported, SchemaViolation
-from llmspell_providers.candle.schema_check import BOUNDS, check_reply, check_schema
+from llmspell_providers.schema_check import BOUNDS, check_reply, check_schema
 
 POINT = {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}, "required": ["x"]}
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from llmspell_protocol.errors import InvalidRequest, ModelInUse, ModelNotFound
-from llmspell_providers.manifest import Manifest, ManifestFile, read_manifest, write_manifest
+from llmspell_providers.library.manifest import Manifest, ManifestFile, read_manifest, write_manifest
+from llmspell_providers.library.store import Store, segment
 from llmspell_providers.spec import ModelSpec
-from llmspell_providers.store import Store, segment
 
 WEIGHTS = b"weights"
 
@@ -175,7 +175,7 @@ def test_force_removes_a_model_that_is_held(store: Store) -> None:
 def test_a_model_that_another_process_holds_is_named_with_its_pid_until_that_one_is_killed(store: Store) -> None:
     manifest = _install(store, "tinyllama")
     code = (
-        "import sys; from pathlib import Path; from llmspell_providers.store import Store; "
+        "import sys; from pathlib import Path; from llmspell_providers.library.store import Store; "
         "store = Store(Path(sys.argv[1])); hold = store.hold(store.list()[0]); print('held', flush=True); "
         "sys.stdin.read()"
     )

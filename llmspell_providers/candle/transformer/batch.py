@@ -20,7 +20,7 @@ from llmspell_protocol.errors import ModelError
 from llmspell_providers.candle.transformer.penalty import WindowedPenalty
 from llmspell_providers.candle.transformer.row import Row
 from llmspell_providers.candle.transformer.settings import Settings
-from llmspell_providers.candle.transformer.watch import BeamWatch, StepWatch
+from llmspell_providers.candle.transformer.step_observer import BeamWatch, StepWatch
 from llmspell_providers.candle.transformer.weights import Weights
 
 _COUNTED_FROM_THE_START = (

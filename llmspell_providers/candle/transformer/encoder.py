@@ -15,8 +15,8 @@ import torch
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest
 from llmspell_providers.candle.engine import EngineCancelled, Reply, Vectors
-from llmspell_providers.candle.transformer.pooling import Mode, Pooling
 from llmspell_providers.candle.transformer.threads import Threads
+from llmspell_providers.library.pooling import Mode, Pooling
 
 _BATCH_TOKENS = 2048
 """Tokens of one step, padding included: more is no faster on a processor, and another request waits for one step."""

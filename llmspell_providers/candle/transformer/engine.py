@@ -19,12 +19,12 @@ from llmspell_providers.candle.devices import choose_device
 from llmspell_providers.candle.engine import Ability, Outcome, Prepared, Reply, Vectors
 from llmspell_providers.candle.transformer.batches import Batches
 from llmspell_providers.candle.transformer.encoder import Encoder
-from llmspell_providers.candle.transformer.pooling import Pooling, flat_files, read_pooling
 from llmspell_providers.candle.transformer.prompts import Prompts
 from llmspell_providers.candle.transformer.row import Row
 from llmspell_providers.candle.transformer.settings import Settings
 from llmspell_providers.candle.transformer.threads import Threads
 from llmspell_providers.candle.transformer.weights import Weights, found_devices, load_weights
+from llmspell_providers.library.pooling import Pooling, flat_files, read_pooling
 
 
 class TorchEngine:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_providers.candle.openai_chat import chat_body
 from llmspell_providers.candle.transformer.row import Decode
+from llmspell_providers.openai_chat import chat_body
 
 _TAIL = 8
 """Tokens of a raw prompt that tell how its continuation is written: SentencePiece drops a text's first space."""

@@ -19,7 +19,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from llmspell_protocol.errors import ConfigError, ModelLoadFailed, OutOfMemory, Unsupported
-from llmspell_providers.candle.architectures import RELATIVE, T5
+from llmspell_providers.library.architectures import RELATIVE, T5
 
 Kind = Literal["seq2seq", "causal", "encoder"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_providers.catalog import Catalog
-from llmspell_providers.pull import Puller
-from llmspell_providers.store import Store
+from llmspell_providers.library.catalog import Catalog
+from llmspell_providers.library.store import Store
+from llmspell_providers.pulls.pull import Puller
 from tests.support.hub_server import HubServer, hub_server
 from tests.support.pulling import MODEL, SHA256, catalog_file
 

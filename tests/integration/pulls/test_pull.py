@@ -16,9 +16,9 @@ from llmspell_protocol.errors import (
     DownloadError,
     LlmspellError,
 )
-from llmspell_providers.pull import Puller
+from llmspell_providers.library.store import Store
+from llmspell_providers.pulls.pull import Puller
 from llmspell_providers.spec import ModelSpec
-from llmspell_providers.store import Store
 from tests.support.gguf_files import gguf_file
 from tests.support.hub_contents import COMMIT
 from tests.support.hub_server import HubServer

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llmspell_providers.store import Store
+from llmspell_providers.library.store import Store
 from tests.support.dirty_pages import shows_dirty_pages
 from tests.support.gguf_files import safetensors_file
 from tests.support.hub_server import HubServer
@@ -19,8 +19,8 @@ from tests.support.pulling import MODEL, PACKAGE, WHEEL_NAME, wheel
 _SCRIPT = """
 import json, sys
 from pathlib import Path
-from llmspell_providers.pull_order import PullOrder
-from llmspell_providers.sources.job import Job
+from llmspell_providers.pulls.order import PullOrder
+from llmspell_providers.pulls.sources.job import Job
 from tests.support.dirty_pages import dirty_pages
 
 def look(event, arguments):

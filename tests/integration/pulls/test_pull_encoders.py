@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llmspell_protocol.errors import Unsupported
-from llmspell_providers.pull import Puller
-from llmspell_providers.store import Store
+from llmspell_providers.library.store import Store
+from llmspell_providers.pulls.pull import Puller
 from tests.support.gguf_files import safetensors_file
 from tests.support.hub_server import HubServer
 from tests.support.pulling import fails, leftovers, pull

@@ -17,8 +17,8 @@ from llmspell_protocol.errors import (
     ModelLoadFailed,
     SourceUnavailable,
 )
-from llmspell_providers.pull import Puller
-from llmspell_providers.store import Store
+from llmspell_providers.library.store import Store
+from llmspell_providers.pulls.pull import Puller
 from tests.support.gguf_files import gguf_file
 from tests.support.hub_server import HubServer
 from tests.support.pulling import (

@@ -24,9 +24,9 @@ from llmspell_protocol.errors import (
     Unsupported,
 )
 from llmspell_protocol.models import PullProgress
-from llmspell_providers.pull import Puller
+from llmspell_providers.library.store import Store
+from llmspell_providers.pulls.pull import Puller
 from llmspell_providers.spec import ModelSpec
-from llmspell_providers.store import Store
 from tests.support.gguf_files import METADATA, gguf_file, safetensors_file
 from tests.support.hub_contents import COMMIT
 from tests.support.hub_manners import Refusal, too_many_requests

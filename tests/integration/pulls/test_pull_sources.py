@@ -20,8 +20,8 @@ from llmspell_protocol.errors import (
     Unauthorized,
     Unsupported,
 )
-from llmspell_providers.pull import Puller, pull_environment
-from llmspell_providers.store import Store
+from llmspell_providers.library.store import Store
+from llmspell_providers.pulls.pull import Puller, pull_environment
 from tests.support.gguf_files import METADATA, gguf_file, safetensors_file
 from tests.support.hub_server import HubServer
 from tests.support.models import SMOLLM2_SHA256

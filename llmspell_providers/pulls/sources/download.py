@@ -1,0 +1,202 @@
+"""One file from a web address or a package index, resumable to the byte, never more of it than announced.
+
+Sums are computed on the way. A process that is ended at any moment leaves bytes in a `Partial` that the next one
+continues.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+
+import httpx
+
+from llmspell_providers.pulls.sources.comparison import fetch_compared, sha256_difference
+from llmspell_providers.pulls.sources.meter import Meter
+from llmspell_providers.pulls.sources.part import Part
+from llmspell_providers.pulls.sources.partial import Partial, Provenance
+from llmspell_providers.pulls.sources.remote import LocalFile, RemoteFile, SourceFailed, is_loopback
+
+_CONNECT_S = 10.0
+_SILENCE_S = 30.0
+_FRUITLESS_ATTEMPTS = 3
+_MAX_CONNECTIONS = 100
+_BACKOFF_S = 0.5
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+
+
+def open_client() -> httpx.Client:
+    """A client that follows redirects to https only (http: loopback), with the proxies of the environment."""
+    return httpx.Client(
+        follow_redirects=True,
+        timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
+        headers={"User-Agent": "llmspell", "Accept-Encoding": "identity"},
+        event_hooks={"request": [_refuse_plain_http]},
+    )
+
+
+def _refuse_plain_http(request: httpx.Request) -> None:
+    if request.url.scheme != "https" and not is_loopback(request.url.host):
+        raise SourceFailed(f"plain http to {request.url.host} is refused: use https")
+
+
+class _Cut(Exception):
+    """The connection ended, or the server asks to come back: another attempt may go on."""
+
+
+class Downloader:
+    """Fetches files into a partial directory."""
+
+    def __init__(self, partial: Partial, meter: Meter, client: httpx.Client) -> None:
+        self._partial = partial
+        self._meter = meter
+        self._client = client
+
+    def fetch(self, file: RemoteFile) -> LocalFile:
+        """Downloads a file or the rest of it, and compares its sums with the announced ones.
+
+        Raises:
+            SourceFailed: the server does not deliver; what has come stays.
+            ChecksumMismatch: the bytes are not the announced ones; they were deleted.
+            DiskFull: the disk has no room for what is missing.
+        """
+        return fetch_compared(
+            self._partial,
+            file.name,
+            lambda: self._fetch_once(file),
+            lambda landed: sha256_difference(file.sha256, landed),
+        )
+
+    def _fetch_once(self, file: RemoteFile) -> LocalFile:
+        known = self._partial.provenance(file.name)
+        with Part(self._partial.part(file.name)) as part:
+            if part.size():
+                if _continues(known, file):
+                    part.read_existing()
+                else:
+                    part.restart()
+            size = file.size_bytes
+            if size is None and known is not None and part.offset:
+                size = known.size_bytes
+            if size is not None and part.offset > size:
+                part.restart()
+            resumed_from = part.offset
+            self._meter.begin(file.name, part.offset, size)
+            if part.offset != size:
+                if size is not None:
+                    self._partial.require_free(size - part.offset)
+                resumed_from = self._receive(file, part, known)
+            part.sync()
+            return LocalFile(
+                name=file.name,
+                path=self._partial.part(file.name),
+                size_bytes=part.offset,
+                sha256=part.sha256.hexdigest(),
+                resumed_from=resumed_from,
+            )
+
+    def _receive(self, file: RemoteFile, part: Part, known: Provenance | None) -> int:
+        """Connects as often as it takes; returns from which offset the first answer went on."""
+        fruitless = 0
+        validator = known.validator if known is not None else None
+        resumed_from: int | None = None
+        for _ in range(_MAX_CONNECTIONS):
+            before = part.offset
+            try:
+                started_at, validator = self._connect(file, part, validator)
+                return started_at if resumed_from is None else resumed_from
+            except (httpx.TransportError, _Cut) as error:
+                reason = str(error) or type(error).__name__
+                if resumed_from is None and part.offset > before:
+                    resumed_from = before
+                refused = isinstance(error, (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.ProxyError))
+                fruitless = 0 if part.offset > before else fruitless + 1
+                if fruitless >= _FRUITLESS_ATTEMPTS or (refused and not part.offset):
+                    break
+                if fruitless:
+                    time.sleep(_BACKOFF_S * 2**fruitless)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                reason = str(error) or type(error).__name__
+                break
+        raise SourceFailed(
+            f"connection lost after {part.offset} bytes: {reason}" if part.offset else reason,
+            interrupted=part.offset > 0,
+        )
+
+    def _connect(self, file: RemoteFile, part: Part, validator: str | None) -> tuple[int, str | None]:
+        headers = {}
+        if part.offset:
+            headers["Range"] = f"bytes={part.offset}-"
+            if file.sha256 is None and validator is not None:
+                headers["If-Range"] = validator
+        with self._client.stream("GET", file.url, headers=headers) as response:
+            total = self._announced(file, response, part)
+            started_at = part.offset
+            validator = _validator(response.headers)
+            self._partial.note(file.name, _provenance(file, total, validator))
+            self._partial.require_free(total - part.offset)
+            self._meter.begin(file.name, part.offset, total)
+            for data in response.iter_raw():
+                if part.offset + len(data) > total:
+                    raise SourceFailed(f"sends more than the {total} bytes that it announced")
+                part.append(data)
+                self._meter.add(file.name, len(data))
+        if part.offset < total:
+            raise _Cut(f"{part.offset} of {total} bytes came")
+        return started_at, validator
+
+    def _announced(self, file: RemoteFile, response: httpx.Response, part: Part) -> int:
+        """The whole file's size by the answer's headers, with the part at the place where the body goes on."""
+        status = response.status_code
+        if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and part.offset:
+            part.restart()
+            raise _Cut("the file has become shorter")
+        if status == httpx.codes.TOO_MANY_REQUESTS or status >= 500:
+            raise _Cut(f"HTTP {status}")
+        if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
+            raise SourceFailed(f"HTTP {status}", missing=status in (404, 410))
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise SourceFailed(f"answers with Content-Encoding {response.headers['Content-Encoding']}")
+        if status == httpx.codes.PARTIAL_CONTENT:
+            place = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if place is None or int(place[1]) != part.offset or place[2] == "*":
+                raise SourceFailed(f"answers with Content-Range {response.headers.get('Content-Range')!r}")
+            total = int(place[2])
+        else:
+            if part.offset:
+                part.restart()
+            length = response.headers.get("Content-Length", "")
+            if not length.isdigit():
+                raise SourceFailed("does not say how long the file is")
+            total = int(length)
+        if file.size_bytes is not None and total != file.size_bytes:
+            raise SourceFailed(f"announces {total} bytes in place of {file.size_bytes}")
+        return total
+
+
+def _address_hash(file: RemoteFile) -> str:
+    # The address itself may hold a secret.
+    return hashlib.sha256(file.url.encode()).hexdigest()
+
+
+def _provenance(file: RemoteFile, total: int, validator: str | None) -> Provenance:
+    if file.sha256 is not None:
+        return Provenance(size_bytes=total, sha256=file.sha256)
+    return Provenance(size_bytes=total, address_hash=_address_hash(file), validator=validator)
+
+
+def _continues(known: Provenance | None, file: RemoteFile) -> bool:
+    """Whether bytes that are there are the beginning of this file."""
+    if known is None:
+        return False
+    if file.sha256 is not None:
+        return known.sha256 == file.sha256
+    return known.address_hash == _address_hash(file) and known.validator is not None
+
+
+def _validator(headers: httpx.Headers) -> str | None:
+    """What If-Range may carry: a strong ETag or a date (RFC 9110, 13.1.5)."""
+    tag: str | None = headers.get("ETag")
+    date: str | None = headers.get("Last-Modified")
+    return tag if tag and not tag.startswith("W/") else date

