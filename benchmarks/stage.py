@@ -13,7 +13,7 @@ from types import TracebackType
 from benchmarks.kernel_process import MODEL, Home, MeasuredKernel
 from benchmarks.raw_engine import EngineOptions, RawEngine
 from benchmarks.rounds import Referee
-from llmspell_profiles.providers import CandleSettings
+from llmspell_profiles.schema.providers import CandleSettings
 from llmspell_providers.candle.cpu import physical_cores
 from tests.support.models import smollm2
 

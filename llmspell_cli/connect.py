@@ -76,7 +76,7 @@ def several_kernels(names: Iterable[str], advice: str) -> InvalidRequest:
 
 def run_directory() -> Path:
     """Where this user's kernels write their files."""
-    from llmspell_profiles.home import llmspell_home
+    from llmspell_profiles.loading.home import llmspell_home
 
     return llmspell_home(os.environ) / "run"
 
@@ -97,7 +97,7 @@ def run_kernel(
         LlmspellError: it can't start.
     """
     from llmspell_kernel.start import Start, parse_arguments
-    from llmspell_profiles.plugins import leave_out_plugins
+    from llmspell_profiles.schema.plugins import leave_out_plugins
 
     leave_out_plugins()
     Start(parse_arguments(words), on_started, write_log).run()
@@ -107,7 +107,7 @@ def run_kernel(
 def _embedded(options: Options, output: Output, runs_script: bool) -> Iterator[Session]:
     # A kernel of one's own is what most of the start-up time goes to, so its thread starts before anything else.
     from llmspell_kernel.embedded import EmbeddedKernel
-    from llmspell_profiles.plugins import leave_out_plugins
+    from llmspell_profiles.schema.plugins import leave_out_plugins
 
     leave_out_plugins()
     kernel = EmbeddedKernel.start(

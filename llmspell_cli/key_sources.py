@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from llmspell_cli.options import Options
 from llmspell_cli.text import home_path
-from llmspell_profiles.home import llmspell_home
-from llmspell_profiles.key_store import KeyStore, canonical
-from llmspell_profiles.secrets import VENDOR_VARIABLES, key_variables
+from llmspell_profiles.credentials.key_store import KeyStore, canonical
+from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, key_variables
+from llmspell_profiles.loading.home import llmspell_home
 
 if TYPE_CHECKING:
-    from llmspell_profiles.loader import LoadedSettings
-    from llmspell_profiles.providers import ProviderSettings
+    from llmspell_profiles.loading.loader import LoadedSettings
+    from llmspell_profiles.schema.providers import ProviderSettings
 
 SERVICES = {
     "brave": "BRAVE_API_KEY",
@@ -63,7 +63,7 @@ def load(options: Options) -> LoadedSettings:
         llmspell_profiles.errors.ConfigError: they can't be used.
     """
     # Settings and their schema take 150 ms to load.
-    from llmspell_profiles.loader import load_settings
+    from llmspell_profiles.loading.loader import load_settings
 
     config = Path(options.config) if options.config is not None else None
     return load_settings(profile=options.profile, config=config, env=os.environ, cwd=Path.cwd())

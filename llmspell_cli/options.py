@@ -137,7 +137,7 @@ def _trace_of(variable: str) -> str | None:
 
 def _profile_and_config(profile: str, config: str) -> InvalidRequest:
     # Only to show the profile's long name in the hint.
-    from llmspell_profiles.profiles import canonical_name
+    from llmspell_profiles.loading.profiles import canonical_name
 
     name = canonical_name(profile) or profile
     return InvalidRequest(

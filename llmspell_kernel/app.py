@@ -19,8 +19,8 @@ from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.front_door import FrontDoor
 from llmspell_kernel.idleness import Idleness
 from llmspell_kernel.parts import Parts
-from llmspell_profiles.loader import LoadedSettings
-from llmspell_profiles.settings import Settings
+from llmspell_profiles.loading.loader import LoadedSettings
+from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.child import Child
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.version import VERSION

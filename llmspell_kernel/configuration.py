@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llmspell_kernel.context import Content
 from llmspell_profiles import errors as profile_errors
-from llmspell_profiles.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_protocol.errors import ERRORS, NotFound
 
 
@@ -37,7 +37,7 @@ def shown_configuration(loaded: LoadedSettings, section: str | None) -> Content:
         NotFound: there is no such section.
     """
     # Seldom asked for, and start-up counts.
-    from llmspell_profiles.shown import shown_section
+    from llmspell_profiles.showing.shown import shown_section
 
     try:
         part = shown_section(loaded, section or "")

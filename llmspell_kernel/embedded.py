@@ -16,7 +16,7 @@ from llmspell_protocol.connection import ConnectionInfo
 
 if TYPE_CHECKING:
     from llmspell_kernel.app import Kernel
-    from llmspell_profiles.loader import LoadedSettings
+    from llmspell_profiles.loading.loader import LoadedSettings
     from llmspell_protocol.child import Child
 
 _DRAIN_S = 2.0
@@ -115,7 +115,7 @@ class EmbeddedKernel:
     def _launch_worker(self) -> Child:
         # Before everything else: it starts on another core while this one imports and reads settings.
         from llmspell_kernel.scripting.launch import launch
-        from llmspell_profiles.home import llmspell_home
+        from llmspell_profiles.loading.home import llmspell_home
 
         _profile, _config, env, _cwd = self._arguments
         return launch(llmspell_home(env) / "logs")

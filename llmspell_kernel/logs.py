@@ -15,7 +15,7 @@ from llmspell_protocol.log_lines import LogLine
 
 if TYPE_CHECKING:
     from llmspell_kernel.log_file import LogFile
-    from llmspell_profiles.settings import Settings
+    from llmspell_profiles.schema.settings import Settings
 
 TRACE = 5
 LEVELS = {

@@ -18,7 +18,7 @@ from llmspell_kernel.handlers.execute import ExecuteHandler
 from llmspell_kernel.handlers.introspect import IntrospectHandler
 from llmspell_kernel.handlers.kernel_info import KernelInfoHandler
 from llmspell_kernel.scripting.contexts import Contexts
-from llmspell_profiles.settings import Settings
+from llmspell_profiles.schema.settings import Settings
 
 if TYPE_CHECKING:
     from llmspell_kernel.handlers.kernel import KernelControl

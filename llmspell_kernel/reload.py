@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmspell_profiles.keys import Key, find
-from llmspell_profiles.settings import Settings
-from llmspell_profiles.table import Table
+from llmspell_profiles.schema.schema_keys import Key, find
+from llmspell_profiles.schema.settings import Settings
+from llmspell_profiles.schema.table import Table
 
 _RESTART = (
     *("kernel.host", "kernel.port", "kernel.transport", "kernel.security", "models.memory_budget_bytes"),

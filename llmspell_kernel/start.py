@@ -29,7 +29,7 @@ from llmspell_kernel.binding import bind_sockets, ipc_prefix, name_owner, remove
 from llmspell_kernel.configuration import load_configuration
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
 from llmspell_kernel.logs import LEVELS, KernelLog
-from llmspell_profiles.loader import LoadedSettings
+from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Busy, Internal, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.version import VERSION

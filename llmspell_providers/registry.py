@@ -24,8 +24,8 @@ from llmspell_providers.residency.residency import Residency
 from llmspell_providers.spec import LOCAL_BACKENDS, ModelSpec
 
 if TYPE_CHECKING:
-    from llmspell_profiles.providers import CandleSettings, CloudSettings, OllamaSettings, ProviderSettings
-    from llmspell_profiles.settings import Settings
+    from llmspell_profiles.schema.providers import CandleSettings, CloudSettings, OllamaSettings, ProviderSettings
+    from llmspell_profiles.schema.settings import Settings
     from llmspell_providers.candle.process import ModelProcess
 
     FindKey = Callable[[str, ProviderSettings], str | None]

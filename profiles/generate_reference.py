@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping
 
 from generate.files import ROOT, GeneratedFiles
-from llmspell_profiles.json_schema import json_schema
-from llmspell_profiles.markdown import reference
+from llmspell_profiles.showing.json_schema import json_schema
+from llmspell_profiles.showing.markdown import reference
 
 
 def rendered() -> Mapping[str, str]:

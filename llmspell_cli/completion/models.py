@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmspell_profiles.home import configuration_places, llmspell_home, user_home
+from llmspell_profiles.loading.home import configuration_places, llmspell_home, user_home
 
 _MODEL_DIRECTORY = "LLMSPELL_PROVIDERS__CANDLE__MODEL_DIRECTORY"
 _OLLAMA_OF_A_SERVICE = Path("/usr/share/ollama/.ollama/models")

@@ -136,7 +136,7 @@ def _targets(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str
 
 
 def _profiles(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
-    from llmspell_profiles.profiles import PROFILES
+    from llmspell_profiles.loading.profiles import PROFILES
 
     for profile in PROFILES:
         for name in (profile.name, profile.alias):

@@ -16,7 +16,7 @@ from llmspell_cli.doctor.subject import Answers, Subject, ask_kernel
 from llmspell_cli.key_sources import load
 from llmspell_cli.options import Options
 from llmspell_profiles.errors import ConfigError
-from llmspell_profiles.home import llmspell_home
+from llmspell_profiles.loading.home import llmspell_home
 
 _KERNEL_DEADLINE_S = 20.0
 _NO_SETTINGS = "needs a configuration that can be used"

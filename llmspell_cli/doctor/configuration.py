@@ -8,9 +8,9 @@ from llmspell_cli.doctor.finding import Finding, fail, ok, warn
 from llmspell_cli.doctor.subject import Subject
 from llmspell_cli.key_sources import KeySource, key_sources, key_store
 from llmspell_cli.text import home_path
-from llmspell_profiles.home import user_home
-from llmspell_profiles.key_store import canonical
-from llmspell_profiles.secrets import VENDOR_VARIABLES
+from llmspell_profiles.credentials.key_store import canonical
+from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES
+from llmspell_profiles.loading.home import user_home
 
 _VALIDATE = "llmspell config validate"
 
@@ -76,7 +76,7 @@ def _origin(subject: Subject) -> str:
 def _lacking(subject: Subject, having: set[str]) -> list[str]:
     """Configured cloud providers that have no key; a compatible server of one's own may need none."""
     # Only settings that are loaded have tables, and then this costs nothing.
-    from llmspell_profiles.vendors import is_own_server
+    from llmspell_profiles.checking.vendors import is_own_server
 
     return [
         name

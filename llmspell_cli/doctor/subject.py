@@ -17,8 +17,8 @@ from llmspell_protocol.connection import is_this_machine
 
 if TYPE_CHECKING:
     from llmspell_profiles.errors import ConfigError
-    from llmspell_profiles.loader import LoadedSettings
-    from llmspell_profiles.providers import ProviderSettings
+    from llmspell_profiles.loading.loader import LoadedSettings
+    from llmspell_profiles.schema.providers import ProviderSettings
 
 
 class Answers(NamedTuple):

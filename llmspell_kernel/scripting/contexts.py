@@ -21,7 +21,7 @@ from llmspell_kernel.scripting.process import Job, ScriptProcess
 from llmspell_protocol.errors import WorkerCrashed
 
 if TYPE_CHECKING:
-    from llmspell_profiles.settings import Settings
+    from llmspell_profiles.schema.settings import Settings
     from llmspell_protocol.child import Child
 
 INTROSPECTION_S = 0.8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from llmspell_profiles.settings import Settings
+    from llmspell_profiles.schema.settings import Settings
 
 
 class ScriptLimits(NamedTuple):

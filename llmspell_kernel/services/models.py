@@ -31,8 +31,8 @@ from llmspell_providers.registry import ProviderRegistry, backend_not_configured
 from llmspell_providers.spec import LOCAL_BACKENDS, ModelSpec
 
 if TYPE_CHECKING:
-    from llmspell_profiles.providers import ProviderSettings
-    from llmspell_profiles.settings import Settings
+    from llmspell_profiles.schema.providers import ProviderSettings
+    from llmspell_profiles.schema.settings import Settings
     from llmspell_providers.base import Provider
     from llmspell_providers.ollama.install import OllamaInstall
 
@@ -363,8 +363,8 @@ def _api_key(name: str, table: ProviderSettings, environment: Mapping[str, str],
     """The key of a remote provider; the store is a file or a system keyring, so this may block."""
     # Only who talks to a remote provider needs keys.
     from llmspell_profiles import errors
-    from llmspell_profiles.key_store import KeyStore
-    from llmspell_profiles.secrets import find_api_key
+    from llmspell_profiles.credentials.key_store import KeyStore
+    from llmspell_profiles.credentials.secrets import find_api_key
 
     try:
         found = find_api_key(name, table, environment, KeyStore(home))
@@ -377,7 +377,7 @@ def _hub_token(home: Path) -> str | None:
     """The token for the Hugging Face hub that `llmspell keys add huggingface` has kept; this may block."""
     # Only a pull without HF_TOKEN needs it.
     from llmspell_profiles import errors
-    from llmspell_profiles.key_store import KeyStore
+    from llmspell_profiles.credentials.key_store import KeyStore
 
     try:
         found = KeyStore(home).get("huggingface")

@@ -19,8 +19,8 @@ from llmspell_providers.residency.estimate import Estimate, estimate, prompt_cac
 from llmspell_providers.residency.resident import Blueprint
 
 if TYPE_CHECKING:
-    from llmspell_profiles.providers import CandleSettings
-    from llmspell_profiles.settings import ModelsSettings
+    from llmspell_profiles.schema.providers import CandleSettings
+    from llmspell_profiles.schema.settings import ModelsSettings
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.library.manifest import Manifest
 

@@ -43,8 +43,8 @@ from llmspell_providers.residency.resident import Blueprint, Resident
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from llmspell_profiles.providers import CandleSettings
-    from llmspell_profiles.settings import ModelsSettings
+    from llmspell_profiles.schema.providers import CandleSettings
+    from llmspell_profiles.schema.settings import ModelsSettings
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.library.manifest import Manifest
     from llmspell_providers.residency.residency import Residency, Turn

@@ -15,7 +15,7 @@ from llmspell_providers.http.rate import RateWindow, Spent
 from llmspell_providers.http.servers import Server, Servers
 
 if TYPE_CHECKING:
-    from llmspell_profiles.providers import ProviderSettings
+    from llmspell_profiles.schema.providers import ProviderSettings
 
 T = TypeVar("T")
 

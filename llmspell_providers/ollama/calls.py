@@ -19,7 +19,7 @@ from llmspell_providers.ollama.server import OllamaServer
 if TYPE_CHECKING:
     from ollama import AsyncClient
 
-    from llmspell_profiles.providers import OllamaSettings
+    from llmspell_profiles.schema.providers import OllamaSettings
     from llmspell_providers.http.rate import Spent
 
 T = TypeVar("T")

@@ -45,7 +45,7 @@ from llmspell_providers.ollama.server import OllamaServer
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from llmspell_profiles.providers import OllamaSettings
+    from llmspell_profiles.schema.providers import OllamaSettings
     from llmspell_providers.ollama.daemon import OllamaDaemon
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from llmspell_providers.remote.provider import RemoteProvider
 from llmspell_providers.remote.vendors import vendor_of
 
 if TYPE_CHECKING:
-    from llmspell_profiles.providers import CloudSettings
+    from llmspell_profiles.schema.providers import CloudSettings
 
 
 def make_remote(name: str, settings: CloudSettings, find_key: Callable[[], str | None]) -> RemoteProvider:

@@ -47,7 +47,7 @@ from llmspell_providers.remote.vendors import Vendor
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from llmspell_profiles.providers import CloudSettings
+    from llmspell_profiles.schema.providers import CloudSettings
 
 PROBE_DEADLINE_S = 1.0
 _CONNECT_DEADLINE_S = 5.0

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from llmspell_cli.completion.values import SECTIONS
-from llmspell_profiles.keys import all_keys
-from llmspell_profiles.profiles import PROFILE_NAMES
+from llmspell_profiles.loading.profiles import PROFILE_NAMES
+from llmspell_profiles.schema.schema_keys import all_keys
 from tests.support.command_line import AtTerminal, Done, call, llmspell
 from tests.support.installed import install
 from tests.support.kernels import KernelProcess

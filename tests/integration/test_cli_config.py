@@ -168,7 +168,10 @@ def test_showing_the_configuration_imports_no_engine_and_no_provider(home: Path)
 
 def test_a_connected_client_needs_neither_schema_nor_pydantic(kernel: KernelProcess) -> None:
     modules = imported("--connect", str(kernel.started["connection_file"]), "config", "show", "--sources")
-    assert modules & {*ENGINES, "pydantic", "llmspell_kernel", "llmspell_profiles.settings", "asyncio", "rich"} == set()
+    assert (
+        modules & {*ENGINES, "pydantic", "llmspell_kernel", "llmspell_profiles.schema.settings", "asyncio", "rich"}
+        == set()
+    )
 
 
 @pytest.mark.parametrize(("answer", "written"), [("y", True), ("n", False), ("", False)])

@@ -25,7 +25,7 @@ from llmspell_cli.doctor.examination import Check, examine
 from llmspell_cli.doctor.finding import ok
 from llmspell_cli.doctor.kernelspec import jupyter
 from llmspell_cli.doctor.network import hub
-from llmspell_profiles.secrets import VENDOR_VARIABLES
+from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES
 from llmspell_protocol.errors import KernelUnreachable
 from tests.support.command_line import AtTerminal, llmspell
 from tests.support.kernels import KernelProcess

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_profiles.profiles import PROFILE_NAMES, SHORT_NAMES
+from llmspell_profiles.loading.profiles import PROFILE_NAMES, SHORT_NAMES
 from tests.support.command_line import llmspell
 from tests.support.kernels import KernelProcess
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_kernel.context import Content, Request
-from llmspell_profiles.settings import Settings
+from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.actions import SCRIPT_CAPABILITIES
 from llmspell_protocol.errors import ModelNotFound
 from tests.support.script_harness import ScriptHarness, answering, run

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from llmspell_profiles.providers import OllamaSettings
+from llmspell_profiles.schema.providers import OllamaSettings
 from llmspell_providers.ollama.provider import OllamaProvider
 from tests.support.settings import settings_from
 

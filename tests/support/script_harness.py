@@ -13,7 +13,7 @@ from llmspell_kernel.context import Caller, Content, Reply, Request
 from llmspell_kernel.handlers.execute import ExecuteHandler
 from llmspell_kernel.handlers.introspect import IntrospectHandler
 from llmspell_kernel.scripting.contexts import Contexts
-from llmspell_profiles.settings import Settings
+from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.errors import Cancelled, LlmspellError, NotFound
 
 Answer = Callable[[Request], Awaitable[Content]]

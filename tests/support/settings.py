@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from llmspell_profiles.settings import Settings
-from llmspell_profiles.values import PathContext
+from llmspell_profiles.schema.settings import Settings
+from llmspell_profiles.schema.values import PathContext
 
 
 def settings_from(toml: str, home: Path) -> Settings:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from llmspell_profiles.credentials.key_file import KeyFile
+from llmspell_profiles.credentials.key_store import KeyStore
+from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, find_api_key
 from llmspell_profiles.errors import ConfigError
-from llmspell_profiles.key_file import KeyFile
-from llmspell_profiles.key_store import KeyStore
-from llmspell_profiles.loader import load_settings
-from llmspell_profiles.secrets import VENDOR_VARIABLES, find_api_key
+from llmspell_profiles.loading.loader import load_settings
 from tests.support.command_line import call
 
 KEY = "sk-not-to-be-seen-1234"
@@ -323,9 +323,9 @@ def test_the_keyring_library_is_loaded_only_where_nothing_else_has_a_key(
     probe = """
 import os, sys
 from pathlib import Path
-from llmspell_profiles.key_store import KeyStore
-from llmspell_profiles.loader import load_settings
-from llmspell_profiles.secrets import find_api_key
+from llmspell_profiles.credentials.key_store import KeyStore
+from llmspell_profiles.loading.loader import load_settings
+from llmspell_profiles.credentials.secrets import find_api_key
 loaded = load_settings(env=os.environ, cwd=Path.cwd())
 found = find_api_key("openai", loaded.settings.providers.tables["openai"], os.environ, KeyStore(loaded.home))
 print("keyring" in sys.modules, found and found.value)

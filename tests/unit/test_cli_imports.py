@@ -27,8 +27,8 @@ HEAVY = {
     "importlib.metadata",
     "llmspell_kernel",
     "llmspell_providers",
-    "llmspell_profiles.settings",
-    "llmspell_profiles.loader",
+    "llmspell_profiles.schema.settings",
+    "llmspell_profiles.loading.loader",
     "llmspell_protocol.models",
     "llmspell_protocol.requests",
 }

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from llmspell_profiles.checking.validation import check
 from llmspell_profiles.errors import ConfigError, UnknownSection
-from llmspell_profiles.json_schema import json_schema
-from llmspell_profiles.keys import Key, all_keys, known_providers
-from llmspell_profiles.loader import LoadedSettings, load_settings
-from llmspell_profiles.markdown import tables
-from llmspell_profiles.profiles import PROFILE_NAMES, ZERO_CONFIGURATION, profile_path
-from llmspell_profiles.template import full, starter
-from llmspell_profiles.validation import check
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.profiles import PROFILE_NAMES, ZERO_CONFIGURATION, profile_path
+from llmspell_profiles.schema.schema_keys import Key, all_keys, known_providers
+from llmspell_profiles.showing.json_schema import json_schema
+from llmspell_profiles.showing.markdown import tables
+from llmspell_profiles.showing.template import full, starter
 
 SCHEMA = json_schema()
 KEYS = list(all_keys({name: known_providers()[name] for name in ("openai", "ollama", "candle")}))

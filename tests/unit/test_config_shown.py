@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from llmspell_profiles.errors import UnknownSection
-from llmspell_profiles.keys import all_keys, provider_class
-from llmspell_profiles.loader import LoadedSettings, load_settings
-from llmspell_profiles.profiles import PROFILE_NAMES
-from llmspell_profiles.shown import plain_settings, shown_section
-from llmspell_profiles.toml_text import toml_text
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.profiles import PROFILE_NAMES
+from llmspell_profiles.schema.schema_keys import all_keys, provider_class
+from llmspell_profiles.showing.shown import plain_settings, shown_section
+from llmspell_profiles.showing.toml_text import toml_text
 
 
 def load(cwd: Path, toml: str | None = None, profile: str | None = None, **env: str) -> LoadedSettings:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from ollama import Options
 
-from llmspell_profiles.backend_options import OLLAMA_OPTIONS
+from llmspell_profiles.checking.backend_options import OLLAMA_OPTIONS
+from llmspell_profiles.checking.validation import Report, check
+from llmspell_profiles.checking.vendors import SAMPLING
+from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.errors import ProfileNotFound, UsageConflict
-from llmspell_profiles.key_store import KeyStore
-from llmspell_profiles.profiles import PROFILE_NAMES
-from llmspell_profiles.validation import Report, check
-from llmspell_profiles.vendors import SAMPLING
+from llmspell_profiles.loading.profiles import PROFILE_NAMES
 from llmspell_providers.remote.vendors import VENDORS
 
 

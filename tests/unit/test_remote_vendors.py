@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from llmspell_profiles.providers import CloudType
+from llmspell_profiles.schema.providers import CloudType
 from llmspell_providers.registry import CLOUD_TYPES
 from llmspell_providers.remote.vendors import OWN_SERVER, VENDORS, vendor_of
 

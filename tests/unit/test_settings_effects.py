@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_profiles.keys import Key, all_keys, known_providers
-from llmspell_profiles.table import IdleTable
+from llmspell_profiles.schema.schema_keys import Key, all_keys, known_providers
+from llmspell_profiles.schema.table import IdleTable
 from llmspell_protocol.models import SAMPLING
 
 ROOT = Path(__file__).parents[2]
@@ -28,11 +28,11 @@ LOADING = "llmspell_providers/candle/loading.py"
 CANDLE = "llmspell_providers/candle/provider.py"
 OLLAMA = "llmspell_providers/ollama/provider.py"
 REMOTE = "llmspell_providers/remote"
-SECRETS = "profiles/llmspell_profiles/secrets.py"
-PROVIDERS = "profiles/llmspell_profiles/providers.py"
+SECRETS = "profiles/llmspell_profiles/credentials/secrets.py"
+PROVIDERS = "profiles/llmspell_profiles/schema/providers.py"
 
 READ_BY = {
-    "extends": "profiles/llmspell_profiles/loader.py",
+    "extends": "profiles/llmspell_profiles/loading/loader.py",
     "engines.lua.stdlib": LIMITS,
     "engines.lua.max_memory_bytes": LIMITS,
     "engines.lua.timeout_ms": LIMITS,

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from llmspell_profiles.aliases import ALIASES, SEVERAL
-from llmspell_profiles.environment import ollama_url
-from llmspell_profiles.keys import Key, find, rule_name, value_at
-from llmspell_profiles.loader import LoadedSettings, load_settings
-from llmspell_profiles.secrets import find_api_key, is_secret
+from llmspell_profiles.credentials.secrets import find_api_key, is_secret
+from llmspell_profiles.loading.aliases import ALIASES, SEVERAL
+from llmspell_profiles.loading.environment import ollama_url
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.schema.schema_keys import Key, find, rule_name, value_at
 
 
 def load(cwd: Path, toml: str | None, **env: str) -> LoadedSettings:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_profiles.loader import load_settings
+from llmspell_profiles.loading.loader import load_settings
 
 ALWAYS = {
     "aliases",
@@ -33,7 +33,7 @@ ALWAYS = {
 PROBE = """
 import json, sys
 from pathlib import Path
-from llmspell_profiles.loader import load_settings
+from llmspell_profiles.loading.loader import load_settings
 profile, env = json.loads(sys.argv[1])
 loaded = load_settings(profile=profile, env={"HOME": "/home/someone"} | env, cwd=Path("/"))
 if sys.argv[2]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_profiles.errors import ConfigError, ProfileNotFound, UsageConflict
-from llmspell_profiles.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 
 
 def load(cwd: Path, toml: str | None = None, profile: str | None = None, **env: str) -> LoadedSettings:
@@ -319,7 +319,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from llmspell_profiles.errors import ConfigError
-from llmspell_profiles.loader import load_settings
+from llmspell_profiles.loading.loader import load_settings
 if os.getuid() == 0:
     os.setuid(65534)
 try:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from llmspell_profiles.keys import all_keys, known_providers, value_at
-from llmspell_profiles.loader import LoadedSettings, load_settings
-from llmspell_profiles.places import is_writable
-from llmspell_profiles.profiles import PROFILE_NAMES, PROFILES, SHORT_NAMES, ZERO_CONFIGURATION, profile_path
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.profiles import PROFILE_NAMES, PROFILES, SHORT_NAMES, ZERO_CONFIGURATION, profile_path
+from llmspell_profiles.loading.writable_paths import is_writable
+from llmspell_profiles.schema.schema_keys import all_keys, known_providers, value_at
 
 
 def load(cwd: Path, profile: str | None, **env: str) -> LoadedSettings:
@@ -281,10 +281,10 @@ def test_a_path_below_a_file_can_not_be_written_and_a_new_one_below_a_directory_
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from llmspell_profiles.keys import value_at
-from llmspell_profiles.loader import load_settings
-from llmspell_profiles.profiles import profile_path
-from llmspell_profiles.toml_source import read_toml
+from llmspell_profiles.schema.schema_keys import value_at
+from llmspell_profiles.loading.loader import load_settings
+from llmspell_profiles.loading.profiles import profile_path
+from llmspell_profiles.loading.toml_source import read_toml
 
 profile = read_toml(profile_path(sys.argv[1]), f"profile {sys.argv[1]}")
 

@@ -35,8 +35,8 @@ def init(options: Options, path: str, force: bool) -> None:
     if os.path.lexists(target) and not force and not _may_overwrite(output, path):
         return
     # Descriptions and defaults are the schema's, which takes 100 ms to load.
-    from llmspell_profiles.profiles import canonical_name, not_found
-    from llmspell_profiles.template import starter
+    from llmspell_profiles.loading.profiles import canonical_name, not_found
+    from llmspell_profiles.showing.template import starter
 
     profile = canonical_name(options.profile) if options.profile else None
     if options.profile and profile is None:

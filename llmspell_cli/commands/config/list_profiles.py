@@ -9,10 +9,10 @@ import click
 
 from llmspell_cli.options import Command, Options
 from llmspell_cli.output import Output
-from llmspell_profiles.profiles import PROFILES, profile_path
+from llmspell_profiles.loading.profiles import PROFILES, profile_path
 
 if TYPE_CHECKING:
-    from llmspell_profiles.profiles import Profile
+    from llmspell_profiles.loading.profiles import Profile
 
 _CATEGORIES = ("Core", "Common Workflows", "Local LLM", "RAG")
 

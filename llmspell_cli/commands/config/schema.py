@@ -28,15 +28,15 @@ def schema(options: Options, section: str) -> None:
 
     try:
         if options.output == "toml":
-            from llmspell_profiles.template import full
+            from llmspell_profiles.showing.template import full
 
             output.write(full(section))
         elif options.output == "markdown":
-            from llmspell_profiles.markdown import tables
+            from llmspell_profiles.showing.markdown import tables
 
             output.line(tables(section))
         else:
-            from llmspell_profiles.json_schema import json_schema
+            from llmspell_profiles.showing.json_schema import json_schema
 
             output.document(json_schema(section))
     except UnknownSection as unknown:

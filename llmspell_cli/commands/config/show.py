@@ -39,7 +39,7 @@ def show(options: Options, section: str | None, named: str | None, sources: bool
         _json(output, {"config": told["config"], "sources": told["sources"]} if sources else told["config"])
         return
     # Only needed here: a connected command loads little.
-    from llmspell_profiles.toml_text import toml_text
+    from llmspell_profiles.showing.toml_text import toml_text
 
     path = told["path"]
     heading = f"Section {'.'.join(path)}" if path else "Full configuration"

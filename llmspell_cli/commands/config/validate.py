@@ -15,8 +15,8 @@ from llmspell_cli.profile_errors import as_ours
 from llmspell_protocol.errors import ConfigError, InvalidRequest
 
 if TYPE_CHECKING:
+    from llmspell_profiles.checking.validation import Report
     from llmspell_profiles.errors import Remark
-    from llmspell_profiles.validation import Report
 
 
 @click.command(
@@ -39,7 +39,7 @@ def validate(options: Options, file: str | None, strict: bool) -> None:
     if file is not None and options.config not in (None, file, os.environ.get("LLMSPELL_CONFIG")):
         raise InvalidRequest(f"two files are named: {options.config} and {file}")
     # The schema with everything around it takes 100 ms to load.
-    from llmspell_profiles.validation import check
+    from llmspell_profiles.checking.validation import check
 
     config = file or options.config
     with as_ours():

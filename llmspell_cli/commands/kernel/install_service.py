@@ -137,7 +137,7 @@ def _program() -> list[str]:
 
 
 def _known_profile(name: str) -> str:
-    from llmspell_profiles.profiles import canonical_name, not_found
+    from llmspell_profiles.loading.profiles import canonical_name, not_found
 
     if canonical_name(name) is None:
         raise ProfileNotFound(not_found(name), details={"profile": name})
@@ -152,7 +152,7 @@ def _existing(config: str) -> str:
 
 def _environment() -> dict[str, str]:
     """What the service needs to use the same files as this user's commands."""
-    from llmspell_profiles.home import llmspell_home
+    from llmspell_profiles.loading.home import llmspell_home
 
     return {"LLMSPELL_HOME": str(llmspell_home(os.environ))} if os.environ.get("LLMSPELL_HOME") else {}
 

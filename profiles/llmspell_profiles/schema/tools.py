@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from llmspell_profiles.table import IdleTable, subtable
-from llmspell_profiles.values import Before, High, Names, NamesOrText, Size, expected, words, wrong
+from llmspell_profiles.schema.table import IdleTable, subtable
+from llmspell_profiles.schema.values import Before, High, Names, NamesOrText, Size, expected, words, wrong
 
 SearchEngine = Literal["google", "bing", "duckduckgo"]
 

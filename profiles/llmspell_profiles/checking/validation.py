@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 
 from pydantic_core import PydanticCustomError
 
-from llmspell_profiles.advice import advice
+from llmspell_profiles.checking.advice import advice
 from llmspell_profiles.errors import ConfigError, ProfileNotFound, Remark, UsageConflict
-from llmspell_profiles.keys import KeyPath, value_at
-from llmspell_profiles.loader import LoadedSettings, load_settings
-from llmspell_profiles.origins import in_order, spellings
-from llmspell_profiles.profiles import PROFILE_NAMES, SHORT_NAMES
-from llmspell_profiles.providers import PROVIDER_TYPES
-from llmspell_profiles.table import Table
-from llmspell_profiles.toml_source import TomlSource, read_toml
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.origins import in_order, spellings
+from llmspell_profiles.loading.profiles import PROFILE_NAMES, SHORT_NAMES
+from llmspell_profiles.loading.toml_source import TomlSource, read_toml
+from llmspell_profiles.schema.providers import PROVIDER_TYPES
+from llmspell_profiles.schema.schema_keys import KeyPath, value_at
+from llmspell_profiles.schema.table import Table
 
 
 class Report(NamedTuple):
@@ -86,7 +86,7 @@ class _Workshop:
 
     def read(self, path: Path, name: str) -> TomlSource:
         toml = read_toml(path, name)
-        if path.parent != Path(__file__).parent / "builtin":
+        if path.parent != Path(__file__).parents[1] / "builtin":
             self.file, self._data = name, toml.data
         data = deepcopy(toml.data)
         for removed in self._removed:

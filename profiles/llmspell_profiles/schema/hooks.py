@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from llmspell_profiles.table import IdleTable
+from llmspell_profiles.schema.table import IdleTable
 
 
 class HooksSettings(IdleTable):

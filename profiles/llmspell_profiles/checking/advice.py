@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from llmspell_profiles.backend_options import CHAT_COMPLETIONS_OPTIONS, OLLAMA_OPTIONS
+from llmspell_profiles.checking.backend_options import CHAT_COMPLETIONS_OPTIONS, OLLAMA_OPTIONS
+from llmspell_profiles.checking.vendors import ignored, is_own_server
+from llmspell_profiles.credentials.key_store import KeyStore
+from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, find_api_key, is_secret
 from llmspell_profiles.errors import ConfigError, KeyPath, Remark
-from llmspell_profiles.key_store import KeyStore
-from llmspell_profiles.keys import find
-from llmspell_profiles.loader import LoadedSettings
-from llmspell_profiles.origins import in_file
-from llmspell_profiles.secrets import VENDOR_VARIABLES, find_api_key, is_secret
-from llmspell_profiles.vendors import ignored, is_own_server
+from llmspell_profiles.loading.loader import LoadedSettings
+from llmspell_profiles.loading.origins import in_file
+from llmspell_profiles.schema.schema_keys import find
 
 
 def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:

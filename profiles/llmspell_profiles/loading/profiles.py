@@ -115,4 +115,4 @@ def not_found(name: str) -> str:
 
 def profile_path(name: str) -> Path:
     """The file of a profile with a canonical name, or of the zero configuration."""
-    return Path(__file__).parent / "builtin" / f"{name}.toml"
+    return Path(__file__).parents[1] / "builtin" / f"{name}.toml"

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from llmspell_profiles.credentials.secrets import is_secret, without_secrets
 from llmspell_profiles.errors import ConfigError, Remark
-from llmspell_profiles.keys import Key, KeyPath, find, rule_name
-from llmspell_profiles.providers import ProviderSettings
-from llmspell_profiles.secrets import is_secret, without_secrets
-from llmspell_profiles.toml_source import Position, TomlSource
+from llmspell_profiles.loading.toml_source import Position, TomlSource
+from llmspell_profiles.schema.providers import ProviderSettings
+from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, rule_name
 
 _NOUNS = {
     "int_type": "an integer",

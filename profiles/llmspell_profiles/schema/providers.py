@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from llmspell_profiles.table import Table, subtable
-from llmspell_profiles.values import Device, FilePath, High, Idle, Quantization, Url, Variable, words, wrong
+from llmspell_profiles.schema.table import Table, subtable
+from llmspell_profiles.schema.values import Device, FilePath, High, Idle, Quantization, Url, Variable, words, wrong
 
 CloudType = Literal[
     "openai", "anthropic", "cohere", "groq", "perplexity", "together", "gemini", "mistral", "replicate", "fireworks"

@@ -11,17 +11,17 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from llmspell_profiles.errors import UnknownSection
-from llmspell_profiles.keys import Key, KeyPath, find, known_providers, table_in
-from llmspell_profiles.providers import (
+from llmspell_profiles.schema.providers import (
     PROVIDER_TYPES,
     CandleSettings,
     CloudSettings,
     OllamaSettings,
     ProvidersSettings,
 )
-from llmspell_profiles.settings import Settings
-from llmspell_profiles.table import Table
-from llmspell_profiles.values import Before, Form
+from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, known_providers, table_in
+from llmspell_profiles.schema.settings import Settings
+from llmspell_profiles.schema.table import Table
+from llmspell_profiles.schema.values import Before, Form
 
 ANY_PROVIDER = "NAME"
 """Stands for the name of a provider's table."""

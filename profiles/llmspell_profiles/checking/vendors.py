@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from llmspell_profiles.providers import CloudSettings, ProviderSettings
+from llmspell_profiles.schema.providers import CloudSettings, ProviderSettings
 
 _NOT_EVERYWHERE = ("top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed")
 _OPEN_WEIGHTS = ("top_k", "min_p", "repeat_penalty", "seed")

@@ -58,7 +58,7 @@ class Later(NamedTuple):
 
     @property
     def table(self) -> type[Table]:
-        found = getattr(import_module(f"llmspell_profiles.{self.module}"), self.name)
+        found = getattr(import_module(f"llmspell_profiles.schema.{self.module}"), self.name)
         assert isinstance(found, type)
         assert issubclass(found, Table)
         return found

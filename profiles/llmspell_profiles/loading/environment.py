@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from llmspell_profiles.aliases import ALIASES, SEVERAL
+from llmspell_profiles.credentials.secrets import is_secret
 from llmspell_profiles.errors import ConfigError, Remark
-from llmspell_profiles.keys import (
+from llmspell_profiles.loading.aliases import ALIASES, SEVERAL
+from llmspell_profiles.schema.providers import ProviderSettings
+from llmspell_profiles.schema.schema_keys import (
     PREFIX,
     Key,
     KeyPath,
@@ -21,8 +23,6 @@ from llmspell_profiles.keys import (
     rule_name,
     variable_part,
 )
-from llmspell_profiles.providers import ProviderSettings
-from llmspell_profiles.secrets import is_secret
 
 NOT_SETTINGS = frozenset(PREFIX + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "MOCK_REPLY"))
 """Variables of ours that name no setting; others read them."""

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from llmspell_profiles.table import IdleTable, subtable
-from llmspell_profiles.values import FilePath, High, words, wrong
+from llmspell_profiles.schema.table import IdleTable, subtable
+from llmspell_profiles.schema.values import FilePath, High, words, wrong
 
 VectorBackend = Literal["hnsw"]
 Metric = Literal["cosine", "euclidean", "inner_product"]

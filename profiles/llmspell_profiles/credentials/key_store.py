@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from llmspell_profiles.credentials.key_file import KeyFile
+from llmspell_profiles.credentials.system_keyring import SystemKeyring
 from llmspell_profiles.errors import ConfigError
-from llmspell_profiles.key_file import KeyFile
-from llmspell_profiles.system_keyring import SystemKeyring
 
 StoreName = Literal["keyring", "file"]
 

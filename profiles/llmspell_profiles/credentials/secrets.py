@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmspell_profiles.key_store import KeyStore, StoreName
-    from llmspell_profiles.providers import ProviderSettings
+    from llmspell_profiles.credentials.key_store import KeyStore, StoreName
+    from llmspell_profiles.schema.providers import ProviderSettings
 
 VENDOR_VARIABLES = {
     "openai": "OPENAI_API_KEY",
@@ -57,7 +57,7 @@ def key_variables(name: str, provider: "ProviderSettings | None") -> Iterator[st
         kind = name
     else:
         # A table is there, and so its schema is loaded.
-        from llmspell_profiles.vendors import is_own_server
+        from llmspell_profiles.checking.vendors import is_own_server
 
         kind = "" if is_own_server(provider) else provider.provider_type
         if provider.api_key_env:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from llmspell_profiles.table import IdleTable, subtable
-from llmspell_profiles.values import FilePath, High, Names, Url, wrong
+from llmspell_profiles.schema.table import IdleTable, subtable
+from llmspell_profiles.schema.values import FilePath, High, Names, Url, wrong
 
 
 def _disjoint(included: Sequence[str], excluded: Sequence[str], names: tuple[str, str]) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llmspell_profiles.credentials.secrets import HIDDEN, is_secret, shown
 from llmspell_profiles.errors import UnknownSection
-from llmspell_profiles.keys import KeyPath
-from llmspell_profiles.loader import LoadedSettings
-from llmspell_profiles.secrets import HIDDEN, is_secret, shown
-from llmspell_profiles.table import Table
-from llmspell_profiles.values import Before
+from llmspell_profiles.loading.loader import LoadedSettings
+from llmspell_profiles.schema.schema_keys import KeyPath
+from llmspell_profiles.schema.table import Table
+from llmspell_profiles.schema.values import Before
 
 DEFAULT = "default"
 """The source of a value that nobody set."""

@@ -9,18 +9,26 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from llmspell_profiles.environment import read_environment
 from llmspell_profiles.errors import ConfigError, ProfileNotFound, Remark, UsageConflict
-from llmspell_profiles.expansion import UndefinedVariable, expanded, moved_home
-from llmspell_profiles.home import configuration_places, llmspell_home, user_home
-from llmspell_profiles.keys import Key, KeyPath, find, misspelt_option, nearest, provider_classes, value_at
-from llmspell_profiles.origins import Origins, in_file
-from llmspell_profiles.profiles import ZERO_CONFIGURATION, canonical_name, not_found, profile_path
-from llmspell_profiles.providers import ProviderSettings
-from llmspell_profiles.settings import Settings
-from llmspell_profiles.table import FreeTable, Table
-from llmspell_profiles.toml_source import TomlSource, read_toml
-from llmspell_profiles.values import PathContext
+from llmspell_profiles.loading.environment import read_environment
+from llmspell_profiles.loading.expansion import UndefinedVariable, expanded, moved_home
+from llmspell_profiles.loading.home import configuration_places, llmspell_home, user_home
+from llmspell_profiles.loading.origins import Origins, in_file
+from llmspell_profiles.loading.profiles import ZERO_CONFIGURATION, canonical_name, not_found, profile_path
+from llmspell_profiles.loading.toml_source import TomlSource, read_toml
+from llmspell_profiles.schema.providers import ProviderSettings
+from llmspell_profiles.schema.schema_keys import (
+    Key,
+    KeyPath,
+    find,
+    misspelt_option,
+    nearest,
+    provider_classes,
+    value_at,
+)
+from llmspell_profiles.schema.settings import Settings
+from llmspell_profiles.schema.table import FreeTable, Table
+from llmspell_profiles.schema.values import PathContext
 
 
 class LoadedSettings(NamedTuple):
@@ -163,7 +171,7 @@ def _moved(data: dict[str, Any], home: Path) -> Sequence[KeyPath]:
     if "rag" not in data:
         return ()
     # Only these profiles have such paths.
-    from llmspell_profiles.places import moved
+    from llmspell_profiles.loading.writable_paths import moved
 
     return moved(data, home)
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from llmspell_profiles.table import IdleTable
-from llmspell_profiles.values import High, SecurityLevel, Size, words
+from llmspell_profiles.schema.table import IdleTable
+from llmspell_profiles.schema.values import High, SecurityLevel, Size, words
 
 
 class JavaScriptSettings(IdleTable):

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from llmspell_profiles.aliases import ALIASES, SEVERAL
-from llmspell_profiles.keys import Key, rule_name
-from llmspell_profiles.reference import (
+from llmspell_profiles.loading.aliases import ALIASES, SEVERAL
+from llmspell_profiles.schema.schema_keys import Key, rule_name
+from llmspell_profiles.showing.reference import (
     ANY_PROVIDER,
     Section,
     allowed,

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llmspell_profiles.table import IdleTable
-from llmspell_profiles.values import FilePath, Size, words
+from llmspell_profiles.schema.table import IdleTable
+from llmspell_profiles.schema.values import FilePath, Size, words
 
 SessionBackend = Literal["memory", "sqlite"]
 

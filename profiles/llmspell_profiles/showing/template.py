@@ -8,10 +8,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmspell_profiles.keys import Key, KeyPath, find, keys_below, known_providers
-from llmspell_profiles.profiles import profile_path
-from llmspell_profiles.reference import ANY_PROVIDER, default, depends_on_machine, section_path, sections
-from llmspell_profiles.toml_source import read_toml
+from llmspell_profiles.loading.profiles import profile_path
+from llmspell_profiles.loading.toml_source import read_toml
+from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, keys_below, known_providers
+from llmspell_profiles.showing.reference import ANY_PROVIDER, default, depends_on_machine, section_path, sections
 
 _WIDTH = 100
 

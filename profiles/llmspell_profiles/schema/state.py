@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llmspell_profiles.table import IdleTable, subtable
-from llmspell_profiles.values import Before, FilePath, High, Size, words, wrong
+from llmspell_profiles.schema.table import IdleTable, subtable
+from llmspell_profiles.schema.values import Before, FilePath, High, Size, words, wrong
 
 StateBackend = Literal["memory", "sqlite"]
 Compression = Literal["zstd", "lz4", "none"]

@@ -11,16 +11,16 @@ from typing import Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from llmspell_profiles.providers import (
+from llmspell_profiles.schema.providers import (
     PROVIDER_CLASSES,
     PROVIDER_TYPES,
     CloudSettings,
     ProviderSettings,
     ProvidersSettings,
 )
-from llmspell_profiles.settings import Settings
-from llmspell_profiles.table import FreeTable, IdleTable, Later, Table
-from llmspell_profiles.values import High, Idle
+from llmspell_profiles.schema.settings import Settings
+from llmspell_profiles.schema.table import FreeTable, IdleTable, Later, Table
+from llmspell_profiles.schema.values import High, Idle
 
 KeyPath = tuple[str, ...]
 

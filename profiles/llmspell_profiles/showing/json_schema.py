@@ -7,18 +7,18 @@ aliases, though the loader takes any case; rules between keys are the loader's a
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from llmspell_profiles.keys import Key, KeyPath, find, known_providers, table_in
-from llmspell_profiles.profiles import PROFILE_NAMES, SHORT_NAMES
-from llmspell_profiles.providers import (
+from llmspell_profiles.loading.profiles import PROFILE_NAMES, SHORT_NAMES
+from llmspell_profiles.schema.providers import (
     PROVIDER_CLASSES,
     PROVIDER_TYPES,
     CloudSettings,
     ProviderSettings,
     ProvidersSettings,
 )
-from llmspell_profiles.reference import bounds, default, depends_on_machine, form, kinds, section_path, words
-from llmspell_profiles.settings import RuntimeSettings, Settings
-from llmspell_profiles.table import Table
+from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, known_providers, table_in
+from llmspell_profiles.schema.settings import RuntimeSettings, Settings
+from llmspell_profiles.schema.table import Table
+from llmspell_profiles.showing.reference import bounds, default, depends_on_machine, form, kinds, section_path, words
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 TITLE = "llmspell configuration"

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llmspell_profiles.table import IdleTable, subtable
-from llmspell_profiles.values import FilePath, LogLevel, Names, Size, words
+from llmspell_profiles.schema.table import IdleTable, subtable
+from llmspell_profiles.schema.values import FilePath, LogLevel, Names, Size, words
 
 LineFormat = Literal["text", "json", "json_pretty"]
 Level = Annotated[LogLevel, words(LogLevel)]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from llmspell_profiles.providers import ProvidersSettings
-from llmspell_profiles.table import Later, Table, later_table, subtable
-from llmspell_profiles.values import (
+from llmspell_profiles.schema.providers import ProvidersSettings
+from llmspell_profiles.schema.table import Later, Table, later_table, subtable
+from llmspell_profiles.schema.values import (
     AutoOrSize,
     Before,
     Duration,
@@ -26,14 +26,14 @@ from llmspell_profiles.values import (
 )
 
 if TYPE_CHECKING:
-    from llmspell_profiles.debug import DebugSettings
-    from llmspell_profiles.events import EventsSettings
-    from llmspell_profiles.hooks import HooksSettings
-    from llmspell_profiles.javascript import JavaScriptSettings
-    from llmspell_profiles.rag import RagSettings
-    from llmspell_profiles.sessions import SessionsSettings
-    from llmspell_profiles.state import StateSettings
-    from llmspell_profiles.tools import ToolsSettings
+    from llmspell_profiles.schema.debug import DebugSettings
+    from llmspell_profiles.schema.events import EventsSettings
+    from llmspell_profiles.schema.hooks import HooksSettings
+    from llmspell_profiles.schema.javascript import JavaScriptSettings
+    from llmspell_profiles.schema.rag import RagSettings
+    from llmspell_profiles.schema.sessions import SessionsSettings
+    from llmspell_profiles.schema.state import StateSettings
+    from llmspell_profiles.schema.tools import ToolsSettings
 else:
     DebugSettings = Annotated[Any, Later("debug", "DebugSettings")]
     EventsSettings = Annotated[Any, Later("events", "EventsSettings")]
