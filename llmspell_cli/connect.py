@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from llmspell_cli.options import Options
-from llmspell_cli.output import Output
 from llmspell_cli.session import Session, document
+from llmspell_cli.terminal.output import Output
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import resolve, running_kernels

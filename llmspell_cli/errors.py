@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmspell_cli.endings import EndedByUser
-from llmspell_cli.output import CYAN, RED, compact, fitted, styled, to_stderr
+from llmspell_cli.terminal.output import CYAN, RED, compact, fitted, styled, to_stderr
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelNotFound
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from llmspell_cli.reading import file_text
+from llmspell_cli.terminal.input_text import file_text
 from llmspell_protocol.errors import InvalidRequest
 
 

@@ -171,7 +171,7 @@ def _say_no_color(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from llmspell_cli.release import plain_version
+        from llmspell_cli.version_info import plain_version
 
         click.echo(plain_version())
         ctx.exit(0)

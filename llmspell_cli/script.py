@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import click
 
-from llmspell_cli.interrupts import Interrupts
 from llmspell_cli.options import Options
-from llmspell_cli.output import Output
 from llmspell_cli.session import Content, Session, document
-from llmspell_cli.text import short_time
-from llmspell_cli.typed_line import typed_line
+from llmspell_cli.terminal.interrupts import Interrupts
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.text import short_time
+from llmspell_cli.terminal.typed_line import typed_line
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 ENGINES = ("lua", "javascript", "python")

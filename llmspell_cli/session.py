@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 from llmspell_cli.endings import Interrupted
-from llmspell_cli.interrupts import Interrupts
+from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_protocol.client.events import Delta, Event, Progress, Reply
 from llmspell_protocol.client.sync import Client, OnInput, Pending
 from llmspell_protocol.errors import LlmspellError

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
+from llmspell_cli.chat.conversation import SAMPLING, Conversation, Sampling, stats_line
 from llmspell_cli.connect import session
-from llmspell_cli.conversation import SAMPLING, Conversation, Sampling, stats_line
 from llmspell_cli.json_file import read_json
 from llmspell_cli.options import Command, Options, timeout_option
-from llmspell_cli.output import Output
-from llmspell_cli.progress import ProgressView
-from llmspell_cli.prompt import confirmed
-from llmspell_cli.reading import file_text, stdin_text
 from llmspell_cli.session import Content, Session
+from llmspell_cli.terminal.input_text import file_text, stdin_text
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.progress import ProgressView
+from llmspell_cli.terminal.prompt import confirmed
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 
 
@@ -127,7 +127,7 @@ def _one_turn(
 
 def _talk(options: Options, output: Output, conversation: Conversation, **settings: Any) -> int:
     # Only a conversation at a terminal needs the loop and its line editing.
-    from llmspell_cli.chat_loop import ChatLoop
+    from llmspell_cli.chat.chat_loop import ChatLoop
 
     with session(options, output) as opened:
         info = _info_or_pull(opened, output, conversation.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from llmspell_cli.options import Command, Options
-from llmspell_cli.output import Output
+from llmspell_cli.terminal.output import Output
 
 _BEGIN = {
     "bash": "source <(llmspell completion bash)",

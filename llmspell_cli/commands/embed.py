@@ -12,9 +12,9 @@ import click
 
 from llmspell_cli.connect import session
 from llmspell_cli.options import Command, Options, timeout_option
-from llmspell_cli.output import Output
-from llmspell_cli.progress import ProgressView
-from llmspell_cli.reading import file_text, stdin_text
+from llmspell_cli.terminal.input_text import file_text, stdin_text
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.progress import ProgressView
 from llmspell_protocol.client.events import Reply
 from llmspell_protocol.errors import InvalidRequest
 

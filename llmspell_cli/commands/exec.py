@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from llmspell_cli.options import Command, Options, timeout_option
-from llmspell_cli.output import Output
-from llmspell_cli.reading import stdin_text
 from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
+from llmspell_cli.terminal.input_text import stdin_text
+from llmspell_cli.terminal.output import Output
 
 
 @click.command(

@@ -14,9 +14,9 @@ import click
 
 from llmspell_cli.groups import LazyGroup
 from llmspell_cli.options import Command, Options
-from llmspell_cli.output import Output
-from llmspell_cli.prompt import confirmed
-from llmspell_cli.text import home_path
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.prompt import confirmed
+from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.errors import InvalidRequest, NotFound, Unsupported
 
 _NAME = re.compile(r"[a-z0-9._-]+\Z", re.IGNORECASE)

@@ -7,9 +7,9 @@ import os
 import click
 
 from llmspell_cli.options import Command, Options, timeout_option
-from llmspell_cli.output import Output
-from llmspell_cli.reading import file_text, stdin_text
 from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
+from llmspell_cli.terminal.input_text import file_text, stdin_text
+from llmspell_cli.terminal.output import Output
 
 OURS_WITH_VALUE = ("-p", "-c", "--connect", "--output", "--trace", "--timeout")
 OURS_ALONE = ("--json", "--stream")

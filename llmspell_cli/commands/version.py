@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from llmspell_cli import release
+from llmspell_cli import version_info as release
 from llmspell_cli.options import Command, Options
-from llmspell_cli.output import Output
+from llmspell_cli.terminal.output import Output
 from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.messages import METADATA_KEY, PROTOCOL_VERSION
 

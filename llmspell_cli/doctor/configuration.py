@@ -7,7 +7,7 @@ from pathlib import Path
 from llmspell_cli.doctor.finding import Finding, fail, ok, warn
 from llmspell_cli.doctor.subject import Subject
 from llmspell_cli.key_sources import KeySource, key_sources, key_store
-from llmspell_cli.text import home_path
+from llmspell_cli.terminal.text import home_path
 from llmspell_profiles.credentials.key_store import canonical
 from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES
 from llmspell_profiles.loading.home import user_home

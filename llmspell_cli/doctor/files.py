@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from llmspell_cli.connect import remove_stale_files
 from llmspell_cli.doctor.finding import Finding, Fix, Status
-from llmspell_cli.text import home_path
+from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.discovery import is_running
 
 PRIVATE_DIRECTORY = 0o700

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from llmspell_cli.doctor.finding import Finding, fail, ok, skip
-from llmspell_cli.text import home_path
+from llmspell_cli.terminal.text import home_path
 
 _INSTALL = "llmspell jupyter install"
 

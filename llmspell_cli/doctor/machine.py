@@ -11,7 +11,7 @@ from typing import Any
 
 from llmspell_cli.doctor.finding import Finding, fail, ok, warn
 from llmspell_cli.doctor.subject import Answers
-from llmspell_cli.text import home_path
+from llmspell_cli.terminal.text import home_path
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_DISK_BYTES = 5_000_000_000

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmspell_cli.doctor.finding import Finding
-from llmspell_cli.output import Output, fitted, room
+from llmspell_cli.terminal.output import Output, fitted, room
 
 _MARKS = {"ok": "✓", "warn": "⚠", "fail": "✗", "skip": "-"}
 _NAME_COLUMNS = 11

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from llmspell_cli.options import Options
-from llmspell_cli.output import Output
+from llmspell_cli.terminal.output import Output
 from llmspell_protocol.connection import is_this_machine
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from prompt_toolkit.lexers import Lexer, PygmentsLexer, SimpleLexer
 from prompt_toolkit.styles import Style
 from pygments.lexers.scripting import LuaLexer
 
-from llmspell_cli.interrupts import Interrupts
-from llmspell_cli.line_editor import LineEditor
 from llmspell_cli.repl.candidates import Candidates
 from llmspell_cli.repl.dot_commands import is_command
+from llmspell_cli.terminal.interrupts import Interrupts
+from llmspell_cli.terminal.line_editor import LineEditor
 
 _STYLE = Style.from_dict(
     {

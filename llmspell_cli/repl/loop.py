@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import error_object, one_line
-from llmspell_cli.interrupts import Interrupts
-from llmspell_cli.output import Output
 from llmspell_cli.repl.dot_commands import DotCommands, Journal, Leave, UnknownCommand, is_command
 from llmspell_cli.repl.history_file import HistoryFile
 from llmspell_cli.repl.script_context import ScriptContext
 from llmspell_cli.session import Content, Session
-from llmspell_cli.text import short_time
-from llmspell_cli.typed_line import Lines, TypedLines, can_edit, typed_line
+from llmspell_cli.terminal.interrupts import Interrupts
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.text import short_time
+from llmspell_cli.terminal.typed_line import Lines, TypedLines, can_edit, typed_line
 from llmspell_protocol.errors import KernelUnreachable, LlmspellError
 
 BANNER = "LLMSpell REPL - {engine} engine"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from llmspell_cli.kernel_figures import figures_of_all
+from llmspell_cli.kernels.kernel_figures import figures_of_all
 from llmspell_protocol.discovery import running_kernels
 from tests.support.command_line import AtTerminal, Running, llmspell
 from tests.support.daemons import daemon

@@ -17,7 +17,12 @@ SETTINGS = {"pydantic", "pydantic_core", "annotated_types", "typing_extensions",
 
 CLIENT = {
     *("llmspell_cli", "llmspell_cli.commands", "llmspell_cli.connect", "llmspell_cli.endings", "llmspell_cli.examples"),
-    *("llmspell_cli.groups", "llmspell_cli.interrupts", "llmspell_cli.options", "llmspell_cli.output"),
+    *(
+        "llmspell_cli.groups",
+        "llmspell_cli.terminal.interrupts",
+        "llmspell_cli.options",
+        "llmspell_cli.terminal.output",
+    ),
     *("llmspell_cli.root", "llmspell_cli.session", "llmspell_profiles", "llmspell_profiles.loading.home"),
     *("llmspell_protocol", "llmspell_protocol.client", "llmspell_protocol.client.core"),
     *("llmspell_protocol.client.events", "llmspell_protocol.client.handshake", "llmspell_protocol.client.interrupts"),
@@ -30,7 +35,7 @@ CLIENT = {
     ),
 }
 """Our own part of every connected command."""
-TEXT = {"llmspell_cli.text", "llmspell_protocol.durations"}
+TEXT = {"llmspell_cli.terminal.text", "llmspell_protocol.durations"}
 CONNECTED = {
     "model list": TEXT | {"llmspell_cli.commands.model", "llmspell_cli.commands.model.list"},
     "model status": TEXT | {"llmspell_cli.commands.model", "llmspell_cli.commands.model.status"},
@@ -38,7 +43,12 @@ CONNECTED = {
         *("llmspell_cli.commands.config", "llmspell_cli.commands.config.show", "llmspell_profiles.showing.toml_text")
     },
     "exec return": TEXT
-    | {"llmspell_cli.commands.exec", "llmspell_cli.reading", "llmspell_cli.script", "llmspell_cli.typed_line"},
+    | {
+        "llmspell_cli.commands.exec",
+        "llmspell_cli.terminal.input_text",
+        "llmspell_cli.script",
+        "llmspell_cli.terminal.typed_line",
+    },
 }
 
 

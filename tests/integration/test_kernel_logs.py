@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli.log_tail import Follower
+from llmspell_cli.kernels.log_tail import Follower
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.errors import ConfigError, error_from_content
 from llmspell_protocol.log_lines import LogLine, log_files, read_lines

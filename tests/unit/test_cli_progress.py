@@ -7,8 +7,8 @@ import json
 import pytest
 
 from llmspell_cli.options import Options
-from llmspell_cli.output import Output
-from llmspell_cli.progress import ProgressView
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.progress import ProgressView
 
 
 def downloading(percent: float) -> dict[str, object]:

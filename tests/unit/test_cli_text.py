@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli import text
+from llmspell_cli.terminal import text
 
 
 @pytest.mark.parametrize(

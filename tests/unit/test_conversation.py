@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli.conversation import Conversation
+from llmspell_cli.chat.conversation import Conversation
 from llmspell_protocol.errors import InvalidRequest, NotFound
 
 MESSAGES = [{"role": "user", "content": "hi 👋"}, {"role": "assistant", "content": "there"}]

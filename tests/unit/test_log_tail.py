@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli.log_tail import Entry, Follower, Wanted, entries, last_entries
+from llmspell_cli.kernels.log_tail import Entry, Follower, Wanted, entries, last_entries
 
 ALL = Wanted()
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli import launchd_agent, systemd_unit
-from llmspell_cli.service import Service
-from llmspell_cli.service_manager import tell_service_manager
+from llmspell_cli.autostart import launchd_agent, systemd_unit
+from llmspell_cli.autostart.sd_notify import tell_service_manager
+from llmspell_cli.autostart.service import Service
 
 USERS = Service(
     name="llmspell-kernel",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmspell_cli.options import Command, Options
-from llmspell_cli.output import Output
+from llmspell_cli.terminal.output import Output
 from llmspell_profiles.loading.profiles import PROFILES, profile_path
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import click
 
+from llmspell_cli.autostart.service import Service
 from llmspell_cli.options import Command, Options
-from llmspell_cli.output import Output
-from llmspell_cli.service import Service
+from llmspell_cli.terminal.output import Output
 from llmspell_protocol.errors import ConfigError, Forbidden, InvalidRequest, LlmspellError, ProfileNotFound, Unsupported
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -174,13 +174,13 @@ def _kind(service_type: str, name: str, *, system: bool) -> _Kind:
     if service_type == "auto":
         service_type = {"linux": "systemd", "darwin": "launchd"}.get(sys.platform, "")
     if service_type == "systemd":
-        from llmspell_cli import systemd_unit
+        from llmspell_cli.autostart import systemd_unit
 
         path = systemd_unit.unit_path(name, system=system, env=os.environ, home=Path.home())
         reread = [*systemd_unit.systemctl(system=system), "daemon-reload"]
         return _Kind(service_type, path, systemd_unit.unit_text, systemd_unit.commands, reread)
     if service_type == "launchd":
-        from llmspell_cli import launchd_agent
+        from llmspell_cli.autostart import launchd_agent
 
         path = launchd_agent.plist_path(name, system=system, home=Path.home())
         text = partial(launchd_agent.plist_text, home=Path.home())

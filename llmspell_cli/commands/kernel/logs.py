@@ -14,11 +14,11 @@ from typing import Any
 import click
 
 from llmspell_cli.connect import connected, run_directory
-from llmspell_cli.log_tail import Entry, Follower, Wanted, entries, last_entries
+from llmspell_cli.kernels.log_tail import Entry, Follower, Wanted, entries, last_entries
 from llmspell_cli.options import Command, Options
-from llmspell_cli.output import Output
 from llmspell_cli.session import document
-from llmspell_cli.text import home_path
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path, is_running, resolve, running_kernels
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Unsupported

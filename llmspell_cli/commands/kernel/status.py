@@ -11,13 +11,13 @@ from typing import NamedTuple
 import click
 
 from llmspell_cli.connect import remove_stale_files, run_directory
-from llmspell_cli.kernel_figures import figures, figures_of_all
-from llmspell_cli.live_screen import LiveScreen
+from llmspell_cli.kernels.kernel_figures import figures, figures_of_all
+from llmspell_cli.kernels.process_end import sleep_until_one_ends
 from llmspell_cli.options import Command, Options, Seconds, collected
-from llmspell_cli.output import Output
-from llmspell_cli.process_end import sleep_until_one_ends
 from llmspell_cli.session import Content
-from llmspell_cli.text import duration, home_path, size
+from llmspell_cli.terminal.live_screen import LiveScreen
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.text import duration, home_path, size
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import resolve, running_kernels
 from llmspell_protocol.errors import InvalidRequest, NotFound

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import click
 
 from llmspell_cli.connect import connected, remove_stale_files, run_directory
+from llmspell_cli.kernels.process_end import ProcessEnd
 from llmspell_cli.options import Command, Options, Seconds
-from llmspell_cli.output import Output
-from llmspell_cli.process_end import ProcessEnd
 from llmspell_cli.session import Session
+from llmspell_cli.terminal.output import Output
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path, is_running, resolve, running_kernels
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Timeout, exit_status

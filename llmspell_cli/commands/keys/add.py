@@ -12,9 +12,9 @@ import click
 from llmspell_cli.endings import NoAnswer
 from llmspell_cli.key_sources import KNOWN, key_store, load
 from llmspell_cli.options import Command, Options
-from llmspell_cli.output import Output
 from llmspell_cli.profile_errors import as_ours
-from llmspell_cli.text import home_path
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.text import home_path
 from llmspell_profiles.credentials.key_store import KeyStore, StoreName, canonical
 from llmspell_profiles.errors import ConfigError
 from llmspell_protocol.errors import InvalidRequest

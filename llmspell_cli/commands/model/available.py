@@ -8,8 +8,8 @@ import click
 
 from llmspell_cli.connect import session
 from llmspell_cli.options import Command, Options, format_option
-from llmspell_cli.output import Output
-from llmspell_cli.text import size
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.text import size
 
 MORE = "https://ollama.com/library  https://huggingface.co/models?pipeline_tag=text-generation"
 

@@ -9,8 +9,8 @@ import click
 
 from llmspell_cli.connect import session
 from llmspell_cli.options import Command, Options
-from llmspell_cli.output import Output
-from llmspell_cli.prompt import confirmed
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.prompt import confirmed
 from llmspell_protocol.errors import Unsupported
 
 

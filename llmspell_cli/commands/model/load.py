@@ -6,10 +6,10 @@ import click
 
 from llmspell_cli.connect import resident_session
 from llmspell_cli.options import Command, Options, timeout_option
-from llmspell_cli.output import Output
-from llmspell_cli.progress import ProgressView
 from llmspell_cli.session import document
-from llmspell_cli.text import short_time, size
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.progress import ProgressView
+from llmspell_cli.terminal.text import short_time, size
 
 
 @click.command(

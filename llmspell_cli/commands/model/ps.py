@@ -9,8 +9,8 @@ import click
 
 from llmspell_cli.connect import resident_session
 from llmspell_cli.options import Command, Options, format_option
-from llmspell_cli.output import Output
-from llmspell_cli.text import duration, size
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.text import duration, size
 
 
 @click.command(

@@ -9,10 +9,10 @@ import click
 
 from llmspell_cli.connect import session
 from llmspell_cli.options import Command, Options, timeout_option
-from llmspell_cli.output import Output, room
-from llmspell_cli.progress import ProgressView
 from llmspell_cli.session import Content, document
-from llmspell_cli.text import bands, columns, size
+from llmspell_cli.terminal.output import Output, room
+from llmspell_cli.terminal.progress import ProgressView
+from llmspell_cli.terminal.text import bands, columns, size
 
 HELP = """\
 Download a model from the specified backend.

@@ -6,8 +6,8 @@ import click
 
 from llmspell_cli.connect import resident_session
 from llmspell_cli.options import Command, Options
-from llmspell_cli.output import Output
-from llmspell_cli.text import size
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.text import size
 from llmspell_protocol.errors import InvalidRequest
 
 

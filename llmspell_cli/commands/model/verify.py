@@ -6,9 +6,9 @@ import click
 
 from llmspell_cli.connect import session
 from llmspell_cli.options import Command, Options
-from llmspell_cli.output import Output
-from llmspell_cli.progress import ProgressView
 from llmspell_cli.session import document
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.progress import ProgressView
 from llmspell_protocol.errors import InvalidRequest
 
 

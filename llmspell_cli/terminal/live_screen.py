@@ -7,7 +7,7 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from llmspell_cli.output import Output
+from llmspell_cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from rich.console import Console

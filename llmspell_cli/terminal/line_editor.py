@@ -33,8 +33,8 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import BaseStyle
 
-from llmspell_cli.interrupts import Interrupts
-from llmspell_cli.typed_line import CONTINUATION
+from llmspell_cli.terminal.interrupts import Interrupts
+from llmspell_cli.terminal.typed_line import CONTINUATION
 
 _ENDS = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end the command; the terminal is put in order before they do."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmspell_cli.service import Service
+from llmspell_cli.autostart.service import Service
 
 _STOP_TIMEOUT_S = 45
 """Longer than `kernel.drain_timeout_seconds` (30), after which the kernel ends by itself."""

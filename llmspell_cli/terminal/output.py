@@ -59,7 +59,7 @@ def fitted(text: str, stream: IO[str]) -> str:
     # A colour takes no room: what has been fitted and coloured stays as it is.
     if width is None or all(len(_SGR.sub("", line)) <= width for line in text.split("\n")):
         return text
-    from llmspell_cli.text import wrapped
+    from llmspell_cli.terminal.text import wrapped
 
     return "\n".join(line if _COMMAND in line else "\n".join(wrapped(line, width)) for line in text.split("\n"))
 
@@ -156,7 +156,7 @@ class Output:
 
         `heading` False: the text format shows the rows alone; `gap`: the blanks between its columns.
         """
-        from llmspell_cli.text import bands, columns
+        from llmspell_cli.terminal.text import bands, columns
 
         width = room(sys.stdout)
         if self.pretty and (width is None or _drawn_width(headers, rows) <= width):
@@ -171,7 +171,7 @@ class Output:
 
     def properties(self, pairs: Sequence[tuple[str, str]]) -> None:
         """`Name:   value` lines with aligned values."""
-        from llmspell_cli.text import properties
+        from llmspell_cli.terminal.text import properties
 
         for line in properties(pairs, width=room(sys.stdout)):
             self.line(line)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from llmspell_cli.service import Service
+from llmspell_cli.autostart.service import Service
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@=:,./+%$-]+\Z")
 _STOP_TIMEOUT_S = 45

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from llmspell_cli.endings import NoAnswer
-from llmspell_cli.interrupts import Interrupts
-from llmspell_cli.output import Output
-from llmspell_cli.typed_line import typed_line
+from llmspell_cli.terminal.interrupts import Interrupts
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.typed_line import typed_line
 from llmspell_protocol.errors import InvalidRequest
 
 

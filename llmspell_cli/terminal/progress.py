@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmspell_cli.output import Output
-from llmspell_cli.text import size
+from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.text import size
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from llmspell_cli.interrupts import Interrupts
+from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_protocol.client.interrupts import Sleep
 
 CONTINUATION = "... "

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from llmspell_cli.conversation import SAMPLING, Conversation, stats_line
+from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import one_line
-from llmspell_cli.interrupts import Interrupts
-from llmspell_cli.output import DIM, Output, styled
-from llmspell_cli.progress import ProgressView
 from llmspell_cli.session import Content, Session
-from llmspell_cli.typed_line import Lines, TypedLines, can_edit
+from llmspell_cli.terminal.interrupts import Interrupts
+from llmspell_cli.terminal.output import DIM, Output, styled
+from llmspell_cli.terminal.progress import ProgressView
+from llmspell_cli.terminal.typed_line import Lines, TypedLines, can_edit
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, LlmspellError
 
 HELP = """\
@@ -83,7 +83,7 @@ class ChatLoop:
         if not can_edit():
             return TypedLines(interrupts, incomplete=_incomplete)
         # The editor takes a tenth of a second to import; only a terminal needs it.
-        from llmspell_cli.line_editor import LineEditor, word_completer
+        from llmspell_cli.terminal.line_editor import LineEditor, word_completer
 
         words = word_completer([*self._commands, "/exit", "/bye"])
         return LineEditor(interrupts, color=self._output.color, incomplete=_incomplete, completer=words)
