@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
-from llmspell_kernel.binding import Sockets
 from llmspell_kernel.context import Content, Request
 from llmspell_kernel.dispatch import Dispatcher
-from llmspell_kernel.front_door import FrontDoor
+from llmspell_kernel.doors.binding import Sockets
+from llmspell_kernel.doors.zmq import FrontDoor
 from llmspell_kernel.idleness import Idleness
 from llmspell_kernel.parts import Parts
 from llmspell_profiles.loading.loader import LoadedSettings

@@ -122,8 +122,8 @@ class EmbeddedKernel:
 
     async def _serve_with(self, launched: Child | None) -> None:
         from llmspell_kernel.app import Kernel
-        from llmspell_kernel.binding import bind_sockets
         from llmspell_kernel.configuration import load_configuration
+        from llmspell_kernel.doors.binding import bind_sockets
         from llmspell_kernel.logs import KernelLog
 
         profile, config, env, cwd = self._arguments

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmspell_kernel.binding import remove_socket_files
 from llmspell_kernel.directories import private_directory
+from llmspell_kernel.doors.binding import remove_socket_files
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path
 from llmspell_protocol.errors import Busy, ConfigError, LlmspellError

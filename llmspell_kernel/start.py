@@ -25,8 +25,8 @@ from typing import Any
 import zmq
 
 from llmspell_kernel.app import Kernel, KernelFiles
-from llmspell_kernel.binding import bind_sockets, ipc_prefix, name_owner, remove_socket_files
 from llmspell_kernel.configuration import load_configuration
+from llmspell_kernel.doors.binding import bind_sockets, ipc_prefix, name_owner, remove_socket_files
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
 from llmspell_kernel.logs import LEVELS, KernelLog
 from llmspell_profiles.loading.loader import LoadedSettings

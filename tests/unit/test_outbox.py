@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import count
 
-from llmspell_kernel import outbox
-from llmspell_kernel.outbox import Outbox, Outgoing
+from llmspell_kernel.doors import outbox
+from llmspell_kernel.doors.outbox import Outbox, Outgoing
 from llmspell_protocol.messages import Content, HeaderFactory, Message
 
 headers = HeaderFactory()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import zmq
 
-from llmspell_kernel.outbox import Outbox, Outgoing
+from llmspell_kernel.doors.outbox import Outbox, Outgoing
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import Wire, WireError

@@ -8,11 +8,11 @@ from itertools import count
 
 import zmq
 
-from llmspell_kernel.binding import is_loopback
-from llmspell_kernel.channels import Channels
 from llmspell_kernel.context import Caller, Content, Request
 from llmspell_kernel.dispatch import OWN_REQUESTS, Dispatcher
-from llmspell_kernel.outbox import Outgoing
+from llmspell_kernel.doors.binding import is_loopback
+from llmspell_kernel.doors.channels import Channels
+from llmspell_kernel.doors.outbox import Outgoing
 from llmspell_protocol.actions import ALL_CAPABILITIES
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.messages import Message, area_of
