@@ -17,7 +17,7 @@ from llmspell_profiles.schema.schema_keys import Key, all_keys, known_providers
 from llmspell_profiles.schema.table import IdleTable
 from llmspell_protocol.models import SAMPLING
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 LIMITS = "llmspell_kernel/scripting/limits.py"
 START = "llmspell_kernel/start.py"

@@ -194,7 +194,7 @@ def test_every_key_is_in_the_full_file_and_in_the_tables(key: Key) -> None:
 
 
 def generator() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "profiles" / "generate_reference.py"
+    path = Path(__file__).resolve().parents[3] / "profiles" / "generate_reference.py"
     spec = importlib.util.spec_from_file_location("generate_reference", path)
     assert spec is not None
     assert spec.loader is not None

@@ -10,7 +10,7 @@ import pytest
 
 from llmspell_protocol.errors import BackendUnavailable, LlmspellError
 from llmspell_providers.base import Provider
-from tests.integration.test_remote_provider import QUICK, chat, request, using
+from tests.integration.providers.test_remote_provider import QUICK, chat, request, using
 from tests.support.model_server import Act, ModelServer, chunk, failing, said
 
 ENDLESS = Act([chunk({"content": "…"})], then="hang")

@@ -67,13 +67,13 @@ def test_what_a_killed_kernel_left_is_cleared_by_the_next_start(run_dir: Path) -
 import os, signal
 from pathlib import Path
 from llmspell_kernel.lifecycle import RunFiles
-from tests.unit.test_lifecycle import info
+from tests.unit.kernel.test_lifecycle import info
 files = RunFiles(Path({str(run_dir)!r}), "dead")
 files.claim()
 files.publish(info("dead"))
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=False, timeout=30)
+    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3], check=False, timeout=30)
     assert (run_dir / "kernel-dead.json").exists()
     assert not is_running(run_dir, "dead")
 

@@ -20,7 +20,7 @@ from llmspell_profiles.schema.schema_keys import all_keys
 from tests.support.command_line import AtTerminal, Done, call, llmspell
 from tests.support.installed import install
 from tests.support.kernels import KernelProcess
-from tests.unit.test_cli_imports import HEAVY
+from tests.unit.cli.test_cli_imports import HEAVY
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -11,7 +11,7 @@ from llmspell_profiles.schema.providers import CloudType
 from llmspell_providers.registry import CLOUD_TYPES
 from llmspell_providers.remote.vendors import OWN_SERVER, VENDORS, vendor_of
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "providers.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "providers.md"
 
 
 def test_every_type_of_the_settings_is_a_vendor() -> None:

@@ -11,7 +11,7 @@ from llmspell_protocol.errors import ModelNotFound
 from llmspell_protocol.models import SamplingOptions
 from llmspell_providers.base import Provider
 from llmspell_providers.spec import ModelSpec
-from tests.integration.test_remote_provider import chat, request, using
+from tests.integration.providers.test_remote_provider import chat, request, using
 from tests.support.ollama_replay import OllamaReplay
 
 MODEL = "smollm2:135m@box"

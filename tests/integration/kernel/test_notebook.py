@@ -34,7 +34,7 @@ from tests.support.jupyter import (
     run_cell,
 )
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "first.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "first.ipynb"
 ENDLESS = "print('running') while true do end"
 
 

@@ -88,7 +88,7 @@ table = settings.providers.enabled["ollama"]
 asyncio.run(OllamaProvider("ollama", table, log_directory=Path("{tmp_path}"), environment={{}}).health())
 assert not {{"ollama", "httpx"}} & set(sys.modules), "imported"
 """
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[3])
 
 
 def test_a_daemon_that_is_down_is_reported_with_the_reason(tmp_path: Path) -> None:
