@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llmspell_cli.options import Options
+from llmspell_cli.invocation import Options
 from llmspell_cli.session import Session, document
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.client.sync import Client

@@ -17,7 +17,7 @@ from llmspell_cli.terminal.output import CYAN, RED, compact, fitted, styled, to_
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelNotFound
 
 if TYPE_CHECKING:
-    from llmspell_cli.options import Collected
+    from llmspell_cli.invocation import Collected
 
 _STEP = re.compile(r"(?m)^(?=\d+\. )")
 _OWN_COMMAND = re.compile(r"(?m)(?<=builtin profile: ).*$")

@@ -53,13 +53,13 @@ class LazyGroup(click.Group):
         # Both are needed by nobody but a shell that completes.
         from click.shell_completion import CompletionItem
 
-        from llmspell_cli.completion.values import global_options
+        from llmspell_cli.options import completed_globals
 
         names = [
             CompletionItem(name, help=line) for name, (_, line) in self.lazy.items() if name.startswith(incomplete)
         ]
         options = click.Command.shell_complete(self, ctx, incomplete)
-        return [*names, *options, *(global_options(incomplete) if ctx.parent is not None else ())]
+        return [*names, *options, *(completed_globals(incomplete) if ctx.parent is not None else ())]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Names and lines, without loading anything."""

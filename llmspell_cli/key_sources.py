@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from llmspell_cli.options import Options
+from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.text import home_path
 from llmspell_profiles.credentials.key_store import KeyStore, canonical
 from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, key_variables

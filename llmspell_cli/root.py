@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from llmspell_cli.groups import LazyGroup
-from llmspell_cli.options import Collected, global_parameters
+from llmspell_cli.invocation import Collected
+from llmspell_cli.options import global_parameters
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 COMMANDS = {

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from llmspell_cli.options import Options
+from llmspell_cli.invocation import Options
 from llmspell_cli.session import Content, Session, document
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output

@@ -9,8 +9,9 @@ import click
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation, Sampling, stats_line
 from llmspell_cli.connect import session
+from llmspell_cli.invocation import Options
 from llmspell_cli.json_file import read_json
-from llmspell_cli.options import Command, Options, timeout_option
+from llmspell_cli.options import Command, timeout_option
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import Output

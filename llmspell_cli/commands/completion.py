@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from llmspell_cli.options import Command, Options
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 
 _BEGIN = {

@@ -8,7 +8,8 @@ from llmspell_cli.doctor.checks import examined, subject_of
 from llmspell_cli.doctor.files import files
 from llmspell_cli.doctor.finding import Finding
 from llmspell_cli.doctor.report import document, show
-from llmspell_cli.options import Command, Options, format_option
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command, format_option
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
 from llmspell_protocol.errors import InvalidRequest, LlmspellError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from llmspell_cli.options import Command, Options, timeout_option
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command, timeout_option
 from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
 from llmspell_cli.terminal.input_text import stdin_text
 from llmspell_cli.terminal.output import Output

@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from llmspell_cli.groups import LazyGroup
-from llmspell_cli.options import Command, Options
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
 from llmspell_cli.terminal.text import home_path

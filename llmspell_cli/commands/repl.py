@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from llmspell_cli.options import Command, Options
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command
 from llmspell_cli.script import engine_option, rag_profile_option
 from llmspell_cli.terminal.output import Output
 

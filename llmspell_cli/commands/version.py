@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from llmspell_cli import version_info as release
-from llmspell_cli.options import Command, Options
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.messages import METADATA_KEY, PROTOCOL_VERSION

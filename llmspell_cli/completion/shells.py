@@ -13,7 +13,7 @@ import click
 from click import shell_completion
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
-from llmspell_cli.options import Collected
+from llmspell_cli.invocation import Collected
 from llmspell_protocol.errors import LlmspellError
 
 PROGRAM = "llmspell"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from llmspell_cli.options import collected, global_parameters
+from llmspell_cli.invocation import Collected, Options
 
 if TYPE_CHECKING:
     Items = Iterable[CompletionItem[str]]
@@ -82,19 +82,6 @@ def values(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     return [] if of is None else [item for item in of(ctx, incomplete) if _fits(item, incomplete)]
 
 
-def global_options(incomplete: str) -> list[CompletionItem[str]]:
-    """The global options, which stand behind commands too."""
-    if not incomplete.startswith("-"):
-        return []
-    return [
-        CompletionItem(name, help=param.help)
-        for param in global_parameters(hidden=False)
-        if isinstance(param, click.Option) and not param.hidden
-        for name in param.opts
-        if name.startswith(incomplete)
-    ]
-
-
 def _fits(item: CompletionItem[str], incomplete: str) -> bool:
     return item.type != "plain" or item.value.startswith(incomplete)
 
@@ -106,7 +93,8 @@ def _models(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str]
     if ctx.info_name == "pull":
         names = models.catalog()
     else:
-        options = collected(ctx).options()
+        said = ctx.find_object(Collected)
+        options = said.options() if said is not None else Options()
         names = models.installed(os.environ, config=options.config, profile=options.profile)
     for name, backend in names:
         yield CompletionItem(f"{name}@{backend}" if "@" in incomplete else name, help=backend)

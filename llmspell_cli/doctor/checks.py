@@ -13,8 +13,8 @@ from llmspell_cli.doctor import configuration, engines, files, kernels, kernelsp
 from llmspell_cli.doctor.examination import Check, examine
 from llmspell_cli.doctor.finding import Finding, skip
 from llmspell_cli.doctor.subject import Answers, Subject, ask_kernel
+from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import load
-from llmspell_cli.options import Options
 from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.loading.home import llmspell_home
 

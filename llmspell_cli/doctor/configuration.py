@@ -76,7 +76,7 @@ def _origin(subject: Subject) -> str:
 def _lacking(subject: Subject, having: set[str]) -> list[str]:
     """Configured cloud providers that have no key; a compatible server of one's own may need none."""
     # Only settings that are loaded have tables, and then this costs nothing.
-    from llmspell_profiles.checking.vendors import is_own_server
+    from llmspell_profiles.schema.vendors import is_own_server
 
     return [
         name

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from llmspell_cli.options import Options
+from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.connection import is_this_machine
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from llmspell_cli.options import Options
+from llmspell_cli.invocation import Options
 
 RED = "31"
 YELLOW = "33"

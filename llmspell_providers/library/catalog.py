@@ -12,7 +12,7 @@ from typing import Any
 
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 from llmspell_protocol.models import AvailableModel, Format
-from llmspell_providers.library.store import DEFAULT_QUANTIZATION
+from llmspell_providers.library.manifest import DEFAULT_QUANTIZATION
 from llmspell_providers.spec import ModelSpec
 
 _PATH = Path(__file__).with_name("catalog.toml")

@@ -17,6 +17,8 @@ from llmspell_protocol.models import Format, LocalModel, ModelInfo, to_content
 
 FILE_NAME = "manifest.json"
 VERSION = 1
+DEFAULT_QUANTIZATION = "Q4_K_M"
+"""What a pull takes, and a name without a quantization means first."""
 
 
 class ManifestInvalid(ValueError):

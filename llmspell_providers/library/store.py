@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from llmspell_protocol.errors import InvalidRequest, ModelInUse, ModelNotFound
 from llmspell_providers.library.manifest import (
+    DEFAULT_QUANTIZATION,
     FILE_NAME,
     Manifest,
     ManifestFile,
@@ -29,7 +30,6 @@ from llmspell_providers.library.manifest import (
 )
 from llmspell_providers.spec import ModelSpec
 
-DEFAULT_QUANTIZATION = "Q4_K_M"
 PARTIAL_DIRECTORY = ".partial"
 _NO_VARIANT = "default"
 _LOCK_FILE = "lock"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from llmspell_cli.options import Collected
+from llmspell_cli.invocation import Collected
 from llmspell_cli.root import root
 
 Path = tuple[str, ...]

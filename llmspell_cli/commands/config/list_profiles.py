@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmspell_cli.options import Command, Options
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_profiles.loading.profiles import PROFILES, profile_path
 

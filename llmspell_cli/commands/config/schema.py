@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from llmspell_cli.options import Command, Options, format_option
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command, format_option
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.errors import NotFound
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmspell_cli.options import Command, Options
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command
 from llmspell_cli.profile_errors import as_ours
 from llmspell_cli.terminal.output import GREEN, RED, YELLOW, Output
 from llmspell_protocol.errors import ConfigError, InvalidRequest

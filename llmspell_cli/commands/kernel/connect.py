@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from llmspell_cli.commands.repl import talk
-from llmspell_cli.options import Command, Options
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command
 from llmspell_cli.script import engine_option
 from llmspell_protocol.errors import InvalidRequest
 

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import click
 
 from llmspell_cli.autostart.service import Service
-from llmspell_cli.options import Command, Options
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.errors import ConfigError, Forbidden, InvalidRequest, LlmspellError, ProfileNotFound, Unsupported
 

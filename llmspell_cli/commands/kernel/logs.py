@@ -14,8 +14,9 @@ from typing import Any
 import click
 
 from llmspell_cli.connect import connected, run_directory
+from llmspell_cli.invocation import Options
 from llmspell_cli.kernels.log_tail import Entry, Follower, Wanted, entries, last_entries
-from llmspell_cli.options import Command, Options
+from llmspell_cli.options import Command
 from llmspell_cli.session import document
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path

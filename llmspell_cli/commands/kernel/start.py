@@ -16,8 +16,9 @@ from typing import Any
 import click
 
 from llmspell_cli.autostart.sd_notify import tell_service_manager
+from llmspell_cli.invocation import Options
 from llmspell_cli.kernels.start_failure import LastWords
-from llmspell_cli.options import Command, Options
+from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.errors import InvalidRequest, Timeout, error_from_content

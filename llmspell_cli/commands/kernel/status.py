@@ -11,9 +11,10 @@ from typing import NamedTuple
 import click
 
 from llmspell_cli.connect import remove_stale_files, run_directory
+from llmspell_cli.invocation import Options
 from llmspell_cli.kernels.kernel_figures import figures, figures_of_all
 from llmspell_cli.kernels.process_end import sleep_until_one_ends
-from llmspell_cli.options import Command, Options, Seconds, collected
+from llmspell_cli.options import Command, Seconds, collected
 from llmspell_cli.session import Content
 from llmspell_cli.terminal.live_screen import LiveScreen
 from llmspell_cli.terminal.output import Output

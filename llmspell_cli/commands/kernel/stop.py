@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import click
 
 from llmspell_cli.connect import connected, remove_stale_files, run_directory
+from llmspell_cli.invocation import Options
 from llmspell_cli.kernels.process_end import ProcessEnd
-from llmspell_cli.options import Command, Options, Seconds
+from llmspell_cli.options import Command, Seconds
 from llmspell_cli.session import Session
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.connection import ConnectionInfo

@@ -10,8 +10,9 @@ from typing import Literal
 import click
 
 from llmspell_cli.endings import NoAnswer
+from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import KNOWN, key_store, load
-from llmspell_cli.options import Command, Options
+from llmspell_cli.options import Command
 from llmspell_cli.profile_errors import as_ours
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path

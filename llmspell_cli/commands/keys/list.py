@@ -7,8 +7,9 @@ from collections import Counter
 
 import click
 
+from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import KeySource, key_sources, key_store, load
-from llmspell_cli.options import Command, Options
+from llmspell_cli.options import Command
 from llmspell_cli.profile_errors import as_ours
 from llmspell_cli.terminal.output import Output
 from llmspell_profiles.errors import ConfigError

@@ -6,8 +6,9 @@ import os
 
 import click
 
+from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import KeySource, key_sources, key_store, load
-from llmspell_cli.options import Command, Options
+from llmspell_cli.options import Command
 from llmspell_cli.profile_errors import as_ours
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from llmspell_cli.connect import session
-from llmspell_cli.options import Command, Options
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
 from llmspell_protocol.errors import Unsupported

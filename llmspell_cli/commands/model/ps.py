@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from llmspell_cli.connect import resident_session
-from llmspell_cli.options import Command, Options, format_option
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command, format_option
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import duration, size
 

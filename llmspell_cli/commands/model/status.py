@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from llmspell_cli.connect import session
-from llmspell_cli.options import Command, Options, format_option
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command, format_option
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.errors import BackendNotConfigured, BackendUnavailable
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from llmspell_cli.connect import session
-from llmspell_cli.options import Command, Options
+from llmspell_cli.invocation import Options
+from llmspell_cli.options import Command
 from llmspell_cli.session import document
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.progress import ProgressView

@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmspell_profiles.checking.backend_options import CHAT_COMPLETIONS_OPTIONS, OLLAMA_OPTIONS
-from llmspell_profiles.checking.vendors import ignored, is_own_server
 from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, find_api_key, is_secret
 from llmspell_profiles.errors import ConfigError, KeyPath, Remark
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.loading.origins import in_file
 from llmspell_profiles.schema.schema_keys import find
+from llmspell_profiles.schema.vendors import ignored, is_own_server
 
 
 def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:

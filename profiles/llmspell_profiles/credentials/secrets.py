@@ -57,7 +57,7 @@ def key_variables(name: str, provider: "ProviderSettings | None") -> Iterator[st
         kind = name
     else:
         # A table is there, and so its schema is loaded.
-        from llmspell_profiles.checking.vendors import is_own_server
+        from llmspell_profiles.schema.vendors import is_own_server
 
         kind = "" if is_own_server(provider) else provider.provider_type
         if provider.api_key_env:

@@ -8,7 +8,7 @@ import pytest
 
 from llmspell_cli.endings import Interrupted, NoAnswer
 from llmspell_cli.errors import report, report_defect
-from llmspell_cli.options import Collected
+from llmspell_cli.invocation import Collected
 from llmspell_protocol.errors import BackendNotConfigured, Cancelled, LlmspellError, ModelNotFound, NotFound
 from tests.support.command_line import call
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmspell_cli.commands.chat import chat
-from llmspell_cli.options import Collected, asks_for_json
+from llmspell_cli.invocation import Collected, asks_for_json
 from llmspell_protocol.errors import InvalidRequest
 from tests.support.command_line import call
 from tests.support.command_tree import command_at, every_command

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from llmspell_cli.options import Options
+from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.progress import ProgressView
 

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from llmspell_cli.endings import NoAnswer
-from llmspell_cli.options import Options
+from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
 from llmspell_protocol.errors import InvalidRequest

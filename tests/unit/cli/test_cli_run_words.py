@@ -8,7 +8,7 @@ import click
 import pytest
 
 from llmspell_cli.commands.run import run
-from llmspell_cli.options import Collected
+from llmspell_cli.invocation import Collected
 
 
 def divided(*words: str) -> tuple[Collected, dict[str, Any]]:

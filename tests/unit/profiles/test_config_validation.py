@@ -9,10 +9,10 @@ from ollama import Options
 
 from llmspell_profiles.checking.backend_options import OLLAMA_OPTIONS
 from llmspell_profiles.checking.validation import Report, check
-from llmspell_profiles.checking.vendors import SAMPLING
 from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.errors import ProfileNotFound, UsageConflict
 from llmspell_profiles.loading.profiles import PROFILE_NAMES
+from llmspell_profiles.schema.vendors import SAMPLING
 from llmspell_providers.remote.vendors import VENDORS
 
 

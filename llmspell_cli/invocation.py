@@ -1,0 +1,134 @@
+"""What one command line says for all commands: the words found at each level, and the frozen options made of them.
+
+Knows words and the environment, neither Click nor what an option does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+from llmspell_protocol.errors import InvalidRequest
+
+OUTPUT_FORMATS = ("text", "json", "pretty")
+TRACE_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
+
+
+class Options(NamedTuple):
+    """The global options of one command line, environment included.
+
+    `connect` is the target as written (None: embedded) and `connect_named` says that it stood on the command line;
+    `output_named` says the same of the output format, whose default a command may choose.
+    """
+
+    config: str | None = None
+    profile: str | None = None
+    connect: str | None = None
+    connect_named: bool = False
+    trace: str | None = None
+    output: str = "text"
+    output_named: bool = False
+    color: bool = True
+
+    @property
+    def json(self) -> bool:
+        """Whether the result is one JSON document (or NDJSON) on stdout."""
+        return self.output == "json"
+
+
+class Collected:
+    """What the levels of one command line have said so far; each option has one value."""
+
+    def __init__(self, argv: list[str], environ: Mapping[str, str]) -> None:
+        self.argv = argv
+        self._environ = environ
+        self._said: dict[str, str] = {}
+        self._spelling: dict[str, str] = {}
+
+    def say(self, name: str, value: str, spelling: str) -> None:
+        """Records one option.
+
+        Raises:
+            InvalidRequest: it was given before with another value.
+        """
+        before = self._said.setdefault(name, value)
+        first = self._spelling.setdefault(name, spelling)
+        if before != value:
+            raise InvalidRequest(f"{first} {before} and {spelling} {value} can't both be meant")
+
+    def prefer(self, output: str) -> None:
+        """A command's own `--format`: a local override of the output format."""
+        self._said["output"] = output
+
+    def options(self) -> Options:
+        """The options as they stand now, with the environment's where the command line has none.
+
+        Raises:
+            InvalidRequest: a profile and a configuration file, or a variable with a value that can't be.
+        """
+        said = self._said
+        if "profile" in said and "config" in said:
+            raise _profile_and_config(said["profile"], said["config"])
+        config = said.get("config")
+        if config is None and "profile" not in said:
+            config = self._environ.get("LLMSPELL_CONFIG") or None
+        return Options(
+            config=config,
+            profile=said.get("profile"),
+            connect=said.get("connect") or self._environ.get("LLMSPELL_CONNECT") or None,
+            connect_named="connect" in said,
+            trace=said.get("trace") or _trace_of(self._environ.get("RUST_LOG", "")),
+            output=said.get("output", "text"),
+            output_named="output" in said,
+            color=self._colored(),
+        )
+
+    def debugging(self) -> bool:
+        """Whether the user asked to see our own tracebacks."""
+        return self._said.get("trace") in ("debug", "trace")
+
+    def words_without_settings(self) -> list[str]:
+        """The command line as typed, without the options that choose a configuration."""
+        words = iter(self.argv)
+        kept = []
+        for word in words:
+            if word in ("-p", "--profile", "-c", "--config"):
+                next(words, None)
+            elif not word.startswith(("--profile=", "--config=")):
+                kept.append(word)
+        return kept
+
+    def output_of_a_failure(self) -> tuple[str, bool]:
+        """Output format and colour for a command line that could not be read to its end."""
+        output = self._said.get("output")
+        if output is None and asks_for_json(self.argv):
+            output = "json"
+        return output or "text", self._colored()
+
+    def _colored(self) -> bool:
+        plain = self._environ.get("NO_COLOR") or self._environ.get("TERM") == "dumb"
+        return "no_color" not in self._said and not plain
+
+
+def asks_for_json(argv: list[str]) -> bool:
+    """Whether the words ask for JSON wherever they stand; for reporting errors in the words themselves."""
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    return "--json" in words or "--output=json" in words or ("--output", "json") in pairwise(words)
+
+
+def _trace_of(variable: str) -> str | None:
+    # RUST_LOG may hold filters of the original ("llmspell=debug,info"); a bare level is all that means something here.
+    level = variable.strip().lower()
+    return level if level in TRACE_LEVELS else None
+
+
+def _profile_and_config(profile: str, config: str) -> InvalidRequest:
+    # Only to show the profile's long name in the hint.
+    from llmspell_profiles.loading.profiles import canonical_name
+
+    name = canonical_name(profile) or profile
+    return InvalidRequest(
+        "Cannot use both --profile and --config",
+        hint=f'put extends = "{name}" at the top of {config}',
+    )
