@@ -59,7 +59,7 @@ def test_people_see_a_traceback_only_where_they_asked_for_debugging() -> None:
         assert " [ERROR] llmspell_kernel.x: in it\n  Traceback" in curious.format(failed())
 
 
-NAMES = ("llmspell_kernel", "llmspell_providers", "llmspell_providers.ollama.provider", "llmspell_protocol", "asyncio")
+NAMES = ("llmspell_kernel", "llmspell_providers", "llmspell_providers.ollama", "llmspell_protocol", "asyncio")
 
 
 @pytest.fixture
@@ -83,16 +83,16 @@ def _loggers_as_they_were() -> Iterator[None]:
                 "llmspell_kernel",
                 "llmspell_protocol",
                 "llmspell_providers",
-                "llmspell_providers.ollama.provider",
+                "llmspell_providers.ollama",
             },
         ),
         (
             "llmspell_kernel=error",
-            {"asyncio", "llmspell_protocol", "llmspell_providers", "llmspell_providers.ollama.provider"},
+            {"asyncio", "llmspell_protocol", "llmspell_providers", "llmspell_providers.ollama"},
         ),
         (
             "llmspell=off, warn ,x=y,=,llmspell_providers::ollama=debug",
-            {"asyncio", "llmspell_providers.ollama.provider"},
+            {"asyncio", "llmspell_providers.ollama"},
         ),
         ("llmspell=off,asyncio=off", set()),
     ],

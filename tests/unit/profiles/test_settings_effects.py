@@ -19,91 +19,87 @@ from llmspell_protocol.models import SAMPLING
 
 ROOT = Path(__file__).parents[3]
 
-LIMITS = "llmspell_kernel/scripting/limits.py"
-START = "llmspell_kernel/start.py"
-LOGS = "llmspell_kernel/logs.py"
-APP = "llmspell_kernel/app.py"
+KERNEL = "llmspell_kernel"
 REGISTRY = "llmspell_providers/registry.py"
-LOADING = "llmspell_providers/candle/loading.py"
-CANDLE = "llmspell_providers/candle/provider.py"
-OLLAMA = "llmspell_providers/ollama/provider.py"
+CANDLE = "llmspell_providers/candle"
+OLLAMA = "llmspell_providers/ollama"
 REMOTE = "llmspell_providers/remote"
-SECRETS = "profiles/llmspell_profiles/credentials/secrets.py"
-PROVIDERS = "profiles/llmspell_profiles/schema/providers.py"
+HTTP = "llmspell_providers/http"
+PROFILES = "profiles/llmspell_profiles"
 
 READ_BY = {
-    "extends": "profiles/llmspell_profiles/loading/loader.py",
-    "engines.lua.stdlib": LIMITS,
-    "engines.lua.max_memory_bytes": LIMITS,
-    "engines.lua.timeout_ms": LIMITS,
-    "runtime.max_concurrent_scripts": "llmspell_kernel/scripting/contexts.py",
-    "runtime.script_timeout_seconds": LIMITS,
-    "runtime.log_level": LOGS,
-    "runtime.security.allow_file_access": LIMITS,
-    "runtime.security.max_memory_bytes": LIMITS,
-    "runtime.security.max_execution_time_ms": LIMITS,
-    "kernel.host": START,
-    "kernel.port": START,
-    "kernel.transport": START,
-    "kernel.max_clients": APP,
-    "kernel.idle_timeout_seconds": APP,
-    "kernel.drain_timeout_seconds": APP,
-    "kernel.log_rotate_size": LOGS,
-    "kernel.log_rotate_count": LOGS,
-    "kernel.log_format": LOGS,
-    "kernel.security.curve": START,
-    "kernel.security.allow_remote": START,
+    "extends": PROFILES,
+    "engines.lua.stdlib": KERNEL,
+    "engines.lua.max_memory_bytes": KERNEL,
+    "engines.lua.timeout_ms": KERNEL,
+    "runtime.max_concurrent_scripts": KERNEL,
+    "runtime.script_timeout_seconds": KERNEL,
+    "runtime.log_level": KERNEL,
+    "runtime.security.allow_file_access": KERNEL,
+    "runtime.security.max_memory_bytes": KERNEL,
+    "runtime.security.max_execution_time_ms": KERNEL,
+    "kernel.host": KERNEL,
+    "kernel.port": KERNEL,
+    "kernel.transport": KERNEL,
+    "kernel.max_clients": KERNEL,
+    "kernel.idle_timeout_seconds": KERNEL,
+    "kernel.drain_timeout_seconds": KERNEL,
+    "kernel.log_rotate_size": KERNEL,
+    "kernel.log_rotate_count": KERNEL,
+    "kernel.log_format": KERNEL,
+    "kernel.security.curve": KERNEL,
+    "kernel.security.allow_remote": KERNEL,
     "models.memory_budget_bytes": REGISTRY,
     "models.keep_alive": REGISTRY,
     "models.max_queue": REGISTRY,
-    "models.pin": APP,
-    "models.stream_window_ms": LOADING,
-    "models.prompt_cache_bytes": LOADING,
-    "providers.default_provider": PROVIDERS,
+    "models.pin": KERNEL,
+    "models.stream_window_ms": CANDLE,
+    "models.prompt_cache_bytes": CANDLE,
+    "providers.default_provider": PROFILES,
     "providers.NAME.provider_type": REGISTRY,
-    "providers.NAME.enabled": PROVIDERS,
+    "providers.NAME.enabled": PROFILES,
     "providers.NAME.default_model": REGISTRY,
     "providers.openai.base_url": REMOTE,
     "providers.openai.base_urls": REMOTE,
-    "providers.openai.api_key": SECRETS,
-    "providers.openai.api_key_env": SECRETS,
+    "providers.openai.api_key": PROFILES,
+    "providers.openai.api_key_env": PROFILES,
     "providers.openai.timeout_seconds": REMOTE,
-    "providers.openai.max_retries": PROVIDERS,
-    "providers.openai.retry.max_retries": PROVIDERS,
-    "providers.openai.retry.initial_delay_ms": REMOTE,
-    "providers.openai.retry.max_delay_ms": REMOTE,
-    "providers.openai.retry.backoff_multiplier": REMOTE,
-    "providers.openai.rate_limit.requests_per_minute": REMOTE,
-    "providers.openai.rate_limit.tokens_per_minute": REMOTE,
-    "providers.openai.rate_limit.auto_retry": REMOTE,
+    "providers.openai.max_retries": PROFILES,
+    "providers.openai.retry.max_retries": PROFILES,
+    "providers.openai.retry.initial_delay_ms": HTTP,
+    "providers.openai.retry.max_delay_ms": HTTP,
+    "providers.openai.retry.backoff_multiplier": HTTP,
+    "providers.openai.rate_limit.requests_per_minute": HTTP,
+    "providers.openai.rate_limit.tokens_per_minute": HTTP,
+    "providers.openai.rate_limit.auto_retry": HTTP,
     "providers.ollama.base_url": OLLAMA,
     "providers.ollama.timeout_seconds": OLLAMA,
     "providers.ollama.default_backend": REGISTRY,
     "providers.ollama.auto_start": OLLAMA,
     "providers.ollama.health_check_interval_seconds": OLLAMA,
-    "providers.ollama.max_retries": PROVIDERS,
-    "providers.ollama.retry.max_retries": PROVIDERS,
-    "providers.ollama.retry.initial_delay_ms": REMOTE,
-    "providers.ollama.retry.max_delay_ms": REMOTE,
-    "providers.ollama.retry.backoff_multiplier": REMOTE,
-    "providers.ollama.rate_limit.requests_per_minute": REMOTE,
-    "providers.ollama.rate_limit.tokens_per_minute": REMOTE,
-    "providers.ollama.rate_limit.auto_retry": REMOTE,
+    "providers.ollama.max_retries": PROFILES,
+    "providers.ollama.retry.max_retries": PROFILES,
+    "providers.ollama.retry.initial_delay_ms": HTTP,
+    "providers.ollama.retry.max_delay_ms": HTTP,
+    "providers.ollama.retry.backoff_multiplier": HTTP,
+    "providers.ollama.rate_limit.requests_per_minute": HTTP,
+    "providers.ollama.rate_limit.tokens_per_minute": HTTP,
+    "providers.ollama.rate_limit.auto_retry": HTTP,
     "providers.candle.timeout_seconds": CANDLE,
     "providers.candle.default_backend": REGISTRY,
     "providers.candle.model_directory": CANDLE,
-    "providers.candle.device": LOADING,
-    "providers.candle.max_concurrent": LOADING,
+    "providers.candle.device": CANDLE,
+    "providers.candle.max_concurrent": CANDLE,
     "providers.candle.default_quantization": CANDLE,
-    "providers.candle.cpu_threads": LOADING,
-    "providers.candle.context_size": LOADING,
-    "providers.candle.batch_size": LOADING,
-    "providers.candle.use_flash_attention": LOADING,
-    "providers.candle.engine": LOADING,
+    "providers.candle.cpu_threads": CANDLE,
+    "providers.candle.context_size": CANDLE,
+    "providers.candle.batch_size": CANDLE,
+    "providers.candle.use_flash_attention": CANDLE,
+    "providers.candle.engine": CANDLE,
     "providers.candle.server_path": CANDLE,
-    "providers.candle.spin_count": LOADING,
+    "providers.candle.spin_count": CANDLE,
 }
-"""`NAME` stands for every provider."""
+"""Each key and the package, or the one module, that reads it; `NAME` stands for every provider."""
 
 FILLED_UP_BY = {"openai": REMOTE, "ollama": OLLAMA, "candle": CANDLE}
 """Where the sampling options that a request leaves out are taken from the provider's table, by their list."""
@@ -144,7 +140,7 @@ def of_every_provider(key: Key) -> str:
 
 @cache
 def read_in(path: str) -> set[str]:
-    """The attributes and the string keys that a module reads, and the lists of names that it goes through."""
+    """The attributes and the string keys that the modules of a package read, and the lists of names that they go through."""
     modules = (ROOT / path).rglob("*.py") if (ROOT / path).is_dir() else [ROOT / path]
     return {name for module in modules for name in _names_read(ast.parse(module.read_text()))}
 
