@@ -7,6 +7,7 @@ sockets: a `Sink` does the sending.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +16,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from llmspell_kernel.partial import Partial
 from llmspell_protocol.actions import ALL_CAPABILITIES, Capability
-from llmspell_protocol.errors import Forbidden
+from llmspell_protocol.errors import Forbidden, LlmspellError
+
+log = logging.getLogger(__name__)
 
 Content = dict[str, Any]
 
@@ -108,6 +111,11 @@ class Request:
         action = self.content.get("action")
         return action if isinstance(action, str) else ""
 
+    @property
+    def shown(self) -> str:
+        """Type and action as the log shows them."""
+        return f"{self.msg_type[:40]} {self.action[:40]}".rstrip()
+
     def progress(self, content: Content) -> None:
         """Tells how far the work is."""
         self.sink.progress(content)
@@ -125,6 +133,13 @@ class Request:
         if not self.answered:
             self.sink.reply(content, buffers)
             self.answered = True
+
+    def fail(self, error: LlmspellError) -> None:
+        """Replies with an error, the first time; it shows what the answer was so far."""
+        if self.partial and "partial" not in error.details:
+            error.details["partial"] = self.partial.content()
+        log.debug("%s: %s", self.shown, error.code)  # The message may quote what a person wrote.
+        self.reply(error.to_content())
 
     def cancel(self, reason: str) -> None:
         """Cancels this request, its descendants first; it ends in an error reply with code `cancelled`."""

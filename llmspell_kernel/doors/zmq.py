@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 
-import zmq
-
-from llmspell_kernel.context import Caller, Content, Request
-from llmspell_kernel.dispatch import OWN_REQUESTS, Dispatcher
-from llmspell_kernel.doors.binding import is_loopback
+from llmspell_kernel.clients import Clients
+from llmspell_kernel.context import Caller, Content, Request, Submit
+from llmspell_kernel.dispatch import OWN_REQUESTS
+from llmspell_kernel.doors.binding import Sockets, is_loopback
 from llmspell_kernel.doors.channels import Channels
 from llmspell_kernel.doors.outbox import Outgoing
 from llmspell_protocol.actions import ALL_CAPABILITIES
@@ -20,31 +20,52 @@ from llmspell_protocol.messages import Message, area_of
 CONNECTION_KEY = "conn"
 
 
-class FrontDoor:
-    """Takes what the channels bring, hands it to dispatch, and lets the answers out again."""
+class ZmqDoor:
+    """The five Jupyter sockets, bound already (see `bind_sockets`)."""
 
-    def __init__(self, info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]], dispatcher: Dispatcher) -> None:
-        self.channels = Channels(info, context, self.receive, self._gone)
-        self._dispatcher = dispatcher
-        self._questions = Questions(self.channels)
+    name = "zmq"
 
-    def clients(self) -> Sequence[str]:
-        """The connected clients, oldest first."""
-        return [_client_name(route) for route in self.channels.clients]
+    def __init__(self, info: ConnectionInfo, sockets: Sockets) -> None:
+        self._channels = Channels(info, self._receive, self._gone)
+        self._sockets = sockets
+        self._questions = Questions(self._channels)
+        self._submit: Submit
+        self._clients: Clients
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """How many messages were dropped, by reason."""
+        return self._channels.dropped
+
+    def open(self, submit: Submit, clients: Clients) -> None:
+        """Starts reading."""
+        self._submit = submit
+        self._clients = clients
+        self._channels.bind(self._sockets)
+
+    async def all_taken(self, patience_s: float) -> None:
+        """Waits until slow clients have taken their replies, or take nothing for so long; five times that at most."""
+        await self._channels.all_taken(patience_s)
+
+    def close(self) -> None:
+        """Closes the sockets; what was sent has two seconds to leave."""
+        self._channels.close()
 
     def _gone(self, channel: str, route: bytes) -> None:
         self._questions.client_gone(route)
         if channel != "stdin":
-            self._dispatcher.client_gone(_client_name(route))
+            self._clients.gone(_client_name(route))
 
-    def receive(self, channel: str, message: Message) -> None:
-        """A message from shell, control or stdin."""
+    def _receive(self, channel: str, message: Message) -> None:
+        """A message from shell, control or stdin; a client counts as connected once it has spoken on shell."""
+        if channel == "shell":
+            self._clients.came(_client_name(message.identities[0]), self.name)
         if message.msg_type == "input_reply":
             self._questions.answered(message)
             return
         if channel == "stdin":
             return
-        sink = SocketSink(self.channels, channel, message, self._questions)
+        sink = SocketSink(self._channels, channel, message, self._questions)
         request = Request(
             id=message.msg_id,
             msg_type=message.msg_type,
@@ -55,10 +76,10 @@ class FrontDoor:
             buffers=message.buffers,
             header=message.header,
         )
-        self._dispatcher.submit(request)
+        self._submit(request)
 
     def _caller(self, message: Message) -> Caller:
-        info = self.channels.info
+        info = self._channels.info
         return Caller(
             client=_client_name(message.identities[0]),
             session=str(message.header["session"]),
