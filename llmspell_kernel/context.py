@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.partial import Partial
-from llmspell_protocol.actions import ALL_CAPABILITIES, Capability
-from llmspell_protocol.errors import Forbidden, LlmspellError
+from llmspell_protocol.errors import LlmspellError
 
 log = logging.getLogger(__name__)
 
@@ -34,30 +34,6 @@ def handling(request: Request) -> Iterator[None]:
         yield
     finally:
         handled_request.reset(before)
-
-
-class Caller(NamedTuple):
-    """Who asks and what they may; resolved once, by dispatch.
-
-    `client` is one connection or script context (queues are fair between these); `session` is Jupyter's; `local` says
-    whether paths in a request mean files on this machine.
-    """
-
-    client: str
-    session: str
-    kind: Literal["client", "script"] = "client"
-    key_id: str = "conn"
-    context: str | None = None
-    capabilities: frozenset[Capability] = ALL_CAPABILITIES
-    local: bool = True
-
-    def demand(self, capability: Capability | None, what: str) -> None:
-        """Raises `Forbidden` unless the caller has the capability."""
-        if capability is not None and capability not in self.capabilities:
-            raise Forbidden(
-                f"{what} needs the right '{capability}', which this {self.kind} does not have",
-                details={"capability": capability, "request": what},
-            )
 
 
 class Sink(Protocol):

@@ -16,6 +16,7 @@ from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.clients import Clients
 from llmspell_kernel.context import Handler, Reply, Request, handled_request
 from llmspell_kernel.drain import Drain
+from llmspell_kernel.identity import standard_right
 from llmspell_protocol.actions import ACTIONS, actions_of
 from llmspell_protocol.errors import Busy, Cancelled, Internal, InvalidRequest, LlmspellError, Timeout, Unsupported
 from llmspell_protocol.messages import AREAS, area_of
@@ -45,7 +46,7 @@ class Dispatcher:
         request.task = task
         self._requests.add(request)
         task.add_done_callback(lambda _: self._finished(request))
-        if self._requests.early_cancels.take(request.id, request.caller.session):
+        if self._requests.early_cancels.take(request.id, request.caller.sender):
             request.cancel("the client cancelled it")
         return task
 
@@ -115,9 +116,9 @@ class Dispatcher:
             raise Timeout(f"timed out after {timeout_s:g} s", details={"timeout_s": timeout_s}) from None
 
     def _check_rights(self, request: Request) -> None:
-        if request.msg_type == "execute_request":
-            request.caller.demand("execute", "execute")
+        """Whether the caller may do this: the one place that says no, whatever the message."""
         if request.msg_type not in OWN_REQUESTS:
+            request.caller.demand(standard_right(request.msg_type), request.msg_type.removesuffix("_request"))
             return
         area = area_of(request.msg_type)
         if (area, request.action) not in ACTIONS:

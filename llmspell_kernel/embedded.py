@@ -125,6 +125,7 @@ class EmbeddedKernel:
         from llmspell_kernel.configuration import load_configuration
         from llmspell_kernel.doors.binding import bind_sockets
         from llmspell_kernel.doors.zmq import ZmqDoor
+        from llmspell_kernel.identity import KeyRing
         from llmspell_kernel.logs import KernelLog
 
         profile, config, env, cwd = self._arguments
@@ -144,7 +145,7 @@ class EmbeddedKernel:
         kernel = Kernel(
             loaded,
             self.info,
-            [ZmqDoor(self.info, sockets)],
+            [ZmqDoor(self.info, sockets, KeyRing(self.info.key.encode()))],
             environment=env,
             reload=load,
             kernel_log=kernel_log,

@@ -28,6 +28,7 @@ from llmspell_kernel.app import Kernel
 from llmspell_kernel.configuration import load_configuration
 from llmspell_kernel.doors.binding import bind_sockets, ipc_prefix, name_owner, remove_socket_files
 from llmspell_kernel.doors.zmq import ZmqDoor
+from llmspell_kernel.identity import KeyRing
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
 from llmspell_kernel.logs import LEVELS, KernelLog
 from llmspell_kernel.services.kernel import KernelFiles
@@ -172,7 +173,7 @@ class Start:
         kernel = Kernel(
             self._loaded,
             info,
-            [ZmqDoor(info, sockets)],
+            [ZmqDoor(info, sockets, KeyRing(info.key.encode()))],
             environment=self._environment,
             reload=self._load,
             kernel_log=kernel_log,

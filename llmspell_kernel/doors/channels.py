@@ -14,7 +14,9 @@ from collections.abc import Callable
 
 import zmq
 
+from llmspell_kernel.doors.keyed_wire import KeyedWire
 from llmspell_kernel.doors.outbox import Outbox, Outgoing
+from llmspell_kernel.identity import KeyRing
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import Wire, WireError
@@ -34,7 +36,7 @@ class Router:
     """A ROUTER socket: sends never block and never get lost; the owner hears when a client is gone."""
 
     def __init__(
-        self, name: str, socket: zmq.Socket[bytes], wire: Wire, on_message: OnMessage, on_gone: OnGone
+        self, name: str, socket: zmq.Socket[bytes], wire: KeyedWire, on_message: OnMessage, on_gone: OnGone
     ) -> None:
         self.name = name
         self.socket = socket
@@ -188,11 +190,12 @@ class Router:
 class Channels:
     """Shell, control, stdin, iopub and heartbeat of one kernel; belongs to the loop that opened it."""
 
-    def __init__(self, info: ConnectionInfo, on_message: OnMessage, on_gone: OnGone) -> None:
+    def __init__(self, info: ConnectionInfo, ring: KeyRing, on_message: OnMessage, on_gone: OnGone) -> None:
         self.info = info
         self.headers = HeaderFactory()
-        self._wire = Wire(info.key.encode())
-        self._iopub_wire = Wire(info.key.encode(), refuse_replays=False)
+        self._wire = KeyedWire(ring)
+        # Everything on IOPub goes to everyone who listens there.
+        self._iopub_wire = Wire(ring.connection.secret, refuse_replays=False)
         self._on_message = on_message
         self._on_gone = on_gone
         self._topic = f"kernel.{self.headers.session}".encode()

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from itertools import count
 
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Caller, Content, Request, Submit
+from llmspell_kernel.context import Content, Request, Submit
 from llmspell_kernel.dispatch import OWN_REQUESTS
 from llmspell_kernel.doors.binding import Sockets, is_loopback
 from llmspell_kernel.doors.channels import Channels
 from llmspell_kernel.doors.outbox import Outgoing
-from llmspell_protocol.actions import ALL_CAPABILITIES
+from llmspell_kernel.identity import Caller, KeyRing, client_caller, standard_right
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.messages import Message, area_of
-
-CONNECTION_KEY = "conn"
 
 
 class ZmqDoor:
@@ -25,8 +23,9 @@ class ZmqDoor:
 
     name = "zmq"
 
-    def __init__(self, info: ConnectionInfo, sockets: Sockets) -> None:
-        self._channels = Channels(info, self._receive, self._gone)
+    def __init__(self, info: ConnectionInfo, sockets: Sockets, ring: KeyRing) -> None:
+        self._ring = ring
+        self._channels = Channels(info, ring, self._receive, self._gone)
         self._sockets = sockets
         self._questions = Questions(self._channels)
         self._submit: Submit
@@ -61,7 +60,9 @@ class ZmqDoor:
         if channel == "shell":
             self._clients.came(_client_name(message.identities[0]), self.name)
         if message.msg_type == "input_reply":
-            self._questions.answered(message)
+            # It is no request, so that dispatch never sees it.
+            if self._caller(message).may(standard_right(message.msg_type)):
+                self._questions.answered(message)
             return
         if channel == "stdin":
             return
@@ -80,11 +81,11 @@ class ZmqDoor:
 
     def _caller(self, message: Message) -> Caller:
         info = self._channels.info
-        return Caller(
-            client=_client_name(message.identities[0]),
+        route = message.identities[0]
+        return client_caller(
+            self._ring.of_route(route),
+            client=_client_name(route),
             session=str(message.header["session"]),
-            key_id=CONNECTION_KEY,
-            capabilities=ALL_CAPABILITIES,
             local=info.transport != "tcp" or is_loopback(info.ip),
         )
 

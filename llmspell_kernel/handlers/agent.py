@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from llmspell_kernel.context import Caller, Content, Reply, Request
+from llmspell_kernel.context import Content, Reply, Request
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.relay import relay
 from llmspell_kernel.services.agents import Agent, AgentsService
 from llmspell_kernel.validate import validate

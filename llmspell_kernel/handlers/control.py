@@ -19,7 +19,6 @@ class InterruptHandler:
 
     async def __call__(self, request: Request) -> Reply:
         """Answers at once; the interrupted cell answers for itself."""
-        request.caller.demand("execute", "interrupt")
         self._contexts.interrupt()
         return Reply({})
 
@@ -32,7 +31,6 @@ class ShutdownHandler:
 
     async def __call__(self, request: Request) -> Reply:
         """Answers at once and begins; `metadata.llmspell.drain_s` allows a drain, frontends wait for none."""
-        request.caller.demand("execute", "shutdown")
         wanted = request.wishes.get("drain_s", 0.0)
         drain_s = min(float(wanted), self._kernel.drain_timeout_s) if isinstance(wanted, (int, float)) else 0.0
         self._kernel.stop(keep=request, drain_s=drain_s)

@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llmspell_kernel.context import Content, Request, Submit, handling
+from llmspell_kernel.identity import script_caller
 from llmspell_kernel.scripting.clock import ScriptClock
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
-from llmspell_protocol.actions import SCRIPT_CAPABILITIES
 from llmspell_protocol.child import Child
 from llmspell_protocol.errors import Forbidden, NotFound, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
@@ -256,13 +256,7 @@ class ScriptProcess:
         if msg_type not in _ALLOWED:
             sink.reply(Forbidden(f"{msg_type} is not open to scripts").to_content())
             return
-        caller = parent.caller._replace(
-            kind="script",
-            client=self.context,
-            context=self.context,
-            capabilities=parent.caller.capabilities & SCRIPT_CAPABILITIES,
-            local=parent.caller.local and self.limits.file_access,
-        )
+        caller = script_caller(parent.caller, self.context, file_access=self.limits.file_access)
         request = Request(
             id=f"{parent.id}.{self.context}.{number}",
             msg_type=msg_type,

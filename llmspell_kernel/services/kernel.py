@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Caller, Content, Request
+from llmspell_kernel.context import Content, Request
 from llmspell_kernel.drain import Drain
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.live_settings import LiveSettings
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Forbidden, NotFound
@@ -123,13 +124,13 @@ class KernelService:
         target = self._requests.get(msg_id)
         if target is None:
             # It may have overtaken its request.
-            self._requests.early_cancels.remember(msg_id, caller.session)
+            self._requests.early_cancels.remember(msg_id, caller.sender)
             raise NotFound(
                 f"no unfinished request {msg_id}",
                 hint="it has ended already, or never came; one that comes in the next seconds is cancelled",
                 details={"msg_id": msg_id},
             )
-        if target.caller.session != caller.session and "admin" not in caller.capabilities:
+        if target.caller.sender != caller.sender and not caller.may("admin"):
             raise Forbidden("only the session that sent a request may cancel it", details={"msg_id": msg_id})
         target.cancel("the client cancelled it")
         return {"cancelled": msg_id, "request": target.msg_type}

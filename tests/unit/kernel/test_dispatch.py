@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Caller, Handler, Reply, Request
+from llmspell_kernel.context import Handler, Reply, Request
 from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.early_cancels import KEPT_S, MOST, EarlyCancels
+from llmspell_kernel.identity import Caller
 from tests.support.recording_sink import RecordingSink
 
 
@@ -51,7 +52,7 @@ def test_a_request_that_its_cancel_overtook_is_answered_as_cancelled() -> None:
             return Reply({})
 
         dispatcher, requests = dispatching({"kernel_info_request": handler})
-        requests.early_cancels.remember("1", session)
+        requests.early_cancels.remember("1", Caller("client", session).sender)
         sink = RecordingSink()
         caller = Caller("client", "mine")
         await asyncio.wait(
