@@ -14,15 +14,15 @@ class Clients:
 
     def __init__(self, *, limit: int) -> None:
         self.limit = limit
-        self._doors: dict[str, str] = {}
+        self._names: dict[str, None] = {}
         self._on_change: list[Callable[[], None]] = []
         self._on_gone: list[Callable[[str], None]] = []
 
     def __len__(self) -> int:
-        return len(self._doors)
+        return len(self._names)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._doors))
+        return iter(tuple(self._names))
 
     def on_change(self, subscriber: Callable[[], None]) -> None:
         """Calls `subscriber` after each client that comes or goes."""
@@ -32,26 +32,19 @@ class Clients:
         """Calls `subscriber` with the name of each client that goes, in order of subscription."""
         self._on_gone.append(subscriber)
 
-    def by_door(self) -> dict[str, int]:
-        """How many clients each door has; a door without any is left out."""
-        counts: dict[str, int] = {}
-        for door in self._doors.values():
-            counts[door] = counts.get(door, 0) + 1
-        return counts
-
     def admits(self, client: str) -> bool:
         """Whether a client is one of the first `limit`."""
-        return client in islice(self._doors, self.limit)
+        return client in islice(self._names, self.limit)
 
-    def came(self, client: str, door: str) -> None:
+    def came(self, client: str) -> None:
         """A client is connected; doors may say so as often as it speaks."""
-        if client not in self._doors:
-            self._doors[client] = door
+        if client not in self._names:
+            self._names[client] = None
             self._changed()
 
     def gone(self, client: str) -> None:
         """A client, counted or not, is connected no more."""
-        self._doors.pop(client, None)
+        self._names.pop(client, None)
         for subscriber in self._on_gone:
             subscriber(client)
         self._changed()

@@ -49,7 +49,8 @@ class KeyRing:
         """The key of a client by its routing id, `<key id>.<random>`; the connection's for ids of any other form."""
         if not self._others:
             return self._connection
-        return self._others.get(route.partition(b".")[0], self._connection)
+        key_id, dot, _random = route.partition(b".")
+        return self._others.get(key_id, self._connection) if dot else self._connection
 
 
 class Caller(NamedTuple):

@@ -70,6 +70,7 @@ class Router:
         if self._monitor is not None:
             self._loop.remove_reader(self._monitor.FD)
             self.socket.disable_monitor()
+            self._monitor.close(linger=0)
             self._monitor = None
         self.socket.close(linger=_LINGER_MS)
 

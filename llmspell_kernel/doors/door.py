@@ -10,11 +10,10 @@ from llmspell_kernel.context import Submit
 
 
 class Door(Protocol):
-    """One way into a kernel. It resolves who asks, and knows no handler; made by what starts the kernel."""
+    """One way into a kernel. It resolves who asks, and knows no handler; made by what starts the kernel.
 
-    @property
-    def name(self) -> str:
-        """The door's name among the kernel's doors."""
+    Messages become requests with a `Caller` of `identity.py` and a `Sink` of the door's own.
+    """
 
     @property
     def dropped(self) -> Mapping[str, int]:

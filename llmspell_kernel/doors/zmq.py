@@ -21,8 +21,6 @@ from llmspell_protocol.messages import Message, area_of
 class ZmqDoor:
     """The five Jupyter sockets, bound already (see `bind_sockets`)."""
 
-    name = "zmq"
-
     def __init__(self, info: ConnectionInfo, sockets: Sockets, ring: KeyRing) -> None:
         self._ring = ring
         self._channels = Channels(info, ring, self._receive, self._gone)
@@ -58,7 +56,7 @@ class ZmqDoor:
     def _receive(self, channel: str, message: Message) -> None:
         """A message from shell, control or stdin; a client counts as connected once it has spoken on shell."""
         if channel == "shell":
-            self._clients.came(_client_name(message.identities[0]), self.name)
+            self._clients.came(_client_name(message.identities[0]))
         if message.msg_type == "input_reply":
             # It is no request, so that dispatch never sees it.
             if self._caller(message).may(standard_right(message.msg_type)):
