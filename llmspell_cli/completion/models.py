@@ -37,7 +37,7 @@ def catalog() -> Iterator[tuple[str, str]]:
 
     spec = find_spec("llmspell_providers")
     for place in spec.submodule_search_locations or () if spec else ():
-        for model in _toml(Path(place) / "catalog.toml").get("model", ()):
+        for model in _toml(Path(place) / "library" / "catalog.toml").get("model", ()):
             yield model["name"], "candle"
 
 
