@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.unit.cli.test_cli_imports import HEAVY, imported
 
 from tests.support.kernels import KernelProcess
-from tests.unit.cli.test_cli_imports import HEAVY, imported
 
 WIRE = {"click", "zmq", "msgpack"}
 """What a client needs to talk to a kernel."""
