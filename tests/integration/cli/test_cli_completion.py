@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.test_cli_imports import HEAVY
 
 from llmspell_cli.completion.values import SECTIONS
 from llmspell_profiles.loading.profiles import PROFILE_NAMES
 from llmspell_profiles.schema.schema_keys import all_keys
+from tests.support.command_imports import HEAVY
 from tests.support.command_line import AtTerminal, Done, call, llmspell
 from tests.support.installed import install
 from tests.support.kernels import KernelProcess

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.test_cli_imports import HEAVY, imported
 
+from tests.support.command_imports import HEAVY, imported
 from tests.support.kernels import KernelProcess
 
 WIRE = {"click", "zmq", "msgpack"}
