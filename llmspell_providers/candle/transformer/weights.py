@@ -165,8 +165,8 @@ def _is_text_encoder(config: Any) -> bool:
     return type(config) in transformers.MODEL_FOR_TEXT_ENCODING_MAPPING
 
 
-def _dtype(config: Any, device: str) -> Any:
-    """The format of the numbers.
+def computed_dtype(config: Any, device: str) -> Any:
+    """The format of the numbers that a checkpoint is computed in on `device`; "auto" is that of its weights.
 
     A processor computes in float32: few have units for the 16-bit formats, and without them each product is converted
     back and forth. An accelerator has the checkpoint's own, but for T5 in float16, which overflows in its feed-forward
@@ -190,7 +190,7 @@ def _model(directory: Path, name: str, config: Any, kind: Kind, device: str) -> 
         model, report = classes[kind].from_pretrained(
             directory,
             config=config,
-            dtype=_dtype(config, device),
+            dtype=computed_dtype(config, device),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command_imports import HEAVY, imported
 from tests.support.kernels import KernelProcess
-from tests.unit.cli.test_cli_imports import HEAVY, imported
 
 WIRE = {"click", "zmq", "msgpack"}
 """What a client needs to talk to a kernel."""

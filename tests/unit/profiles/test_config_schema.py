@@ -22,6 +22,8 @@ from llmspell_profiles.showing.markdown import tables
 from llmspell_profiles.showing.template import full, starter
 
 SCHEMA = json_schema()
+FULL = full()
+TABLES = tables()
 KEYS = list(all_keys({name: known_providers()[name] for name in ("openai", "ollama", "candle")}))
 
 
@@ -179,8 +181,8 @@ def test_a_file_to_start_from_validates_cleanly(tmp_path: Path, profile: str | N
 
 
 def test_a_file_with_every_key_is_valid_and_has_the_defaults(tmp_path: Path) -> None:
-    assert problems(full()) == []
-    text = uncommented(full())
+    assert problems(FULL) == []
+    text = uncommented(FULL)
     assert problems(text) == []
     settings = load(tmp_path, text).settings.model_dump(exclude={"providers"})
     assert settings == load(tmp_path, "").settings.model_dump(exclude={"providers"})
@@ -189,8 +191,8 @@ def test_a_file_with_every_key_is_valid_and_has_the_defaults(tmp_path: Path) -> 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
 def test_every_key_is_in_the_full_file_and_in_the_tables(key: Key) -> None:
     name = key.path[-1]
-    assert re.search(rf"(?m)^# {name} =", full())
-    assert f"| `{name}` |" in tables()
+    assert re.search(rf"(?m)^# {name} =", FULL)
+    assert f"| `{name}` |" in TABLES
 
 
 def generator() -> ModuleType:
