@@ -13,13 +13,12 @@ from llmspell_profiles.loading.loader import load_settings
 
 ALWAYS = {
     "aliases",
-    "durations",
     "environment",
-    "errors",
     "expansion",
     "home",
     "loader",
     "origins",
+    "problems",
     "profiles",
     "providers",
     "secrets",

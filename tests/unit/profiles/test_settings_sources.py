@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.loading.home import llmspell_home
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.loading.toml_source import key_positions
 from llmspell_profiles.schema.schema_keys import value_at
+from llmspell_protocol.errors import ConfigError
 
 
 def load(cwd: Path, profile: str | None = None, config: str | None = None, **env: str) -> LoadedSettings:
@@ -174,7 +174,7 @@ def test_the_home_directory(env: dict[str, str], home: str) -> None:
 
 
 def test_finding_the_home_directory_needs_no_pydantic() -> None:
-    code = "import sys, llmspell_profiles.loading.home, llmspell_profiles.errors; sys.exit('pydantic' in sys.modules)"
+    code = "import sys, llmspell_profiles.loading.home, llmspell_profiles.problems; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
 
 
