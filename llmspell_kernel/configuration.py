@@ -1,33 +1,9 @@
-"""The settings a kernel runs with, and their errors as the protocol's."""
+"""The settings a kernel runs with, as a reply shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 from llmspell_kernel.context import Content
-from llmspell_profiles import errors as profile_errors
-from llmspell_profiles.loading.loader import LoadedSettings, load_settings
-from llmspell_protocol.errors import ERRORS, NotFound
-
-
-def load_configuration(
-    *,
-    profile: str | None,
-    config: Path | None,
-    env: Mapping[str, str],
-    cwd: Path,
-    flags: Mapping[str, object] | None = None,
-) -> LoadedSettings:
-    """Loads the settings; `flags` are command-line options that name a setting, by dotted key.
-
-    Raises:
-        ConfigError, ProfileNotFound, InvalidRequest: with the text for the user.
-    """
-    try:
-        return load_settings(profile=profile, config=config, env=env, cwd=cwd, flags=flags)
-    except profile_errors.ConfigError as error:
-        raise ERRORS[error.code](error.message, hint=error.hint, details=error.details) from None
+from llmspell_profiles.loading.loader import LoadedSettings
 
 
 def shown_configuration(loaded: LoadedSettings, section: str | None) -> Content:
@@ -39,11 +15,7 @@ def shown_configuration(loaded: LoadedSettings, section: str | None) -> Content:
     # Seldom asked for, and start-up counts.
     from llmspell_profiles.showing.shown import shown_section
 
-    try:
-        part = shown_section(loaded, section or "")
-    except profile_errors.UnknownSection as unknown:
-        details = {"section": unknown.section, "available": list(unknown.available)}
-        raise NotFound(unknown.text, details=details) from None
+    part = shown_section(loaded, section or "")
     return {
         "config": part.config,
         "path": list(part.path),

@@ -25,11 +25,10 @@ from typing import Any
 import zmq
 
 from llmspell_kernel.app import Kernel, KernelFiles
-from llmspell_kernel.configuration import load_configuration
 from llmspell_kernel.doors.binding import bind_sockets, ipc_prefix, name_owner, remove_socket_files
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
 from llmspell_kernel.logs import LEVELS, KernelLog
-from llmspell_profiles.loading.loader import LoadedSettings
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Busy, Internal, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.version import VERSION
@@ -104,7 +103,7 @@ class Start:
 
     def _load(self) -> LoadedSettings:
         flags = {key: getattr(self._arguments, name) for name, key in _FLAGS.items()}
-        return load_configuration(
+        return load_settings(
             profile=self._arguments.profile,
             config=self._arguments.config,
             env=self._environment,

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.connection import is_this_machine
+from llmspell_protocol.errors import LlmspellError
 
 if TYPE_CHECKING:
-    from llmspell_profiles.errors import ConfigError
     from llmspell_profiles.loading.loader import LoadedSettings
     from llmspell_profiles.schema.providers import ProviderSettings
 
@@ -38,7 +38,7 @@ class Subject:
     home: Path
     offline: bool
     loaded: LoadedSettings | None
-    problem: ConfigError | None
+    problem: LlmspellError | None
 
     @property
     def tables(self) -> Mapping[str, ProviderSettings]:

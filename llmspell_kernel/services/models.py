@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from llmspell_profiles.durations import duration_seconds
-from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, Unsupported
+from llmspell_protocol.durations import duration_seconds
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, Unsupported
 from llmspell_protocol.models import (
     AvailableModel,
     ChatChunk,
@@ -362,27 +362,19 @@ class ModelsService:
 def _api_key(name: str, table: ProviderSettings, environment: Mapping[str, str], home: Path) -> str | None:
     """The key of a remote provider; the store is a file or a system keyring, so this may block."""
     # Only who talks to a remote provider needs keys.
-    from llmspell_profiles import errors
     from llmspell_profiles.credentials.key_store import KeyStore
     from llmspell_profiles.credentials.secrets import find_api_key
 
-    try:
-        found = find_api_key(name, table, environment, KeyStore(home))
-    except errors.ConfigError as error:
-        raise ConfigError(error.message, hint=error.hint, details=error.details) from None
+    found = find_api_key(name, table, environment, KeyStore(home))
     return None if found is None else found.value
 
 
 def _hub_token(home: Path) -> str | None:
     """The token for the Hugging Face hub that `llmspell keys add huggingface` has kept; this may block."""
     # Only a pull without HF_TOKEN needs it.
-    from llmspell_profiles import errors
     from llmspell_profiles.credentials.key_store import KeyStore
 
-    try:
-        found = KeyStore(home).get("huggingface")
-    except errors.ConfigError as error:
-        raise ConfigError(error.message, hint=error.hint, details=error.details) from None
+    found = KeyStore(home).get("huggingface")
     return None if found is None else found.value
 
 

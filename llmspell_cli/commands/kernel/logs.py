@@ -93,7 +93,7 @@ def _moment(ago: str) -> str:
     Raises:
         InvalidRequest: it is no duration.
     """
-    from llmspell_profiles.durations import duration_seconds
+    from llmspell_protocol.durations import duration_seconds
 
     try:
         moment = datetime.now(UTC) - timedelta(seconds=duration_seconds(ago))

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from llmspell_profiles.checking.backend_options import CHAT_COMPLETIONS_OPTIONS, OLLAMA_OPTIONS
 from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, find_api_key, is_secret
-from llmspell_profiles.errors import ConfigError, KeyPath, Remark
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.loading.origins import in_file
+from llmspell_profiles.problems import KeyPath, Remark
 from llmspell_profiles.schema.schema_keys import find
 from llmspell_profiles.schema.vendors import ignored, is_own_server
+from llmspell_protocol.errors import ConfigError
 
 
 def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:

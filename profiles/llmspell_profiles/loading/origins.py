@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from llmspell_profiles.credentials.secrets import is_secret, without_secrets
-from llmspell_profiles.errors import ConfigError, Remark
 from llmspell_profiles.loading.toml_source import Position, TomlSource
+from llmspell_profiles.problems import KeyPath, Remark, SettingError
 from llmspell_profiles.schema.providers import ProviderSettings
-from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, rule_name
+from llmspell_profiles.schema.schema_keys import Key, find, rule_name
 
 _NOUNS = {
     "int_type": "an integer",
@@ -67,7 +67,7 @@ class Origins(NamedTuple):
                 return f"{source.name}:{position.line}" if from_file else source.name
         return None
 
-    def first_error(self, error: ValidationError) -> ConfigError:
+    def first_error(self, error: ValidationError) -> SettingError:
         """The error that stands first, with all others in `together`: by line, then those of variables and flags."""
         errors = error.errors(include_url=False)
         problems = [self.problem(each) for each in errors if each["type"] != _FOLLOWS_FROM_ANOTHER]
@@ -75,7 +75,7 @@ class Origins(NamedTuple):
         problems[0].together = tuple(problems)
         return problems[0]
 
-    def problem(self, error: Any) -> ConfigError:
+    def problem(self, error: Any) -> SettingError:
         """The error for one of pydantic's (type, loc, input, ctx)."""
         path = tuple(part for part in error["loc"] if isinstance(part, str) and not part.startswith("type:"))
         if key := error.get("ctx", {}).get("key"):
@@ -88,7 +88,7 @@ class Origins(NamedTuple):
         if variable is not None and variable != rule_name(path):
             text += f" (sets {'.'.join(path)})"
         item = "".join(f"[{part}]" for part in error["loc"] if isinstance(part, int))
-        return ConfigError(f"{place}{item}: {text}", details=details, place=place + item, path=path)
+        return SettingError(f"{place}{item}: {text}", details=details, place=place + item, path=path)
 
     def _sentence(self, error: Any, path: KeyPath) -> str:
         kind, value, context = error["type"], error["input"], error.get("ctx", {})
@@ -176,7 +176,7 @@ def _range(value: object, context: Mapping[str, Any], key: Key | None) -> str:
     return f"must be at most {bounds['le']}, got {value}"
 
 
-def in_order(problem: ConfigError | Remark) -> tuple[float, bool]:
+def in_order(problem: SettingError | Remark) -> tuple[float, bool]:
     """A sorting key: by line, then what stands in no file."""
     line = problem.details.get("line")
     return line if isinstance(line, int) else math.inf, "variable" in problem.details

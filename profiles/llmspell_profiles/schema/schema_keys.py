@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from llmspell_profiles.problems import KeyPath
 from llmspell_profiles.schema.providers import (
     PROVIDER_CLASSES,
     PROVIDER_TYPES,
@@ -21,9 +22,6 @@ from llmspell_profiles.schema.providers import (
 from llmspell_profiles.schema.settings import Settings
 from llmspell_profiles.schema.table import FreeTable, IdleTable, Later, Table
 from llmspell_profiles.schema.values import High, Idle
-
-KeyPath = tuple[str, ...]
-
 
 PREFIX = "LLMSPELL_"
 """What our variables begin with."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from llmspell_profiles.loading.profiles import PROFILE_NAMES, SHORT_NAMES
+from llmspell_profiles.problems import KeyPath
 from llmspell_profiles.schema.providers import (
     PROVIDER_CLASSES,
     PROVIDER_TYPES,
@@ -15,7 +16,7 @@ from llmspell_profiles.schema.providers import (
     ProviderSettings,
     ProvidersSettings,
 )
-from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, known_providers, table_in
+from llmspell_profiles.schema.schema_keys import Key, find, known_providers, table_in
 from llmspell_profiles.schema.settings import RuntimeSettings, Settings
 from llmspell_profiles.schema.table import Table
 from llmspell_profiles.showing.reference import bounds, default, depends_on_machine, form, kinds, section_path, words
@@ -35,7 +36,7 @@ def json_schema(section: str = "") -> Schema:
     """The schema of a file, or of the table or key that a dotted path names.
 
     Raises:
-        UnknownSection: there is none.
+        NotFound: there is none.
     """
     path = section_path(section)
     found = find(path, known_providers())

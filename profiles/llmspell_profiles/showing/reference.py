@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from llmspell_profiles.errors import UnknownSection
+from llmspell_profiles.problems import KeyPath, unknown_section
 from llmspell_profiles.schema.providers import (
     PROVIDER_TYPES,
     CandleSettings,
@@ -18,7 +18,7 @@ from llmspell_profiles.schema.providers import (
     OllamaSettings,
     ProvidersSettings,
 )
-from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, known_providers, table_in
+from llmspell_profiles.schema.schema_keys import Key, find, known_providers, table_in
 from llmspell_profiles.schema.settings import Settings
 from llmspell_profiles.schema.table import Table
 from llmspell_profiles.schema.values import Before, Form
@@ -46,14 +46,14 @@ def section_path(section: str) -> KeyPath:
     """The path of a table or key by its dotted name; a provider may have any name.
 
     Raises:
-        UnknownSection: there is none.
+        NotFound: there is none.
     """
     path = tuple(section.split(".")) if section else ()
     for length in range(1, len(path) + 1):
         if find(path[:length], known_providers()) is None:
             above = find(path[: length - 1], known_providers())
             names = above.model_fields if isinstance(above, type) else ()
-            raise UnknownSection(section, tuple(".".join((*path[: length - 1], name)) for name in names))
+            raise unknown_section(section, [".".join((*path[: length - 1], name)) for name in names])
     return path
 
 

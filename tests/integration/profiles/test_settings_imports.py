@@ -11,13 +11,12 @@ import pytest
 
 ALWAYS = {
     "aliases",
-    "durations",
     "environment",
-    "errors",
     "expansion",
     "home",
     "loader",
     "origins",
+    "problems",
     "profiles",
     "providers",
     "secrets",
@@ -110,7 +109,7 @@ def test_a_table_that_the_configuration_does_not_mention_is_imported_when_it_is_
 
 
 def test_finding_the_home_directory_needs_no_pydantic() -> None:
-    code = "import sys, llmspell_profiles.loading.home, llmspell_profiles.errors; sys.exit('pydantic' in sys.modules)"
+    code = "import sys, llmspell_profiles.loading.home, llmspell_profiles.problems; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
 
 

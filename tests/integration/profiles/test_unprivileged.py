@@ -12,7 +12,7 @@ from pathlib import Path
 READS_A_FORBIDDEN_FILE = """
 import os, sys
 from pathlib import Path
-from llmspell_profiles.errors import ConfigError
+from llmspell_protocol.errors import ConfigError
 from llmspell_profiles.loading.loader import load_settings
 if os.getuid() == 0:
     os.setuid(65534)

@@ -13,8 +13,8 @@ import pytest
 from llmspell_profiles.credentials.key_file import KeyFile
 from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, find_api_key
-from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.loading.loader import load_settings
+from llmspell_protocol.errors import ConfigError
 from tests.support.command_line import call
 
 KEY = "sk-not-to-be-seen-1234"

@@ -13,13 +13,13 @@ import pytest
 from jsonschema import Draft7Validator
 
 from llmspell_profiles.checking.validation import check
-from llmspell_profiles.errors import ConfigError, UnknownSection
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.loading.profiles import PROFILE_NAMES, ZERO_CONFIGURATION, profile_path
 from llmspell_profiles.schema.schema_keys import Key, all_keys, known_providers
 from llmspell_profiles.showing.json_schema import json_schema
 from llmspell_profiles.showing.markdown import tables
 from llmspell_profiles.showing.template import full, starter
+from llmspell_protocol.errors import ConfigError, NotFound
 
 SCHEMA = json_schema()
 FULL = full()
@@ -155,9 +155,9 @@ def test_a_key_has_one_too() -> None:
 
 @pytest.mark.parametrize("make", [json_schema, tables, full])
 def test_an_unknown_section_names_those_that_exist(make: Any) -> None:
-    with pytest.raises(UnknownSection, match=r"^kernel\.prot$") as caught:
+    with pytest.raises(NotFound, match=r"kernel\.prot") as caught:
         make("kernel.prot")
-    assert caught.value.text.startswith("Unknown config section 'kernel.prot'. Available: kernel.host, kernel.port")
+    assert caught.value.message.startswith("Unknown config section 'kernel.prot'. Available: kernel.host, kernel.port")
 
 
 @pytest.mark.parametrize("profile", [None, *PROFILE_NAMES])

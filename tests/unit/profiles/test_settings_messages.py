@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_profiles.errors import ConfigError, ProfileNotFound, UsageConflict
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_protocol.errors import ConfigError, InvalidRequest, ProfileNotFound
 
 
 def load(cwd: Path, toml: str | None = None, profile: str | None = None, **env: str) -> LoadedSettings:
@@ -320,7 +320,7 @@ def test_an_unknown_profile_lists_those_that_exist(tmp_path: Path) -> None:
 
 
 def test_a_profile_and_a_file_together_are_a_conflict_with_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(UsageConflict) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         load_settings(profile="candle", config=Path("custom.toml"), env={}, cwd=tmp_path)
     assert caught.value.message == "Cannot use both --profile and --config"
     assert caught.value.hint == 'put extends = "candle" at the top of custom.toml'

@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.schema.schema_keys import Key, all_keys, known_providers, value_at
+from llmspell_protocol.errors import ConfigError
 
 PROVIDERS = {name: known_providers()[name] for name in ("openai", "ollama", "candle")}
 KEYS = list(all_keys(PROVIDERS))

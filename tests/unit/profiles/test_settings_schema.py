@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.schema.schema_keys import Key, all_keys, known_providers, rule_name, value_at
 from llmspell_profiles.schema.settings import Settings
+from llmspell_protocol.errors import ConfigError
 
 # Values that differ from the default, for keys whose type doesn't suggest one.
 VALUES: dict[str, Any] = {

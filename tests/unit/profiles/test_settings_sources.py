@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.loading.home import llmspell_home
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.loading.toml_source import key_positions
 from llmspell_profiles.schema.schema_keys import value_at
+from llmspell_protocol.errors import ConfigError
 
 
 def load(cwd: Path, profile: str | None = None, config: str | None = None, **env: str) -> LoadedSettings:
