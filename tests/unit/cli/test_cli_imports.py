@@ -29,8 +29,10 @@ HEAVY = {
     "llmspell_providers",
     "llmspell_profiles.schema.settings",
     "llmspell_profiles.loading.loader",
+    "llmspell_protocol.areas.agent",
+    "llmspell_protocol.areas.kernel",
+    "llmspell_protocol.areas.model",
     "llmspell_protocol.models",
-    "llmspell_protocol.requests",
 }
 
 PROBE = """
