@@ -1,4 +1,4 @@
-"""What a real kernel of ours sends fits the JSON Schemas: each action's example, answered with its keys and no other."""
+"""What a real kernel of ours sends fits the JSON Schemas: each action's example, with its own keys and no others."""
 
 from __future__ import annotations
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from llmspell_protocol.areas.action import Action, Empty
+from llmspell_protocol.areas.action import Action, Empty, Struct
 from llmspell_protocol.areas.stream import ChatDelta, LoadingStep, PrefillStep
 from llmspell_protocol.models import ChatResult, SamplingOptions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentCreate:
+class AgentCreate(Struct):
     """An agent: a model, a system prompt and a conversation that the kernel remembers.
 
     `max_conversation_length` is counted in messages; the oldest go first and the system prompt stays. `model` absent:
@@ -34,8 +33,7 @@ class AgentCreate:
     max_execution_time_s: float = 300.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentExecute:
+class AgentExecute(Struct):
     """One turn.
 
     `parameters` and `context` are put below the input as a readable block; `options` go before the agent's own, one
@@ -51,15 +49,13 @@ class AgentExecute:
     remember: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentNamed:
+class AgentNamed(Struct):
     """A request about one agent, by id or by name."""
 
     agent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentSummary:
+class AgentSummary(Struct):
     """One agent; `turns` counts what it was asked, `messages` what it remembers."""
 
     id: str
@@ -74,7 +70,6 @@ class AgentSummary:
     created_at: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentDetails(AgentSummary):
     """One agent with its settings and its conversation."""
 
@@ -87,8 +82,7 @@ class AgentDetails(AgentSummary):
     history: Sequence[Mapping[str, str]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentReply:
+class AgentReply(Struct):
     """The agent that was made or deleted."""
 
     agent: AgentSummary
@@ -102,23 +96,20 @@ class AgentExecuteReply(ChatResult):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentListReply:
+class AgentListReply(Struct):
     """The caller's agents, oldest first."""
 
     agents: Sequence[AgentSummary]
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentInfoReply:
+class AgentInfoReply(Struct):
     """Everything about one agent."""
 
     agent: AgentDetails
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentResetReply:
+class AgentResetReply(Struct):
     """The agent, and how many messages it forgot."""
 
     agent: AgentSummary

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from llmspell_protocol.areas.action import Action, Empty
+from llmspell_protocol.areas.action import Action, Empty, Struct
 from llmspell_protocol.connection import Channel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelMetricsReply:
+class KernelMetricsReply(Struct):
     """Figures of the kernel's process, without its workers; `cpu_percent` since they were last asked for."""
 
     cpu_percent: float
@@ -27,8 +25,7 @@ class KernelMetricsReply:
     queue: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelStatusReply:
+class KernelStatusReply(Struct):
     """Id, state, places and figures.
 
     `Busy`: requests run. `Healthy`: none runs, and a client besides the one who asks is connected. `Idle`: nobody else
@@ -54,8 +51,7 @@ class KernelStatusReply:
     metrics: KernelMetricsReply
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedRequest:
+class QueuedRequest(Struct):
     """One unfinished request."""
 
     msg_id: str
@@ -66,37 +62,32 @@ class QueuedRequest:
     parent: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelQueueReply:
+class KernelQueueReply(Struct):
     """The unfinished requests, oldest first."""
 
     requests: Sequence[QueuedRequest]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelCancel:
+class KernelCancel(Struct):
     """Cancel the unfinished request with this id: one of the same session or, with the right `admin`, any."""
 
     msg_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelCancelReply:
+class KernelCancelReply(Struct):
     """The request that ends now, by id and type; its own reply says `cancelled`."""
 
     cancelled: str
     request: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelDrain:
+class KernelDrain(Struct):
     """Stop accepting work, let what runs finish within the timeout (the configured one if absent), then end."""
 
     timeout_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelDrainReply:
+class KernelDrainReply(Struct):
     """The kernel ends when `active` requests have, or when the time is over."""
 
     draining: bool
@@ -104,8 +95,7 @@ class KernelDrainReply:
     active: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelReloadReply:
+class KernelReloadReply(Struct):
     """Settings that changed, by key: in force now, for models that are loaded from now on, or after a restart."""
 
     applied: Sequence[str]
@@ -114,15 +104,13 @@ class KernelReloadReply:
     warnings: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelConfig:
+class KernelConfig(Struct):
     """The configuration in force, or the part of it that a dotted path names."""
 
     section: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelConfigReply:
+class KernelConfigReply(Struct):
     """The configuration in force: nested tables, or one value. Secrets are `"***"`.
 
     `path` has the names of the section that was asked for; `sources` tells where each value comes from, by dotted key;
@@ -137,15 +125,13 @@ class KernelConfigReply:
     config_file: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelLogs:
+class KernelLogs(Struct):
     """The last lines of the kernel's log."""
 
     lines: int = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelLogsReply:
+class KernelLogsReply(Struct):
     """The last lines of the log, oldest first; none where the kernel has no log file."""
 
     lines: Sequence[str]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from llmspell_protocol.areas.action import Action, Empty, buffer
+from llmspell_protocol.areas.action import Action, Empty, Struct, buffer
 from llmspell_protocol.areas.stream import ChatDelta, LoadingStep, PrefillStep
 from llmspell_protocol.models import (
     AvailableModel,
@@ -22,8 +22,7 @@ from llmspell_protocol.models import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendError:
+class BackendError(Struct):
     """A backend that could not answer while others did."""
 
     backend: str
@@ -32,15 +31,13 @@ class BackendError:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfBackend:
+class OfBackend(Struct):
     """A question about one backend, or about all (`backend` absent or `all`)."""
 
     backend: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelListReply:
+class ModelListReply(Struct):
     """Installed models; a backend that is down does not hide the others."""
 
     models: Sequence[LocalModel]
@@ -49,8 +46,7 @@ class ModelListReply:
     errors: Sequence[BackendError]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelPull:
+class ModelPull(Struct):
     """Download a model."""
 
     model: str
@@ -58,8 +54,7 @@ class ModelPull:
     quantization: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullStep:
+class PullStep(Struct):
     """How far a pull is, in bytes of all files; `files` once, before the first byte: what will come."""
 
     phase: Phase
@@ -82,8 +77,7 @@ class ModelPullReply(PullResult):
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonHealth:
+class DaemonHealth(Struct):
     """A backend that is a program of its own, behind an address."""
 
     configured: bool
@@ -97,8 +91,7 @@ class DaemonHealth:
     base_url: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineHealth:
+class EngineHealth(Struct):
     """A backend of this kernel."""
 
     configured: bool
@@ -114,30 +107,26 @@ class EngineHealth:
     model_directory: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelStatusReply:
+class ModelStatusReply(Struct):
     """Health by backend."""
 
     backends: Mapping[str, DaemonHealth | EngineHealth]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelNamed:
+class ModelNamed(Struct):
     """The model to tell about; empty: the default one."""
 
     model: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRemove:
+class ModelRemove(Struct):
     """Delete a model; `force` also while it is in use."""
 
     model: str
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRemoveReply:
+class ModelRemoveReply(Struct):
     """A deleted model."""
 
     model_id: str
@@ -147,31 +136,27 @@ class ModelRemoveReply:
     bytes_freed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelAvailable:
+class ModelAvailable(Struct):
     """The catalog, or what it recommends."""
 
     backend: str | None = None
     recommended: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelAvailableReply:
+class ModelAvailableReply(Struct):
     """The catalog."""
 
     models: Sequence[AvailableModel]
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInstallOllama:
+class ModelInstallOllama(Struct):
     """How to install Ollama on the kernel's machine; `execute` does it."""
 
     execute: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInstallOllamaReply:
+class ModelInstallOllamaReply(Struct):
     """How Ollama is installed on the kernel's machine, whether it is there, and whether this request did it."""
 
     platform: str
@@ -184,8 +169,7 @@ class ModelInstallOllamaReply:
     """whether something was run"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelLoad:
+class ModelLoad(Struct):
     """Load a model; `keep_alive` as in the settings: seconds or a text such as `5m`, 0 and -1 as in Ollama.
 
     `device` is `auto`, `cpu`, `cuda`, `cuda:N` or `metal`; absent: where it is, or where the settings say.
@@ -197,16 +181,14 @@ class ModelLoad:
     device: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelUnload:
+class ModelUnload(Struct):
     """Unload one model, or all (`model` absent)."""
 
     model: str | None = None
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnloadedModel:
+class UnloadedModel(Struct):
     """A model that is no longer in memory; `bytes_freed` is 0 when it was not."""
 
     model: str
@@ -214,15 +196,13 @@ class UnloadedModel:
     bytes_freed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelUnloadReply:
+class ModelUnloadReply(Struct):
     """What was unloaded."""
 
     unloaded: Sequence[UnloadedModel]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelPsReply:
+class ModelPsReply(Struct):
     """The models in memory, what the in-house ones may hold and hold together, and what the machine can still give."""
 
     models: Sequence[LoadedModel]
@@ -234,15 +214,13 @@ class ModelPsReply:
     errors: Sequence[BackendError]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelVerify:
+class ModelVerify(Struct):
     """Compare files with their manifests: one model, or all (`model` absent)."""
 
     model: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedFile:
+class VerifiedFile(Struct):
     """One file and its sums (sha256)."""
 
     name: str
@@ -253,8 +231,7 @@ class VerifiedFile:
     """null: the file is missing"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedModel:
+class VerifiedModel(Struct):
     """One model and its files."""
 
     model: str
@@ -262,8 +239,7 @@ class VerifiedModel:
     files: Sequence[VerifiedFile]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelVerifyReply:
+class ModelVerifyReply(Struct):
     """Files compared with their manifests."""
 
     ok: bool
@@ -271,8 +247,7 @@ class ModelVerifyReply:
     models: Sequence[VerifiedModel]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelEmbed:
+class ModelEmbed(Struct):
     """One vector a text; `model` absent: the configured embedding model."""
 
     input: Sequence[str]
@@ -280,8 +255,7 @@ class ModelEmbed:
     normalize: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelEmbedReply:
+class ModelEmbedReply(Struct):
     """The vectors are the reply's one buffer: `shape` of float32, little-endian, row by row."""
 
     model: str
@@ -295,16 +269,14 @@ class ModelEmbedReply:
     vectors: bytes = buffer()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelTokenize:
+class ModelTokenize(Struct):
     """The model's own token ids of a text."""
 
     model: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelTokenizeReply:
+class ModelTokenizeReply(Struct):
     """The model's own token ids."""
 
     tokens: Sequence[int]

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from llmspell_protocol.areas.action import Struct
 from llmspell_protocol.models import PrefillProgress, ToolCall
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadingStep:
+class LoadingStep(Struct):
     """The model is not in memory yet: its load begins, or goes on."""
 
     phase: Literal["loading"]
@@ -27,8 +27,7 @@ class PrefillStep(PrefillProgress):
     eta_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatDelta:
+class ChatDelta(Struct):
     """A piece of an answer: at least one of the three."""
 
     text: str = ""
@@ -36,8 +35,7 @@ class ChatDelta:
     tool_calls: Sequence[ToolCall] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecuteDelta:
+class ExecuteDelta(Struct):
     """Printed text of a script, for the client that asked (`isolated` or `deltas` in `metadata.llmspell`)."""
 
     stream: Literal["stdout", "stderr"]
