@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import zmq
 
-from llmspell_kernel.context import Content, Request
+from llmspell_kernel.context import Request
 from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.doors.binding import Sockets
 from llmspell_kernel.doors.zmq import FrontDoor
@@ -27,6 +27,12 @@ from llmspell_protocol.version import VERSION
 
 if TYPE_CHECKING:
     from llmspell_kernel.logs import KernelLog
+    from llmspell_protocol.areas.kernel import (
+        KernelConfigReply,
+        KernelMetricsReply,
+        KernelReloadReply,
+        KernelStatusReply,
+    )
 
 log = logging.getLogger(__name__)
 
@@ -142,65 +148,67 @@ class Kernel:
         """Cancels a request of this session when it comes, if that is soon."""
         self._dispatcher.early_cancels.remember(msg_id, session)
 
-    def status(self, asked_by: str) -> Content:
+    def status(self, asked_by: str) -> KernelStatusReply:
         """Id, state, counts, times and places; the request that asks is none that runs, its client none that uses it.
 
         `Idle` is when the idle timeout would count, if whoever asks left.
         """
+        from llmspell_protocol.areas.kernel import KernelStatusReply
+
         working = self._working() - 1
-        state = "Idle"
+        state: Literal["Healthy", "Busy", "Idle", "Shutting Down"] = "Idle"
         if self._dispatcher.draining:
             state = "Shutting Down"
         elif working > 0:
             state = "Busy"
         elif any(client != asked_by for client in self._front_door.clients()):
             state = "Healthy"
-        return {
-            "id": self.info.id,
-            "pid": os.getpid(),
-            "state": state,
-            "version": VERSION,
-            "profile": self._loaded.profile,
-            "config_file": _text(self._loaded.source),
-            "transport": self.info.transport,
-            "port": self.info.shell_port or None,
-            "ports": dict(self.info.ports),
-            "connection_file": _text(self.files.connection_file),
-            "pid_file": _text(self.files.pid_file),
-            "log_file": _text(self.files.log_file),
-            "started_at": datetime.fromtimestamp(self._started, UTC).isoformat().replace("+00:00", "Z"),
-            "clients": len(self._channels.clients),
-            "active_requests": working,
-            "models": list(self._parts.residents()),
-            "metrics": self.metrics(),
-        }
+        return KernelStatusReply(
+            id=self.info.id,
+            pid=os.getpid(),
+            state=state,
+            version=VERSION,
+            profile=self._loaded.profile,
+            config_file=_text(self._loaded.source),
+            transport=self.info.transport,
+            port=self.info.shell_port or None,
+            ports=self.info.ports,
+            connection_file=_text(self.files.connection_file),
+            pid_file=_text(self.files.pid_file),
+            log_file=_text(self.files.log_file),
+            started_at=_iso(self._started),
+            clients=len(self._channels.clients),
+            active_requests=working,
+            models=list(self._parts.residents()),
+            metrics=self.metrics(),
+        )
 
-    def metrics(self) -> Content:
+    def metrics(self) -> KernelMetricsReply:
         """Figures of the kernel's process; `cpu_percent` is since the last time it was asked for."""
         # It takes 20 ms to import, and only who asks for figures needs it.
         import psutil
+
+        from llmspell_protocol.areas.kernel import KernelMetricsReply
 
         process = psutil.Process()
         now, cpu = time.monotonic(), time.process_time()
         before, cpu_before = self._cpu_seen
         self._cpu_seen = (now, cpu)
-        return {
-            "cpu_percent": round(100 * (cpu - cpu_before) / max(now - before, 1e-3), 1),
-            "memory_bytes": process.memory_info().rss,
-            "memory_percent": round(process.memory_percent(), 2),
-            "open_files": process.num_fds(),
-            "uptime_s": round(time.time() - self._started, 3),
-            "last_activity": datetime.fromtimestamp(self._dispatcher.last_activity, UTC)
-            .isoformat()
-            .replace("+00:00", "Z"),
-            "active_connections": len(self._channels.clients),
-            "requests_handled": self._dispatcher.handled,
-            "messages_dropped": dict(self._channels.dropped),
-            "models_loaded": len(self._parts.residents()),
-            "queue": sum(self._parts.residents().values()),
-        }
+        return KernelMetricsReply(
+            cpu_percent=round(100 * (cpu - cpu_before) / max(now - before, 1e-3), 1),
+            memory_bytes=process.memory_info().rss,
+            memory_percent=round(process.memory_percent(), 2),
+            open_files=process.num_fds(),
+            uptime_s=round(time.time() - self._started, 3),
+            last_activity=_iso(self._dispatcher.last_activity),
+            active_connections=len(self._channels.clients),
+            requests_handled=self._dispatcher.handled,
+            messages_dropped=dict(self._channels.dropped),
+            models_loaded=len(self._parts.residents()),
+            queue=sum(self._parts.residents().values()),
+        )
 
-    def reload(self) -> Content:
+    def reload(self) -> KernelReloadReply:
         """Reads the configuration again and applies what a running kernel can change.
 
         Raises:
@@ -208,6 +216,7 @@ class Kernel:
         """
         # Only a reload needs it.
         from llmspell_kernel.reload import plan
+        from llmspell_protocol.areas.kernel import KernelReloadReply
 
         fresh = self._reload()
         old = self._loaded.settings
@@ -219,14 +228,14 @@ class Kernel:
             "configuration reloaded; applied: %s; at the next load: %s; needs a restart: %s",
             *(", ".join(keys) or "nothing" for keys in planned[1:]),
         )
-        return {
-            "applied": planned.applied,
-            "at_next_load": planned.at_next_load,
-            "restart_needed": planned.restart_needed,
-            "warnings": list(fresh.warnings),
-        }
+        return KernelReloadReply(
+            applied=planned.applied,
+            at_next_load=planned.at_next_load,
+            restart_needed=planned.restart_needed,
+            warnings=fresh.warnings,
+        )
 
-    def configuration(self, section: str | None) -> Content:
+    def configuration(self, section: str | None) -> KernelConfigReply:
         """The settings in force, or the part that a dotted path names, with where they come from; no secrets.
 
         Raises:
@@ -275,6 +284,10 @@ class Kernel:
     def _end_idle(self) -> None:
         log.info("no client and no work for %d s: ending", self._loaded.settings.kernel.idle_timeout_seconds)
         self.stop(drain_s=0)
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _text(path: Path | None) -> str | None:

@@ -1,26 +1,31 @@
-"""The settings a kernel runs with, as a reply shows them."""
+"""The configuration in force, as a reply shows it: with where each value comes from, and without secrets."""
 
 from __future__ import annotations
 
-from llmspell_kernel.context import Content
+from typing import TYPE_CHECKING
+
 from llmspell_profiles.loading.loader import LoadedSettings
 
+if TYPE_CHECKING:
+    from llmspell_protocol.areas.kernel import KernelConfigReply
 
-def shown_configuration(loaded: LoadedSettings, section: str | None) -> Content:
-    """The content of a `config` reply.
+
+def shown_configuration(loaded: LoadedSettings, section: str | None) -> KernelConfigReply:
+    """The settings in force, or a part of them.
 
     Raises:
         NotFound: there is no such section.
     """
     # Seldom asked for, and start-up counts.
     from llmspell_profiles.showing.shown import shown_section
+    from llmspell_protocol.areas.kernel import KernelConfigReply
 
     part = shown_section(loaded, section or "")
-    return {
-        "config": part.config,
-        "path": list(part.path),
-        "sources": part.sources,
-        "origin": loaded.origin,
-        "profile": loaded.profile,
-        "config_file": str(loaded.source) if loaded.source is not None else None,
-    }
+    return KernelConfigReply(
+        config=part.config,
+        path=list(part.path),
+        sources=part.sources,
+        origin=loaded.origin,
+        profile=loaded.profile,
+        config_file=str(loaded.source) if loaded.source is not None else None,
+    )

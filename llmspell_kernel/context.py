@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from llmspell_kernel.partial import Partial
-from llmspell_protocol.actions import ALL_CAPABILITIES, Capability
 from llmspell_protocol.errors import Forbidden
+from llmspell_protocol.rights import ALL_CAPABILITIES, Capability
 
 Content = dict[str, Any]
 

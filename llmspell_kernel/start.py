@@ -243,10 +243,10 @@ class Start:
             except LlmspellError as error:
                 log.error("the configuration is not reloaded, the old settings stay: %s", error.message)
                 return
-            for warning in reloaded["warnings"]:
+            for warning in reloaded.warnings:
                 log.warning("%s", warning)
-            if reloaded["restart_needed"]:
-                log.warning("changed, but needs a restart: %s", ", ".join(reloaded["restart_needed"]))
+            if reloaded.restart_needed:
+                log.warning("changed, but needs a restart: %s", ", ".join(reloaded.restart_needed))
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, end)

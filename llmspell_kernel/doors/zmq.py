@@ -9,13 +9,14 @@ from itertools import count
 import zmq
 
 from llmspell_kernel.context import Caller, Content, Request
-from llmspell_kernel.dispatch import OWN_REQUESTS, Dispatcher
+from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.doors.binding import is_loopback
 from llmspell_kernel.doors.channels import Channels
 from llmspell_kernel.doors.outbox import Outgoing
-from llmspell_protocol.actions import ALL_CAPABILITIES
+from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.messages import Message, area_of
+from llmspell_protocol.rights import ALL_CAPABILITIES
 
 CONNECTION_KEY = "conn"
 
@@ -76,7 +77,7 @@ class SocketSink:
         self._channel = channel
         self._request = message
         self._area = area_of(message.msg_type)
-        self._counter = count() if message.msg_type in OWN_REQUESTS or message.wishes else None
+        self._counter = count() if message.msg_type in AREA_OF or message.wishes else None
         self._questions = questions
 
     def progress(self, content: Content) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from llmspell_protocol.calls import EXITED, Calls
 from llmspell_protocol.child import Child
+from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import LlmspellError, ModelLoadFailed, OutOfMemory, WorkerCrashed, error_from_content
 from llmspell_protocol.frames import Frame
 from llmspell_protocol.models import (
@@ -24,7 +25,6 @@ from llmspell_protocol.models import (
     Timings,
     ToolCall,
     Usage,
-    to_content,
 )
 from llmspell_providers.candle.engine import Launch, LoadedState
 from llmspell_providers.candle.socket_directory import SocketDirectory

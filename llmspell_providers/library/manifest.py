@@ -13,7 +13,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from llmspell_protocol.models import Format, LocalModel, ModelInfo, to_content
+from llmspell_protocol.content import to_content
+from llmspell_protocol.models import Format, LocalModel, ModelInfo
 
 FILE_NAME = "manifest.json"
 VERSION = 1

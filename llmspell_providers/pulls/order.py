@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_protocol.models import PulledFile, PullResult
+from llmspell_protocol.models import DownloadStatus, PulledFile, PullResult
 from llmspell_providers.library.manifest import Manifest
 from llmspell_providers.library.store import Store
 
@@ -67,8 +67,8 @@ def already_installed(manifest: Manifest, wanted: str | None = None) -> InvalidR
     )
 
 
-def pull_result(store: Store, manifest: Manifest, download_status: str) -> PullResult:
-    """The result of a pull that left this manifest; `download_status` is `complete` or `already_present`."""
+def pull_result(store: Store, manifest: Manifest, download_status: DownloadStatus) -> PullResult:
+    """The result of a pull that left this manifest."""
     return PullResult(
         model_id=manifest.id,
         backend=BACKEND,

@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 
 from llmspell_protocol.child import Child
+from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import DownloadError, LlmspellError, error_from_content
 from llmspell_protocol.frames import Frame
-from llmspell_protocol.models import PulledFile, PullProgress, PullResult, to_content
+from llmspell_protocol.models import PulledFile, PullProgress, PullResult
 from llmspell_providers.library.catalog import Catalog
 from llmspell_providers.library.manifest import Manifest, ManifestInvalid, read_manifest
 from llmspell_providers.library.store import Store, spec_name

@@ -8,15 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from llmspell_protocol.models import (
-    ChatChunk,
-    ChatMessage,
-    ChatRequest,
-    FinishReason,
-    ToolCall,
-    Usage,
-    to_content,
-)
+from llmspell_protocol.content import to_content
+from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, FinishReason, ToolCall, Usage
 from llmspell_providers.images import image
 from llmspell_providers.openai_chat import chat_body, parse_arguments
 from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors

@@ -28,7 +28,9 @@ HEAVY = {
     "llmspell_profiles.schema.settings",
     "llmspell_profiles.loading.loader",
     "llmspell_protocol.models",
-    "llmspell_protocol.requests",
+    "llmspell_protocol.areas.agent",
+    "llmspell_protocol.areas.kernel",
+    "llmspell_protocol.areas.model",
 }
 """Modules that a command imports only where it needs them: each takes milliseconds."""
 

@@ -9,8 +9,8 @@ import pytest
 
 from llmspell_kernel.context import Content, Request
 from llmspell_profiles.schema.settings import Settings
-from llmspell_protocol.actions import SCRIPT_CAPABILITIES
 from llmspell_protocol.errors import ModelNotFound
+from llmspell_protocol.rights import SCRIPT_CAPABILITIES
 from tests.support.script_harness import ScriptHarness, answering, run
 
 

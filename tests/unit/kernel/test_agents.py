@@ -11,9 +11,9 @@ import pytest
 from llmspell_kernel.context import Caller, Content, Request
 from llmspell_kernel.handlers.agent import AgentHandler
 from llmspell_kernel.services.agents import MAX_AGENTS_PER_OWNER, Agent, AgentsService
+from llmspell_protocol.areas.agent import AgentCreate, AgentExecute
 from llmspell_protocol.errors import Busy, ContextLengthExceeded, InvalidRequest, NotFound, Timeout, WorkerCrashed
 from llmspell_protocol.models import ChatChunk, SamplingOptions
-from llmspell_protocol.requests import AgentCreate, AgentExecute
 from tests.support.recording_sink import RecordingSink
 from tests.support.scripted_models import ScriptedModels
 from tests.support.virtual_time import run_in_virtual_time

@@ -174,18 +174,16 @@ def test_verify_tells_each_file_s_sums(store: Store) -> None:
     manifest = _install(store, "tinyllama")
     path = store.path(manifest)
 
-    assert store.verify(manifest)["ok"] is True
+    assert store.verify(manifest).ok is True
     path.write_bytes(b"altered")
     report = store.verify(manifest)
-    assert report["ok"] is False
-    assert report["files"][0] == {
-        "name": "model.gguf",
-        "ok": False,
-        "expected": hashlib.sha256(WEIGHTS).hexdigest(),
-        "actual": hashlib.sha256(b"altered").hexdigest(),
-    }
+    assert report.ok is False
+    (file,) = report.files
+    assert (file.name, file.ok) == ("model.gguf", False)
+    assert file.expected == hashlib.sha256(WEIGHTS).hexdigest()
+    assert file.actual == hashlib.sha256(b"altered").hexdigest()
     path.unlink()
-    assert store.verify(manifest)["files"][0]["actual"] is None
+    assert store.verify(manifest).files[0].actual is None
     assert not store.is_complete(manifest)
 
 
