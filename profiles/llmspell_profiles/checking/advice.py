@@ -85,7 +85,7 @@ def _options(loaded: LoadedSettings) -> Iterator[Remark]:
 def _ignored(loaded: LoadedSettings) -> Iterator[Remark]:
     for name, table in loaded.settings.providers.tables.items():
         for key in ignored(table):
-            is_set = getattr(table, key) != type(table).model_fields[key].default
+            is_set = getattr(table, key) != table.FIELDS[key].default
             if is_set and loaded.origins.source_of(("providers", name, key)) is not None:
                 yield _about(loaded, ("providers", name, key), "accepted, has no effect")
 

@@ -9,14 +9,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic_core import PydanticCustomError
-
 from llmspell_profiles.checking.advice import advice
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.loading.origins import in_order, spellings
 from llmspell_profiles.loading.profiles import PROFILE_NAMES, SHORT_NAMES
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
 from llmspell_profiles.problems import KeyPath, Remark, SettingError
+from llmspell_profiles.schema.checks import Refusal
 from llmspell_profiles.schema.providers import PROVIDER_TYPES
 from llmspell_profiles.schema.schema_keys import value_at
 from llmspell_profiles.schema.table import Table
@@ -156,15 +155,12 @@ def _hidden_errors(loaded: LoadedSettings, numbers: Mapping[KeyPath, int | float
         if not isinstance(table, Table):
             continue
         values = {path[-1]: value for path, value in numbers.items() if path[:-1] == parent}
-        as_written = table.model_copy(update=values)
-        for rule in type(table).__pydantic_decorators__.model_validators.values():
-            if rule.info.mode != "after":
-                continue
+        as_written = table.with_values(values)
+        for rule in table.RULES:
             try:
-                rule.func(as_written)
-            except PydanticCustomError as error:
-                told = {"type": error.type, "loc": parent, "input": None, "ctx": error.context or {}}
-                problem = loaded.origins.problem(told)
+                rule(as_written)
+            except Refusal as refusal:
+                problem = loaded.origins.problem(refusal.problem(parent, None))
                 if problem.path not in numbers:
                     yield problem
 

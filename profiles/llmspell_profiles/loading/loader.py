@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from llmspell_profiles.loading.environment import read_environment
 from llmspell_profiles.loading.expansion import UndefinedVariable, expanded, moved_home
 from llmspell_profiles.loading.home import configuration_places, llmspell_home, user_home
@@ -16,6 +14,7 @@ from llmspell_profiles.loading.origins import Origins, in_file
 from llmspell_profiles.loading.profiles import ZERO_CONFIGURATION, canonical_name, not_found, profile_path
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
 from llmspell_profiles.problems import KeyPath, Remark, SettingError
+from llmspell_profiles.schema.checks import Problems, Refusal
 from llmspell_profiles.schema.providers import ProviderSettings
 from llmspell_profiles.schema.schema_keys import (
     Key,
@@ -113,9 +112,11 @@ def load_settings(
     classes = provider_classes(_tables(data))
     origins = Origins(base.toml, classes, overlay.variables, frozenset(given), base.below, base.source is not None)
     try:
-        settings = Settings.model_validate(data, context=PathContext(home, user_home(env), cwd))
-    except ValidationError as error:
-        raise _advised(origins.first_error(error)) from None
+        settings = Settings.check(data, PathContext(home, user_home(env), cwd))
+    except Refusal as refusal:
+        raise _advised(origins.first_error([refusal.problem((), data)])) from None
+    except Problems as problems:
+        raise _advised(origins.first_error(problems.found)) from None
     checked = [*_leaves(base.own), *overlay.values]
     moved = [path for path in base.moved if path not in checked and path not in given]
     remarks = (

@@ -48,20 +48,20 @@ def json_schema(section: str = "") -> Schema:
 
 def _table(table: type[Table], path: KeyPath) -> Schema:
     properties: Schema = {}
-    for name, field in table.model_fields.items():
+    for name, field in table.FIELDS.items():
         inner = table_in(field)
         if inner is None:
             properties[name] = _key(Key((*path, name), field, table))
         else:
             properties[name] = {"description": field.description, **_table(inner, (*path, name))}
-    others: Any = {"type": "object"} if table.OTHERS else table.model_config.get("extra") == "allow"
+    others: Any = {"type": "object"} if table.FREE_TABLES else table.OTHERS is not None
     if table is ProvidersSettings:
         for kind in PROVIDER_TYPES:
             # All of the cloud are alike; said once, it is a third as long.
             properties[kind] = _provider(kind) if kind in PROVIDER_CLASSES else {"$ref": "#/definitions/cloud"}
         others = _provider(None)
     if table is RuntimeSettings:
-        hooks = table_in(Settings.model_fields["hooks"])
+        hooks = table_in(Settings.FIELDS["hooks"])
         assert hooks is not None
         properties["hooks"] = {"description": "same as [hooks]", **_table(hooks, ("hooks",))}
     return {"type": "object", "properties": properties, "additionalProperties": others}

@@ -58,12 +58,12 @@ def plain_settings(loaded: LoadedSettings) -> dict[str, Any]:
 
 
 def _plain_table(table: Table) -> Iterator[tuple[str, Any]]:
-    for name, field in type(table).model_fields.items():
+    for name, field in table.FIELDS.items():
         value = getattr(table, name)
-        if isinstance(value, float) and any(_is_duration(mark) for mark in field.metadata):
+        if isinstance(value, float) and any(_is_duration(mark) for mark in field.marks):
             value = int(value) if value.is_integer() else f"{value * 1000:.0f}ms"
         yield name, _plain(name, value, known=True)
-    for name, value in (table.model_extra or {}).items():
+    for name, value in table.others.items():
         yield name, _plain(name, value, known=False)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 ALWAYS = {
     "aliases",
+    "checks",
     "environment",
     "expansion",
     "home",

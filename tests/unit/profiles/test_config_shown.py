@@ -47,7 +47,7 @@ def test_what_is_shown_can_be_read_again_as_the_same_settings(tmp_path: Path, pr
     text = toml_text(plain_settings(loaded), (), "heading", {})
     assert text.startswith("# heading\n")
     again = load(tmp_path, text)
-    assert again.settings.model_dump() == loaded.settings.model_dump()
+    assert again.settings.as_data() == loaded.settings.as_data()
 
 
 SECRETS = """

@@ -213,4 +213,4 @@ def test_defaults_that_are_read_late_know_where_llmspell_lives(tmp_path: Path) -
     assert settings.runtime.state_persistence.path == Path("/srv/spell/state.db")
     assert settings.runtime.state_persistence is settings.runtime.state_persistence
     assert settings.rag.debug.debug_dump_path == tmp_path / "debug" / "rag"
-    assert settings.model_dump()["runtime"]["sessions"]["path"] == Path("/srv/spell/sessions.db")
+    assert settings.as_data()["runtime"]["sessions"]["path"] == Path("/srv/spell/sessions.db")
