@@ -26,7 +26,7 @@ SERVICES = {
     "serpapi": "SERPAPI_API_KEY",
     "serperdev": "SERPERDEV_API_KEY",
 }
-"""Services that are no providers of models and take a key, and the variable of each."""
+"""Services other than model providers that take a key, and the variable of each."""
 
 KNOWN = frozenset((*VENDOR_VARIABLES, *SERVICES))
 """Names for which a key means something without any configuration."""

@@ -1,7 +1,7 @@
 """Names of models, read from what lies on disk: manifests of installed ones, and the packaged catalog.
 
 For completion alone, which has no time for a kernel. Reads the two fields of a manifest that make a name, and looks
-into files that others write; whatever can't be read is left out, since a completion has nobody to tell.
+into files that others write; whatever can't be read is left out, since a completion can't show an error.
 """
 
 from __future__ import annotations

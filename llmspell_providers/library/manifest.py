@@ -23,7 +23,7 @@ DEFAULT_QUANTIZATION = "Q4_K_M"
 
 
 class ManifestInvalid(ValueError):
-    """The file is no manifest of this version."""
+    """The file is not a manifest of this version."""
 
 
 @dataclass(frozen=True, slots=True)

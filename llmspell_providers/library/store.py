@@ -69,7 +69,7 @@ class Hold:
         self._fd: int | None = fd
 
     def close(self) -> None:
-        """Gives the model free; a second call does nothing."""
+        """Releases the model; a second call does nothing."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -183,11 +183,11 @@ class Store:
         except OSError as error:
             if error.errno not in _NOT_WRITABLE:
                 raise
-            # Nobody who shares this directory with us can remove a model from it: nothing has to be locked.
+            # No process of this user can remove a model from this directory: there is nothing to lock.
             return Hold(os.open(directory / FILE_NAME, os.O_RDONLY))
         try:
             if _lock_at_once(fd, fcntl.LOCK_EX):
-                os.ftruncate(fd, 0)  # nobody else is there: the pids of earlier users go
+                os.ftruncate(fd, 0)  # no other process holds it: the pids of earlier ones go
             fcntl.flock(fd, fcntl.LOCK_SH)
             if os.fstat(fd).st_nlink == 0:
                 raise ModelNotFound(f"Model '{manifest.id}' is no longer installed")

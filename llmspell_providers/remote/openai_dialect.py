@@ -42,7 +42,7 @@ class OpenAIDialect(VendorPackage):
         if self._vendor.base_url != "https://api.openai.com/v1":
             headers |= {"OpenAI-Organization": sdk.Omit(), "OpenAI-Project": sdk.Omit()}
         return sdk.AsyncOpenAI(
-            # Without one the package would take OPENAI_API_KEY, whoever the server is.
+            # Without one the package would send OPENAI_API_KEY to any server.
             api_key=key or _NO_KEY,
             admin_api_key="",
             base_url=base_url,

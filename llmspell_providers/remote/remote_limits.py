@@ -1,4 +1,4 @@
-"""What can't be done with a model on somebody else's machine: everything about files and memory."""
+"""What can't be done with a model of another server: everything about files and memory."""
 
 from __future__ import annotations
 

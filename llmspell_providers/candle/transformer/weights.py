@@ -81,7 +81,7 @@ def load_weights(directory: Path, *, name: str, device: str, can_chat: bool) -> 
     `name` is what people call it.
 
     Raises:
-        Unsupported: the architecture is none of transformers' own, or makes no text and no embeddings.
+        Unsupported: transformers does not have the architecture, or it makes neither text nor embeddings.
         ModelLoadFailed: files are missing or damaged, or do not fit each other.
         OutOfMemory: the device has not enough memory.
         ConfigError: the device lacks an operation of the model.
