@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-engines check bench schemas pictures clean
+.PHONY: help demo setup quick test test-engines check bench schemas pictures clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -42,6 +42,9 @@ demo: $(STAMPS)/base ## install, pull a small real model, start a kernel, let a 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
 setup: $(STAMPS)/dev ## everything that a developer needs
+
+quick: $(STAMPS)/dev ## the unit tests, none of which starts a process (half a minute)
+	@$(BIN)/python -m pytest -q -m "not engines" tests/unit $(ARGS)
 
 test: $(STAMPS)/dev ## all tests but those that need engines which are extras
 	@$(BIN)/python -m pytest -m "not engines" $(ARGS)

@@ -52,6 +52,7 @@ class StartedKernel:
         self._iopub = self._socket(zmq.SUB, ports["iopub"])
         self._iopub.set(zmq.SUBSCRIBE, b"")
         began = time.monotonic()
+        self.spawned_ns = time.monotonic_ns()
         self._process = subprocess.Popen(
             [*command, str(file)],
             env=dict(environment),

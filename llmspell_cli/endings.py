@@ -1,4 +1,4 @@
-"""Endings that the user chose: no failures, so they are shown without the word "Error:"."""
+"""Endings that the user chose; not failures, so they are shown without the word "Error:"."""
 
 from __future__ import annotations
 

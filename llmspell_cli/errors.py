@@ -40,11 +40,11 @@ def report(error: LlmspellError | click.ClickException, said: Collected) -> int:
 
 
 def report_defect(error: BaseException, said: Collected) -> None:
-    """Shows an exception that nobody expected; the traceback only where debugging was asked for."""
+    """Shows an unexpected exception, with its traceback only where debugging was asked for."""
     output, color = said.output_of_a_failure()
     lines: list[str] = []
     if said.debugging():
-        # Needed by nobody else.
+        # Needed here only.
         import traceback
 
         lines = "".join(traceback.format_exception(error)).rstrip().splitlines()

@@ -1,4 +1,4 @@
-"""Groups whose commands are loaded by name when they are called, and what an unknown name is answered with."""
+"""Groups that import a command when it is called, and the error for an unknown name."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """Names with their lines, and options; loads no command, which Click's own way would."""
-        # Both are needed by nobody but a shell that completes.
+        # Both are needed for shell completion only.
         from click.shell_completion import CompletionItem
 
         from llmspell_cli.options import completed_globals
@@ -84,7 +84,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def unknown(self, ctx: click.Context, name: str) -> InvalidRequest:
-        """The error for a name that is no command here."""
+        """The error for an unknown command of this group."""
         # Only needed when something was misspelt.
         from difflib import get_close_matches
 

@@ -26,7 +26,7 @@ SERVICES = {
     "serpapi": "SERPAPI_API_KEY",
     "serperdev": "SERPERDEV_API_KEY",
 }
-"""Services that are no providers of models and take a key, and the variable of each."""
+"""Services other than model providers that take a key, and the variable of each."""
 
 KNOWN = frozenset((*VENDOR_VARIABLES, *SERVICES))
 """Names for which a key means something without any configuration."""
@@ -60,7 +60,7 @@ def load(options: Options) -> LoadedSettings:
     """The settings that the command line chooses.
 
     Raises:
-        llmspell_profiles.errors.ConfigError: they can't be used.
+        LlmspellError: they can't be used.
     """
     # Settings and their schema take 150 ms to load.
     from llmspell_profiles.loading.loader import load_settings
@@ -73,7 +73,7 @@ def key_sources(loaded: LoadedSettings | None, env: Mapping[str, str], store: Ke
     """Every place that has a key, the strongest of each provider first; without settings only those that need none.
 
     Raises:
-        llmspell_profiles.errors.ConfigError: a store is there and can't be read.
+        ConfigError: a store is there and can't be read.
     """
     tables: Mapping[str, ProviderSettings] = loaded.settings.providers.tables if loaded is not None else {}
     names = {canonical(name): name for name in (*KNOWN, *tables)}

@@ -56,7 +56,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
 
 
 class Seconds(click.FloatRange):
-    """A time that can be waited for; `inf` and `nan`, which are numbers to Python, are none."""
+    """A time in seconds that can be waited for; refuses `inf` and `nan`, which Python takes for numbers."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The time in seconds."""
@@ -75,7 +75,7 @@ class Word(StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         """What is on disk, for parameters that mean something there."""
-        # Needed by nobody but a shell that completes.
+        # Needed for shell completion only.
         from llmspell_cli.completion.values import values
 
         return values(ctx, param, incomplete)
@@ -132,7 +132,7 @@ def completed_globals(incomplete: str) -> list[CompletionItem[str]]:
     """The global options that begin as typed, which stand behind commands too."""
     if not incomplete.startswith("-"):
         return []
-    # Needed by nobody but a shell that completes.
+    # Needed for shell completion only.
     from click.shell_completion import CompletionItem
 
     return [

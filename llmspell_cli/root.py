@@ -58,10 +58,10 @@ Use --profile (-p) to load builtin configurations:
 
 
 class Root(LazyGroup):
-    """The top level: global options are shown here, and commands of the original are pointed elsewhere."""
+    """The top level: shows the global options, and answers commands of the original with their replacement."""
 
     def unknown(self, ctx: click.Context, name: str) -> InvalidRequest:
-        """The error for a name that is no command."""
+        """The error for an unknown command."""
         if name in INSTEAD:
             return InvalidRequest(f"'{name}' is not part of llmspell", hint=INSTEAD[name])
         return super().unknown(ctx, name)
@@ -98,7 +98,7 @@ def run(words: list[str]) -> int:
         status = _invoke(words, said)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has seen enough. The interpreter flushes stdout once more at exit.
+        # The reader of our output has closed the pipe. The interpreter flushes stdout once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -142,7 +142,7 @@ def _invoke(words: list[str], said: Collected) -> int:
 
 
 def _defect(said: Collected) -> Any:
-    """What is shown for an exception that nobody expected: a traceback only where debugging was asked for."""
+    """The hook for unexpected exceptions: shows a traceback only where debugging was asked for."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
         from llmspell_cli.errors import report_defect

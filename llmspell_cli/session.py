@@ -87,7 +87,7 @@ class Session:
 
 
 def _cancel(pending: Pending) -> LlmspellError | None:
-    """How the request has ended at the kernel; None where that is not known in time, or it went well after all."""
+    """How the cancelled request has ended at the kernel; None where that is not known in time, or it succeeded."""
     # It goes on a socket of its own and may overtake the request; the kernel then remembers it.
     pending.cancel()
     try:

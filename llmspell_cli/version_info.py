@@ -15,7 +15,7 @@ def number() -> str:
 
 
 def git() -> dict[str, Any]:
-    """Commit, its date, branch and whether files were changed; all None where this is no clone."""
+    """Commit, its date, branch and whether files were changed; all None outside a clone."""
     unknown: dict[str, Any] = {"commit": None, "date": None, "branch": None, "dirty": None}
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():

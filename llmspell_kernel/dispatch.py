@@ -17,15 +17,10 @@ from llmspell_kernel.clients import Clients
 from llmspell_kernel.context import Handler, Reply, Request, handled_request
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.identity import standard_right
-from llmspell_protocol.actions import ACTIONS, actions_of
+from llmspell_protocol.areas import AREA_OF, actions
 from llmspell_protocol.errors import Busy, Cancelled, Internal, InvalidRequest, LlmspellError, Timeout, Unsupported
-from llmspell_protocol.messages import AREAS, area_of
 
 log = logging.getLogger(__name__)
-
-OWN_REQUESTS = frozenset(f"{area}_request" for area in AREAS)
-"""Types that get progress and deltas on shell and publish nothing on IOPub."""
-_ALWAYS = frozenset({"status", "ps", "cancel"})
 
 
 class Dispatcher:
@@ -53,7 +48,7 @@ class Dispatcher:
     def _client_gone(self, client: str) -> None:
         """Its unfinished work of our own types is cancelled; notebook cells go on."""
         for request in self._requests:
-            own = request.msg_type in OWN_REQUESTS or request.wishes.get("isolated")
+            own = request.msg_type in AREA_OF or request.wishes.get("isolated")
             if request.parent is None and request.caller.client == client and own and not request.wishes.get("detach"):
                 request.cancel("the client is gone")
 
@@ -64,7 +59,7 @@ class Dispatcher:
 
     def _tell_of_no_beginning(self, request: Request) -> None:
         """Answers a request whose cancel came in one go with it: its task ended before its first step."""
-        framed = request.parent is None and request.msg_type not in OWN_REQUESTS
+        framed = request.parent is None and request.msg_type not in AREA_OF
         if framed:
             request.sink.publish("status", {"execution_state": "busy"})
         request.fail(Cancelled(f"cancelled: {request.cancel_reason or 'the kernel is shutting down'}"))
@@ -74,7 +69,7 @@ class Dispatcher:
     async def _run(self, request: Request) -> None:
         handled_request.set(request.id)  # The task's own: it copied its context.
         began = time.monotonic()
-        framed = request.parent is None and request.msg_type not in OWN_REQUESTS
+        framed = request.parent is None and request.msg_type not in AREA_OF
         if framed:
             request.sink.publish("status", {"execution_state": "busy"})
         try:
@@ -117,21 +112,23 @@ class Dispatcher:
 
     def _check_rights(self, request: Request) -> None:
         """Whether the caller may do this: the one place that says no, whatever the message."""
-        if request.msg_type not in OWN_REQUESTS:
+        if (area := AREA_OF.get(request.msg_type)) is None:
             request.caller.demand(standard_right(request.msg_type), request.msg_type.removesuffix("_request"))
             return
-        area = area_of(request.msg_type)
-        if (area, request.action) not in ACTIONS:
+        action = actions(area).get(request.action)
+        if action is None:
             text = f"{request.msg_type} has no action '{request.action}'"
-            hint = f"actions: {', '.join(actions_of(area)) or 'none in this version'}"
+            hint = f"actions: {', '.join(sorted(actions(area)))}"
             raise InvalidRequest(text, hint=hint, details={"action": request.action})
-        request.caller.demand(ACTIONS[area, request.action], f"{area} {request.action}")
+        request.caller.demand(action.right, f"{area} {request.action}")
 
     def _check_room(self, request: Request) -> None:
         """Whether the kernel takes work, and from this client; to look, to cancel and to steer is always possible."""
-        is_work = request.msg_type in OWN_REQUESTS or request.msg_type == "execute_request"
-        steers = request.msg_type == "kernel_request" or request.action in _ALWAYS
-        if request.parent is not None or not is_work or steers:
+        if area := AREA_OF.get(request.msg_type):
+            is_work = not actions(area)[request.action].looks
+        else:
+            is_work = request.msg_type == "execute_request"
+        if request.parent is not None or not is_work:
             return
         if self._drain.begun:
             raise Busy(

@@ -122,16 +122,16 @@ class EmbeddedKernel:
 
     async def _serve_with(self, launched: Child | None) -> None:
         from llmspell_kernel.app import Kernel
-        from llmspell_kernel.configuration import load_configuration
         from llmspell_kernel.doors.binding import bind_sockets
         from llmspell_kernel.doors.zmq import ZmqDoor
         from llmspell_kernel.identity import KeyRing
         from llmspell_kernel.logs import KernelLog
+        from llmspell_profiles.loading.loader import load_settings
 
         profile, config, env, cwd = self._arguments
 
         def load() -> LoadedSettings:
-            return load_configuration(profile=profile, config=config, env=env, cwd=cwd, flags=self._flags)
+            return load_settings(profile=profile, config=config, env=env, cwd=cwd, flags=self._flags)
 
         loaded = load()
         filters = "" if self._flags else env.get("RUST_LOG", "")

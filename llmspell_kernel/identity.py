@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from llmspell_protocol.actions import ALL_CAPABILITIES, SCRIPT_CAPABILITIES, Capability
 from llmspell_protocol.errors import Forbidden
+from llmspell_protocol.rights import ALL_CAPABILITIES, SCRIPT_CAPABILITIES, Capability
 
 CONNECTION_KEY = "conn"
 """The id of the key in the connection file."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from llmspell_kernel.context import Content
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.schema.settings import Settings
+
+if TYPE_CHECKING:
+    from llmspell_protocol.areas.kernel import KernelReloadReply
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +34,7 @@ class LiveSettings:
         """Calls `subscriber` after each change, in order of subscription; others ask when they need a setting."""
         self._on_change.append(subscriber)
 
-    def reload(self) -> Content:
+    def reload(self) -> KernelReloadReply:
         """Reads the configuration again and applies what a running kernel can change.
 
         Raises:
@@ -39,6 +42,7 @@ class LiveSettings:
         """
         # Only a reload needs it.
         from llmspell_kernel.reload import plan
+        from llmspell_protocol.areas.kernel import KernelReloadReply
 
         fresh = self._read()
         old = self.loaded.settings
@@ -51,9 +55,9 @@ class LiveSettings:
             "configuration reloaded; applied: %s; at the next load: %s; needs a restart: %s",
             *(", ".join(keys) or "nothing" for keys in planned[1:]),
         )
-        return {
-            "applied": planned.applied,
-            "at_next_load": planned.at_next_load,
-            "restart_needed": planned.restart_needed,
-            "warnings": list(fresh.warnings),
-        }
+        return KernelReloadReply(
+            applied=planned.applied,
+            at_next_load=planned.at_next_load,
+            restart_needed=planned.restart_needed,
+            warnings=fresh.warnings,
+        )

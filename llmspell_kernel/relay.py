@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from llmspell_kernel.context import Content, Request
-from llmspell_protocol.models import ChatChunk, to_content
+from llmspell_protocol.content import to_content
+from llmspell_protocol.models import ChatChunk
 
 
 def relay(request: Request, chunk: ChatChunk, *, stream: bool) -> None:

@@ -44,7 +44,7 @@ def plan(running: Settings, wanted: Settings) -> Reload:
     """What a running kernel can take over of the wanted settings."""
     settings = _with_kept(wanted, running, "")
     assert isinstance(settings, Settings)
-    before, now, asked = (each.model_dump() for each in (running, settings, wanted))
+    before, now, asked = (each.as_data() for each in (running, settings, wanted))
     changed = [key for key in _differing(before, now, "") if not _is_idle(key, settings)]
     loading = [key for key in changed if _counts_at_load(key, settings)]
     return Reload(settings, [key for key in changed if key not in loading], loading, list(_differing(now, asked, "")))
@@ -61,19 +61,19 @@ def _with_kept(wanted: Table, running: Table, prefix: str) -> Table:
                 kept[name] = table
         elif old != value and old is not _ABSENT and _needs_restart(key, old, value):
             kept[name] = old
-    return wanted.model_copy(update=kept) if kept else wanted
+    return wanted.with_values(kept) if kept else wanted
 
 
 _ABSENT = object()
 
 
 def _names(table: Table) -> list[str]:
-    return [*type(table).model_fields, *(table.model_extra or {})]
+    return [*table.FIELDS, *table.others]
 
 
 def _field(table: Table, name: str) -> Any:
-    # By attribute, which builds a table that nobody has read so far.
-    return getattr(table, name, _ABSENT)
+    # Through `items`, which builds a table that nobody has read so far.
+    return dict(table.items()).get(name, _ABSENT)
 
 
 def _needs_restart(key: str, old: object, value: object) -> bool:

@@ -25,14 +25,13 @@ from typing import Any
 import zmq
 
 from llmspell_kernel.app import Kernel
-from llmspell_kernel.configuration import load_configuration
 from llmspell_kernel.doors.binding import bind_sockets, ipc_prefix, name_owner, remove_socket_files
 from llmspell_kernel.doors.zmq import ZmqDoor
 from llmspell_kernel.identity import KeyRing
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
 from llmspell_kernel.logs import LEVELS, KernelLog
 from llmspell_kernel.services.kernel import KernelFiles
-from llmspell_profiles.loading.loader import LoadedSettings
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Busy, Internal, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.version import VERSION
@@ -107,7 +106,7 @@ class Start:
 
     def _load(self) -> LoadedSettings:
         flags = {key: getattr(self._arguments, name) for name, key in _FLAGS.items()}
-        return load_configuration(
+        return load_settings(
             profile=self._arguments.profile,
             config=self._arguments.config,
             env=self._environment,
@@ -247,10 +246,10 @@ class Start:
             except LlmspellError as error:
                 log.error("the configuration is not reloaded, the old settings stay: %s", error.message)
                 return
-            for warning in reloaded["warnings"]:
+            for warning in reloaded.warnings:
                 log.warning("%s", warning)
-            if reloaded["restart_needed"]:
-                log.warning("changed, but needs a restart: %s", ", ".join(reloaded["restart_needed"]))
+            if reloaded.restart_needed:
+                log.warning("changed, but needs a restart: %s", ", ".join(reloaded.restart_needed))
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, end)

@@ -1,6 +1,7 @@
 """From a request's content to the dataclass of its action: the one place where what clients send is checked.
 
-Knows types and ranges; whether a model or an agent exists is the services' business.
+Knows types and ranges; whether a model or an agent exists is the services' business. A field of one name (`options`,
+`device`, `messages`) means the same in every class that has it, so that no class is imported to be told from others.
 """
 
 from __future__ import annotations
@@ -8,57 +9,37 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.context import Request
-from llmspell_protocol.actions import actions_of
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_protocol.messages import area_of
-from llmspell_protocol.models import ChatRequest, SamplingOptions
-from llmspell_protocol.requests import CONTENTS
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
-    "top_k": (0, 1 << 31),
-    "min_p": (0, 1),
-    "repeat_penalty": (0.01, 100),
-    "repeat_last_n": (-1, 1 << 31),
-    "seed": (0, (1 << 32) - 1),
-    "max_tokens": (1, 1 << 31),
-    "num_ctx": (1, 1 << 31),
-    "num_beams": (1, 64),
-}
-"""What sampling options may be; repeat_last_n -1 is the whole context."""
+    from llmspell_protocol.models import ChatRequest, SamplingOptions
 
 _DEVICE = re.compile(r"auto|cpu|metal|cuda(:\d+)?")
 
 _NO_IMAGE = b"\0not base64"
 
 
-def validate(request: Request) -> Any:
-    """The content of one of our own requests as the class that `CONTENTS` names for its action.
+def validate(request: Request, kind: type) -> Any:
+    """The content of one of our own requests as its class.
 
     Keys that the class doesn't have are ignored, so that newer clients can talk to older kernels.
 
     Raises:
-        InvalidRequest: no such action, or fields that are missing or wrong; `details.problems` lists every one.
+        InvalidRequest: fields are missing or wrong; `details.problems` lists every one.
     """
-    area = area_of(request.msg_type)
-    kind = CONTENTS.get((area, request.action))
-    if kind is None:
-        actions = ", ".join(actions_of(area))
-        raise InvalidRequest(f"{request.msg_type} has no action '{request.action}'", hint=f"actions: {actions}")
     # Only what is used: a worker or a client that imports this package needs no pydantic.
     from pydantic import ValidationError
 
     content = {key: value for key, value in request.content.items() if key != "action" and value is not None}
-    if kind is ChatRequest:
-        content["messages"] = _with_image_bytes(content.get("messages", ()))
+    if "messages" in content:
+        content["messages"] = _with_image_bytes(content["messages"])
     try:
         value = _adapter(kind).validate_python(content)
     except ValidationError as error:
@@ -70,7 +51,7 @@ def validate(request: Request) -> Any:
         problems = list(_problems(value, request.action))
         if not problems:
             return value
-    raise _invalid(f"{area} {request.action}", problems)
+    raise _invalid(f"{request.msg_type.removesuffix('_request')} {request.action}", problems)
 
 
 @functools.cache
@@ -104,25 +85,36 @@ def _image_bytes(image: Any) -> Any:
 
 def _problems(value: Any, action: str) -> Iterator[tuple[str, str]]:
     options = getattr(value, "options", None)
-    if isinstance(options, SamplingOptions):
-        for name, (low, high) in _RANGES.items():
-            number = getattr(options, name)
-            if number is not None and not low <= number <= high:
-                yield f"options.{name}", f"must be from {low:.10g} to {high:.10g}, got {number:.10g}"
+    if options is not None:
+        yield from _problems_of_options(options)
     device = getattr(value, "device", None)
     if device is not None and _DEVICE.fullmatch(device.lower()) is None:
         yield "device", f"'{device}' is not one of auto, cpu, cuda, cuda:N, metal"
-    if isinstance(value, ChatRequest):
-        if any(image.startswith(_NO_IMAGE) for turn in value.messages for image in turn.images):
-            yield "messages.images", "must be bytes, or base64 in a JSON message"
-        if action == "chat" and not value.messages:
-            yield "messages", "Field required"
-        if action == "generate" and value.prompt is None:
-            yield "prompt", "Field required"
-        if value.messages and value.prompt is not None:
-            yield "prompt", "can't be given together with messages"
-        if value.raw and value.prompt is None:
-            yield "raw", "needs prompt"
+    if hasattr(value, "messages"):
+        yield from _problems_of_chat(value, action)
+
+
+def _problems_of_options(options: SamplingOptions) -> Iterator[tuple[str, str]]:
+    for option in fields(options):
+        number = getattr(options, option.name)
+        if number is None or "range" not in option.metadata:
+            continue
+        low, high = option.metadata["range"]
+        if not low <= number <= high:
+            yield f"options.{option.name}", f"must be from {low:.10g} to {high:.10g}, got {number:.10g}"
+
+
+def _problems_of_chat(wanted: ChatRequest, action: str) -> Iterator[tuple[str, str]]:
+    if any(image.startswith(_NO_IMAGE) for turn in wanted.messages for image in turn.images):
+        yield "messages.images", "must be bytes, or base64 in a JSON message"
+    if action == "chat" and not wanted.messages:
+        yield "messages", "Field required"
+    if action == "generate" and wanted.prompt is None:
+        yield "prompt", "Field required"
+    if wanted.messages and wanted.prompt is not None:
+        yield "prompt", "can't be given together with messages"
+    if wanted.raw and wanted.prompt is None:
+        yield "raw", "needs prompt"
 
 
 def _invalid(what: str, problems: list[tuple[str, str]]) -> InvalidRequest:

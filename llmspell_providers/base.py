@@ -18,6 +18,7 @@ from llmspell_protocol.models import (
 )
 
 if TYPE_CHECKING:
+    from llmspell_protocol.areas.model import VerifiedModel
     from llmspell_providers.capabilities import Capabilities
     from llmspell_providers.spec import ModelSpec
 
@@ -59,8 +60,8 @@ class Provider(Protocol):
     async def remove(self, spec: ModelSpec, *, force: bool) -> int:
         """Deletes an installed model, unloading it first; returns the bytes freed."""
 
-    async def verify(self, spec: ModelSpec) -> dict[str, object]:
-        """Compares every file with the manifest: `{model, ok, files: [{name, ok, expected, actual}]}`."""
+    async def verify(self, spec: ModelSpec) -> VerifiedModel:
+        """Compares every file with the manifest."""
 
     async def load(self, spec: ModelSpec, options: LoadOptions) -> LoadedModel:
         """Makes a model ready to answer."""

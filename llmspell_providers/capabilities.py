@@ -63,7 +63,7 @@ class Capabilities:
 def declare(
     *, options: Collection[Word], lacks: Mapping[Word, str], no_option: str = "its interface has no such option"
 ) -> Capabilities:
-    """A declaration; options have to be named, so that a new one is nobody's until somebody takes it."""
+    """A declaration; options have to be named, so that no backend takes a new one by accident."""
     missing = {word: no_option for word in OPTIONS if word not in options}
     implied = {word: lacks[needed] for word, needed in _NEEDS.items() if needed in lacks}
     return Capabilities({**missing, **implied, **lacks})

@@ -43,7 +43,7 @@ def _media_type(data: bytes) -> str:
     if data.startswith((b"GIF87a", b"GIF89a")):
         return "image/gif"
     raise InvalidRequest(
-        f"an image of {len(data)} bytes is no file that is known",
+        f"an image of {len(data)} bytes is of no known format",
         hint="images are whole PNG, JPEG, WebP or GIF files",
         details={"begins_with": data[:_SHOWN_BYTES].hex()},
     )

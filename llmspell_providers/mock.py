@@ -15,7 +15,7 @@ import re
 import struct
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.abilities import OPTIONS
 from llmspell_protocol.errors import InvalidRequest, SchemaViolation
@@ -40,6 +40,9 @@ from llmspell_protocol.models import (
 )
 from llmspell_providers.capabilities import Capabilities, declare
 from llmspell_providers.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmspell_protocol.areas.model import VerifiedModel
 
 QUOTED_CHARACTERS = 200
 DIMENSIONS = 32
@@ -123,9 +126,12 @@ class MockProvider:
         """Raises `Unsupported`."""
         raise CAPABILITIES.refusal("remove", self.name)
 
-    async def verify(self, spec: ModelSpec) -> dict[str, object]:
+    async def verify(self, spec: ModelSpec) -> VerifiedModel:
         """Has no files."""
-        return {"model": _model_id(spec), "ok": True, "files": []}
+        # A seldom request; its classes take milliseconds to make.
+        from llmspell_protocol.areas.model import VerifiedModel
+
+        return VerifiedModel(model=_model_id(spec), ok=True, files=())
 
     async def load(self, spec: ModelSpec, options: LoadOptions) -> LoadedModel:
         """Puts the name into `loaded`."""

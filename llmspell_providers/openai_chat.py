@@ -61,7 +61,7 @@ def _tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """A tool call's arguments; what is no JSON object (a reply that was cut) is kept as `{"_text": text}`."""
+    """A tool call's arguments; anything but a JSON object (a reply that was cut) is kept as `{"_text": text}`."""
     try:
         value = json.loads(text or "{}")
     except json.JSONDecodeError:

@@ -82,7 +82,7 @@ class ProviderRegistry:
 
     @property
     def remote(self) -> list[str]:
-        """The configured backends that are somebody else's servers."""
+        """The configured backends that are servers of a vendor, or compatible ones."""
         tables = self._settings.providers.enabled
         return [name for name, table in tables.items() if table.provider_type not in LOCAL_BACKENDS]
 
@@ -254,7 +254,7 @@ class ProviderRegistry:
         return [self._providers.pop(name) for name in changed]
 
     async def retire(self, provider: Provider) -> None:
-        """Closes a provider that nobody uses any more; where its table has gone, its models go as well."""
+        """Closes a provider that is not in use any more; where its table has gone, its models go as well."""
         await provider.close()
         if self.has(provider.name):
             return
@@ -289,7 +289,7 @@ class ProviderRegistry:
         return spec.with_backend(provider.name)
 
     def _vendor(self, spec: ModelSpec) -> Provider | None:
-        """The provider that the first word of a name means, where it is no organisation of a local model."""
+        """The provider that the first word of a name means, where it is not the organisation of a local model."""
         vendor, _, _ = (spec.provider or "").partition("/")
         if vendor == MOCK:
             return self.get(MOCK)

@@ -45,7 +45,7 @@ def check_reply(text: str, schema: Mapping[str, Any], *, finish_reason: str) -> 
     """Holds a finished reply against the whole schema.
 
     Raises:
-        SchemaViolation: the text is no JSON, or JSON that does not fit; `details{text, at, finish_reason}`.
+        SchemaViolation: the text is not JSON, or JSON that does not fit; `details{text, at, finish_reason}`.
     """
     # jsonschema takes 60 ms to import, and only requests with a schema need it.
     import jsonschema
@@ -55,7 +55,7 @@ def check_reply(text: str, schema: Mapping[str, Any], *, finish_reason: str) -> 
     except json.JSONDecodeError as error:
         cut = f" because the reply was cut ({finish_reason})" if finish_reason in ("length", "context_full") else ""
         raise SchemaViolation(
-            f"the reply is no JSON{cut}: {error}",
+            f"the reply is not JSON{cut}: {error}",
             hint="raise max_tokens" if cut else None,
             details={"text": text, "at": "", "finish_reason": finish_reason},
         ) from error
@@ -81,7 +81,7 @@ class _Walk:
         if schema is True:
             return
         if not isinstance(schema, Mapping):
-            _refuse("false" if schema is False else repr(schema), at, "is no schema that a reply can fit")
+            _refuse("false" if schema is False else repr(schema), at, "is not a schema that a reply can fit")
         known, inner = self._read(schema, at)
         for keyword in schema:
             if keyword in self._without or (keyword not in known and keyword not in _REMARKS):
@@ -104,7 +104,7 @@ class _Walk:
             known = frozenset().union(*(known for known, _ in readings))
             return known, [pair for _, inner in readings for pair in inner]
         if kind is not None and kind not in _TYPES:
-            _refuse("type", f"{at}/type", f"{kind!r} is no type")
+            _refuse("type", f"{at}/type", f"{kind!r} is not a type")
         for fixed in ("const", "enum"):
             if fixed in schema:
                 return frozenset({fixed, "type"}), []

@@ -12,20 +12,22 @@ import functools
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from generate.files import GeneratedFiles
+from llmspell_protocol.areas import AREAS, actions
+from llmspell_protocol.areas.stream import ExecuteDelta
 from llmspell_protocol.messages import JUPYTER_VERSION, PROTOCOL_VERSION
-from llmspell_protocol.replies import REPLIES, STREAMED
-from llmspell_protocol.requests import CONTENTS
 from llmspell_protocol.standard import STANDARD, ErrorReply
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
+Mode = Literal["validation", "serialization"]
 
 _SEQ = {"seq": {"type": "integer", "minimum": 0}}
 
@@ -33,11 +35,16 @@ _SEQ = {"seq": {"type": "integer", "minimum": 0}}
 def schemas() -> dict[str, Schema]:
     """Every message type and the schema of its content."""
     found = {msg_type: _one_of(msg_type, kinds, JUPYTER_VERSION) for msg_type, kinds in STANDARD.items()}
-    for msg_type, kinds in STREAMED.items():
-        found[msg_type] = _with_seq(_one_of(msg_type, kinds, PROTOCOL_VERSION))
-    for area in sorted({area for area, _ in CONTENTS}):
+    found["execute_delta"] = _with_seq(_one_of("execute_delta", (ExecuteDelta,), PROTOCOL_VERSION))
+    for area in AREAS:
         found[f"{area}_request"] = _requests(area)
         found[f"{area}_reply"] = _with_seq(_replies(area))
+        records = actions(area).values()
+        steps = dict.fromkeys(kind for record in records for kind in record.progress)
+        deltas = dict.fromkeys(record.delta for record in records if record.delta is not None)
+        for msg_type, kinds in ((f"{area}_progress", steps), (f"{area}_delta", deltas)):
+            if kinds:
+                found[msg_type] = _with_seq(_one_of(msg_type, tuple(kinds), PROTOCOL_VERSION))
     return found
 
 
@@ -48,8 +55,8 @@ def rendered() -> dict[str, str]:
 
 
 def _requests(area: str) -> Schema:
-    actions = {action: kind for (its_area, action), kind in CONTENTS.items() if its_area == area}
-    refs, definitions = _definitions(set(actions.values()))
+    kinds = {action: record.request for action, record in actions(area).items()}
+    refs, definitions = _definitions(set(kinds.values()))
     return _schema(
         f"{area}_request",
         PROTOCOL_VERSION,
@@ -60,18 +67,18 @@ def _requests(area: str) -> Schema:
                 "properties": {"action": {"const": action}},
                 "required": ["action"],
             }
-            for action, kind in actions.items()
+            for action, kind in kinds.items()
         ],
         definitions,
     )
 
 
 def _replies(area: str) -> Schema:
-    actions = {action: kind for (its_area, action), kind in REPLIES.items() if its_area == area}
-    refs, definitions = _definitions({*actions.values(), ErrorReply})
+    kinds = {action: record.reply for action, record in actions(area).items()}
+    refs, definitions = _definitions({*kinds.values(), ErrorReply}, mode="serialization")
     choices: list[Schema] = [
         {"title": action, "allOf": [refs[kind]], "properties": {"status": {"const": "ok"}}, "required": ["status"]}
-        for action, kind in actions.items()
+        for action, kind in kinds.items()
     ]
     return _schema(f"{area}_reply", PROTOCOL_VERSION, [*choices, refs[ErrorReply]], definitions)
 
@@ -81,10 +88,21 @@ def _one_of(msg_type: str, kinds: Sequence[type], version: str) -> Schema:
     return _schema(msg_type, version, [refs[kind] for kind in kinds], definitions)
 
 
-def _definitions(kinds: set[type]) -> tuple[Mapping[type, Schema], Schema]:
+def _definitions(kinds: set[type], mode: Mode = "validation") -> tuple[Mapping[type, Schema], Schema]:
+    """References to the classes, and what they refer to; in mode `serialization` fields with a default are required.
+
+    Error replies are the exception: they leave out what they don't know.
+    """
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
-    refs, shared = TypeAdapter.json_schemas([(kind, "validation", TypeAdapter(kind)) for kind in ordered])
-    return {kind: refs[kind, "validation"] for kind in ordered}, shared["$defs"]
+    modes: dict[type, Mode] = {kind: "validation" if kind is ErrorReply else mode for kind in ordered}
+    refs, shared = TypeAdapter.json_schemas([(kind, modes[kind], TypeAdapter(kind)) for kind in ordered])
+    definitions = shared["$defs"]
+    for kind in ordered:
+        for name in (item.name for item in fields(kind) if item.metadata.get("buffer")):
+            definition = definitions[kind.__name__]
+            del definition["properties"][name]
+            definition["required"].remove(name)
+    return {kind: refs[kind, modes[kind]] for kind in ordered}, definitions
 
 
 def _schema(msg_type: str, version: str, choices: Sequence[Schema], definitions: Schema) -> Schema:

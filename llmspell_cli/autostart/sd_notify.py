@@ -7,9 +7,9 @@ from collections.abc import MutableMapping
 
 
 def tell_service_manager(state: str, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Sends a state such as `READY=1` to the socket that `NOTIFY_SOCKET` names; without one, nobody listens.
+    """Sends a state such as `READY=1` to the socket that `NOTIFY_SOCKET` names; does nothing without one.
 
-    A manager that can't be reached is no reason to end: it sees the process anyway.
+    A manager that can't be reached is not an error: it sees the process anyway.
     """
     address = environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):

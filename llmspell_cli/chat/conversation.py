@@ -78,7 +78,7 @@ class Conversation:
             )
         except BaseException as error:
             come = "".join(pieces)
-            # A reply of nothing is no message; some models' templates and vendors refuse it.
+            # An empty reply is not a message; some models' templates and vendors refuse it.
             if come and isinstance(error, Interrupted):
                 self.messages.append({"role": "assistant", "content": come})
             else:

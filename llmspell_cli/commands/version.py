@@ -93,7 +93,7 @@ def _document(kernel: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _kernel(options: Options, output: Output) -> dict[str, Any]:
-    """What the connected kernel says about itself; warns where it speaks another major version of the protocol."""
+    """The connected kernel's version; warns where it speaks another major version of the protocol."""
     from llmspell_cli.connect import session
 
     try:

@@ -1,7 +1,7 @@
 """Names of models, read from what lies on disk: manifests of installed ones, and the packaged catalog.
 
 For completion alone, which has no time for a kernel. Reads the two fields of a manifest that make a name, and looks
-into files that others write; whatever can't be read is left out, since a completion has nobody to tell.
+into files that others write; whatever can't be read is left out, since a completion can't show an error.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def catalog() -> Iterator[tuple[str, str]]:
 
     spec = find_spec("llmspell_providers")
     for place in spec.submodule_search_locations or () if spec else ():
-        for model in _toml(Path(place) / "catalog.toml").get("model", ()):
+        for model in _toml(Path(place) / "library" / "catalog.toml").get("model", ()):
             yield model["name"], "candle"
 
 

@@ -1,7 +1,7 @@
 """Shell completion: the scripts that `llmspell completion` prints, and the answers that they ask for.
 
 Click's own machinery, with three things set right: words that bash divides at `:` and `@` (model names), values behind
-`--option=`, and words that are no command line of ours. Loads no more than the commands that are being typed.
+`--option=`, and words that are not a command line of llmspell. Loads no more than the commands that are being typed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Whole(ShellComplete):
     """Values are whole words, as the user sees them."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
-        """What can stand for the incomplete word; nothing where the words before it are no command line."""
+        """What can stand for the incomplete word; nothing where the words before it are not a command line."""
         try:
             items = super().get_completions(args, incomplete)
         except (click.ClickException, LlmspellError):
@@ -109,7 +109,7 @@ def source(shell: str, cli: click.Command) -> str:
 
 
 def answer(instruction: str, cli: click.Command) -> str | None:
-    """What the script of `SHELL_complete` is told; None for an instruction that is none of ours."""
+    """The answer to the completion script's instruction `SHELL_complete`; None for an unknown instruction."""
     shell, _, doing = instruction.partition("_")
     if shell not in SHELLS or doing != "complete":
         return None

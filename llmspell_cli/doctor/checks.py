@@ -15,8 +15,8 @@ from llmspell_cli.doctor.finding import Finding, skip
 from llmspell_cli.doctor.subject import Answers, Subject, ask_kernel
 from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import load
-from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.loading.home import llmspell_home
+from llmspell_protocol.errors import LlmspellError
 
 _KERNEL_DEADLINE_S = 20.0
 _NO_SETTINGS = "needs a configuration that can be used"
@@ -27,7 +27,7 @@ def subject_of(options: Options, *, offline: bool) -> Subject:
     loaded = problem = None
     try:
         loaded = load(options)
-    except ConfigError as error:
+    except LlmspellError as error:
         problem = error
     return Subject(
         options=options,

@@ -1,4 +1,4 @@
-"""Checks of the configuration: whether it can be used, what was left where nobody looks, and where keys come from."""
+"""Checks of the configuration: whether it can be used, files in places that are not read, and where keys come from."""
 
 from __future__ import annotations
 

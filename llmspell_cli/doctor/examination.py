@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from llmspell_cli.doctor.finding import Finding, fail
-from llmspell_profiles import errors as theirs
 from llmspell_protocol.errors import LlmspellError
 
 
@@ -38,6 +37,6 @@ def _finding(looking: Future[Finding], deadline_s: float, began: float) -> Findi
     error = looking.exception()
     if error is None:
         return looking.result()
-    if isinstance(error, (LlmspellError, theirs.ConfigError)):
+    if isinstance(error, LlmspellError):
         return fail(error.message, error.hint, **error.details)
     return fail(f"the check itself failed: {type(error).__name__}: {error}", "llmspell --trace debug doctor")

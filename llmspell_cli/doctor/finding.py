@@ -32,12 +32,12 @@ def ok(message: str, **details: Any) -> Finding:
 
 
 def skip(message: str, hint: str | None = None, **details: Any) -> Finding:
-    """Nothing to look at."""
+    """The check does not apply."""
     return Finding("skip", message, hint, details)
 
 
 def warn(message: str, hint: str | None, **details: Any) -> Finding:
-    """It works with a limit."""
+    """It works, with a limitation."""
     return Finding("warn", message, hint, details)
 
 

@@ -33,7 +33,7 @@ def hub(env: Mapping[str, str], *, offline: bool) -> Finding:
         return skip("not asked (--offline)")
     if env.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true"):
         return skip("not asked (HF_HUB_OFFLINE is set)")
-    # 60 ms, needed by nobody offline.
+    # 60 ms, not needed offline.
     import httpx
 
     url = (env.get("HF_ENDPOINT") or HUB).rstrip("/")

@@ -1,6 +1,6 @@
 """What is examined: this machine as one command line sees it, and what a kernel of that command line says about it.
 
-Engines, devices and memory are a kernel's to know: it is asked with the requests that every client has.
+The kernel knows engines, devices and memory: it is asked with the requests that every client has.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.connection import is_this_machine
+from llmspell_protocol.errors import LlmspellError
 
 if TYPE_CHECKING:
-    from llmspell_profiles.errors import ConfigError
     from llmspell_profiles.loading.loader import LoadedSettings
     from llmspell_profiles.schema.providers import ProviderSettings
 
@@ -38,7 +38,7 @@ class Subject:
     home: Path
     offline: bool
     loaded: LoadedSettings | None
-    problem: ConfigError | None
+    problem: LlmspellError | None
 
     @property
     def tables(self) -> Mapping[str, ProviderSettings]:
@@ -56,7 +56,7 @@ def ask_kernel(subject: Subject) -> Answers:
     Raises:
         LlmspellError: it can't start, or can't say.
     """
-    # The kernel's modules take a while to load; nobody needs them where the settings can't be used.
+    # The kernel's modules take a while to load, and can't run where the settings can't be used.
     from llmspell_cli.connect import session
 
     options = subject.options._replace(connect=None, connect_named=False)
@@ -77,4 +77,4 @@ class _Quiet(Output):
     """Warnings about the settings are the finding of a check."""
 
     def warning(self, text: str) -> None:
-        """Says nothing."""
+        """Drops the warning."""

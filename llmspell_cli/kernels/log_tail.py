@@ -151,7 +151,7 @@ class Follower:
         """What has been added by now."""
         data = self._read()
         if self._was_replaced():
-            # The rest of the old file stands there by now: nobody writes into a rotated log.
+            # The old file is complete by now: a rotated log is not written to.
             data += self._read()
             self._open()
             data += self._read()
@@ -163,7 +163,7 @@ class Follower:
         if self._file is None:
             return b""
         if os.fstat(self._file.fileno()).st_size < self._file.tell():
-            self._file.seek(0)  # Somebody has emptied it.
+            self._file.seek(0)  # It was truncated.
         return self._file.read()
 
     def _was_replaced(self) -> bool:

@@ -46,7 +46,7 @@ class ProcessEnd:
 
 
 def sleep_until_one_ends(pids: Sequence[int], timeout_s: float) -> None:
-    """Returns when one of the processes that live now ends, when a signal came, or after this time."""
+    """Returns when one of the living processes ends, when a signal comes, or after this time."""
     with ExitStack() as stack:
         ends = [stack.enter_context(ProcessEnd(pid)) for pid in pids]
         sleep = Sleep()

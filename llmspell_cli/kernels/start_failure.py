@@ -1,4 +1,4 @@
-"""What a child process has said before it failed without an answer: on its standard streams, and in its log.
+"""What a child process wrote before it failed without an answer: on its standard streams, and in its log.
 
 Knows files, not kernels.
 """
@@ -14,10 +14,10 @@ from llmspell_protocol.errors import Unavailable
 _LINES = 10
 
 
-class LastWords:
+class StartFailure:
     """Made before the child is started, with `fd` as its standard output and error: a file without a name.
 
-    There stands what an interpreter or an engine says before, or beside, a log of its own.
+    The file holds what an interpreter or an engine writes before, or beside, a log of its own.
     """
 
     def __init__(self, log_file: Path) -> None:
@@ -27,7 +27,7 @@ class LastWords:
         self._log_size = _size(log_file)
 
     def close(self) -> None:
-        """The child has spoken for itself."""
+        """Closes the file: the child has reported its start or its failure itself."""
         os.close(self.fd)
 
     def failure(self, message: str) -> Unavailable:

@@ -53,11 +53,11 @@ FILE_COMMANDS = (".load", ".save", ".run", ".cd", ".ls")
 
 
 class Leave(Exception):
-    """The user has had enough."""
+    """The user leaves the repl (`.exit`)."""
 
 
 class UnknownCommand(InvalidRequest):
-    """A word with a dot that is no command."""
+    """A word with a dot that is not a command."""
 
 
 class Done(NamedTuple):
@@ -83,7 +83,7 @@ def is_command(text: str) -> bool:
 
 
 class DotCommands:
-    """Obeys one command at a time. `on_output` shows what scripts print meanwhile."""
+    """Runs one command at a time. `on_output` shows what scripts print meanwhile."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class DotCommands:
         return tuple(self._commands)
 
     def obey(self, text: str) -> Done:
-        """Does what the input says.
+        """Runs the command in an input.
 
         Raises:
             Leave: it was `.exit`.

@@ -1,4 +1,4 @@
-"""The repl's dress for the line editor: what Tab offers, and colours for Lua. Import it where there is a terminal."""
+"""The line editor as the repl uses it: what Tab offers, and colours for Lua. Import it where there is a terminal."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ _NAME = "last-connected"
 
 
 def remember(run_directory: Path, target: str) -> None:
-    """Keeps what `--connect` was given, or the id of the kernel; a directory that takes no file is no failure."""
+    """Keeps what `--connect` was given, or the id of the kernel; a directory that can't be written is not an error."""
     try:
         run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # A target may be a URL with a key in it.

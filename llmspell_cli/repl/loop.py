@@ -126,7 +126,7 @@ class Repl:
         pending = ""
         while line := sys.stdin.readline():
             text = pending + line.removesuffix("\n")
-            # A file has empty lines in the middle of a function; nobody waits at a prompt for what it does.
+            # A file has empty lines in the middle of a function; no prompt waits for the end of an input.
             if self._goes_on(text):
                 pending = text + "\n"
                 continue
@@ -268,11 +268,11 @@ class _Printed:
         self._open = not text.endswith("\n")
 
     def line_ended(self) -> None:
-        """Somebody else has put an end to what was begun: an answer's Enter."""
+        """Notes that the line begun has been ended from outside: by the Enter behind an answer."""
         self._open = False
 
     def end(self) -> None:
-        """The next thing shown begins a line."""
+        """Ends a line begun, so that what is shown next begins a line."""
         if self._open:
             self._output.write("\n")
             self._open = False

@@ -112,17 +112,17 @@ class ScriptContext:
         """Sets globals to plain values.
 
         Raises:
-            InvalidRequest: a name that is none.
+            InvalidRequest: not a valid name.
         """
         for name in values:
             _check_name(name)
         self._value(_SET % _quoted(json.dumps(values)))
 
     def unset(self, name: str) -> None:
-        """Takes a global away.
+        """Removes a global.
 
         Raises:
-            InvalidRequest: a name that is none.
+            InvalidRequest: not a valid name.
         """
         self._value(f"{_check_name(name)} = nil")
 

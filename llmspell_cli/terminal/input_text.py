@@ -35,7 +35,7 @@ def stdin_text() -> str:
 
 def _decoded(data: bytes, origin: str) -> str:
     try:
-        # A mark of byte order at the beginning is no part of the text.
+        # A byte order mark at the beginning does not belong to the text.
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidRequest(

@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Interrupts:
-    """While inside, SIGINT raises KeyboardInterrupt only where it was said to; elsewhere it waits until it is taken.
+    """While inside, SIGINT raises KeyboardInterrupt in a `cancellable` block only; elsewhere it stays pending.
 
     An exception that may strike anywhere would leave a terminal in raw mode or a request without its end.
     """
@@ -30,21 +30,21 @@ class Interrupts:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)
         if kind is None and self.take() and callable(self._before):
-            # It is for whoever comes next.
+            # Still pending: the caller's handler takes it.
             self._before(signal.SIGINT, None)
 
     def remember(self) -> None:
-        """Keeps a Ctrl-C for whoever asks next."""
+        """Keeps a Ctrl-C pending until `take` is called."""
         self._came = True
 
     def take(self) -> bool:
-        """Whether Ctrl-C has come and nobody has acted on it; from now on somebody has."""
+        """Returns whether a Ctrl-C is pending, and clears it."""
         came, self._came = self._came, False
         return came
 
     @contextmanager
     def cancellable(self) -> Iterator[None]:
-        """Inside, Ctrl-C raises KeyboardInterrupt once, at once where it has come before."""
+        """Inside, Ctrl-C raises KeyboardInterrupt once; one that is pending does so on entry."""
         with self._acting(self._raise_once):
             self._raise_if_came()
             yield

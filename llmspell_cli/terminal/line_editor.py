@@ -134,7 +134,7 @@ class LineEditor:
         self._leave(_Ended)
 
     def _fail(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A key's or a completer's error ends the reading; nobody would see it in a log."""
+        """A key's or a completer's error ends the reading; in a log it would go unseen."""
         self._leave(context.get("exception") or RuntimeError(context["message"]))
 
     def _leave(self, error: BaseException | type[BaseException]) -> None:
@@ -225,7 +225,7 @@ class _RawMode(raw_mode):
 
 
 class _Reader(PosixStdinReader):
-    """Tells the end of a terminal that is gone (EIO), which would be asked for ever otherwise."""
+    """Notices that the terminal is gone (EIO); reading would be tried again for ever otherwise."""
 
     def read(self, count: int = 1024) -> str:
         """What can be read without waiting."""

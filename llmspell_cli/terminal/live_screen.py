@@ -28,7 +28,7 @@ class LiveScreen:
         from rich.console import Console
 
         self._console = Console(no_color=not self._color, highlight=False)
-        # Without a handler a change of the window's size would wake nobody, and TERM would leave the second screen.
+        # Without handlers a new window size would not end the sleep, and TERM would leave the second screen.
         for number, handler in ((signal.SIGTERM, _end), (signal.SIGWINCH, _wake)):
             self._handlers[number] = signal.signal(number, handler)
         self._console.set_alt_screen(True)
@@ -58,4 +58,4 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 def _wake(_number: int, _frame: FrameType | None) -> None:
-    """Whoever sleeps draws again."""
+    """Does nothing: a handler at all ends the sleep, after which the screen is drawn again."""

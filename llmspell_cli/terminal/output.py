@@ -36,12 +36,12 @@ _COMMAND = "llmspell "
 
 
 def styled(text: str, code: str, stream: IO[str], color: bool) -> str:
-    """The text in a colour (an SGR code), plain where colour is off or the stream is no terminal."""
+    """The text in a colour (an SGR code), plain where colour is off or the stream is not a terminal."""
     return f"\x1b[{code}m{text}\x1b[0m" if color and stream.isatty() else text
 
 
 def room(stream: IO[str]) -> int | None:
-    """The columns of the terminal behind a stream; None where it is no terminal, or one that doesn't say."""
+    """The columns of the terminal behind a stream; None where it is not a terminal, or its width is unknown."""
     if not stream.isatty():
         return None
     said = os.environ.get("COLUMNS", "")
@@ -133,7 +133,7 @@ class Output:
         self._stderr(compact(note) if self.json else fitted(text, sys.stderr))
 
     def hint(self, text: str) -> None:
-        """What to do next, beside a result that is no failure."""
+        """What to do next, beside a successful result."""
         if not self.json:
             self._stderr(f"{styled('Hint:', CYAN, sys.stderr, self.color)} {text}")
 
@@ -192,7 +192,7 @@ class Output:
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         sys.stdout.flush()
-        # What is no terminal has room for everything, and gets no colour whatever the environment says to rich.
+        # Anything but a terminal has room for everything, and gets no colour whatever the environment tells rich.
         console = Console(
             no_color=not self.color,
             highlight=False,

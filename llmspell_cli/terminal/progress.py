@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 QUIET_PHASES = ("queued", "loading", "prefill")
-"""Phases of a reply: worth a bar to someone who waits at a terminal, and nothing elsewhere."""
+"""Phases of a reply: shown as a bar at a terminal, and not at all elsewhere."""
 
 _SILENT = ("resolving", "complete")
-"""Phases that are no news to someone who reads lines, unless there were lines before."""
+"""Phases without a line of their own, unless there were lines before."""
 _WIDE = 100
 """Columns from which on there is room for a drawn bar beside the numbers."""
 _BAR_WIDTH = 24
@@ -128,7 +128,7 @@ class ProgressView:
 
 
 def percent(content: Mapping[str, Any]) -> float | None:
-    """How much of the phase is done; None where nobody knows."""
+    """How much of the phase is done; None where that is not known."""
     if content.get("percent_complete") is not None:
         return float(content["percent_complete"])
     total = content.get("total")

@@ -12,9 +12,9 @@ from llmspell_protocol.errors import InvalidRequest
 
 
 def confirmed(output: Output, question: str, *, yes: bool, hint: str = "use --yes") -> bool:
-    """Whether the user says yes to `question [y/N]: `; says `Cancelled` where not.
+    """Returns whether the user answers `question [y/N]: ` with yes; prints `Cancelled` otherwise.
 
-    `hint` is how the command goes on where nobody can answer.
+    `hint` says how to run the command where no answer is possible.
 
     Raises:
         InvalidRequest: JSON mode asks nothing.

@@ -97,7 +97,7 @@ def _echo(*, shown: bool) -> Iterator[None]:
     if shown:
         yield
         return
-    # Nobody else hides anything.
+    # Needed for hidden input only.
     import termios
 
     fd = sys.stdin.fileno()

@@ -9,11 +9,11 @@ from itertools import count
 
 from llmspell_kernel.clients import Clients
 from llmspell_kernel.context import Content, Request, Submit
-from llmspell_kernel.dispatch import OWN_REQUESTS
 from llmspell_kernel.doors.binding import Sockets, is_loopback
 from llmspell_kernel.doors.channels import Channels
 from llmspell_kernel.doors.outbox import Outgoing
 from llmspell_kernel.identity import Caller, KeyRing, client_caller, standard_right
+from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.messages import Message, area_of
 
@@ -96,7 +96,7 @@ class SocketSink:
         self._channel = channel
         self._request = message
         self._area = area_of(message.msg_type)
-        self._counter = count() if message.msg_type in OWN_REQUESTS or message.wishes else None
+        self._counter = count() if message.msg_type in AREA_OF or message.wishes else None
         self._questions = questions
 
     def progress(self, content: Content) -> None:

@@ -1,17 +1,26 @@
-"""`agent_request`: create · execute · list · info · reset · delete, translated for the agents service."""
+"""`agent_request`: one method an action, translated for the agents service."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
 
-from llmspell_kernel.context import Content, Reply, Request
+from llmspell_kernel.area_handler import AreaHandler
+from llmspell_kernel.context import Request
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.relay import relay
 from llmspell_kernel.services.agents import Agent, AgentsService
-from llmspell_kernel.validate import validate
-from llmspell_protocol.models import ChatChunk, to_content
-from llmspell_protocol.requests import AgentCreate, AgentExecute, AgentNamed
+from llmspell_protocol.areas.action import Empty
+from llmspell_protocol.areas.agent import (
+    AgentCreate,
+    AgentExecute,
+    AgentExecuteReply,
+    AgentInfoReply,
+    AgentListReply,
+    AgentNamed,
+    AgentReply,
+    AgentResetReply,
+)
+from llmspell_protocol.models import ChatChunk
 
 
 def owner_of(caller: Caller) -> str:
@@ -19,47 +28,51 @@ def owner_of(caller: Caller) -> str:
     return caller.context or caller.client
 
 
-class AgentHandler:
+class AgentHandler(AreaHandler):
     """Answers `agent_request`."""
 
     def __init__(self, agents: AgentsService) -> None:
         self._agents = agents
 
-    async def __call__(self, request: Request) -> Reply:
-        """The reply to one request.
+    async def create(self, request: Request, wanted: AgentCreate) -> AgentReply:
+        """A new agent."""
+        agent = self._agents.create(_with_default(wanted, request), owner=owner_of(request.caller))
+        return AgentReply(agent=agent.summary())
 
-        create `{agent}` · execute: deltas `{text}`, reply as of `model chat` with `text` beside `message` · list
-        `{agents, count}` · info `{agent}` with `history` · reset `{agent, removed}` (messages forgotten) · delete
-        `{agent}`.
-        """
-        wanted = validate(request)
-        owner = owner_of(request.caller)
-        match wanted:
-            case AgentCreate():
-                wanted = _with_default(wanted, request)
-                return Reply({"agent": _summary(self._agents.create(wanted, owner=owner))})
-            case AgentExecute():
-                return await self._execute(request, wanted, owner)
-            case AgentNamed(agent=name):
-                return await self._about(request.action, self._agents.find(name, owner=owner))
-        agents = [_summary(agent) for agent in self._agents.list(owner=owner)]
-        return Reply({"agents": agents, "count": len(agents)})
+    async def execute(self, request: Request, wanted: AgentExecute) -> AgentExecuteReply:
+        """One turn, streamed as of `model chat`."""
 
-    async def _about(self, action: str, agent: Agent) -> Reply:
-        if action == "info":
-            return Reply({"agent": _details(agent)})
-        if action == "reset":
-            return Reply({"agent": _summary(agent), "removed": await self._agents.reset(agent)})
-        self._agents.delete(agent)
-        return Reply({"agent": _summary(agent)})
-
-    async def _execute(self, request: Request, wanted: AgentExecute, owner: str) -> Reply:
         def on_chunk(chunk: ChatChunk) -> None:
             relay(request, chunk, stream=wanted.stream)
 
-        agent = self._agents.find(wanted.agent, owner=owner)
+        agent = self._find(request, wanted.agent)
         result = await self._agents.execute(agent, wanted, client=request.caller.client, on_chunk=on_chunk)
-        return Reply({"agent": _summary(agent), "text": result.message.content, **to_content(result)})
+        answer = {item.name: getattr(result, item.name) for item in fields(result)}
+        return AgentExecuteReply(agent=agent.summary(), text=result.message.content, **answer)
+
+    async def list(self, request: Request, wanted: Empty) -> AgentListReply:
+        """The caller's agents."""
+        agents = [agent.summary() for agent in self._agents.list(owner=owner_of(request.caller))]
+        return AgentListReply(agents=agents, count=len(agents))
+
+    async def info(self, request: Request, wanted: AgentNamed) -> AgentInfoReply:
+        """Settings and conversation of one agent."""
+        return AgentInfoReply(agent=self._find(request, wanted.agent).details())
+
+    async def reset(self, request: Request, wanted: AgentNamed) -> AgentResetReply:
+        """Forgets a conversation."""
+        agent = self._find(request, wanted.agent)
+        removed = await self._agents.reset(agent)
+        return AgentResetReply(agent=agent.summary(), removed=removed)
+
+    async def delete(self, request: Request, wanted: AgentNamed) -> AgentReply:
+        """Ends an agent."""
+        agent = self._find(request, wanted.agent)
+        self._agents.delete(agent)
+        return AgentReply(agent=agent.summary())
+
+    def _find(self, request: Request, name: str) -> Agent:
+        return self._agents.find(name, owner=owner_of(request.caller))
 
 
 def _with_default(wanted: AgentCreate, request: Request) -> AgentCreate:
@@ -68,32 +81,3 @@ def _with_default(wanted: AgentCreate, request: Request) -> AgentCreate:
     if wanted.model is not None or wanted.provider is not None or not isinstance(model, str) or not model:
         return wanted
     return replace(wanted, model=model)
-
-
-def _summary(agent: Agent) -> Content:
-    return {
-        "id": agent.id,
-        "name": agent.name,
-        "type": agent.type,
-        "model": agent.model,
-        "provider": agent.provider,
-        "description": agent.description,
-        "turns": agent.turns,
-        "messages": len(agent.history),
-        "busy": agent.busy,
-        "created_at": agent.created_at,
-    }
-
-
-def _details(agent: Agent) -> Content:
-    options: dict[str, Any] = {key: value for key, value in to_content(agent.options).items() if value is not None}
-    return {
-        **_summary(agent),
-        "system_prompt": agent.system_prompt,
-        "options": options,
-        "schema": to_content(agent.schema),
-        "device": agent.device,
-        "max_conversation_length": agent.max_conversation_length,
-        "max_execution_time_s": agent.max_execution_time_s,
-        "history": [{"role": message.role, "content": message.content} for message in agent.history],
-    }

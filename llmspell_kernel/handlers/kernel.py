@@ -1,37 +1,61 @@
-"""`kernel_request`: what the kernel tells about itself, and how it is steered beyond what frontends know."""
+"""`kernel_request`: one method an action; what the kernel tells about itself, and how it is steered."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from llmspell_kernel.context import Reply, Request
+from llmspell_kernel.area_handler import AreaHandler
+from llmspell_kernel.context import Request
 from llmspell_kernel.services.kernel import KernelService
-from llmspell_kernel.validate import validate
+from llmspell_protocol.areas.action import Empty
+from llmspell_protocol.areas.kernel import (
+    KernelCancel,
+    KernelCancelReply,
+    KernelConfig,
+    KernelConfigReply,
+    KernelDrain,
+    KernelDrainReply,
+    KernelLogs,
+    KernelLogsReply,
+    KernelMetricsReply,
+    KernelQueueReply,
+    KernelReloadReply,
+    KernelStatusReply,
+)
 
 
-class KernelHandler:
-    """`kernel_request`: one method of the service an action."""
+class KernelHandler(AreaHandler):
+    """Answers `kernel_request`."""
 
     def __init__(self, kernel: KernelService) -> None:
         self._kernel = kernel
 
-    async def __call__(self, request: Request) -> Reply:
-        """Validates and answers."""
-        wanted: Any = validate(request)
-        match request.action:
-            case "status":
-                return Reply(self._kernel.status(request.caller))
-            case "metrics":
-                return Reply(self._kernel.metrics())
-            case "queue":
-                return Reply({"requests": self._kernel.queue(besides=request)})
-            case "cancel":
-                return Reply(self._kernel.cancel(wanted.msg_id, request.caller))
-            case "drain":
-                return Reply(self._kernel.stop(keep=request, drain_s=wanted.timeout_s))
-            case "reload_config":
-                return Reply(self._kernel.reload())
-            case "config":
-                return Reply(self._kernel.configuration(wanted.section))
-            case _:
-                return Reply({"lines": self._kernel.log_lines(wanted.lines)})
+    async def status(self, request: Request, wanted: Empty) -> KernelStatusReply:
+        """State, places and figures."""
+        return self._kernel.status(request.caller)
+
+    async def metrics(self, request: Request, wanted: Empty) -> KernelMetricsReply:
+        """Figures."""
+        return self._kernel.metrics()
+
+    async def queue(self, request: Request, wanted: Empty) -> KernelQueueReply:
+        """The unfinished requests but this one."""
+        return KernelQueueReply(requests=self._kernel.queue(besides=request))
+
+    async def config(self, request: Request, wanted: KernelConfig) -> KernelConfigReply:
+        """The settings in force."""
+        return self._kernel.configuration(wanted.section)
+
+    async def logs(self, request: Request, wanted: KernelLogs) -> KernelLogsReply:
+        """The end of the log."""
+        return KernelLogsReply(lines=self._kernel.log_lines(wanted.lines))
+
+    async def reload_config(self, request: Request, wanted: Empty) -> KernelReloadReply:
+        """Settings from the files again."""
+        return self._kernel.reload()
+
+    async def cancel(self, request: Request, wanted: KernelCancel) -> KernelCancelReply:
+        """Ends another request."""
+        return self._kernel.cancel(wanted.msg_id, request.caller)
+
+    async def drain(self, request: Request, wanted: KernelDrain) -> KernelDrainReply:
+        """Begins to end."""
+        return self._kernel.stop(keep=request, drain_s=wanted.timeout_s)

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from llmspell_kernel.context import Reply, Request
+from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.messages import JUPYTER_VERSION, PROTOCOL_VERSION
 from llmspell_protocol.version import VERSION
 
-FEATURES = ("model_request", "agent_request", "kernel_request", "isolated_execute", "execute_deltas", "iopub_welcome")
+FEATURES = (*AREA_OF, "isolated_execute", "execute_deltas", "iopub_welcome")
 
 
 class KernelInfoHandler:

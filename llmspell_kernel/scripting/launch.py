@@ -10,7 +10,6 @@ from pathlib import Path
 
 from llmspell_kernel.directories import private_directory
 from llmspell_protocol.child import Child
-from llmspell_protocol.frames import Frame
 
 WORKER_MODULE = "llmspell_kernel.scripting.lua.worker"
 LOG_NAME = "scripts.log"
@@ -21,8 +20,4 @@ def launch(log_directory: Path | None) -> Child:
     log_path = None
     if log_directory is not None:
         log_path = private_directory(log_directory) / LOG_NAME
-    return Child.spawn(WORKER_MODULE, environment={}, log_path=log_path, on_frame=_unheard, on_exit=_unheard)
-
-
-def _unheard(_: Frame | int) -> None:
-    """A worker says nothing before its `start` frame, and one that ended is not `alive`."""
+    return Child.spawn(WORKER_MODULE, environment={}, log_path=log_path)

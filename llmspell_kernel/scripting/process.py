@@ -17,15 +17,14 @@ from llmspell_kernel.identity import script_caller
 from llmspell_kernel.scripting.clock import ScriptClock
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
+from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.child import Child
 from llmspell_protocol.errors import Forbidden, NotFound, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
-from llmspell_protocol.messages import AREAS
 
 STOP_GRACE_S = 1.0
 """How long a script may take to notice that it has to stop; then its process is killed."""
 
-_ALLOWED = frozenset(f"{area}_request" for area in AREAS)
 _LEVELS = {"TRACE": 5, "DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}
 
 log = logging.getLogger(__name__)
@@ -253,7 +252,7 @@ class ScriptProcess:
         number, msg_type, parent = frame["id"], frame["msg_type"], execution.request
         sink = _PipeSink(self, number, execution.clock)
         execution.clock.pause()
-        if msg_type not in _ALLOWED:
+        if msg_type not in AREA_OF:
             sink.reply(Forbidden(f"{msg_type} is not open to scripts").to_content())
             return
         caller = script_caller(parent.caller, self.context, file_access=self.limits.file_access)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+from llmspell_protocol.areas.agent import AgentCreate, AgentDetails, AgentExecute, AgentSummary
+from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Busy, ContextLengthExceeded, InvalidRequest, NotFound, Timeout
 from llmspell_protocol.models import (
     ChatChunk,
@@ -28,7 +30,6 @@ from llmspell_protocol.models import (
     Timings,
     Usage,
 )
-from llmspell_protocol.requests import AgentCreate, AgentExecute
 from llmspell_providers.spec import ModelSpec
 
 MAX_AGENTS_PER_OWNER = 1000
@@ -89,6 +90,23 @@ class Agent:
         """Whether a turn is under way."""
         return self.turn.locked()
 
+    def summary(self) -> AgentSummary:
+        """What lists and replies show of it."""
+        return AgentSummary(**self._summary())
+
+    def details(self) -> AgentDetails:
+        """The same with settings and conversation; options that nobody set are left out."""
+        return AgentDetails(
+            **self._summary(),
+            system_prompt=self.system_prompt,
+            options={key: value for key, value in to_content(self.options).items() if value is not None},
+            schema=self.schema,
+            device=self.device,
+            max_conversation_length=self.max_conversation_length,
+            max_execution_time_s=self.max_execution_time_s,
+            history=[{"role": message.role, "content": message.content} for message in self.history],
+        )
+
     def prompt(self, message: ChatMessage, *, bare: bool) -> list[ChatMessage]:
         """What the model gets to read for one more message of the user's.
 
@@ -98,6 +116,20 @@ class Agent:
         is_said = bool(self.system_prompt) and not (bare and self.is_default_prompt)
         system = [ChatMessage(role="system", content=self.system_prompt)] if is_said else []
         return [*system, *_newest(self.history, self.max_conversation_length - 1), message]
+
+    def _summary(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": self.type,
+            "model": self.model,
+            "provider": self.provider,
+            "description": self.description,
+            "turns": self.turns,
+            "messages": len(self.history),
+            "busy": self.busy,
+            "created_at": self.created_at,
+        }
 
     def remember(self, message: ChatMessage, answer: ChatMessage) -> None:
         """Adds a finished turn; the oldest messages go when the conversation is longer than it may be."""

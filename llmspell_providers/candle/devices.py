@@ -24,7 +24,7 @@ def choose_device(asked: str, *, platform: str, found: Sequence[str]) -> tuple[s
     """
     if _WORDS.fullmatch(asked) is None:
         raise ConfigError(
-            f"'{asked}' is no device",
+            f"'{asked}' is not a device",
             hint="a device is auto, cpu, cuda, cuda:N or metal",
             details={"key": "providers.candle.device"},
         )
@@ -50,7 +50,7 @@ def device_name(asked: str, *, platform: str) -> str:
 
 
 def of_another_platform(asked: str, *, platform: str) -> str | None:
-    """What a person is told who asks for a device that this platform never has."""
+    """The error's text for a device that this platform never has."""
     if asked == "metal" and platform != "darwin":
         return "Metal requested but only available on macOS, using CPU"
     if asked.startswith("cuda") and platform == "darwin":

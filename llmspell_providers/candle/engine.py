@@ -137,7 +137,7 @@ class Reply(Protocol):
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for the reply any more; the engine then stops and raises `EngineCancelled`."""
+        """Whether the reply is not wanted any more; the engine then stops and raises `EngineCancelled`."""
 
     def text(self, piece: str) -> None:
         """The next piece of the answer."""

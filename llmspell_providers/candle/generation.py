@@ -19,8 +19,8 @@ _TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large to process.*batch 
 """The server's words for a text that does not fit one step; they are all it says about it."""
 
 
-class _Nobody:
-    """A reply that nobody reads: that of a piece of a prompt."""
+class _Discard:
+    """Drops the chunks: the reply to a piece of a prompt is not read."""
 
     cancelled = False
 
@@ -31,7 +31,7 @@ class _Nobody:
     def progress(self, processed: int, total: int, elapsed_ms: float) -> None: ...
 
 
-NOBODY = _Nobody()
+DISCARD = _Discard()
 
 
 class Generation:

@@ -28,7 +28,7 @@ from llmspell_providers.candle.server_process import ServerProcess, end_like
 _ALL_LAYERS = 999
 _READY = 200
 _LOOK_S = 0.05
-"""The server tells nobody that it is ready: it has to be asked, this long after the last answer."""
+"""The server does not signal that it is ready: it is polled, this long after the last answer."""
 _DEATH_S = 5.0
 _WHERE_KNOWN = (("--fit", "off"), ("--no-kv-unified",), ("--no-context-shift",), ("--slots",), ("--offline",))
 """Flags for what builds without them do anyway: take context and layers as they are given, each slot its own share of

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _SAME_RATIO = 0.01
 _SLOWEST_DISK_BYTES_S = 5_000_000
-"""Memory cards and networks of wireless homes: who reads slower than that does not load models."""
+"""The speed of memory cards and home wireless networks: the slowest that a model is loaded from."""
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Loader:
             growth_bytes=expected.growth_bytes,
             mapped_bytes=expected.mapped_bytes,
             start=lambda on_exit: self._start(manifest, launch, expected, on_exit),
-            # Whoever asks for `auto` takes it where it is.
+            # A request for `auto` takes it where it is.
             device=None if device in (None, "auto") else device_name(device, platform=sys.platform),
         )
 

@@ -2,7 +2,7 @@
 
 For the engine that is a binary: `… llama-server [PATH]`, without PATH the one that is found; no `version` means none.
 
-A wheel that was built for another processor ends the process that imports it, so nobody else should. Prints one JSON
+A wheel that was built for another processor ends the process that imports it, so this one alone does. Prints one JSON
 object: `{"devices": […]}`, or `{"error": "…"}` where the module can't be imported.
 """
 
@@ -53,7 +53,7 @@ def _devices(module: str, engine: ModuleType) -> list[str]:
 
 
 if __name__ == "__main__":
-    # What an engine prints while it is imported is no answer.
+    # What an engine prints while it is imported does not belong to the answer.
     answers, sys.stdout = sys.stdout, sys.stderr
     name, path = sys.argv[1], next(iter(sys.argv[2:]), None)
     answers.write(json.dumps(probe_server(path) if name == SERVER else probe(name)) + "\n")

@@ -6,12 +6,13 @@ import asyncio
 import os
 import re
 import signal
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from llmspell_protocol.calls import EXITED, Calls
 from llmspell_protocol.child import Child
+from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import LlmspellError, ModelLoadFailed, OutOfMemory, WorkerCrashed, error_from_content
 from llmspell_protocol.frames import Frame
 from llmspell_protocol.models import (
@@ -24,7 +25,6 @@ from llmspell_protocol.models import (
     Timings,
     ToolCall,
     Usage,
-    to_content,
 )
 from llmspell_providers.candle.engine import Launch, LoadedState
 from llmspell_providers.candle.socket_directory import SocketDirectory
@@ -33,7 +33,6 @@ __all__ = ["Launch", "LoadedState", "ModelProcess"]
 
 BACKEND = "candle"
 _WORKER = "llmspell_providers.candle.worker"
-_LOAD_ID = 0
 _EMBED_TEXTS_A_FRAME = 256
 """Keeps a frame of vectors far below the frame limit (256 × 8,192 dimensions are 8 MiB)."""
 _LOG_TAIL_LINES = 12
@@ -54,35 +53,6 @@ _NO_HUB = {
 """A model that is loaded is on disk as a whole: nobody is asked for more of it."""
 
 
-class _Answers:
-    """What the worker has said about one request and nobody has read yet."""
-
-    def __init__(self) -> None:
-        self._frames: deque[Frame] = deque()
-        self._waiting: asyncio.Future[None] | None = None
-        self.abandoned = False
-
-    def put(self, frame: Frame) -> None:
-        if self.abandoned:
-            return
-        self._frames.append(frame)
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def get(self) -> Frame:
-        """The next frame; deltas that have piled up come as one."""
-        while not self._frames:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-        frame = self._frames.popleft()
-        if self._frames and "text" in frame:
-            pieces = [frame["text"]]
-            while self._frames and "text" in self._frames[0]:
-                pieces.append(self._frames.popleft()["text"])
-            frame["text"] = "".join(pieces)
-        return frame
-
-
 class ModelProcess:
     """A worker process with one loaded model; all methods belong to the loop that started it."""
 
@@ -91,23 +61,17 @@ class ModelProcess:
     def __init__(self, launch: Launch, on_exit: Callable[[], None]) -> None:
         self.launch = launch
         self._on_exit = on_exit
-        self._open: dict[int, _Answers] = {}
-        self._next_id = _LOAD_ID
-        self._crash: WorkerCrashed | None = None
+        self._log_at_end: Sequence[str] = ()
         self._is_loaded = False
         self._log_start = _size(launch.log_path)
         self._sockets = SocketDirectory()
         try:
-            self._child = Child.spawn(
-                _WORKER,
-                environment=_environment(launch),
-                log_path=launch.log_path,
-                on_frame=self._frame,
-                on_exit=self._exited,
-            )
+            child = Child.spawn(_WORKER, environment=_environment(launch), log_path=launch.log_path)
         except BaseException:
             self._sockets.remove()
             raise
+        self._child = child
+        self._calls = Calls(child, on_exit=self._exited)
 
     @classmethod
     async def start(cls, launch: Launch, *, on_exit: Callable[[], None]) -> ModelProcess:
@@ -145,23 +109,22 @@ class ModelProcess:
     @property
     def busy(self) -> int:
         """Requests that the worker has not finished, those being cancelled included."""
-        return len(self._open)
+        return len(self._calls)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
         """Streams a reply; the last chunk has the result, without queue_ms, load_ms and first_token_ms.
 
         Close the iterator (`contextlib.aclosing`) to cancel. The request's options are resolved by the caller.
         """
-        request_id, answers = self._ask("chat", request=to_content(request))
+        call = self._calls.open("chat", request=to_content(request))
         try:
             while True:
-                frame = await answers.get()
-                chunk = self._chunk(frame)
+                chunk = self._chunk(await call.next())
                 yield chunk
                 if chunk.result is not None:
                     return
         finally:
-            self._leave(request_id, answers)
+            call.leave()
 
     async def embed(self, texts: Sequence[str], *, normalize: bool) -> Embeddings:
         """One vector a text."""
@@ -212,46 +175,25 @@ class ModelProcess:
         self.loaded = LoadedState(**{name: frame[name] for name in LoadedState.__dataclass_fields__})
         self._is_loaded = True
 
-    def _ask(self, op: str, **fields: Any) -> tuple[int, _Answers]:
-        if self._crash is not None:
-            raise self._crash
-        request_id, self._next_id = self._next_id, self._next_id + 1
-        answers = self._open[request_id] = _Answers()
-        self._child.send({"op": op, "id": request_id, **fields})
-        return request_id, answers
-
     async def _answer(self, op: str, **fields: Any) -> Frame:
-        request_id, answers = self._ask(op, **fields)
+        call = self._calls.open(op, **fields)
         try:
-            frame = await answers.get()
+            frame = await call.last()
         finally:
-            self._leave(request_id, answers)
-        if frame["op"] == "error":
-            raise _error(frame)
+            call.leave()
+        if frame["op"] != "done":
+            raise self._error(frame)
         return frame
 
-    def _leave(self, request_id: int, answers: _Answers) -> None:
-        """Nobody reads these answers any more: what the worker still does for them is cancelled."""
-        answers.abandoned = True
-        if request_id in self._open:
-            self._child.send({"op": "cancel", "id": request_id})
+    def _error(self, frame: Frame) -> LlmspellError:
+        if frame["op"] == EXITED:
+            return _crash(frame["status"], self.launch, list(self._log_at_end))
+        return error_from_content(frame["error"])
 
-    def _frame(self, frame: Frame) -> None:
-        request_id = frame["id"]
-        answers = self._open.get(request_id)
-        if answers is None:
-            return
-        if frame["op"] in ("done", "error"):
-            del self._open[request_id]
-        answers.put(frame)
-
-    def _exited(self, status: int) -> None:
+    def _exited(self, _status: int) -> None:
         self._sockets.remove()
-        self._crash = _crash(status, self.launch, self._log_tail())
-        content = self._crash.to_content()
-        for request_id, answers in self._open.items():
-            answers.put({"op": "error", "id": request_id, "error": content})
-        self._open.clear()
+        # Now, before a next worker of the same model writes to the same log.
+        self._log_at_end = self._log_tail()
         if self._is_loaded:
             self._on_exit()
 
@@ -261,8 +203,8 @@ class ModelProcess:
         if frame["op"] == "progress":
             progress = PrefillProgress(processed=frame["processed"], total=frame["total"], eta_s=frame["eta_s"])
             return ChatChunk(prefill=progress)
-        if frame["op"] == "error":
-            raise _error(frame)
+        if frame["op"] != "done":
+            raise self._error(frame)
         return self._result(frame)
 
     def _result(self, frame: Frame) -> ChatChunk:
@@ -304,10 +246,6 @@ def _environment(launch: Launch) -> dict[str, str]:
     if launch.format == "safetensors":
         return {**cards, **_NO_HUB}  # how long its threads spin is PyTorch's own: transformer/threads.py
     return {**cards, "GOMP_SPINCOUNT": str(launch.spin_count)}
-
-
-def _error(frame: Frame) -> LlmspellError:
-    return error_from_content(frame["error"])
 
 
 def _size(path: Path | None) -> int:

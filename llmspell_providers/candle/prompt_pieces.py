@@ -1,4 +1,4 @@
-"""Reading a long prompt in pieces, so that nobody waits for the whole of it: neither another stream nor a cancel.
+"""Reading a long prompt in pieces, so that neither another stream nor a cancel waits for the whole of it.
 
 llama.cpp computes a batch to its end before it looks at anything else, and a batch of prompt is a hundred times the
 work of one token. So a long prompt is first sent as growing beginnings of itself, with nothing to generate; each fills

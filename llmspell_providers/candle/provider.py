@@ -45,6 +45,7 @@ from llmspell_providers.spec import ModelSpec
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CandleSettings
     from llmspell_profiles.schema.settings import ModelsSettings
+    from llmspell_protocol.areas.model import VerifiedModel
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.library.manifest import Manifest
     from llmspell_providers.residency.residency import Residency, Turn
@@ -154,7 +155,7 @@ class CandleProvider:
         await self._residency.unload(self._key(manifest), force=force)
         return await asyncio.to_thread(self.store.remove, manifest, force=force)
 
-    async def verify(self, spec: ModelSpec) -> dict[str, object]:
+    async def verify(self, spec: ModelSpec) -> VerifiedModel:
         """Reads and compares every file."""
         manifest = await self._find(spec)
         return await asyncio.to_thread(self.store.verify, manifest)

@@ -34,7 +34,7 @@ _DEADLINE_S = 60.0
 """For one look: a build for graphics cards may load a gigabyte of libraries from a slow disk."""
 _BUILD = re.compile(r"^version:\s*b?(\d+)", re.MULTILINE)
 _NUMBERED = 1000
-"""Below, it is no number of a release: builds of a source archive or a shallow clone are called 0 or 1."""
+"""Below this it is not the number of a release: builds of a source archive or a shallow clone are called 0 or 1."""
 _ERROR_LEVEL = re.compile(r"\b1: error")
 _FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 _DEVICE = re.compile(r"^\s+([A-Za-z]\w*): ", re.MULTILINE)
@@ -106,7 +106,7 @@ def check_flags(path: Path, flags: Iterable[str]) -> None:
     """Raises `ConfigError` where a needed flag is not among the binary's own."""
     missing = sorted(NEEDED.difference(flags))
     if len(missing) > len(NEEDED) / 2:
-        raise _unusable(f"{path} is no llama-server: its --help does not know {', '.join(missing[:3])} …", path=path)
+        raise _unusable(f"{path} is not a llama-server: its --help does not know {', '.join(missing[:3])} …", path=path)
     if missing:
         raise _unusable(
             f"{path} has no {' and no '.join(missing)}: it is older than build {OLDEST_BUILD}, or another program",

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from llmspell_protocol.errors import ModelError
 from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
-from llmspell_providers.candle.generation import NOBODY, Generation, OnChunk, engine_error
+from llmspell_providers.candle.generation import DISCARD, Generation, OnChunk, engine_error
 from llmspell_providers.candle.prompt_pieces import PieceReader, PieceTimes, ReadAhead
 from llmspell_providers.candle.slots import Place, SlotTable, Talk
 from llmspell_providers.openai_chat import chat_body
@@ -120,7 +120,7 @@ class ServerEngine:
             if not (is_first and place.saves):
                 piece["id_slot"] = place.slot.number
             is_first = False
-            generation = Generation(NOBODY)
+            generation = Generation(DISCARD)
             self._server.complete(piece, generation.on_chunk)
             generation.raise_failure()
             return generation.piece_times()

@@ -65,7 +65,7 @@ class ServerProcess:
 
 
 def end_like(status: int) -> None:
-    """Ends this process by the signal that ended another one, or with its status (1 for 0: nobody asked it to end)."""
+    """Ends this process by the signal that ended another one, or with its status (1 for 0: it was not asked to end)."""
     sys.stderr.flush()
     if status >= 0:
         os._exit(status or 1)

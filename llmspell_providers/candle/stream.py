@@ -30,7 +30,7 @@ class PipeReply:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Nobody waits any more: the engine stops at its next look, and nothing further is sent."""
+        """Cancels the reply: the engine stops at its next check, and nothing further is sent."""
         self.cancelled = True
 
     def text(self, piece: str) -> None:

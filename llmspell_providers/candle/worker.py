@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.child import connect_parent
+from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, Unsupported
 from llmspell_protocol.frames import Frame, FramePipe
-from llmspell_protocol.models import to_content
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files

@@ -115,7 +115,7 @@ class Attempts:
         """
         if self._window is None or self._limit is None:
             return None
-        # First come, first served: who waits here keeps the others waiting behind.
+        # First come, first served: the request that waits here keeps later ones behind it.
         async with self._turn:
             while (wait := self._window.wait_s(tokens)) > 0:
                 if not self._limit.auto_retry or wait >= deadline.left_s:

@@ -26,7 +26,7 @@ def is_quantization(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What is known about one file before it is downloaded; None where nobody could check it."""
+    """What is known about one file before it is downloaded; None where there is nothing to check it by."""
 
     sha256: str | None = None
     size_bytes: int | None = None

@@ -131,7 +131,7 @@ def _elements(name: str, path: Path) -> dict[str, int]:
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if size < 10 or length > MAX_HEADER_BYTES:
-            _refuse(name, "is no safetensors file")
+            _refuse(name, "is not a safetensors file")
         if length > size - 8:
             _refuse(name, f"is truncated: it ends inside its header, after {size} bytes")
         header = _parsed(name, stream.read(length))

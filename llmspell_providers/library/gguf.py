@@ -105,7 +105,7 @@ def read_gguf(path: Path) -> GgufMetadata:
     """
     size = path.stat().st_size
     if size < 24:
-        _refuse(path, f"is no GGUF file: it has {size} bytes")
+        _refuse(path, f"is not a GGUF file: it has {size} bytes")
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return _Header(path, data).metadata()
 
@@ -131,7 +131,7 @@ class _Header:
 
     def metadata(self) -> GgufMetadata:
         if self._data[:4] != MAGIC:
-            _refuse(self._path, f"is no GGUF file: it begins with {self._data[:4]!r}")
+            _refuse(self._path, f"is not a GGUF file: it begins with {self._data[:4]!r}")
         self._at = 4
         version: int = self._scalar("<I")
         if version not in VERSIONS:
@@ -216,7 +216,7 @@ class _Header:
         # A type that is newer than this table is the engine's to judge; its place alone can be checked.
         block, width = _BLOCKS.get(kind, (1, 0))
         if row % block:
-            _refuse(self._path, f"is damaged: rows of tensor '{name[:80]}' are no multiple of {block}")
+            _refuse(self._path, f"is damaged: rows of tensor '{name[:80]}' are not a multiple of {block}")
         self._elements += elements
         return offset + elements // block * width
 
@@ -240,7 +240,7 @@ class _Header:
         if not isinstance(architecture, str) or not (architecture or later_part):
             _refuse(self._path, "names no architecture")
         if values.get("general.type", "model") != "model":
-            _refuse(self._path, f"is no model but {values['general.type']!r}")
+            _refuse(self._path, f"is not a model but {values['general.type']!r}")
 
         def number(key: str, pick: Callable[[list[int]], int] = max) -> int | None:
             value = values.get(f"{architecture}.{key}")

@@ -13,7 +13,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from llmspell_protocol.models import Format, LocalModel, ModelInfo, to_content
+from llmspell_protocol.content import to_content
+from llmspell_protocol.models import Format, LocalModel, ModelInfo
 
 FILE_NAME = "manifest.json"
 VERSION = 1
@@ -22,7 +23,7 @@ DEFAULT_QUANTIZATION = "Q4_K_M"
 
 
 class ManifestInvalid(ValueError):
-    """The file is no manifest of this version."""
+    """The file is not a manifest of this version."""
 
 
 @dataclass(frozen=True, slots=True)

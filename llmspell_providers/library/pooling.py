@@ -79,7 +79,7 @@ def flat_files(directory: Path) -> dict[str, Path]:
 
 
 def read_pooling(files: Mapping[str, Path]) -> Pooling | None:
-    """The pooling that a model's files name; None where the model is none of sentence-transformers'.
+    """The pooling that a model's files name; None where the model is not one of sentence-transformers'.
 
     `files` are by their flat names.
 
@@ -169,7 +169,7 @@ def _object(files: Mapping[str, Path], name: str) -> Mapping[str, Any]:
 
 def _read(files: Mapping[str, Path], name: str) -> Any:
     if name not in files:
-        _refuse(name, "is missing: without it nobody knows how the model makes one vector of a text")
+        _refuse(name, "is missing: it says how the model makes one vector of a text")
     if files[name].stat().st_size > _MAX_BYTES:
         _refuse(name, f"is longer than {_MAX_BYTES} bytes")
     try:

@@ -15,7 +15,7 @@ import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from llmspell_protocol.errors import InvalidRequest, ModelInUse, ModelNotFound
@@ -29,6 +29,9 @@ from llmspell_providers.library.manifest import (
     write_manifest,
 )
 from llmspell_providers.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmspell_protocol.areas.model import VerifiedFile, VerifiedModel
 
 PARTIAL_DIRECTORY = ".partial"
 _NO_VARIANT = "default"
@@ -66,7 +69,7 @@ class Hold:
         self._fd: int | None = fd
 
     def close(self) -> None:
-        """Gives the model free; a second call does nothing."""
+        """Releases the model; a second call does nothing."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -180,11 +183,11 @@ class Store:
         except OSError as error:
             if error.errno not in _NOT_WRITABLE:
                 raise
-            # Nobody who shares this directory with us can remove a model from it: nothing has to be locked.
+            # No process of this user can remove a model from this directory: there is nothing to lock.
             return Hold(os.open(directory / FILE_NAME, os.O_RDONLY))
         try:
             if _lock_at_once(fd, fcntl.LOCK_EX):
-                os.ftruncate(fd, 0)  # nobody else is there: the pids of earlier users go
+                os.ftruncate(fd, 0)  # no other process holds it: the pids of earlier ones go
             fcntl.flock(fd, fcntl.LOCK_SH)
             if os.fstat(fd).st_nlink == 0:
                 raise ModelNotFound(f"Model '{manifest.id}' is no longer installed")
@@ -230,14 +233,14 @@ class Store:
         except FileNotFoundError:
             raise ModelNotFound(f"Model '{manifest.id}' is no longer installed") from None
 
-    def verify(self, manifest: Manifest) -> dict[str, Any]:
-        """Reads every file and compares it with the manifest: `{model, ok, files: [{name, ok, expected, actual}]}`.
+    def verify(self, manifest: Manifest) -> VerifiedModel:
+        """Reads every file and compares it with the manifest."""
+        # A seldom request; its classes take milliseconds to make.
+        from llmspell_protocol.areas.model import VerifiedModel
 
-        `expected` and `actual` are SHA-256 sums; `actual` is None where the file is missing.
-        """
         directory = self.directory_of(manifest)
         files = [_verified(directory, file) for file in manifest.files]
-        return {"model": manifest.id, "ok": all(file["ok"] for file in files), "files": files}
+        return VerifiedModel(model=manifest.id, ok=all(file.ok for file in files), files=files)
 
     def record_memory_ratio(self, manifest: Manifest, ratio: float) -> Manifest:
         """Keeps measured ÷ estimated memory of a load for the next estimate; returns the new manifest.
@@ -256,12 +259,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _verified(directory: Path, file: ManifestFile) -> dict[str, Any]:
+def _verified(directory: Path, file: ManifestFile) -> VerifiedFile:
+    from llmspell_protocol.areas.model import VerifiedFile
+
     try:
         actual = sha256_of(directory / file.name)
     except FileNotFoundError:
         actual = None
-    return {"name": file.name, "ok": actual == file.sha256, "expected": file.sha256, "actual": actual}
+    return VerifiedFile(name=file.name, ok=actual == file.sha256, expected=file.sha256, actual=actual)
 
 
 def _lock_at_once(fd: int, kind: int) -> bool:

@@ -37,7 +37,7 @@ class OllamaCalls:
         self._attempts = Attempts(name, settings, self._servers)
 
     async def answer(self, model: str, ask: Callable[[AsyncClient], Awaitable[T]], *, tokens: int = 0) -> T:
-        """What the server answers to a call that is no stream."""
+        """What the server answers to a call without a stream."""
         await self.server.ready()
         answer, _ = await self.attempt(model, ask, self.deadline(model), tokens=tokens)
         return answer

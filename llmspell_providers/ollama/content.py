@@ -198,7 +198,7 @@ def request_error(text: str, status: int, *, model: str, backend: str) -> Llmspe
         return missing
     if status == 401:
         return Unauthorized(
-            f"{backend} does not accept who asks{f': {said}' if said else ''}",
+            f"{backend} does not accept the credentials{f': {said}' if said else ''}",
             hint="models of ollama.com need 'ollama signin' on the server's machine; a proxy may want a key",
             details=details,
         )

@@ -1,4 +1,4 @@
-"""`ollama serve` on this machine: started when it is wanted and down, and ended only by who started it.
+"""`ollama serve` on this machine: started when it is wanted and down, and ended only by the kernel that started it.
 
 Knows processes and one address; whether the server there is a good one is a function's business.
 """
@@ -45,7 +45,7 @@ class OllamaDaemon:
         return self._ended is not None and self._ended.done()
 
     async def start(self, check: Callable[[], Awaitable[Any]]) -> None:
-        """Starts the daemon and waits until `check` passes; who comes while it starts waits with the first.
+        """Starts the daemon and waits until `check` passes; concurrent callers share one start.
 
         Raises:
             BackendUnavailable: `check`'s own, when there is no `ollama` on PATH.
@@ -80,7 +80,7 @@ class OllamaDaemon:
         log_fd = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         address = urlsplit(self._base_url)
         host = f"[{address.hostname}]" if ":" in (address.hostname or "") else address.hostname or "localhost"
-        # Keys of others are none of its business; everything else (GPUs, proxies, its own variables) may be.
+        # It must not see keys of other services; everything else (GPUs, proxies, its own variables) may be.
         environment = {
             name: value
             for name, value in self._environment.items()
@@ -117,7 +117,7 @@ class OllamaDaemon:
         assert self._ended is not None
         try:
             async with asyncio.timeout(START_DEADLINE_S):
-                # A foreign program tells nobody when it listens, so that it has to be asked again and again.
+                # Ollama does not signal when it listens, so that it has to be asked again and again.
                 while True:
                     ended = self._ended.done()
                     try:
@@ -151,7 +151,7 @@ def _watch(pid: int, ended: asyncio.Future[int]) -> None:
     try:
         ended.get_loop().call_soon_threadsafe(_reap, pid, ended)
     except RuntimeError:
-        pass  # The loop has ended first, and nobody asks any more.
+        pass  # The loop has ended first; the result is not needed any more.
 
 
 def _reap(pid: int, ended: asyncio.Future[int]) -> None:

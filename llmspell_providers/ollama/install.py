@@ -6,8 +6,8 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from llmspell_protocol.areas.model import ModelInstallOllamaReply
 from llmspell_protocol.errors import Unavailable, Unsupported
 
 DOWNLOAD_PAGE = "https://ollama.com/download"
@@ -19,18 +19,7 @@ _VERSION_DEADLINE_S = 5.0
 _SHOWN_LINES = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OllamaInstall:
-    """What is there, what would be run, and whether it was."""
-
-    platform: str
-    instructions: Sequence[str]
-    installed: bool
-    version: str | None
-    executed: bool
-
-
-async def install_ollama(*, execute: bool, platform: str = sys.platform) -> OllamaInstall:
+async def install_ollama(*, execute: bool, platform: str = sys.platform) -> ModelInstallOllamaReply:
     """Says how Ollama is installed here, and with `execute` does it, unless it is there already.
 
     Raises:
@@ -53,7 +42,7 @@ async def install_ollama(*, execute: bool, platform: str = sys.platform) -> Olla
         if binary is None:
             # A shell whose script could not be fetched has nothing to do and ends well.
             raise _failed(command, "ended without an 'ollama' on PATH", output)
-    return OllamaInstall(
+    return ModelInstallOllamaReply(
         platform="macos" if platform == "darwin" else platform,
         instructions=(command[-1] if command[0] == "sh" else " ".join(command),),
         installed=binary is not None,

@@ -46,6 +46,7 @@ from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import OllamaSettings
+    from llmspell_protocol.areas.model import VerifiedModel
     from llmspell_providers.ollama.daemon import OllamaDaemon
 
 T = TypeVar("T")
@@ -156,7 +157,7 @@ class OllamaProvider:
         size = entry.get("size", 0)
         return size if isinstance(size, int) else 0
 
-    async def verify(self, spec: ModelSpec) -> dict[str, object]:
+    async def verify(self, spec: ModelSpec) -> VerifiedModel:
         """Raises `Unsupported`."""
         raise CAPABILITIES.refusal("verify", self.name)
 

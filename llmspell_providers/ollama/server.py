@@ -121,13 +121,13 @@ class OllamaServer:
             reason = REFUSED if refused else str(error) or type(error).__name__
             raise self.unavailable(reason) from None
         except (ValueError, TypeError, AttributeError):
-            # No JSON, JSON of another form, or text that is no UTF-8: all that a foreign server may send.
+            # No JSON, JSON of another form, or text that is not UTF-8: all that a foreign server may send.
             raise self.unavailable(_FOREIGN) from None
 
     def unavailable(self, reason: str, *, hint: str = "") -> BackendUnavailable:
         """The error for a server that does not answer as Ollama should; ends the trust in it.
 
-        One that is down is not worth another attempt: somebody has to start it.
+        One that is down is not worth a retry: it has to be started.
         """
         self._trusted_until = float("-inf")
         shown = shown_url(self.base_url)

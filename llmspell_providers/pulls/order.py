@@ -1,4 +1,4 @@
-"""What the kernel and a pull worker say to each other: an order, and the result of carrying it out."""
+"""The messages between the kernel and a pull worker: an order, and its result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_protocol.models import PulledFile, PullResult
+from llmspell_protocol.models import DownloadStatus, PulledFile, PullResult
 from llmspell_providers.library.manifest import Manifest
 from llmspell_providers.library.store import Store
 
@@ -19,7 +19,7 @@ BACKEND = "candle"
 class PullOrder:
     """What a worker is to do: the model's name, where to look, and what is known beforehand.
 
-    `revision`: what somebody named expressly, so another commit that is installed is not what is meant.
+    `revision`: a commit named in the request, so that another installed commit does not count.
     `variant_follows`: the repository's quantization, once chosen, becomes the variant. `sha256` and `size_bytes` are of
     the one file that `addresses` name.
     """
@@ -39,7 +39,7 @@ class PullOrder:
 
     @property
     def id(self) -> str:
-        """The name that people use."""
+        """The model's name as commands take it."""
         return f"{self.name}:{self.variant}" if self.variant else self.name
 
     @classmethod
@@ -67,8 +67,8 @@ def already_installed(manifest: Manifest, wanted: str | None = None) -> InvalidR
     )
 
 
-def pull_result(store: Store, manifest: Manifest, download_status: str) -> PullResult:
-    """The result of a pull that left this manifest; `download_status` is `complete` or `already_present`."""
+def pull_result(store: Store, manifest: Manifest, download_status: DownloadStatus) -> PullResult:
+    """The result of a pull that left this manifest."""
     return PullResult(
         model_id=manifest.id,
         backend=BACKEND,

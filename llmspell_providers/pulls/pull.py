@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 
 from llmspell_protocol.child import Child
+from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import DownloadError, LlmspellError, error_from_content
 from llmspell_protocol.frames import Frame
-from llmspell_protocol.models import PulledFile, PullProgress, PullResult, to_content
+from llmspell_protocol.models import PulledFile, PullProgress, PullResult
 from llmspell_providers.library.catalog import Catalog
 from llmspell_providers.library.manifest import Manifest, ManifestInvalid, read_manifest
 from llmspell_providers.library.store import Store, spec_name
@@ -93,7 +94,7 @@ class Puller:
 
         Raises:
             ModelNotFound: neither the catalog nor a source has it.
-            InvalidRequest: the model does not exist in this quantization, the address makes no sense, or another model
+            InvalidRequest: the model does not exist in this quantization, the address is malformed, or another model
                 is installed under this name.
             SourceUnavailable: no source answers; `details.sources` says why, one by one.
             Unauthorized, Forbidden, RateLimited: what the hub says about the token, or about too many requests.
@@ -239,7 +240,7 @@ class _Download:
 
     @property
     def finished(self) -> bool:
-        """Whether the outcome is known."""
+        """Whether the pull has succeeded or failed."""
         return self._error is not None or (self._latest is not None and self._latest.result is not None)
 
     async def progress(self) -> AsyncGenerator[PullProgress, None]:

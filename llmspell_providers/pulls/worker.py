@@ -8,9 +8,10 @@ import threading
 import traceback
 
 from llmspell_protocol.child import connect_parent
+from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Internal, LlmspellError
 from llmspell_protocol.frames import FramePipe
-from llmspell_protocol.models import PullProgress, to_content
+from llmspell_protocol.models import PullProgress
 from llmspell_providers.pulls.order import PullOrder
 
 

@@ -19,7 +19,7 @@ _FINISH: Mapping[str, FinishReason] = {
 }
 _TOOL_CHOICES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
 _SAMPLING = ("temperature", "top_p", "top_k")
-"""Sent only where somebody asked for them: newer models refuse them, or two of them together."""
+"""Sent only where they were asked for: newer models refuse them, or two of them together."""
 
 
 class AnthropicDialect(VendorPackage):

@@ -18,7 +18,7 @@ class Sampling:
     """The options of one request, under our names.
 
     `asked` are those that the request itself has: one that the interface lacks is an error. `set_by_user` are these
-    and the ones that the user's settings have; the rest are our own defaults, which nobody misses.
+    and the ones that the user's settings have; the rest are our own defaults, and not required.
     """
 
     values: Mapping[str, Any]
@@ -104,7 +104,7 @@ class Dialect(Protocol):
         """The request as the interface takes it; it asks for nothing that the vendor's declaration lacks.
 
         Raises:
-            InvalidRequest: an image is no file that is known.
+            InvalidRequest: an image is of no known format.
         """
 
     async def open(self, client: Any, body: Mapping[str, Any], sampling: Sampling) -> Events:

@@ -8,15 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from llmspell_protocol.models import (
-    ChatChunk,
-    ChatMessage,
-    ChatRequest,
-    FinishReason,
-    ToolCall,
-    Usage,
-    to_content,
-)
+from llmspell_protocol.content import to_content
+from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, FinishReason, ToolCall, Usage
 from llmspell_providers.images import image
 from llmspell_providers.openai_chat import chat_body, parse_arguments
 from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors
@@ -49,7 +42,7 @@ class OpenAIDialect(VendorPackage):
         if self._vendor.base_url != "https://api.openai.com/v1":
             headers |= {"OpenAI-Organization": sdk.Omit(), "OpenAI-Project": sdk.Omit()}
         return sdk.AsyncOpenAI(
-            # Without one the package would take OPENAI_API_KEY, whoever the server is.
+            # Without one the package would send OPENAI_API_KEY to any server.
             api_key=key or _NO_KEY,
             admin_api_key="",
             base_url=base_url,

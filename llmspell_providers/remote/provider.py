@@ -319,7 +319,7 @@ class RemoteProvider(ElsewhereModels):
         """The request's options, filled up from the settings; our defaults only where every server takes them."""
         given = request.options
         asked = {name for name in SAMPLING if getattr(given, name) is not None}
-        in_settings = self._settings.model_fields_set & set(SAMPLING)
+        in_settings = self._settings.given & set(SAMPLING)
         values = {name: getattr(self._settings, name) for name in (*_ALWAYS, *in_settings)}
         values |= {name: getattr(given, name) for name in asked}
         if given.num_ctx is not None:

@@ -1,12 +1,16 @@
-"""What can't be done with a model on somebody else's machine: everything about files and memory."""
+"""What can't be done with a model of another server: everything about files and memory."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 from llmspell_protocol.models import LoadedModel, LoadOptions, PullProgress
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmspell_protocol.areas.model import VerifiedModel
 
 
 class ElsewhereModels:
@@ -31,7 +35,7 @@ class ElsewhereModels:
         """Raises `Unsupported`."""
         raise self._capabilities.refusal("remove", self.name)
 
-    async def verify(self, spec: ModelSpec) -> dict[str, object]:
+    async def verify(self, spec: ModelSpec) -> VerifiedModel:
         """Raises `Unsupported`."""
         raise self._capabilities.refusal("verify", self.name)
 

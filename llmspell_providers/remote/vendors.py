@@ -15,7 +15,7 @@ from llmspell_providers.capabilities import Capabilities, declare
 
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 _STANDARD = ("temperature", "top_p", "max_tokens", "stop")
-_ELSEWHERE = "its models are on somebody else's machine"
+_ELSEWHERE = "the server manages its models"
 _MEMORY = "the server decides what it has in memory"
 _LACKS: Mapping[Word, str] = {
     **dict.fromkeys(("pull", "remove", "verify"), _ELSEWHERE),
@@ -110,7 +110,7 @@ VENDORS: Mapping[str, Vendor] = {
 
 
 def vendor_of(provider_type: str, base_urls: Sequence[str]) -> Vendor:
-    """What to expect of a provider: type `openai` at another address than OpenAI's is somebody's own server."""
+    """What to expect of a provider: type `openai` at another address than OpenAI's is a compatible server."""
     vendor = VENDORS[provider_type]
     own = provider_type == "openai" and base_urls and not any(_is_openai(url) for url in base_urls)
     return OWN_SERVER if own else vendor

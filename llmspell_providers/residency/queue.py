@@ -1,4 +1,4 @@
-"""Who is next at one model: a bounded queue that is fair between clients. Knows neither models nor processes.
+"""Which request is next at one model: a bounded queue that is fair between clients. Knows neither models nor processes.
 
 A free slot goes to the waiting client with the fewest requests running, among these to the one that was served longest
 ago (round robin), and within a client to the request that came first. So a client that queues twenty requests delays
@@ -31,9 +31,9 @@ class _Client:
 
 
 class FairQueue:
-    """Slots and those who wait for one; belongs to one event loop.
+    """Slots and the requests that wait for one; belongs to one event loop.
 
-    With no slots everybody waits: that is how a model that is still loading looks.
+    With no slots every request waits, as for a model that is still loading.
     """
 
     def __init__(self, *, slots: int, max_waiting: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,7 +48,7 @@ class FairQueue:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody has a slot or waits for one."""
+        """Whether no request has a slot or waits for one."""
         return not self.running and not self.waiting
 
     @asynccontextmanager
@@ -72,7 +72,7 @@ class FairQueue:
         self._grant()
 
     def fail_waiting(self, error: BaseException) -> None:
-        """Ends the waiting of everybody with an error of this kind."""
+        """Fails every waiting request with a copy of this error."""
         for client in self._clients.values():
             for waiter in client.waiting:
                 if not waiter.done():

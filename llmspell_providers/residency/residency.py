@@ -1,7 +1,7 @@
-"""Which models are in memory: one load for all who wait, a byte budget, keep-alive, pins, and what happens on a crash.
+"""Which models are in memory: one load for all waiting requests, a byte budget, keep-alive, pins, and crashes.
 
-Knows no engine and no files: how a model is loaded stands in its `Blueprint`, who is next in its queue. Nothing here
-polls; everything happens because a request came or went, a timer ran out or a worker ended.
+Knows no engine and no files: how a model is loaded stands in its `Blueprint`, which request is next in its queue.
+Nothing here polls; everything happens because a request came or went, a timer ran out or a worker ended.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ class Residency(Generic[W]):
         self._uses += 1
         model.used = self._uses
         if model.loading is not None:
-            # The last one who waited for it has gone: nobody needs this load.
+            # The last request that waited for this load has gone.
             model.loading.cancel()
         elif model.worker is not None:
             model.start_timer(lambda: self._expired(model))
@@ -269,7 +269,7 @@ class Residency(Generic[W]):
         if model.ended_because is not None:
             return
         if task.cancelled():
-            self._forget(model)  # somebody may have come while the load was being ended
+            self._forget(model)  # a request may have come while the load was being ended
             if model.users:
                 self._models[model.name] = model
                 self._start_load(model)
@@ -288,7 +288,7 @@ class Residency(Generic[W]):
             model.start_timer(lambda: self._expired(model))
 
     def _exited(self, model: Resident[W], worker: W | None) -> None:
-        """A worker has ended; if nobody ended it, it crashed, and those whose turn had not come get another one."""
+        """Handles a worker's end; if that was not asked for, it crashed, and requests still queued get another."""
         if worker is None or model.worker is not worker or model.ended_because is not None:
             return
         self._crashes[model.name] = self._crashes.get(model.name, 0) + 1

@@ -62,7 +62,7 @@ class Blueprint(Generic[W_co]):
     `estimated_bytes` is what it takes right after the load, `growth_bytes` what it may take beyond that later (prompt
     cache), `mapped_bytes` how much of it the system can get back at any time (weights mapped from a file). `device` is
     where it has to run, None: where it is, if it is loaded. `start` is given what to call when the worker ends, and is
-    cancelled when nobody waits for the model any more.
+    cancelled when no request waits for the model any more.
     """
 
     name: str

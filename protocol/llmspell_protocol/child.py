@@ -68,14 +68,15 @@ class Child:
         *,
         environment: Mapping[str, str],
         log_path: Path | None,
-        on_frame: Callable[[Frame], None],
-        on_exit: Callable[[int], None],
+        on_frame: Callable[[Frame], None] | None = None,
+        on_exit: Callable[[int], None] | None = None,
         arguments: tuple[str, ...] = (),
     ) -> Child:
         """Starts `python -m module`; call on the loop's thread.
 
         `environment` is added to `base_environment()`. `on_frame` gets each frame in order; `on_exit` gets the exit
-        status (negative: the signal) once, after the last frame. Output goes to the end of `log_path` (None: nowhere).
+        status (negative: the signal) once, after the last frame; without them a later `hand_over` says who does.
+        Output goes to the end of `log_path` (None: nowhere).
         """
         # Only the one who spawns needs these; a child that imports this module has to start in milliseconds.
         import asyncio
@@ -113,7 +114,7 @@ class Child:
             os.close(down_read)
             os.close(up_write)
             os.close(log_fd)
-        return cls(process, up_read, down_write, on_frame, on_exit, loop)
+        return cls(process, up_read, down_write, on_frame or _unheard, on_exit or _unheard, loop)
 
     def hand_over(self, on_frame: Callable[[Frame], None], on_exit: Callable[[int], None]) -> None:
         """From here on these hear it: for a child that was started before the one who owns it."""
@@ -231,6 +232,10 @@ class Child:
         if not self.exited.done():
             self.exited.set_result(status)
         self._on_exit(status)
+
+
+def _unheard(_: Frame | int) -> None:
+    """A worker says nothing unasked, and one that ended is not `alive`."""
 
 
 def _end_descriptor(pid: int) -> int | None:

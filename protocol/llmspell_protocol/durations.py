@@ -1,10 +1,27 @@
-"""Spans of time as people read them, the same from every part that mentions one. Text for eyes, never parsed again."""
+"""Durations as people write and read them: the one parser of settings, requests and commands, and the one text."""
 
 from __future__ import annotations
 
+import re
+
+_SECONDS_IN = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+_PART = r"(\d+)(ms|s|m|h)"
+
+
+def duration_seconds(text: str) -> float:
+    """Seconds in `90s`, `5m`, `1h30m`, `300ms`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    parts = re.findall(_PART, text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(text)
+    return float(sum(int(number) * _SECONDS_IN[unit] for number, unit in parts))
+
 
 def duration_text(seconds: float) -> str:
-    """Seconds, rounded, in two units at most: `45s`, `4m 32s`, `2h 15m`, `3d 4h`; never less than `0s`."""
+    """Seconds, rounded, in two units at most, for eyes: `45s`, `4m 32s`, `2h 15m`, `3d 4h`; never less than `0s`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole}s"

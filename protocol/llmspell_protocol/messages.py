@@ -1,7 +1,7 @@
 """One Jupyter message: header, parent header, metadata, content and buffers. Knows neither bytes nor sockets.
 
 The message types and fields of the base protocol are Jupyter's, version 5.5
-(https://jupyter-client.readthedocs.io/en/stable/messaging.html); our own types are in `requests.py`.
+(https://jupyter-client.readthedocs.io/en/stable/messaging.html); our own types are in `areas/`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ PROTOCOL_VERSION = "1.0"
 """Version of our own requests; a client that meets a newer major one says so and stops."""
 
 METADATA_KEY = "llmspell"
-"""Where our own wishes stand in a request's metadata: `timeout_s, priority, isolated, detach, deltas, args, …`."""
-
-AREAS = ("model", "agent", "tool", "state", "session", "kernel")
-"""The areas of our own requests: `<area>_request` is answered by `<area>_progress`, `_delta` and `_reply`."""
+"""Where our own wishes stand in a request's metadata: `timeout_s, isolated, detach, deltas, args, …`."""
 
 Content = dict[str, Any]
 

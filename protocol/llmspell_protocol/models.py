@@ -1,28 +1,18 @@
 """What requests and replies say about models: the types that backends, kernel and clients share.
 
-All sizes are bytes, all times milliseconds unless the name says otherwise. Wire content is `to_content(value)`.
+All sizes are bytes, all times milliseconds unless the name says otherwise. Wire content is `content.to_content(value)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 FinishReason = Literal["stop", "length", "context_full", "tool_calls"]
 Format = Literal["gguf", "safetensors"]
 Phase = Literal["resolving", "downloading", "verifying", "complete"]
-
-
-def to_content(value: Any) -> Any:
-    """A value of these types as plain maps and lists, for a message or a frame."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_content(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: to_content(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_content(item) for item in value]
-    return value
+DownloadStatus = Literal["complete", "already_present"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +20,12 @@ class LocalModel:
     """A model that a backend has on disk; `modified_at` is UTC, ISO 8601."""
 
     id: str
+    """can be given to every other model command"""
     backend: str
+    """`candle`, `ollama`, …"""
     size_bytes: int
     format: str
+    """`gguf`, `safetensors`"""
     quantization: str | None = None
     parameter_count: int | None = None
     family: str | None = None
@@ -50,14 +43,19 @@ class ModelInfo(LocalModel):
     """
 
     context_length: int | None = None
+    """tokens"""
     architecture: str | None = None
     embedding_length: int | None = None
     license: str | None = None
     chat_template: bool = False
+    """whether the file brings one"""
     capabilities: Sequence[str] = ()
+    """of the model itself: `chat`, `embed`, …"""
     path: str | None = None
     source: str | None = None
+    """where it was pulled from"""
     supports: Mapping[str, bool] = field(default_factory=dict)
+    """of its backend: every operation, feature and option ([capabilities](capabilities.md))"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +64,7 @@ class Usage:
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    """of these, not computed again"""
     completion_tokens: int = 0
 
 
@@ -103,25 +102,30 @@ class ChatMessage:
     images: Sequence[bytes] = ()
 
 
+def _between(low: float, high: float) -> Any:
+    return field(default=None, metadata={"range": (low, high)})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingOptions:
     """How tokens are chosen; None means the backend's or the provider table's default.
 
-    `temperature` 0 is greedy; `top_k` 0 is off; `repeat_penalty` 1 is off; `num_ctx` is the wanted context in tokens;
-    `num_beams` is how many continuations a beam search keeps, 1 is none.
+    `temperature` 0 is greedy; `top_k` 0 is off; `repeat_penalty` 1 is off; `repeat_last_n` -1 is the whole context;
+    `num_ctx` is the wanted context in tokens; `num_beams` is how many continuations a beam search keeps, 1 is none.
+    A number's `range`, both ends included, is in its field's metadata.
     """
 
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    repeat_penalty: float | None = None
-    repeat_last_n: int | None = None
-    seed: int | None = None
-    max_tokens: int | None = None
+    temperature: float | None = _between(0, 2)
+    top_p: float | None = _between(0, 1)
+    top_k: int | None = _between(0, 1 << 31)
+    min_p: float | None = _between(0, 1)
+    repeat_penalty: float | None = _between(0.01, 100)
+    repeat_last_n: int | None = _between(-1, 1 << 31)
+    seed: int | None = _between(0, (1 << 32) - 1)
+    max_tokens: int | None = _between(1, 1 << 31)
     stop: Sequence[str] | None = None
-    num_ctx: int | None = None
-    num_beams: int | None = None
+    num_ctx: int | None = _between(1, 1 << 31)
+    num_beams: int | None = _between(1, 64)
 
 
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens", "stop")
@@ -175,6 +179,7 @@ class ChatResult:
     model: str
     backend: str
     evicted: Sequence[str] = ()
+    """models that Ollama unloaded to make room"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,15 +236,16 @@ class PullProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullResult:
-    """A finished pull; `download_status` is `complete` or `already_present`, `resumed_from` a byte offset."""
+    """A finished pull; `resumed_from` is a byte offset."""
 
     model_id: str
     backend: str
-    download_status: str
+    download_status: DownloadStatus
     bytes_downloaded: int
     bytes_total: int
     sha256: str | None
     resumed_from: int
+    """bytes that an earlier pull had left"""
     path: str | None
     format: str | None
     source: str | None
@@ -269,18 +275,26 @@ class LoadedModel:
     backend: str
     engine: str
     pid: int | None
+    """the model's process"""
     device: str
     memory_bytes: int | None
+    """measured"""
     estimated_bytes: int | None
+    """expected before the load"""
     slots: int
+    """requests at a time"""
     busy_slots: int
     queue: int
+    """requests that wait"""
     last_used: str | None
     expires_at: str | None
+    """when it goes if nobody uses it"""
     pinned: bool
     load_ms: float | None = None
     reason: str = ""
+    """why it stays, in words"""
     warnings: Sequence[str] = ()
+    """what should be known about how it was loaded"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +322,7 @@ class AvailableModel:
     backend: str
     description: str
     parameters: str | None
+    """`135M`, `8B`"""
     quantizations: Sequence[str]
     size_bytes: int | None
     license: str | None

@@ -65,7 +65,7 @@ def _remove(case: Case) -> None:
 
 
 def _verify(case: Case) -> None:
-    assert case.run(case.provider.verify(case.spec))["ok"] is True
+    assert case.run(case.provider.verify(case.spec)).ok is True
 
 
 def _load(case: Case) -> None:

@@ -1,83 +1,93 @@
-"""What a real kernel of ours sends fits the JSON Schemas: every action that needs no download and no second machine."""
+"""What a real kernel of ours sends fits the JSON Schemas: each action's example, with its own keys and no others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmspell_protocol.areas import AREAS, actions
 from llmspell_protocol.client.events import Delta, Output, Progress
-from llmspell_protocol.client.sync import Client
+from llmspell_protocol.client.sync import Client, Pending
 from llmspell_protocol.errors import LlmspellError, ScriptError
-from llmspell_protocol.requests import CONTENTS
+from tests.support.installed import install
 from tests.support.kernels import KernelProcess
-from tests.support.schemas import fits
+from tests.support.schemas import fits, is_answer_to
 
-CHAT = {"model": "mock/a", "messages": [{"role": "user", "content": "hello you"}]}
-AGENT = {"name": "helper", "model": "mock/a", "system_prompt": "Be brief.", "options": {"temperature": 0.5}}
-
-ACTIONS: list[tuple[str, dict[str, Any]]] = [
-    ("model_request", {"action": "list"}),
-    ("model_request", {"action": "status"}),
-    ("model_request", {"action": "info", "model": "mock/a"}),
-    ("model_request", {"action": "available"}),
-    ("model_request", {"action": "install_ollama"}),
-    ("model_request", {"action": "load", "model": "mock/a"}),
-    ("model_request", {"action": "ps"}),
-    ("model_request", {"action": "chat", **CHAT}),
-    ("model_request", {"action": "chat", **CHAT, "stream": False}),
-    ("model_request", {"action": "generate", "model": "mock/a", "prompt": "hello"}),
-    ("model_request", {"action": "embed", "model": "mock/a", "input": ["one", "two"]}),
-    ("model_request", {"action": "tokenize", "model": "mock/a", "text": "one two"}),
-    ("model_request", {"action": "unload", "model": "mock/a"}),
-    ("model_request", {"action": "verify"}),
-    ("agent_request", {"action": "create", **AGENT}),
-    ("agent_request", {"action": "execute", "agent": "helper", "input": "hello"}),
-    ("agent_request", {"action": "list"}),
-    ("agent_request", {"action": "info", "agent": "helper"}),
-    ("agent_request", {"action": "reset", "agent": "helper"}),
-    ("agent_request", {"action": "delete", "agent": "helper"}),
-    ("kernel_request", {"action": "status"}),
-    ("kernel_request", {"action": "metrics"}),
-    ("kernel_request", {"action": "queue"}),
-    ("kernel_request", {"action": "reload_config"}),
-    ("kernel_request", {"action": "config"}),
-    ("kernel_request", {"action": "config", "section": "kernel.port"}),
-    ("kernel_request", {"action": "logs", "lines": 5}),
-]
-NOT_HERE = {("model", "pull"), ("model", "remove"), ("kernel", "cancel"), ("kernel", "drain")}
-"""Actions that need a download, or something under way, or end the kernel."""
+VARIANTS: Sequence[tuple[str, str, dict[str, Any]]] = (
+    ("model", "generate", {"model": "mock/a", "prompt": "hello", "stream": False}),
+    ("model", "info", {"model": "smollm2:135m@candle"}),
+    ("model", "list", {"backend": "candle"}),
+    ("model", "status", {"backend": "candle"}),
+    ("model", "unload", {}),
+    ("kernel", "config", {}),
+)
+"""What examples leave out."""
 
 
 @pytest.fixture
 def client(home: Path) -> Iterator[Client]:
+    install(home, "smollm2", "135m")
     kernel = KernelProcess()
     with kernel.client() as client:
         yield client
     kernel.stop()
 
 
-def test_requests_progress_deltas_and_replies_fit(client: Client) -> None:
-    for msg_type, content in ACTIONS:
-        area, action = msg_type.removesuffix("_request"), content["action"]
-        assert fits(msg_type, content, action=action) == []
-        pending = client.request(msg_type, content)
-        for event in pending:
-            assert isinstance(event, (Delta, Progress))
-            kind = "delta" if isinstance(event, Delta) else "progress"
-            assert fits(f"{area}_{kind}", event.content) == [], (msg_type, content, event)
-        reply = pending.result()
-        assert fits(f"{area}_reply", reply.content, action=action) == [], (msg_type, content, reply.content)
-        if action == "embed":
-            count, dimensions = reply.content["shape"]
-            assert [len(buffer) for buffer in reply.buffers] == [4 * count * dimensions]
+@pytest.mark.parametrize("area", AREAS)
+def test_every_action_of_an_area_is_answered_as_its_record_says(client: Client, area: str) -> None:
+    for action, record in actions(area).items():
+        # What is to be cancelled must be under way.
+        endless = _endless(client) if action == "cancel" else None
+        _compare(client, area, action, {**record.example, **({"msg_id": endless.msg_id} if endless else {})})
+        if endless is not None:
+            with pytest.raises(LlmspellError, match="cancelled"):
+                endless.result()
 
 
-def test_no_action_is_left_out_without_being_named() -> None:
-    here = {(msg_type.removesuffix("_request"), content["action"]) for msg_type, content in ACTIONS}
-    assert here | NOT_HERE == set(CONTENTS)
+@pytest.mark.parametrize(("area", "action", "fields"), VARIANTS)
+def test_so_are_requests_that_no_example_makes(client: Client, area: str, action: str, fields: dict[str, Any]) -> None:
+    _compare(client, area, action, fields)
+
+
+def _compare(client: Client, area: str, action: str, fields: dict[str, Any]) -> None:
+    content = {"action": action, **fields}
+    assert is_answer_to(action, f"{area}_request", content) == []
+    pending = client.request(f"{area}_request", content)
+    for event in pending:
+        assert isinstance(event, (Delta, Progress))
+        kind = "delta" if isinstance(event, Delta) else "progress"
+        assert is_answer_to(action, f"{area}_{kind}", event.content) == [], (content, event)
+    reply = pending.result()
+    assert is_answer_to(action, f"{area}_reply", reply.content) == [], (content, reply.content)
+    if action == "embed":
+        count, dimensions = reply.content["shape"]
+        assert [len(buffer) for buffer in reply.buffers] == [4 * count * dimensions]
+    else:
+        assert list(reply.buffers) == []
+
+
+def _endless(client: Client) -> Pending:
+    pending = client.request(
+        "execute_request", {"code": "print('begun') while true do end"}, metadata={"llmspell": {"isolated": True}}
+    )
+    assert isinstance(next(iter(pending)), Delta)  # it runs
+    return pending
+
+
+def test_a_key_too_many_and_a_key_too_few_are_noticed(client: Client) -> None:
+    reply = client.request("agent_request", {"action": "create", "type": "basic"}).result().content
+    assert is_answer_to("create", "agent_reply", reply) == []
+    assert is_answer_to("list", "agent_reply", reply)
+    assert is_answer_to("create", "agent_reply", {**reply, "more": 1})
+    assert is_answer_to("create", "agent_reply", {**reply, "agent": {**reply["agent"], "more": 1}})
+    for key in reply:
+        assert is_answer_to("create", "agent_reply", {name: reply[name] for name in reply if name != key}), key
+    for key in reply["agent"]:
+        short = {name: value for name, value in reply["agent"].items() if name != key}
+        assert is_answer_to("create", "agent_reply", {**reply, "agent": short}), key
 
 
 def test_errors_and_the_last_reply_of_a_kernel_fit(client: Client) -> None:
@@ -90,7 +100,7 @@ def test_errors_and_the_last_reply_of_a_kernel_fit(client: Client) -> None:
         late.result()
     assert caught.value.code == "not_found"
     drained = client.request("kernel_request", {"action": "drain", "timeout_s": 0}, channel="control").result()
-    assert fits("kernel_reply", drained.content, action="drain") == []
+    assert is_answer_to("drain", "kernel_reply", drained.content) == []
 
 
 def test_a_script_s_output_and_end_fit(client: Client) -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 import zmq
 
 from llmspell_kernel.app import Kernel
-from llmspell_kernel.configuration import load_configuration
 from llmspell_kernel.doors.binding import bind_sockets
 from llmspell_kernel.doors.door import Door
 from llmspell_kernel.doors.zmq import ZmqDoor
 from llmspell_kernel.identity import Key, KeyRing
-from llmspell_profiles.loading.loader import LoadedSettings
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_protocol.connection import ConnectionInfo
 
 SECRET = "the connection's"
@@ -47,7 +46,7 @@ async def kernel_in_process(
     environment = {"LLMSPELL_HOME": str(home)}
 
     def load() -> LoadedSettings:
-        return load_configuration(profile=None, config=None, env=environment, cwd=home, flags=flags)
+        return load_settings(profile=None, config=None, env=environment, cwd=home, flags=flags)
 
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     info, sockets = bind_sockets(ConnectionInfo(key=SECRET), context)

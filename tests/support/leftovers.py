@@ -16,7 +16,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """Makes this process the parent of whatever its descendants leave, so that nothing escapes the comparison."""
+    """Makes this process the parent of orphaned descendants, so that none escapes the comparison (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -34,7 +34,21 @@ class Traces:
         return cls(frozenset(process.pid for process in _descendants()), frozenset(_paths()))
 
 
+def _has_children() -> bool:
+    """Whether this process has a child, ended or not; where that can't be asked (macOS before Python 3.13), True."""
+    if not hasattr(os, "waitid"):
+        return True
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def _descendants() -> list[psutil.Process]:
+    # Orphans are adopted, so no child means no descendant; psutil reads every process of the machine, 2 ms a time.
+    if not _has_children():
+        return []
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
@@ -53,7 +67,9 @@ def _paths() -> list[Path]:
 
 
 def _reap_orphans(before: Traces) -> None:
-    """Adopted processes that have ended would stay as zombies: nobody else waits for them."""
+    """Waits for the adopted processes that have ended; they would stay as zombies."""
+    if not _has_children():
+        return
     for process in psutil.Process().children():
         if process.pid not in before.processes and process.status() == psutil.STATUS_ZOMBIE:
             os.waitpid(process.pid, os.WNOHANG)

@@ -111,7 +111,7 @@ def leftovers(store: Store) -> list[str]:
 _SCRIPT = """
 import asyncio, json, os, sys
 from pathlib import Path
-from llmspell_protocol.models import to_content
+from llmspell_protocol.content import to_content
 from llmspell_providers.library.catalog import Catalog
 from llmspell_providers.pulls.pull import Puller, pull_environment
 from llmspell_providers.spec import ModelSpec

@@ -70,7 +70,7 @@ class ScriptHarness:
     """The two handlers over real contexts; `answers` says what a script's requests get."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.settings = Settings.model_validate(settings)
+        self.settings = Settings.check(settings)
         self.answers: dict[str, Answer] = {}
         self.requests: list[Request] = []
         self.ended: list[str] = []

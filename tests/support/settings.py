@@ -12,4 +12,4 @@ from llmspell_profiles.schema.values import PathContext
 def settings_from(toml: str, home: Path) -> Settings:
     """The settings in a TOML text, with `home` as LLMSPELL_HOME and as the directory of everything else."""
     around = PathContext(llmspell_home=home, user_home=home, cwd=home)
-    return Settings.model_validate(tomllib.loads(toml), context=around)
+    return Settings.check(tomllib.loads(toml), around)

@@ -56,10 +56,10 @@ def init(options: Options, path: str, force: bool) -> None:
 
 
 def _may_overwrite(output: Output, path: str) -> bool:
-    """Whether someone at a terminal says so.
+    """Asks at the terminal whether to overwrite the file.
 
     Raises:
-        LlmspellError: nobody can be asked.
+        LlmspellError: there is no terminal to ask at.
     """
     if output.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise LlmspellError(f"Configuration file already exists: {path}. Use --force to overwrite.")

@@ -7,7 +7,6 @@ import click
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
 from llmspell_cli.terminal.output import Output
-from llmspell_protocol.errors import NotFound
 
 
 @click.command(
@@ -25,20 +24,15 @@ from llmspell_protocol.errors import NotFound
 def schema(options: Options, section: str) -> None:
     """Print the schema of the configuration, or of a SECTION, as JSON Schema, TOML with comments, or Markdown."""
     output = Output(options)
-    from llmspell_profiles.errors import UnknownSection
+    if options.output == "toml":
+        from llmspell_profiles.showing.template import full
 
-    try:
-        if options.output == "toml":
-            from llmspell_profiles.showing.template import full
+        output.write(full(section))
+    elif options.output == "markdown":
+        from llmspell_profiles.showing.markdown import tables
 
-            output.write(full(section))
-        elif options.output == "markdown":
-            from llmspell_profiles.showing.markdown import tables
+        output.line(tables(section))
+    else:
+        from llmspell_profiles.showing.json_schema import json_schema
 
-            output.line(tables(section))
-        else:
-            from llmspell_profiles.showing.json_schema import json_schema
-
-            output.document(json_schema(section))
-    except UnknownSection as unknown:
-        raise NotFound(unknown.text, details={"section": section, "available": list(unknown.available)}) from None
+        output.document(json_schema(section))

@@ -11,13 +11,12 @@ import click
 
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
-from llmspell_cli.profile_errors import as_ours
 from llmspell_cli.terminal.output import GREEN, RED, YELLOW, Output
 from llmspell_protocol.errors import ConfigError, InvalidRequest
 
 if TYPE_CHECKING:
     from llmspell_profiles.checking.validation import Report
-    from llmspell_profiles.errors import Remark
+    from llmspell_profiles.problems import Remark
 
 
 @click.command(
@@ -43,13 +42,12 @@ def validate(options: Options, file: str | None, strict: bool) -> None:
     from llmspell_profiles.checking.validation import check
 
     config = file or options.config
-    with as_ours():
-        report = check(
-            profile=options.profile,
-            config=Path(config) if config is not None else None,
-            env=os.environ,
-            cwd=Path.cwd(),
-        )
+    report = check(
+        profile=options.profile,
+        config=Path(config) if config is not None else None,
+        env=os.environ,
+        cwd=Path.cwd(),
+    )
     if output.json:
         output.document(_document(report))
     else:

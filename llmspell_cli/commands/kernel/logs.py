@@ -91,9 +91,9 @@ def _moment(ago: str) -> str:
     """The time so long ago, as log lines write it.
 
     Raises:
-        InvalidRequest: it is no duration.
+        InvalidRequest: not a duration.
     """
-    from llmspell_profiles.durations import duration_seconds
+    from llmspell_protocol.durations import duration_seconds
 
     try:
         moment = datetime.now(UTC) - timedelta(seconds=duration_seconds(ago))
@@ -210,7 +210,7 @@ def _show(output: Output, chosen: Iterable[Entry]) -> None:
 
 
 def _pause(seconds: float) -> None:
-    """Waits while somebody reads what is shown: `logs -f | head -1` would stay until the next line otherwise.
+    """Waits while stdout has a reader: `logs -f | head -1` would stay until the next line otherwise.
 
     Raises:
         BrokenPipeError: the reader has gone.

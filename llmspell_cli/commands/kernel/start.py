@@ -17,7 +17,7 @@ import click
 
 from llmspell_cli.autostart.sd_notify import tell_service_manager
 from llmspell_cli.invocation import Options
-from llmspell_cli.kernels.start_failure import LastWords
+from llmspell_cli.kernels.start_failure import StartFailure
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
@@ -96,19 +96,19 @@ def _log_file(wanted: Mapping[str, Any]) -> Path:
 
 
 def _detach(words: list[str], log_file: Path) -> dict[str, Any]:
-    """Starts the kernel in a session of its own and waits for its first line.
+    """Starts the kernel in a process session of its own and waits for its first line.
 
     Raises:
         LlmspellError: why it could not start; or it ended, or did not answer in time, without a word.
     """
     ready, told = os.pipe()
-    last_words = LastWords(log_file)
+    start_failure = StartFailure(log_file)
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "llmspell_kernel", *words, f"--ready-fd={told}"],
             stdin=subprocess.DEVNULL,
-            stdout=last_words.fd,
-            stderr=last_words.fd,
+            stdout=start_failure.fd,
+            stderr=start_failure.fd,
             pass_fds=(told,),
             start_new_session=True,
         )
@@ -117,17 +117,17 @@ def _detach(words: list[str], log_file: Path) -> dict[str, Any]:
     try:
         line = _first_line(ready)
     except (Timeout, KeyboardInterrupt) as ending:
-        # A kernel that nobody knows of must not stay behind.
+        # Without this a kernel would stay behind that no command names.
         process.kill()
         process.wait()
         if isinstance(ending, Timeout):
-            raise last_words.failure(ending.message) from None
+            raise start_failure.failure(ending.message) from None
         raise
     finally:
         os.close(ready)
     if not line.endswith(b"\n"):
-        raise last_words.failure(f"the kernel {_ending(process.wait())} before it answered")
-    last_words.close()
+        raise start_failure.failure(f"the kernel {_ending(process.wait())} before it answered")
+    start_failure.close()
     told_document: dict[str, Any] = json.loads(line)
     if "error" in told_document:
         process.wait()

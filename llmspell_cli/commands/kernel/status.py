@@ -33,8 +33,8 @@ def _format(ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     return value
 
 
-class _Wish(NamedTuple):
-    """What is shown of which kernels. `one_line`: a line each instead of a table."""
+class _Selection(NamedTuple):
+    """What is shown, and of which kernels. `one_line`: a line each instead of a table."""
 
     kernel_id: str | None
     one_line: bool
@@ -83,20 +83,20 @@ def status(
     wanted = kernel_id or named
     if wanted is not None and options.connect_named:
         raise InvalidRequest(f"two kernels are named: {options.connect} and {wanted}")
-    wish = _Wish(
+    selection = _Selection(
         wanted, one_line=options.output_named and options.output == "text" and wanted is None, quiet=quiet, url=url
     )
     output = _output(options, form)
     if watch:
-        _watch(output, options, wish, interval)
+        _watch(output, options, selection, interval)
         return 0
     infos = _found(options, wanted)
-    _show(output, wish, infos, _asked(output, options, wish, infos))
+    _show(output, selection, infos, _asked(output, options, selection, infos))
     return _NONE_RUNS if quiet and not infos else 0
 
 
 def _output(options: Options, form: str | None) -> Output:
-    """People at a terminal get a drawn table unless they want something else; a pipe gets plain columns."""
+    """The output format: a drawn table at a terminal unless another was asked for; plain columns in a pipe."""
     terminal = sys.stdout.isatty()
     if terminal and not options.output_named:
         options = options._replace(output="pretty")
@@ -105,51 +105,56 @@ def _output(options: Options, form: str | None) -> Output:
     return Output(options)
 
 
-def _watch(output: Output, options: Options, wish: _Wish, interval_s: float) -> None:
+def _watch(output: Output, options: Options, selection: _Selection, interval_s: float) -> None:
     """Looks again and again; Ctrl+C is how one leaves, so it ends well."""
     infos: list[ConnectionInfo] = []
     try:
         with LiveScreen(output) if output.terminal and not output.json else nullcontext() as screen:
             while True:
-                infos = _still_there(options, wish.kernel_id, infos)
-                kernels = _asked(output, options, wish, infos)
+                infos = _still_there(options, selection.kernel_id, infos)
+                kernels = _asked(output, options, selection, infos)
                 if screen is not None:
                     screen.clear()
                     output.line(f"Every {interval_s:g} s   {time.strftime('%H:%M:%S')}   Ctrl+C to leave")
-                _show(output, wish, infos, kernels, watching=True)
+                _show(output, selection, infos, kernels, watching=True)
                 # A kernel that ends is seen at once, not at the next look.
                 sleep_until_one_ends([info.pid for info in infos if info.pid is not None], interval_s)
     except KeyboardInterrupt:
         return
 
 
-def _asked(output: Output, options: Options, wish: _Wish, infos: list[ConnectionInfo]) -> list[Content]:
-    if not output.json and (wish.quiet or wish.url):
+def _asked(output: Output, options: Options, selection: _Selection, infos: list[ConnectionInfo]) -> list[Content]:
+    if not output.json and (selection.quiet or selection.url):
         return []
-    if wish.kernel_id is not None or options.connect is not None:
-        named = wish.kernel_id is not None
+    if selection.kernel_id is not None or options.connect is not None:
+        named = selection.kernel_id is not None
         return [figures(info, must_answer=not named, budget=named) for info in infos]
     return figures_of_all(infos)
 
 
 def _show(
-    output: Output, wish: _Wish, infos: list[ConnectionInfo], kernels: list[Content], *, watching: bool = False
+    output: Output,
+    selection: _Selection,
+    infos: list[ConnectionInfo],
+    kernels: list[Content],
+    *,
+    watching: bool = False,
 ) -> None:
-    urls = _urls(output, infos) if wish.url else {}
+    urls = _urls(output, infos) if selection.url else {}
     if output.json:
         _document(output, [_public(kernel, urls.get(at)) for at, kernel in enumerate(kernels)], watching=watching)
-    elif wish.url:
+    elif selection.url:
         for url in urls.values():
             output.line(url)
-    elif wish.quiet:
+    elif selection.quiet:
         for info in infos:
             output.line(info.id or info.address)
     elif not kernels:
         output.line("No kernels currently running")
-    elif wish.one_line:
+    elif selection.one_line:
         for kernel in kernels:
             output.line(_one_line(kernel))
-    elif wish.kernel_id is not None:
+    elif selection.kernel_id is not None:
         output.properties(_all_properties(kernels[0]))
     else:
         output.table(_HEADERS, [_row(kernel) for kernel in kernels])

@@ -25,7 +25,7 @@ from llmspell_protocol.messages import METADATA_KEY
 _REMARK_EVERY_S = 5.0
 _AFTER_TERM_S = 2.0
 _AFTER_DRAIN_S = 1.0
-"""What a kernel needs when its drain is over: to tell everybody and to end its workers."""
+"""What a kernel needs when its drain is over: to answer every client and to end its workers."""
 
 
 @click.command(
@@ -73,7 +73,7 @@ def stop(
                     raise
                 failed.append((ending.info, error))
     except KeyboardInterrupt:
-        _tell_who_goes_on(output, [ending for ending in endings if ending.drains])
+        _tell_which_go_on(output, [ending for ending in endings if ending.drains])
         raise
     _report(output, stopped, failed)
     return max((exit_status(error.code) for _, error in failed), default=0)
@@ -138,7 +138,7 @@ def _by_pid_file(path: Path) -> ConnectionInfo:
 
 
 def _instead(pid: int | None, text: str) -> str:
-    """What a pid file names that is no kernel."""
+    """What a pid file names instead of a kernel."""
     if pid is None:
         return f"it holds {text[:40]!r}"
     # Only a wrong pid file needs it.
@@ -287,7 +287,7 @@ def _ask_all(endings: list[_Ending]) -> None:
         thread.join()
 
 
-def _tell_who_goes_on(output: Output, draining: list[_Ending]) -> None:
+def _tell_which_go_on(output: Output, draining: list[_Ending]) -> None:
     """Ctrl-C ends the waiting; what a kernel was asked can't be taken back."""
     for ending in draining:
         name = _name(ending.info)

@@ -13,12 +13,10 @@ from llmspell_cli.endings import NoAnswer
 from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import KNOWN, key_store, load
 from llmspell_cli.options import Command
-from llmspell_cli.profile_errors import as_ours
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
 from llmspell_profiles.credentials.key_store import KeyStore, StoreName, canonical
-from llmspell_profiles.errors import ConfigError
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*\Z"
 _STDIN = "pipe the key in: llmspell keys add PROVIDER --stdin"
@@ -50,11 +48,10 @@ def add(
         raise InvalidRequest(f"'{provider}' is no provider's name: letters, digits, '.', '_' and '-' are possible")
     if key is not None and from_stdin:
         raise InvalidRequest("a key on the command line and --stdin can't both be meant")
-    with as_ours():
-        kept = key_store(os.environ)
-        chosen = kept.choose(store)
-        _warn(output, options, provider, kept, chosen, wanted=store, on_command_line=key is not None)
-        kept.add(provider, _checked(_key(output, provider, key, from_stdin=from_stdin)), chosen)
+    kept = key_store(os.environ)
+    chosen = kept.choose(store)
+    _warn(output, options, provider, kept, chosen, wanted=store, on_command_line=key is not None)
+    kept.add(provider, _checked(_key(output, provider, key, from_stdin=from_stdin)), chosen)
     if output.json:
         output.document({"status": "stored", "provider": provider, "store": chosen})
     else:
@@ -81,7 +78,7 @@ def _warn(
         return
     try:
         configured = load(options).settings.providers.tables
-    except ConfigError as error:
+    except LlmspellError as error:
         output.warning(f"'{provider}' is no provider that llmspell knows, and the configuration: {error.message}")
         return
     if canonical(provider) not in map(canonical, configured):

@@ -10,9 +10,8 @@ import click
 from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import KeySource, key_sources, key_store, load
 from llmspell_cli.options import Command
-from llmspell_cli.profile_errors import as_ours
 from llmspell_cli.terminal.output import Output
-from llmspell_profiles.errors import ConfigError
+from llmspell_protocol.errors import LlmspellError
 
 
 @click.command(
@@ -29,11 +28,10 @@ def list_keys(options: Options) -> None:
     output = Output(options)
     try:
         loaded = load(options)
-    except ConfigError as error:
+    except LlmspellError as error:
         output.warning(f"keys in the configuration are not listed, since it can't be used: {error.message}")
         loaded = None
-    with as_ours():
-        found = key_sources(loaded, os.environ, key_store(os.environ))
+    found = key_sources(loaded, os.environ, key_store(os.environ))
     if output.json:
         rows = [
             {"provider": one.provider, "source": one.source, "variable": one.variable, "active": one.active}

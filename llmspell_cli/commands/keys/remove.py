@@ -9,12 +9,10 @@ import click
 from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import KeySource, key_sources, key_store, load
 from llmspell_cli.options import Command
-from llmspell_cli.profile_errors import as_ours
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
 from llmspell_profiles.credentials.key_store import KeyStore, canonical
-from llmspell_profiles.errors import ConfigError
-from llmspell_protocol.errors import NotFound
+from llmspell_protocol.errors import LlmspellError, NotFound
 
 
 @click.command("remove", cls=Command, local_only=True, examples=(("llmspell keys remove openai", "keyring and file"),))
@@ -22,16 +20,15 @@ from llmspell_protocol.errors import NotFound
 def remove(options: Options, provider: str) -> None:
     """Forget a stored API key. Variables and the configuration are not touched."""
     output = Output(options)
-    with as_ours():
-        store = key_store(os.environ)
-        stores = store.remove(provider)
-        if not stores:
-            others = _others(options, store, provider)
-            raise NotFound(
-                f"no API key is stored for {provider}",
-                hint=_hint(others[0]) if others else "llmspell keys list",
-                details={"provider": provider, "sources": [other.label for other in others]},
-            )
+    store = key_store(os.environ)
+    stores = store.remove(provider)
+    if not stores:
+        others = _others(options, store, provider)
+        raise NotFound(
+            f"no API key is stored for {provider}",
+            hint=_hint(others[0]) if others else "llmspell keys list",
+            details={"provider": provider, "sources": [other.label for other in others]},
+        )
     if output.json:
         output.document({"status": "removed", "provider": provider, "store": stores[0]})
     else:
@@ -42,7 +39,7 @@ def _others(options: Options, store: KeyStore, provider: str) -> list[KeySource]
     """Where else the provider has a key from."""
     try:
         loaded = load(options)
-    except ConfigError:
+    except LlmspellError:
         loaded = None  # The hint then names variables only; what is wrong with the file is another command's to say.
     return [one for one in key_sources(loaded, os.environ, store) if canonical(one.provider) == canonical(provider)]
 

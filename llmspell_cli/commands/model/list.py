@@ -31,7 +31,7 @@ def list_models(options: Options, backend: str, verbose: bool) -> int:
     output = Output(options)
     named = None if backend == "all" else backend
     with session(options, output) as opened:
-        reply = opened.model("list", backend=named, verbose=verbose)
+        reply = opened.model("list", backend=named)
     errors = reply.get("errors") or []
     if named and errors:
         raise error_from_content({"details": {}, **errors[0]})

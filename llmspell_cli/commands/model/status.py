@@ -47,7 +47,7 @@ def _show(output: Output, backends: dict[str, dict[str, Any]]) -> None:
     rows = [(_table_row if output.pretty else _line)(name, health) for name, health in backends.items()]
     output.table(("BACKEND", "STATE", "WHERE", "WITH", "MODELS"), rows, heading=False, gap=3)
     for name, health in backends.items():
-        # One of several servers that is down keeps nobody from using the others, and should not go unseen.
+        # With one of several servers down the backend is usable, and the failure should still be seen.
         if health.get("reason") and _state(name, health)[1] is None:
             output.warning(f"{name}: {health['reason']}")
 

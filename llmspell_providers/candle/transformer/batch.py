@@ -1,6 +1,6 @@
 """Rows that are generated together, as a state that can be paused between two tokens, shrunk, and joined to another.
 
-transformers' `generate` chooses every token; here is what it goes on from. Knows no threads and nobody who waits.
+transformers' `generate` chooses every token; here is what it goes on from. Knows neither threads nor callers.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Batch:
         return [WindowedPenalty(penalty, window, padding)]
 
     def _drop_cancelled(self) -> bool:
-        """Whether nobody waits for any of it any more."""
+        """Whether none of its replies is wanted any more."""
         for row in self.rows:
             row.is_cancelled()
         if all(row.is_done for row in self.rows):
@@ -250,7 +250,7 @@ class Batch:
 
     @contextmanager
     def _as_asked(self) -> Iterator[None]:
-        """Without gradients, and with random numbers of its own, which nobody else's sampling moves on."""
+        """Without gradients, and with random numbers of its own, which other batches' sampling does not advance."""
         with torch.inference_mode():
             if not self.settings.samples:
                 yield

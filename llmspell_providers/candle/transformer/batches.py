@@ -1,7 +1,7 @@
 """Who is generated with whom and when: requests in order of arrival, one thread that computes, turns between batches.
 
 Requests whose settings agree become one batch; those that come later are read beside it and then join it. What cannot
-join has a batch of its own, and the batches take turns, so that nobody waits for a stranger's long reply. Knows rows
+join has a batch of its own, and the batches take turns, so that no request waits for another's long reply. Knows rows
 and batches, not what a token is.
 """
 

@@ -49,7 +49,7 @@ class Encoder:
         """One vector a text, in their order; of length one where asked for or where the model wants it.
 
         Raises:
-            EngineCancelled: nobody waits for them any more.
+            EngineCancelled: they are not wanted any more.
             ContextLengthExceeded: a text is longer than the model reads.
             InvalidRequest: a text has no tokens.
         """

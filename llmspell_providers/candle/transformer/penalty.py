@@ -8,8 +8,7 @@ from transformers import RepetitionPenaltyLogitsProcessor
 
 
 class WindowedPenalty:
-    """A logits processor; `padding` is how many tokens at the beginning of each row are none (a tensor), None: no row
-    has any."""
+    """A logits processor; `padding` counts the padding tokens before each row (a tensor), None: no row has any."""
 
     def __init__(self, penalty: float, window: int, padding: Any) -> None:
         self._penalty = penalty

@@ -71,7 +71,7 @@ class Row:
         self._reply.progress(processed, len(self.prompt), (self._read - self._began) * 1000)
 
     def is_cancelled(self) -> bool:
-        """Whether nobody waits for it any more; such a row is over."""
+        """Whether its reply is not wanted any more; such a row is over."""
         if not self.is_done and self._reply.cancelled:
             self.fail(EngineCancelled())
         return self.is_done
@@ -100,7 +100,7 @@ class Row:
         """The end, when it has come.
 
         Raises:
-            EngineCancelled: nobody waits for the reply any more.
+            EngineCancelled: the reply is not wanted any more.
         """
         self._ended.wait()
         if self._failure is not None:

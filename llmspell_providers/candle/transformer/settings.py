@@ -54,7 +54,7 @@ class Settings:
 
     @property
     def is_shared(self) -> bool:
-        """Whether others may be generated beside it: a reply that a seed decides depends on nobody's company."""
+        """Whether it may share a batch: a reply that a seed decides must not depend on other rows."""
         return self.seed is None
 
     def changes(self) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def load_weights(directory: Path, *, name: str, device: str, can_chat: bool) -> 
     `name` is what people call it.
 
     Raises:
-        Unsupported: the architecture is none of transformers' own, or makes no text and no embeddings.
+        Unsupported: transformers does not have the architecture, or it makes neither text nor embeddings.
         ModelLoadFailed: files are missing or damaged, or do not fit each other.
         OutOfMemory: the device has not enough memory.
         ConfigError: the device lacks an operation of the model.
@@ -165,8 +165,8 @@ def _is_text_encoder(config: Any) -> bool:
     return type(config) in transformers.MODEL_FOR_TEXT_ENCODING_MAPPING
 
 
-def _dtype(config: Any, device: str) -> Any:
-    """The format of the numbers.
+def computed_dtype(config: Any, device: str) -> Any:
+    """The format of the numbers that a checkpoint is computed in on `device`; "auto" is that of its weights.
 
     A processor computes in float32: few have units for the 16-bit formats, and without them each product is converted
     back and forth. An accelerator has the checkpoint's own, but for T5 in float16, which overflows in its feed-forward
@@ -190,7 +190,7 @@ def _model(directory: Path, name: str, config: Any, kind: Kind, device: str) -> 
         model, report = classes[kind].from_pretrained(
             directory,
             config=config,
-            dtype=_dtype(config, device),
+            dtype=computed_dtype(config, device),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,

@@ -45,7 +45,7 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot")
 
 
 class GgufChoice(NamedTuple):
-    """The files of one quantization (none where there is no GGUF file), and why this one where nobody had named it."""
+    """The files of one quantization (none where there is no GGUF file), and why this one where none was named."""
 
     names: list[str]
     quantization: str | None

@@ -1,4 +1,4 @@
-"""Whether a file that has come is the one that was announced. Knows sums and parts, not where the bytes come from."""
+"""Whether a downloaded file is the one that was announced. Knows sums and parts, not where the bytes come from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Difference(NamedTuple):
 
 
 def sha256_difference(announced: str | None, landed: LocalFile) -> Difference | None:
-    """None also where nobody announced a sum."""
+    """The difference, None where there is none or no SHA-256 was announced."""
     if announced in (None, landed.sha256):
         return None
     return Difference("sha256", announced, landed.sha256)
@@ -36,7 +36,7 @@ def git_difference(announced: str | None, landed: LocalFile) -> Difference | Non
 
 
 def mismatch(name: str, wrong: Difference) -> ChecksumMismatch:
-    """The error for a file that is another one."""
+    """The error for a file whose sum differs."""
     return ChecksumMismatch(
         f"'{name}' is not the announced file: {wrong.kind} {wrong.actual} in place of {wrong.expected}",
         hint="try again later; the source may be broken or tampered with",

@@ -46,7 +46,7 @@ _SHA1 = re.compile(r"[0-9a-f]{40}")
 class HubModel:
     """The files of a model in a repository; `source` names them with the commit that was found.
 
-    `reason` says why these files, where nobody had named them.
+    `reason` says why these files, where none were named.
     """
 
     files: tuple[HubFile, ...]
@@ -142,7 +142,7 @@ def _host(address: str) -> str:
     parts = urlsplit(address)
     if not parts.hostname or parts.scheme not in ("https", "http"):
         raise SourceFailed(
-            f"'{address}' is no address of a hub",
+            f"'{address}' is not an address of a hub",
             kind=SourceUnavailable,
             hint="set HF_ENDPOINT where the kernel runs to https://HOST, or unset it",
         )
@@ -212,7 +212,7 @@ def _model(
 
 
 def _with_other_format(repository: str, names: list[str], format: str | None, reason: str | None) -> str | None:
-    """GGUF comes first where nobody asked for it; what else is there is said."""
+    """Adds to the reason for a GGUF file, where no format was named, which other formats the repository has."""
     has_safetensors = any(name.endswith(".safetensors") and "/" not in name for name in names)
     if format is not None or not has_safetensors:
         return reason

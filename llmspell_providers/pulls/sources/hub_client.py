@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 LONGEST_WAIT_S = 60.0
-"""A server that asks for a longer pause gets an error that says so: nobody would watch."""
+"""A server that asks for a longer pause ends the pull, with an error that says so."""
 _WAITS = 5
 _MAX_REQUESTS = 200
 _TOKEN_HINT = "set HF_TOKEN where the kernel runs, or llmspell keys add huggingface"
@@ -38,7 +38,7 @@ class PullStopped(Exception):
 
 
 class Waiting:
-    """Pauses that the hub asks for, as often and as long as is bearable; `stopped` ends one."""
+    """Back-off that the hub asks for, up to a number and a length of pauses; `stopped` ends one."""
 
     def __init__(self, note: Callable[[str], None], stopped: threading.Event | None = None) -> None:
         self._note = note
@@ -49,7 +49,7 @@ class Waiting:
         """Waits as long as the server demands; without a number twice as long each time.
 
         Raises:
-            SourceFailed: longer, or more often, than is bearable.
+            SourceFailed: the pause is too long, or one too many.
             PullStopped: meanwhile the rest of the pull failed.
         """
         pause_s = asked_s if asked_s is not None else 2.0**self._count
@@ -103,7 +103,7 @@ class HubClient:
 
 
 def _look_at(response: httpx2.Response) -> None:
-    # The library would wait by itself: as long as the server likes, and nobody could see or stop it.
+    # The library would wait by itself: as long as the server likes, unseen and not to be cancelled.
     if response.status_code == 429:
         raise TooManyRequests(retry_after_s(response.headers))
 

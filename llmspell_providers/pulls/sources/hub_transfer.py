@@ -100,7 +100,7 @@ class HubTransfer:
             )
 
     def _receive(self, file: HubFile, part: Part) -> int:
-        """Asks as often as it makes sense; returns from which offset on the bytes came."""
+        """Requests the bytes, with retries; returns the offset from which on they came."""
         sink = _Sink(part, file, self._meter, self._stopped)
         waiting = Waiting(self._meter.note, self._stopped)
         self._client.begin()

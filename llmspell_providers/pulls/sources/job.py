@@ -90,7 +90,7 @@ class Job:
         Raises:
             DownloadError: or one of its children, as their classes say.
             ModelNotFound: the only source says that there is no such model.
-            ModelLoadFailed: what came is no model; nothing of it stays.
+            ModelLoadFailed: the files are not a model that can be used; nothing of them stays.
         """
         self._meter.enter("resolving")
         if self._order.variant_follows:

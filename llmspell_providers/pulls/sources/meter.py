@@ -56,12 +56,12 @@ class Meter:
             self._say(files=files, reason=reason)
 
     def note(self, reason: str) -> None:
-        """Says why nothing happens."""
+        """Reports why nothing happens."""
         with self._lock:
             self._say(reason=reason)
 
     def enter(self, phase: Phase, file: str | None = None) -> None:
-        """Another phase, which may be about one file."""
+        """Enters another phase, which may be about one file."""
         with self._lock:
             self._phase = phase
             self._file = file

@@ -47,7 +47,7 @@ class Partial:
     def acquire(cls, directory: Path, watch: Callable[[int, int | None], None]) -> tuple[Partial, bool]:
         """The directory of a pull, and whether another process had it first.
 
-        While another has it, `watch(bytes, total)` is called five times a second with how far that one is.
+        While another process has it, `watch(bytes, total)` is called five times a second with its progress.
         """
         waited = False
         while True:
@@ -69,7 +69,7 @@ class Partial:
 
     @classmethod
     def tidy(cls, directory: Path) -> None:
-        """Removes what a pull that was ended left behind and nobody can resume; nothing while another one pulls."""
+        """Removes what an ended pull left that can't be resumed; does nothing while another process pulls."""
         try:
             fd = os.open(directory / _STATE, os.O_RDWR)
         except FileNotFoundError:
@@ -131,7 +131,7 @@ class Partial:
             raise disk_full(self.directory, needed_bytes, free)
 
     def close(self) -> None:
-        """Gives the lock free; only bytes that can be resumed stay, and without any the directory goes."""
+        """Releases the lock; only bytes that can be resumed stay, and without any the directory goes."""
         for path in self.directory.glob("*"):
             name = path.name.removesuffix(_PART)
             if path.is_dir():
@@ -149,13 +149,13 @@ class Partial:
                 shutil.rmtree(path)
             elif path.name != _STATE:
                 path.unlink()
-        # Last, because whoever waits for the lock looks whether this file is still the one at its place.
+        # Last, because a process that waits for the lock checks that this file is still the one at its path.
         (self.directory / _STATE).unlink(missing_ok=True)
         for directory in (self.directory, self.directory.parent):
             try:
                 directory.rmdir()
             except OSError:
-                return  # somebody else pulls this model, or another one
+                return  # another pull of this model, or of another one, is under way
 
     def _write(self) -> None:
         # In place, because the lock is on this file; one that a power cut left half-written decodes to nothing.
@@ -185,7 +185,7 @@ def _standing(directory: Path, fd: int) -> tuple[int, int | None]:
     """Bytes that are there and that there will be, as far as the state says."""
     state = _decoded(os.pread(fd, 1 << 20, 0))
     done = 0
-    for name in state:  # a file that is unpacked from one of them is no download
+    for name in state:  # a file that is unpacked from one of them does not count
         try:
             done += (directory / f"{name}{_PART}").stat().st_size
         except FileNotFoundError:

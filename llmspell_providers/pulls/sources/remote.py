@@ -1,4 +1,4 @@
-"""What sources and the downloader say to each other: addresses, files to be fetched, and why a source failed."""
+"""The types between sources and the downloader: addresses, files to be fetched, and why a source failed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SourceFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """A file at a web address; `name` is a plain file name, size and sum are what somebody announced."""
+    """A file at a web address; `name` is a plain file name, size and sum are as announced."""
 
     name: str
     url: str

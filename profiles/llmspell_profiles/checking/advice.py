@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from llmspell_profiles.checking.backend_options import CHAT_COMPLETIONS_OPTIONS, OLLAMA_OPTIONS
 from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, find_api_key, is_secret
-from llmspell_profiles.errors import ConfigError, KeyPath, Remark
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.loading.origins import in_file
+from llmspell_profiles.problems import KeyPath, Remark
 from llmspell_profiles.schema.schema_keys import find
 from llmspell_profiles.schema.vendors import ignored, is_own_server
+from llmspell_protocol.errors import ConfigError
 
 
 def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
@@ -84,7 +85,7 @@ def _options(loaded: LoadedSettings) -> Iterator[Remark]:
 def _ignored(loaded: LoadedSettings) -> Iterator[Remark]:
     for name, table in loaded.settings.providers.tables.items():
         for key in ignored(table):
-            is_set = getattr(table, key) != type(table).model_fields[key].default
+            is_set = getattr(table, key) != table.FIELDS[key].default
             if is_set and loaded.origins.source_of(("providers", name, key)) is not None:
                 yield _about(loaded, ("providers", name, key), "accepted, has no effect")
 

@@ -9,16 +9,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic_core import PydanticCustomError
-
 from llmspell_profiles.checking.advice import advice
-from llmspell_profiles.errors import ConfigError, ProfileNotFound, Remark, UsageConflict
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.loading.origins import in_order, spellings
 from llmspell_profiles.loading.profiles import PROFILE_NAMES, SHORT_NAMES
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
+from llmspell_profiles.problems import KeyPath, Remark, SettingError
+from llmspell_profiles.schema.checks import Refusal
 from llmspell_profiles.schema.providers import PROVIDER_TYPES
-from llmspell_profiles.schema.schema_keys import KeyPath, value_at
+from llmspell_profiles.schema.schema_keys import value_at
 from llmspell_profiles.schema.table import Table
 
 
@@ -39,7 +38,9 @@ class Report(NamedTuple):
 def check(*, profile: str | None = None, config: Path | None = None, env: Mapping[str, str], cwd: Path) -> Report:
     """Checks what a run would use: the base that `load_settings` would choose, and all variables.
 
-    Raises `UsageConflict` for both a profile and a file, and `ProfileNotFound`.
+    Raises:
+        InvalidRequest: both a profile and a file are named.
+        ProfileNotFound: there is no such profile.
     """
     workshop = _Workshop(dict(env))
     found: dict[str, Remark] = {}
@@ -47,9 +48,7 @@ def check(*, profile: str | None = None, config: Path | None = None, env: Mappin
     while loaded is None:
         try:
             loaded = load_settings(profile=profile, config=config, env=workshop.env, cwd=cwd, read=workshop.read)
-        except (ProfileNotFound, UsageConflict):
-            raise
-        except ConfigError as error:
+        except SettingError as error:
             # A key that was reported is left at its default, which may be at odds with another one.
             found |= {each.message: _as_remark(each) for each in error.together if not workshop.knows(each)}
             if not [each for each in error.together if workshop.repair(each)]:
@@ -95,11 +94,11 @@ class _Workshop:
             _replace(data, replaced, value)
         return TomlSource(toml.name, toml.text, data)
 
-    def knows(self, error: ConfigError) -> bool:
+    def knows(self, error: SettingError) -> bool:
         """Whether the key has been taken out already."""
         return error.path in self._removed
 
-    def repair(self, error: ConfigError) -> bool:
+    def repair(self, error: SettingError) -> bool:
         """Takes what was reported out of the way; whether something has changed by that."""
         variable = error.details.get("variable")
         if "file" not in error.details and isinstance(variable, str):
@@ -149,27 +148,24 @@ class _Workshop:
             self._replaced[path] = close[0] if close else "openai"
 
 
-def _hidden_errors(loaded: LoadedSettings, numbers: Mapping[KeyPath, int | float]) -> Iterator[ConfigError]:
+def _hidden_errors(loaded: LoadedSettings, numbers: Mapping[KeyPath, int | float]) -> Iterator[SettingError]:
     """Errors between keys of one table that could not be seen because one of them is out of its range."""
     for parent in {path[:-1]: None for path in numbers}:
         table = value_at(loaded.settings, parent)
         if not isinstance(table, Table):
             continue
         values = {path[-1]: value for path, value in numbers.items() if path[:-1] == parent}
-        as_written = table.model_copy(update=values)
-        for rule in type(table).__pydantic_decorators__.model_validators.values():
-            if rule.info.mode != "after":
-                continue
+        as_written = table.with_values(values)
+        for rule in table.RULES:
             try:
-                rule.func(as_written)
-            except PydanticCustomError as error:
-                told = {"type": error.type, "loc": parent, "input": None, "ctx": error.context or {}}
-                problem = loaded.origins.problem(told)
+                rule(as_written)
+            except Refusal as refusal:
+                problem = loaded.origins.problem(refusal.problem(parent, None))
                 if problem.path not in numbers:
                     yield problem
 
 
-def _as_remark(error: ConfigError) -> Remark:
+def _as_remark(error: SettingError) -> Remark:
     text = error.message.removeprefix(f"{error.place}: ") if error.place else error.message
     return Remark(error.place, text, error.details, error.hint)
 

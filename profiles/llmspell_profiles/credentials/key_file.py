@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from llmspell_profiles.errors import ConfigError
+from llmspell_protocol.errors import ConfigError
 
 
 class Content(NamedTuple):
@@ -107,4 +107,4 @@ def _are_texts(values: Iterable[object]) -> bool:
 
 
 def _error(message: str, path: Path, hint: str | None = None) -> ConfigError:
-    return ConfigError(message, hint, {"file": str(path)})
+    return ConfigError(message, hint=hint, details={"file": str(path)})

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from llmspell_profiles.credentials.key_file import KeyFile
 from llmspell_profiles.credentials.system_keyring import SystemKeyring
-from llmspell_profiles.errors import ConfigError
+from llmspell_protocol.errors import ConfigError
 
 StoreName = Literal["keyring", "file"]
 
@@ -80,7 +80,9 @@ class KeyStore:
         if self.keyring.usable:
             return "keyring"
         if wanted == "keyring":
-            raise ConfigError("there is no system keyring that can be used here", "llmspell keys add --store file …")
+            raise ConfigError(
+                "there is no system keyring that can be used here", hint="llmspell keys add --store file …"
+            )
         return "file"
 
     def add(self, name: str, key: str, store: StoreName) -> None:

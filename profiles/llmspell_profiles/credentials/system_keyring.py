@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from llmspell_profiles.errors import ConfigError
+from llmspell_protocol.errors import ConfigError
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -64,7 +64,7 @@ class SystemKeyring:
                 core.init_backend(limit=core.recommended)
             except (ImportError, AttributeError, ValueError, RuntimeError) as error:
                 hint = "unset PYTHON_KEYRING_BACKEND, or correct keyringrc.cfg"
-                raise ConfigError(f"the configured system keyring can't be loaded: {error}", hint) from None
+                raise ConfigError(f"the configured system keyring can't be loaded: {error}", hint=hint) from None
             self._backend = core.get_keyring()
         return self._backend
 
@@ -77,4 +77,4 @@ def _errors(doing: str) -> Iterator[None]:
         yield
     except (KeyringError, OSError) as error:
         reason = str(error) or type(error).__name__
-        raise ConfigError(f"cannot {doing} the system keyring: {reason}", _OTHER_STORE) from None
+        raise ConfigError(f"cannot {doing} the system keyring: {reason}", hint=_OTHER_STORE) from None

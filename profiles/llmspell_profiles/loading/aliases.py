@@ -6,9 +6,7 @@ Those of provider tables follow a pattern and are in `environment.py`.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from llmspell_profiles.errors import ConfigError
-
-KeyPath = tuple[str, ...]
+from llmspell_profiles.problems import KeyPath, SettingError
 
 _TABLES = {
     "runtime": {
@@ -112,7 +110,7 @@ def _debug_outputs(variable: str, text: str) -> dict[KeyPath, Any]:
         elif word.startswith("file:"):
             values["debug", "output", "file", "path"] = word.removeprefix("file:")
         else:
-            raise ConfigError(
+            raise SettingError(
                 f"{variable}: expected stdout, colored or file:PATH, got '{word}' (sets debug.output)",
                 details={"variable": variable, "key": "debug.output"},
                 place=variable,

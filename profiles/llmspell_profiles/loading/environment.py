@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from llmspell_profiles.credentials.secrets import is_secret
-from llmspell_profiles.errors import ConfigError, Remark
 from llmspell_profiles.loading.aliases import ALIASES, SEVERAL
+from llmspell_profiles.problems import KeyPath, Remark, SettingError
 from llmspell_profiles.schema.providers import ProviderSettings
 from llmspell_profiles.schema.schema_keys import (
     PREFIX,
     Key,
-    KeyPath,
     all_keys,
     find,
     known_providers,
@@ -97,10 +96,10 @@ class _Reading:
         if name in NOT_SETTINGS or (name.startswith(PREFIX + "API_KEY_") and self._api_key_of(name) is None):
             return  # read elsewhere; the second kind is the key of a tool's service
         if name == PREFIX + "EXTENDS":
-            raise ConfigError(
+            raise SettingError(
                 f"{name}: extends can only be set in a configuration file",
-                "name a profile with --profile, or a file with LLMSPELL_CONFIG",
-                {"variable": name, "key": "extends"},
+                hint="name a profile with --profile, or a file with LLMSPELL_CONFIG",
+                details={"variable": name, "key": "extends"},
             )
         if name in SEVERAL:
             given = SEVERAL[name](name, self.env[name]) if self.env[name] else {}

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from llmspell_profiles.problems import KeyPath
+
 _REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})")
 _HOME_DIRECTORY = re.compile(r"\$\{HOME\}/\.llmspell(?=/|$)")
-
-KeyPath = tuple[str, ...]
 
 
 class UndefinedVariable(Exception):

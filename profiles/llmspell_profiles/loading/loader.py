@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
-from llmspell_profiles.errors import ConfigError, ProfileNotFound, Remark, UsageConflict
 from llmspell_profiles.loading.environment import read_environment
 from llmspell_profiles.loading.expansion import UndefinedVariable, expanded, moved_home
 from llmspell_profiles.loading.home import configuration_places, llmspell_home, user_home
 from llmspell_profiles.loading.origins import Origins, in_file
 from llmspell_profiles.loading.profiles import ZERO_CONFIGURATION, canonical_name, not_found, profile_path
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
+from llmspell_profiles.problems import KeyPath, Remark, SettingError
+from llmspell_profiles.schema.checks import Problems, Refusal
 from llmspell_profiles.schema.providers import ProviderSettings
 from llmspell_profiles.schema.schema_keys import (
     Key,
-    KeyPath,
     find,
     misspelt_option,
     nearest,
@@ -29,6 +27,7 @@ from llmspell_profiles.schema.schema_keys import (
 from llmspell_profiles.schema.settings import Settings
 from llmspell_profiles.schema.table import FreeTable, Table
 from llmspell_profiles.schema.values import PathContext
+from llmspell_protocol.errors import InvalidRequest, ProfileNotFound
 
 
 class LoadedSettings(NamedTuple):
@@ -95,8 +94,12 @@ def load_settings(
     `profile` and `config` are what the command line named; `LLMSPELL_CONFIG` comes from `env` and is weaker.
     `flags` are command-line options that name a setting, by dotted key: `{"kernel.port": 9600}`; they beat everything.
 
-    Raises `UsageConflict` for both a profile and a file, `ProfileNotFound`, and `ConfigError` for the first problem.
-    Whoever wants to know all of them calls `validation.check`, which passes its own `read`.
+    To know all problems, not only the first, call `validation.check`, which passes its own `read`.
+
+    Raises:
+        SettingError: the first problem, with the text for the user.
+        InvalidRequest: both a profile and a file are named.
+        ProfileNotFound: there is no such profile.
     """
     home = llmspell_home(env)
     base = _base(profile, config, env, cwd, home, read)
@@ -109,9 +112,11 @@ def load_settings(
     classes = provider_classes(_tables(data))
     origins = Origins(base.toml, classes, overlay.variables, frozenset(given), base.below, base.source is not None)
     try:
-        settings = Settings.model_validate(data, context=PathContext(home, user_home(env), cwd))
-    except ValidationError as error:
-        raise _advised(origins.first_error(error)) from None
+        settings = Settings.check(data, PathContext(home, user_home(env), cwd))
+    except Refusal as refusal:
+        raise _advised(origins.first_error([refusal.problem((), data)])) from None
+    except Problems as problems:
+        raise _advised(origins.first_error(problems.found)) from None
     checked = [*_leaves(base.own), *overlay.values]
     moved = [path for path in base.moved if path not in checked and path not in given]
     remarks = (
@@ -123,11 +128,13 @@ def load_settings(
     return LoadedSettings(settings, base.source, base.profile, remarks, home, origins, overlay.unused)
 
 
-def _advised(problem: ConfigError) -> ConfigError:
+def _advised(problem: SettingError) -> SettingError:
     """The problem with the hint for a run, which stops at it: one for each would be too many where all are listed."""
     is_wrong_type = "file" in problem.details and ": expected " in problem.message
     if problem.hint is None and (is_wrong_type or len(problem.together) > 1):
-        first = ConfigError(problem.message, LISTS_ALL, problem.details, place=problem.place, path=problem.path)
+        first = SettingError(
+            problem.message, hint=LISTS_ALL, details=problem.details, place=problem.place, path=problem.path
+        )
         first.together = problem.together
         return first
     return problem
@@ -136,7 +143,7 @@ def _advised(problem: ConfigError) -> ConfigError:
 def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd: Path, home: Path, read: Read) -> _Base:
     if profile is not None and config is not None:
         hint = f'put extends = "{canonical_name(profile) or profile}" at the top of {config}'
-        raise UsageConflict("Cannot use both --profile and --config", hint)
+        raise InvalidRequest("Cannot use both --profile and --config", hint=hint)
     if profile is not None:
         name = canonical_name(profile)
         if name is None:
@@ -149,7 +156,7 @@ def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd:
             toml = read(cwd / config, str(config))
         except FileNotFoundError:
             text = f"configuration file not found: {config}"
-            raise ConfigError(text, details={"file": str(config)}) from None
+            raise SettingError(text, details={"file": str(config)}) from None
         return _from_file(toml, cwd / config, env, home, read)
     for place in configuration_places(env, home):
         try:
@@ -197,7 +204,8 @@ def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path,
         place, details = in_file(toml, error.path)
         text = f"{place}: environment variable {error.variable} is not set"
         hint = f"write ${{{error.variable}:-fallback}} to give a default"
-        raise ConfigError(text, hint, details | {"variable": error.variable}, place=place, path=error.path) from None
+        details |= {"variable": error.variable}
+        raise SettingError(text, hint=hint, details=details, place=place, path=error.path) from None
     if profile:
         own["extends"] = profile
     data = _merged(below, own)
@@ -213,7 +221,7 @@ def _extended_profile(toml: TomlSource) -> str | None:
     name = canonical_name(named)
     if name is None:
         place, details = in_file(toml, ("extends",))
-        raise ConfigError(f"{place}: {not_found(named)}", details=details, place=place, path=("extends",))
+        raise SettingError(f"{place}: {not_found(named)}", details=details, place=place, path=("extends",))
     return name
 
 

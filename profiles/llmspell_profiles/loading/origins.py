@@ -1,19 +1,18 @@
 """Where values came from, and the text for what is wrong with them.
 
-Turns pydantic's errors into the sentences that users see, each with file and line, or with the variable.
+Turns the schema's refusals into the sentences that users see, each with file and line, or with the variable.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from llmspell_profiles.credentials.secrets import is_secret, without_secrets
-from llmspell_profiles.errors import ConfigError, Remark
 from llmspell_profiles.loading.toml_source import Position, TomlSource
+from llmspell_profiles.problems import KeyPath, Remark, SettingError
+from llmspell_profiles.schema.checks import Problem
 from llmspell_profiles.schema.providers import ProviderSettings
-from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, rule_name
+from llmspell_profiles.schema.schema_keys import find, rule_name
 
 _NOUNS = {
     "int_type": "an integer",
@@ -22,13 +21,11 @@ _NOUNS = {
     "string_type": "a string",
     "bool_type": "true or false",
     "tuple_type": "a list",
-    "model_type": "a table",
+    "table_type": "a table",
     "dict_type": "a table",
     "literal_error": "a string",
 }
-_SENTENCES = {"missing": "is missing", "extra_forbidden": "unknown key"}
-_RANGES = ("greater_than_equal", "less_than_equal", "greater_than")
-_FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
+_SENTENCES = {"missing": "is missing", "unknown": "unknown key"}
 
 
 class Origins(NamedTuple):
@@ -67,31 +64,29 @@ class Origins(NamedTuple):
                 return f"{source.name}:{position.line}" if from_file else source.name
         return None
 
-    def first_error(self, error: ValidationError) -> ConfigError:
+    def first_error(self, found: Sequence[Problem]) -> SettingError:
         """The error that stands first, with all others in `together`: by line, then those of variables and flags."""
-        errors = error.errors(include_url=False)
-        problems = [self.problem(each) for each in errors if each["type"] != _FOLLOWS_FROM_ANOTHER]
-        problems.sort(key=in_order)
+        problems = sorted(map(self.problem, found), key=in_order)
         problems[0].together = tuple(problems)
         return problems[0]
 
-    def problem(self, error: Any) -> ConfigError:
-        """The error for one of pydantic's (type, loc, input, ctx)."""
-        path = tuple(part for part in error["loc"] if isinstance(part, str) and not part.startswith("type:"))
-        if key := error.get("ctx", {}).get("key"):
+    def problem(self, problem: Problem) -> SettingError:
+        """The error for one problem."""
+        path = tuple(part for part in problem.path if isinstance(part, str))
+        if key := problem.context.get("key"):
             path = (*path, *key.split("."))
         place, details = self.place(path)
-        if error["type"] == "at_odds":
+        if problem.kind == "at_odds":
             place = ".".join(path)
-        text = self._sentence(error, path)
+        text = self._sentence(problem, path)
         variable = details.get("variable")
         if variable is not None and variable != rule_name(path):
             text += f" (sets {'.'.join(path)})"
-        item = "".join(f"[{part}]" for part in error["loc"] if isinstance(part, int))
-        return ConfigError(f"{place}{item}: {text}", details=details, place=place + item, path=path)
+        item = "".join(f"[{part}]" for part in problem.path if isinstance(part, int))
+        return SettingError(f"{place}{item}: {text}", details=details, place=place + item, path=path)
 
-    def _sentence(self, error: Any, path: KeyPath) -> str:
-        kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    def _sentence(self, problem: Problem, path: KeyPath) -> str:
+        kind, _, value, context = problem
         if kind in ("wrong", "at_odds"):
             return str(context["text"])
         if kind in _SENTENCES:
@@ -101,10 +96,7 @@ class Origins(NamedTuple):
             return f"expected {what}, got a string"  # which may be a header with a key in it
         if what is not None:
             return f"expected {what}, got {self._shown(value, path)}"
-        if kind not in _RANGES:
-            return str(error["msg"])
-        key = find(path, self.providers)
-        return _range(value, context, key if isinstance(key, Key) else None)
+        return _range(value, context)
 
     def _shown(self, value: object, path: KeyPath) -> str:
         # Where the name of a variable belongs, users put the key itself.
@@ -161,10 +153,7 @@ def described(value: object, *, secret: bool) -> str:
             return "a date or time"
 
 
-def _range(value: object, context: Mapping[str, Any], key: Key | None) -> str:
-    bounds = dict(context)
-    for mark in key.field.metadata if key else ():
-        bounds |= {name: getattr(mark, name) for name in ("ge", "le", "gt") if getattr(mark, name, None) is not None}
+def _range(value: object, bounds: Mapping[str, Any]) -> str:
     if isinstance(value, float) and math.isfinite(value):
         value = f"{value:g}"
     if "ge" in bounds and "le" in bounds:
@@ -176,7 +165,7 @@ def _range(value: object, context: Mapping[str, Any], key: Key | None) -> str:
     return f"must be at most {bounds['le']}, got {value}"
 
 
-def in_order(problem: ConfigError | Remark) -> tuple[float, bool]:
+def in_order(problem: SettingError | Remark) -> tuple[float, bool]:
     """A sorting key: by line, then what stands in no file."""
     line = problem.details.get("line")
     return line if isinstance(line, int) else math.inf, "variable" in problem.details

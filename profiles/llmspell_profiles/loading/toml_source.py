@@ -11,15 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmspell_profiles.errors import ConfigError
+from llmspell_profiles.problems import KeyPath, SettingError
 
 # Compiled when they are used: most runs have nothing to report.
 _KEY_PART = r"""[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)[ \t]*"""
 _BLANK = r"(?:[ \t\r\n]|#[^\n]*)*"
 _STRING = r"""(?s:"{3}(?:[^\\]|\\.)*?"{3,5}|'{3}.*?'{3,5}|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _BARE = r"[^,\]}\n#]*"
-
-KeyPath = tuple[str, ...]
 
 
 class Position(NamedTuple):
@@ -61,19 +59,19 @@ def read_toml(path: Path, name: str) -> TomlSource:
         raise FileNotFoundError(name) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"cannot read configuration file {name}: {reason}", details={"file": name}) from error
+        raise SettingError(f"cannot read configuration file {name}: {reason}", details={"file": name}) from error
     try:
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{name}:{line} is not UTF-8 text", details={"file": name, "line": line}) from error
+        raise SettingError(f"{name}:{line} is not UTF-8 text", details={"file": name, "line": line}) from error
     try:
         return TomlSource(name, text, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(name, text, error) from error
 
 
-def _syntax_error(name: str, text: str, error: tomllib.TOMLDecodeError) -> ConfigError:
+def _syntax_error(name: str, text: str, error: tomllib.TOMLDecodeError) -> SettingError:
     # Only needed for a message, and start-up counts.
     from ast import literal_eval
 
@@ -87,7 +85,7 @@ def _syntax_error(name: str, text: str, error: tomllib.TOMLDecodeError) -> Confi
     # Of a table that stands there twice, the parser names the parts: ('engines', 'lua').
     reason = re.sub(r"\('.*'\)|\('.*',\)", lambda parts: f"[{'.'.join(literal_eval(parts[0]))}]", reason)
     reason = reason[:1].lower() + reason[1:]
-    return ConfigError(
+    return SettingError(
         f"{name}:{line}:{column} is not valid TOML: {reason}", details={"file": name, "line": line, "column": column}
     )
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-KeyPath = tuple[str, ...]
+from llmspell_profiles.problems import KeyPath
 
 _BELOW_HOME = {
     ("rag", "vector_storage", "persistence_path"): "rag/vectors",

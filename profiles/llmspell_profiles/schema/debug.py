@@ -2,9 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from llmspell_profiles.schema.table import IdleTable, subtable
+from llmspell_profiles.schema.table import Field, IdleTable, subtable
 from llmspell_profiles.schema.values import FilePath, LogLevel, Names, Size, words
 
 LineFormat = Literal["text", "json", "json_pretty"]

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field, model_validator
-
-from llmspell_profiles.schema.table import IdleTable, subtable
+from llmspell_profiles.schema.table import Field, IdleTable, rule, subtable
 from llmspell_profiles.schema.values import FilePath, High, Names, Url, wrong
 
 
@@ -23,11 +21,10 @@ class EventFiltering(IdleTable):
     include_components: Names = Field(default=("*",), description="components let in")
     exclude_components: Names = Field(default=(), description="components kept out")
 
-    @model_validator(mode="after")
-    def _nothing_is_let_in_and_kept_out(self) -> "EventFiltering":
+    @rule
+    def _nothing_is_let_in_and_kept_out(self) -> None:
         _disjoint(self.include_types, self.exclude_types, ("include_types", "exclude_types"))
         _disjoint(self.include_components, self.exclude_components, ("include_components", "exclude_components"))
-        return self
 
 
 class EventExport(IdleTable):

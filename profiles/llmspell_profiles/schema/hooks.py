@@ -1,8 +1,6 @@
 """The table `[hooks]`, which may also be written `[runtime.hooks]`."""
 
-from pydantic import Field
-
-from llmspell_profiles.schema.table import IdleTable
+from llmspell_profiles.schema.table import Field, IdleTable
 
 
 class HooksSettings(IdleTable):

@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from llmspell_profiles.schema.table import IdleTable
+from llmspell_profiles.schema.table import Field, IdleTable
 from llmspell_profiles.schema.values import High, SecurityLevel, Size, words
 
 

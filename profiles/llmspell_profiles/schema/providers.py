@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
-
-from llmspell_profiles.schema.table import Table, subtable
+from llmspell_profiles.schema.table import Field, Table, rule, subtable
 from llmspell_profiles.schema.values import Device, FilePath, High, Idle, Quantization, Url, Variable, words, wrong
 
 CloudType = Literal[
@@ -27,12 +25,11 @@ class Retry(Table):
     )
     backoff_multiplier: float = Field(default=2.0, gt=0, description="growth of the pause")
 
-    @model_validator(mode="after")
-    def _pauses_grow(self) -> "Retry":
+    @rule
+    def _pauses_grow(self) -> None:
         if self.max_delay_ms < self.initial_delay_ms:
             text = f"must be at least initial_delay_ms ({self.initial_delay_ms}), got {self.max_delay_ms}"
             raise wrong(text, "max_delay_ms")
-        return self
 
 
 class RateLimit(Table):
@@ -46,14 +43,14 @@ class RateLimit(Table):
 class ProviderSettings(Table):
     """What all provider tables share. Keys that aren't listed are kept (`options`) and handed to the backend."""
 
-    model_config = ConfigDict(extra="allow")
+    OTHERS: ClassVar[Any] = Any
 
     name: Annotated[str, Idle()] = Field(default="", description="display name; default: the table's name")
     provider_type: str = Field(description="implementation; default: the table's name, if that is a known type")
     enabled: bool = Field(default=True, description="false: as if not configured")
     base_url: Url | None = Field(default=None, description="endpoint; default: the vendor's")
     api_key_env: Variable | None = Field(default=None, description="variable that holds the key; default: the vendor's")
-    api_key: str | None = Field(default=None, repr=False, description="literal key, discouraged")
+    api_key: str | None = Field(default=None, secret=True, description="literal key, discouraged")
     default_model: str | None = Field(default=None, description="model when none is named")
     max_tokens: int = Field(default=512, ge=1, description="reply limit, in tokens")
     timeout_seconds: Annotated[int, High(600)] = Field(
@@ -71,12 +68,12 @@ class ProviderSettings(Table):
     repeat_penalty: float = Field(default=1.1, gt=0, description="sampling, local; 1 = off")
     repeat_last_n: int = Field(default=64, ge=0, description="window of the penalty, in tokens")
     seed: int | None = Field(default=None, ge=0, description="reproducible sampling")
-    stop: tuple[str, ...] = Field(default=(), strict=False, description="stop strings")
+    stop: tuple[str, ...] = Field(default=(), description="stop strings")
 
     @property
     def options(self) -> Mapping[str, Any]:
         """The keys of the table that this schema doesn't list; they go to the backend as they are."""
-        return self.model_extra or {}
+        return self.others
 
     @property
     def retries(self) -> int:
@@ -89,7 +86,7 @@ class CloudSettings(ProviderSettings):
 
     provider_type: CloudType = Field(description="implementation; default: the table's name, if that is a known type")
     base_urls: tuple[Url, ...] = Field(
-        default=(), strict=False, description="several servers with the same models; the least busy one is asked"
+        default=(), description="several servers with the same models; the least busy one is asked"
     )
     max_tokens: int = Field(
         default_factory=lambda table: 4096 if table.get("provider_type") == "anthropic" else 2048,
@@ -134,7 +131,7 @@ class CandleSettings(LocalSettings):
         default=300, ge=1, description="one request, from send to last token, in seconds"
     )
     model_directory: FilePath = Field(
-        default=Path("~/.llmspell/models/candle"), validate_default=True, description="weights and manifests"
+        default=Path("~/.llmspell/models/candle"), check_default=True, description="weights and manifests"
     )
     device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:N or metal")
     max_concurrent: int = Field(default=4, ge=1, le=64, description="slots of one loaded model")
@@ -153,24 +150,22 @@ class CandleSettings(LocalSettings):
 PROVIDER_CLASSES: dict[str, type[ProviderSettings]] = {"ollama": OllamaSettings, "candle": CandleSettings}
 
 
-def _class_tag(table: Any) -> str:
-    kind = table.get("provider_type") if isinstance(table, dict) else getattr(table, "provider_type", None)
-    return f"type:{kind}" if kind in PROVIDER_CLASSES else "type:cloud"
+class Provider:
+    """The type of a provider's table: its class depends on `provider_type`."""
 
-
-Provider = Annotated[
-    Annotated[OllamaSettings, Tag("type:ollama")]
-    | Annotated[CandleSettings, Tag("type:candle")]
-    | Annotated[CloudSettings, Tag("type:cloud")],
-    Discriminator(_class_tag),
-]
+    @classmethod
+    def check(cls, value: object, around: object) -> ProviderSettings:
+        """The table as one of its class."""
+        if isinstance(value, ProviderSettings):
+            return value
+        kind = value.get("provider_type") if isinstance(value, dict) else None
+        return PROVIDER_CLASSES.get(str(kind), CloudSettings).check(value, around)
 
 
 class ProvidersSettings(Table):
     """`[providers]`: one key of its own, and a table for each provider, which `tables` and `enabled` give by name."""
 
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Provider] = Field(init=False)
+    OTHERS: ClassVar[Any] = Provider
 
     default_provider: str | None = Field(
         default=None, description="for models without a provider; unset and exactly one enabled provider: that one"
@@ -179,7 +174,7 @@ class ProvidersSettings(Table):
     @property
     def tables(self) -> Mapping[str, ProviderSettings]:
         """All provider tables by name, disabled ones too."""
-        return self.__pydantic_extra__
+        return self.others
 
     @property
     def enabled(self) -> Mapping[str, ProviderSettings]:
@@ -194,20 +189,17 @@ class ProvidersSettings(Table):
         names = list(self.enabled)
         return names[0] if len(names) == 1 else None
 
-    @model_validator(mode="before")
     @classmethod
-    def _name_and_type(cls, tables: Any) -> Any:
-        if not isinstance(tables, dict):
-            return tables
-        return {key: _completed(key, table) if isinstance(table, dict) else table for key, table in tables.items()}
+    def prepared(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Each provider's table with its name and type."""
+        return {key: _completed(key, table) if isinstance(table, dict) else table for key, table in data.items()}
 
-    @model_validator(mode="after")
-    def _default_is_configured(self) -> "ProvidersSettings":
+    @rule
+    def _default_is_configured(self) -> None:
         if self.default_provider is not None and self.default_provider not in self.enabled:
             configured = ", ".join(sorted(self.enabled)) or "none"
             text = f"'{self.default_provider}' is not configured; configured: {configured}"
             raise wrong(text, "default_provider")
-        return self
 
 
 def _completed(key: str, table: dict[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-
-from llmspell_profiles.schema.table import IdleTable, subtable
+from llmspell_profiles.schema.table import Field, IdleTable, rule, subtable
 from llmspell_profiles.schema.values import FilePath, High, words, wrong
 
 VectorBackend = Literal["hnsw"]
@@ -31,11 +29,10 @@ class Hnsw(IdleTable):
     enable_mmap: bool = Field(default=False, description="open a persisted index memory-mapped")
     mmap_sync_interval: int = Field(default=60, ge=0, description="between saves of a changed index, in seconds")
 
-    @model_validator(mode="after")
-    def _build_breadth_reaches_all_links(self) -> "Hnsw":
+    @rule
+    def _build_breadth_reaches_all_links(self) -> None:
         if self.ef_construction < self.m:
             raise wrong(f"must be at least m ({self.m}), got {self.ef_construction}", "ef_construction")
-        return self
 
 
 class VectorStorage(IdleTable):
@@ -71,8 +68,8 @@ class Chunking(IdleTable):
     max_chunk_size: int = Field(default=2048, ge=1, description="tokens")
     min_chunk_size: int = Field(default=100, ge=0, description="tokens")
 
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> "Chunking":
+    @rule
+    def _sizes_fit(self) -> None:
         if self.max_chunk_size < self.min_chunk_size:
             text = f"must be at least min_chunk_size ({self.min_chunk_size}), got {self.max_chunk_size}"
             raise wrong(text, "max_chunk_size")
@@ -81,7 +78,6 @@ class Chunking(IdleTable):
             raise wrong(f"{self.chunk_size} is out of range ({bounds})", "chunk_size")
         if self.overlap >= self.chunk_size:
             raise wrong(f"must be less than chunk_size ({self.chunk_size}), got {self.overlap}", "overlap")
-        return self
 
 
 class RagCache(IdleTable):
@@ -100,7 +96,7 @@ class RagDebug(IdleTable):
     enable_debug_logging: bool = Field(default=False, description="RAG logger at debug level")
     log_all_operations: bool = Field(default=False, description="one log line an operation, without contents")
     save_debug_dumps: bool = Field(default=False, description="query, hits and scores as JSON files")
-    debug_dump_path: FilePath = Field(default=Path("debug/rag"), validate_default=True, description="where")
+    debug_dump_path: FilePath = Field(default=Path("debug/rag"), check_default=True, description="where")
 
 
 class RagPerformance(IdleTable):
@@ -127,7 +123,7 @@ class RagSecurity(IdleTable):
 
     enable_audit_logging: bool = Field(default=False, description="NDJSON: who, what, when; no contents")
     audit_log_path: FilePath = Field(
-        default=Path("~/.llmspell/logs/rag-audit.log"), validate_default=True, description="where"
+        default=Path("~/.llmspell/logs/rag-audit.log"), check_default=True, description="where"
     )
     enable_rate_limiting: bool = Field(default=False, description="limit operations")
     rate_limit_per_user: int = Field(default=100, ge=0, description="operations a minute and tenant")

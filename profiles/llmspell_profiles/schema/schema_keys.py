@@ -6,11 +6,9 @@ provider type, so functions take the `Providers` in question: class by table nam
 
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-
+from llmspell_profiles.problems import KeyPath
 from llmspell_profiles.schema.providers import (
     PROVIDER_CLASSES,
     PROVIDER_TYPES,
@@ -19,11 +17,8 @@ from llmspell_profiles.schema.providers import (
     ProvidersSettings,
 )
 from llmspell_profiles.schema.settings import Settings
-from llmspell_profiles.schema.table import FreeTable, IdleTable, Later, Table
+from llmspell_profiles.schema.table import FieldInfo, FreeTable, IdleTable, Later, Table
 from llmspell_profiles.schema.values import High, Idle
-
-KeyPath = tuple[str, ...]
-
 
 PREFIX = "LLMSPELL_"
 """What our variables begin with."""
@@ -52,7 +47,7 @@ class Key(NamedTuple):
     @property
     def high_limit(self) -> int | None:
         """The value above which a number is accepted with a warning."""
-        return next((mark.limit for mark in self.field.metadata if isinstance(mark, High)), None)
+        return next((mark.limit for mark in self.field.marks if isinstance(mark, High)), None)
 
     @property
     def idle(self) -> bool:
@@ -66,10 +61,10 @@ def value_at(settings: Settings, path: KeyPath) -> Any:
     for name in path:
         if value is None:
             return None
-        if isinstance(value, ProvidersSettings) and name in value.tables:
-            value = value.tables[name]
+        if isinstance(value, dict):
+            value = value.get(name)
         else:
-            value = value.get(name) if isinstance(value, dict) else getattr(value, name)
+            value = value.others[name] if name in value.others else getattr(value, name)
     return value
 
 
@@ -95,7 +90,7 @@ def known_providers() -> dict[str, type[ProviderSettings]]:
 
 def keys_below(table: type[Table], path: KeyPath = (), *, idle: bool = False) -> Iterator[Key]:
     """All keys of a table and the tables in it, without the provider tables; `idle` if the whole table is."""
-    for name, field in table.model_fields.items():
+    for name, field in table.FIELDS.items():
         inner = table_in(field)
         if inner is None:
             yield Key((*path, name), field, table, idle)
@@ -104,7 +99,7 @@ def keys_below(table: type[Table], path: KeyPath = (), *, idle: bool = False) ->
 
 
 def _is_idle(table: type[Table], name: str, field: FieldInfo) -> bool:
-    marked = any(isinstance(mark, Idle) for mark in field.metadata)
+    marked = any(isinstance(mark, Idle) for mark in field.marks)
     return marked or name in table.IDLE or issubclass(table, IdleTable)
 
 
@@ -115,11 +110,6 @@ def all_keys(providers: Mapping[str, type[ProviderSettings]]) -> Iterator[Key]:
         yield from keys_below(table, ("providers", name))
 
 
-@cache
-def _names(table: type[Table]) -> dict[str, FieldInfo]:
-    return dict(table.model_fields)
-
-
 def find(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> Key | type[Table] | None:
     """The key or the table at a path; None if the schema has neither.
 
@@ -128,11 +118,11 @@ def find(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> Key 
     table: type[Table] = Settings
     idle = False
     for depth, name in enumerate(path):
-        field = _names(table).get(name)
+        field = table.FIELDS.get(name)
         if field is None:
             if table is ProvidersSettings:
                 table = providers.get(name, CloudSettings)
-            elif table.OTHERS:
+            elif table.FREE_TABLES:
                 table = FreeTable
             else:
                 return None
@@ -172,7 +162,7 @@ def misspelt_option(path: KeyPath, providers: Mapping[str, type[ProviderSettings
 
 def _nearest_beside(path: KeyPath, providers: Mapping[str, type[ProviderSettings]], cutoff: float) -> str | None:
     table = find(path[:-1], providers)
-    close = _closest(path[-1], _names(table), cutoff) if isinstance(table, type) else None
+    close = _closest(path[-1], table.FIELDS, cutoff) if isinstance(table, type) else None
     return ".".join((*path[:-1], close)) if close else None
 
 
@@ -184,7 +174,7 @@ def _closest(name: str, candidates: Iterable[str], cutoff: float) -> str | None:
 
 
 def table_in(field: FieldInfo) -> type[Table] | None:
-    for mark in field.metadata:
+    for mark in field.marks:
         if isinstance(mark, Later):
             return mark.table
     for each in _alternatives(field.annotation):

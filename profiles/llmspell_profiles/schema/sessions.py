@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from llmspell_profiles.schema.table import IdleTable
+from llmspell_profiles.schema.table import Field, IdleTable
 from llmspell_profiles.schema.values import FilePath, Size, words
 
 SessionBackend = Literal["memory", "sqlite"]
@@ -26,4 +24,4 @@ class SessionsSettings(IdleTable):
     storage_backend: Annotated[SessionBackend, words(SessionBackend, {"sled": "sqlite"})] = Field(
         default="memory", description="where sessions live"
     )
-    path: FilePath = Field(default=Path("~/.llmspell/sessions.db"), validate_default=True, description="SQLite file")
+    path: FilePath = Field(default=Path("~/.llmspell/sessions.db"), check_default=True, description="SQLite file")

@@ -6,10 +6,8 @@ needs are in modules of their own, which are imported when they are mentioned or
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, model_validator
-
 from llmspell_profiles.schema.providers import ProvidersSettings
-from llmspell_profiles.schema.table import Later, Table, later_table, subtable
+from llmspell_profiles.schema.table import Field, Later, Table, later_table, rule, subtable
 from llmspell_profiles.schema.values import (
     AutoOrSize,
     Before,
@@ -80,9 +78,8 @@ class LuaSettings(Table):
 class EnginesSettings(Table):
     """`[engines]`; a further table is for the engine of that name, from a plug-in."""
 
-    model_config = ConfigDict(extra="allow")
-    OTHERS: ClassVar[bool] = True
-    __pydantic_extra__: dict[str, dict[str, Any]] = Field(init=False)
+    OTHERS: ClassVar[Any] = dict[str, Any]
+    FREE_TABLES: ClassVar[bool] = True
 
     lua: LuaSettings = subtable("the Lua engine")
     javascript: JavaScriptSettings = later_table("the JavaScript engine")
@@ -90,7 +87,7 @@ class EnginesSettings(Table):
     @property
     def names(self) -> tuple[str, ...]:
         """The engines that have settings: the builtin ones, then the others."""
-        return (*BUILTIN_ENGINES, *self.__pydantic_extra__)
+        return (*BUILTIN_ENGINES, *self.others)
 
 
 class RuntimeSecuritySettings(Table):
@@ -166,13 +163,12 @@ class KernelSettings(Table):
     )
     security: KernelSecuritySettings = subtable("signing, encryption and remote access")
 
-    @model_validator(mode="after")
-    def _remote_is_allowed_and_encrypted(self) -> "KernelSettings":
+    @rule
+    def _remote_is_allowed_and_encrypted(self) -> None:
         if self.security.allow_remote and self.security.curve == "off":
             raise at_odds('"off" is not allowed with allow_remote', "security.curve")
         if self.transport == "tcp" and not self.security.allow_remote and not _is_loopback(self.host):
             raise wrong(f"'{self.host}' is not a loopback address; it needs kernel.security.allow_remote", "host")
-        return self
 
 
 class ModelsSettings(Table):
@@ -185,7 +181,7 @@ class ModelsSettings(Table):
         default=300.0, description="idle time before a model is unloaded, in seconds; 0 = at once, -1 = never"
     )
     max_queue: int = Field(default=512, ge=1, description="waiting requests of a model; one more gets busy")
-    pin: tuple[str, ...] = Field(default=(), strict=False, description="model specs: loaded at start, never evicted")
+    pin: tuple[str, ...] = Field(default=(), description="model specs: loaded at start, never evicted")
     stream_window_ms: Annotated[AutoOrSize, auto_or("an integer", at_most=200)] = Field(
         default="auto",
         description="how long a worker may gather tokens into one delta; auto: 0 with spare cores, 25 without",
@@ -214,12 +210,11 @@ class Settings(Table):
     tools: ToolsSettings = later_table("what tools may do")
     rag: RagSettings = later_table("retrieval from documents")
 
-    @model_validator(mode="after")
-    def _default_engine_has_settings(self) -> "Settings":
+    @rule
+    def _default_engine_has_settings(self) -> None:
         if self.default_engine not in self.engines.names:
             listed = ", ".join(self.engines.names)
             raise wrong(f"'{self.default_engine}' is not one of {listed}", "default_engine")
-        return self
 
 
 def _is_loopback(host: str) -> bool:

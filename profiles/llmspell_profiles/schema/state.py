@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from llmspell_profiles.schema.table import IdleTable, subtable
+from llmspell_profiles.schema.table import Field, IdleTable, subtable
 from llmspell_profiles.schema.values import Before, FilePath, High, Size, words, wrong
 
 StateBackend = Literal["memory", "sqlite"]
@@ -21,7 +19,7 @@ def _no_redis(value: object) -> object:
 class BackupSettings(IdleTable):
     """`[runtime.state_persistence.backup]`"""
 
-    backup_dir: FilePath = Field(default=Path("backups"), validate_default=True, description="target directory")
+    backup_dir: FilePath = Field(default=Path("backups"), check_default=True, description="target directory")
     compression_enabled: bool = Field(default=True, description="compress")
     compression_type: Annotated[Compression, words(Compression)] = Field(
         default="zstd", description="method; one that isn't installed: gzip and a warning"
@@ -39,7 +37,7 @@ class StateSettings(IdleTable):
     backend_type: Annotated[
         StateBackend, words(StateBackend, {"sled": "sqlite", "file": "sqlite"}), Before(_no_redis)
     ] = Field(default="memory", description="where state lives")
-    path: FilePath = Field(default=Path("~/.llmspell/state.db"), validate_default=True, description="SQLite file")
+    path: FilePath = Field(default=Path("~/.llmspell/state.db"), check_default=True, description="SQLite file")
     migration_enabled: bool = Field(default=False, description="run registered migrations")
     backup_on_migration: bool = Field(default=True, description="copy before migrating")
     backup_enabled: bool = Field(default=False, description="a backup when the kernel stops")

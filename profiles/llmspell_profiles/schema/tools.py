@@ -4,9 +4,7 @@ import re
 from tempfile import gettempdir
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
-
-from llmspell_profiles.schema.table import IdleTable, subtable
+from llmspell_profiles.schema.table import Field, IdleTable, subtable
 from llmspell_profiles.schema.values import Before, High, Names, NamesOrText, Size, expected, words, wrong
 
 SearchEngine = Literal["google", "bing", "duckduckgo"]
@@ -116,7 +114,7 @@ class Email(IdleTable):
     smtp_host: str | None = Field(default=None, description="mail server")
     smtp_port: int = Field(default=587, ge=1, le=65_535, description="its port")
     smtp_username: str | None = Field(default=None, description="account")
-    smtp_password: str | None = Field(default=None, repr=False, description="its password")
+    smtp_password: str | None = Field(default=None, secret=True, description="its password")
     from_address: str | None = Field(default=None, description="sender")
     rate_limit_per_minute: int = Field(default=2, ge=1, description="messages in a minute")
     enable_tls: bool = Field(default=True, description="encrypt")
@@ -147,7 +145,7 @@ class DataTools(IdleTable):
 class Academic(IdleTable):
     """`[tools.academic]`"""
 
-    citation_api_key: str | None = Field(default=None, repr=False, description="key of the citation service")
+    citation_api_key: str | None = Field(default=None, secret=True, description="key of the citation service")
     max_references: int = Field(default=1000, ge=1, description="references of a document")
     default_citation_style: str = Field(default="APA", description="style")
     enable_doi_resolution: bool = Field(default=True, description="look up DOIs")
@@ -170,7 +168,7 @@ class Search(IdleTable):
         default="duckduckgo", description="search service"
     )
     max_results: int = Field(default=10, ge=1, description="hits of a search")
-    api_key: str | None = Field(default=None, repr=False, description="key of the search service")
+    api_key: str | None = Field(default=None, secret=True, description="key of the search service")
     safe_search: bool = Field(default=True, description="leave out adult content")
     timeout_seconds: int = Field(default=30, ge=1, description="one search, in seconds")
 
@@ -178,9 +176,8 @@ class Search(IdleTable):
 class ToolsSettings(IdleTable):
     """`[tools]`; a further table is for the tool of that name."""
 
-    model_config = ConfigDict(extra="allow")
-    OTHERS: ClassVar[bool] = True
-    __pydantic_extra__: dict[str, dict[str, Any]] = Field(init=False)
+    OTHERS: ClassVar[Any] = dict[str, Any]
+    FREE_TABLES: ClassVar[bool] = True
 
     enabled: bool = Field(default=True, description="all tools")
     rate_limit_per_minute: int | None = Field(default=None, ge=1, description="all tools together; unset: none")

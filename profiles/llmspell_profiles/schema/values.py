@@ -1,7 +1,7 @@
 """The kinds of values that settings have beyond numbers and strings: sizes, durations, paths, words, URLs.
 
-Each is a pydantic annotation. A value that can't be understood raises a custom error, which `origins.py` turns
-into text: `expected` (what would have been right), `wrong` and `at_odds` (the whole sentence).
+Each is a type with a mark. A value that can't be understood is refused with a kind that `origins.py` turns into text:
+`expected` (what would have been right), `wrong` and `at_odds` (the whole sentence).
 """
 
 import re
@@ -9,10 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import Field, GetCoreSchemaHandler
-from pydantic_core import PydanticCustomError, core_schema
-
-from llmspell_profiles.durations import duration_seconds
+from llmspell_profiles.schema.checks import Check, Refusal
+from llmspell_protocol.durations import duration_seconds
 
 _BYTES_IN = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 # Compiled when they are first used, by `re` itself.
@@ -38,7 +36,7 @@ class Idle(NamedTuple):
 
 
 class PathContext(NamedTuple):
-    """What paths are relative to; passed to pydantic as the validation context."""
+    """What paths are relative to; handed to a table's check."""
 
     llmspell_home: Path
     user_home: Path
@@ -58,42 +56,41 @@ class Form(NamedTuple):
 
 
 class Before:
-    """Changes or refuses a value before its type is checked: `pydantic.BeforeValidator`, told what it would look up.
-
-    Pydantic inspects the signature of every such function, which is a quarter of building our tables.
-    """
+    """Changes or refuses a value before its type is checked."""
 
     def __init__(self, change: Callable[[object], object], form: Form = Form()) -> None:  # noqa: B008 — immutable
         self._change = change
         self.form = form
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(self._change, handler(source))
+    def around(self, check: Check) -> Check:
+        """The check, told the changed value."""
+        return lambda value, context: check(self._change(value), context)
 
 
 class BeforeInContext:
-    """The same for a function that also gets the validation's information."""
+    """The same for a function that also gets what the values are relative to."""
 
-    def __init__(self, change: Callable[[object, core_schema.ValidationInfo], object]) -> None:
+    def __init__(self, change: Callable[[object, object], object]) -> None:
         self._change = change
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.with_info_before_validator_function(self._change, handler(source))
+    def around(self, check: Check) -> Check:
+        """The check, told the changed value."""
+        return lambda value, context: check(self._change(value, context), context)
 
 
-def expected(what: str) -> PydanticCustomError:
+def expected(what: str) -> Refusal:
     """An error for a value that is not `what`; the text goes on with what was got."""
-    return PydanticCustomError("expected", "expected {what}", {"what": what})
+    return Refusal("expected", {"what": what})
 
 
-def wrong(text: str, key: str = "") -> PydanticCustomError:
+def wrong(text: str, key: str = "") -> Refusal:
     """An error with its whole text; `key` names the key it is about, below the table that was checked."""
-    return PydanticCustomError("wrong", "{text}", {"text": text, "key": key})
+    return Refusal("wrong", {"text": text, "key": key})
 
 
-def at_odds(text: str, key: str) -> PydanticCustomError:
+def at_odds(text: str, key: str) -> Refusal:
     """Like `wrong`, for two keys that exclude each other and may come from two places: the message names no place."""
-    return PydanticCustomError("at_odds", "{text}", {"text": text, "key": key})
+    return Refusal("at_odds", {"text": text, "key": key})
 
 
 def words(literal: Any, also: Mapping[str, str] | None = None) -> Before:
@@ -158,7 +155,7 @@ def auto_or(what: str, at_least: int = 0, at_most: int | None = None) -> Before:
     return Before(match, Form("size" if what == "a size" else "", at_least=at_least, at_most=at_most))
 
 
-def _resolve_path(value: object, info: core_schema.ValidationInfo) -> object:
+def _resolve_path(value: object, around: object) -> object:
     if isinstance(value, str):
         if not value:
             raise expected("a path")
@@ -167,7 +164,6 @@ def _resolve_path(value: object, info: core_schema.ValidationInfo) -> object:
         path, default = value, True
     else:
         raise expected("a path")
-    around = info.context
     if not isinstance(around, PathContext):
         return path
     if default and path.parts[:2] == ("~", ".llmspell"):
@@ -214,7 +210,7 @@ Duration = Annotated[float, Before(_parse_duration, Form("duration"))]
 FilePath = Annotated[Path, BeforeInContext(_resolve_path)]
 """A path, made absolute by a `PathContext`; a `Path` below `~/.llmspell`, as defaults are, moves with LLMSPELL_HOME."""
 
-Names = Annotated[tuple[str, ...], Field(strict=False)]
+Names = tuple[str, ...]
 """A list of strings."""
 
 NamesOrText = Annotated[Names, Before(listed, Form("list"))]

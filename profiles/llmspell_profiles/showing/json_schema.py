@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from llmspell_profiles.loading.profiles import PROFILE_NAMES, SHORT_NAMES
+from llmspell_profiles.problems import KeyPath
 from llmspell_profiles.schema.providers import (
     PROVIDER_CLASSES,
     PROVIDER_TYPES,
@@ -15,7 +16,7 @@ from llmspell_profiles.schema.providers import (
     ProviderSettings,
     ProvidersSettings,
 )
-from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, known_providers, table_in
+from llmspell_profiles.schema.schema_keys import Key, find, known_providers, table_in
 from llmspell_profiles.schema.settings import RuntimeSettings, Settings
 from llmspell_profiles.schema.table import Table
 from llmspell_profiles.showing.reference import bounds, default, depends_on_machine, form, kinds, section_path, words
@@ -35,7 +36,7 @@ def json_schema(section: str = "") -> Schema:
     """The schema of a file, or of the table or key that a dotted path names.
 
     Raises:
-        UnknownSection: there is none.
+        NotFound: there is none.
     """
     path = section_path(section)
     found = find(path, known_providers())
@@ -47,20 +48,20 @@ def json_schema(section: str = "") -> Schema:
 
 def _table(table: type[Table], path: KeyPath) -> Schema:
     properties: Schema = {}
-    for name, field in table.model_fields.items():
+    for name, field in table.FIELDS.items():
         inner = table_in(field)
         if inner is None:
             properties[name] = _key(Key((*path, name), field, table))
         else:
             properties[name] = {"description": field.description, **_table(inner, (*path, name))}
-    others: Any = {"type": "object"} if table.OTHERS else table.model_config.get("extra") == "allow"
+    others: Any = {"type": "object"} if table.FREE_TABLES else table.OTHERS is not None
     if table is ProvidersSettings:
         for kind in PROVIDER_TYPES:
             # All of the cloud are alike; said once, it is a third as long.
             properties[kind] = _provider(kind) if kind in PROVIDER_CLASSES else {"$ref": "#/definitions/cloud"}
         others = _provider(None)
     if table is RuntimeSettings:
-        hooks = table_in(Settings.model_fields["hooks"])
+        hooks = table_in(Settings.FIELDS["hooks"])
         assert hooks is not None
         properties["hooks"] = {"description": "same as [hooks]", **_table(hooks, ("hooks",))}
     return {"type": "object", "properties": properties, "additionalProperties": others}

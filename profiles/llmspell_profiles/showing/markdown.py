@@ -40,7 +40,7 @@ def tables(section: str = "") -> str:
     """The tables at and below a dotted path, each with a heading.
 
     Raises:
-        UnknownSection: there is no such section.
+        NotFound: there is no such section.
     """
     return "\n\n".join("\n".join(_table(each)) for each in sections(section_path(section)) if each.keys or each.open)
 

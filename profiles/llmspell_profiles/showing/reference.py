@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-
-from llmspell_profiles.errors import UnknownSection
+from llmspell_profiles.problems import KeyPath, unknown_section
 from llmspell_profiles.schema.providers import (
     PROVIDER_TYPES,
     CandleSettings,
@@ -18,9 +16,9 @@ from llmspell_profiles.schema.providers import (
     OllamaSettings,
     ProvidersSettings,
 )
-from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, known_providers, table_in
+from llmspell_profiles.schema.schema_keys import Key, find, known_providers, table_in
 from llmspell_profiles.schema.settings import Settings
-from llmspell_profiles.schema.table import Table
+from llmspell_profiles.schema.table import FieldInfo, Table
 from llmspell_profiles.schema.values import Before, Form
 
 ANY_PROVIDER = "NAME"
@@ -46,14 +44,14 @@ def section_path(section: str) -> KeyPath:
     """The path of a table or key by its dotted name; a provider may have any name.
 
     Raises:
-        UnknownSection: there is none.
+        NotFound: there is none.
     """
     path = tuple(section.split(".")) if section else ()
     for length in range(1, len(path) + 1):
         if find(path[:length], known_providers()) is None:
             above = find(path[: length - 1], known_providers())
-            names = above.model_fields if isinstance(above, type) else ()
-            raise UnknownSection(section, tuple(".".join((*path[: length - 1], name)) for name in names))
+            names = above.FIELDS if isinstance(above, type) else ()
+            raise unknown_section(section, [".".join((*path[: length - 1], name)) for name in names])
     return path
 
 
@@ -74,18 +72,18 @@ def sections(below: KeyPath = ()) -> Iterator[Section]:
 
 
 def _walk(table: type[Table], path: KeyPath, description: str) -> Iterator[Section]:
-    inner = {name: found for name, field in table.model_fields.items() if (found := table_in(field))}
-    keys = (Key((*path, name), field, table) for name, field in table.model_fields.items() if name not in inner)
-    yield Section(path, description, tuple(keys), table.OTHERS or table.model_config.get("extra") == "allow")
+    inner = {name: found for name, field in table.FIELDS.items() if (found := table_in(field))}
+    keys = (Key((*path, name), field, table) for name, field in table.FIELDS.items() if name not in inner)
+    yield Section(path, description, tuple(keys), table.OTHERS is not None)
     for name, below in inner.items():
-        yield from _walk(below, (*path, name), table.model_fields[name].description or "")
+        yield from _walk(below, (*path, name), table.FIELDS[name].description or "")
     if table is ProvidersSettings:
         yield from _walk(CloudSettings, (*path, ANY_PROVIDER), "any provider; the name is free")
         for name, local in (("ollama", OllamaSettings), ("candle", CandleSettings)):
             mine = [
                 Key((*path, name, each), field, local)
-                for each, field in local.model_fields.items()
-                if each != "provider_type" and not _is_same(field, CloudSettings.model_fields.get(each))
+                for each, field in local.FIELDS.items()
+                if each != "provider_type" and not _is_same(field, CloudSettings.FIELDS.get(each))
             ]
             yield Section((*path, name), (local.__doc__ or "").rstrip("."), tuple(mine), True)
 
@@ -102,7 +100,7 @@ def kinds(field: FieldInfo) -> Iterator[Any]:
 
 def form(field: FieldInfo) -> Form:
     """What may be written for a key beyond its types; the marks of all its alternatives together."""
-    marks = [*field.metadata, *(mark for _, inner in _alternatives(field.annotation) for mark in inner)]
+    marks = [*field.marks, *(mark for _, inner in _alternatives(field.annotation) for mark in inner)]
     forms = [mark.form for mark in marks if isinstance(mark, Before)]
     return Form(
         next((each.kind for each in forms if each.kind), ""),
@@ -114,9 +112,7 @@ def form(field: FieldInfo) -> Form:
 
 def bounds(field: FieldInfo) -> dict[str, float]:
     """The range of a number: `ge`, `gt`, `le`, where they exist."""
-    found: dict[str, float] = {}
-    for mark in field.metadata:
-        found |= {name: getattr(mark, name) for name in ("ge", "gt", "le") if getattr(mark, name, None) is not None}
+    found = dict(field.bounds)
     limits = form(field)
     if limits.at_least is not None:
         found["ge"] = limits.at_least
@@ -145,7 +141,7 @@ def type_word(key: Key) -> str:
 def default(key: Key) -> Any:
     """The default as plain data; None for an unset key, and for one whose default depends on others."""
     value = key.field.default
-    if key.field.default_factory is not None or key.field.is_required():
+    if key.field.default_factory is not None or key.field.required:
         return None
     if isinstance(value, tuple):
         return list(value)

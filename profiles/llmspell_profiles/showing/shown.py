@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llmspell_profiles.credentials.secrets import HIDDEN, is_secret, shown
-from llmspell_profiles.errors import UnknownSection
 from llmspell_profiles.loading.loader import LoadedSettings
-from llmspell_profiles.schema.schema_keys import KeyPath
+from llmspell_profiles.problems import KeyPath, unknown_section
 from llmspell_profiles.schema.table import Table
 from llmspell_profiles.schema.values import Before
 
@@ -34,14 +33,14 @@ def shown_section(loaded: LoadedSettings, section: str = "") -> Shown:
     """What a dotted path names; everything without one.
 
     Raises:
-        UnknownSection: there is no such table or key.
+        NotFound: there is no such table or key.
     """
     here: Any = plain_settings(loaded)
     path: KeyPath = ()
     for name in _names(section, here) if section else ():
         if not isinstance(here, dict) or name not in here:
             tables = here if isinstance(here, dict) else {}
-            raise UnknownSection(section, tuple(".".join((*path, each)) for each in tables))
+            raise unknown_section(section, [".".join((*path, each)) for each in tables])
         here = here[name]
         path = (*path, name)
     return Shown(here, path, {".".join(key): _source(loaded, key) for key in _leaves(here, path)})
@@ -59,12 +58,12 @@ def plain_settings(loaded: LoadedSettings) -> dict[str, Any]:
 
 
 def _plain_table(table: Table) -> Iterator[tuple[str, Any]]:
-    for name, field in type(table).model_fields.items():
+    for name, field in table.FIELDS.items():
         value = getattr(table, name)
-        if isinstance(value, float) and any(_is_duration(mark) for mark in field.metadata):
+        if isinstance(value, float) and any(_is_duration(mark) for mark in field.marks):
             value = int(value) if value.is_integer() else f"{value * 1000:.0f}ms"
         yield name, _plain(name, value, known=True)
-    for name, value in (table.model_extra or {}).items():
+    for name, value in table.others.items():
         yield name, _plain(name, value, known=False)
 
 

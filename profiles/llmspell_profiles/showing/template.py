@@ -10,7 +10,8 @@ from typing import Any
 
 from llmspell_profiles.loading.profiles import profile_path
 from llmspell_profiles.loading.toml_source import read_toml
-from llmspell_profiles.schema.schema_keys import Key, KeyPath, find, keys_below, known_providers
+from llmspell_profiles.problems import KeyPath
+from llmspell_profiles.schema.schema_keys import Key, find, keys_below, known_providers
 from llmspell_profiles.showing.reference import ANY_PROVIDER, default, depends_on_machine, section_path, sections
 
 _WIDTH = 100
@@ -67,7 +68,7 @@ def full(section: str = "") -> str:
     """A file with every key at and below a dotted path, all in comments, with the schema's defaults.
 
     Raises:
-        UnknownSection: there is no such section.
+        NotFound: there is no such section.
     """
     parts = [] if section else [_INTRODUCTION]
     for each in sections(section_path(section)):

@@ -17,10 +17,10 @@ import pytest
 from llmspell_cli.completion.values import SECTIONS
 from llmspell_profiles.loading.profiles import PROFILE_NAMES
 from llmspell_profiles.schema.schema_keys import all_keys
+from tests.support.command_imports import HEAVY
 from tests.support.command_line import AtTerminal, Done, call, llmspell
 from tests.support.installed import install
 from tests.support.kernels import KernelProcess
-from tests.unit.cli.test_cli_imports import HEAVY
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_protocol.actions import ACTIONS, SCRIPT_CAPABILITIES
+from llmspell_protocol.areas import actions
 from llmspell_protocol.errors import NotFound
+from llmspell_protocol.rights import SCRIPT_CAPABILITIES
 from tests.support.command_line import AtTerminal, Done, llmspell
 from tests.support.kernels import KernelProcess
 
@@ -138,7 +139,7 @@ def test_the_output_alone_is_what_other_programs_read(home: Path) -> None:
 
 
 def test_a_script_is_not_told_the_configuration() -> None:
-    assert ACTIONS["kernel", "config"] == "admin"
+    assert actions("kernel")["config"].right == "admin"
     assert "admin" not in SCRIPT_CAPABILITIES
 
 

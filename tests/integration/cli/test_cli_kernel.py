@@ -21,7 +21,7 @@ from tests.support.kernels import KernelProcess
 @pytest.fixture
 def daemon(home: Path) -> Iterator[dict[str, Any]]:
     """What `kernel start --daemon` said; the kernel is stopped afterwards."""
-    done = llmspell("kernel", "start", "--daemon", "--port", "0", "--id", "demon", "--json")
+    done = llmspell("kernel", "start", "--daemon", "--port", "0", "--id", "background", "--json")
     assert done.status == 0, done.err
     yield done.document
     llmspell("kernel", "stop", "--all", "--force")
@@ -32,9 +32,9 @@ def test_a_daemon_says_all_about_itself_when_it_answers(daemon: dict[str, Any], 
         *("status", "id", "pid", "host", "port", "ports", "transport"),
         *("connection_file", "pid_file", "log_file", "daemon", "url"),
     }
-    assert (daemon["status"], daemon["id"], daemon["daemon"]) == ("started", "demon", True)
+    assert (daemon["status"], daemon["id"], daemon["daemon"]) == ("started", "background", True)
     assert stat.S_IMODE(os.stat(daemon["connection_file"]).st_mode) == 0o600
-    assert llmspell("--connect", "demon", "chat", "mock/a", "--message", "hi").out == "[mock/a] hi\n"
+    assert llmspell("--connect", "background", "chat", "mock/a", "--message", "hi").out == "[mock/a] hi\n"
     assert llmspell("--connect", daemon["url"], "chat", "mock/a", "--message", "hi").status == 0
     assert llmspell("chat", "mock/a", "--message", "hi", "--connect", f"localhost:{daemon['port']}").status == 0
     assert llmspell("chat", "mock/a", "--message", "hi", env={"LLMSPELL_CONNECT": "auto"}).status == 0
@@ -76,7 +76,7 @@ def test_the_foreground_in_json_mode_is_one_document(home: Path) -> None:
 
 def test_a_second_kernel_of_one_id_names_the_pid_file(daemon: dict[str, Any]) -> None:
     for extra in (["--daemon"], []):
-        done = llmspell("kernel", "start", "--port", "0", "--id", "demon", *extra)
+        done = llmspell("kernel", "start", "--port", "0", "--id", "background", *extra)
         assert done.status == 1
         assert done.err.splitlines()[0] == f"Error: Kernel daemon already running with PID file {daemon['pid_file']}"
 
@@ -84,7 +84,7 @@ def test_a_second_kernel_of_one_id_names_the_pid_file(daemon: dict[str, Any]) ->
 def test_a_taken_port_is_named_with_the_kernel_that_has_it(daemon: dict[str, Any]) -> None:
     done = llmspell("kernel", "start", "--port", str(daemon["port"]), "--daemon")
     assert done.status == 1
-    assert f"port {daemon['port']} is taken by kernel 'demon'" in done.err
+    assert f"port {daemon['port']} is taken by kernel 'background'" in done.err
 
 
 def test_a_port_taken_by_another_program_is_named(home: Path) -> None:
@@ -105,11 +105,11 @@ def test_a_start_that_can_not_be_is_refused_before_it_detaches(words: list[str],
 
 
 def test_stop_drains_and_leaves_nothing(daemon: dict[str, Any], home: Path) -> None:
-    done = llmspell("kernel", "stop", "demon")
+    done = llmspell("kernel", "stop", "background")
     assert done.status == 0
     assert done.out == (
-        f"Stopping kernel demon (PID: {daemon['pid']})\n"
-        "✓ Kernel demon stopped successfully\n"
+        f"Stopping kernel background (PID: {daemon['pid']})\n"
+        "✓ Kernel background stopped successfully\n"
         "\n"
         "✓ Successfully stopped 1 kernel(s)\n"
     )
@@ -118,13 +118,15 @@ def test_stop_drains_and_leaves_nothing(daemon: dict[str, Any], home: Path) -> N
     assert Path(daemon["log_file"]).exists()
 
 
-@pytest.mark.parametrize("way", [["--id", "demon"], [], ["--all"], ["--connect", "demon"], ["PIDFILE"], ["--force"]])
+@pytest.mark.parametrize(
+    "way", [["--id", "background"], [], ["--all"], ["--connect", "background"], ["PIDFILE"], ["--force"]]
+)
 def test_there_are_many_ways_to_name_the_one_kernel(way: list[str], daemon: dict[str, Any], home: Path) -> None:
     words = ["--pid-file", daemon["pid_file"]] if way == ["PIDFILE"] else way
     done = llmspell("kernel", "stop", "--json", *words)
     assert done.status == 0
     (stopped,) = done.document["stopped"]
-    assert (stopped["id"], stopped["pid"], stopped["forced"]) == ("demon", daemon["pid"], way == ["--force"])
+    assert (stopped["id"], stopped["pid"], stopped["forced"]) == ("background", daemon["pid"], way == ["--force"])
     assert done.document["count"] == 1
     assert running_kernels(home / "run") == []
     assert list((home / "run").glob("*.json")) == []
@@ -166,11 +168,11 @@ def test_several_kernels_must_be_told_apart(daemon: dict[str, Any], home: Path) 
         done = llmspell("kernel", "stop")
         assert (done.status, done.err) == (
             2,
-            "Error: Must specify --id, --pid-file, or --all\nHint: running: demon, other\n",
+            "Error: Must specify --id, --pid-file, or --all\nHint: running: background, other\n",
         )
         done = llmspell("model", "ps")
-        assert (done.status, done.err.splitlines()[0]) == (2, "Error: several kernels are running: demon, other")
-        assert llmspell("kernel", "status", "-q").out == "other\ndemon\n"
+        assert (done.status, done.err.splitlines()[0]) == (2, "Error: several kernels are running: background, other")
+        assert llmspell("kernel", "status", "-q").out == "other\nbackground\n"
         assert llmspell("kernel", "stop", "--all").out.endswith("✓ Successfully stopped 2 kernel(s)\n")
     finally:
         other.stop()
@@ -179,10 +181,10 @@ def test_several_kernels_must_be_told_apart(daemon: dict[str, Any], home: Path) 
 def test_status_lists_kernels_in_every_format(daemon: dict[str, Any]) -> None:
     table = llmspell("kernel", "status").out.splitlines()
     assert table[0].split() == ["ID", "PID", "Port", "Status", "CPU%", "Memory", "Clients", "Models", "Uptime"]
-    assert table[1].split()[:4] == ["demon", str(daemon["pid"]), str(daemon["port"]), "Idle"]
+    assert table[1].split()[:4] == ["background", str(daemon["pid"]), str(daemon["port"]), "Idle"]
     text = llmspell("kernel", "status", "--format", "text").out
-    assert text.startswith(f"demon: PID={daemon['pid']} Port={daemon['port']} Status=Idle CPU=")
-    properties = llmspell("kernel", "status", "demon").out
+    assert text.startswith(f"background: PID={daemon['pid']} Port={daemon['port']} Status=Idle CPU=")
+    properties = llmspell("kernel", "status", "background").out
     for name in ("Connection file", "Log file", "Open files", "Queue", "Last activity"):
         assert f"\n{name}:" in properties
     assert llmspell("kernel", "status", "--url").out == daemon["url"] + "\n"
@@ -256,6 +258,6 @@ def test_resident_commands_find_the_one_kernel(daemon: dict[str, Any]) -> None:
 
 
 def test_a_profile_beside_a_connection_is_not_applied_and_that_is_said(daemon: dict[str, Any]) -> None:
-    done = llmspell("-p", "candle", "--connect", "demon", "chat", "mock/a", "--message", "x")
+    done = llmspell("-p", "candle", "--connect", "background", "chat", "mock/a", "--message", "x")
     assert (done.status, done.out) == (0, "[mock/a] x\n")
     assert done.err == ("Warning: profile 'candle' is not applied to the connected kernel (it runs without one)\n")

@@ -113,8 +113,8 @@ def test_a_running_kernel_is_found_wherever_it_writes(home: Path, tmp_path: Path
 def test_a_kernel_elsewhere_tells_its_log(home: Path, tmp_path: Path) -> None:
     """Its files are in another home, as those of another machine would be."""
     elsewhere = {"LLMSPELL_HOME": str(tmp_path / "elsewhere")}
-    with daemon("demon", "--trace", "info") as started:
-        here = llmspell("kernel", "logs", "demon")
+    with daemon("background", "--trace", "info") as started:
+        here = llmspell("kernel", "logs", "background")
         there = llmspell("--connect", started["url"], "kernel", "logs", env=elsewhere)
         assert (there.status, there.out) == (0, here.out)
         assert llmspell("--connect", started["url"], "kernel", "logs", "--level", "error", env=elsewhere).out == ""

@@ -25,53 +25,53 @@ ALTERNATE, MAIN, SHOW_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 
 
 @pytest.fixture
-def demon(home: Path) -> Iterator[dict[str, Any]]:
-    """A running kernel `demon`."""
-    with daemon("demon") as started:
+def background(home: Path) -> Iterator[dict[str, Any]]:
+    """A running kernel `background`, as `kernel start --daemon` describes it."""
+    with daemon("background") as started:
         yield started
 
 
-def test_the_table_is_plain_in_a_pipe(demon: dict[str, Any]) -> None:
+def test_the_table_is_plain_in_a_pipe(background: dict[str, Any]) -> None:
     for words in ([], ["--format", "table"], ["-f", "table"]):
         head, row = llmspell("kernel", "status", *words).out.splitlines()
         assert head.split() == HEADERS
         assert re.fullmatch(
-            rf"demon  {demon['pid']}\s+{demon['port']}\s+Idle\s+\d+\.\d\s+\d+\.\d MB  1\s+0\s+\d+s", row
+            rf"background  {background['pid']}\s+{background['port']}\s+Idle\s+\d+\.\d\s+\d+\.\d MB  1\s+0\s+\d+s", row
         ), row
 
 
-def test_the_table_is_drawn_at_a_terminal_unless_text_is_asked_for(demon: dict[str, Any]) -> None:
+def test_the_table_is_drawn_at_a_terminal_unless_text_is_asked_for(background: dict[str, Any]) -> None:
     drawn = AtTerminal(["kernel", "status"], columns=120)
     assert drawn.end() == 0
     assert "────" in drawn.said
     plain = AtTerminal(["kernel", "status", "--format", "text"], columns=120)
     assert plain.end() == 0
-    assert plain.said.startswith(f"demon: PID={demon['pid']} Port={demon['port']} Status=Idle CPU=")
+    assert plain.said.startswith(f"background: PID={background['pid']} Port={background['port']} Status=Idle CPU=")
     assert re.search(r"Memory=\d+\.\d MB Uptime=\d+s\r\n$", plain.said)
 
 
-def test_one_kernel_is_shown_with_all_its_properties(demon: dict[str, Any]) -> None:
-    for words in (["demon"], ["--id", "demon"]):
+def test_one_kernel_is_shown_with_all_its_properties(background: dict[str, Any]) -> None:
+    for words in (["background"], ["--id", "background"]):
         lines = llmspell("kernel", "status", *words).out.splitlines()
         shown = dict(re.split(r": +", line, maxsplit=1) for line in lines)
         assert list(shown) == [
             *("ID", "PID", "Port", "Status", "Profile", "CPU", "Memory", "Clients", "Models", "Model budget", "Queue"),
             *("Open files", "Started", "Uptime", "Last activity", "Connection file", "PID file", "Log file"),
         ]
-        assert (shown["ID"], shown["PID"], shown["Status"]) == ("demon", str(demon["pid"]), "Idle")
+        assert (shown["ID"], shown["PID"], shown["Status"]) == ("background", str(background["pid"]), "Idle")
         assert re.fullmatch(r"0 B of [\d.]+ GB", shown["Model budget"])
-        assert shown["Log file"] == demon["log_file"]
+        assert shown["Log file"] == background["log_file"]
 
 
-def test_the_document_of_one_kernel_is_that_of_all(demon: dict[str, Any]) -> None:
-    (one,) = llmspell("kernel", "status", "demon", "--json").document["kernels"]
+def test_the_document_of_one_kernel_is_that_of_all(background: dict[str, Any]) -> None:
+    (one,) = llmspell("kernel", "status", "background", "--json").document["kernels"]
     (all_of_them,) = llmspell("kernel", "status", "--json").document["kernels"]
     assert list(one) == list(all_of_them)
     assert list(one["metrics"]) == list(all_of_them["metrics"])
 
 
-def test_a_kernel_that_works_is_busy(demon: dict[str, Any]) -> None:
-    busy = Running("--connect", "demon", "exec", "print('on') while true do end")
+def test_a_kernel_that_works_is_busy(background: dict[str, Any]) -> None:
+    busy = Running("--connect", "background", "exec", "print('on') while true do end")
     busy.wait_for("on")
     assert " Busy " in llmspell("kernel", "status").out
     busy.interrupt()
@@ -79,7 +79,7 @@ def test_a_kernel_that_works_is_busy(demon: dict[str, Any]) -> None:
     assert " Idle " in llmspell("kernel", "status").out
 
 
-def test_connected_it_is_about_that_kernel(demon: dict[str, Any], tmp_path: Path) -> None:
+def test_connected_it_is_about_that_kernel(background: dict[str, Any], tmp_path: Path) -> None:
     other = KernelProcess(["--id", "other"])
     try:
         for target in ("other", str(other.started["connection_file"]), other.info.to_url()):
@@ -95,18 +95,18 @@ def test_connected_it_is_about_that_kernel(demon: dict[str, Any], tmp_path: Path
         other.stop()
     gone = llmspell("--connect", "llmspell://127.0.0.1:1?key=k", "kernel", "status")
     assert (gone.status, gone.err.startswith("Error: ")) == (4, True)
-    both = llmspell("--connect", "demon", "kernel", "status", "other")
-    assert (both.status, both.err) == (2, "Error: two kernels are named: demon and other\n")
+    both = llmspell("--connect", "background", "kernel", "status", "other")
+    assert (both.status, both.err) == (2, "Error: two kernels are named: background and other\n")
 
 
-def test_a_kernel_that_hangs_delays_nobody_and_is_unknown(demon: dict[str, Any], home: Path) -> None:
+def test_a_kernel_that_hangs_delays_nobody_and_is_unknown(background: dict[str, Any], home: Path) -> None:
     others = [KernelProcess(["--id", name]) for name in ("b", "c")]
-    stopped = [demon["pid"], others[0].pid]
+    stopped = [background["pid"], others[0].pid]
     try:
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         kernels = {kernel["id"]: kernel for kernel in llmspell("kernel", "status", "--json").document["kernels"]}
-        assert [kernels[name]["status"] for name in ("b", "c", "demon")] == ["Unknown", "Idle", "Unknown"]
+        assert [kernels[name]["status"] for name in ("b", "c", "background")] == ["Unknown", "Idle", "Unknown"]
         assert kernels["b"]["metrics"]["memory_bytes"] > 1_000_000
         assert kernels["b"]["metrics"]["active_connections"] is None
         assert kernels["b"]["connection_file"] == str(home / "run" / "kernel-b.json")
@@ -143,22 +143,22 @@ def test_none_and_an_unknown_one_are_told_apart(home: Path) -> None:
         assert llmspell("kernel", "status", "x").err == "Error: Kernel 'x' not found\nHint: running: y\n"
 
 
-def test_urls_are_printed_where_there_are_any(demon: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert llmspell("kernel", "status", "--url").out == demon["url"] + "\n"
+def test_urls_are_printed_where_there_are_any(background: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert llmspell("kernel", "status", "--url").out == background["url"] + "\n"
     (kernel,) = llmspell("kernel", "status", "--url", "--json").document["kernels"]
-    assert (kernel["id"], kernel["url"]) == ("demon", demon["url"])
+    assert (kernel["id"], kernel["url"]) == ("background", background["url"])
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
         other = KernelProcess(["--id", "files", "--transport", "ipc"], env={"XDG_RUNTIME_DIR": directory})
         try:
             both = llmspell("kernel", "status", "--url")
-            assert (both.status, both.out) == (0, demon["url"] + "\n")
+            assert (both.status, both.out) == (0, background["url"] + "\n")
             assert both.err == "Warning: files has no URL: it listens on ipc\n"
             assert llmspell("kernel", "status", "files", "--url").status == 2
         finally:
             other.stop()
 
 
-def test_watching_in_a_pipe_prints_a_block_each_interval(demon: dict[str, Any]) -> None:
+def test_watching_in_a_pipe_prints_a_block_each_interval(background: dict[str, Any]) -> None:
     running = Running("kernel", "status", "--watch", "--interval", "0.1")
     running.wait_for("\n\nID ")
     running.interrupt()
@@ -169,7 +169,7 @@ def test_watching_in_a_pipe_prints_a_block_each_interval(demon: dict[str, Any]) 
     assert "\x1b" not in done.out
 
 
-def test_watching_as_json_is_a_line_each_interval(demon: dict[str, Any]) -> None:
+def test_watching_as_json_is_a_line_each_interval(background: dict[str, Any]) -> None:
     running = Running("kernel", "status", "--watch", "--json", "--interval", "0.1")
     running.wait_for("}\n{")
     running.interrupt()
@@ -178,28 +178,28 @@ def test_watching_as_json_is_a_line_each_interval(demon: dict[str, Any]) -> None
     assert {json.loads(line)["count"] for line in done.out.splitlines()} == {1}
 
 
-def test_a_kernel_that_ends_is_seen_before_the_interval_is_over(demon: dict[str, Any]) -> None:
+def test_a_kernel_that_ends_is_seen_before_the_interval_is_over(background: dict[str, Any]) -> None:
     running = Running("kernel", "status", "--watch", "--interval", "600")
-    running.wait_for("demon")
-    os.kill(demon["pid"], signal.SIGKILL)
+    running.wait_for("background")
+    os.kill(background["pid"], signal.SIGKILL)
     running.wait_for("No kernels currently running")
     running.interrupt()
     assert running.done().status == 0
 
 
-def test_a_kernel_that_ends_while_it_is_watched_by_name_ends_the_watching(demon: dict[str, Any]) -> None:
-    running = Running("kernel", "status", "demon", "--watch", "--interval", "600")
-    running.wait_for("demon")
-    os.kill(demon["pid"], signal.SIGKILL)
+def test_a_kernel_that_ends_while_it_is_watched_by_name_ends_the_watching(background: dict[str, Any]) -> None:
+    running = Running("kernel", "status", "background", "--watch", "--interval", "600")
+    running.wait_for("background")
+    os.kill(background["pid"], signal.SIGKILL)
     done = running.done()
-    assert (done.status, done.err) == (3, "Error: Kernel 'demon' has ended\nHint: no kernel is running\n")
+    assert (done.status, done.err) == (3, "Error: Kernel 'background' has ended\nHint: no kernel is running\n")
 
 
-def test_the_live_view_leaves_the_terminal_as_it_was(demon: dict[str, Any]) -> None:
+def test_the_live_view_leaves_the_terminal_as_it_was(background: dict[str, Any]) -> None:
     for leave in ("\x03", "TERM"):
         terminal = AtTerminal(["kernel", "status", "--watch", "--interval", "600"], columns=120)
         terminal.wait_for("Every 600 s")
-        terminal.wait_for("demon")
+        terminal.wait_for("background")
         assert ALTERNATE in terminal.text
         assert MAIN not in terminal.text
         if leave == "TERM":
@@ -213,11 +213,11 @@ def test_the_live_view_leaves_the_terminal_as_it_was(demon: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("columns", [60, 200])
-def test_the_live_view_is_drawn_anew(demon: dict[str, Any], columns: int) -> None:
+def test_the_live_view_is_drawn_anew(background: dict[str, Any], columns: int) -> None:
     terminal = AtTerminal(["kernel", "status", "--watch", "--interval", "0.2"], columns=columns)
     for _ in range(3):
         terminal.wait_for("Every 0.2 s")
-        terminal.wait_for("demon")
+        terminal.wait_for("background")
     terminal.type("\x03")
     assert terminal.end() == 0
     assert terminal.text.count("\x1b[2J") >= 3

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from llmspell_protocol.discovery import running_kernels
-from tests.support.command_line import Running, llmspell
+from tests.support.command_line import AtTerminal, Running, llmspell
 from tests.support.daemons import daemon
 from tests.support.kernels import KernelProcess
 
 
 @pytest.fixture
-def demon(home: Path) -> Iterator[dict[str, Any]]:
-    """A running kernel `demon`."""
-    with daemon("demon") as started:
+def background(home: Path) -> Iterator[dict[str, Any]]:
+    """A running kernel `background`, as `kernel start --daemon` describes it."""
+    with daemon("background") as started:
         yield started
 
 
@@ -53,22 +53,45 @@ def test_a_connection_and_an_id_are_two_kernels(home: Path) -> None:
     assert llmspell("--connect", "a", "kernel", "stop", "--all").status == 2
 
 
-def test_running_work_may_finish(demon: dict[str, Any]) -> None:
-    work = Running("--connect", "demon", "exec", "print('on') Utils.sleep(1.5) return 'finished'")
-    work.wait_for("on")
-    done = llmspell("kernel", "stop", "demon", "--json")
+def asking(kernel: str) -> AtTerminal:
+    """A script that runs until a line is typed."""
+    work = AtTerminal(["--connect", kernel, "exec", "io.write('on ') return io.read()"])
+    work.wait_for("on ")
+    return work
+
+
+def wait_until_it_drains(kernel: str) -> None:
+    """Waits until the kernel says that it takes no more work."""
+    status = Running("kernel", "status", kernel, "--watch", "--interval", "0.2")
+    status.wait_for("Shutting Down")
+    status.interrupt()
+    status.done()
+
+
+def finish(work: AtTerminal) -> None:
+    """Types the line that the work waits for, and sees it end well."""
+    work.type("finished\r")
+    work.wait_for("finished\r\n")  # the terminal's echo
+    work.wait_for("finished\r\n")
+    assert work.end() == 0
+
+
+def test_running_work_may_finish(background: dict[str, Any]) -> None:
+    work = asking("background")
+    stopping = Running("kernel", "stop", "background", "--json")
+    wait_until_it_drains("background")
+    assert stopping.process.poll() is None
+    finish(work)
+    done = stopping.done()
     (stopped,) = done.document["stopped"]
-    assert (stopped["id"], stopped["pid"], stopped["forced"]) == ("demon", demon["pid"], False)
-    assert stopped["duration_ms"] > 500
+    assert (stopped["id"], stopped["pid"], stopped["forced"]) == ("background", background["pid"], False)
     assert set(done.document) == {"stopped", "failed", "count"}
-    worked = work.done()
-    assert (worked.status, worked.out) == (0, "on\nfinished\n")
 
 
-def test_work_that_takes_too_long_is_told_and_the_kernel_ends_in_order(demon: dict[str, Any]) -> None:
-    work = Running("--connect", "demon", "exec", "print('on') while true do end")
+def test_work_that_takes_too_long_is_told_and_the_kernel_ends_in_order(background: dict[str, Any]) -> None:
+    work = Running("--connect", "background", "exec", "print('on') while true do end")
     work.wait_for("on")
-    done = llmspell("kernel", "stop", "demon", "--timeout", "0.5", "--json")
+    done = llmspell("kernel", "stop", "background", "--timeout", "0.5", "--json")
     assert done.document["stopped"][0]["forced"] is False
     worked = work.done()
     assert worked.status == 130
@@ -76,39 +99,41 @@ def test_work_that_takes_too_long_is_told_and_the_kernel_ends_in_order(demon: di
 
 
 @pytest.mark.slow
-def test_whoever_waits_is_told_how_much_patience_is_left(demon: dict[str, Any]) -> None:
-    os.kill(demon["pid"], signal.SIGSTOP)
-    done = llmspell("kernel", "stop", "demon", "--timeout", "9")
+def test_a_waiting_stop_says_how_many_seconds_remain(background: dict[str, Any]) -> None:
+    os.kill(background["pid"], signal.SIGSTOP)
+    done = llmspell("kernel", "stop", "background", "--timeout", "9")
     lines = done.out.splitlines()
-    assert lines[0] == f"Stopping kernel demon (PID: {demon['pid']})"
+    assert lines[0] == f"Stopping kernel background (PID: {background['pid']})"
     assert lines[1] in {f"  Waiting for graceful shutdown... {seconds} seconds remaining" for seconds in (1, 2, 3)}
     assert lines[2] == "  It did not end in time and was killed"
-    assert lines[3:] == ["✓ Kernel demon stopped successfully", "", "✓ Successfully stopped 1 kernel(s)"]
+    assert lines[3:] == ["✓ Kernel background stopped successfully", "", "✓ Successfully stopped 1 kernel(s)"]
 
 
-def test_ctrl_c_ends_the_waiting_and_says_that_the_kernel_goes_on(demon: dict[str, Any]) -> None:
-    work = Running("--connect", "demon", "exec", "print('on') while true do end")
+def test_ctrl_c_ends_the_waiting_and_says_that_the_kernel_goes_on(background: dict[str, Any]) -> None:
+    work = Running("--connect", "background", "exec", "print('on') while true do end")
     work.wait_for("on")
-    stopping = Running("kernel", "stop", "demon")
-    stopping.wait_for("Stopping kernel demon")
+    stopping = Running("kernel", "stop", "background")
+    stopping.wait_for("Stopping kernel background")
     stopping.interrupt()
     said = stopping.done()
     assert said.status == 130
-    assert "Kernel demon goes on shutting down; llmspell kernel stop demon --force ends it at once\n" in said.err
-    assert llmspell("kernel", "stop", "demon", "--force").status == 0
+    assert (
+        "Kernel background goes on shutting down; llmspell kernel stop background --force ends it at once\n" in said.err
+    )
+    assert llmspell("kernel", "stop", "background", "--force").status == 0
     assert work.done().status == 4
 
 
-def test_several_drain_at_the_same_time(demon: dict[str, Any], home: Path) -> None:
+def test_several_drain_at_the_same_time(background: dict[str, Any], home: Path) -> None:
     names = ["a", "b"]
     others = [KernelProcess(["--id", name]) for name in names]
     try:
-        work = [Running("--connect", name, "exec", "print('on') Utils.sleep(100)") for name in ("demon", *names)]
+        work = [Running("--connect", name, "exec", "print('on') Utils.sleep(100)") for name in ("background", *names)]
         for one in work:
             one.wait_for("on")
         done = llmspell("kernel", "stop", "--all", "--timeout", "4", "--json")
         assert done.status == 0
-        assert [entry["id"] for entry in done.document["stopped"]] == ["b", "a", "demon"]
+        assert [entry["id"] for entry in done.document["stopped"]] == ["b", "a", "background"]
         assert [entry["forced"] for entry in done.document["stopped"]] == [False] * 3
         # One after the other the last one would have taken twelve seconds.
         assert 3_500 < done.document["stopped"][-1]["duration_ms"] < 10_000
@@ -119,40 +144,43 @@ def test_several_drain_at_the_same_time(demon: dict[str, Any], home: Path) -> No
     assert list((home / "run").iterdir()) == []
 
 
-def test_each_of_several_is_named_and_counted(demon: dict[str, Any]) -> None:
+def test_each_of_several_is_named_and_counted(background: dict[str, Any]) -> None:
     other = KernelProcess(["--id", "other"])
     try:
         done = llmspell("kernel", "stop", "--all")
         assert done.out == (
             f"Stopping kernel other (PID: {other.pid})\n✓ Kernel other stopped successfully\n"
-            f"Stopping kernel demon (PID: {demon['pid']})\n✓ Kernel demon stopped successfully\n"
+            f"Stopping kernel background (PID: {background['pid']})\n✓ Kernel background stopped successfully\n"
             "\n✓ Successfully stopped 2 kernel(s)\n"
         )
     finally:
         other.stop()
 
 
-def test_one_that_hangs_is_killed_and_the_others_end_in_order(demon: dict[str, Any]) -> None:
+def test_one_that_hangs_is_killed_and_the_others_end_in_order(background: dict[str, Any]) -> None:
     other = KernelProcess(["--id", "other"])
-    os.kill(demon["pid"], signal.SIGSTOP)
+    os.kill(background["pid"], signal.SIGSTOP)
     try:
         done = llmspell("kernel", "stop", "--all", "--timeout", "3", "--json")
         assert done.document["failed"] == []
-        assert {entry["id"]: entry["forced"] for entry in done.document["stopped"]} == {"demon": True, "other": False}
+        assert {entry["id"]: entry["forced"] for entry in done.document["stopped"]} == {
+            "background": True,
+            "other": False,
+        }
     finally:
         other.stop()
 
 
 def test_a_pid_file_names_the_kernel_wherever_it_stands(home: Path, tmp_path: Path) -> None:
-    with daemon("demon", "--pid-file", str(tmp_path / "k.pid")) as demon:
+    with daemon("background", "--pid-file", str(tmp_path / "k.pid")) as background:
         done = llmspell("kernel", "stop", "--pid-file", str(tmp_path / "k.pid"), "--no-cleanup", "--json")
-        assert done.document["stopped"][0]["pid"] == demon["pid"]
-        assert (tmp_path / "k.pid").read_text() == f"{demon['pid']}\n"
-        assert stat.S_IMODE(Path(demon["connection_file"]).stat().st_mode) == 0o600
+        assert done.document["stopped"][0]["pid"] == background["pid"]
+        assert (tmp_path / "k.pid").read_text() == f"{background['pid']}\n"
+        assert stat.S_IMODE(Path(background["connection_file"]).stat().st_mode) == 0o600
 
 
 def test_force_leaves_no_files_either(home: Path, tmp_path: Path) -> None:
-    with daemon("demon", "--pid-file", str(tmp_path / "k.pid")):
+    with daemon("background", "--pid-file", str(tmp_path / "k.pid")):
         done = llmspell("kernel", "stop", "--force", "--json")
         assert done.document["stopped"][0]["forced"] is True
         assert list((home / "run").iterdir()) == []
@@ -160,15 +188,15 @@ def test_force_leaves_no_files_either(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]])
-def test_files_that_are_to_be_kept_are_kept_and_the_log_always_is(demon: dict[str, Any], force: list[str]) -> None:
-    before = Path(demon["connection_file"]).read_text(), Path(demon["pid_file"]).read_text()
+def test_files_that_are_to_be_kept_are_kept_and_the_log_always_is(background: dict[str, Any], force: list[str]) -> None:
+    before = Path(background["connection_file"]).read_text(), Path(background["pid_file"]).read_text()
     assert llmspell("kernel", "stop", "--no-cleanup", *force).status == 0
-    assert (Path(demon["connection_file"]).read_text(), Path(demon["pid_file"]).read_text()) == before
-    assert Path(demon["log_file"]).exists()
+    assert (Path(background["connection_file"]).read_text(), Path(background["pid_file"]).read_text()) == before
+    assert Path(background["log_file"]).exists()
     assert llmspell("kernel", "status").out == "No kernels currently running\n"
 
 
-def test_a_foreign_process_is_left_alone(demon: dict[str, Any], tmp_path: Path) -> None:
+def test_a_foreign_process_is_left_alone(background: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "foreign.pid"
     with subprocess.Popen(["sleep", "60"]) as foreign:
         path.write_text(f"{foreign.pid}\n")
@@ -192,23 +220,25 @@ def test_a_pid_file_that_names_nothing_says_so(home: Path, tmp_path: Path, conte
     assert llmspell("kernel", "stop", "--pid-file", str(tmp_path / "nosuch.pid")).status == 3
 
 
-def test_a_kernel_elsewhere_is_asked_and_waited_for(demon: dict[str, Any], home: Path, tmp_path: Path) -> None:
+def test_a_kernel_elsewhere_is_asked_and_waited_for(background: dict[str, Any], home: Path, tmp_path: Path) -> None:
     """Its files are in another home, as those of another machine would be."""
-    work = Running("--connect", "demon", "exec", "print('on') Utils.sleep(1.5) return 'finished'")
-    work.wait_for("on")
+    work = asking("background")
     elsewhere = {"LLMSPELL_HOME": str(tmp_path / "elsewhere")}
-    done = llmspell("--connect", demon["url"], "kernel", "stop", env=elsewhere)
+    stopping = Running("--connect", background["url"], "kernel", "stop", env=elsewhere)
+    wait_until_it_drains("background")
+    assert stopping.process.poll() is None
+    finish(work)
+    done = stopping.done()
     assert (done.status, done.err) == (0, "")
-    address = f"127.0.0.1:{demon['port']}"
+    address = f"127.0.0.1:{background['port']}"
     assert done.out == (
         f"Stopping kernel {address}\n✓ Kernel {address} stopped successfully\n\n✓ Successfully stopped 1 kernel(s)\n"
     )
     assert running_kernels(home / "run") == []
-    assert work.done().out == "on\nfinished\n"
-    gone = llmspell("--connect", demon["url"], "kernel", "stop", env=elsewhere)
+    gone = llmspell("--connect", background["url"], "kernel", "stop", env=elsewhere)
     assert (gone.status, gone.err.startswith("Error: ")) == (4, True)
 
 
-def test_the_environments_kernel_is_not_what_all_means(demon: dict[str, Any], home: Path) -> None:
+def test_the_environments_kernel_is_not_what_all_means(background: dict[str, Any], home: Path) -> None:
     done = llmspell("kernel", "stop", "--all", env={"LLMSPELL_CONNECT": "nosuch"})
     assert done.out.endswith("✓ Successfully stopped 1 kernel(s)\n")

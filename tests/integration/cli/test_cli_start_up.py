@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command_imports import HEAVY, imported
 from tests.support.kernels import KernelProcess
-from tests.unit.cli.test_cli_imports import HEAVY, imported
 
 WIRE = {"click", "zmq", "msgpack"}
 """What a client needs to talk to a kernel."""
@@ -19,11 +19,19 @@ CLIENT = {
     *("llmspell_cli", "llmspell_cli.commands", "llmspell_cli.connect", "llmspell_cli.endings", "llmspell_cli.examples"),
     *(
         "llmspell_cli.groups",
+        "llmspell_cli.invocation",
+        "llmspell_cli.terminal",
         "llmspell_cli.terminal.interrupts",
         "llmspell_cli.options",
         "llmspell_cli.terminal.output",
     ),
-    *("llmspell_cli.root", "llmspell_cli.session", "llmspell_profiles", "llmspell_profiles.loading.home"),
+    *(
+        "llmspell_cli.root",
+        "llmspell_cli.session",
+        "llmspell_profiles",
+        "llmspell_profiles.loading",
+        "llmspell_profiles.loading.home",
+    ),
     *("llmspell_protocol", "llmspell_protocol.client", "llmspell_protocol.client.core"),
     *("llmspell_protocol.client.events", "llmspell_protocol.client.handshake", "llmspell_protocol.client.interrupts"),
     *("llmspell_protocol.client.links", "llmspell_protocol.client.sync", "llmspell_protocol.connection"),
@@ -40,7 +48,12 @@ CONNECTED = {
     "model list": TEXT | {"llmspell_cli.commands.model", "llmspell_cli.commands.model.list"},
     "model status": TEXT | {"llmspell_cli.commands.model", "llmspell_cli.commands.model.status"},
     "config show": {
-        *("llmspell_cli.commands.config", "llmspell_cli.commands.config.show", "llmspell_profiles.showing.toml_text")
+        *(
+            "llmspell_cli.commands.config",
+            "llmspell_cli.commands.config.show",
+            "llmspell_profiles.showing",
+            "llmspell_profiles.showing.toml_text",
+        )
     },
     "exec return": TEXT
     | {

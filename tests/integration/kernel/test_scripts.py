@@ -9,8 +9,8 @@ import pytest
 
 from llmspell_kernel.context import Content, Request
 from llmspell_profiles.schema.settings import Settings
-from llmspell_protocol.actions import SCRIPT_CAPABILITIES
 from llmspell_protocol.errors import ModelNotFound
+from llmspell_protocol.rights import SCRIPT_CAPABILITIES
 from tests.support.script_harness import ScriptHarness, answering, run
 
 
@@ -342,8 +342,8 @@ def test_a_worker_started_ahead_serves_the_first_run() -> None:
 def test_a_worker_started_ahead_under_other_settings_is_not_used() -> None:
     async def body(scripts: ScriptHarness) -> None:
         scripts.contexts.prepare()
-        scripts.settings = scripts.settings.model_copy(
-            update={"engines": Settings.model_validate({"engines": {"lua": {"stdlib": "None"}}}).engines}
+        scripts.settings = scripts.settings.with_values(
+            {"engines": Settings.check({"engines": {"lua": {"stdlib": "None"}}}).engines}
         )
         assert await scripts.value("return type(string)") == "nil"
 

@@ -349,7 +349,7 @@ HELP = "\n".join(f"{flag} N" for flag in sorted(NEEDED - {"--cache-ram"}))
             lambda directory: _script(directory, "echo 'version: 4500 (abc)'"),
             f"too old: it is build 4500 .* {OLDEST_BUILD}",
         ),
-        (lambda directory: _script(directory, "echo hello"), "is no llama-server"),
+        (lambda directory: _script(directory, "echo hello"), "is not a llama-server"),
         (lambda directory: _script(directory, f"echo 'version: 9000 (abc)\n{HELP}'"), "has no --cache-ram"),
     ],
 )

@@ -271,8 +271,8 @@ def _missing(path: Path, _good: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "words"),
     [
-        (_no_gguf, "is no GGUF file"),
-        (_empty, "is no GGUF file"),
+        (_no_gguf, "is not a GGUF file"),
+        (_empty, "is not a GGUF file"),
         (_old_version, "GGUF version 1"),
         (_truncated, "is truncated: it has 40000000 of the 98362432 bytes"),
         (_missing, "cannot be read"),

@@ -350,7 +350,7 @@ def test_errors_of_a_chat_are_typed(recording: str, kind: type[ModelError], said
         (429, "you've reached your hourly usage limit", Busy, "ollama is busy: you've reached your hourly usage limit"),
         (429, "", Busy, "ollama is busy: status 429"),
         (503, "", Busy, "ollama is busy: status 503"),
-        (401, "unauthorized", Unauthorized, "ollama does not accept who asks: unauthorized"),
+        (401, "unauthorized", Unauthorized, "ollama does not accept the credentials: unauthorized"),
         (403, "", Forbidden, "ollama refuses: forbidden"),
     ],
 )

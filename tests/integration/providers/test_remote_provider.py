@@ -262,7 +262,7 @@ def test_images_go_as_addresses_that_hold_them_each_with_its_kind(tmp_path: Path
 def test_what_is_no_image_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     asked = request(messages=(ChatMessage(role="user", content="?", images=(b"%PDF-1.7",)),))
     with ModelServer(said("ok")) as server:
-        with pytest.raises(InvalidRequest, match="no file that is known"):
+        with pytest.raises(InvalidRequest, match="of no known format"):
             result_of(tmp_path, server, asked)
         assert server.posts == []
 

@@ -58,7 +58,7 @@ async def _import(service: ModelsService, model: Path, home: Path, *names: str) 
     for name in names:
         link = home / f"{name}.gguf"
         link.symlink_to(model)
-        async for _ in service.pull(f"file://{link}@candle"):
+        async for _ in service.inventory.pull(f"file://{link}@candle"):
             pass
 
 
@@ -94,7 +94,7 @@ def _cut(path: str) -> None:
 
 
 async def _ps(service: ModelsService) -> dict[str, LoadedModel]:
-    return {model.model: model for model in (await service.ps()).models}
+    return {model.model: model for model in (await service.inventory.ps()).models}
 
 
 def test_with_a_budget_for_one_model_the_other_has_to_go(smollm2_path: Path, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_with_a_budget_for_one_model_the_other_has_to_go(smollm2_path: Path, tmp
             first = (await _ps(service))["first"]
             assert first.reason.endswith("the first to go if another model needs the memory")
             await _ask(service, "second")
-            residents = await service.ps()
+            residents = await service.inventory.ps()
             assert [model.model for model in residents.models] == ["second"]
             assert residents.budget_bytes == ONE_MODEL_MB * MB
             assert 0 < residents.used_bytes <= residents.budget_bytes
@@ -129,7 +129,7 @@ def test_the_estimate_is_near_what_the_worker_takes_and_nearer_the_next_time(
                 loaded = await service.load("m")
                 assert loaded.memory_bytes is not None
                 assert loaded.estimated_bytes == pytest.approx(loaded.memory_bytes, rel=tolerance)
-                (unloaded,) = await service.unload("m")
+                (unloaded,) = (await service.inventory.unload("m")).unloaded
                 assert unloaded.bytes_freed > 100 * MB
 
     asyncio.run(scenario())
@@ -181,7 +181,7 @@ def test_many_requests_for_a_cold_model_start_one_worker(smollm2_path: Path, tmp
             await _import(service, smollm2_path, tmp_path, "m")
             results = await asyncio.gather(*(_ask(service, "m", client=f"client {n}") for n in range(4)))
             assert all(result.timings.load_ms > 0 for result in results)
-            assert len((await service.ps()).models) == 1
+            assert len((await service.inventory.ps()).models) == 1
             warm = await _ask(service, "m")
             assert warm.timings.load_ms == 0
             assert warm.usage.cached_tokens > 0
@@ -204,7 +204,7 @@ def test_a_killed_worker_fails_its_requests_and_the_next_one_works(smollm2_path:
                     pass
             assert asyncio.get_running_loop().time() - began < 1.0
             assert caught.value.retryable
-            assert (await service.ps()).models == []
+            assert (await service.inventory.ps()).models == []
             await _ask(service, "m")
             assert (await _ps(service))["m"].pid != pid
 
@@ -233,10 +233,10 @@ def test_a_model_that_answers_is_neither_unloaded_nor_removed_without_force(smol
             chunks = service.chat(_request("m", max_tokens=400), client="me")
             await _begun(chunks)
             with pytest.raises(ModelInUse):
-                await service.unload("m")
+                await service.inventory.unload("m")
             with pytest.raises(ModelInUse):
-                await service.remove("m")
-            removed = await service.remove("m", force=True)
+                await service.inventory.remove("m")
+            removed = await service.inventory.remove("m", force=True)
             assert removed.bytes_freed == size
             with pytest.raises(Cancelled, match="unloaded by force"):
                 async for _ in chunks:
@@ -253,10 +253,10 @@ def test_a_loaded_model_is_held_against_other_kernels(smollm2_path: Path, tmp_pa
             await _import(mine, smollm2_path, tmp_path, "m")
             await mine.load("m")
             with pytest.raises(ModelInUse) as caught:
-                await other.remove("m")
+                await other.inventory.remove("m")
             assert str(os.getpid()) in caught.value.message
-            await mine.unload("m")
-            assert (await other.remove("m")).model_id == "m"
+            await mine.inventory.unload("m")
+            assert (await other.inventory.remove("m")).model_id == "m"
 
     asyncio.run(scenario())
 
@@ -268,8 +268,8 @@ def test_removing_a_loaded_model_unloads_it_first(smollm2_path: Path, tmp_path: 
             await service.load("m", pin=True)
             pid = (await _ps(service))["m"].pid
             assert pid is not None
-            await service.remove("m")
-            assert (await service.ps()).models == []
+            await service.inventory.remove("m")
+            assert (await service.inventory.ps()).models == []
             assert not psutil.pid_exists(pid)
 
     asyncio.run(scenario())
@@ -284,9 +284,8 @@ def test_a_file_that_is_broken_since_its_import_fails_to_load_with_the_reason(
             _cut((await service.info("m")).path or "")
             with pytest.raises(ModelLoadFailed, match=f"is truncated: .* {MB} bytes"):
                 await _ask(service, "m")
-            assert (await service.ps()).models == []
-            (verified,) = await service.verify("m")
-            assert not verified["ok"]
+            assert (await service.inventory.ps()).models == []
+            assert not (await service.inventory.verify("m")).ok
 
     asyncio.run(scenario())
 
@@ -307,9 +306,12 @@ def test_a_request_that_is_given_up_while_the_model_loads_leaves_no_worker(smoll
 def test_without_a_backend_the_service_says_what_is_missing(tmp_path: Path) -> None:
     async def scenario() -> None:
         service = ModelsService(settings_from("", tmp_path), tmp_path, log_directory=tmp_path, environment={})
-        status = await service.status()
-        assert {name: health.configured for name, health in status.items()} == {"ollama": False, "candle": False}
-        assert (await service.list_models()).models == []
+        backends = (await service.inventory.status()).backends
+        assert {name: health.configured for name, health in backends.items()} == {
+            "ollama": False,
+            "candle": False,
+        }
+        assert (await service.inventory.list_models()).models == []
         with pytest.raises(BackendNotConfigured):
             await service.info("smollm2:135m@candle")
         await service.close()

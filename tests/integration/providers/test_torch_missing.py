@@ -108,7 +108,7 @@ def test_weights_that_may_run_code_are_refused_with_a_hint(tmp_path: Path) -> No
         (lambda weights: weights[:-8], "'model.safetensors' is truncated: it has"),
         (lambda weights: weights[:30], "'model.safetensors' is truncated: it ends inside its header"),
         (lambda weights: weights.replace(b'"shape"', b'"shape '), "'model.safetensors' is damaged"),
-        (lambda weights: b"PK\3\4\x14\0\0\0" + weights, "'model.safetensors' is no safetensors file"),
+        (lambda weights: b"PK\3\4\x14\0\0\0" + weights, "'model.safetensors' is not a safetensors file"),
     ],
 )
 def test_damaged_weights_are_refused_by_the_pull_and_nothing_of_them_stays(

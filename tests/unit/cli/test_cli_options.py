@@ -14,20 +14,21 @@ from tests.support.command_tree import command_at, every_command
 @pytest.mark.parametrize(
     "words",
     [
-        ("--json", "version", "--client"),
-        ("version", "--json", "--client"),
-        ("version", "--client", "--output", "json"),
-        ("--output=json", "version", "--client"),
-        ("--json", "version", "--client", "--output", "json"),
+        ("--json", "config", "list-profiles", "--detailed"),
+        ("config", "--json", "list-profiles", "--detailed"),
+        ("config", "list-profiles", "--json", "--detailed"),
+        ("config", "list-profiles", "--detailed", "--output", "json"),
+        ("--output=json", "config", "list-profiles", "--detailed"),
+        ("--json", "config", "list-profiles", "--detailed", "--output", "json"),
     ],
     ids=" ".join,
 )
-def test_a_global_option_may_stand_before_and_behind_the_command(
+def test_a_global_option_may_stand_before_inside_and_behind_the_command(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = call(capsys, *words)
     assert done.status == 0
-    assert set(done.document["clientVersion"]) == {"version", "gitCommit", "platform"}
+    assert set(done.document) == {"profiles", "count"}
 
 
 def test_one_option_with_two_values_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -15,8 +13,8 @@ import pytest
 from llmspell_profiles.credentials.key_file import KeyFile
 from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, find_api_key
-from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.loading.loader import load_settings
+from llmspell_protocol.errors import ConfigError
 from tests.support.command_line import call
 
 KEY = "sk-not-to-be-seen-1234"
@@ -314,36 +312,6 @@ def test_a_locked_keyring_is_said_and_not_taken_for_an_empty_one(
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "locked_keyring.Keyring")
     with pytest.raises(ConfigError, match="cannot read the system keyring: it is locked"):
         KeyStore(home).get("openai")
-
-
-@pytest.mark.parametrize(("variable", "loads"), [("set", False), ("", True)])
-def test_the_keyring_library_is_loaded_only_where_nothing_else_has_a_key(
-    variable: str, loads: bool, home: Path, tmp_path: Path
-) -> None:
-    probe = """
-import os, sys
-from pathlib import Path
-from llmspell_profiles.credentials.key_store import KeyStore
-from llmspell_profiles.loading.loader import load_settings
-from llmspell_profiles.credentials.secrets import find_api_key
-loaded = load_settings(env=os.environ, cwd=Path.cwd())
-found = find_api_key("openai", loaded.settings.providers.tables["openai"], os.environ, KeyStore(loaded.home))
-print("keyring" in sys.modules, found and found.value)
-"""
-    (tmp_path / "llmspell.toml").write_text("[providers.openai]\napi_key_env = 'THE_KEY'\n")
-    done = subprocess.run(
-        [sys.executable, "-c", probe],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={
-            "LLMSPELL_HOME": str(home),
-            "THE_KEY": variable,
-            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-        },
-        cwd=tmp_path,
-    )
-    assert done.stdout.split() == [str(loads), variable or "None"]
 
 
 def _stdin(text: str) -> object:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from llmspell_profiles.errors import UnknownSection
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.loading.profiles import PROFILE_NAMES
 from llmspell_profiles.schema.schema_keys import all_keys, provider_class
 from llmspell_profiles.showing.shown import plain_settings, shown_section
 from llmspell_profiles.showing.toml_text import toml_text
+from llmspell_protocol.errors import NotFound
 
 
 def load(cwd: Path, toml: str | None = None, profile: str | None = None, **env: str) -> LoadedSettings:
@@ -47,7 +47,7 @@ def test_what_is_shown_can_be_read_again_as_the_same_settings(tmp_path: Path, pr
     text = toml_text(plain_settings(loaded), (), "heading", {})
     assert text.startswith("# heading\n")
     again = load(tmp_path, text)
-    assert again.settings.model_dump() == loaded.settings.model_dump()
+    assert again.settings.as_data() == loaded.settings.as_data()
 
 
 SECRETS = """
@@ -128,10 +128,10 @@ def test_a_section_may_be_a_table_a_key_or_a_provider_with_dots(tmp_path: Path) 
     ("section", "available"), [("x", "engines"), ("rag.x", "rag.vector_storage"), ("kernel.port.x", None)]
 )
 def test_an_unknown_section_names_those_that_exist(tmp_path: Path, section: str, available: str | None) -> None:
-    with pytest.raises(UnknownSection) as caught:
+    with pytest.raises(NotFound) as caught:
         shown_section(load(tmp_path), section)
-    assert caught.value.section == section
-    assert (available in caught.value.available) if available else caught.value.available == ()
+    assert caught.value.details["section"] == section
+    assert (available in caught.value.details["available"]) if available else caught.value.details["available"] == []
 
 
 def test_toml_has_a_comment_for_what_is_unset_and_behind_values_where_they_come_from() -> None:

@@ -10,9 +10,9 @@ from ollama import Options
 from llmspell_profiles.checking.backend_options import OLLAMA_OPTIONS
 from llmspell_profiles.checking.validation import Report, check
 from llmspell_profiles.credentials.key_store import KeyStore
-from llmspell_profiles.errors import ProfileNotFound, UsageConflict
 from llmspell_profiles.loading.profiles import PROFILE_NAMES
 from llmspell_profiles.schema.vendors import SAMPLING
+from llmspell_protocol.errors import InvalidRequest, ProfileNotFound
 from llmspell_providers.remote.vendors import VENDORS
 
 
@@ -140,7 +140,7 @@ def test_every_profile_is_valid(tmp_path: Path, profile: str) -> None:
 
 
 def test_profile_and_file_or_an_unknown_profile_are_no_report(tmp_path: Path) -> None:
-    with pytest.raises(UsageConflict):
+    with pytest.raises(InvalidRequest):
         check(profile="candle", config=Path("x.toml"), env={}, cwd=tmp_path)
     with pytest.raises(ProfileNotFound):
         check(profile="nope", env={"HOME": str(tmp_path)}, cwd=tmp_path)

@@ -140,7 +140,7 @@ def of_every_provider(key: Key) -> str:
 
 @cache
 def read_in(path: str) -> set[str]:
-    """The attributes and the string keys that the modules of a package read, and the lists of names that they go through."""
+    """The attributes and string keys that a package's modules read, and the lists of names that they go through."""
     modules = (ROOT / path).rglob("*.py") if (ROOT / path).is_dir() else [ROOT / path]
     return {name for module in modules for name in _names_read(ast.parse(module.read_text()))}
 
@@ -178,7 +178,7 @@ def modules() -> Iterator[Path]:
         yield from (ROOT / package).rglob("*.py")
 
 
-def test_nobody_reads_a_key_that_is_marked_as_idle() -> None:
+def test_a_key_that_is_marked_as_idle_is_read_nowhere() -> None:
     """One with a mark of its own and a name that nothing else has; a table that is idle is not even looked at."""
     marked = [key for key in KEYS if key.idle and not key.in_idle and not issubclass(key.table, IdleTable)]
     own_mark = {key.path[-1] for key in marked} - SHARED_NAMES

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -276,43 +274,3 @@ def test_a_path_below_a_file_can_not_be_written_and_a_new_one_below_a_directory_
     assert is_writable(tmp_path / "file")
     assert is_writable(tmp_path / "new" / "directory")
     assert not is_writable(tmp_path / "file" / "new")
-
-
-AS_NOBODY = """
-import os, sys
-from pathlib import Path
-from llmspell_profiles.schema.schema_keys import value_at
-from llmspell_profiles.loading.loader import load_settings
-from llmspell_profiles.loading.profiles import profile_path
-from llmspell_profiles.loading.toml_source import read_toml
-
-profile = read_toml(profile_path(sys.argv[1]), f"profile {sys.argv[1]}")
-
-def show(env):
-    # The package may stand in a folder that nobody else may enter.
-    loaded = load_settings(
-        profile=sys.argv[1], env={"HOME": "/home/someone"} | env, cwd=Path("/"), read=lambda path, name: profile
-    )
-    print(value_at(loaded.settings, ("rag", "vector_storage", "persistence_path")))
-    print(*[warning for warning in loaded.warnings if "has no effect" not in warning], sep="\\n")
-
-load_settings(profile=sys.argv[1], env={}, cwd=Path("/"))
-if os.getuid() == 0:
-    os.setuid(65534)
-show({})
-show({"LLMSPELL_RAG__VECTOR_STORAGE__PERSISTENCE_PATH": "/srv/vectors"})
-"""
-
-
-def test_what_a_profile_has_outside_the_home_directory_moves_there_where_it_can_not_be_written() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", AS_NOBODY, "rag-production"], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.splitlines() == [
-        "/home/someone/.llmspell/rag/vectors",
-        "profile rag-production: rag.vector_storage.persistence_path, rag.security.audit_log_path, "
-        "rag.backup.backup_path can't be written on this machine; below /home/someone/.llmspell instead",
-        "/srv/vectors",
-        "profile rag-production: rag.security.audit_log_path, rag.backup.backup_path can't be written on this machine; "
-        "below /home/someone/.llmspell instead",
-    ]

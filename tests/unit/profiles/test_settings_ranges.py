@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.schema.schema_keys import Key, all_keys, known_providers, value_at
+from llmspell_protocol.errors import ConfigError
 
 PROVIDERS = {name: known_providers()[name] for name in ("openai", "ollama", "candle")}
 KEYS = list(all_keys(PROVIDERS))
@@ -22,18 +22,9 @@ def load(cwd: Path, toml: str) -> LoadedSettings:
     return load_settings(env={"HOME": str(cwd)}, cwd=cwd)
 
 
-def bounds(key: Key) -> dict[str, float]:
-    return {
-        name: getattr(mark, name)
-        for mark in key.field.metadata
-        for name in ("ge", "le", "gt")
-        if getattr(mark, name, None) is not None
-    }
-
-
 def refused() -> Iterator[tuple[str, float, str]]:
     for key in KEYS:
-        limits = bounds(key)
+        limits = key.field.bounds
         both = f"({limits['ge']} to {limits['le']})" if {"ge", "le"} <= limits.keys() else ""
         if "ge" in limits:
             below = limits["ge"] - 1

@@ -1,16 +1,14 @@
 """Where settings come from: profiles, files, defaults, and which of them wins."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from llmspell_profiles.errors import ConfigError
 from llmspell_profiles.loading.home import llmspell_home
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.loading.toml_source import key_positions
 from llmspell_profiles.schema.schema_keys import value_at
+from llmspell_protocol.errors import ConfigError
 
 
 def load(cwd: Path, profile: str | None = None, config: str | None = None, **env: str) -> LoadedSettings:
@@ -173,11 +171,6 @@ def test_the_home_directory(env: dict[str, str], home: str) -> None:
     assert llmspell_home(env) == Path(home)
 
 
-def test_finding_the_home_directory_needs_no_pydantic() -> None:
-    code = "import sys, llmspell_profiles.loading.home, llmspell_profiles.errors; sys.exit('pydantic' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
-
-
 def test_each_key_of_a_text_is_found_where_it_stands() -> None:
     text = '''# [not.a.table]
 a = """
@@ -212,3 +205,12 @@ l = 2'''
         "array": (12, 3),
         "array.l": (13, 1),
     }
+
+
+def test_defaults_that_are_read_late_know_where_llmspell_lives(tmp_path: Path) -> None:
+    env = {"HOME": "/home/someone", "LLMSPELL_HOME": "/srv/spell"}
+    settings = load_settings(env=env, cwd=tmp_path).settings
+    assert settings.runtime.state_persistence.path == Path("/srv/spell/state.db")
+    assert settings.runtime.state_persistence is settings.runtime.state_persistence
+    assert settings.rag.debug.debug_dump_path == tmp_path / "debug" / "rag"
+    assert settings.as_data()["runtime"]["sessions"]["path"] == Path("/srv/spell/sessions.db")

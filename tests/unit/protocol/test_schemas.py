@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from llmspell_protocol import areas
+from llmspell_protocol.areas import AREAS, actions
 from llmspell_protocol.errors import ModelNotFound, ScriptError
-from llmspell_protocol.replies import REPLIES, STREAMED
-from llmspell_protocol.requests import CONTENTS
 from llmspell_protocol.standard import STANDARD
 from tests.support.schemas import SCHEMAS, fits
 
@@ -51,9 +51,19 @@ def test_what_drifted_is_named(generator: ModuleType, tmp_path: Path) -> None:
 
 
 def test_every_message_has_a_schema_and_every_request_a_reply() -> None:
-    areas = {area for area, _ in CONTENTS}
-    assert set(NAMES) == {*STANDARD, *STREAMED} | {f"{area}_{kind}" for area in areas for kind in ("request", "reply")}
-    assert REPLIES.keys() == CONTENTS.keys()
+    wanted = {*STANDARD, "execute_delta"}
+    for area in AREAS:
+        records = actions(area).values()
+        wanted |= {f"{area}_request", f"{area}_reply"}
+        wanted |= {f"{area}_progress" for record in records if record.progress}
+        wanted |= {f"{area}_delta" for record in records if record.delta is not None}
+    assert set(NAMES) == wanted
+
+
+def test_every_module_with_actions_is_an_area() -> None:
+    (folder,) = areas.__path__
+    with_actions = {path.stem for path in Path(folder).glob("*.py") if "\nACTIONS:" in path.read_text()}
+    assert with_actions == set(AREAS)
 
 
 @pytest.mark.parametrize("name", NAMES)

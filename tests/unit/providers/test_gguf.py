@@ -83,8 +83,8 @@ def test_numbers_by_layer_count_as_their_largest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        pytest.param(b"", "is no GGUF file", id="empty"),
-        pytest.param(b"<html>" + b" " * 100, "is no GGUF file: it begins with b'<htm'", id="a web page"),
+        pytest.param(b"", "is not a GGUF file", id="empty"),
+        pytest.param(b"<html>" + b" " * 100, "is not a GGUF file: it begins with b'<htm'", id="a web page"),
         pytest.param(header([], [], version=1), "GGUF version 1", id="version 1"),
         pytest.param(b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "big-endian", id="big-endian"),
         pytest.param(b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0), "announces [0-9]+ tensors", id="tensors"),
@@ -102,13 +102,13 @@ def test_numbers_by_layer_count_as_their_largest(tmp_path: Path) -> None:
         pytest.param(
             header([pair("general.architecture", "x")], [tensor("t", [1 << 40, 1 << 40])]), "elements at", id="elements"
         ),
-        pytest.param(header([pair("general.architecture", "x")], [tensor("t", [33], 2)]), "no multiple", id="rows"),
+        pytest.param(header([pair("general.architecture", "x")], [tensor("t", [33], 2)]), "not a multiple", id="rows"),
         pytest.param(
             header([pair("general.architecture", "x"), pair("general.alignment", 3)], []), "alignment 3", id="alignment"
         ),
         pytest.param(header([pair("general.name", "x")], []), "names no architecture", id="nameless"),
         pytest.param(header([pair("general.architecture", "x")], []), "holds no tensors", id="no tensors"),
-        pytest.param(gguf_file(metadata={**METADATA, "general.type": "adapter"}), "no model but", id="adapter"),
+        pytest.param(gguf_file(metadata={**METADATA, "general.type": "adapter"}), "not a model but", id="adapter"),
     ],
 )
 def test_a_file_that_is_no_sound_gguf_is_refused_with_the_reason(tmp_path: Path, data: bytes, says: str) -> None:
@@ -121,7 +121,7 @@ def test_a_file_cut_anywhere_is_called_truncated_or_no_gguf(tmp_path: Path) -> N
     path = tmp_path / "model.gguf"
     for length in range(0, len(data), 7):
         path.write_bytes(data[:length])
-        with pytest.raises(ModelLoadFailed, match=r"truncated|no GGUF"):
+        with pytest.raises(ModelLoadFailed, match=r"truncated|not a GGUF"):
             read_gguf(path)
 
 

@@ -12,8 +12,10 @@ from llmspell_protocol.errors import Cancelled, ModelInUse, ModelLoadFailed, Out
 from llmspell_providers.residency.residency import Residency
 from tests.support.fake_worker import MB, FakeEngine, FakeWorker
 from tests.support.turns import settle
+from tests.support.virtual_time import run_in_virtual_time
 
 DEADLINE_S = 5.0
+HOUR_S = 3600.0
 
 
 def _residency(budget: int = 1000 * MB, keep_alive_s: float = 300.0) -> Residency[FakeWorker]:
@@ -58,7 +60,7 @@ def test_requests_for_one_model_load_it_once() -> None:
         await residency.close()
         assert engine.workers[0].ended.is_set()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_waiter_that_gives_up_does_not_end_the_load_for_the_others() -> None:
@@ -75,7 +77,7 @@ def test_a_waiter_that_gives_up_does_not_end_the_load_for_the_others() -> None:
         await stays
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_the_load_ends_when_the_last_waiter_goes() -> None:
@@ -92,7 +94,7 @@ def test_the_load_ends_when_the_last_waiter_goes() -> None:
         assert residency.models == []
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_request_that_comes_while_an_unwanted_load_is_ended_gets_a_load_of_its_own() -> None:
@@ -110,7 +112,7 @@ def test_a_request_that_comes_while_an_unwanted_load_is_ended_gets_a_load_of_its
             await second
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_the_longest_unused_model_goes_when_another_needs_its_memory() -> None:
@@ -125,7 +127,7 @@ def test_the_longest_unused_model_goes_when_another_needs_its_memory() -> None:
         assert [worker.name for worker in engine.workers if worker.ended.is_set()] == ["young"]
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_model_that_was_evicted_is_loaded_again_when_asked_for() -> None:
@@ -137,7 +139,7 @@ def test_a_model_that_was_evicted_is_loaded_again_when_asked_for() -> None:
         assert [model.name for model in residency.models] == ["a"]
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_pinned_and_busy_models_stay_and_the_refusal_says_who_holds_what() -> None:
@@ -159,7 +161,7 @@ def test_pinned_and_busy_models_stay_and_the_refusal_says_who_holds_what() -> No
         assert "'pinned' (100 MB)" in caught.value.message
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_model_larger_than_the_budget_is_refused_for_good_and_evicts_nobody() -> None:
@@ -172,7 +174,7 @@ def test_a_model_larger_than_the_budget_is_refused_for_good_and_evicts_nobody() 
         assert [model.name for model in residency.models] == ["small"]
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_what_a_model_may_grow_by_counts_against_the_budget() -> None:
@@ -183,7 +185,7 @@ def test_what_a_model_may_grow_by_counts_against_the_budget() -> None:
             await _answer(residency, engine, "b")
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_auto_is_four_fifths_of_what_would_be_available_without_our_models() -> None:
@@ -201,19 +203,22 @@ def test_auto_is_four_fifths_of_what_would_be_available_without_our_models() -> 
         assert residency.budget_bytes() == 400 * MB
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_an_idle_model_goes_when_its_keep_alive_is_over() -> None:
     async def scenario() -> None:
-        engine, residency = FakeEngine(), _residency(keep_alive_s=0.02)
+        engine, residency = FakeEngine(), _residency(keep_alive_s=300.0)
         await _answer(residency, engine, "m")
         assert residency.models[0].expires_at is not None
-        await _gone(engine.workers[0])
+        await asyncio.sleep(299)
+        assert not engine.workers[0].ended.is_set()
+        await asyncio.sleep(2)
+        assert engine.workers[0].ended.is_set()
         assert residency.models == []
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_busy_model_outlives_its_keep_alive() -> None:
@@ -226,7 +231,7 @@ def test_a_busy_model_outlives_its_keep_alive() -> None:
         await _gone(engine.workers[0])
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_keep_alive_minus_one_and_pins_have_no_timer_and_say_so() -> None:
@@ -242,7 +247,7 @@ def test_keep_alive_minus_one_and_pins_have_no_timer_and_say_so() -> None:
         assert len(residency.models) == 2
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_new_limits_hold_for_loaded_models_but_not_for_a_keep_alive_of_their_own() -> None:
@@ -267,7 +272,7 @@ def test_new_limits_hold_for_loaded_models_but_not_for_a_keep_alive_of_their_own
         assert {model.name for model in residency.models} == {"own", "pinned"}
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_model_in_use_gets_its_new_keep_alive_when_it_is_done() -> None:
@@ -280,7 +285,7 @@ def test_a_model_in_use_gets_its_new_keep_alive_when_it_is_done() -> None:
         await _gone(engine.workers[0])
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_model_that_is_no_longer_pinned_goes_after_its_keep_alive() -> None:
@@ -294,7 +299,7 @@ def test_a_model_that_is_no_longer_pinned_goes_after_its_keep_alive() -> None:
         await _gone(engine.workers[0])
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 @pytest.mark.parametrize("keep_alive_s", [float("inf"), float("nan"), 1e15])
@@ -307,7 +312,7 @@ def test_a_keep_alive_beyond_every_calendar_means_never(keep_alive_s: float) -> 
         assert model.reason(next_to_go=False) == "idle, stays until it is unloaded"
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_reasons_say_who_is_answered_and_when_a_model_goes() -> None:
@@ -324,7 +329,7 @@ def test_reasons_say_who_is_answered_and_when_a_model_goes() -> None:
         await waiting
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_failed_load_fails_every_waiter_and_is_forgotten() -> None:
@@ -342,7 +347,7 @@ def test_a_failed_load_fails_every_waiter_and_is_forgotten() -> None:
         await _answer(residency, engine, "m")
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_crash_forgets_the_model_and_the_next_request_loads_it_again() -> None:
@@ -355,7 +360,7 @@ def test_a_crash_forgets_the_model_and_the_next_request_loads_it_again() -> None
         assert engine.started == ["m", "m"]
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_those_whose_turn_had_not_come_when_a_worker_crashed_get_another_worker() -> None:
@@ -373,7 +378,7 @@ def test_those_whose_turn_had_not_come_when_a_worker_crashed_get_another_worker(
         assert engine.started == ["m", "m"]
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_after_repeated_crashes_a_load_waits_and_says_why_until_a_request_succeeds() -> None:
@@ -388,16 +393,17 @@ def test_after_repeated_crashes_a_load_waits_and_says_why_until_a_request_succee
         assert residency.models[0].reason(next_to_go=False) == (
             "waits 1 s before it is loaded again: its worker crashed repeatedly"
         )
-        async with asyncio.timeout(DEADLINE_S):
-            await third
+        began_s = asyncio.get_running_loop().time()
+        await third
+        assert asyncio.get_running_loop().time() - began_s == pytest.approx(1.0)
         with pytest.raises(WorkerCrashed):
             await _crash(residency, engine, "m")
-        began = asyncio.get_running_loop().time()
+        began_s = asyncio.get_running_loop().time()
         await _answer(residency, engine, "m")  # the success in between was the end of the row
-        assert asyncio.get_running_loop().time() - began < 0.5
+        assert asyncio.get_running_loop().time() == began_s
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_model_in_use_is_unloaded_only_by_force_which_its_requests_are_told() -> None:
@@ -422,7 +428,7 @@ def test_a_model_in_use_is_unloaded_only_by_force_which_its_requests_are_told() 
         assert await residency.unload("m", force=False) == 0
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_closing_ends_loads_and_workers_and_answers_who_waits() -> None:
@@ -439,10 +445,10 @@ def test_closing_ends_loads_and_workers_and_answers_who_waits() -> None:
             await waiter
         assert residency.used_bytes == 0
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
-def test_closing_waits_for_the_worker_of_a_load_that_nobody_wanted_any_more() -> None:
+def test_closing_waits_for_the_worker_of_a_load_that_was_cancelled() -> None:
     async def scenario() -> None:
         engine = FakeEngine()
         residency = _residency()
@@ -456,7 +462,7 @@ def test_closing_waits_for_the_worker_of_a_load_that_nobody_wanted_any_more() ->
                 # A real load waits here for the end of its process.
                 giving_up.set()
                 await reaped.wait()
-            raise AssertionError("nobody lets it load")
+            raise AssertionError("it never loads")
 
         async def request() -> None:
             async with residency.use(replace(engine.blueprint("m"), start=start), client="me"):
@@ -467,13 +473,13 @@ def test_closing_waits_for_the_worker_of_a_load_that_nobody_wanted_any_more() ->
         asked.cancel()
         await giving_up.wait()
         closing = asyncio.create_task(residency.close())
-        await asyncio.wait([closing], timeout=0.05)
+        await asyncio.wait([closing], timeout=HOUR_S)
         assert not closing.done()
         reaped.set()
         async with asyncio.timeout(DEADLINE_S):
             await closing
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_turn_tells_how_long_was_waited_for_the_load_and_how_long_for_a_slot() -> None:
@@ -493,4 +499,4 @@ def test_a_turn_tells_how_long_was_waited_for_the_load_and_how_long_for_a_slot()
         assert queue_ms > 0
         await residency.close()
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())

@@ -26,17 +26,17 @@ def test_a_checkpoint_is_computed_in_its_own_format_but_for_float16_t5_and_on_a_
     import torch
     from transformers import AutoConfig
 
-    from llmspell_providers.candle.transformer.weights import _dtype
+    from llmspell_providers.candle.transformer.weights import computed_dtype
 
     config = AutoConfig.for_model(kind, dtype=getattr(torch, saved))
-    assert _dtype(config, device) == getattr(torch, computed)
+    assert computed_dtype(config, device) == getattr(torch, computed)
 
 
 def test_a_checkpoint_that_names_no_format_keeps_that_of_its_weights_on_an_accelerator() -> None:
     import torch
     from transformers import AutoConfig
 
-    from llmspell_providers.candle.transformer.weights import _dtype
+    from llmspell_providers.candle.transformer.weights import computed_dtype
 
-    assert _dtype(AutoConfig.for_model("t5"), "cuda:0") == "auto"
-    assert _dtype(AutoConfig.for_model("t5"), "cpu") == torch.float32
+    assert computed_dtype(AutoConfig.for_model("t5"), "cuda:0") == "auto"
+    assert computed_dtype(AutoConfig.for_model("t5"), "cpu") == torch.float32

@@ -55,7 +55,7 @@ def test_a_pull_from_the_hub_installs_a_described_model(
     assert store.path(manifest).read_bytes() == MODEL
     assert str(store.path(manifest)) == result.path
     assert (manifest.architecture, manifest.layers, manifest.license) == ("llama", 2, "MIT")
-    assert store.verify(manifest)["ok"] is True
+    assert store.verify(manifest).ok is True
     assert server.range_requests("tiny.Q4_K_M.gguf") == []
     assert leftovers(store) == []
 
@@ -77,12 +77,12 @@ def test_force_pulls_again_and_replaces(puller_of: Callable[..., Puller], store:
     asyncio.run(pull(puller, "tiny"))
     (manifest,) = store.list()
     store.path(manifest).write_bytes(b"x" * len(MODEL))
-    assert store.verify(manifest)["ok"] is False
+    assert store.verify(manifest).ok is False
 
     assert asyncio.run(pull(puller, "tiny", force=True)).result.download_status == "complete"
 
     (manifest,) = store.list()
-    assert store.verify(manifest)["ok"] is True
+    assert store.verify(manifest).ok is True
     assert len(server.data_requests("tiny.Q4_K_M.gguf")) == 2
     assert leftovers(store) == []
 

@@ -119,7 +119,7 @@ def test_bytes_of_an_earlier_pull_that_turn_out_wrong_cost_a_second_download_and
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"<html>not what you wanted</html>" * 100, "is no GGUF file"),
+        (b"<html>not what you wanted</html>" * 100, "is not a GGUF file"),
         (MODEL[: len(MODEL) // 2], "is truncated: it has"),
         (MODEL[:100], "ends inside its header"),
     ],

@@ -75,7 +75,7 @@ def test_several_files_come_at_the_same_time(puller_of: Callable[..., Puller], s
     (manifest,) = store.list()
     assert [file.name for file in manifest.files] == NAMES
     assert store.path(manifest).name == NAMES[0]
-    assert store.verify(manifest)["ok"] is True
+    assert store.verify(manifest).ok is True
     store.remove(manifest)
     assert store.list() == []
 
@@ -132,7 +132,7 @@ def test_a_killed_pull_of_several_files_goes_on_in_each_where_it_stopped(
     first = next(one for one in resumed.progress if one.phase == "downloading")
     assert first.bytes_downloaded >= sum(held.values())
     (manifest,) = store.list()
-    assert store.verify(manifest)["ok"] is True
+    assert store.verify(manifest).ok is True
 
 
 def test_nothing_is_installed_when_one_file_of_several_does_not_come(
@@ -390,7 +390,7 @@ class TestSafetensors:
 
         assert [file.name for file in result.files] == ["config.json", *shards, "model.safetensors.index.json"]
         (manifest,) = store.list()
-        assert store.verify(manifest)["ok"] is True
+        assert store.verify(manifest).ok is True
 
     def test_gguf_comes_first_where_both_are_there_which_is_said_and_can_be_changed(
         self, puller_of: Callable[..., Puller], server: HubServer

@@ -80,10 +80,10 @@ def test_offline_mode_asks_nobody(puller_of: Callable[..., Puller], server: HubS
 @pytest.mark.parametrize(
     ("name", "value", "kind", "says"),
     [
-        ("HF_ENDPOINT", "not an address", SourceUnavailable, "'not an address' is no address of a hub"),
+        ("HF_ENDPOINT", "not an address", SourceUnavailable, "'not an address' is not an address of a hub"),
         ("HF_ENDPOINT", "https://host:99999", SourceUnavailable, "makes no sense: Port out of range"),
         ("HF_ENDPOINT", "https://[host", SourceUnavailable, "makes no sense: Invalid IPv6"),
-        ("HF_ENDPOINT", "ftp://127.0.0.1", SourceUnavailable, "is no address of a hub"),
+        ("HF_ENDPOINT", "ftp://127.0.0.1", SourceUnavailable, "is not an address of a hub"),
         ("HF_HUB_DOWNLOAD_TIMEOUT", "soon", SourceUnavailable, "makes no sense"),
         ("HF_TOKEN", "hf_secrät", Unauthorized, "the token has characters that no token has"),
         ("HF_TOKEN", "hf_sec\x01ret", Unauthorized, "the token has characters that no token has"),

@@ -1,4 +1,4 @@
-"""Which modules of the settings a start imports: tables that the configuration doesn't mention cost it nothing."""
+"""What a start imports to read its configuration: tables that the configuration doesn't mention cost nothing."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_profiles.loading.loader import load_settings
-
 ALWAYS = {
     "aliases",
-    "durations",
+    "checks",
     "environment",
-    "errors",
     "expansion",
     "home",
     "loader",
     "origins",
+    "problems",
     "profiles",
     "providers",
     "secrets",
@@ -59,7 +57,7 @@ def imported(profile: str | None = None, read: str = "", **env: str) -> set[str]
 
 
 @pytest.mark.parametrize("profile", [None, "minimal", "ollama", "candle", "providers"])
-def test_a_start_imports_no_table_that_nobody_mentions(profile: str | None) -> None:
+def test_a_start_imports_no_table_that_it_does_not_mention(profile: str | None) -> None:
     assert imported(profile) == ALWAYS
     assert imported(profile, LLMSPELL_HOME="/home/someone/spell", LLMSPELL_KERNEL__PORT="1") == ALWAYS
 
@@ -107,14 +105,40 @@ def test_a_variable_imports_the_table_that_it_is_about(variable: str, text: str,
         ("runtime.sessions.path", "sessions"),
     ],
 )
-def test_a_table_that_nobody_mentions_is_there_for_whoever_reads_it(read: str, table: str) -> None:
+def test_a_table_that_the_configuration_does_not_mention_is_imported_when_it_is_read(read: str, table: str) -> None:
     assert imported(None, read) == ALWAYS | {table}
 
 
-def test_defaults_that_are_read_late_know_where_llmspell_lives(tmp_path: Path) -> None:
-    env = {"HOME": "/home/someone", "LLMSPELL_HOME": "/srv/spell"}
-    settings = load_settings(env=env, cwd=tmp_path).settings
-    assert settings.runtime.state_persistence.path == Path("/srv/spell/state.db")
-    assert settings.runtime.state_persistence is settings.runtime.state_persistence
-    assert settings.rag.debug.debug_dump_path == tmp_path / "debug" / "rag"
-    assert settings.model_dump()["runtime"]["sessions"]["path"] == Path("/srv/spell/sessions.db")
+def test_finding_the_home_directory_needs_no_pydantic() -> None:
+    code = "import sys, llmspell_profiles.loading.home, llmspell_profiles.problems; sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
+
+
+@pytest.mark.parametrize(("variable", "loads"), [("set", False), ("", True)])
+def test_the_keyring_library_is_loaded_only_where_nothing_else_has_a_key(
+    variable: str, loads: bool, home: Path, tmp_path: Path
+) -> None:
+    probe = """
+import os, sys
+from pathlib import Path
+from llmspell_profiles.credentials.key_store import KeyStore
+from llmspell_profiles.loading.loader import load_settings
+from llmspell_profiles.credentials.secrets import find_api_key
+loaded = load_settings(env=os.environ, cwd=Path.cwd())
+found = find_api_key("openai", loaded.settings.providers.tables["openai"], os.environ, KeyStore(loaded.home))
+print("keyring" in sys.modules, found and found.value)
+"""
+    (tmp_path / "llmspell.toml").write_text("[providers.openai]\napi_key_env = 'THE_KEY'\n")
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            "LLMSPELL_HOME": str(home),
+            "THE_KEY": variable,
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+        },
+        cwd=tmp_path,
+    )
+    assert done.stdout.split() == [str(loads), variable or "None"]

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from llmspell_profiles.durations import duration_seconds
+from llmspell_protocol.durations import duration_seconds
 
 
 @pytest.mark.parametrize(("written", "seconds"), [("300ms", 0.3), ("90s", 90), ("5m", 300), ("1h30m", 5400)])

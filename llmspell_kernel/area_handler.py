@@ -1,0 +1,37 @@
+"""What the handlers of our own requests share: from content to class, to the action's method, and back to content."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from llmspell_kernel.context import Content, Reply, Request
+from llmspell_kernel.validate import validate
+from llmspell_protocol.areas import AREA_OF, actions
+from llmspell_protocol.content import to_content
+
+
+class AreaHandler:
+    """Answers `<area>_request` with one method an action: `async def NAME(self, request, wanted)`.
+
+    The method is named like the action, gets the request and its content as the class that the action's record names,
+    and returns the record's reply class. An action whose method is missing ends as every defect does, in `internal`.
+    """
+
+    async def __call__(self, request: Request) -> Reply:
+        """Validates, calls the action's method, and turns what it returns into content and buffers."""
+        action = actions(AREA_OF[request.msg_type])[request.action]
+        method = getattr(self, request.action)
+        return _reply(await method(request, validate(request, action.request)))
+
+
+def _reply(answer: Any) -> Reply:
+    content: Content = {}
+    buffers: list[bytes] = []
+    for item in fields(answer):
+        value = getattr(answer, item.name)
+        if item.metadata.get("buffer"):
+            buffers.append(value)
+        else:
+            content[item.name] = to_content(value)
+    return Reply(content, buffers)

@@ -1,0 +1,233 @@
+"""What there is of models: installed, in the catalog, in memory, and how the backends are. Knows no messages.
+
+Backends are asked side by side, and one that is down never hides the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import aclosing
+from typing import TypeVar
+
+from llmspell_protocol.areas.model import (
+    BackendError,
+    DaemonHealth,
+    EngineHealth,
+    ModelAvailableReply,
+    ModelInstallOllamaReply,
+    ModelListReply,
+    ModelPsReply,
+    ModelRemoveReply,
+    ModelStatusReply,
+    ModelUnloadReply,
+    ModelVerifyReply,
+    UnloadedModel,
+)
+from llmspell_protocol.errors import LlmspellError, Unsupported
+from llmspell_protocol.models import HealthStatus, LocalModel, PullProgress
+from llmspell_providers.registry import ProviderRegistry, backend_not_configured
+from llmspell_providers.spec import LOCAL_BACKENDS, ModelSpec
+
+T = TypeVar("T")
+
+
+class Inventory:
+    """The part of the models service that only `model_request` needs."""
+
+    def __init__(self, registry: ProviderRegistry) -> None:
+        self._registry = registry
+
+    async def list_models(self, backend: str | None = None) -> ModelListReply:
+        """The installed models of one backend or all; one backend that can't answer raises, of all it is listed."""
+        models: Sequence[LocalModel]
+        errors: Sequence[BackendError] = ()
+        if backend is not None and backend != "all":
+            models = await self._registry.get(backend).list_models()
+        else:
+            providers = [self._registry.get(name) for name in self._registry.local]
+            models, errors = await _all({one.name: one.list_models() for one in providers})
+        return ModelListReply(models=models, errors=errors, count=len(models))
+
+    async def status(self, backend: str | None = None) -> ModelStatusReply:
+        """The health of one backend or all, by name; `ollama` and `candle` are always there.
+
+        Raises:
+            BackendNotConfigured: `backend` is neither configured nor known.
+        """
+        if backend is not None and backend != "all":
+            names = [backend]
+        else:
+            kinds = {self._registry.kind(name) for name in self._registry.local}
+            missing = (kind for kind in LOCAL_BACKENDS if kind not in kinds)
+            names = [*self._registry.local, *missing, *self._registry.remote]
+        healths = await asyncio.gather(*(self._health(name) for name in names))
+        shown = map(_as_told, names, healths)
+        return ModelStatusReply(backends=dict(zip(names, shown, strict=True)))
+
+    async def available(self, backend: str | None = None, *, recommended: bool = False) -> ModelAvailableReply:
+        """What can be pulled, from the packaged catalog; no network is asked, only what is installed here.
+
+        Raises:
+            BackendNotConfigured: `backend` is none that the catalog has.
+        """
+        # The catalog is a file to parse; most requests don't need it.
+        from llmspell_providers.library.catalog import Catalog
+
+        kinds = LOCAL_BACKENDS if backend is None or backend == "all" else (backend,)
+        if not set(kinds) <= set(LOCAL_BACKENDS):
+            raise backend_not_configured(kinds[0])
+        installed = await asyncio.gather(*(self._installed(kind) for kind in kinds))
+        lines = [
+            line for kind, names in zip(kinds, installed, strict=True) for line in Catalog.load().available(kind, names)
+        ]
+        models = [line for line in lines if line.recommended or not recommended]
+        return ModelAvailableReply(models=models, count=len(models))
+
+    async def pull(
+        self, model: str, *, force: bool = False, quantization: str | None = None
+    ) -> AsyncGenerator[PullProgress]:
+        """Downloads a model; the last item carries the result. Closing the iterator ends the download."""
+        provider, spec = await self._registry.for_pull(ModelSpec.parse(model))
+        progress = provider.pull(spec, force=force, quantization=quantization)
+        async with aclosing(progress):
+            async for item in progress:
+                yield item
+
+    async def remove(self, model: str, *, force: bool = False) -> ModelRemoveReply:
+        """Deletes a model, unloading it first.
+
+        Raises:
+            InvalidRequest: several backends have a model of this name.
+            ModelInUse: it answers a request, and `force` is not given.
+        """
+        provider, spec = await self._registry.locate_only(ModelSpec.parse(model))
+        model_id = (await provider.info(spec)).id
+        freed = await provider.remove(spec, force=force)
+        return ModelRemoveReply(model_id=model_id, backend=provider.name, removed=True, bytes_freed=freed)
+
+    async def verify(self, model: str | None = None) -> ModelVerifyReply:
+        """Compares the files of one model, or of all in-house ones, with their manifests."""
+        if model is not None:
+            provider, spec = await self._registry.locate(ModelSpec.parse(model))
+            verified = [await provider.verify(spec)]
+        else:
+            own = [self._registry.get(name) for name in self._registry.local if self._registry.kind(name) == "candle"]
+            verified = [
+                await provider.verify(ModelSpec.parse(one.id).with_backend(provider.name))
+                for provider in own
+                for one in await provider.list_models()
+            ]
+        return ModelVerifyReply(models=verified, ok=all(one.ok for one in verified))
+
+    async def ps(self) -> ModelPsReply:
+        """The models in memory, of all backends."""
+        # Somebody else's server does not tell what it has in memory.
+        providers = {one.name: one for one in self._registry.made if one.name not in self._registry.remote}
+        for name in self._registry.local:
+            providers.setdefault(name, self._registry.get(name))
+        models, errors = await _all({name: one.loaded() for name, one in providers.items()})
+        residency = self._registry.residency
+        return ModelPsReply(
+            models=models,
+            budget_bytes=residency.budget_bytes(),
+            used_bytes=residency.used_bytes,
+            available_bytes=residency.available_bytes(),
+            errors=errors,
+        )
+
+    async def unload(self, model: str | None = None, *, force: bool = False) -> ModelUnloadReply:
+        """Ends one loaded model, or all; a name that is not loaded frees nothing and is no error.
+
+        Raises:
+            ModelInUse: it answers a request, and `force` is not given; with all, the others are ended all the same.
+        """
+        if model is not None:
+            provider, spec = await self._registry.locate(ModelSpec.parse(model or self._registry.default_model()))
+            freed = await provider.unload(spec, force=force)
+            return ModelUnloadReply(unloaded=[UnloadedModel(model=spec.name, backend=provider.name, bytes_freed=freed)])
+        unloaded: list[UnloadedModel] = []
+        in_use: LlmspellError | None = None
+        for resident in (await self.ps()).models:
+            spec = ModelSpec.parse(resident.model).with_backend(resident.backend)
+            try:
+                freed = await self._registry.get(resident.backend).unload(spec, force=force)
+            except LlmspellError as error:
+                in_use = error
+            else:
+                unloaded.append(UnloadedModel(model=resident.model, backend=resident.backend, bytes_freed=freed))
+        if in_use is not None:
+            in_use.details["unloaded"] = [one.model for one in unloaded]
+            raise in_use
+        return ModelUnloadReply(unloaded=unloaded)
+
+    async def install_ollama(self, *, execute: bool) -> ModelInstallOllamaReply:
+        """How Ollama is installed on this machine; `execute` does it."""
+        from llmspell_providers.ollama.install import install_ollama
+
+        return await install_ollama(execute=execute)
+
+    async def _health(self, name: str) -> HealthStatus:
+        if not self._registry.has(name):
+            if name not in LOCAL_BACKENDS:
+                raise backend_not_configured(name)
+            return HealthStatus(configured=False, ready=False, reason="not configured")
+        try:
+            provider = self._registry.get(name)
+        except Unsupported as error:
+            return HealthStatus(configured=True, ready=False, reason=error.message)
+        return await provider.health()
+
+    async def _installed(self, kind: str) -> frozenset[str]:
+        """Ids and bare names of what a backend has; nothing when it can't be asked."""
+        if not self._registry.has(kind):
+            return frozenset()
+        provider = self._registry.get(kind)
+        answer = await _caught(provider.list_models())
+        if isinstance(answer, LlmspellError):
+            return frozenset()
+        return frozenset(name for local in answer for name in (local.id, local.id.partition(":")[0]))
+
+
+async def _all(asked: Mapping[str, Awaitable[list[T]]]) -> tuple[list[T], list[BackendError]]:
+    """What the backends answer, asked side by side, and the errors of those that can't."""
+    answers = await asyncio.gather(*map(_caught, asked.values()))
+    found: list[T] = []
+    errors: list[BackendError] = []
+    for backend, answer in zip(asked, answers, strict=True):
+        if isinstance(answer, LlmspellError):
+            errors.append(BackendError(backend=backend, code=answer.code, message=answer.message))
+        else:
+            found += answer
+    return found, errors
+
+
+async def _caught(asked: Awaitable[list[T]]) -> list[T] | LlmspellError:
+    try:
+        return await asked
+    except LlmspellError as error:
+        return error
+
+
+def _as_told(name: str, health: HealthStatus) -> DaemonHealth | EngineHealth:
+    """One backend as `model status` tells of it: a daemon (it has an address) is running, our own one is ready."""
+    if name == "ollama" or health.base_url is not None:
+        return DaemonHealth(
+            configured=health.configured,
+            available_models=health.available_models,
+            reason=health.reason,
+            running=health.ready,
+            version=health.version,
+            latency_ms=health.latency_ms,
+            base_url=health.base_url,
+        )
+    return EngineHealth(
+        configured=health.configured,
+        available_models=health.available_models,
+        reason=health.reason,
+        ready=health.ready,
+        loaded=health.loaded,
+        device=health.device,
+        engines=health.engines,
+        model_directory=health.model_directory,
+    )

@@ -1,0 +1,140 @@
+"""`agent_request`: conversations that the kernel remembers. An agent belongs to a connection or a script's context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.stream import ChatDelta, LoadingStep, PrefillStep
+from llmspell_protocol.models import ChatResult, SamplingOptions
+
+
+class AgentCreate(Struct):
+    """An agent: a model, a system prompt and a conversation that the kernel remembers.
+
+    `max_conversation_length` is counted in messages; the oldest go first and the system prompt stays. `model` absent:
+    the default model of `provider` or, without one, of the default provider. `max_execution_time_s` is the longest that
+    one turn may take. `device` is where its model has to run, as in `ModelLoad`. An agent of `type` `basic` needs no
+    model: it answers with its input.
+    """
+
+    name: str | None = None
+    type: Literal["llm", "basic"] = "llm"
+    model: str | None = None
+    provider: str | None = None
+    description: str | None = None
+    system_prompt: str | None = None
+    options: SamplingOptions = SamplingOptions()
+    schema: Mapping[str, Any] | None = None
+    device: str | None = None
+    max_conversation_length: int = 100
+    max_execution_time_s: float = 300.0
+
+
+class AgentExecute(Struct):
+    """One turn.
+
+    `parameters` and `context` are put below the input as a readable block; `options` go before the agent's own, one
+    by one; `remember` false leaves the conversation as it was.
+    """
+
+    agent: str
+    input: str
+    parameters: Mapping[str, Any] | None = None
+    context: Mapping[str, Any] | None = None
+    options: SamplingOptions = SamplingOptions()
+    stream: bool = True
+    remember: bool = True
+
+
+class AgentNamed(Struct):
+    """A request about one agent, by id or by name."""
+
+    agent: str
+
+
+class AgentSummary(Struct):
+    """One agent; `turns` counts what it was asked, `messages` what it remembers."""
+
+    id: str
+    name: str
+    type: str
+    model: str
+    provider: str
+    description: str
+    turns: int
+    messages: int
+    busy: bool
+    created_at: str
+
+
+class AgentDetails(AgentSummary):
+    """One agent with its settings and its conversation."""
+
+    system_prompt: str
+    options: Mapping[str, Any]
+    schema: Mapping[str, Any] | None
+    device: str | None
+    max_conversation_length: int
+    max_execution_time_s: float
+    history: Sequence[Mapping[str, str]]
+
+
+class AgentReply(Struct):
+    """The agent that was made or deleted."""
+
+    agent: AgentSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentExecuteReply(ChatResult):
+    """One turn's answer; `text` is the message's."""
+
+    agent: AgentSummary
+    text: str
+
+
+class AgentListReply(Struct):
+    """The caller's agents, oldest first."""
+
+    agents: Sequence[AgentSummary]
+    count: int
+
+
+class AgentInfoReply(Struct):
+    """Everything about one agent."""
+
+    agent: AgentDetails
+
+
+class AgentResetReply(Struct):
+    """The agent, and how many messages it forgot."""
+
+    agent: AgentSummary
+    removed: int
+
+
+_HELPER = {"agent": "helper"}
+
+ACTIONS: Mapping[str, Action] = {
+    "create": Action(
+        AgentCreate,
+        AgentReply,
+        right="execute",
+        example={"name": "helper", "model": "mock/a", "system_prompt": "Be brief.", "options": {"temperature": 0.5}},
+    ),
+    "execute": Action(
+        AgentExecute,
+        AgentExecuteReply,
+        right="execute",
+        example={**_HELPER, "input": "hello", "parameters": {"tone": "kind"}},
+        progress=(LoadingStep, PrefillStep),
+        delta=ChatDelta,
+    ),
+    "list": Action(Empty, AgentListReply, right="execute", example={}),
+    "info": Action(AgentNamed, AgentInfoReply, right="execute", example=_HELPER),
+    "reset": Action(AgentNamed, AgentResetReply, right="execute", example=_HELPER),
+    "delete": Action(AgentNamed, AgentReply, right="execute", example=_HELPER),
+}

@@ -1,0 +1,320 @@
+"""`model_request`: the models of all backends, on disk and in memory, and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from llmspell_protocol.areas.action import Action, Empty, Struct, buffer
+from llmspell_protocol.areas.stream import ChatDelta, LoadingStep, PrefillStep
+from llmspell_protocol.models import (
+    AvailableModel,
+    ChatRequest,
+    ChatResult,
+    LoadedModel,
+    LocalModel,
+    ModelInfo,
+    Phase,
+    PulledFile,
+    PullResult,
+    Usage,
+)
+
+
+class BackendError(Struct):
+    """A backend that could not answer while others did."""
+
+    backend: str
+    """a backend that could not be asked"""
+    code: str
+    message: str
+
+
+class OfBackend(Struct):
+    """A question about one backend, or about all (`backend` absent or `all`)."""
+
+    backend: str | None = None
+
+
+class ModelListReply(Struct):
+    """Installed models; a backend that is down does not hide the others."""
+
+    models: Sequence[LocalModel]
+    count: int
+    """models"""
+    errors: Sequence[BackendError]
+
+
+class ModelPull(Struct):
+    """Download a model."""
+
+    model: str
+    force: bool = False
+    quantization: str | None = None
+
+
+class PullStep(Struct):
+    """How far a pull is, in bytes of all files; `files` once, before the first byte: what will come."""
+
+    phase: Phase
+    file: str | None
+    bytes_downloaded: int
+    bytes_total: int | None
+    percent_complete: float
+    bytes_per_second: float | None
+    eta_s: float | None
+    files: Sequence[PulledFile] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPullReply(PullResult):
+    """A finished pull."""
+
+    percent_complete: float
+    """100.0"""
+    message: str
+
+
+class DaemonHealth(Struct):
+    """A backend that is a program of its own, behind an address."""
+
+    configured: bool
+    running: bool
+    """it answers"""
+    available_models: int
+    reason: str | None
+    """why it can't be used"""
+    version: str | None
+    latency_ms: float | None
+    base_url: str | None
+
+
+class EngineHealth(Struct):
+    """A backend of this kernel."""
+
+    configured: bool
+    ready: bool
+    """a model could be loaded"""
+    available_models: int
+    reason: str | None
+    """why it can't be used"""
+    loaded: Sequence[str]
+    """loaded models"""
+    device: str | None
+    engines: Sequence[str]
+    model_directory: str | None
+
+
+class ModelStatusReply(Struct):
+    """Health by backend."""
+
+    backends: Mapping[str, DaemonHealth | EngineHealth]
+
+
+class ModelNamed(Struct):
+    """The model to tell about; empty: the default one."""
+
+    model: str
+
+
+class ModelRemove(Struct):
+    """Delete a model; `force` also while it is in use."""
+
+    model: str
+    force: bool = False
+
+
+class ModelRemoveReply(Struct):
+    """A deleted model."""
+
+    model_id: str
+    backend: str
+    removed: bool
+    """true"""
+    bytes_freed: int
+
+
+class ModelAvailable(Struct):
+    """The catalog, or what it recommends."""
+
+    backend: str | None = None
+    recommended: bool = False
+
+
+class ModelAvailableReply(Struct):
+    """The catalog."""
+
+    models: Sequence[AvailableModel]
+    count: int
+
+
+class ModelInstallOllama(Struct):
+    """How to install Ollama on the kernel's machine; `execute` does it."""
+
+    execute: bool = False
+
+
+class ModelInstallOllamaReply(Struct):
+    """How Ollama is installed on the kernel's machine, whether it is there, and whether this request did it."""
+
+    platform: str
+    """`linux`, `macos`"""
+    instructions: Sequence[str]
+    """what is run, or what to do"""
+    installed: bool
+    version: str | None
+    executed: bool
+    """whether something was run"""
+
+
+class ModelLoad(Struct):
+    """Load a model; `keep_alive` as in the settings: seconds or a text such as `5m`, 0 and -1 as in Ollama.
+
+    `device` is `auto`, `cpu`, `cuda`, `cuda:N` or `metal`; absent: where it is, or where the settings say.
+    """
+
+    model: str
+    keep_alive: float | str | None = None
+    pin: bool = False
+    device: str | None = None
+
+
+class ModelUnload(Struct):
+    """Unload one model, or all (`model` absent)."""
+
+    model: str | None = None
+    force: bool = False
+
+
+class UnloadedModel(Struct):
+    """A model that is no longer in memory; `bytes_freed` is 0 when it was not."""
+
+    model: str
+    backend: str
+    bytes_freed: int
+
+
+class ModelUnloadReply(Struct):
+    """What was unloaded."""
+
+    unloaded: Sequence[UnloadedModel]
+
+
+class ModelPsReply(Struct):
+    """The models in memory, what the in-house ones may hold and hold together, and what the machine can still give."""
+
+    models: Sequence[LoadedModel]
+    budget_bytes: int
+    """what loaded models may hold together"""
+    used_bytes: int
+    available_bytes: int
+    """what the machine, or its container, can still give"""
+    errors: Sequence[BackendError]
+
+
+class ModelVerify(Struct):
+    """Compare files with their manifests: one model, or all (`model` absent)."""
+
+    model: str | None = None
+
+
+class VerifiedFile(Struct):
+    """One file and its sums (sha256)."""
+
+    name: str
+    ok: bool
+    expected: str
+    """sha256"""
+    actual: str | None
+    """null: the file is missing"""
+
+
+class VerifiedModel(Struct):
+    """One model and its files."""
+
+    model: str
+    ok: bool
+    files: Sequence[VerifiedFile]
+
+
+class ModelVerifyReply(Struct):
+    """Files compared with their manifests."""
+
+    ok: bool
+    """every file of every model"""
+    models: Sequence[VerifiedModel]
+
+
+class ModelEmbed(Struct):
+    """One vector a text; `model` absent: the configured embedding model."""
+
+    input: Sequence[str]
+    model: str | None = None
+    normalize: bool = True
+
+
+class ModelEmbedReply(Struct):
+    """The vectors are the reply's one buffer: `shape` of float32, little-endian, row by row."""
+
+    model: str
+    backend: str
+    count: int
+    dimensions: int
+    shape: Sequence[int]
+    dtype: Literal["float32"]
+    normalized: bool
+    usage: Usage
+    vectors: bytes = buffer()
+
+
+class ModelTokenize(Struct):
+    """The model's own token ids of a text."""
+
+    model: str
+    text: str
+
+
+class ModelTokenizeReply(Struct):
+    """The model's own token ids."""
+
+    tokens: Sequence[int]
+    count: int
+
+
+_MOCK = {"model": "mock/a"}
+_SAID = [{"role": "user", "content": "hello you"}]
+_STREAM = (LoadingStep, PrefillStep)
+
+ACTIONS: Mapping[str, Action] = {
+    "list": Action(OfBackend, ModelListReply, right="infer", example={}),
+    "pull": Action(ModelPull, ModelPullReply, right="pull", example=_MOCK, progress=(PullStep,)),
+    "status": Action(OfBackend, ModelStatusReply, right="infer", example={}, looks=True),
+    "info": Action(ModelNamed, ModelInfo, right="infer", example=_MOCK),
+    "available": Action(ModelAvailable, ModelAvailableReply, right="infer", example={"recommended": True}),
+    "install_ollama": Action(ModelInstallOllama, ModelInstallOllamaReply, right="admin", example={}),
+    "load": Action(ModelLoad, LoadedModel, right="load", example=_MOCK, progress=(LoadingStep,)),
+    "ps": Action(Empty, ModelPsReply, right="infer", example={}, looks=True),
+    "chat": Action(
+        ChatRequest,
+        ChatResult,
+        right="infer",
+        example={**_MOCK, "messages": _SAID, "options": {"max_tokens": 20}},
+        progress=_STREAM,
+        delta=ChatDelta,
+    ),
+    "generate": Action(
+        ChatRequest,
+        ChatResult,
+        right="infer",
+        example={**_MOCK, "prompt": "hello"},
+        progress=_STREAM,
+        delta=ChatDelta,
+    ),
+    "embed": Action(ModelEmbed, ModelEmbedReply, right="infer", example={**_MOCK, "input": ["one", "two"]}),
+    "tokenize": Action(ModelTokenize, ModelTokenizeReply, right="infer", example={**_MOCK, "text": "one two"}),
+    "unload": Action(ModelUnload, ModelUnloadReply, right="load", example=_MOCK),
+    "verify": Action(ModelVerify, ModelVerifyReply, right="pull", example={}),
+    "remove": Action(ModelRemove, ModelRemoveReply, right="admin", example={"model": "smollm2:135m@candle"}),
+}

@@ -1,0 +1,42 @@
+"""What comes before a reply while a model or a script is at work. Kernel and workers send these as maps.
+
+A key without a value is left out of a delta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from llmspell_protocol.areas.action import Struct
+from llmspell_protocol.models import PrefillProgress, ToolCall
+
+
+class LoadingStep(Struct):
+    """The model is not in memory yet: its load begins, or goes on."""
+
+    phase: Literal["loading"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefillStep(PrefillProgress):
+    """How much of the prompt has been read, in tokens."""
+
+    phase: Literal["prefill"]
+    eta_s: float | None
+
+
+class ChatDelta(Struct):
+    """A piece of an answer: at least one of the three."""
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: Sequence[ToolCall] = ()
+
+
+class ExecuteDelta(Struct):
+    """Printed text of a script, for the client that asked (`isolated` or `deltas` in `metadata.llmspell`)."""
+
+    stream: Literal["stdout", "stderr"]
+    text: str
