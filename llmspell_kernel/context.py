@@ -7,15 +7,18 @@ sockets: a `Sink` does the sending.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.partial import Partial
-from llmspell_protocol.errors import Forbidden
-from llmspell_protocol.rights import ALL_CAPABILITIES, Capability
+from llmspell_protocol.errors import LlmspellError
+
+log = logging.getLogger(__name__)
 
 Content = dict[str, Any]
 
@@ -31,30 +34,6 @@ def handling(request: Request) -> Iterator[None]:
         yield
     finally:
         handled_request.reset(before)
-
-
-class Caller(NamedTuple):
-    """Who asks and what they may; resolved once, by dispatch.
-
-    `client` is one connection or script context (queues are fair between these); `session` is Jupyter's; `local` says
-    whether paths in a request mean files on this machine.
-    """
-
-    client: str
-    session: str
-    kind: Literal["client", "script"] = "client"
-    key_id: str = "conn"
-    context: str | None = None
-    capabilities: frozenset[Capability] = ALL_CAPABILITIES
-    local: bool = True
-
-    def demand(self, capability: Capability | None, what: str) -> None:
-        """Raises `Forbidden` unless the caller has the capability."""
-        if capability is not None and capability not in self.capabilities:
-            raise Forbidden(
-                f"{what} needs the right '{capability}', which this {self.kind} does not have",
-                details={"capability": capability, "request": what},
-            )
 
 
 class Sink(Protocol):
@@ -108,6 +87,11 @@ class Request:
         action = self.content.get("action")
         return action if isinstance(action, str) else ""
 
+    @property
+    def shown(self) -> str:
+        """Type and action as the log shows them."""
+        return f"{self.msg_type[:40]} {self.action[:40]}".rstrip()
+
     def progress(self, content: Content) -> None:
         """Tells how far the work is."""
         self.sink.progress(content)
@@ -125,6 +109,13 @@ class Request:
         if not self.answered:
             self.sink.reply(content, buffers)
             self.answered = True
+
+    def fail(self, error: LlmspellError) -> None:
+        """Replies with an error, the first time; it shows what the answer was so far."""
+        if self.partial and "partial" not in error.details:
+            error.details["partial"] = self.partial.content()
+        log.debug("%s: %s", self.shown, error.code)  # The message may quote what a person wrote.
+        self.reply(error.to_content())
 
     def cancel(self, reason: str) -> None:
         """Cancels this request, its descendants first; it ends in an error reply with code `cancelled`."""

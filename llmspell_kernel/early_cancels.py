@@ -1,6 +1,6 @@
 """Cancels that came before their requests: the two travel on different sockets, and either may be first.
 
-Knows ids, sessions and times, not requests.
+Knows ids, senders (key and session) and times, not requests.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ class EarlyCancels:
         self._clock = clock
         self._kept: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    def remember(self, msg_id: str, session: str) -> None:
-        """A cancel has come from a session for a request that is not there; the oldest ones are forgotten for it."""
+    def remember(self, msg_id: str, sender: str) -> None:
+        """Keeps a cancel whose request has not come yet; the oldest ones are forgotten for it."""
         self._kept.pop(msg_id, None)
-        self._kept[msg_id] = (session, self._clock() + KEPT_S)
+        self._kept[msg_id] = (sender, self._clock() + KEPT_S)
         if len(self._kept) > MOST:
             self._kept.popitem(last=False)
 
-    def take(self, msg_id: str, session: str) -> bool:
-        """Whether a request of this session that comes now was cancelled before; tells it once."""
+    def take(self, msg_id: str, sender: str) -> bool:
+        """Whether a request of this sender that comes now was cancelled before; tells it once."""
         cancelled_by, until = self._kept.get(msg_id, ("", 0.0))
-        if cancelled_by != session or not session:
+        if cancelled_by != sender or not sender:
             return False
         del self._kept[msg_id]
         return self._clock() < until

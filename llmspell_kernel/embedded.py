@@ -123,6 +123,8 @@ class EmbeddedKernel:
     async def _serve_with(self, launched: Child | None) -> None:
         from llmspell_kernel.app import Kernel
         from llmspell_kernel.doors.binding import bind_sockets
+        from llmspell_kernel.doors.zmq import ZmqDoor
+        from llmspell_kernel.identity import KeyRing
         from llmspell_kernel.logs import KernelLog
         from llmspell_profiles.loading.loader import load_settings
 
@@ -141,17 +143,23 @@ class EmbeddedKernel:
         self._stop_requested = asyncio.Event()
         _info, sockets = bind_sockets(self.info, self.context)
         kernel = Kernel(
-            loaded, self.info, self.context, environment=env, reload=load, kernel_log=kernel_log, standing=False
+            loaded,
+            self.info,
+            [ZmqDoor(self.info, sockets, KeyRing(self.info.key.encode()))],
+            environment=env,
+            reload=load,
+            kernel_log=kernel_log,
+            standing=False,
         )
         if launched is not None:
             kernel.expect_script(launched)
         stopper = asyncio.create_task(self._stop_when_asked(kernel))
         try:
-            await kernel.serve(sockets, self._ready.set)
+            await kernel.serve(self._ready.set)
         finally:
             stopper.cancel()
 
     async def _stop_when_asked(self, kernel: Kernel) -> None:
         assert self._stop_requested is not None
         await self._stop_requested.wait()
-        kernel.stop(drain_s=_DRAIN_S)
+        kernel.drain.begin(_DRAIN_S)

@@ -24,10 +24,13 @@ from typing import Any
 
 import zmq
 
-from llmspell_kernel.app import Kernel, KernelFiles
+from llmspell_kernel.app import Kernel
 from llmspell_kernel.doors.binding import bind_sockets, ipc_prefix, name_owner, remove_socket_files
+from llmspell_kernel.doors.zmq import ZmqDoor
+from llmspell_kernel.identity import KeyRing
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
 from llmspell_kernel.logs import LEVELS, KernelLog
+from llmspell_kernel.services.kernel import KernelFiles
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Busy, Internal, LlmspellError, NotFound, Unsupported
@@ -169,7 +172,7 @@ class Start:
         kernel = Kernel(
             self._loaded,
             info,
-            context,
+            [ZmqDoor(info, sockets, KeyRing(info.key.encode()))],
             environment=self._environment,
             reload=self._load,
             kernel_log=kernel_log,
@@ -193,7 +196,7 @@ class Start:
             gc.enable()
 
         try:
-            await kernel.serve(sockets, ready)
+            await kernel.serve(ready)
             log.info("kernel %s has ended", self._id)
         finally:
             _ignore_signals()
@@ -228,18 +231,18 @@ class Start:
 
     def _handle_signals(self, kernel: Kernel) -> None:
         def end() -> None:
-            if kernel.active and not kernel.stopping:
-                # Otherwise whoever pressed Ctrl-C would sit before a terminal that does nothing.
-                drain_s = kernel.drain_timeout_s
+            drain_s = 0.0 if kernel.drain.begun else kernel.service.drain_timeout_s
+            if kernel.requests and not kernel.drain.begun:
+                # Without it Ctrl-C would seem to do nothing.
                 log.warning("waiting for what still runs, %g s at most; a second signal ends it at once", drain_s)
-            kernel.stop(drain_s=0.0 if kernel.stopping else kernel.drain_timeout_s)
+            kernel.drain.begin(drain_s)
 
         def reload() -> None:
             if self._terminal and not _has_terminal():
                 end()
                 return
             try:
-                reloaded = kernel.reload()
+                reloaded = kernel.service.reload()
             except LlmspellError as error:
                 log.error("the configuration is not reloaded, the old settings stay: %s", error.message)
                 return
@@ -253,7 +256,7 @@ class Start:
         loop.add_signal_handler(signal.SIGINT, kernel.interrupt if self._frontend else end)
         loop.add_signal_handler(signal.SIGHUP, reload)
         if self._parent:
-            watch_parent(self._parent, lambda: kernel.stop(drain_s=0))
+            watch_parent(self._parent, lambda: kernel.drain.begin(0))
 
     def _started(self, info: ConnectionInfo) -> dict[str, Any]:
         return {

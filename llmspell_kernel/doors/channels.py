@@ -14,7 +14,9 @@ from collections.abc import Callable
 
 import zmq
 
+from llmspell_kernel.doors.keyed_wire import KeyedWire
 from llmspell_kernel.doors.outbox import Outbox, Outgoing
+from llmspell_kernel.identity import KeyRing
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import Wire, WireError
@@ -34,12 +36,12 @@ class Router:
     """A ROUTER socket: sends never block and never get lost; the owner hears when a client is gone."""
 
     def __init__(
-        self, name: str, socket: zmq.Socket[bytes], wire: Wire, on_message: OnMessage, on_gone: OnGone
+        self, name: str, socket: zmq.Socket[bytes], wire: KeyedWire, on_message: OnMessage, on_gone: OnGone
     ) -> None:
         self.name = name
         self.socket = socket
         self.dropped: Counter[str] = Counter()
-        self.clients: dict[bytes, None] = {}
+        self._routes: set[bytes] = set()
         self._wire = wire
         self._on_message = on_message
         self._on_gone = on_gone
@@ -68,6 +70,7 @@ class Router:
         if self._monitor is not None:
             self._loop.remove_reader(self._monitor.FD)
             self.socket.disable_monitor()
+            self._monitor.close(linger=0)
             self._monitor = None
         self.socket.close(linger=_LINGER_MS)
 
@@ -132,7 +135,7 @@ class Router:
 
     def _gone(self, route: bytes) -> None:
         self._forget_outbox(route)
-        self.clients.pop(route, None)
+        self._routes.discard(route)
         self._loop.call_soon(self._on_gone, self.name, route)
 
     def _look_again(self) -> None:
@@ -162,12 +165,12 @@ class Router:
             log.warning("dropped a message on %s: %s", self.name, error.reason)
             return
         route = frames[0]
-        if route not in self.clients:
+        if route not in self._routes:
             self._remember(route, first)
         self._on_message(self.name, message)
 
     def _remember(self, route: bytes, first: zmq.Frame) -> None:
-        self.clients[route] = None
+        self._routes.add(route)
         if self._monitor is None:
             return
         # An older connection may have had this descriptor: its end stands in the monitor's queue already.
@@ -188,25 +191,18 @@ class Router:
 class Channels:
     """Shell, control, stdin, iopub and heartbeat of one kernel; belongs to the loop that opened it."""
 
-    def __init__(
-        self, info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]], on_message: OnMessage, on_gone: OnGone
-    ) -> None:
+    def __init__(self, info: ConnectionInfo, ring: KeyRing, on_message: OnMessage, on_gone: OnGone) -> None:
         self.info = info
         self.headers = HeaderFactory()
-        self._context = context
-        self._wire = Wire(info.key.encode())
-        self._iopub_wire = Wire(info.key.encode(), refuse_replays=False)
+        self._wire = KeyedWire(ring)
+        # Everything on IOPub goes to everyone who listens there.
+        self._iopub_wire = Wire(ring.connection.secret, refuse_replays=False)
         self._on_message = on_message
         self._on_gone = on_gone
         self._topic = f"kernel.{self.headers.session}".encode()
         self._routers: dict[str, Router] = {}
         self._iopub: zmq.Socket[bytes] | None = None
         self._heartbeat: zmq.Socket[bytes] | None = None
-
-    @property
-    def clients(self) -> list[bytes]:
-        """Routing ids that have spoken on shell and are still connected, as far as one can know; oldest first."""
-        return list(self._routers["shell"].clients) if "shell" in self._routers else []
 
     @property
     def dropped(self) -> Counter[str]:

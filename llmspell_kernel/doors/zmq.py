@@ -3,49 +3,68 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 
-import zmq
-
-from llmspell_kernel.context import Caller, Content, Request
-from llmspell_kernel.dispatch import Dispatcher
-from llmspell_kernel.doors.binding import is_loopback
+from llmspell_kernel.clients import Clients
+from llmspell_kernel.context import Content, Request, Submit
+from llmspell_kernel.doors.binding import Sockets, is_loopback
 from llmspell_kernel.doors.channels import Channels
 from llmspell_kernel.doors.outbox import Outgoing
+from llmspell_kernel.identity import Caller, KeyRing, client_caller, standard_right
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.messages import Message, area_of
-from llmspell_protocol.rights import ALL_CAPABILITIES
-
-CONNECTION_KEY = "conn"
 
 
-class FrontDoor:
-    """Takes what the channels bring, hands it to dispatch, and lets the answers out again."""
+class ZmqDoor:
+    """The five Jupyter sockets, bound already (see `bind_sockets`)."""
 
-    def __init__(self, info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]], dispatcher: Dispatcher) -> None:
-        self.channels = Channels(info, context, self.receive, self._gone)
-        self._dispatcher = dispatcher
-        self._questions = Questions(self.channels)
+    def __init__(self, info: ConnectionInfo, sockets: Sockets, ring: KeyRing) -> None:
+        self._ring = ring
+        self._channels = Channels(info, ring, self._receive, self._gone)
+        self._sockets = sockets
+        self._questions = Questions(self._channels)
+        self._submit: Submit
+        self._clients: Clients
 
-    def clients(self) -> Sequence[str]:
-        """The connected clients, oldest first."""
-        return [_client_name(route) for route in self.channels.clients]
+    @property
+    def dropped(self) -> Counter[str]:
+        """How many messages were dropped, by reason."""
+        return self._channels.dropped
+
+    def open(self, submit: Submit, clients: Clients) -> None:
+        """Starts reading."""
+        self._submit = submit
+        self._clients = clients
+        self._channels.bind(self._sockets)
+
+    async def all_taken(self, patience_s: float) -> None:
+        """Waits until slow clients have taken their replies, or take nothing for so long; five times that at most."""
+        await self._channels.all_taken(patience_s)
+
+    def close(self) -> None:
+        """Closes the sockets; what was sent has two seconds to leave."""
+        self._channels.close()
 
     def _gone(self, channel: str, route: bytes) -> None:
         self._questions.client_gone(route)
         if channel != "stdin":
-            self._dispatcher.client_gone(_client_name(route))
+            self._clients.gone(_client_name(route))
 
-    def receive(self, channel: str, message: Message) -> None:
-        """A message from shell, control or stdin."""
+    def _receive(self, channel: str, message: Message) -> None:
+        """A message from shell, control or stdin; a client counts as connected once it has spoken on shell."""
+        if channel == "shell":
+            self._clients.came(_client_name(message.identities[0]))
         if message.msg_type == "input_reply":
-            self._questions.answered(message)
+            # It is no request, so that dispatch never sees it.
+            if self._caller(message).may(standard_right(message.msg_type)):
+                self._questions.answered(message)
             return
         if channel == "stdin":
             return
-        sink = SocketSink(self.channels, channel, message, self._questions)
+        sink = SocketSink(self._channels, channel, message, self._questions)
         request = Request(
             id=message.msg_id,
             msg_type=message.msg_type,
@@ -56,15 +75,15 @@ class FrontDoor:
             buffers=message.buffers,
             header=message.header,
         )
-        self._dispatcher.submit(request)
+        self._submit(request)
 
     def _caller(self, message: Message) -> Caller:
-        info = self.channels.info
-        return Caller(
-            client=_client_name(message.identities[0]),
+        info = self._channels.info
+        route = message.identities[0]
+        return client_caller(
+            self._ring.of_route(route),
+            client=_client_name(route),
             session=str(message.header["session"]),
-            key_id=CONNECTION_KEY,
-            capabilities=ALL_CAPABILITIES,
             local=info.transport != "tcp" or is_loopback(info.ip),
         )
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from llmspell_kernel.context import Reply, Request
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.contexts import Contexts
-
-
-class Stoppable(Protocol):
-    """What shutdown needs of the kernel."""
-
-    def stop(self, *, drain_s: float, keep: Request | None = None) -> None:
-        """Begins to drain and end; returns at once."""
+    from llmspell_kernel.services.kernel import KernelService
 
 
 class InterruptHandler:
@@ -26,7 +19,6 @@ class InterruptHandler:
 
     async def __call__(self, request: Request) -> Reply:
         """Answers at once; the interrupted cell answers for itself."""
-        request.caller.demand("execute", "interrupt")
         self._contexts.interrupt()
         return Reply({})
 
@@ -34,15 +26,12 @@ class InterruptHandler:
 class ShutdownHandler:
     """`shutdown_request`: drains, answers everyone, ends."""
 
-    def __init__(self, kernel: Stoppable, drain_s: Callable[[], float]) -> None:
+    def __init__(self, kernel: KernelService) -> None:
         self._kernel = kernel
-        self._drain_s = drain_s
 
     async def __call__(self, request: Request) -> Reply:
-        """Answers at once and begins; `metadata.llmspell.drain_s` shortens the drain, frontends wait for none."""
-        request.caller.demand("execute", "shutdown")
-        restart = bool(request.content.get("restart", False))
+        """Answers at once and begins; `metadata.llmspell.drain_s` allows a drain, frontends wait for none."""
         wanted = request.wishes.get("drain_s", 0.0)
-        drain_s = min(float(wanted), self._drain_s()) if isinstance(wanted, (int, float)) else 0.0
-        self._kernel.stop(drain_s=drain_s, keep=request)
-        return Reply({"restart": restart})
+        drain_s = min(float(wanted), self._kernel.drain_timeout_s) if isinstance(wanted, (int, float)) else 0.0
+        self._kernel.stop(keep=request, drain_s=drain_s)
+        return Reply({"restart": bool(request.content.get("restart", False))})

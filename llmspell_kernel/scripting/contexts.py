@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -158,8 +158,8 @@ class Contexts:
             return [], 0
         return list(frame["matches"]), int(frame["replaced"])
 
-    def settings_changed(self) -> None:
-        """Scripts that wait may have room now."""
+    def reconfigure(self, settings: Settings, running: Collection[asyncio.Task[None]]) -> None:
+        """Scripts that wait may have room now; those that start ask for the settings themselves."""
         self._tell_room()
 
     async def close(self) -> None:

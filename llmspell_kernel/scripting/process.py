@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llmspell_kernel.context import Content, Request, Submit, handling
+from llmspell_kernel.identity import script_caller
 from llmspell_kernel.scripting.clock import ScriptClock
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
@@ -20,7 +21,6 @@ from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.child import Child
 from llmspell_protocol.errors import Forbidden, NotFound, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
-from llmspell_protocol.rights import SCRIPT_CAPABILITIES
 
 STOP_GRACE_S = 1.0
 """How long a script may take to notice that it has to stop; then its process is killed."""
@@ -255,13 +255,7 @@ class ScriptProcess:
         if msg_type not in AREA_OF:
             sink.reply(Forbidden(f"{msg_type} is not open to scripts").to_content())
             return
-        caller = parent.caller._replace(
-            kind="script",
-            client=self.context,
-            context=self.context,
-            capabilities=parent.caller.capabilities & SCRIPT_CAPABILITIES,
-            local=parent.caller.local and self.limits.file_access,
-        )
+        caller = script_caller(parent.caller, self.context, file_access=self.limits.file_access)
         request = Request(
             id=f"{parent.id}.{self.context}.{number}",
             msg_type=msg_type,

@@ -20,11 +20,17 @@ class RawSocket:
     """One DEALER (on iopub: XSUB) to one channel of a kernel; signs with whatever key it is given."""
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], info: ConnectionInfo, channel: Channel, key: str, hwm: int
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        info: ConnectionInfo,
+        channel: Channel,
+        key: str,
+        hwm: int,
+        key_id: str,
     ) -> None:
         self.socket = context.socket(zmq.XSUB if channel == "iopub" else zmq.DEALER)
         self.socket.linger = 0
-        self.socket.setsockopt(zmq.ROUTING_ID, b"conn." + os.urandom(8).hex().encode())
+        self.socket.setsockopt(zmq.ROUTING_ID, f"{key_id}.{os.urandom(8).hex()}".encode())
         self.socket.setsockopt(zmq.RCVHWM, hwm)
         if hwm == 1:
             # Else the system grows its buffer to any size, 32 MB on some machines, and nobody ever has to wait.
@@ -59,11 +65,11 @@ class RawSocket:
 
 @contextmanager
 def raw_socket(
-    info: ConnectionInfo, channel: Channel = "shell", *, key: str | None = None, hwm: int = 1000
+    info: ConnectionInfo, channel: Channel = "shell", *, key: str | None = None, hwm: int = 1000, key_id: str = "conn"
 ) -> Iterator[RawSocket]:
     """A raw socket for the time of a block."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    raw = RawSocket(context, info, channel, info.key if key is None else key, hwm)
+    raw = RawSocket(context, info, channel, info.key if key is None else key, hwm, key_id)
     try:
         yield raw
     finally:

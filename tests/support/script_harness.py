@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
-from llmspell_kernel.context import Caller, Content, Reply, Request
+from llmspell_kernel.context import Content, Reply, Request
 from llmspell_kernel.handlers.execute import ExecuteHandler
 from llmspell_kernel.handlers.introspect import IntrospectHandler
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.errors import Cancelled, LlmspellError, NotFound

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
-from llmspell_kernel.context import Caller, Reply, Request
+from llmspell_kernel.active_requests import ActiveRequests
+from llmspell_kernel.clients import Clients
+from llmspell_kernel.context import Handler, Reply, Request
 from llmspell_kernel.dispatch import Dispatcher
+from llmspell_kernel.drain import Drain
 from llmspell_kernel.early_cancels import KEPT_S, MOST, EarlyCancels
+from llmspell_kernel.identity import Caller
 from tests.support.recording_sink import RecordingSink
+
+
+def dispatching(handlers: Mapping[str, Handler]) -> tuple[Dispatcher, ActiveRequests]:
+    """A dispatcher and the requests that it works on."""
+    requests = ActiveRequests()
+    return Dispatcher(handlers, requests=requests, clients=Clients(limit=1), drain=Drain(requests)), requests
 
 
 def test_a_request_cancelled_before_it_could_begin_is_answered() -> None:
@@ -17,8 +28,7 @@ def test_a_request_cancelled_before_it_could_begin_is_answered() -> None:
         async def handler(_request: Request) -> Reply:
             raise AssertionError("it never began")
 
-        dispatcher = Dispatcher(max_clients=1)
-        dispatcher.attach({"execute_request": handler}, lambda: ["client"], lambda _client: None, lambda: None)
+        dispatcher, requests = dispatching({"execute_request": handler})
         sink = RecordingSink()
         request = Request(
             id="1", msg_type="execute_request", content={"code": ""}, caller=Caller("client", "client"), sink=sink
@@ -28,7 +38,7 @@ def test_a_request_cancelled_before_it_could_begin_is_answered() -> None:
         await asyncio.wait({task})
         # The callbacks of a task run behind it.
         await asyncio.sleep(0)
-        assert dispatcher.active == {}
+        assert list(requests) == []
         return sink
 
     sent = asyncio.run(body()).sent
@@ -41,9 +51,8 @@ def test_a_request_that_its_cancel_overtook_is_answered_as_cancelled() -> None:
         async def handler(_request: Request) -> Reply:
             return Reply({})
 
-        dispatcher = Dispatcher(max_clients=1)
-        dispatcher.attach({"kernel_info_request": handler}, lambda: ["client"], lambda _client: None, lambda: None)
-        dispatcher.early_cancels.remember("1", session)
+        dispatcher, requests = dispatching({"kernel_info_request": handler})
+        requests.early_cancels.remember("1", Caller("client", session).sender)
         sink = RecordingSink()
         caller = Caller("client", "mine")
         await asyncio.wait(

@@ -9,12 +9,16 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.area_handler import AreaHandler
-from llmspell_kernel.context import Caller, Request
+from llmspell_kernel.clients import Clients
+from llmspell_kernel.context import Request
 from llmspell_kernel.dispatch import Dispatcher
+from llmspell_kernel.drain import Drain
 from llmspell_kernel.handlers.agent import AgentHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
+from llmspell_kernel.identity import Caller
 from llmspell_protocol.areas import AREAS, actions
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.kernel import KernelLogs, KernelLogsReply
@@ -60,10 +64,13 @@ def _answered(
     capabilities: frozenset[Capability] | None = None, *, draining: bool = False, max_clients: int = 1, **content: Any
 ) -> dict[str, Any]:
     async def body() -> RecordingSink:
-        dispatcher = Dispatcher(max_clients=max_clients)
+        requests, clients = ActiveRequests(), Clients(limit=max_clients)
+        drain = Drain(requests)
         handlers = {"kernel_request": Half(3), "model_request": Half(3)}
-        dispatcher.attach(handlers, lambda: ["client"], lambda _client: None, lambda: None)
-        dispatcher.draining = draining
+        dispatcher = Dispatcher(handlers, requests=requests, clients=clients, drain=drain)
+        clients.came("client")
+        if draining:
+            drain.begin(0)
         sink = RecordingSink()
         caller = Caller("client", "session")
         if capabilities is not None:

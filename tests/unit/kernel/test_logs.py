@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_kernel.context import Caller, Request, handling
+from llmspell_kernel.context import Request, handling
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.logs import FileFormatter, KernelLog, PeopleFormatter
 from llmspell_protocol.log_lines import read_lines
 from tests.support.recording_sink import RecordingSink

@@ -1,0 +1,59 @@
+"""Which handler answers which type of message; those that few kernels are asked for are made when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llmspell_kernel.context import Handler, Reply, Request
+from llmspell_kernel.handlers.control import InterruptHandler, ShutdownHandler
+from llmspell_kernel.handlers.execute import ExecuteHandler
+from llmspell_kernel.handlers.introspect import IntrospectHandler
+from llmspell_kernel.handlers.kernel_info import KernelInfoHandler
+from llmspell_kernel.services.graph import Services
+from llmspell_kernel.services.kernel import KernelService
+
+
+def routes(services: Services, kernel: KernelService) -> dict[str, Handler]:
+    """The handler of each message type."""
+
+    def model_handler() -> Handler:
+        from llmspell_kernel.handlers.model import ModelHandler
+
+        return ModelHandler(services.models)
+
+    def agent_handler() -> Handler:
+        from llmspell_kernel.handlers.agent import AgentHandler
+
+        return AgentHandler(services.agents)
+
+    def kernel_handler() -> Handler:
+        from llmspell_kernel.handlers.kernel import KernelHandler
+
+        return KernelHandler(kernel)
+
+    introspect = IntrospectHandler(services.contexts)
+    return {
+        "execute_request": ExecuteHandler(services.contexts),
+        "complete_request": introspect,
+        "is_complete_request": introspect,
+        "history_request": introspect,
+        "comm_info_request": introspect,
+        "kernel_info_request": KernelInfoHandler(kernel.local_backends),
+        "interrupt_request": InterruptHandler(services.contexts),
+        "shutdown_request": ShutdownHandler(kernel),
+        "kernel_request": _when_asked(kernel_handler),
+        "model_request": _when_asked(model_handler),
+        "agent_request": _when_asked(agent_handler),
+    }
+
+
+def _when_asked(make: Callable[[], Handler]) -> Handler:
+    made: Handler | None = None
+
+    async def handle(request: Request) -> Reply:
+        nonlocal made
+        if made is None:
+            made = make()
+        return await made(request)
+
+    return handle

@@ -1,0 +1,139 @@
+"""The services of one kernel, each made when it is first asked for; nothing else constructs any.
+
+Making them late keeps their imports away from what needs none: a script that asks no model waits for no backend. A new
+service is one property here. What it takes part in it says by having the method: `forget`, `reconfigure`, `close`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload, runtime_checkable
+
+from llmspell_kernel.context import Submit
+from llmspell_kernel.directories import private_directory
+from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_profiles.schema.settings import Settings
+
+if TYPE_CHECKING:
+    from llmspell_kernel.services.agents import AgentsService
+    from llmspell_kernel.services.models import ModelsService
+
+S = TypeVar("S")
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """A service that keeps something for clients or script contexts."""
+
+    def forget(self, owner: str) -> None:
+        """A client or script context has ended: what belonged to it goes."""
+
+
+@runtime_checkable
+class Reconfigures(Protocol):
+    """A service that keeps settings, or something made from them."""
+
+    def reconfigure(self, settings: Settings, running: Collection[asyncio.Task[None]]) -> None:
+        """Uses these settings from here on; the `running` tasks may go on with the old ones."""
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A service that has something to end."""
+
+    async def close(self) -> None:
+        """Ends what the service has started."""
+
+
+@runtime_checkable
+class HoldsModels(Protocol):
+    """A service with models in memory."""
+
+    def own(self) -> Mapping[str, int]:
+        """The in-house models in memory, by name, each with the number of requests that wait for it."""
+
+
+class service(Generic[S]):
+    """`@service`, used as `property` is: makes the service at the first access and notes it as made."""
+
+    def __init__(self, make: Callable[[Any], S]) -> None:
+        self._make = make
+        self._name = make.__name__
+        self.__doc__ = make.__doc__
+
+    @overload
+    def __get__(self, services: None, owner: type[object]) -> service[S]: ...
+    @overload
+    def __get__(self, services: Services, owner: type[object]) -> S: ...
+    def __get__(self, services: Services | None, owner: type[object]) -> service[S] | S:
+        """The service; from the second access on Python finds it in the instance itself."""
+        if services is None:
+            return self
+        made = self._make(services)
+        services.note(self._name, made)
+        return made
+
+
+class Services:
+    """The services of one kernel; `settings` gives those in force now, `home` is LLMSPELL_HOME.
+
+    A subclass may have more of them, declared the same way.
+    """
+
+    def __init__(
+        self, settings: Callable[[], Settings], home: Path, environment: Mapping[str, str], submit: Submit
+    ) -> None:
+        self._settings = settings
+        self._home = home
+        self._environment = environment
+        self._log_directory = private_directory(home / "logs")
+        self._made: list[object] = []
+        self.contexts = Contexts(settings, submit, self._log_directory, on_context_end=self.forget)
+        """Script contexts: what every kernel has."""
+
+    @service
+    def models(self) -> ModelsService:
+        """Models of all backends."""
+        from llmspell_kernel.services.models import ModelsService
+
+        return ModelsService(
+            self._settings(), self._home, log_directory=self._log_directory, environment=self._environment
+        )
+
+    @service
+    def agents(self) -> AgentsService:
+        """Conversations that the kernel remembers."""
+        from llmspell_kernel.services.agents import AgentsService
+
+        return AgentsService(self.models)
+
+    def note(self, name: str, made: object) -> None:
+        """Remembers a service that was made: what it takes part in, it takes part in from here on."""
+        self.__dict__[name] = made
+        self._made.append(made)
+
+    def forget(self, owner: str) -> None:
+        """A client or script context has ended: what belonged to it goes."""
+        for one in self._made:
+            if isinstance(one, Forgets):
+                one.forget(owner)
+
+    def reconfigure(self, settings: Settings, running: Collection[asyncio.Task[None]]) -> None:
+        """Gives the new settings to the services that keep some; the `running` tasks may go on with the old ones."""
+        for one in (self.contexts, *self._made):
+            if isinstance(one, Reconfigures):
+                one.reconfigure(settings, running)
+
+    def resident_models(self) -> dict[str, int]:
+        """The in-house models in memory, by name, each with the number of requests that wait for it."""
+        return {
+            name: waiting for one in self._made if isinstance(one, HoldsModels) for name, waiting in one.own().items()
+        }
+
+    async def close(self) -> None:
+        """Ends what the services have started: scripts, which ask all the others, and then the newest first."""
+        for one in (self.contexts, *reversed(self._made)):
+            if isinstance(one, Closes):
+                await one.close()
