@@ -40,6 +40,7 @@ from llmspell_protocol.models import (
 )
 from llmspell_providers.ollama.provider import OllamaProvider
 from llmspell_providers.spec import ModelSpec
+from tests.support.chat_turns import turn
 from tests.support.ollama_backend import ollama_backend
 from tests.support.ollama_replay import RECORDINGS, OllamaReplay
 
@@ -50,7 +51,7 @@ NOBODY = "http://127.0.0.1:9"
 
 async def _chat(provider: OllamaProvider, request: ChatRequest) -> tuple[list[ChatChunk], ChatResult]:
     try:
-        chunks = [chunk async for chunk in provider.chat(request, client="me")]
+        chunks = [chunk async for chunk in turn(provider, request)]
     finally:
         await provider.close()
     assert chunks[-1].result is not None
@@ -83,6 +84,7 @@ import asyncio, sys
 from pathlib import Path
 from llmspell_providers.ollama.provider import OllamaProvider
 from tests.support.settings import settings_from
+from tests.support.chat_turns import turn
 settings = settings_from('[providers.ollama]\\nbase_url = "{NOBODY}"', Path("{tmp_path}"))
 table = settings.providers.enabled["ollama"]
 asyncio.run(OllamaProvider("ollama", table, log_directory=Path("{tmp_path}"), environment={{}}).health())
@@ -393,7 +395,7 @@ def test_a_chat_with_a_daemon_that_is_down_names_address_and_reason_at_once(tmp_
 
 def test_closing_a_stream_closes_the_connection(tmp_path: Path) -> None:
     async def scenario(provider: OllamaProvider, held: threading.Event) -> None:
-        async with aclosing(provider.chat(_request(), client="me")) as chunks:
+        async with aclosing(turn(provider, _request())) as chunks:
             await anext(chunks)
             assert await asyncio.to_thread(held.wait, 60)
         await provider.close()
