@@ -39,7 +39,7 @@ class FoundModel:
 class Provider(Protocol):
     """A backend. Closing an iterator cancels the work behind it; every method raises the protocol's errors.
 
-    What the backend lacks by its own declaration raises `Unsupported` naming it. `client` says who asks, so that queues
+    What the backend lacks by its own declaration raises `Unsupported` naming it. `client` is the caller, so that queues
     can be fair between clients. A method may be called from the kernel's loop only.
     """
 

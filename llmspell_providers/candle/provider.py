@@ -58,7 +58,7 @@ ENGINE_MODULES: Mapping[str, Sequence[str]] = {
 """Engines and the modules that each one needs; llama-server is a binary."""
 
 _TOKENIZE = "tokenize"
-"""Who asks, where nobody says: all of these share one turn in the queue."""
+"""The client of requests without one: all of these share one turn in the queue."""
 
 T = TypeVar("T")
 

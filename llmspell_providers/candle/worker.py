@@ -170,7 +170,7 @@ def prepare(launch: Launch, files: ModelFiles, socket_directory: Path) -> Prepar
         launch=launch,
         threads=launch.threads or physical_cores(),
         context_size=context_size,
-        # A text to be embedded is read in one step; where nobody chats, no stream can be kept waiting by that.
+        # A text to be embedded is read in one step; a model that can't chat has no stream that this would delay.
         batch_size=min(launch.batch_size, context_size) if can_chat else context_size,
         can_chat=can_chat,
         tools=files.tools,

@@ -1,6 +1,6 @@
-"""Somebody else's server as a backend: time limits, retries, choice of a server, rate limits, and errors in our words.
+"""A vendor's or compatible server as a backend: time limits, retries, choice of a server, rate limits, and our errors.
 
-What is said to the server and what its answers mean is the dialect's. Nothing is imported and nobody is asked before a
+The dialect makes the server's requests and reads its answers. Nothing is imported and no request is sent before a
 model is used; the vendor's package takes a second and is imported on a thread.
 """
 
@@ -361,7 +361,7 @@ class RemoteProvider(ElsewhereModels):
                 raise
             failure = failure_of(error, self._dialect.sdk, self._place(server, name))
             if isinstance(failure, Unauthorized):
-                # Looked for again at the next request: whoever stores a better one need not start a kernel anew.
+                # Looked for again at the next request: a better one counts without a new start of the kernel.
                 self._key = None
             raise failure from None
 

@@ -350,7 +350,7 @@ def test_the_kernel_may_ask_for_input(start: Start, transport: Transport) -> Non
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_output_comes_to_those_who_subscribe(start: Start, transport: Transport) -> None:
+def test_output_comes_to_clients_that_subscribe(start: Start, transport: Transport) -> None:
     def script(message: Message) -> Iterator[Answer]:
         yield "iopub", "status", {"execution_state": "busy"}
         yield "shell", "execute_reply", {"status": "ok"}

@@ -10,9 +10,9 @@ import pytest
 
 from llmspell_protocol.errors import BackendUnavailable, LlmspellError
 from llmspell_providers.base import Provider
-from tests.integration.providers.test_remote_provider import QUICK, chat, request, using
 from tests.support.chat_turns import turn
 from tests.support.model_server import Act, ModelServer, chunk, failing, said
+from tests.support.remote_asking import QUICK, chat, request, using
 
 ENDLESS = Act([chunk({"content": "…"})], then="hang")
 
