@@ -7,7 +7,6 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,16 +152,16 @@ def test_a_socket_path_that_the_system_would_cut_is_refused() -> None:
     fits = INFO._replace(transport="ipc", ip="/" + "x" * (room - 1))
     assert fits.endpoint("shell").startswith("ipc:///x")
     with pytest.raises(ConfigError, match=str(MAX_SOCKET_PATH_BYTES)):
-        replace(fits, ip=fits.ip + "x").endpoint("shell")
+        fits._replace(ip=fits.ip + "x").endpoint("shell")
     with pytest.raises(ConfigError):
-        replace(fits, ip="/" + "é" * (room - 2)).endpoint("shell")
+        fits._replace(ip="/" + "é" * (room - 2)).endpoint("shell")
 
 
 def test_a_url_comes_back_as_the_same_kernel() -> None:
     expected = ConnectionInfo.consecutive("127.0.0.1", 9555, INFO.key)
     assert "ports" not in INFO.to_url()
     assert ConnectionInfo.from_url(INFO.to_url()) == expected
-    scattered = replace(expected, ip="::1", iopub_port=1, stdin_port=20, control_port=300, hb_port=4000)
+    scattered = expected._replace(ip="::1", iopub_port=1, stdin_port=20, control_port=300, hb_port=4000)
     assert scattered.to_url().endswith("&ports=1,20,300,4000")
     assert ConnectionInfo.from_url(scattered.to_url()) == scattered
 
