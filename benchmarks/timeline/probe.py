@@ -4,7 +4,7 @@
 or `… end` (ATTRIBUTE empty: the import of the module itself); OUT gets a line a mark, `NUMBER NANOSECONDS` of
 CLOCK_MONOTONIC, when the process ends. Number -1 is the first line of this file.
 
-Wraps what is named while modules are imported, so whoever imports from them gets the wrapped functions. Imports nothing
+Wraps what is named while modules are imported, so that importing modules get the wrapped functions. Imports nothing
 that an interpreter has not imported at its start, since that would be missing from the command's own time.
 """
 

@@ -40,7 +40,7 @@ from llmspell_providers.http.probe import Probed, is_loopback, probe
 from llmspell_providers.http.servers import Server, Servers
 from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
 from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable
-from llmspell_providers.remote.remote_limits import ElsewhereModels
+from llmspell_providers.remote.remote_limits import ServerManagedModels
 from llmspell_providers.remote.report import local_model, model_info, summary
 from llmspell_providers.remote.stream import Stream
 from llmspell_providers.remote.vendors import Vendor
@@ -60,7 +60,7 @@ _NAMES_SHOWN = 8
 T = TypeVar("T")
 
 
-class RemoteProvider(ElsewhereModels):
+class RemoteProvider(ServerManagedModels):
     """A backend behind HTTP; belongs to one event loop. `find_key` may block: it is called on a thread."""
 
     def __init__(

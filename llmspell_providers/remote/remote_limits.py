@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llmspell_protocol.areas.model import VerifiedModel
 
 
-class ElsewhereModels:
+class ServerManagedModels:
     """The operations of a provider that need the model here; each raises `Unsupported`, as is declared."""
 
     def __init__(self, name: str, capabilities: Capabilities) -> None:

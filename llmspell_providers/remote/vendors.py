@@ -15,10 +15,10 @@ from llmspell_providers.capabilities import Capabilities, declare
 
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 _STANDARD = ("temperature", "top_p", "max_tokens", "stop")
-_ELSEWHERE = "the server manages its models"
+_MANAGES_MODELS = "the server manages its models"
 _MEMORY = "the server decides what it has in memory"
 _LACKS: Mapping[Word, str] = {
-    **dict.fromkeys(("pull", "remove", "verify"), _ELSEWHERE),
+    **dict.fromkeys(("pull", "remove", "verify"), _MANAGES_MODELS),
     **dict.fromkeys(("load", "unload"), _MEMORY),
     "device": "the server decides where its models run",
     "loaded": "the server does not tell what it has in memory",

@@ -184,7 +184,7 @@ class Table:
             elif field.required:
                 collector.checked(name, _missing, data, around)
             elif not collector.found and not field.is_later:
-                # Nobody sees a table in which something is wrong, and a default may depend on that.
+                # A table in which something is wrong is never read, and a default may depend on that.
                 value = field.default_factory(values) if field.default_factory is not None else field.default
                 values[name] = collector.checked(name, field.check, value, around) if field.check_default else value
         others = {name: value for name, value in data.items() if name not in cls.FIELDS}
@@ -202,7 +202,7 @@ class Table:
             one(self)
 
     def __getattr__(self, name: str) -> Any:
-        # A table with the mark `Later` that nobody has mentioned or read so far.
+        # A table with the mark `Later` that was neither mentioned nor read so far.
         field = type(self).FIELDS.get(name)
         later = next((mark for mark in field.marks if isinstance(mark, Later)), None) if field is not None else None
         if later is None:

@@ -488,7 +488,7 @@ def test_checks_that_break_or_hang_are_findings_and_the_others_go_on() -> None:
         raise ZeroDivisionError("by nothing")
 
     def refuses() -> Any:
-        raise KernelUnreachable("nobody there", hint="start one")
+        raise KernelUnreachable("not there", hint="start one")
 
     def hangs() -> Any:
         never.wait(30)
@@ -508,7 +508,7 @@ def test_checks_that_break_or_hang_are_findings_and_the_others_go_on() -> None:
         "the check itself failed: ZeroDivisionError: by nothing",
     )
     assert (found["hangs"].status, found["hangs"].message) == ("fail", "no result after 0.2 s")
-    assert (found["refuses"].message, found["refuses"].hint) == ("nobody there", "start one")
+    assert (found["refuses"].message, found["refuses"].hint) == ("not there", "start one")
     assert found["works"].status == "ok"
 
 

@@ -136,7 +136,7 @@ LOCAL = {
         says="no kernel is running",
         hint="llmspell kernel start --daemon",
     ),
-    "nobody listens": failure(
+    "nothing listens": failure(
         *("--connect", "llmspell://127.0.0.1:1?key=k", "model", "list"),
         ends=(4, "kernel_unreachable"),
         says="no kernel at 127.0.0.1:1: connection refused",

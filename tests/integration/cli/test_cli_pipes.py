@@ -23,7 +23,7 @@ LISTS = [
 
 
 def without_reader(words: list[str], stdin: str = "") -> tuple[int, str]:
-    """Runs a command whose stdout nobody reads any more; its exit status and what it says on stderr."""
+    """Runs a command whose stdout has lost its reader; its exit status and what it says on stderr."""
     reader, writer = os.pipe()
     os.close(reader)
     try:

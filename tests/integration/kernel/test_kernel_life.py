@@ -289,7 +289,7 @@ def test_the_state_says_what_the_kernel_is_at(kernel: KernelProcess) -> None:
     with kernel.client() as asking:
         assert ask_kernel(asking, "status")["state"] == "Idle", "who asks is no use"
         with kernel.client() as other:
-            assert ask_kernel(asking, "status")["state"] == "Healthy", "somebody else is connected"
+            assert ask_kernel(asking, "status")["state"] == "Healthy", "another client is connected"
             running = other.request("execute_request", {"code": ENDLESS}, metadata=ISOLATED)
             next(iter(running))
             assert ask_kernel(asking, "status")["state"] == "Busy"

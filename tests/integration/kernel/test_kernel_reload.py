@@ -197,7 +197,7 @@ def test_the_limit_of_clients_changes_for_connected_ones_too(config: Path) -> No
             with pytest.raises(Busy, match="the kernel serves 1 clients already"):
                 second.request("model_request", listing).result()
             config.write_text("[kernel]\nmax_clients = 2\n")
-            # Even the one who is too many may ask for it: else nobody could.
+            # Even a client above the limit may ask for it: the limit could not be raised otherwise.
             assert reload(second)["applied"] == ["kernel.max_clients"]
             second.request("model_request", listing).result()
     finally:

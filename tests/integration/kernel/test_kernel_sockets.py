@@ -24,7 +24,7 @@ from tests.support.raw_sockets import raw_socket
 
 ENDLESS = "while true do end"
 LESS_THAN_A_SCRIPT_MAY_COMPUTE_S = 15.0
-"""After thirty seconds of computing a script is ended whoever waits for it."""
+"""After thirty seconds of computing a script is ended, whether or not a client waits for it."""
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Configuration read by a user without rights: files that must not be read, directories that can't be written.
 
-Each runs in a process that gives up root, so that the outcome is the same whoever runs the tests.
+Each runs in a process that gives up root, so that the outcome is the same for every user who runs the tests.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from llmspell_profiles.loading.toml_source import read_toml
 profile = read_toml(profile_path(sys.argv[1]), f"profile {sys.argv[1]}")
 
 def show(env):
-    # The package may stand in a folder that nobody else may enter.
+    # The package may stand in a folder that other users may not enter.
     loaded = load_settings(
         profile=sys.argv[1], env={"HOME": "/home/someone"} | env, cwd=Path("/"), read=lambda path, name: profile
     )

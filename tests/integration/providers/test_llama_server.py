@@ -53,7 +53,7 @@ def servers_of(process: ModelProcess) -> list[psutil.Process]:
 
 
 def gone(process: psutil.Process) -> bool:
-    """Whether it has ended, whoever is to collect it."""
+    """Whether it has ended, reaped or not."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

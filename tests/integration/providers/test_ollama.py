@@ -385,7 +385,7 @@ def test_a_registry_that_wants_fewer_requests_is_told_as_such(tmp_path: Path) ->
 
 
 def test_a_chat_with_a_daemon_that_is_down_names_address_and_reason_at_once(tmp_path: Path) -> None:
-    # Who nobody starts does not come back by himself: no pause of this length is waited for.
+    # A server that is down does not come back by itself: no back-off of this length is waited for.
     slow = "retry = {initial_delay_ms = 60000, max_delay_ms = 60000}\n"
     with pytest.raises(BackendUnavailable, match=r"127\.0\.0\.1:9 \(connection refused\)") as caught:
         asyncio.run(asyncio.wait_for(_chat(ollama_backend(CLOSED_PORT, tmp_path, slow), _request()), 20))
@@ -482,7 +482,7 @@ def test_a_quantization_beside_a_name_without_a_tag_is_refused_because_it_is_in_
             asyncio.run(pull(ollama_backend(ollama.base_url, tmp_path), "smollm2"))
         assert caught.value.hint == "write it there, for example smollm2:8b-instruct-q4_K_M@ollama"
         assert ollama.asked == []
-        # Whoever names a tag has said which one it is.
+        # A name with a tag says which one it is.
         assert asyncio.run(pull(ollama_backend(ollama.base_url, tmp_path), "smollm2:135m"))[-1].result is not None
 
 

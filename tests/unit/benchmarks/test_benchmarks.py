@@ -18,17 +18,17 @@ class Machine:
 
     def __init__(self, shares: Sequence[float]) -> None:
         self._shares = iter(shares)
-        self._everybody = self._own = self._capacity = 0.0
+        self._all = self._own = self._capacity = 0.0
         self._in_round = False
 
     def now(self) -> CpuUse:
         """Called before and after each round."""
         if self._in_round:
             self._own += 0.5
-            self._everybody += 0.5 + next(self._shares)
+            self._all += 0.5 + next(self._shares)
             self._capacity += 1.0
         self._in_round = not self._in_round
-        return CpuUse(self._everybody, self._own, self._capacity)
+        return CpuUse(self._all, self._own, self._capacity)
 
 
 def test_two_sides_take_turns_after_one_warm_up_each() -> None:

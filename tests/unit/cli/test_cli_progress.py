@@ -1,4 +1,4 @@
-"""Progress where nobody watches a terminal, and for programs."""
+"""Progress outside a terminal, and for programs."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Scene:
 
 
 def ignore(chunk: ChatChunk) -> None:
-    """Somebody who doesn't listen."""
+    """A client that drops what it is sent."""
 
 
 def test_an_agent_without_a_name_gets_one_and_introduces_itself() -> None:

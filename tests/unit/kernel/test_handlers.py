@@ -30,7 +30,7 @@ HANDLERS: dict[str, type[AreaHandler]] = {"model": ModelHandler, "agent": AgentH
 
 @dataclass(frozen=True)
 class Half(AreaHandler):
-    """A handler of `kernel_request` that somebody has only begun."""
+    """A handler of `kernel_request` that is not finished."""
 
     lines: int
 

@@ -7,7 +7,6 @@ import errno
 import fcntl
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from llmspell_protocol.errors import Busy, ConfigError
 
 def info(kernel_id: str) -> ConnectionInfo:
     connection = ConnectionInfo.consecutive("127.0.0.1", 40_000, "secret")
-    return replace(connection, id=kernel_id, pid=os.getpid(), started_at="2026-01-01T00:00:00Z", version="0")
+    return connection._replace(id=kernel_id, pid=os.getpid(), started_at="2026-01-01T00:00:00Z", version="0")
 
 
 @pytest.fixture
@@ -88,14 +87,14 @@ def test_a_passing_look_at_the_lock_does_not_stop_a_start(run_dir: Path) -> None
     holder = os.open(lock, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_SH)
 
-    async def start_while_somebody_looks() -> None:
+    async def start_during_a_look() -> None:
         asyncio.get_running_loop().call_later(0.05, os.close, holder)
         files = RunFiles(run_dir, "one")
         await asyncio.to_thread(files.claim)
         assert is_running(run_dir, "one")
         files.release()
 
-    asyncio.run(start_while_somebody_looks())
+    asyncio.run(start_during_a_look())
 
 
 def test_a_second_kernel_with_the_same_pid_file_is_refused_whatever_its_id(run_dir: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ REFUSALS = {
         "unset HF_HUB_OFFLINE",
         {"HF_HUB_OFFLINE": "1"},
     ),
-    "nobody answers": Refusal(
+    "no server answers": Refusal(
         *("hf.co/org/repo", 1, "source_unavailable", "no answer from http://127.0.0.1:9", "HF_ENDPOINT names another"),
         {"HF_ENDPOINT": "http://127.0.0.1:9"},
     ),
