@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from benchmarks import cli, contention, generation, kernel, loading, t5
+from benchmarks.bytecode import compile_packages
 from benchmarks.machine import description
 from benchmarks.result import Result, table, write
 from benchmarks.stage import Stage
@@ -51,6 +52,7 @@ def main() -> None:
     names = arguments.only.split(",") if arguments.only else list(ROWS)
     if unknown := [name for name in names if name not in ROWS]:
         parser.error(f"no such row: {', '.join(unknown)}")
+    compile_packages()
     results: list[Result] = []
     for name in names:
         # Each row has kernels and engines of its own: what an earlier one left loaded would share the machine.

@@ -88,7 +88,7 @@ def execute_rtt(stage: Stage) -> Iterator[Result]:
 
 
 def idle_cpu(stage: Stage) -> Iterator[Result]:
-    """CPU use of a kernel that nobody asks anything, without a model and with an idle one (its worker counted)."""
+    """CPU use of a kernel without requests, without a model and with an idle one (its worker counted)."""
     kernel = stage.fresh_kernel()
     pids = [kernel.pid]
     for name, what in (("idle_cpu", "no model"), ("idle_cpu_model", "one idle model")):

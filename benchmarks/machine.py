@@ -16,9 +16,9 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class CpuUse:
-    """CPU seconds used since the machine started: by everybody, and by this process with all its descendants."""
+    """CPU seconds used since the machine started: by all processes, and by this one with all its descendants."""
 
-    everybody_s: float
+    all_s: float
     own_s: float
     capacity_s: float
 
@@ -37,7 +37,7 @@ class CpuUse:
         capacity = self.capacity_s - before.capacity_s
         if capacity <= 0:
             return 0.0
-        foreign = (self.everybody_s - before.everybody_s) - (self.own_s - before.own_s)
+        foreign = (self.all_s - before.all_s) - (self.own_s - before.own_s)
         return max(0.0, foreign / capacity)
 
 

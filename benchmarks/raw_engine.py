@@ -83,7 +83,7 @@ class _XLlamaCpp:
 
         parameters = xllamacpp.CommonParams()
         parameters.model.path = options.path
-        # The listener that a server insists on: a socket file with a key, to which nobody talks.
+        # The listener that a server insists on: a socket file with a key, to which no request goes.
         parameters.hostnames = [str(Path(tempfile.gettempdir()) / "engine.sock")]
         parameters.api_keys = [secrets.token_hex(32)]
         parameters.ui = False

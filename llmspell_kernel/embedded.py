@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import threading
@@ -15,9 +14,11 @@ import zmq
 from llmspell_protocol.connection import ConnectionInfo
 
 if TYPE_CHECKING:
+    import asyncio
+
     from llmspell_kernel.app import Kernel
     from llmspell_profiles.loading.loader import LoadedSettings
-    from llmspell_protocol.child import Child
+    from llmspell_protocol.child import Child, Spawned
 
 _DRAIN_S = 2.0
 
@@ -97,14 +98,21 @@ class EmbeddedKernel:
         # Ctrl-C is the command's: taken by this thread, it would not end what the main thread waits in.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            asyncio.run(self._serve())
+            # Before everything else, asyncio too: it starts on another core while this one imports and reads settings.
+            launched = self._launch_worker() if self._expect_script else None
+            import asyncio
+
+            asyncio.run(self._serve(launched))
         except BaseException as error:  # noqa: BLE001 — it belongs to the thread that waits for this one
             self._failure = error
         finally:
             self._ready.set()
 
-    async def _serve(self) -> None:
-        launched = self._launch_worker() if self._expect_script else None
+    async def _serve(self, spawned: Spawned | None) -> None:
+        # The modules that this needs are imported on this thread, and not while the command waits for it to start.
+        from llmspell_protocol.child import Child
+
+        launched = Child.attach(spawned) if spawned is not None else None
         try:
             await self._serve_with(launched)
         finally:
@@ -112,15 +120,16 @@ class EmbeddedKernel:
                 launched.kill()
                 await launched.end()
 
-    def _launch_worker(self) -> Child:
-        # Before everything else: it starts on another core while this one imports and reads settings.
-        from llmspell_kernel.scripting.launch import launch
+    def _launch_worker(self) -> Spawned:
+        from llmspell_kernel.scripting.launch import launch_early
         from llmspell_profiles.loading.home import llmspell_home
 
         _profile, _config, env, _cwd = self._arguments
-        return launch(llmspell_home(env) / "logs")
+        return launch_early(llmspell_home(env) / "logs")
 
     async def _serve_with(self, launched: Child | None) -> None:
+        import asyncio
+
         from llmspell_kernel.app import Kernel
         from llmspell_kernel.doors.binding import bind_sockets
         from llmspell_kernel.doors.zmq import ZmqDoor

@@ -17,7 +17,6 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -210,7 +209,7 @@ class Start:
             wanted = self._given
         elif settings.transport == "ipc":
             prefix = ipc_prefix(self._environment.get("XDG_RUNTIME_DIR"), self._id)
-            wanted = replace(ConnectionInfo.consecutive(prefix, 1, key), transport="ipc")
+            wanted = ConnectionInfo.consecutive(prefix, 1, key)._replace(transport="ipc")
         elif settings.port:
             wanted = ConnectionInfo.consecutive(settings.host, settings.port, key)
         else:
@@ -227,7 +226,7 @@ class Start:
                 details={"key": "kernel.security.allow_remote"},
             )
         started_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        return replace(wanted, id=self._id, pid=os.getpid(), started_at=started_at, version=VERSION)
+        return wanted._replace(id=self._id, pid=os.getpid(), started_at=started_at, version=VERSION)
 
     def _handle_signals(self, kernel: Kernel) -> None:
         def end() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from llmspell_protocol.models import (
@@ -23,10 +24,22 @@ if TYPE_CHECKING:
     from llmspell_providers.spec import ModelSpec
 
 
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """What one look-up tells of a model, so that a turn needs no second one; a backend may add its own record.
+
+    `format` is `LocalModel.format`, None for the backend's usual one. Without `chat_template` the model reads the bare
+    texts of all messages.
+    """
+
+    format: str | None = None
+    chat_template: bool = True
+
+
 class Provider(Protocol):
     """A backend. Closing an iterator cancels the work behind it; every method raises the protocol's errors.
 
-    What the backend lacks by its own declaration raises `Unsupported` naming it. `client` says who asks, so that queues
+    What the backend lacks by its own declaration raises `Unsupported` naming it. `client` is the caller, so that queues
     can be fair between clients. A method may be called from the kernel's loop only.
     """
 
@@ -41,15 +54,19 @@ class Provider(Protocol):
     async def list_models(self) -> list[LocalModel]:
         """What is installed."""
 
-    async def has(self, spec: ModelSpec) -> bool:
-        """Whether the model is installed.
+    async def find(self, spec: ModelSpec) -> FoundModel | None:
+        """The model, if it is installed.
 
         Raises:
             BackendUnavailable: the backend cannot be asked.
         """
 
-    async def has_chat_template(self, spec: ModelSpec) -> bool:
-        """Whether a template writes conversations for the model; else it reads the bare texts of all messages."""
+    async def resolve(self, spec: ModelSpec) -> FoundModel:
+        """The model that a request names at this backend; a server that will be asked anyway is not asked for it first.
+
+        Raises:
+            ModelNotFound: it is known to be missing.
+        """
 
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """Everything known about an installed model."""
@@ -72,8 +89,14 @@ class Provider(Protocol):
     async def loaded(self) -> list[LoadedModel]:
         """The models in memory now."""
 
-    def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
-        """Streams a reply; the last chunk carries the result."""
+    def chat(
+        self, spec: ModelSpec, request: ChatRequest, *, client: str, found: FoundModel | None = None
+    ) -> AsyncGenerator[ChatChunk]:
+        """Streams a reply; the last chunk carries the result, with the times that the backend itself has measured.
+
+        `found` is what `find` or `resolve` told just now. Capabilities and the reply's schema are the caller's to check
+        (`llmspell_kernel.services.chat_turn`), and so is the clock.
+        """
 
     async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
         """One vector a text."""

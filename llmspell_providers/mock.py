@@ -12,13 +12,11 @@ import hashlib
 import json
 import math
 import re
-import struct
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.abilities import OPTIONS
-from llmspell_protocol.errors import InvalidRequest, SchemaViolation
+from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.models import (
     ChatChunk,
     ChatMessage,
@@ -38,8 +36,10 @@ from llmspell_protocol.models import (
     ToolCall,
     Usage,
 )
+from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import Capabilities, declare
 from llmspell_providers.spec import ModelSpec
+from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
     from llmspell_protocol.areas.model import VerifiedModel
@@ -84,13 +84,13 @@ class MockProvider:
         """Nothing: there is a model for every name, and none is installed."""
         return []
 
-    async def has(self, spec: ModelSpec) -> bool:
+    async def find(self, spec: ModelSpec) -> FoundModel:
         """There is a model for every name."""
-        return True
+        return FoundModel()
 
-    async def has_chat_template(self, spec: ModelSpec) -> bool:
-        """Always: it sees who says what."""
-        return True
+    async def resolve(self, spec: ModelSpec) -> FoundModel:
+        """There is a model for every name."""
+        return FoundModel()
 
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """The same for every name."""
@@ -147,34 +147,28 @@ class MockProvider:
         """The names that were loaded by request."""
         return [_loaded(name) for name in sorted(self._loaded)]
 
-    async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
+    async def chat(
+        self, spec: ModelSpec, request: ChatRequest, *, client: str, found: FoundModel | None = None
+    ) -> AsyncGenerator[ChatChunk]:
         """Streams the reply word by word, cut at a stop string and at `max_tokens`."""
-        CAPABILITIES.demand_for(request, self.name)
-        arrived = time.monotonic()
-        model = _model_id(ModelSpec.parse(request.model))
+        model = _model_id(spec)
         call = _tool_call(request)
         text = "" if call else self._text(model, request)
         pieces, finish_reason = _cut(text, request.options)
-        first_token_ms: float | None = None
         for piece in pieces:
             # A real engine lets others run between two tokens.
             await asyncio.sleep(0)
-            if first_token_ms is None:
-                first_token_ms = (time.monotonic() - arrived) * 1000
             yield ChatChunk(text=piece)
         if call is not None:
             finish_reason = "tool_calls"
             yield ChatChunk(tool_calls=(call,))
         said = "".join(pieces)
-        if request.schema is not None and call is None:
-            _demand_fit(said, request.schema, finish_reason)
-        decode_ms = (time.monotonic() - arrived) * 1000
         yield ChatChunk(
             result=ChatResult(
                 message=ChatMessage(role="assistant", content=said, tool_calls=(call,) if call else ()),
                 finish_reason=finish_reason,
                 usage=Usage(prompt_tokens=len(_tokens(_prompt(request))), completion_tokens=len(_tokens(said))),
-                timings=Timings(decode_ms=decode_ms, first_token_ms=first_token_ms),
+                timings=Timings(),
                 model=model,
                 backend=self.name,
             )
@@ -186,7 +180,7 @@ class MockProvider:
             raise InvalidRequest("input: at least one text is needed")
         vectors = [_vector(text, normalize=normalize) for text in texts]
         return Embeddings(
-            data=b"".join(struct.pack(f"<{DIMENSIONS}f", *vector) for vector in vectors),
+            data=packed(vectors),
             count=len(vectors),
             dimensions=DIMENSIONS,
             usage=Usage(prompt_tokens=sum(len(_tokens(text)) for text in texts)),
@@ -298,19 +292,6 @@ def _smallest(schema: Mapping[str, Any]) -> Any:
     if kind in ("integer", "number"):
         return max(0, schema.get("minimum", 0)) if schema.get("maximum", 0) >= 0 else schema["maximum"]
     return False if kind == "boolean" else None
-
-
-def _demand_fit(text: str, schema: Mapping[str, Any], finish_reason: FinishReason) -> None:
-    # Costs 50 ms to import, and few requests have a schema.
-    import jsonschema
-
-    try:
-        jsonschema.validate(json.loads(text), schema)
-    except (json.JSONDecodeError, jsonschema.ValidationError) as error:
-        cut = "it was cut by max_tokens" if finish_reason == "length" else str(error).partition("\n")[0]
-        raise SchemaViolation(
-            f"the reply does not fit the schema: {cut}", details={"text": text, "finish_reason": finish_reason}
-        ) from None
 
 
 def _number(text: str) -> int:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from llmspell_protocol.errors import (
     BackendNotConfigured,
@@ -19,7 +19,7 @@ from llmspell_protocol.errors import (
     InvalidRequest,
     ModelNotFound,
 )
-from llmspell_providers.base import Provider
+from llmspell_providers.base import FoundModel, Provider
 from llmspell_providers.residency.residency import Residency
 from llmspell_providers.spec import LOCAL_BACKENDS, ModelSpec
 
@@ -43,6 +43,17 @@ _PROFILES: Mapping[str, str] = {
     "anthropic": "providers",
 }
 """The builtin profile that configures a backend."""
+
+
+class LocatedModel(NamedTuple):
+    """The backend that answers for a model, and the spec with its name.
+
+    `found` is what the search for it told; None where the backend was named and nothing had to be asked.
+    """
+
+    provider: Provider
+    spec: ModelSpec
+    found: FoundModel | None = None
 
 
 class ProviderRegistry:
@@ -158,8 +169,8 @@ class ProviderRegistry:
             return str(spec if spec.backend else spec.with_backend(name))
         return table.default_model if spec.provider == name else f"{name}/{table.default_model}"
 
-    async def locate(self, spec: ModelSpec) -> tuple[Provider, ModelSpec]:
-        """The backend that answers for a model, and the spec with its name.
+    async def locate(self, spec: ModelSpec) -> LocatedModel:
+        """Which backend answers for a model.
 
         `@backend`, else `default_backend`, else the first local backend that has the model; Ollama is asked first.
 
@@ -169,13 +180,13 @@ class ProviderRegistry:
         """
         provider = self._named(spec)
         if provider is not None:
-            return provider, self._at(spec, provider)
+            return LocatedModel(provider, self._at(spec, provider))
         having, reasons = await self._having(spec)
         if not having:
             raise self._not_found(spec, reasons)
-        return having[0], spec.with_backend(having[0].name)
+        return having[0]
 
-    async def locate_only(self, spec: ModelSpec) -> tuple[Provider, ModelSpec]:
+    async def locate_only(self, spec: ModelSpec) -> LocatedModel:
         """As `locate`, but a name that several backends have is refused: for deleting.
 
         Raises:
@@ -184,18 +195,18 @@ class ProviderRegistry:
         if spec.backend is not None:
             return await self.locate(spec)
         if (vendor := self._vendor(spec)) is not None:
-            return vendor, self._at(spec, vendor)
+            return LocatedModel(vendor, self._at(spec, vendor))
         having, reasons = await self._having(spec)
         if not having:
             raise self._not_found(spec, reasons)
         if len(having) > 1:
-            names = [f"{spec}@{provider.name}" for provider in having]
+            names = [str(each.spec) for each in having]
             raise InvalidRequest(
                 f"Model '{spec}' is in several backends: {', '.join(names)}",
                 hint=f"name one of them, for example {names[0]}",
                 details={"model": str(spec), "found": names},
             )
-        return having[0], spec.with_backend(having[0].name)
+        return having[0]
 
     async def for_pull(self, spec: ModelSpec) -> tuple[Provider, ModelSpec]:
         """The backend that a model is to be pulled to, and the spec with its name.
@@ -298,19 +309,19 @@ class ProviderRegistry:
             return self.get(vendor)
         return None
 
-    async def _having(self, spec: ModelSpec) -> tuple[list[Provider], dict[str, str]]:
+    async def _having(self, spec: ModelSpec) -> tuple[list[LocatedModel], dict[str, str]]:
         """The local backends that have a model, and for each other one why it doesn't answer for it."""
         backends = [self.get(name) for name in self.local]
         if not backends:
             raise backend_not_configured("candle")
-        having: list[Provider] = []
+        having: list[LocatedModel] = []
         reasons: dict[str, str] = {}
         answers = await asyncio.gather(*(_asked(backend, spec) for backend in backends))
         for backend, answer in zip(backends, answers, strict=True):
-            if answer is None:
-                having.append(backend)
-            else:
+            if isinstance(answer, str):
                 reasons[backend.name] = answer
+            else:
+                having.append(LocatedModel(backend, spec.with_backend(backend.name), answer))
         return having, reasons
 
     def _not_found(self, spec: ModelSpec, reasons: Mapping[str, str]) -> ModelNotFound:
@@ -388,9 +399,9 @@ def backend_not_configured(backend: str, command: str = "llmspell -p {profile}")
     )
 
 
-async def _asked(provider: Provider, spec: ModelSpec) -> str | None:
-    """None if the backend has the model, otherwise why it doesn't answer for it."""
+async def _asked(provider: Provider, spec: ModelSpec) -> FoundModel | str:
+    """What the backend found, or why it doesn't answer for the model."""
     try:
-        return None if await provider.has(spec) else "not installed"
+        return await provider.find(spec) or "not installed"
     except BackendUnavailable as error:
         return error.message.removeprefix(f"{provider.name}: ")

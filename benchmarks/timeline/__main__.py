@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from benchmarks.bytecode import compile_packages
 from benchmarks.jupyter_peer import StartedKernel
 from benchmarks.timeline.processes import Row, Watched, command_times, since, timeline
 from benchmarks.timeline.requests import request_times, requests
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--model", default="mock/bench", help="who answers the chat (default mock/bench)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     arguments = parser.parse_args()
+    compile_packages()
     found: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory(prefix="llmspell-timeline-") as directory:
         for name, runs in _measured(Path(directory), arguments.runs, arguments.only, arguments.model):

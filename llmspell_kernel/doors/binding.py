@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import zmq
@@ -50,7 +49,7 @@ def bind_sockets(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) 
         # Below the range that Linux hands out to outgoing connections, which could take one between two binds.
         first = random.randrange(20_000, 32_000)
         ports = ConnectionInfo.consecutive(info.ip, first, info.key)
-        candidate = replace(ports, id=info.id, pid=info.pid, started_at=info.started_at, version=info.version)
+        candidate = ports._replace(id=info.id, pid=info.pid, started_at=info.started_at, version=info.version)
         try:
             return candidate, _bind(candidate, context)
         except Busy:

@@ -30,6 +30,7 @@ from llmspell_protocol.models import (
     Timings,
     Usage,
 )
+from llmspell_providers.registry import LocatedModel
 from llmspell_providers.spec import ModelSpec
 
 MAX_AGENTS_PER_OWNER = 1000
@@ -41,11 +42,13 @@ BASIC_MODEL: Literal["basic"] = "basic"
 class Chats(Protocol):
     """What agents need of the models service."""
 
-    def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
-        """Streams a reply; the last chunk carries the result. Closing it cancels the work."""
+    async def locate(self, model: str) -> LocatedModel:
+        """The model that a name means, and what is known of it."""
 
-    async def has_chat_template(self, model: str) -> bool:
-        """Whether the model is told who says what; else it reads the bare texts of all messages."""
+    def chat(
+        self, request: ChatRequest, *, client: str, model: LocatedModel | None = None
+    ) -> AsyncGenerator[ChatChunk]:
+        """Streams a reply; the last chunk carries the result. Closing it cancels the work."""
 
     def default_model(self, provider: str | None = None) -> str:
         """The spec for requests that name no model; raises `ConfigError` when the settings have none."""
@@ -275,7 +278,8 @@ class AgentsService:
         client: str,
         on_chunk: Callable[[ChatChunk], None],
     ) -> ChatResult:
-        bare = agent.is_default_prompt and not await self._models.has_chat_template(agent.model)
+        model = await self._models.locate(agent.model)
+        bare = model.found is not None and not model.found.chat_template
         request = ChatRequest(
             model=agent.model,
             messages=agent.prompt(message, bare=bare),
@@ -284,7 +288,7 @@ class AgentsService:
             stream=wanted.stream,
             device=agent.device,
         )
-        chunks = self._models.chat(request, client=client)
+        chunks = self._models.chat(request, client=client, model=model)
         try:
             async with aclosing(chunks):
                 async for chunk in chunks:

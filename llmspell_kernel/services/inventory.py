@@ -101,7 +101,7 @@ class Inventory:
             InvalidRequest: several backends have a model of this name.
             ModelInUse: it answers a request, and `force` is not given.
         """
-        provider, spec = await self._registry.locate_only(ModelSpec.parse(model))
+        provider, spec, _ = await self._registry.locate_only(ModelSpec.parse(model))
         model_id = (await provider.info(spec)).id
         freed = await provider.remove(spec, force=force)
         return ModelRemoveReply(model_id=model_id, backend=provider.name, removed=True, bytes_freed=freed)
@@ -109,7 +109,7 @@ class Inventory:
     async def verify(self, model: str | None = None) -> ModelVerifyReply:
         """Compares the files of one model, or of all in-house ones, with their manifests."""
         if model is not None:
-            provider, spec = await self._registry.locate(ModelSpec.parse(model))
+            provider, spec, _ = await self._registry.locate(ModelSpec.parse(model))
             verified = [await provider.verify(spec)]
         else:
             own = [self._registry.get(name) for name in self._registry.local if self._registry.kind(name) == "candle"]
@@ -143,7 +143,7 @@ class Inventory:
             ModelInUse: it answers a request, and `force` is not given; with all, the others are ended all the same.
         """
         if model is not None:
-            provider, spec = await self._registry.locate(ModelSpec.parse(model or self._registry.default_model()))
+            provider, spec, _ = await self._registry.locate(ModelSpec.parse(model or self._registry.default_model()))
             freed = await provider.unload(spec, force=force)
             return ModelUnloadReply(unloaded=[UnloadedModel(model=spec.name, backend=provider.name, bytes_freed=freed)])
         unloaded: list[UnloadedModel] = []

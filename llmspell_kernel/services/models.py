@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from llmspell_kernel.services.chat_turn import chat_turn
 from llmspell_protocol.durations import duration_seconds
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.models import (
@@ -21,7 +21,7 @@ from llmspell_protocol.models import (
     LoadOptions,
     ModelInfo,
 )
-from llmspell_providers.registry import ProviderRegistry
+from llmspell_providers.registry import LocatedModel, ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from llmspell_profiles.schema.settings import Settings
     from llmspell_providers.base import Provider
 
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +74,7 @@ class ModelsService:
 
     async def info(self, model: str) -> ModelInfo:
         """Everything known about an installed model; Ollama is searched first, then candle. Empty: the default one."""
-        provider, spec = await self._locate(model)
+        provider, spec, _ = await self._locate(model)
         found = await provider.info(spec)
         return replace(found, supports=provider.capabilities(found.format).supports)
 
@@ -85,7 +83,7 @@ class ModelsService:
     ) -> LoadedModel:
         """Makes a model ready to answer; raises what the load raises."""
         keep_alive_s = None if keep_alive is None else keep_alive_seconds(keep_alive)
-        provider, spec = await self._locate(model)
+        provider, spec, _ = await self._locate(model)
         if device not in (None, "auto"):
             provider.capabilities().demand("device", provider.name)
         return await provider.load(spec, LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device))
@@ -125,30 +123,39 @@ class ModelsService:
         finally:
             await self._registry.retire(provider)
 
-    async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
+    async def locate(self, model: str) -> LocatedModel:
+        """The model that a turn is about, found with one look-up: for a caller that has to know it before it asks.
+
+        Empty: the default one.
+
+        Raises:
+            BackendNotConfigured, Unsupported, ModelNotFound: no backend answers for it.
+        """
+        located = await self._locate(model)
+        return located if located.found else located._replace(found=await located.provider.resolve(located.spec))
+
+    def chat(
+        self, request: ChatRequest, *, client: str, model: LocatedModel | None = None
+    ) -> AsyncGenerator[ChatChunk]:
         """Streams a reply to a conversation or a prompt; the last chunk carries the result.
 
-        An empty `request.model` is the default model. Closing the iterator cancels the work in the engine.
+        `model` is what `locate` has found, else `request.model` is looked for; empty, it is the default model. Closing
+        the iterator cancels the work in the engine.
         """
-        provider, spec = await self._locate(request.model)
-        chunks = provider.chat(replace(request, model=str(spec)), client=client)
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                yield chunk
 
-    async def has_chat_template(self, model: str) -> bool:
-        """Whether the model is told who says what; else it reads the bare texts of all messages."""
-        provider, spec = await self._locate(model)
-        return await provider.has_chat_template(spec)
+        async def locate() -> LocatedModel:
+            return model or await self._locate(request.model)
+
+        return chat_turn(locate, request, client=client)
 
     async def embed(self, texts: list[str], *, model: str | None, normalize: bool, client: str) -> Embeddings:
         """One vector a text; without a model the default one's."""
-        provider, spec = await self._locate(model or "")
+        provider, spec, _ = await self._locate(model or "")
         return await provider.embed(spec, texts, normalize=normalize, client=client)
 
     async def tokenize(self, model: str, text: str) -> list[int]:
         """The model's own token ids of a text."""
-        provider, spec = await self._locate(model)
+        provider, spec, _ = await self._locate(model)
         return await provider.tokenize(spec, text)
 
     async def close(self) -> None:
@@ -160,7 +167,7 @@ class ModelsService:
         await self._registry.close()
 
     async def _unpin(self, model: str) -> None:
-        provider, spec = await self._locate(model)
+        provider, spec, _ = await self._locate(model)
         model_id = (await provider.info(spec)).id
         name = f"{model_id}@{provider.name}"
         if self._registry.residency.get(name) is not None:
@@ -169,7 +176,7 @@ class ModelsService:
             # A backend that keeps its models itself gets its own keep-alive back with an ordinary load.
             await provider.load(spec, LoadOptions())
 
-    async def _locate(self, model: str) -> tuple[Provider, ModelSpec]:
+    async def _locate(self, model: str) -> LocatedModel:
         return await self._registry.locate(ModelSpec.parse(model or self.default_model()))
 
 

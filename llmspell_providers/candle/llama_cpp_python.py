@@ -6,7 +6,6 @@ this engine reads the prompt and takes the tokens itself, by the library's `eval
 
 from __future__ import annotations
 
-import array
 import codecs
 import ctypes
 import json
@@ -25,6 +24,7 @@ from llmspell_providers.candle.devices import choose_device
 from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
 from llmspell_providers.candle.stops import StopFilter
 from llmspell_providers.openai_chat import chat_body
+from llmspell_providers.vectors import packed
 
 _SEED_BITS = 32
 _SURROGATES = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
@@ -118,10 +118,7 @@ class LlamaCppPython:
                 rows, tokens = self._model.embed(list(texts), normalize=normalize, truncate=False, return_count=True)
             finally:
                 self._library.llama_set_embeddings(self._model.ctx, False)
-        values = array.array("f", (value for row in rows for value in row))
-        if sys.byteorder == "big":
-            values.byteswap()
-        return Vectors(data=values.tobytes(), count=len(rows), dimensions=len(rows[0]), prompt_tokens=tokens)
+        return Vectors(data=packed(rows), count=len(rows), dimensions=len(rows[0]), prompt_tokens=tokens)
 
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text (see `Engine.tokenize`)."""

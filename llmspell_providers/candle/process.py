@@ -47,10 +47,10 @@ _NO_HUB = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # The tokenizer's own threads would compete with PyTorch's, and it warns of forks that nobody makes.
+    # The tokenizer's own threads would compete with PyTorch's, and it warns of forks that never happen.
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""A model that is loaded is on disk as a whole: nobody is asked for more of it."""
+"""A model that is loaded is complete on disk: no server is asked for more of it."""
 
 
 class ModelProcess:

@@ -9,10 +9,9 @@ import asyncio
 import importlib.util
 import logging
 import os
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -31,6 +30,7 @@ from llmspell_protocol.models import (
     PullProgress,
     SamplingOptions,
 )
+from llmspell_providers.base import FoundModel
 from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
 from llmspell_providers.candle.engine import no_chat
 from llmspell_providers.candle.loading import Loader
@@ -58,11 +58,18 @@ ENGINE_MODULES: Mapping[str, Sequence[str]] = {
 """Engines and the modules that each one needs; llama-server is a binary."""
 
 _TOKENIZE = "tokenize"
-"""Who asks, where nobody says: all of these share one turn in the queue."""
+"""The client of requests without one: all of these share one turn in the queue."""
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel(FoundModel):
+    """A model of the store, with its manifest."""
+
+    manifest: Manifest = field(kw_only=True)
 
 
 class CandleProvider:
@@ -124,13 +131,14 @@ class CandleProvider:
         manifests = await asyncio.to_thread(self.store.list)
         return [one.local_model(backend=self.name, loaded=self._is_loaded(one)) for one in manifests]
 
-    async def has(self, spec: ModelSpec) -> bool:
-        """Whether the model is installed."""
-        return await asyncio.to_thread(self.store.find, spec) is not None
+    async def find(self, spec: ModelSpec) -> InstalledModel | None:
+        """The model, if it is in the model directory."""
+        manifest = await asyncio.to_thread(self.store.find, spec)
+        return None if manifest is None else _installed(manifest)
 
-    async def has_chat_template(self, spec: ModelSpec) -> bool:
-        """What the manifest says; raises `ModelNotFound`."""
-        return (await self._find(spec)).chat_template
+    async def resolve(self, spec: ModelSpec) -> InstalledModel:
+        """The model with its manifest; raises `ModelNotFound`."""
+        return _installed(await self._find(spec))
 
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """What the manifest says; raises `ModelNotFound`."""
@@ -174,21 +182,20 @@ class CandleProvider:
         """The models in memory and those being loaded."""
         return [self._loaded(model) for model in self._residency.models if self._is_mine(model)]
 
-    async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk, None]:
+    async def chat(
+        self, spec: ModelSpec, request: ChatRequest, *, client: str, found: FoundModel | None = None
+    ) -> AsyncGenerator[ChatChunk, None]:
         """Streams a reply; the last chunk carries the result.
 
         Raises:
             ModelNotFound, Busy, OutOfMemory, ModelLoadFailed, WorkerCrashed, ContextLengthExceeded, SchemaUnsupported,
-            SchemaViolation, Unsupported, Timeout: as their classes say.
+            Unsupported, Timeout: as their classes say.
         """
-        arrived = time.monotonic()
-        manifest = await self._find(ModelSpec.parse(request.model))
-        CAPABILITIES[self._loader.engine(manifest)].demand_for(request, self.name)
+        manifest = found.manifest if isinstance(found, InstalledModel) else await self._find(spec)
         # Files that do not say what they are for are asked when they are loaded.
         if manifest.capabilities and "chat" not in manifest.capabilities:
             raise no_chat(manifest.id)
         options = self._resolved(request.options, manifest)
-        first_token_ms: float | None = None
         blueprint = self._blueprint(manifest, request.device)
         resident = self._residency.get(blueprint.name)
         if resident is None or resident.worker is None or not resident.is_on(blueprint.device):
@@ -198,9 +205,7 @@ class CandleProvider:
             deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
             async with aclosing(turn.worker.chat(asked)) as chunks:
                 while (chunk := await self._next(chunks, deadline, manifest)) is not None:
-                    if first_token_ms is None and (chunk.text or chunk.reasoning or chunk.tool_calls):
-                        first_token_ms = (time.monotonic() - arrived) * 1000
-                    yield chunk if chunk.result is None else self._with_times(chunk, turn, first_token_ms)
+                    yield chunk if chunk.result is None else self._with_times(chunk, turn)
 
     async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
         """One vector a text."""
@@ -309,11 +314,9 @@ class CandleProvider:
             return resident.worker.loaded.context_size
         return self._loader.context_size(manifest)
 
-    def _with_times(self, chunk: ChatChunk, turn: Turn[ModelProcess], first_token_ms: float | None) -> ChatChunk:
+    def _with_times(self, chunk: ChatChunk, turn: Turn[ModelProcess]) -> ChatChunk:
         assert chunk.result is not None
-        timings = replace(
-            chunk.result.timings, queue_ms=turn.queue_ms, load_ms=turn.load_ms, first_token_ms=first_token_ms
-        )
+        timings = replace(chunk.result.timings, queue_ms=turn.queue_ms, load_ms=turn.load_ms)
         return replace(chunk, result=replace(chunk.result, timings=timings, backend=self.name))
 
     def _server_path(self) -> Path | None:
@@ -349,6 +352,10 @@ class CandleProvider:
             reason=model.reason(next_to_go=self._residency.next_to_go() is model),
             warnings=tuple(worker.loaded.warnings) if worker else (),
         )
+
+
+def _installed(manifest: Manifest) -> InstalledModel:
+    return InstalledModel(manifest.format, manifest.chat_template, manifest=manifest)
 
 
 def _engine_is_missing(engine: str, server: Path | None) -> str:

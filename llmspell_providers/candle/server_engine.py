@@ -5,8 +5,6 @@ Knows what the server is asked, not how the questions get there (`ServerCalls`),
 
 from __future__ import annotations
 
-import array
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,9 +16,8 @@ from llmspell_providers.candle.generation import DISCARD, Generation, OnChunk, e
 from llmspell_providers.candle.prompt_pieces import PieceReader, PieceTimes, ReadAhead
 from llmspell_providers.candle.slots import Place, SlotTable, Talk
 from llmspell_providers.openai_chat import chat_body
-
-_CHARACTERS_A_TOKEN = 4
-"""About so many in European languages; it only decides whether counting is worth two milliseconds."""
+from llmspell_providers.token_estimate import CHARACTERS_A_TOKEN
+from llmspell_providers.vectors import packed
 
 
 class ServerCalls(Protocol):
@@ -102,7 +99,8 @@ class ServerEngine:
     def _read_ahead(self, body: Mapping[str, Any], place: Place, reply: Reply) -> ReadAhead | None:
         """Reads a long prompt in pieces; None for one that is short, or that the request itself will be refused for."""
         characters = len(body["prompt"]) if "prompt" in body else sum(len(one["content"]) for one in body["messages"])
-        if characters < _CHARACTERS_A_TOKEN * (place.known_tokens + 2 * self._reader.size):
+        # An estimate will do: it only decides whether counting is worth two milliseconds.
+        if characters < CHARACTERS_A_TOKEN * (place.known_tokens + 2 * self._reader.size):
             return None
         try:
             prompt = body["prompt"] if "prompt" in body else self._server.post("/apply-template", body)["prompt"]
@@ -129,7 +127,7 @@ class ServerEngine:
 
     def embed(self, texts: Sequence[str], reply: Reply, *, normalize: bool) -> Vectors:
         """One vector a text (see `Engine.embed`)."""
-        values: array.array[float] = array.array("f")
+        rows: list[list[float]] = []
         prompt_tokens = 0
         # One at a time: texts of unequal length in one batch are cut to equal pieces, and each vector is then the mean
         # of its text's last piece alone.
@@ -142,12 +140,9 @@ class ServerEngine:
                 answer = self._server.embed({"input": [text], "embd_normalize": 2 if normalize else -1})
                 if "error" in answer:
                     raise engine_error(answer["error"])
-                values.extend(answer["data"][0]["embedding"])
+                rows.append(answer["data"][0]["embedding"])
                 prompt_tokens += answer["usage"]["prompt_tokens"]
-        dimensions = len(values) // len(texts)
-        if sys.byteorder == "big":
-            values.byteswap()
-        return Vectors(data=values.tobytes(), count=len(texts), dimensions=dimensions, prompt_tokens=prompt_tokens)
+        return Vectors(data=packed(rows), count=len(rows), dimensions=len(rows[0]), prompt_tokens=prompt_tokens)
 
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text (see `Engine.tokenize`)."""

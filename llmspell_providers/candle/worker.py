@@ -24,7 +24,7 @@ from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.stream import Flusher, PipeReply
-from llmspell_providers.schema_check import BOUNDS, check_reply, check_schema
+from llmspell_providers.schema_check import BOUNDS, check_schema
 
 AUTO_WINDOW_MS = 25
 """Deltas of one stream are gathered this long where the engine uses every core: each process that wakes for a token
@@ -125,14 +125,9 @@ class Worker:
                 details={"operation": "tools"},
             )
         schema = request["schema"]
-        if schema is None:
-            return outcome_content(self._engine.chat(request, reply))
-        without = BOUNDS if "integer_bounds" in self._engine.lacks else frozenset()
-        check_schema(schema, without=without)
-        outcome = self._engine.chat(request, reply)
-        if outcome.finish_reason != "tool_calls":
-            check_reply(outcome.text, schema, finish_reason=outcome.finish_reason)
-        return outcome_content(outcome)
+        if schema is not None:
+            check_schema(schema, without=BOUNDS if "integer_bounds" in self._engine.lacks else frozenset())
+        return outcome_content(self._engine.chat(request, reply))
 
     def _why_no_tools(self) -> str:
         if "tools" in self._engine.lacks:
@@ -175,7 +170,7 @@ def prepare(launch: Launch, files: ModelFiles, socket_directory: Path) -> Prepar
         launch=launch,
         threads=launch.threads or physical_cores(),
         context_size=context_size,
-        # A text to be embedded is read in one step; where nobody chats, no stream can be kept waiting by that.
+        # A text to be embedded is read in one step; a model that can't chat has no stream that this would delay.
         batch_size=min(launch.batch_size, context_size) if can_chat else context_size,
         can_chat=can_chat,
         tools=files.tools,

@@ -6,7 +6,6 @@ A request that fails before its first line is sent again; after that it is an er
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -18,19 +17,16 @@ from llmspell_providers.ollama import content
 from llmspell_providers.ollama.calls import OllamaCalls
 from llmspell_providers.ollama.memory import holds
 from llmspell_providers.ollama.reply import OllamaReply
+from llmspell_providers.token_estimate import estimated_prompt_tokens
 
 if TYPE_CHECKING:
     from ollama import AsyncClient
-
-CHARACTERS_A_TOKEN = 4
-"""About so many in European languages; Ollama counts no tokens before it answers."""
 
 
 async def chatted(
     calls: OllamaCalls, name: str, request: ChatRequest, options: Mapping[str, Any], *, backend: str
 ) -> AsyncGenerator[ChatChunk, None]:
     """Streams a reply of the model `name`; `options` are Ollama's."""
-    arrived = time.monotonic()
     if request.schema is not None:
         # Ollama hands schemas to the same grammar as our own engine, which ignores what it does not know.
         from llmspell_providers.schema_check import check_schema
@@ -52,11 +48,11 @@ async def chatted(
             raise _misshapen(error) from None
         return await _opened(lines)
 
-    tokens = _estimate(request) + int(options.get("num_predict", 0))
+    tokens = estimated_prompt_tokens(request) + int(options.get("num_predict", 0))
     try:
         (lines, line), spent = await calls.attempt(name, open_stream, deadline, tokens=tokens)
     except ContextLengthExceeded:
-        raise await calls.too_long(name, options.get("num_ctx"), _estimate(request)) from None
+        raise await calls.too_long(name, options.get("num_ctx"), estimated_prompt_tokens(request)) from None
     gone = asyncio.create_task(calls.memory.gone(before, name))
     reply = OllamaReply()
     try:
@@ -65,7 +61,6 @@ async def chatted(
                 with calls.server.failures(calls.said(name)):
                     chunk = reply.take(line)
                 if chunk is not None:
-                    reply.first_token_ms = reply.first_token_ms or (time.monotonic() - arrived) * 1000
                     yield chunk
                 line = await calls.next(lines, deadline, name)
         if not reply.complete:
@@ -75,10 +70,6 @@ async def chatted(
         gone.cancel()
     if spent is not None:
         spent.tokens = result.usage.prompt_tokens + result.usage.completion_tokens
-    if request.schema is not None and not reply.calls:
-        from llmspell_providers.schema_check import check_reply
-
-        check_reply(result.message.content, request.schema, finish_reason=result.finish_reason)
     yield ChatChunk(result=result)
 
 
@@ -126,8 +117,3 @@ async def _opened(lines: AsyncGenerator[Any, None]) -> tuple[AsyncGenerator[Any,
     except BaseException:
         await lines.aclose()
         raise
-
-
-def _estimate(request: ChatRequest) -> int:
-    said = len(request.prompt or "") + sum(len(turn.content) for turn in request.messages)
-    return said // CHARACTERS_A_TOKEN

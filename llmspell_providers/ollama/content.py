@@ -78,7 +78,7 @@ def usage_of(answer: Any) -> Usage:
     return Usage(prompt_tokens=answer.prompt_eval_count or 0, completion_tokens=answer.eval_count or 0)
 
 
-def timings_of(answer: Any, first_token_ms: float | None) -> Timings:
+def timings_of(answer: Any) -> Timings:
     """The times of a last line; what is in none of its parts was spent in the server's queue."""
     load_ms, prefill_ms, decode_ms, total_ms = (
         (duration or 0) / _NS_A_MS
@@ -94,7 +94,6 @@ def timings_of(answer: Any, first_token_ms: float | None) -> Timings:
         load_ms=load_ms,
         prefill_ms=prefill_ms,
         decode_ms=decode_ms,
-        first_token_ms=first_token_ms,
         tokens_per_second=answer.eval_count / (decode_ms / 1000) if answer.eval_count and decode_ms else None,
     )
 

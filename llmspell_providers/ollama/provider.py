@@ -7,7 +7,6 @@ silently: a prompt that is longer than the context is an error, not a shorter pr
 from __future__ import annotations
 
 import asyncio
-import struct
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
@@ -35,14 +34,17 @@ from llmspell_protocol.models import (
     SamplingOptions,
     Usage,
 )
+from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import LLAMA_OPTIONS, Capabilities, declare
 from llmspell_providers.http.probe import is_loopback
 from llmspell_providers.ollama import content
 from llmspell_providers.ollama.calls import OllamaCalls
-from llmspell_providers.ollama.chat import CHARACTERS_A_TOKEN, chatted
+from llmspell_providers.ollama.chat import chatted
 from llmspell_providers.ollama.content import tagged
 from llmspell_providers.ollama.server import OllamaServer
 from llmspell_providers.spec import ModelSpec
+from llmspell_providers.token_estimate import estimated_tokens
+from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import OllamaSettings
@@ -112,13 +114,16 @@ class OllamaProvider:
         with self._understood():
             return [content.local_model(one, backend=self.name, loaded=one["name"] in loaded) for one in tags]
 
-    async def has(self, spec: ModelSpec) -> bool:
-        """Whether the daemon has the model; raises `BackendUnavailable`."""
-        return await self._entry(spec) is not None
+    async def find(self, spec: ModelSpec) -> FoundModel | None:
+        """The model, if the daemon has it; raises `BackendUnavailable`."""
+        return None if await self._entry(spec) is None else FoundModel()
 
-    async def has_chat_template(self, spec: ModelSpec) -> bool:
-        """Always: Ollama writes conversations, by a template of its own where a model has none."""
-        return True
+    async def resolve(self, spec: ModelSpec) -> FoundModel:
+        """What the name means is the daemon's to say when it is asked to answer.
+
+        Ollama writes conversations for every model, by a template of its own where the model has none.
+        """
+        return FoundModel()
 
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """Everything that the daemon tells; raises `ModelNotFound`."""
@@ -195,10 +200,11 @@ class OllamaProvider:
         with self._understood():
             return [content.loaded_model(one, backend=self.name) for one in residents]
 
-    async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk, None]:
+    async def chat(
+        self, spec: ModelSpec, request: ChatRequest, *, client: str, found: FoundModel | None = None
+    ) -> AsyncGenerator[ChatChunk, None]:
         """Streams a reply; the last chunk carries the result."""
-        CAPABILITIES.demand_for(request, self.name)
-        name = _name(ModelSpec.parse(request.model))
+        name = _name(spec)
         options = content.option_content(request.options, self._defaults, self._settings.options)
         async with aclosing(chatted(self._calls, name, request, options, backend=self.name)) as chunks:
             async for chunk in chunks:
@@ -211,7 +217,7 @@ class OllamaProvider:
         if not normalize:
             raise CAPABILITIES.refusal("plain_vectors", self.name)
         name = _name(spec)
-        tokens = max(len(text) for text in texts) // CHARACTERS_A_TOKEN
+        tokens = estimated_tokens(max(texts, key=len))
         try:
             answer = await self._calls.answer(
                 name, lambda package: package.embed(name, list(texts), truncate=False), tokens=tokens * len(texts)
@@ -222,7 +228,7 @@ class OllamaProvider:
         if len(rows) != len(texts) or len({len(row) for row in rows}) != 1:
             raise self._server.unavailable("another number of vectors than of texts came back")
         return Embeddings(
-            data=b"".join(struct.pack(f"<{len(row)}f", *row) for row in rows),
+            data=packed(rows),
             count=len(rows),
             dimensions=len(rows[0]),
             usage=Usage(prompt_tokens=answer.prompt_eval_count or 0),

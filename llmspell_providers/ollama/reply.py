@@ -14,7 +14,6 @@ class OllamaReply:
 
     def __init__(self) -> None:
         self.calls: list[ToolCall] = []
-        self.first_token_ms: float | None = None
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._last: Any = None
@@ -52,7 +51,7 @@ class OllamaReply:
             message=message,
             finish_reason=content.finish_reason_of(self._last, called=bool(self.calls), max_tokens=max_tokens),
             usage=content.usage_of(self._last),
-            timings=content.timings_of(self._last, self.first_token_ms),
+            timings=content.timings_of(self._last),
             model=model,
             backend=backend,
             evicted=evicted,

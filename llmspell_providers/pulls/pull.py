@@ -269,10 +269,10 @@ class _Download:
         broken_off = not self.finished
         await self._child.end()
         if broken_off:
-            from llmspell_providers.pulls.sources.partial import Partial
+            from llmspell_providers.pulls.sources.pull_directory import PullDirectory
 
             with contextlib.suppress(OSError):
-                await asyncio.to_thread(Partial.tidy, self._partial_place)
+                await asyncio.to_thread(PullDirectory.tidy, self._partial_place)
 
     def _on_frame(self, frame: Frame) -> None:
         if frame["op"] == "progress":

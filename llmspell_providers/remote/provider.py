@@ -1,6 +1,6 @@
-"""Somebody else's server as a backend: time limits, retries, choice of a server, rate limits, and errors in our words.
+"""A vendor's or compatible server as a backend: time limits, retries, choice of a server, rate limits, and our errors.
 
-What is said to the server and what its answers mean is the dialect's. Nothing is imported and nobody is asked before a
+The dialect makes the server's requests and reads its answers. Nothing is imported and no request is sent before a
 model is used; the vendor's package takes a second and is imported on a thread.
 """
 
@@ -33,6 +33,7 @@ from llmspell_protocol.models import (
     Timings,
     Usage,
 )
+from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import unsupported
 from llmspell_providers.http.attempts import Attempts, Deadline
 from llmspell_providers.http.probe import Probed, is_loopback, probe
@@ -41,18 +42,17 @@ from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling,
 from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable
 from llmspell_providers.remote.remote_limits import ElsewhereModels
 from llmspell_providers.remote.report import local_model, model_info, summary
-from llmspell_providers.remote.rows import packed
 from llmspell_providers.remote.stream import Stream
 from llmspell_providers.remote.vendors import Vendor
 from llmspell_providers.spec import ModelSpec
+from llmspell_providers.token_estimate import estimated_prompt_tokens, estimated_tokens
+from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CloudSettings
 
 PROBE_DEADLINE_S = 1.0
 _CONNECT_DEADLINE_S = 5.0
-_CHARACTERS_A_TOKEN = 4
-"""About so many in European languages; for the limit of tokens a minute, until the server has counted."""
 _ALWAYS = ("temperature", "top_p", "max_tokens")
 """Options that every server takes: our defaults for the others are for local engines."""
 _NAMES_SHOWN = 8
@@ -103,14 +103,14 @@ class RemoteProvider(ElsewhereModels):
         """What the server offers; raises `BackendUnavailable`, and `Unsupported` where a vendor has no list."""
         return [local_model(one, backend=self.name) for one in await self._listed()]
 
-    async def has(self, spec: ModelSpec) -> bool:
-        """Whether the server lists the model."""
+    async def find(self, spec: ModelSpec) -> FoundModel | None:
+        """The model, if the server lists it."""
         name = _name(spec)
-        return any(one.id == name for one in await self._listed())
+        return FoundModel() if any(one.id == name for one in await self._listed()) else None
 
-    async def has_chat_template(self, spec: ModelSpec) -> bool:
-        """Always: what the server does with a conversation is its own affair."""
-        return True
+    async def resolve(self, spec: ModelSpec) -> FoundModel:
+        """What the name means is the server's to say when it is asked to answer, and so is the template."""
+        return FoundModel()
 
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """What the server's list tells of a model, or only its name where there is no list."""
@@ -128,14 +128,15 @@ class RemoteProvider(ElsewhereModels):
             )
         return self._described(found)
 
-    async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk, None]:
+    async def chat(
+        self, spec: ModelSpec, request: ChatRequest, *, client: str, found: FoundModel | None = None
+    ) -> AsyncGenerator[ChatChunk, None]:
         """Streams a reply; the last chunk carries the result.
 
         A request that fails before its first piece is sent again, elsewhere or later; after that it is an error.
         """
-        self._capabilities.demand_for(request, self.name)
-        arrived = time.monotonic()
-        name = _name(ModelSpec.parse(request.model))
+        began = time.monotonic()
+        name = _name(spec)
         deadline = self._deadline(name)
         await self._ready()
         sampling = self._sampling(request)
@@ -144,15 +145,13 @@ class RemoteProvider(ElsewhereModels):
         async def open_stream(server: Server) -> Stream:
             return await self._open(server, name, body, sampling)
 
-        tokens = _estimate(request) + int(sampling.values["max_tokens"])
+        tokens = estimated_prompt_tokens(request) + int(sampling.values["max_tokens"])
         stream, spent = await self._attempts.run(open_stream, deadline, tokens=tokens)
-        first_token_ms: float | None = None
         try:
             event = stream.first
             while event is not None:
                 chunk = stream.gathered.take(event)
                 if chunk is not None:
-                    first_token_ms = first_token_ms or (time.monotonic() - arrived) * 1000
                     yield chunk
                 event = await self._next(stream, deadline)
         finally:
@@ -162,14 +161,9 @@ class RemoteProvider(ElsewhereModels):
         if spent is not None and counted:
             spent.tokens = counted
         self._check_ending(ending, stream.server, name)
-        if request.schema is not None and not ending.message.tool_calls:
-            # Servers hold a model to some of a schema's keywords, or to none.
-            from llmspell_providers.schema_check import check_reply
-
-            check_reply(ending.message.content, request.schema, finish_reason=ending.finish_reason or "stop")
         if ending.message.tool_calls:
             yield ChatChunk(tool_calls=ending.message.tool_calls)
-        yield ChatChunk(result=self._result(ending, name, arrived, stream.opened_at, first_token_ms))
+        yield ChatChunk(result=self._result(ending, name, (stream.opened_at - began) * 1000))
 
     async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
         """One vector a text; those of most vendors have length 1 anyway."""
@@ -178,18 +172,18 @@ class RemoteProvider(ElsewhereModels):
         self._capabilities.demand("embed", self.name)
         name = _name(spec)
 
-        async def ask(client: Any) -> tuple[Vectors, bytes, int]:
+        async def ask(client: Any) -> tuple[Vectors, bytes]:
             vectors = await self._dialect.embed(client, name, texts)
             if len(vectors.rows) != len(texts):
                 raise ValueError("another number of vectors than of texts")
-            return vectors, *packed(vectors.rows, normalize=normalize)
+            return vectors, packed(vectors.rows, normalize=normalize)
 
-        tokens = sum(len(text) for text in texts) // _CHARACTERS_A_TOKEN
-        vectors, data, dimensions = await self._answer(ask, name, tokens=tokens)
+        tokens = estimated_tokens(*texts)
+        vectors, data = await self._answer(ask, name, tokens=tokens)
         return Embeddings(
             data=data,
             count=len(texts),
-            dimensions=dimensions,
+            dimensions=len(vectors.rows[0]),
             usage=Usage(prompt_tokens=vectors.prompt_tokens),
             model=name,
             backend=self.name,
@@ -338,24 +332,16 @@ class RemoteProvider(ElsewhereModels):
         if ending.finish_reason is None:
             raise unavailable(self._place(server, name), "the stream ended in the middle of the reply")
 
-    def _result(
-        self, ending: Ending, name: str, arrived: float, sent: float, first_token_ms: float | None
-    ) -> ChatResult:
-        done_ms = (time.monotonic() - arrived) * 1000
-        queue_ms = (sent - arrived) * 1000
-        began_ms = done_ms if first_token_ms is None else first_token_ms
-        prefill_ms = ending.times.get("prefill_ms", began_ms - queue_ms)
-        decode_ms = ending.times.get("decode_ms", done_ms - began_ms)
-        tokens = ending.usage.completion_tokens
+    def _result(self, ending: Ending, name: str, queue_ms: float) -> ChatResult:
+        tokens, decode_ms = ending.usage.completion_tokens, ending.times.get("decode_ms", 0.0)
         return ChatResult(
             message=ending.message,
             finish_reason=ending.finish_reason or "stop",
             usage=ending.usage,
             timings=Timings(
                 queue_ms=queue_ms,
-                prefill_ms=prefill_ms,
+                prefill_ms=ending.times.get("prefill_ms", 0.0),
                 decode_ms=decode_ms,
-                first_token_ms=first_token_ms,
                 tokens_per_second=tokens / (decode_ms / 1000) if tokens and decode_ms > 0 else None,
             ),
             model=name,
@@ -375,7 +361,7 @@ class RemoteProvider(ElsewhereModels):
                 raise
             failure = failure_of(error, self._dialect.sdk, self._place(server, name))
             if isinstance(failure, Unauthorized):
-                # Looked for again at the next request: whoever stores a better one need not start a kernel anew.
+                # Looked for again at the next request: a better one counts without a new start of the kernel.
                 self._key = None
             raise failure from None
 
@@ -388,11 +374,6 @@ class RemoteProvider(ElsewhereModels):
 
     def _place(self, server: Server, name: str | None) -> Place:
         return Place(self.name, server.shown, name, self._key, self._variable)
-
-
-def _estimate(request: ChatRequest) -> int:
-    said = len(request.prompt or "") + sum(len(turn.content) for turn in request.messages)
-    return said // _CHARACTERS_A_TOKEN
 
 
 def _name(spec: ModelSpec) -> str:

@@ -47,7 +47,7 @@ TOLD: Mapping[Word, str] = {
     "cached_tokens": "tells how much of the prompt was known already",
     "prefill": "tells how much of a long prompt it has read",
     "truncate": "leaves out what does not fit the context, where the request allows it",
-    "cancel": "stops working when nobody waits for the reply any more",
+    "cancel": "stops working when the request is cancelled",
 }
 """What comes unasked, or is allowed rather than asked for: where it is missing nothing is refused."""
 

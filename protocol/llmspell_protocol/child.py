@@ -31,35 +31,88 @@ def base_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
+class Spawned:
+    """A process that runs already and that no loop reads from yet: `Child.attach` begins to."""
+
+    __slots__ = ("process", "read_fd", "write_fd")
+
+    def __init__(self, process: subprocess.Popen[bytes], read_fd: int, write_fd: int) -> None:
+        self.process = process
+        self.read_fd = read_fd
+        self.write_fd = write_fd
+
+
+def spawn(
+    module: str, *, environment: Mapping[str, str], log_path: Path | None, arguments: tuple[str, ...] = ()
+) -> Spawned:
+    """Starts `python -m module`, without a loop; call on the thread that the child may not outlive.
+
+    `environment` is added to `base_environment()`; output goes to the end of `log_path` (None: nowhere).
+    """
+    # Only the one who spawns needs it; a child that imports this module has to start in milliseconds.
+    import subprocess
+
+    down_read, down_write = os.pipe()
+    up_read, up_write = os.pipe()
+    log_fd = (
+        os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if log_path is not None
+        else os.open(os.devnull, os.O_WRONLY)
+    )
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-S", "-P", "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log_fd,
+            stderr=log_fd,
+            env={
+                **base_environment(),
+                # With -S and the path handed over, the interpreter skips site and its .pth files.
+                "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+                **environment,
+                PIPE_VARIABLE: f"{down_read},{up_write},{os.getpid()}",
+            },
+            pass_fds=(down_read, up_write),
+            process_group=0,
+        )
+    except BaseException:
+        os.close(down_write)
+        os.close(up_read)
+        raise
+    finally:
+        os.close(down_read)
+        os.close(up_write)
+        os.close(log_fd)
+    return Spawned(process, up_read, down_write)
+
+
 class Child:
     """A running worker process and the pipes to it; all methods belong to the loop that spawned it."""
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
-        read_fd: int,
-        write_fd: int,
+        spawned: Spawned,
         on_frame: Callable[[Frame], None],
         on_exit: Callable[[int], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.process = process
+        self.process = spawned.process
         self.exited: asyncio.Future[int] = loop.create_future()
-        self._read_fd = read_fd
-        self._write_fd = write_fd
+        self._read_fd = spawned.read_fd
+        self._write_fd = spawned.write_fd
         self._on_frame = on_frame
         self._on_exit = on_exit
         self._loop = loop
         self._buffer = FrameBuffer()
         self._unsent = bytearray()
         self._closed = False
-        os.set_blocking(read_fd, False)
-        os.set_blocking(write_fd, False)
+        os.set_blocking(self._read_fd, False)
+        os.set_blocking(self._write_fd, False)
         # Only this side needs it; a child that imports this module has to start in milliseconds.
         from contextvars import Context
 
         # In a context of its own: what a later frame brings is not for the request that happened to spawn the child.
-        Context().run(loop.add_reader, read_fd, self._readable)
+        Context().run(loop.add_reader, self._read_fd, self._readable)
 
     @classmethod
     def spawn(
@@ -72,49 +125,26 @@ class Child:
         on_exit: Callable[[int], None] | None = None,
         arguments: tuple[str, ...] = (),
     ) -> Child:
-        """Starts `python -m module`; call on the loop's thread.
+        """Starts `python -m module` as `spawn` does; call on the loop's thread.
 
-        `environment` is added to `base_environment()`. `on_frame` gets each frame in order; `on_exit` gets the exit
-        status (negative: the signal) once, after the last frame; without them a later `hand_over` says who does.
-        Output goes to the end of `log_path` (None: nowhere).
+        `on_frame` gets each frame in order; `on_exit` gets the exit status (negative: the signal) once, after the last
+        frame; without them a later `hand_over` says who does.
         """
-        # Only the one who spawns needs these; a child that imports this module has to start in milliseconds.
-        import asyncio
-        import subprocess
+        spawned = spawn(module, environment=environment, log_path=log_path, arguments=arguments)
+        return cls.attach(spawned, on_frame, on_exit)
 
-        loop = asyncio.get_running_loop()
-        down_read, down_write = os.pipe()
-        up_read, up_write = os.pipe()
-        log_fd = (
-            os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            if log_path is not None
-            else os.open(os.devnull, os.O_WRONLY)
-        )
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-S", "-P", "-m", module, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log_fd,
-                stderr=log_fd,
-                env={
-                    **base_environment(),
-                    # With -S and the path handed over, the interpreter skips site and its .pth files.
-                    "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-                    **environment,
-                    PIPE_VARIABLE: f"{down_read},{up_write},{os.getpid()}",
-                },
-                pass_fds=(down_read, up_write),
-                process_group=0,
-            )
-        except BaseException:
-            os.close(down_write)
-            os.close(up_read)
-            raise
-        finally:
-            os.close(down_read)
-            os.close(up_write)
-            os.close(log_fd)
-        return cls(process, up_read, down_write, on_frame or _unheard, on_exit or _unheard, loop)
+    @classmethod
+    def attach(
+        cls,
+        spawned: Spawned,
+        on_frame: Callable[[Frame], None] | None = None,
+        on_exit: Callable[[int], None] | None = None,
+    ) -> Child:
+        """Takes a process over that `spawn` has started on this thread; from here on it belongs to its running loop."""
+        # As above.
+        import asyncio
+
+        return cls(spawned, on_frame or _unheard, on_exit or _unheard, asyncio.get_running_loop())
 
     def hand_over(self, on_frame: Callable[[Frame], None], on_exit: Callable[[int], None]) -> None:
         """From here on these hear it: for a child that was started before the one who owns it."""

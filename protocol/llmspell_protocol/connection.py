@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from llmspell_protocol.errors import ConfigError, InvalidRequest, NotFound, Unauthorized, Unsupported
 
@@ -28,8 +27,7 @@ MAX_SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
 _URL_HINT = "run `llmspell kernel status --url` on the kernel's machine and connect with the URL it prints"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConnectionInfo:
+class ConnectionInfo(NamedTuple):
     """The five endpoints of a kernel and the key that signs its messages.
 
     `ip` is an address or host name for tcp and a path prefix for ipc (Jupyter's convention: the sockets are

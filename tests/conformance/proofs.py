@@ -13,6 +13,7 @@ from llmspell_protocol.abilities import OPTIONS
 from llmspell_protocol.errors import ContextLengthExceeded, Unsupported
 from llmspell_protocol.models import ChatMessage, ChatResult, LoadOptions, SamplingOptions
 from llmspell_providers.spec import ModelSpec
+from tests.support.chat_turns import turn
 from tests.support.templates import WEATHER
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _truncate(case: Case) -> None:
 def _cancel(case: Case) -> None:
     async def first_piece() -> None:
         endless = SamplingOptions(temperature=0.0, max_tokens=400)
-        async with aclosing(case.provider.chat(case.request(options=endless), client="me")) as chunks:
+        async with aclosing(turn(case.provider, case.request(options=endless))) as chunks:
             await anext(chunks)
 
     case.run(first_piece())

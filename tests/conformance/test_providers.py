@@ -30,6 +30,7 @@ from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from tests.conformance.proofs import PROOFS
 from tests.support.anthropic_server import Messages
+from tests.support.chat_turns import turn
 from tests.support.gguf_files import gguf_file
 from tests.support.llama_http import LlamaHttp
 from tests.support.llama_server import launcher
@@ -99,7 +100,7 @@ class Case:
         return self.run(self._ask(request, "me"))  # type: ignore[no-any-return]
 
     async def _ask(self, request: ChatRequest, client: str) -> tuple[list[ChatChunk], ChatResult]:
-        chunks = [chunk async for chunk in self.provider.chat(request, client=client)]
+        chunks = [chunk async for chunk in turn(self.provider, request, client=client)]
         assert all(chunk.result is None for chunk in chunks[:-1])
         assert chunks[-1].result is not None
         return chunks[:-1], chunks[-1].result
@@ -258,7 +259,7 @@ def test_a_reply_that_was_cut_before_it_fits_its_schema_is_a_violation(case: Cas
 def test_a_closed_stream_makes_room_for_the_next(case: Case) -> None:
     async def first_piece() -> None:
         endless = SamplingOptions(temperature=0.0, max_tokens=400)
-        async with aclosing(case.provider.chat(case.request(options=endless), client="me")) as chunks:
+        async with aclosing(turn(case.provider, case.request(options=endless))) as chunks:
             await anext(chunks)
 
     for _ in range(3):

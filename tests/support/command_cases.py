@@ -205,7 +205,7 @@ def undo(one: Case, cwd: Path) -> None:
 def command_of(one: Case) -> tuple[str, ...]:
     """The command in the tree that a case is about."""
     found = [path for path in leaf_commands() if _holds(one.words, path)]
-    assert found, f"{one.words} is no case of any command"
+    assert found, f"{one.words} is not a case of any command"
     return max(found, key=len)
 
 

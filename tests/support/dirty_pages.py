@@ -35,7 +35,7 @@ def dirty_pages(path: Path) -> int | None:
 
 
 def shows_dirty_pages(directory: Path) -> bool:
-    """Whether a file there that nobody has synced is seen to be so: not on every kernel and file system."""
+    """Whether a file there is seen to be unsynced: not on every kernel and file system."""
     probe = directory / "unsynced"
     probe.write_bytes(b"x" * 100_000)
     try:

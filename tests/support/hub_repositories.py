@@ -56,7 +56,7 @@ def answer_resolve(answer: Answer, repository: str, revision: str, name: str) ->
 
 
 def answer_content(answer: Answer, repository: str, commit: str, name: str) -> None:
-    """`/cdn/ORG/REPO/COMMIT/FILE`: the bytes of a large file, for everyone who has the address."""
+    """`/cdn/ORG/REPO/COMMIT/FILE`: the bytes of a large file, for every client that has the address."""
     hub = answer.contents
     answer.send_file(hub.repositories[hub.key(repository, commit) or ""][name], name)
 

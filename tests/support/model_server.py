@@ -126,7 +126,7 @@ class ModelServer:
         self.die()
 
     def die(self) -> None:
-        """As a killed process: nobody listens any more, and every connection is broken."""
+        """Ends like a killed process: the socket is closed, and every connection is broken."""
         self._released.set()
         self._server.shutdown()
         self._server.server_close()

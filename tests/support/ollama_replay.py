@@ -35,7 +35,7 @@ class Fault:
     """What happens to a stream instead of chunk number `at`.
 
     cut: the connection is closed in the middle of the chunk; ended: the stream ends there as if it were whole;
-    garbage: something that is no JSON; foreign: JSON of another kind; hang: nothing more, and no end.
+    garbage: something that is not JSON; foreign: JSON of another kind; hang: nothing more, and no end.
     """
 
     kind: Literal["cut", "ended", "garbage", "foreign", "hang"]
@@ -179,7 +179,7 @@ class OllamaReplay:
         fitting = [
             one for one in self._recordings if (one["request"]["method"], one["request"]["path"]) == (method, path)
         ]
-        # What was asked for JSON is no answer to one who did not, nor a text to one who only wants a model loaded.
+        # A recorded JSON reply does not answer a request for text, nor a text one that only loads a model.
         fitting = [one for one in fitting if _kind(one["request"]["body_json"]) == _kind(body)] or fitting
         exact = [one for one in fitting if _same(one["request"]["body_json"], body)]
         if not fitting:

@@ -33,7 +33,7 @@ class RawSocket:
         self.socket.setsockopt(zmq.ROUTING_ID, f"{key_id}.{os.urandom(8).hex()}".encode())
         self.socket.setsockopt(zmq.RCVHWM, hwm)
         if hwm == 1:
-            # Else the system grows its buffer to any size, 32 MB on some machines, and nobody ever has to wait.
+            # Else the system grows its buffer to any size, 32 MB on some machines, and a sender never has to wait.
             self.socket.setsockopt(zmq.RCVBUF, 65_536)
         self.socket.setsockopt(zmq.RCVTIMEO, DEADLINE_MS)
         self.socket.setsockopt(zmq.SNDTIMEO, DEADLINE_MS)

@@ -22,6 +22,7 @@ from llmspell_protocol.models import (
 from llmspell_providers.base import Provider
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
+from tests.support.chat_turns import turn
 from tests.support.model_server import Act, ModelServer
 from tests.support.settings import settings_from
 
@@ -60,7 +61,7 @@ def request(text: str = "Hello?", **fields: Any) -> ChatRequest:
 
 
 async def chat(provider: Provider, asked: ChatRequest | None = None) -> tuple[list[ChatChunk], ChatResult]:
-    chunks = [one async for one in provider.chat(asked or request(), client="me")]
+    chunks = [one async for one in turn(provider, asked or request())]
     assert chunks[-1].result is not None
     return chunks[:-1], chunks[-1].result
 

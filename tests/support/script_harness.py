@@ -156,7 +156,7 @@ class ScriptHarness:
         self.requests.append(request)
         answer = self.answers.get(f"{request.msg_type.removesuffix('_request')} {request.action}")
         if answer is None:
-            raise NotFound(f"nobody answers {request.msg_type} {request.action}")
+            raise NotFound(f"no handler for {request.msg_type} {request.action}")
         return Reply(await answer(request))
 
 

@@ -7,6 +7,10 @@ from collections.abc import AsyncGenerator
 
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult, PrefillProgress, Timings, Usage
+from llmspell_providers.base import FoundModel
+from llmspell_providers.mock import MockProvider
+from llmspell_providers.registry import LocatedModel
+from llmspell_providers.spec import ModelSpec
 
 
 class ScriptedModels:
@@ -32,11 +36,13 @@ class ScriptedModels:
         """The spec for requests that name no model."""
         return f"{provider or 'scripted'}/default"
 
-    async def has_chat_template(self, model: str) -> bool:
-        """Whether the model is told who says what."""
-        return self.templates
+    async def locate(self, model: str) -> LocatedModel:
+        """The model, told who says what unless `templates` is off."""
+        return LocatedModel(MockProvider(), ModelSpec.parse(model), FoundModel(chat_template=self.templates))
 
-    async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
+    async def chat(
+        self, request: ChatRequest, *, client: str, model: LocatedModel | None = None
+    ) -> AsyncGenerator[ChatChunk]:
         """Streams the answer; the last chunk carries the result."""
         self.asked.append(request)
         self.clients.append(client)

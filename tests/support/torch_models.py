@@ -90,7 +90,7 @@ def _made(name: str, recipe: str, command: Sequence[str]) -> Path:
 
 
 def _kept(name: str, make: Callable[[Path], None]) -> Path:
-    """A directory of the cache; who comes second waits, and one that is there is whole."""
+    """A directory of the cache; concurrent callers wait for the first, and one that is there is whole."""
     cache = cache_directory()
     target = cache / name
     with (cache / f"{name}.lock").open("w") as lock:

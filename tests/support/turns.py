@@ -1,4 +1,4 @@
-"""Turns of the event loop, for tests that look at what has happened when everybody waits."""
+"""Turns of the event loop, for tests that look at what has happened when every task waits."""
 
 from __future__ import annotations
 

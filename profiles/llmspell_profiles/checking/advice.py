@@ -1,6 +1,6 @@
-"""What deserves a second look in settings that are valid: credentials, secrets in files, options that nobody reads.
+"""What deserves a second look in settings that are valid: credentials, secrets in files, options that are not read.
 
-Asked only by `validation.check`: a run has no time for it.
+Called by `validation.check` only: it would slow down a run's start.
 """
 
 import sys
@@ -91,7 +91,7 @@ def _ignored(loaded: LoadedSettings) -> Iterator[Remark]:
 
 
 def _unused_variables(loaded: LoadedSettings) -> Iterator[Remark]:
-    """A key alone says nothing about what is wanted here; whoever sets more wants that provider."""
+    """A key alone may be meant for another program; with more variables set, the provider is meant."""
     for variable, path in loaded.unused.items():
         if path[-1] != "api_key":
             text = f"has no effect, providers.{path[1]} is not configured"

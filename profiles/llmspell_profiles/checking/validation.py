@@ -1,6 +1,6 @@
 """Finds everything that is wrong or doubtful in a configuration, where a run stops at the first error.
 
-Works with the loader that runs use: what it reports is repaired in memory, and it is asked again, until it is content.
+Works with the loader that runs use: what it reports is repaired in memory, and it is called again until all is found.
 """
 
 from collections.abc import Iterator, Mapping
@@ -99,7 +99,7 @@ class _Workshop:
         return error.path in self._removed
 
     def repair(self, error: SettingError) -> bool:
-        """Takes what was reported out of the way; whether something has changed by that."""
+        """Takes out what was reported; returns whether that changed something."""
         variable = error.details.get("variable")
         if "file" not in error.details and isinstance(variable, str):
             self._note(error.path, self.env.get(variable))
@@ -137,7 +137,7 @@ class _Workshop:
         return is_news
 
     def _replace_by_likely(self, path: KeyPath) -> None:
-        """Where all depends on a word, the right one keeps the rest from being reported too."""
+        """Replaces a misspelt word by the likely one, so that what depends on it isn't reported too."""
         value = _value(self._data, path)
         if path == ("extends",):
             names = (*PROFILE_NAMES, *SHORT_NAMES)

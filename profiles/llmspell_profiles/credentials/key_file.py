@@ -34,7 +34,7 @@ class KeyFile:
         """What is in it; nothing where there is no file.
 
         Raises:
-            ConfigError: it can't be read, or is no key file.
+            ConfigError: it can't be read, or is not a key file.
         """
         try:
             content = json.loads(self.path.read_bytes())

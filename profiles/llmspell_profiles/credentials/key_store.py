@@ -86,7 +86,7 @@ class KeyStore:
         return "file"
 
     def add(self, name: str, key: str, store: StoreName) -> None:
-        """Keeps a key in a store, in place of an earlier one in any: another one would count, or come back later.
+        """Stores a key, and deletes an earlier one from any store: it would win, or come back later.
 
         Raises:
             ConfigError: the store can't be written.
@@ -104,7 +104,7 @@ class KeyStore:
             content.keys[name] = key
 
     def remove(self, name: str) -> list[StoreName]:
-        """Forgets a key in every store that has it; returns these.
+        """Deletes a key from every store that has it; returns these stores.
 
         Raises:
             ConfigError: a store can't be read or written.

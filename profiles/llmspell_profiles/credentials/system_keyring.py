@@ -45,12 +45,12 @@ class SystemKeyring:
             return self._chosen().get_password(SERVICE, name) or None
 
     def set(self, name: str, key: str) -> None:
-        """Keeps a key, in place of an earlier one."""
+        """Stores a key, in place of an earlier one."""
         with _errors("write to"):
             self._chosen().set_password(SERVICE, name, key)
 
     def delete(self, name: str) -> None:
-        """Forgets a key that is there."""
+        """Deletes a key that is there."""
         with _errors("write to"):
             self._chosen().delete_password(SERVICE, name)
 

@@ -51,7 +51,7 @@ class Origins(NamedTuple):
         return in_file(self.source, path)
 
     def source_of(self, path: KeyPath) -> str | None:
-        """What set the value of a key, strongest first: `file:line`, a profile, a variable, flags; None for nobody."""
+        """What set the value of a key, strongest first: `file:line`, profile, variable, flags; None for a default."""
         for length in range(len(path), 0, -1):
             # A variable may set a whole map.
             if path[:length] in self.flags:

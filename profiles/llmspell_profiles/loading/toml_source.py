@@ -51,7 +51,7 @@ class TomlSource:
 def read_toml(path: Path, name: str) -> TomlSource:
     """Read and parse a file; `name` is what messages call it.
 
-    Raises `FileNotFoundError` (also if a part of the path is no directory) and `ConfigError` for everything else.
+    Raises `FileNotFoundError` (also if a part of the path is not a directory) and `ConfigError` for everything else.
     """
     try:
         raw = path.read_bytes()

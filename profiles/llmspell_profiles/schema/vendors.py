@@ -24,7 +24,7 @@ SAMPLING: Mapping[str, tuple[str, ...]] = {
 
 
 def is_own_server(table: ProviderSettings) -> bool:
-    """Whether a table is for somebody's own compatible server, which takes all options and may need no key."""
+    """Whether a table is for a compatible server of the user's own, which takes all options and may need no key."""
     if not isinstance(table, CloudSettings) or table.provider_type != "openai":
         return False
     urls = (*table.base_urls, *([table.base_url] if table.base_url else ()))

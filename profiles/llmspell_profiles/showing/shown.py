@@ -14,7 +14,7 @@ from llmspell_profiles.schema.table import Table
 from llmspell_profiles.schema.values import Before
 
 DEFAULT = "default"
-"""The source of a value that nobody set."""
+"""The source of a value that was not set."""
 
 
 class Shown(NamedTuple):

@@ -22,7 +22,7 @@ _FAILED = ("error", "aborted", "abort")
 class Exchange:
     """One request and what has come back so far; finished when `reply` or `error` is there.
 
-    `events` are what nobody has taken yet, in the order of arrival; `on_change` is called when there is something new.
+    `events` are pending, in the order of arrival; `on_change` is called when there is something new.
     With `output` it ends only when the kernel has said on IOPub that it is idle again, since a reply may overtake
     output.
     """

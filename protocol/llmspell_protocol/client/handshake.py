@@ -1,7 +1,7 @@
 """The first exchange of a connection: is there a kernel, does it accept the key, do we speak its protocol?
 
 Says what to do and when, and never waits. kernel_info goes out on the shell at once; while no reply comes, the
-heartbeat (which nobody signs) and kernel_info on control are tried too. Heartbeat alone: the key is wrong. Control
+heartbeat (which is not signed) and kernel_info on control are tried too. Heartbeat alone: the key is wrong. Control
 alone: a kernel of another make that is busy with a cell. Nothing: no kernel.
 """
 

@@ -222,7 +222,7 @@ class Pending:
     def cancel(self) -> None:
         """Asks the kernel to cancel the request, which then ends with `Cancelled`; does not wait for that.
 
-        What it still asks is answered with the end of input: nobody is to be kept waiting for its end by a question.
+        What it still asks is answered with the end of input, so that a question does not delay its end.
         """
         self._on_input = None
         if not self._exchange.done:

@@ -154,7 +154,7 @@ def test_a_pid_file_of_something_else_is_refused(daemon: dict[str, Any], tmp_pat
     assert done.err.startswith(f"Error: {path} names no running kernel of yours")
 
 
-def test_stopping_nothing(home: Path) -> None:
+def test_stopping_where_no_kernel_runs_says_so(home: Path) -> None:
     assert llmspell("kernel", "stop", "--all").out == "No kernels found to stop\n"
     done = llmspell("kernel", "stop")
     assert (done.status, done.err.splitlines()[0]) == (2, "Error: Must specify --id, --pid-file, or --all")

@@ -191,7 +191,7 @@ def test_what_is_written_is_followed_over_a_rotation_until_ctrl_c(log: Path) -> 
     assert words_of(done.out) == ["last", "second", "third", "  below"]
 
 
-def test_following_ends_with_whoever_reads_although_nothing_is_written(log: Path) -> None:
+def test_following_ends_with_its_reader_although_nothing_is_written(log: Path) -> None:
     following = Running("kernel", "logs", "dead", "--follow", keep_out=True)
     assert following.process.stdout is not None
     assert following.process.stdout.readline()

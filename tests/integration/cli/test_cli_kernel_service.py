@@ -184,7 +184,7 @@ def test_launchd_gets_a_property_list(units: Path, tmp_path: Path, manager: Path
     ]
 
 
-def test_a_service_of_the_machine_runs_as_whoever_called_sudo(units: Path) -> None:
+def test_a_service_of_the_machine_runs_as_the_user_who_called_sudo(units: Path) -> None:
     shown = llmspell(*install("--system", "--dry-run"), env={"SUDO_USER": "alice"})
     assert "\nUser=alice\n" in shown.out
     assert "WantedBy=multi-user.target" in shown.out

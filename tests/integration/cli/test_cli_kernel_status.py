@@ -99,7 +99,7 @@ def test_connected_it_is_about_that_kernel(background: dict[str, Any], tmp_path:
     assert (both.status, both.err) == (2, "Error: two kernels are named: background and other\n")
 
 
-def test_a_kernel_that_hangs_delays_nobody_and_is_unknown(background: dict[str, Any], home: Path) -> None:
+def test_a_kernel_that_hangs_delays_no_other_and_is_unknown(background: dict[str, Any], home: Path) -> None:
     others = [KernelProcess(["--id", name]) for name in ("b", "c")]
     stopped = [background["pid"], others[0].pid]
     try:

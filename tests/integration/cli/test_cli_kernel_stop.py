@@ -35,7 +35,7 @@ def background(home: Path) -> Iterator[dict[str, Any]]:
         ([], "Must specify --id, --pid-file, or --all"),
     ],
 )
-def test_wishes_that_contradict_each_other_are_refused(home: Path, words: list[str], message: str) -> None:
+def test_options_that_contradict_each_other_are_refused(home: Path, words: list[str], message: str) -> None:
     done = llmspell("kernel", "stop", *words)
     assert (done.status, done.err.splitlines()[0]) == (2, f"Error: {message}")
 

@@ -104,7 +104,7 @@ def test_a_full_disk_behind_the_output_is_said(case_directory: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "Error: No space left on device\n")
 
 
-def test_errors_that_nobody_reads_do_not_hang(home: Path) -> None:
+def test_errors_that_are_not_read_do_not_hang(home: Path) -> None:
     done = subprocess.run([*COMMAND, "modle"], stderr=subprocess.DEVNULL, timeout=60, check=False)
     assert done.returncode == 2
     reader, writer = os.pipe()

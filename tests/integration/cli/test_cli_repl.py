@@ -57,7 +57,9 @@ def leave(terminal: AtTerminal) -> None:
 
 
 @pytest.mark.parametrize("columns", [60, 200])
-def test_the_sample_session(repl: Callable[..., AtTerminal], columns: int) -> None:
+def test_inputs_of_one_and_of_several_lines_show_prompt_output_and_result(
+    repl: Callable[..., AtTerminal], columns: int
+) -> None:
     terminal = repl(columns=columns)
     say(terminal, ("x = 20 + 1", "\r\n"), ("x * 2", "\r\n42\r\n"))
     terminal.type("for i = 1, 2 do\r")
@@ -147,7 +149,7 @@ def test_an_enter_and_a_ctrl_c_typed_in_one_go_interrupt_the_code(repl: Callable
     leave(terminal)
 
 
-def test_an_interrupt_leaves_the_cell_of_somebody_else_alone(home: Path) -> None:
+def test_an_interrupt_leaves_another_clients_cell_alone(home: Path) -> None:
     process = KernelProcess()
     try:
         with process.client() as notebook:

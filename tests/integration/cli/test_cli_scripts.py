@@ -189,7 +189,7 @@ def test_a_misspelt_name_is_told_with_file_line_and_what_was_meant(target: list[
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_closed_stream_hurts_nobody(closed: str, home: Path) -> None:
+def test_a_closed_stream_does_no_harm(closed: str, home: Path) -> None:
     line = f"{shlex.join(COMMAND)} exec 'print(io.read()) return 1' {closed}"
     done = subprocess.run(["sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +119,7 @@ def test_where_nothing_listens_is_known_at_once(tmp_path: Path, transport: Trans
         free.bind(("127.0.0.1", 0))
         info = ConnectionInfo.consecutive("127.0.0.1", min(free.getsockname()[1], 65531), "key")
     if transport == "ipc":
-        info = replace(info, transport="ipc", ip=str(tmp_path / "k"))
+        info = info._replace(transport="ipc", ip=str(tmp_path / "k"))
     began = time.monotonic()
     with pytest.raises(KernelUnreachable, match=r"refused|nothing listens") as caught:
         Client(info).connect()
@@ -157,7 +156,7 @@ def test_a_wrong_key_is_told_apart_from_a_dead_kernel(start: Start, transport: T
     kernel = start(transport, silence)
     began = time.monotonic()
     with pytest.raises(Unauthorized, match="does not accept the key"):
-        Client(replace(kernel.info, key="guessed")).connect()
+        Client(kernel.info._replace(key="guessed")).connect()
     assert time.monotonic() - began < 2.0
 
 
@@ -170,7 +169,7 @@ def test_a_kernel_that_only_takes_connections_does_not_reply(start: Start) -> No
 def test_without_a_key_nothing_is_sent(start: Start) -> None:
     kernel = start("tcp", silence)
     with pytest.raises(Unauthorized, match="needs its key"):
-        Client(replace(kernel.info, key="")).connect()
+        Client(kernel.info._replace(key="")).connect()
 
 
 def test_a_newer_major_protocol_ends_the_connection_and_a_newer_minor_one_does_not(start: Start) -> None:
@@ -350,7 +349,7 @@ def test_the_kernel_may_ask_for_input(start: Start, transport: Transport) -> Non
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_output_comes_to_those_who_subscribe(start: Start, transport: Transport) -> None:
+def test_output_comes_to_clients_that_subscribe(start: Start, transport: Transport) -> None:
     def script(message: Message) -> Iterator[Answer]:
         yield "iopub", "status", {"execution_state": "busy"}
         yield "shell", "execute_reply", {"status": "ok"}
@@ -454,7 +453,7 @@ def test_the_asyncio_client_connects_only_where_it_may(
     async def run() -> None:
         began = time.monotonic()
         with pytest.raises(kind):
-            await AsyncClient(replace(kernel.info, **change)).connect()
+            await AsyncClient(kernel.info._replace(**change)).connect()
         assert time.monotonic() - began < 2.0
 
     asyncio.run(run())

@@ -129,7 +129,7 @@ def test_a_script_that_runs_may_still_ask_for_what_it_needs(patient: KernelProce
     assert patient.wait() == 0
 
 
-def test_whoever_may_drain_may_also_hurry(patient: KernelProcess) -> None:
+def test_a_second_drain_request_may_end_the_kernel_at_once(patient: KernelProcess) -> None:
     with patient.client() as client:
         running = started(client, ENDLESS)
         assert ask_kernel(client, "drain")["timeout_s"] == 60
@@ -231,7 +231,7 @@ def test_a_foreground_kernel_ends_with_its_terminal_although_sighup_reloads(home
     assert list((home / "run").iterdir()) == []
 
 
-def test_a_kernel_that_nobody_uses_ends_after_its_idle_timeout_but_not_under_a_client(home: Path) -> None:
+def test_an_unused_kernel_ends_after_its_idle_timeout_but_not_under_a_client(home: Path) -> None:
     kernel = KernelProcess(["--idle-timeout", "1"])
     with kernel.client() as client:
         code = "local t = os.clock() while os.clock() - t < 1.2 do end return 1"

@@ -39,8 +39,8 @@ NOT_FOR_A_SCRIPT = {
     "zipfile",
 }
 
-DATACLASSES = {"ConnectionInfo", "Request"}
-"""The only ones on the way: making a frozen one costs as much as six named tuples."""
+DATACLASSES = {"Request"}
+"""The only one on the way: making a frozen one costs as much as six named tuples."""
 
 RUN = """
 import dataclasses, json, sys

@@ -252,7 +252,7 @@ def test_a_start_that_failed_leaves_no_empty_log(kernel: KernelProcess, home: Pa
         (["--id", "a/b"], "invalid_request", "'a/b' is no kernel id"),
     ],
 )
-def test_why_a_start_failed_is_told_to_the_one_who_waits(
+def test_a_failed_start_tells_the_waiting_process_why(
     words: list[str], code: str, reason: str, home: Path, tmp_path: Path
 ) -> None:
     Path("wrong.toml").write_text("kernel.drain_timeout_seconds = 'x'\n")
@@ -332,7 +332,7 @@ def test_a_port_taken_by_a_kernel_of_ours_is_explained_with_its_id(kernel: Kerne
     assert error.exit_status == 1
 
 
-def test_a_port_taken_by_somebody_else_is_named(home: Path) -> None:
+def test_a_port_taken_by_another_program_is_named(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         if port > 65_531:

@@ -187,7 +187,7 @@ def test_the_log_level_and_the_form_of_the_log_change_while_the_kernel_runs(conf
     assert '"message": "kernel' in last
 
 
-def test_the_limit_of_clients_changes_for_those_who_are_connected(config: Path) -> None:
+def test_the_limit_of_clients_changes_for_connected_ones_too(config: Path) -> None:
     config.write_text("[kernel]\nmax_clients = 1\n")
     kernel = KernelProcess(["--config", str(config)])
     listing = {"action": "list"}

@@ -66,7 +66,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     subprocess.run([sys.executable, "-c", script], check=False, timeout=30)
 
 
-def test_a_pid_file_counts_as_stale_when_its_lock_is_free_whoever_has_the_pid_now(
+def test_a_pid_file_counts_as_stale_when_its_lock_is_free_although_its_pid_is_in_use(
     run_dir: Path, tmp_path: Path
 ) -> None:
     pid_file = tmp_path / "my.pid"

@@ -175,7 +175,7 @@ def test_state_is_kept_between_cells_and_shared_between_clients(
         assert run_cell(other, "return kept.n").value == "2"
 
 
-def test_an_agent_remembers_between_cells_and_is_nobody_elses(client: Client) -> None:
+def test_an_agent_remembers_between_cells_and_belongs_to_its_client(client: Client) -> None:
     run_cell(client, "parrot = Agent.builder():name('parrot'):model('mock/parrot'):build()")
     assert run_cell(client, "return parrot:complete('one')").value == '"[mock/parrot] one"'
     run_cell(client, "parrot:execute('two')")

@@ -195,7 +195,7 @@ def test_the_error_of_a_run_holds_place_traceback_and_output() -> None:
     run(body)
 
 
-def test_a_failed_request_that_nobody_catches_keeps_its_code() -> None:
+def test_a_failed_request_that_is_not_caught_keeps_its_code() -> None:
     async def body(scripts: ScriptHarness) -> None:
         async def missing(_request: Request) -> Content:
             raise ModelNotFound("Model 'x' not found in any backend", hint="llmspell model pull x")
@@ -263,7 +263,7 @@ def test_modules_come_from_the_scripts_directory_for_local_callers_only(tmp_path
     run(body)
 
 
-def test_input_comes_from_whoever_started_the_script() -> None:
+def test_input_comes_from_the_client_that_started_the_script() -> None:
     async def body(scripts: ScriptHarness) -> None:
         code = "return {io.read(), io.read(), io.read() == nil}"
         assert await scripts.value(code, content={"allow_stdin": True}, lines=["one", "two"]) == ["one", "two", True]

@@ -29,6 +29,7 @@ from llmspell_protocol.errors import (
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult, SamplingOptions, ToolCall
 from llmspell_providers.base import Provider
 from llmspell_providers.spec import ModelSpec
+from tests.support.chat_turns import turn
 from tests.support.model_server import Act, ModelServer, answering, failing
 from tests.support.remote_asking import play
 
@@ -81,7 +82,7 @@ def request(said: str = "Hello?", **fields: Any) -> ChatRequest:
 
 
 async def chat(provider: Provider, asked: ChatRequest | None = None) -> tuple[list[ChatChunk], ChatResult]:
-    chunks = [one async for one in provider.chat(asked or request(), client="me")]
+    chunks = [one async for one in turn(provider, asked or request())]
     assert chunks[-1].result is not None
     return chunks[:-1], chunks[-1].result
 
@@ -221,7 +222,7 @@ def test_a_server_that_goes_silent_is_a_timeout(tmp_path: Path) -> None:
 
 def test_closing_a_reply_closes_the_stream_at_the_server(tmp_path: Path) -> None:
     async def leave_after_one(provider: Provider) -> bool:
-        async with aclosing(provider.chat(request(), client="me")) as chunks:
+        async with aclosing(turn(provider, request())) as chunks:
             await anext(chunks)
         return await asyncio.to_thread(server.closed_by_client.wait, 10)
 

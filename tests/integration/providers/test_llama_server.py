@@ -132,7 +132,7 @@ def test_the_server_is_started_as_the_launch_says_and_does_nothing_by_itself(
     assert unasked & {*words} == {"--no-webui"}
 
 
-def test_the_server_can_be_reached_by_nobody_else(smollm2_path: Path, tmp_path: Path) -> None:
+def test_the_server_can_be_reached_by_no_other_process(smollm2_path: Path, tmp_path: Path) -> None:
     async def run() -> None:
         process = await loaded(smollm2_path, tmp_path)
         [server] = servers_of(process)
@@ -189,7 +189,7 @@ def test_a_server_that_is_killed_is_a_crash_of_its_worker_and_told_to_each_reque
     asyncio.run(run())
 
 
-def test_a_server_that_is_killed_while_nobody_asks_ends_its_worker(smollm2_path: Path, tmp_path: Path) -> None:
+def test_a_server_that_is_killed_between_requests_ends_its_worker(smollm2_path: Path, tmp_path: Path) -> None:
     async def run() -> None:
         ended = asyncio.Event()
         process = await ModelProcess.start(launch(smollm2_path, tmp_path, launcher(tmp_path)), on_exit=ended.set)
@@ -448,7 +448,7 @@ def test_the_deadline_of_a_load_leaves_time_for_the_slowest_disks() -> None:
 
 @pytest.mark.parametrize("connected", [False, True])
 @pytest.mark.parametrize("how", ["ctrl_c", "timeout"])
-def test_who_does_not_want_to_wait_for_a_load_any_longer_leaves_no_server(
+def test_a_load_that_is_given_up_leaves_no_server(
     how: str, connected: bool, smollm2_path: Path, home: Path, tmp_path: Path
 ) -> None:
     server, asked = _loads_for_ever(tmp_path)

@@ -302,7 +302,7 @@ def test_an_engine_that_is_not_installed_says_how_to_install_it(tmp_path: Path, 
 
 
 @pytest.mark.slow
-def test_the_engines_listener_is_a_socket_file_that_nobody_else_can_reach(smollm2_path: Path, tmp_path: Path) -> None:
+def test_the_engines_listener_is_a_socket_file_that_no_other_user_can_reach(smollm2_path: Path, tmp_path: Path) -> None:
     async def run() -> None:
         async with loaded(smollm2_path, tmp_path) as process:
             connections = psutil.Process(process.pid).net_connections(kind="all")

@@ -40,17 +40,18 @@ from llmspell_protocol.models import (
 )
 from llmspell_providers.ollama.provider import OllamaProvider
 from llmspell_providers.spec import ModelSpec
+from tests.support.chat_turns import turn
 from tests.support.ollama_backend import ollama_backend
 from tests.support.ollama_replay import RECORDINGS, OllamaReplay
 
 HI = (ChatMessage(role="user", content="Hi"),)
 SMOLLM2 = ModelSpec.parse("smollm2:135m")
-NOBODY = "http://127.0.0.1:9"
+CLOSED_PORT = "http://127.0.0.1:9"
 
 
 async def _chat(provider: OllamaProvider, request: ChatRequest) -> tuple[list[ChatChunk], ChatResult]:
     try:
-        chunks = [chunk async for chunk in provider.chat(request, client="me")]
+        chunks = [chunk async for chunk in turn(provider, request)]
     finally:
         await provider.close()
     assert chunks[-1].result is not None
@@ -83,7 +84,7 @@ import asyncio, sys
 from pathlib import Path
 from llmspell_providers.ollama.provider import OllamaProvider
 from tests.support.settings import settings_from
-settings = settings_from('[providers.ollama]\\nbase_url = "{NOBODY}"', Path("{tmp_path}"))
+settings = settings_from('[providers.ollama]\\nbase_url = "{CLOSED_PORT}"', Path("{tmp_path}"))
 table = settings.providers.enabled["ollama"]
 asyncio.run(OllamaProvider("ollama", table, log_directory=Path("{tmp_path}"), environment={{}}).health())
 assert not {{"ollama", "httpx"}} & set(sys.modules), "imported"
@@ -92,7 +93,7 @@ assert not {{"ollama", "httpx"}} & set(sys.modules), "imported"
 
 
 def test_a_daemon_that_is_down_is_reported_with_the_reason(tmp_path: Path) -> None:
-    health = asyncio.run(ollama_backend(NOBODY, tmp_path).health())
+    health = asyncio.run(ollama_backend(CLOSED_PORT, tmp_path).health())
     assert (health.ready, health.reason) == (False, "connection refused")
 
 
@@ -387,13 +388,13 @@ def test_a_chat_with_a_daemon_that_is_down_names_address_and_reason_at_once(tmp_
     # Who nobody starts does not come back by himself: no pause of this length is waited for.
     slow = "retry = {initial_delay_ms = 60000, max_delay_ms = 60000}\n"
     with pytest.raises(BackendUnavailable, match=r"127\.0\.0\.1:9 \(connection refused\)") as caught:
-        asyncio.run(asyncio.wait_for(_chat(ollama_backend(NOBODY, tmp_path, slow), _request()), 20))
+        asyncio.run(asyncio.wait_for(_chat(ollama_backend(CLOSED_PORT, tmp_path, slow), _request()), 20))
     assert not caught.value.retryable
 
 
 def test_closing_a_stream_closes_the_connection(tmp_path: Path) -> None:
     async def scenario(provider: OllamaProvider, held: threading.Event) -> None:
-        async with aclosing(provider.chat(_request(), client="me")) as chunks:
+        async with aclosing(turn(provider, _request())) as chunks:
             await anext(chunks)
             assert await asyncio.to_thread(held.wait, 60)
         await provider.close()
@@ -526,7 +527,7 @@ def test_removing_tells_the_bytes_and_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_what_ollama_cannot_do_is_declared(tmp_path: Path) -> None:
-    provider = ollama_backend(NOBODY, tmp_path)
+    provider = ollama_backend(CLOSED_PORT, tmp_path)
     with pytest.raises(Unsupported, match="tokenize"):
         asyncio.run(provider.tokenize(SMOLLM2, "x"))
     with pytest.raises(Unsupported, match="verify"):

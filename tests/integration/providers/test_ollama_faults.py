@@ -33,6 +33,7 @@ from llmspell_providers.ollama.client import uncut_client
 from llmspell_providers.ollama.provider import OllamaProvider
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
+from tests.support.chat_turns import turn
 from tests.support.model_server import ModelServer, answering
 from tests.support.ollama_backend import ollama_backend
 from tests.support.ollama_replay import RECORDINGS, Asked, Fault, OllamaReplay
@@ -68,7 +69,7 @@ async def _failing(chunks: Any) -> tuple[list[Any], LlmspellError]:
 def _chat(provider: OllamaProvider, request: ChatRequest) -> tuple[list[ChatChunk], ChatResult]:
     async def run() -> list[ChatChunk]:
         try:
-            return [chunk async for chunk in provider.chat(request, client="me")]
+            return [chunk async for chunk in turn(provider, request)]
         finally:
             await provider.close()
 
@@ -94,7 +95,7 @@ def test_a_chat_that_breaks_at_any_chunk_is_a_typed_error(
     async def scenario() -> tuple[list[ChatChunk], LlmspellError]:
         provider = ollama_backend(spoilt.base_url, tmp_path)
         try:
-            return await _failing(provider.chat(_request(), client="me"))
+            return await _failing(turn(provider, _request()))
         finally:
             await provider.close()
 
@@ -131,7 +132,7 @@ def test_a_chat_that_hangs_at_any_chunk_ends_when_its_time_is_over(tmp_path: Pat
         requests = [_request(options=SamplingOptions(seed=at)) for at in range(len(_lines(CHAT)))]
         try:
             async with asyncio.timeout(30):
-                return await asyncio.gather(*(_failing(provider.chat(one, client="me")) for one in requests))
+                return await asyncio.gather(*(_failing(turn(provider, one)) for one in requests))
         finally:
             await provider.close()
 
@@ -218,9 +219,9 @@ def _beyond_the_limit(ollama: OllamaReplay, directory: Path, limit: str, *reques
     async def scenario() -> LlmspellError:
         provider = ollama_backend(ollama.base_url, directory, f"rate_limit = {{{limit}, auto_retry = false}}\n")
         for asked in within:
-            async for _ in provider.chat(asked, client="me"):
+            async for _ in turn(provider, asked):
                 pass
-        _, error = await _failing(provider.chat(beyond, client="me"))
+        _, error = await _failing(turn(provider, beyond))
         await provider.close()
         return error
 
@@ -252,7 +253,7 @@ def test_a_good_answer_is_trusted_as_long_as_the_settings_say(seconds: int, aske
         provider._server._clock = lambda: now
         for moment in (0.0, 30.0):
             now = moment
-            async for _ in provider.chat(_request(), client="me"):
+            async for _ in turn(provider, _request()):
                 pass
         await provider.close()
 
@@ -288,7 +289,7 @@ async def _at_a_server_that_says(body: bytes, home: Path) -> tuple[LlmspellError
     async with server:
         provider = ollama_backend(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", home)
         health = await provider.health()
-        _, error = await _failing(provider.chat(_request(), client="me"))
+        _, error = await _failing(turn(provider, _request()))
         await provider.close()
     assert type(error) is BackendUnavailable
     assert not health.ready
@@ -316,11 +317,11 @@ def test_the_other_backends_go_on_while_ollama_hangs(tmp_path: Path) -> None:
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         settings = settings_from(f'[providers.ollama]\nbase_url = "{address}"\n', tmp_path)
         registry = ProviderRegistry(settings, log_directory=tmp_path, environment={})
-        hanging = asyncio.create_task(_failing(registry.get("ollama").chat(_request(), client="me")))
+        hanging = asyncio.create_task(_failing(turn(registry.get("ollama"), _request())))
         mock = registry.get("mock")
         async with asyncio.timeout(20):
             request = _request(model="mock/echo@mock")
-            chunks = [chunk async for chunk in mock.chat(request, client="me")]
+            chunks = [chunk async for chunk in turn(mock, request)]
             assert chunks[-1].result is not None
             assert not hanging.done()
             _, error = await hanging
@@ -413,9 +414,7 @@ def test_backends_without_eyes_refuse_images(tmp_path: Path) -> None:
     registry = ProviderRegistry(settings_from("", tmp_path), log_directory=tmp_path, environment={})
 
     async def scenario() -> LlmspellError:
-        _, error = await _failing(
-            registry.get("mock").chat(_request(model="mock/echo@mock", images=(b"x",)), client="me")
-        )
+        _, error = await _failing(turn(registry.get("mock"), _request(model="mock/echo@mock", images=(b"x",))))
         return error
 
     assert type(asyncio.run(scenario())) is Unsupported

@@ -25,6 +25,7 @@ from llmspell_protocol.errors import (
 )
 from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, PullResult
 from llmspell_providers.spec import ModelSpec
+from tests.support.chat_turns import turn
 from tests.support.ollama_backend import ollama_backend
 from tests.support.ollama_replay import RECORDING_HEADER, RECORDINGS, OllamaReplay
 
@@ -114,7 +115,7 @@ def test_a_chat_gives_what_was_said_or_its_error(name: str, tmp_path: Path) -> N
         question: Any = {"prompt": "?", "raw": True} if raw else {"messages": (ChatMessage(role="user", content="?"),)}
         try:
             request = ChatRequest(model=(ALL[name]["request"]["body_json"] or {}).get("model", "m"), **question)
-            chunks = [chunk async for chunk in provider.chat(request, client="me")]
+            chunks = [chunk async for chunk in turn(provider, request)]
         finally:
             await provider.close()
         assert chunks[-1].result is not None

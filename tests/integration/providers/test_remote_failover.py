@@ -10,8 +10,9 @@ import pytest
 
 from llmspell_protocol.errors import BackendUnavailable, LlmspellError
 from llmspell_providers.base import Provider
-from tests.integration.providers.test_remote_provider import QUICK, chat, request, using
+from tests.support.chat_turns import turn
 from tests.support.model_server import Act, ModelServer, chunk, failing, said
+from tests.support.remote_asking import QUICK, chat, request, using
 
 ENDLESS = Act([chunk({"content": "…"})], then="hang")
 
@@ -27,7 +28,7 @@ def test_requests_are_spread_over_the_servers(tmp_path: Path) -> None:
 
 def test_the_least_busy_server_is_asked(tmp_path: Path) -> None:
     async def one_long_and_three_short(provider: Provider) -> list[str]:
-        async with aclosing(provider.chat(request(), client="me")) as long:
+        async with aclosing(turn(provider, request())) as long:
             await anext(long)
             return [(await chat(provider))[1].message.content for _ in range(3)]
 
@@ -58,10 +59,10 @@ def test_what_one_server_can_t_do_another_does_at_once(tmp_path: Path, broken: A
 def test_servers_that_die_under_load_lose_no_request_that_had_not_begun(tmp_path: Path) -> None:
     async def load(provider: Provider) -> list[str]:
         replies: list[str] = []
-        for turn in range(6):
-            if turn == 2:
+        for asked in range(6):
+            if asked == 2:
                 await asyncio.to_thread(servers[0].die)
-            if turn == 4:
+            if asked == 4:
                 await asyncio.to_thread(servers[1].die)
             answers = await asyncio.gather(*(chat(provider) for _ in range(6)))
             replies += [result.message.content for _, result in answers]

@@ -22,6 +22,7 @@ from llmspell_protocol.errors import (
     Unauthorized,
 )
 from llmspell_providers.base import Provider
+from tests.support.chat_turns import turn
 from tests.support.model_server import Act, ModelServer, chunk, failing, said
 from tests.support.remote_asking import KEY, QUICK, chat, failure_of, request, result_of, using
 
@@ -104,7 +105,7 @@ def test_a_server_that_goes_silent_is_a_timeout(tmp_path: Path, pieces: int) -> 
 
 def test_closing_a_reply_closes_the_stream_at_the_server(tmp_path: Path) -> None:
     async def leave_after_one(provider: Provider) -> bool:
-        async with aclosing(provider.chat(request(), client="me")) as chunks:
+        async with aclosing(turn(provider, request())) as chunks:
             assert (await anext(chunks)).text == "a"
         return await asyncio.to_thread(server.closed_by_client.wait, 10)
 

@@ -35,7 +35,8 @@ def test_a_server_s_models_are_listed_and_described(tmp_path: Path) -> None:
             await provider.info(ModelSpec.parse("x@box"))
         assert caught.value.hint == "it has m, n"
         names = [model.id for model in await provider.list_models()]
-        return names, info.context_length, await provider.has(SPEC), await provider.has(ModelSpec.parse("x@box"))
+        found = [await provider.find(spec) is not None for spec in (SPEC, ModelSpec.parse("x@box"))]
+        return names, info.context_length, found[0], found[1]
 
     with ModelServer(said("ok"), listing=listing) as server:
         assert using(tmp_path, [server.base_url], look) == (["m", "n"], 4096, True, False)

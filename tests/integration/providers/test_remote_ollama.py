@@ -11,8 +11,8 @@ from llmspell_protocol.errors import ModelNotFound
 from llmspell_protocol.models import SamplingOptions
 from llmspell_providers.base import Provider
 from llmspell_providers.spec import ModelSpec
-from tests.integration.providers.test_remote_provider import chat, request, using
 from tests.support.ollama_replay import OllamaReplay
+from tests.support.remote_asking import chat, request, using
 
 MODEL = "smollm2:135m@box"
 

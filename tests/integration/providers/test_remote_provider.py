@@ -81,7 +81,7 @@ def test_options_reach_the_server_under_its_names(tmp_path: Path) -> None:
     assert body["stream_options"] == {"include_usage": True}
 
 
-def test_an_option_of_ours_that_nobody_asked_for_is_not_sent(tmp_path: Path) -> None:
+def test_an_option_of_ours_that_was_not_asked_for_is_not_sent(tmp_path: Path) -> None:
     with ModelServer(said("ok")) as server:
         result_of(tmp_path, server)
     assert {"top_k", "repeat_penalty", "repeat_last_n", "seed", "stop"} & server.posts[0].body.keys() == set()

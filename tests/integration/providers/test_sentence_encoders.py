@@ -185,7 +185,7 @@ def test_a_text_longer_than_the_models_own_limit_is_refused_with_both_numbers(
     assert (caught.value.details["prompt_tokens"], caught.value.details["limit"]) == (257, 256)
 
 
-def test_a_request_nobody_waits_for_leaves_the_worker_to_others(runner: asyncio.Runner, encoder: ModelProcess) -> None:
+def test_a_request_that_is_given_up_leaves_the_worker_to_others(runner: asyncio.Runner, encoder: ModelProcess) -> None:
     async def run() -> None:
         before = _rows(await encoder.embed(TEXTS, normalize=True))
         left = asyncio.create_task(encoder.embed(["word " * 200] * 2000, normalize=True))

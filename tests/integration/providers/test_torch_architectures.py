@@ -59,7 +59,7 @@ def test_replies_alone_and_together_are_those_of_transformers_own_generate(
 @pytest.mark.parametrize(
     ("first", "second"), [(LONG, "six"), ("six", LONG)], ids=["short_joins_long", "long_joins_short"]
 )
-def test_a_t5s_prompts_of_other_lengths_join_a_running_batch_and_change_nobodys_words(
+def test_a_t5s_prompts_of_other_lengths_join_a_running_batch_and_change_no_reply(
     first: str, second: str, tiny_t5: TinyT5, tmp_path: Path
 ) -> None:
     _made(tiny_t5.single, tmp_path, "t5")
@@ -71,7 +71,7 @@ def test_a_t5s_prompts_of_other_lengths_join_a_running_batch_and_change_nobodys_
         assert engine.steps.count(2) > TOKENS // 2, "they were generated together"
 
 
-def test_a_prompt_that_is_still_being_read_takes_nobody_in(tiny_t5: TinyT5, tmp_path: Path) -> None:
+def test_a_batch_takes_no_request_in_while_a_prompt_is_still_being_read(tiny_t5: TinyT5, tmp_path: Path) -> None:
     _made(tiny_t5.single, tmp_path, "unnamed")
     with loaded(tmp_path, batch_size=4) as engine:
         alone = [engine.ask(prompt, max_tokens=TOKENS).text for prompt in (LONG, "six")]

@@ -161,7 +161,7 @@ def test_an_option_that_leaves_the_likeliest_token_alone_makes_sampling_greedy(
     assert t5.ask("three one four", **{**WILD, **narrowed}).text == "trois un quatre"
 
 
-def test_a_seed_decides_a_reply_whoever_else_is_there(t5: LoadedEngine) -> None:
+def test_a_seed_decides_a_reply_whatever_runs_beside_it(t5: LoadedEngine) -> None:
     alone = t5.ask("three one four", **WILD, seed=3).text
     assert t5.ask("three one four", **WILD, seed=4).text != alone
     beside = [t5.start("nine one", **WILD) for _ in range(2)]
@@ -201,7 +201,7 @@ def test_concurrent_requests_are_one_batch_with_the_same_texts(t5: LoadedEngine)
     assert t5.engine.busy_slots() == 0
 
 
-def test_who_comes_later_joins_the_batch_that_is_running(smollm2: LoadedEngine) -> None:
+def test_a_later_request_joins_the_batch_that_is_running(smollm2: LoadedEngine) -> None:
     story, colours = "Once upon a time", "The colours of the rainbow are red, orange,"
     alone = [smollm2.ask(text, max_tokens=30).text for text in (story, colours)]
     smollm2.steps.clear()

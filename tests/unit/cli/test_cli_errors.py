@@ -113,7 +113,9 @@ def test_usage_errors_are_in_our_form(words: tuple[str, ...], text: str, capsys:
     assert done.status == (3 if "not found" in text else 2)
 
 
-def test_a_model_that_nobody_has_may_be_at_a_backend_that_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_was_not_found_may_be_at_a_silent_backend(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     reasons = {"ollama": "no answer from http://127.0.0.1:9", "candle": "not installed"}
     error = ModelNotFound("Model 'x' not found in any backend", hint="do this", details={"reasons": reasons})
     assert shown(capsys, error)[1].splitlines() == [

@@ -45,7 +45,7 @@ def test_in_json_mode_each_progress_is_an_event_on_stderr(capsys: pytest.Capture
     assert "seq" not in event
 
 
-def test_prefill_says_nothing_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prefill_reports_nothing_where_it_is_not_watched(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressView(Output(Options()), "chat", None) as view:
         view.show({"phase": "prefill", "processed": 10, "total": 100})
     assert capsys.readouterr().err == ""

@@ -153,5 +153,5 @@ def test_a_service_manager_hears_a_state_on_its_socket(abstract: bool) -> None:
 
 
 @pytest.mark.parametrize("address", [None, "", "vsock:2:1", "/nonexistent/notify"])
-def test_nobody_to_tell_is_no_failure(address: str | None) -> None:
+def test_a_service_manager_that_can_not_be_told_is_not_an_error(address: str | None) -> None:
     tell_service_manager("READY=1", {} if address is None else {"NOTIFY_SOCKET": address})

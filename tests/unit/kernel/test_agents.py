@@ -57,7 +57,7 @@ def test_an_agent_without_a_name_gets_one_and_introduces_itself() -> None:
 @pytest.mark.parametrize(
     ("templates", "asked_for", "said"), [(True, None, True), (False, None, False), (False, "Be brief.", True)]
 )
-def test_default_words_are_said_only_to_models_that_are_told_who_says_what(
+def test_the_default_system_prompt_goes_only_to_models_with_roles(
     templates: bool, asked_for: str | None, said: bool
 ) -> None:
     async def scenario() -> None:

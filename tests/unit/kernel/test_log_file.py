@@ -84,7 +84,7 @@ def test_what_a_killed_kernel_left_unpacked_is_packed(log: LogFile, path: Path) 
     assert (path.read_text(), packed(path, 1), packed(path, 2)) == ("line1\n", "line0\n", "left\n")
 
 
-def test_a_file_that_somebody_else_moved_or_removed_is_made_again(log: LogFile, path: Path) -> None:
+def test_a_log_file_that_another_program_moved_or_removed_is_made_again(log: LogFile, path: Path) -> None:
     say(log, "one")
     path.rename(path.with_name("moved"))
     say(log, "two")

@@ -104,7 +104,7 @@ def test_a_timer_runs_until_it_is_stopped(bench: LuaBench) -> None:
         ("return Utils.timestamp():match('^%d+%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$') ~= nil", True),
     ],
 )
-def test_utils(bench: LuaBench, code: str, value: Any) -> None:
+def test_each_function_of_utils_does_what_its_name_says(bench: LuaBench, code: str, value: Any) -> None:
     assert bench.value(code) == value
 
 

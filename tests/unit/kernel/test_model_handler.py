@@ -90,7 +90,7 @@ def test_list_has_models_and_the_backends_that_did_not_answer(tmp_path: Path) ->
     ]
 
 
-def test_a_file_of_the_kernel_s_machine_is_not_pulled_for_those_who_may_not_read_it(tmp_path: Path) -> None:
+def test_a_file_of_the_kernel_s_machine_is_not_pulled_for_callers_that_may_not_read_it(tmp_path: Path) -> None:
     error = _refused(tmp_path, action="pull", model=" file:///etc/passwd@candle", local=False)
     assert error.code == "forbidden"
     own = _refused(tmp_path, "[providers.ollama]\n", action="pull", model="file:///etc/passwd@candle")
@@ -262,7 +262,7 @@ def test_beams_are_refused_where_the_engine_has_none_before_anything_is_loaded(t
 
 
 @pytest.mark.parametrize("action", ["chat", "load"])
-def test_a_device_is_refused_where_somebody_else_decides_about_it(tmp_path: Path, action: str) -> None:
+def test_a_device_is_refused_where_the_server_decides_about_it(tmp_path: Path, action: str) -> None:
     asked = {"action": action, "model": "llama3@ollama", "messages": HELLO}
     error = _refused(tmp_path, **asked, device="cuda")
     assert isinstance(error, Unsupported)

@@ -146,7 +146,7 @@ def test_profile_and_file_or_an_unknown_profile_are_no_report(tmp_path: Path) ->
         check(profile="nope", env={"HOME": str(tmp_path)}, cwd=tmp_path)
 
 
-def test_credentials_that_nobody_has_are_named(tmp_path: Path) -> None:
+def test_missing_credentials_are_named(tmp_path: Path) -> None:
     toml = '[providers.openai]\n[providers.mine]\nprovider_type = "openai"\napi_key_env = "MY_KEY"\n'
     assert warnings(report(tmp_path, toml)) == [
         "llmspell.toml:1 providers.openai: no credentials (OPENAI_API_KEY is not set, no key stored)",

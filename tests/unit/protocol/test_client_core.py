@@ -143,7 +143,7 @@ def test_what_comes_after_the_end_is_ignored(peer: Peer) -> None:
     assert not exchange.events
 
 
-def test_what_nobody_asked_for_is_ignored(peer: Peer) -> None:
+def test_messages_that_were_not_asked_for_are_ignored(peer: Peer) -> None:
     stranger = Message(HeaderFactory()("model_request"), {})
     peer.say(stranger, "model_reply", {"status": "ok"})
     assert peer.core.open == ()
@@ -188,7 +188,7 @@ def test_one_lost_channel_ends_only_the_requests_on_it(peer: Peer) -> None:
     assert not shell.done
 
 
-def test_whoever_waits_hears_of_each_change(peer: Peer) -> None:
+def test_a_waiting_caller_hears_of_each_change(peer: Peer) -> None:
     heard: list[str] = []
     exchange, request = peer.ask(deadline=1.0)
     exchange.on_change = lambda: heard.append("delta" if exchange.events else "end")

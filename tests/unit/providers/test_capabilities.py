@@ -73,7 +73,7 @@ def test_what_asks_for_nothing_special_is_never_refused() -> None:
     NOTHING.demand_for(replace(REQUEST, device="auto", options=plain, truncate=True), "box")
 
 
-def test_an_option_is_nobody_s_until_somebody_takes_it() -> None:
+def test_an_option_belongs_to_no_backend_until_one_declares_it() -> None:
     assert set(OPTIONS) <= set(NOTHING.lacks)
     assert NOTHING.supports == {word: word not in NOTHING.lacks for word in WORDS}
     assert {NOTHING.lacks["tool_choice"], NOTHING.lacks["plain_vectors"]} == {"it is a stone"}

@@ -77,5 +77,5 @@ def test_an_unknown_word_is_a_config_error(asked: str) -> None:
         (["Metal", "Vulkan0"], {"cuda:0": "Vulkan0", "metal": "Metal"}),
     ],
 )
-def test_graphics_cards_are_numbered_whoever_made_the_build(names: list[str], ours: dict[str, str]) -> None:
+def test_graphics_cards_are_numbered_in_any_build(names: list[str], ours: dict[str, str]) -> None:
     assert our_names(names) == ours

@@ -109,7 +109,7 @@ def test_weights_that_pytorch_converts_are_not_mapped_from_the_file() -> None:
     assert _of_checkpoint(dataclasses.replace(T5_SMALL, quantization="F16")).mapped_bytes == 0
 
 
-def test_pytorch_takes_keys_and_values_as_requests_come_twice_for_those_who_read_first_and_none_for_encoders() -> None:
+def test_pytorch_takes_keys_and_values_a_request_twice_while_prompts_are_read_and_none_for_encoders() -> None:
     a_token = 6 * 8 * 128 * 4
     scratch = 4 * 24 * 512 * 512
     reads_first = _of_checkpoint(T5_SMALL)

@@ -87,7 +87,7 @@ def test_reports_come_at_most_ten_times_a_second_and_the_last_one_is_not_lost() 
     assert len(seen) < 100
 
 
-def test_who_follows_another_process_is_told_so_once_and_then_how_far_that_one_is() -> None:
+def test_a_pull_that_follows_another_process_says_so_once_and_then_its_progress() -> None:
     seen: list[PullProgress] = []
     clock = Clock()
     meter = Meter(seen.append, clock)

@@ -12,12 +12,13 @@ from llmspell_protocol.errors import SchemaViolation, Unsupported
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult, SamplingOptions
 from llmspell_providers.mock import MockProvider
 from llmspell_providers.spec import ModelSpec
+from tests.support.chat_turns import turn
 
 
 def _ask(text: str, *, reply: str | None = None, **fields: Any) -> tuple[list[str], ChatResult]:
     async def scenario() -> list[ChatChunk]:
         request = ChatRequest(model="mock/echo@mock", messages=(ChatMessage(role="user", content=text),), **fields)
-        return [chunk async for chunk in MockProvider(reply).chat(request, client="me")]
+        return [chunk async for chunk in turn(MockProvider(reply), request)]
 
     chunks = asyncio.run(scenario())
     assert chunks[-1].result is not None

@@ -70,7 +70,7 @@ def test_the_parts_of_a_model_belong_together_and_have_to_be_complete() -> None:
         (["m-Q4_K_M.gguf", "m-mmproj-f16.gguf", "imatrix_x.gguf"], "Q4_K_M", None),
     ],
 )
-def test_which_quantization_is_taken_where_nobody_names_one_and_why(
+def test_which_quantization_is_taken_where_none_is_named_and_why(
     names: list[str], chosen: str, why: str | None
 ) -> None:
     found = choose_gguf("r", names, None)

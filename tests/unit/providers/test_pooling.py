@@ -74,7 +74,7 @@ def test_what_else_the_files_say_is_kept(tmp_path: Path) -> None:
     assert found == Pooling(("mean",), normalize=True, max_tokens=256, lower_case=True, prompt="query: ")
 
 
-def test_prompts_of_which_none_is_the_default_are_nobodys(tmp_path: Path) -> None:
+def test_prompts_of_which_none_is_the_default_are_not_used(tmp_path: Path) -> None:
     prompts = {"prompts": {"query": "query: "}, "default_prompt_name": None}
     found = _read(tmp_path, pooling={"include_prompt": False}, config_sentence_transformers=prompts)
     assert found == Pooling()

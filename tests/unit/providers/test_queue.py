@@ -105,7 +105,7 @@ def test_a_full_queue_says_when_to_come_back() -> None:
     asyncio.run(scenario())
 
 
-def test_who_stops_waiting_leaves_no_gap() -> None:
+def test_a_request_that_stops_waiting_leaves_no_gap() -> None:
     async def scenario() -> None:
         line = _Line(FairQueue(slots=1, max_waiting=10))
         for name in ("A0", "A1", "A2"):
@@ -137,7 +137,7 @@ def test_a_request_cancelled_in_the_moment_of_its_turn_passes_the_turn_on() -> N
     asyncio.run(scenario())
 
 
-def test_nobody_begins_before_slots_open() -> None:
+def test_no_request_begins_before_slots_open() -> None:
     async def scenario() -> None:
         line = _Line(FairQueue(slots=0, max_waiting=10))
         await line.come("A", "A0")
@@ -152,7 +152,7 @@ def test_nobody_begins_before_slots_open() -> None:
     asyncio.run(scenario())
 
 
-def test_an_error_for_those_who_wait_is_each_one_s_own() -> None:
+def test_each_waiting_request_gets_an_error_of_its_own() -> None:
     async def scenario() -> None:
         line = _Line(FairQueue(slots=0, max_waiting=10))
         await line.come("A", "A0")

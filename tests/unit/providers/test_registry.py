@@ -21,11 +21,11 @@ from tests.support.installed import install
 from tests.support.settings import settings_from
 
 CANDLE = "[providers.candle]\n"
-NOBODY = "http://127.0.0.1:9"
+CLOSED_PORT = "http://127.0.0.1:9"
 """The discard port: nothing listens there."""
 
 
-def _ollama(base_url: str = NOBODY, extra: str = "") -> str:
+def _ollama(base_url: str = CLOSED_PORT, extra: str = "") -> str:
     return f'[providers.ollama]\nbase_url = "{base_url}"\n{extra}\n'
 
 
@@ -64,7 +64,7 @@ def test_candle_answers_when_ollama_is_down(tmp_path: Path) -> None:
     assert _located(registry, "smollm2:135m") == "smollm2:135m@candle"
 
 
-def test_a_model_that_nobody_has_is_refused_with_both_reasons_and_the_way_out(tmp_path: Path) -> None:
+def test_a_model_that_no_backend_has_is_refused_with_both_reasons_and_the_way_out(tmp_path: Path) -> None:
     registry = _registry(CANDLE + _ollama(), tmp_path)
     with pytest.raises(ModelNotFound) as caught:
         _located(registry, "smollm2:135m")

@@ -34,5 +34,5 @@ def test_the_guide_says_where_a_vendor_is(name: str) -> None:
         (["http://localhost:8000/v1"], True),
     ],
 )
-def test_openai_at_another_address_is_somebody_s_own_server(urls: list[str], own: bool) -> None:
+def test_openai_at_another_address_is_a_compatible_server(urls: list[str], own: bool) -> None:
     assert (vendor_of("openai", urls) is OWN_SERVER) == own

@@ -164,7 +164,7 @@ def test_pinned_and_busy_models_stay_and_the_refusal_says_who_holds_what() -> No
     run_in_virtual_time(scenario())
 
 
-def test_a_model_larger_than_the_budget_is_refused_for_good_and_evicts_nobody() -> None:
+def test_a_model_larger_than_the_budget_is_refused_for_good_and_evicts_no_other() -> None:
     async def scenario() -> None:
         engine, residency = FakeEngine(), _residency(budget=150 * MB)
         await _answer(residency, engine, "small")
@@ -315,7 +315,7 @@ def test_a_keep_alive_beyond_every_calendar_means_never(keep_alive_s: float) -> 
     run_in_virtual_time(scenario())
 
 
-def test_reasons_say_who_is_answered_and_when_a_model_goes() -> None:
+def test_reasons_say_what_is_answered_and_when_a_model_goes() -> None:
     async def scenario() -> None:
         engine, residency = FakeEngine(), _residency(keep_alive_s=272.0)
         model = await residency.load(engine.blueprint("m", slots=1), keep_alive_s=None, pin=False)
@@ -431,7 +431,7 @@ def test_a_model_in_use_is_unloaded_only_by_force_which_its_requests_are_told() 
     run_in_virtual_time(scenario())
 
 
-def test_closing_ends_loads_and_workers_and_answers_who_waits() -> None:
+def test_closing_ends_loads_and_workers_and_fails_waiting_requests() -> None:
     async def scenario() -> None:
         loaded, residency = FakeEngine(), _residency()
         await _answer(residency, loaded, "loaded")

@@ -49,7 +49,7 @@ def test_the_new_worker_starts_when_the_old_one_has_ended() -> None:
 
 
 @pytest.mark.parametrize("device", [None, "cpu"])
-def test_who_asks_for_no_device_or_for_the_same_one_gets_the_model_that_is_there(device: str | None) -> None:
+def test_a_request_for_no_device_or_for_the_same_one_gets_the_model_that_is_there(device: str | None) -> None:
     async def scenario() -> None:
         engine = FakeEngine()
         residency = _residency()

@@ -70,7 +70,7 @@ def test_the_least_recently_used_conversation_loses_its_slot() -> None:
     assert answer(table, "birds") == first
 
 
-def test_a_busy_slot_is_nobodys() -> None:
+def test_a_busy_slot_is_not_given_away() -> None:
     table = SlotTable(2, keeps_evicted=False)
     taken = place_of(table, talk("hello"))
     other = place_of(table, talk("hello"))

@@ -70,7 +70,7 @@ def test_when_no_source_answers_each_one_s_reason_is_told(puller_of: Callable[..
     assert leftovers(store) == []
 
 
-def test_offline_mode_asks_nobody(puller_of: Callable[..., Puller], server: HubServer) -> None:
+def test_offline_mode_sends_no_request(puller_of: Callable[..., Puller], server: HubServer) -> None:
     error = asyncio.run(fails(puller_of(environment={"HF_HUB_OFFLINE": "1"}), "tiny", SourceUnavailable))
 
     assert error.details["sources"][0]["reason"] == "offline (HF_HUB_OFFLINE is set)"

@@ -8,19 +8,18 @@ import sys
 from collections.abc import Sequence
 
 
-def packed(rows: Sequence[Sequence[float]], *, normalize: bool) -> tuple[bytes, int]:
-    """The rows as bytes, and their length; `normalize` gives each one the length 1.
+def packed(rows: Sequence[Sequence[float]], *, normalize: bool = False) -> bytes:
+    """The rows as bytes; `normalize` gives each one the length 1.
 
     Raises:
-        ValueError: rows of different lengths, or none.
+        ValueError: rows of different lengths, or empty ones.
     """
-    dimensions = len(rows[0])
     values = array.array("f")
     for row in rows:
-        if len(row) != dimensions or not row:
+        if len(row) != len(rows[0]) or not row:
             raise ValueError("vectors of different lengths")
         length = math.hypot(*row) if normalize else 1.0
         values.extend([value / length for value in row] if normalize and length else row)
     if sys.byteorder == "big":
         values.byteswap()
-    return values.tobytes(), dimensions
+    return values.tobytes()

@@ -34,7 +34,7 @@ class Provenance:
     validator: str | None = None
 
 
-class Partial:
+class PullDirectory:
     """The directory, locked by this process until `close`."""
 
     def __init__(self, directory: Path, fd: int) -> None:
@@ -44,7 +44,7 @@ class Partial:
         self._writing = threading.Lock()
 
     @classmethod
-    def acquire(cls, directory: Path, watch: Callable[[int, int | None], None]) -> tuple[Partial, bool]:
+    def acquire(cls, directory: Path, watch: Callable[[int, int | None], None]) -> tuple[PullDirectory, bool]:
         """The directory of a pull, and whether another process had it first.
 
         While another process has it, `watch(bytes, total)` is called five times a second with its progress.

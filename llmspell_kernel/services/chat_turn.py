@@ -1,0 +1,68 @@
+"""One chat with a located model: what every backend is spared. It asks nothing that the backend declares to lack, keeps
+the turn's clock and holds the finished reply against the request's schema. Knows no backend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+
+from llmspell_protocol.models import ChatChunk, ChatRequest, ChatResult
+from llmspell_providers.registry import LocatedModel
+
+
+async def chat_turn(
+    locate: Callable[[], Awaitable[LocatedModel]], request: ChatRequest, *, client: str
+) -> AsyncGenerator[ChatChunk]:
+    """Streams a reply; the last chunk carries the result. Closing the iterator cancels the work in the engine.
+
+    `locate` is called once: it is the turn's only look-up, and the clock runs from before it.
+
+    Raises:
+        Unsupported: the request asks for something that the backend declares to lack.
+        SchemaViolation: the finished text does not fit `request.schema`.
+        LlmspellError: whatever `locate` or the backend raises.
+    """
+    began = time.monotonic()
+    provider, spec, found = await locate()
+    if found is None:
+        found = await provider.resolve(spec)
+    provider.capabilities(found.format).demand_for(request, provider.name)
+    first_token_ms: float | None = None
+    async with aclosing(provider.chat(spec, request, client=client, found=found)) as chunks:
+        async for chunk in chunks:
+            if first_token_ms is None and (chunk.text or chunk.reasoning or chunk.tool_calls):
+                first_token_ms = (time.monotonic() - began) * 1000
+            if chunk.result is None:
+                yield chunk
+                continue
+            result = _with_times(chunk.result, first_token_ms, done_ms=(time.monotonic() - began) * 1000)
+            if request.schema is not None and not result.message.tool_calls:
+                await _check(result, request)
+            yield replace(chunk, result=result)
+
+
+def _with_times(result: ChatResult, first_token_ms: float | None, *, done_ms: float) -> ChatResult:
+    """The result with the turn's clock; where the backend measured no phase itself, the first token divides them."""
+    timings = replace(result.timings, first_token_ms=first_token_ms)
+    if not timings.prefill_ms and not timings.decode_ms:
+        began_ms = done_ms if first_token_ms is None else first_token_ms
+        decode_ms, tokens = done_ms - began_ms, result.usage.completion_tokens
+        timings = replace(
+            timings,
+            prefill_ms=max(0.0, began_ms - timings.queue_ms - timings.load_ms),
+            decode_ms=decode_ms,
+            tokens_per_second=tokens / (decode_ms / 1000) if tokens and decode_ms > 0 else None,
+        )
+    return replace(result, timings=timings)
+
+
+async def _check(result: ChatResult, request: ChatRequest) -> None:
+    # jsonschema takes 60 ms to import, which only requests with a schema need, and not on the loop.
+    from llmspell_providers.schema_check import check_reply
+
+    assert request.schema is not None
+    await asyncio.to_thread(check_reply, result.message.content, request.schema, finish_reason=result.finish_reason)
