@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,7 +90,7 @@ def test_a_kernel_that_is_busy_with_a_cell_is_no_wrong_key(info: ConnectionInfo)
 def test_a_wrong_key_is_noticed_within_two_seconds(info: ConnectionInfo) -> None:
     began = time.monotonic()
     with pytest.raises(Unauthorized, match=info.address):
-        Client(replace(info, key="guessed")).connect()
+        Client(info._replace(key="guessed")).connect()
     assert time.monotonic() - began < 2.0
 
 

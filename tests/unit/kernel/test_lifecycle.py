@@ -7,7 +7,6 @@ import errno
 import fcntl
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from llmspell_protocol.errors import Busy, ConfigError
 
 def info(kernel_id: str) -> ConnectionInfo:
     connection = ConnectionInfo.consecutive("127.0.0.1", 40_000, "secret")
-    return replace(connection, id=kernel_id, pid=os.getpid(), started_at="2026-01-01T00:00:00Z", version="0")
+    return connection._replace(id=kernel_id, pid=os.getpid(), started_at="2026-01-01T00:00:00Z", version="0")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,7 @@ from llmspell_protocol.errors import (
     Unsupported,
 )
 
-INFO = replace(
-    ConnectionInfo.consecutive("127.0.0.1", 9555, "a+key/with=signs"),
+INFO = ConnectionInfo.consecutive("127.0.0.1", 9555, "a+key/with=signs")._replace(
     id="port-9555",
     pid=4321,
     started_at="2026-01-02T03:04:05Z",
@@ -63,7 +61,7 @@ def start(run_dir: Path) -> Iterator[StartKernel]:
 
 def test_a_connection_file_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "kernel.json"
-    for info in (INFO, replace(INFO, transport="ipc", ip="/run/k", id=None, pid=None, started_at=None, version=None)):
+    for info in (INFO, INFO._replace(transport="ipc", ip="/run/k", id=None, pid=None, started_at=None, version=None)):
         info.write(path)
         assert ConnectionInfo.read(path) == info
 
@@ -144,26 +142,26 @@ def test_an_unreadable_file_says_why(tmp_path: Path) -> None:
 
 def test_endpoints_follow_the_transport() -> None:
     assert INFO.endpoint("control") == "tcp://127.0.0.1:9558"
-    assert replace(INFO, ip="::1").endpoint("shell") == "tcp://[::1]:9555"
-    assert replace(INFO, transport="ipc", ip="/run/k").endpoint("hb") == "ipc:///run/k-9559"
+    assert INFO._replace(ip="::1").endpoint("shell") == "tcp://[::1]:9555"
+    assert INFO._replace(transport="ipc", ip="/run/k").endpoint("hb") == "ipc:///run/k-9559"
     assert ConnectionInfo.inproc("e1").endpoint("stdin") == "inproc://llmspell-e1-stdin"
 
 
 def test_a_socket_path_that_the_system_would_cut_is_refused() -> None:
     room = MAX_SOCKET_PATH_BYTES - len("-9555")
-    fits = replace(INFO, transport="ipc", ip="/" + "x" * (room - 1))
+    fits = INFO._replace(transport="ipc", ip="/" + "x" * (room - 1))
     assert fits.endpoint("shell").startswith("ipc:///x")
     with pytest.raises(ConfigError, match=str(MAX_SOCKET_PATH_BYTES)):
-        replace(fits, ip=fits.ip + "x").endpoint("shell")
+        fits._replace(ip=fits.ip + "x").endpoint("shell")
     with pytest.raises(ConfigError):
-        replace(fits, ip="/" + "é" * (room - 2)).endpoint("shell")
+        fits._replace(ip="/" + "é" * (room - 2)).endpoint("shell")
 
 
 def test_a_url_comes_back_as_the_same_kernel() -> None:
     expected = ConnectionInfo.consecutive("127.0.0.1", 9555, INFO.key)
     assert "ports" not in INFO.to_url()
     assert ConnectionInfo.from_url(INFO.to_url()) == expected
-    scattered = replace(expected, ip="::1", iopub_port=1, stdin_port=20, control_port=300, hb_port=4000)
+    scattered = expected._replace(ip="::1", iopub_port=1, stdin_port=20, control_port=300, hb_port=4000)
     assert scattered.to_url().endswith("&ports=1,20,300,4000")
     assert ConnectionInfo.from_url(scattered.to_url()) == scattered
 
@@ -212,10 +210,10 @@ def test_a_kernel_runs_as_long_as_its_lock_is_held(run_dir: Path, start: StartKe
 
 
 def test_the_newest_kernel_comes_first_and_stale_files_do_not_count(run_dir: Path, start: StartKernel) -> None:
-    older = replace(INFO, id="older", started_at="2025-12-31T23:59:59Z")
+    older = INFO._replace(id="older", started_at="2025-12-31T23:59:59Z")
     start(older)
     start(INFO)
-    replace(INFO, id="stale", started_at="2027-01-01T00:00:00Z").write(connection_path(run_dir, "stale"))
+    INFO._replace(id="stale", started_at="2027-01-01T00:00:00Z").write(connection_path(run_dir, "stale"))
     assert running_kernels(run_dir) == [INFO, older]
     assert resolve("auto", run_dir, {}) == INFO
 
@@ -252,7 +250,7 @@ def test_the_key_may_come_from_the_environment(run_dir: Path) -> None:
 def test_a_target_that_leads_nowhere_says_so_and_what_to_do(
     run_dir: Path, target: str, kind: type[LlmspellError], says: str, hint: str | None
 ) -> None:
-    replace(INFO, id="stale").write(connection_path(run_dir, "stale"))
+    INFO._replace(id="stale").write(connection_path(run_dir, "stale"))
     with pytest.raises(kind, match=says) as caught:
         resolve(target, run_dir, {})
     assert type(caught.value) is kind
