@@ -28,7 +28,7 @@ def cli_status(stage: Stage) -> Iterator[Result]:
         what=f"whole process, median of {RUNS_A_ROUND}",
         baseline_what=BASELINE_WHAT,
         unit="s",
-        wanted=Wanted(bound=1.5),
+        wanted=Wanted(bound=1.25),
     )
 
 
@@ -43,7 +43,7 @@ def script_start(stage: Stage) -> Iterator[Result]:
         what=f"whole process, median of {RUNS_A_ROUND}",
         baseline_what=BASELINE_WHAT,
         unit="s",
-        wanted=Wanted(bound=3),
+        wanted=Wanted(bound=2.2),
     )
 
 

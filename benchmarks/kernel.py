@@ -37,7 +37,7 @@ def kernel_ready(stage: Stage) -> Iterator[Result]:
         what="spawn → kernel_info reply",
         baseline_what="ipykernel",
         unit="s",
-        wanted=Wanted(bound=0.7),
+        wanted=Wanted(bound=0.55),
     )
 
 

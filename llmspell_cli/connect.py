@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmspell_cli.invocation import Options
 from llmspell_cli.session import Session, document
@@ -19,6 +18,9 @@ from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import resolve, running_kernels
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 START_HINT = "llmspell kernel start --daemon"
 
@@ -33,7 +35,10 @@ def session(options: Options, output: Output, *, runs_script: bool = False) -> I
         with _embedded(options, output, runs_script) as opened:
             yield opened
     else:
-        with connected(resolve(options.connect, run_directory(), os.environ)) as opened:
+        # Enough to find it; `run_directory` would import pathlib.
+        from llmspell_profiles.loading.home import home_text
+
+        with connected(resolve(options.connect, os.path.join(home_text(os.environ), "run"), os.environ)) as opened:
             _tell_what_is_not_applied(opened, options, output)
             yield opened
 
@@ -96,8 +101,8 @@ def run_kernel(
     Raises:
         LlmspellError: it can't start.
     """
+    from llmspell_kernel.pydantic_plugins import leave_out_plugins
     from llmspell_kernel.start import Start, parse_arguments
-    from llmspell_profiles.schema.plugins import leave_out_plugins
 
     leave_out_plugins()
     Start(parse_arguments(words), on_started, write_log).run()
@@ -105,9 +110,11 @@ def run_kernel(
 
 @contextmanager
 def _embedded(options: Options, output: Output, runs_script: bool) -> Iterator[Session]:
+    from pathlib import Path
+
     # A kernel of one's own is what most of the start-up time goes to, so its thread starts before anything else.
     from llmspell_kernel.embedded import EmbeddedKernel
-    from llmspell_profiles.schema.plugins import leave_out_plugins
+    from llmspell_kernel.pydantic_plugins import leave_out_plugins
 
     leave_out_plugins()
     kernel = EmbeddedKernel.start(

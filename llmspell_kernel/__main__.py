@@ -9,7 +9,7 @@ def main() -> int:
     """Runs a kernel; returns the exit status."""
     # A start makes a hundred thousand objects that all stay; the kernel switches this on again when it answers.
     gc.disable()
-    from llmspell_profiles.schema.plugins import leave_out_plugins
+    from llmspell_kernel.pydantic_plugins import leave_out_plugins
 
     leave_out_plugins()
     from llmspell_kernel.start import main

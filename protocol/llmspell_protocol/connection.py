@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from llmspell_protocol.errors import ConfigError, InvalidRequest, NotFound, Unauthorized, Unsupported
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Channel = Literal["shell", "iopub", "stdin", "control", "hb"]
 Transport = Literal["tcp", "ipc", "inproc"]
@@ -132,7 +134,7 @@ class ConnectionInfo(NamedTuple):
         return _Fields(content, origin).connection()
 
     @classmethod
-    def read(cls, path: Path) -> ConnectionInfo:
+    def read(cls, path: str | os.PathLike[str]) -> ConnectionInfo:
         """The connection in a file.
 
         Raises:
@@ -140,7 +142,8 @@ class ConnectionInfo(NamedTuple):
             ConfigError: it can't be read or is no connection file.
         """
         try:
-            text = path.read_bytes()
+            with open(path, "rb") as file:
+                text = file.read()
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound(
                 f"there is no connection file {path}",

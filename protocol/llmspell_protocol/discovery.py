@@ -10,10 +10,16 @@ import fcntl
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmspell_protocol.connection import ConnectionInfo, is_this_machine, key_hint
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, NotFound, Unauthorized
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Directory = str | os.PathLike[str]
+"""A command that only connects gives texts: pathlib and what it imports take 2 ms."""
 
 # Compiled when they are first used, by `re` itself.
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]*\Z"
@@ -27,18 +33,22 @@ def connection_path(run_dir: Path, kernel_id: str) -> Path:
     Raises:
         InvalidRequest: the id has other characters than letters, digits, `.`, `_` and `-`.
     """
+    return run_dir / _file_name(kernel_id, "json")
+
+
+def _file_name(kernel_id: str, ending: str) -> str:
     if not re.match(_ID, kernel_id):
         raise InvalidRequest(f"'{kernel_id}' is no kernel id: letters, digits, '.', '_' and '-' are possible")
-    return run_dir / f"kernel-{kernel_id}.json"
+    return f"kernel-{kernel_id}.{ending}"
 
 
-def is_running(run_dir: Path, kernel_id: str) -> bool:
+def is_running(run_dir: Directory, kernel_id: str) -> bool:
     """Whether a process holds the kernel's lock.
 
     Looking takes a shared lock for a moment, so a kernel that starts must try for its own more than once.
     """
     try:
-        fd = os.open(connection_path(run_dir, kernel_id).with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(os.path.join(run_dir, _file_name(kernel_id, "lock")), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -50,24 +60,24 @@ def is_running(run_dir: Path, kernel_id: str) -> bool:
     return False
 
 
-def running_kernels(run_dir: Path) -> list[ConnectionInfo]:
+def running_kernels(run_dir: Directory) -> list[ConnectionInfo]:
     """The kernels that run on this machine and wrote their files here, the newest first.
 
     Raises:
         ConfigError: a running kernel's connection file was damaged.
     """
     found = []
-    for path in run_dir.glob("kernel-*.json"):
-        if not is_running(run_dir, path.stem.removeprefix("kernel-")):
+    for name in _connection_files(run_dir):
+        if not is_running(run_dir, name.removeprefix("kernel-").removesuffix(".json")):
             continue
         try:
-            found.append(ConnectionInfo.read(path))
+            found.append(ConnectionInfo.read(os.path.join(run_dir, name)))
         except NotFound:
             continue  # It ended between the look at its lock and this one.
     return sorted(found, key=lambda info: info.started_at or "", reverse=True)
 
 
-def resolve(target: str, run_dir: Path, env: Mapping[str, str]) -> ConnectionInfo:
+def resolve(target: str, run_dir: Directory, env: Mapping[str, str]) -> ConnectionInfo:
     """What `--connect TARGET` means: a URL, `auto`, `host:port`, the path of a connection file, or a kernel's id.
 
     `run_dir` is where this user's kernels write their files; of `env` only LLMSPELL_KEY is read.
@@ -89,15 +99,23 @@ def resolve(target: str, run_dir: Path, env: Mapping[str, str]) -> ConnectionInf
     if match := re.match(_HOST_PORT, target):
         return _by_address(match[1].strip("[]"), int(match[2]), run_dir, key)
     if os.sep in target or target.endswith(".json"):
-        return ConnectionInfo.read(Path(target).expanduser())
+        return ConnectionInfo.read(os.path.expanduser(target))
     return _by_id(target, run_dir)
 
 
-def _by_id(kernel_id: str, run_dir: Path) -> ConnectionInfo:
-    path = connection_path(run_dir, kernel_id)
+def _connection_files(run_dir: Directory) -> list[str]:
+    try:
+        names = os.listdir(run_dir)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+    return [name for name in names if name.startswith("kernel-") and name.endswith(".json")]
+
+
+def _by_id(kernel_id: str, run_dir: Directory) -> ConnectionInfo:
+    path = os.path.join(run_dir, _file_name(kernel_id, "json"))
     if is_running(run_dir, kernel_id):
         return ConnectionInfo.read(path)
-    if path.exists():
+    if os.path.exists(path):
         raise KernelUnreachable(
             f"kernel '{kernel_id}' is not running (it left its files behind)",
             hint=f"{_START} --id {kernel_id}",
@@ -111,7 +129,7 @@ def _by_id(kernel_id: str, run_dir: Path) -> ConnectionInfo:
     )
 
 
-def _by_address(host: str, port: int, run_dir: Path, key: str | None) -> ConnectionInfo:
+def _by_address(host: str, port: int, run_dir: Directory, key: str | None) -> ConnectionInfo:
     if is_this_machine(host):
         for info in running_kernels(run_dir):
             if info.transport == "tcp" and info.shell_port == port:

@@ -8,6 +8,7 @@ import sys
 
 HEAVY = {
     "asyncio",
+    "pathlib",
     "pydantic",
     "rich",
     "httpx",

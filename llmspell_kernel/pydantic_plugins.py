@@ -1,7 +1,7 @@
 """Keeps pydantic from searching for plug-ins. Imports nothing: it has to come before pydantic does.
 
 For its first model pydantic reads the metadata of every installed package, even where its own variable switches them
-off; with the parsers that this needs it takes longer than building all our tables.
+off; with the parsers that this needs it takes longer than building what checks a request.
 """
 
 import sys
