@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from llmspell_protocol.connection import ConnectionInfo, is_this_machine, key_hint
+from llmspell_protocol.connection import ConnectionInfo, key_hint
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, NotFound, Unauthorized
+from llmspell_protocol.loopback import is_loopback
 
 # Compiled when they are first used, by `re` itself.
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]*\Z"
@@ -112,7 +113,7 @@ def _by_id(kernel_id: str, run_dir: Path) -> ConnectionInfo:
 
 
 def _by_address(host: str, port: int, run_dir: Path, key: str | None) -> ConnectionInfo:
-    if is_this_machine(host):
+    if is_loopback(host):
         for info in running_kernels(run_dir):
             if info.transport == "tcp" and info.shell_port == port:
                 return info
