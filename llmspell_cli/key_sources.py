@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.text import home_path
 from llmspell_profiles.credentials.key_store import KeyStore, canonical
-from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, key_variables
+from llmspell_profiles.credentials.secrets import key_variables
 from llmspell_profiles.loading.home import llmspell_home
+from llmspell_protocol.vendors import KEY_VARIABLES
 
 if TYPE_CHECKING:
     from llmspell_profiles.loading.loader import LoadedSettings
@@ -28,7 +29,7 @@ SERVICES = {
 }
 """Services other than model providers that take a key, and the variable of each."""
 
-KNOWN = frozenset((*VENDOR_VARIABLES, *SERVICES))
+KNOWN = frozenset((*KEY_VARIABLES, *SERVICES))
 """Names for which a key means something without any configuration."""
 
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmspell_protocol.errors import (
     BackendNotConfigured,
@@ -19,23 +19,18 @@ from llmspell_protocol.errors import (
     InvalidRequest,
     ModelNotFound,
 )
+from llmspell_protocol.vendors import KEY_VARIABLES
 from llmspell_providers.base import FoundModel, Provider
+from llmspell_providers.provider_factory import ProviderFactory
 from llmspell_providers.residency.residency import Residency
 from llmspell_providers.spec import LOCAL_BACKENDS, ModelSpec
 
 if TYPE_CHECKING:
-    from llmspell_profiles.schema.providers import CandleSettings, CloudSettings, OllamaSettings, ProviderSettings
+    from llmspell_profiles.schema.providers import ProviderSettings
     from llmspell_profiles.schema.settings import Settings
     from llmspell_providers.candle.process import ModelProcess
 
-    FindKey = Callable[[str, ProviderSettings], str | None]
-
 MOCK = "mock"
-MOCK_REPLY_VARIABLE = "LLMSPELL_MOCK_REPLY"
-CLOUD_TYPES = (
-    *("openai", "anthropic", "cohere", "groq", "perplexity", "together", "gemini", "mistral", "replicate"),
-    "fireworks",
-)
 _PROFILES: Mapping[str, str] = {
     "ollama": "ollama",
     "candle": "candle",
@@ -70,19 +65,22 @@ class ProviderRegistry:
         *,
         log_directory: Path,
         environment: Mapping[str, str],
-        find_key: FindKey = lambda _, table: table.api_key,
+        find_key: Callable[[str, ProviderSettings], str | None] = lambda _, table: table.api_key,
         find_hub_token: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._settings = settings
-        self._log_directory = log_directory
-        self._environment = environment
-        self._find_key = find_key
-        self._find_hub_token = find_hub_token
         self._providers: dict[str, Provider] = {}
         self.residency: Residency[ModelProcess] = Residency(
             memory_budget=settings.models.memory_budget_bytes,
             keep_alive_s=settings.models.keep_alive,
             max_queue=settings.models.max_queue,
+        )
+        self._factory = ProviderFactory(
+            residency=self.residency,
+            log_directory=log_directory,
+            environment=environment,
+            find_key=find_key,
+            find_hub_token=find_hub_token,
         )
 
     @property
@@ -112,7 +110,8 @@ class ProviderRegistry:
         name = MOCK if backend == MOCK else self.table_name(backend)
         provider = self._providers.get(name)
         if provider is None:
-            provider = self._providers[name] = self._make(name)
+            table = None if name == MOCK else self._table(name)
+            provider = self._providers[name] = self._factory.make(name, table, self._settings.models)
         return provider
 
     def has(self, backend: str) -> bool:
@@ -305,7 +304,7 @@ class ProviderRegistry:
         if vendor == MOCK:
             return self.get(MOCK)
         table = self._settings.providers.enabled.get(vendor)
-        if vendor in CLOUD_TYPES or (table is not None and table.provider_type not in LOCAL_BACKENDS):
+        if vendor in KEY_VARIABLES or (table is not None and table.provider_type not in LOCAL_BACKENDS):
             return self.get(vendor)
         return None
 
@@ -338,38 +337,6 @@ class ProviderRegistry:
 
     def _table(self, name: str) -> ProviderSettings:
         return self._settings.providers.enabled[name]
-
-    def _make(self, name: str) -> Provider:
-        """Each backend's module is imported by its first user: the status of one must not pay for the other."""
-        if name == MOCK:
-            from llmspell_providers.mock import MockProvider
-
-            return MockProvider(self._environment.get(MOCK_REPLY_VARIABLE) or None)
-        table = self._table(name)
-        if table.provider_type == "candle":
-            from llmspell_providers.candle.provider import CandleProvider
-
-            return CandleProvider(
-                name,
-                cast("CandleSettings", table),
-                self._settings.models,
-                residency=self.residency,
-                log_directory=self._log_directory,
-                environment=self._environment,
-                find_hub_token=self._find_hub_token,
-            )
-        if table.provider_type == "ollama":
-            from llmspell_providers.ollama.provider import OllamaProvider
-
-            return OllamaProvider(
-                name,
-                cast("OllamaSettings", table),
-                log_directory=self._log_directory,
-                environment=self._environment,
-            )
-        from llmspell_providers.remote.making import make_remote
-
-        return make_remote(name, cast("CloudSettings", table), lambda: self._find_key(name, table))
 
 
 def _is_candle(table: ProviderSettings) -> bool:

@@ -9,8 +9,8 @@ from llmspell_cli.doctor.subject import Subject
 from llmspell_cli.key_sources import KeySource, key_sources, key_store
 from llmspell_cli.terminal.text import home_path
 from llmspell_profiles.credentials.key_store import canonical
-from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES
 from llmspell_profiles.loading.home import user_home
+from llmspell_protocol.vendors import KEY_VARIABLES
 
 _VALIDATE = "llmspell config validate"
 
@@ -81,7 +81,7 @@ def _lacking(subject: Subject, having: set[str]) -> list[str]:
     return [
         name
         for name, table in subject.tables.items()
-        if table.provider_type in VENDOR_VARIABLES and canonical(name) not in having and not is_own_server(table)
+        if table.provider_type in KEY_VARIABLES and canonical(name) not in having and not is_own_server(table)
     ]
 
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.output import Output
-from llmspell_protocol.connection import is_this_machine
 from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.loopback import is_loopback
 
 if TYPE_CHECKING:
     from llmspell_profiles.loading.loader import LoadedSettings
@@ -70,7 +70,7 @@ def ask_kernel(subject: Subject) -> Answers:
 
 def is_near(url: str | None) -> bool:
     """Whether a service is on this machine, so that asking it needs no network; one without an address is."""
-    return url is None or is_this_machine(urlsplit(url).hostname or "")
+    return url is None or is_loopback(urlsplit(url).hostname or "")
 
 
 class _Quiet(Output):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import random
 from pathlib import Path
@@ -12,6 +11,7 @@ import zmq
 from llmspell_protocol.connection import CHANNELS, Channel, ConnectionInfo
 from llmspell_protocol.discovery import running_kernels
 from llmspell_protocol.errors import Busy, ConfigError, Unsupported
+from llmspell_protocol.loopback import is_loopback
 from llmspell_protocol.wire import MAX_MESSAGE_BYTES
 
 Sockets = dict[str, "zmq.Socket[bytes]"]
@@ -55,14 +55,6 @@ def bind_sockets(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) 
         except Busy:
             continue
     raise Busy("found no five free ports in a row", hint="name one: llmspell kernel start --port PORT")
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can connect to a tcp address that is listened on."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
 
 
 def ipc_prefix(env_runtime_dir: str | None, kernel_id: str) -> str:

@@ -9,12 +9,13 @@ from itertools import count
 
 from llmspell_kernel.clients import Clients
 from llmspell_kernel.context import Content, Request, Submit
-from llmspell_kernel.doors.binding import Sockets, is_loopback
+from llmspell_kernel.doors.binding import Sockets
 from llmspell_kernel.doors.channels import Channels
 from llmspell_kernel.doors.outbox import Outgoing
 from llmspell_kernel.identity import Caller, KeyRing, client_caller, standard_right
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.loopback import is_loopback
 from llmspell_protocol.messages import Message, area_of
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.stream import Flusher, PipeReply
+from llmspell_providers.residency.memory import resident_bytes
 from llmspell_providers.schema_check import BOUNDS, check_schema
 
 AUTO_WINDOW_MS = 25
@@ -80,7 +81,7 @@ class Worker:
             context_size=self._engine.context_size,
             threads=prepared.threads,
             stream_window_ms=window,
-            memory_bytes=resident_bytes(self._engine.pids),
+            memory_bytes=self._memory_bytes(),
             load_ms=(time.monotonic() - began) * 1000,
             chat_template=files.chat_template,
             tools=self._engine.tools,
@@ -129,6 +130,10 @@ class Worker:
             check_schema(schema, without=BOUNDS if "integer_bounds" in self._engine.lacks else frozenset())
         return outcome_content(self._engine.chat(request, reply))
 
+    def _memory_bytes(self) -> int:
+        """Memory that this process and its engine's others hold now, the pages of mapped weights included."""
+        return sum(resident_bytes(pid) or 0 for pid in (os.getpid(), *self._engine.pids))
+
     def _why_no_tools(self) -> str:
         if "tools" in self._engine.lacks:
             return f"the engine {self._engine.name} has no tool calls"
@@ -148,7 +153,7 @@ class Worker:
 
     def _stats(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         return {
-            "memory_bytes": resident_bytes(self._engine.pids),
+            "memory_bytes": self._memory_bytes(),
             "busy_slots": self._engine.busy_slots(),
             "slots": self._engine.slots,
             "requests": len(self._replies) - 1,
@@ -255,22 +260,6 @@ def as_content(error: Exception) -> Mapping[str, Any]:
         return error.to_content()
     traceback.print_exception(error, file=sys.stderr)
     return Internal(f"{type(error).__name__}: {error}").to_content()
-
-
-def resident_bytes(others: Sequence[int] = ()) -> int:
-    """Memory that this process and its engine's others hold now, the pages of mapped weights included."""
-    return sum(_resident_bytes(pid) for pid in (os.getpid(), *others))
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        resident_pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
-    except FileNotFoundError:
-        # No /proc outside Linux; psutil takes 15 ms to import, which Linux need not pay.
-        import psutil
-
-        return int(psutil.Process(pid).memory_info().rss)
-    return resident_pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:

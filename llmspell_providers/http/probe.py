@@ -6,13 +6,13 @@ A plain socket where possible, so that `model status` imports no HTTP library; t
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from llmspell_protocol.loopback import is_loopback
 from llmspell_providers.http.get_json import Answer, ProbeFailed, get_json
 
 
@@ -24,13 +24,9 @@ class Probed(NamedTuple):
     latency_ms: float | None = None
 
 
-def is_loopback(url: str) -> bool:
+def is_near(url: str) -> bool:
     """Whether a URL means this machine; such a server is never asked through a proxy."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 async def probe(base_url: str, *, headers: Mapping[str, str], lists: bool, deadline_s: float) -> Probed:
@@ -64,7 +60,7 @@ def _without_list(error: ProbeFailed, latency_ms: float, *, lists: bool) -> Prob
 def _is_proxied(base_url: str) -> bool:
     address = urlsplit(base_url)
     host = address.hostname or ""
-    return not is_loopback(base_url) and address.scheme in getproxies() and not proxy_bypass(host)
+    return not is_near(base_url) and address.scheme in getproxies() and not proxy_bypass(host)
 
 
 async def _through_proxy(base_url: str, path: str, *, deadline_s: float, headers: Mapping[str, str]) -> Answer:

@@ -36,7 +36,7 @@ from llmspell_protocol.models import (
 )
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import LLAMA_OPTIONS, Capabilities, declare
-from llmspell_providers.http.probe import is_loopback
+from llmspell_providers.http.probe import is_near
 from llmspell_providers.ollama import content
 from llmspell_providers.ollama.calls import OllamaCalls
 from llmspell_providers.ollama.chat import chatted
@@ -268,7 +268,7 @@ class OllamaProvider:
 
 
 def _daemon(settings: OllamaSettings, log_directory: Path, environment: Mapping[str, str]) -> OllamaDaemon | None:
-    if not settings.auto_start or not is_loopback(settings.base_url):
+    if not settings.auto_start or not is_near(settings.base_url):
         return None
     # Only who may start it needs to know how.
     from llmspell_providers.ollama.daemon import OllamaDaemon

@@ -8,8 +8,7 @@ from typing import Any, cast
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, FinishReason, ToolCall, Usage
 from llmspell_providers.images import image
 from llmspell_providers.openai_chat import parse_arguments
-from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors
-from llmspell_providers.remote.package import VendorPackage
+from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors, VendorPackage
 from llmspell_providers.remote.vendors import VENDORS
 
 _FINISH: Mapping[str, FinishReason] = {

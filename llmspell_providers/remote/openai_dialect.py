@@ -12,8 +12,7 @@ from llmspell_protocol.content import to_content
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, FinishReason, ToolCall, Usage
 from llmspell_providers.images import image
 from llmspell_providers.openai_chat import chat_body, parse_arguments
-from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors
-from llmspell_providers.remote.package import VendorPackage
+from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors, VendorPackage
 from llmspell_providers.remote.vendors import Vendor
 
 _NO_KEY = "none"

@@ -33,10 +33,11 @@ from llmspell_protocol.models import (
     Timings,
     Usage,
 )
+from llmspell_protocol.vendors import KEY_VARIABLES
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import unsupported
 from llmspell_providers.http.attempts import Attempts, Deadline
-from llmspell_providers.http.probe import Probed, is_loopback, probe
+from llmspell_providers.http.probe import Probed, is_near, probe
 from llmspell_providers.http.servers import Server, Servers
 from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
 from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable
@@ -263,8 +264,7 @@ class RemoteProvider(ServerManagedModels):
             return self._settings.api_key_env
         if not self._vendor.needs_key:
             return f"LLMSPELL_{self.name.upper().replace('-', '_')}_API_KEY"
-        kind = self._settings.provider_type
-        return "REPLICATE_API_TOKEN" if kind == "replicate" else f"{kind.upper()}_API_KEY"
+        return KEY_VARIABLES[self._settings.provider_type]
 
     def _client(self, server: Server) -> Any:
         if server.client is None:
@@ -272,7 +272,7 @@ class RemoteProvider(ServerManagedModels):
                 server.base_url,
                 self._key,
                 connect_s=_CONNECT_DEADLINE_S,
-                trust_env=not is_loopback(server.base_url),
+                trust_env=not is_near(server.base_url),
             )
         elif self._key is not None:
             server.client.api_key = self._key

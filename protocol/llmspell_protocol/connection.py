@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from llmspell_protocol.errors import ConfigError, InvalidRequest, NotFound, Unauthorized, Unsupported
+from llmspell_protocol.loopback import is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +76,7 @@ class ConnectionInfo(NamedTuple):
     @property
     def loopback(self) -> bool:
         """Whether the kernel is on this machine by its address."""
-        return self.transport != "tcp" or is_this_machine(self.ip)
+        return self.transport != "tcp" or is_loopback(self.ip)
 
     @property
     def foreign(self) -> bool:
@@ -306,11 +307,6 @@ class _Fields:
             f"{self._origin} is no usable connection file: {name}: {why}",
             details={"file": self._origin, "key": name},
         )
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether an address or name means this machine, as far as its text tells; no name is looked up."""
-    return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdigit())
 
 
 def key_hint() -> str:

@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from llmspell_protocol.connection import ConnectionInfo, is_this_machine, key_hint
+from llmspell_protocol.connection import ConnectionInfo, key_hint
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, NotFound, Unauthorized
+from llmspell_protocol.loopback import is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,7 +131,7 @@ def _by_id(kernel_id: str, run_dir: Directory) -> ConnectionInfo:
 
 
 def _by_address(host: str, port: int, run_dir: Directory, key: str | None) -> ConnectionInfo:
-    if is_this_machine(host):
+    if is_loopback(host):
         for info in running_kernels(run_dir):
             if info.transport == "tcp" and info.shell_port == port:
                 return info

@@ -12,11 +12,12 @@ import time
 
 import httpx
 
+from llmspell_protocol.loopback import is_loopback
 from llmspell_providers.pulls.sources.comparison import fetch_compared, sha256_difference
 from llmspell_providers.pulls.sources.meter import Meter
 from llmspell_providers.pulls.sources.part import Part
 from llmspell_providers.pulls.sources.pull_directory import Provenance, PullDirectory
-from llmspell_providers.pulls.sources.remote import LocalFile, RemoteFile, SourceFailed, is_loopback
+from llmspell_providers.pulls.sources.remote import LocalFile, RemoteFile, SourceFailed
 
 _CONNECT_S = 10.0
 _SILENCE_S = 30.0

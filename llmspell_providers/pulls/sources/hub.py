@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from llmspell_protocol.errors import InvalidRequest, SourceUnavailable, Unsupported
+from llmspell_protocol.loopback import is_loopback
 from llmspell_providers.pulls.sources.choose import choose_checkpoint, choose_gguf, installed_name
 from llmspell_providers.pulls.sources.hub_client import (
     HubClient,
@@ -31,7 +32,6 @@ from llmspell_providers.pulls.sources.remote import (
     HubAddress,
     HubFile,
     SourceFailed,
-    is_loopback,
     quantization_of,
     shard_of,
 )

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.errors import Forbidden, LlmspellError, RateLimited, SourceUnavailable, Unauthorized
+from llmspell_protocol.loopback import is_loopback
 from llmspell_providers.http.backoff import retry_after_s
-from llmspell_providers.pulls.sources.remote import SourceFailed, is_loopback
+from llmspell_providers.pulls.sources.remote import SourceFailed
 
 if TYPE_CHECKING:
     import httpx2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -159,16 +158,6 @@ def shard_of(file_name: str) -> tuple[int, int] | None:
     """Number and count for `…-00001-of-00003.gguf`, else None."""
     found = _SHARD.search(file_name)
     return (int(found[1]), int(found[2])) if found else None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _bad(text: str, form: str) -> InvalidRequest:

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 from llmspell_profiles.checking.backend_options import CHAT_COMPLETIONS_OPTIONS, OLLAMA_OPTIONS
 from llmspell_profiles.credentials.key_store import KeyStore
-from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, find_api_key, is_secret
+from llmspell_profiles.credentials.secrets import find_api_key, is_secret
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.loading.origins import in_file
 from llmspell_profiles.problems import KeyPath, Remark
 from llmspell_profiles.schema.schema_keys import find
 from llmspell_profiles.schema.vendors import ignored, is_own_server
 from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.vendors import KEY_VARIABLES
 
 
 def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
@@ -34,7 +35,7 @@ def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
 def _credentials(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
     store = KeyStore(loaded.home)
     for name, table in loaded.settings.providers.enabled.items():
-        if table.provider_type not in VENDOR_VARIABLES or is_own_server(table):
+        if table.provider_type not in KEY_VARIABLES or is_own_server(table):
             continue  # a local backend, or a server that may ask for no key
         try:
             key = find_api_key(name, table, env, store)
@@ -43,7 +44,7 @@ def _credentials(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Rem
             return
         if key is None:
             place, details = loaded.origins.place(("providers", name))
-            variable = table.api_key_env or VENDOR_VARIABLES[table.provider_type]
+            variable = table.api_key_env or KEY_VARIABLES[table.provider_type]
             yield Remark(place, f"no credentials ({variable} is not set, no key stored)", details)
 
 
@@ -75,7 +76,7 @@ def _options(loaded: LoadedSettings) -> Iterator[Remark]:
         if table.provider_type == "ollama":
             known: frozenset[str] = OLLAMA_OPTIONS
         else:
-            known = CHAT_COMPLETIONS_OPTIONS if table.provider_type in VENDOR_VARIABLES else frozenset()
+            known = CHAT_COMPLETIONS_OPTIONS if table.provider_type in KEY_VARIABLES else frozenset()
         for option in table.options:
             if option not in known and f"providers.{name}.{option}" not in told:
                 place, details = loaded.origins.place(("providers", name, option))

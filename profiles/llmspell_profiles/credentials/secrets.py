@@ -7,22 +7,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from llmspell_protocol.vendors import KEY_VARIABLES
+
 if TYPE_CHECKING:
     from llmspell_profiles.credentials.key_store import KeyStore, StoreName
     from llmspell_profiles.schema.providers import ProviderSettings
 
-VENDOR_VARIABLES = {
-    "openai": "OPENAI_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-    "cohere": "COHERE_API_KEY",
-    "groq": "GROQ_API_KEY",
-    "perplexity": "PERPLEXITY_API_KEY",
-    "together": "TOGETHER_API_KEY",
-    "gemini": "GEMINI_API_KEY",
-    "mistral": "MISTRAL_API_KEY",
-    "replicate": "REPLICATE_API_TOKEN",
-    "fireworks": "FIREWORKS_API_KEY",
-}
 _SECRET_WORDS = ("key", "token", "secret", "password", "credential", "authorization", "cookie")
 _PASSWORD_IN_URL = r"(?<=://)([^/@\s:]*):[^/@\s]+@"
 _SECRET_IN_QUERY = rf"(?i)([?&;][^=&;#\s]*(?:{'|'.join(_SECRET_WORDS)})[^=&;#\s]*=)[^&;#\s]+"
@@ -62,8 +52,8 @@ def key_variables(name: str, provider: "ProviderSettings | None") -> Iterator[st
         kind = "" if is_own_server(provider) else provider.provider_type
         if provider.api_key_env:
             yield provider.api_key_env
-    if kind in VENDOR_VARIABLES:
-        yield VENDOR_VARIABLES[kind]
+    if kind in KEY_VARIABLES:
+        yield KEY_VARIABLES[kind]
 
 
 def find_api_key(

@@ -22,6 +22,7 @@ from llmspell_profiles.schema.values import (
     words,
     wrong,
 )
+from llmspell_protocol.loopback import is_loopback
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.debug import DebugSettings
@@ -167,7 +168,7 @@ class KernelSettings(Table):
     def _remote_is_allowed_and_encrypted(self) -> None:
         if self.security.allow_remote and self.security.curve == "off":
             raise at_odds('"off" is not allowed with allow_remote', "security.curve")
-        if self.transport == "tcp" and not self.security.allow_remote and not _is_loopback(self.host):
+        if self.transport == "tcp" and not self.security.allow_remote and not is_loopback(self.host):
             raise wrong(f"'{self.host}' is not a loopback address; it needs kernel.security.allow_remote", "host")
 
 
@@ -215,15 +216,3 @@ class Settings(Table):
         if self.default_engine not in self.engines.names:
             listed = ", ".join(self.engines.names)
             raise wrong(f"'{self.default_engine}' is not one of {listed}", "default_engine")
-
-
-def _is_loopback(host: str) -> bool:
-    if host in ("127.0.0.1", "localhost", "::1"):
-        return True
-    # Only needed for an unusual host, and start-up counts.
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

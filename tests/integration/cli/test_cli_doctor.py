@@ -25,8 +25,8 @@ from llmspell_cli.doctor.examination import Check, examine
 from llmspell_cli.doctor.finding import ok
 from llmspell_cli.doctor.kernelspec import jupyter
 from llmspell_cli.doctor.network import hub
-from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES
 from llmspell_protocol.errors import KernelUnreachable
+from llmspell_protocol.vendors import KEY_VARIABLES
 from tests.support.command_line import AtTerminal, llmspell
 from tests.support.kernels import KernelProcess
 from tests.support.llama_server import launcher, stand_in
@@ -42,7 +42,7 @@ KEY = "sk-not-to-be-seen-1234"
 @pytest.fixture(autouse=True)
 def _quiet_machine(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No Ollama, no keyring, no key, no kernelspec and no configuration of the developer's."""
-    for variable in (*VENDOR_VARIABLES.values(), "BRAVE_API_KEY", "SERPAPI_API_KEY", "SERPERDEV_API_KEY"):
+    for variable in (*KEY_VARIABLES.values(), "BRAVE_API_KEY", "SERPAPI_API_KEY", "SERPERDEV_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
     user = tmp_path / "user"
     user.mkdir()

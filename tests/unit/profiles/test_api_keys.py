@@ -12,9 +12,10 @@ import pytest
 
 from llmspell_profiles.credentials.key_file import KeyFile
 from llmspell_profiles.credentials.key_store import KeyStore
-from llmspell_profiles.credentials.secrets import VENDOR_VARIABLES, find_api_key
+from llmspell_profiles.credentials.secrets import find_api_key
 from llmspell_profiles.loading.loader import load_settings
 from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.vendors import KEY_VARIABLES
 from tests.support.command_line import call
 
 KEY = "sk-not-to-be-seen-1234"
@@ -23,7 +24,7 @@ KEY = "sk-not-to-be-seen-1234"
 @pytest.fixture(autouse=True)
 def _no_keys_of_the_developer(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable with a key, and a keyring library that finds nothing: neither settings of its own nor a bus."""
-    for variable in (*VENDOR_VARIABLES.values(), "BRAVE_API_KEY", "SERPAPI_API_KEY", "SERPERDEV_API_KEY"):
+    for variable in (*KEY_VARIABLES.values(), "BRAVE_API_KEY", "SERPAPI_API_KEY", "SERPERDEV_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))

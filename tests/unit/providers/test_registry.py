@@ -15,7 +15,8 @@ from llmspell_protocol.errors import (
     ModelNotFound,
     Unsupported,
 )
-from llmspell_providers.registry import MOCK_REPLY_VARIABLE, ProviderRegistry
+from llmspell_providers.provider_factory import MOCK_REPLY_VARIABLE
+from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from tests.support.installed import install
 from tests.support.settings import settings_from

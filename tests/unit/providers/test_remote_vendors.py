@@ -8,14 +8,14 @@ from typing import get_args
 import pytest
 
 from llmspell_profiles.schema.providers import CloudType
-from llmspell_providers.registry import CLOUD_TYPES
+from llmspell_protocol.vendors import KEY_VARIABLES
 from llmspell_providers.remote.vendors import OWN_SERVER, VENDORS, vendor_of
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "providers.md"
 
 
 def test_every_type_of_the_settings_is_a_vendor() -> None:
-    assert set(VENDORS) == set(get_args(CloudType)) == set(CLOUD_TYPES)
+    assert set(VENDORS) == set(get_args(CloudType)) == set(KEY_VARIABLES)
 
 
 @pytest.mark.parametrize("name", VENDORS)
