@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import Field, fields
 from typing import get_args, get_type_hints
 
-import annotated_types
 import pytest
 
 from llmspell_cli.chat.conversation import SAMPLING as IN_CHAT
@@ -46,8 +45,7 @@ def test_scripts_can_give_an_agent_every_option(name: str) -> None:
 @pytest.mark.parametrize("option", [OPTIONS[name] for name in WITH_DEFAULTS if name != "stop"], ids=lambda it: it.name)
 def test_a_setting_has_the_range_of_the_request_s_option(option: Field[float]) -> None:
     low, high = option.metadata["range"]
-    bounds = ProviderSettings.model_fields[option.name].metadata
-    lowest = next((bound.ge for bound in bounds if isinstance(bound, annotated_types.Ge)), None)
-    highest = next((bound.le for bound in bounds if isinstance(bound, annotated_types.Le)), None)
+    bounds = ProviderSettings.FIELDS[option.name].bounds
+    lowest, highest = bounds.get("ge"), bounds.get("le")
     assert lowest == OTHERWISE.get(option.name, low)
     assert highest is None or highest == high
