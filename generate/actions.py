@@ -11,25 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from generate.classes import Key, attributes, classes_in, keys, short
 from generate.files import ROOT, GeneratedFiles
-from generate.markdown import filled, table
+from generate.markdown import filled, marked, table
 from llmspell_protocol.areas import AREAS, actions
 from llmspell_protocol.areas.action import Action
 from llmspell_protocol.rights import ALL_CAPABILITIES, SCRIPT_CAPABILITIES
 
 RIGHTS = ("infer", "load", "pull", "execute", "admin", None)
-
-DOCUMENTS: Mapping[str, tuple[str, str]] = {
-    "model list": ("model", "list"),
-    "model pull": ("model", "pull"),
-    "model remove": ("model", "remove"),
-    "model available": ("model", "available"),
-    "model install-ollama": ("model", "install_ollama"),
-    "model load": ("model", "load"),
-    "model unload": ("model", "unload"),
-    "model ps": ("model", "ps"),
-    "model verify": ("model", "verify"),
-}
-"""Commands whose document is the reply, with its `status`."""
 
 
 def tables_of_protocol() -> Mapping[str, str]:
@@ -43,16 +30,22 @@ def tables_of_protocol() -> Mapping[str, str]:
 
 def tables_of_documents() -> Mapping[str, str]:
     """File name → text, as it has to stand in the directory."""
-    parts: dict[str, Iterable[str]] = {}
-    for command, (area, action) in DOCUMENTS.items():
-        parts[command] = _keys([Key("status", "string", "`ok`"), *keys(actions(area)[action].reply)])
-    model = actions("model")
-    parts["model info"] = _keys(keys(model["info"].reply))
-    backends = (key._replace(path=key.path.removeprefix("backends.")) for key in keys(model["status"].reply))
-    parts["model status"] = _keys(backends)
-    parts["chat done"] = _keys([Key("event", "string", "`done`"), *keys(model["chat"].reply)])
     page = (ROOT / "docs" / "reference" / "cli-json.md").read_text(encoding="utf-8")
-    return {"cli-json.md": filled(page, parts)}
+    return {"cli-json.md": filled(page, {name: _keys(_document(name)) for name in marked(page)})}
+
+
+def _document(command: str) -> Iterator[Key]:
+    """The keys of a document that is a reply, with `status` where nothing else is said; named by area and action."""
+    area, _, action = command.replace("-", "_").partition(" ")
+    reply = actions(area)[action].reply if area in AREAS else actions("model")["chat"].reply
+    if command == "model status":
+        yield from (key._replace(path=key.path.removeprefix("backends.")) for key in keys(reply))
+        return
+    if command == "chat done":
+        yield Key("event", "string", "`done`")
+    elif command != "model info":
+        yield Key("status", "string", "`ok`")
+    yield from keys(reply)
 
 
 def _actions(records: Mapping[str, Action]) -> Iterator[str]:

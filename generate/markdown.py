@@ -20,6 +20,11 @@ def _row(cells: Iterable[str]) -> str:
     return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
 
 
+def marked(page: str) -> list[str]:
+    """The names of the page's parts."""
+    return [part["name"] for part in _PART.finditer(page)]
+
+
 def filled(page: str, parts: Mapping[str, Iterable[str]]) -> str:
     """The page with the lines of its parts, each between `<!-- generated: NAME -->` and `<!-- end -->`.
 
