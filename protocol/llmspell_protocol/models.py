@@ -289,7 +289,7 @@ class LoadedModel:
     """requests that wait"""
     last_used: str | None
     expires_at: str | None
-    """when it goes if nobody uses it"""
+    """when it goes if it is not used"""
     pinned: bool
     load_ms: float | None = None
     reason: str = ""
