@@ -61,11 +61,15 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, schema drift
 	@$(BIN)/python protocol/generate_schemas.py --check
 	@$(BIN)/python profiles/generate_reference.py --check
 	@$(BIN)/python -m generate.capabilities --check
+	@$(BIN)/python -m generate.actions --check
+	@$(BIN)/python -m generate.sections --check
 
-schemas: $(STAMPS)/dev ## generate the JSON Schemas of all messages and the configuration reference again
+schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Schemas, tables, references
 	@$(BIN)/python protocol/generate_schemas.py
 	@$(BIN)/python profiles/generate_reference.py
 	@$(BIN)/python -m generate.capabilities
+	@$(BIN)/python -m generate.actions
+	@$(BIN)/python -m generate.sections
 
 bench: $(STAMPS)/dev ## measure (on a quiet machine); writes benchmarks/results/
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -7,9 +7,10 @@ python -m generate.capabilities --check   changes nothing; exit status 1 and the
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from generate.files import ROOT, GeneratedFiles
+from generate.markdown import table
 from llmspell_protocol.abilities import OPERATIONS, OPTIONS, REQUESTED, TOLD, WORDS
 from llmspell_providers import mock
 from llmspell_providers.candle import capabilities as candle
@@ -53,7 +54,7 @@ def _sections() -> Iterator[str]:
         ("What comes by itself", TOLD),
     ):
         yield f"## {title}\n"
-        yield from _table(
+        yield from table(
             ("", *BACKENDS),
             (
                 (_named(word, meaning), *(_mark(word, one) for one in BACKENDS.values()))
@@ -67,7 +68,7 @@ def _sections() -> Iterator[str]:
     yield "\n## Vendors\n"
     yield "What a vendor lacks that a server of yours has:\n"
     own = OWN_SERVER.capabilities.lacks
-    yield from _table(
+    yield from table(
         ("type", "lacks"),
         (
             (f"`{name}`", ", ".join(f"`{word}`" for word in WORDS if word in vendor.capabilities.lacks.keys() - own))
@@ -75,7 +76,7 @@ def _sections() -> Iterator[str]:
         ),
     )
     yield "\n## Engines of candle\n"
-    yield from _table(
+    yield from table(
         ("", *candle.LACKS),
         (
             (_named(word, meaning), *("–" if word in lacks else "yes" for lacks in candle.LACKS.values()))
@@ -98,13 +99,6 @@ def _reasons(declared: Capabilities) -> str:
         if word in declared.lacks:
             words.setdefault(declared.lacks[word], []).append(f"`{word}`")
     return "; ".join(f"{', '.join(named)}: {why}" for why, named in words.items()) + "."
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    columns = list(header)
-    yield f"| {' | '.join(columns)} |"
-    yield "|" + "---|" * len(columns)
-    yield from (f"| {' | '.join(row)} |" for row in rows)
 
 
 FILES = GeneratedFiles(ROOT / "docs" / "reference", rendered)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import (
     BackendNotConfigured,
     BackendUnavailable,
@@ -23,7 +24,7 @@ from llmspell_protocol.vendors import KEY_VARIABLES
 from llmspell_providers.base import FoundModel, Provider
 from llmspell_providers.provider_factory import ProviderFactory
 from llmspell_providers.residency.residency import Residency
-from llmspell_providers.spec import LOCAL_BACKENDS, ModelSpec
+from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import ProviderSettings

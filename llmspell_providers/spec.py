@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
+from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import InvalidRequest
 
-LOCAL_BACKENDS = ("ollama", "candle")
 _HUB_PREFIXES = ("hf.co/", "huggingface.co/")
 _WHOLE_REPOSITORY = re.compile(
     r"hf://[^/@]+/[^/@:]+(?:@(?:refs/(?:pr|convert)/[^/:@]+|[^/:@]+))?(?::[^/@]+)?(?:@[^/@:]+)?"

@@ -12,67 +12,14 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from llmspell_cli.completion.sections import SECTIONS
 from llmspell_cli.invocation import Collected, Options
+from llmspell_protocol.backends import LOCAL_BACKENDS
 
 if TYPE_CHECKING:
     Items = Iterable[CompletionItem[str]]
 
-BACKENDS = ("ollama", "candle")
 DEVICES = ("auto", "cpu", "cuda", "metal")
-
-SECTIONS = (
-    "debug",
-    "debug.module_filters",
-    "debug.output",
-    "debug.output.buffer",
-    "debug.output.file",
-    "debug.performance",
-    "debug.stack_trace",
-    "engines",
-    "engines.javascript",
-    "engines.lua",
-    "events",
-    "events.export",
-    "events.filtering",
-    "hooks",
-    "kernel",
-    "kernel.security",
-    "models",
-    "providers",
-    "providers.candle",
-    "providers.ollama",
-    "rag",
-    "rag.backup",
-    "rag.cache",
-    "rag.chunking",
-    "rag.debug",
-    "rag.embedding",
-    "rag.monitoring",
-    "rag.performance",
-    "rag.security",
-    "rag.vector_storage",
-    "rag.vector_storage.hnsw",
-    "runtime",
-    "runtime.security",
-    "runtime.sessions",
-    "runtime.state_persistence",
-    "runtime.state_persistence.backup",
-    "tools",
-    "tools.academic",
-    "tools.data",
-    "tools.database",
-    "tools.document",
-    "tools.email",
-    "tools.file_operations",
-    "tools.http_request",
-    "tools.media",
-    "tools.network",
-    "tools.search",
-    "tools.system",
-    "tools.web_search",
-    "tools.web_tools",
-)
-"""Tables of the configuration. Written down because the schema takes longer to load than a completion may take."""
 
 
 def values(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -150,7 +97,7 @@ def _of_type(kind: str) -> Callable[[click.Context, str], Items]:
 _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
     "profile": _profiles,
     "connect": _targets,
-    "backend": _fixed(BACKENDS),
+    "backend": _fixed(LOCAL_BACKENDS),
     "device": _fixed(DEVICES),
 }
 _BY_WORD: dict[str, Callable[[click.Context, str], Items]] = {

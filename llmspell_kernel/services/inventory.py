@@ -24,10 +24,11 @@ from llmspell_protocol.areas.model import (
     ModelVerifyReply,
     UnloadedModel,
 )
+from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import LlmspellError, Unsupported
 from llmspell_protocol.models import HealthStatus, LocalModel, PullProgress
 from llmspell_providers.registry import ProviderRegistry, backend_not_configured
-from llmspell_providers.spec import LOCAL_BACKENDS, ModelSpec
+from llmspell_providers.spec import ModelSpec
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from llmspell_kernel.context import Request
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.live_settings import LiveSettings
+from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Forbidden, NotFound
 from llmspell_protocol.version import VERSION
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
         KernelStatusReply,
         QueuedRequest,
     )
-
-LOCAL_TYPES = ("ollama", "candle")
 
 
 class KernelFiles(NamedTuple):
@@ -169,7 +168,7 @@ class KernelService:
     def local_backends(self) -> list[str]:
         """Names of the configured local backends."""
         enabled = self._settings().providers.enabled
-        return [name for name, table in enabled.items() if table.provider_type in LOCAL_TYPES]
+        return [name for name, table in enabled.items() if table.provider_type in LOCAL_BACKENDS]
 
     def reload(self) -> KernelReloadReply:
         """Reads the configuration again and applies what a running kernel can change.

@@ -55,7 +55,7 @@ class ModelInfo(LocalModel):
     source: str | None = None
     """where it was pulled from"""
     supports: Mapping[str, bool] = field(default_factory=dict)
-    """of its backend: every operation, feature and option ([capabilities](capabilities.md))"""
+    """of its backend: every operation, feature and option"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +96,7 @@ class ChatMessage:
     role: Literal["system", "user", "assistant", "tool"]
     content: str = ""
     reasoning: str | None = None
+    """what a thinking model thought"""
     tool_calls: Sequence[ToolCall] = ()
     tool_call_id: str | None = None
     name: str | None = None
@@ -288,7 +289,7 @@ class LoadedModel:
     """requests that wait"""
     last_used: str | None
     expires_at: str | None
-    """when it goes if nobody uses it"""
+    """when it goes if it is not used"""
     pinned: bool
     load_ms: float | None = None
     reason: str = ""

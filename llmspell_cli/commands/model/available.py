@@ -11,6 +11,7 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import size
+from llmspell_protocol.backends import LOCAL_BACKENDS
 
 MORE = "https://ollama.com/library  https://huggingface.co/models?pipeline_tag=text-generation"
 
@@ -23,7 +24,7 @@ MORE = "https://ollama.com/library  https://huggingface.co/models?pipeline_tag=t
         ("llmspell model available --backend candle", "of one backend"),
     ),
 )
-@click.option("--backend", type=click.Choice(["ollama", "candle"]), help="Only this backend.")
+@click.option("--backend", type=click.Choice(LOCAL_BACKENDS), help="Only this backend.")
 @click.option("--recommended", is_flag=True, help="Only recommended models.")
 @format_option("text", "json", "pretty")
 def available(options: Options, backend: str | None, recommended: bool) -> None:

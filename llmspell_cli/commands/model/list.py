@@ -11,6 +11,7 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import date, size
+from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import error_from_content
 
 
@@ -23,7 +24,7 @@ from llmspell_protocol.errors import error_from_content
         ("llmspell model list --json | jq -r '.models[].id'", "for programs"),
     ),
 )
-@click.option("--backend", type=click.Choice(["ollama", "candle", "all"]), default="all", help="Only this backend.")
+@click.option("--backend", type=click.Choice([*LOCAL_BACKENDS, "all"]), default="all", help="Only this backend.")
 @click.option("-v", "--verbose", is_flag=True, help="Format, size and dates too.")
 @format_option("text", "json", "pretty")
 def list_models(options: Options, backend: str, verbose: bool) -> int:

@@ -82,13 +82,16 @@ class DaemonHealth(Struct):
 
     configured: bool
     running: bool
-    """it answers"""
+    """(ollama) it answers"""
     available_models: int
     reason: str | None
     """why it can't be used"""
     version: str | None
+    """(ollama)"""
     latency_ms: float | None
+    """(ollama)"""
     base_url: str | None
+    """(ollama)"""
 
 
 class EngineHealth(Struct):
@@ -96,15 +99,18 @@ class EngineHealth(Struct):
 
     configured: bool
     ready: bool
-    """a model could be loaded"""
+    """(candle) a model could be loaded"""
     available_models: int
     reason: str | None
     """why it can't be used"""
     loaded: Sequence[str]
-    """loaded models"""
+    """(candle) loaded models"""
     device: str | None
+    """(candle)"""
     engines: Sequence[str]
+    """(candle)"""
     model_directory: str | None
+    """(candle)"""
 
 
 class ModelStatusReply(Struct):

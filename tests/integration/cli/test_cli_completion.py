@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli.completion.values import SECTIONS
+from llmspell_cli.completion.sections import SECTIONS
 from llmspell_profiles.loading.profiles import PROFILE_NAMES
-from llmspell_profiles.schema.schema_keys import all_keys
 from tests.support.command_imports import HEAVY
 from tests.support.command_line import AtTerminal, Done, call, llmspell
 from tests.support.installed import install
@@ -151,13 +150,6 @@ def test_a_configured_model_directory_is_looked_into(tmp_path: Path) -> None:
     assert completions("llmspell -p candle model info t") == ["tiny:135m", "tiny:1b"]
     (tmp_path / "llmspell.toml").write_text("[providers")
     assert completions("llmspell model info t") == ["tiny:135m", "tiny:1b"]
-
-
-def test_the_written_down_sections_are_those_of_the_schema() -> None:
-    paths = {key.path[:end] for key in all_keys({}) for end in range(1, len(key.path))}
-    written = {section for section in SECTIONS if not section.startswith("providers.")}
-    assert {".".join(path) for path in paths} == written, "bring llmspell_cli/completion/values.py up to date"
-    assert list(SECTIONS) == sorted(SECTIONS)
 
 
 @pytest.mark.parametrize(
