@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.active_requests import ActiveRequests
@@ -18,7 +20,6 @@ from llmspell_kernel.live_settings import LiveSettings
 from llmspell_kernel.pins import Pins
 from llmspell_kernel.routes import routes
 from llmspell_kernel.services.graph import Services
-from llmspell_kernel.services.kernel import KernelFiles, KernelService
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.child import Child
@@ -27,6 +28,7 @@ from llmspell_protocol.connection import ConnectionInfo
 if TYPE_CHECKING:
     from llmspell_kernel.doors.door import Door
     from llmspell_kernel.logs import KernelLog
+    from llmspell_kernel.services.kernel import KernelFiles, KernelService
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,9 @@ class Kernel:
         standing: bool = True,
         idle_timeout: bool = True,
     ) -> None:
+        self._started = (time.time(), time.monotonic(), time.process_time())
+        self._info = info
+        self._files = files
         self._doors = doors
         self._log = kernel_log
         self._standing = standing
@@ -64,9 +69,27 @@ class Kernel:
         self._services = Services(self._settings, loaded.home, environment, self._submit)
         self._pins = Pins(lambda: self._services.models)
         self._idleness = Idleness(self._in_use, self._end_idle)
-        self.service = KernelService(
-            info=info,
-            files=files or KernelFiles(),
+        self._dispatcher = Dispatcher(
+            routes(self._services, self._settings, lambda: self.service),
+            requests=self.requests,
+            clients=self._clients,
+            drain=self.drain,
+        )
+        # After dispatch, which cancels what would still use it.
+        self._clients.on_gone(self._services.forget)
+        self._clients.on_change(self._idleness.look)
+        self.requests.on_change(self._idleness.look)
+        self._settings.on_change(self._take_over)
+
+    @cached_property
+    def service(self) -> KernelService:
+        """What the kernel tells about itself and how it is steered; made when asked for, which few commands do."""
+        from llmspell_kernel.services.kernel import KernelService
+
+        return KernelService(
+            info=self._info,
+            files=self._files,
+            started=self._started,
             settings=self._settings,
             requests=self.requests,
             clients=self._clients,
@@ -74,14 +97,6 @@ class Kernel:
             resident_models=self._services.resident_models,
             dropped=self._dropped,
         )
-        self._dispatcher = Dispatcher(
-            routes(self._services, self.service), requests=self.requests, clients=self._clients, drain=self.drain
-        )
-        # After dispatch, which cancels what would still use it.
-        self._clients.on_gone(self._services.forget)
-        self._clients.on_change(self._idleness.look)
-        self.requests.on_change(self._idleness.look)
-        self._settings.on_change(self._take_over)
 
     async def serve(self, on_ready: Callable[[], None]) -> None:
         """Answers requests until the drain begins; everything that was started has ended when it returns."""

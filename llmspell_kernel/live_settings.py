@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOCAL_TYPES = ("ollama", "candle")
+
 OnChange = Callable[[Settings, Settings], None]
 """(old, new): the new ones are in force already."""
 
@@ -29,6 +31,11 @@ class LiveSettings:
     def __call__(self) -> Settings:
         """The settings in force now."""
         return self.loaded.settings
+
+    def local_backends(self) -> list[str]:
+        """Names of the configured local backends."""
+        enabled = self().providers.enabled
+        return [name for name, table in enabled.items() if table.provider_type in LOCAL_TYPES]
 
     def on_change(self, subscriber: OnChange) -> None:
         """Calls `subscriber` after each change, in order of subscription; others ask when they need a setting."""

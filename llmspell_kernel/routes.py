@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from llmspell_kernel.context import Handler, Reply, Request
 from llmspell_kernel.handlers.control import InterruptHandler, ShutdownHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
 from llmspell_kernel.handlers.introspect import IntrospectHandler
 from llmspell_kernel.handlers.kernel_info import KernelInfoHandler
+from llmspell_kernel.live_settings import LiveSettings
 from llmspell_kernel.services.graph import Services
-from llmspell_kernel.services.kernel import KernelService
+
+if TYPE_CHECKING:
+    from llmspell_kernel.services.kernel import KernelService
 
 
-def routes(services: Services, kernel: KernelService) -> dict[str, Handler]:
+def routes(services: Services, settings: LiveSettings, kernel: Callable[[], KernelService]) -> dict[str, Handler]:
     """The handler of each message type."""
 
     def model_handler() -> Handler:
@@ -29,7 +33,7 @@ def routes(services: Services, kernel: KernelService) -> dict[str, Handler]:
     def kernel_handler() -> Handler:
         from llmspell_kernel.handlers.kernel import KernelHandler
 
-        return KernelHandler(kernel)
+        return KernelHandler(kernel())
 
     introspect = IntrospectHandler(services.contexts)
     return {
@@ -38,9 +42,9 @@ def routes(services: Services, kernel: KernelService) -> dict[str, Handler]:
         "is_complete_request": introspect,
         "history_request": introspect,
         "comm_info_request": introspect,
-        "kernel_info_request": KernelInfoHandler(kernel.local_backends),
+        "kernel_info_request": KernelInfoHandler(settings.local_backends),
         "interrupt_request": InterruptHandler(services.contexts),
-        "shutdown_request": ShutdownHandler(kernel),
+        "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel())),
         "kernel_request": _when_asked(kernel_handler),
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),

@@ -15,7 +15,6 @@ from llmspell_kernel.context import Request
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.live_settings import LiveSettings
-from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Forbidden, NotFound
 from llmspell_protocol.version import VERSION
@@ -43,6 +42,7 @@ class KernelFiles(NamedTuple):
 class KernelService:
     """The kernel as a service of its own; belongs to the loop.
 
+    `started` is when the kernel was made, in seconds: since the epoch, of a monotonic clock, of processor time;
     `resident_models` are the in-house models in memory, by name, each with the number of requests that wait for it;
     `dropped` is how many messages the doors dropped, by reason.
     """
@@ -51,7 +51,8 @@ class KernelService:
         self,
         *,
         info: ConnectionInfo,
-        files: KernelFiles,
+        files: KernelFiles | None,
+        started: tuple[float, float, float],
         settings: LiveSettings,
         requests: ActiveRequests,
         clients: Clients,
@@ -60,15 +61,15 @@ class KernelService:
         dropped: Callable[[], Mapping[str, int]],
     ) -> None:
         self._info = info
-        self._files = files
-        self._started = time.time()
+        self._files = files or KernelFiles()
+        self._started, monotonic, cpu = started
         self._settings = settings
         self._requests = requests
         self._clients = clients
         self._drain = drain
         self._resident_models = resident_models
         self._dropped = dropped
-        self._cpu_seen = (time.monotonic(), time.process_time())
+        self._cpu_seen = (monotonic, cpu)
 
     def status(self, asked_by: Caller) -> KernelStatusReply:
         """Id, state, counts, times and places; neither the request that asks nor its client makes a kernel busy.
@@ -164,11 +165,6 @@ class KernelService:
             drain_s = self.drain_timeout_s
         self._drain.begin(drain_s, keep=keep)
         return KernelDrainReply(draining=True, timeout_s=drain_s, active=len(self._requests) - 1)
-
-    def local_backends(self) -> list[str]:
-        """Names of the configured local backends."""
-        enabled = self._settings().providers.enabled
-        return [name for name, table in enabled.items() if table.provider_type in LOCAL_BACKENDS]
 
     def reload(self) -> KernelReloadReply:
         """Reads the configuration again and applies what a running kernel can change.

@@ -23,6 +23,7 @@ NOT_FOR_A_SCRIPT = {
     "importlib.metadata",
     "llmspell_kernel.log_file",
     "llmspell_kernel.services.agents",
+    "llmspell_kernel.services.kernel",
     "llmspell_kernel.services.models",
     "llmspell_kernel.validate",
     "llmspell_protocol.areas.agent",
