@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.schema.settings import Settings
+from llmspell_protocol.backends import LOCAL_BACKENDS
 
 if TYPE_CHECKING:
     from llmspell_protocol.areas.kernel import KernelReloadReply
 
 log = logging.getLogger(__name__)
 
-LOCAL_TYPES = ("ollama", "candle")
 
 OnChange = Callable[[Settings, Settings], None]
 """(old, new): the new ones are in force already."""
@@ -35,7 +35,7 @@ class LiveSettings:
     def local_backends(self) -> list[str]:
         """Names of the configured local backends."""
         enabled = self().providers.enabled
-        return [name for name, table in enabled.items() if table.provider_type in LOCAL_TYPES]
+        return [name for name, table in enabled.items() if table.provider_type in LOCAL_BACKENDS]
 
     def on_change(self, subscriber: OnChange) -> None:
         """Calls `subscriber` after each change, in order of subscription; others ask when they need a setting."""
