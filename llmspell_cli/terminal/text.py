@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from llmspell_protocol.durations import duration_text as duration
 
@@ -62,7 +61,7 @@ def home_path(path: str | None) -> str:
     """A path with the user's home as `~`."""
     if not path:
         return "-"
-    home = str(Path.home())
+    home = os.path.expanduser("~")
     return "~" + path.removeprefix(home) if path == home or path.startswith(home + os.sep) else path
 
 
