@@ -34,14 +34,14 @@ def hub(env: Mapping[str, str], *, offline: bool) -> Finding:
     if env.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true"):
         return skip("not asked (HF_HUB_OFFLINE is set)")
     # 60 ms, not needed offline.
-    import httpx
+    import httpx2
 
     url = (env.get("HF_ENDPOINT") or HUB).rstrip("/")
     try:
-        response = httpx.head(url, timeout=HUB_DEADLINE_S, follow_redirects=True)
-    except httpx.TimeoutException:
+        response = httpx2.head(url, timeout=HUB_DEADLINE_S, follow_redirects=True)
+    except httpx2.TimeoutException:
         return _unreachable(url, f"no answer within {HUB_DEADLINE_S:g} s")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         return _unreachable(url, str(error) or type(error).__name__)
     if response.status_code >= 500:
         return _unreachable(url, f"it answers with status {response.status_code}")

@@ -1,6 +1,6 @@
 """Whether a server answers, without ever running a model: its list of models, or just any answer at all.
 
-A plain socket where possible, so that `model status` imports no HTTP library; through a proxy it takes httpx.
+A plain socket where possible, so that `model status` imports no HTTP library; through a proxy it takes httpx2.
 """
 
 from __future__ import annotations
@@ -65,18 +65,18 @@ def _is_proxied(base_url: str) -> bool:
 
 async def _through_proxy(base_url: str, path: str, *, deadline_s: float, headers: Mapping[str, str]) -> Answer:
     # 0.1 s to import, for those behind a proxy alone.
-    import httpx
+    import httpx2
 
     began = time.monotonic()
     try:
-        async with asyncio.timeout(deadline_s), httpx.AsyncClient() as client:
+        async with asyncio.timeout(deadline_s), httpx2.AsyncClient() as client:
             answer = await client.get(f"{base_url.rstrip('/')}{path}", headers=dict(headers))
             if answer.status_code != 200:
                 raise ProbeFailed(f"it answers with status {answer.status_code} to {path}", answer.status_code)
             return Answer(answer.json(), (time.monotonic() - began) * 1000)
     except TimeoutError:
         raise ProbeFailed(f"no answer within {deadline_s:g} s") from None
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise ProbeFailed(str(error) or type(error).__name__) from None
     except ValueError:
         raise ProbeFailed(f"it answers with something else than JSON to {path}") from None

@@ -25,7 +25,7 @@ def main() -> None:
         pipe.send({"op": "progress", "progress": to_content(progress)})
 
     try:
-        # Imported after the pipe is watched: httpx takes a while, and a cancel must not wait for it.
+        # Imported after the pipe is watched: httpx2 takes a while, and a cancel must not wait for it.
         from llmspell_providers.pulls.sources.job import Job
 
         result = Job(order, report).run()

@@ -12,6 +12,7 @@ HEAVY = {
     "pydantic",
     "rich",
     "httpx",
+    "httpx2",
     "jsonschema",
     "jupyter_client",
     "huggingface_hub",

@@ -10,7 +10,7 @@ import hashlib
 import re
 import time
 
-import httpx
+import httpx2
 
 from llmspell_protocol.loopback import is_loopback
 from llmspell_providers.pulls.sources.comparison import fetch_compared, sha256_difference
@@ -27,17 +27,17 @@ _BACKOFF_S = 0.5
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
-def open_client() -> httpx.Client:
+def open_client() -> httpx2.Client:
     """A client that follows redirects to https only (http: loopback), with the proxies of the environment."""
-    return httpx.Client(
+    return httpx2.Client(
         follow_redirects=True,
-        timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
+        timeout=httpx2.Timeout(_SILENCE_S, connect=_CONNECT_S),
         headers={"User-Agent": "llmspell", "Accept-Encoding": "identity"},
         event_hooks={"request": [_refuse_plain_http]},
     )
 
 
-def _refuse_plain_http(request: httpx.Request) -> None:
+def _refuse_plain_http(request: httpx2.Request) -> None:
     if request.url.scheme != "https" and not is_loopback(request.url.host):
         raise SourceFailed(f"plain http to {request.url.host} is refused: use https")
 
@@ -49,7 +49,7 @@ class _Cut(Exception):
 class Downloader:
     """Fetches files into a partial directory."""
 
-    def __init__(self, partial: PullDirectory, meter: Meter, client: httpx.Client) -> None:
+    def __init__(self, partial: PullDirectory, meter: Meter, client: httpx2.Client) -> None:
         self._partial = partial
         self._meter = meter
         self._client = client
@@ -107,17 +107,17 @@ class Downloader:
             try:
                 started_at, validator = self._connect(file, part, validator)
                 return started_at if resumed_from is None else resumed_from
-            except (httpx.TransportError, _Cut) as error:
+            except (httpx2.TransportError, _Cut) as error:
                 reason = str(error) or type(error).__name__
                 if resumed_from is None and part.offset > before:
                     resumed_from = before
-                refused = isinstance(error, (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.ProxyError))
+                refused = isinstance(error, (httpx2.ConnectError, httpx2.UnsupportedProtocol, httpx2.ProxyError))
                 fruitless = 0 if part.offset > before else fruitless + 1
                 if fruitless >= _FRUITLESS_ATTEMPTS or (refused and not part.offset):
                     break
                 if fruitless:
                     time.sleep(_BACKOFF_S * 2**fruitless)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 reason = str(error) or type(error).__name__
                 break
         raise SourceFailed(
@@ -147,19 +147,19 @@ class Downloader:
             raise _Cut(f"{part.offset} of {total} bytes came")
         return started_at, validator
 
-    def _announced(self, file: RemoteFile, response: httpx.Response, part: Part) -> int:
+    def _announced(self, file: RemoteFile, response: httpx2.Response, part: Part) -> int:
         """The whole file's size by the answer's headers, with the part at the place where the body goes on."""
         status = response.status_code
-        if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and part.offset:
+        if status == httpx2.codes.REQUESTED_RANGE_NOT_SATISFIABLE and part.offset:
             part.restart()
             raise _Cut("the file has become shorter")
-        if status == httpx.codes.TOO_MANY_REQUESTS or status >= 500:
+        if status == httpx2.codes.TOO_MANY_REQUESTS or status >= 500:
             raise _Cut(f"HTTP {status}")
-        if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
+        if status not in (httpx2.codes.OK, httpx2.codes.PARTIAL_CONTENT):
             raise SourceFailed(f"HTTP {status}", missing=status in (404, 410))
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise SourceFailed(f"answers with Content-Encoding {response.headers['Content-Encoding']}")
-        if status == httpx.codes.PARTIAL_CONTENT:
+        if status == httpx2.codes.PARTIAL_CONTENT:
             place = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if place is None or int(place[1]) != part.offset or place[2] == "*":
                 raise SourceFailed(f"answers with Content-Range {response.headers.get('Content-Range')!r}")
@@ -196,7 +196,7 @@ def _continues(known: Provenance | None, file: RemoteFile) -> bool:
     return known.address_hash == _address_hash(file) and known.validator is not None
 
 
-def _validator(headers: httpx.Headers) -> str | None:
+def _validator(headers: httpx2.Headers) -> str | None:
     """What If-Range may carry: a strong ETag or a date (RFC 9110, 13.1.5)."""
     tag: str | None = headers.get("ETag")
     date: str | None = headers.get("Last-Modified")

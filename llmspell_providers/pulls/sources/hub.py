@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from llmspell_protocol.errors import InvalidRequest, SourceUnavailable, Unsupported
 from llmspell_protocol.loopback import is_loopback
@@ -124,9 +124,9 @@ def probe(address: str) -> None:
 
     def ask() -> None:
         try:
-            with httpx.Client(timeout=_PROBE_S) as client, client.stream("HEAD", address):
+            with httpx2.Client(timeout=_PROBE_S) as client, client.stream("HEAD", address):
                 outcome.append(None)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             outcome.append(str(error) or type(error).__name__)
 
     asking = threading.Thread(target=ask, daemon=True)

@@ -150,7 +150,7 @@ status = run(json.loads(sys.argv[1]))
 print(json.dumps([status, sorted(sys.modules)]), file=sys.__stderr__)
 """
 
-ENGINES = {"xllamacpp", "llama_cpp", "torch", "transformers", "lupa", "ollama", "httpx", "huggingface_hub"}
+ENGINES = {"xllamacpp", "llama_cpp", "torch", "transformers", "lupa", "ollama", "httpx", "httpx2", "huggingface_hub"}
 
 
 def imported(*words: str) -> set[str]:

@@ -533,4 +533,4 @@ print(json.dumps([status, sorted(sys.modules)]), file=sys.stderr)
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=os.environ)
     status, modules = json.loads(done.stderr.splitlines()[-1])
     assert status == 0
-    assert {"xllamacpp", "torch", "llama_cpp", "lupa", "httpx"} & set(modules) == set()
+    assert {"xllamacpp", "torch", "llama_cpp", "lupa", "httpx", "httpx2"} & set(modules) == set()

@@ -34,7 +34,12 @@ CLIENT = {
     ),
     *("llmspell_protocol", "llmspell_protocol.client", "llmspell_protocol.client.core"),
     *("llmspell_protocol.client.events", "llmspell_protocol.client.handshake", "llmspell_protocol.client.interrupts"),
-    *("llmspell_protocol.client.links", "llmspell_protocol.client.sync", "llmspell_protocol.connection"),
+    *(
+        "llmspell_protocol.client.links",
+        "llmspell_protocol.client.sync",
+        "llmspell_protocol.connection",
+        "llmspell_protocol.loopback",
+    ),
     *(
         "llmspell_protocol.discovery",
         "llmspell_protocol.errors",

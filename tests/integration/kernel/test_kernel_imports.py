@@ -20,6 +20,7 @@ NOT_FOR_A_SCRIPT = {
     "difflib",
     "email",
     "httpx",
+    "httpx2",
     "importlib.metadata",
     "llmspell_kernel.log_file",
     "llmspell_kernel.services.agents",

@@ -87,7 +87,7 @@ from tests.support.settings import settings_from
 settings = settings_from('[providers.ollama]\\nbase_url = "{CLOSED_PORT}"', Path("{tmp_path}"))
 table = settings.providers.enabled["ollama"]
 asyncio.run(OllamaProvider("ollama", table, log_directory=Path("{tmp_path}"), environment={{}}).health())
-assert not {{"ollama", "httpx"}} & set(sys.modules), "imported"
+assert not {{"ollama", "httpx", "httpx2"}} & set(sys.modules), "imported"
 """
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[3])
 
