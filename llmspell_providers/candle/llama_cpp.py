@@ -18,6 +18,7 @@ from llmspell_providers.candle.engine import Prepared
 from llmspell_providers.candle.generation import OnChunk
 from llmspell_providers.candle.http_socket import SocketClient
 from llmspell_providers.candle.server_engine import ServerEngine
+from llmspell_providers.candle.spinning import Spinning
 
 _ERRORS = 1
 """llama.cpp's log verbosity; from 2 on it writes lines for every request."""
@@ -77,15 +78,16 @@ class XLlamaCpp(ServerEngine):
                 f"xllamacpp could not load '{launch.path.name}'",
                 hint="llmspell model verify --all tells whether its files are whole",
             ) from error
-        calls = _LibraryCalls(server, SocketClient(address, key))
+        calls = _LibraryCalls(server, SocketClient(address, key), Spinning(prepared.threads))
         return cls(calls, prepared, version=xllamacpp.__version__, device=device), [warning] if warning else []
 
 
 class _LibraryCalls:
     """`ServerCalls` by the library's own functions, and by its listener for what it has no function for."""
 
-    def __init__(self, server: Any, http: SocketClient) -> None:
+    def __init__(self, server: Any, http: SocketClient, spinning: Spinning) -> None:
         self._server = server
+        self._spinning = spinning
         self.get = http.get
         self.post = http.post
 
@@ -100,8 +102,15 @@ class _LibraryCalls:
         return answer
 
     def _call(self, call: Callable[..., object], body: Mapping[str, Any], on_chunk: OnChunk) -> None:
+        spinning = self._spinning
+
+        def take(chunk: Mapping[str, Any]) -> bool:
+            spinning.fit()
+            return on_chunk(chunk)
+
+        spinning.begin()
         try:
-            call(body, on_chunk)
+            call(body, take)
         except ValueError as error:
             # The engine's word for a request it cannot parse: a template that fails, a schema it cannot read.
             raise InvalidRequest(f"the engine refused the request: {error}") from error
