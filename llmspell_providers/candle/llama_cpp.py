@@ -18,6 +18,7 @@ from llmspell_providers.candle.engine import Prepared
 from llmspell_providers.candle.generation import OnChunk
 from llmspell_providers.candle.http_socket import SocketClient
 from llmspell_providers.candle.server_engine import ServerEngine
+from llmspell_providers.candle.speculation import Speculation
 from llmspell_providers.candle.spinning import Spinning
 
 _ERRORS = 1
@@ -62,6 +63,12 @@ class XLlamaCpp(ServerEngine):
         # The slot that is not named in a request is then the least recently used one, as our own table has it.
         parameters.slot_prompt_similarity = 0.0
         parameters.cache_ram_mib = launch.prompt_cache_bytes // (1 << 20)
+        drafts = prepared.drafts()
+        if drafts is not None:
+            parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_MOD]
+            parameters.speculative.ngram_mod.n_match = drafts.key_tokens
+            parameters.speculative.ngram_mod.n_min = drafts.shortest
+            parameters.speculative.ngram_mod.n_max = drafts.longest
         parameters.n_gpu_layers = 0 if device == "cpu" else -1
         parameters.main_gpu = int(device.partition(":")[2] or 0)
         parameters.embedding = True
@@ -79,7 +86,9 @@ class XLlamaCpp(ServerEngine):
                 hint="llmspell model verify --all tells whether its files are whole",
             ) from error
         calls = _LibraryCalls(server, SocketClient(address, key), Spinning(prepared.threads))
-        return cls(calls, prepared, version=xllamacpp.__version__, device=device), [warning] if warning else []
+        speculation: Speculation = "off" if drafts is None else "ngram"
+        engine = cls(calls, prepared, version=xllamacpp.__version__, device=device, speculation=speculation)
+        return engine, [warning] if warning else []
 
 
 class _LibraryCalls:
