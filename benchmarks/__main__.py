@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import cli, contention, generation, kernel, loading, t5
+from benchmarks import cli, contention, generation, kernel, loading, speculation, t5
 from benchmarks.bytecode import compile_packages
 from benchmarks.machine import description
 from benchmarks.result import Result, table, write
@@ -18,9 +18,13 @@ RESULTS = Path(__file__).parent / "results"
 ROWS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "decode": generation.decode,
     "first_token_added": generation.first_token_added,
+    "first_token_rested": generation.first_token_rested,
     "token_cost": generation.token_cost,
     "aggregate_4": generation.aggregate_4,
     "aggregate_vs_serial": generation.aggregate_vs_serial,
+    "speculative_quote": speculation.speculative_quote,
+    "speculative_free": speculation.speculative_free,
+    "speculative_4": speculation.speculative_4,
     "victim_gap": contention.victim_gap,
     "busy_neighbour": contention.busy_neighbour,
     "cancel": contention.cancel,

@@ -33,7 +33,7 @@ def busy_neighbour(stage: Stage) -> Iterator[Result]:
         what="one stream beside a process that keeps one core busy",
         baseline_what="the same alone",
         unit="tokens/s",
-        wanted=Wanted(bound=0.3, at="least"),
+        wanted=Wanted(bound=0.45, at="least"),
     )
 
 

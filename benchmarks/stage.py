@@ -19,6 +19,7 @@ from tests.support.models import smollm2
 
 MOCK_TOKENS = 5000
 """Words of the mock model's reply."""
+_EACH_TOKEN_A_STEP = {"LLMSPELL_PROVIDERS__CANDLE__SPECULATION": "off"}
 
 
 class Stage:
@@ -79,13 +80,18 @@ class Stage:
 
     @cached_property
     def kernel(self) -> MeasuredKernel:
+        """A kernel as it comes, but without speculation: each token is a step, as in the engine beside it."""
+        return self.keep_kernel(_EACH_TOKEN_A_STEP)
+
+    @cached_property
+    def speculating_kernel(self) -> MeasuredKernel:
         """A kernel as it comes."""
         return self.keep_kernel({})
 
     @cached_property
     def kernel_without_window(self) -> MeasuredKernel:
         """A kernel whose workers send every token at once."""
-        return self.keep_kernel({"LLMSPELL_MODELS_STREAM_WINDOW_MS": "0"})
+        return self.keep_kernel({**_EACH_TOKEN_A_STEP, "LLMSPELL_MODELS__STREAM_WINDOW_MS": "0"})
 
     @cached_property
     def mock_kernel(self) -> MeasuredKernel:

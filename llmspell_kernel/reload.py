@@ -21,7 +21,7 @@ _RESTART = (
 _LOADING = frozenset(
     {
         *("device", "max_concurrent", "cpu_threads", "context_size", "batch_size", "use_flash_attention"),
-        *("engine", "server_path", "spin_count"),
+        *("engine", "server_path", "spin_count", "speculation"),
     }
 )
 _LOADING_OF_ALL = ("models.stream_window_ms", "models.prompt_cache_bytes")

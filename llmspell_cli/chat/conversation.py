@@ -168,6 +168,8 @@ def stats_line(reply: Content) -> str:
         parts.append(f"first token {timings['first_token_ms']:.0f} ms")
     if timings.get("tokens_per_second") is not None:
         parts.append(f"{timings['tokens_per_second']:.1f} tokens/s")
+    if timings.get("draft_tokens"):
+        parts.append(f"{timings['accepted_tokens']} of {timings['draft_tokens']} drafted tokens accepted")
     if reply.get("finish_reason") not in ("stop", None):
         parts.append(f"ended by {reply['finish_reason']}")
     return ", ".join(parts)

@@ -17,8 +17,8 @@ TORCH = "torch"
 LACKS: Mapping[str, frozenset[Ability]] = {
     "xllamacpp": frozenset(),
     "llama-server": frozenset(),
-    "llama-cpp-python": frozenset({"parallel", "prompt_cache", "tools", "reasoning", "integer_bounds"}),
-    TORCH: frozenset({"prefix_cache", "prompt_cache", "tools", "reasoning", "schema", "integer_bounds"}),
+    "llama-cpp-python": frozenset({"parallel", "prompt_cache", "tools", "reasoning", "integer_bounds", "speculation"}),
+    TORCH: frozenset({"prefix_cache", "prompt_cache", "tools", "reasoning", "schema", "integer_bounds", "speculation"}),
 }
 """Each engine, and the abilities that it lacks."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +16,10 @@ _TIMES = Path("/proc/stat")
 _COUNTED = 8
 """user nice system idle iowait irq softirq steal (proc(5)); what a host takes from a virtual machine is others' use."""
 _NOT_USED = (3, 4)
+LOOK_S = 0.25
+"""Between two looks: the system counts processor time in hundredths of a second."""
+_SHARED = 0.4
+"""A core of which others take less than this is still worth its thread."""
 
 
 class Foreign(NamedTuple):
@@ -45,6 +51,53 @@ def foreign_use() -> Foreign | None:
     rows = [line.split()[1 : 1 + _COUNTED] for line in lines if line.partition(" ")[0] in names]
     ticks = sum(int(value) for row in rows for place, value in enumerate(row) if place not in _NOT_USED)
     return Foreign(ticks / os.sysconf("SC_CLK_TCK") - time.process_time(), len(allowed))
+
+
+class FreeCores:
+    """How many cores others leave to a computation, looked at while it runs; any thread may ask."""
+
+    def __init__(
+        self,
+        most: int,
+        *,
+        look: Callable[[], Foreign | None] = foreign_use,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`most` is how many it can use; `look` is None where the system does not tell: then it is always `most`."""
+        self._most = most
+        self._look = look
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._asked_at = self._looked_at = clock()
+        self._seen = look()
+        self.count = most
+
+    def begin(self) -> int:
+        """As `now`, for a computation that begins: what others did during a long rest says nothing about it."""
+        with self._lock:
+            now = self._clock()
+            if now - self._asked_at >= LOOK_S:
+                self._looked_at, self._seen = now, self._look()
+        return self.now()
+
+    def now(self) -> int:
+        """The cores that are left at this moment, at least 1; looks anew each `LOOK_S`."""
+        now = self._clock()
+        if now - self._looked_at >= LOOK_S:
+            with self._lock:
+                self._judge(now)
+        self._asked_at = now
+        return self.count
+
+    def _judge(self, now: float) -> None:
+        elapsed_s, before = now - self._looked_at, self._seen
+        if elapsed_s < LOOK_S:
+            return  # another thread has just done it
+        self._looked_at, self._seen = now, self._look()
+        if before is None or self._seen is None:
+            return
+        taken = max(0.0, (self._seen.used_s - before.used_s) / elapsed_s)
+        self.count = max(1, min(self._most, int(self._seen.cores - taken + _SHARED)))
 
 
 def _allowed() -> set[int]:

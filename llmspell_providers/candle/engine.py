@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.models import FinishReason, Format, ToolCall
+from llmspell_providers.candle.speculation import Drafts, Speculation, Wanted, drafts
 
 Ability = str
 """A word of `ABILITIES`."""
@@ -24,6 +25,7 @@ ABILITIES: Mapping[Ability, str] = {
     "reasoning": "tells what the model thinks aloud from its answer",
     "schema": "holds a reply to a JSON Schema",
     "integer_bounds": "holds a reply to minimum and maximum in a JSON Schema",
+    "speculation": "proposes several tokens at once from the conversation so far",
 }
 """What an engine may lack; everything else every engine does."""
 
@@ -38,10 +40,10 @@ class Launch:
 
     `path` is the GGUF file, or the first file of safetensors weights, whose directory holds the rest.
     `context_size` is in tokens a slot; `threads` 0 means the physical cores; `batch_size` is the most prompt tokens
-    read in one step; `spin_count` is how long engine threads spin at a barrier; `prompt_cache_bytes` is memory for
-    prompts of finished requests; `stream_window_ms` None means 0 while cores are spare and 25 where the engine uses
-    them all; `server_path` is the binary of an engine that is one, None: none was found; `load_deadline_s` is when a
-    load is taken for one that never ends.
+    read in one step; `spin_count` is how long engine threads spin at a barrier; `speculation` "auto" means where the
+    engine has it; `prompt_cache_bytes` is memory for prompts of finished requests; `stream_window_ms` None means 0
+    while cores are spare and 50 where the engine uses them all; `server_path` is the binary of an engine that is one,
+    None: none was found; `load_deadline_s` is when a load is taken for one that never ends.
     """
 
     engine: str
@@ -54,6 +56,7 @@ class Launch:
     batch_size: int = 256
     threads: int = 0
     spin_count: int = 1000
+    speculation: Wanted = "auto"
     prompt_cache_bytes: int = 0
     flash_attention: bool = True
     stream_window_ms: int | None = None
@@ -78,6 +81,7 @@ class LoadedState:
     stream_window_ms: int
     memory_bytes: int
     load_ms: float
+    speculation: Speculation
     chat_template: bool
     tools: bool
     lacks: Sequence[Ability] = ()
@@ -102,10 +106,18 @@ class Prepared:
     pooling: str | None
     socket_directory: Path
 
+    def drafts(self, why_not: str | None = None) -> Drafts | None:
+        """How the model is to speculate (see `speculation.drafts`); one that does not chat has nothing to draft."""
+        wanted = self.launch.speculation if self.can_chat else "off"
+        return drafts(wanted, slots=self.launch.slots, batch_size=self.batch_size, why_not=why_not)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The end of one generation as the engine saw it; times in milliseconds."""
+    """The end of one generation as the engine saw it; times in milliseconds.
+
+    Of `draft_tokens` that were proposed (None where the engine does not speculate) the model took `accepted_tokens`.
+    """
 
     text: str
     finish_reason: FinishReason
@@ -116,6 +128,8 @@ class Outcome:
     cached_tokens: int = 0
     prefill_ms: float = 0.0
     decode_ms: float = 0.0
+    draft_tokens: int | None = None
+    accepted_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +173,7 @@ class Engine(Protocol):
     context_size: int
     tools: bool
     lacks: frozenset[Ability]
+    speculation: Speculation
     pids: Sequence[int]
     """Processes that the engine runs beside this one."""
 

@@ -37,8 +37,9 @@ DISCARD = _Discard()
 class Generation:
     """The chunks of one reply, gathered as they come; its `on_chunk` takes them."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, *, speculates: bool = False) -> None:
         self._reply = reply
+        self._speculates = speculates
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._tools: dict[int, dict[str, str]] = {}
@@ -113,6 +114,9 @@ class Generation:
             completion_tokens=completion,
             prefill_ms=float(self._timings["prompt_ms"]),
             decode_ms=float(self._timings["predicted_ms"]),
+            # The engine leaves out what is 0.
+            draft_tokens=int(self._timings.get("draft_n", 0)) if self._speculates else None,
+            accepted_tokens=int(self._timings.get("draft_n_accepted", 0)) if self._speculates else None,
         )
 
 

@@ -18,6 +18,8 @@ from llmspell_providers.candle.engine import Prepared
 from llmspell_providers.candle.generation import OnChunk
 from llmspell_providers.candle.http_socket import SocketClient
 from llmspell_providers.candle.server_engine import ServerEngine
+from llmspell_providers.candle.speculation import Speculation
+from llmspell_providers.candle.spinning import Spinning
 
 _ERRORS = 1
 """llama.cpp's log verbosity; from 2 on it writes lines for every request."""
@@ -61,6 +63,12 @@ class XLlamaCpp(ServerEngine):
         # The slot that is not named in a request is then the least recently used one, as our own table has it.
         parameters.slot_prompt_similarity = 0.0
         parameters.cache_ram_mib = launch.prompt_cache_bytes // (1 << 20)
+        drafts = prepared.drafts()
+        if drafts is not None:
+            parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_MOD]
+            parameters.speculative.ngram_mod.n_match = drafts.key_tokens
+            parameters.speculative.ngram_mod.n_min = drafts.shortest
+            parameters.speculative.ngram_mod.n_max = drafts.longest
         parameters.n_gpu_layers = 0 if device == "cpu" else -1
         parameters.main_gpu = int(device.partition(":")[2] or 0)
         parameters.embedding = True
@@ -77,15 +85,18 @@ class XLlamaCpp(ServerEngine):
                 f"xllamacpp could not load '{launch.path.name}'",
                 hint="llmspell model verify --all tells whether its files are whole",
             ) from error
-        calls = _LibraryCalls(server, SocketClient(address, key))
-        return cls(calls, prepared, version=xllamacpp.__version__, device=device), [warning] if warning else []
+        calls = _LibraryCalls(server, SocketClient(address, key), Spinning(prepared.threads))
+        speculation: Speculation = "off" if drafts is None else "ngram"
+        engine = cls(calls, prepared, version=xllamacpp.__version__, device=device, speculation=speculation)
+        return engine, [warning] if warning else []
 
 
 class _LibraryCalls:
     """`ServerCalls` by the library's own functions, and by its listener for what it has no function for."""
 
-    def __init__(self, server: Any, http: SocketClient) -> None:
+    def __init__(self, server: Any, http: SocketClient, spinning: Spinning) -> None:
         self._server = server
+        self._spinning = spinning
         self.get = http.get
         self.post = http.post
 
@@ -100,8 +111,15 @@ class _LibraryCalls:
         return answer
 
     def _call(self, call: Callable[..., object], body: Mapping[str, Any], on_chunk: OnChunk) -> None:
+        spinning = self._spinning
+
+        def take(chunk: Mapping[str, Any]) -> bool:
+            spinning.fit()
+            return on_chunk(chunk)
+
+        spinning.begin()
         try:
-            call(body, on_chunk)
+            call(body, take)
         except ValueError as error:
             # The engine's word for a request it cannot parse: a template that fails, a schema it cannot read.
             raise InvalidRequest(f"the engine refused the request: {error}") from error

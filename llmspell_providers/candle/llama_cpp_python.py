@@ -22,6 +22,7 @@ from llmspell_protocol.models import FinishReason
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device
 from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
+from llmspell_providers.candle.speculation import Speculation
 from llmspell_providers.candle.stops import StopFilter
 from llmspell_providers.openai_chat import chat_body
 from llmspell_providers.vectors import packed
@@ -39,6 +40,7 @@ class LlamaCppPython:
     tools = False
     pids: Sequence[int] = ()
     lacks: frozenset[Ability] = LACKS[name]
+    speculation: Speculation = "off"
 
     def __init__(self, library: Any, model: Any, prepared: Prepared, device: str) -> None:
         self.version: str = library.__version__

@@ -24,6 +24,7 @@ from llmspell_providers.candle.http_socket import SocketClient
 from llmspell_providers.candle.server_binary import ServerBinary, examine
 from llmspell_providers.candle.server_engine import ServerEngine
 from llmspell_providers.candle.server_process import ServerProcess, end_like
+from llmspell_providers.candle.speculation import Drafts, Speculation
 
 _ALL_LAYERS = 999
 _READY = 200
@@ -42,9 +43,17 @@ class LlamaServer(ServerEngine):
     lacks = LACKS[name]
 
     def __init__(
-        self, process: ServerProcess, http: SocketClient, prepared: Prepared, *, version: str, device: str
+        self,
+        process: ServerProcess,
+        http: SocketClient,
+        prepared: Prepared,
+        *,
+        version: str,
+        device: str,
+        speculation: Speculation,
     ) -> None:
-        super().__init__(_HttpCalls(process, http), prepared, version=version, device=device)
+        calls = _HttpCalls(process, http)
+        super().__init__(calls, prepared, version=version, device=device, speculation=speculation)
         self._process = process
         self.pids: Sequence[int] = (process.pid,)
 
@@ -54,10 +63,12 @@ class LlamaServer(ServerEngine):
 
         Raises:
             ConfigError: there is no binary that can be used, or it cannot have the device.
+            Unsupported: speculation was asked for by name, and this binary has none.
             ModelLoadFailed: the server ended; why is in the worker's log.
         """
         binary = examine(prepared.launch.server_path)
         asked = prepared.launch.device
+        drafts = prepared.drafts(None if binary.has_ngram_drafts else f"{binary.path} is too old for it")
         names = our_names(binary.devices()) if asked != "cpu" else {}
         device, warning = choose_device(asked, platform=sys.platform, found=list(names))
         address = prepared.socket_directory / f"{secrets.token_hex(4)}.sock"
@@ -66,11 +77,14 @@ class LlamaServer(ServerEngine):
         with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(f"{key}\n")
         http = SocketClient(address, key)
-        process = ServerProcess(_command(binary, prepared, device, names, address=address, key_file=key_file))
+        command = _command(binary, prepared, device, names, drafts, address=address, key_file=key_file)
+        process = ServerProcess(command)
         _wait_until_ready(process, http, prepared.launch.path)
         key_file.unlink()
         process.share_its_end()
-        return cls(process, http, prepared, version=binary.version, device=device), [warning] if warning else []
+        speculation: Speculation = "off" if drafts is None else "ngram"
+        engine = cls(process, http, prepared, version=binary.version, device=device, speculation=speculation)
+        return engine, [warning] if warning else []
 
     def close(self) -> None:
         """Ends the server."""
@@ -120,6 +134,7 @@ def _command(
     prepared: Prepared,
     device: str,
     names: Mapping[str, str],
+    drafts: Drafts | None,
     *,
     address: Path,
     key_file: Path,
@@ -135,6 +150,9 @@ def _command(
     command += ["--slot-prompt-similarity", "0.0", "--cache-ram", str(launch.prompt_cache_bytes // (1 << 20))]
     command += ["--embeddings"] if prepared.pooling is not None else ["--embeddings", "--pooling", "mean"]
     command += ["--flash-attn", "auto" if launch.flash_attention else "off"]
+    if drafts is not None:
+        command += ["--spec-type", "ngram-mod", "--spec-ngram-mod-n-match", str(drafts.key_tokens)]
+        command += ["--spec-ngram-mod-n-min", str(drafts.shortest), "--spec-ngram-mod-n-max", str(drafts.longest)]
     if device == "cpu":
         command += ["--device", "none", "--n-gpu-layers", "0"]
     else:

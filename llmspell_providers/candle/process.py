@@ -61,6 +61,7 @@ class ModelProcess:
     def __init__(self, launch: Launch, on_exit: Callable[[], None]) -> None:
         self.launch = launch
         self._on_exit = on_exit
+        self.draft_tokens = self.accepted_tokens = 0
         self._log_at_end: Sequence[str] = ()
         self._is_loaded = False
         self._log_start = _size(launch.log_path)
@@ -105,6 +106,11 @@ class ModelProcess:
     def pids(self) -> Sequence[int]:
         """The worker's process id, and those of the processes that its engine runs beside it."""
         return (self.pid, *self.loaded.engine_pids)
+
+    @property
+    def speculates(self) -> bool:
+        """Whether its engine drafts; `draft_tokens` and `accepted_tokens` count those of all replies so far."""
+        return self.loaded.speculation != "off"
 
     @property
     def busy(self) -> int:
@@ -208,12 +214,15 @@ class ModelProcess:
         return self._result(frame)
 
     def _result(self, frame: Frame) -> ChatChunk:
+        timings = Timings(**frame["timings"])
+        self.draft_tokens += timings.draft_tokens or 0
+        self.accepted_tokens += timings.accepted_tokens or 0
         calls = tuple(ToolCall(**call) for call in frame["message"]["tool_calls"])
         result = ChatResult(
             message=ChatMessage(**{**frame["message"], "tool_calls": calls}),
             finish_reason=frame["finish_reason"],
             usage=Usage(**frame["usage"]),
-            timings=Timings(**frame["timings"]),
+            timings=timings,
             model=self.launch.model,
             backend=BACKEND,
         )

@@ -196,7 +196,7 @@ class CandleProvider:
         if manifest.capabilities and "chat" not in manifest.capabilities:
             raise no_chat(manifest.id)
         options = self._resolved(request.options, manifest)
-        blueprint = self._blueprint(manifest, request.device)
+        blueprint = self._blueprint_for_chat(manifest, request.device)
         resident = self._residency.get(blueprint.name)
         if resident is None or resident.worker is None or not resident.is_on(blueprint.device):
             yield ChatChunk(loading=True)
@@ -259,6 +259,13 @@ class CandleProvider:
             await self._residency.unload(f"{model_id}@{self.name}", force=False)
         except ModelInUse:
             _log.warning("%s was replaced while it answers; it is used as it was until it is unloaded", model_id)
+
+    def _blueprint_for_chat(self, manifest: Manifest, device: str | None) -> Blueprint[ModelProcess]:
+        """As `_blueprint`, but what a load needs is not worked out anew where the model is there: a token waits."""
+        resident = self._residency.get(self._key(manifest))
+        if device is None and resident is not None and resident.worker is not None:
+            return resident.blueprint
+        return self._blueprint(manifest, device)
 
     def _blueprint(self, manifest: Manifest, device: str | None = None) -> Blueprint[ModelProcess]:
         budget_bytes = self._residency.budget_bytes()
@@ -351,6 +358,9 @@ class CandleProvider:
             load_ms=model.load_ms,
             reason=model.reason(next_to_go=self._residency.next_to_go() is model),
             warnings=tuple(worker.loaded.warnings) if worker else (),
+            speculation=worker.loaded.speculation if worker else None,
+            draft_tokens=worker.draft_tokens if worker and worker.speculates else None,
+            accepted_tokens=worker.accepted_tokens if worker and worker.speculates else None,
         )
 
 

@@ -29,6 +29,7 @@ NEEDED = frozenset(
     }
 )
 """Flags without which the engine can't be what it is."""
+NGRAM_FLAGS = frozenset({"--spec-type", "--spec-ngram-mod-n-match", "--spec-ngram-mod-n-min", "--spec-ngram-mod-n-max"})
 
 _DEADLINE_S = 60.0
 """For one look: a build for graphics cards may load a gigabyte of libraries from a slow disk."""
@@ -53,6 +54,11 @@ class ServerBinary:
     flags: frozenset[str]
     has_log_levels: bool
     """Whether 1 is its log level for errors; to builds before November 2025 it was the one for everything."""
+
+    @property
+    def has_ngram_drafts(self) -> bool:
+        """Whether it can speculate, and lets the lengths be chosen."""
+        return self.flags >= NGRAM_FLAGS
 
     @property
     def version(self) -> str:

@@ -15,6 +15,7 @@ from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, 
 from llmspell_providers.candle.generation import DISCARD, Generation, OnChunk, engine_error
 from llmspell_providers.candle.prompt_pieces import PieceReader, PieceTimes, ReadAhead
 from llmspell_providers.candle.slots import Place, SlotTable, Talk
+from llmspell_providers.candle.speculation import Speculation
 from llmspell_providers.openai_chat import chat_body
 from llmspell_providers.token_estimate import CHARACTERS_A_TOKEN
 from llmspell_providers.vectors import packed
@@ -49,12 +50,21 @@ class ServerEngine:
     lacks: frozenset[Ability]
     pids: Sequence[int] = ()
 
-    def __init__(self, server: ServerCalls, prepared: Prepared, *, version: str, device: str) -> None:
+    def __init__(
+        self,
+        server: ServerCalls,
+        prepared: Prepared,
+        *,
+        version: str,
+        device: str,
+        speculation: Speculation,
+    ) -> None:
         self.version = version
         self._server = server
         self.slots = prepared.launch.slots
         self.context_size = prepared.context_size
         self.device = device
+        self.speculation = speculation
         self.tools = prepared.tools
         self._lock = threading.Lock()
         self._embedding = threading.Lock()
@@ -63,17 +73,21 @@ class ServerEngine:
 
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
         """Generates one reply (see `Engine.chat`)."""
-        body = {**chat_body(request), "stream": True, "return_progress": True}
-        body["stream_options"] = {"include_usage": True}
+        body = {**chat_body(request), "stream": True, "stream_options": {"include_usage": True}}
         talk = Talk.of(body)
         with self._lock:
             place = self._table.take(talk)
         if place is None:
             # More requests than slots: the engine queues this one and takes whichever slot comes free.
+            body["return_progress"] = True
             return self._generate(body, reply, request["options"].get("max_tokens"), None)
         tokens = 0
         try:
-            ahead = self._read_ahead(body, place, reply)
+            ahead = None
+            if self._is_long(body, place):
+                # Its chunks are looks at a cancel, too; a short prompt is read in less time than they take.
+                body["return_progress"] = True
+                ahead = self._read_ahead(body, place, reply)
             if not place.saves or ahead is not None:
                 body["id_slot"] = place.slot.number
             outcome = self._generate(body, reply, request["options"].get("max_tokens"), ahead)
@@ -86,7 +100,7 @@ class ServerEngine:
     def _generate(
         self, body: Mapping[str, Any], reply: Reply, max_tokens: int | None, ahead: ReadAhead | None
     ) -> Outcome:
-        generation = Generation(reply)
+        generation = Generation(reply, speculates=self.speculation != "off")
         is_raw = "prompt" in body
         (self._server.complete if is_raw else self._server.chat)(body, generation.on_chunk)
         generation.raise_failure()
@@ -96,12 +110,14 @@ class ServerEngine:
         prefill_ms = ahead.prefill_ms + outcome.prefill_ms
         return replace(outcome, cached_tokens=ahead.cached_tokens, prefill_ms=prefill_ms)
 
-    def _read_ahead(self, body: Mapping[str, Any], place: Place, reply: Reply) -> ReadAhead | None:
-        """Reads a long prompt in pieces; None for one that is short, or that the request itself will be refused for."""
+    def _is_long(self, body: Mapping[str, Any], place: Place) -> bool:
+        """Whether more is to be read than two pieces."""
         characters = len(body["prompt"]) if "prompt" in body else sum(len(one["content"]) for one in body["messages"])
         # An estimate will do: it only decides whether counting is worth two milliseconds.
-        if characters < CHARACTERS_A_TOKEN * (place.known_tokens + 2 * self._reader.size):
-            return None
+        return characters >= CHARACTERS_A_TOKEN * (place.known_tokens + 2 * self._reader.size)
+
+    def _read_ahead(self, body: Mapping[str, Any], place: Place, reply: Reply) -> ReadAhead | None:
+        """Reads a long prompt in pieces; None for one that the request itself will be refused for."""
         try:
             prompt = body["prompt"] if "prompt" in body else self._server.post("/apply-template", body)["prompt"]
             question = {"content": prompt, "add_special": True, "parse_special": True}

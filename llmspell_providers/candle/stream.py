@@ -13,6 +13,10 @@ import time
 
 from llmspell_protocol.frames import FramePipe
 
+UNTOLD_MS = 50
+"""A prompt that is read in less shows no progress: to wake kernel and client for it took a millisecond from the first
+token, before which two of these messages came."""
+
 
 class PipeReply:
     """An engine's `Reply` that writes frames; `cancel` may come from any thread."""
@@ -42,7 +46,9 @@ class PipeReply:
         self._add("reasoning", piece)
 
     def progress(self, processed: int, total: int, elapsed_ms: float) -> None:
-        """Tokens of the prompt that have been read, of how many, in what time."""
+        """Tokens of the prompt that have been read, of how many, in what time; from `UNTOLD_MS` on it is told."""
+        if elapsed_ms < UNTOLD_MS:
+            return
         eta_s = (total - processed) / processed * elapsed_ms / 1000 if processed else None
         self._send({"op": "progress", "id": self._id, "processed": processed, "total": total, "eta_s": eta_s})
 

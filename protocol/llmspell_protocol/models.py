@@ -70,7 +70,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Where a request's time went; `first_token_ms` counts from the request's arrival at the kernel."""
+    """Where a request's time went; `first_token_ms` counts from the request's arrival at the kernel.
+
+    Where the engine speculates, `draft_tokens` were proposed to the model and it took `accepted_tokens` of them.
+    """
 
     queue_ms: float = 0.0
     load_ms: float = 0.0
@@ -78,6 +81,10 @@ class Timings:
     decode_ms: float = 0.0
     first_token_ms: float | None = None
     tokens_per_second: float | None = None
+    draft_tokens: int | None = None
+    """proposed to the model; null without speculation"""
+    accepted_tokens: int | None = None
+    """of these, taken by the model"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +276,8 @@ class LoadOptions:
 class LoadedModel:
     """One line of `model ps`; `reason` says in words why the model stays and when it goes.
 
-    `warnings` are what a person should know about how it was loaded.
+    `warnings` are what a person should know about how it was loaded. `speculation` is "off" or "ngram" where llmspell
+    loaded it; with "ngram" `draft_tokens` and `accepted_tokens` are the sums of all replies since.
     """
 
     model: str
@@ -296,6 +304,12 @@ class LoadedModel:
     """why it stays, in words"""
     warnings: Sequence[str] = ()
     """what should be known about how it was loaded"""
+    speculation: str | None = None
+    """`ngram` or `off`, where llmspell loaded it"""
+    draft_tokens: int | None = None
+    """proposed to the model since it was loaded; null without speculation"""
+    accepted_tokens: int | None = None
+    """of these, taken by the model"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from llmspell_protocol.models import FinishReason
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device
 from llmspell_providers.candle.engine import Ability, Outcome, Prepared, Reply, Vectors
+from llmspell_providers.candle.speculation import Speculation
 from llmspell_providers.candle.transformer.batches import Batches
 from llmspell_providers.candle.transformer.encoder import Encoder
 from llmspell_providers.candle.transformer.prompts import Prompts
@@ -34,6 +35,7 @@ class TorchEngine:
     tools = False
     pids: Sequence[int] = ()
     lacks: frozenset[Ability] = LACKS[name]
+    speculation: Speculation = "off"
 
     def __init__(self, weights: Weights, prepared: Prepared) -> None:
         self.version = f"{torch.__version__} (transformers {transformers.__version__})"

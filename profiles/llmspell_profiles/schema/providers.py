@@ -13,6 +13,7 @@ CloudType = Literal[
 Backend = Literal["ollama", "candle"]
 PROVIDER_TYPES: tuple[str, ...] = (*get_args(CloudType), *get_args(Backend))
 GgufEngine = Literal["xllamacpp", "llama-cpp-python", "llama-server"]
+Speculation = Literal["auto", "off", "ngram"]
 
 
 class Retry(Table):
@@ -145,6 +146,9 @@ class CandleSettings(LocalSettings):
         default=None, description="binary for engine = llama-server; default: the one on PATH"
     )
     spin_count: int = Field(default=1000, ge=0, description="how long threads of GGUF engines spin at a barrier")
+    speculation: Annotated[Speculation, words(Speculation)] = Field(
+        default="auto", description="drafts from the conversation: off, ngram, or auto = where the engine has them"
+    )
 
 
 PROVIDER_CLASSES: dict[str, type[ProviderSettings]] = {"ollama": OllamaSettings, "candle": CandleSettings}

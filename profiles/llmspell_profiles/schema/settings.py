@@ -185,7 +185,7 @@ class ModelsSettings(Table):
     pin: tuple[str, ...] = Field(default=(), description="model specs: loaded at start, never evicted")
     stream_window_ms: Annotated[AutoOrSize, auto_or("an integer", at_most=200)] = Field(
         default="auto",
-        description="how long a worker may gather tokens into one delta; auto: 0 with spare cores, 25 without",
+        description="how long a worker may gather tokens into one delta; auto: 0 with spare cores, 50 without",
     )
     prompt_cache_bytes: Annotated[AutoOrSize, auto_or("a size")] = Field(
         default="auto",

@@ -48,7 +48,8 @@ def test_json_is_a_stream_of_deltas_and_a_last_line_with_everything(home: Path) 
     assert {"message", "finish_reason", "usage", "timings", "model", "backend"} <= set(done)
     assert set(done["usage"]) == {"prompt_tokens", "cached_tokens", "completion_tokens"}
     assert set(done["timings"]) >= {
-        *("queue_ms", "load_ms", "prefill_ms", "decode_ms", "first_token_ms", "tokens_per_second")
+        *("queue_ms", "load_ms", "prefill_ms", "decode_ms", "first_token_ms", "tokens_per_second"),
+        *("draft_tokens", "accepted_tokens"),
     }
     assert "".join(event.get("text", "") for event in events) == done["message"]["content"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli.chat.conversation import Conversation
+from llmspell_cli.chat.conversation import Conversation, stats_line
 from llmspell_protocol.errors import InvalidRequest, NotFound
 
 MESSAGES = [{"role": "user", "content": "hi 👋"}, {"role": "assistant", "content": "there"}]
@@ -54,3 +54,17 @@ def test_a_file_that_is_no_conversation_is_refused_and_changes_nothing(tmp_path:
     assert (kept.model, kept.system, kept.messages) == ("mock/a", "be", [])
     with pytest.raises(NotFound):
         kept.load(str(tmp_path / "nosuch.json"))
+
+
+@pytest.mark.parametrize(
+    ("drafted", "words"),
+    [
+        (None, "prompt 24 tokens (0 cached), reply 40 tokens, 71.2 tokens/s"),
+        (0, "prompt 24 tokens (0 cached), reply 40 tokens, 71.2 tokens/s"),
+        (36, "prompt 24 tokens (0 cached), reply 40 tokens, 71.2 tokens/s, 30 of 36 drafted tokens accepted"),
+    ],
+)
+def test_the_figures_of_a_reply_tell_of_drafts_where_there_were_some(drafted: int | None, words: str) -> None:
+    timings = {"tokens_per_second": 71.2, "draft_tokens": drafted, "accepted_tokens": 30 if drafted else drafted}
+    usage = {"prompt_tokens": 24, "cached_tokens": 0, "completion_tokens": 40}
+    assert stats_line({"usage": usage, "timings": timings, "finish_reason": "stop"}) == words

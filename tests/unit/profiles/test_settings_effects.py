@@ -98,6 +98,7 @@ READ_BY = {
     "providers.candle.engine": CANDLE,
     "providers.candle.server_path": CANDLE,
     "providers.candle.spin_count": CANDLE,
+    "providers.candle.speculation": CANDLE,
 }
 """Each key and the package, or the one module, that reads it; `NAME` stands for every provider."""
 

@@ -30,6 +30,7 @@ VALUES: dict[str, Any] = {
     "engine": "llama-server",
     "default_quantization": "Q8_0",
     "model_directory": "/models",
+    "speculation": "ngram",
     "server_path": "/bin/llama-server",
     "engines.javascript.security_level": "Privileged",
     "backend_type": "sqlite",

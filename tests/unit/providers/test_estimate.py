@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import pytest
 
 from llmspell_providers.library.manifest import Manifest, ManifestFile
 from llmspell_providers.residency.estimate import (
+    DRAFT_TABLE_BYTES,
     TORCH_PROCESS_BYTES,
     Estimate,
     estimate,
@@ -107,6 +109,13 @@ def test_the_estimate_of_a_checkpoint_is_near_what_pytorch_took_for_it(dtype: st
 def test_weights_that_pytorch_converts_are_not_mapped_from_the_file() -> None:
     assert _of_checkpoint(T5_SMALL).mapped_bytes == 4 * 60_506_624
     assert _of_checkpoint(dataclasses.replace(T5_SMALL, quantization="F16")).mapped_bytes == 0
+
+
+def test_what_is_remembered_for_drafts_is_taken_at_the_load() -> None:
+    expected = partial(estimate, SMOLLM2, context_size=512, slots=1, batch_size=64, prompt_cache_bytes=0)
+    without, speculating = expected(), expected(draft_bytes=DRAFT_TABLE_BYTES)
+    assert speculating.loaded_bytes - without.loaded_bytes == DRAFT_TABLE_BYTES
+    assert speculating.growth_bytes == without.growth_bytes
 
 
 def test_pytorch_takes_keys_and_values_a_request_twice_while_prompts_are_read_and_none_for_encoders() -> None:

@@ -74,7 +74,7 @@ def test_a_cancelled_reply_sends_nothing_more(pipe: tuple[FramePipe, FramePipe])
     reply = PipeReply(pipe[0], 7, 0, Flusher())
     reply.cancel()
     reply.text("one")
-    reply.progress(1, 2, 3.0)
+    reply.progress(1, 2, 300.0)
     assert frames(pipe[1]) == []
     assert reply.cancelled
 
@@ -83,6 +83,14 @@ def test_progress_says_how_long_it_will_take(pipe: tuple[FramePipe, FramePipe]) 
     reply = PipeReply(pipe[0], 7, LONG_MS, Flusher())
     reply.progress(100, 400, 1000.0)
     assert frames(pipe[1]) == [{"op": "progress", "id": 7, "processed": 100, "total": 400, "eta_s": 3.0}]
+
+
+def test_a_prompt_that_is_read_at_once_shows_no_progress(pipe: tuple[FramePipe, FramePipe]) -> None:
+    reply = PipeReply(pipe[0], 7, 0, Flusher())
+    reply.progress(0, 24, 0.0)
+    reply.progress(24, 24, 12.0)
+    reply.text("Hello")
+    assert frames(pipe[1]) == [{"op": "delta", "id": 7, "text": "Hello"}]
 
 
 def test_a_kernel_that_is_gone_cancels_the_reply() -> None:
