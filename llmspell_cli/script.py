@@ -15,9 +15,9 @@ from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import short_time
 from llmspell_cli.terminal.typed_line import typed_line
+from llmspell_protocol.engines import DEFAULT_ENGINE, ENGINES
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
-
-ENGINES = ("lua", "javascript", "python")
+from llmspell_protocol.request_options import RequestOptions
 
 
 class Script(NamedTuple):
@@ -70,7 +70,7 @@ def execute(script: Script, *, options: Options, output: Output, stream: bool, t
                 },
                 on_delta=printed.take,
                 on_input=None if output.json else _answer,
-                wishes=_wishes(script),
+                request_options=_request_options(script),
                 timeout_s=timeout_s,
             )
         except LlmspellError as error:
@@ -112,17 +112,16 @@ class _Printed:
             self._output.write(text)
 
 
-def _wishes(script: Script) -> dict[str, Any]:
-    wishes = {
-        "isolated": True,
-        "args": script.arguments,
-        "engine": script.engine,
-        "name": script.name,
-        "path": script.path,
-        "cwd": os.getcwd(),
-        "env": {name: os.environ[name] for name in ("MODEL", "MODEL_SPEC") if name in os.environ},
-    }
-    return {key: value for key, value in wishes.items() if value is not None}
+def _request_options(script: Script) -> RequestOptions:
+    return RequestOptions(
+        isolated=True,
+        args=script.arguments,
+        engine=script.engine,
+        name=script.name,
+        path=script.path,
+        cwd=os.getcwd(),
+        env={name: os.environ[name] for name in ("MODEL", "MODEL_SPEC") if name in os.environ},
+    )
 
 
 def _answer(prompt: str, password: bool) -> str | None:
@@ -161,7 +160,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
     if script.show_result and result is not None:
         output.write((result if isinstance(result, str) else str(reply.get("result_repr", result))) + "\n")
     if output.pretty:
-        engine = reply.get("engine", script.engine) or "lua"
+        engine = reply.get("engine", script.engine) or DEFAULT_ENGINE
         output.line(f"✓ {script.name}  {engine}  {short_time(reply.get('duration_ms'))}")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.terminal.interrupts import Interrupts
@@ -15,6 +15,9 @@ from llmspell_protocol.client.events import Delta, Event, Progress, Reply
 from llmspell_protocol.client.sync import Client, OnInput, Pending
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.messages import METADATA_KEY
+
+if TYPE_CHECKING:
+    from llmspell_protocol.request_options import RequestOptions
 
 Mode = Literal["embedded", "connected"]
 Content = dict[str, Any]
@@ -46,20 +49,22 @@ class Session:
         on_delta: Callable[[Content], None] | None = None,
         on_progress: Callable[[Content], None] | None = None,
         on_input: OnInput | None = None,
-        wishes: Mapping[str, Any] | None = None,
+        request_options: RequestOptions | None = None,
         timeout_s: float | None = None,
     ) -> Reply:
-        """Sends a request and follows it to its reply; `wishes` become `metadata.llmspell`.
+        """Sends a request and follows it to its reply; `request_options` become `metadata.llmspell`.
 
         Raises:
             Interrupted: Ctrl-C; the request was cancelled at the kernel.
             LlmspellError: what the kernel answered, or the connection broke.
         """
-        wishes = {**(wishes or {}), **({"timeout_s": timeout_s} if timeout_s is not None else {})}
+        asked_for = request_options.metadata() if request_options is not None else {}
+        if timeout_s is not None:
+            asked_for["timeout_s"] = timeout_s
         pending = self.client.request(
             msg_type,
             {key: value for key, value in content.items() if value is not None},
-            metadata={METADATA_KEY: wishes} if wishes else None,
+            metadata={METADATA_KEY: asked_for} if asked_for else None,
             timeout_s=timeout_s + _LATE_S if timeout_s is not None else None,
             on_input=on_input,
         )

@@ -122,7 +122,7 @@ class Kernel:
 
     def interrupt(self) -> None:
         """Interrupts the shared context, as `interrupt_request` does: a frontend's SIGINT."""
-        self._services.contexts.interrupt()
+        self._services.contexts.shared.interrupt()
 
     def _submit(self, request: Request) -> asyncio.Task[None]:
         return self._dispatcher.submit(request)

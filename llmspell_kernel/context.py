@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.partial import Partial
 from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.request_options import NO_OPTIONS, RequestOptions
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,9 @@ class Request:
     content: Content
     caller: Caller
     sink: Sink
-    wishes: Mapping[str, Any] = field(default_factory=dict)
-    """`metadata.llmspell` of the message."""
+    raw_options: Mapping[str, Any] = field(default_factory=dict)
+    """`metadata.llmspell` as it came; dispatch makes `options` of it."""
+    options: RequestOptions = NO_OPTIONS
     buffers: Sequence[bytes] = ()
     parent: Request | None = None
     header: Mapping[str, Any] = field(default_factory=dict)

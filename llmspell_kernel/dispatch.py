@@ -16,6 +16,7 @@ from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.clients import Clients
 from llmspell_kernel.context import Handler, Reply, Request, handled_request
 from llmspell_kernel.drain import Drain
+from llmspell_kernel.flat_content import request_options
 from llmspell_kernel.identity import standard_right
 from llmspell_protocol.areas import AREA_OF, actions
 from llmspell_protocol.errors import Busy, Cancelled, Internal, InvalidRequest, LlmspellError, Timeout, Unsupported
@@ -37,7 +38,9 @@ class Dispatcher:
 
     def submit(self, request: Request) -> asyncio.Task[None]:
         """Starts a request, from wherever it came; the task ends when it has been answered."""
-        task = asyncio.get_running_loop().create_task(self._run(request), name=f"{request.msg_type} {request.id}")
+        problem = _read_options(request)
+        run = self._run(request, problem)
+        task = asyncio.get_running_loop().create_task(run, name=f"{request.msg_type} {request.id}")
         request.task = task
         self._requests.add(request)
         task.add_done_callback(lambda _: self._finished(request))
@@ -48,8 +51,8 @@ class Dispatcher:
     def _client_gone(self, client: str) -> None:
         """Its unfinished work of our own types is cancelled; notebook cells go on."""
         for request in self._requests:
-            own = request.msg_type in AREA_OF or request.wishes.get("isolated")
-            if request.parent is None and request.caller.client == client and own and not request.wishes.get("detach"):
+            own = request.msg_type in AREA_OF or request.options.isolated
+            if request.parent is None and request.caller.client == client and own and not request.options.detach:
                 request.cancel("the client is gone")
 
     def _finished(self, request: Request) -> None:
@@ -59,20 +62,22 @@ class Dispatcher:
 
     def _tell_of_no_beginning(self, request: Request) -> None:
         """Answers a request whose cancel came in one go with it: its task ended before its first step."""
-        framed = request.parent is None and request.msg_type not in AREA_OF
+        framed = _is_framed(request)
         if framed:
             request.sink.publish("status", {"execution_state": "busy"})
         request.fail(Cancelled(f"cancelled: {request.cancel_reason or 'the kernel is shutting down'}"))
         if framed:
             request.sink.publish("status", {"execution_state": "idle"})
 
-    async def _run(self, request: Request) -> None:
+    async def _run(self, request: Request, problem: InvalidRequest | None) -> None:
         handled_request.set(request.id)  # The task's own: it copied its context.
         began = time.monotonic()
-        framed = request.parent is None and request.msg_type not in AREA_OF
+        framed = _is_framed(request)
         if framed:
             request.sink.publish("status", {"execution_state": "busy"})
         try:
+            if problem is not None:
+                raise problem
             reply = await self._answer(request)
             request.reply({"status": "ok", **reply.content}, reply.buffers)
             log.debug("%s: done in %d ms", request.shown, (time.monotonic() - began) * 1000)
@@ -99,11 +104,9 @@ class Dispatcher:
             raise Unsupported(f"{request.msg_type} is not supported by this kernel", details={"type": request.msg_type})
         self._check_rights(request)
         self._check_room(request)
-        timeout_s = request.wishes.get("timeout_s")
+        timeout_s = request.options.timeout_s
         if timeout_s is None:
             return await handler(request)
-        if not isinstance(timeout_s, (int, float)) or timeout_s <= 0:
-            raise InvalidRequest("metadata.llmspell.timeout_s must be a positive number of seconds")
         try:
             async with asyncio.timeout(timeout_s):
                 return await handler(request)
@@ -142,3 +145,18 @@ class Dispatcher:
                 hint="raise kernel.max_clients, or close a client",
                 details={"max_clients": self._clients.limit, "retry_after_s": 5},
             )
+
+
+def _read_options(request: Request) -> InvalidRequest | None:
+    """Makes `options` of what came; what is wrong with that is the request's answer."""
+    if request.raw_options:
+        try:
+            request.options = request_options(request.raw_options)
+        except InvalidRequest as problem:
+            return problem
+    return None
+
+
+def _is_framed(request: Request) -> bool:
+    """Whether frontends hear of it on IOPub: busy before, idle after it."""
+    return request.parent is None and request.msg_type not in AREA_OF and not request.options.isolated

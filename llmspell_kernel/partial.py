@@ -46,6 +46,10 @@ class Partial:
     def __bool__(self) -> bool:
         return bool(self._texts)
 
+    def text(self, name: str) -> str:
+        """The end of the text of this name; empty where there is none."""
+        return str(self._texts[name]) if name in self._texts else ""
+
     def content(self) -> dict[str, str]:
         """The texts, as `details.partial` shows them."""
         return {name: str(text) for name, text in self._texts.items()}

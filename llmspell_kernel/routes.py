@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.context import Handler, Reply, Request
+from llmspell_kernel.handlers.comm_info import comm_info
+from llmspell_kernel.handlers.complete import CompleteHandler
 from llmspell_kernel.handlers.control import InterruptHandler, ShutdownHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
-from llmspell_kernel.handlers.introspect import IntrospectHandler
+from llmspell_kernel.handlers.history import history
+from llmspell_kernel.handlers.is_complete import IsCompleteHandler
 from llmspell_kernel.handlers.kernel_info import KernelInfoHandler
 from llmspell_kernel.live_settings import LiveSettings
 from llmspell_kernel.services.graph import Services
@@ -35,13 +38,12 @@ def routes(services: Services, settings: LiveSettings, kernel: Callable[[], Kern
 
         return KernelHandler(kernel())
 
-    introspect = IntrospectHandler(services.contexts)
     return {
         "execute_request": ExecuteHandler(services.contexts),
-        "complete_request": introspect,
-        "is_complete_request": introspect,
-        "history_request": introspect,
-        "comm_info_request": introspect,
+        "complete_request": CompleteHandler(services.contexts),
+        "is_complete_request": IsCompleteHandler(services.contexts),
+        "history_request": history,
+        "comm_info_request": comm_info,
         "kernel_info_request": KernelInfoHandler(settings.local_backends),
         "interrupt_request": InterruptHandler(services.contexts),
         "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel())),

@@ -12,9 +12,9 @@ import functools
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import field, fields, make_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter
 
@@ -34,7 +34,10 @@ _SEQ = {"seq": {"type": "integer", "minimum": 0}}
 
 def schemas() -> dict[str, Schema]:
     """Every message type and the schema of its content."""
-    found = {msg_type: _one_of(msg_type, kinds, JUPYTER_VERSION) for msg_type, kinds in STANDARD.items()}
+    found = {
+        msg_type: _one_of(msg_type, tuple(map(_as_object, kinds)), JUPYTER_VERSION)
+        for msg_type, kinds in STANDARD.items()
+    }
     found["execute_delta"] = _with_seq(_one_of("execute_delta", (ExecuteDelta,), PROTOCOL_VERSION))
     for area in AREAS:
         found[f"{area}_request"] = _requests(area)
@@ -81,6 +84,18 @@ def _replies(area: str) -> Schema:
         for action, kind in kinds.items()
     ]
     return _schema(f"{area}_reply", PROTOCOL_VERSION, [*choices, refs[ErrorReply]], definitions)
+
+
+def _as_object(kind: type) -> type:
+    """A class whose values are objects; a named tuple would be an array."""
+    if not issubclass(kind, tuple):
+        return kind
+    defaults = getattr(kind, "_field_defaults", {})
+    items = [
+        (name, hint, field(default=defaults[name]) if name in defaults else field())
+        for name, hint in get_type_hints(kind).items()
+    ]
+    return make_dataclass(kind.__name__, items, kw_only=True, namespace={"__doc__": kind.__doc__})
 
 
 def _one_of(msg_type: str, kinds: Sequence[type], version: str) -> Schema:

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from llmspell_cli.session import Content, Session, document
 from llmspell_protocol.client.sync import OnInput
+from llmspell_protocol.engines import DEFAULT_ENGINE
 from llmspell_protocol.errors import InvalidRequest, Timeout
+from llmspell_protocol.request_options import RequestOptions
 
 ANSWER_S = 1.0
 """How long an input waits for what the kernel knows about it; a kernel that computes may be asked in vain."""
@@ -58,7 +60,7 @@ class ScriptContext:
         self._session = session
         self._on_input = on_input
         self._known: list[str] | None = None
-        self.engine = engine or "lua"
+        self.engine = engine or DEFAULT_ENGINE
         self.model: str | None = None
 
     def run(self, code: str, on_output: Callable[[Content], None]) -> Content:
@@ -72,8 +74,7 @@ class ScriptContext:
 
     def run_file(self, path: str, code: str, words: Sequence[str], on_output: Callable[[Content], None]) -> Content:
         """Runs a file's code here, with its arguments; otherwise as `run`."""
-        wishes = {"name": path, "path": os.path.abspath(path), "args": list(words)}
-        return self._execute(code, on_output=on_output, wishes=wishes)
+        return self._execute(code, on_output=on_output, name=path, path=os.path.abspath(path), args=list(words))
 
     def check_engine(self) -> None:
         """Makes sure that the kernel has the engine.
@@ -85,7 +86,7 @@ class ScriptContext:
 
     def reset(self) -> None:
         """Forgets every variable."""
-        self._execute("", silent=True, wishes={"reset": True})
+        self._execute("", silent=True, reset=True)
 
     def is_incomplete(self, code: str) -> bool:
         """Whether more lines belong to the code; a kernel that can't say in time is taken to mean no."""
@@ -148,7 +149,8 @@ class ScriptContext:
     def _names_of_ours(self) -> list[str]:
         """The globals that every script has: those of one that does nothing."""
         if self._known is None:
-            reply = self._session.ask("execute_request", {"code": _NAMES}, wishes={"isolated": True})
+            alone = RequestOptions(isolated=True)
+            reply = self._session.ask("execute_request", {"code": _NAMES}, request_options=alone)
             self._known = sorted(reply.content["result"])
         return self._known
 
@@ -162,7 +164,7 @@ class ScriptContext:
         on_output: Callable[[Content], None] | None = None,
         silent: bool = False,
         store_history: bool = False,
-        wishes: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Content:
         content = {
             "code": code,
@@ -173,20 +175,14 @@ class ScriptContext:
             "stop_on_error": False,
         }
         environment = {"MODEL": self.model, "MODEL_SPEC": self.model} if self.model is not None else None
-        ours = {
-            "deltas": True,
-            "engine": self.engine,
-            "cwd": os.getcwd(),
-            "env": environment,
-            "model": self.model,
-            **(wishes or {}),
-        }
         reply = self._session.ask(
             "execute_request",
             content,
             on_delta=on_output,
             on_input=self._on_input,
-            wishes={name: value for name, value in ours.items() if value is not None},
+            request_options=RequestOptions(
+                deltas=True, engine=self.engine, cwd=os.getcwd(), env=environment, model=self.model, **options
+            ),
         )
         return document(reply)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypeGuard
 
 from llmspell_cli.json_file import read_json, write_json
+from llmspell_protocol.engines import DEFAULT_ENGINE
 from llmspell_protocol.errors import InvalidRequest
 
 
@@ -14,7 +15,7 @@ class SavedSession(NamedTuple):
     inputs: list[str]
     variables: dict[str, Any]
     skipped: list[str]
-    engine: str = "lua"
+    engine: str = DEFAULT_ENGINE
     model: str | None = None
 
 

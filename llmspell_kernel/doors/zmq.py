@@ -72,7 +72,7 @@ class ZmqDoor:
             content=message.content,
             caller=self._caller(message),
             sink=sink,
-            wishes=message.wishes,
+            raw_options=message.options,
             buffers=message.buffers,
             header=message.header,
         )
@@ -97,7 +97,7 @@ class SocketSink:
         self._channel = channel
         self._request = message
         self._area = area_of(message.msg_type)
-        self._counter = count() if message.msg_type in AREA_OF or message.wishes else None
+        self._counter = count() if message.msg_type in AREA_OF or message.options else None
         self._questions = questions
 
     def progress(self, content: Content) -> None:
@@ -113,9 +113,7 @@ class SocketSink:
         self._send("reply", content, buffers)
 
     def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
-        """Sends on IOPub; an isolated run has no frontend there."""
-        if self._request.wishes.get("isolated"):
-            return
+        """Sends on IOPub."""
         topic = f"stream.{content.get('name')}" if msg_type == "stream" else None
         message = Message(
             self._channels.headers(msg_type), content, parent_header=self._request.header, metadata=metadata

@@ -76,8 +76,8 @@ class AgentHandler(AreaHandler):
 
 
 def _with_default(wanted: AgentCreate, request: Request) -> AgentCreate:
-    """The model that whoever started all this has chosen for what names none (`metadata.llmspell.model`)."""
-    model = request.root.wishes.get("model")
-    if wanted.model is not None or wanted.provider is not None or not isinstance(model, str) or not model:
+    """The model that the client has chosen for what names none (`metadata.llmspell.model`)."""
+    model = request.root.options.model
+    if wanted.model is not None or wanted.provider is not None or not model:
         return wanted
     return replace(wanted, model=model)

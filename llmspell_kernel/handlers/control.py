@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.context import Reply, Request
+from llmspell_kernel.flat_content import standard_content
+from llmspell_protocol.standard_requests import ShutdownRequest
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.contexts import Contexts
@@ -19,7 +21,7 @@ class InterruptHandler:
 
     async def __call__(self, request: Request) -> Reply:
         """Answers at once; the interrupted cell answers for itself."""
-        self._contexts.interrupt()
+        self._contexts.shared.interrupt()
         return Reply({})
 
 
@@ -31,7 +33,7 @@ class ShutdownHandler:
 
     async def __call__(self, request: Request) -> Reply:
         """Answers at once and begins; `metadata.llmspell.drain_s` allows a drain, frontends wait for none."""
-        wanted = request.wishes.get("drain_s", 0.0)
-        drain_s = min(float(wanted), self._kernel.drain_timeout_s) if isinstance(wanted, (int, float)) else 0.0
+        wanted = standard_content(ShutdownRequest, request.msg_type, request.content)
+        drain_s = min(request.options.drain_s or 0.0, self._kernel.drain_timeout_s)
         self._kernel.stop(keep=request, drain_s=drain_s)
-        return Reply({"restart": bool(request.content.get("restart", False))})
+        return Reply({"restart": wanted.restart})

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from llmspell_kernel.context import Reply, Request
+from llmspell_kernel.scripting.engines import DEFAULT
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.messages import JUPYTER_VERSION, PROTOCOL_VERSION
 from llmspell_protocol.version import VERSION
@@ -21,21 +22,14 @@ class KernelInfoHandler:
 
     async def __call__(self, request: Request) -> Reply:
         """Jupyter's fields and, under `llmspell`, ours."""
+        python = sys.version_info
         return Reply(
             {
                 "protocol_version": JUPYTER_VERSION,
                 "implementation": "llmspell",
                 "implementation_version": VERSION,
-                "language_info": {
-                    "name": "lua",
-                    "version": "5.4",
-                    "mimetype": "text/x-lua",
-                    "file_extension": ".lua",
-                    "pygments_lexer": "lua",
-                    "codemirror_mode": "lua",
-                    "nbconvert_exporter": "script",
-                },
-                "banner": f"llmspell {VERSION} (Lua 5.4, Python {sys.version_info.major}.{sys.version_info.minor})",
+                "language_info": dict(DEFAULT.language_info),
+                "banner": f"llmspell {VERSION} ({DEFAULT.version}, Python {python.major}.{python.minor})",
                 "help_links": [],
                 "supported_features": [],
                 "debugger": False,

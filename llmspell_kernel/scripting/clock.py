@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 
 class ScriptClock:
-    """Runs from its making to `stop`; calls `on_limit(message)` once, at the first limit that is reached.
+    """Runs from `begin` to `stop`; calls `on_limit(message)` once, at the first limit that is reached.
 
-    While the script waits for somebody else (`pause`), its computing time stands still.
+    While the script waits for something else (`pause`), its computing time stands still. Neither `pause` nor `resume`
+    touches a timer: the one that is set looks, when it fires, at how much time is left.
     """
 
     def __init__(self, compute_s: float, wall_s: float, on_limit: Callable[[str], None]) -> None:
@@ -17,48 +18,58 @@ class ScriptClock:
         self._compute_s = compute_s
         self._wall_s = wall_s
         self._on_limit = on_limit
-        self._waits = 0
+        self._waits = 1  # For its beginning.
         self._stopped = False
         self._computed_s = 0.0
-        self._since = self._started = self._loop.time()
-        self._wall = self._loop.call_later(wall_s, self._wall_is_over)
-        self._compute: asyncio.TimerHandle | None = self._loop.call_later(compute_s, self._compute_is_over)
+        self._since = self._made = self._loop.time()
+        self._wall: asyncio.TimerHandle | None = None
+        self._compute: asyncio.TimerHandle | None = None
 
     @property
     def elapsed_s(self) -> float:
-        """The time since the start."""
-        return self._loop.time() - self._started
+        """The time since this clock was made, the wait for its beginning included."""
+        return self._loop.time() - self._made
+
+    def begin(self) -> None:
+        """The script runs from here on."""
+        if not self._stopped:
+            self._wall = self._loop.call_later(self._wall_s, self._wall_is_over)
+            self.resume()
 
     def pause(self) -> None:
         """The script begins to wait for one more thing."""
-        self._waits += 1
-        if self._compute is not None:
-            self._compute.cancel()
-            self._compute = None
+        if self._waits == 0:
             self._computed_s += self._loop.time() - self._since
+        self._waits += 1
 
     def resume(self) -> None:
         """One of the things that the script waited for is there."""
         self._waits -= 1
-        if self._waits == 0 and not self._stopped:
+        if self._waits == 0:
             self._since = self._loop.time()
-            left_s = max(0.0, self._compute_s - self._computed_s)
-            self._compute = self._loop.call_later(left_s, self._compute_is_over)
+            if self._compute is None and not self._stopped:
+                self._compute = self._loop.call_later(self._compute_s - self._computed_s, self._look)
 
     def stop(self) -> None:
         """The execution is over; no limit is reached any more."""
         self._stopped = True
-        self._wall.cancel()
-        if self._compute is not None:
-            self._compute.cancel()
-            self._compute = None
+        for timer in (self._wall, self._compute):
+            if timer is not None:
+                timer.cancel()
+        self._wall = self._compute = None
 
     def _wall_is_over(self) -> None:
         self.stop()
         self._on_limit(f"Script execution timed out after {self._wall_s:g}s")
 
-    def _compute_is_over(self) -> None:
+    def _look(self) -> None:
+        self._compute = None
+        if self._waits:
+            return  # `resume` sets it again.
         used_s = self._computed_s + self._loop.time() - self._since
+        if used_s < self._compute_s:
+            self._compute = self._loop.call_later(self._compute_s - used_s, self._look)
+            return
         self.stop()
         self._on_limit(
             f"Resource limit exceeded: computing time limit of {self._compute_s:g}s exceeded (used: {used_s:.1f}s)"

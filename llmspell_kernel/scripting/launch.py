@@ -1,7 +1,7 @@
 """Starts the process of a script worker. Knows neither settings nor scripts, so that it can come before both.
 
-An interpreter needs as long to start as a kernel to read its settings: whoever knows that a script will come starts
-the worker first and hands it over later.
+An interpreter needs as long to start as a kernel to read its settings: a command that knows that a script will come
+starts the worker first and hands it over later.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from llmspell_kernel.directories import private_directory
+from llmspell_kernel.scripting.engines import DEFAULT, Engine
 from llmspell_protocol.child import Child, Spawned, spawn
 
-WORKER_MODULE = "llmspell_kernel.scripting.lua.worker"
 LOG_NAME = "scripts.log"
 
 
-def launch(log_directory: Path | None) -> Child:
+def launch(log_directory: Path | None, engine: Engine = DEFAULT) -> Child:
     """A worker that waits for its `start` frame; `Child.hand_over` says who hears it. Call on the loop's thread."""
-    return Child.attach(launch_early(log_directory))
+    return Child.attach(launch_early(log_directory, engine))
 
 
-def launch_early(log_directory: Path | None) -> Spawned:
+def launch_early(log_directory: Path | None, engine: Engine = DEFAULT) -> Spawned:
     """The same before there is a loop: on the thread where it will run."""
     log_path = None
     if log_directory is not None:
         log_path = private_directory(log_directory) / LOG_NAME
-    return spawn(WORKER_MODULE, environment={}, log_path=log_path)
+    return spawn(engine.worker_module, environment={}, log_path=log_path)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llmspell_kernel.scripting.limits import ScriptLimits
+from llmspell_protocol.calls import EXITED
 from llmspell_protocol.errors import Cancelled, LlmspellError, ScriptError, ScriptLimit, WorkerCrashed
 from llmspell_protocol.frames import Frame
 
@@ -43,8 +44,10 @@ def failure(frame: Frame, name: str, limits: ScriptLimits, *, limit: str | None,
             hint="raise engines.lua.timeout_ms (computing) or runtime.script_timeout_seconds (all in all)",
             details=details,
         )
-    if frame["op"] == "crashed":
+    if frame["op"] == EXITED:
         return crashed(frame)
+    if frame["kind"] == "stopped":
+        return Cancelled("cancelled: the script around this function was stopped", details=details)
     if frame["kind"] == "memory":
         return ScriptLimit(
             f"{name}: not enough memory (limit {limits.max_memory_bytes} bytes)",

@@ -1,33 +1,24 @@
-"""One script worker seen from the kernel: starts it, passes frames, keeps time, stops it, tells how it ended.
+"""One script worker seen from the kernel: runs jobs, calls functions of scripts, and asks about code.
 
-Knows requests and frames; which context the worker is for is `contexts.py`'s business.
+Knows requests and frames; which context the worker is for is `context.py`'s business.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from llmspell_kernel.context import Content, Request, Submit, handling
-from llmspell_kernel.identity import script_caller
-from llmspell_kernel.scripting.clock import ScriptClock
+from llmspell_kernel.context import Request, Submit
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
-from llmspell_protocol.areas import AREA_OF
+from llmspell_kernel.scripting.scope import OnOutput, Scope
+from llmspell_protocol.calls import EXITED, Call, Calls
 from llmspell_protocol.child import Child
-from llmspell_protocol.errors import Forbidden, NotFound, ScriptError
+from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
-
-STOP_GRACE_S = 1.0
-"""How long a script may take to notice that it has to stop; then its process is killed."""
-
-_LEVELS = {"TRACE": 5, "DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}
-
-log = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
@@ -47,40 +38,30 @@ class Job(NamedTuple):
     working_directory: str | None = None
     environment: Mapping[str, str] = MappingProxyType({})
     stdin: str = "none"
-    """What reading gives: `none` (end of input), `error`, or `ask` (the one who started the script)."""
+    """What reading gives: `none` (end of input), `error`, or `ask` (the client that started the script)."""
     expressions: Mapping[str, str] = MappingProxyType({})
 
 
-class _Execution:
-    def __init__(
-        self, number: int, request: Request, on_output: Callable[[str, str], None], clock: ScriptClock
-    ) -> None:
-        self.id = number
-        self.request = request
-        self.on_output = on_output
-        self.clock = clock
-        self.limit: str | None = None
-        self.stopping = False
-        self.killed = False
-
-
 class ScriptProcess:
-    """A worker process with one Lua state; belongs to the loop that launched it. One execution at a time."""
+    """A worker process with one Lua state; belongs to the loop that launched it.
 
-    def __init__(self, child: Child, limits: ScriptLimits, submit: Submit, *, context: str) -> None:
+    `name` is the script context that its requests come from. One execution at a time; functions of its scripts may be
+    invoked at any time, one at a time but for those that the running one's own requests call: those nest.
+    """
+
+    def __init__(self, child: Child, limits: ScriptLimits, submit: Submit, *, name: str) -> None:
         self.limits = limits
-        self.context = context
-        self._submit = submit
-        self._numbers = count(1)
-        self._answers: dict[int, asyncio.Future[Frame]] = {}
-        self._requests: dict[int, Request] = {}
-        self._questions: set[asyncio.Task[None]] = set()
-        self._execution: _Execution | None = None
-        self._ready = False
+        self.name = name
+        self.submit = submit
         self._child = child
-        child.hand_over(self._on_frame, self._on_exit)
-        start = {"stdlib": limits.stdlib, "max_memory_bytes": limits.max_memory_bytes}
-        self._child.send({"op": "start", "id": 0, **start})
+        self._calls = Calls(child, on_frame=self._take)
+        self._scopes: dict[int, Scope] = {}
+        self._running: list[Scope] = []
+        """What the worker has begun and not ended, innermost last."""
+        self._invoked: list[_Turn] = []
+        """The turns of the functions that are being called, innermost last."""
+        self._queued: list[_Turn] = []
+        self._calls.open("start", stdlib=limits.stdlib, max_memory_bytes=limits.max_memory_bytes)
 
     @property
     def alive(self) -> bool:
@@ -92,10 +73,10 @@ class ScriptProcess:
         """The worker's process id."""
         return self._child.pid
 
-    async def execute(self, request: Request, job: Job, on_output: Callable[[str, str], None]) -> Result:
-        """Runs a job to its end; `on_output(stream, text)` gets what it prints, as it prints it.
+    async def execute(self, request: Request, job: Job, on_output: OnOutput) -> Result:
+        """Runs a job to its end.
 
-        Cancelling the call interrupts the script, and kills its worker if it doesn't stop within `STOP_GRACE_S`.
+        Cancelling the call interrupts the script, and kills its worker if it doesn't stop in time (`STOP_GRACE_S`).
 
         Raises:
             ScriptError: the script failed.
@@ -104,60 +85,68 @@ class ScriptProcess:
             Cancelled: the request was cancelled with a reason.
             CancelledError: it was cancelled without one.
         """
-        number = next(self._numbers)
-        clock = ScriptClock(self.limits.compute_s, self.limits.wall_s, self._limit_reached)
-        execution = self._execution = _Execution(number, request, on_output, clock)
-        if not self._ready:
-            clock.pause()
-        answer = self._ask("execute", number, **_job_fields(job), file_access=self.limits.file_access)
-        cancelled = False
-        try:
-            while not answer.done():
-                try:
-                    await asyncio.wait({answer})
-                except asyncio.CancelledError:
-                    if cancelled:
-                        self._kill(execution)
-                    cancelled = True
-                    self._stop(execution)
-            frame = answer.result()
-        finally:
-            clock.stop()
-            self._execution = None
-            self._cancel_requests("the script that asked has ended")
-        if cancelled:
-            raise cancelled_error(frame, execution.request.cancel_reason, killed=execution.killed)
-        if frame["op"] == "result":
-            return Result(
-                value=frame["value"],
-                text=frame["text"],
-                duration_ms=round(clock.elapsed_s * 1000),
-                exit_code=frame.get("exit_code"),
-                expressions=frame.get("expressions", {}),
-            )
-        raise failure(frame, job.name, self.limits, limit=execution.limit, killed=execution.killed)
+        fields = _job_fields(job)
 
-    async def ask(self, op: str, **fields: Any) -> Frame:
-        """Sends `complete`, `is_complete`, `reset` or `invoke` and waits for the result.
+        def open_call() -> Call:
+            return self._calls.open("execute", **fields, file_access=self.limits.file_access)
+
+        scope = Scope(self, request, on_output, open_call)
+        frame = await self._run(scope)
+        self._raise_failure(scope, frame, job.name)
+        return Result(
+            value=frame["value"],
+            text=frame["text"],
+            duration_ms=round(scope.clock.elapsed_s * 1000),
+            exit_code=frame.get("exit_code"),
+            expressions=frame.get("expressions", {}),
+        )
+
+    async def invoke(self, request: Request, function: int, arguments: Sequence[Any], on_output: OnOutput) -> Any:
+        """Calls a function that a script has offered, with plain values, for `request`; its first result.
+
+        It runs between executions or while one waits; what it asks for are children of `request`, with its rights.
 
         Raises:
-            NotFound: the function to be invoked is gone.
+            NotFound: the function was released, or forgotten with the context's variables.
+            InvalidRequest: the arguments fit no frame.
+            Others as `execute` does.
+        """
+
+        def open_call() -> Call:
+            return self._calls.open("invoke", fn=function, arguments=list(arguments))
+
+        async with self._turn(request) as turn:
+            try:
+                scope = turn.scope = Scope(self, request, on_output, open_call)
+            except FrameTooLarge:
+                raise InvalidRequest("the arguments are too large for a script") from None
+            frame = await self._run(scope)
+        if frame.get("kind") == "not_found" and not scope.cancelled:
+            raise NotFound(str(frame["message"]))
+        self._raise_failure(scope, frame, "function")
+        return frame["value"]
+
+    def release(self, function: int) -> None:
+        """Lets the worker forget a function that it has offered."""
+        self._child.send({"op": "release", "fn": function})
+
+    async def ask(self, op: str, **fields: Any) -> Frame:
+        """Sends `complete` or `is_complete` and waits for the answer; cancelling takes the question back.
+
+        Raises:
             ScriptError: it failed.
             WorkerCrashed: the process ended.
         """
-        answer = self._ask(op, next(self._numbers), **fields)
-        frame = await asyncio.shield(answer)
-        if frame["op"] == "result":
-            return frame
-        if frame["op"] == "crashed":
+        call = self._calls.open(op, **fields)
+        try:
+            frame = await call.last()
+        finally:
+            call.leave()
+        if frame["op"] == EXITED:
             raise crashed(frame)
-        kind = NotFound if frame.get("kind") == "not_found" else ScriptError
-        raise kind(str(frame["message"]))
-
-    async def invoke(self, function: int, arguments: Sequence[Any]) -> Any:
-        """Calls a function of the script's (`{"$fn": id}`) with plain values; its first result. Raises as `ask`."""
-        frame = await self.ask("invoke", fn=function, arguments=list(arguments))
-        return frame["value"]
+        if frame["op"] == "error":
+            raise ScriptError(str(frame["message"]))
+        return frame
 
     async def end(self) -> None:
         """Ends the worker; what still waits for it fails."""
@@ -167,159 +156,93 @@ class ScriptProcess:
         """Ends the worker at once."""
         self._child.kill()
 
-    # Stopping
+    def send(self, frame: Frame) -> None:
+        """Passes a frame to the worker."""
+        self._child.send(frame)
 
-    def _limit_reached(self, message: str) -> None:
-        execution = self._execution
-        if execution is not None and not execution.stopping:
-            execution.limit = message
-            self._stop(execution)
+    async def _run(self, scope: Scope) -> Frame:
+        number = scope.call.id
+        self._scopes[number] = scope
+        try:
+            return await scope.answer()
+        finally:
+            del self._scopes[number]
+            self._settle()
 
-    def _stop(self, execution: _Execution) -> None:
-        if execution.stopping:
-            return
-        execution.stopping = True
-        execution.clock.stop()
-        self._child.send({"op": "interrupt", "execution": execution.id})
-        self._cancel_requests("the script was stopped")
-        asyncio.get_running_loop().call_later(STOP_GRACE_S, self._kill_if_running, execution)
+    def _raise_failure(self, scope: Scope, frame: Frame, name: str) -> None:
+        if scope.cancelled:
+            raise cancelled_error(frame, scope.request.cancel_reason, killed=scope.killed)
+        if frame["op"] != "done":
+            raise failure(frame, name, self.limits, limit=scope.limit, killed=scope.killed)
 
-    def _kill_if_running(self, execution: _Execution) -> None:
-        if self._execution is execution and not self._answers[execution.id].done():
-            self._kill(execution)
+    # Whose turn it is to be invoked
 
-    def _kill(self, execution: _Execution) -> None:
-        execution.killed = True
-        self._child.kill()
+    @asynccontextmanager
+    async def _turn(self, request: Request) -> AsyncIterator[_Turn]:
+        turn = _Turn(request)
+        if self._may_go(turn):
+            self._invoked.append(turn)
+            turn.come.set_result(None)
+        else:
+            self._queued.append(turn)
+        try:
+            await turn.come
+            yield turn
+        finally:
+            (self._invoked if turn in self._invoked else self._queued).remove(turn)
+            self._admit()
 
-    def _cancel_requests(self, reason: str) -> None:
-        for question in tuple(self._questions):
-            question.cancel()
-        for request in tuple(self._requests.values()):
-            request.cancel(reason)
+    def _may_go(self, turn: _Turn) -> bool:
+        if not self._invoked:
+            return True
+        scope = self._invoked[-1].scope
+        return scope is not None and scope.asked_for(turn.request)
+
+    def _admit(self) -> None:
+        """Lets the first go that may, in the order in which they came."""
+        for turn in self._queued:
+            if self._may_go(turn) and not turn.come.done():
+                self._queued.remove(turn)
+                self._invoked.append(turn)
+                turn.come.set_result(None)
+                return
 
     # Frames
 
-    def _ask(self, op: str, number: int, **fields: Any) -> asyncio.Future[Frame]:
-        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        self._answers[number] = answer
-        answer.add_done_callback(lambda _: self._answers.pop(number, None))
-        if self._child.alive:
-            self._child.send({"op": op, "id": number, **fields})
+    def _take(self, frame: Frame) -> None:
+        scope = self._scopes.get(frame["scope"])
+        if scope is None:
+            if frame["op"] == "request":
+                refused = Forbidden("what this script was running for has ended")
+                self._child.send({"op": "reply", "id": frame["id"], "content": refused.to_content()})
+        elif frame["op"] == "began":
+            self._began(scope)
         else:
-            answer.set_result({"op": "crashed", "status": self._child.exited.result()})
-        return answer
+            scope.take(frame)
 
-    def _on_frame(self, frame: Frame) -> None:
-        op, execution = frame["op"], self._execution
-        if op == "ready":
-            self._ready = True
-            if execution is not None:
-                execution.clock.resume()
-        elif op in ("result", "error"):
-            answer = self._answers.get(frame["id"])
-            if answer is not None and not answer.done():
-                answer.set_result(frame)
-        elif op == "cancel":
-            request = self._requests.get(frame["id"])
-            if request is not None:
-                request.cancel("the script doesn't want it any more")
-        elif execution is not None:
-            self._of_execution(op, frame, execution)
-        elif op == "request":
-            # Every request has a parent whose rights it takes; a function called between executions has none yet.
-            refused = Forbidden("functions of a script can't make requests while it doesn't run")
-            self.send_event("reply", frame["id"], refused.to_content())
+    def _began(self, scope: Scope) -> None:
+        self._settle()
+        if self._running:
+            # It runs on the other's stack: what it computes is not the other's time.
+            self._running[-1].clock.pause()
+        self._running.append(scope)
+        scope.begin()
 
-    def _of_execution(self, op: str, frame: Frame, execution: _Execution) -> None:
-        if op == "stream":
-            execution.on_output(frame["name"], frame["text"])
-        elif op == "request":
-            self._request(frame, execution)
-        elif op == "waiting":
-            (execution.clock.pause if frame["waiting"] else execution.clock.resume)()
-        elif op == "input":
-            question = asyncio.get_running_loop().create_task(self._question(frame, execution))
-            self._questions.add(question)
-            question.add_done_callback(self._questions.discard)
-        elif op == "log":
-            where = frame["module"] or self.context
-            data = f" {frame['data']}" if frame["data"] is not None else ""
-            with handling(execution.request):
-                log.log(_LEVELS[frame["level"]], "[%s] %s%s", where, frame["message"], data)
-
-    def _request(self, frame: Frame, execution: _Execution) -> None:
-        number, msg_type, parent = frame["id"], frame["msg_type"], execution.request
-        sink = _PipeSink(self, number, execution.clock)
-        execution.clock.pause()
-        if msg_type not in AREA_OF:
-            sink.reply(Forbidden(f"{msg_type} is not open to scripts").to_content())
-            return
-        caller = script_caller(parent.caller, self.context, file_access=self.limits.file_access)
-        request = Request(
-            id=f"{parent.id}.{self.context}.{number}",
-            msg_type=msg_type,
-            content=frame["content"],
-            caller=caller,
-            sink=sink,
-            parent=parent,
-            header=parent.header,
-        )
-        self._requests[number] = request
-        self._submit(request)
-
-    async def _question(self, frame: Frame, execution: _Execution) -> None:
-        execution.clock.pause()
-        try:
-            text = await execution.request.sink.ask(frame["prompt"])
-        finally:
-            execution.clock.resume()
-        self._child.send({"op": "input_reply", "text": text})
-
-    def send_event(self, op: str, number: int, content: Content) -> None:
-        """Passes progress, a delta or the reply of one of the script's requests on to it."""
-        if op == "reply":
-            self._requests.pop(number, None)
-        try:
-            self._child.send({"op": op, "id": number, "content": content})
-        except FrameTooLarge:
-            too_large = ScriptError("the answer is too large for a script")
-            self._child.send({"op": op, "id": number, "content": too_large.to_content()})
-
-    def _on_exit(self, status: int) -> None:
-        self._cancel_requests("the script worker ended")
-        for answer in tuple(self._answers.values()):
-            if not answer.done():
-                answer.set_result({"op": "crashed", "status": status})
+    def _settle(self) -> None:
+        """Takes what the worker has ended off the stack; what is below it runs on."""
+        while self._running and self._running[-1].call.done:
+            self._running.pop()
+            if self._running:
+                self._running[-1].clock.resume()
 
 
-class _PipeSink:
-    """The answers to a script's request go back through the pipe."""
+class _Turn:
+    """One call of a function: waiting for its turn until `come`, then running in `scope`."""
 
-    def __init__(self, process: ScriptProcess, number: int, clock: ScriptClock) -> None:
-        self._process = process
-        self._number = number
-        self._clock = clock
-
-    def progress(self, content: Content) -> None:
-        """Passes it on."""
-        self._process.send_event("progress", self._number, content)
-
-    def delta(self, content: Content) -> None:
-        """Passes it on."""
-        self._process.send_event("delta", self._number, content)
-
-    def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
-        """Passes it on; no global asks for anything with buffers."""
-        self._clock.resume()
-        self._process.send_event("reply", self._number, content)
-
-    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
-        """A script's request has no frontend of its own."""
-
-    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
-        """Nobody is there to be asked."""
-        return None
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.scope: Scope | None = None
 
 
 def _job_fields(job: Job) -> dict[str, Any]:

@@ -69,6 +69,12 @@ class Call:
         self._frames.clear()
         self.cancel()
 
+    def give_up(self, frame: Frame) -> None:
+        """Ends the caller's wait with this frame for the last; what still comes from the worker is dropped."""
+        if not self._left:
+            self.put(frame)
+            self._left = True
+
     def put(self, frame: Frame) -> None:
         """Takes a frame that answers this call."""
         if self._left:

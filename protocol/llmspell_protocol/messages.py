@@ -16,7 +16,7 @@ PROTOCOL_VERSION = "1.0"
 """Version of our own requests; a client that meets a newer major one says so and stops."""
 
 METADATA_KEY = "llmspell"
-"""Where our own wishes stand in a request's metadata: `timeout_s, isolated, detach, deltas, args, …`."""
+"""Where a request's own options stand in its metadata (`request_options.py`)."""
 
 Content = dict[str, Any]
 
@@ -62,8 +62,8 @@ class Message:
         return value if isinstance(value, str) else None
 
     @property
-    def wishes(self) -> dict[str, Any]:
-        """What the request asks for in `metadata.llmspell`; empty where it says nothing (or nonsense)."""
+    def options(self) -> dict[str, Any]:
+        """A request's options as they came in `metadata.llmspell`; empty where there are none (or nonsense)."""
         value = self.metadata.get(METADATA_KEY)
         return value if isinstance(value, dict) else {}
 

@@ -1,7 +1,7 @@
 """The contents of Jupyter's own messages, version 5.5, one class a type: what `schemas/` is made from.
 
-Source: https://jupyter-client.readthedocs.io/en/stable/messaging.html. Nothing imports this at run time; a kernel reads
-these contents as they come and ignores what it does not know.
+Source: https://jupyter-client.readthedocs.io/en/stable/messaging.html. Nothing imports this at run time; what a kernel
+reads is in `standard_requests.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from llmspell_protocol.standard_requests import (
+    CommInfoRequest,
+    CompleteRequest,
+    ExecuteRequest,
+    HistoryRequest,
+    IsCompleteRequest,
+    ShutdownRequest,
+)
 
 MimeBundle = Mapping[str, Any]
 """A value in several forms: MIME type → data, `text/plain` always among them."""
@@ -36,18 +45,6 @@ class ErrorReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExecuteRequest:
-    """Run code in the shared context, or (`metadata.llmspell.isolated`) in one of its own."""
-
-    code: str
-    silent: bool = False
-    store_history: bool = True
-    user_expressions: Mapping[str, str] | None = None
-    allow_stdin: bool = True
-    stop_on_error: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecuteReply:
     """The code ran."""
 
@@ -55,14 +52,6 @@ class ExecuteReply:
     execution_count: int | None = None
     user_expressions: Mapping[str, Any] | None = None
     payload: Sequence[Mapping[str, Any]] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompleteRequest:
-    """What could stand at the cursor, which is counted in code points."""
-
-    code: str
-    cursor_pos: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +85,6 @@ class InspectReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IsCompleteRequest:
-    """Whether a console should run this or ask for another line."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class IsCompleteReply:
     """The answer; `indent` belongs to `incomplete`."""
 
@@ -111,33 +93,11 @@ class IsCompleteReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryRequest:
-    """Earlier cells."""
-
-    hist_access_type: Literal["range", "tail", "search"]
-    output: bool = False
-    raw: bool = True
-    session: int | None = None
-    start: int | None = None
-    stop: int | None = None
-    n: int | None = None
-    pattern: str | None = None
-    unique: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryReply:
     """Entries of (session, line, input), with `output` (session, line, (input, output))."""
 
     status: Literal["ok"]
     history: Sequence[Sequence[Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommInfoRequest:
-    """Open comms of one target or all."""
-
-    target_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,13 +190,6 @@ class Done:
     """A reply that says only that it went well."""
 
     status: Literal["ok"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShutdownRequest:
-    """End the kernel; `restart` says that another one will take its place."""
-
-    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

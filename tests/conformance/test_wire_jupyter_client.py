@@ -37,7 +37,7 @@ def test_what_jupyter_client_sends_we_read(encoding: str, content: dict[str, Any
     came = Wire(KEY).unpack([*theirs.serialize(sent, ident=[b"client", b"relay"]), b"buffer"])
     assert came.identities == [b"client", b"relay"]
     assert came.content == content
-    assert came.wishes == {"timeout_s": 3}
+    assert came.options == {"timeout_s": 3}
     assert came.buffers == [b"buffer"]
     assert came.encoding == encoding
     assert (came.msg_id, came.msg_type, came.parent_id) == (sent["msg_id"], "execute_reply", parent["msg_id"])

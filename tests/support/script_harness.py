@@ -9,13 +9,21 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
-from llmspell_kernel.context import Content, Reply, Request
+from llmspell_kernel.context import Content, Handler, Reply, Request
+from llmspell_kernel.flat_content import request_options
+from llmspell_kernel.handlers.comm_info import comm_info
+from llmspell_kernel.handlers.complete import CompleteHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
-from llmspell_kernel.handlers.introspect import IntrospectHandler
+from llmspell_kernel.handlers.history import history
+from llmspell_kernel.handlers.is_complete import IsCompleteHandler
 from llmspell_kernel.identity import Caller
+from llmspell_kernel.scripting.cell import run_cell
+from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_kernel.scripting.engines import LUA, Engine
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.errors import Cancelled, LlmspellError, NotFound
+from llmspell_protocol.standard_requests import ExecuteRequest
 
 Answer = Callable[[Request], Awaitable[Content]]
 
@@ -69,14 +77,23 @@ class Frontend:
 class ScriptHarness:
     """The two handlers over real contexts; `answers` says what a script's requests get."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Mapping[str, Any], engine: Engine = LUA) -> None:
         self.settings = Settings.check(settings)
         self.answers: dict[str, Answer] = {}
         self.requests: list[Request] = []
         self.ended: list[str] = []
-        self.contexts = Contexts(lambda: self.settings, self.submit, None, on_context_end=self.ended.append)
-        self._execute = ExecuteHandler(self.contexts)
-        self._introspect = IntrospectHandler(self.contexts)
+        self.buffers: Sequence[bytes] = ()
+        """What goes with the answers."""
+        self.contexts = Contexts(
+            lambda: self.settings, self.submit, None, engine=engine, on_context_end=self.ended.append
+        )
+        self._handlers: Mapping[str, Handler] = {
+            "execute_request": ExecuteHandler(self.contexts),
+            "complete_request": CompleteHandler(self.contexts),
+            "is_complete_request": IsCompleteHandler(self.contexts),
+            "history_request": history,
+            "comm_info_request": comm_info,
+        }
         self._numbers = count(1)
 
     def submit(self, request: Request) -> asyncio.Task[None]:
@@ -98,7 +115,7 @@ class ScriptHarness:
         local: bool = True,
         lines: Sequence[str] = (),
         msg_type: str = "execute_request",
-        **wishes: Any,
+        **options: Any,
     ) -> tuple[Request, Frontend]:
         """Sends a request and returns at once."""
         frontend = Frontend(lines)
@@ -108,7 +125,7 @@ class ScriptHarness:
             content={"code": code, **(content or {})},
             caller=Caller(client=client, session=client, local=local),
             sink=frontend,
-            wishes=wishes,
+            raw_options=options,
         )
         self.submit(request)
         return request, frontend
@@ -118,6 +135,14 @@ class ScriptHarness:
         request, frontend = self.start(code, **options)
         assert request.task is not None
         await asyncio.wait_for(request.task, 60)
+        return frontend
+
+    async def cell_in(self, context: Context, code: str) -> Frontend:
+        """Runs a cell of another context, as a request that names a subshell would."""
+        frontend = Frontend()
+        request = Request("cell-in", "execute_request", {}, Caller(client="client", session="client"), frontend)
+        reply = await asyncio.wait_for(run_cell(context, request, ExecuteRequest(code=code)), 60)
+        request.reply({"status": "ok", **reply})
         return frontend
 
     async def run(self, code: str, **options: Any) -> Frontend:
@@ -138,8 +163,9 @@ class ScriptHarness:
 
     async def _run(self, request: Request) -> None:
         try:
+            request.options = request_options(request.raw_options)
             reply = await self._handler(request)
-            request.reply({"status": "ok", **reply.content})
+            request.reply({"status": "ok", **reply.content}, reply.buffers)
         except LlmspellError as error:
             request.reply(error.to_content())
         except asyncio.CancelledError:
@@ -149,21 +175,19 @@ class ScriptHarness:
                 child.cancel("its parent ended")
 
     async def _handler(self, request: Request) -> Reply:
-        if request.msg_type == "execute_request":
-            return await self._execute(request)
-        if request.parent is None:
-            return await self._introspect(request)
+        if request.msg_type in self._handlers:
+            return await self._handlers[request.msg_type](request)
         self.requests.append(request)
         answer = self.answers.get(f"{request.msg_type.removesuffix('_request')} {request.action}")
         if answer is None:
             raise NotFound(f"no handler for {request.msg_type} {request.action}")
-        return Reply(await answer(request))
+        return Reply(await answer(request), self.buffers)
 
 
 @asynccontextmanager
-async def script_harness(**settings: Any) -> AsyncIterator[ScriptHarness]:
+async def script_harness(engine: Engine = LUA, **settings: Any) -> AsyncIterator[ScriptHarness]:
     """A harness whose workers have ended when the block is left."""
-    harness = ScriptHarness(settings)
+    harness = ScriptHarness(settings, engine)
     try:
         yield harness
     finally:
@@ -179,11 +203,11 @@ def answering(**content: Any) -> Answer:
     return answer
 
 
-def run(body: Callable[[ScriptHarness], Awaitable[None]], **settings: Any) -> None:
+def run(body: Callable[[ScriptHarness], Awaitable[None]], *, engine: Engine = LUA, **settings: Any) -> None:
     """Runs a test's body with a harness of its own, on a loop of its own."""
 
     async def main() -> None:
-        async with script_harness(**settings) as harness:
+        async with script_harness(engine, **settings) as harness:
             await body(harness)
 
     asyncio.run(main())

@@ -41,7 +41,7 @@ class SecondDoor:
         """It has gone."""
         self._clients.gone(client)
 
-    def send(self, client: str, msg_type: str, content: dict[str, Any], **wishes: Any) -> Request:
+    def send(self, client: str, msg_type: str, content: dict[str, Any], **options: Any) -> Request:
         """Starts a request and returns at once."""
         request = Request(
             id=f"second-{next(self._numbers)}",
@@ -49,14 +49,14 @@ class SecondDoor:
             content=content,
             caller=client_caller(Key("second", b""), client=client, session=client, local=True),
             sink=RecordingSink(),
-            wishes=wishes,
+            raw_options=options,
         )
         self._submit(request)
         return request
 
-    async def ask(self, client: str, msg_type: str, content: dict[str, Any], **wishes: Any) -> dict[str, Any]:
+    async def ask(self, client: str, msg_type: str, content: dict[str, Any], **options: Any) -> dict[str, Any]:
         """The reply to a request."""
-        return await reply_to(self.send(client, msg_type, content, **wishes))
+        return await reply_to(self.send(client, msg_type, content, **options))
 
 
 async def reply_to(request: Request) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path, is_running, resolve, running_kernels
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Timeout, exit_status
 from llmspell_protocol.messages import METADATA_KEY
+from llmspell_protocol.request_options import RequestOptions
 
 _REMARK_EVERY_S = 5.0
 _AFTER_TERM_S = 2.0
@@ -301,7 +302,7 @@ def _ask_to_end(opened: Session, drain_s: float) -> None:
         "shutdown_request",
         {"restart": False},
         channel="control",
-        metadata={METADATA_KEY: {"drain_s": drain_s}},
+        metadata={METADATA_KEY: RequestOptions(drain_s=drain_s).metadata()},
         timeout_s=5.0,
     ).result()
 

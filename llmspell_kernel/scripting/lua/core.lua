@@ -182,7 +182,9 @@ local function on_error(value)
 end
 
 function core.failure()
-  return failure.text, failure.source, failure.line, failure.trace
+  local last = failure
+  failure = {} -- A function may have been called in the middle of a script, which can still fail in its own way.
+  return last.text, last.source, last.line, last.trace
 end
 
 local function ended(ok, value)

@@ -30,7 +30,7 @@ class Kernel(Protocol):
         """Whether the running script has to stop; looks at the pipe."""
 
     def clear_stop(self) -> None:
-        """The wish to stop has been fulfilled."""
+        """What ran innermost has stopped; what is around it may have to stop next."""
 
     def exit(self, status: int) -> None:
         """The script asks to end with this status."""
@@ -41,7 +41,7 @@ class Kernel(Protocol):
     def log(self, level: str, message: str, module: str | None, data: Any) -> None:
         """A line for the kernel's log."""
 
-    def open(self, msg_type: str, content: Mapping[str, Any]) -> int:
+    def open(self, msg_type: str, content: dict[str, Any]) -> int:
         """Sends a request; returns its number."""
 
     def next_event(self, number: int) -> tuple[str, dict[str, Any]]:

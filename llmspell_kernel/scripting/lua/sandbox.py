@@ -89,7 +89,6 @@ class Sandbox:
         self._load_own_files()
         self._level = stdlib.encode()
         self._environment = self._runtime.table()
-        self._depth = 0
         self._fill()
 
     def prepare(self, *, files: Files, environment: Mapping[str, str]) -> None:
@@ -139,13 +138,6 @@ class Sandbox:
         names, replaced = self._core[b"complete"](self._environment, before_cursor.encode())
         return [name.decode() for name in names.values()], replaced
 
-    def reset(self) -> None:
-        """Forgets every variable."""
-        for key in list(self._environment.keys()):
-            self._environment[key] = None
-        self.host.offered.clear()
-        self._fill()
-
     def suggestion(self, message: str) -> str | None:
         """What somebody may have meant who used a global that doesn't exist."""
         marker = "(global '"
@@ -187,18 +179,14 @@ class Sandbox:
         self.set_arguments("", ())
 
     def _run(self, function: Any, *arguments: Any) -> Any:
-        self._depth += 1
         try:
             ok, value = self._core[b"run"](function, *arguments)
         except LuaError:
             ok, value = False, None
         finally:
-            self._depth -= 1
             self._runtime.set_max_memory(0)
         if self._kernel.stopped():
-            if self._depth:
-                # The script around this call has to stop as well; it is for the outermost one to say so.
-                raise ScriptFailure("script stopped", kind="stopped")
+            # What is around this call may have to stop as well; it does so when it gets its turn again.
             self._kernel.clear_stop()
             self._core[b"rearm"]()
             raise self._failure("stopped")

@@ -1,8 +1,9 @@
 """The child process of one script context: frames in, Lua, frames out. Single-threaded; it ends with its pipe.
 
-It answers `start`, `execute`, `complete`, `is_complete`, `invoke`, `release`, `reset`, and takes `interrupt`,
-`input_reply` and the `progress`, `delta` and `reply` of its own requests. It sends `ready`, `stream`, `log`, `input`,
-`request`, `cancel`, `waiting`, and one `result` or `error` for each frame that it answers.
+It answers `start`, `execute`, `invoke`, `complete` and `is_complete`, each with one `done` or `error`, and takes
+`cancel` of one of these, `release`, `input_reply` and the `progress`, `delta` and `reply` of its own requests. An
+execute or invoke is a scope: `began`, `stream`, `log`, `input`, `request`, `cancel` and `waiting` name the one they
+belong to (`scope`, its id). A script that waits serves calls of its functions meanwhile, so that scopes form a stack.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import codecs
 import os
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from time import monotonic
 from typing import Any, NoReturn
@@ -25,10 +26,37 @@ from llmspell_protocol.child import connect_parent
 from llmspell_protocol.frames import Frame, FramePipe, FrameTooLarge
 
 _ANSWERS = frozenset({"progress", "delta", "reply"})
-_WHILE_WAITING = frozenset({"invoke", "complete", "is_complete", "release"})
+_AT_ONCE = _ANSWERS | {"cancel", "input_reply"}
+"""What is noted when it is read, whatever runs."""
+_WHILE_WAITING = frozenset({"invoke", "release", "complete", "is_complete"})
 """What is served in the middle of a script that waits for an answer."""
 
 _SPARE_BYTES = 256 * 1024 * 1024
+
+
+class _Scope:
+    """What runs for one request of the kernel's: an execution, or a call of a function."""
+
+    __slots__ = ("decoders", "exit_status", "id", "input", "requests", "stdin", "stop")
+
+    def __init__(self, number: int, stdin: str) -> None:
+        self.id = number
+        self.stdin = stdin
+        self.stop = False
+        self.exit_status: int | None = None
+        self.input: deque[str | None] = deque()
+        self.requests: list[int] = []
+        self.decoders: dict[str, codecs.IncrementalDecoder] = {}
+
+
+class _Asked:
+    """A request of the script's that has not been answered, and what has come of it."""
+
+    __slots__ = ("events", "scope")
+
+    def __init__(self, scope: int) -> None:
+        self.scope = scope
+        self.events: deque[Frame] = deque()
 
 
 class Worker:
@@ -37,15 +65,12 @@ class Worker:
     def __init__(self, pipe: FramePipe) -> None:
         self._pipe = pipe
         self._sandbox: Sandbox | None = None
-        self._execution = 0
+        self._scopes: list[_Scope] = []
         self._stop = False
-        self._exit_status: int | None = None
-        self._stdin = "none"
+        """Whether a scope of the stack has to stop, and so what runs on top of it."""
         self._numbers = count(1)
-        self._events: dict[int, deque[Frame]] = {}
-        self._input: deque[str | None] = deque()
+        self._asked: dict[int, _Asked] = {}
         self._pending: deque[Frame] = deque()
-        self._decoders: dict[str, codecs.IncrementalDecoder] = {}
 
     def run(self) -> None:
         """Serves frames until the kernel closes the pipe."""
@@ -63,72 +88,93 @@ class Worker:
         return self._stop
 
     def clear_stop(self) -> None:
-        """The script has ended."""
+        """What ran innermost has stopped; whether what is around it has to, is looked for when that runs again."""
+        if self._scopes:
+            self._scopes[-1].stop = False
         self._stop = False
 
     def exit(self, status: int) -> None:
         """`os.exit`."""
-        self._stop, self._exit_status = True, status
+        scope = self._scope()
+        scope.stop = self._stop = True
+        scope.exit_status = status
 
     def write(self, stream: str, data: bytes) -> None:
-        """Sends output at once."""
-        decoder = self._decoders.get(stream)
+        """Sends output at once; nothing where no request runs that it could belong to (a finalizer's)."""
+        if not self._scopes:
+            return
+        scope = self._scopes[-1]
+        decoder = scope.decoders.get(stream)
         if decoder is None:
-            decoder = self._decoders[stream] = codecs.getincrementaldecoder("utf-8")("replace")
+            decoder = scope.decoders[stream] = codecs.getincrementaldecoder("utf-8")("replace")
         text = decoder.decode(data)
         # A single frame has a size limit, what a script prints has none.
         for start in range(0, len(text), 1 << 20):
-            self._send({"op": "stream", "name": stream, "text": text[start : start + (1 << 20)]})
+            self._send({"op": "stream", "scope": scope.id, "name": stream, "text": text[start : start + (1 << 20)]})
 
     def log(self, level: str, message: str, module: str | None, data: Any) -> None:
-        """Sends a line for the kernel's log."""
-        self._send({"op": "log", "level": level, "message": message, "module": module, "data": data})
+        """Sends a line for the kernel's log; nothing where no request runs that it could belong to."""
+        if self._scopes:
+            line = {"level": level, "message": message, "module": module, "data": data}
+            self._send({"op": "log", "scope": self._scopes[-1].id, **line})
 
-    def open(self, msg_type: str, content: Mapping[str, Any]) -> int:
+    def open(self, msg_type: str, content: dict[str, Any]) -> int:
         """Sends a request; returns its number."""
+        scope = self._scope()
         number = next(self._numbers)
-        self._events[number] = deque()
-        self._send({"op": "request", "id": number, "msg_type": msg_type, "content": dict(content)})
+        self._asked[number] = _Asked(scope.id)
+        scope.requests.append(number)
+        self._send({"op": "request", "scope": scope.id, "id": number, "msg_type": msg_type, "content": content})
         return number
 
     def next_event(self, number: int) -> tuple[str, dict[str, Any]]:
-        """Waits for what comes next of a request."""
-        events = self._events.get(number)
-        if events is None:
+        """Waits for what comes next of a request; a reply's buffers stand in its content as `buffers`."""
+        asked = self._asked.get(number)
+        if asked is None:
             raise refusal("invalid_request", "the request has ended")
-        while not events:
+        while not asked.events:
             self._wait(None)
-        frame = events.popleft()
-        kind = str(frame["op"])
-        if kind == "reply":
-            del self._events[number]
-        return kind, dict(frame["content"])
+        frame = asked.events.popleft()
+        content: dict[str, Any] = frame["content"]
+        if frame["op"] == "reply":
+            self._asked.pop(number, None)
+            if "buffers" in frame:
+                content["buffers"] = frame["buffers"]
+        return frame["op"], content
 
     def close(self, number: int) -> None:
         """Cancels a request; what still comes of it is dropped."""
-        if self._events.pop(number, None) is not None:
-            self._send({"op": "cancel", "id": number})
+        asked = self._asked.pop(number, None)
+        if asked is not None:
+            self._send({"op": "cancel", "scope": asked.scope, "id": number})
 
     def sleep(self, seconds: float) -> None:
         """Waits; other frames are served meanwhile."""
         deadline = monotonic() + seconds
-        self._send({"op": "waiting", "waiting": True})
+        scope = self._scope().id
+        self._send({"op": "waiting", "scope": scope, "waiting": True})
         try:
             while (left := deadline - monotonic()) > 0:
                 self._wait(left)
         finally:
-            self._send({"op": "waiting", "waiting": False})
+            self._send({"op": "waiting", "scope": scope, "waiting": False})
 
     def read_line(self) -> str | None:
-        """A line of input from whoever started the script."""
-        if self._stdin == "none":
+        """A line of input from the client that started it all."""
+        scope = self._scope()
+        if scope.stdin == "none":
             return None
-        if self._stdin == "error":
+        if scope.stdin == "error":
             raise refusal("unsupported", "input is not possible here: the frontend does not allow it (allow_stdin)")
-        self._send({"op": "input", "prompt": ""})
-        while not self._input:
+        self._send({"op": "input", "scope": scope.id, "prompt": ""})
+        while not scope.input:
             self._wait(None)
-        return self._input.popleft()
+        return scope.input.popleft()
+
+    def _scope(self) -> _Scope:
+        if not self._scopes:
+            raise refusal("forbidden", "functions of a script can ask for nothing while nothing runs")
+        return self._scopes[-1]
 
     # Frames
 
@@ -161,16 +207,27 @@ class Worker:
     def _sort(self, frame: Frame) -> None:
         op = frame["op"]
         if op in _ANSWERS:
-            events = self._events.get(frame["id"])
-            if events is not None:
-                events.append(frame)
-        elif op == "interrupt":
-            if frame["execution"] == self._execution and not self._stop:
-                self._stop = True
+            asked = self._asked.get(frame["id"])
+            if asked is not None:
+                asked.events.append(frame)
+        elif op == "cancel":
+            self._cancel(frame["id"])
         elif op == "input_reply":
-            self._input.append(frame["text"])
+            for scope in self._scopes:
+                if scope.id == frame["scope"]:
+                    scope.input.append(frame["text"])
         else:
             self._pending.append(frame)
+
+    def _cancel(self, number: int) -> None:
+        for scope in self._scopes:
+            if scope.id == number:
+                scope.stop = self._stop = True
+        for frame in self._pending:
+            if frame.get("id") == number:
+                self._pending.remove(frame)
+                self._send({"op": "error", "id": number, "kind": "stopped", "message": "it had not begun"})
+                return
 
     def _serve_while_waiting(self) -> bool:
         """Serves what may be served in the middle of a script; serving one frame may bring further ones."""
@@ -183,8 +240,12 @@ class Worker:
 
     def _serve(self, frame: Frame) -> None:
         op = frame["op"]
-        if op in _ANSWERS or op in ("interrupt", "input_reply"):
+        if op in _AT_ONCE:
             self._sort(frame)
+            return
+        if op == "release":
+            if self._sandbox is not None:
+                self._sandbox.host.offered.pop(frame["fn"], None)
             return
         try:
             answer = self._answer(op, frame)
@@ -194,58 +255,62 @@ class Worker:
             answer = {"op": "error", "kind": "error", "message": str(problem)}
         except MemoryError:
             answer = {"op": "error", "kind": "memory", "message": "not enough memory"}
-        if answer is None:
-            return
         try:
             self._send({**answer, "id": frame["id"]})
         except (FrameTooLarge, MemoryError):
             message = "the script's result is too large to be sent"
             self._send({"op": "error", "id": frame["id"], "kind": "error", "message": message})
 
-    def _answer(self, op: str, frame: Frame) -> dict[str, Any] | None:
+    def _answer(self, op: str, frame: Frame) -> dict[str, Any]:
         if op == "start":
             return self._start(frame)
         sandbox = self._sandbox
         if sandbox is None:
             raise ScriptFailure("the script worker was not started")
-        if op == "execute":
-            return self._execute(sandbox, frame)
         if op == "is_complete":
-            return {"op": "result", "status": sandbox.is_complete(frame["code"])}
+            return {"op": "done", "status": sandbox.is_complete(frame["code"])}
         if op == "complete":
             matches, replaced = sandbox.complete(frame["code"])
-            return {"op": "result", "matches": matches, "replaced": replaced}
+            return {"op": "done", "matches": matches, "replaced": replaced}
+        if op == "execute":
+            sandbox.host.last_refusal = None
+            return self._in_scope(frame, frame["stdin"], lambda: self._run_chunk(sandbox, frame))
         if op == "invoke":
-            function = sandbox.host.offered.get(frame["fn"])
-            if function is None:
-                raise ScriptFailure(f"function {frame['fn']} is not there any more", kind="not_found")
-            return {"op": "result", "value": sandbox.call(function, frame["arguments"])}
-        if op == "release":
-            sandbox.host.offered.pop(frame["fn"], None)
-            return None
-        if op == "reset":
-            sandbox.reset()
-            return {"op": "result"}
+            return self._in_scope(frame, "ask", lambda: self._invoke(sandbox, frame))
         raise ScriptFailure(f"unknown frame {op}")
 
     def _start(self, frame: Frame) -> dict[str, Any]:
         self._sandbox = Sandbox(self, stdlib=frame["stdlib"], max_memory_bytes=frame["max_memory_bytes"])
         _limit_address_space(frame["max_memory_bytes"])
-        return {"op": "ready"}
+        return {"op": "done"}
 
-    def _execute(self, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
-        self._execution = frame["id"]
-        self._stop, self._exit_status = False, None
-        self._stdin = frame["stdin"]
-        self._input.clear()
-        self._decoders.clear()
-        sandbox.host.last_refusal = None
+    def _in_scope(self, frame: Frame, stdin: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        scope = _Scope(frame["id"], stdin)
+        self._scopes.append(scope)
         try:
-            return self._run_chunk(sandbox, frame)
+            # A cancel that is behind this frame in the pipe is found before anything of it has run.
+            self._take_what_is_there()
+            if scope.stop:
+                raise ScriptFailure("it had not begun", kind="stopped")
+            self._send({"op": "began", "scope": scope.id})
+            try:
+                return run()
+            except ScriptFailure as failure:
+                if failure.kind == "stopped" and scope.exit_status is not None:
+                    return {"op": "done", "value": None, "text": None, "exit_code": scope.exit_status}
+                raise
         finally:
-            self._execution = 0
-            for number in list(self._events):
-                self.close(number)
+            self._scopes.pop()
+            self._stop = any(scope.stop for scope in self._scopes)
+            # The kernel cancels what was not finished; what still comes of it is dropped.
+            for number in scope.requests:
+                self._asked.pop(number, None)
+
+    def _invoke(self, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
+        function = sandbox.host.offered.get(frame["fn"])
+        if function is None:
+            raise ScriptFailure(f"function {frame['fn']} is not there any more", kind="not_found")
+        return {"op": "done", "value": sandbox.call(function, frame["arguments"])}
 
     def _run_chunk(self, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
         files = Files(frame["script_directory"], frame["working_directory"], frame["file_access"])
@@ -253,16 +318,11 @@ class Worker:
         words = frame["arguments"]
         if words is not None:
             sandbox.set_arguments(frame["script"], words)
-        try:
-            value = sandbox.execute(frame["code"], frame["name"], words or (), expression_first=frame["cell"])
-        except ScriptFailure as failure:
-            if failure.kind == "stopped" and self._exit_status is not None:
-                return {"op": "result", "value": None, "text": None, "exit_code": self._exit_status}
-            raise
+        value = sandbox.execute(frame["code"], frame["name"], words or (), expression_first=frame["cell"])
         if value.problem is not None and not frame["cell"]:
             raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
         wanted = frame["data"] or not frame["cell"]
-        answer = {"op": "result", "value": value.data if wanted else None, "text": value.text}
+        answer = {"op": "done", "value": value.data if wanted else None, "text": value.text}
         if frame["expressions"]:
             answer["expressions"] = {name: self._evaluate(sandbox, text) for name, text in frame["expressions"].items()}
         return answer

@@ -40,8 +40,8 @@ def by_request(kernel: KernelProcess, client: Client) -> None:
 
 
 def by_shutdown(kernel: KernelProcess, client: Client) -> None:
-    wishes = {"llmspell": {"drain_s": 60}}
-    client.request("shutdown_request", {"restart": False}, channel="control", metadata=wishes).result()
+    options = {"llmspell": {"drain_s": 60}}
+    client.request("shutdown_request", {"restart": False}, channel="control", metadata=options).result()
 
 
 @pytest.fixture(params=[by_signal, by_request, by_shutdown], ids=["SIGTERM", "drain", "shutdown"])

@@ -33,8 +33,8 @@ def client(kernel: KernelProcess) -> Iterator[Client]:
         yield connected
 
 
-def isolated(**wishes: object) -> dict[str, object]:
-    return {"llmspell": {"isolated": True, "name": "test.lua", **wishes}}
+def isolated(**options: object) -> dict[str, object]:
+    return {"llmspell": {"isolated": True, "name": "test.lua", **options}}
 
 
 def wait_until_running(client: Client, msg_id: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from llmspell_kernel.context import Content, Request
 from tests.support.script_harness import Frontend, ScriptHarness, answering, run
+from tests.support.turns import until
 
 ENDS_WITHIN_S = 10.0
 
@@ -30,9 +31,9 @@ async def _ends(request: Request) -> None:
     assert done, "the script goes on"
 
 
-async def _running(scripts: ScriptHarness, code: str, **wishes: Any) -> tuple[Request, Frontend]:
+async def _running(scripts: ScriptHarness, code: str, **options: Any) -> tuple[Request, Frontend]:
     """A script that has said that it runs."""
-    request, shown = scripts.start(f"print('on') {code}", **wishes)
+    request, shown = scripts.start(f"print('on') {code}", **options)
     await shown.until(lambda frontend: frontend.output == "on\n")
     return request, shown
 
@@ -42,7 +43,7 @@ def test_an_interrupt_stops_a_cell_and_keeps_its_variables(code: str) -> None:
     async def body(scripts: ScriptHarness) -> None:
         await scripts.cell("kept = 'still here'")
         request, shown = await _running(scripts, code)
-        assert scripts.contexts.interrupt() is True
+        assert scripts.contexts.shared.interrupt() is True
         await _ends(request)
         reply = shown.replies[0]
         assert (reply["status"], reply["code"], reply["execution_count"]) == ("error", "cancelled", 2)
@@ -56,7 +57,7 @@ def test_an_interrupt_stops_a_cell_and_keeps_its_variables(code: str) -> None:
 
 def test_an_interrupt_without_a_running_cell_does_nothing() -> None:
     async def body(scripts: ScriptHarness) -> None:
-        assert scripts.contexts.interrupt() is False
+        assert scripts.contexts.shared.interrupt() is False
         assert (await scripts.cell("1")).replies[0]["status"] == "ok"
 
     run(body)
@@ -77,7 +78,7 @@ def test_an_interrupt_during_a_request_cancels_the_request() -> None:
         scripts.answers["model ps"] = forever
         request, shown = scripts.start("while true do pcall(LocalLLM.ps) end")
         await asyncio.wait_for(asked.wait(), 20)
-        scripts.contexts.interrupt()
+        scripts.contexts.shared.interrupt()
         await _ends(request)
         assert cancelled.is_set()
         assert shown.replies[0]["code"] == "cancelled"
@@ -91,7 +92,7 @@ def test_a_match_that_never_ends_is_killed_and_the_next_cell_works() -> None:
     async def body(scripts: ScriptHarness) -> None:
         await scripts.cell("kept = 1")
         request, shown = await _running(scripts, "return ('a'):rep(3000):find('.-.-.-.-.-b')")
-        scripts.contexts.interrupt()
+        scripts.contexts.shared.interrupt()
         await _ends(request)
         message = shown.replies[0]["message"]
         assert message.startswith("interrupted: ")
@@ -112,7 +113,7 @@ def test_cancelling_a_run_ends_it_and_its_worker() -> None:
         assert (reply["code"], reply["message"]) == ("cancelled", "interrupted: the client cancelled it")
         assert (reply["details"]["script"], reply["details"]["line"]) == ("s.lua", 1)
         assert scripts.ended
-        assert not scripts.contexts._processes
+        assert not scripts.contexts.pids
 
     run(body)
 
@@ -208,8 +209,7 @@ def test_the_smaller_memory_limit_holds() -> None:
 def test_a_worker_killed_by_hand_is_reported_and_replaced() -> None:
     async def body(scripts: ScriptHarness) -> None:
         request, shown = await _running(scripts, "while true do end")
-        assert scripts.contexts._shared is not None
-        os.kill(scripts.contexts._shared.pid, signal.SIGKILL)
+        os.kill(scripts.contexts.pids[0], signal.SIGKILL)
         await _ends(request)
         reply = shown.replies[0]
         assert (reply["code"], reply["execution_count"]) == ("worker_crashed", 1)
@@ -224,10 +224,8 @@ def test_a_worker_killed_by_hand_is_reported_and_replaced() -> None:
 def test_a_worker_killed_between_cells_is_replaced() -> None:
     async def body(scripts: ScriptHarness) -> None:
         await scripts.cell("x = 1")
-        process = scripts.contexts._shared
-        assert process is not None
-        os.kill(process.pid, signal.SIGKILL)
-        await asyncio.wait_for(process._child.exited, 10)
+        os.kill(scripts.contexts.pids[0], signal.SIGKILL)
+        await until(lambda: scripts.contexts.shared.pid is None)
         assert (await scripts.cell("return type(x)")).of("execute_result")[0]["data"] == {"text/plain": '"nil"'}
 
     run(body)
@@ -248,8 +246,7 @@ def test_the_end_of_a_worker_cancels_what_it_asked_for() -> None:
         scripts.answers["model ps"] = forever
         request, shown = scripts.start("LocalLLM.ps()")
         await asyncio.wait_for(asked.wait(), 20)
-        assert scripts.contexts._shared is not None
-        os.kill(scripts.contexts._shared.pid, signal.SIGKILL)
+        os.kill(scripts.contexts.pids[0], signal.SIGKILL)
         await _ends(request)
         await asyncio.wait_for(cancelled.wait(), 5)
         assert shown.replies[0]["code"] == "worker_crashed"
@@ -283,10 +280,9 @@ def test_closing_ends_every_worker() -> None:
 
     async def body(scripts: ScriptHarness) -> None:
         await scripts.cell("x = 1")
-        assert scripts.contexts._shared is not None
-        pids.append(scripts.contexts._shared.pid)
         request, _ = await _running(scripts, "while true do end", isolated=True)
-        pids.extend(process.pid for process in scripts.contexts._processes)
+        pids.extend(scripts.contexts.pids)
+        assert len(pids) == 2
         request.cancel("the kernel is shutting down")
         await _ends(request)
 

@@ -227,21 +227,22 @@ def test_functions_in_a_result_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "code"),
+    ("options", "code", "named"),
     [
-        ({"engine": "python"}, "unsupported"),
-        ({"args": "words"}, "invalid_request"),
-        ({"cwd": "relative"}, "invalid_request"),
-        ({"path": 5}, "invalid_request"),
-        ({"env": ["MODEL"]}, "invalid_request"),
+        ({"engine": "python"}, "unsupported", "Script engine 'python' is not available yet."),
+        ({"args": "words"}, "invalid_request", "metadata.llmspell.args has to be a list of texts"),
+        ({"cwd": "relative"}, "invalid_request", "metadata.llmspell.cwd"),
+        ({"path": 5}, "invalid_request", "metadata.llmspell.path has to be a text"),
+        ({"env": ["MODEL"]}, "invalid_request", "metadata.llmspell.env has to be a map of texts to texts"),
+        ({"isolatd": True}, "invalid_request", "metadata.llmspell.isolatd is not an option; did you mean 'isolated'?"),
+        ({"timeout_s": 0}, "invalid_request", "metadata.llmspell.timeout_s has to be more than 0"),
     ],
 )
-def test_wishes_that_make_no_sense_are_refused(wishes: dict[str, object], code: str) -> None:
+def test_options_that_make_no_sense_are_refused_by_name(options: dict[str, object], code: str, named: str) -> None:
     async def body(scripts: ScriptHarness) -> None:
-        reply = await scripts.failure("return 1", **wishes)
+        reply = await scripts.failure("return 1", **options)
         assert reply["code"] == code
-        if "engine" in wishes:
-            assert reply["message"] == "Script engine 'python' is not available yet."
+        assert named in reply["message"]
 
     run(body)
 
@@ -316,7 +317,7 @@ def test_isolated_runs_go_side_by_side_up_to_their_number() -> None:
         started = [scripts.start("LocalLLM.ps() return 'done'", isolated=True) for _ in range(3)]
         await asyncio.wait_for(both.wait(), 20)
         # A worker is started as soon as its run may begin.
-        assert len(scripts.contexts._processes) == inside == 2
+        assert len(scripts.contexts.pids) == inside == 2
         go_on.set()
         for request, shown in started:
             assert request.task is not None
@@ -330,11 +331,10 @@ def test_isolated_runs_go_side_by_side_up_to_their_number() -> None:
 def test_a_worker_started_ahead_serves_the_first_run() -> None:
     async def body(scripts: ScriptHarness) -> None:
         scripts.contexts.prepare()
-        assert scripts.contexts._spare is not None
-        context = scripts.contexts._spare.context
+        assert len(scripts.contexts.pids) == 1
         assert await scripts.value("return 1") == 1
-        assert scripts.contexts._spare is None
-        assert scripts.ended == [context]
+        assert scripts.contexts.pids == ()
+        assert len(scripts.ended) == 1
 
     run(body)
 
@@ -353,7 +353,7 @@ def test_a_worker_started_ahead_under_other_settings_is_not_used() -> None:
 def test_a_waiting_script_serves_introspection() -> None:
     async def body(scripts: ScriptHarness) -> None:
         async def look_inside(_request: Request) -> Content:
-            return {"status_of_code": await scripts.contexts.is_complete("for")}
+            return {"status_of_code": await scripts.contexts.shared.is_complete("for")}
 
         scripts.answers["model ps"] = look_inside
         shown = await scripts.cell("LocalLLM.ps().status_of_code")

@@ -39,12 +39,6 @@ def test_variables_last_from_one_chunk_to_the_next(bench: LuaBench) -> None:
     assert bench.value("return {x, y == nil}") == [5, True]
 
 
-def test_reset_forgets_variables_and_keeps_the_globals(bench: LuaBench) -> None:
-    bench.run("x = 5 JSON.parse = nil print = nil")
-    bench.sandbox.reset()
-    assert bench.value("return {type(x), type(print), type(JSON)}") == ["nil", "function", "table"]
-
-
 def test_a_syntax_error_names_script_and_line(bench: LuaBench) -> None:
     failure = bench.failure("local x = 1\nx x", "chat.lua")
     assert failure.message == "chat.lua:2: syntax error near 'x'"

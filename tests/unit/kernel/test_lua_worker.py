@@ -61,14 +61,14 @@ def _served(*frames: Frame, on_send: Callable[[Frame, list[Frame]], None] | None
     return pipe.sent
 
 
-def test_a_start_is_answered_by_ready() -> None:
-    assert _served() == [{"op": "ready", "id": 0}]
+def test_a_start_is_answered_when_the_worker_is_ready() -> None:
+    assert _served() == [{"op": "done", "id": 0}]
 
 
 def test_an_interrupt_for_an_earlier_execution_is_ignored() -> None:
     def answer(frame: Frame, frames: list[Frame]) -> None:
         if frame["op"] == "stream":
-            frames.append({"op": "interrupt", "execution": 1})
+            frames.append({"op": "cancel", "id": 1})
 
     code = "print('x') local n = 0 for i = 1, 1e6 do n = n + 1 end return n"
     sent = _served({**JOB, "id": 2, "code": code}, on_send=answer)
@@ -78,7 +78,7 @@ def test_an_interrupt_for_an_earlier_execution_is_ignored() -> None:
 def test_an_interrupt_for_the_running_execution_ends_it() -> None:
     def answer(frame: Frame, frames: list[Frame]) -> None:
         if frame["op"] == "stream":
-            frames.append({"op": "interrupt", "execution": 2})
+            frames.append({"op": "cancel", "id": 2})
 
     sent = _served({**JOB, "id": 2, "code": "print('x') while true do end"}, on_send=answer)
     assert (sent[-1]["op"], sent[-1]["kind"], sent[-1]["line"], sent[-1]["id"]) == ("error", "stopped", 1, 2)
@@ -109,7 +109,7 @@ def test_a_waiting_script_has_its_functions_called_and_its_code_completed() -> N
     pipe.frames.append({**JOB, "id": 2, "code": code})
     with pytest.raises(NothingLeft):
         worker.run()
-    answers = {frame["id"]: frame for frame in pipe.sent if frame["op"] in ("result", "error")}
+    answers = {frame["id"]: frame for frame in pipe.sent if frame["op"] in ("done", "error") and frame["id"]}
     assert answers[7]["value"] == 40
     assert answers[8]["matches"] == ["parse"]
     assert (answers[10]["op"], answers[10]["kind"]) == ("error", "not_found")
@@ -128,7 +128,7 @@ def test_what_still_comes_of_a_cancelled_request_is_dropped() -> None:
 
     code = "local ok = pcall(LocalLLM.pull, 'm', nil, function() return false end) Utils.sleep(0.01) return ok"
     sent = _served({**JOB, "id": 2, "code": code}, on_send=answer)
-    assert [frame["op"] for frame in sent] == ["ready", "request", "cancel", "waiting", "waiting", "result"]
+    assert [frame["op"] for frame in sent] == ["done", "began", "request", "cancel", "waiting", "waiting", "done"]
     assert sent[-1]["value"] is False
 
 

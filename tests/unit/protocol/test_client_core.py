@@ -61,7 +61,7 @@ def peer(core: ClientCore) -> Peer:
 
 def test_a_request_is_packed_with_everything_that_was_asked_for(peer: Peer) -> None:
     _, request = peer.ask(metadata={"llmspell": {"timeout_s": 1}}, buffers=(b"\x01",))
-    assert (request.msg_type, request.content, request.wishes) == (
+    assert (request.msg_type, request.content, request.options) == (
         "model_request",
         {"action": "chat"},
         {"timeout_s": 1},

@@ -45,7 +45,7 @@ def test_a_message_comes_back_as_it_was(encoding: str) -> None:
     came = Wire(KEY).unpack(Wire(KEY).pack(sent))
     for field in ("header", "parent_header", "metadata", "content", "buffers", "identities", "encoding"):
         assert getattr(came, field) == getattr(sent, field), field
-    assert came.wishes == {"timeout_s": 3}
+    assert came.options == {"timeout_s": 3}
     assert came.parent_id == sent.parent_header["msg_id"]
 
 

@@ -1,0 +1,24 @@
+"""`is_complete_request`: whether a console should run the code or ask for another line."""
+
+from __future__ import annotations
+
+from llmspell_kernel.context import Reply, Request
+from llmspell_kernel.flat_content import standard_content
+from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_protocol.standard_requests import IsCompleteRequest
+
+
+class IsCompleteHandler:
+    """Answers `is_complete_request` by the shared context's engine."""
+
+    def __init__(self, contexts: Contexts) -> None:
+        self._contexts = contexts
+
+    async def __call__(self, request: Request) -> Reply:
+        """The reply's status is the answer itself; `incomplete` comes with the last line's indent."""
+        code = standard_content(IsCompleteRequest, request.msg_type, request.content).code
+        status = await self._contexts.shared.is_complete(code)
+        if status != "incomplete":
+            return Reply({"status": status})
+        last = code.rpartition("\n")[2]
+        return Reply({"status": status, "indent": last[: len(last) - len(last.lstrip())]})

@@ -1,0 +1,125 @@
+"""A cell of a context that keeps its variables, by Jupyter's rules: what is counted, published and replied."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from llmspell_kernel.context import Content, Request
+from llmspell_kernel.scripting.context import Aborted, Context
+from llmspell_kernel.scripting.jobs import cell_job
+from llmspell_kernel.scripting.outcome import Result
+from llmspell_kernel.scripting.output import IOPUB_PIECE_CHARACTERS, IOPUB_WINDOW_S, GatheredOutput
+from llmspell_protocol.errors import Cancelled, LlmspellError
+from llmspell_protocol.standard_requests import ExecuteRequest
+
+
+async def run_cell(context: Context, request: Request, wanted: ExecuteRequest) -> Content:
+    """The reply's content: the cell's error too, which has an `execution_count` beside the error's own fields."""
+    try:
+        async with context.turn(request):
+            return await _run(context, request, wanted)
+    except Aborted:
+        return {"status": "aborted", "execution_count": context.execution_count}
+
+
+async def _run(context: Context, request: Request, wanted: ExecuteRequest) -> Content:
+    options = request.options
+    if wanted.store_history and not wanted.silent:
+        context.execution_count += 1
+    number = context.execution_count
+    if not wanted.silent:
+        request.sink.publish("execute_input", {"code": wanted.code, "execution_count": number})
+    if options.reset:
+        context.forget_variables()
+    emit = _emitter(silent=wanted.silent, to_requester=options.deltas)
+    output = GatheredOutput(lambda stream, text: emit(request, stream, text), IOPUB_WINDOW_S, IOPUB_PIECE_CHARACTERS)
+    started = time.monotonic()
+    try:
+        result = await context.execute(request, cell_job(request, wanted, number), output.write)
+    except LlmspellError as error:
+        output.flush()
+        if options.deltas:
+            error.details.setdefault("execution_count", number)
+        if wanted.stop_on_error:
+            context.abort_waiting(request)
+        return {**_failed(request, error), "execution_count": number}
+    finally:
+        output.flush()
+    if result.text is not None and not wanted.silent:
+        request.sink.publish(
+            "execute_result",
+            {"execution_count": number, "data": {"text/plain": result.text}, "metadata": {}},
+        )
+    return {
+        "execution_count": number,
+        "payload": [],
+        "user_expressions": _expressions(result),
+        "duration_ms": round((time.monotonic() - started) * 1000),
+        **(_outcome(context, result) if options.deltas else {}),
+    }
+
+
+def _failed(request: Request, error: LlmspellError) -> Content:
+    if isinstance(error, Cancelled) and request.partial:
+        error.details.setdefault("partial", request.partial.content())
+    reply = error.to_content()
+    reply["traceback"] = _readable_traceback(error)
+    shown = {key: reply[key] for key in ("ename", "evalue", "traceback")}
+    request.sink.publish("error", shown)
+    return reply
+
+
+def _to_iopub(request: Request, stream: str, text: str) -> None:
+    request.sink.publish("stream", {"name": stream, "text": text})
+
+
+def _to_requester(request: Request, stream: str, text: str) -> None:
+    request.delta({"stream": stream, "text": text})
+
+
+def _to_both(request: Request, stream: str, text: str) -> None:
+    _to_iopub(request, stream, text)
+    _to_requester(request, stream, text)
+
+
+def _emitter(*, silent: bool, to_requester: bool) -> Callable[[Request, str, str], None]:
+    """Where a cell's output goes; what is silent is no other frontend's business."""
+    if not to_requester:
+        return _to_iopub
+    return _to_requester if silent else _to_both
+
+
+def _outcome(context: Context, result: Result) -> Content:
+    """What a client that reads no IOPub needs to know of a cell."""
+    return {
+        "engine": context.engine.name,
+        "result": result.value,
+        "result_repr": result.text,
+        "exit_code": result.exit_code,
+    }
+
+
+def _readable_traceback(error: LlmspellError) -> list[str]:
+    lines = [f"Error: {error.message}"]
+    if error.hint is not None:
+        lines.append(f"  hint: {error.hint}")
+    frames = error.details.get("traceback") or ()
+    if frames:
+        lines += ["stack traceback:", *(f"  {frame}" for frame in frames)]
+    return lines
+
+
+def _expressions(result: Result) -> dict[str, Content]:
+    values: dict[str, Content] = {}
+    for name, value in result.expressions.items():
+        if "message" in value:
+            values[name] = {
+                "status": "error",
+                "ename": "script_error",
+                "evalue": value["message"],
+                "traceback": [value["message"], *value["traceback"]],
+            }
+        else:
+            values[name] = {"status": "ok", "data": {"text/plain": value["text"]}, "metadata": {}}
+    return values

@@ -1,0 +1,79 @@
+"""From an `execute_request` to the job that a script worker runs: names, places, arguments, environment, input."""
+
+from __future__ import annotations
+
+import os
+
+from llmspell_kernel.context import Request
+from llmspell_kernel.scripting.process import Job
+from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.standard_requests import ExecuteRequest
+
+ALLOWED_ENVIRONMENT = ("MODEL", "MODEL_SPEC")
+"""Variables of the client's that a script may read."""
+
+
+def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
+    """The job of the cell with this number.
+
+    Raises:
+        InvalidRequest: a place that is not absolute.
+    """
+    options = request.options
+    directory = _working_directory(request)
+    if directory is None and request.caller.local:
+        # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
+        directory = os.getcwd() if os.getcwd() != "/" else None
+    return Job(
+        code=wanted.code,
+        name=options.name or f"In[{number}]",
+        cell=True,
+        data=options.deltas,
+        script=options.name or "",
+        arguments=options.args,
+        script_directory=_script_directory(request, directory),
+        working_directory=directory,
+        environment=_environment(request),
+        stdin="error" if wanted.allow_stdin is False else "ask",
+        expressions=wanted.user_expressions or {},
+    )
+
+
+def isolated_job(request: Request, wanted: ExecuteRequest) -> Job:
+    """The job of a script in a context of its own. Raises as `cell_job`."""
+    options = request.options
+    directory = _working_directory(request)
+    return Job(
+        code=wanted.code,
+        name=options.name or "script",
+        script=options.name or "",
+        arguments=options.args or (),
+        script_directory=_script_directory(request, directory),
+        working_directory=directory,
+        environment=_environment(request),
+        stdin="ask" if wanted.allow_stdin else "none",
+    )
+
+
+def _working_directory(request: Request) -> str | None:
+    directory = request.options.cwd
+    if directory is None or not request.caller.local:
+        return None
+    if not os.path.isabs(directory):
+        raise InvalidRequest("metadata.llmspell.cwd has to be an absolute path")
+    return directory
+
+
+def _script_directory(request: Request, working_directory: str | None) -> str | None:
+    path = request.options.path
+    if path is None or not request.caller.local:
+        return None
+    full = os.path.join(working_directory or "", path)
+    if not os.path.isabs(full):
+        raise InvalidRequest("metadata.llmspell.path has to be absolute, or given together with cwd")
+    return os.path.dirname(full)
+
+
+def _environment(request: Request) -> dict[str, str]:
+    given = request.options.env or {}
+    return {name: given[name] for name in ALLOWED_ENVIRONMENT if name in given}

@@ -1,0 +1,44 @@
+"""What a request may ask for beside its content: `metadata.llmspell`, one class for the clients and the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class RequestOptions(NamedTuple):
+    """Options of any request, of an execute (`isolated` … `env`), or of a shutdown (`drain_s`)."""
+
+    timeout_s: float | None = None
+    """The kernel ends the request with `timeout` after this time, which is more than 0."""
+    detach: bool = False
+    """Go on when the client vanishes."""
+    isolated: bool = False
+    """A context of its own, and output to the requester alone."""
+    deltas: bool = False
+    """Output as `execute_delta` too, beside IOPub, and the result as data in the reply."""
+    reset: bool = False
+    """The context forgets its variables before the code runs."""
+    model: str | None = None
+    """Default model of the agents that the script makes."""
+    engine: str | None = None
+    """The language of the code; None is the kernel's default."""
+    name: str | None = None
+    """The script's name, as error positions show it."""
+    args: Sequence[str] | None = None
+    """The script's arguments; None leaves those of the context as they are."""
+    path: str | None = None
+    """Where the script is, absolute or below `cwd`; for callers on the kernel's machine."""
+    cwd: str | None = None
+    """Where it runs, absolute; for callers on the kernel's machine."""
+    env: Mapping[str, str] | None = None
+    """Environment variables that the script may read; the kernel takes MODEL and MODEL_SPEC."""
+    drain_s: float | None = None
+    """How long running work may go on."""
+
+    def metadata(self) -> dict[str, Any]:
+        """The options as they travel: those that are not as they are by default."""
+        return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
+
+
+NO_OPTIONS = RequestOptions()

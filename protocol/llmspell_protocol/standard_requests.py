@@ -1,0 +1,61 @@
+"""The contents of the standard requests that a kernel reads, one class a type; the other messages are in `standard.py`.
+
+Source: https://jupyter-client.readthedocs.io/en/stable/messaging.html, version 5.5. Named tuples, since a script waits
+for the making of these classes: six of them cost what one frozen dataclass does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+
+class ExecuteRequest(NamedTuple):
+    """Run code in the shared context, or (`metadata.llmspell.isolated`) in one of its own."""
+
+    code: str
+    silent: bool = False
+    store_history: bool = True
+    user_expressions: Mapping[str, str] | None = None
+    allow_stdin: bool | None = None
+    """Absent: a cell may ask, an isolated run may not."""
+    stop_on_error: bool = True
+
+
+class CompleteRequest(NamedTuple):
+    """What could stand at the cursor, which is counted in code points; absent, it stands at the end."""
+
+    code: str
+    cursor_pos: int | None = None
+
+
+class IsCompleteRequest(NamedTuple):
+    """Whether a console should run this or ask for another line."""
+
+    code: str
+
+
+class HistoryRequest(NamedTuple):
+    """Earlier cells."""
+
+    hist_access_type: Literal["range", "tail", "search"] = "range"
+    output: bool = False
+    raw: bool = True
+    session: int | None = None
+    start: int | None = None
+    stop: int | None = None
+    n: int | None = None
+    pattern: str | None = None
+    unique: bool = False
+
+
+class CommInfoRequest(NamedTuple):
+    """Open comms of one target or all."""
+
+    target_name: str | None = None
+
+
+class ShutdownRequest(NamedTuple):
+    """End the kernel; `restart` says that another one will take its place."""
+
+    restart: bool = False
