@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -26,12 +28,11 @@ class AreaHandler:
 
 
 def _reply(answer: Any) -> Reply:
-    content: Content = {}
-    buffers: list[bytes] = []
-    for item in fields(answer):
-        value = getattr(answer, item.name)
-        if item.metadata.get("buffer"):
-            buffers.append(value)
-        else:
-            content[item.name] = to_content(value)
-    return Reply(content, buffers)
+    content: Content = to_content(answer)
+    return Reply(content, [content.pop(name) for name in _buffers_of(type(answer))])
+
+
+@functools.cache
+def _buffers_of(kind: type) -> Sequence[str]:
+    """The fields of a reply class that travel beside the content."""
+    return tuple(item.name for item in fields(kind) if item.metadata.get("buffer"))

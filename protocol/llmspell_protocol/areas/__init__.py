@@ -6,6 +6,7 @@ and a kernel that runs a script needs none of them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ AREA_OF = {f"{area}_request": area for area in AREAS}
 """The message types of our own requests and the area of each."""
 
 
+@functools.cache
 def actions(area: str) -> Mapping[str, Action]:
     """The actions of one of the `AREAS`, by name."""
     found: Mapping[str, Action] = import_module(f"{__name__}.{area}").ACTIONS
