@@ -82,13 +82,15 @@ def test_a_schema_shapes_the_reply(home: Path, tmp_path: Path) -> None:
     assert (done.status, done.err.startswith("Error: broken.json: line 1 column 2")) == (2, True)
 
 
-def test_a_reply_that_does_not_fit_its_schema_is_a_failure(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("reply", "said"), [("no JSON", "the reply is not JSON"), ("[1]", "the reply does not fit the schema at '/'")]
+)
+def test_a_reply_that_does_not_fit_its_schema_is_a_failure(reply: str, said: str, home: Path, tmp_path: Path) -> None:
     (tmp_path / "schema.json").write_text('{"type": "object"}')
-    done = llmspell(
-        "chat", "mock/a", "--schema", "schema.json", "--message", "x", env={"LLMSPELL_MOCK_REPLY": "no JSON"}
-    )
+    words = ("chat", "mock/a", "--schema", "schema.json", "--message", "x")
+    done = llmspell(*words, env={"LLMSPELL_MOCK_REPLY": reply})
     assert done.status == 1
-    assert "does not fit the schema" in done.err
+    assert said in done.err
 
 
 def test_ctrl_c_ends_one_turn_with_130_and_what_has_come_stays(target: list[str]) -> None:
