@@ -29,10 +29,10 @@ class AreaHandler:
 
 def _reply(answer: Any) -> Reply:
     content: Content = to_content(answer)
-    return Reply(content, [content.pop(name) for name in _buffers_of(type(answer))])
+    return Reply(content, [content.pop(name) for name in _buffers_of(answer.__class__)])
 
 
 @functools.cache
-def _buffers_of(kind: type) -> Sequence[str]:
+def _buffers_of(kind: type[Any]) -> Sequence[str]:
     """The fields of a reply class that travel beside the content."""
     return tuple(item.name for item in fields(kind) if item.metadata.get("buffer"))
