@@ -53,7 +53,7 @@ class Sink(Protocol):
         """Sends a message on IOPub with this request as its parent; nothing where the request has no frontend."""
 
     async def ask(self, prompt: str, *, password: bool = False) -> str | None:
-        """Asks the one who started it for a line of input; None is the end of input or nobody to ask."""
+        """Asks the client that started it for a line of input; None: the end of input, or no client to ask."""
 
 
 @dataclass(slots=True, eq=False)

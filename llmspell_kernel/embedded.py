@@ -90,7 +90,7 @@ class EmbeddedKernel:
             except RuntimeError:
                 pass  # The loop has just ended by itself.
         self._thread.join()
-        # Not `term`, which would wait for sockets that nobody closes any more: those of a start that failed half-way,
+        # Not `term`, which would wait for sockets that are never closed: those of a start that failed half-way,
         # or of a client whose closing was interrupted.
         self.context.destroy(linger=0)
 

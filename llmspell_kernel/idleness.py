@@ -1,4 +1,4 @@
-"""When a kernel that nobody uses ends: a timer that runs only while there is neither a client nor work.
+"""When an unused kernel ends: a timer that runs only while there is neither a client nor work.
 
 Knows neither clients nor requests; it is told when either has come or gone.
 """

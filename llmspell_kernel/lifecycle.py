@@ -159,7 +159,7 @@ def _write(fd: int, text: str) -> None:
 
 
 def _lock(path: Path) -> int | None:
-    """An exclusive lock on the file, None if another process has it; whoever only looks holds it for a moment."""
+    """An exclusive lock on the file, None if another process has it; a process that only looks holds it for a moment."""
     deadline = time.monotonic() + 0.5
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -218,7 +218,7 @@ def _held(path: Path, *, create: bool = True) -> Iterator[bool]:
         except BlockingIOError:
             yield False
         else:
-            # Somebody may have removed it since it was opened, and a kernel that starts has made a new one.
+            # It may have been removed since it was opened, and made again by a kernel that starts.
             yield _is_still(path, fd)
     finally:
         os.close(fd)

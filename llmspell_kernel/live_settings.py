@@ -1,4 +1,4 @@
-"""The settings a kernel runs with: read again while it runs, and taken over by those who keep some of them."""
+"""The settings a kernel runs with: read again while it runs, and taken over by the parts that keep some of them."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class LogFile(logging.Handler):
             raise
 
     def _ready(self) -> tuple[int, int]:
-        """The open file and its size; opened anew when somebody else has moved or removed it."""
+        """The open file and its size; opened again when another process has moved or removed it."""
         if self._fd is not None:
             mine = os.fstat(self._fd)
             try:

@@ -53,7 +53,7 @@ class FileFormatter(logging.Formatter):
 
 
 class PeopleFormatter(logging.Formatter):
-    """A line for a terminal: no request; a traceback only where somebody asked for debugging."""
+    """A line for a terminal: no request; a traceback only where debugging was asked for."""
 
     def __init__(self, *, with_module: bool, with_traceback: bool) -> None:
         super().__init__()

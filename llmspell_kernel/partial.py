@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 KEPT_CHARACTERS = 256 * 1024
-"""Of each text; a script may print for hours, and nobody reads more than its end in an error."""
+"""Of each text; a script may print for hours, and an error shows no more than the end."""
 
 
 class PartialText:

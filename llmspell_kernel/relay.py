@@ -1,4 +1,4 @@
-"""A model's stream on its way to the one who asked: chunks become progress and deltas. Shared by chats and agents."""
+"""A model's stream on its way to the caller: chunks become progress and deltas. Shared by chats and agents."""
 
 from __future__ import annotations
 

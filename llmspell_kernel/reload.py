@@ -1,6 +1,6 @@
 """What becomes of a configuration that is read while the kernel runs: in force now, at the next load, after a restart.
 
-Knows settings only; `app.py` tells those who use them.
+Knows settings only; `live_settings.py` tells what uses them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _names(table: Table) -> list[str]:
 
 
 def _field(table: Table, name: str) -> Any:
-    # Through `items`, which builds a table that nobody has read so far.
+    # Through `items`, which builds a table that has not been read so far.
     return dict(table.items()).get(name, _ABSENT)
 
 

@@ -152,7 +152,7 @@ class Start:
         finally:
             defect = sys.exception()
             if isinstance(defect, Exception) and not isinstance(defect, LlmspellError):
-                # Nobody may read a daemon's standard error.
+                # A daemon's standard error may have no reader.
                 log.error("kernel %s ends by a defect", self._id, exc_info=defect)
             self._files.release()
             kernel_log.close()
@@ -283,7 +283,7 @@ class ReadyPipe:
 
     @property
     def open(self) -> bool:
-        """Whether somebody still waits."""
+        """Whether the starter still waits."""
         return self._fd is not None
 
     def tell(self, document: dict[str, Any]) -> None:
@@ -295,7 +295,7 @@ class ReadyPipe:
             with os.fdopen(fd, "w", encoding="utf-8") as file:
                 file.write(json.dumps(document) + "\n")
         except BrokenPipeError:
-            pass  # The starter has gone; whoever looks finds the kernel's files.
+            pass  # The starter has gone; the kernel's files tell the same.
 
 
 def main() -> int:
@@ -308,12 +308,12 @@ def main() -> int:
         if pipe.open:
             pipe.tell({"error": error.to_content()})
         else:
-            print(f"Error: {error.message}", file=sys.stderr)  # noqa: T201 — nobody else tells
+            print(f"Error: {error.message}", file=sys.stderr)  # noqa: T201 — there is no other channel yet
             if error.hint:
                 print(f"Hint: {error.hint}", file=sys.stderr)  # noqa: T201
         return error.exit_status
     finally:
-        # A defect: the traceback goes to standard error, and who waits hears of it too.
+        # A defect: the traceback goes to standard error, and the waiting starter is told too.
         if (defect := sys.exception()) is not None:
             message = f"the kernel could not start: {type(defect).__name__}: {defect}"
             pipe.tell({"error": Internal(message).to_content()})

@@ -90,7 +90,7 @@ def remove_socket_files(info: ConnectionInfo) -> None:
         try:
             directory.rmdir()
         except OSError:
-            pass  # Somebody else's file is in it; it isn't ours to judge.
+            pass  # It holds a file that is not ours; leave it.
 
 
 def _bind(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) -> Sockets:

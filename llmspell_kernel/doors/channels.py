@@ -29,7 +29,7 @@ _LINGER_MS = 2_000
 
 OnMessage = Callable[[str, Message], None]
 OnGone = Callable[[str, bytes], None]
-"""(channel, routing id): nobody is there any more, on stdin perhaps not yet."""
+"""(channel, routing id): no peer is connected any more, or, on stdin, not yet."""
 
 
 class Router:
@@ -118,7 +118,7 @@ class Router:
                 if not self._try_send(outgoing):
                     break
             except (TypeError, ValueError, RecursionError):
-                # Sent at once this would have become an error reply; here nobody is left who could make one.
+                # Sent at once this would have become an error reply; from the outbox there is no request left to fail.
                 log.exception("a %s can't be sent", outgoing.message.msg_type)
             if route not in self._outboxes:
                 return

@@ -169,7 +169,7 @@ class Questions:
             answer.cancel()
 
     def client_gone(self, route: bytes) -> None:
-        """Nobody is left to answer: the end of input."""
+        """The client can't answer any more: the end of input."""
         answer = self._open.get(route)
         if answer is not None and not answer.done():
             answer.set_result(None)

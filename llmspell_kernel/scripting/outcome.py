@@ -27,8 +27,8 @@ class Result(NamedTuple):
 
 
 def cancelled_error(frame: Frame, reason: str | None, *, killed: bool) -> BaseException:
-    """What a cancelled execution raises; without a reason (a time limit of the request, the loop's end) it is left to
-    whoever cancelled to say what that means."""
+    """What a cancelled execution raises; without a reason (a time limit of the request, the loop's end) the
+    caller that cancelled says what that means."""
     if reason is None:
         return asyncio.CancelledError()
     gone = f"; it did not stop by itself: {_GONE}" if killed else ""

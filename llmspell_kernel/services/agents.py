@@ -58,7 +58,7 @@ class Chats(Protocol):
 class Agent:
     """One agent and its conversation; belongs to the loop. `history` holds the user's and the assistant's turns.
 
-    `is_default_prompt`: nobody has asked for the system prompt's words.
+    `is_default_prompt`: the system prompt is the default, not the caller's words.
     """
 
     id: str
@@ -98,7 +98,7 @@ class Agent:
         return AgentSummary(**self._summary())
 
     def details(self) -> AgentDetails:
-        """The same with settings and conversation; options that nobody set are left out."""
+        """The same with settings and conversation; options that were not set are left out."""
         return AgentDetails(
             **self._summary(),
             system_prompt=self.system_prompt,
@@ -113,8 +113,8 @@ class Agent:
     def prompt(self, message: ChatMessage, *, bare: bool) -> list[ChatMessage]:
         """What the model gets to read for one more message of the user's.
 
-        A model that reads the `bare` texts would take the default words for a part of its task: it gets only words
-        that somebody chose.
+        A model that reads the `bare` texts would take the default words for a part of its task: it gets only chosen
+        words.
         """
         is_said = bool(self.system_prompt) and not (bare and self.is_default_prompt)
         system = [ChatMessage(role="system", content=self.system_prompt)] if is_said else []

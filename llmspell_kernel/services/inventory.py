@@ -70,7 +70,7 @@ class Inventory:
         """What can be pulled, from the packaged catalog; no network is asked, only what is installed here.
 
         Raises:
-            BackendNotConfigured: `backend` is none that the catalog has.
+            BackendNotConfigured: the catalog has no such backend.
         """
         # The catalog is a file to parse; most requests don't need it.
         from llmspell_providers.library.catalog import Catalog
@@ -123,7 +123,7 @@ class Inventory:
 
     async def ps(self) -> ModelPsReply:
         """The models in memory, of all backends."""
-        # Somebody else's server does not tell what it has in memory.
+        # A remote server does not tell what it has in memory.
         providers = {one.name: one for one in self._registry.made if one.name not in self._registry.remote}
         for name in self._registry.local:
             providers.setdefault(name, self._registry.get(name))

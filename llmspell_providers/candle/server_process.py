@@ -69,7 +69,7 @@ def end_like(status: int) -> None:
     sys.stderr.flush()
     if status >= 0:
         os._exit(status or 1)
-    # The other one has left its core already, if anybody wants one.
+    # The other one has left its core already, if another process wants it.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     os.kill(os.getpid(), -status)
     threading.Event().wait(_DEATH_S)

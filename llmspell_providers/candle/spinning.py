@@ -36,7 +36,7 @@ class Spinning:
     ) -> None:
         """`threads` are those of the engine; `start_team` makes so many sleeping ones and returns what ends them."""
         available = usable_cores()
-        # One thread meets nobody, and where cores are to spare nobody waits.
+        # A single thread has no barrier, and where cores are to spare none is waited for.
         self._cares = threads > 1 and (cores is not None or available <= threads)
         self._threads = threads
         self._sleepers = max(2, available - threads + 2)

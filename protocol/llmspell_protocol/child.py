@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PIPE_VARIABLE = "LLMSPELL_WORKER_PIPE"
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Variables that every child may see; anything else is named by the one who spawns."""
+"""Variables that every child may see; the parent names all others."""
 
 
 def base_environment() -> dict[str, str]:
@@ -49,7 +49,7 @@ def spawn(
 
     `environment` is added to `base_environment()`; output goes to the end of `log_path` (None: nowhere).
     """
-    # Only the one who spawns needs it; a child that imports this module has to start in milliseconds.
+    # Only a parent needs it; a child that imports this module has to start in milliseconds.
     import subprocess
 
     down_read, down_write = os.pipe()
@@ -147,7 +147,7 @@ class Child:
         return cls(spawned, on_frame or _unheard, on_exit or _unheard, asyncio.get_running_loop())
 
     def hand_over(self, on_frame: Callable[[Frame], None], on_exit: Callable[[int], None]) -> None:
-        """From here on these hear it: for a child that was started before the one who owns it."""
+        """From here on these hear it: for a child that was started before its owner."""
         self._on_frame = on_frame
         self._on_exit = on_exit
 

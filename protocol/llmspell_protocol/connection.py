@@ -178,7 +178,7 @@ class ConnectionInfo(NamedTuple):
         Raises:
             InvalidRequest: only tcp kernels have one.
         """
-        # Only those who ask for a URL pay for its parser.
+        # Only a caller that needs a URL pays for its parser.
         from urllib.parse import quote
 
         if self.transport != "tcp":

@@ -12,7 +12,7 @@ def duration_seconds(text: str) -> float:
     """Seconds in `90s`, `5m`, `1h30m`, `300ms`.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: another form.
     """
     parts = re.findall(_PART, text)
     if not parts or "".join(number + unit for number, unit in parts) != text:

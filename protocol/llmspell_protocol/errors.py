@@ -165,7 +165,7 @@ class Timeout(LlmspellError):
 
 
 class Cancelled(LlmspellError):
-    """Somebody who may do so cancelled it; `details.partial` is the reply's content so far."""
+    """A caller that may do so cancelled it; `details.partial` is the reply's content so far."""
 
     code = "cancelled"
     exit_status = 130

@@ -1,4 +1,4 @@
-"""The lines of a kernel's log, in both of their forms: written by the kernel, read by whoever shows a log.
+"""The lines of a kernel's log, in both of their forms: written by the kernel, read by what shows a log.
 
 Text: `2025-10-12T10:15:30.123Z [INFO] message request_id=ID`; what belongs to a line stands below it, indented. JSON:
 one object a line. Knows neither logging nor kernels, so that the log of a kernel that has died can be read as well.

@@ -85,7 +85,7 @@ class Host:
         self.files = Files()
         self.environment: Mapping[str, str] = {}
         self.last_refusal: tuple[str, Refusal] | None = None
-        """The text that was raised last, and why: an error that nobody caught keeps code and hint by it."""
+        """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
         self.offered: dict[int, Any] = {}
         """Functions of the script's that the kernel may call, by the id under which they travel."""
         self._numbers = count(1)

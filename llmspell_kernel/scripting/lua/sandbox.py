@@ -34,7 +34,7 @@ class ScriptFailure(Exception):
     """A script ended in an error: Lua's message, where, and the script's own lines of the traceback.
 
     `kind` is `error`, `syntax`, `memory`, `stopped` or `not_found`; `cause` the failed request's error content, when
-    that is what nobody caught.
+    that is what stayed uncaught.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Sandbox:
         return [name.decode() for name in names.values()], replaced
 
     def suggestion(self, message: str) -> str | None:
-        """What somebody may have meant who used a global that doesn't exist."""
+        """What the use of a global that doesn't exist may have meant."""
         marker = "(global '"
         at = message.find(marker)
         if at < 0 or "nil value" not in message:

@@ -28,8 +28,8 @@ class KernelMetricsReply(Struct):
 class KernelStatusReply(Struct):
     """Id, state, places and figures.
 
-    `Busy`: requests run. `Healthy`: none runs, and a client besides the one who asks is connected. `Idle`: nobody else
-    is, so that the idle timeout counts. `Shutting Down`: it drains and takes no more work.
+    `Busy`: requests run. `Healthy`: none runs, and a client besides the caller is connected. `Idle`: the caller is the
+    only client, so that the idle timeout would count without it. `Shutting Down`: it drains and takes no more work.
     """
 
     id: str | None
