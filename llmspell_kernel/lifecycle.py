@@ -159,7 +159,7 @@ def _write(fd: int, text: str) -> None:
 
 
 def _lock(path: Path) -> int | None:
-    """An exclusive lock on the file, None if another process has it; a process that only looks holds it for a moment."""
+    """An exclusive lock on the file, None if another process has it; one that only looks holds it briefly."""
     deadline = time.monotonic() + 0.5
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
