@@ -44,7 +44,7 @@ def test_deleting_a_name_that_both_have_needs_the_backend(tmp_path: Path) -> Non
         with pytest.raises(InvalidRequest) as caught:
             asyncio.run(registry.locate_only(ModelSpec.parse("smollm2:135m")))
         assert caught.value.details["found"] == ["smollm2:135m@ollama", "smollm2:135m@candle"]
-        _, spec = asyncio.run(registry.locate_only(ModelSpec.parse("smollm2:135m@candle")))
+        _, spec, _ = asyncio.run(registry.locate_only(ModelSpec.parse("smollm2:135m@candle")))
         assert spec.backend == "candle"
 
 
