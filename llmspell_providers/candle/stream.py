@@ -31,6 +31,7 @@ class PipeReply:
         self._gathered: list[str] = []
         self._gathered_since = 0.0
         self._last_sent = float("-inf")
+        self._shows_progress = False
         self.cancelled = False
 
     def cancel(self) -> None:
@@ -47,8 +48,9 @@ class PipeReply:
 
     def progress(self, processed: int, total: int, elapsed_ms: float) -> None:
         """Tokens of the prompt that have been read, of how many, in what time; from `UNTOLD_MS` on it is told."""
-        if elapsed_ms < UNTOLD_MS:
+        if elapsed_ms < UNTOLD_MS and not self._shows_progress:
             return
+        self._shows_progress = True  # to the end, however soon that comes
         eta_s = (total - processed) / processed * elapsed_ms / 1000 if processed else None
         self._send({"op": "progress", "id": self._id, "processed": processed, "total": total, "eta_s": eta_s})
 

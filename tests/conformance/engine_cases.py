@@ -173,6 +173,17 @@ async def prefill_progress_grows_to_the_whole_prompt(subject: Subject) -> None:
     assert seen[-1].processed >= result.usage.prompt_tokens - 1
 
 
+@case("speculation")
+async def a_reply_that_repeats_the_conversation_takes_what_is_drafted(subject: Subject) -> None:
+    text = "The harbour was built in 1874 by an engineer from Leeds. It has two long piers and a lighthouse."
+    turns = ["Tell me about the harbour.", text, "Say that again.", text, "Once more, please."]
+    said = [ChatMessage(role="assistant" if at % 2 else "user", content=turn) for at, turn in enumerate(turns)]
+    timings = (await result_of(subject, ask("", messages=said, options={"repeat_penalty": 1.0}))).timings
+    assert timings.draft_tokens is not None
+    assert timings.accepted_tokens is not None
+    assert timings.draft_tokens >= timings.accepted_tokens > 0
+
+
 @case("prefix_cache")
 async def the_second_turn_of_a_conversation_reads_only_what_is_new(subject: Subject) -> None:
     first = [ChatMessage(role="user", content="My name is Ada and I build engines. Greet me.")]

@@ -93,6 +93,13 @@ def test_a_prompt_that_is_read_at_once_shows_no_progress(pipe: tuple[FramePipe, 
     assert frames(pipe[1]) == [{"op": "delta", "id": 7, "text": "Hello"}]
 
 
+def test_progress_that_has_been_shown_is_shown_to_the_end(pipe: tuple[FramePipe, FramePipe]) -> None:
+    reply = PipeReply(pipe[0], 7, 0, Flusher())
+    reply.progress(100, 120, 60.0)
+    reply.progress(120, 120, 5.0)
+    assert [frame["processed"] for frame in frames(pipe[1])] == [100, 120]
+
+
 def test_a_kernel_that_is_gone_cancels_the_reply() -> None:
     read_fd, write_fd = os.pipe()
     reply = PipeReply(FramePipe(read_fd, write_fd), 7, 0, Flusher())
