@@ -175,9 +175,7 @@ async def prefill_progress_grows_to_the_whole_prompt(subject: Subject) -> None:
 
 @case("speculation")
 async def a_reply_that_repeats_the_conversation_takes_what_is_drafted(subject: Subject) -> None:
-    text = (
-        "The harbour was built in 1874 by an engineer from Leeds. It has two long piers and a lighthouse."
-    )
+    text = "The harbour was built in 1874 by an engineer from Leeds. It has two long piers and a lighthouse."
     turns = ["Tell me about the harbour.", text, "Say that again.", text, "Once more, please."]
     said = [ChatMessage(role="assistant" if at % 2 else "user", content=turn) for at, turn in enumerate(turns)]
     timings = (await result_of(subject, ask("", messages=said, options={"repeat_penalty": 1.0}))).timings
