@@ -50,7 +50,8 @@ CLIENT = {
 """Our own part of every connected command."""
 TEXT = {"llmspell_cli.terminal.text", "llmspell_protocol.durations"}
 CONNECTED = {
-    "model list": TEXT | {"llmspell_cli.commands.model", "llmspell_cli.commands.model.list"},
+    "model list": TEXT
+    | {"llmspell_cli.commands.model", "llmspell_cli.commands.model.list", "llmspell_protocol.backends"},
     "model status": TEXT | {"llmspell_cli.commands.model", "llmspell_cli.commands.model.status"},
     "config show": {
         *(
@@ -66,6 +67,8 @@ CONNECTED = {
         "llmspell_cli.terminal.input_text",
         "llmspell_cli.script",
         "llmspell_cli.terminal.typed_line",
+        "llmspell_protocol.engines",
+        "llmspell_protocol.request_options",
     },
 }
 
