@@ -98,10 +98,12 @@ class Provider(Protocol):
         (`llmspell_kernel.services.chat_turn`), and so is the clock.
         """
 
-    async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
-        """One vector a text."""
+    async def embed(
+        self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
+    ) -> Embeddings:
+        """One vector for each of the texts, of which there is at least one."""
 
-    async def tokenize(self, spec: ModelSpec, text: str) -> list[int]:
+    async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
         """The model's own token ids of a text."""
 
     async def close(self) -> None:

@@ -16,7 +16,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.abilities import OPTIONS
-from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.models import (
     ChatChunk,
     ChatMessage,
@@ -174,10 +173,10 @@ class MockProvider:
             )
         )
 
-    async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
+    async def embed(
+        self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
+    ) -> Embeddings:
         """A vector from each text's words: equal texts are equal, texts that share words are near."""
-        if not texts:
-            raise InvalidRequest("input: at least one text is needed")
         vectors = [_vector(text, normalize=normalize) for text in texts]
         return Embeddings(
             data=packed(vectors),
@@ -188,7 +187,7 @@ class MockProvider:
             backend=self.name,
         )
 
-    async def tokenize(self, spec: ModelSpec, text: str) -> list[int]:
+    async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
         """One number a word."""
         return [_number(token) % 50_000 for token in _tokens(text)]
 

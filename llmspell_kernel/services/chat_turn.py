@@ -4,18 +4,28 @@ the turn's clock and holds the finished reply against the request's schema. Know
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Protocol
 
 from llmspell_protocol.models import ChatChunk, ChatRequest, ChatResult
 from llmspell_providers.registry import LocatedModel
 
 
+class Checks(Protocol):
+    """Holds finished replies against their schemas (`reply_checks.ReplyChecks`)."""
+
+    def prepare(self) -> None:
+        """A reply with a schema will come."""
+
+    async def check(self, result: ChatResult, request: ChatRequest) -> None:
+        """Raises `SchemaViolation` for a reply that does not fit."""
+
+
 async def chat_turn(
-    locate: Callable[[], Awaitable[LocatedModel]], request: ChatRequest, *, client: str
+    locate: Callable[[], Awaitable[LocatedModel]], request: ChatRequest, *, client: str, checks: Checks
 ) -> AsyncGenerator[ChatChunk]:
     """Streams a reply; the last chunk carries the result. Closing the iterator cancels the work in the engine.
 
@@ -31,6 +41,8 @@ async def chat_turn(
     if found is None:
         found = await provider.resolve(spec)
     provider.capabilities(found.format).demand_for(request, provider.name)
+    if request.schema is not None:
+        checks.prepare()
     first_token_ms: float | None = None
     async with aclosing(provider.chat(spec, request, client=client, found=found)) as chunks:
         async for chunk in chunks:
@@ -41,7 +53,7 @@ async def chat_turn(
                 continue
             result = _with_times(chunk.result, first_token_ms, done_ms=(time.monotonic() - began) * 1000)
             if request.schema is not None and not result.message.tool_calls:
-                await _check(result, request)
+                await checks.check(result, request)
             yield replace(chunk, result=result)
 
 
@@ -58,11 +70,3 @@ def _with_times(result: ChatResult, first_token_ms: float | None, *, done_ms: fl
             tokens_per_second=tokens / (decode_ms / 1000) if tokens and decode_ms > 0 else None,
         )
     return replace(result, timings=timings)
-
-
-async def _check(result: ChatResult, request: ChatRequest) -> None:
-    # jsonschema takes 60 ms to import, which only requests with a schema need, and not on the loop.
-    from llmspell_providers.schema_check import check_reply
-
-    assert request.schema is not None
-    await asyncio.to_thread(check_reply, result.message.content, request.schema, finish_reason=result.finish_reason)

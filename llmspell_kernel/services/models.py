@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.services.chat_turn import chat_turn
+from llmspell_kernel.services.reply_checks import ReplyChecks
 from llmspell_protocol.durations import duration_seconds
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.models import (
@@ -44,6 +45,7 @@ class ModelsService:
         self._home = home
         self._retiring: set[asyncio.Task[None]] = set()
         self._pins = asyncio.Lock()
+        self._reply_checks = ReplyChecks(log_directory)
         self._registry = ProviderRegistry(
             settings,
             log_directory=log_directory,
@@ -146,17 +148,19 @@ class ModelsService:
         async def locate() -> LocatedModel:
             return model or await self._locate(request.model)
 
-        return chat_turn(locate, request, client=client)
+        return chat_turn(locate, request, client=client, checks=self._reply_checks)
 
     async def embed(self, texts: list[str], *, model: str | None, normalize: bool, client: str) -> Embeddings:
         """One vector a text; without a model the default one's."""
-        provider, spec, _ = await self._locate(model or "")
-        return await provider.embed(spec, texts, normalize=normalize, client=client)
+        if not texts:
+            raise InvalidRequest("input: at least one text is needed")
+        provider, spec, found = await self._locate(model or "")
+        return await provider.embed(spec, texts, normalize=normalize, client=client, found=found)
 
     async def tokenize(self, model: str, text: str) -> list[int]:
         """The model's own token ids of a text."""
-        provider, spec, _ = await self._locate(model)
-        return await provider.tokenize(spec, text)
+        provider, spec, found = await self._locate(model)
+        return await provider.tokenize(spec, text, found=found)
 
     async def close(self) -> None:
         """Ends everything that backends have running."""
@@ -164,6 +168,7 @@ class ModelsService:
         for task in retiring:
             task.cancel()
         await asyncio.gather(*retiring, return_exceptions=True)
+        await self._reply_checks.close()
         await self._registry.close()
 
     async def _unpin(self, model: str) -> None:

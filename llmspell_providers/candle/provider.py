@@ -191,7 +191,7 @@ class CandleProvider:
             ModelNotFound, Busy, OutOfMemory, ModelLoadFailed, WorkerCrashed, ContextLengthExceeded, SchemaUnsupported,
             Unsupported, Timeout: as their classes say.
         """
-        manifest = found.manifest if isinstance(found, InstalledModel) else await self._find(spec)
+        manifest = await self._manifest(spec, found)
         # Files that do not say what they are for are asked when they are loaded.
         if manifest.capabilities and "chat" not in manifest.capabilities:
             raise no_chat(manifest.id)
@@ -207,18 +207,18 @@ class CandleProvider:
                 while (chunk := await self._next(chunks, deadline, manifest)) is not None:
                     yield chunk if chunk.result is None else self._with_times(chunk, turn)
 
-    async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
+    async def embed(
+        self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
+    ) -> Embeddings:
         """One vector a text."""
-        if not texts:
-            raise InvalidRequest("input: at least one text is needed")
-        manifest = await self._find(spec)
+        manifest = await self._manifest(spec, found)
         async with self._turn(manifest, client) as turn:
             vectors = await self._in_time(turn.worker.embed(texts, normalize=normalize), manifest)
         return replace(vectors, backend=self.name)
 
-    async def tokenize(self, spec: ModelSpec, text: str) -> list[int]:
+    async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
         """The model's own token ids of a text."""
-        manifest = await self._find(spec)
+        manifest = await self._manifest(spec, found)
         async with self._turn(manifest, _TOKENIZE) as turn:
             return await self._in_time(turn.worker.tokenize(text), manifest)
 
@@ -226,6 +226,9 @@ class CandleProvider:
         """Ends the pulls; the workers belong to the residency."""
         await self._puller.close()
         await self._loader.close()
+
+    async def _manifest(self, spec: ModelSpec, found: FoundModel | None) -> Manifest:
+        return found.manifest if isinstance(found, InstalledModel) else await self._find(spec)
 
     async def _find(self, spec: ModelSpec) -> Manifest:
         manifest = await asyncio.to_thread(self.store.find, spec)

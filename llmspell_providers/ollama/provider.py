@@ -210,10 +210,10 @@ class OllamaProvider:
             async for chunk in chunks:
                 yield chunk
 
-    async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
+    async def embed(
+        self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
+    ) -> Embeddings:
         """One vector a text; Ollama normalises every one."""
-        if not texts:
-            raise InvalidRequest("input: at least one text is needed")
         if not normalize:
             raise CAPABILITIES.refusal("plain_vectors", self.name)
         name = _name(spec)
@@ -236,7 +236,7 @@ class OllamaProvider:
             backend=self.name,
         )
 
-    async def tokenize(self, spec: ModelSpec, text: str) -> list[int]:
+    async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
         """Raises `Unsupported`."""
         raise CAPABILITIES.refusal("tokenize", self.name)
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from llmspell_protocol.errors import (
     BackendUnavailable,
     ConfigError,
-    InvalidRequest,
     ModelError,
     ModelNotFound,
     Unauthorized,
@@ -166,10 +165,10 @@ class RemoteProvider(ServerManagedModels):
             yield ChatChunk(tool_calls=ending.message.tool_calls)
         yield ChatChunk(result=self._result(ending, name, (stream.opened_at - began) * 1000))
 
-    async def embed(self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str) -> Embeddings:
+    async def embed(
+        self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
+    ) -> Embeddings:
         """One vector a text; those of most vendors have length 1 anyway."""
-        if not texts:
-            raise InvalidRequest("input: at least one text is needed")
         self._capabilities.demand("embed", self.name)
         name = _name(spec)
 
@@ -190,7 +189,7 @@ class RemoteProvider(ServerManagedModels):
             backend=self.name,
         )
 
-    async def tokenize(self, spec: ModelSpec, text: str) -> list[int]:
+    async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
         """The token ids of a text, from servers that have `/tokenize`."""
         self._capabilities.demand("tokenize", self.name)
         name = _name(spec)

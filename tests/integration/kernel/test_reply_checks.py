@@ -1,0 +1,77 @@
+"""Replies that are held against their schemas in a process of their own: what fits, what doesn't, what never ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmspell_kernel.services.reply_checks import ReplyChecks
+from llmspell_protocol.errors import SchemaViolation
+from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, Timings, Usage
+
+ENDLESS = {"type": "string", "pattern": "^(a+)+$"}
+ALMOST = '"' + "a" * 64 + '!"'
+"""Halves of this string fit in 2^64 ways, none of them whole."""
+
+
+def asked(schema: dict[str, Any]) -> ChatRequest:
+    return ChatRequest(model="m", schema=schema)
+
+
+def said(text: str) -> ChatResult:
+    return ChatResult(
+        message=ChatMessage(role="assistant", content=text),
+        model="m",
+        backend="mock",
+        finish_reason="stop",
+        usage=Usage(prompt_tokens=1, completion_tokens=1),
+        timings=Timings(),
+    )
+
+
+def play(directory: Path, scene: Callable[[ReplyChecks], Awaitable[None]], *, within_s: float = 60.0) -> None:
+    async def played() -> None:
+        checks = ReplyChecks(directory, within_s=within_s)
+        try:
+            await scene(checks)
+        finally:
+            await checks.close()
+
+    asyncio.run(played())
+
+
+def test_replies_that_fit_pass_and_others_are_told_what_and_where(tmp_path: Path) -> None:
+    async def scene(checks: ReplyChecks) -> None:
+        await checks.check(said('{"x": 1}'), asked({"type": "object"}))
+        with pytest.raises(SchemaViolation, match="does not fit the schema at '/x'") as caught:
+            await checks.check(said('{"x": 1}'), asked({"properties": {"x": {"type": "string"}}}))
+        assert caught.value.details == {"text": '{"x": 1}', "at": "/x", "finish_reason": "stop"}
+        await checks.check(said("[]"), asked({"type": "array"}))
+
+    play(tmp_path, scene)
+
+
+def test_a_pattern_that_never_ends_fails_the_reply(tmp_path: Path) -> None:
+    async def scene(checks: ReplyChecks) -> None:
+        with pytest.raises(SchemaViolation, match="could not be held against its schema within 1 s"):
+            await checks.check(said(ALMOST), asked(ENDLESS))
+
+    play(tmp_path, scene, within_s=1.0)
+
+
+def test_the_loop_runs_on_and_a_cancelled_check_holds_up_no_other(tmp_path: Path) -> None:
+    async def scene(checks: ReplyChecks) -> None:
+        endless = asyncio.create_task(checks.check(said(ALMOST), asked(ENDLESS)))
+        after = asyncio.create_task(checks.check(said("[]"), asked({"type": "array"})))
+        await asyncio.sleep(0)
+        assert not endless.done()
+        endless.cancel()
+        await after
+        with pytest.raises(asyncio.CancelledError):
+            await endless
+
+    play(tmp_path, scene)
