@@ -58,14 +58,16 @@ async def chat_turn(
 
 
 def _with_times(result: ChatResult, first_token_ms: float | None, *, done_ms: float) -> ChatResult:
-    """The result with the turn's clock; where the backend measured no phase itself, the first token divides them."""
+    """The result with the turn's clock; where the backend measured no phase itself, the first token divides them.
+
+    A turn without a token, such as Ollama's answer to a load, has none.
+    """
     timings = replace(result.timings, first_token_ms=first_token_ms)
-    if not timings.prefill_ms and not timings.decode_ms:
-        began_ms = done_ms if first_token_ms is None else first_token_ms
-        decode_ms, tokens = done_ms - began_ms, result.usage.completion_tokens
+    if first_token_ms is not None and not timings.prefill_ms and not timings.decode_ms:
+        decode_ms, tokens = done_ms - first_token_ms, result.usage.completion_tokens
         timings = replace(
             timings,
-            prefill_ms=max(0.0, began_ms - timings.queue_ms - timings.load_ms),
+            prefill_ms=max(0.0, first_token_ms - timings.queue_ms - timings.load_ms),
             decode_ms=decode_ms,
             tokens_per_second=tokens / (decode_ms / 1000) if tokens and decode_ms > 0 else None,
         )
