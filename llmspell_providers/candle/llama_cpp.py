@@ -65,10 +65,9 @@ class XLlamaCpp(ServerEngine):
         parameters.cache_ram_mib = launch.prompt_cache_bytes // (1 << 20)
         drafts = prepared.drafts()
         if drafts is not None:
-            parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_MOD]
-            parameters.speculative.ngram_mod.n_match = drafts.key_tokens
-            parameters.speculative.ngram_mod.n_min = drafts.shortest
-            parameters.speculative.ngram_mod.n_max = drafts.longest
+            parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+            parameters.speculative.ngram_simple.size_n = drafts.key_tokens
+            parameters.speculative.ngram_simple.size_m = drafts.tokens
         parameters.n_gpu_layers = 0 if device == "cpu" else -1
         parameters.main_gpu = int(device.partition(":")[2] or 0)
         parameters.embedding = True

@@ -151,8 +151,8 @@ def _command(
     command += ["--embeddings"] if prepared.pooling is not None else ["--embeddings", "--pooling", "mean"]
     command += ["--flash-attn", "auto" if launch.flash_attention else "off"]
     if drafts is not None:
-        command += ["--spec-type", "ngram-mod", "--spec-ngram-mod-n-match", str(drafts.key_tokens)]
-        command += ["--spec-ngram-mod-n-min", str(drafts.shortest), "--spec-ngram-mod-n-max", str(drafts.longest)]
+        command += ["--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", str(drafts.key_tokens)]
+        command += ["--spec-ngram-simple-size-m", str(drafts.tokens)]
     if device == "cpu":
         command += ["--device", "none", "--n-gpu-layers", "0"]
     else:

@@ -10,13 +10,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmspell_providers.candle.capabilities import LACKS, engine_of
+from llmspell_providers.candle.capabilities import engine_of
 from llmspell_providers.candle.devices import detected, device_name, of_another_platform
 from llmspell_providers.candle.engine import SHORTEST_LOAD_DEADLINE_S, Launch
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
-from llmspell_providers.candle.speculation import drafts
 from llmspell_providers.library.store import Hold, Store, segment
-from llmspell_providers.residency.estimate import DRAFT_TABLE_BYTES, Estimate, estimate, prompt_cache_bytes
+from llmspell_providers.residency.estimate import Estimate, estimate, prompt_cache_bytes
 from llmspell_providers.residency.resident import Blueprint
 
 if TYPE_CHECKING:
@@ -83,7 +82,6 @@ class Loader:
             slots=settings.max_concurrent,
             batch_size=settings.batch_size,
             prompt_cache_bytes=cache,
-            draft_bytes=DRAFT_TABLE_BYTES if self._speculates(manifest, engine) else 0,
         )
         window = self._models.stream_window_ms
         launch = Launch(
@@ -116,15 +114,6 @@ class Loader:
             # A request for `auto` takes it where it is.
             device=None if device in (None, "auto") else device_name(device, platform=sys.platform),
         )
-
-    def _speculates(self, manifest: Manifest, engine: str) -> bool:
-        """Whether the model will, as far as one knows before its engine is asked."""
-        settings = self._settings
-        if manifest.capabilities and "chat" not in manifest.capabilities:
-            return False
-        why_not = f"the engine {engine} has no drafts" if "speculation" in LACKS[engine] else None
-        slots, batch_size = settings.max_concurrent, settings.batch_size
-        return drafts(settings.speculation, slots=slots, batch_size=batch_size, why_not=why_not) is not None
 
     async def _start(
         self, manifest: Manifest, launch: Launch, expected: Estimate, on_exit: Callable[[], None]

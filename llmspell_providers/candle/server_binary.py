@@ -29,7 +29,7 @@ NEEDED = frozenset(
     }
 )
 """Flags without which the engine can't be what it is."""
-NGRAM_FLAGS = frozenset({"--spec-type", "--spec-ngram-mod-n-match", "--spec-ngram-mod-n-min", "--spec-ngram-mod-n-max"})
+NGRAM_FLAGS = frozenset({"--spec-type", "--spec-ngram-simple-size-n", "--spec-ngram-simple-size-m"})
 
 _DEADLINE_S = 60.0
 """For one look: a build for graphics cards may load a gigabyte of libraries from a slow disk."""

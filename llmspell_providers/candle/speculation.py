@@ -1,7 +1,7 @@
 """Drafts without a second model: what has been said before is proposed as what comes next. Decides; knows no engine.
 
-llama.cpp remembers what followed what in prompts and replies, proposes what followed the last tokens before, and has
-the model check all of it in one step. The text stays the model's own.
+llama.cpp looks the last tokens up in the conversation, proposes what followed them before, and has the model check all
+of it in one step. The text stays the model's own.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ from llmspell_protocol.errors import Unsupported
 Wanted = Literal["auto", "off", "ngram"]
 Speculation = Literal["off", "ngram"]
 
-KEY_TOKENS = 8
+KEY_TOKENS = 6
 """So many tokens have to agree before what followed them is proposed."""
-SHORTEST = 4
-"""Tokens; a shorter draft saves less than looking it up costs."""
-LONGEST = 8
-"""Longer drafts lost more where they were wrong than they won: chosen by how many tokens are accepted (decision 24)."""
+DRAFT_TOKENS = 8
+"""Longer drafts lost more where they were wrong than they won (decision 24)."""
+SHORTEST = 7
+"""Tokens; with shorter drafts llama.cpp proposes none at all (tried with xllamacpp 2026.10.11549)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """The tokens of one draft, from `shortest` to `longest`; `key_tokens` have to agree before there is one."""
+    """The tokens of one draft; `key_tokens` have to agree before there is one."""
 
     key_tokens: int
-    shortest: int
-    longest: int
+    tokens: int
 
 
 def drafts(wanted: Wanted, *, slots: int, batch_size: int, why_not: str | None = None) -> Drafts | None:
@@ -51,4 +50,4 @@ def drafts(wanted: Wanted, *, slots: int, batch_size: int, why_not: str | None =
             hint='set providers.candle.speculation = "auto": models speculate where it can be had',
             details={"operation": "speculation", "key": "providers.candle.speculation"},
         )
-    return Drafts(KEY_TOKENS, SHORTEST, min(LONGEST, room))
+    return Drafts(KEY_TOKENS, min(DRAFT_TOKENS, room))

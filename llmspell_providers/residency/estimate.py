@@ -15,8 +15,6 @@ KV_BYTES_AN_ELEMENT = 2
 PROCESS_BYTES = 66_000_000
 """The worker itself with its engine's library, right after a load: measured with xllamacpp, and the same from 512 to
 32,768 tokens of context and from 64 to 1,024 tokens of batch."""
-DRAFT_TABLE_BYTES = 1 << 24
-"""What llama.cpp remembers for its drafts, taken at the load."""
 TORCH_PROCESS_BYTES = 345_000_000
 """The same with PyTorch 2.13 and the classes of transformers 5.23 for one model, on a processor."""
 FLOAT32_BYTES = 4
@@ -65,7 +63,6 @@ def estimate(
     slots: int,
     batch_size: int,
     prompt_cache_bytes: int,
-    draft_bytes: int = 0,
 ) -> Estimate:
     """What the model takes with `slots` contexts of `context_size` tokens each, read in steps of `batch_size`."""
     if manifest.format == "safetensors":
@@ -76,7 +73,7 @@ def estimate(
         kv_cache_bytes=KV_BYTES_AN_ELEMENT * kv_elements_a_token(manifest) * context_size * slots,
         compute_bytes=_scratch_bytes(manifest, batch_size),
         prompt_cache_bytes=prompt_cache_bytes,
-        process_bytes=PROCESS_BYTES + draft_bytes,
+        process_bytes=PROCESS_BYTES,
         ratio=manifest.memory_ratio or 1.0,
     )
 

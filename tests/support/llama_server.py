@@ -20,7 +20,7 @@ _VALUES = (
     *("--model", "--alias", "--host", "--api-key-file", "--parallel", "--ctx-size", "--batch-size", "--ubatch-size"),
     *("--threads", "--threads-batch", "--n-gpu-layers", "--device", "--slot-prompt-similarity", "--cache-ram"),
     *("--pooling", "--flash-attn", "--fit", "--spec-type"),
-    *("--spec-ngram-mod-n-match", "--spec-ngram-mod-n-min", "--spec-ngram-mod-n-max"),
+    *("--spec-ngram-simple-size-n", "--spec-ngram-simple-size-m"),
 )
 
 
@@ -75,11 +75,10 @@ def _serve(arguments: argparse.Namespace) -> None:
     if arguments.pooling == "mean":
         parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     parameters.use_jinja = arguments.jinja
-    if arguments.spec_type == "ngram-mod":
-        parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_MOD]
-        parameters.speculative.ngram_mod.n_match = int(arguments.spec_ngram_mod_n_match)
-        parameters.speculative.ngram_mod.n_min = int(arguments.spec_ngram_mod_n_min)
-        parameters.speculative.ngram_mod.n_max = int(arguments.spec_ngram_mod_n_max)
+    if arguments.spec_type == "ngram-simple":
+        parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+        parameters.speculative.ngram_simple.size_n = int(arguments.spec_ngram_simple_size_n)
+        parameters.speculative.ngram_simple.size_m = int(arguments.spec_ngram_simple_size_m)
     server = xllamacpp.Server(parameters)
     threading.Event().wait()
     del server

@@ -133,7 +133,7 @@ def test_without_speculation_nothing_is_said_about_drafts(smollm2_path: Path, tm
 @pytest.mark.slow
 def test_drafts_of_all_slots_at_once_fit_into_the_smallest_batch(smollm2_path: Path, tmp_path: Path) -> None:
     async def run() -> None:
-        async with loaded(smollm2_path, tmp_path, slots=4, batch_size=20) as process:
+        async with loaded(smollm2_path, tmp_path, slots=4, batch_size=32) as process:
             assert process.loaded.speculation == "ngram"
             async with asyncio.TaskGroup() as group:
                 asked = [group.create_task(result_of(process, greedy(REPEATING))) for _ in range(4)]

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 
 import pytest
 
 from llmspell_providers.library.manifest import Manifest, ManifestFile
 from llmspell_providers.residency.estimate import (
-    DRAFT_TABLE_BYTES,
-    TORCH_PROCESS_BYTES,
     Estimate,
     estimate,
     kv_elements_a_token,
-    prompt_cache_bytes,
 )
-from llmspell_providers.residency.memory import available_bytes, resident_bytes
 
 SMOLLM2 = Manifest(
     name="smollm2",
@@ -109,41 +104,3 @@ def test_the_estimate_of_a_checkpoint_is_near_what_pytorch_took_for_it(dtype: st
 def test_weights_that_pytorch_converts_are_not_mapped_from_the_file() -> None:
     assert _of_checkpoint(T5_SMALL).mapped_bytes == 4 * 60_506_624
     assert _of_checkpoint(dataclasses.replace(T5_SMALL, quantization="F16")).mapped_bytes == 0
-
-
-def test_what_is_remembered_for_drafts_is_taken_at_the_load() -> None:
-    expected = partial(estimate, SMOLLM2, context_size=512, slots=1, batch_size=64, prompt_cache_bytes=0)
-    without, speculating = expected(), expected(draft_bytes=DRAFT_TABLE_BYTES)
-    assert speculating.loaded_bytes - without.loaded_bytes == DRAFT_TABLE_BYTES
-    assert speculating.growth_bytes == without.growth_bytes
-
-
-def test_pytorch_takes_keys_and_values_a_request_twice_while_prompts_are_read_and_none_for_encoders() -> None:
-    a_token = 6 * 8 * 128 * 4
-    scratch = 4 * 24 * 512 * 512
-    reads_first = _of_checkpoint(T5_SMALL)
-    assert (reads_first.kv_cache_bytes, reads_first.growth_bytes) == (0, 2 * a_token * 512 * 4 + scratch)
-    causal = _of_checkpoint(dataclasses.replace(T5_SMALL, architecture="llama"))
-    assert causal.growth_bytes == a_token * 512 * 4 + scratch
-    encoder = _of_checkpoint(dataclasses.replace(T5_SMALL, architecture="bert", capabilities=("embed",)))
-    assert encoder.growth_bytes == scratch
-
-
-def test_the_memory_of_a_fresh_pytorch_worker_corrects_nothing_since_its_weights_are_not_read_yet() -> None:
-    learned = _of_checkpoint(T5_SMALL.with_memory_ratio(0.5))
-    assert learned.loaded_bytes == 4 * 60_506_624 + TORCH_PROCESS_BYTES
-
-
-def test_the_automatic_prompt_cache_is_a_tenth_of_the_budget_and_no_more_than_the_weights() -> None:
-    assert prompt_cache_bytes("auto", budget_bytes=500_000_000, weights_bytes=98_000_000) == 50_000_000
-    assert prompt_cache_bytes("auto", budget_bytes=9_000_000_000, weights_bytes=98_000_000) == 98_000_000
-    assert prompt_cache_bytes(7, budget_bytes=9_000_000_000, weights_bytes=98_000_000) == 7
-
-
-def test_memory_of_this_machine_and_process_is_plausible() -> None:
-    import os
-
-    mine = resident_bytes(os.getpid())
-    assert mine is not None
-    assert 5_000_000 < mine < available_bytes() + mine
-    assert resident_bytes((1 << 22) + 1) is None
