@@ -46,7 +46,7 @@ def victim_gap(stage: Stage) -> Iterator[Result]:
         what=f"longest gap in a stream while {LONG_PROMPT_TOKENS} tokens of another client are read",
         baseline_what="the engine with its default batch sizes",
         unit="s",
-        wanted=Wanted(bound=0.2),
+        wanted=Wanted(bound=0.1),
     )
 
 

@@ -50,7 +50,7 @@ def idle_rss(stage: Stage) -> Iterator[Result]:
             what="resident memory of a kernel after its start, no model, no script",
             baseline_what="ipykernel",
             unit="MB",
-            wanted=Wanted(bound=1.2),
+            wanted=Wanted(bound=0.8),
         )
 
 
@@ -67,7 +67,7 @@ def kernel_info_rtt(stage: Stage) -> Iterator[Result]:
                 what=f"kernel_info over tcp, of {KERNEL_INFOS_A_ROUND}",
                 baseline_what="ipykernel",
                 unit="ms",
-                wanted=Wanted(bound=0.7),
+                wanted=Wanted(bound=0.4),
             )
 
 
@@ -83,7 +83,7 @@ def execute_rtt(stage: Stage) -> Iterator[Result]:
             what=f"`return 1` → idle, median of {EXECUTES_A_ROUND}",
             baseline_what="ipykernel, `1`",
             unit="ms",
-            wanted=Wanted(bound=0.7),
+            wanted=Wanted(bound=0.25),
         )
 
 
@@ -103,7 +103,7 @@ def idle_cpu(stage: Stage) -> Iterator[Result]:
             stage.referee.measure(lambda: _cpu_percent(pids)),
             what=f"CPU use of an idle kernel over {IDLE_S:g} s, {what}",
             unit="%",
-            wanted=Wanted(bound=0.2, of="value"),
+            wanted=Wanted(bound=0.05, of="value"),
         )
 
 
@@ -128,7 +128,7 @@ def lua_call(stage: Stage) -> Iterator[Result]:
         stage.referee.measure(call_us),
         what=f"agent:get_history() of an empty conversation, one of {LUA_CALLS}",
         unit="µs",
-        wanted=Wanted(bound=250, of="value"),
+        wanted=Wanted(bound=130, of="value"),
     )
 
 

@@ -36,7 +36,7 @@ def memory_estimate(stage: Stage) -> Iterator[Result]:
         rounds,
         what="estimate before a model's first load, off its actual memory by",
         unit="%",
-        wanted=Wanted(bound=15, of="value"),
+        wanted=Wanted(bound=5, of="value"),
         details={
             "estimated_bytes": estimates[0][0],
             "actual_bytes": estimates[0][1],
