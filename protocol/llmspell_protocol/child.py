@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PIPE_VARIABLE = "LLMSPELL_WORKER_PIPE"
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that every child may see; the parent names all others."""
+LONGEST_LOG_BYTES = 10_000_000
+"""A log that is longer when a worker starts is put aside."""
 
 
 def base_environment() -> dict[str, str]:
@@ -54,11 +56,7 @@ def spawn(
 
     down_read, down_write = os.pipe()
     up_read, up_write = os.pipe()
-    log_fd = (
-        os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        if log_path is not None
-        else os.open(os.devnull, os.O_WRONLY)
-    )
+    log_fd = os.open(os.devnull, os.O_WRONLY) if log_path is None else _open_log(log_path)
     try:
         process = subprocess.Popen(
             [sys.executable, "-S", "-P", "-m", module, *arguments],
@@ -84,6 +82,16 @@ def spawn(
         os.close(up_write)
         os.close(log_fd)
     return Spawned(process, up_read, down_write)
+
+
+def _open_log(path: Path) -> int:
+    """The end of a worker's log; one that has grown long becomes `NAME.1`, in place of the one before it."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    if os.fstat(fd).st_size <= LONGEST_LOG_BYTES:
+        return fd
+    os.close(fd)
+    os.replace(path, f"{path}.1")
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 class Child:

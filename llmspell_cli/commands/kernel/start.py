@@ -114,9 +114,10 @@ def _detach(words: list[str], log_file: Path) -> dict[str, Any]:
         )
     finally:
         os.close(told)
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         line = _first_line(ready)
-    except (Timeout, KeyboardInterrupt) as ending:
+    except (Timeout, KeyboardInterrupt, SystemExit) as ending:
         # Without this a kernel would stay behind that no command names.
         process.kill()
         process.wait()
@@ -124,6 +125,7 @@ def _detach(words: list[str], log_file: Path) -> dict[str, Any]:
             raise start_failure.failure(ending.message) from None
         raise
     finally:
+        signal.signal(signal.SIGTERM, before)
         os.close(ready)
     if not line.endswith(b"\n"):
         raise start_failure.failure(f"the kernel {_ending(process.wait())} before it answered")
@@ -133,6 +135,10 @@ def _detach(words: list[str], log_file: Path) -> dict[str, Any]:
         process.wait()
         raise error_from_content(told_document["error"])
     return told_document
+
+
+def _terminated(_signal: int, _frame: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _ending(status: int) -> str:

@@ -231,15 +231,20 @@ def test_a_kernel_that_says_nothing_is_given_up_after_ten_seconds(home: Path, be
     assert done.err.splitlines()[:2] == ["Error: the kernel did not answer within 10 s", "  waiting"]
 
 
-def test_ctrl_c_while_a_daemon_starts_leaves_none_behind(home: Path, before_the_kernel: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "status", "said"), [(signal.SIGINT, 130, "Cancelled\n"), (signal.SIGTERM, 143, "")], ids=["INT", "TERM"]
+)
+def test_a_signal_while_a_daemon_starts_leaves_none_behind(
+    sent: signal.Signals, status: int, said: str, home: Path, before_the_kernel: Path, tmp_path: Path
+) -> None:
     told = tmp_path / "told"
     os.mkfifo(told)
     before_the_kernel.write_text(only_in_kernels(f"open({str(told)!r}, 'w').write(str(os.getpid())); signal.pause()"))
     running = Running("kernel", "start", "--daemon", "--port", "0")
     pid = int(told.read_text())
-    running.interrupt()
+    running.process.send_signal(sent)
     done = running.done()
-    assert (done.status, done.err) == (130, "Cancelled\n")
+    assert (done.status, done.err) == (status, said)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
