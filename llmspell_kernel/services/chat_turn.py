@@ -41,13 +41,13 @@ async def chat_turn(
     if found is None:
         found = await provider.resolve(spec)
     provider.capabilities(found.format).demand_for(request, provider.name)
-    if request.schema is not None:
-        checks.prepare()
     first_token_ms: float | None = None
     async with aclosing(provider.chat(spec, request, client=client, found=found)) as chunks:
         async for chunk in chunks:
             if first_token_ms is None and (chunk.text or chunk.reasoning or chunk.tool_calls):
                 first_token_ms = (time.monotonic() - began) * 1000
+                if request.schema is not None:
+                    checks.prepare()
             if chunk.result is None:
                 yield chunk
                 continue

@@ -1,6 +1,7 @@
 """Whether finished replies fit their schemas, found out in a process of its own. Knows no backend.
 
-The process starts with the first request that has a schema, so that it is ready when the reply ends, and is kept.
+The process starts with the first token of a reply that has a schema, so that it is ready when the reply ends, and is
+kept for a while.
 """
 
 from __future__ import annotations
@@ -16,22 +17,33 @@ from llmspell_protocol.models import ChatRequest, ChatResult
 CHECK_WITHIN_S = 10.0
 """A reply of a thousand values takes a millisecond; a pattern that backtracks takes longer than anyone waits."""
 
+KEPT_S = 60.0
+"""How long the process waits for another reply."""
+
 _WORKER = "llmspell_providers.reply_worker"
 _LOG_NAME = "replies.log"
 
 
 class ReplyChecks:
-    """Checks one reply after the other; belongs to one event loop. `within_s` is how long one of them may take."""
+    """Checks one reply after the other; belongs to one event loop.
 
-    def __init__(self, log_directory: Path, *, within_s: float = CHECK_WITHIN_S) -> None:
+    `within_s` is how long one of them may take, `kept_s` how long the process waits for the next one.
+    """
+
+    def __init__(self, log_directory: Path, *, within_s: float = CHECK_WITHIN_S, kept_s: float = KEPT_S) -> None:
         self._log_path = log_directory / _LOG_NAME
         self._within_s = within_s
+        self._kept_s = kept_s
         self._one = asyncio.Lock()
         self._calls: Calls | None = None
         self._killed: set[asyncio.Future[int]] = set()
+        self._rest: asyncio.TimerHandle | None = None
 
     def prepare(self) -> None:
         """Starts the process, if it doesn't run: a reply with a schema will come."""
+        if self._rest is not None:
+            self._rest.cancel()
+        self._rest = asyncio.get_running_loop().call_later(self._kept_s, self._end_idle)
         if self._calls is None or self._calls.exit_status is not None:
             self._calls = Calls(Child.spawn(_WORKER, environment={}, log_path=self._log_path))
 
@@ -65,6 +77,8 @@ class ReplyChecks:
 
     async def close(self) -> None:
         """Ends the process."""
+        if self._rest is not None:
+            self._rest.cancel()
         if self._calls is not None:
             await self._calls.child.end()
         if self._killed:
@@ -72,7 +86,17 @@ class ReplyChecks:
 
     def _end_if_busy(self, call: Call) -> None:
         """A check that was given up would keep the next ones waiting."""
-        if not call.done and self._calls is not None:
+        if not call.done:
+            self._kill()
+
+    def _end_idle(self) -> None:
+        if self._one.locked():
+            self._rest = asyncio.get_running_loop().call_later(self._kept_s, self._end_idle)
+        else:
+            self._kill()
+
+    def _kill(self) -> None:
+        if self._calls is not None:
             child, self._calls = self._calls.child, None
             child.kill()
             self._killed.add(child.exited)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from llmspell_kernel.services.reply_checks import ReplyChecks
@@ -33,9 +34,9 @@ def said(text: str) -> ChatResult:
     )
 
 
-def play(directory: Path, scene: Callable[[ReplyChecks], Awaitable[None]], *, within_s: float = 60.0) -> None:
+def play(directory: Path, scene: Callable[[ReplyChecks], Awaitable[None]], **times: float) -> None:
     async def played() -> None:
-        checks = ReplyChecks(directory, within_s=within_s)
+        checks = ReplyChecks(directory, **{"within_s": 60.0, **times})
         try:
             await scene(checks)
         finally:
@@ -75,3 +76,14 @@ def test_the_loop_runs_on_and_a_cancelled_check_holds_up_no_other(tmp_path: Path
             await endless
 
     play(tmp_path, scene)
+
+
+def test_a_process_that_was_not_needed_for_a_while_is_ended_and_the_next_reply_gets_another(tmp_path: Path) -> None:
+    async def scene(checks: ReplyChecks) -> None:
+        for _ in range(2):
+            checks.prepare()
+            (worker,) = psutil.Process().children()
+            await asyncio.to_thread(worker.wait, 30)
+        await checks.check(said("[]"), asked({"type": "array"}))
+
+    play(tmp_path, scene, kept_s=0.0)
