@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator
 
-from llmspell_kernel.context import Request
 from llmspell_kernel.early_cancels import EarlyCancels
+from llmspell_kernel.request import Request
 
 
 class ActiveRequests:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Request
 from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.idleness import Idleness
 from llmspell_kernel.live_settings import LiveSettings
 from llmspell_kernel.pins import Pins
+from llmspell_kernel.request import Request
 from llmspell_kernel.routes import routes
 from llmspell_kernel.services.graph import Services
 from llmspell_profiles.loading.loader import LoadedSettings

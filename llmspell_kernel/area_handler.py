@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from llmspell_kernel.context import Content, Reply, Request
+from llmspell_kernel.request import Content, Reply, Request
 from llmspell_kernel.validate import validate
 from llmspell_protocol.areas import AREA_OF, actions
 from llmspell_protocol.content import to_content

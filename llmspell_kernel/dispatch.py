@@ -14,10 +14,10 @@ from collections.abc import Mapping
 
 from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Handler, Reply, Request, handled_request
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.flat_content import request_options
 from llmspell_kernel.identity import standard_right
+from llmspell_kernel.request import Handler, Reply, Request, handled_request
 from llmspell_protocol.areas import AREA_OF, actions
 from llmspell_protocol.errors import Busy, Cancelled, Internal, InvalidRequest, LlmspellError, Timeout, Unsupported
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from llmspell_kernel.active_requests import ActiveRequests
-from llmspell_kernel.context import Request
+from llmspell_kernel.request import Request
 from llmspell_protocol.errors import Cancelled
 
 log = logging.getLogger(__name__)

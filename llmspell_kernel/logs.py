@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from llmspell_kernel.context import handled_request
+from llmspell_kernel.request import handled_request
 from llmspell_protocol.errors import ConfigError
 from llmspell_protocol.log_lines import LogLine
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmspell_kernel.context import Content, Request
+from llmspell_kernel.request import Content, Request
 from llmspell_protocol.content import to_content
 from llmspell_protocol.models import ChatChunk
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from llmspell_kernel.context import Handler, Reply, Request
 from llmspell_kernel.handlers.comm_info import comm_info
 from llmspell_kernel.handlers.complete import CompleteHandler
 from llmspell_kernel.handlers.control import InterruptHandler, ShutdownHandler
@@ -14,6 +13,7 @@ from llmspell_kernel.handlers.history import history
 from llmspell_kernel.handlers.is_complete import IsCompleteHandler
 from llmspell_kernel.handlers.kernel_info import KernelInfoHandler
 from llmspell_kernel.live_settings import LiveSettings
+from llmspell_kernel.request import Handler, Reply, Request
 from llmspell_kernel.services.graph import Services
 
 if TYPE_CHECKING:

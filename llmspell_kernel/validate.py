@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from llmspell_kernel.context import Request
+from llmspell_kernel.request import Request
 from llmspell_protocol.errors import InvalidRequest
 
 if TYPE_CHECKING:

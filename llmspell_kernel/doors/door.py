@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Submit
+from llmspell_kernel.request import Submit
 
 
 class Door(Protocol):

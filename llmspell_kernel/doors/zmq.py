@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from itertools import count
 
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Content, Request, Submit
 from llmspell_kernel.doors.binding import Sockets
 from llmspell_kernel.doors.channels import Channels
 from llmspell_kernel.doors.outbox import Outgoing
 from llmspell_kernel.identity import Caller, KeyRing, client_caller, standard_right
+from llmspell_kernel.request import Content, Request, Submit
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.loopback import is_loopback

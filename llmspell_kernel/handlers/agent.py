@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 from llmspell_kernel.area_handler import AreaHandler
-from llmspell_kernel.context import Request
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.relay import relay
+from llmspell_kernel.request import Request
 from llmspell_kernel.services.agents import Agent, AgentsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.agent import (

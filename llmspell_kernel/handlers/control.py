@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmspell_kernel.context import Reply, Request
 from llmspell_kernel.flat_content import standard_content
+from llmspell_kernel.request import Reply, Request
 from llmspell_protocol.standard_requests import ShutdownRequest
 
 if TYPE_CHECKING:

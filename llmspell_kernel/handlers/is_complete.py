@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llmspell_kernel.context import Reply, Request
 from llmspell_kernel.flat_content import standard_content
+from llmspell_kernel.request import Reply, Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_protocol.standard_requests import IsCompleteRequest
 

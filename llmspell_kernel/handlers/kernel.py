@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmspell_kernel.area_handler import AreaHandler
-from llmspell_kernel.context import Request
+from llmspell_kernel.request import Request
 from llmspell_kernel.services.kernel import KernelService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.kernel import (

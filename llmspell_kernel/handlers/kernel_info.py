@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from llmspell_kernel.context import Reply, Request
+from llmspell_kernel.request import Reply, Request
 from llmspell_kernel.scripting.engines import DEFAULT
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.messages import JUPYTER_VERSION, PROTOCOL_VERSION

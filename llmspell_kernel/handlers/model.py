@@ -7,8 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from llmspell_kernel.area_handler import AreaHandler
-from llmspell_kernel.context import Content, Request
 from llmspell_kernel.relay import relay
+from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.models import ModelsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.model import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from llmspell_kernel.context import Content, Request
+from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.context import Aborted, Context
 from llmspell_kernel.scripting.jobs import cell_job
 from llmspell_kernel.scripting.outcome import Result

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from llmspell_kernel.context import Request
+from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.engines import Engine
 from llmspell_kernel.scripting.outcome import Result
 from llmspell_kernel.scripting.process import Job, ScriptProcess

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from llmspell_kernel.context import Request, Submit
+from llmspell_kernel.request import Request, Submit
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.engines import DEFAULT, Engine
 from llmspell_kernel.scripting.scope import OnOutput

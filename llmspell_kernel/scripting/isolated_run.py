@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmspell_kernel.context import Content, Request
+from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.scripting.engines import Engine
 from llmspell_kernel.scripting.jobs import isolated_job

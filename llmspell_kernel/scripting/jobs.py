@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from llmspell_kernel.context import Request
+from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.process import Job
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.standard_requests import ExecuteRequest

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from llmspell_kernel.context import Request, Submit
+from llmspell_kernel.request import Request, Submit
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
 from llmspell_kernel.scripting.scope import OnOutput, Scope

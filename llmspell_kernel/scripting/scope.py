@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Protocol
 
-from llmspell_kernel.context import Content, Request, Submit, handling
 from llmspell_kernel.identity import Caller, script_caller
+from llmspell_kernel.request import Content, Request, Submit, handling
 from llmspell_kernel.scripting.clock import ScriptClock
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_protocol.areas import AREA_OF

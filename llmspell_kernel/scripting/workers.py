@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmspell_kernel.context import Submit
+from llmspell_kernel.request import Submit
 from llmspell_kernel.scripting.engines import DEFAULT, Engine
 from llmspell_kernel.scripting.launch import launch
 from llmspell_kernel.scripting.limits import ScriptLimits

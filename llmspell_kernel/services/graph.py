@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload, runtime_checkable
 
-from llmspell_kernel.context import Submit
 from llmspell_kernel.directories import private_directory
+from llmspell_kernel.request import Submit
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_profiles.schema.settings import Settings
 

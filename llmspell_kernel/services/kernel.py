@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Request
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.live_settings import LiveSettings
+from llmspell_kernel.request import Request
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Forbidden, NotFound
 from llmspell_protocol.version import VERSION

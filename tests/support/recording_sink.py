@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmspell_kernel.context import Content
+from llmspell_kernel.request import Content
 
 
 class RecordingSink:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
-from llmspell_kernel.context import Content, Handler, Reply, Request
 from llmspell_kernel.flat_content import request_options
 from llmspell_kernel.handlers.comm_info import comm_info
 from llmspell_kernel.handlers.complete import CompleteHandler
@@ -17,6 +16,7 @@ from llmspell_kernel.handlers.execute import ExecuteHandler
 from llmspell_kernel.handlers.history import history
 from llmspell_kernel.handlers.is_complete import IsCompleteHandler
 from llmspell_kernel.identity import Caller
+from llmspell_kernel.request import Content, Handler, Reply, Request
 from llmspell_kernel.scripting.cell import run_cell
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.contexts import Contexts

@@ -7,8 +7,8 @@ from itertools import count
 from typing import Any
 
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Request, Submit
 from llmspell_kernel.identity import Key, client_caller
+from llmspell_kernel.request import Request, Submit
 from tests.support.recording_sink import RecordingSink
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llmspell_kernel.context import Caller, Content, Request
+from llmspell_kernel.request import Caller, Content, Request
 from llmspell_kernel.scripting.contexts import ScriptFunction
 from llmspell_protocol.errors import (
     Cancelled,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmspell_kernel.context import Content, Request
+from llmspell_kernel.request import Content, Request
 from tests.support.script_harness import Frontend, ScriptHarness, answering, run
 from tests.support.turns import until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_kernel.context import Content, Request
+from llmspell_kernel.request import Content, Request
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.errors import ModelNotFound
 from llmspell_protocol.rights import SCRIPT_CAPABILITIES

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from llmspell_kernel.context import Content, Request
 from llmspell_kernel.handlers.agent import AgentHandler
 from llmspell_kernel.identity import Caller
+from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.agents import MAX_AGENTS_PER_OWNER, Agent, AgentsService
 from llmspell_protocol.areas.agent import AgentCreate, AgentExecute
 from llmspell_protocol.errors import Busy, ContextLengthExceeded, InvalidRequest, NotFound, Timeout, WorkerCrashed

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Handler, Reply, Request
 from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.early_cancels import KEPT_S, MOST, EarlyCancels
 from llmspell_kernel.identity import Caller
+from llmspell_kernel.request import Handler, Reply, Request
 from tests.support.recording_sink import RecordingSink
 
 

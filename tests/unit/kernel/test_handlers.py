@@ -12,13 +12,13 @@ import pytest
 from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.clients import Clients
-from llmspell_kernel.context import Request
 from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.handlers.agent import AgentHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
 from llmspell_kernel.identity import Caller
+from llmspell_kernel.request import Request
 from llmspell_protocol.areas import AREAS, actions
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.kernel import KernelLogs, KernelLogsReply

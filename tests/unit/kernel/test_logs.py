@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_kernel.context import Request, handling
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.logs import FileFormatter, KernelLog, PeopleFormatter
+from llmspell_kernel.request import Request, handling
 from llmspell_protocol.log_lines import read_lines
 from tests.support.recording_sink import RecordingSink
 from tests.support.settings import settings_from

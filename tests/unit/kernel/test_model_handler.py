@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from llmspell_kernel.context import Reply, Request
 from llmspell_kernel.handlers.model import ModelHandler
 from llmspell_kernel.identity import Caller
+from llmspell_kernel.request import Reply, Request
 from llmspell_kernel.services.models import ModelsService, keep_alive_seconds
 from llmspell_protocol.errors import (
     BackendNotConfigured,

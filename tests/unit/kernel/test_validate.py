@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from llmspell_kernel.context import Request
 from llmspell_kernel.identity import Caller
+from llmspell_kernel.request import Request
 from llmspell_kernel.validate import validate
 from llmspell_protocol.areas import AREAS, actions
 from llmspell_protocol.areas.action import Empty
