@@ -19,10 +19,10 @@ from typing import Any, Literal, get_type_hints
 from pydantic import TypeAdapter
 
 from generate.files import GeneratedFiles
+from generate.standard_messages import STANDARD, ErrorReply
 from llmspell_protocol.areas import AREAS, actions
 from llmspell_protocol.areas.stream import ExecuteDelta
 from llmspell_protocol.messages import JUPYTER_VERSION, PROTOCOL_VERSION
-from llmspell_protocol.standard import STANDARD, ErrorReply
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

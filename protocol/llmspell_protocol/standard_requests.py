@@ -1,7 +1,8 @@
-"""The contents of the standard requests that a kernel reads, one class a type; the other messages are in `standard.py`.
+"""The contents of the standard requests that a kernel reads, one class a type.
 
-Source: https://jupyter-client.readthedocs.io/en/stable/messaging.html, version 5.5. Named tuples, since a script waits
-for the making of these classes: six of them cost what one frozen dataclass does.
+The other messages are in `generate/standard_messages.py`. Source: version 5.5 of
+https://jupyter-client.readthedocs.io/en/stable/messaging.html. Named tuples, since a script waits for the making of
+these classes: six of them cost what one frozen dataclass does.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from generate.standard_messages import STANDARD
 from llmspell_protocol import areas
 from llmspell_protocol.areas import AREAS, actions
 from llmspell_protocol.errors import ModelNotFound, ScriptError
-from llmspell_protocol.standard import STANDARD
 from tests.support.schemas import SCHEMAS, fits
 
 GENERATOR = SCHEMAS.parent / "generate_schemas.py"
