@@ -51,12 +51,12 @@ class ZmqDoor:
         self._channels.close()
 
     def _gone(self, channel: str, route: bytes) -> None:
-        self._questions.client_gone(route)
-        if channel == "shell":
-            self._on_shell.discard(route)
-        elif channel == "stdin" or (route in self._on_shell and self._channels.tells_of_ends):
+        if channel == "control" and route in self._on_shell and self._channels.tells_of_ends:
             return
-        self._clients.gone(_client_name(route))
+        self._questions.client_gone(route)
+        if channel != "stdin":
+            self._on_shell.discard(route)
+            self._clients.gone(_client_name(route))
 
     def _receive(self, channel: str, message: Message) -> None:
         """A message from shell, control or stdin; a client counts once it has spoken on one of the first two.

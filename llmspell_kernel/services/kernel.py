@@ -139,7 +139,7 @@ class KernelService:
         """
         from llmspell_protocol.areas.kernel import KernelCancelReply
 
-        target = self._requests.get(msg_id)
+        target = self._requests.get(msg_id, caller.sender)
         if target is None:
             # It may have overtaken its request.
             self._requests.early_cancels.remember(msg_id, caller.sender)

@@ -190,6 +190,23 @@ def test_a_key_signs_for_no_routing_id_but_its_own(home: Path) -> None:
     beside_a_kernel(home, talk)
 
 
+def test_a_request_with_the_id_of_anothers_hides_neither(home: Path) -> None:
+    def talk(info: ConnectionInfo) -> None:
+        with raw_socket(info) as first, raw_socket(info) as second:
+            isolated = {"llmspell": {"isolated": True}}
+            works = [raw.message("execute_request", {"code": "Utils.sleep(600)"}, isolated) for raw in (first, second)]
+            works[1].header["msg_id"] = works[0].msg_id
+            first.send(works[0])
+            assert ask(first, "kernel_request", {"action": "status"})["active_requests"] == 1
+            second.send(works[1])
+            assert ask(second, "kernel_request", {"action": "status"})["active_requests"] == 2
+            for raw, work in ((first, works[0]), (second, works[1])):
+                raw.send(raw.message("kernel_request", {"action": "cancel", "msg_id": work.msg_id}))
+                assert raw.reply_to(work).content["code"] == "cancelled"
+
+    beside_a_kernel(home, talk)
+
+
 def test_a_session_of_the_same_name_under_another_key_is_another(home: Path) -> None:
     def talk(info: ConnectionInfo) -> None:
         with raw_socket(info) as owner, raw_socket(info, key="a guest's", key_id="guest") as guest:
