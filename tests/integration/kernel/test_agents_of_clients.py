@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from pathlib import Path
+
+from llmspell_kernel.request import Request
+from llmspell_kernel.services.graph import Services
+from llmspell_profiles.schema.settings import Settings
+from llmspell_protocol.areas.agent import AgentCreate
 from llmspell_protocol.client.sync import Client
 from tests.support.kernels import KernelProcess
+from tests.support.raw_sockets import RawSocket, raw_socket
+from tests.support.steering import wait_until
 
 
 def agents(client: Client, action: str, **content: object) -> dict[str, object]:
@@ -23,3 +33,45 @@ def test_an_agent_answers_in_deltas_remembers_and_is_seen_by_its_client_alone(ke
         assert isinstance(info, dict)
         assert [turn["content"] for turn in info["history"]] == ["good day", "[mock/m] good day"]
         assert agents(other, "list")["agents"] == []
+
+
+def test_the_agents_of_a_client_end_with_it_and_not_with_another(kernel: KernelProcess) -> None:
+    def ask(raw: RawSocket, action: str, **content: object) -> dict[str, object]:
+        request = raw.message("agent_request", {"action": action, **content})
+        raw.send(request)
+        return raw.reply_to(request).content
+
+    with kernel.client() as observer:
+        agents(observer, "create", name="eve", model="mock/m")
+        with raw_socket(kernel.info, name="ada's client") as raw:
+            ask(raw, "create", name="ada", model="mock/m")
+            assert [agent["name"] for agent in listed(ask(raw, "list"))] == ["ada"]
+        wait_until(observer, lambda status: status["clients"] == 1)
+        with raw_socket(kernel.info, name="ada's client") as again:
+            assert listed(ask(again, "list")) == []
+        assert [agent["name"] for agent in listed(agents(observer, "list"))] == ["eve"]
+
+
+def test_the_agents_of_a_script_end_with_its_context(home: Path) -> None:
+    async def main() -> None:
+        def submit(request: Request) -> asyncio.Task[None]:
+            raise AssertionError(f"no script runs here: {request.shown}")
+
+        services = Services(Settings, home, os.environ, submit)
+        try:
+            contexts = [services.contexts.open("isolated") for _ in range(2)]
+            for context in contexts:
+                services.agents.create(AgentCreate(name="ada", model="mock/m"), owner=context.id)
+            services.contexts.end(contexts[0].id)
+            assert [len(services.agents.list(owner=context.id)) for context in contexts] == [0, 1]
+        finally:
+            await services.close()
+
+    asyncio.run(main())
+
+
+def listed(content: dict[str, object]) -> list[dict[str, object]]:
+    """The agents in a reply to `list`."""
+    found = content["agents"]
+    assert isinstance(found, list)
+    return found
