@@ -6,13 +6,17 @@ import asyncio
 import os
 from pathlib import Path
 
+from llmspell_kernel.handlers.agent import AgentHandler, owner_of
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.cell import run_cell
 from llmspell_kernel.services.graph import Services
 from llmspell_profiles.schema.settings import Settings
-from llmspell_protocol.areas.agent import AgentCreate
 from llmspell_protocol.client.sync import Client
+from llmspell_protocol.standard_requests import ExecuteRequest
 from tests.support.kernels import KernelProcess
 from tests.support.raw_sockets import RawSocket, raw_socket
+from tests.support.recording_sink import RecordingSink
 from tests.support.steering import wait_until
 
 
@@ -54,16 +58,26 @@ def test_the_agents_of_a_client_end_with_it_and_not_with_another(kernel: KernelP
 
 def test_the_agents_of_a_script_end_with_its_context(home: Path) -> None:
     async def main() -> None:
+        owners: list[str] = []
+
         def submit(request: Request) -> asyncio.Task[None]:
-            raise AssertionError(f"no script runs here: {request.shown}")
+            async def answer() -> None:
+                owners.append(owner_of(request.caller))
+                reply = await AgentHandler(services.agents)(request)
+                request.reply({"status": "ok", **reply.content})
+
+            return asyncio.create_task(answer())
 
         services = Services(Settings, home, os.environ, submit)
         try:
             contexts = [services.contexts.open("isolated") for _ in range(2)]
             for context in contexts:
-                services.agents.create(AgentCreate(name="ada", model="mock/m"), owner=context.id)
+                script = Request("script", "execute_request", {}, Caller("client", "client"), RecordingSink())
+                code = "Agent.builder():name('ada'):model('mock/m'):build()"
+                await run_cell(context, script, ExecuteRequest(code=code))
+            assert [len(services.agents.list(owner=owner)) for owner in owners] == [1, 1]
             services.contexts.end(contexts[0].id)
-            assert [len(services.agents.list(owner=context.id)) for context in contexts] == [0, 1]
+            assert [len(services.agents.list(owner=owner)) for owner in owners] == [0, 1]
         finally:
             await services.close()
 
