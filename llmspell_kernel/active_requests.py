@@ -11,7 +11,10 @@ from llmspell_kernel.request import Request
 
 
 class ActiveRequests:
-    """Unfinished requests by id, oldest first; belongs to the loop."""
+    """Unfinished requests, oldest first; belongs to the loop.
+
+    Clients make up the ids, so that those of two requests may be the same: each is known all the same.
+    """
 
     def __init__(self) -> None:
         self.early_cancels = EarlyCancels()
@@ -19,39 +22,47 @@ class ActiveRequests:
         """How many requests have ended."""
         self.last_activity = time.time()
         """When a request last came or ended (seconds since the epoch)."""
-        self._by_id: dict[str, Request] = {}
+        self._unfinished: dict[Request, None] = {}
+        self._by_id: dict[str, list[Request]] = {}
         self._on_change: list[Callable[[], None]] = []
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._unfinished)
 
     def __iter__(self) -> Iterator[Request]:
-        return iter(tuple(self._by_id.values()))
+        return iter(tuple(self._unfinished))
 
     def on_change(self, subscriber: Callable[[], None]) -> None:
         """Calls `subscriber` after each request that comes or ends."""
         self._on_change.append(subscriber)
 
-    def get(self, msg_id: str) -> Request | None:
-        """The unfinished request of that id."""
-        return self._by_id.get(msg_id)
+    def get(self, msg_id: str, sender: str) -> Request | None:
+        """The unfinished request of that id: the sender's own (see `Caller.sender`), or else another's; the oldest."""
+        same_id = self._by_id.get(msg_id, ())
+        own = (request for request in same_id if request.caller.sender == sender)
+        return next(own, same_id[0] if same_id else None)
 
     def tasks(self, besides: Collection[Request] = ()) -> set[asyncio.Task[None]]:
         """The tasks of all but these requests."""
         return {request.task for request in self if request.task is not None and request not in besides}
 
     def add(self, request: Request) -> None:
-        """Counts a request among those of its id and of its parent."""
+        """Counts a request among the unfinished ones and those of its parent."""
         if request.parent is not None:
             request.parent.children.add(request)
-        self._by_id[request.id] = request
+        self._unfinished[request] = None
+        self._by_id.setdefault(request.id, []).append(request)
         self._changed()
 
     def discard(self, request: Request) -> None:
         """Counts a request as ended."""
         self.handled += 1
-        if self._by_id.get(request.id) is request:
-            del self._by_id[request.id]
+        self._unfinished.pop(request, None)
+        same_id = self._by_id.get(request.id, [])
+        if request in same_id:
+            same_id.remove(request)
+        if not same_id:
+            self._by_id.pop(request.id, None)
         if request.parent is not None:
             request.parent.children.discard(request)
         self._changed()

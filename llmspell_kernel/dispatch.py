@@ -69,16 +69,14 @@ class Dispatcher:
         if framed:
             request.sink.publish("status", {"execution_state": "idle"})
 
-    async def _run(self, request: Request, problem: InvalidRequest | None) -> None:
+    async def _run(self, request: Request, problem: Exception | None) -> None:
         handled_request.set(request.id)  # The task's own: it copied its context.
         began = time.monotonic()
         framed = _is_framed(request)
         if framed:
             request.sink.publish("status", {"execution_state": "busy"})
         try:
-            if problem is not None:
-                raise problem
-            reply = await self._answer(request)
+            reply = await self._answer(request, problem)
             request.reply({"status": "ok", **reply.content}, reply.buffers)
             log.debug("%s: done in %d ms", request.shown, (time.monotonic() - began) * 1000)
         except LlmspellError as error:
@@ -98,11 +96,13 @@ class Dispatcher:
             if framed:
                 request.sink.publish("status", {"execution_state": "idle"})
 
-    async def _answer(self, request: Request) -> Reply:
+    async def _answer(self, request: Request, problem: Exception | None) -> Reply:
         handler = self._handlers.get(request.msg_type)
         if handler is None:
             raise Unsupported(f"{request.msg_type} is not supported by this kernel", details={"type": request.msg_type})
         self._check_rights(request)
+        if problem is not None:
+            raise problem
         self._check_room(request)
         timeout_s = request.options.timeout_s
         if timeout_s is None:
@@ -147,13 +147,12 @@ class Dispatcher:
             )
 
 
-def _read_options(request: Request) -> InvalidRequest | None:
-    """Makes `options` of what came; what is wrong with that is the request's answer."""
-    if request.raw_options:
-        try:
-            request.options = request_options(request.raw_options)
-        except InvalidRequest as problem:
-            return problem
+def _read_options(request: Request) -> Exception | None:
+    """Makes `options` of what came; whatever goes wrong with that is the request's answer, and never `submit`'s end."""
+    try:
+        request.options = request_options(request.raw_options)
+    except Exception as problem:  # noqa: BLE001
+        return problem
     return None
 
 

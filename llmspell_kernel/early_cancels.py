@@ -19,19 +19,16 @@ class EarlyCancels:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def remember(self, msg_id: str, sender: str) -> None:
         """Keeps a cancel whose request has not come yet; the oldest ones are forgotten for it."""
-        self._kept.pop(msg_id, None)
-        self._kept[msg_id] = (sender, self._clock() + KEPT_S)
+        self._kept.pop((msg_id, sender), None)
+        self._kept[msg_id, sender] = self._clock() + KEPT_S
         if len(self._kept) > MOST:
             self._kept.popitem(last=False)
 
     def take(self, msg_id: str, sender: str) -> bool:
         """Whether a request of this sender that comes now was cancelled before; tells it once."""
-        cancelled_by, until = self._kept.get(msg_id, ("", 0.0))
-        if cancelled_by != sender or not sender:
-            return False
-        del self._kept[msg_id]
-        return self._clock() < until
+        until = self._kept.pop((msg_id, sender), None)
+        return until is not None and bool(sender) and self._clock() < until

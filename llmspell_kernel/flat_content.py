@@ -7,6 +7,7 @@ building of a validator longer than for its own answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -26,12 +27,14 @@ def standard_content(kind: type[T], msg_type: str, content: Mapping[str, Any]) -
     return _filled(kind, content, f"Invalid {msg_type}", "")
 
 
-def request_options(given: Mapping[str, Any]) -> RequestOptions:
+def request_options(given: Any) -> RequestOptions:
     """The options of a request (`metadata.llmspell`); an unknown one is refused, since it would change what is done.
 
     Raises:
-        InvalidRequest: options that there are not, or of another type; `details.problems` lists every one.
+        InvalidRequest: no map, options that there are not, or of another type; `details.problems` lists every one.
     """
+    if not isinstance(given, Mapping):
+        raise _invalid("Invalid options", [(f"metadata.{METADATA_KEY}", "has to be a map")])
     if not given:
         return NO_OPTIONS
     unknown = [name for name in given if name not in _fields(RequestOptions)]
@@ -43,6 +46,8 @@ def request_options(given: Mapping[str, Any]) -> RequestOptions:
     options = _filled(RequestOptions, given, "Invalid options", f"metadata.{METADATA_KEY}.")
     if options.timeout_s is not None and not options.timeout_s > 0:
         raise _invalid("Invalid options", [(f"metadata.{METADATA_KEY}.timeout_s", "has to be more than 0")])
+    if options.drain_s is not None and options.drain_s < 0:
+        raise _invalid("Invalid options", [(f"metadata.{METADATA_KEY}.drain_s", "has to be at least 0")])
     return options
 
 
@@ -97,11 +102,17 @@ def _check(hint: Any) -> tuple[Callable[[Any], bool], str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    # 64 bits are what a worker's pipe carries.
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _are_texts(value: Any) -> bool:
@@ -116,13 +127,15 @@ _CHECKS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     str: (lambda value: isinstance(value, str), "a text"),
     bool: (lambda value: isinstance(value, bool), "true or false"),
     int: (_is_whole, "a whole number"),
-    float: (_is_number, "a number"),
+    float: (_is_number, "a finite number"),
     Sequence[str]: (_are_texts, "a list of texts"),
     Mapping[str, str]: (_is_text_map, "a map of texts to texts"),
 }
 
 
-def _meant(name: str) -> str:
+def _meant(name: Any) -> str:
+    if not isinstance(name, str):
+        return "; names are texts"
     # Only for a request that is refused anyway; the import costs milliseconds.
     from difflib import get_close_matches
 

@@ -65,8 +65,8 @@ class Request:
     content: Content
     caller: Caller
     sink: Sink
-    raw_options: Mapping[str, Any] = field(default_factory=dict)
-    """`metadata.llmspell` as it came; dispatch makes `options` of it."""
+    raw_options: Any = field(default_factory=dict)
+    """`metadata.llmspell` as it came, a map if all is well; dispatch makes `options` of it."""
     options: RequestOptions = NO_OPTIONS
     buffers: Sequence[bytes] = ()
     parent: Request | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import struct
 from collections import Counter
 from collections.abc import Callable
@@ -154,7 +155,11 @@ class Router:
             except zmq.Again:
                 return
             rest = self.socket.recv_multipart(zmq.NOBLOCK) if first.more else []
-            self._receive(first, [first.bytes, *rest])
+            try:
+                self._receive(first, [first.bytes, *rest])
+            except Exception:
+                # The descriptor tells of no message twice: were this to end the loop, all that wait would wait on.
+                log.exception("incident %s in a message on %s", os.urandom(4).hex(), self.name)
         self._look_again()
 
     def _receive(self, first: zmq.Frame, frames: list[bytes]) -> None:
@@ -209,13 +214,18 @@ class Channels:
         """How many messages were dropped, by reason."""
         return sum((router.dropped for router in self._routers.values()), Counter())
 
+    @property
+    def tells_of_ends(self) -> bool:
+        """Whether the end of a connection to shell or control is told at once, not first when a send fails."""
+        return self.info.transport != "inproc"
+
     def bind(self, sockets: dict[str, zmq.Socket[bytes]]) -> None:
         """Takes the bound sockets (see `bind_sockets`) and starts reading."""
         loop = asyncio.get_running_loop()
         for name in ("shell", "control", "stdin"):
             router = Router(name, sockets[name], self._wire, self._on_message, self._on_gone)
             self._routers[name] = router
-            router.open(watch_disconnects=name == "shell" and self.info.transport != "inproc")
+            router.open(watch_disconnects=name != "stdin" and self.tells_of_ends)
         self._iopub, self._heartbeat = sockets["iopub"], sockets["hb"]
         loop.add_reader(self._iopub.FD, self._read_subscriptions)
         loop.add_reader(self._heartbeat.FD, self._echo)

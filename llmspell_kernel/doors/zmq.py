@@ -27,6 +27,7 @@ class ZmqDoor:
         self._channels = Channels(info, ring, self._receive, self._gone)
         self._sockets = sockets
         self._questions = Questions(self._channels)
+        self._on_shell: set[bytes] = set()
         self._submit: Submit
         self._clients: Clients
 
@@ -50,14 +51,23 @@ class ZmqDoor:
         self._channels.close()
 
     def _gone(self, channel: str, route: bytes) -> None:
+        if channel == "control" and route in self._on_shell and self._channels.tells_of_ends:
+            return
         self._questions.client_gone(route)
         if channel != "stdin":
+            self._on_shell.discard(route)
             self._clients.gone(_client_name(route))
 
     def _receive(self, channel: str, message: Message) -> None:
-        """A message from shell, control or stdin; a client counts as connected once it has spoken on shell."""
+        """A message from shell, control or stdin; a client counts once it has spoken on one of the first two.
+
+        It is gone when its connection to shell ends, or the one to control where it has none to shell.
+        """
+        route = message.identities[0]
         if channel == "shell":
-            self._clients.came(_client_name(message.identities[0]))
+            self._on_shell.add(route)
+        if channel != "stdin":
+            self._clients.came(_client_name(route))
         if message.msg_type == "input_reply":
             # It is no request, so that dispatch never sees it.
             if self._caller(message).may(standard_right(message.msg_type)):

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -16,7 +17,7 @@ from llmspell_kernel.identity import Caller
 from llmspell_kernel.live_settings import LiveSettings
 from llmspell_kernel.request import Request
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.errors import Forbidden, NotFound
+from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 from llmspell_protocol.version import VERSION
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class KernelService:
         """
         from llmspell_protocol.areas.kernel import KernelCancelReply
 
-        target = self._requests.get(msg_id)
+        target = self._requests.get(msg_id, caller.sender)
         if target is None:
             # It may have overtaken its request.
             self._requests.early_cancels.remember(msg_id, caller.sender)
@@ -158,11 +159,17 @@ class KernelService:
         return float(self._settings().kernel.drain_timeout_seconds)
 
     def stop(self, *, keep: Request, drain_s: float | None = None) -> KernelDrainReply:
-        """Begins to drain and end, and returns at once; `keep` is the request that asks. A second call hurries."""
+        """Begins to drain and end, and returns at once; `keep` is the request that asks. A second call hurries.
+
+        Raises:
+            InvalidRequest: `drain_s` is no time, such as NaN or less than 0.
+        """
         from llmspell_protocol.areas.kernel import KernelDrainReply
 
         if drain_s is None:
             drain_s = self.drain_timeout_s
+        elif not 0 <= drain_s < inf:
+            raise InvalidRequest(f"a drain of {drain_s:g} s is not possible", details={"timeout_s": str(drain_s)})
         self._drain.begin(drain_s, keep=keep)
         return KernelDrainReply(draining=True, timeout_s=drain_s, active=len(self._requests) - 1)
 

@@ -62,10 +62,10 @@ class Message:
         return value if isinstance(value, str) else None
 
     @property
-    def options(self) -> dict[str, Any]:
-        """A request's options as they came in `metadata.llmspell`; empty where there are none (or nonsense)."""
+    def options(self) -> Any:
+        """A request's options as they came in `metadata.llmspell`, unchecked; an empty map where there are none."""
         value = self.metadata.get(METADATA_KEY)
-        return value if isinstance(value, dict) else {}
+        return {} if value is None else value
 
     def __repr__(self) -> str:
         return f"<Message {self.header.get('msg_type')} {self.header.get('msg_id')}>"

@@ -27,10 +27,11 @@ class RawSocket:
         key: str,
         hwm: int,
         key_id: str,
+        name: str | None,
     ) -> None:
         self.socket = context.socket(zmq.XSUB if channel == "iopub" else zmq.DEALER)
         self.socket.linger = 0
-        self.socket.setsockopt(zmq.ROUTING_ID, f"{key_id}.{os.urandom(8).hex()}".encode())
+        self.socket.setsockopt(zmq.ROUTING_ID, f"{key_id}.{name or os.urandom(8).hex()}".encode())
         self.socket.setsockopt(zmq.RCVHWM, hwm)
         if hwm == 1:
             # Else the system grows its buffer to any size, 32 MB on some machines, and a sender never has to wait.
@@ -65,11 +66,17 @@ class RawSocket:
 
 @contextmanager
 def raw_socket(
-    info: ConnectionInfo, channel: Channel = "shell", *, key: str | None = None, hwm: int = 1000, key_id: str = "conn"
+    info: ConnectionInfo,
+    channel: Channel = "shell",
+    *,
+    key: str | None = None,
+    hwm: int = 1000,
+    key_id: str = "conn",
+    name: str | None = None,
 ) -> Iterator[RawSocket]:
-    """A raw socket for the time of a block."""
+    """A raw socket for the time of a block; those of one `name` are the sockets of one client."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    raw = RawSocket(context, info, channel, info.key if key is None else key, hwm, key_id)
+    raw = RawSocket(context, info, channel, info.key if key is None else key, hwm, key_id, name)
     try:
         yield raw
     finally:

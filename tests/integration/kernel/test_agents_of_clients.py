@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from pathlib import Path
+
+from llmspell_kernel.handlers.agent import AgentHandler, owner_of
+from llmspell_kernel.identity import Caller
+from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.cell import run_cell
+from llmspell_kernel.services.graph import Services
+from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.client.sync import Client
+from llmspell_protocol.standard_requests import ExecuteRequest
 from tests.support.kernels import KernelProcess
+from tests.support.raw_sockets import RawSocket, raw_socket
+from tests.support.recording_sink import RecordingSink
+from tests.support.steering import wait_until
 
 
 def agents(client: Client, action: str, **content: object) -> dict[str, object]:
@@ -23,3 +37,55 @@ def test_an_agent_answers_in_deltas_remembers_and_is_seen_by_its_client_alone(ke
         assert isinstance(info, dict)
         assert [turn["content"] for turn in info["history"]] == ["good day", "[mock/m] good day"]
         assert agents(other, "list")["agents"] == []
+
+
+def test_the_agents_of_a_client_end_with_it_and_not_with_another(kernel: KernelProcess) -> None:
+    def ask(raw: RawSocket, action: str, **content: object) -> dict[str, object]:
+        request = raw.message("agent_request", {"action": action, **content})
+        raw.send(request)
+        return raw.reply_to(request).content
+
+    with kernel.client() as observer:
+        agents(observer, "create", name="eve", model="mock/m")
+        with raw_socket(kernel.info, name="ada's client") as raw:
+            ask(raw, "create", name="ada", model="mock/m")
+            assert [agent["name"] for agent in listed(ask(raw, "list"))] == ["ada"]
+        wait_until(observer, lambda status: status["clients"] == 1)
+        with raw_socket(kernel.info, name="ada's client") as again:
+            assert listed(ask(again, "list")) == []
+        assert [agent["name"] for agent in listed(agents(observer, "list"))] == ["eve"]
+
+
+def test_the_agents_of_a_script_end_with_its_context(home: Path) -> None:
+    async def main() -> None:
+        owners: list[str] = []
+
+        def submit(request: Request) -> asyncio.Task[None]:
+            async def answer() -> None:
+                owners.append(owner_of(request.caller))
+                reply = await AgentHandler(services.agents)(request)
+                request.reply({"status": "ok", **reply.content})
+
+            return asyncio.create_task(answer())
+
+        services = Services(Settings, home, os.environ, submit)
+        try:
+            contexts = [services.contexts.open("isolated") for _ in range(2)]
+            for context in contexts:
+                script = Request("script", "execute_request", {}, Caller("client", "client"), RecordingSink())
+                code = "Agent.builder():name('ada'):model('mock/m'):build()"
+                await run_cell(context, script, ExecuteRequest(code=code))
+            assert [len(services.agents.list(owner=owner)) for owner in owners] == [1, 1]
+            services.contexts.end(contexts[0].id)
+            assert [len(services.agents.list(owner=owner)) for owner in owners] == [0, 1]
+        finally:
+            await services.close()
+
+    asyncio.run(main())
+
+
+def listed(content: dict[str, object]) -> list[dict[str, object]]:
+    """The agents in a reply to `list`."""
+    found = content["agents"]
+    assert isinstance(found, list)
+    return found

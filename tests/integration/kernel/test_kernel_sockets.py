@@ -17,10 +17,11 @@ from llmspell_kernel.embedded import EmbeddedKernel
 from llmspell_protocol.client.events import Delta
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import CHANNELS
-from llmspell_protocol.errors import Busy, Cancelled, NotFound, Timeout, Unsupported
+from llmspell_protocol.errors import Busy, Cancelled, InvalidRequest, NotFound, Timeout, Unsupported
 from llmspell_protocol.wire import Wire
 from tests.support.kernels import KernelProcess
 from tests.support.raw_sockets import raw_socket
+from tests.support.steering import wait_until
 
 ENDLESS = "while true do end"
 LESS_THAN_A_SCRIPT_MAY_COMPUTE_S = 15.0
@@ -100,6 +101,22 @@ def test_a_message_with_a_wrong_signature_is_dropped_and_counted(kernel: KernelP
 
     metrics = client.request("kernel_request", {"action": "metrics"}).result().content
     assert metrics["messages_dropped"] == {"signature": 1}
+
+
+@pytest.mark.parametrize("options", [{1: 2}, "isolated", ["isolated"], {"timeout_s": float("inf")}])
+def test_options_that_make_no_sense_are_answered_and_what_came_with_them_too(
+    kernel: KernelProcess, options: object
+) -> None:
+    with raw_socket(kernel.info) as raw:
+        nonsense = raw.message("execute_request", {"code": "return 1"}, {"llmspell": options})
+        nonsense.encoding = "msgpack"
+        after = raw.message("kernel_info_request", {})
+        raw.send(nonsense)
+        raw.send(after)
+        replies = {message.parent_id: message.content for message in (raw.receive(), raw.receive())}
+    assert replies[nonsense.msg_id]["code"] == "invalid_request"
+    assert "metadata.llmspell" in replies[nonsense.msg_id]["message"]
+    assert replies[after.msg_id]["status"] == "ok"
 
 
 def test_the_same_message_sent_twice_is_answered_once(kernel: KernelProcess, client: Client) -> None:
@@ -275,6 +292,52 @@ def test_one_client_too_many_is_told_so_and_the_others_are_served(home: object) 
                 third.request("model_request", {"action": "available"}).result()
     finally:
         kernel.stop()
+
+
+def test_a_client_that_speaks_on_control_alone_counts_and_is_served_like_any_other(home: object) -> None:
+    kernel = KernelProcess(["--max-clients", "2"])
+    listing = {"action": "list", "backend": "candle"}
+    try:
+        with kernel.client() as observer, raw_socket(kernel.info, "control") as control:
+            request = control.message("model_request", listing)
+            control.send(request)
+            assert control.reply_to(request).content["status"] == "ok"
+            work = control.message("execute_request", {"code": ENDLESS}, isolated())
+            control.send(work)
+            wait_until_running(observer, work.msg_id)
+            with kernel.client() as third, pytest.raises(Busy, match="2 clients already"):
+                third.request("model_request", listing).result()
+            control.socket.close()
+            wait_until_quiet(observer, within_s=LESS_THAN_A_SCRIPT_MAY_COMPUTE_S)
+            wait_until(observer, lambda status: status["clients"] == 1)
+    finally:
+        kernel.stop()
+
+
+def test_the_end_of_a_connection_to_control_ends_nothing_of_a_client_that_is_still_on_shell(
+    kernel: KernelProcess, client: Client
+) -> None:
+    with raw_socket(kernel.info, name="both") as shell:
+        work = shell.message("execute_request", {"code": "Utils.sleep(600)"}, isolated())
+        shell.send(work)
+        with raw_socket(kernel.info, "control", name="both") as control:
+            look = control.message("kernel_request", {"action": "queue"})
+            control.send(look)
+            control.reply_to(look)
+        with raw_socket(kernel.info, "control", name="last") as last:
+            # The end of the one before stands before the end of this one.
+            look = last.message("kernel_request", {"action": "queue"})
+            last.send(look)
+            last.reply_to(look)
+        wait_until(client, lambda status: status["clients"] == 2)
+        wait_until_running(client, work.msg_id)
+
+
+@pytest.mark.parametrize("timeout_s", [float("nan"), float("inf"), -1.0])
+def test_a_drain_of_no_possible_time_is_refused(client: Client, timeout_s: float) -> None:
+    with pytest.raises(InvalidRequest):
+        client.request("kernel_request", {"action": "drain", "timeout_s": timeout_s}).result()
+    assert client.request("kernel_request", {"action": "status"}).result().content["state"] == "Idle"
 
 
 def test_a_cancel_that_overtakes_its_request_still_cancels_it(kernel: KernelProcess) -> None:

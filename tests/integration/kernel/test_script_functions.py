@@ -432,6 +432,19 @@ def test_a_function_may_ask_the_client_at_the_root_for_input() -> None:
     bench(body)
 
 
+def test_what_a_function_asks_for_is_a_child_of_what_it_is_called_for_and_not_of_the_root() -> None:
+    async def body(bench: Bench) -> None:
+        bench.scripts.answers["model list"] = answering(models=[])
+        function = await bench.offered("function() return #LocalLLM.list() end")
+        inner = asking(parent=asking())
+        assert await bench.call(function, request=inner) == 0
+        made = bench.scripts.requests[-1]
+        assert made.parent is inner
+        assert made.id.startswith(f"{inner.id}.")
+
+    bench(body)
+
+
 def test_buffers_of_a_reply_reach_the_script() -> None:
     async def body(bench: Bench) -> None:
         bench.scripts.buffers = (b"\x00\x01", b"two")

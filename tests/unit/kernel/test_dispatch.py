@@ -65,6 +65,47 @@ def test_a_request_that_its_cancel_overtook_is_answered_as_cancelled() -> None:
     assert _reply(asyncio.run(body("another")))["status"] == "ok"
 
 
+def test_requests_of_one_id_are_both_known_and_each_sender_reaches_its_own() -> None:
+    async def body() -> None:
+        async def handler(_request: Request) -> Reply:
+            await asyncio.Event().wait()
+            raise AssertionError("nothing sets it")
+
+        dispatcher, requests = dispatching({"kernel_info_request": handler})
+        callers = [Caller(name, name) for name in ("first", "second")]
+        callers.append(callers[0]._replace(key_id="guest", client="third"))
+        made = [
+            Request(id="same", msg_type="kernel_info_request", content={}, caller=caller, sink=RecordingSink())
+            for caller in callers
+        ]
+        tasks = [dispatcher.submit(request) for request in made]
+        assert list(requests) == made
+        assert requests.tasks() == set(tasks)
+        assert [requests.get("same", caller.sender) for caller in callers] == made
+        assert requests.get("same", "another") is made[0]
+        for request, task in zip(made[1:], tasks[1:], strict=True):
+            request.cancel("enough")
+            await asyncio.wait({task})
+        await asyncio.sleep(0)
+        assert list(requests) == [made[0]]
+        assert [requests.get("same", caller.sender) for caller in callers] == [made[0]] * 3
+        made[0].cancel("enough")
+        await asyncio.wait(tasks)
+        await asyncio.sleep(0)
+        assert (len(requests), requests.get("same", callers[0].sender)) == (0, None)
+
+    asyncio.run(body())
+
+
+def test_a_cancel_of_another_sender_does_not_take_the_place_of_ones_own() -> None:
+    cancels = EarlyCancels()
+    cancels.remember("1", "mine")
+    cancels.remember("1", "another's")
+    assert cancels.take("1", "mine")
+    assert not cancels.take("1", "mine")
+    assert cancels.take("1", "another's")
+
+
 def _reply(sink: RecordingSink) -> dict[str, object]:
     (content,) = [content for kind, content in sink.sent if kind == "reply"]
     return dict(content)

@@ -48,6 +48,11 @@ def test_a_word_and_a_number_are_checked_too() -> None:
         standard_content(HistoryRequest, "history_request", {"hist_access_type": "all", "n": True})
 
 
+def test_a_whole_number_that_no_worker_could_be_sent_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="cursor_pos has to be a whole number"):
+        standard_content(CompleteRequest, "complete_request", {"code": "", "cursor_pos": 10**400})
+
+
 def test_options_are_read_and_written_by_one_class() -> None:
     options = RequestOptions(isolated=True, args=["a"], timeout_s=2.5, env={"MODEL": "m"})
     assert options.metadata() == {"timeout_s": 2.5, "isolated": True, "args": ["a"], "env": {"MODEL": "m"}}
@@ -63,12 +68,18 @@ def test_options_are_read_and_written_by_one_class() -> None:
         ({"priority": 1}, "metadata.llmspell.priority is not an option"),
         ({"detach": "yes"}, "metadata.llmspell.detach has to be true or false"),
         ({"args": ["a", 1]}, "metadata.llmspell.args has to be a list of texts"),
-        ({"timeout_s": True}, "metadata.llmspell.timeout_s has to be a number"),
+        ({"timeout_s": True}, "metadata.llmspell.timeout_s has to be a finite number"),
         ({"timeout_s": -1}, "metadata.llmspell.timeout_s has to be more than 0"),
-        ({"timeout_s": float("nan")}, "metadata.llmspell.timeout_s has to be more than 0"),
+        ({"timeout_s": float("nan")}, "metadata.llmspell.timeout_s has to be a finite number"),
+        ({"timeout_s": 10**400}, "metadata.llmspell.timeout_s has to be a finite number"),
+        ({"drain_s": float("inf")}, "metadata.llmspell.drain_s has to be a finite number"),
+        ({"drain_s": -1}, "metadata.llmspell.drain_s has to be at least 0"),
+        ({1: 2}, "metadata.llmspell.1 is not an option; names are texts"),
+        ("isolated", "metadata.llmspell has to be a map"),
+        ([], "metadata.llmspell has to be a map"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_refused_by_name(given: dict[str, Any], problem: str) -> None:
+def test_an_option_that_makes_no_sense_is_refused_by_name(given: Any, problem: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         request_options(given)
     assert refused.value.message == f"Invalid options: {problem}"
