@@ -11,9 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Set
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from llmspell_protocol.errors import SchemaUnsupported, SchemaViolation
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 _REMARKS = frozenset(
     {"$schema", "$id", "$anchor", "$comment", "$defs", "definitions", "title", "description", "default", "examples"}
@@ -45,28 +48,128 @@ def check_reply(text: str, schema: Mapping[str, Any], *, finish_reason: str) -> 
     """Holds a finished reply against the whole schema.
 
     Raises:
+        SchemaUnsupported: the schema itself is wrong, whatever the reply is; `details{keyword, at}`.
         SchemaViolation: the text is not JSON, or JSON that does not fit; `details{text, at, finish_reason}`.
     """
     # jsonschema takes 60 ms to import, and only requests with a schema need it.
-    import jsonschema
+    from jsonschema.exceptions import best_match
+    from referencing.exceptions import Unresolvable
 
+    validator = _validator(schema)
+    details = {"text": text, "at": "", "finish_reason": finish_reason}
     try:
-        value = json.loads(text)
+        failure = best_match(validator.iter_errors(json.loads(text)))
     except json.JSONDecodeError as error:
         cut = f" because the reply was cut ({finish_reason})" if finish_reason in ("length", "context_full") else ""
         raise SchemaViolation(
-            f"the reply is not JSON{cut}: {error}",
-            hint="raise max_tokens" if cut else None,
-            details={"text": text, "at": "", "finish_reason": finish_reason},
+            f"the reply is not JSON{cut}: {error}", hint="raise max_tokens" if cut else None, details=details
         ) from error
-    validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)(schema)
-    failure = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    except Unresolvable as error:
+        # The error names a reference's fragment alone, without the #.
+        at = next((at for at, reference in _places("$ref", schema) if reference.endswith(error.ref)), "")
+        _wrong("$ref", f"{at}/$ref", f"{error.ref!r} points at nothing")
+    except RecursionError:
+        for at, reference in _places("$ref", schema):
+            if _comes_back(reference, schema):
+                _wrong("$ref", f"{at}/$ref", f"{reference!r} leads back to itself")
+        raise SchemaViolation("the reply is nested too deeply to be checked", details=details) from None
     if failure is not None:
         place = "".join(f"/{part}" for part in failure.absolute_path)
         raise SchemaViolation(
             f"the reply does not fit the schema at '{place or '/'}': {failure.message}",
-            details={"text": text, "at": place, "finish_reason": finish_reason},
+            details={**details, "at": place},
         )
+
+
+def _validator(schema: Mapping[str, Any]) -> Validator:
+    """What holds a value against this schema, which has been held against its own; fetches no `$ref` from anywhere."""
+    from jsonschema import Draft202012Validator, SchemaError
+    from jsonschema.validators import validator_for
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
+
+    if not isinstance(schema.get("$schema", ""), str):
+        _wrong("$schema", "/$schema", "is not the address of a schema")
+    kind = validator_for(schema, default=Draft202012Validator)
+    try:
+        kind.check_schema(schema)
+    except SchemaError as error:
+        path = [str(part) for part in error.absolute_path]
+        keyword = next((part for part in reversed(path) if part.startswith("$") or part in kind.VALIDATORS), "schema")
+        _wrong(keyword, "".join(f"/{part}" for part in path), error.message)
+    except OverflowError as error:
+        at = next((at for at, pattern in _places("pattern", schema) if _overflows(pattern)), "")
+        _wrong("pattern", f"{at}/pattern", str(error))
+    except RecursionError:
+        _wrong("schema", "", "is nested too deeply to be checked")
+    return kind(schema, registry=REGISTRY)
+
+
+def _overflows(pattern: Any) -> bool:
+    try:
+        re.compile(pattern)
+    except OverflowError:
+        return True
+    except (re.error, TypeError):
+        pass
+    return False
+
+
+def _places(keyword: str, schema: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """The keyword's values in a schema, each after the place of the (sub)schema that has it."""
+    if isinstance(schema, Mapping):
+        if keyword in schema:
+            yield at, schema[keyword]
+        for name, child in schema.items():
+            yield from _places(keyword, child, f"{at}/{name}")
+    elif isinstance(schema, list):
+        for index, child in enumerate(schema):
+            yield from _places(keyword, child, f"{at}/{index}")
+
+
+def _comes_back(reference: Any, root: Mapping[str, Any]) -> bool:
+    """Whether following a reference leads to it again without a step into the value, which would go on for ever."""
+    seen: set[str] = set()
+    left = [reference]
+    while left:
+        for following in _same_value(_target(left.pop(), root)):
+            if following == reference:
+                return True
+            if following not in seen:
+                seen.add(following)
+                left.append(following)
+    return False
+
+
+def _same_value(schema: Any) -> Iterator[Any]:
+    """The references that a schema applies to the very value that it gets itself."""
+    if isinstance(schema, Mapping):
+        if "$ref" in schema:
+            yield schema["$ref"]
+        for keyword in ("allOf", "anyOf", "oneOf"):
+            for child in schema.get(keyword, ()):
+                yield from _same_value(child)
+        for keyword in ("not", "if", "then", "else"):
+            yield from _same_value(schema.get(keyword))
+
+
+def _target(reference: Any, root: Mapping[str, Any]) -> Any:
+    """What a JSON Pointer into the schema itself (#/…) points at; None for nothing and for other references."""
+    target: Any = root
+    for part in str(reference).removeprefix("#").split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(target, list) and name.isdecimal() and int(name) < len(target):
+            target = target[int(name)]
+        else:
+            target = target.get(name) if isinstance(target, Mapping) else None
+    return target
+
+
+def _wrong(keyword: str, at: str, why: str) -> NoReturn:
+    raise SchemaUnsupported(
+        f"JSON Schema: '{keyword}' at '{at or '/'}' is wrong: {why}",
+        hint="correct the schema",
+        details={"keyword": keyword, "at": at},
+    )
 
 
 class _Walk:

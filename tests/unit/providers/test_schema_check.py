@@ -107,3 +107,44 @@ def test_a_reply_that_was_cut_says_that_it_was(reason: str) -> None:
     with pytest.raises(SchemaViolation, match=f"cut \\({reason}\\)") as caught:
         check_reply('{"x": 1', POINT, finish_reason=reason)
     assert caught.value.hint == "raise max_tokens"
+
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"type": 3}, "type", "/type"),
+    ({"type": "text"}, "type", "/type"),
+    ({"properties": {"x": {"type": ["integer", 3]}}}, "type", "/properties/x/type"),
+    ({"properties": {"x": 3}}, "properties", "/properties/x"),
+    ({"required": "x"}, "required", "/required"),
+    ({"pattern": "("}, "pattern", "/pattern"),
+    ({"pattern": "a{99999999999999999999}"}, "pattern", "/pattern"),
+    ({"$schema": []}, "$schema", "/$schema"),
+    ({"properties": {"x": {"$ref": "#/$defs/nothing"}}}, "$ref", "/properties/x/$ref"),
+    ({"$ref": "http://127.0.0.1:9/schema"}, "$ref", "/$ref"),
+    ({"$ref": "#"}, "$ref", "/$ref"),
+    ({"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}}, "$ref", "/$ref"),
+]
+
+
+@pytest.mark.parametrize(("schema", "keyword", "at"), WRONG, ids=[str(row[0]) for row in WRONG])
+def test_a_schema_that_is_wrong_itself_is_refused_with_its_keyword_and_place(
+    schema: dict[str, Any], keyword: str, at: str
+) -> None:
+    with pytest.raises(SchemaUnsupported) as caught:
+        check_reply('{"x": 1}', schema, finish_reason="stop")
+    assert caught.value.details == {"keyword": keyword, "at": at}
+
+
+def test_a_reply_that_is_nested_too_deeply_is_a_violation() -> None:
+    node = {"$ref": "#/$defs/node", "$defs": {"node": {"type": "array", "items": {"$ref": "#/$defs/node"}}}}
+    check_reply("[[[]]]", node, finish_reason="stop")
+    for depth in (900, 100_000):
+        with pytest.raises(SchemaViolation, match="nested too deeply"):
+            check_reply("[" * depth + "]" * depth, node, finish_reason="stop")
+
+
+def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(900):
+        schema = {"items": schema}
+    with pytest.raises(SchemaUnsupported, match="nested too deeply"):
+        check_reply("[]", schema, finish_reason="stop")
