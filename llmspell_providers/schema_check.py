@@ -27,6 +27,14 @@ BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"
 _LENGTHS = frozenset({"minLength", "maxLength"})
 _COUNTS = frozenset({"minItems", "maxItems"})
 _OBJECT = frozenset({"properties", "required", "additionalProperties"})
+_SHAPES: Mapping[str, tuple[Any, str]] = {
+    **dict.fromkeys(("anyOf", "oneOf", "allOf", "prefixItems", "enum", "required"), (list, "a list")),
+    **dict.fromkeys(("properties", "$defs", "definitions"), (Mapping, "an object")),
+    **dict.fromkeys(_LENGTHS | _COUNTS, (int, "a whole number")),
+    **dict.fromkeys(BOUNDS, (int | float, "a number")),
+    "$ref": (str, "a text"),
+}
+"""What the values of keywords have to be."""
 _FORMATS = re.compile(r"date|time|date-time|uuid[1-5]?")
 _TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 _FOREIGN_PATTERN = re.compile(r"\(\?|\\[^\W\d_]|\\\d|[*+?}][+?]")
@@ -41,7 +49,10 @@ def check_schema(schema: Mapping[str, Any], *, without: Set[str] = frozenset()) 
     Raises:
         SchemaUnsupported: with the keyword and its place (a JSON Pointer) in `details{keyword, at}`.
     """
-    _Walk(schema, without).visit(schema, "")
+    try:
+        _Walk(schema, without).visit(schema, "")
+    except RecursionError:
+        _wrong("schema", "", "is nested too deeply to be checked")
 
 
 def check_reply(text: str, schema: Mapping[str, Any], *, finish_reason: str) -> None:
@@ -185,6 +196,7 @@ class _Walk:
             return
         if not isinstance(schema, Mapping):
             _refuse("false" if schema is False else repr(schema), at, "is not a schema that a reply can fit")
+        _check_shapes(schema, at)
         known, inner = self._read(schema, at)
         for keyword in schema:
             if keyword in self._without or (keyword not in known and keyword not in _REMARKS):
@@ -206,7 +218,7 @@ class _Walk:
             readings = [self._read({**schema, "type": one}, at) for one in kind]
             known = frozenset().union(*(known for known, _ in readings))
             return known, [pair for _, inner in readings for pair in inner]
-        if kind is not None and kind not in _TYPES:
+        if kind is not None and not (isinstance(kind, str) and kind in _TYPES):
             _refuse("type", f"{at}/type", f"{kind!r} is not a type")
         for fixed in ("const", "enum"):
             if fixed in schema:
@@ -245,6 +257,7 @@ class _Walk:
             target = self._resolve(part["$ref"], at) if isinstance(part, Mapping) and "$ref" in part else part
             if not isinstance(target, Mapping) or "properties" not in target:
                 _refuse("allOf", f"{at}/{place}", "can only join objects with properties")
+            _check_shapes(target, f"{at}/{place}")
             for keyword in target:
                 if keyword not in _REMARKS | _OBJECT | {"type"}:
                     _refuse(keyword, f"{at}/{place}/{keyword}", "would be ignored inside allOf")
@@ -267,6 +280,17 @@ class _Walk:
                 _refuse("$ref", f"{at}/$ref", f"{reference!r} points at nothing")
             target = target[name]
         return target
+
+
+def _check_shapes(schema: Mapping[str, Any], at: str) -> None:
+    """Refuses keywords whose value the walk could not read."""
+    for keyword in schema:
+        shape, called = _SHAPES.get(keyword, (object, ""))
+        if not isinstance(schema[keyword], shape):
+            _wrong(keyword, f"{at}/{keyword}", f"{schema[keyword]!r} is not {called}")
+    for name in schema.get("required", ()):
+        if not isinstance(name, str):
+            _wrong("required", f"{at}/required", f"{name!r} is not a name")
 
 
 def _numbered(keyword: str, schemas: Any) -> list[tuple[str, Any]]:
