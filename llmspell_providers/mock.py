@@ -198,7 +198,11 @@ class MockProvider:
         if self._reply is not None:
             return self._reply
         if request.schema is not None:
-            return json.dumps(_smallest(request.schema), ensure_ascii=False)
+            try:
+                return json.dumps(_smallest(request.schema), ensure_ascii=False)
+            except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+                # The schema is wrong; holding the reply against it says where.
+                return "null"
         said = request.prompt if request.prompt is not None else request.messages[-1].content
         return f"[{model}] {said[:QUOTED_CHARACTERS]}"
 

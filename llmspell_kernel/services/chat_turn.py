@@ -4,7 +4,7 @@ the turn's clock and holds the finished reply against the request's schema. Know
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -36,7 +36,8 @@ async def chat_turn(
         SchemaViolation: the finished text does not fit `request.schema`.
         LlmspellError: whatever `locate` or the backend raises.
     """
-    began = time.monotonic()
+    clock = asyncio.get_running_loop().time
+    began = clock()
     provider, spec, found = await locate()
     if found is None:
         found = await provider.resolve(spec)
@@ -45,13 +46,13 @@ async def chat_turn(
     async with aclosing(provider.chat(spec, request, client=client, found=found)) as chunks:
         async for chunk in chunks:
             if first_token_ms is None and (chunk.text or chunk.reasoning or chunk.tool_calls):
-                first_token_ms = (time.monotonic() - began) * 1000
+                first_token_ms = (clock() - began) * 1000
                 if request.schema is not None:
                     checks.prepare()
             if chunk.result is None:
                 yield chunk
                 continue
-            result = _with_times(chunk.result, first_token_ms, done_ms=(time.monotonic() - began) * 1000)
+            result = _with_times(chunk.result, first_token_ms, done_ms=(clock() - began) * 1000)
             if request.schema is not None and not result.message.tool_calls:
                 await checks.check(result, request)
             yield replace(chunk, result=result)

@@ -1,7 +1,7 @@
-"""Whether finished replies fit their schemas, found out in a process of its own. Knows no backend.
+"""Whether finished replies fit their schemas, found out in processes of their own. Knows no backend.
 
-The process starts with the first token of a reply that has a schema, so that it is ready when the reply ends, and is
-kept for a while.
+A process starts with the first token of a reply that has a schema, so that it is ready when the reply ends. It checks
+one reply at a time; replies that end meanwhile get another one. One idle process is kept for a while.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from llmspell_protocol.calls import EXITED, Call, Calls
+from llmspell_protocol.calls import EXITED, Calls
 from llmspell_protocol.child import Child
 from llmspell_protocol.errors import SchemaViolation, WorkerCrashed, error_from_content
 from llmspell_protocol.models import ChatRequest, ChatResult
@@ -18,48 +18,47 @@ CHECK_WITHIN_S = 10.0
 """A reply of a thousand values takes a millisecond; a pattern that backtracks takes longer than anyone waits."""
 
 KEPT_S = 60.0
-"""How long the process waits for another reply."""
+"""How long the idle process waits for another reply."""
+
+MOST_AT_ONCE = 4
+"""Replies that are checked at the same time; further ones wait for one of them."""
 
 _WORKER = "llmspell_providers.reply_worker"
 _LOG_NAME = "replies.log"
 
 
 class ReplyChecks:
-    """Checks one reply after the other; belongs to one event loop.
+    """A small pool of processes that check one reply each; belongs to one event loop.
 
-    `within_s` is how long one of them may take, `kept_s` how long the process waits for the next one.
+    `within_s` is how long a check may take, `kept_s` how long the idle process waits for the next one.
     """
 
     def __init__(self, log_directory: Path, *, within_s: float = CHECK_WITHIN_S, kept_s: float = KEPT_S) -> None:
         self._log_path = log_directory / _LOG_NAME
         self._within_s = within_s
         self._kept_s = kept_s
-        self._one = asyncio.Lock()
-        self._calls: Calls | None = None
-        self._killed: set[asyncio.Future[int]] = set()
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self._running: set[Child] = set()
+        self._idle: Calls | None = None
         self._rest: asyncio.TimerHandle | None = None
 
     def prepare(self) -> None:
-        """Starts the process, if it doesn't run: a reply with a schema will come."""
-        if self._rest is not None:
-            self._rest.cancel()
-        self._rest = asyncio.get_running_loop().call_later(self._kept_s, self._end_idle)
-        if self._calls is None or self._calls.exit_status is not None:
-            self._calls = Calls(Child.spawn(_WORKER, environment={}, log_path=self._log_path))
+        """Starts a process, if none is idle: a reply with a schema will come."""
+        self._keep(self._take())
 
     async def check(self, result: ChatResult, request: ChatRequest) -> None:
         """Holds a finished reply against the request's schema.
 
         Raises:
             SchemaViolation: it does not fit, or finding out takes too long; `details{text, at, finish_reason}`.
+            SchemaUnsupported: the schema itself is wrong; `details{keyword, at}`.
             WorkerCrashed: the process ended meanwhile.
         """
-        async with self._one:
-            self.prepare()
-            assert self._calls is not None
-            text, finish_reason = result.message.content, result.finish_reason
-            call = self._calls.open("check", text=text, schema=request.schema, finish_reason=finish_reason)
+        text, finish_reason = result.message.content, result.finish_reason
+        async with self._places:
+            calls = self._take()
             try:
+                call = calls.open("check", text=text, schema=request.schema, finish_reason=finish_reason)
                 async with asyncio.timeout(self._within_s):
                     frame = await call.last()
             except TimeoutError:
@@ -69,35 +68,45 @@ class ReplyChecks:
                     details={"text": text, "at": "", "finish_reason": finish_reason},
                 ) from None
             finally:
-                self._end_if_busy(call)
+                self._give_back(calls)
         if frame["op"] == EXITED:
             raise WorkerCrashed(f"the process that checks replies ended (status {frame['status']})")
         if frame["op"] == "error":
             raise error_from_content(frame["error"])
 
     async def close(self) -> None:
-        """Ends the process."""
+        """Ends the processes."""
         if self._rest is not None:
             self._rest.cancel()
-        if self._calls is not None:
-            await self._calls.child.end()
-        if self._killed:
-            await asyncio.wait(self._killed)
+        for child in self._running:
+            child.kill()
+        if self._running:
+            await asyncio.wait([child.exited for child in self._running])
 
-    def _end_if_busy(self, call: Call) -> None:
-        """A check that was given up would keep the next ones waiting."""
-        if not call.done:
-            self._kill()
+    def _take(self) -> Calls:
+        """The idle process, or a new one."""
+        calls, self._idle = self._idle, None
+        if self._rest is not None:
+            self._rest.cancel()
+        if calls is not None and calls.exit_status is None:
+            return calls
+        child = Child.spawn(_WORKER, environment={}, log_path=self._log_path)
+        self._running.add(child)
+        child.exited.add_done_callback(lambda _: self._running.discard(child))
+        return Calls(child)
+
+    def _give_back(self, calls: Calls) -> None:
+        """Keeps a process that has answered, if none is idle; one whose check was given up computes on, and ends."""
+        if self._idle is None and not len(calls):
+            self._keep(calls)
+        else:
+            calls.child.kill()
+
+    def _keep(self, calls: Calls) -> None:
+        self._idle = calls
+        self._rest = asyncio.get_running_loop().call_later(self._kept_s, self._end_idle)
 
     def _end_idle(self) -> None:
-        if self._one.locked():
-            self._rest = asyncio.get_running_loop().call_later(self._kept_s, self._end_idle)
-        else:
-            self._kill()
-
-    def _kill(self) -> None:
-        if self._calls is not None:
-            child, self._calls = self._calls.child, None
-            child.kill()
-            self._killed.add(child.exited)
-            child.exited.add_done_callback(self._killed.discard)
+        if self._idle is not None:
+            self._idle.child.kill()
+            self._idle = None

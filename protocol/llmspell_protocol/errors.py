@@ -202,7 +202,7 @@ class ContextLengthExceeded(ModelError):
 
 
 class SchemaUnsupported(ModelError):
-    """The JSON Schema has a keyword that the engine would silently ignore."""
+    """The JSON Schema is wrong itself, or has a keyword that the engine would silently ignore."""
 
     code = "schema_unsupported"
 

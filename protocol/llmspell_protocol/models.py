@@ -70,7 +70,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Where a request's time went; `first_token_ms` counts from the request's arrival at the kernel.
+    """Where a request's time went; `first_token_ms` counts from when the checked request looks for its model.
 
     Where the engine speculates, `draft_tokens` were proposed to the model and it took `accepted_tokens` of them.
     """

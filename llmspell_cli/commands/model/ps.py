@@ -39,8 +39,16 @@ def ps(options: Options) -> None:
     if reply.get("budget_bytes") is not None:
         output.line(f"Memory: {size(reply.get('used_bytes'))} of {size(reply['budget_bytes'])} budget")
     for model in reply["models"]:
-        if model.get("reason"):
-            output.prose(f"{model['model']}: {model['reason']}")
+        for remark in remarks(model):
+            output.prose(f"{model['model']}: {remark}")
+
+
+def remarks(model: dict[str, Any]) -> list[str]:
+    """What stands below the table: why a model stays, and how many drafted tokens it took since it was loaded."""
+    reason = [model["reason"]] if model.get("reason") else []
+    if not model.get("draft_tokens"):
+        return reason
+    return [*reason, f"{model['accepted_tokens']} of {model['draft_tokens']} drafted tokens accepted"]
 
 
 def _row(model: dict[str, Any]) -> tuple[str, ...]:

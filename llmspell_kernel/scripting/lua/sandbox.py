@@ -14,7 +14,15 @@ from llmspell_kernel.scripting.lua.host import Host, Kernel
 
 _HERE = os.path.dirname(__file__)
 _OURS = b"=[llmspell]"
-_GROUND = ("core.lua", "globals/levels.lua", "globals/requests.lua", "stdlib.lua", "display.lua", "introspect.lua")
+_GROUND = (
+    "core.lua",
+    "globals/levels.lua",
+    "globals/requests.lua",
+    "streams.lua",
+    "stdlib.lua",
+    "display.lua",
+    "introspect.lua",
+)
 _GLOBALS = {
     "JSON": ("json.lua",),
     "Logger": ("logger.lua",),

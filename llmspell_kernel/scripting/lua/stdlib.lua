@@ -7,8 +7,8 @@ local check, check_optional = core.check, core.check_optional
 
 local error, type, tostring, load, pcall, next = error, type, tostring, load, pcall, next
 local concat, pack, unpack = table.concat, table.pack, table.unpack
-local find, gsub, gmatch, sub, rep, format = string.find, string.gsub, string.gmatch, string.sub, string.rep, string.format
-local select, setmetatable, tonumber, collectgarbage = select, setmetatable, tonumber, collectgarbage
+local find, gsub, format = string.find, string.gsub, string.format
+local select, setmetatable, collectgarbage = select, setmetatable, collectgarbage
 local open, lines, io_type, io_close = io.open, io.lines, io.type, io.close
 local remove, rename, getinfo, traceback = os.remove, os.rename, debug.getinfo, debug.traceback
 
@@ -50,30 +50,6 @@ end
 
 -- ## Basic
 
-local function writer(stream)
-  local file = setmetatable({}, { __name = "FILE*", __tostring = function() return "file (" .. stream .. ")" end })
-  local methods = {}
-  function methods.write(self, ...)
-    local parts = pack(...)
-    for i = 1, parts.n do
-      local kind = type(parts[i])
-      if kind ~= "string" and kind ~= "number" then
-        core.bad_argument(i, "write", "string", parts[i])
-      end
-      parts[i] = tostring(parts[i])
-    end
-    write(stream, concat(parts, "", 1, parts.n))
-    return file
-  end
-  function methods.flush() return file end
-  function methods.setvbuf() return true end
-  function methods.close() return nil, "standard streams stay open", 1 end
-  for name, method in next, methods do
-    file[name] = method
-  end
-  return file
-end
-
 local function add_basic(env)
   for _, name in next, { "string", "table", "math", "utf8", "coroutine" } do
     env[name] = copy(native[name])
@@ -81,7 +57,7 @@ local function add_basic(env)
   env.math.pow = function(x, y) return x ^ y end -- gone in 5.4, still used
   env.coroutine.create, env.coroutine.wrap = core.create, core.wrap
   env.os = { time = native.os.time, clock = native.os.clock, date = native.os.date, difftime = native.os.difftime }
-  local stdout = writer("stdout")
+  local stdout = core.stream_writer("stdout")
   env.io = {
     write = function(...) return stdout:write(...) end,
     flush = function() return stdout end,
@@ -90,69 +66,6 @@ local function add_basic(env)
 end
 
 -- ## Standard
-
-local read_line = bind("read_line")
-
--- Input comes line by line; what a format leaves of a line waits here.
-local function reader()
-  local rest = nil
-
-  local function more()
-    local line = read_line()
-    if line ~= nil then
-      rest = (rest or "") .. line .. "\n"
-    end
-    return line ~= nil
-  end
-
-  local function take(count)
-    local taken = sub(rest, 1, count)
-    rest = sub(rest, count + 1)
-    if rest == "" then
-      rest = nil
-    end
-    return taken
-  end
-
-  local function one(wanted)
-    if type(wanted) == "number" then
-      while #(rest or "") < wanted and more() do end
-      return rest ~= nil and take(wanted) or wanted == 0 and "" or nil
-    end
-    local kind = sub(gsub(wanted, "^%*", ""), 1, 1)
-    if kind == "a" then
-      while more() do end
-      return rest ~= nil and take(#rest) or ""
-    end
-    if rest == nil and not more() then
-      return nil
-    end
-    local stop = find(rest, "\n", 1, true) or #rest
-    if kind == "L" then
-      return take(stop)
-    elseif kind == "l" then
-      return (gsub(take(stop), "\n$", ""))
-    elseif kind == "n" then
-      return tonumber((gsub(take(stop), "\n$", "")))
-    end
-    error("bad argument #1 to 'read' (invalid format)", 0)
-  end
-
-  return function(...)
-    local formats = pack(...)
-    if formats.n == 0 then
-      return one("l")
-    end
-    local results = {}
-    for i = 1, formats.n do
-      results[i] = one(formats[i])
-      if results[i] == nil then
-        return unpack(results, 1, i)
-      end
-    end
-    return unpack(results, 1, formats.n)
-  end
-end
 
 local function load_for(env)
   return function(chunk, name, mode, ...)
@@ -268,8 +181,8 @@ local function add_standard(env, stdout)
   env.os.exit = function(status) exit(status) end
   env.os.getenv = function(name) return getenv(check(1, "getenv", "string", name)) end
   env.os.tmpname = function() return (temporary_name()) end
-  env.io.read = reader()
-  env.io.stdout, env.io.stderr = stdout, writer("stderr")
+  env.io.read = core.stream_reader()
+  env.io.stdout, env.io.stderr = stdout, core.stream_writer("stderr")
   env.io.stdin = { read = function(_, ...) return env.io.read(...) end }
 end
 

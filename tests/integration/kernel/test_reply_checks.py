@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from llmspell_kernel.services.reply_checks import ReplyChecks
+from llmspell_kernel.services.reply_checks import MOST_AT_ONCE, ReplyChecks
 from llmspell_protocol.errors import SchemaViolation
 from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, Timings, Usage
 
@@ -74,6 +74,38 @@ def test_the_loop_runs_on_and_a_cancelled_check_holds_up_no_other(tmp_path: Path
         await after
         with pytest.raises(asyncio.CancelledError):
             await endless
+
+    play(tmp_path, scene)
+
+
+def test_a_reply_passes_while_others_are_still_being_checked(tmp_path: Path) -> None:
+    async def scene(checks: ReplyChecks) -> None:
+        endless = [asyncio.create_task(checks.check(said(ALMOST), asked(ENDLESS))) for _ in range(2)]
+        await asyncio.sleep(0)
+        await checks.check(said("[]"), asked({"type": "array"}))
+        assert not any(check.done() for check in endless)
+        endless[0].cancel()
+        await asyncio.wait(endless[:1])
+        await checks.check(said("[]"), asked({"type": "array"}))
+        assert not endless[1].done()
+        endless[1].cancel()
+        await asyncio.wait(endless)
+
+    play(tmp_path, scene)
+
+
+def test_so_many_are_checked_at_once_and_the_rest_wait(tmp_path: Path) -> None:
+    async def scene(checks: ReplyChecks) -> None:
+        endless = [asyncio.create_task(checks.check(said(ALMOST), asked(ENDLESS))) for _ in range(MOST_AT_ONCE)]
+        innocent = asyncio.create_task(checks.check(said("[]"), asked({"type": "array"})))
+        await asyncio.sleep(0)
+        assert len(psutil.Process().children()) == MOST_AT_ONCE
+        endless[0].cancel()
+        await innocent
+        assert not any(check.done() for check in endless[1:])
+        for check in endless:
+            check.cancel()
+        await asyncio.wait(endless)
 
     play(tmp_path, scene)
 

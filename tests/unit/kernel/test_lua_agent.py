@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
+from llmspell_protocol.backends import LOCAL_BACKENDS
+from llmspell_protocol.models import SamplingOptions
 from tests.support.lua_kernel import LuaBench, refused, reply
 
 SUMMARY = {"id": "a1", "name": "helper", "type": "llm", "model": "mock/x", "provider": "mock", "description": "d"}
@@ -71,6 +74,22 @@ def test_create_accepts_every_form_of_a_configuration(bench: LuaBench, config: s
 
 def test_create_async_is_create(bench: LuaBench) -> None:
     assert bench.value("return Agent.createAsync{model = 'mock/x'}.name") == "helper"
+
+
+@pytest.mark.parametrize("option", [option.name for option in fields(SamplingOptions)])
+def test_every_sampling_option_is_a_row_of_the_builder_and_a_key_of_a_table(bench: LuaBench, option: str) -> None:
+    given, sent = ("'x'", ["x"]) if option == "stop" else ("1", 1)
+    bench.run(f"Agent.builder():model('m'):{option}({given}):build()")
+    assert _created(bench)["options"] == {option: sent}
+    bench.kernel.requests.clear()
+    bench.run(f"Agent.create{{model = 'm', {option} = {given if sent == 1 else '{' + given + '}'}}}")
+    assert _created(bench)["options"] == {option: sent}
+
+
+@pytest.mark.parametrize("backend", LOCAL_BACKENDS)
+def test_a_local_backend_as_a_provider_is_the_models_backend(bench: LuaBench, backend: str) -> None:
+    bench.run(f"Agent.create{{model = 'm', provider = '{backend}'}}")
+    assert _created(bench)["model"] == f"m@{backend}"
 
 
 @pytest.mark.parametrize("dot", [":", "."])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from llmspell_protocol.backends import LOCAL_BACKENDS
 from tests.support.lua_kernel import LuaBench, refused, reply
 
 OLLAMA = {"configured": True, "running": True, "available_models": 19, "version": "0.12.3", "latency_ms": 2.5}
@@ -33,6 +34,11 @@ def test_status_shows_both_backends(bench: LuaBench) -> None:
         "ollama": {"running": True, "models": 19, "version": "0.12.3"},
         "candle": {"ready": True, "models": 1},
     }
+
+
+def test_status_shows_every_backend_of_this_machine_and_no_other(bench: LuaBench) -> None:
+    bench.kernel.answers["model status"] = reply(backends={})
+    assert set(bench.value("return LocalLLM.status()")) == set(LOCAL_BACKENDS)
 
 
 def test_status_never_raises_for_a_backend_that_is_down_or_not_configured(bench: LuaBench) -> None:

@@ -6,15 +6,23 @@ local check, bad_argument = core.check, core.bad_argument
 local type, next, error, tostring, ipairs = type, next, error, tostring, ipairs
 local find, match, gsub, sub = string.find, string.match, string.gsub, string.sub
 
-local OPTIONS = {
-  temperature = true, top_p = true, top_k = true, min_p = true, repeat_penalty = true, repeat_last_n = true,
-  seed = true, max_tokens = true, stop = true, num_ctx = true, num_beams = true,
+-- The sampling options: numbers, and `stop`.
+local NUMBERS = {
+  "temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens", "num_ctx",
+  "num_beams",
 }
+local OPTIONS = { stop = true }
+for _, name in ipairs(NUMBERS) do
+  OPTIONS[name] = true
+end
 core.agent_option_names = OPTIONS
 
 local LIMITS = { "max_execution_time_secs", "max_memory_mb", "max_tool_calls", "max_recursion_depth" }
 
-local LOCAL_BACKENDS = { ollama = true, candle = true }
+local LOCAL_BACKENDS = {}
+for _, name in ipairs(core.local_backends) do
+  LOCAL_BACKENDS[name] = true
+end
 
 -- A model's name as the kernel reads it, from the pieces that scripts give.
 local function model_spec(model, provider, backend)
@@ -153,7 +161,6 @@ end
 -- ## The builder: one row a method; each returns the builder
 
 local STRINGS = { "name", "description", "type", "model", "system_prompt", "base_url", "api_key", "device", "backend" }
-local NUMBERS = { "temperature", "max_tokens", "top_p", "top_k", "seed", "num_beams" }
 local LIMIT_METHODS = {
   max_execution_time = "max_execution_time_secs", max_memory_mb = "max_memory_mb", max_tool_calls = "max_tool_calls",
   max_recursion_depth = "max_recursion_depth",

@@ -5,7 +5,6 @@ local check, check_optional = core.check, core.check_optional
 local find, gsub = string.find, string.gsub
 local request, open, next_event, close = core.request, core.open, core.next_event, core.close
 local unix_seconds = core.bind("unix_seconds")
-local BACKENDS = { "ollama", "candle" }
 
 local methods = {}
 
@@ -46,7 +45,7 @@ function methods.status(backend)
   for name, state in pairs(states) do
     result[name] = health(name, state)
   end
-  for _, name in ipairs(BACKENDS) do
+  for _, name in ipairs(core.local_backends) do
     result[name] = result[name] or health(name, nil)
   end
   return result

@@ -27,6 +27,9 @@ function core.fail(text)
   error(text, 0)
 end
 
+-- The backends on the kernel's machine, as the protocol names them.
+core.local_backends = { "ollama", "candle" }
+
 -- What stands for a function in a request's content: the kernel calls it by this until it is released.
 core.offer = core.bind("offer")
 

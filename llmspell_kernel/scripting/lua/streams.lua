@@ -1,0 +1,94 @@
+-- The standard streams as scripts see them: what they write and read. Gets `core`; adds to it.
+
+local core = ...
+local write, read_line = core.host.write, core.bind("read_line")
+
+local error, type, tostring, tonumber, next = error, type, tostring, tonumber, next
+local concat, pack, unpack = table.concat, table.pack, table.unpack
+local find, gsub, sub, setmetatable = string.find, string.gsub, string.sub, setmetatable
+
+-- A stream of the output as scripts use files.
+function core.stream_writer(stream)
+  local file = setmetatable({}, { __name = "FILE*", __tostring = function() return "file (" .. stream .. ")" end })
+  local methods = {}
+  function methods.write(self, ...)
+    local parts = pack(...)
+    for i = 1, parts.n do
+      local kind = type(parts[i])
+      if kind ~= "string" and kind ~= "number" then
+        core.bad_argument(i, "write", "string", parts[i])
+      end
+      parts[i] = tostring(parts[i])
+    end
+    write(stream, concat(parts, "", 1, parts.n))
+    return file
+  end
+  function methods.flush() return file end
+  function methods.setvbuf() return true end
+  function methods.close() return nil, "standard streams stay open", 1 end
+  for name, method in next, methods do
+    file[name] = method
+  end
+  return file
+end
+
+-- Input comes line by line; what a format leaves of a line waits here.
+function core.stream_reader()
+  local rest = nil
+
+  local function more()
+    local line = read_line()
+    if line ~= nil then
+      rest = (rest or "") .. line .. "\n"
+    end
+    return line ~= nil
+  end
+
+  local function take(count)
+    local taken = sub(rest, 1, count)
+    rest = sub(rest, count + 1)
+    if rest == "" then
+      rest = nil
+    end
+    return taken
+  end
+
+  local function one(wanted)
+    if type(wanted) == "number" then
+      while #(rest or "") < wanted and more() do end
+      return rest ~= nil and take(wanted) or wanted == 0 and "" or nil
+    end
+    local kind = sub(gsub(wanted, "^%*", ""), 1, 1)
+    if kind == "a" then
+      while more() do end
+      return rest ~= nil and take(#rest) or ""
+    end
+    if rest == nil and not more() then
+      return nil
+    end
+    local stop = find(rest, "\n", 1, true) or #rest
+    if kind == "L" then
+      return take(stop)
+    elseif kind == "l" then
+      return (gsub(take(stop), "\n$", ""))
+    elseif kind == "n" then
+      return tonumber((gsub(take(stop), "\n$", "")))
+    end
+    error("bad argument #1 to 'read' (invalid format)", 0)
+  end
+
+  return function(...)
+    local formats = pack(...)
+    if formats.n == 0 then
+      return one("l")
+    end
+    local results = {}
+    for i = 1, formats.n do
+      results[i] = one(formats[i])
+      if results[i] == nil then
+        return unpack(results, 1, i)
+      end
+    end
+    return unpack(results, 1, formats.n)
+  end
+end
