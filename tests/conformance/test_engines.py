@@ -19,11 +19,13 @@ from llmspell_protocol.errors import LlmspellError
 from llmspell_providers.candle.engine import ABILITIES
 from llmspell_providers.candle.process import Launch, ModelProcess
 from llmspell_providers.candle.server_binary import find_server
-from tests.conformance.engine_cases import CASES, CONTEXT_SIZE, TEMPLATE_CASES, Case
+from tests.conformance import chat_cases, embedding_cases, template_cases
+from tests.conformance.engine_case import CONTEXT_SIZE, Case
 from tests.support.llama_server import launcher
 from tests.support.templates import checkpoint_with_template, with_template
 
 pytestmark = pytest.mark.slow
+CASES = {**chat_cases.CASES, **embedding_cases.CASES}
 ENGINES = [
     "xllamacpp",
     "llama-server",
@@ -108,9 +110,9 @@ def test_the_engine_keeps_the_contract(engine: Running, name: str) -> None:
     _keep_or_skip(engine, CASES[name])
 
 
-@pytest.mark.parametrize("name", TEMPLATE_CASES)
+@pytest.mark.parametrize("name", template_cases.CASES)
 def test_the_engine_does_what_the_models_template_has(template_engine: Running, name: str) -> None:
-    _keep_or_skip(template_engine, TEMPLATE_CASES[name])
+    _keep_or_skip(template_engine, template_cases.CASES[name])
 
 
 def _fails(running: Running, case: Case) -> bool:
@@ -130,10 +132,12 @@ def test_what_an_engine_declares_to_lack_it_really_cannot_do(engine: Running) ->
 
 def test_what_an_engine_declares_to_lack_no_template_gives_it(template_engine: Running) -> None:
     lacks = set(template_engine.process.loaded.lacks)
-    kept = [name for name, case in TEMPLATE_CASES.items() if case.needs & lacks and not _fails(template_engine, case)]
+    kept = [
+        name for name, case in template_cases.CASES.items() if case.needs & lacks and not _fails(template_engine, case)
+    ]
     assert kept == []
 
 
 def test_every_ability_has_a_case_that_needs_it() -> None:
-    needed = [case.needs for case in (*CASES.values(), *TEMPLATE_CASES.values())]
+    needed = [case.needs for case in (*CASES.values(), *template_cases.CASES.values())]
     assert frozenset().union(*needed) == set(ABILITIES)

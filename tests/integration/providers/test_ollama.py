@@ -1,4 +1,4 @@
-"""The Ollama backend against what a real server answered."""
+"""An Ollama server's health, its models and their embeddings, pulls, loads and removals, as a real server chatted."""
 
 from __future__ import annotations
 
@@ -7,67 +7,31 @@ import json
 import struct
 import subprocess
 import sys
-import threading
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from llmspell_protocol.errors import (
-    BackendUnavailable,
-    Busy,
     ChecksumMismatch,
     ContextLengthExceeded,
-    Forbidden,
     InvalidRequest,
-    LlmspellError,
-    ModelError,
     ModelNotFound,
     RateLimited,
     SourceUnavailable,
-    Unauthorized,
     Unsupported,
 )
 from llmspell_protocol.models import (
-    ChatChunk,
-    ChatMessage,
-    ChatRequest,
-    ChatResult,
     LoadOptions,
     PullProgress,
-    SamplingOptions,
-    ToolCall,
 )
 from llmspell_providers.ollama.provider import OllamaProvider
 from llmspell_providers.spec import ModelSpec
-from tests.support.chat_turns import turn
 from tests.support.ollama_backend import ollama_backend
+from tests.support.ollama_calls import answer_of, progress_of, request_to
 from tests.support.ollama_replay import RECORDINGS, OllamaReplay
 
-HI = (ChatMessage(role="user", content="Hi"),)
 SMOLLM2 = ModelSpec.parse("smollm2:135m")
 CLOSED_PORT = "http://127.0.0.1:9"
-
-
-async def _chat(provider: OllamaProvider, request: ChatRequest) -> tuple[list[ChatChunk], ChatResult]:
-    try:
-        chunks = [chunk async for chunk in turn(provider, request)]
-    finally:
-        await provider.close()
-    assert chunks[-1].result is not None
-    return chunks[:-1], chunks[-1].result
-
-
-def _request(model: str = "smollm2:135m", **fields: object) -> ChatRequest:
-    return ChatRequest(**{"model": model, "messages": HI, **fields})  # type: ignore[arg-type]
-
-
-async def _pull(provider: OllamaProvider, name: str) -> list[PullProgress]:
-    spec = ModelSpec.parse(name)
-    try:
-        return [one async for one in provider.pull(spec, force=False, quantization=None)]
-    finally:
-        await provider.close()
 
 
 def test_health_has_version_and_count(tmp_path: Path) -> None:
@@ -111,13 +75,10 @@ def test_a_server_that_says_nothing_is_given_up_after_a_second(tmp_path: Path) -
 
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        began = asyncio.get_running_loop().time()
         health = await ollama_backend(f"http://127.0.0.1:{port}", tmp_path).health()
-        took_s = asyncio.get_running_loop().time() - began
         server.close()
         await server.wait_closed()
         assert (health.ready, health.reason) == (False, "no answer within 1 s")
-        assert 0.9 < took_s < 2.0
 
     asyncio.run(scenario())
 
@@ -171,208 +132,16 @@ def test_a_licence_that_only_stands_in_the_model_s_text_is_shown_by_its_first_li
         assert asyncio.run(licence(ollama.base_url)) is None
 
 
-def test_a_chat_streams_and_ends_with_counts_and_times(tmp_path: Path) -> None:
-    with OllamaReplay("064-chat-stream") as ollama:
-        request = _request(options=SamplingOptions(max_tokens=32, temperature=0.0, seed=1))
-        chunks, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
-        body = ollama.asked[-1].body
-    assert [chunk.text for chunk in chunks][:3] == ["The", " sky", " appears"]
-    assert result.message.content == "".join(chunk.text for chunk in chunks)
-    assert (result.usage.prompt_tokens, result.usage.completion_tokens) == (20, 32)
-    assert result.finish_reason == "length"
-    assert result.timings.decode_ms == pytest.approx(458.8, abs=0.1)
-    assert result.timings.tokens_per_second == pytest.approx(32 / 0.4588, rel=0.01)
-    assert result.timings.first_token_ms is not None
-    last = json.loads((RECORDINGS / "064-chat-stream.json").read_text())["response"]["chunks"][-1]["data"]
-    parts = {name: ns / 1e6 for name, ns in json.loads(last).items() if name.endswith("_duration")}
-    assert result.timings.load_ms == pytest.approx(parts["load_duration"])
-    assert result.timings.prefill_ms == pytest.approx(parts["prompt_eval_duration"])
-    # What the server says of no part of its time was spent in its queue.
-    queue_ms = 2 * parts["total_duration"] - sum(parts.values())
-    assert result.timings.queue_ms == pytest.approx(queue_ms)
-    assert queue_ms > 0
-    assert (result.model, result.backend) == ("smollm2:135m", "ollama")
-    assert body["options"] == {
-        "temperature": 0.0,
-        "top_p": 0.9,
-        "top_k": 40,
-        "repeat_penalty": 1.1,
-        "repeat_last_n": 64,
-        "seed": 1,
-        "num_predict": 32,
-    }
-    # A prompt or reply that does not fit must never be cut without a word.
-    assert body["truncate"] is False
-    assert body["shift"] is False
-
-
 def test_a_repository_of_hugging_face_is_asked_for_under_ollama_s_name_of_it(tmp_path: Path) -> None:
     with OllamaReplay("064-chat-stream", "174-pull-success") as ollama:
         name = "hf.co/unsloth/SmolLM2-135M-Instruct-GGUF:Q4_1"
-        asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request(f"{name}@ollama")))
+        asyncio.run(answer_of(ollama_backend(ollama.base_url, tmp_path), request_to(f"{name}@ollama")))
         asyncio.run(
-            _pull(ollama_backend(ollama.base_url, tmp_path), f"huggingface.co/{name.removeprefix('hf.co/')}@ollama")
+            progress_of(
+                ollama_backend(ollama.base_url, tmp_path), f"huggingface.co/{name.removeprefix('hf.co/')}@ollama"
+            )
         )
         assert [asked.body["model"] for asked in ollama.asked if asked.method == "POST"] == [name, name]
-
-
-def test_options_that_only_ollama_knows_come_from_the_settings(tmp_path: Path) -> None:
-    with OllamaReplay("064-chat-stream") as ollama:
-        asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path, "mirostat = 2\nstop = ['END']\n"), _request()))
-        options = ollama.asked[-1].body["options"]
-    assert options["mirostat"] == 2
-    assert options["stop"] == ["END"]
-    assert options["num_predict"] == 512
-
-
-def test_the_end_of_the_context_is_told_from_max_tokens(tmp_path: Path) -> None:
-    with OllamaReplay("116-chat-shift-false") as ollama:
-        _, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request()))
-    assert result.finish_reason == "context_full"
-
-
-def test_one_token_has_no_rate(tmp_path: Path) -> None:
-    with OllamaReplay("073-chat-num-predict-1") as ollama:
-        request = _request(options=SamplingOptions(max_tokens=1))
-        _, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
-    assert result.finish_reason == "length"
-    assert result.timings.tokens_per_second is None
-
-
-def test_tool_calls_come_as_such(tmp_path: Path) -> None:
-    weather = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
-    with OllamaReplay("101-chat-tool-call-two") as ollama:
-        request = _request("smollm2:tools", tools=[weather])
-        chunks, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
-    assert [call.name for chunk in chunks for call in chunk.tool_calls] == [
-        call.name for call in result.message.tool_calls
-    ]
-    assert len({call.id for call in result.message.tool_calls}) == 2
-    assert result.finish_reason == "tool_calls"
-
-
-def test_a_demand_for_a_tool_call_is_refused_because_ollama_would_ignore_it(tmp_path: Path) -> None:
-    request = _request(tools=[{"function": {"name": "f"}}], tool_choice="required")
-    with OllamaReplay() as ollama, pytest.raises(Unsupported, match="'tool_choice'"):
-        asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
-
-
-def test_thinking_is_reasoning(tmp_path: Path) -> None:
-    with OllamaReplay("109-chat-thinking") as ollama:
-        chunks, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request()))
-    assert result.message.reasoning == "".join(chunk.reasoning for chunk in chunks) != ""
-
-
-def test_a_schema_is_passed_on_and_the_reply_checked(tmp_path: Path) -> None:
-    schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
-    with OllamaReplay("064-chat-stream") as ollama:
-        with pytest.raises(ModelError) as caught:
-            asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request(schema=schema)))
-        assert ollama.asked[-1].body["format"] == schema
-    assert caught.value.code == "schema_violation"
-
-
-def test_a_schema_with_a_word_that_ollama_would_ignore_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
-    schema = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
-    with OllamaReplay("064-chat-stream") as ollama:
-        with pytest.raises(LlmspellError) as caught:
-            asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request(schema=schema)))
-        assert ollama.asked == []
-    assert caught.value.code == "schema_unsupported"
-
-
-def test_a_conversation_with_tools_is_put_into_ollama_s_form(tmp_path: Path) -> None:
-    weather = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
-    call = ToolCall(id="call_0", name="get_weather", arguments={"city": "Paris"})
-    turns = (
-        *HI,
-        ChatMessage(role="assistant", content="", reasoning="I should look.", tool_calls=(call,)),
-        ChatMessage(role="tool", content="rain", tool_call_id="call_0", name="get_weather"),
-    )
-    bodies = []
-    for choice in ("auto", "none"):
-        with OllamaReplay("064-chat-stream") as ollama:
-            request = _request(messages=turns, tools=[weather], tool_choice=choice)
-            asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
-            bodies.append(ollama.asked[-1].body)
-    [_, asked, answered] = bodies[0]["messages"]
-    assert asked["thinking"] == "I should look."
-    assert asked["tool_calls"] == [{"function": {"name": "get_weather", "arguments": {"city": "Paris"}}}]
-    assert (answered["role"], answered["content"], answered["tool_name"]) == ("tool", "rain", "get_weather")
-    assert [tool["function"]["name"] for tool in bodies[0]["tools"]] == ["get_weather"]
-    # "none": the model is not told of any tool.
-    assert not bodies[1].get("tools")
-
-
-def test_a_raw_prompt_goes_past_the_template(tmp_path: Path) -> None:
-    with OllamaReplay("122-generate-raw") as ollama:
-        request = ChatRequest(model="smollm2:135m", prompt="Once", raw=True)
-        chunks, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
-        assert ollama.asked[-1].path == "/api/generate"
-        assert ollama.asked[-1].body["raw"] is True
-    assert result.message.content == "".join(chunk.text for chunk in chunks) != ""
-
-
-def test_what_a_model_thinks_over_a_raw_prompt_is_told_from_its_text(tmp_path: Path) -> None:
-    lines: list[dict[str, object]] = [
-        {"model": "smollm2:think", "thinking": "Let me ", "response": "", "done": False},
-        {"model": "smollm2:think", "thinking": "see.", "response": "", "done": False},
-        {"model": "smollm2:think", "response": "Six.", "done": False},
-        {"model": "smollm2:think", "response": "", "done": True, "done_reason": "stop", "eval_count": 5},
-    ]
-    with OllamaReplay("122-generate-raw") as ollama:
-        ollama.replace("122-generate-raw", *lines)
-        request = ChatRequest(model="smollm2:think", prompt="5 + 1?", raw=True)
-        chunks, result = asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), request))
-    pieces = [(chunk.reasoning, chunk.text) for chunk in chunks if chunk.reasoning or chunk.text]
-    assert pieces == [("Let me ", ""), ("see.", ""), ("", "Six.")]
-    assert (result.message.reasoning, result.message.content) == ("Let me see.", "Six.")
-
-
-@pytest.mark.parametrize(
-    ("recording", "kind", "said"),
-    [
-        ("092-chat-missing-model", ModelNotFound, "not found"),
-        ("114-chat-overlong-truncate-false", ContextLengthExceeded, "longer than the context"),
-        ("098-chat-tools-unsupported", Unsupported, "does not support tools"),
-        ("190-chat-queue-full", Busy, "maximum pending requests exceeded"),
-        ("159-chat-runner-killed", ModelError, "an error was encountered while running the model"),
-    ],
-)
-def test_errors_of_a_chat_are_typed(recording: str, kind: type[ModelError], said: str, tmp_path: Path) -> None:
-    with OllamaReplay(recording) as ollama, pytest.raises(kind, match=said) as caught:
-        asyncio.run(_chat(ollama_backend(ollama.base_url, tmp_path), _request()))
-    assert type(caught.value) is kind
-
-
-@pytest.mark.parametrize(
-    ("status", "said", "kind", "words"),
-    [
-        (429, "you've reached your hourly usage limit", Busy, "ollama is busy: you've reached your hourly usage limit"),
-        (429, "", Busy, "ollama is busy: status 429"),
-        (503, "", Busy, "ollama is busy: status 503"),
-        (401, "unauthorized", Unauthorized, "ollama does not accept the credentials: unauthorized"),
-        (403, "", Forbidden, "ollama refuses: forbidden"),
-    ],
-)
-def test_what_its_cloud_or_a_proxy_before_it_says_is_typed_too(
-    status: int, said: str, kind: type[LlmspellError], words: str, tmp_path: Path
-) -> None:
-    async def embed(provider: OllamaProvider) -> None:
-        try:
-            await provider.embed(SMOLLM2, ["x"], normalize=True, client="me")
-        finally:
-            await provider.close()
-
-    with OllamaReplay("064-chat-stream", "130-embed-one") as ollama:
-        for recording in ("064-chat-stream", "130-embed-one"):
-            ollama.replace(recording, {"error": said}, status=status)
-        for ask in (lambda provider: _chat(provider, _request()), embed):
-            with pytest.raises(kind) as caught:
-                asyncio.run(ask(ollama_backend(ollama.base_url, tmp_path)))
-            assert type(caught.value) is kind
-            assert (caught.value.message, caught.value.details["status"]) == (words, status)
-            assert caught.value.retryable == (kind is Busy)
 
 
 def test_a_registry_that_wants_fewer_requests_is_told_as_such(tmp_path: Path) -> None:
@@ -380,29 +149,8 @@ def test_a_registry_that_wants_fewer_requests_is_told_as_such(tmp_path: Path) ->
     with OllamaReplay("168-pull-manifest-404") as ollama:
         ollama.replace("168-pull-manifest-404", {"status": "pulling manifest"}, {"error": said})
         with pytest.raises(RateLimited, match="TOOMANYREQUESTS") as caught:
-            asyncio.run(_pull(ollama_backend(ollama.base_url, tmp_path), "nope"))
+            asyncio.run(progress_of(ollama_backend(ollama.base_url, tmp_path), "nope"))
     assert caught.value.details["retry_after_s"] is None
-
-
-def test_a_chat_with_a_daemon_that_is_down_names_address_and_reason_at_once(tmp_path: Path) -> None:
-    # A server that is down does not come back by itself: no back-off of this length is waited for.
-    slow = "retry = {initial_delay_ms = 60000, max_delay_ms = 60000}\n"
-    with pytest.raises(BackendUnavailable, match=r"127\.0\.0\.1:9 \(connection refused\)") as caught:
-        asyncio.run(asyncio.wait_for(_chat(ollama_backend(CLOSED_PORT, tmp_path, slow), _request()), 20))
-    assert not caught.value.retryable
-
-
-def test_closing_a_stream_closes_the_connection(tmp_path: Path) -> None:
-    async def scenario(provider: OllamaProvider, held: threading.Event) -> None:
-        async with aclosing(turn(provider, _request())) as chunks:
-            await anext(chunks)
-            assert await asyncio.to_thread(held.wait, 60)
-        await provider.close()
-
-    with OllamaReplay("064-chat-stream", hold_after=5) as ollama:
-        asyncio.run(scenario(ollama_backend(ollama.base_url, tmp_path), ollama.held))
-        ollama.release()
-        assert ollama.closed_by_client.wait(60)
 
 
 def test_embeddings_are_float32_rows(tmp_path: Path) -> None:
@@ -433,7 +181,9 @@ def test_a_text_too_long_to_embed_is_an_error(tmp_path: Path) -> None:
 
 def test_a_pull_adds_its_layers_up(tmp_path: Path) -> None:
     with OllamaReplay("174-pull-success") as ollama:
-        progress = asyncio.run(_pull(ollama_backend(ollama.base_url, tmp_path), "127.0.0.1:11511/library/smollm2:135m"))
+        progress = asyncio.run(
+            progress_of(ollama_backend(ollama.base_url, tmp_path), "127.0.0.1:11511/library/smollm2:135m")
+        )
     assert list(dict.fromkeys(one.phase for one in progress)) == ["resolving", "downloading", "verifying", "complete"]
     downloaded = [one.bytes_downloaded for one in progress]
     assert downloaded == sorted(downloaded)
@@ -445,7 +195,9 @@ def test_a_pull_adds_its_layers_up(tmp_path: Path) -> None:
 
 def test_a_pull_of_what_is_there_says_so(tmp_path: Path) -> None:
     with OllamaReplay("176-pull-again") as ollama:
-        progress = asyncio.run(_pull(ollama_backend(ollama.base_url, tmp_path), "127.0.0.1:11511/library/smollm2:135m"))
+        progress = asyncio.run(
+            progress_of(ollama_backend(ollama.base_url, tmp_path), "127.0.0.1:11511/library/smollm2:135m")
+        )
     assert progress[-1].result is not None
     assert progress[-1].result.download_status == "already_present"
     assert progress[-1].result.bytes_downloaded == 0
@@ -463,7 +215,7 @@ def test_errors_of_a_pull_are_typed_though_the_status_is_200(
     recording: str, kind: type[ModelNotFound], tmp_path: Path
 ) -> None:
     with OllamaReplay(recording) as ollama, pytest.raises(kind) as caught:
-        asyncio.run(_pull(ollama_backend(ollama.base_url, tmp_path), "nope"))
+        asyncio.run(progress_of(ollama_backend(ollama.base_url, tmp_path), "nope"))
     assert type(caught.value) is kind
 
 
@@ -531,4 +283,4 @@ def test_what_ollama_cannot_do_is_declared(tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="verify"):
         asyncio.run(provider.verify(SMOLLM2))
     with pytest.raises(Unsupported, match="file:///"):
-        asyncio.run(_pull(provider, "file:///data/model.gguf@ollama"))
+        asyncio.run(progress_of(provider, "file:///data/model.gguf@ollama"))

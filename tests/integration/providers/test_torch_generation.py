@@ -1,21 +1,18 @@
-"""Replies of the torch engine: exact texts of a T5 that was trained for them, alone, together, cancelled, cut."""
+"""Replies of the torch engine: exact texts of a T5 that was trained for them, beams, seeds, batches and stops."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, ModelLoadFailed, Unsupported
+from llmspell_protocol.errors import ContextLengthExceeded
 from llmspell_protocol.models import ChatMessage, ChatRequest, SamplingOptions
-from llmspell_providers.candle.engine import EngineCancelled
 from llmspell_providers.candle.process import Launch, LoadedState, ModelProcess
+from tests.support.changed_checkpoints import changed_checkpoint
 from tests.support.tiny_t5 import translated
 from tests.support.torch_engine import DEADLINE_S, LoadedEngine, RecordedReply, loaded, texts
 from tests.support.torch_models import TinyT5
@@ -26,18 +23,6 @@ NUMBERS = ["one", "two three", "one two three four five", "three one four", "six
 WILD = {"temperature": 5.0, "top_k": 0, "top_p": 1.0, "max_tokens": 40}
 
 
-@pytest.fixture(scope="module")
-def t5(tiny_t5: TinyT5) -> Iterator[LoadedEngine]:
-    with loaded(tiny_t5.single) as engine:
-        yield engine
-
-
-@pytest.fixture(scope="module")
-def smollm2(smollm2_safetensors: Path) -> Iterator[LoadedEngine]:
-    with loaded(smollm2_safetensors, batch_size=32) as engine:
-        yield engine
-
-
 def plain(directory: Path, text: str, **settings: Any) -> str:
     """What transformers' own `generate` answers."""
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -46,13 +31,6 @@ def plain(directory: Path, text: str, **settings: Any) -> str:
     model = AutoModelForSeq2SeqLM.from_pretrained(directory)
     ids = model.generate(**tokenizer(text, return_tensors="pt"), max_new_tokens=40, **settings)
     return str(tokenizer.decode(ids[0], skip_special_tokens=True))
-
-
-def _changed(source: Path, target: Path, name: str, **changes: Any) -> Path:
-    shutil.copytree(source, target)
-    values = json.loads((target / name).read_text())
-    (target / name).write_text(json.dumps({**values, **changes}))
-    return target
 
 
 @pytest.mark.parametrize("form", ["single", "sharded", "sentencepiece"])
@@ -98,7 +76,7 @@ def test_a_t5_answers_through_a_worker(tiny_t5: TinyT5, tmp_path: Path) -> None:
 def test_weights_that_are_not_used_and_the_threads_of_the_settings_are_told_by_a_worker(
     tiny_t5: TinyT5, tmp_path: Path
 ) -> None:
-    directory = _changed(tiny_t5.single, tmp_path / "model", "config.json", num_layers=1)
+    directory = changed_checkpoint(tiny_t5.single, tmp_path / "model", "config.json", num_layers=1)
     launch = Launch(engine="torch", path=directory / "model.safetensors", model="tiny", format="safetensors", threads=1)
 
     async def load() -> LoadedState:
@@ -240,21 +218,23 @@ def test_each_of_a_batch_has_its_own_max_tokens_and_stop_strings(t5: LoadedEngin
 
 
 def test_the_checkpoints_own_stop_strings_end_a_reply(tiny_t5: TinyT5, tmp_path: Path) -> None:
-    with loaded(_changed(tiny_t5.single, tmp_path / "t5", "generation_config.json", stop_strings=["un"])) as engine:
+    with loaded(
+        changed_checkpoint(tiny_t5.single, tmp_path / "t5", "generation_config.json", stop_strings=["un"])
+    ) as engine:
         outcome = engine.ask("three one four")
     assert (outcome.text.strip(), outcome.finish_reason) == ("trois", "stop")
 
 
 def test_a_request_that_names_no_way_of_decoding_gets_the_checkpoints_own(tiny_t5: TinyT5, tmp_path: Path) -> None:
     own = "generation_config.json"
-    with loaded(_changed(tiny_t5.single, tmp_path / "beams", own, num_beams=3)) as engine:
+    with loaded(changed_checkpoint(tiny_t5.single, tmp_path / "beams", own, num_beams=3)) as engine:
         engine.ask("three one four", temperature=None)
         assert max(engine.steps) == 3
         engine.steps.clear()
         engine.ask("three one four", temperature=0.5)
         assert max(engine.steps) == 1, "one random reply is asked for"
     wild = {"do_sample": True, "temperature": 5.0, "top_k": 0}
-    with loaded(_changed(tiny_t5.single, tmp_path / "samples", own, **wild)) as engine:
+    with loaded(changed_checkpoint(tiny_t5.single, tmp_path / "samples", own, **wild)) as engine:
         assert len({engine.ask("three one four", temperature=None, max_tokens=40).text for _ in range(3)}) == 3
         assert engine.ask("three one four").text == "trois un quatre"
 
@@ -264,111 +244,18 @@ def test_every_token_that_the_checkpoint_ends_with_ends_a_reply(
 ) -> None:
     [*_, un] = t5.engine.tokenize("trois un")
     own = "generation_config.json"
-    with loaded(_changed(tiny_t5.single, tmp_path / "t5", own, eos_token_id=[1, un])) as engine:
+    with loaded(changed_checkpoint(tiny_t5.single, tmp_path / "t5", own, eos_token_id=[1, un])) as engine:
         outcome = engine.ask("three one four")
     assert (outcome.text, outcome.finish_reason) == ("trois", "stop")
 
 
 def test_a_t5_reads_no_longer_prompt_than_its_tokenizer_was_made_for(tiny_t5: TinyT5, tmp_path: Path) -> None:
-    with loaded(_changed(tiny_t5.single, tmp_path / "t5", "tokenizer_config.json", model_max_length=4)) as engine:
+    with loaded(
+        changed_checkpoint(tiny_t5.single, tmp_path / "t5", "tokenizer_config.json", model_max_length=4)
+    ) as engine:
         assert engine.ask("three one four").text == "trois un quatre"
         with pytest.raises(ContextLengthExceeded, match="the prompt has 5 tokens, the model's context 4"):
             engine.ask("three one four one")
-
-
-def test_a_cancelled_reply_generates_no_further_token(smollm2: LoadedEngine) -> None:
-    def cancel(reply: RecordedReply) -> None:
-        reply.cancelled = True
-        smollm2.steps.clear()
-
-    reply = RecordedReply(cancel)
-    with pytest.raises(EngineCancelled):
-        smollm2.ask("Once upon a time", reply, max_tokens=200)
-    assert len(reply.pieces) == 1
-    assert len(smollm2.steps) <= 1
-    assert smollm2.ask("The capital of France is", max_tokens=1).text == " Paris"
-
-
-def test_a_prompt_is_read_in_chunks_and_a_cancel_waits_for_one(smollm2: LoadedEngine) -> None:
-    smollm2.steps.clear()
-    reply = RecordedReply()
-
-    def cancel() -> None:
-        if len(smollm2.steps) == 2:
-            reply.cancelled = True
-
-    smollm2.before_step = cancel
-    with pytest.raises(EngineCancelled):
-        smollm2.ask("word " * 300, reply)
-    smollm2.before_step = lambda: None
-    assert len(smollm2.steps) == 2
-    assert [processed for processed, _ in reply.read] == [0, 32, 64]
-
-
-def test_beams_are_cancelled_within_a_step(smollm2: LoadedEngine) -> None:
-    reply = RecordedReply()
-    smollm2.steps.clear()
-
-    def cancel() -> None:
-        if len(smollm2.steps) == 3:
-            reply.cancelled = True
-
-    smollm2.before_step = cancel
-    with pytest.raises(EngineCancelled):
-        smollm2.ask("Once upon a time", reply, num_beams=2, max_tokens=100)
-    smollm2.before_step = lambda: None
-    assert len(smollm2.steps) <= 4
-
-
-def test_a_cancelled_embedding_ends_with_the_batch_that_it_is_in(t5: LoadedEngine) -> None:
-    reply = RecordedReply()
-    batches: list[int] = []
-
-    def cancel(model: Any, inputs: Any, output: Any) -> None:
-        batches.append(output.last_hidden_state.shape[0])
-        reply.cancelled = len(batches) == 2
-
-    hook = t5.engine._weights.model.get_encoder().register_forward_hook(cancel)
-    try:
-        with pytest.raises(EngineCancelled):
-            t5.engine.embed(["one two three"] * 1000, reply, normalize=True)
-    finally:
-        hook.remove()
-    assert len(batches) == 2
-
-
-def test_one_that_is_cancelled_leaves_the_others_of_its_batch_alone(smollm2: LoadedEngine) -> None:
-    alone = smollm2.ask("Once upon a time", max_tokens=30).text
-
-    def cancel(reply: RecordedReply) -> None:
-        reply.cancelled = len(reply.pieces) == 5
-
-    gate = threading.Event()
-    smollm2.before_step = lambda: gate.wait(DEADLINE_S) and None
-    kept = smollm2.start("Once upon a time", max_tokens=30)
-    gone = smollm2.start("The sea is", RecordedReply(cancel), max_tokens=30)
-    gate.set()
-    smollm2.before_step = lambda: None
-    with pytest.raises(EngineCancelled):
-        gone.result(DEADLINE_S)
-    assert kept.result(DEADLINE_S).text == alone
-
-
-def test_one_that_is_cancelled_while_it_waits_for_a_slot_ends_at_once(smollm2_safetensors: Path) -> None:
-    with loaded(smollm2_safetensors, slots=1) as engine:
-        waiting = RecordedReply()
-        gone: list[Any] = []
-
-        def look(reply: RecordedReply) -> None:
-            if len(reply.pieces) == 1:
-                gone.append(engine.start("The sea is", waiting))
-            waiting.cancelled = len(reply.pieces) == 4 or waiting.cancelled
-            if len(reply.pieces) == 40:
-                with pytest.raises(EngineCancelled):
-                    gone[0].result(0)
-
-        assert engine.ask("Once upon a time", RecordedReply(look), max_tokens=45).completion_tokens == 45
-        assert waiting.read == []
 
 
 def test_characters_of_several_tokens_arrive_whole(smollm2: LoadedEngine) -> None:
@@ -378,56 +265,3 @@ def test_characters_of_several_tokens_arrive_whole(smollm2: LoadedEngine) -> Non
     assert "🦋" in text, text
     assert "".join(reply.pieces) == text
     assert not any("�" in piece for piece in reply.pieces)
-
-
-def test_a_prompt_longer_than_the_context_is_refused_and_a_reply_as_long_says_context_full(tiny_t5: TinyT5) -> None:
-    with loaded(tiny_t5.single, context_size=4) as engine:
-        outcome = engine.ask("three one four")
-        assert (outcome.finish_reason, outcome.completion_tokens) == ("context_full", 4)
-        with pytest.raises(ContextLengthExceeded) as caught:
-            engine.ask("three one four one")
-        assert caught.value.details == {"prompt_tokens": 5, "limit": 4}
-
-
-def test_a_request_that_cannot_be_held_to_its_schema_is_refused(t5: LoadedEngine) -> None:
-    request = {"prompt": "one", "raw": True, "options": {}, "schema": {"type": "string"}}
-    with pytest.raises(Unsupported, match="grammar"):
-        t5.engine.chat(request, RecordedReply())
-
-
-def test_an_empty_prompt_is_refused_where_the_model_makes_no_token_of_it(smollm2: LoadedEngine) -> None:
-    with pytest.raises(InvalidRequest, match="empty"):
-        smollm2.ask("")
-
-
-@pytest.mark.parametrize("changes", [{"model_type": "moon"}, {"model_type": "moon", "auto_map": {"AutoModel": "m.M"}}])
-def test_an_unknown_architecture_is_refused_and_its_code_never_run(
-    tiny_t5: TinyT5, tmp_path: Path, changes: dict[str, Any]
-) -> None:
-    directory = _changed(tiny_t5.single, tmp_path / "model", "config.json", **changes)
-    (directory / "m.py").write_text("raise SystemExit('code of a repository was run')")
-    with pytest.raises(Unsupported, match="never run" if "auto_map" in changes else "no architecture 'moon'"):
-        loaded(directory).__enter__()
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"num_layers": 3, "num_decoder_layers": 3}, r"the model test lacks weights: .*block"),
-        ({"d_ff": 100}, r"the model test has weights of the wrong shape: .*DenseReluDense"),
-        ({"d_model": "x"}, "the model test has a config.json that transformers cannot use: .*d_model"),
-    ],
-)
-def test_weights_that_do_not_fit_the_configuration_are_an_error_and_never_random(
-    tiny_t5: TinyT5, tmp_path: Path, changes: dict[str, Any], says: str
-) -> None:
-    directory = _changed(tiny_t5.single, tmp_path / "model", "config.json", **changes)
-    with pytest.raises(ModelLoadFailed, match=says):
-        loaded(directory).__enter__()
-
-
-def test_a_model_without_a_tokenizer_is_refused(tiny_t5: TinyT5, tmp_path: Path) -> None:
-    directory = _changed(tiny_t5.single, tmp_path / "model", "config.json")
-    (directory / "tokenizer.json").unlink()
-    with pytest.raises(ModelLoadFailed, match="tokenizer"):
-        loaded(directory).__enter__()

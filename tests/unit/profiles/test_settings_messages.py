@@ -4,21 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.loader import load_settings
 from llmspell_protocol.errors import ConfigError, InvalidRequest, ProfileNotFound
-
-
-def load(cwd: Path, toml: str | None = None, profile: str | None = None, **env: str) -> LoadedSettings:
-    if toml is not None:
-        (cwd / "llmspell.toml").write_text(toml)
-    return load_settings(profile=profile, env={"HOME": str(cwd / "home"), **env}, cwd=cwd)
-
-
-def error_of(cwd: Path, toml: str | None = None, **env: str) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
-        load(cwd, toml, **env)
-    return caught.value
-
+from tests.support.settings import error_of, load
 
 LISTS_ALL = "'llmspell config validate' lists every problem"
 AVAILABLE = (
@@ -269,33 +257,6 @@ def test_of_several_mistakes_the_one_on_the_first_line_is_reported(tmp_path: Pat
     assert [each.hint for each in error.together] == [None, None, None]
 
 
-@pytest.mark.parametrize(
-    ("toml", "message"),
-    [
-        (
-            "default_engine = 'lua'\n[runtime]\nenabled true",
-            "llmspell.toml:3:9 is not valid TOML: expected '=' after a key",
-        ),
-        ("[models]\npin = [1,", "llmspell.toml:2:10 is not valid TOML: invalid value"),
-        ("[kernel]\n[kernel]", "llmspell.toml:2:8 is not valid TOML: cannot declare [kernel] twice"),
-        (
-            "[engines.lua]\n[engines.lua]",
-            "llmspell.toml:2:13 is not valid TOML: cannot declare [engines.lua] twice",
-        ),
-    ],
-)
-def test_text_that_is_not_toml_is_named_with_line_and_column(tmp_path: Path, toml: str, message: str) -> None:
-    assert error_of(tmp_path, toml).message == message
-
-
-def test_a_variable_that_sets_several_keys_without_effect_is_named_once(tmp_path: Path) -> None:
-    loaded = load(tmp_path, LLMSPELL_DEBUG_MODULES="+a,-b", LLMSPELL_DEBUG_OUTPUT="file:/tmp/x")
-    assert sorted(loaded.warnings) == [
-        "LLMSPELL_DEBUG_MODULES: accepted, has no effect",
-        "LLMSPELL_DEBUG_OUTPUT: accepted, has no effect",
-    ]
-
-
 def test_a_file_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "llmspell.toml").write_bytes(b"# ok\n# caf\xe9\n")
     assert error_of(tmp_path).message == "llmspell.toml:2 is not UTF-8 text"
@@ -374,105 +335,6 @@ def test_a_mistake_in_a_variable_is_named_with_the_variable(
     assert error.message == message
     assert error.details["variable"] == variable
     assert error.hint is None or variable == "LLMSPELL_EXTENDS"
-
-
-WARNINGS = [
-    (
-        "\n\n[engines.lua]\nstdlib_level = 'All'",
-        {},
-        "llmspell.toml:4 engines.lua.stdlib_level: unknown key, ignored; did you mean engines.lua.stdlib?",
-    ),
-    ("[kernal]\nport = 1", {}, "llmspell.toml:1 kernal: unknown key, ignored; did you mean kernel?"),
-    ("[quux]\nenabled = true", {}, "llmspell.toml:1 quux: unknown key, ignored"),
-    ("[engines.ruby]\nstrict = true", {}, "llmspell.toml:1 engines.ruby: no such engine, has no effect"),
-    (
-        "[tools.web_serch]\nmax_results = 3",
-        {},
-        "llmspell.toml:1 tools.web_serch: no such tool, has no effect; did you mean tools.web_search?",
-    ),
-    ("[tools]\nenabeld = true", {}, "llmspell.toml:2 tools.enabeld: unknown key, ignored; did you mean tools.enabled?"),
-    (
-        "[tools.web_search]\nmax_result = 3",
-        {},
-        "llmspell.toml:2 tools.web_search.max_result: unknown key, ignored; did you mean tools.web_search.max_results?",
-    ),
-    (
-        "[runtime.hooks]\nmax_hooks = 7\n[hooks]\nmax_hooks = 100",
-        {},
-        "llmspell.toml:2 runtime.hooks.max_hooks: ignored, hooks.max_hooks has another value",
-    ),
-    (
-        None,
-        {"LLMSPELL_RAG_ENABLE": "1"},
-        "LLMSPELL_RAG_ENABLE is not a setting; did you mean LLMSPELL_RAG_ENABLED?",
-    ),
-    (
-        "[kernel]\nkeep_alive = 3",
-        {},
-        "llmspell.toml:2 kernel.keep_alive: unknown key, ignored; did you mean models.keep_alive?",
-    ),
-    (
-        "[providers]\ndefault_providr = 'x'",
-        {},
-        "llmspell.toml:2 providers.default_providr: unknown key, ignored; did you mean providers.default_provider?",
-    ),
-    (
-        "[providers.candle]\ndevise = 'cpu'",
-        {},
-        "llmspell.toml:2 providers.candle.devise: unknown option, passed to the backend; "
-        "did you mean providers.candle.device?",
-    ),
-    (
-        "[providers.candle]\ndevice = 'cpu'\noptions.device = 'auto'",
-        {},
-        "llmspell.toml:3 providers.candle.options.device: ignored, providers.candle.device has another value",
-    ),
-    (
-        "[engines.lua]\nsecurity_level = 'Unrestricted'\nenable_debug = false",
-        {},
-        "llmspell.toml:2 engines.lua.security_level: accepted, has no effect",
-    ),
-    (
-        "[runtime]\nmax_concurrent_scripts = 500",
-        {},
-        "llmspell.toml:2 runtime.max_concurrent_scripts: 500 is unusually high (more than 100)",
-    ),
-    (
-        None,
-        {"LLMSPELL_ENGINES__LUA__MAX_MEMORY_BYTES": "2GB"},
-        "LLMSPELL_ENGINES__LUA__MAX_MEMORY_BYTES: 2000000000 is unusually high (more than 1000000000)",
-    ),
-    (
-        None,
-        {"LLMSPELL_KERNEL__PROT": "1"},
-        "LLMSPELL_KERNEL__PROT is not a setting; did you mean LLMSPELL_KERNEL__PORT?",
-    ),
-    (None, {"LLMSPELL_HOEM": "/x"}, "LLMSPELL_HOEM is not a setting; did you mean LLMSPELL_HOME?"),
-    (None, {"LLMSPELL_ZZZZZZ": "1"}, "LLMSPELL_ZZZZZZ is not a setting"),
-    (
-        None,
-        {"LLMSPELL_MAX_MEMORY_BYTES": "1", "LLMSPELL_RUNTIME__SECURITY__MAX_MEMORY_BYTES": "2"},
-        "LLMSPELL_MAX_MEMORY_BYTES is ignored, LLMSPELL_RUNTIME__SECURITY__MAX_MEMORY_BYTES sets "
-        "runtime.security.max_memory_bytes to another value",
-    ),
-]
-
-
-@pytest.mark.parametrize(("toml", "env", "warning"), WARNINGS)
-def test_a_doubtful_setting_draws_one_warning_and_the_run_goes_on(
-    tmp_path: Path, toml: str | None, env: dict[str, str], warning: str
-) -> None:
-    assert load(tmp_path, toml, **env).warnings == (warning,)
-
-
-def test_the_backends_own_options_draw_no_warning_and_are_kept(tmp_path: Path) -> None:
-    loaded = load(tmp_path, "[providers.ollama]\nnum_ctx = 8192\nnum_thread = 4\npresence_penalty = 0.5\n")
-    assert loaded.warnings == ()
-    assert loaded.settings.providers.tables["ollama"].options == {
-        "num_ctx": 8192,
-        "num_thread": 4,
-        "presence_penalty": 0.5,
-    }
 
 
 def test_the_value_of_a_secret_is_in_no_message_and_no_repr(tmp_path: Path) -> None:

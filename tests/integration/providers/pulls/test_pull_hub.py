@@ -1,10 +1,9 @@
-"""What the hub's library does for a pull and what we add: files side by side, plans, pauses, resuming, revisions."""
+"""What the hub's library does for a pull and what we add: files side by side, plans, pauses, resuming."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import signal
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from llmspell_protocol.errors import (
     ChecksumMismatch,
     DiskFull,
     DownloadError,
-    InvalidRequest,
     LlmspellError,
     ModelNotFound,
     RateLimited,
@@ -28,7 +26,6 @@ from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.pull import Puller
 from llmspell_providers.spec import ModelSpec
 from tests.support.gguf_files import METADATA, gguf_file, safetensors_file
-from tests.support.hub_contents import COMMIT
 from tests.support.hub_manners import Refusal, too_many_requests
 from tests.support.hub_server import HubServer
 from tests.support.pulling import DEADLINE_S, MODEL, SHA256, SIZE, begun, fails, leftovers, pull, workers
@@ -42,7 +39,6 @@ PARTS = {
 """A split model as llama.cpp makes it: only the first part describes it."""
 NAMES = [name.rpartition("/")[2] for name in PARTS]
 TOTAL = sum(map(len, PARTS.values()))
-OTHER_COMMIT = "f" * 40
 
 
 @pytest.fixture
@@ -275,136 +271,3 @@ def test_a_file_that_the_hub_does_not_serve_over_http_is_refused_before_the_firs
     assert "63 GB" in error.message
     assert server.data_requests("tiny.Q4_K_M.gguf") == []
     assert leftovers(store) == []
-
-
-class TestRevisions:
-    """Branches, tags and commits of a repository."""
-
-    @pytest.fixture(autouse=True)
-    def other(self, server: HubServer) -> bytes:
-        data = gguf_file(SIZE)
-        server.repositories["org/repo@v2"] = {"tiny.Q4_K_M.gguf": data}
-        server.commits["org/repo@v2"] = OTHER_COMMIT
-        return data
-
-    @pytest.mark.parametrize("revision", ["v2", OTHER_COMMIT])
-    @pytest.mark.parametrize("name", ["hf.co/org/repo@{}:Q4_K_M", "hf.co/org/repo@{}", "hf://org/repo@{}"])
-    def test_one_can_be_named_and_its_commit_is_recorded(
-        self, name: str, revision: str, other: bytes, puller_of: Callable[..., Puller], store: Store
-    ) -> None:
-        result = asyncio.run(pull(puller_of(), name.format(revision))).result
-
-        assert result.model_id == "org/repo:Q4_K_M"
-        assert result.sha256 == hashlib.sha256(other).hexdigest()
-        (manifest,) = store.list()
-        assert manifest.source == f"hf://org/repo@{OTHER_COMMIT}/tiny.Q4_K_M.gguf"
-        again = asyncio.run(pull(puller_of(), name.format(revision))).result
-        assert again.download_status == "already_present"
-
-    def test_a_file_of_one_can_be_named_twice(self, puller_of: Callable[..., Puller]) -> None:
-        name = "hf://org/repo@v2/tiny.Q4_K_M.gguf"
-        assert asyncio.run(pull(puller_of(), name)).result.download_status == "complete"
-        assert asyncio.run(pull(puller_of(), name)).result.download_status == "already_present"
-
-    def test_another_one_than_is_installed_is_told_and_taken_only_when_forced(
-        self, other: bytes, puller_of: Callable[..., Puller]
-    ) -> None:
-        asyncio.run(pull(puller_of(), "hf.co/org/repo"))
-
-        error = asyncio.run(fails(puller_of(), "hf.co/org/repo@v2", InvalidRequest))
-        assert COMMIT in error.message
-        assert OTHER_COMMIT in error.message
-        forced = asyncio.run(pull(puller_of(), "hf.co/org/repo@v2", force=True)).result
-        assert forced.sha256 == hashlib.sha256(other).hexdigest()
-
-    def test_a_branch_that_moved_gives_the_new_file_and_no_byte_of_the_old_one(
-        self, other: bytes, puller_of: Callable[..., Puller], store: Store, server: HubServer
-    ) -> None:
-        manner = server.manner("tiny.Q4_K_M.gguf")
-        manner.hold_at = SIZE // 2
-
-        async def broken_off() -> None:
-            await (await begun(puller_of(), "hf.co/org/repo", SIZE // 2)).aclose()
-
-        asyncio.run(broken_off())
-        manner.release.set()
-        server.repositories["org/repo"] = {"tiny.Q4_K_M.gguf": other}
-        server.commits["org/repo"] = "e" * 40
-
-        result = asyncio.run(pull(puller_of(), "hf.co/org/repo")).result
-
-        assert (result.sha256, result.resumed_from) == (hashlib.sha256(other).hexdigest(), 0)
-        assert server.range_requests("tiny.Q4_K_M.gguf") == []
-        server.repositories["org/repo"] = {"tiny.Q4_K_M.gguf": MODEL}
-        forced = asyncio.run(pull(puller_of(), "hf.co/org/repo", force=True)).result
-        assert forced.sha256 == SHA256
-        assert leftovers(store) == []
-
-    def test_one_that_does_not_exist_is_not_found(self, puller_of: Callable[..., Puller]) -> None:
-        error: LlmspellError = asyncio.run(fails(puller_of(), "hf.co/org/repo@nosuch", ModelNotFound))
-        assert "org/repo@nosuch: no such revision" in error.message
-        assert error.hint == "name a branch, a tag or a commit"
-
-
-class TestSafetensors:
-    """Repositories that hold the same weights in many ways."""
-
-    FILES = dict.fromkeys(
-        ("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "rust_model.ot", "onnx/model.onnx"), b"other weights"
-    ) | {
-        "config.json": b'{"model_type": "t5", "d_model": 64}',
-        "tokenizer.json": b"{}",
-        "spiece.model": b"pieces",
-        "README.md": b"# T5",
-        "model.safetensors": safetensors_file({"shared.weight": [100, 64]}),
-    }
-
-    def test_a_name_of_the_catalog_takes_only_the_files_that_are_needed(
-        self, store: Store, server: HubServer, tmp_path: Path
-    ) -> None:
-        server.repositories["google/flan-t5-small"] = self.FILES
-        puller = Puller(store, tmp_path / "pull.log", environment=server.environment())
-
-        result = asyncio.run(pull(puller, "flan-t5-small")).result
-
-        needed = ["config.json", "spiece.model", "tokenizer.json", "model.safetensors"]
-        assert [file.name for file in result.files] == needed
-        fetched = {one.path.rpartition("/")[2] for one in server.asked if one.path.startswith(("/cdn/", "/google/"))}
-        assert fetched == set(needed)
-
-    def test_sharded_weights_come_whole_with_their_index(
-        self, puller_of: Callable[..., Puller], store: Store, server: HubServer
-    ) -> None:
-        shards = {
-            f"model-0000{number}-of-00002.safetensors": safetensors_file({f"layer.{number}": [64, 64]})
-            for number in (1, 2)
-        }
-        server.repositories["org/large"] = {
-            "config.json": self.FILES["config.json"],
-            "model.safetensors.index.json": json.dumps({"weight_map": {name: name for name in shards}}).encode(),
-            **shards,
-            "pytorch_model-00001-of-00002.bin": b"pickle",
-        }
-
-        result = asyncio.run(pull(puller_of(), "hf.co/org/large")).result
-
-        assert [file.name for file in result.files] == ["config.json", *shards, "model.safetensors.index.json"]
-        (manifest,) = store.list()
-        assert store.verify(manifest).ok is True
-
-    def test_gguf_comes_first_where_both_are_there_which_is_said_and_can_be_changed(
-        self, puller_of: Callable[..., Puller], server: HubServer
-    ) -> None:
-        server.repositories["org/both"] = {**self.FILES, "m-Q4_K_M.gguf": MODEL}
-
-        first = asyncio.run(pull(puller_of(), "hf.co/org/both"))
-        assert first.result.format == "gguf"
-        reasons = [one.reason for one in first.progress if one.reason]
-        assert reasons == ["GGUF before safetensors (hf.co/org/both:safetensors)"]
-        second = asyncio.run(pull(puller_of(), "hf.co/org/both:safetensors")).result
-        assert (second.format, second.model_id) == ("safetensors", "org/both:safetensors")
-
-    def test_a_quantization_of_them_does_not_exist(self, puller_of: Callable[..., Puller], server: HubServer) -> None:
-        server.repositories["org/t5"] = self.FILES
-        error = asyncio.run(fails(puller_of(), "hf.co/org/t5:Q4_K_M", InvalidRequest))
-        assert "org/t5 has no Q4_K_M: its weights are safetensors" in error.message
