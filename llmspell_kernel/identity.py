@@ -15,7 +15,7 @@ from llmspell_protocol.rights import ALL_CAPABILITIES, SCRIPT_CAPABILITIES, Capa
 CONNECTION_KEY = "conn"
 """The id of the key in the connection file."""
 
-_STANDARD_RIGHTS: Mapping[str, Capability | None] = {"kernel_info_request": None}
+_STANDARD_RIGHTS: Mapping[str, Capability | None] = {"kernel_info_request": None, "shutdown_request": "admin"}
 """The right of each standard message; those that are not named need `execute`."""
 
 

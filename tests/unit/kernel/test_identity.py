@@ -26,8 +26,9 @@ def test_a_routing_id_begins_with_its_key_and_all_others_are_the_connections(rou
     assert KeyRing(b"connection").of_route(route).id == "conn"
 
 
-def test_every_standard_message_needs_the_right_to_execute_but_the_one_that_says_what_this_is() -> None:
+def test_every_standard_message_needs_the_right_to_execute_but_to_ask_what_this_is_and_to_end_it() -> None:
     assert standard_right("kernel_info_request") is None
+    assert standard_right("shutdown_request") == "admin"
     for msg_type in ("execute_request", "inspect_request", "input_reply", "comm_open", "debug_request", "of_tomorrow"):
         assert standard_right(msg_type) == "execute"
 
