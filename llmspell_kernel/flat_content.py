@@ -17,6 +17,9 @@ from llmspell_protocol.request_options import NO_OPTIONS, RequestOptions
 
 T = TypeVar("T")
 
+_NAMED = 10
+"""So many unknown options are named; a suggestion for each of thousands would hold the loop."""
+
 
 def standard_content(kind: type[T], msg_type: str, content: Mapping[str, Any]) -> T:
     """A standard request's content as its class; as Jupyter has it, unknown keys are ignored and null is absence.
@@ -41,7 +44,7 @@ def request_options(given: Any) -> RequestOptions:
     if unknown:
         raise _invalid(
             "Invalid options",
-            [(f"metadata.{METADATA_KEY}.{name}", f"is not an option{_meant(name)}") for name in unknown],
+            [(f"metadata.{METADATA_KEY}.{name}", f"is not an option{_meant(name)}") for name in unknown[:_NAMED]],
         )
     options = _filled(RequestOptions, given, "Invalid options", f"metadata.{METADATA_KEY}.")
     if options.timeout_s is not None and not options.timeout_s > 0:

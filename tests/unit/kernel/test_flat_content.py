@@ -90,3 +90,9 @@ def test_the_kernels_engines_are_among_those_that_clients_may_name() -> None:
     assert engines.engine_named(None).name == engines.engine_named("").name == DEFAULT_ENGINE
     with pytest.raises(Unsupported, match="Script engine 'python' is not available yet"):
         engines.engine_named("python")
+
+
+def test_of_many_unknown_options_ten_are_named() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        request_options({f"isolate{number}": True for number in range(5000)})
+    assert len(caught.value.details["problems"]) == 10
