@@ -96,7 +96,7 @@ def _validator(schema: Mapping[str, Any]) -> Validator:
     """What holds a value against this schema, which has been held against its own; fetches no `$ref` from anywhere."""
     from jsonschema import Draft202012Validator, SchemaError
     from jsonschema.validators import validator_for
-    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
+    from jsonschema_specifications import REGISTRY
 
     if not isinstance(schema.get("$schema", ""), str):
         _wrong("$schema", "/$schema", "is not the address of a schema")
