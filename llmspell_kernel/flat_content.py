@@ -37,20 +37,20 @@ def request_options(given: Any) -> RequestOptions:
         InvalidRequest: no map, options that there are not, or of another type; `details.problems` lists every one.
     """
     if not isinstance(given, Mapping):
-        raise _invalid("Invalid options", [(f"metadata.{METADATA_KEY}", "has to be a map")])
+        raise invalid("Invalid options", [(f"metadata.{METADATA_KEY}", "has to be a map")])
     if not given:
         return NO_OPTIONS
     unknown = [name for name in given if name not in _fields(RequestOptions)]
     if unknown:
-        raise _invalid(
+        raise invalid(
             "Invalid options",
             [(f"metadata.{METADATA_KEY}.{name}", f"is not an option{_meant(name)}") for name in unknown[:_NAMED]],
         )
     options = _filled(RequestOptions, given, "Invalid options", f"metadata.{METADATA_KEY}.")
     if options.timeout_s is not None and not options.timeout_s > 0:
-        raise _invalid("Invalid options", [(f"metadata.{METADATA_KEY}.timeout_s", "has to be more than 0")])
+        raise invalid("Invalid options", [(f"metadata.{METADATA_KEY}.timeout_s", "has to be more than 0")])
     if options.drain_s is not None and options.drain_s < 0:
-        raise _invalid("Invalid options", [(f"metadata.{METADATA_KEY}.drain_s", "has to be at least 0")])
+        raise invalid("Invalid options", [(f"metadata.{METADATA_KEY}.drain_s", "has to be at least 0")])
     return options
 
 
@@ -73,7 +73,7 @@ def _filled(kind: type[T], given: Mapping[str, Any], what: str, prefix: str) -> 
         else:
             values[name] = value
     if problems:
-        raise _invalid(what, problems)
+        raise invalid(what, problems)
     return kind(**values)
 
 
@@ -146,8 +146,9 @@ def _meant(name: Any) -> str:
     return f"; did you mean '{found[0]}'?" if found else ""
 
 
-def _invalid(what: str, problems: Sequence[tuple[str, str]]) -> InvalidRequest:
-    text = "; ".join(f"{field} {message}" for field, message in problems)
+def invalid(what: str, problems: Sequence[tuple[str, str]], *, separator: str = " ") -> InvalidRequest:
+    """The error for `(field, what is wrong with it)`, all of them in its text and in `details.problems`."""
+    text = "; ".join(f"{field}{separator}{message}" if field else message for field, message in problems)
     return InvalidRequest(
         f"{what}: {text}",
         details={"problems": [{"field": field, "message": message} for field, message in problems]},

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from llmspell_kernel.flat_content import invalid
 from llmspell_kernel.request import Request
-from llmspell_protocol.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -53,7 +53,8 @@ def validate(request: Request, kind: type) -> Any:
         problems = list(_problems(value, request.action))
         if not problems:
             return value
-    raise _invalid(f"{request.msg_type.removesuffix('_request')} {request.action}", problems)
+    what = f"Invalid {request.msg_type.removesuffix('_request')} {request.action} request"
+    raise invalid(what, problems, separator=": ")
 
 
 @functools.cache
@@ -117,11 +118,3 @@ def _problems_of_chat(wanted: ChatRequest, action: str) -> Iterator[tuple[str, s
         yield "prompt", "can't be given together with messages"
     if wanted.raw and wanted.prompt is None:
         yield "raw", "needs prompt"
-
-
-def _invalid(what: str, problems: list[tuple[str, str]]) -> InvalidRequest:
-    text = "; ".join(f"{field}: {message}" if field else message for field, message in problems)
-    return InvalidRequest(
-        f"Invalid {what} request: {text}",
-        details={"problems": [{"field": field, "message": message} for field, message in problems]},
-    )

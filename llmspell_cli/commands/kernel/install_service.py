@@ -170,7 +170,7 @@ def _kind(service_type: str, name: str, *, system: bool) -> _Kind:
     """The service manager that is meant.
 
     Raises:
-        Unsupported: none is named, and this platform has none that we know.
+        Unsupported: `auto` on a platform without a known service manager.
     """
     if service_type == "auto":
         service_type = {"linux": "systemd", "darwin": "launchd"}.get(sys.platform, "")
