@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo setup quick test test-engines check bench schemas pictures clean
+.PHONY: help demo setup quick test test-engines fuzz check bench schemas pictures clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -52,6 +52,9 @@ test: $(STAMPS)/dev ## all tests but those that need engines which are extras
 # The first test trains the small T5 that all of them share; beside other work that takes minutes.
 test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-python
 	@$(BIN)/python -m pytest -m engines --timeout 900 tests $(ARGS)
+
+fuzz: $(STAMPS)/dev ## generated wrong input, a minute a topic, from a printed seed (ARGS="--seconds 600 --seed 7 --only requests")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: $(STAMPS)/dev ## format, lint, types, import contracts, schema drift
 	@$(BIN)/ruff format --check -q .
