@@ -13,7 +13,7 @@ from tests.fuzz import topics
 
 @dataclass
 class Trial:
-    """One run of one topic. It ends after `inputs` inputs or at `deadline` (`time.monotonic()`), whichever comes first."""
+    """One run of one topic: it ends after `inputs` inputs or at `deadline` (`time.monotonic()`), what comes first."""
 
     random: Random
     directory: Path
