@@ -1,25 +1,32 @@
 """One GET to a JSON service with a deadline, over a plain socket: for health checks that must not import a client.
 
-Knows HTTP/1.0 as far as that needs it, so that an answer ends with its connection.
+Knows HTTP/1.0 without TLS as far as that needs it, so that an answer ends with its connection. All else (TLS, a proxy,
+redirects, compression, chunks) is the client's, which is imported for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import json
+import re
 import socket
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
+from llmspell_protocol.addresses import Address
+from llmspell_protocol.proxies import proxy_for
+from llmspell_providers.http.bounded import TooLong, Undecodable
+from llmspell_providers.http.limits import LIST_BYTES
+from llmspell_providers.http.lines import NoJson, parse_json
+
+MAX_ANSWER_BYTES = LIST_BYTES
+_MAX_HEAD_BYTES = 64 * 1024
 _PIECE_BYTES = 256 * 1024
 _TOO_MUCH = "it answers with more than any list of models"
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class ProbeFailed(Exception):
@@ -38,67 +45,88 @@ class Answer:
     latency_ms: float
 
 
+class _NeedsClient(Exception):
+    """The answer is one that only a whole client understands."""
+
+
 async def get_json(
-    base_url: str, path: str, *, deadline_s: float, headers: Mapping[str, str] = MappingProxyType({})
+    address: Address, path: str, *, deadline_s: float, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Answer:
-    """The JSON at `base_url` + `path`; `headers` go with the request.
+    """The JSON at `address` + `path`; `headers` go with the request.
 
     Raises:
         ProbeFailed: refused, too slow, or something else than JSON with status 200.
+        ConfigError: the environment has a proxy for it that can't be used.
     """
+    exchange = _plain
+    if address.scheme != "http" or proxy_for(address) is not None:
+        exchange = await _client_exchange()
+    if address.authorization is not None:
+        headers = {**headers, "Authorization": address.authorization}
     began = time.monotonic()
     try:
         async with asyncio.timeout(deadline_s):
-            status, body = await _exchange(base_url, path, headers)
+            try:
+                status, body = await exchange(address, path, headers)
+            except _NeedsClient:
+                status, body = await (await _client_exchange())(address, path, headers)
     except TimeoutError:
         raise ProbeFailed(f"no answer within {deadline_s:g} s") from None
     except socket.gaierror:
-        raise ProbeFailed(f"no such host: {urlsplit(base_url).hostname}") from None
-    except ssl.SSLError as error:
-        raise ProbeFailed(f"no secure connection: {error.reason or error}") from None
+        raise ProbeFailed(f"no such host: {address.host}") from None
+    except TooLong:
+        raise ProbeFailed(_TOO_MUCH) from None
+    except Undecodable as error:
+        raise ProbeFailed(str(error)) from None
     except OSError as error:
         raise ProbeFailed(_words(error)) from None
+    except ValueError:
+        # What no header can carry; and a host that the resolver can't write down.
+        raise ProbeFailed(f"{address.url} can't be asked as it is written") from None
     if status != 200:
         raise ProbeFailed(f"it answers with status {status} to {path}", status)
     try:
-        content = json.loads(body)
-    except ValueError:
+        content = parse_json(body)
+    except NoJson:
         raise ProbeFailed(f"it answers with something else than JSON to {path}") from None
     return Answer(content, (time.monotonic() - began) * 1000)
 
 
-async def _exchange(base_url: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    address = urlsplit(base_url)
-    secure = address.scheme == "https"
-    host, port = address.hostname or "localhost", address.port or (443 if secure else 80)
-    reader, writer = await asyncio.open_connection(host, port, ssl=secure or None, limit=MAX_ANSWER_BYTES)
+async def _plain(address: Address, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    reader, writer = await asyncio.open_connection(address.host, address.port, limit=_MAX_HEAD_BYTES)
     try:
-        target = f"{address.path.rstrip('/')}{path}"
-        host_header = address.netloc.rpartition("@")[2]
-        fields = {"Host": host_header, "Accept": "application/json", **headers}
-        lines = [f"GET {target} HTTP/1.0", *(f"{name}: {value}" for name, value in fields.items())]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
+        fields = {"Host": address.authority, "Accept": "application/json", **headers}
+        lines = [f"GET {address.path}{path} HTTP/1.0", *(f"{name}: {value}" for name, value in fields.items())]
+        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        length = next(
-            (
-                int(value)
-                for line in head.split("\r\n")
-                for name, _, value in [line.partition(":")]
-                if name.lower() == "content-length" and value.strip().isdigit()
-            ),
-            None,
-        )
-        if length is not None and length > MAX_ANSWER_BYTES:
-            raise ProbeFailed(_TOO_MUCH)
-        body = await (_to_the_end(reader) if length is None else reader.readexactly(length))
-        protocol, _, rest = head.partition(" ")
-        if not protocol.startswith("HTTP/") or not rest[:3].isdigit():
+        found = re.match(r"HTTP/\d\.\d ([0-9]{3})(?: |\r)", head)
+        if found is None:
             raise ProbeFailed("it does not speak HTTP")
-        return int(rest[:3]), body
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        status = int(found[1])
+        told = {name.strip().lower(): value.strip() for name, _, value in _fields(head)}
+        if status < 200 or status in _REDIRECTS or {"transfer-encoding", "content-encoding"} & told.keys():
+            raise _NeedsClient
+        return status, await _body(reader, told.get("content-length", ""))
+    except asyncio.LimitOverrunError:
+        raise ProbeFailed("it does not speak HTTP") from None
+    except asyncio.IncompleteReadError as error:
+        if b"\n\n" in error.partial:
+            raise _NeedsClient from None
         raise ProbeFailed("it closed the connection without an HTTP answer") from None
     finally:
         writer.close()
+
+
+def _fields(head: str) -> list[tuple[str, str, str]]:
+    return [line.partition(":") for line in head.split("\r\n")[1:] if line]
+
+
+async def _body(reader: asyncio.StreamReader, length: str) -> bytes:
+    if not re.fullmatch(r"[0-9]{1,18}", length):
+        return await _to_the_end(reader)
+    if int(length) > MAX_ANSWER_BYTES:
+        raise TooLong
+    return await reader.readexactly(int(length))
 
 
 async def _to_the_end(reader: asyncio.StreamReader) -> bytes:
@@ -107,8 +135,16 @@ async def _to_the_end(reader: asyncio.StreamReader) -> bytes:
     while piece := await reader.read(_PIECE_BYTES):
         body += piece
         if len(body) > MAX_ANSWER_BYTES:
-            raise ProbeFailed(_TOO_MUCH)
+            raise TooLong
     return bytes(body)
+
+
+async def _client_exchange() -> Any:
+    # On a thread, so that the kernel's loop goes on meanwhile: 0.1 s, for those who need it alone.
+    import importlib
+
+    module = await asyncio.to_thread(importlib.import_module, "llmspell_providers.http.client_get")
+    return module.client_get
 
 
 def _words(error: OSError) -> str:
