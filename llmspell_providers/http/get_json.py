@@ -26,6 +26,9 @@ MAX_ANSWER_BYTES = LIST_BYTES
 _MAX_HEAD_BYTES = 64 * 1024
 _PIECE_BYTES = 256 * 1024
 _TOO_MUCH = "it answers with more than any list of models"
+_STATUS = r"HTTP/1\.[01] ([0-9]{3})(?: [\t\x20-\x7e\x80-\xff]*)?\r"
+_FIELDS = r"\n(?:[!#-'*+.^-z|~0-9A-Z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*"
+"""What a head is made of where it is one; all others are for the client to judge."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -93,45 +96,56 @@ async def get_json(
 
 
 async def _plain(address: Address, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    reader, writer = await asyncio.open_connection(address.host, address.port, limit=_MAX_HEAD_BYTES)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
     try:
         fields = {"Host": address.authority, "Accept": "application/json", **headers}
         lines = [f"GET {address.path}{path} HTTP/1.0", *(f"{name}: {value}" for name, value in fields.items())]
         writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        found = re.match(r"HTTP/\d\.\d ([0-9]{3})(?: |\r)", head)
-        if found is None:
-            raise ProbeFailed("it does not speak HTTP")
-        status = int(found[1])
-        told = {name.strip().lower(): value.strip() for name, _, value in _fields(head)}
-        if status < 200 or status in _REDIRECTS or {"transfer-encoding", "content-encoding"} & told.keys():
+        head, began = await _head(reader)
+        found = re.match(_STATUS, head)
+        if found is None or not re.fullmatch(_FIELDS, head[found.end() :]):
             raise _NeedsClient
-        return status, await _body(reader, told.get("content-length", ""))
-    except asyncio.LimitOverrunError:
-        raise ProbeFailed("it does not speak HTTP") from None
-    except asyncio.IncompleteReadError as error:
-        if b"\n\n" in error.partial:
-            raise _NeedsClient from None
-        raise ProbeFailed("it closed the connection without an HTTP answer") from None
+        status = int(found[1])
+        told = re.findall(r"\n([^:]+):[ \t]*([^\r]*)", head.lower())
+        names = [name for name, _ in told]
+        if status < 200 or status in _REDIRECTS or {"transfer-encoding", "content-encoding"} & set(names):
+            raise _NeedsClient
+        lengths = {value.strip() for name, value in told if name == "content-length"}
+        return status, await _body(reader, began, lengths)
+    except asyncio.IncompleteReadError:
+        raise ProbeFailed("it closed the connection in the middle of its answer") from None
     finally:
         writer.close()
 
 
-def _fields(head: str) -> list[tuple[str, str, str]]:
-    return [line.partition(":") for line in head.split("\r\n")[1:] if line]
+async def _head(reader: asyncio.StreamReader) -> tuple[str, bytes]:
+    """The head with the end of its last line, and what came with it of the body."""
+    data = b""
+    while (end := re.search(rb"\n\r?\n", data)) is None:
+        piece = await reader.read(_PIECE_BYTES)
+        data += piece
+        if not piece:
+            raise ProbeFailed("it closed the connection without an HTTP answer")
+        if len(data) > _MAX_HEAD_BYTES:
+            raise ProbeFailed("it does not speak HTTP")
+    return data[: end.start() + 1].decode("latin-1"), data[end.end() :]
 
 
-async def _body(reader: asyncio.StreamReader, length: str) -> bytes:
-    if not re.fullmatch(r"[0-9]{1,18}", length):
-        return await _to_the_end(reader)
+async def _body(reader: asyncio.StreamReader, began: bytes, lengths: set[str]) -> bytes:
+    if not lengths:
+        return await _to_the_end(reader, began)
+    length = lengths.pop()
+    if lengths or not re.fullmatch(r"[0-9]{1,18}", length):
+        raise _NeedsClient
     if int(length) > MAX_ANSWER_BYTES:
         raise TooLong
-    return await reader.readexactly(int(length))
+    missing = int(length) - len(began)
+    return began + await reader.readexactly(missing) if missing > 0 else began[: int(length)]
 
 
-async def _to_the_end(reader: asyncio.StreamReader) -> bytes:
+async def _to_the_end(reader: asyncio.StreamReader, began: bytes) -> bytes:
     # As Go's servers send what is longer than 2 KB to a client of HTTP/1.0: without a length, and in pieces.
-    body = bytearray()
+    body = bytearray(began)
     while piece := await reader.read(_PIECE_BYTES):
         body += piece
         if len(body) > MAX_ANSWER_BYTES:

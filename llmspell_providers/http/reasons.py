@@ -5,6 +5,15 @@ from __future__ import annotations
 import re
 
 MAX_SAID = 500
+_WORDS = (
+    (r"refused|all connection attempts failed", "connection refused"),
+    (r"illegal (?:status|request|header) line|bad content-length|conflicting content-length", "it does not speak HTTP"),
+    (r"illegal chunk|only transfer-encoding|receive buffer too long|_switch_upgrade", "it does not speak HTTP"),
+    (r"without sending a response", "it closed the connection without an HTTP answer"),
+    (r"without sending complete", "it closed the connection in the middle of its answer"),
+    (r"name or service not known|nodename nor servname|no address associated|name resolution", "no such host"),
+    (r"wrong.version.number|record layer failure|http.request", "it does not speak TLS: is https meant?"),
+)
 
 
 def reason_of(error: BaseException) -> str:
@@ -13,11 +22,10 @@ def reason_of(error: BaseException) -> str:
     seen: set[int] = set()
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
         text = str(cause)
-        if "refused" in text.lower() or "all connection attempts failed" in text.lower():
-            return "connection refused"
+        for pattern, words in _WORDS:
+            if re.search(pattern, text, re.IGNORECASE):
+                return words
         deeper = cause.__cause__ or cause.__context__
         if deeper is None or isinstance(deeper, GeneratorExit):
             return one_line(text) or type(cause).__name__

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.errors import BackendUnavailable, ConfigError, LlmspellError
+from llmspell_providers.http.bounded import TooLong, Undecodable
 from llmspell_providers.http.fields import Misshapen, records
 from llmspell_providers.http.get_json import Answer, ProbeFailed, get_json
 
@@ -128,6 +129,8 @@ class OllamaServer:
             if isinstance(error, TimeoutError):
                 raise
             raise self.unavailable(with_the_proxy(self.address, reason_of(error))) from None
+        except (TooLong, Undecodable) as error:
+            raise self.unavailable(str(error)) from None
         except (ValueError, RecursionError) as error:
             # No JSON, JSON of another form, or more than a reply can be: all that a foreign server may send.
             raise self.unavailable(FOREIGN, why=str(error)) from None
