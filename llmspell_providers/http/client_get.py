@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import httpx2
 
 from llmspell_protocol.addresses import Address
-from llmspell_providers.http.client import open_client, with_the_proxy
+from llmspell_providers.http.client import Redirected, open_client, with_the_proxy
 from llmspell_providers.http.get_json import ProbeFailed
 from llmspell_providers.http.reasons import reason_of
 
@@ -18,5 +18,6 @@ async def client_get(address: Address, path: str, headers: Mapping[str, str]) ->
         try:
             answer = await client.get(f"{address.url}{path}", headers={"Accept": "application/json", **headers})
         except httpx2.HTTPError as error:
-            raise ProbeFailed(with_the_proxy(address, reason_of(error))) from None
+            again = not isinstance(error, Redirected)
+            raise ProbeFailed(with_the_proxy(address, reason_of(error)), again=again) from None
         return answer.status_code, answer.content

@@ -11,7 +11,7 @@ import errno
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -33,11 +33,18 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class ProbeFailed(Exception):
-    """Nothing of use came back; the text says why, in words for people. `status` is that of an HTTP answer."""
+    """Nothing of use came back; the text says why, in words for people. `status` is that of an HTTP answer.
 
-    def __init__(self, why: str, status: int | None = None) -> None:
+    `again` is whether another try may come to something else.
+    """
+
+    def __init__(self, why: str, status: int | None = None, *, again: bool = True) -> None:
         super().__init__(why)
         self.status = status
+        self.again = again
+
+
+_Exchange = Callable[[Address, str, Mapping[str, str]], Awaitable[tuple[int, bytes] | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +53,6 @@ class Answer:
 
     content: Any
     latency_ms: float
-
-
-class _NeedsClient(Exception):
-    """The answer is one that only a whole client understands."""
 
 
 async def get_json(
@@ -61,7 +64,7 @@ async def get_json(
         ProbeFailed: refused, too slow, or something else than JSON with status 200.
         ConfigError: the environment has a proxy for it that can't be used.
     """
-    exchange = _plain
+    exchange: _Exchange = _plain
     if address.scheme != "http" or proxy_for(address) is not None:
         exchange = await _client_exchange()
     if address.authorization is not None:
@@ -69,10 +72,9 @@ async def get_json(
     began = time.monotonic()
     try:
         async with asyncio.timeout(deadline_s):
-            try:
-                status, body = await exchange(address, path, headers)
-            except _NeedsClient:
-                status, body = await (await _client_exchange())(address, path, headers)
+            answered = await exchange(address, path, headers)
+            if answered is None:
+                answered = await (await _client_exchange())(address, path, headers)
     except TimeoutError:
         raise ProbeFailed(f"no answer within {deadline_s:g} s") from None
     except socket.gaierror:
@@ -86,6 +88,8 @@ async def get_json(
     except ValueError:
         # What no header can carry; and a host that the resolver can't write down.
         raise ProbeFailed(f"{address.url} can't be asked as it is written") from None
+    assert answered is not None
+    status, body = answered
     if status != 200:
         raise ProbeFailed(f"it answers with status {status} to {path}", status)
     try:
@@ -95,7 +99,8 @@ async def get_json(
     return Answer(content, (time.monotonic() - began) * 1000)
 
 
-async def _plain(address: Address, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+async def _plain(address: Address, path: str, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
+    """The status and the body; None for an answer that only a whole client understands."""
     reader, writer = await asyncio.open_connection(address.host, address.port)
     try:
         fields = {"Host": address.authority, "Accept": "application/json", **headers}
@@ -104,14 +109,15 @@ async def _plain(address: Address, path: str, headers: Mapping[str, str]) -> tup
         head, began = await _head(reader)
         found = re.match(_STATUS, head)
         if found is None or not re.fullmatch(_FIELDS, head[found.end() :]):
-            raise _NeedsClient
+            return None
         status = int(found[1])
         told = re.findall(r"\n([^:]+):[ \t]*([^\r]*)", head.lower())
         names = [name for name, _ in told]
         if status < 200 or status in _REDIRECTS or {"transfer-encoding", "content-encoding"} & set(names):
-            raise _NeedsClient
+            return None
         lengths = {value.strip() for name, value in told if name == "content-length"}
-        return status, await _body(reader, began, lengths)
+        body = await _body(reader, began, lengths)
+        return None if body is None else (status, body)
     except asyncio.IncompleteReadError:
         raise ProbeFailed("it closed the connection in the middle of its answer") from None
     finally:
@@ -131,12 +137,12 @@ async def _head(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     return data[: end.start() + 1].decode("latin-1"), data[end.end() :]
 
 
-async def _body(reader: asyncio.StreamReader, began: bytes, lengths: set[str]) -> bytes:
+async def _body(reader: asyncio.StreamReader, began: bytes, lengths: set[str]) -> bytes | None:
     if not lengths:
         return await _to_the_end(reader, began)
     length = lengths.pop()
     if lengths or not re.fullmatch(r"[0-9]{1,18}", length):
-        raise _NeedsClient
+        return None
     if int(length) > MAX_ANSWER_BYTES:
         raise TooLong
     missing = int(length) - len(began)
@@ -153,12 +159,13 @@ async def _to_the_end(reader: asyncio.StreamReader, began: bytes) -> bytes:
     return bytes(body)
 
 
-async def _client_exchange() -> Any:
+async def _client_exchange() -> _Exchange:
     # On a thread, so that the kernel's loop goes on meanwhile: 0.1 s, for those who need it alone.
     import importlib
 
     module = await asyncio.to_thread(importlib.import_module, "llmspell_providers.http.client_get")
-    return module.client_get
+    exchange: _Exchange = module.client_get
+    return exchange
 
 
 def _words(error: OSError) -> str:

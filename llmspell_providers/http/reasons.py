@@ -26,7 +26,7 @@ def reason_of(error: BaseException) -> str:
         for pattern, words in _WORDS:
             if re.search(pattern, text, re.IGNORECASE):
                 return words
-        deeper = cause.__cause__ or cause.__context__
+        deeper = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
         if deeper is None or isinstance(deeper, GeneratorExit):
             return one_line(text) or type(cause).__name__
         cause = deeper

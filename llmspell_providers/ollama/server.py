@@ -163,7 +163,7 @@ class OllamaServer:
         try:
             return await get_json(self.address, path, deadline_s=PROBE_DEADLINE_S)
         except ProbeFailed as error:
-            raise self.unavailable(str(error)) from None
+            raise self.unavailable(str(error), retryable=None if error.again else False) from None
         except ConfigError as error:
             error.details |= {"backend": self._name, "reason": error.message}
             raise

@@ -43,7 +43,7 @@ class RawServer:
         self._plan = plan
         self._released = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._connections: list[socket.socket] = []
+        self.connected: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
     @property
@@ -60,12 +60,12 @@ class RawServer:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for connection in self._connections:
+        for connection in self.connected:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
-        for connection in self._connections:
+        for connection in self.connected:
             connection.close()
 
     def _accept(self) -> None:
@@ -75,7 +75,7 @@ class RawServer:
             except OSError:
                 return
             connection.settimeout(HELD_S)
-            self._connections.append(connection)
+            self.connected.append(connection)
             thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._threads.append(thread)
             thread.start()

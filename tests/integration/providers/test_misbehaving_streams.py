@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from llmspell_protocol.errors import BackendUnavailable, LlmspellError, ModelError
+from tests.support.odd_values import ODD, leaves, with_value
 from tests.support.raw_http import RawServer, http
 from tests.support.server_kinds import (
     EVENTS,
@@ -151,45 +151,14 @@ def test_an_error_of_ollama_after_its_first_line_has_its_words(tmp_path: Path) -
     assert "the sky fell" in came.message
 
 
-def _leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(leaf for name, one in inner for leaf in _leaves(one, (*path, name)))] if path or inner else [path]
-
-
-def _set(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    if not path:
-        return new
-    changed = copy.deepcopy(value)
-    at = changed
-    for name in path[:-1]:
-        at = at[name]
-    at[path[-1]] = new
-    return changed
-
-
-ODD: dict[str, Any] = {
-    "null": None,
-    "true": True,
-    "a number": 7,
-    "a huge number": 10**30,
-    "below zero": -1,
-    "a fraction": 0.5,
-    "text": "odd",
-    "a list": [],
-    "a list of lists": [[1]],
-    "an object": {},
-    "an odd object": {"odd": [None]},
-}
-
-
 @pytest.mark.parametrize("kind", SERVER_KINDS)
 @pytest.mark.parametrize("odd", ODD)
 def test_any_value_in_any_field_is_the_reply_or_a_typed_error(kind: ServerKind, odd: str, tmp_path: Path) -> None:
     events = EVENTS[kind]
     bodies = [
-        stream(kind, [*events[:at], _set(event, path, ODD[odd]), *events[at + 1 :]])
+        stream(kind, [*events[:at], with_value(event, path, ODD[odd]), *events[at + 1 :]])
         for at, event in enumerate(events)
-        for path in _leaves(event)
+        for path in leaves(event)
     ]
     left = iter(bodies)
 
