@@ -61,7 +61,7 @@ def run(
     """Runs one command to its end with these streams; what went elsewhere is empty."""
     done = subprocess.run(
         [*command, *words],
-        input=stdin.encode(),
+        input=os.fsencode(stdin),
         stdout=out,
         stderr=err,
         timeout=60,
