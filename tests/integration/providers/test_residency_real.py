@@ -190,6 +190,11 @@ def test_many_requests_for_a_cold_model_start_one_worker(smollm2_path: Path, tmp
     asyncio.run(scenario())
 
 
+async def _rest_of(chunks: AsyncIterator[ChatChunk]) -> None:
+    async for _ in chunks:
+        pass
+
+
 def test_a_killed_worker_fails_its_requests_and_the_next_one_works(smollm2_path: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with _service(tmp_path) as service:
@@ -200,9 +205,7 @@ def test_a_killed_worker_fails_its_requests_and_the_next_one_works(smollm2_path:
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
             with pytest.raises(WorkerCrashed) as caught:
-                async with asyncio.timeout(CRASH_DEADLINE_S):
-                    async for _ in chunks:
-                        pass
+                await asyncio.wait_for(_rest_of(chunks), CRASH_DEADLINE_S)
             assert caught.value.retryable
             assert (await service.inventory.ps()).models == []
             await _ask(service, "m")
