@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.frames import Frame, FrameBuffer, FramePipe, FrameTooLarge, pack_frame
+from llmspell_protocol.standard_streams import have_lenient_stderr
 
 if TYPE_CHECKING:
     import asyncio
@@ -289,6 +290,8 @@ def _end_descriptor(pid: int) -> int | None:
 def connect_parent() -> FramePipe:
     """The child's first call: its pipe to the kernel, with SIGINT ignored and the death signal set.
 
+    Standard error, which is a log, never fails from here on: a full disk ends no worker.
+
     Raises:
         RuntimeError: the process was not started by `Child.spawn`.
     """
@@ -309,4 +312,5 @@ def connect_parent() -> FramePipe:
             raise SystemExit("the kernel ended before its worker began")
     for fd in (read_fd, write_fd):
         os.set_inheritable(fd, False)
+    have_lenient_stderr()
     return FramePipe(read_fd, write_fd)
