@@ -42,6 +42,7 @@ from llmspell_providers.ollama.calls import OllamaCalls
 from llmspell_providers.ollama.chat import chatted
 from llmspell_providers.ollama.content import tagged
 from llmspell_providers.ollama.server import OllamaServer
+from llmspell_providers.schemas.grammars import Grammar
 from llmspell_providers.spec import ModelSpec
 from llmspell_providers.token_estimate import estimated_tokens
 from llmspell_providers.vectors import packed
@@ -64,6 +65,8 @@ CAPABILITIES = declare(
         "cached_tokens": "it does not tell",
         "prefill": "it does not tell",
     },
+    # The same as our own engines': Ollama hands schemas to llama.cpp. A model's calls are read, not held to anything.
+    grammar=Grammar(tools=False),
 )
 
 
