@@ -13,7 +13,8 @@ from llmspell_kernel.request import Request
 class ActiveRequests:
     """Unfinished requests, oldest first; belongs to the loop.
 
-    Clients make up the ids, so that those of two requests may be the same: each is known all the same.
+    Clients make up the ids: those of two clients may be the same, and each is known all the same. One client's requests
+    are told apart by id, so that of two with one id the second is refused (see `is_taken`) and known by no id.
     """
 
     def __init__(self) -> None:
@@ -23,7 +24,8 @@ class ActiveRequests:
         self.last_activity = time.time()
         """When a request last came or ended (seconds since the epoch)."""
         self._unfinished: dict[Request, None] = {}
-        self._by_id: dict[str, list[Request]] = {}
+        self._by_id: dict[str, dict[str, Request]] = {}
+        """By id, then by client."""
         self._on_change: list[Callable[[], None]] = []
 
     def __len__(self) -> int:
@@ -36,11 +38,15 @@ class ActiveRequests:
         """Calls `subscriber` after each request that comes or ends."""
         self._on_change.append(subscriber)
 
+    def is_taken(self, request: Request) -> bool:
+        """Whether another unfinished request of the same client has its id."""
+        return self._by_id.get(request.id, {}).get(request.caller.client, request) is not request
+
     def get(self, msg_id: str, sender: str) -> Request | None:
         """The unfinished request of that id: the sender's own (see `Caller.sender`), or else another's; the oldest."""
-        same_id = self._by_id.get(msg_id, ())
+        same_id = self._by_id.get(msg_id, {}).values()
         own = (request for request in same_id if request.caller.sender == sender)
-        return next(own, same_id[0] if same_id else None)
+        return next(own, next(iter(same_id), None))
 
     def tasks(self, besides: Collection[Request] = ()) -> set[asyncio.Task[None]]:
         """The tasks of all but these requests."""
@@ -51,18 +57,18 @@ class ActiveRequests:
         if request.parent is not None:
             request.parent.children.add(request)
         self._unfinished[request] = None
-        self._by_id.setdefault(request.id, []).append(request)
+        self._by_id.setdefault(request.id, {}).setdefault(request.caller.client, request)
         self._changed()
 
     def discard(self, request: Request) -> None:
         """Counts a request as ended."""
         self.handled += 1
         self._unfinished.pop(request, None)
-        same_id = self._by_id.get(request.id, [])
-        if request in same_id:
-            same_id.remove(request)
-        if not same_id:
-            self._by_id.pop(request.id, None)
+        if not self.is_taken(request):
+            same_id = self._by_id.get(request.id, {})
+            same_id.pop(request.caller.client, None)
+            if not same_id:
+                self._by_id.pop(request.id, None)
         if request.parent is not None:
             request.parent.children.discard(request)
         self._changed()
