@@ -38,7 +38,7 @@ class Dispatcher:
 
     def submit(self, request: Request) -> asyncio.Task[None]:
         """Starts a request, from wherever it came; the task ends when it has been answered."""
-        problem = _read_options(request)
+        problem = request.problem or _read_options(request)
         if taken := self._requests.is_taken(request):
             problem = InvalidRequest(
                 "a request of this client with this msg_id is running already",

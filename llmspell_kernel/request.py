@@ -77,6 +77,8 @@ class Request:
     """The reply's content so far, what `details.partial` of an error shows; a delta's `text` joins it by itself."""
     cancel_reason: str | None = None
     answered: bool = False
+    problem: LlmspellError | None = None
+    """What was wrong with it before it could be read: its answer."""
     unheard: bool = False
     """Nothing of it is published on IOPub."""
 

@@ -17,6 +17,7 @@ from llmspell_kernel.identity import Caller, KeyRing, client_caller, standard_ri
 from llmspell_kernel.request import Content, Request, Submit
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.loopback import is_loopback
 from llmspell_protocol.messages import Message, area_of
 
@@ -99,6 +100,7 @@ class ZmqDoor:
             raw_options=message.options,
             buffers=message.buffers,
             header=message.header,
+            problem=InvalidRequest(f"{message.msg_type} holds too much: {message.problem}") if message.problem else None,
         )
         self._submit(request)
 
