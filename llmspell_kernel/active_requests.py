@@ -13,8 +13,8 @@ from llmspell_kernel.request import Request
 class ActiveRequests:
     """Unfinished requests, oldest first; belongs to the loop.
 
-    Clients make up the ids: those of two clients may be the same, and each is known all the same. One client's requests
-    are told apart by id, so that of two with one id the second is refused (see `is_taken`) and known by no id.
+    Clients make up the ids: those of two clients may be the same, and each is known all the same. One connection's
+    requests are told apart by id, so that of two with one id the second is refused (see `is_taken`) and has no id here.
     """
 
     def __init__(self) -> None:
@@ -24,8 +24,7 @@ class ActiveRequests:
         self.last_activity = time.time()
         """When a request last came or ended (seconds since the epoch)."""
         self._unfinished: dict[Request, None] = {}
-        self._by_id: dict[str, dict[str, Request]] = {}
-        """By id, then by client."""
+        self._by_id: dict[str, list[Request]] = {}
         self._on_change: list[Callable[[], None]] = []
 
     def __len__(self) -> int:
@@ -39,36 +38,51 @@ class ActiveRequests:
         self._on_change.append(subscriber)
 
     def is_taken(self, request: Request) -> bool:
-        """Whether another unfinished request of the same client has its id."""
-        return self._by_id.get(request.id, {}).get(request.caller.client, request) is not request
+        """Whether another unfinished request that came through the same connection has its id."""
+        return any(
+            other.caller.client == request.caller.client and not other.superseded
+            for other in self._by_id.get(request.id, ())
+        )
+
+    def supersede(self, client: str) -> None:
+        """The client has another connection now, and counts its ids from the beginning again, as jupyter_client does."""
+        for request in self._unfinished:
+            if request.caller.client == client:
+                request.superseded = True
 
     def get(self, msg_id: str, sender: str) -> Request | None:
-        """The unfinished request of that id: the sender's own (see `Caller.sender`), or else another's; the oldest."""
-        same_id = self._by_id.get(msg_id, {}).values()
-        own = (request for request in same_id if request.caller.sender == sender)
-        return next(own, next(iter(same_id), None))
+        """The unfinished request of that id: the sender's own (see `Caller.sender`), or else another's.
+
+        The oldest, but one that the sender's newest connection has sent before those of older ones.
+        """
+        same_id = self._by_id.get(msg_id, ())
+        own = sorted(
+            (request for request in same_id if request.caller.sender == sender), key=lambda request: request.superseded
+        )
+        return next(iter(own or same_id), None)
 
     def tasks(self, besides: Collection[Request] = ()) -> set[asyncio.Task[None]]:
         """The tasks of all but these requests."""
         return {request.task for request in self if request.task is not None and request not in besides}
 
     def add(self, request: Request) -> None:
-        """Counts a request among the unfinished ones and those of its parent."""
+        """Counts a request among the unfinished ones and those of its parent; one whose id is taken is not found by it."""
         if request.parent is not None:
             request.parent.children.add(request)
         self._unfinished[request] = None
-        self._by_id.setdefault(request.id, {}).setdefault(request.caller.client, request)
+        if not self.is_taken(request):
+            self._by_id.setdefault(request.id, []).append(request)
         self._changed()
 
     def discard(self, request: Request) -> None:
         """Counts a request as ended."""
         self.handled += 1
         self._unfinished.pop(request, None)
-        if not self.is_taken(request):
-            same_id = self._by_id.get(request.id, {})
-            same_id.pop(request.caller.client, None)
-            if not same_id:
-                self._by_id.pop(request.id, None)
+        same_id = self._by_id.get(request.id, [])
+        if request in same_id:
+            same_id.remove(request)
+        if not same_id:
+            self._by_id.pop(request.id, None)
         if request.parent is not None:
             request.parent.children.discard(request)
         self._changed()

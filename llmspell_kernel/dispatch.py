@@ -35,6 +35,7 @@ class Dispatcher:
         self._clients = clients
         self._drain = drain
         clients.on_gone(self._client_gone)
+        clients.on_returned(requests.supersede)
 
     def submit(self, request: Request) -> asyncio.Task[None]:
         """Starts a request, from wherever it came; the task ends when it has been answered."""

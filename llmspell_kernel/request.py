@@ -79,6 +79,8 @@ class Request:
     answered: bool = False
     problem: LlmspellError | None = None
     """What was wrong with it before it could be read: its answer."""
+    superseded: bool = False
+    """It came through a connection in whose place another has come since."""
     unheard: bool = False
     """Nothing of it is published on IOPub."""
 

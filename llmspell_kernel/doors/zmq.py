@@ -63,6 +63,7 @@ class ZmqDoor:
             self._clients.gone(self._client_name(route))
 
     def _returned(self, route: bytes) -> None:
+        self._clients.returned(self._client_name(route))
         self._questions.ask_again(route)
 
     def _client_name(self, route: bytes) -> str:
