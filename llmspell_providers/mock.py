@@ -41,7 +41,7 @@ from llmspell_providers.spec import ModelSpec
 from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
-    from llmspell_protocol.areas.model import VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
 
 QUOTED_CHARACTERS = 200
 DIMENSIONS = 32
@@ -81,6 +81,10 @@ class MockProvider:
 
     async def list_models(self) -> list[LocalModel]:
         """Nothing: there is a model for every name, and none is installed."""
+        return []
+
+    async def damaged(self) -> list[DamagedModel]:
+        """Nothing: its files are not ours."""
         return []
 
     async def find(self, spec: ModelSpec) -> FoundModel:

@@ -48,7 +48,7 @@ from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import OllamaSettings
-    from llmspell_protocol.areas.model import VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
     from llmspell_providers.ollama.daemon import OllamaDaemon
 
 T = TypeVar("T")
@@ -113,6 +113,10 @@ class OllamaProvider:
         loaded = {entry["name"] for entry in residents}
         with self._understood():
             return [content.local_model(one, backend=self.name, loaded=one["name"] in loaded) for one in tags]
+
+    async def damaged(self) -> list[DamagedModel]:
+        """Nothing: its files are not ours."""
+        return []
 
     async def find(self, spec: ModelSpec) -> FoundModel | None:
         """The model, if the daemon has it; raises `BackendUnavailable`."""

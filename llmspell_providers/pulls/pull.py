@@ -15,7 +15,8 @@ from llmspell_protocol.frames import Frame
 from llmspell_protocol.models import PulledFile, PullProgress, PullResult
 from llmspell_providers.library.catalog import Catalog
 from llmspell_providers.library.manifest import Manifest, ManifestInvalid, read_manifest
-from llmspell_providers.library.store import Store, spec_name
+from llmspell_providers.library.names import spec_name
+from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.order import PullOrder, already_installed, pull_result, shown_address
 from llmspell_providers.pulls.sources.remote import hub_address
 from llmspell_providers.spec import ModelSpec
