@@ -75,8 +75,13 @@ class Provider(Protocol):
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """Everything known about an installed model."""
 
-    def pull(self, spec: ModelSpec, *, force: bool, quantization: str | None) -> AsyncGenerator[PullProgress]:
-        """Downloads a model; the last item carries the result."""
+    def pull(
+        self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
+    ) -> AsyncGenerator[PullProgress]:
+        """Downloads a model; the last item carries the result.
+
+        `public_only`: not from an address of this machine or its network, where it is a file's address.
+        """
 
     async def remove(self, spec: ModelSpec, *, force: bool) -> int:
         """Deletes an installed model, unloading it first; returns the bytes freed."""

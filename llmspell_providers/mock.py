@@ -109,7 +109,9 @@ class MockProvider:
             capabilities=("chat", "embed", "tools"),
         )
 
-    async def pull(self, spec: ModelSpec, *, force: bool, quantization: str | None) -> AsyncGenerator[PullProgress]:
+    async def pull(
+        self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
+    ) -> AsyncGenerator[PullProgress]:
         """Is already there."""
         result = PullResult(
             model_id=_model_id(spec),

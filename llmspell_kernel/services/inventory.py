@@ -90,11 +90,14 @@ class Inventory:
         return ModelAvailableReply(models=models, count=len(models))
 
     async def pull(
-        self, model: str, *, force: bool = False, quantization: str | None = None
+        self, model: str, *, force: bool = False, quantization: str | None = None, public_only: bool = False
     ) -> AsyncGenerator[PullProgress]:
-        """Downloads a model; the last item carries the result. Closing the iterator ends the download."""
+        """Downloads a model; the last item carries the result. Closing the iterator ends the download.
+
+        `public_only`: an address may not lead to this machine or into its network.
+        """
         provider, spec = await self._registry.for_pull(ModelSpec.parse(model))
-        progress = provider.pull(spec, force=force, quantization=quantization)
+        progress = provider.pull(spec, force=force, quantization=quantization, public_only=public_only)
         async with aclosing(progress):
             async for item in progress:
                 yield item

@@ -173,10 +173,15 @@ class CandleProvider:
         return manifest.info(backend=self.name, loaded=self._is_loaded(manifest), path=path)
 
     async def pull(
-        self, spec: ModelSpec, *, force: bool, quantization: str | None
+        self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
     ) -> AsyncGenerator[PullProgress, None]:
         """Downloads a model; one that was loaded before its files were replaced is loaded anew when next used."""
-        progress = self._puller.pull(spec, force=force, quantization=quantization or self._default_quantization(spec))
+        progress = self._puller.pull(
+            spec,
+            force=force,
+            quantization=quantization or self._default_quantization(spec),
+            public_only=public_only,
+        )
         async with aclosing(progress):
             async for item in progress:
                 if item.result is not None and item.result.download_status != "already_present":

@@ -169,6 +169,15 @@ def manifest_from_content(content: Mapping[str, Any]) -> Manifest:
         raise ManifestInvalid(f"is damaged: it has no {missing}") from None
 
 
+def require_valid(manifest: Manifest) -> None:
+    """Whether a manifest could be read again, once it is written.
+
+    Raises:
+        ManifestInvalid: it could not.
+    """
+    manifest_from_content(json.loads(json.dumps(manifest_content(manifest))))
+
+
 def read_manifest(directory: Path) -> Manifest:
     """The manifest of a model's directory.
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from llmspell_protocol.models import Format
 
-_MOST_FILES = 10_000
+MOST_FILES = 10_000
 _LONGEST_TEXT = 65_536
 _LONGEST_FILE_NAME = 255
 _LARGEST_FILE = 1 << 62
@@ -53,7 +53,7 @@ def check_files(files: Any) -> None:
     Raises:
         FieldInvalid: no list of files, or a file that is not a plain one of the model's directory.
     """
-    if not isinstance(files, list) or not 0 < len(files) <= _MOST_FILES:
+    if not isinstance(files, list) or not 0 < len(files) <= MOST_FILES:
         raise FieldInvalid(f"files can't be {_shown(files)}")
     for file in files:
         if not isinstance(file, dict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -17,7 +18,7 @@ from pathlib import Path
 from llmspell_protocol.errors import ConfigError, ModelNotFound
 from llmspell_providers.library.names import as_text
 
-_GONE = ".removed-"
+_HIDDEN = ".llmspell-"
 _OWN = ("manifest.json", "lock")
 """What every model's directory has besides the model's files."""
 
@@ -32,21 +33,14 @@ def remove_model(directory: Path, files: Sequence[str], *, model_id: str) -> int
     is_link = directory.is_symlink()
     _decide(directory, files, is_link=is_link)
     freed = sum(_freed(directory / name) for name in files)
-    hidden = directory.with_name(f"{_GONE}{os.getpid()}-{directory.name[:100]}")
     try:
-        os.rename(directory, hidden)
+        hidden = set_aside(directory)
     except FileNotFoundError:
         raise ModelNotFound(f"Model '{model_id}' is no longer installed") from None
     except OSError as error:
         raise cannot_delete(directory, error) from error
     try:
-        if is_link:
-            for name in (*_OWN, *files):
-                with contextlib.suppress(FileNotFoundError):
-                    (hidden / name).unlink()
-            hidden.unlink()
-        else:
-            shutil.rmtree(hidden)
+        delete(hidden, files)
     except OSError as error:
         raise ConfigError(
             f"'{model_id}' is no longer installed, but its files could not all be deleted: {_why(error)}"
@@ -56,6 +50,58 @@ def remove_model(directory: Path, files: Sequence[str], *, model_id: str) -> int
         ) from error
     _remove_if_empty(directory.parent)
     return freed
+
+
+def set_aside(directory: Path) -> Path:
+    """Renames a model's directory, beside itself, so that it is no model's any more; returns where it is now.
+
+    Raises:
+        OSError: it can't be renamed, and is as it was.
+    """
+    _sweep(directory.parent)
+    hidden = hidden_name(directory, "gone")
+    os.rename(directory, hidden)
+    return hidden
+
+
+def hidden_name(directory: Path, why: str) -> Path:
+    """A name beside a model's directory that is no model's; what is left there by a process that died is swept."""
+    digest = hashlib.sha256(os.fsencode(directory.name)).hexdigest()[:16]
+    return directory.with_name(f"{_HIDDEN}{os.getpid()}-{why}-{digest}")
+
+
+def delete(hidden: Path, files: Sequence[str]) -> None:
+    """Deletes what `set_aside` gave: all of a directory; of a link the model's `files` and the link.
+
+    Raises:
+        OSError: something can't be deleted.
+    """
+    if hidden.is_dir() and not hidden.is_symlink():
+        shutil.rmtree(hidden)
+        return
+    for name in (*_OWN, *files) if hidden.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):
+            (hidden / name).unlink()
+    hidden.unlink()
+
+
+def _sweep(parent: Path) -> None:
+    """Deletes what processes that died set aside; links are left to people."""
+    for path in parent.glob(f"{_HIDDEN}*"):
+        pid = path.name.removeprefix(_HIDDEN).partition("-")[0]
+        if pid.isdecimal() and not is_alive(int(pid)) and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this id."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _decide(directory: Path, files: Sequence[str], *, is_link: bool) -> None:

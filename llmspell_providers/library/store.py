@@ -39,7 +39,7 @@ from llmspell_providers.library.names import (
 )
 from llmspell_providers.library.places import model_places
 from llmspell_providers.library.regular_file import Unreadable, reason_of, regular_status
-from llmspell_providers.library.removal import cannot_delete, remove_model
+from llmspell_providers.library.removal import cannot_delete, is_alive, remove_model
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -376,14 +376,4 @@ def _lock_at_once(fd: int, kind: int) -> bool:
 
 def _living(recorded: bytes) -> list[int]:
     pids = dict.fromkeys(int(line) for line in recorded.split() if line.isdigit())
-    return [pid for pid in pids if _is_alive(pid)]
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return [pid for pid in pids if is_alive(pid)]

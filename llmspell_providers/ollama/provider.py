@@ -138,7 +138,7 @@ class OllamaProvider:
             return content.model_info(shown, entry, backend=self.name, loaded=entry["name"] in loaded)
 
     async def pull(
-        self, spec: ModelSpec, *, force: bool, quantization: str | None
+        self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
     ) -> AsyncGenerator[PullProgress, None]:
         """Makes the daemon download a model; closing the iterator stops it, and the next pull goes on from there.
 
