@@ -249,6 +249,9 @@ def pull_error(text: str, status: int, *, model: str, backend: str) -> LlmspellE
         return ModelNotFound(f"Model '{model}' not found in Ollama's library", hint=LIBRARY_HINT, details=details)
     if kind.error is RateLimited:
         details["retry_after_s"] = None
+    if kind.error is DiskFull:
+        details |= {"needed_bytes": None, "free_bytes": None}
+        said = f"the disk of {backend}'s models is full ({said})"
     return kind.error(
         f"'{model}' could not be pulled: {said}", hint=kind.hint or None, details=details, retryable=kind.retryable
     )
