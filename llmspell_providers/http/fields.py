@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmspell_protocol.plain_text import whole_text
+
 _LARGEST = (1 << 63) - 1
 _HIGH = ("\ud800", "\udbff")
 
@@ -94,7 +96,7 @@ def whole(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return whole_text(value)
     return value
 
 
