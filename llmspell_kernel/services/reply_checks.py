@@ -11,8 +11,10 @@ from pathlib import Path
 
 from llmspell_protocol.calls import EXITED, Calls
 from llmspell_protocol.child import Child
-from llmspell_protocol.errors import SchemaViolation, WorkerCrashed, error_from_content
+from llmspell_protocol.errors import OutOfMemory, SchemaViolation, WorkerCrashed, error_from_content
+from llmspell_protocol.exit_status import ending
 from llmspell_protocol.models import ChatRequest, ChatResult
+from llmspell_protocol.worker_memory import REPLY_CHECK_BYTES
 
 CHECK_WITHIN_S = 10.0
 """A reply of a thousand values takes a millisecond; a pattern that backtracks takes longer than anyone waits."""
@@ -57,10 +59,13 @@ class ReplyChecks:
         text, finish_reason = result.message.content, result.finish_reason
         async with self._places:
             calls = self._take()
+            is_sound = True
             try:
                 call = calls.open("check", text=text, schema=request.schema, finish_reason=finish_reason)
                 async with asyncio.timeout(self._within_s):
                     frame = await call.last()
+                # What it holds by then is given back by its end alone.
+                is_sound = frame["op"] != "error" or frame["error"]["code"] != OutOfMemory.code
             except TimeoutError:
                 raise SchemaViolation(
                     f"the reply could not be held against its schema within {self._within_s:g} s",
@@ -68,9 +73,13 @@ class ReplyChecks:
                     details={"text": text, "at": "", "finish_reason": finish_reason},
                 ) from None
             finally:
-                self._give_back(calls)
+                self._give_back(calls, is_sound=is_sound)
         if frame["op"] == EXITED:
-            raise WorkerCrashed(f"the process that checks replies ended (status {frame['status']})")
+            raise WorkerCrashed(
+                f"the process that checks replies ended {ending(frame['status'])}",
+                hint="ask again: the next reply is checked by another process",
+                details={"exit_status": frame["status"], "text": text},
+            )
         if frame["op"] == "error":
             raise error_from_content(frame["error"])
 
@@ -90,14 +99,14 @@ class ReplyChecks:
             self._rest.cancel()
         if calls is not None and calls.exit_status is None:
             return calls
-        child = Child.spawn(_WORKER, environment={}, log_path=self._log_path)
+        child = Child.spawn(_WORKER, environment={}, log_path=self._log_path, memory_bytes=REPLY_CHECK_BYTES)
         self._running.add(child)
         child.exited.add_done_callback(lambda _: self._running.discard(child))
         return Calls(child)
 
-    def _give_back(self, calls: Calls) -> None:
+    def _give_back(self, calls: Calls, *, is_sound: bool) -> None:
         """Keeps a process that has answered, if none is idle; one whose check was given up computes on, and ends."""
-        if self._idle is None and not len(calls):
+        if is_sound and self._idle is None and not len(calls):
             self._keep(calls)
         else:
             calls.child.kill()

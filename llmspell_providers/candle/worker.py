@@ -12,14 +12,16 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, Unsupported
+from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, OutOfMemory, Unsupported
 from llmspell_protocol.frames import Frame, FramePipe
+from llmspell_protocol.worker_memory import lift
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
@@ -32,6 +34,8 @@ AUTO_WINDOW_MS = 50
 """Deltas of one stream are gathered this long where the engine uses every core: each process that wakes for a token
 takes time from decoding (0.92 of the raw engine without, 0.97 with 25 ms, 1.0 with 50, on two cores)."""
 
+_NO_MEMORY = "bad_alloc"
+"""What llama.cpp answers a request with that it had no memory for, in an error of whatever type."""
 TORCH_HINT = "pip install 'llmspell[torch]'"
 
 
@@ -67,7 +71,10 @@ class Worker:
         launch = launch_of(frame["launch"])
         began = time.monotonic()
         files = read_model_files(launch)
-        prepared = prepare(launch, files, Path(frame["socket_directory"]))
+        prepared = replace(
+            prepare(launch, files, Path(frame["socket_directory"])),
+            announce=lambda device, pids: self._begin_on(frame["id"], device, pids),
+        )
         self._capabilities = files.capabilities
         self._engine, warnings = load_engine(prepared)
         window = launch.stream_window_ms
@@ -91,6 +98,13 @@ class Worker:
             engine_pids=list(self._engine.pids),
             warnings=warnings,
         )
+
+    def _begin_on(self, request_id: int, device: str, pids: Sequence[int]) -> None:
+        """Tells the kernel what a load runs on, before it does."""
+        if device != "cpu":
+            # Drivers of graphics cards map far more than they use; the kernel looks at what is resident.
+            lift()
+        self._pipe.send({"op": "progress", "id": request_id, "device": device, "engine_pids": list(pids)})
 
     def _dispatch(self, frame: Frame) -> None:
         if frame["op"] == "cancel":
@@ -263,6 +277,8 @@ def outcome_content(outcome: Outcome) -> dict[str, Any]:
 
 def as_content(error: Exception) -> Mapping[str, Any]:
     """An exception as error content; one that is not of our tree is a defect and goes to the log with its traceback."""
+    if isinstance(error, MemoryError) or _NO_MEMORY in str(error):
+        return OutOfMemory(f"the worker got no more memory: {error or type(error).__name__}").to_content()
     if isinstance(error, LlmspellError):
         return error.to_content()
     traceback.print_exception(error, file=sys.stderr)

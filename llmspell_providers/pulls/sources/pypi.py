@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from llmspell_protocol.errors import ChecksumMismatch
+from llmspell_protocol.exit_status import ending
 from llmspell_providers.pulls.sources.choose import installed_name
 from llmspell_providers.pulls.sources.meter import Meter
 from llmspell_providers.pulls.sources.pull_directory import PullDirectory
@@ -57,7 +58,9 @@ def resolve(address: PackageAddress, directory: Path) -> RemoteFile:
     except subprocess.TimeoutExpired:
         raise SourceFailed(f"pip did not find {address.requirement} in {_RESOLVE_S} s") from None
     if done.returncode != 0:
-        raise SourceFailed(f"pip: {_reason(done.stderr.decode(errors='replace')) or f'exit status {done.returncode}'}")
+        raise SourceFailed(
+            f"pip: {_reason(done.stderr.decode(errors='replace')) or f'it ended {ending(done.returncode)}'}"
+        )
     found = json.loads(done.stdout)["install"][0]["download_info"]
     return RemoteFile(name=web_name(found["url"]), url=found["url"], sha256=_announced(found.get("archive_info", {})))
 
