@@ -97,6 +97,9 @@ Announce = Callable[[str, Sequence[int]], None]
 def _unheard(_device: str, _pids: Sequence[int]) -> None: ...
 
 
+def _nothing() -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A launch after the worker has looked at the file and the machine: what an engine loads, nothing left to choose.
@@ -115,6 +118,8 @@ class Prepared:
     socket_directory: Path
     announce: Announce = _unheard
     """An engine's first word: the device that it has chosen, and then the processes that it runs beside the worker."""
+    check_templates: Callable[[], None] = _nothing
+    """An engine's last word before it reads the file: raises `ModelLoadFailed` for chat templates that never end."""
 
     def drafts(self, why_not: str | None = None) -> Drafts | None:
         """How the model is to speculate (see `speculation.drafts`); one that does not chat has nothing to draft."""

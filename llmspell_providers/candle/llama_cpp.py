@@ -78,6 +78,7 @@ class XLlamaCpp(ServerEngine):
         parameters.flash_attn_type = (
             flash.LLAMA_FLASH_ATTN_TYPE_AUTO if launch.flash_attention else flash.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )
+        prepared.check_templates()
         try:
             server = xllamacpp.Server(parameters)
         except RuntimeError as error:

@@ -92,6 +92,7 @@ class LlamaCppPython:
         }
         if prepared.pooling is None:
             settings["pooling_type"] = llama_cpp.LLAMA_POOLING_TYPE_MEAN
+        prepared.check_templates()
         try:
             model = llama_cpp.Llama(**settings, verbose=False)
         except ValueError as error:

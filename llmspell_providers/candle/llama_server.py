@@ -79,6 +79,7 @@ class LlamaServer(ServerEngine):
             file.write(f"{key}\n")
         http = SocketClient(address, key)
         command = _command(binary, prepared, device, names, drafts, address=address, key_file=key_file)
+        prepared.check_templates()
         process = ServerProcess(command)
         prepared.announce(device, (process.pid,))
         _wait_until_ready(process, http, prepared.launch.path)

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from llmspell_protocol.calls import EXITED, Call, Calls
 from llmspell_protocol.child import Child
@@ -28,7 +28,7 @@ from llmspell_protocol.models import (
 from llmspell_providers.candle.engine import Launch, LoadedState
 from llmspell_providers.candle.socket_directory import SocketDirectory
 from llmspell_providers.candle.watch import SILENT_LOAD_S, Fault, Watch
-from llmspell_providers.candle.worker_end import crash, out_of_memory, refused
+from llmspell_providers.candle.worker_end import crash, ended_for, out_of_memory, refused
 
 __all__ = ["Launch", "LoadedState", "ModelProcess"]
 
@@ -56,9 +56,12 @@ on a slow processor takes seconds; texts to be embedded are one step each. A cha
 _PATIENCE = 10
 """A worker that others still use is not ended for such a request before this many times of that."""
 
-_FAULTS: Mapping[Fault, str] = {
+_Ended = Literal[Fault, "no_memory", "deaf"]
+_ENDED: Mapping[_Ended, str] = {
     "too_large": "it has grown beyond its limit",
-    "silent": "it reads nothing any more and does not come to an end",
+    "silent": "it reads nothing any more and its load does not come to an end",
+    "no_memory": "a request in it needed more memory than it may take",
+    "deaf": "a request in it did not stop when it was cancelled",
 }
 
 _log = logging.getLogger(__name__)
@@ -75,7 +78,7 @@ class ModelProcess:
         self.draft_tokens = self.accepted_tokens = 0
         self._log_at_end: Sequence[str] = ()
         self._is_loaded = False
-        self._fault: Fault | None = None
+        self._ended: _Ended | None = None
         self._open_at_end = 0
         self._stop_timers: set[asyncio.TimerHandle] = set()
         self._log_start = _size(launch.log_path)
@@ -98,7 +101,7 @@ class ModelProcess:
             lambda: self._watched,
             # Beside its own memory a worker maps its files.
             limit_bytes=None if limit is None else limit + _size(launch.path),
-            found=self._faulty,
+            found=self._end_for,
         )
 
     @classmethod
@@ -252,8 +255,7 @@ class ModelProcess:
             if times > 1 and self._calls.wanted:
                 self._give_time(call, seconds, times - 1)
                 return
-            _log.warning("the worker of %s is ended: a cancelled request goes on in it", self.launch.model)
-            self._child.kill()
+            self._end_for("deaf")
 
         timer = asyncio.get_running_loop().call_later(seconds, over)
         self._stop_timers.add(timer)
@@ -264,10 +266,12 @@ class ModelProcess:
             timer.cancel()
         self._stop_timers.clear()
 
-    def _faulty(self, fault: Fault) -> None:
-        self._fault = fault
-        _log.warning("the worker of %s is ended: %s", self.launch.model, _FAULTS[fault])
-        self._child.kill()
+    def _end_for(self, why: _Ended) -> None:
+        """Ends the worker at once; the first reason is what its requests hear."""
+        if self._ended is None and self._child.alive:
+            self._ended = why
+            _log.warning("the worker of %s is ended: %s", self.launch.model, _ENDED[why])
+            self._child.kill()
 
     def _error(self, frame: Frame) -> LlmspellError:
         if frame["op"] != EXITED:
@@ -275,18 +279,20 @@ class ModelProcess:
             if isinstance(error, OutOfMemory) and self._is_loaded:
                 # What it holds by now is given back by its end alone.
                 lines, others = self._log_tail(), self._calls.wanted
-                self._child.kill()
+                self._end_for("no_memory")
                 return out_of_memory(self.launch, lines, details=error.details, others=others)
             return error
         at_end, others = self._log_at_end, self._open_at_end - 1
-        if self._fault == "too_large":
+        if self._ended == "too_large":
             return out_of_memory(self.launch, at_end, by_limit=True, others=others)
-        if self._fault == "silent":
+        if self._ended == "silent":
             return ModelLoadFailed(
                 f"{self.launch.engine} has read nothing of '{self.launch.path.name}' for {SILENT_LOAD_S:.0f} s and has "
                 "not loaded it",
                 hint="llmspell model verify --all tells whether its files are whole; else choose another model",
             )
+        if self._ended is not None:
+            return ended_for(self.launch, _ENDED[self._ended])
         return crash(frame["status"], self.launch, at_end, loading=not self._is_loaded, others=others)
 
     def _exited(self, _status: int) -> None:

@@ -22,11 +22,12 @@ from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, OutOfMemory, Unsupported
 from llmspell_protocol.frames import Frame, FramePipe
 from llmspell_protocol.worker_memory import lift
-from llmspell_providers.candle.capabilities import LACKS
+from llmspell_providers.candle.capabilities import LACKS, engine_of
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.stream import Flusher, PipeReply
+from llmspell_providers.candle.template_trial import TemplateTrial
 from llmspell_providers.residency.memory import resident_bytes
 from llmspell_providers.schema_check import BOUNDS, check_schema
 
@@ -71,9 +72,13 @@ class Worker:
         launch = launch_of(frame["launch"])
         began = time.monotonic()
         files = read_model_files(launch)
+        directory = Path(frame["socket_directory"])
+        # Begun before an engine is imported, which takes as long.
+        trial = TemplateTrial(engine_of(launch.format, launch.engine), launch.model, files.templates, directory)
         prepared = replace(
-            prepare(launch, files, Path(frame["socket_directory"])),
+            prepare(launch, files, directory),
             announce=lambda device, pids: self._begin_on(frame["id"], device, pids),
+            check_templates=trial.check,
         )
         self._capabilities = files.capabilities
         self._engine, warnings = load_engine(prepared)

@@ -27,6 +27,7 @@ _NO_MEMORY = re.compile(
 _REASONS = (
     re.compile(r"error loading model: (?:error loading model \w+: )?(.+)"),
     re.compile(r"(GGML_ASSERT\(.+\) failed)"),
+    re.compile(r"error: parser: (.+)"),
     re.compile(r"^\s*what\(\):\s*(.+)"),
     re.compile(r"^terminate called after throwing an instance of '(.+)'"),
     re.compile(r"^Error: (.+)"),  # under a chat template's place, which is written above it
@@ -34,6 +35,8 @@ _REASONS = (
     re.compile(r"^[\d.]+ E (?:\w+ +)?\w+: (?!failed to load model)(?!exiting due to)(.+)"),
 )
 """Where llama.cpp says why, best first."""
+_TEMPLATE = re.compile(r"chat template parsing error")
+_UNKNOWN = re.compile(r"unknown (model architecture|tokenizer|pre-tokenizer)")
 _FILES_FAULT = {
     "SIGBUS": "a part of its file could not be read: it was shortened meanwhile, or the disk fails",
     "SIGFPE": "the file holds a number that the engine divides by",
@@ -61,9 +64,15 @@ def refused(error: ModelLoadFailed, launch: Launch, lines: Sequence[str]) -> Llm
     if tells_of_memory((error.message, *lines)):
         return out_of_memory(launch, lines, details=error.details)
     reason = reason_in(lines)
-    if reason is None or reason in error.message:
+    if reason is None or "template_fault" in error.details:
         return ModelLoadFailed(error.message, hint=error.hint, details=details)
-    return ModelLoadFailed(f"{error.message}: {reason}", hint=error.hint, details={**details, "reason": reason})
+    hint = error.hint
+    if any(_TEMPLATE.search(line) for line in lines):
+        hint = "the engine can't run this model's chat template: choose another file of this model"
+    elif _UNKNOWN.search(reason):
+        hint = f"a newer {launch.engine} may know it; else choose another model"
+    message = error.message if reason in error.message else f"{error.message}: {reason}"
+    return ModelLoadFailed(message, hint=hint, details={**details, "reason": reason})
 
 
 def out_of_memory(
@@ -95,6 +104,11 @@ def out_of_memory(
         details={**shown, "limit_bytes": limit},
         retryable=others > 0,
     )
+
+
+def ended_for(launch: Launch, why: str) -> WorkerCrashed:
+    """The error for the other requests of a worker that had to be ended."""
+    return WorkerCrashed(f"the worker of {launch.model} was ended: {why}", hint=f"try again: {_AGAIN}")
 
 
 def crash(status: int, launch: Launch, lines: Sequence[str], *, loading: bool, others: int = 0) -> LlmspellError:
