@@ -25,9 +25,10 @@ from llmspell_protocol.models import (
     ToolCall,
     Usage,
 )
+from llmspell_providers.candle import watch
 from llmspell_providers.candle.engine import Launch, LoadedState
 from llmspell_providers.candle.socket_directory import SocketDirectory
-from llmspell_providers.candle.watch import SILENT_LOAD_S, Fault, Watch
+from llmspell_providers.candle.watch import Fault, Watch
 from llmspell_providers.candle.worker_end import crash, ended_for, out_of_memory, refused
 
 __all__ = ["Launch", "LoadedState", "ModelProcess"]
@@ -287,8 +288,8 @@ class ModelProcess:
             return out_of_memory(self.launch, at_end, by_limit=True, others=others)
         if self._ended == "silent":
             return ModelLoadFailed(
-                f"{self.launch.engine} has read nothing of '{self.launch.path.name}' for {SILENT_LOAD_S:.0f} s and has "
-                "not loaded it",
+                f"{self.launch.engine} has read nothing of '{self.launch.path.name}' for {watch.SILENT_LOAD_S:.0f} s "
+                "and has not loaded it",
                 hint="llmspell model verify --all tells whether its files are whole; else choose another model",
             )
         if self._ended is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from llmspell_protocol.errors import ModelLoadFailed
 from llmspell_protocol.worker_memory import TRIAL_BYTES
-from llmspell_providers.candle.trial import Trial
+from llmspell_providers.candle.trial import COMPUTES_S, Trial
 
 _FILES = _MODEL_NAME, _LOG_NAME, _SOCKET_NAME = "trial.gguf", "trial.log", "trial.sock"
 _NO_MEMORY = b"bad_alloc"
@@ -34,12 +34,21 @@ _SAMPLES: tuple[list[dict[str, str]], ...] = (
 class TemplateTrial:
     """The chat templates of one model, being tried; `check` waits for the verdict, once."""
 
-    def __init__(self, engine: str, model: str, templates: Mapping[str, str], directory: Path) -> None:
+    def __init__(
+        self,
+        engine: str,
+        model: str,
+        templates: Mapping[str, str],
+        directory: Path,
+        *,
+        computes_s: int = COMPUTES_S,
+        memory_bytes: int = TRIAL_BYTES,
+    ) -> None:
         """`templates` are by their keys in the file; `directory` is a private one for what the trial needs."""
         self._model = model
         self._directory = directory
-        work = _work(engine, templates, directory) if templates else None
-        self._trial = Trial(work) if work is not None else None
+        work = _work(engine, templates, directory, memory_bytes) if templates else None
+        self._trial = None if work is None else Trial(work, computes_s=computes_s, memory_bytes=memory_bytes)
 
     def check(self) -> None:
         """Raises `ModelLoadFailed` where a template does not come to an end, takes all memory or ends the engine."""
@@ -57,11 +66,11 @@ class TemplateTrial:
             )
 
 
-def _work(engine: str, templates: Mapping[str, str], directory: Path) -> Callable[[], object] | None:
+def _work(engine: str, templates: Mapping[str, str], directory: Path, memory_bytes: int) -> Callable[[], object] | None:
     if engine in ("torch", "llama-cpp-python"):
         return lambda: _render(templates)
     # Its own interpreter is llama.cpp's too; where there is no library of that, the limits of its process are left.
-    return (lambda: _load(templates, directory)) if importlib.util.find_spec("xllamacpp") else None
+    return (lambda: _load(templates, directory, memory_bytes)) if importlib.util.find_spec("xllamacpp") else None
 
 
 def _render(templates: Mapping[str, str]) -> None:
@@ -88,7 +97,7 @@ def _render(templates: Mapping[str, str]) -> None:
                 continue
 
 
-def _load(templates: Mapping[str, str], directory: Path) -> object:
+def _load(templates: Mapping[str, str], directory: Path, memory_bytes: int) -> object:
     """As llama.cpp's server does: it makes a parser of the templates' own output, for conversations of its own."""
     import resource
 
@@ -120,6 +129,6 @@ def _load(templates: Mapping[str, str], directory: Path) -> object:
     except RuntimeError as error:
         # The log alone says why, if it has come that far by now.
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * _RSS_UNIT
-        if grown > TRIAL_BYTES // 2 or _NO_MEMORY in log_path.read_bytes():
+        if grown > memory_bytes // 2 or _NO_MEMORY in log_path.read_bytes():
             raise MemoryError from error
         raise

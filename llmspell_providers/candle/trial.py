@@ -28,6 +28,7 @@ _DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG, prctl(2)."""
 _ALL_DESCRIPTORS = 1 << 16
 _NO_MEMORY = b"memory"
+_ANOTHER_MATTER = (-signal.SIGILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 _kept: list[object] = []
 
 
@@ -62,6 +63,9 @@ class Trial:
             return None
         if status in (-signal.SIGXCPU, -signal.SIGKILL):
             return f"computes for more than {self._computes_s} s"
+        if status in _ANOTHER_MATTER or sys.platform == "darwin":
+            # Of an engine for another processor, or a library of Apple's that bears no fork: the load itself tells.
+            return None
         return f"ends the engine ({ending(status)})"
 
     def _wait(self) -> tuple[bool, bytes]:

@@ -33,12 +33,10 @@ class Watch:
         *,
         limit_bytes: int | None,
         found: Callable[[Fault], None],
-        silent_load_s: float = SILENT_LOAD_S,
     ) -> None:
         self._pids = pids
         self._limit_bytes = limit_bytes
         self._found = found
-        self._silent_load_s = silent_load_s
         self._work = 0
         self._loading = False
         self._seen_bytes = 0
@@ -53,7 +51,7 @@ class Watch:
 
     def end(self) -> None:
         """Some work has ended."""
-        self._work -= 1
+        self._work = max(0, self._work - 1)
         if not self._work:
             self.stop()
 
@@ -88,7 +86,7 @@ class Watch:
         now = asyncio.get_running_loop().time()
         if abs(moved - self._seen_bytes) >= _MOVED_BYTES:
             self._seen_bytes, self._moved_at = moved, now
-        return now - self._moved_at >= self._silent_load_s
+        return now - self._moved_at >= SILENT_LOAD_S
 
     def _tell(self, fault: Fault) -> None:
         self.stop()
