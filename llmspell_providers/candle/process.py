@@ -156,7 +156,10 @@ class ModelProcess:
         call = self._open("chat", request=to_content(request))
         try:
             while True:
-                chunk = self._chunk(await call.next())
+                frame = await call.next()
+                if frame["op"] in ("error", EXITED):
+                    raise await self._failure(frame)
+                chunk = self._chunk(frame)
                 yield chunk
                 if chunk.result is not None:
                     return
@@ -226,7 +229,7 @@ class ModelProcess:
         finally:
             self._leave(call, op)
         if frame["op"] != "done":
-            raise self._error(frame)
+            raise await self._failure(frame)
         return frame
 
     def _begun_on(self, frame: Frame) -> None:
@@ -274,13 +277,14 @@ class ModelProcess:
             _log.warning("the worker of %s is ended: %s", self.launch.model, _ENDED[why])
             self._child.kill()
 
-    def _error(self, frame: Frame) -> LlmspellError:
+    async def _failure(self, frame: Frame) -> LlmspellError:
         if frame["op"] != EXITED:
             error = error_from_content(frame["error"])
             if isinstance(error, OutOfMemory) and self._is_loaded:
-                # What it holds by now is given back by its end alone.
                 lines, others = self._log_tail(), self._calls.wanted
+                # What it holds by now is given back by its end alone; the next request must not come to it.
                 self._end_for("no_memory")
+                await asyncio.shield(self._child.exited)
                 return out_of_memory(self.launch, lines, details=error.details, others=others)
             return error
         at_end, others = self._log_at_end, self._open_at_end - 1
@@ -314,8 +318,6 @@ class ModelProcess:
         if frame["op"] == "progress":
             progress = PrefillProgress(processed=frame["processed"], total=frame["total"], eta_s=frame["eta_s"])
             return ChatChunk(prefill=progress)
-        if frame["op"] != "done":
-            raise self._error(frame)
         return self._result(frame)
 
     def _result(self, frame: Frame) -> ChatChunk:

@@ -53,5 +53,6 @@ def odd(random: Random) -> str:
 
 def _within(random: Random, piece: str) -> str:
     sound = random.choice(SOUND)
-    # In each message, before all or after all of it: wherever the trial's conversation comes by.
-    return random.choice([piece + sound, sound + piece, sound.replace("{{ m.content }}", "{{ m.content }}" + piece)])
+    each = "for m in messages %}"
+    # Before all of it, after it, or in each message: wherever the trial's conversation comes by.
+    return random.choice([piece + sound, sound + piece, sound.replace(each, each + piece)])

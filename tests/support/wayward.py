@@ -27,12 +27,12 @@ def launch(directory: Path, model: str = "obedient", **changes: object) -> Launc
 
 
 @asynccontextmanager
-async def models(home: Path, text: str = "") -> AsyncIterator[ModelsService]:
-    """The service with a model `m@candle`."""
+async def models(home: Path, text: str = "", data: bytes | None = None) -> AsyncIterator[ModelsService]:
+    """The service with a model `m@candle`, whose file is `data`."""
     settings = settings_from(f'[providers.candle]\nmodel_directory = "{home / "models"}"\n{text}', home)
     service = ModelsService(settings, home, log_directory=home, environment={})
     file = home / "m.gguf"
-    file.write_bytes(gguf_file())
+    file.write_bytes(data or gguf_file())
     try:
         async with asyncio.timeout(DEADLINE_S):
             async for _ in service.inventory.pull(f"file://{file}@candle"):
