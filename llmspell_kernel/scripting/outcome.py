@@ -50,7 +50,7 @@ def failure(frame: Frame, name: str, limits: ScriptLimits, *, limit: str | None,
         return Cancelled("cancelled: the script around this function was stopped", details=details)
     if frame["kind"] == "memory":
         return ScriptLimit(
-            f"{name}: not enough memory (limit {limits.max_memory_bytes} bytes)",
+            f"{_place(frame, name)}: not enough memory (limit {limits.max_memory_bytes} bytes)",
             hint="raise engines.lua.max_memory_bytes and runtime.security.max_memory_bytes, or hold less at once",
             details={**details, "limit_bytes": limits.max_memory_bytes},
         )
@@ -65,6 +65,12 @@ def crashed(frame: Frame) -> WorkerCrashed:
         hint="run it again: the next execution starts a new worker",
         details={"exit_status": status},
     )
+
+
+def _place(frame: Frame, name: str) -> str:
+    """Where it was, as far as that is known."""
+    line = frame.get("line")
+    return name if line is None else f"{frame.get('script') or name}:{line}"
 
 
 def _details(frame: Frame, name: str | None = None) -> dict[str, Any]:

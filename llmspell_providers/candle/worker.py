@@ -21,7 +21,7 @@ from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, OutOfMemory, Unsupported
 from llmspell_protocol.frames import Frame, FramePipe
-from llmspell_protocol.worker_memory import lift
+from llmspell_protocol.worker_memory import is_for_want_of_memory, lift
 from llmspell_providers.candle.capabilities import LACKS, engine_of
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
@@ -282,7 +282,7 @@ def outcome_content(outcome: Outcome) -> dict[str, Any]:
 
 def as_content(error: Exception) -> Mapping[str, Any]:
     """An exception as error content; one that is not of our tree is a defect and goes to the log with its traceback."""
-    if isinstance(error, MemoryError) or _NO_MEMORY in str(error):
+    if is_for_want_of_memory(error) or _NO_MEMORY in str(error):
         return OutOfMemory(f"the worker got no more memory: {error or type(error).__name__}").to_content()
     if isinstance(error, LlmspellError):
         return error.to_content()

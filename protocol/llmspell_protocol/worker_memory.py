@@ -10,6 +10,8 @@ A model's worker has a limit of its own, from what the model is expected to take
 
 from __future__ import annotations
 
+import errno
+
 PULL_BYTES = 2 << 30
 """A pull reads headers of at most 256 MB and listings; what it downloads goes through small buffers."""
 REPLY_CHECK_BYTES = 1 << 30
@@ -51,6 +53,15 @@ def hold_address_space(more_bytes: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def is_for_want_of_memory(error: BaseException) -> bool:
+    """Whether Python or the system says by this that it gave no more memory; a thread's stack is memory too."""
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, RuntimeError) and str(error) == "can't start new thread")
+    )
 
 
 def private_bytes() -> int:
