@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import stat
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -336,16 +337,18 @@ class ModelProcess:
         return ChatChunk(tool_calls=calls, result=result)
 
     def _log_tail(self) -> list[str]:
-        """The last lines that this worker wrote to its log."""
-        if self.launch.log_path is None:
+        """The last lines that this worker wrote to its log; none where it had no log that can be read."""
+        path = self.launch.log_path
+        if path is None or not _size(path):
             return []
         try:
-            with self.launch.log_path.open("rb") as log:
-                end = log.seek(0, os.SEEK_END)
-                log.seek(max(self._log_start, end - _LOG_TAIL_BYTES) if end >= self._log_start else 0)
+            with path.open("rb") as log:
+                size = _size(path)
+                began = self._log_start if self._log_start <= size else 0  # put aside meanwhile, and begun anew
+                log.seek(max(began, size - _LOG_TAIL_BYTES))
                 lines = log.read(_LOG_TAIL_BYTES).decode(errors="replace").splitlines()
         except OSError:
-            return []  # removed, or its disk is gone: the end of the worker is told all the same
+            return []
         return [line for line in lines if line.strip()][-_LOG_TAIL_LINES:]
 
 
@@ -358,4 +361,9 @@ def _environment(launch: Launch) -> dict[str, str]:
 
 
 def _size(path: Path | None) -> int:
-    return path.stat().st_size if path is not None and path.exists() else 0
+    """The bytes of a log; 0 where there is none that can be read."""
+    try:
+        status = path.stat() if path is not None else None
+    except OSError:
+        return 0
+    return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else 0
