@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from llmspell_providers.candle.trial import COMPUTES_S, Trial
 
 _FILES = _MODEL_NAME, _LOG_NAME, _SOCKET_NAME = "trial.gguf", "trial.log", "trial.sock"
 _NO_MEMORY = b"bad_alloc"
+_LAST_WORDS = b"exiting due to"
+_LOG_WITHIN_S = 2.0
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 _SAMPLES: tuple[list[dict[str, str]], ...] = (
     [{"role": "user", "content": "Hello"}],
@@ -127,8 +130,16 @@ def _load(templates: Mapping[str, str], directory: Path, memory_bytes: int) -> o
         # Given back: where nobody has it, it is taken apart, which can wait for ever.
         return xllamacpp.Server(parameters)
     except RuntimeError as error:
-        # The log alone says why, if it has come that far by now.
+        # The log alone says why.
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * _RSS_UNIT
-        if grown > memory_bytes // 2 or _NO_MEMORY in log_path.read_bytes():
+        if grown > memory_bytes // 2 or _NO_MEMORY in _whole_log(log_path):
             raise MemoryError from error
         raise
+
+
+def _whole_log(path: Path) -> bytes:
+    """What the engine has written by its last line; a thread of its own writes, some time after the refusal."""
+    deadline = time.monotonic() + _LOG_WITHIN_S
+    while _LAST_WORDS not in (log := path.read_bytes()) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    return log

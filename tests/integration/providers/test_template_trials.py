@@ -53,7 +53,7 @@ def test_a_template_that_ends_passes_whatever_else_is_wrong_with_it(engine: str,
 
 def test_a_template_for_tools_that_stands_beside_the_other_is_tried_too(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
-    path.write_bytes(trial_model({KEY: SOUND[0], f"{KEY}.tool_use": ENDLESS["a loop"]}))
+    path.write_bytes(trial_model({KEY: SOUND[0], f"{KEY}.tool_use": ENDLESS["loops in loops"]}))
     found = read_gguf(path).chat_templates
     assert list(found) == [KEY, f"{KEY}.tool_use"]
     with pytest.raises(ModelLoadFailed):
