@@ -55,13 +55,16 @@ def _at_a_terminal(text: str, trial: Trial) -> None:
         output.properties([("Name", text)])
         output.prose(text)
         output.lines(text)
-        output.reply(text)
+        output.as_it_is(text)
         output.note(text)
         output.warning(text)
         output.hint(text)
         output.log(text)
         print(one_line(LlmspellError(text, hint=text)))
         print(one_line(ModelNotFound(text, details={"reasons": {text: text}})))
+    with redirect_stdout(io.StringIO()) as piped:
+        output.table(["NAME", "OTHER"], [[text, "x"], ["y", text]])
+    assert piped.getvalue().count("\n") == 3 + output.pretty * 3, f"{text!r} is no cell: {piped.getvalue()!r}"
     for said in (out.getvalue(), err.getvalue()):
         assert _seen(said, but="\n\t") == "", f"{text!r} → {said!r}"
 
