@@ -86,6 +86,16 @@ class Answer(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def send_endless(self, status: int, piece: bytes, headers: Mapping[str, str]) -> None:
+        """An answer whose body is a piece again and again, until its reader has gone."""
+        self.send_response(status)
+        for key, value in {**headers, "Connection": "close"}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.close_connection = True
+        while True:
+            self.wfile.write(piece)
+
     def refuse(self, refusal: Refusal) -> None:
         """An answer that gives nothing."""
         self.send(refusal.status, headers=refusal.headers)
