@@ -5,7 +5,7 @@ The kernel knows engines, devices and memory: it is asked with the requests that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 
 class Answers(NamedTuple):
-    """What a kernel with these settings says: backends by name as in `model status`, and figures as in `model ps`."""
+    """What a kernel with these settings says: backends by name as in `model status`, and figures as in `model ps`.
+
+    `damaged` are the models that `model list` calls so; `unreadable` says why a directory of models can't be listed.
+    """
 
     backends: Mapping[str, Mapping[str, Any]]
     residents: Mapping[str, Any]
+    damaged: Sequence[Mapping[str, Any]] = ()
+    unreadable: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +69,14 @@ def ask_kernel(subject: Subject) -> Answers:
         for name in subject.local("candle") + subject.local("ollama"):
             if not subject.offline or is_near(subject.tables[name].base_url):
                 backends |= opened.model("status", backend=name)["backends"]
-        return Answers(backends, opened.model("ps"))
+        damaged: list[Mapping[str, Any]] = []
+        unreadable: list[str] = []
+        for name in subject.local("candle"):
+            try:
+                damaged += opened.model("list", backend=name)["damaged"]
+            except LlmspellError as error:
+                unreadable.append(error.message)
+        return Answers(backends, opened.model("ps"), damaged, unreadable)
 
 
 def is_near(url: str | None) -> bool:

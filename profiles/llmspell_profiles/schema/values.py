@@ -128,12 +128,12 @@ def _parse_duration(value: object) -> object:
         try:
             return duration_seconds(value)
         except ValueError:
-            raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m")') from None
+            raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m"; -1 for never)') from None
     if isinstance(value, int) and not isinstance(value, bool):
         if value < -1:
             raise wrong(f"must be at least 0, or -1 for never, got {value}")
         return float(value)
-    raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m")')
+    raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m"; -1 for never)')
 
 
 def auto_or(what: str, at_least: int = 0, at_most: int | None = None) -> Before:
