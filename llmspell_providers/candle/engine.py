@@ -41,7 +41,8 @@ class Launch:
     `path` is the GGUF file, or the first file of safetensors weights, whose directory holds the rest.
     `context_size` is in tokens a slot; `threads` 0 means the physical cores; `batch_size` is the most prompt tokens
     read in one step; `spin_count` is how long engine threads spin at a barrier; `speculation` "auto" means where the
-    engine has it; `prompt_cache_bytes` is memory for prompts of finished requests; `stream_window_ms` None means 0
+    engine has it; `prompt_cache_bytes` is memory for prompts of finished requests, `checkpoints` how many earlier
+    places of its conversation a slot keeps where windows or states forget them; `stream_window_ms` None means 0
     while cores are spare and 50 where the engine uses them all; `server_path` is the binary of an engine that is one,
     None: none was found; `load_deadline_s` is when a load is taken for one that never ends.
     """
@@ -58,6 +59,7 @@ class Launch:
     spin_count: int = 1000
     speculation: Wanted = "auto"
     prompt_cache_bytes: int = 0
+    checkpoints: int = 0
     flash_attention: bool = True
     stream_window_ms: int | None = None
     server_path: Path | None = None
@@ -69,7 +71,8 @@ class Launch:
 class LoadedState:
     """What came of a launch; `tools` says whether the chat template has tools, `lacks` names missing abilities.
 
-    `engine_pids` are processes that the engine runs beside the worker.
+    `engine_pids` are processes that the engine runs beside the worker. `memory` is `ContextMemory` as the worker read
+    it from a GGUF file.
     """
 
     engine: str
@@ -87,6 +90,7 @@ class LoadedState:
     lacks: Sequence[Ability] = ()
     engine_pids: Sequence[int] = ()
     warnings: Sequence[str] = ()
+    memory: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +204,9 @@ class Engine(Protocol):
 
     def busy_slots(self) -> int:
         """How many slots the engine itself holds as working at this moment."""
+
+    def trim(self) -> None:
+        """Lets go of what is kept for later turns alone; running requests go on."""
 
     def close(self) -> None:
         """Ends what the engine runs beside this process; nothing is asked of it any more."""

@@ -63,6 +63,9 @@ class XLlamaCpp(ServerEngine):
         # The slot that is not named in a request is then the least recently used one, as our own table has it.
         parameters.slot_prompt_similarity = 0.0
         parameters.cache_ram_mib = launch.prompt_cache_bytes // (1 << 20)
+        parameters.n_ctx_checkpoints = launch.checkpoints
+        # Slots can be emptied only where their contents could be saved, which nobody asks for.
+        parameters.slot_save_path = f"{prepared.socket_directory}/"
         drafts = prepared.drafts()
         if drafts is not None:
             parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]

@@ -131,6 +131,9 @@ class LlamaCppPython:
         """1 while a request has its turn."""
         return int(self._turn.locked())
 
+    def trim(self) -> None:
+        """It keeps nothing beyond its one context."""
+
     def close(self) -> None:
         """Nothing runs beside this process."""
 

@@ -170,5 +170,11 @@ class ServerEngine:
         """How many slots work at this moment."""
         return sum(slot["is_processing"] for slot in self._server.get("/slots"))
 
+    def trim(self) -> None:
+        """Empties idle slots: what they hold of their conversations, checkpoints among it, is read anew."""
+        with self._lock:
+            for slot in self._table.forget_idle():
+                self._server.post(f"/slots/{slot}?action=erase", {})
+
     def close(self) -> None:
         """Nothing runs beside this process."""

@@ -7,6 +7,7 @@ library, msgpack and the protocol until the engine is known.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -90,6 +91,7 @@ class Worker:
             lacks=sorted(self._engine.lacks),
             engine_pids=list(self._engine.pids),
             warnings=warnings,
+            memory=None if files.memory is None else to_content(files.memory),
         )
 
     def _dispatch(self, frame: Frame) -> None:
@@ -153,6 +155,11 @@ class Worker:
     def _tokenize(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         return {"tokens": self._engine.tokenize(frame["text"])}
 
+    def _trim(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
+        self._engine.trim()
+        give_back_free_memory()
+        return {}
+
     def _stats(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         return {
             "memory_bytes": self._memory_bytes(),
@@ -173,17 +180,26 @@ def prepare(launch: Launch, files: ModelFiles, socket_directory: Path) -> Prepar
     """What is left to choose once the file and the machine are known."""
     context_size = min(launch.context_size, files.context_length or launch.context_size)
     can_chat = "chat" in files.capabilities
+    # A text to be embedded is read in one step; a model that can't chat has no stream that this would delay.
+    batch_size = min(launch.batch_size, context_size) if can_chat else context_size + launch.slots - 1
     return Prepared(
         launch=launch,
         threads=launch.threads or physical_cores(),
         context_size=context_size,
-        # A text to be embedded is read in one step; a model that can't chat has no stream that this would delay.
-        batch_size=min(launch.batch_size, context_size) if can_chat else context_size,
+        batch_size=even_batch(batch_size, launch.slots),
         can_chat=can_chat,
         tools=files.tools,
         pooling=files.pooling,
         socket_directory=socket_directory,
     )
+
+
+def even_batch(batch_size: int, slots: int) -> int:
+    """The largest batch, in tokens, that each slot has the same share of: with any other llama.cpp aborts the process.
+
+    It pools the vectors of a batch by slots (tried with xllamacpp 2026.10.11549: 3 slots and 256, 8 and 4).
+    """
+    return max(slots, batch_size // slots * slots)
 
 
 def load_engine(prepared: Prepared) -> tuple[Engine, list[str]]:
@@ -233,6 +249,13 @@ def _load_torch(prepared: Prepared) -> tuple[Engine, list[str]]:
     from llmspell_providers.candle.transformer.engine import TorchEngine
 
     return TorchEngine.load(prepared)
+
+
+def give_back_free_memory() -> None:
+    """Returns to the system what was freed, where the C library keeps that unless asked (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def outcome_content(outcome: Outcome) -> dict[str, Any]:

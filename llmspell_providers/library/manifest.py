@@ -9,17 +9,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from llmspell_protocol.content import to_content
 from llmspell_protocol.models import Format, LocalModel, ModelInfo
+from llmspell_providers.library.context_memory import ContextMemory
 
 FILE_NAME = "manifest.json"
 VERSION = 1
 DEFAULT_QUANTIZATION = "Q4_K_M"
 """What a pull takes, and a name without a quantization means first."""
+
+
+_REMEMBERED_SETTINGS = 8
 
 
 class ManifestInvalid(ValueError):
@@ -42,8 +46,9 @@ class Manifest:
     `layers`, `heads` and `kv_heads` are counts, `key_length` and `value_length` the dimensions of one head,
     `embedding_length` the model's width, `context_length` the trained context in tokens; None where the file does not
     say. `tools` tells whether the chat template knows tools; `pooling` is `mean`, `cls`, `last`, `rank` or another mode
-    of `candle.transformer.pooling`, several with `+` between, or None. `modified_at` is UTC, ISO 8601. `memory_ratio`
-    is measured ÷ estimated memory of the last load.
+    of `candle.transformer.pooling`, several with `+` between, or None. `modified_at` is UTC, ISO 8601. `memory` is None
+    for checkpoints and for what was pulled before it was noted. `memory_ratios` are measured ÷ estimated memory of the
+    last load in each setting (`residency.estimate`).
     """
 
     name: str
@@ -68,7 +73,8 @@ class Manifest:
     pooling: str | None = None
     capabilities: tuple[str, ...] = ()
     modified_at: str
-    memory_ratio: float | None = None
+    memory: ContextMemory | None = None
+    memory_ratios: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -93,9 +99,10 @@ class Manifest:
             return None
         return self.key_length + self.value_length
 
-    def with_memory_ratio(self, ratio: float) -> Manifest:
-        """The same model after a load that took `ratio` times the estimate."""
-        return replace(self, memory_ratio=ratio)
+    def with_memory_ratio(self, setting: str, ratio: float) -> Manifest:
+        """The same model after a load in this setting that took `ratio` times the estimate."""
+        others = [(name, value) for name, value in self.memory_ratios.items() if name != setting]
+        return replace(self, memory_ratios=dict([*others, (setting, ratio)][-_REMEMBERED_SETTINGS:]))
 
     def local_model(self, *, backend: str, loaded: bool) -> LocalModel:
         """The model as a line of `model list`."""
@@ -152,12 +159,29 @@ def manifest_from_content(content: Mapping[str, Any]) -> Manifest:
             ManifestFile(str(file["name"]), int(file["size_bytes"]), str(file["sha256"])) for file in values["files"]
         )
         values["capabilities"] = tuple(values.get("capabilities", ()))
+        values["memory"] = _memory(values.get("memory"))
+        values["memory_ratios"] = {
+            str(name): float(ratio) for name, ratio in dict(values.get("memory_ratios", {})).items()
+        }
         manifest = Manifest(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestInvalid(f"missing or misshapen: {error}") from error
     if not manifest.files or any(file.name in ("", ".", "..") or "/" in file.name for file in manifest.files):
         raise ManifestInvalid("names no file, or a file outside the model's directory")
     return manifest
+
+
+def _memory(content: Any) -> ContextMemory | None:
+    """The numbers of `memory`; None where they are missing or no counts, as in a file that someone has changed."""
+    if not isinstance(content, dict):
+        return None
+    counts = [content.get(item.name) for item in fields(ContextMemory)]
+    sound = {item.name: count for item, count in zip(fields(ContextMemory), counts, strict=True) if _is_count(count)}
+    return ContextMemory(**sound) if len(sound) == len(counts) else None
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def read_manifest(directory: Path) -> Manifest:

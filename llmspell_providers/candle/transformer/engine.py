@@ -102,6 +102,9 @@ class TorchEngine:
         """How many requests are being generated at this moment."""
         return self._batches.busy()
 
+    def trim(self) -> None:
+        """Keys and values go with their requests: there is nothing else to let go of."""
+
     def close(self) -> None:
         """Ends the thread that generates."""
         self._batches.close()
