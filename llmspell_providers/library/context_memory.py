@@ -45,12 +45,21 @@ _EMBEDDING, _OUTPUT = "token_embd.weight", "output.weight"
 
 @dataclass(frozen=True, slots=True)
 class TensorRow:
-    """One line of the tensor table: `dimensions` count elements, a row's length first; `kind` is ggml's type."""
+    """One line of the tensor table: `dimensions` count elements, a row's length first; `kind` is ggml's type.
+
+    `offset` is where its data begin, in bytes from the first tensor's.
+    """
 
     name: str
     dimensions: tuple[int, ...]
     kind: int
+    offset: int
     size_bytes: int
+
+    @property
+    def end(self) -> int:
+        """Where its data end."""
+        return self.offset + self.size_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +80,9 @@ class ContextMemory:
     vocabulary_entries: int = 0
 
 
-def context_memory(values: Mapping[str, Any], tensors: Sequence[TensorRow]) -> ContextMemory:
-    """What a model's keys and tensors (those of all its files) say."""
+def context_memory(values: Mapping[str, Any], files: Sequence[Sequence[TensorRow]]) -> ContextMemory:
+    """What a model's keys say, and its tensors, file by file."""
+    tensors = [tensor for file in files for tensor in file]
     found = _Layers(values, tensors)
     kv, window = found.kv_elements()
     states = found.state_layers()
@@ -83,22 +93,35 @@ def context_memory(values: Mapping[str, Any], tensors: Sequence[TensorRow]) -> C
         window_tokens=found.window if window else 0,
         state_bytes=STATE_BYTES_AN_ELEMENT * found.state_elements() * states,
         state_layers=states,
-        repacked_bytes=_repacked_bytes(tensors),
+        repacked_bytes=_repacked_bytes(files),
         vocabulary_entries=len(values.get("tokenizer.ggml.tokens", ())) + len(merges),
     )
 
 
-def _repacked_bytes(tensors: Sequence[TensorRow]) -> int:
-    names = {tensor.name for tensor in tensors}
-    return sum(
-        tensor.size_bytes
-        for tensor in tensors
-        if tensor.kind in _REPACKED
-        and len(tensor.dimensions) > 1
-        and tensor.dimensions[1] % _REPACKED_ROWS == 0
-        # Looked up row by row where it is; what computes with it is another tensor, or a second copy of it.
-        and (tensor.name != _EMBEDDING or _OUTPUT not in names)
-    )
+def _repacked_bytes(files: Sequence[Sequence[TensorRow]]) -> int:
+    has_output = any(tensor.name == _OUTPUT for file in files for tensor in file)
+    return sum(_repacked_of_file(file, has_output=has_output) for file in files)
+
+
+def _repacked_of_file(tensors: Sequence[TensorRow], *, has_output: bool) -> int:
+    """What is copied, less a beginning and an end of the file with nothing but that: these do not stay mapped."""
+    copied = [tensor for tensor in tensors if _is_repacked(tensor, has_output=has_output)]
+    if not copied:
+        return 0
+    size = sum(tensor.size_bytes for tensor in copied)
+    # The table of words is read where it is, copied or not.
+    names = {tensor.name for tensor in copied}
+    stays = [tensor for tensor in tensors if tensor.name not in names or tensor.name == _EMBEDDING]
+    begin, end = min(tensor.offset for tensor in tensors), max(tensor.end for tensor in tensors)
+    first, last = min((one.offset for one in stays), default=end), max((one.end for one in stays), default=end)
+    return size - (first - begin) - (end - last)
+
+
+def _is_repacked(tensor: TensorRow, *, has_output: bool) -> bool:
+    if tensor.kind not in _REPACKED or len(tensor.dimensions) < 2 or tensor.dimensions[1] % _REPACKED_ROWS:
+        return False
+    # Words are looked up row by row; what computes with them is another tensor, or a copy of this one.
+    return tensor.name != _EMBEDDING or not has_output
 
 
 class _Layers:

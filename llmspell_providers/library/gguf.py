@@ -117,7 +117,7 @@ def read_gguf(path: Path) -> GgufMetadata:
 
 def memory_of(parts: Sequence[GgufMetadata]) -> ContextMemory:
     """What a model takes beside its weights; `parts` are all its files, the one that describes it first."""
-    return context_memory(parts[0].values, [tensor for part in parts for tensor in part.tensors])
+    return context_memory(parts[0].values, [part.tensors for part in parts])
 
 
 def _refuse(path: Path, why: str) -> NoReturn:
@@ -226,7 +226,7 @@ class _Header:
         if row % block:
             _refuse(self._path, f"is damaged: rows of tensor '{name[:80]}' are not a multiple of {block}")
         self._elements += elements
-        self._tensors.append(TensorRow(name, lengths, kind, elements // block * width))
+        self._tensors.append(TensorRow(name, lengths, kind, offset, elements // block * width))
         return offset + elements // block * width
 
     def _check_length(self, end: int) -> None:

@@ -27,6 +27,7 @@ VOCABULARY = 512
 EXPERTS = 4
 TRAINED_CONTEXT = 32_768
 _WIDE_FEED_FORWARD = 16_384
+_WIDE_FEED_FORWARD = 16_384
 STATE, INNER, CONVOLUTION, STEP_RANK, GROUPS = 16, 2 * WIDTH, 4, 16, 1
 SCALE = 0.02
 
@@ -126,8 +127,7 @@ class RandomModel:
             self.norm(f"{block}.ssm_dt_norm.weight", STEP_RANK)
             self.norm(f"{block}.ssm_b_norm.weight", STATE)
             self.norm(f"{block}.ssm_c_norm.weight", STATE)
-        self.norm(f"{block}.ssm_a", _WIDE_FEED_FORWARD = 16_384
-STATE, INNER)
+        self.norm(f"{block}.ssm_a", STATE, INNER)
         self.norm(f"{block}.ssm_d", INNER)
         self.weight(f"{block}.ssm_out.weight", INNER, WIDTH)
 
