@@ -34,8 +34,8 @@ SCRATCH_VALUES_A_WIDTH = 24
 EMBEDDED_LOGITS = 2
 """Float32 values for each entry of the vocabulary and each token of a text, where a model that chats is asked for
 embeddings: llama.cpp then computes what would be said after every token, and keeps a copy."""
-STATE_COPIES = 2
-"""A recurrent layer's states, read and written, while it computes."""
+STATE_COPIES = 3
+"""A recurrent layer's states: read, computed with and written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
