@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from llmspell_protocol.errors import Unsupported
+from llmspell_protocol.errors import InvalidRequest, Unsupported
 from llmspell_protocol.models import FinishReason, Format, ToolCall
 from llmspell_providers.candle.speculation import Drafts, Speculation, Wanted, drafts
 
@@ -210,6 +210,14 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Ends what the engine runs beside this process; nothing is asked of it any more."""
+
+
+def no_tokens() -> InvalidRequest:
+    """The error for a prompt of which nothing is left once it is tokens: an empty one, or a template's whim."""
+    return InvalidRequest(
+        "the prompt has no tokens: there is nothing to continue",
+        hint="say something; if that was done, the model's own chat template makes nothing of it",
+    )
 
 
 def no_chat(model: str) -> Unsupported:

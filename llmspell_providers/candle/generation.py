@@ -8,8 +8,9 @@ from typing import Any
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, ModelError
 from llmspell_protocol.models import FinishReason, ToolCall
-from llmspell_providers.candle.engine import EngineCancelled, Outcome, Reply
+from llmspell_providers.candle.engine import EngineCancelled, Outcome, Reply, no_tokens
 from llmspell_providers.candle.prompt_pieces import PieceTimes
+from llmspell_providers.candle.speculation import DRAFT_TOKENS
 from llmspell_providers.openai_chat import parse_arguments
 
 OnChunk = Callable[[Mapping[str, Any]], bool]
@@ -17,6 +18,10 @@ OnChunk = Callable[[Mapping[str, Any]], bool]
 
 _TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large to process.*batch size: (\d+)\)")
 """The server's words for a text that does not fit one step; they are all it says about it."""
+
+
+_SPARE = 1 + DRAFT_TOKENS
+"""Tokens of a context that the engine may leave free: it does not begin a draft that may not fit."""
 
 
 class _Discard:
@@ -98,9 +103,16 @@ class Generation:
         """What reading a piece of a prompt took."""
         return PieceTimes(int(self._timings["cache_n"]), float(self._timings["prompt_ms"]))
 
-    def outcome(self, max_tokens: int | None) -> Outcome:
-        """The finished reply."""
-        completion = int(self._usage["completion_tokens"])
+    def outcome(self, max_tokens: int | None, context_size: int) -> Outcome:
+        """The finished reply; `context_size` is what a slot holds, in tokens.
+
+        Raises:
+            InvalidRequest: the prompt had no tokens.
+            ModelError: the reply was ended early, and neither `max_tokens` nor the context is the reason.
+        """
+        prompt, completion = int(self._usage["prompt_tokens"]), int(self._usage["completion_tokens"])
+        if not prompt:
+            raise no_tokens()
         return Outcome(
             text="".join(self._text),
             reasoning="".join(self._reasoning),
@@ -108,8 +120,8 @@ class Generation:
                 ToolCall(id=entry["id"], name=entry["name"], arguments=parse_arguments(entry["arguments"]))
                 for _, entry in sorted(self._tools.items())
             ],
-            finish_reason=_finish_reason(self._finish or "", completion, max_tokens),
-            prompt_tokens=int(self._usage["prompt_tokens"]),
+            finish_reason=_finish_reason(self._finish or "", prompt, completion, max_tokens, context_size),
+            prompt_tokens=prompt,
             cached_tokens=int(self._timings["cache_n"]),
             completion_tokens=completion,
             prefill_ms=float(self._timings["prompt_ms"]),
@@ -120,13 +132,23 @@ class Generation:
         )
 
 
-def _finish_reason(engine_reason: str, completion_tokens: int, max_tokens: int | None) -> FinishReason:
-    """The engine says "length" for max_tokens and for the end of the context: the count tells them apart."""
+def _finish_reason(
+    engine_reason: str, prompt_tokens: int, completion_tokens: int, max_tokens: int | None, context_size: int
+) -> FinishReason:
+    """The engine says "length" for max_tokens and for the end of the context: the counts tell them apart."""
     if engine_reason == "tool_calls":
         return "tool_calls"
     if engine_reason != "length":
         return "stop"
-    return "length" if max_tokens is not None and completion_tokens >= max_tokens else "context_full"
+    if max_tokens is not None and completion_tokens >= max_tokens:
+        return "length"
+    if prompt_tokens + completion_tokens >= context_size - _SPARE:
+        return "context_full"
+    raise ModelError(
+        f"the engine ended the reply after {completion_tokens} tokens, with {max_tokens} allowed and "
+        f"{context_size - prompt_tokens - completion_tokens} left in the context",
+        retryable=True,
+    )
 
 
 def engine_error(error: Mapping[str, Any]) -> Exception:

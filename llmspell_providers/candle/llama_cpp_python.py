@@ -21,7 +21,7 @@ from llmspell_protocol.errors import ConfigError, ContextLengthExceeded, Invalid
 from llmspell_protocol.models import FinishReason
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device
-from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
+from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors, no_tokens
 from llmspell_providers.candle.speculation import Speculation
 from llmspell_providers.candle.stops import StopFilter
 from llmspell_providers.openai_chat import chat_body
@@ -153,6 +153,8 @@ class LlamaCppPython:
 
     def _generate(self, body: Mapping[str, Any], schema: Mapping[str, Any] | None, reply: Reply) -> Outcome:
         tokens = self._prompt(body)
+        if not tokens:
+            raise no_tokens()
         if len(tokens) >= self.context_size:
             raise ContextLengthExceeded(
                 f"the prompt has {len(tokens)} tokens, the model's context {self.context_size}",

@@ -104,7 +104,7 @@ class ServerEngine:
         is_raw = "prompt" in body
         (self._server.complete if is_raw else self._server.chat)(body, generation.on_chunk)
         generation.raise_failure()
-        outcome = generation.outcome(max_tokens)
+        outcome = generation.outcome(max_tokens, self.context_size)
         if ahead is None:
             return outcome
         prefill_ms = ahead.prefill_ms + outcome.prefill_ms

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from llmspell_protocol.seeds import LARGEST_SEED
+
 FinishReason = Literal["stop", "length", "context_full", "tool_calls"]
 Format = Literal["gguf", "safetensors"]
 Speculation = Literal["auto", "off", "ngram"]
@@ -131,7 +133,7 @@ class SamplingOptions:
     min_p: float | None = _between(0, 1)
     repeat_penalty: float | None = _between(0.01, 100)
     repeat_last_n: int | None = _between(-1, 1 << 31)
-    seed: int | None = _between(0, (1 << 32) - 1)
+    seed: int | None = _between(0, LARGEST_SEED)
     max_tokens: int | None = _between(1, 1 << 31)
     stop: Sequence[str] | None = None
     num_ctx: int | None = _between(1, 1 << 31)
