@@ -97,8 +97,8 @@ class LoadedState:
 class Prepared:
     """A launch after the worker has looked at the file and the machine: what an engine loads, nothing left to choose.
 
-    `can_chat` and `tools` are what the files say that the model is for; `pooling` is the model's own way to make one
-    vector of many, None: mean.
+    `can_chat`, `has_template` and `tools` are what the files say that the model is for; `pooling` is the model's own
+    way to make one vector of many, None: mean.
     """
 
     launch: Launch
@@ -106,6 +106,7 @@ class Prepared:
     context_size: int
     batch_size: int
     can_chat: bool
+    has_template: bool
     tools: bool
     pooling: str | None
     socket_directory: Path

@@ -24,6 +24,12 @@ _SPARE = 1 + DRAFT_TOKENS
 """Tokens of a context that the engine may leave free: it does not begin a draft that may not fit."""
 
 
+_TEMPLATE_SAYS = re.compile(r"Jinja Exception: ([^\n]+)")
+"""What stands in a template's raise_exception, in the engine's words around it."""
+_TEMPLATE_FAILS = re.compile(r"^Error: ([^\n]+)", re.MULTILINE)
+_IN_TEMPLATE = "While executing"
+
+
 class _Discard:
     """Drops the chunks: the reply to a piece of a prompt is not read."""
 
@@ -169,6 +175,33 @@ def engine_error(error: Mapping[str, Any]) -> Exception:
             hint="split the text, or raise providers.candle.batch_size",
             details={"prompt_tokens": tokens, "limit": limit},
         )
+    own = template_refusal(message)
+    if own is not None:
+        return own
     if error.get("type") == "invalid_request_error":
-        return InvalidRequest(f"the engine refused the request: {message}")
-    return ModelError(f"the engine failed: {message}")
+        return InvalidRequest(f"the engine refused the request: {one_line(message)}")
+    return ModelError(f"the engine failed: {one_line(message)}")
+
+
+def template_refusal(message: str) -> InvalidRequest | None:
+    """The error for messages that a chat template will not have, in its own words; None: it is about something else."""
+    own, failed = _TEMPLATE_SAYS.search(message), _TEMPLATE_FAILS.search(message)
+    if own is not None:
+        return refused_by_template(own[1])
+    if failed is not None and _IN_TEMPLATE in message:
+        return refused_by_template(failed[1])
+    return None
+
+
+def refused_by_template(words: str) -> InvalidRequest:
+    """The same for words that are known."""
+    return InvalidRequest(
+        f"the model's chat template refused the messages: {one_line(words)}",
+        hint="change the messages as it says: many templates want user and assistant to take turns, and some no system "
+        "message; generate with raw goes without the template",
+    )
+
+
+def one_line(text: str) -> str:
+    """A text of several lines as one."""
+    return " ".join(text.split())

@@ -15,7 +15,7 @@ from llmspell_protocol.errors import InvalidRequest, ModelLoadFailed
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device, our_names
 from llmspell_providers.candle.engine import Prepared
-from llmspell_providers.candle.generation import OnChunk
+from llmspell_providers.candle.generation import OnChunk, one_line, template_refusal
 from llmspell_providers.candle.http_socket import SocketClient
 from llmspell_providers.candle.server_engine import ServerEngine
 from llmspell_providers.candle.speculation import Speculation
@@ -124,7 +124,9 @@ class _LibraryCalls:
             call(body, take)
         except ValueError as error:
             # The engine's word for a request it cannot parse: a template that fails, a schema it cannot read.
-            raise InvalidRequest(f"the engine refused the request: {error}") from error
+            message = str(error)
+            refusal = template_refusal(message)
+            raise refusal or InvalidRequest(f"the engine refused the request: {one_line(message)}") from error
 
 
 def accelerators(devices: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from llmspell_protocol.errors import ModelError
+from llmspell_providers.candle.control_words import ControlWords
 from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
 from llmspell_providers.candle.generation import DISCARD, Generation, OnChunk, engine_error
 from llmspell_providers.candle.prompt_pieces import PieceReader, PieceTimes, ReadAhead
@@ -66,6 +67,8 @@ class ServerEngine:
         self.device = device
         self.speculation = speculation
         self.tools = prepared.tools
+        self._has_template = prepared.has_template
+        self._words = ControlWords(self._tokens)
         self._lock = threading.Lock()
         self._embedding = threading.Lock()
         self._table = SlotTable(self.slots, keeps_evicted=prepared.launch.prompt_cache_bytes > 0)
@@ -73,7 +76,11 @@ class ServerEngine:
 
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
         """Generates one reply (see `Engine.chat`)."""
-        body = {**chat_body(request), "stream": True, "stream_options": {"include_usage": True}}
+        body = {
+            **chat_body(request, has_template=self._has_template, words=self._words),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
         talk = Talk.of(body)
         with self._lock:
             place = self._table.take(talk)
@@ -162,7 +169,10 @@ class ServerEngine:
 
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text (see `Engine.tokenize`)."""
-        question = {"content": text, "add_special": False, "parse_special": False}
+        return self._tokens(text, False)
+
+    def _tokens(self, text: str, control: bool) -> list[int]:
+        question = {"content": text, "add_special": False, "parse_special": control}
         tokens: list[int] = self._server.post("/tokenize", question)["tokens"]
         return tokens
 

@@ -33,6 +33,8 @@ AUTO_WINDOW_MS = 50
 """Deltas of one stream are gathered this long where the engine uses every core: each process that wakes for a token
 takes time from decoding (0.92 of the raw engine without, 0.97 with 25 ms, 1.0 with 50, on two cores)."""
 
+NO_TEMPLATE = "has no chat template: it continues the bare texts of all messages, one below the other"
+
 TORCH_HINT = "pip install 'llmspell[torch]'"
 
 
@@ -71,6 +73,8 @@ class Worker:
         prepared = prepare(launch, files, Path(frame["socket_directory"]))
         self._capabilities = files.capabilities
         self._engine, warnings = load_engine(prepared)
+        if prepared.can_chat and not files.chat_template:
+            warnings = [*warnings, NO_TEMPLATE]
         window = launch.stream_window_ms
         if window is None:
             window = AUTO_WINDOW_MS if prepared.threads >= usable_cores() and self._engine.device == "cpu" else 0
@@ -188,6 +192,7 @@ def prepare(launch: Launch, files: ModelFiles, socket_directory: Path) -> Prepar
         context_size=context_size,
         batch_size=even_batch(batch_size, launch.slots),
         can_chat=can_chat,
+        has_template=files.chat_template,
         tools=files.tools,
         pooling=files.pooling,
         socket_directory=socket_directory,

@@ -149,6 +149,9 @@ local INFO = {
   "architecture", "path", "license", "family", "sha256", "capabilities",
 }
 
+-- As scripts expect them.
+local FORMATS = { gguf = "GGUF", safetensors = "Safetensors" }
+
 -- 135,000,000 as "135M": scripts expect a text.
 local function count_text(count)
   if type(count) ~= "number" then
@@ -167,6 +170,7 @@ function methods.info(id)
     result[key] = info[key]
   end
   result.parameter_count = count_text(info.parameter_count)
+  result.format = FORMATS[info.format] or info.format
   result.modified_at = info.modified_at and unix_seconds(info.modified_at)
   return result
 end
