@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from llmspell_protocol.abilities import OPTIONS, WORDS, Word
 from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.models import ChatRequest, Speculation
+from llmspell_providers.schemas.grammars import Grammar
 
 LLAMA_OPTIONS = (
     *("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens", "stop"),
@@ -41,6 +42,8 @@ class Capabilities:
 
     lacks: Mapping[Word, str]
     never_drafts: bool = False
+    grammar: Grammar | None = None
+    """What the engine makes of schemas and of tools' parameters; None: they go to a server that sees to it itself."""
 
     @property
     def supports(self) -> dict[Word, bool]:
@@ -77,11 +80,12 @@ def declare(
     lacks: Mapping[Word, str],
     no_option: str = "its interface has no such option",
     never_drafts: bool = False,
+    grammar: Grammar | None = None,
 ) -> Capabilities:
     """A declaration; options have to be named, so that no backend takes a new one by accident."""
     missing = {word: no_option for word in OPTIONS if word not in options}
     implied = {word: lacks[needed] for word, needed in _NEEDS.items() if needed in lacks}
-    return Capabilities({**missing, **implied, **lacks}, never_drafts)
+    return Capabilities({**missing, **implied, **lacks}, never_drafts, grammar)
 
 
 def asked_for(request: ChatRequest) -> Iterator[Word]:

@@ -17,7 +17,8 @@ from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.candle.speculation import Wanted
 from llmspell_providers.library.context_memory import ContextMemory
 from llmspell_providers.library.manifest import ManifestInvalid
-from llmspell_providers.library.store import Hold, Store, segment
+from llmspell_providers.library.names import short_segment
+from llmspell_providers.library.store import Hold, Store
 from llmspell_providers.residency.estimate import Estimate, Setting, estimate, fitted
 from llmspell_providers.residency.resident import Blueprint
 
@@ -118,7 +119,7 @@ class Loader:
             flash_attention=settings.use_flash_attention,
             stream_window_ms=None if window == "auto" else window,
             server_path=self._server_path() if engine == SERVER_ENGINE else None,
-            log_path=self._log_directory / f"model-{segment(manifest.id)}.log",
+            log_path=self._log_directory / f"model-{short_segment(manifest.id)}.log",
             load_deadline_s=load_deadline_s(manifest.size_bytes),
         )
         return Blueprint(

@@ -6,16 +6,22 @@ Puts store, pulls, residency and processes together; each of them knows only its
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import logging
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from llmspell_protocol.errors import InvalidRequest, ModelInUse, ModelNotFound, Timeout, Unsupported
+from llmspell_protocol.errors import (
+    ConfigError,
+    InvalidRequest,
+    ModelInUse,
+    ModelLoadFailed,
+    ModelNotFound,
+    Timeout,
+    Unsupported,
+)
 from llmspell_protocol.models import (
     SAMPLING,
     ChatChunk,
@@ -32,9 +38,9 @@ from llmspell_protocol.models import (
 from llmspell_providers.base import FoundModel
 from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
 from llmspell_providers.candle.engine import no_chat
+from llmspell_providers.candle.installed_engines import installed_engines, why_missing
 from llmspell_providers.candle.loaded_model import loaded_model
 from llmspell_providers.candle.loading import Loader
-from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.candle.server_binary import find_server
 from llmspell_providers.candle.speculation import Wanted
 from llmspell_providers.capabilities import Capabilities
@@ -46,23 +52,15 @@ from llmspell_providers.spec import ModelSpec
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CandleSettings
     from llmspell_profiles.schema.settings import ModelsSettings
-    from llmspell_protocol.areas.model import VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.library.manifest import Manifest
     from llmspell_providers.residency.residency import Residency, Turn
-
-ENGINE_MODULES: Mapping[str, Sequence[str]] = {
-    "xllamacpp": ("xllamacpp",),
-    "llama-cpp-python": ("llama_cpp",),
-    "torch": ("torch", "transformers", "safetensors"),
-}
-"""Engines and the modules that each one needs; llama-server is a binary."""
 
 _TOKENIZE = "tokenize"
 """The client of requests without one: all of these share one turn in the queue."""
 
 T = TypeVar("T")
-
 _log = logging.getLogger(__name__)
 
 
@@ -111,16 +109,20 @@ class CandleProvider:
     async def health(self) -> HealthStatus:
         """Ready when the engine of the settings is there; nothing is imported or run to find that out."""
         engine = self._settings.engine
-        engines = [name for name, modules in ENGINE_MODULES.items() if all(map(importlib.util.find_spec, modules))]
         server = self._server_path()
-        if server is not None and os.access(server, os.X_OK):
-            engines.append(SERVER_ENGINE)
+        engines = installed_engines(server)
         ready = engine in engines
+        reason = None if ready else why_missing(engine, server)
+        whole: list[Manifest] = []
+        try:
+            whole, _ = await asyncio.to_thread(self.store.survey)
+        except ConfigError as error:
+            ready, reason = False, error.message
         return HealthStatus(
             configured=True,
             ready=ready,
-            available_models=len(await asyncio.to_thread(self.store.list)),
-            reason=None if ready else _engine_is_missing(engine, server),
+            available_models=len(whole),
+            reason=reason,
             loaded=[model.name for model in self._residency.models if model.worker is not None],
             device="cpu" if self._settings.device == "auto" else self._settings.device,
             engines=engines,
@@ -129,12 +131,23 @@ class CandleProvider:
 
     async def list_models(self) -> list[LocalModel]:
         """What is in the model directory."""
-        manifests = await asyncio.to_thread(self.store.list)
-        return [one.local_model(backend=self.name, loaded=self._is_loaded(one)) for one in manifests]
+        whole, _ = await asyncio.to_thread(self.store.survey)
+        return [one.local_model(backend=self.name, loaded=self._is_loaded(one)) for one in whole]
 
-    async def find(self, spec: ModelSpec) -> InstalledModel | None:
+    async def damaged(self) -> list[DamagedModel]:
+        """What is in the model directory but can't be used."""
+        # A seldom thing; its class takes milliseconds to make.
+        from llmspell_protocol.areas.model import DamagedModel
+
+        _, damaged = await asyncio.to_thread(self.store.survey)
+        return [DamagedModel(id=one.id, backend=self.name, path=one.shown_path, reason=one.reason) for one in damaged]
+
+    async def find(self, spec: ModelSpec) -> FoundModel | None:
         """The model, if it is in the model directory."""
-        manifest = await asyncio.to_thread(self.store.find, spec)
+        try:
+            manifest = await asyncio.to_thread(self.store.find, spec)
+        except ModelLoadFailed:
+            return FoundModel()
         return None if manifest is None else _installed(manifest)
 
     async def resolve(self, spec: ModelSpec) -> InstalledModel:
@@ -142,16 +155,23 @@ class CandleProvider:
         return _installed(await self._find(spec))
 
     async def info(self, spec: ModelSpec) -> ModelInfo:
-        """What the manifest says; raises `ModelNotFound`."""
+        """What the manifest says; raises `ModelNotFound`, or `ModelLoadFailed` where the model is damaged."""
         manifest = await self._find(spec)
+        if (damage := await asyncio.to_thread(self.store.damage, manifest)) is not None:
+            raise damage.error()
         path = str(self.store.path(manifest))
         return manifest.info(backend=self.name, loaded=self._is_loaded(manifest), path=path)
 
     async def pull(
-        self, spec: ModelSpec, *, force: bool, quantization: str | None
+        self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
     ) -> AsyncGenerator[PullProgress, None]:
         """Downloads a model; one that was loaded before its files were replaced is loaded anew when next used."""
-        progress = self._puller.pull(spec, force=force, quantization=quantization or self._default_quantization(spec))
+        progress = self._puller.pull(
+            spec,
+            force=force,
+            quantization=quantization or self._default_quantization(spec),
+            public_only=public_only,
+        )
         async with aclosing(progress):
             async for item in progress:
                 if item.result is not None and item.result.download_status != "already_present":
@@ -173,8 +193,8 @@ class CandleProvider:
         """Makes a model ready to answer, or changes the keep-alive of one that is."""
         manifest = await self._find(spec)
         self._check_drafts(manifest, options.speculation)
-        blueprint = self._blueprint(manifest, options.device, options.speculation)
-        model = await self._residency.load(blueprint, keep_alive_s=options.keep_alive_s, pin=options.pin)
+        wanted = self._blueprint(manifest, options.device, options.speculation)
+        model = await self._residency.load(wanted, keep_alive_s=options.keep_alive_s, pin=options.pin)
         return self._loaded(model)
 
     async def unload(self, spec: ModelSpec, *, force: bool) -> int:
@@ -377,12 +397,4 @@ class CandleProvider:
 
 
 def _installed(manifest: Manifest) -> InstalledModel:
-    return InstalledModel(manifest.format, manifest.chat_template, manifest=manifest)
-
-
-def _engine_is_missing(engine: str, server: Path | None) -> str:
-    if engine in ENGINE_MODULES:
-        return f"engine {engine} is not installed: pip install 'llmspell[{engine}]'"
-    if server is None:
-        return f"engine {engine} was not found on PATH: install llama.cpp, or set providers.candle.server_path"
-    return f"engine {engine}: {server} is no executable file"
+    return InstalledModel(manifest.format, manifest.chat_template, manifest.id, manifest=manifest)

@@ -17,7 +17,11 @@ from typing import Any
 
 import msgpack
 
+from llmspell_protocol.bounded import unpack
+
 MAX_FRAME_BYTES = 64 * 1024 * 1024
+MAX_FRAME_CONTAINERS = 1 << 20
+"""Lists and maps in one frame: more than a script's value may hold (`scripting/lua/convert.py`)."""
 _LENGTH = struct.Struct(">I")
 
 Frame = dict[str, Any]
@@ -55,7 +59,7 @@ class FrameBuffer:
                     break
                 body = bytes(self._data[at + 4 : at + 4 + length])
                 at += 4 + length
-                yield msgpack.unpackb(body, raw=False, strict_map_key=False)
+                yield unpack(body, max_values=MAX_FRAME_BYTES, max_containers=MAX_FRAME_CONTAINERS)
         finally:
             del self._data[:at]
 

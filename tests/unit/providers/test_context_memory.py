@@ -10,7 +10,13 @@ import pytest
 
 from llmspell_providers.library.context_memory import ContextMemory, TensorRow, context_memory
 from llmspell_providers.library.gguf import memory_of, read_gguf
-from llmspell_providers.library.manifest import Manifest, ManifestFile, manifest_content, manifest_from_content
+from llmspell_providers.library.manifest import (
+    Manifest,
+    ManifestFile,
+    ManifestInvalid,
+    manifest_content,
+    manifest_from_content,
+)
 from tests.support.random_gguf import ARCHITECTURES, VOCABULARY, write_random_model
 
 _LAYER = 2 * 4 * 128 * 2
@@ -176,11 +182,18 @@ def test_copied_weights_count_beyond_what_stays_mapped() -> None:
     assert context_memory({}, [[_row("blk.0.ffn_up.weight", 0, 100, rows=63), norm]]).repacked_bytes == 0
 
 
-def test_a_manifest_keeps_it_and_a_damaged_one_does_without() -> None:
+def test_a_manifest_keeps_it_and_a_damaged_one_says_so() -> None:
     memory = ContextMemory(kv_bytes_a_token=1, window_bytes_a_token=2, window_tokens=3, state_bytes=4, state_layers=5)
     file = ManifestFile("m.gguf", 1, "0" * 64)
-    manifest = Manifest(name="m", format="gguf", files=(file,), source="file:///m", modified_at="", memory=memory)
+    manifest = Manifest(
+        name="m", format="gguf", files=(file,), source="file:///m", modified_at="2026-01-01T00:00:00Z", memory=memory
+    )
     content = manifest_content(manifest)
     assert manifest_from_content(content) == manifest
-    for damaged in ("text", {"kv_bytes_a_token": 1}, {**content["memory"], "state_bytes": -1}, [1], None):
-        assert manifest_from_content({**content, "memory": damaged}).memory is None
+    assert manifest_from_content({**content, "memory": None}).memory is None
+    for damaged in ("text", {**content["memory"], "state_bytes": -1}, [1], {"window_tokens": 1 << 70}):
+        with pytest.raises(ManifestInvalid, match="memory can't be"):
+            manifest_from_content({**content, "memory": damaged})
+    for damaged in ("text", [1], {"4x4096": "1"}, {"4x4096": -1}):
+        with pytest.raises(ManifestInvalid, match="memory_ratios can't be"):
+            manifest_from_content({**content, "memory_ratios": damaged})
