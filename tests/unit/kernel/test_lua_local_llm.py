@@ -84,6 +84,8 @@ def test_info_has_the_fields_that_scripts_print(bench: LuaBench) -> None:
     info = bench.value("return LocalLLM.info('smollm2:135m@candle')")
     assert (info["parameter_count"], info["context_length"], info["modified_at"]) == ("135M", 8192, 1735787045)
     assert "status" not in info
+    # As scripts print and compare it.
+    assert info["format"] == "GGUF"
 
 
 def _progress(phase: str, done: int) -> tuple[str, dict[str, Any]]:
