@@ -163,7 +163,7 @@ def _command(
     # Otherwise it writes lines for every request.
     command += ["--log-verbosity", "1"] if binary.has_log_levels else []
     # Slots can be emptied only where their contents could be saved, which nobody asks for.
-    command += ["--slot-save-path", f"{address.parent}/"]
+    command += ["--slot-save-path", f"{address.parent}/"] if "--slot-save-path" in binary.flags else []
     name = next((one for one in _CHECKPOINTS if one in binary.flags), None)
     command += [name, str(launch.checkpoints)] if name is not None else []
     for flag in _WHERE_KNOWN:
