@@ -5,6 +5,7 @@ Knows the two readers, not what is done with the answer; nothing here loads weig
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from llmspell_providers.library.pooling import flat_files
 class ModelFiles:
     """What the files say: `context_length` is in tokens, None where a model names none; `pooling` as in `Prepared`.
 
-    `memory` is None for checkpoints.
+    `templates` are the chat templates by their keys. `memory` is None for checkpoints.
     """
 
     context_length: int | None
     chat_template: bool
+    templates: Mapping[str, str]
     tools: bool
     pooling: str | None
     capabilities: tuple[str, ...]
@@ -52,6 +54,7 @@ def _gguf(path: Path) -> ModelFiles:
     return ModelFiles(
         context_length=found.context_length,
         chat_template=found.chat_template is not None,
+        templates=found.chat_templates,
         tools=found.tools,
         pooling=found.pooling,
         capabilities=found.capabilities,
@@ -73,6 +76,7 @@ def _checkpoint(directory: Path) -> ModelFiles:
     return ModelFiles(
         context_length=found.context_length,
         chat_template=found.chat_template is not None,
+        templates={} if found.chat_template is None else {"chat_template": found.chat_template},
         tools=False,
         pooling=found.pooling,
         capabilities=found.capabilities,

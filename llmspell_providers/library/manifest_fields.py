@@ -12,6 +12,7 @@ MOST_FILES = 10_000
 _LONGEST_TEXT = 65_536
 _LONGEST_FILE_NAME = 255
 _LARGEST_FILE = 1 << 62
+_LARGEST_MEMORY = 1 << 40
 _SHA256_DIGITS = 64
 _OWN_FILES = ("manifest.json", "lock")
 _MOST_CAPABILITIES = 100
@@ -123,7 +124,7 @@ def _are_ratios(value: Any) -> bool:
 
 def _are_counts(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(key, str) and _is_count(one, _LARGEST_FILE) for key, one in value.items()
+        isinstance(key, str) and _is_count(one, _LARGEST_MEMORY) for key, one in value.items()
     )
 
 

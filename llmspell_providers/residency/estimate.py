@@ -64,9 +64,9 @@ class Setting:
 class Estimate:
     """Bytes of one loaded model; `ratio` is measured ÷ estimated of its last load in this setting (1 before any).
 
-    `kv_cache_bytes` are taken at the load, `compute_bytes` while requests run, `embed_bytes` beside those when texts
-    are embedded; `mapped_bytes` are the part of the weights that is mapped from files. `checkpoint_bytes` is one of the
-    `checkpoints` that each of the `slots` keeps.
+    `kv_cache_bytes` are taken at the load, `compute_bytes` while requests run, `embed_bytes` beside those where texts
+    are embedded, which `embeds` says that they are; `mapped_bytes` are the part of the weights that is mapped from
+    files. `checkpoint_bytes` is one of the `checkpoints` that each of the `slots` keeps.
     """
 
     weights_bytes: int
@@ -75,6 +75,7 @@ class Estimate:
     compute_bytes: int
     process_bytes: int
     embed_bytes: int = 0
+    embeds: bool = False
     prompt_cache_bytes: int = 0
     checkpoints: int = 0
     checkpoint_bytes: int = 0
@@ -90,6 +91,11 @@ class Estimate:
     def loaded_bytes(self) -> int:
         """Right after the load, as experience corrects the calculation."""
         return round(self.unscaled_bytes * self.ratio)
+
+    @property
+    def request_bytes(self) -> int:
+        """What requests of the kind that it is to be loaded for add beyond that."""
+        return self.embed_bytes if self.embeds else 0
 
     @property
     def slot_bytes(self) -> int:
@@ -123,7 +129,8 @@ def estimate(manifest: Manifest, setting: Setting) -> Estimate:
         mapped_bytes=manifest.size_bytes,
         kv_cache_bytes=setting.slots * slot_bytes,
         compute_bytes=_compute_bytes(manifest, memory, setting),
-        embed_bytes=_embed_bytes(manifest, setting) if setting.embeds else 0,
+        embed_bytes=_embed_bytes(manifest, setting),
+        embeds=setting.embeds,
         process_bytes=PROCESS_BYTES
         + ENTRY_BYTES * memory.vocabulary_entries
         + (TEMPLATE_BYTES if manifest.chat_template else 0),
@@ -139,7 +146,7 @@ def fitted(expected: Estimate, *, budget_bytes: int, prompt_cache: Literal["auto
 
     Both make later turns faster, no more: a model that fits without them is loaded without them.
     """
-    room = budget_bytes - expected.loaded_bytes - expected.compute_bytes - expected.embed_bytes
+    room = budget_bytes - expected.loaded_bytes - expected.compute_bytes - expected.request_bytes
     each = expected.slots * expected.checkpoint_bytes
     if each:
         expected = dataclasses.replace(expected, checkpoints=min(expected.checkpoints, max(0, room // each)))

@@ -156,7 +156,7 @@ def safe_name(name: str) -> str:
         raise SourceFailed(
             f"the file name {base[:80]!a} can't be used: {why}",
             kind=InvalidRequest,
-            hint="give the file another name, or another link to it one, and pull that",
+            hint="rename the file, or make a link to it with another name, and pull that",
         )
     return base
 

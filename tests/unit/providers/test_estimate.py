@@ -166,12 +166,12 @@ def test_what_only_makes_later_turns_faster_takes_what_the_budget_leaves(
 
 def test_embeddings_of_a_model_that_chats_need_memory_for_words_that_nobody_says() -> None:
     chats, embeds = (estimate(GEMMA3_270M, _setting(embeds=embeds)) for embeds in (False, True))
-    assert chats.embed_bytes == 0
+    assert chats.request_bytes == 0
     # Measured: 415 MB for a text of 200 tokens.
-    assert embeds.embed_bytes * 200 / 256 == pytest.approx(415_000_000, rel=0.05)
+    assert embeds.request_bytes * 200 / 256 == pytest.approx(415_000_000, rel=0.05)
     assert embeds.growth_bytes == chats.growth_bytes
     encoder = dataclasses.replace(GEMMA3_270M, capabilities=("embed",))
-    assert estimate(encoder, _setting(embeds=True)).embed_bytes == 0
+    assert estimate(encoder, _setting(embeds=True)).request_bytes == 0
 
 
 T5_SMALL = dataclasses.replace(
