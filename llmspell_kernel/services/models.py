@@ -21,6 +21,7 @@ from llmspell_protocol.models import (
     LoadedModel,
     LoadOptions,
     ModelInfo,
+    Speculation,
 )
 from llmspell_providers.registry import LocatedModel, ProviderRegistry
 from llmspell_providers.spec import ModelSpec
@@ -81,14 +82,22 @@ class ModelsService:
         return replace(found, supports=provider.capabilities(found.format).supports)
 
     async def load(
-        self, model: str, *, keep_alive: float | str | None = None, pin: bool = False, device: str | None = None
+        self,
+        model: str,
+        *,
+        keep_alive: float | str | None = None,
+        pin: bool = False,
+        device: str | None = None,
+        speculation: Speculation | None = None,
     ) -> LoadedModel:
         """Makes a model ready to answer; raises what the load raises."""
         keep_alive_s = None if keep_alive is None else keep_alive_seconds(keep_alive)
         provider, spec, _ = await self._locate(model)
         if device not in (None, "auto"):
             provider.capabilities().demand("device", provider.name)
-        return await provider.load(spec, LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device))
+        provider.capabilities().demand_speculation(speculation, provider.name)
+        wanted = LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device, speculation=speculation)
+        return await provider.load(spec, wanted)
 
     async def change_pins(self, models: Sequence[str], no_longer: Sequence[str] = ()) -> None:
         """Loads and pins some models, one after the other, and lets others go; one that fails is logged and left out.

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from llmspell_profiles.schema.table import Field, Table, rule, subtable
 from llmspell_profiles.schema.values import BaseUrl, Device, FilePath, High, Idle, Quantization, Variable, words, wrong
+from llmspell_protocol.seeds import LARGEST_SEED
 
 CloudType = Literal[
     "openai", "anthropic", "cohere", "groq", "perplexity", "together", "gemini", "mistral", "replicate", "fireworks"
@@ -68,7 +69,7 @@ class ProviderSettings(Table):
     min_p: float | None = Field(default=None, ge=0, le=1, description="sampling, local")
     repeat_penalty: float = Field(default=1.1, gt=0, description="sampling, local; 1 = off")
     repeat_last_n: int = Field(default=64, ge=0, description="window of the penalty, in tokens")
-    seed: int | None = Field(default=None, ge=0, description="reproducible sampling")
+    seed: int | None = Field(default=None, ge=0, le=LARGEST_SEED, description="reproducible sampling")
     stop: tuple[str, ...] = Field(default=(), description="stop strings")
 
     @property
