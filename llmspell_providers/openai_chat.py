@@ -67,6 +67,6 @@ def parse_arguments(text: str) -> dict[str, Any]:
     """A tool call's arguments; anything but a JSON object (a reply that was cut) is kept as `{"_text": text}`."""
     try:
         value = json.loads(text or "{}")
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return {"_text": text}
     return value if isinstance(value, dict) else {"_text": text}
