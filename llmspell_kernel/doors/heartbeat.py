@@ -8,7 +8,8 @@ import zmq
 
 from llmspell_kernel.doors.connections import Connections
 from llmspell_kernel.doors.dropped import Dropped
-from llmspell_kernel.doors.intake import Intake, of_no_request
+from llmspell_kernel.doors.intake import Intake
+from llmspell_protocol.background import of_no_request
 
 MAX_BYTES = 4_096
 MAX_PARTS = 8

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.calls import EXITED, Calls
 from llmspell_protocol.child import Child
 from llmspell_protocol.errors import SchemaViolation, WorkerCrashed, error_from_content
@@ -104,7 +105,7 @@ class ReplyChecks:
 
     def _keep(self, calls: Calls) -> None:
         self._idle = calls
-        self._rest = asyncio.get_running_loop().call_later(self._kept_s, self._end_idle)
+        self._rest = of_no_request(asyncio.get_running_loop().call_later, self._kept_s, self._end_idle)
 
     def _end_idle(self) -> None:
         if self._idle is not None:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmspell_protocol.background import of_no_request
 from llmspell_providers.candle.capabilities import engine_of
 from llmspell_providers.candle.devices import detected, device_name, of_another_platform
 from llmspell_providers.candle.engine import SHORTEST_LOAD_DEADLINE_S, Launch
@@ -136,7 +137,9 @@ class Loader:
         if manifest.format == "safetensors":
             return process  # its memory right after the load is not what it comes to take
         ratio = process.loaded.memory_bytes / expected.unscaled_bytes
-        recording = asyncio.get_running_loop().create_task(asyncio.to_thread(self._record_ratio, manifest, ratio))
+        recording = of_no_request(
+            asyncio.get_running_loop().create_task, asyncio.to_thread(self._record_ratio, manifest, ratio)
+        )
         self._recordings.add(recording)
         recording.add_done_callback(self._recordings.discard)
         return process
