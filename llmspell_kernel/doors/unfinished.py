@@ -66,12 +66,7 @@ class Unfinished:
             self._wait()
 
     def _wait(self) -> None:
-        loop = asyncio.get_running_loop()
-
-        def schedule() -> None:
-            self._timer = loop.call_later(LOOK_EVERY_S, self._look)
-
-        of_no_request(schedule)
+        self._timer = of_no_request(asyncio.get_running_loop().call_later, LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
         self._timer = None
