@@ -101,6 +101,7 @@ def available() -> bool:
 
 def _is_unfinished(descriptor: int, connection: Connection, connections: Connections, now: float) -> bool:
     """Brings a connection's figures up to date, and tells whether it holds more than a moment's worth."""
+    received = connection.received
 
     def read(peer: sockets.socket) -> None:
         nonlocal received
@@ -109,7 +110,6 @@ def _is_unfinished(descriptor: int, connection: Connection, connections: Connect
             if len(counted) == _BYTES_RECEIVED.size:
                 (received,) = _BYTES_RECEIVED.unpack(counted)
 
-    received = connection.received
     with_descriptor(descriptor, read)
     came = received - connection.received
     finished, connection.finished, connection.received = connection.finished, 0, received
