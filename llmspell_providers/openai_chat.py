@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmspell_protocol.models import SAMPLING
+from llmspell_providers.schemas.tools import WORDS, chosen
 
 _GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "coerce_one_of": True}
 """For builds whose grammar of a raw prompt is made by llguidance: otherwise a model may write blanks without end, and
@@ -29,9 +30,11 @@ def chat_body(request: Mapping[str, Any]) -> dict[str, Any]:
         else [_message(message) for message in request["messages"]]
     )
     if request.get("tools"):
-        body["tools"] = [_tool(tool) for tool in request["tools"]]
-        if request.get("tool_choice") is not None:
-            body["tool_choice"] = request["tool_choice"]
+        choice = request.get("tool_choice")
+        body["tools"] = [_tool(tool) for tool in chosen(request["tools"], choice)]
+        if choice is not None:
+            # Few servers know a tool's name here; all know that one has to be called, and then there is but one.
+            body["tool_choice"] = choice if choice in WORDS else "required"
     if request.get("schema") is not None:
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": request["schema"]}}
     return body
@@ -64,6 +67,6 @@ def parse_arguments(text: str) -> dict[str, Any]:
     """A tool call's arguments; anything but a JSON object (a reply that was cut) is kept as `{"_text": text}`."""
     try:
         value = json.loads(text or "{}")
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return {"_text": text}
     return value if isinstance(value, dict) else {"_text": text}

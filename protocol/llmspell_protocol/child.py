@@ -8,13 +8,17 @@ signal of the thread that spawned it.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.frames import Frame, FrameBuffer, FramePipe, FrameTooLarge, pack_frame
+from llmspell_protocol.standard_streams import have_lenient_stderr
+from llmspell_protocol.worker_memory import hold_to
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,6 +30,9 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"
 """Variables that every child may see; the parent names all others."""
 LONGEST_LOG_BYTES = 10_000_000
 """A log that is longer when a worker starts is put aside."""
+
+_UNWRITABLE: set[tuple[Path, str]] = set()
+"""The logs that could not be written, and why, as far as that has been told."""
 
 
 def base_environment() -> dict[str, str]:
@@ -45,18 +52,34 @@ class Spawned:
 
 
 def spawn(
-    module: str, *, environment: Mapping[str, str], log_path: Path | None, arguments: tuple[str, ...] = ()
+    module: str,
+    *,
+    environment: Mapping[str, str],
+    log_path: Path | None,
+    memory_bytes: int | None = None,
+    arguments: tuple[str, ...] = (),
 ) -> Spawned:
     """Starts `python -m module`, without a loop; call on the thread that the child may not outlive.
 
-    `environment` is added to `base_environment()`; output goes to the end of `log_path` (None: nowhere).
+    `environment` is added to `base_environment()`; output goes to the end of `log_path` (None: nowhere, and so it does
+    with a warning where that can't be written: a worker is worth more than its log). The child holds itself,
+    and what it starts, to `memory_bytes` of private memory each (see `worker_memory`; None: no limit).
     """
     # Only a parent needs it; a child that imports this module has to start in milliseconds.
     import subprocess
 
-    down_read, down_write = os.pipe()
-    up_read, up_write = os.pipe()
-    log_fd = os.open(os.devnull, os.O_WRONLY) if log_path is None else _open_log(log_path)
+    log_fd = open_log(log_path)
+    try:
+        down_read, down_write = os.pipe()
+    except OSError:
+        os.close(log_fd)
+        raise
+    try:
+        up_read, up_write = os.pipe()
+    except OSError:
+        for fd in (log_fd, down_read, down_write):
+            os.close(fd)
+        raise
     try:
         process = subprocess.Popen(
             [sys.executable, "-S", "-P", "-m", module, *arguments],
@@ -68,7 +91,7 @@ def spawn(
                 # With -S and the path handed over, the interpreter skips site and its .pth files.
                 "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
                 **environment,
-                PIPE_VARIABLE: f"{down_read},{up_write},{os.getpid()}",
+                PIPE_VARIABLE: f"{down_read},{up_write},{os.getpid()},{memory_bytes or 0}",
             },
             pass_fds=(down_read, up_write),
             process_group=0,
@@ -84,14 +107,38 @@ def spawn(
     return Spawned(process, up_read, down_write)
 
 
-def _open_log(path: Path) -> int:
-    """The end of a worker's log; one that has grown long becomes `NAME.1`, in place of the one before it."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    if os.fstat(fd).st_size <= LONGEST_LOG_BYTES:
+def open_log(path: Path | None) -> int:
+    """The end of a worker's log; one that has grown long becomes `NAME.1`, in place of the one before it.
+
+    Where it can't be written the output goes nowhere, and the kernel's log has a warning, once for a path and reason.
+    """
+    if path is None:
+        return os.open(os.devnull, os.O_WRONLY)
+    try:
+        fd = _append(path)
+        if os.fstat(fd).st_size <= LONGEST_LOG_BYTES:
+            return fd
+        os.close(fd)
+        os.replace(path, f"{path}.1")
+        return _append(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if (path, reason) not in _UNWRITABLE:
+            _UNWRITABLE.add((path, reason))
+            # Only this needs it; a child that imports this module has to start in milliseconds.
+            import logging
+
+            logging.getLogger(__name__).warning("workers go on without their log %s: %s", path, reason.lower())
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def _append(path: Path) -> int:
+    # Not on a pipe, which would wait for its reader, or stop the worker when that goes.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
     os.close(fd)
-    os.replace(path, f"{path}.1")
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    raise OSError(errno.EINVAL, "it is no file")
 
 
 class Child:
@@ -129,6 +176,7 @@ class Child:
         *,
         environment: Mapping[str, str],
         log_path: Path | None,
+        memory_bytes: int | None = None,
         on_frame: Callable[[Frame], None] | None = None,
         on_exit: Callable[[int], None] | None = None,
         arguments: tuple[str, ...] = (),
@@ -138,7 +186,9 @@ class Child:
         `on_frame` gets each frame in order; `on_exit` gets the exit status (negative: the signal) once, after the last
         frame; without them a later `hand_over` says who does.
         """
-        spawned = spawn(module, environment=environment, log_path=log_path, arguments=arguments)
+        spawned = spawn(
+            module, environment=environment, log_path=log_path, memory_bytes=memory_bytes, arguments=arguments
+        )
         return cls.attach(spawned, on_frame, on_exit)
 
     @classmethod
@@ -220,8 +270,13 @@ class Child:
         try:
             for frame in self._buffer.feed(data):
                 self._on_frame(frame)
-        except (FrameTooLarge, ValueError):
-            # A worker that has lost its place in the stream can't be trusted with another byte.
+        except (FrameTooLarge, ValueError, TypeError, LookupError):
+            # A worker that has lost its place in the stream can't be trusted with another byte: its end is told.
+            # Seldom needed, and a child that imports this module has to start in milliseconds.
+            import logging
+
+            log = logging.getLogger(__name__)
+            log.exception("the worker with process id %d sent what is no frame, and is ended", self.pid)
             self.kill()
 
     def _writable(self) -> None:
@@ -287,14 +342,16 @@ def _end_descriptor(pid: int) -> int | None:
 
 
 def connect_parent() -> FramePipe:
-    """The child's first call: its pipe to the kernel, with SIGINT ignored and the death signal set.
+    """The child's first call: its pipe to the kernel, with SIGINT ignored, death signal and memory limit set.
+
+    Standard error, which is a log, never fails from here on: a full disk ends no worker.
 
     Raises:
         RuntimeError: the process was not started by `Child.spawn`.
     """
     value = os.environ.pop(PIPE_VARIABLE, "")
     try:
-        read_fd, write_fd, parent = (int(part) for part in value.split(","))
+        read_fd, write_fd, parent, memory_bytes = (int(part) for part in value.split(","))
     except ValueError:
         raise RuntimeError(
             f"this is a worker process of a kernel and is started by it ({PIPE_VARIABLE} is not set)"
@@ -307,6 +364,9 @@ def connect_parent() -> FramePipe:
         ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             raise SystemExit("the kernel ended before its worker began")
+    if memory_bytes:
+        hold_to(memory_bytes)
     for fd in (read_fd, write_fd):
         os.set_inheritable(fd, False)
+    have_lenient_stderr()
     return FramePipe(read_fd, write_fd)

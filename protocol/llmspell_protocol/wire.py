@@ -19,6 +19,7 @@ import msgpack
 
 from llmspell_protocol.bounded import TooManyValues, load_json, unpack
 from llmspell_protocol.messages import Message
+from llmspell_protocol.plain_text import whole_text
 
 DELIMITER = b"<IDS|MSG>"
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -71,7 +72,7 @@ def _encode(part: object, encoding: str) -> bytes:
 
 def _sendable(value: Any, encoding: str) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole_text(value)
     if isinstance(value, float):
         return value if encoding == "msgpack" or math.isfinite(value) else None
     if isinstance(value, int):

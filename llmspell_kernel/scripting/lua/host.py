@@ -6,6 +6,7 @@ lupa hands over (bytes for strings). Nothing is raised into Lua.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from llmspell_kernel.scripting.lua.convert import NotConvertible, refuse, to_lua
 from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 
+_DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 MAX_SLEEP_S = 86_400.0
 
 
@@ -64,7 +66,7 @@ def _guarded(call: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
         except Stopped:
             return None
         except Refusal as refused:
-            return False, refused.text.encode()
+            return False, refused.text.encode("utf-8", "replace")
         except NotConvertible as problem:
             return False, f"Validation error: {problem}".encode()
         except MemoryError:
@@ -84,6 +86,7 @@ class Host:
     def __init__(self, kernel: Kernel, runtime: Any, max_memory_bytes: int) -> None:
         self.files = Files()
         self.environment: Mapping[str, str] = {}
+        self._held: int | None = None
         self.last_refusal: tuple[str, Refusal] | None = None
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
         self.offered: dict[int, Any] = {}
@@ -100,7 +103,8 @@ class Host:
             name: _guarded(getattr(self, f"_{name}"))
             for name in (
                 *("request", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
-                *("read_module", "find_module", "file_path", "temporary_name", "json_parse", "json_stringify"),
+                *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
+                *("open_file", "release_file", "remove", "rename"),
                 *("hash", "offer", "uuid", "now_ms", "precise_ms", "timestamp", "clock_text", "unix_seconds"),
             )
         }
@@ -182,17 +186,36 @@ class Host:
 
     def _read_module(self, path: bytes) -> tuple[Any, ...]:
         source, chunk = self.files.read_module(_path(path))
-        return source, chunk.encode()
+        return source, os.fsencode(chunk)
 
     def _find_module(self, name: bytes, templates: bytes) -> tuple[Any, ...]:
         try:
             source, chunk, path = self.files.find_module(_path(name), _path(templates))
         except Refusal as refused:
-            return None, refused.message.encode()
-        return source, None, chunk.encode(), path.encode()
+            return None, refused.message.encode("utf-8", "replace")
+        return source, None, os.fsencode(chunk), os.fsencode(path)
 
-    def _file_path(self, path: bytes, purpose: bytes) -> tuple[Any, ...]:
-        return (self.files.path_for(_path(path), purpose.decode()).encode(),)
+    def _open_file(self, path: bytes, mode: bytes) -> tuple[Any, ...]:
+        """A path under which Lua can open the very file that was found, until `release_file`."""
+        self._release_file()
+        name = _path(path)
+        failed = _failure_of(lambda: self._hold(self.files.open(name, mode.decode())), path)
+        return failed or (f"{_DESCRIPTORS}/{self._held}".encode(),)
+
+    def _release_file(self) -> tuple[Any, ...]:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+        return ()
+
+    def _hold(self, descriptor: int) -> None:
+        self._held = descriptor
+
+    def _remove(self, path: bytes) -> tuple[Any, ...]:
+        return _failure_of(lambda: self.files.remove(_path(path)), path) or (True,)
+
+    def _rename(self, old: bytes, new: bytes) -> tuple[Any, ...]:
+        return _failure_of(lambda: self.files.rename(_path(old), _path(new)), old) or (True,)
 
     def _temporary_name(self) -> tuple[Any, ...]:
         return (self.files.temporary_name().encode(),)
@@ -270,6 +293,17 @@ def _content(table: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise NotConvertible("a request's content has to be an object")
     return content
+
+
+def _failure_of(act: Callable[[], None], path: bytes) -> tuple[Any, ...] | None:
+    """What Lua's file functions return where they fail: nil, why, and the system's number; None where it went well."""
+    try:
+        act()
+    except Refusal as refused:
+        return None, refused.text.encode("utf-8", "replace"), errno.EACCES
+    except OSError as problem:
+        return None, path + f": {problem.strerror}".encode(), problem.errno
+    return None
 
 
 def _path(path: bytes) -> str:

@@ -98,6 +98,10 @@ class RuntimeSecuritySettings(Table):
     allow_network_access: Annotated[bool, Idle()] = Field(
         default=True, description="web and HTTP tools, cloud providers from scripts; not the local backends"
     )
+    allow_pull_addresses: bool = Field(
+        default=False,
+        description="scripts pull models from public https and pypi addresses too; names and hf.co/… they always may",
+    )
     allow_process_spawn: Annotated[bool, Idle()] = Field(default=False, description="process tools")
     max_memory_bytes: Annotated[Size, High(2_000_000_000)] = Field(
         default=50_000_000,
@@ -190,6 +194,10 @@ class ModelsSettings(Table):
     prompt_cache_bytes: Annotated[AutoOrSize, auto_or("a size")] = Field(
         default="auto",
         description="memory per model for finished prompts; auto = a tenth of the budget, at most the weights' size",
+    )
+    worker_memory_bytes: Annotated[AutoOrSize, auto_or("a size", at_least=1)] = Field(
+        default="auto",
+        description="memory of one model's process, at most: past it it is ended; auto = what is expected, and slack",
     )
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from llmspell_profiles.schema.checks import Check, Refusal
+from llmspell_protocol.addresses import BadAddress, has_query, parse_address
 from llmspell_protocol.durations import duration_seconds
 
 _BYTES_IN = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 # Compiled when they are first used, by `re` itself.
 _SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmg]i?b)"
 _QUANTIZATION = r"(?:I?Q|TQ)[1-8]_[0-9A-Z_]+|B?F16|F32|MXFP4(?:_MOE)?"
-_URL = r"(?i)https?://[^/\s]+\S*"
 _VARIABLE = r"(?:[A-Za-z_][A-Za-z0-9_]*)?"
 _DEVICE = r"auto|cpu|cuda(?::\d+)?|metal"
 
@@ -36,10 +36,10 @@ class Idle(NamedTuple):
 
 
 class PathContext(NamedTuple):
-    """What paths are relative to; handed to a table's check."""
+    """What paths are relative to; handed to a table's check. A user without a home directory has None."""
 
     llmspell_home: Path
-    user_home: Path
+    user_home: Path | None
     cwd: Path
 
 
@@ -128,12 +128,12 @@ def _parse_duration(value: object) -> object:
         try:
             return duration_seconds(value)
         except ValueError:
-            raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m")') from None
+            raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m"; -1 for never)') from None
     if isinstance(value, int) and not isinstance(value, bool):
         if value < -1:
             raise wrong(f"must be at least 0, or -1 for never, got {value}")
         return float(value)
-    raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m")')
+    raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m"; -1 for never)')
 
 
 def auto_or(what: str, at_least: int = 0, at_most: int | None = None) -> Before:
@@ -168,15 +168,39 @@ def _resolve_path(value: object, around: object) -> object:
         return path
     if default and path.parts[:2] == ("~", ".llmspell"):
         return around.llmspell_home.joinpath(*path.parts[2:])
-    if path.parts[:1] == ("~",):
+    first = path.parts[0] if path.parts else ""
+    if first == "~":
+        if around.user_home is None:
+            raise wrong(f"'{path}' begins with the home directory, and this user has none")
         return around.user_home.joinpath(*path.parts[1:])
+    if first.startswith("~"):
+        return _below_another_home(path)
     return around.cwd / path
 
 
+def _below_another_home(path: Path) -> Path:
+    # A file that is called so is `./~name`.
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise wrong(f"'{path}': there is no user '{path.parts[0][1:]}'") from None
+
+
 def _check_url(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(_URL, value):
-        raise expected("an http or https URL")
+    if isinstance(value, str):
+        try:
+            parse_address(value)
+        except BadAddress as error:
+            # What is no URL at all needs no reason.
+            why = f" ({error})" if re.match(r"(?i)https?://", value.strip()) else ""
+            raise expected(f"an http or https URL{why}") from None
     return value
+
+
+def _check_base_url(value: object) -> object:
+    if isinstance(value, str) and has_query(value):
+        raise expected("an http or https URL without a query, since paths are appended to it")
+    return _check_url(value)
 
 
 def _check_variable(value: object) -> object:
@@ -217,6 +241,8 @@ NamesOrText = Annotated[Names, Before(listed, Form("list"))]
 """A list of strings, or one string with commas."""
 
 Url = Annotated[str, Before(_check_url, Form("url"))]
+BaseUrl = Annotated[str, Before(_check_base_url, Form("url"))]
+"""The URL of a server to which the paths of its interface are appended."""
 Variable = Annotated[str, Before(_check_variable)]
 Device = Annotated[str, Before(_check_device)]
 Quantization = Annotated[str, Before(_check_quantization)]
