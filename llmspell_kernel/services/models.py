@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmspell_kernel.services.chat_turn import chat_turn
 from llmspell_kernel.services.reply_checks import ReplyChecks
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.durations import duration_seconds
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.models import (
@@ -123,7 +124,7 @@ class ModelsService:
         have ended. Models in memory stay as they are.
         """
         for provider in self._registry.reconfigure(settings):
-            task = asyncio.get_running_loop().create_task(self._retire(provider, running))
+            task = of_no_request(asyncio.get_running_loop().create_task, self._retire(provider, running))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 

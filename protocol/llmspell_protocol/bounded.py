@@ -88,7 +88,6 @@ def _is_bounded(data: bytes) -> bool:
     return containers <= MAX_CONTAINERS and containers + data.count(b",") <= MAX_VALUES
 
 
-
 def _is_bounded_without_texts(data: bytes) -> bool:
     # An entry has two texts at most, its key and itself. Counted first, since it takes no time.
     quotes = data.replace(b"\\\\", b"").replace(b'\\"', b"").count(b'"') if b"\\" in data else data.count(b'"')

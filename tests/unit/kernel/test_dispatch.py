@@ -16,7 +16,6 @@ from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Handler, Reply, Request
 from tests.support.recording_sink import RecordingSink
 
-
 ACTION = {"model_request": "list", "kernel_request": "status"}
 
 
