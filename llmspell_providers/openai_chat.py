@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmspell_protocol.models import SAMPLING
+from llmspell_protocol.plain_values import carried, whole_text
 
 _GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "coerce_one_of": True}
 """For builds whose grammar of a raw prompt is made by llguidance: otherwise a model may write blanks without end, and
@@ -61,9 +62,20 @@ def _tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """A tool call's arguments; anything but a JSON object (a reply that was cut) is kept as `{"_text": text}`."""
+    """A tool call's arguments, in the form that every encoding carries (`plain_values.carried`).
+
+    Anything but a JSON object (a reply that was cut), and one that is nested too deep, is kept as `{"_text": text}`.
+    """
     try:
-        value = json.loads(text or "{}")
-    except json.JSONDecodeError:
-        return {"_text": text}
-    return value if isinstance(value, dict) else {"_text": text}
+        value = carried(json.loads(text or "{}"))
+    except (ValueError, RecursionError):
+        return {"_text": whole_text(text)}
+    return value if isinstance(value, dict) else {"_text": whole_text(text)}
+
+
+def plain_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for arguments that come as a map."""
+    try:
+        return {name: carried(value) for name, value in arguments.items()}
+    except (ValueError, RecursionError):
+        return {"_text": "the arguments are nested too deep"}

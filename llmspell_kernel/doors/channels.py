@@ -19,6 +19,7 @@ from llmspell_kernel.doors.keyed_wire import KeyedWire
 from llmspell_kernel.doors.outbox import Outbox, Outgoing
 from llmspell_kernel.identity import KeyRing
 from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.errors import Internal
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import Wire, WireError
 
@@ -120,7 +121,10 @@ class Router:
                     break
             except (TypeError, ValueError, RecursionError):
                 # Sent at once this would have become an error reply; from the outbox there is no request left to fail.
-                log.exception("a %s can't be sent", outgoing.message.msg_type)
+                incident = os.urandom(4).hex()
+                log.exception("incident %s: a %s can't be sent", incident, outgoing.message.msg_type)
+                if not self._sent_defect(outgoing, incident):
+                    break
             if route not in self._outboxes:
                 return
             outbox.taken()
@@ -133,6 +137,16 @@ class Router:
         else:
             self._loop.call_later(RETRY_S, self._retry, route)
         self._look_again()
+
+    def _sent_defect(self, outgoing: Outgoing, incident: str) -> bool:
+        """Tells of a defect in place of a reply; anything else is missed. False: the client takes nothing yet."""
+        if not outgoing.message.msg_type.endswith("_reply"):
+            return True
+        hint = f"the kernel's log has the details under incident {incident}"
+        numbered = {key: value for key, value in outgoing.message.content.items() if key == "seq"}
+        error = Internal("internal error: the reply can't be sent", hint=hint, details={"incident": incident})
+        outgoing.message.content = {**error.to_content(), **numbered}
+        return self._try_send(outgoing)
 
     def _gone(self, route: bytes) -> None:
         self._forget_outbox(route)

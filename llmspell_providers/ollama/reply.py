@@ -7,6 +7,7 @@ from typing import Any
 
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatResult, ToolCall
 from llmspell_providers.ollama import content
+from llmspell_providers.openai_chat import plain_arguments
 
 
 class OllamaReply:
@@ -31,7 +32,7 @@ class OllamaReply:
         reasoning = (line.thinking if message is None else message.thinking) or ""
         calls = [
             # The package drops Ollama's own ids.
-            ToolCall(id=f"call_{len(self.calls) + at}", name=call.name, arguments=dict(call.arguments))
+            ToolCall(id=f"call_{len(self.calls) + at}", name=call.name, arguments=plain_arguments(call.arguments))
             for at, call in enumerate(one.function for one in (message.tool_calls if message else None) or ())
         ]
         self._text.append(text)

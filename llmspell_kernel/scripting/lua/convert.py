@@ -11,9 +11,12 @@ from typing import Any
 
 from lupa.lua54 import lua_type
 
+from llmspell_protocol.plain_values import whole_text
+
 MAX_DEPTH = 128
 MAX_VALUES = 1_000_000
 """A table that names one subtable many times over could grow without end on its way out."""
+TOO_LARGE = "a number is larger than numbers can be"
 
 _INT64 = 1 << 63
 
@@ -96,15 +99,41 @@ def _key(key: Any) -> str:
 
 
 def to_lua(runtime: Any, value: Any) -> Any:
-    """A JSON-like value as what `runtime` hands to Lua: None is nil, integers beyond 64 bits become floats."""
+    """A JSON-like value as what `runtime` hands to Lua: None is nil, integers beyond 64 bits become floats.
+
+    Lone surrogates become U+FFFD.
+
+    Raises:
+        NotConvertible: nesting deeper than `MAX_DEPTH`, an integer beyond the largest float, or another type.
+    """
+    return _inward(runtime, value, 0)
+
+
+def _inward(runtime: Any, value: Any, depth: int) -> Any:
     if value is None or isinstance(value, (bool, float, bytes)):
         return value
     if isinstance(value, str):
-        return value.encode()
+        return _bytes(value)
     if isinstance(value, int):
-        return value if -_INT64 <= value < _INT64 else float(value)
+        return value if -_INT64 <= value < _INT64 else _float(value)
+    if depth >= MAX_DEPTH and isinstance(value, (Mapping, list, tuple)):
+        raise NotConvertible(f"nested deeper than {MAX_DEPTH}")
     if isinstance(value, Mapping):
-        return runtime.table_from({str(key).encode(): to_lua(runtime, item) for key, item in value.items()})
+        return runtime.table_from({_bytes(str(key)): _inward(runtime, item, depth + 1) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
-        return runtime.table_from([to_lua(runtime, item) for item in value])
+        return runtime.table_from([_inward(runtime, item, depth + 1) for item in value])
     raise NotConvertible(f"{type(value).__name__} has no form in Lua")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return whole_text(text).encode()
+
+
+def _float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise NotConvertible(TOO_LARGE) from None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Protocol
 
-from llmspell_kernel.scripting.lua.convert import NotConvertible, refuse, to_lua, to_python
+from llmspell_kernel.scripting.lua.convert import TOO_LARGE, NotConvertible, refuse, to_lua, to_python
 from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 
@@ -203,20 +203,34 @@ class Host:
         def constant(name: str) -> None:
             raise JSONDecodeError(f"{name} is not a JSON value", source, source.find(name))
 
+        def fraction(digits: str) -> float:
+            value = float(digits)
+            if value - value != 0:
+                raise NotConvertible(TOO_LARGE)
+            return value
+
         try:
             source = text.decode()
-            return (to_lua(self._runtime, loads(source, parse_constant=constant)),)
+            value = loads(source, parse_constant=constant, parse_float=fraction)
+            return (to_lua(self._runtime, value),)
         except UnicodeDecodeError as problem:
             raise _JsonRefusal(f"JSON parse error: text is not UTF-8 (byte {problem.start + 1})") from None
         except JSONDecodeError as problem:
             where = f"line {problem.lineno} column {problem.colno}"
             raise _JsonRefusal(f"JSON parse error: {problem.msg} at {where}") from None
+        except NotConvertible as problem:
+            raise _JsonRefusal(f"JSON parse error: {problem}") from None
+        except ValueError:
+            # Python reads no integer of thousands of digits.
+            raise _JsonRefusal(f"JSON parse error: {TOO_LARGE}") from None
         except RecursionError:
             raise _JsonRefusal("JSON parse error: nested too deep") from None
 
     def _json_stringify(self, value: Any, indent: float | None = None) -> tuple[Any, ...]:
         from json import dumps
 
+        if indent is not None and indent - indent != 0:
+            raise _JsonRefusal("JSON stringify error: the indent has to be a finite number")
         try:
             plain = to_python(value)
         except NotConvertible as problem:
