@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Mapping
 
@@ -20,6 +19,7 @@ from llmspell_kernel.identity import standard_right
 from llmspell_kernel.request import Handler, Reply, Request, handled_request
 from llmspell_protocol.areas import AREA_OF, actions
 from llmspell_protocol.errors import Busy, Cancelled, Internal, InvalidRequest, LlmspellError, Timeout, Unsupported
+from llmspell_protocol.incidents import as_incident, incident_number
 from llmspell_protocol.messages import ONE_WAY
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Dispatcher:
             request.reply({"status": "ok", **reply.content}, reply.buffers)
             log.debug("%s: done in %d ms", request.shown, (time.monotonic() - began) * 1000)
         except LlmspellError as error:
-            request.fail(error)
+            request.fail(_defect(request, error) if isinstance(error, Internal) else error)
         except asyncio.CancelledError:
             request.fail(_cancelled(request))
         except Exception as problem:  # noqa: BLE001 — its traceback is logged with the incident
@@ -166,11 +166,15 @@ def _cancelled(request: Request) -> Cancelled:
 
 def _defect(request: Request, problem: BaseException | None) -> Internal:
     """What is told of a defect; the log has the traceback under the same incident."""
-    incident = os.urandom(4).hex()
+    if isinstance(problem, Internal):
+        error = problem  # A worker's, whose own log has the number too.
+        incident = error.details.setdefault("incident", incident_number())
+    else:
+        incident = incident_number()
+        text = f"internal error in {request.msg_type[:_SHOWN]} {request.action[:_SHOWN]}".rstrip()
+        error = as_incident(text, incident)
     log.error("incident %s in %s", incident, request.shown, exc_info=problem)
-    text = f"internal error in {request.msg_type[:_SHOWN]} {request.action[:_SHOWN]}".rstrip()
-    hint = f"the kernel's log has the details under incident {incident}"
-    return Internal(text, hint=hint, details={"incident": incident})
+    return error
 
 
 def _is_framed(request: Request) -> bool:

@@ -14,10 +14,16 @@ _GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separato
 a oneOf whose schemas overlap is dropped in silence. Others ignore the keyword."""
 
 
-def chat_body(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The engine's request: with `prompt` for a raw completion, else with `messages`."""
+def chat_body(request: Mapping[str, Any], context_size: int | None = None) -> dict[str, Any]:
+    """The engine's request: with `prompt` for a raw completion, else with `messages`.
+
+    `context_size`, in tokens, bounds the window of the repeat penalty: llama.cpp knows no word for the whole context,
+    and takes memory for as many tokens as it is told.
+    """
     options = request["options"]
     body: dict[str, Any] = {name: options[name] for name in SAMPLING if options.get(name) is not None}
+    if context_size is not None and not 0 <= body.get("repeat_last_n", 0) <= context_size:
+        body["repeat_last_n"] = context_size
     if request.get("raw"):
         body["prompt"] = request["prompt"]
         if request.get("schema") is not None:

@@ -5,11 +5,10 @@ A schema's `pattern` may compute for hours inside one call of `re`, which nothin
 
 from __future__ import annotations
 
-import traceback
-
 from llmspell_protocol.child import connect_parent
-from llmspell_protocol.errors import Internal, LlmspellError
+from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.frames import Frame
+from llmspell_protocol.incidents import incident_in_worker
 from llmspell_providers.schema_check import check_reply
 
 
@@ -29,8 +28,8 @@ def _checked(frame: Frame) -> Frame:
     except LlmspellError as error:
         return {"op": "error", "error": error.to_content()}
     except Exception as error:  # noqa: BLE001 - the worker's boundary: whatever it is, the kernel is told
-        traceback.print_exc()
-        return {"op": "error", "error": Internal(f"the reply could not be checked: {error}").to_content()}
+        wrapped = incident_in_worker(error, f"the reply could not be checked: {error}")
+        return {"op": "error", "error": wrapped.to_content()}
     return {"op": "done"}
 
 

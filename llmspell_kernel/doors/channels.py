@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import struct
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from llmspell_kernel.doors.keyed_wire import KeyedWire
 from llmspell_kernel.doors.outbox import Outbox, Outgoing
 from llmspell_kernel.identity import KeyRing
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.errors import Internal
+from llmspell_protocol.incidents import as_incident, incident_number
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import Wire, WireError
 
@@ -121,7 +120,7 @@ class Router:
                     break
             except (TypeError, ValueError, RecursionError):
                 # Sent at once this would have become an error reply; from the outbox there is no request left to fail.
-                incident = os.urandom(4).hex()
+                incident = incident_number()
                 log.exception("incident %s: a %s can't be sent", incident, outgoing.message.msg_type)
                 if not self._sent_defect(outgoing, incident):
                     break
@@ -142,9 +141,8 @@ class Router:
         """Tells of a defect in place of a reply; anything else is missed. False: the client takes nothing yet."""
         if not outgoing.message.msg_type.endswith("_reply"):
             return True
-        hint = f"the kernel's log has the details under incident {incident}"
         numbered = {key: value for key, value in outgoing.message.content.items() if key == "seq"}
-        error = Internal("internal error: the reply can't be sent", hint=hint, details={"incident": incident})
+        error = as_incident("internal error: the reply can't be sent", incident)
         outgoing.message.content = {**error.to_content(), **numbered}
         return self._try_send(outgoing)
 
@@ -173,7 +171,7 @@ class Router:
                 self._receive(first, [first.bytes, *rest])
             except Exception:
                 # The descriptor tells of no message twice: were this to end the loop, all that wait would wait on.
-                log.exception("incident %s in a message on %s", os.urandom(4).hex(), self.name)
+                log.exception("incident %s in a message on %s", incident_number(), self.name)
         self._look_again()
 
     def _receive(self, first: zmq.Frame, frames: list[bytes]) -> None:

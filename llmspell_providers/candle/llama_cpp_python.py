@@ -105,7 +105,7 @@ class LlamaCppPython:
             try:
                 if reply.cancelled:
                     raise EngineCancelled
-                return self._generate(chat_body(request), request.get("schema"), reply)
+                return self._generate(chat_body(request, self.context_size), request.get("schema"), reply)
             finally:
                 self._reply = None
 

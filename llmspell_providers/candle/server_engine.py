@@ -73,7 +73,7 @@ class ServerEngine:
 
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
         """Generates one reply (see `Engine.chat`)."""
-        body = {**chat_body(request), "stream": True, "stream_options": {"include_usage": True}}
+        body = {**chat_body(request, self.context_size), "stream": True, "stream_options": {"include_usage": True}}
         talk = Talk.of(body)
         with self._lock:
             place = self._table.take(talk)

@@ -11,15 +11,15 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, Unsupported
+from llmspell_protocol.errors import Cancelled, ConfigError, LlmspellError, Unsupported
 from llmspell_protocol.frames import Frame, FramePipe
+from llmspell_protocol.incidents import incident_in_worker
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
@@ -116,6 +116,8 @@ class Worker:
             self._pipe.send(answer)
         except BrokenPipeError:
             pass  # the kernel is gone; the main thread sees it too and ends the process
+        except (TypeError, ValueError) as error:  # the answer fits no frame
+            self._pipe.send({"op": "error", "id": frame["id"], "error": as_content(error)})
 
     def _chat(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         request = frame["request"]
@@ -265,8 +267,7 @@ def as_content(error: Exception) -> Mapping[str, Any]:
     """An exception as error content; one that is not of our tree is a defect and goes to the log with its traceback."""
     if isinstance(error, LlmspellError):
         return error.to_content()
-    traceback.print_exception(error, file=sys.stderr)
-    return Internal(f"{type(error).__name__}: {error}").to_content()
+    return incident_in_worker(error, f"{type(error).__name__}: {error}").to_content()
 
 
 def main() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import traceback
 
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import Internal, LlmspellError
+from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.frames import FramePipe
+from llmspell_protocol.incidents import incident_in_worker
 from llmspell_protocol.models import PullProgress
 from llmspell_providers.pulls.order import PullOrder
 
@@ -33,8 +33,7 @@ def main() -> None:
     except LlmspellError as error:
         pipe.send({"op": "error", "error": error.to_content()})
     except Exception as error:  # noqa: BLE001 - the worker's boundary: whatever it is, the kernel is told
-        traceback.print_exc()
-        wrapped = Internal(f"The pull of '{order.id}' failed: {type(error).__name__}: {error}")
+        wrapped = incident_in_worker(error, f"The pull of '{order.id}' failed: {type(error).__name__}: {error}")
         pipe.send({"op": "error", "error": wrapped.to_content()})
 
 

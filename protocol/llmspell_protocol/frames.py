@@ -18,8 +18,6 @@ from typing import Any
 
 import msgpack
 
-from llmspell_protocol.plain_values import with_whole_texts
-
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 _INTEGER = 1
 """msgpack's extension type for integers beyond 64 bits: all bytes, the highest first."""
@@ -42,6 +40,9 @@ def pack_frame(frame: Mapping[str, Any]) -> bytes:
     try:
         body = _packed(frame)
     except UnicodeEncodeError:
+        # Few texts have half a character in them, and every worker starts with this module.
+        from llmspell_protocol.plain_values import with_whole_texts
+
         body = _packed(with_whole_texts(frame))
     if len(body) > MAX_FRAME_BYTES:
         raise FrameTooLarge(f"frame {frame.get('op')!r} of {len(body)} bytes")

@@ -11,8 +11,6 @@ from typing import Any
 
 from lupa.lua54 import lua_type
 
-from llmspell_protocol.plain_values import whole_text
-
 MAX_DEPTH = 128
 MAX_VALUES = 1_000_000
 """A table that names one subtable many times over could grow without end on its way out."""
@@ -129,6 +127,9 @@ def _bytes(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
+        # Few texts have half a character in them.
+        from llmspell_protocol.plain_values import whole_text
+
         return whole_text(text).encode()
 
 

@@ -70,10 +70,11 @@ def _guarded(call: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
         except MemoryError:
             return False, b"not enough memory"
         except Exception as defect:  # noqa: BLE001 — an exception must not cross Lua's C code
-            import traceback
+            from llmspell_protocol.incidents import incident_in_worker
 
-            traceback.print_exc()
-            return False, f"Internal error: {type(defect).__name__}: {defect}".encode()
+            what = f"Internal error: {type(defect).__name__}: {defect}"
+            incident = incident_in_worker(defect, what).details["incident"]
+            return False, f"{what} (incident {incident})".encode("utf-8", "replace")
 
     return guarded
 
