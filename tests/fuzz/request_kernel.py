@@ -24,6 +24,7 @@ api_key_env = "LLMSPELL_NO_SUCH_KEY"
 max_retries = 0
 [runtime.security]
 max_execution_time_ms = 5000
+allow_file_access = true
 """
 _NOWHERE = "http://127.0.0.1:9"
 _ENVIRONMENT = {

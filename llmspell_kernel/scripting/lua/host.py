@@ -64,9 +64,9 @@ def _guarded(call: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
         except Stopped:
             return None
         except Refusal as refused:
-            return False, refused.text.encode()
+            return False, _bytes(refused.text)
         except NotConvertible as problem:
-            return False, f"Validation error: {problem}".encode()
+            return False, _bytes(f"Validation error: {problem}")
         except MemoryError:
             return False, b"not enough memory"
         except Exception as defect:  # noqa: BLE001 — an exception must not cross Lua's C code
@@ -74,7 +74,7 @@ def _guarded(call: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
 
             what = f"Internal error: {type(defect).__name__}: {defect}"
             incident = incident_in_worker(defect, what).details["incident"]
-            return False, f"{what} (incident {incident})".encode("utf-8", "replace")
+            return False, _bytes(f"{what} (incident {incident})")
 
     return guarded
 
@@ -135,7 +135,7 @@ class Host:
         if content.get("status") == "error":
             refused = Refusal(content)
             self.last_refusal = (refused.text, refused)
-            return False, refused.text.encode(), refused.message.encode(), refused.code.encode()
+            return False, _bytes(refused.text), _bytes(refused.message), _bytes(refused.code)
         kept = {key: value for key, value in content.items() if key not in ("status", "seq")}
         return True, to_lua(self._runtime, kept)
 
@@ -167,7 +167,7 @@ class Host:
 
     def _read_line(self) -> tuple[Any, ...]:
         line = self._kernel.read_line()
-        return (None if line is None else line.encode(),)
+        return (None if line is None else _bytes(line),)
 
     def _exit(self, status: Any) -> tuple[Any, ...]:
         if isinstance(status, bool) or status is None:
@@ -179,24 +179,24 @@ class Host:
 
     def _getenv(self, name: bytes) -> tuple[Any, ...]:
         value = self.environment.get(name.decode("utf-8", "replace"))
-        return (None if value is None else value.encode(),)
+        return (None if value is None else _bytes(value),)
 
     def _read_module(self, path: bytes) -> tuple[Any, ...]:
         source, chunk = self.files.read_module(_path(path))
-        return source, chunk.encode()
+        return source, _bytes(chunk)
 
     def _find_module(self, name: bytes, templates: bytes) -> tuple[Any, ...]:
         try:
             source, chunk, path = self.files.find_module(_path(name), _path(templates))
         except Refusal as refused:
-            return None, refused.message.encode()
-        return source, None, chunk.encode(), path.encode()
+            return None, _bytes(refused.message)
+        return source, None, _bytes(chunk), _bytes(path)
 
     def _file_path(self, path: bytes, purpose: bytes) -> tuple[Any, ...]:
-        return (self.files.path_for(_path(path), purpose.decode()).encode(),)
+        return (_bytes(self.files.path_for(_path(path), purpose.decode())),)
 
     def _temporary_name(self) -> tuple[Any, ...]:
-        return (self.files.temporary_name().encode(),)
+        return (_bytes(self.files.temporary_name()),)
 
     def _json_parse(self, text: bytes) -> tuple[Any, ...]:
         from json import JSONDecodeError, loads
@@ -270,7 +270,11 @@ class Host:
     def _unix_seconds(self, text: bytes) -> tuple[Any, ...]:
         from datetime import datetime
 
-        return (int(datetime.fromisoformat(text.decode()).timestamp()),)
+        try:
+            return (int(datetime.fromisoformat(text.decode()).timestamp()),)
+        except (ValueError, OverflowError):
+            # What a server calls a date is its own affair.
+            return (None,)
 
 
 class _JsonRefusal(Refusal):
@@ -289,3 +293,11 @@ def _content(table: Any) -> dict[str, Any]:
 
 def _path(path: bytes) -> str:
     return os.fsdecode(path)
+
+
+def _bytes(text: str) -> bytes:
+    """The text for Lua; a path that is no UTF-8 gets its own bytes back, any other half of a character is U+FFFD."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
