@@ -10,11 +10,18 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmspell_protocol.calls import EXITED, Calls
+from llmspell_protocol.calls import EXITED, Call, Calls
 from llmspell_protocol.child import Child
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import LlmspellError, ModelLoadFailed, OutOfMemory, WorkerCrashed, error_from_content
-from llmspell_protocol.frames import Frame
+from llmspell_protocol.errors import (
+    InvalidRequest,
+    LlmspellError,
+    ModelLoadFailed,
+    OutOfMemory,
+    WorkerCrashed,
+    error_from_content,
+)
+from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FrameTooLarge
 from llmspell_protocol.models import (
     ChatChunk,
     ChatMessage,
@@ -122,7 +129,7 @@ class ModelProcess:
 
         Close the iterator (`contextlib.aclosing`) to cancel. The request's options are resolved by the caller.
         """
-        call = self._calls.open("chat", request=to_content(request))
+        call = self._opened("chat", request=to_content(request))
         try:
             while True:
                 chunk = self._chunk(await call.next())
@@ -182,7 +189,7 @@ class ModelProcess:
         self._is_loaded = True
 
     async def _answer(self, op: str, **fields: Any) -> Frame:
-        call = self._calls.open(op, **fields)
+        call = self._opened(op, **fields)
         try:
             frame = await call.last()
         finally:
@@ -190,6 +197,16 @@ class ModelProcess:
         if frame["op"] != "done":
             raise self._error(frame)
         return frame
+
+    def _opened(self, op: str, **fields: Any) -> Call:
+        try:
+            return self._calls.open(op, **fields)
+        except FrameTooLarge:
+            raise InvalidRequest(
+                f"the request is larger than the {MAX_FRAME_BYTES} bytes that a model's process takes at a time",
+                hint="say less in one request",
+                details={"limit_bytes": MAX_FRAME_BYTES},
+            ) from None
 
     def _error(self, frame: Frame) -> LlmspellError:
         if frame["op"] == EXITED:

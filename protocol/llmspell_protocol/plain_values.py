@@ -104,4 +104,4 @@ def _short(place: str) -> str:
 
 
 def _kind(value: object) -> str:
-    return "bytes" if isinstance(value, (bytes, bytearray)) else f"a {type(value).__name__}"
+    return "bytes" if isinstance(value, (bytes, bytearray)) else f"of type {type(value).__name__}"
