@@ -45,7 +45,7 @@ def trial_kernel(directory: Path) -> Iterator[KernelProcess]:
     config = home / "config.toml"
     config.write_text(_CONFIG.format(models=home / "models"))
     environment = {**_ENVIRONMENT, "LLMSPELL_HOME": str(home)}
-    kernel = KernelProcess(["--daemon", "--log-level", "debug", "--config", str(config)], env=environment)
+    kernel = KernelProcess(["--daemon", "--config", str(config)], env=environment)
     try:
         _pull_small_model(kernel, directory)
         yield kernel
