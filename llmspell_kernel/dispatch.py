@@ -39,10 +39,18 @@ class Dispatcher:
         self._clients = clients
         self._drain = drain
         clients.on_gone(self._client_gone)
+        clients.on_returned(requests.supersede)
 
     def submit(self, request: Request) -> asyncio.Task[None]:
         """Starts a request, from wherever it came; the task ends when it has been answered."""
-        problem = _read_options(request)
+        problem = request.problem or _read_options(request)
+        if taken := self._requests.is_taken(request):
+            problem = InvalidRequest(
+                "a request of this client with this msg_id is running already",
+                hint="give every request an id of its own",
+                details={"msg_id": request.id},
+            )
+            request.unheard = True  # Busy and idle would be taken for those of the one that runs.
         run = self._run(request, problem)
         task = asyncio.get_running_loop().create_task(run, name=f"{request.msg_type} {request.id}")
         request.task = task
@@ -50,7 +58,7 @@ class Dispatcher:
         request.answered = request.msg_type in ONE_WAY
         self._requests.add(request)
         task.add_done_callback(lambda ended: self._finished(request, ended))
-        if self._requests.early_cancels.take(request.id, request.caller.sender):
+        if not taken and self._requests.early_cancels.take(request.id, request.caller.sender):
             request.cancel("the client cancelled it")
         return task
 
@@ -179,4 +187,5 @@ def _defect(request: Request, problem: BaseException | None) -> Internal:
 
 def _is_framed(request: Request) -> bool:
     """Whether frontends hear of it on IOPub: busy before, idle after it."""
-    return request.parent is None and request.msg_type not in AREA_OF and not request.options.isolated
+    own = request.msg_type in AREA_OF or request.options.isolated
+    return request.parent is None and not own and not request.unheard

@@ -53,11 +53,18 @@ class KeyRing:
         return self._others.get(key_id, self._connection) if dot else self._connection
 
 
+Reach = Literal["files", "private", "public"]
+"""What a pull may open besides the catalog, the hub and Ollama's library, which whoever may pull may use: paths of this
+machine, addresses of this machine and its network, addresses of the public internet."""
+EVERYWHERE: frozenset[Reach] = frozenset({"files", "private", "public"})
+PUBLIC: frozenset[Reach] = frozenset({"public"})
+
+
 class Caller(NamedTuple):
     """Who asks and what they may; resolved once a request, by the door that it came through or from its parent.
 
     `client` is one connection or script context (queues are fair between these); `session` is Jupyter's; `local` says
-    whether paths in a request mean files on this machine.
+    whether paths in a request mean files on this machine, and `reach` what a pull may open.
     """
 
     client: str
@@ -67,6 +74,7 @@ class Caller(NamedTuple):
     context: str | None = None
     capabilities: frozenset[Capability] = ALL_CAPABILITIES
     local: bool = True
+    reach: frozenset[Reach] = EVERYWHERE
 
     @property
     def sender(self) -> str:
@@ -87,16 +95,31 @@ class Caller(NamedTuple):
 
 
 def client_caller(key: Key, *, client: str, session: str, local: bool) -> Caller:
-    """A client that has signed with this key; `client` is its name among those of all doors."""
-    return Caller(client=client, session=session, key_id=key.id, capabilities=key.capabilities, local=local)
+    """A client that has signed with this key; `client` is its name among those of all doors.
+
+    Only who may do everything, and is on this machine, is shown what this machine alone sees.
+    """
+    reach = EVERYWHERE if local and "admin" in key.capabilities else PUBLIC
+    return Caller(
+        client=client, session=session, key_id=key.id, capabilities=key.capabilities, local=local, reach=reach
+    )
 
 
-def script_caller(parent: Caller, context: str, *, file_access: bool) -> Caller:
-    """A script of that context, running for `parent`: it has its parent's rights and no more than scripts may have."""
+def script_caller(parent: Caller, context: str, *, file_access: bool, pull_addresses: bool = False) -> Caller:
+    """A script of that context, running for `parent`: it has its parent's rights and no more than scripts may have.
+
+    Its pulls take names; paths and public addresses by a setting each, addresses of this machine's network never.
+    """
+    granted: set[Reach] = set()
+    if file_access:
+        granted.add("files")
+    if pull_addresses:
+        granted.add("public")
     return parent._replace(
         kind="script",
         client=context,
         context=context,
         capabilities=parent.capabilities & SCRIPT_CAPABILITIES,
         local=parent.local and file_access,
+        reach=parent.reach & granted,
     )

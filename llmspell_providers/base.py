@@ -19,7 +19,7 @@ from llmspell_protocol.models import (
 )
 
 if TYPE_CHECKING:
-    from llmspell_protocol.areas.model import VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
     from llmspell_providers.capabilities import Capabilities
     from llmspell_providers.spec import ModelSpec
 
@@ -29,11 +29,12 @@ class FoundModel:
     """What one look-up tells of a model, so that a turn needs no second one; a backend may add its own record.
 
     `format` is `LocalModel.format`, None for the backend's usual one. Without `chat_template` the model reads the bare
-    texts of all messages.
+    texts of all messages. `id` is the backend's own name of it, None where only `info` tells.
     """
 
     format: str | None = None
     chat_template: bool = True
+    id: str | None = None
 
 
 class Provider(Protocol):
@@ -57,8 +58,11 @@ class Provider(Protocol):
     async def list_models(self) -> list[LocalModel]:
         """What is installed."""
 
+    async def damaged(self) -> list[DamagedModel]:
+        """What is on the disk but can't be used; nothing where that is another program's business."""
+
     async def find(self, spec: ModelSpec) -> FoundModel | None:
-        """The model, if it is installed.
+        """The model, if it is installed, damaged or not: only using it tells.
 
         Raises:
             BackendUnavailable: the backend cannot be asked.
@@ -74,8 +78,13 @@ class Provider(Protocol):
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """Everything known about an installed model."""
 
-    def pull(self, spec: ModelSpec, *, force: bool, quantization: str | None) -> AsyncGenerator[PullProgress]:
-        """Downloads a model; the last item carries the result."""
+    def pull(
+        self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
+    ) -> AsyncGenerator[PullProgress]:
+        """Downloads a model; the last item carries the result.
+
+        `public_only`: not from an address of this machine or its network, where it is a file's address.
+        """
 
     async def remove(self, spec: ModelSpec, *, force: bool) -> int:
         """Deletes an installed model, unloading it first; returns the bytes freed."""

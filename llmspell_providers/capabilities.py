@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from llmspell_protocol.abilities import OPTIONS, WORDS, Word
 from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.models import ChatRequest
+from llmspell_providers.schemas.grammars import Grammar
 
 LLAMA_OPTIONS = (
     *("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens", "stop"),
@@ -36,6 +37,8 @@ class Capabilities:
     """A declaration: the words that a backend lacks, each with why, in a clause that may follow a colon."""
 
     lacks: Mapping[Word, str]
+    grammar: Grammar | None = None
+    """What the engine makes of schemas and of tools' parameters; None: they go to a server that sees to it itself."""
 
     @property
     def supports(self) -> dict[Word, bool]:
@@ -61,12 +64,16 @@ class Capabilities:
 
 
 def declare(
-    *, options: Collection[Word], lacks: Mapping[Word, str], no_option: str = "its interface has no such option"
+    *,
+    options: Collection[Word],
+    lacks: Mapping[Word, str],
+    no_option: str = "its interface has no such option",
+    grammar: Grammar | None = None,
 ) -> Capabilities:
     """A declaration; options have to be named, so that no backend takes a new one by accident."""
     missing = {word: no_option for word in OPTIONS if word not in options}
     implied = {word: lacks[needed] for word, needed in _NEEDS.items() if needed in lacks}
-    return Capabilities({**missing, **implied, **lacks})
+    return Capabilities({**missing, **implied, **lacks}, grammar)
 
 
 def asked_for(request: ChatRequest) -> Iterator[Word]:

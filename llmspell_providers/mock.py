@@ -41,7 +41,7 @@ from llmspell_providers.spec import ModelSpec
 from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
-    from llmspell_protocol.areas.model import VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
 
 QUOTED_CHARACTERS = 200
 DIMENSIONS = 32
@@ -86,6 +86,10 @@ class MockProvider:
         """Nothing: there is a model for every name, and none is installed."""
         return []
 
+    async def damaged(self) -> list[DamagedModel]:
+        """Nothing: its files are not ours."""
+        return []
+
     async def find(self, spec: ModelSpec) -> FoundModel:
         """There is a model for every name."""
         return FoundModel()
@@ -108,7 +112,9 @@ class MockProvider:
             capabilities=("chat", "embed", "tools"),
         )
 
-    async def pull(self, spec: ModelSpec, *, force: bool, quantization: str | None) -> AsyncGenerator[PullProgress]:
+    async def pull(
+        self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
+    ) -> AsyncGenerator[PullProgress]:
         """Is already there."""
         result = PullResult(
             model_id=_model_id(spec),

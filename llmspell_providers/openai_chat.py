@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmspell_protocol.models import SAMPLING
-from llmspell_protocol.plain_values import carried, whole_text
+from llmspell_protocol.plain_text import whole_text
+from llmspell_protocol.plain_values import carried
+from llmspell_providers.schemas.tools import WORDS, chosen
 
 _GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "coerce_one_of": True}
 """For builds whose grammar of a raw prompt is made by llguidance: otherwise a model may write blanks without end, and
@@ -36,9 +38,11 @@ def chat_body(request: Mapping[str, Any], context_size: int | None = None) -> di
         else [_message(message) for message in request["messages"]]
     )
     if request.get("tools"):
-        body["tools"] = [_tool(tool) for tool in request["tools"]]
-        if request.get("tool_choice") is not None:
-            body["tool_choice"] = request["tool_choice"]
+        choice = request.get("tool_choice")
+        body["tools"] = [_tool(tool) for tool in chosen(request["tools"], choice)]
+        if choice is not None:
+            # Few servers know a tool's name here; all know that one has to be called, and then there is but one.
+            body["tool_choice"] = choice if choice in WORDS else "required"
     if request.get("schema") is not None:
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": request["schema"]}}
     return body

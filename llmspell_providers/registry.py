@@ -18,13 +18,14 @@ from llmspell_protocol.errors import (
     BackendUnavailable,
     ConfigError,
     InvalidRequest,
+    LlmspellError,
     ModelNotFound,
 )
 from llmspell_protocol.vendors import KEY_VARIABLES
 from llmspell_providers.base import FoundModel, Provider
 from llmspell_providers.provider_factory import ProviderFactory
 from llmspell_providers.residency.residency import Residency
-from llmspell_providers.spec import ModelSpec
+from llmspell_providers.spec import ModelSpec, is_a_path
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import ProviderSettings
@@ -239,6 +240,8 @@ class ProviderRegistry:
         backends = [self.get(name) for name in self.local]
         if len(backends) == 1:
             return backends[0], spec.with_backend(backends[0].name)
+        if spec.looks_like_file:
+            raise is_a_path(str(spec), spec.name)
         # Only a pull without a backend's name needs the catalog here.
         from llmspell_providers.library.catalog import Catalog
 
@@ -338,7 +341,9 @@ class ProviderRegistry:
                 having.append(LocatedModel(backend, spec.with_backend(backend.name), answer))
         return having, reasons
 
-    def _not_found(self, spec: ModelSpec, reasons: Mapping[str, str]) -> ModelNotFound:
+    def _not_found(self, spec: ModelSpec, reasons: Mapping[str, str]) -> LlmspellError:
+        if spec.looks_like_file:
+            return is_a_path(str(spec), spec.name)
         from llmspell_providers.library.catalog import Catalog
 
         candle = next((name for name in self.local if self._table(name).provider_type == "candle"), None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from urllib.parse import quote, unquote
+from typing import Literal
+from urllib.parse import quote, unquote, urlsplit
 
 from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import InvalidRequest
@@ -16,6 +17,10 @@ _WHOLE_REPOSITORY = re.compile(
 _PAGE_OF_REPOSITORY = re.compile(r"https://(?:www\.)?(?:hf\.co|huggingface\.co)/(?P<name>[^/?#]+/[^/?#]+)/?")
 """What a browser shows there."""
 _LOCAL_PREFIX = "local"
+SCHEMES = ("file://", "https://", "http://", "hf://", "pypi://")
+_KNOWN_REGISTRIES = ("hf.co", "huggingface.co", "registry.ollama.ai")
+_LONGEST = 8192
+"""Characters; addresses that are signed have thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ class ModelSpec:
         Raises:
             InvalidRequest: the text names nothing, or its backend is empty.
         """
-        name = text.strip()
+        name = _with_small_scheme(text.strip())
+        _require_sound(text, name)
         backend: str | None = None
         for prefix in _HUB_PREFIXES:
             if name.startswith(prefix):
@@ -54,12 +60,10 @@ class ModelSpec:
                 if not backend:
                     raise _bad(text, "the backend after '@' is empty")
                 name = name.strip()
-        if name.startswith(("file://", "https://", "http://", "hf://", "pypi://")):
-            address = name.partition("?")[0] if name.startswith("http") else name
-            base = address.partition("://")[2].rstrip("/").rpartition("/")[2]
-            if not base.strip():
-                raise _bad(text, "the address names no file")
-            return cls(model=base.removesuffix(".gguf"), backend=backend, source=name)
+        if name.startswith(SCHEMES):
+            return cls(model=_name_in_address(text, name), backend=backend, source=name)
+        if backend is None or backend in LOCAL_BACKENDS:
+            _require_no_path(text, name)
         provider, _, model = name.rpartition("/")
         model, colon, variant = model.partition(":")
         if not model.strip() or (colon and not variant.strip()):
@@ -112,6 +116,25 @@ class ModelSpec:
         at = (self.source or "").partition("@")[0]
         return repository if self.provider and at == f"hf://{repository}" else None
 
+    @property
+    def opens(self) -> Literal["files", "public", "private"] | None:
+        """What a pull of it opens: a path, an address of the web, or a registry that its name names.
+
+        None: the catalog, the hub and Ollama's library alone.
+        """
+        if self.source is not None:
+            scheme = self.source.partition("://")[0]
+            return None if scheme == "hf" else "files" if scheme == "file" else "public"
+        first, slash, _ = (self.provider or "").partition("/")
+        # As Ollama reads names: a host before the organisation is the registry that is asked.
+        is_host = slash and ("." in first or ":" in first or first == "localhost")
+        return "private" if is_host and first not in _KNOWN_REGISTRIES else None
+
+    @property
+    def looks_like_file(self) -> bool:
+        """Whether a name is one that only files have."""
+        return self.source is None and self.name.lower().endswith((".gguf", ".safetensors"))
+
     def with_backend(self, backend: str) -> ModelSpec:
         """The same model at a backend."""
         return replace(self, backend=backend)
@@ -123,6 +146,66 @@ class ModelSpec:
             at = f"@{self.revision}" if self.revision else ""
             base = f"hf.co/{self.hub_repository}{at}{f':{self.variant}' if self.variant else ''}"
         return f"{base}@{self.backend}" if self.backend else base
+
+
+def is_a_path(text: str, path: str) -> InvalidRequest:
+    """The error for a path where a model's name is expected."""
+    if path.startswith("~"):
+        place = f"$HOME{path[1:]}"
+    else:
+        place = quote(path) if path.startswith("/") else f"$PWD/{quote(path.removeprefix('./'))}"
+    return InvalidRequest(
+        f"'{text.strip()}' is a path and no model's name; the address of a file or directory is file:// and its whole"
+        " path",
+        hint=f"llmspell model pull file://{place}, and then the name that this gives the model",
+        details={"model": text},
+    )
+
+
+def _with_small_scheme(name: str) -> str:
+    scheme, mark, rest = name.partition("://")
+    return f"{scheme.lower()}{mark}{rest}" if mark and scheme.isalpha() else name
+
+
+def _require_sound(text: str, name: str) -> None:
+    """Raises where a text can't be a name or an address at all."""
+    if len(name) > _LONGEST:
+        raise _bad(f"{text[:60]}…", f"it has {len(name)} characters, and a name or an address {_LONGEST} at most")
+    if any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in name):
+        raise _bad(ascii(text)[1:-1], "it has characters that are no text")
+
+
+def _name_in_address(text: str, address: str) -> str:
+    """What the last part of an address calls a model."""
+    scheme, _, rest = address.partition("://")
+    if scheme in ("http", "https"):
+        rest = rest.partition("?")[0].partition("#")[0]
+        try:
+            parts = urlsplit(address)
+            is_sound = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_sound = False
+        if not is_sound:
+            raise _bad(
+                text, "host or port of the address make no sense", f"write {scheme}://HOST[:PORT]/PATH/FILE.gguf"
+            )
+    elif scheme == "file" and rest and not rest.removeprefix("localhost").startswith("/"):
+        place = f"$PWD/{rest}" if not rest.startswith("~") else f"$HOME{rest[1:]}"
+        raise _bad(text, "the path is not a whole one", f"write file:///PATH, such as file://{place}")
+    name = unquote(rest.rstrip("/").rpartition("/")[2]).strip()
+    if not name or any(letter < " " or letter == "\x7f" for letter in name):
+        raise _bad(text, "the address names no file")
+    return name.removesuffix(".gguf")
+
+
+def _require_no_path(text: str, name: str) -> None:
+    if name.startswith("file:"):
+        raise is_a_path(text, name.removeprefix("file:"))
+    if name.startswith(("/", "./", "../", "~/")):
+        raise is_a_path(text, name)
+    scheme, mark, _ = name.partition("://")
+    if mark and scheme.isalnum():
+        raise _bad(text, f"{scheme}:// is no address that models are pulled from", "write https://, file:// or hf.co/")
 
 
 def _bad(

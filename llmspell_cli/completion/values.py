@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from llmspell_cli.completion.sections import SECTIONS
 from llmspell_cli.invocation import Collected, Options
+from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.backends import LOCAL_BACKENDS
 
 if TYPE_CHECKING:
@@ -26,11 +27,15 @@ def values(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     """What can be typed for a parameter where `incomplete` stands."""
     word = (param.metavar or param.name or "").strip("[].").upper()
     of = _BY_NAME.get(param.name or "") or _BY_WORD.get(word)
-    return [] if of is None else [item for item in of(ctx, incomplete) if _fits(item, incomplete)]
+    items = [] if of is None else [item for item in of(ctx, incomplete) if _fits(item, incomplete)]
+    for item in items:
+        item.help = visible(item.help) if item.help else None
+    return items
 
 
 def _fits(item: CompletionItem[str], incomplete: str) -> bool:
-    return item.type != "plain" or item.value.startswith(incomplete)
+    # A name with a line end or a control in it is nothing that a shell could be told.
+    return item.type != "plain" or (item.value.startswith(incomplete) and visible(item.value) == item.value)
 
 
 def _models(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str]]:

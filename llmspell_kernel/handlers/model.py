@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from llmspell_kernel.area_handler import AreaHandler
+from llmspell_kernel.pull_reach import demand_reach
 from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.models import ModelsService
@@ -36,7 +37,6 @@ from llmspell_protocol.areas.model import (
     OfBackend,
 )
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import Forbidden
 from llmspell_protocol.models import ChatRequest, ChatResult, LoadedModel, ModelInfo, PullProgress, PullResult
 
 
@@ -54,12 +54,13 @@ class ModelHandler(AreaHandler):
     async def pull(self, request: Request, wanted: ModelPull) -> ModelPullReply:
         """A download, with its progress."""
         result: PullResult | None = None
-        if not request.caller.local and wanted.model.strip().startswith("file:"):
-            raise Forbidden(
-                f"{wanted.model} names a file of the kernel's machine, which this {request.caller.kind} may not read",
-                hint="scripts need runtime.security.allow_file_access, clients a kernel on their own machine",
-            )
-        progress = self._inventory.pull(wanted.model, force=wanted.force, quantization=wanted.quantization)
+        demand_reach(request.caller, wanted.model)
+        progress = self._inventory.pull(
+            wanted.model,
+            force=wanted.force,
+            quantization=wanted.quantization,
+            public_only="private" not in request.caller.reach,
+        )
         async with aclosing(progress):
             async for item in progress:
                 request.progress(_step(item))

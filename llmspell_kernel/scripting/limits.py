@@ -17,6 +17,7 @@ class ScriptLimits(NamedTuple):
     """Time that the script computes by itself; waiting for the kernel's answers is not counted."""
     wall_s: float
     file_access: bool
+    pull_addresses: bool = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ScriptLimits:
@@ -28,4 +29,5 @@ class ScriptLimits(NamedTuple):
             compute_s=lua.timeout_ms / 1000,
             wall_s=min(float(runtime.script_timeout_seconds), runtime.security.max_execution_time_ms / 1000),
             file_access=runtime.security.allow_file_access,
+            pull_addresses=runtime.security.allow_pull_addresses,
         )

@@ -83,7 +83,13 @@ class Scope:
     @cached_property
     def caller(self) -> Caller:
         """Who asks in this scope's requests: the script, with no more rights than what it runs for."""
-        return script_caller(self.request.caller, self._worker.name, file_access=self._worker.limits.file_access)
+        limits = self._worker.limits
+        return script_caller(
+            self.request.caller,
+            self._worker.name,
+            file_access=limits.file_access,
+            pull_addresses=limits.pull_addresses,
+        )
 
     async def answer(self) -> Frame:
         """The call's last frame.

@@ -23,10 +23,12 @@ from llmspell_protocol.areas.model import (
     ModelUnloadReply,
     ModelVerifyReply,
     UnloadedModel,
+    VerifiedModel,
 )
 from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import LlmspellError, Unsupported
 from llmspell_protocol.models import HealthStatus, LocalModel, PullProgress
+from llmspell_providers.base import Provider
 from llmspell_providers.registry import ProviderRegistry, backend_not_configured
 from llmspell_providers.spec import ModelSpec
 
@@ -44,11 +46,13 @@ class Inventory:
         models: Sequence[LocalModel]
         errors: Sequence[BackendError] = ()
         if backend is not None and backend != "all":
-            models = await self._registry.get(backend).list_models()
+            providers = [self._registry.get(backend)]
+            models = await providers[0].list_models()
         else:
             providers = [self._registry.get(name) for name in self._registry.local]
             models, errors = await _all({one.name: one.list_models() for one in providers})
-        return ModelListReply(models=models, errors=errors, count=len(models))
+        damaged, _ = await _all({one.name: one.damaged() for one in providers})
+        return ModelListReply(models=models, errors=errors, count=len(models), damaged=damaged)
 
     async def status(self, backend: str | None = None) -> ModelStatusReply:
         """The health of one backend or all, by name; `ollama` and `candle` are always there.
@@ -86,11 +90,14 @@ class Inventory:
         return ModelAvailableReply(models=models, count=len(models))
 
     async def pull(
-        self, model: str, *, force: bool = False, quantization: str | None = None
+        self, model: str, *, force: bool = False, quantization: str | None = None, public_only: bool = False
     ) -> AsyncGenerator[PullProgress]:
-        """Downloads a model; the last item carries the result. Closing the iterator ends the download."""
+        """Downloads a model; the last item carries the result. Closing the iterator ends the download.
+
+        `public_only`: an address may not lead to this machine or into its network.
+        """
         provider, spec = await self._registry.for_pull(ModelSpec.parse(model))
-        progress = provider.pull(spec, force=force, quantization=quantization)
+        progress = provider.pull(spec, force=force, quantization=quantization, public_only=public_only)
         async with aclosing(progress):
             async for item in progress:
                 yield item
@@ -102,8 +109,9 @@ class Inventory:
             InvalidRequest: several backends have a model of this name.
             ModelInUse: it answers a request, and `force` is not given.
         """
-        provider, spec, _ = await self._registry.locate_only(ModelSpec.parse(model))
-        model_id = (await provider.info(spec)).id
+        provider, spec, found = await self._registry.locate_only(ModelSpec.parse(model))
+        found = found or await provider.find(spec)
+        model_id = found.id if found is not None and found.id is not None else (await provider.info(spec)).id
         freed = await provider.remove(spec, force=force)
         return ModelRemoveReply(model_id=model_id, backend=provider.name, removed=True, bytes_freed=freed)
 
@@ -114,11 +122,7 @@ class Inventory:
             verified = [await provider.verify(spec)]
         else:
             own = [self._registry.get(name) for name in self._registry.local if self._registry.kind(name) == "candle"]
-            verified = [
-                await provider.verify(ModelSpec.parse(one.id).with_backend(provider.name))
-                for provider in own
-                for one in await provider.list_models()
-            ]
+            verified = [await _verified(provider, model_id) for provider in own for model_id in await _ids(provider)]
         return ModelVerifyReply(models=verified, ok=all(one.ok for one in verified))
 
     async def ps(self) -> ModelPsReply:
@@ -188,6 +192,18 @@ class Inventory:
         if isinstance(answer, LlmspellError):
             return frozenset()
         return frozenset(name for local in answer for name in (local.id, local.id.partition(":")[0]))
+
+
+async def _ids(provider: Provider) -> list[str]:
+    return [*(one.id for one in await provider.list_models()), *(one.id for one in await provider.damaged())]
+
+
+async def _verified(provider: Provider, model_id: str) -> VerifiedModel:
+    """The files of an installed model; of one without a usable manifest there are none to compare."""
+    try:
+        return await provider.verify(ModelSpec.parse(model_id).with_backend(provider.name))
+    except LlmspellError as error:
+        return VerifiedModel(model=model_id, ok=False, files=(), reason=error.details.get("reason", error.message))
 
 
 async def _all(asked: Mapping[str, Awaitable[list[T]]]) -> tuple[list[T], list[BackendError]]:

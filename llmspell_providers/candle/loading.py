@@ -14,7 +14,8 @@ from llmspell_providers.candle.capabilities import engine_of
 from llmspell_providers.candle.devices import detected, device_name, of_another_platform
 from llmspell_providers.candle.engine import SHORTEST_LOAD_DEADLINE_S, Launch
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
-from llmspell_providers.library.store import Hold, Store, segment
+from llmspell_providers.library.names import short_segment
+from llmspell_providers.library.store import Hold, Store
 from llmspell_providers.residency.estimate import Estimate, estimate, prompt_cache_bytes
 from llmspell_providers.residency.resident import Blueprint
 
@@ -100,7 +101,7 @@ class Loader:
             flash_attention=settings.use_flash_attention,
             stream_window_ms=None if window == "auto" else window,
             server_path=self._server_path() if engine == SERVER_ENGINE else None,
-            log_path=self._log_directory / f"model-{segment(manifest.id)}.log",
+            log_path=self._log_directory / f"model-{short_segment(manifest.id)}.log",
             load_deadline_s=load_deadline_s(manifest.size_bytes),
         )
         return Blueprint(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import stat
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ _WORKER = "llmspell_providers.candle.worker"
 _EMBED_TEXTS_A_FRAME = 256
 """Keeps a frame of vectors far below the frame limit (256 × 8,192 dimensions are 8 MiB)."""
 _LOG_TAIL_LINES = 12
+_LOG_TAIL_BYTES = 8192
 _CRASHED_HINT = "try again: the next request loads the model anew"
 _NO_MEMORY = re.compile(
     r"(unable|failed) to allocate|can(no|')t allocate memory|out of memory|bad_alloc|cudaMalloc failed", re.IGNORECASE
@@ -246,12 +248,18 @@ class ModelProcess:
         return ChatChunk(tool_calls=calls, result=result)
 
     def _log_tail(self) -> list[str]:
-        """The last lines that this worker wrote to its log."""
-        if self.launch.log_path is None:
+        """The last lines that this worker wrote to its log; none where it had no log that can be read."""
+        path = self.launch.log_path
+        if path is None or not _size(path):
             return []
-        with self.launch.log_path.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read()[-8192:].decode(errors="replace").splitlines()
+        try:
+            with path.open("rb") as log:
+                size = _size(path)
+                began = self._log_start if self._log_start <= size else 0  # put aside meanwhile, and begun anew
+                log.seek(max(began, size - _LOG_TAIL_BYTES))
+                lines = log.read(_LOG_TAIL_BYTES).decode(errors="replace").splitlines()
+        except OSError:
+            return []
         return [line for line in lines if line.strip()][-_LOG_TAIL_LINES:]
 
     def _explained(self, error: ModelLoadFailed) -> LlmspellError:
@@ -275,7 +283,12 @@ def _environment(launch: Launch) -> dict[str, str]:
 
 
 def _size(path: Path | None) -> int:
-    return path.stat().st_size if path is not None and path.exists() else 0
+    """The bytes of a log; 0 where there is none that can be read."""
+    try:
+        status = path.stat() if path is not None else None
+    except OSError:
+        return 0
+    return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else 0
 
 
 def _crash(status: int, launch: Launch, log_tail: list[str]) -> WorkerCrashed:

@@ -16,7 +16,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from llmspell_protocol.errors import InvalidRequest, ModelInUse, ModelNotFound, Timeout
+from llmspell_protocol.errors import (
+    ConfigError,
+    InvalidRequest,
+    ModelInUse,
+    ModelLoadFailed,
+    ModelNotFound,
+    Timeout,
+)
 from llmspell_protocol.models import (
     SAMPLING,
     ChatChunk,
@@ -45,7 +52,7 @@ from llmspell_providers.spec import ModelSpec
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CandleSettings
     from llmspell_profiles.schema.settings import ModelsSettings
-    from llmspell_protocol.areas.model import VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.library.manifest import Manifest
     from llmspell_providers.residency.residency import Residency, Turn
@@ -118,11 +125,17 @@ class CandleProvider:
         if server is not None and os.access(server, os.X_OK):
             engines.append(SERVER_ENGINE)
         ready = engine in engines
+        reason = None if ready else _engine_is_missing(engine, server)
+        whole: list[Manifest] = []
+        try:
+            whole, _ = await asyncio.to_thread(self.store.survey)
+        except ConfigError as error:
+            ready, reason = False, error.message
         return HealthStatus(
             configured=True,
             ready=ready,
-            available_models=len(await asyncio.to_thread(self.store.list)),
-            reason=None if ready else _engine_is_missing(engine, server),
+            available_models=len(whole),
+            reason=reason,
             loaded=[model.name for model in self._residency.models if model.worker is not None],
             device="cpu" if self._settings.device == "auto" else self._settings.device,
             engines=engines,
@@ -131,12 +144,23 @@ class CandleProvider:
 
     async def list_models(self) -> list[LocalModel]:
         """What is in the model directory."""
-        manifests = await asyncio.to_thread(self.store.list)
-        return [one.local_model(backend=self.name, loaded=self._is_loaded(one)) for one in manifests]
+        whole, _ = await asyncio.to_thread(self.store.survey)
+        return [one.local_model(backend=self.name, loaded=self._is_loaded(one)) for one in whole]
 
-    async def find(self, spec: ModelSpec) -> InstalledModel | None:
+    async def damaged(self) -> list[DamagedModel]:
+        """What is in the model directory but can't be used."""
+        # A seldom thing; its class takes milliseconds to make.
+        from llmspell_protocol.areas.model import DamagedModel
+
+        _, damaged = await asyncio.to_thread(self.store.survey)
+        return [DamagedModel(id=one.id, backend=self.name, path=one.shown_path, reason=one.reason) for one in damaged]
+
+    async def find(self, spec: ModelSpec) -> FoundModel | None:
         """The model, if it is in the model directory."""
-        manifest = await asyncio.to_thread(self.store.find, spec)
+        try:
+            manifest = await asyncio.to_thread(self.store.find, spec)
+        except ModelLoadFailed:
+            return FoundModel()
         return None if manifest is None else _installed(manifest)
 
     async def resolve(self, spec: ModelSpec) -> InstalledModel:
@@ -144,16 +168,23 @@ class CandleProvider:
         return _installed(await self._find(spec))
 
     async def info(self, spec: ModelSpec) -> ModelInfo:
-        """What the manifest says; raises `ModelNotFound`."""
+        """What the manifest says; raises `ModelNotFound`, or `ModelLoadFailed` where the model is damaged."""
         manifest = await self._find(spec)
+        if (damage := await asyncio.to_thread(self.store.damage, manifest)) is not None:
+            raise damage.error()
         path = str(self.store.path(manifest))
         return manifest.info(backend=self.name, loaded=self._is_loaded(manifest), path=path)
 
     async def pull(
-        self, spec: ModelSpec, *, force: bool, quantization: str | None
+        self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
     ) -> AsyncGenerator[PullProgress, None]:
         """Downloads a model; one that was loaded before its files were replaced is loaded anew when next used."""
-        progress = self._puller.pull(spec, force=force, quantization=quantization or self._default_quantization(spec))
+        progress = self._puller.pull(
+            spec,
+            force=force,
+            quantization=quantization or self._default_quantization(spec),
+            public_only=public_only,
+        )
         async with aclosing(progress):
             async for item in progress:
                 if item.result is not None and item.result.download_status != "already_present":
@@ -371,7 +402,7 @@ class CandleProvider:
 
 
 def _installed(manifest: Manifest) -> InstalledModel:
-    return InstalledModel(manifest.format, manifest.chat_template, manifest=manifest)
+    return InstalledModel(manifest.format, manifest.chat_template, manifest.id, manifest=manifest)
 
 
 def _engine_is_missing(engine: str, server: Path | None) -> str:

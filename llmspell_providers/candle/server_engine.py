@@ -11,12 +11,14 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from llmspell_protocol.errors import ModelError
+from llmspell_providers.candle.demanded_calls import Silent, call_body, call_of
 from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
 from llmspell_providers.candle.generation import DISCARD, Generation, OnChunk, engine_error
 from llmspell_providers.candle.prompt_pieces import PieceReader, PieceTimes, ReadAhead
 from llmspell_providers.candle.slots import Place, SlotTable, Talk
 from llmspell_providers.candle.speculation import Speculation
 from llmspell_providers.openai_chat import chat_body
+from llmspell_providers.schemas.tools import must_call
 from llmspell_providers.token_estimate import CHARACTERS_A_TOKEN
 from llmspell_providers.vectors import packed
 
@@ -73,7 +75,12 @@ class ServerEngine:
 
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
         """Generates one reply (see `Engine.chat`)."""
-        body = {**chat_body(request, self.context_size), "stream": True, "stream_options": {"include_usage": True}}
+        if must_call(request["tools"], request["tool_choice"]):
+            return call_of(self._chat(call_body(request, self.context_size), request, Silent(reply)))
+        return self._chat(chat_body(request, self.context_size), request, reply)
+
+    def _chat(self, asked: Mapping[str, Any], request: Mapping[str, Any], reply: Reply) -> Outcome:
+        body = {**asked, "stream": True, "stream_options": {"include_usage": True}}
         talk = Talk.of(body)
         with self._lock:
             place = self._table.take(talk)

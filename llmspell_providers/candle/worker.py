@@ -26,7 +26,6 @@ from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, Lo
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.stream import Flusher, PipeReply
 from llmspell_providers.residency.memory import resident_bytes
-from llmspell_providers.schema_check import BOUNDS, check_schema
 
 AUTO_WINDOW_MS = 50
 """Deltas of one stream are gathered this long where the engine uses every core: each process that wakes for a token
@@ -129,9 +128,6 @@ class Worker:
                 hint="choose a model whose chat template has tools (llmspell model info shows the capability)",
                 details={"operation": "tools"},
             )
-        schema = request["schema"]
-        if schema is not None:
-            check_schema(schema, without=BOUNDS if "integer_bounds" in self._engine.lacks else frozenset())
         return outcome_content(self._engine.chat(request, reply))
 
     def _memory_bytes(self) -> int:

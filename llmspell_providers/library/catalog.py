@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmspell_protocol.errors import InvalidRequest, ModelNotFound
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelNotFound
 from llmspell_protocol.models import AvailableModel, Format
 from llmspell_providers.library.manifest import DEFAULT_QUANTIZATION
-from llmspell_providers.spec import ModelSpec
+from llmspell_providers.spec import ModelSpec, is_a_path
 
 _PATH = Path(__file__).with_name("catalog.toml")
 _QUANTIZATION = re.compile(r"(?:i?q\d\w*|tq\d\w*|mxfp4\w*|bf16|fp?16|fp?32)", re.IGNORECASE)
@@ -137,8 +137,10 @@ class Catalog:
         """The quantization that a spec's variant names, if it names one."""
         return _split_variant(spec.variant or "")[1]
 
-    def unknown(self, spec: ModelSpec) -> ModelNotFound:
+    def unknown(self, spec: ModelSpec) -> LlmspellError:
         """The error for a name that the catalog does not have: with the names that it has."""
+        if spec.looks_like_file:
+            return is_a_path(spec.name, spec.name)
         lists = [f"{kind}: {', '.join(names)}" for kind, names in self.names().items()]
         is_repository = spec.provider is not None and "/" not in spec.provider
         other = f"hf.co/{spec.name} for the hub's" if is_repository else "hf.co/ORG/REPO for another"

@@ -131,7 +131,8 @@ class _Header:
 
     def metadata(self) -> GgufMetadata:
         if self._data[:4] != MAGIC:
-            _refuse(self._path, f"is not a GGUF file: it begins with {self._data[:4]!r}")
+            # Not what it begins with: whoever may pull a path need not be allowed to read it.
+            _refuse(self._path, "is not a GGUF file")
         self._at = 4
         version: int = self._scalar("<I")
         if version not in VERSIONS:

@@ -6,18 +6,23 @@ changes. The kernel reads manifests and never the models themselves.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.content import to_content
 from llmspell_protocol.models import Format, LocalModel, ModelInfo
+from llmspell_providers.library.manifest_fields import FieldInvalid, check_fields, check_files
+from llmspell_providers.library.regular_file import Unreadable, read_regular
 
 FILE_NAME = "manifest.json"
 VERSION = 1
+MAX_BYTES = 1 << 22
+"""Of a manifest; one of a model in a thousand files has 200 KB."""
 DEFAULT_QUANTIZATION = "Q4_K_M"
 """What a pull takes, and a name without a quantization means first."""
 
@@ -131,6 +136,7 @@ class Manifest:
 
 
 _FIELDS = {item.name for item in fields(Manifest)}
+_REQUIRED = {item.name for item in fields(Manifest) if item.default is MISSING}
 
 
 def manifest_content(manifest: Manifest) -> dict[str, Any]:
@@ -142,22 +148,34 @@ def manifest_from_content(content: Mapping[str, Any]) -> Manifest:
     """The manifest that `manifest_content` gave; keys of a later minor version are left aside.
 
     Raises:
-        ManifestInvalid: another version, or something missing or misshapen.
+        ManifestInvalid: another version, something missing, or a value that its field can't have.
     """
-    if content.get("manifest_version") != VERSION:
-        raise ManifestInvalid(f"manifest_version is {content.get('manifest_version')!r}, not {VERSION}")
+    version = content.get("manifest_version")
+    if version != VERSION or isinstance(version, bool):
+        raise ManifestInvalid(f"has manifest_version {ascii(version)[:40]}, not {VERSION}")
     values = {key: value for key, value in content.items() if key in _FIELDS}
     try:
+        check_files(values.get("files"))
+        check_fields(values)
         values["files"] = tuple(
-            ManifestFile(str(file["name"]), int(file["size_bytes"]), str(file["sha256"])) for file in values["files"]
+            ManifestFile(file["name"], file["size_bytes"], file["sha256"]) for file in values["files"]
         )
         values["capabilities"] = tuple(values.get("capabilities", ()))
-        manifest = Manifest(**values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ManifestInvalid(f"missing or misshapen: {error}") from error
-    if not manifest.files or any(file.name in ("", ".", "..") or "/" in file.name for file in manifest.files):
-        raise ManifestInvalid("names no file, or a file outside the model's directory")
-    return manifest
+        return Manifest(**values)
+    except FieldInvalid as error:
+        raise ManifestInvalid(f"is damaged: {error}") from error
+    except TypeError:
+        missing = ", ".join(sorted(_REQUIRED - values.keys()))
+        raise ManifestInvalid(f"is damaged: it has no {missing}") from None
+
+
+def require_valid(manifest: Manifest) -> None:
+    """Whether a manifest could be read again, once it is written.
+
+    Raises:
+        ManifestInvalid: it could not.
+    """
+    manifest_from_content(json.loads(json.dumps(manifest_content(manifest))))
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -165,23 +183,35 @@ def read_manifest(directory: Path) -> Manifest:
 
     Raises:
         FileNotFoundError: there is none.
-        ManifestInvalid: there is one, but it cannot be used.
+        ManifestInvalid: there is one, but it cannot be used; the text is the end of a sentence that begins with it.
     """
     try:
-        content = json.loads((directory / FILE_NAME).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = json.loads(read_regular(directory / FILE_NAME, MAX_BYTES))
+    except Unreadable as error:
         raise ManifestInvalid(str(error)) from error
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise ManifestInvalid(f"is damaged: {why}") from error
     if not isinstance(content, dict):
-        raise ManifestInvalid("not a JSON object")
+        raise ManifestInvalid("is damaged: no JSON object")
     return manifest_from_content(content)
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Writes a manifest so that a reader sees the old one or the new one, after a power cut too."""
+    """Writes a manifest so that a reader sees the old one or the new one, after a power cut too.
+
+    Raises:
+        OSError: it can't be written; the old one stays.
+    """
     partial = directory / f".{FILE_NAME}.{os.getpid()}"
-    with partial.open("w", encoding="utf-8") as stream:
-        json.dump(manifest_content(manifest), stream, indent=2)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(directory / FILE_NAME)
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            json.dump(manifest_content(manifest), stream, indent=2)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(directory / FILE_NAME)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise

@@ -1,24 +1,24 @@
 """The models that are on disk: one directory a model, with a lock that holds between processes. Knows no network.
 
 `<directory>/<name>/<variant or "default">/` holds the model's files, `manifest.json` and `lock`; names are escaped so
-that none leaves the directory. `<directory>/.partial/` belongs to pulls. Everything here blocks (hashing, deleting):
-callers on an event loop use a thread.
+that none leaves the directory. `<directory>/.partial/` belongs to pulls. Whatever is wrong with one model's files is
+that model's alone. Everything here blocks (hashing, deleting): callers on an event loop use a thread.
 """
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import fcntl
 import hashlib
 import logging
 import os
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmspell_protocol.errors import InvalidRequest, ModelInUse, ModelNotFound
+from llmspell_providers.library.damage import Damage, damage_of, manifest_damage
 from llmspell_providers.library.manifest import (
     DEFAULT_QUANTIZATION,
     FILE_NAME,
@@ -28,38 +28,36 @@ from llmspell_providers.library.manifest import (
     read_manifest,
     write_manifest,
 )
+from llmspell_providers.library.names import (
+    NO_VARIANT,
+    earlier_segment,
+    folded,
+    normalized,
+    segment,
+    short_segment,
+    spec_name,
+)
+from llmspell_providers.library.places import model_places
+from llmspell_providers.library.regular_file import Unreadable, reason_of, regular_status
+from llmspell_providers.library.removal import cannot_delete, is_alive, remove_model
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
     from llmspell_protocol.areas.model import VerifiedFile, VerifiedModel
 
 PARTIAL_DIRECTORY = ".partial"
-_NO_VARIANT = "default"
 _LOCK_FILE = "lock"
-_LONGEST_SEGMENT = 200
-_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+Found = list[Manifest | Damage]
 
 _log = logging.getLogger(__name__)
 
 
-def segment(text: str) -> str:
-    """A name as one path segment: reversible, never `.`, `..` or hidden, no separator.
+class Survey(NamedTuple):
+    """All that is on the disk."""
 
-    Raises:
-        InvalidRequest: the name is longer than file systems allow.
-    """
-    escaped = quote(text, safe=" +=@,()[]")
-    if escaped.startswith("."):
-        escaped = "%2E" + escaped[1:]
-    if not escaped or len(escaped) > _LONGEST_SEGMENT:
-        raise InvalidRequest(f"'{text[:40]}…' is too long for a model's name" if text else "a model's name is empty")
-    return escaped
-
-
-def spec_name(spec: ModelSpec) -> str:
-    """What a model of this spec is called in the store, without its variant."""
-    model = "".join("-" if letter in ":@/\\" or letter.isspace() else letter for letter in spec.model)
-    return f"{spec.provider}/{model}" if spec.provider else model
+    whole: list[Manifest]
+    damaged: list[Damage]
 
 
 class Hold:
@@ -88,30 +86,79 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._known: dict[Path, tuple[tuple[int, int, int], Manifest]] = {}
+        self._known: dict[Path, tuple[tuple[int, int, int], Manifest | ManifestInvalid]] = {}
+        self._logged: set[Damage] = set()
 
     def list(self) -> list[Manifest]:
-        """Every installed model, by name; a directory whose manifest cannot be read is logged and left out."""
-        found = []
-        for path in sorted(self.directory.glob(f"[!.]*/*/{FILE_NAME}")):
-            try:
-                found.append(self._read(path))
-            except FileNotFoundError:
-                continue  # removed since it was listed
-            except ManifestInvalid as error:
-                _log.warning("%s is left out: %s", path, error)
+        """Every model whose manifest can be used, by name; what else there is, `survey` tells.
+
+        Raises:
+            ConfigError: the directory itself can't be read.
+        """
+        return [manifest for manifest in self._looked() if isinstance(manifest, Manifest)]
+
+    def survey(self) -> Survey:
+        """The models that are whole, as far as sizes tell, and those that are damaged, in the order of their names.
+
+        Raises:
+            ConfigError: the directory itself can't be read.
+        """
+        survey = Survey([], [])
+        for found in self._looked():
+            damage = found if isinstance(found, Damage) else self.damage(found)
+            if damage is not None:
+                survey.damaged.append(damage)
+                self._log_once(damage)
+            elif isinstance(found, Manifest):
+                survey.whole.append(found)
+        return survey
+
+    def damage(self, manifest: Manifest) -> Damage | None:
+        """What is wrong with a model's files, as far as their sizes tell."""
+        return damage_of(manifest, self.directory_of(manifest))
+
+    def _looked(self) -> Sequence[Manifest | Damage]:
+        found: Found = []
+        for place in model_places(self.directory):
+            if place.problem is not None:
+                damage = Damage(place.name, place.variant, place.path, place.problem)
+            else:
+                try:
+                    manifest = self._read(place.path)
+                except FileNotFoundError:
+                    continue  # no model, or removed since it was listed
+                except ManifestInvalid as error:
+                    damage = manifest_damage(place.name, place.variant, place.path, str(error))
+                else:
+                    if (normalized(manifest.name), manifest.variant) == (place.name, place.variant):
+                        found.append(manifest)
+                        continue
+                    why = f"is that of another model, {ascii(manifest.id)[:100]}"
+                    damage = manifest_damage(place.name, place.variant, place.path, why)
+            found.append(damage)
+            self._log_once(damage)
         return found
 
-    def _read(self, path: Path) -> Manifest:
-        """The manifest at a path; one that was read before and is the same file still is not read again.
+    def _log_once(self, damage: Damage) -> None:
+        if damage not in self._logged:
+            self._logged.add(damage)
+            _log.warning("model %s is damaged: %s (%s)", ascii(damage.id)[1:-1], damage.reason, damage.shown_path)
+
+    def _read(self, directory: Path) -> Manifest:
+        """The manifest in a directory; one that was read before and is the same file still is not read again.
 
         Each chat looks its model up here. A manifest is only ever replaced whole, so a changed one is another file.
         """
-        status = path.stat()
+        try:
+            status = regular_status(directory / FILE_NAME)
+        except Unreadable as error:
+            raise ManifestInvalid(str(error)) from error
         version = (status.st_ino, status.st_mtime_ns, status.st_size)
-        known = self._known.get(path)
+        known = self._known.get(directory)
         if known is None or known[0] != version:
-            known = self._known[path] = (version, read_manifest(path.parent))
+            known = self._known[directory] = (version, _read_or_refuse(directory))
+        if isinstance(known[1], ManifestInvalid):
+            raise known[1]
         return known[1]
 
     def find(self, spec: ModelSpec) -> Manifest | None:
@@ -121,13 +168,21 @@ class Store:
 
         Raises:
             InvalidRequest: several variants are installed and none of them is the default.
+            ModelLoadFailed: there is one, and its manifest can't be used.
+            ConfigError: the directory of all models can't be read.
         """
         name = spec_name(spec)
-        manifests = [manifest for manifest in self.list() if manifest.name.lower() == name.lower()]
+        named = [found for found in self._looked() if folded(found.name) == folded(name)]
+        exact = [found for found in named if found.name == name]
+        manifests = [found for found in exact or named if isinstance(found, Manifest)]
+        damaged = [found for found in exact or named if isinstance(found, Damage)]
         if spec.variant is not None:
-            wanted = spec.variant.lower()
-            return next((found for found in manifests if (found.variant or _NO_VARIANT).lower() == wanted), None)
-        if len(manifests) <= 1:
+            wanted = folded(spec.variant)
+            manifests = [found for found in manifests if folded(found.variant or NO_VARIANT) == wanted]
+            damaged = [found for found in damaged if folded(found.variant or NO_VARIANT) == wanted]
+        if not manifests and damaged:
+            raise damaged[0].error()
+        if spec.variant is not None or len(manifests) <= 1:
             return manifests[0] if manifests else None
         for variant in (None, self._default_variant(spec), DEFAULT_QUANTIZATION):
             for manifest in manifests:
@@ -139,6 +194,12 @@ class Store:
             hint="name one of them",
             details={"model": name, "variants": [manifest.variant for manifest in manifests]},
         )
+
+    def installed_name(self, name: str) -> str:
+        """How a model of this name is spelled here: names that differ in case alone mean the same model."""
+        names = {place.name for place in model_places(self.directory)}
+        same = sorted(one for one in names if folded(one) == folded(name))
+        return same[0] if same and name not in same else name
 
     def _default_variant(self, spec: ModelSpec) -> str | None:
         # Only an ambiguous name needs the catalog.
@@ -153,11 +214,11 @@ class Store:
 
     def place(self, name: str, variant: str | None) -> Path:
         """The directory of a model of this name, installed or not."""
-        return self.directory / segment(name) / segment(variant or _NO_VARIANT)
+        return _place_in(_place_in(self.directory, name), variant or NO_VARIANT)
 
     def partial_place(self, name: str, variant: str | None) -> Path:
         """The directory of an unfinished pull of a model of this name."""
-        return self.directory / PARTIAL_DIRECTORY / segment(f"{name}:{variant or _NO_VARIANT}")
+        return self.directory / PARTIAL_DIRECTORY / short_segment(f"{name}:{variant or NO_VARIANT}")
 
     def path(self, manifest: Manifest) -> Path:
         """The file that an engine is pointed at."""
@@ -165,37 +226,33 @@ class Store:
 
     def is_complete(self, manifest: Manifest) -> bool:
         """Whether every file is there with its size; contents are `verify`'s."""
-        directory = self.directory_of(manifest)
-        try:
-            return all((directory / file.name).stat().st_size == file.size_bytes for file in manifest.files)
-        except FileNotFoundError:
-            return False
+        return self.damage(manifest) is None
 
     def hold(self, manifest: Manifest) -> Hold:
         """Marks a model as in use by this process, until the hold is closed or the process ends.
 
         Raises:
             ModelNotFound: it was removed in the meantime.
+            ModelLoadFailed: its files are not what the manifest says.
         """
         directory = self.directory_of(manifest)
         try:
             fd = self._open_lock(manifest)
-        except OSError as error:
-            if error.errno not in _NOT_WRITABLE:
+        except OSError:
+            # Nothing can be written there, now or ever, so nothing is locked: on a disk that is read-only no process
+            # can remove the model, and on a full one the load matters more.
+            fd = self._open_manifest(manifest)
+        else:
+            try:
+                _lock_shared(fd, manifest)
+            except BaseException:
+                os.close(fd)
                 raise
-            # No process of this user can remove a model from this directory: there is nothing to lock.
-            return Hold(os.open(directory / FILE_NAME, os.O_RDONLY))
-        try:
-            if _lock_at_once(fd, fcntl.LOCK_EX):
-                os.ftruncate(fd, 0)  # no other process holds it: the pids of earlier ones go
-            fcntl.flock(fd, fcntl.LOCK_SH)
-            if os.fstat(fd).st_nlink == 0:
-                raise ModelNotFound(f"Model '{manifest.id}' is no longer installed")
-            os.write(fd, f"{os.getpid()}\n".encode())
-        except BaseException:
-            os.close(fd)
-            raise
-        return Hold(fd)
+        hold = Hold(fd)
+        if (damage := damage_of(manifest, directory)) is not None:
+            hold.close()
+            raise damage.error()
+        return hold
 
     def remove(self, manifest: Manifest, *, force: bool = False) -> int:
         """Deletes a model; returns the bytes freed.
@@ -203,9 +260,13 @@ class Store:
         Raises:
             ModelInUse: a process has it loaded, and `force` is not given.
             ModelNotFound: it was removed in the meantime.
+            ConfigError: it can't be deleted, and is as it was, unless the text says otherwise.
         """
         directory = self.directory_of(manifest)
-        fd = self._open_lock(manifest)
+        try:
+            fd = self._open_lock(manifest)
+        except OSError as error:
+            raise cannot_delete(directory, error) from error
         try:
             if not _lock_at_once(fd, fcntl.LOCK_EX) and not force:
                 pids = _living(os.pread(fd, 1 << 16, 0))
@@ -214,24 +275,27 @@ class Store:
                     hint=f"llmspell model unload {manifest.id}, or llmspell model remove --force {manifest.id}",
                     details={"model": manifest.id, "pids": pids},
                 )
-            freed = sum(_size(directory / file.name) for file in manifest.files)
-            # The manifest first: from then on the model is gone for every reader.
-            (directory / FILE_NAME).unlink(missing_ok=True)
-            shutil.rmtree(directory)
+            return remove_model(directory, [file.name for file in manifest.files], model_id=manifest.id)
         finally:
             os.close(fd)
-        try:
-            directory.parent.rmdir()
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):  # another variant stays, or is gone
-                raise
-        return freed
 
     def _open_lock(self, manifest: Manifest) -> int:
+        path = self.directory_of(manifest) / _LOCK_FILE
         try:
-            return os.open(self.directory_of(manifest) / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            # Neither through a link to somewhere else nor on a pipe, which would wait.
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            return os.open(path, flags, 0o600)
         except FileNotFoundError:
             raise ModelNotFound(f"Model '{manifest.id}' is no longer installed") from None
+
+    def _open_manifest(self, manifest: Manifest) -> int:
+        directory = self.directory_of(manifest)
+        try:
+            return os.open(directory / FILE_NAME, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise ModelNotFound(f"Model '{manifest.id}' is no longer installed") from None
+        except OSError as error:
+            raise manifest_damage(manifest.name, manifest.variant, directory, reason_of(error)).error() from error
 
     def verify(self, manifest: Manifest) -> VerifiedModel:
         """Reads every file and compares it with the manifest."""
@@ -259,14 +323,47 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _read_or_refuse(directory: Path) -> Manifest | ManifestInvalid:
+    try:
+        return read_manifest(directory)
+    except ManifestInvalid as error:
+        return error
+
+
+def _place_in(directory: Path, name: str) -> Path:
+    """Where a name's directory is: earlier versions wrote names with other letters than English ones differently."""
+    path = directory / segment(name)
+    earlier = earlier_segment(name)
+    if path.name == earlier or os.path.lexists(path) or not os.path.lexists(directory / earlier):
+        return path
+    return directory / earlier
+
+
 def _verified(directory: Path, file: ManifestFile) -> VerifiedFile:
     from llmspell_protocol.areas.model import VerifiedFile
 
+    actual = reason = None
     try:
+        regular_status(directory / file.name)
         actual = sha256_of(directory / file.name)
     except FileNotFoundError:
-        actual = None
-    return VerifiedFile(name=file.name, ok=actual == file.sha256, expected=file.sha256, actual=actual)
+        reason = "is missing"
+    except Unreadable as error:
+        reason = str(error)
+    except OSError as error:
+        reason = reason_of(error)
+    return VerifiedFile(name=file.name, ok=actual == file.sha256, expected=file.sha256, actual=actual, reason=reason)
+
+
+def _lock_shared(fd: int, manifest: Manifest) -> None:
+    if _lock_at_once(fd, fcntl.LOCK_EX):
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)  # no other process holds it: the pids of earlier ones go
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    if os.fstat(fd).st_nlink == 0:
+        raise ModelNotFound(f"Model '{manifest.id}' is no longer installed")
+    with contextlib.suppress(OSError):  # on a full disk; the lock is what counts
+        os.write(fd, f"{os.getpid()}\n".encode())
 
 
 def _lock_at_once(fd: int, kind: int) -> bool:
@@ -279,21 +376,4 @@ def _lock_at_once(fd: int, kind: int) -> bool:
 
 def _living(recorded: bytes) -> list[int]:
     pids = dict.fromkeys(int(line) for line in recorded.split() if line.isdigit())
-    return [pid for pid in pids if _is_alive(pid)]
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    return [pid for pid in pids if is_alive(pid)]

@@ -27,11 +27,6 @@ async def chatted(
     calls: OllamaCalls, name: str, request: ChatRequest, options: Mapping[str, Any], *, backend: str
 ) -> AsyncGenerator[ChatChunk, None]:
     """Streams a reply of the model `name`; `options` are Ollama's."""
-    if request.schema is not None:
-        # Ollama hands schemas to the same grammar as our own engine, which ignores what it does not know.
-        from llmspell_providers.schema_check import check_schema
-
-        check_schema(request.schema)
     await calls.server.ready()
     if any(turn.images for turn in request.messages):
         await _check_sight(calls, name, backend)

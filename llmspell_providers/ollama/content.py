@@ -16,6 +16,7 @@ from llmspell_protocol.errors import (
     Busy,
     ChecksumMismatch,
     ContextLengthExceeded,
+    DiskFull,
     DownloadError,
     Forbidden,
     LlmspellError,
@@ -221,6 +222,12 @@ def pull_error(text: str, *, model: str, backend: str) -> LlmspellError:
         return RateLimited(
             f"'{model}' could not be pulled: {said}", hint="try again later", details={**details, "retry_after_s": None}
         )
+    if any(words in said.lower() for words in _FULL_DISK):
+        return DiskFull(
+            f"'{model}' could not be pulled: the disk of {backend}'s models is full ({said})",
+            hint="free some space there: llmspell model remove deletes models; OLLAMA_MODELS names another place",
+            details={**details, "needed_bytes": None, "free_bytes": None},
+        )
     if "pull model manifest: file does not exist" in said:
         return ModelNotFound(f"Model '{model}' not found in Ollama's library", hint=LIBRARY_HINT, details=details)
     if "digest mismatch" in said:
@@ -230,6 +237,7 @@ def pull_error(text: str, *, model: str, backend: str) -> LlmspellError:
     return DownloadError(f"'{model}' could not be pulled: {said}", details=details)
 
 
+_FULL_DISK = ("no space left on device", "disk quota exceeded", "file too large", "not enough space", "not enough disk")
 LIBRARY_HINT = "https://ollama.com/library lists the names"
 
 

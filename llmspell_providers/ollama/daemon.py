@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from llmspell_protocol.child import open_log
 from llmspell_protocol.errors import BackendUnavailable, Unavailable
 
 START_DEADLINE_S = 20.0
@@ -77,7 +78,7 @@ class OllamaDaemon:
         self._pid = self._ended = None
 
     def _spawn(self, binary: str) -> None:
-        log_fd = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log_fd = open_log(self._log_path)
         address = urlsplit(self._base_url)
         host = f"[{address.hostname}]" if ":" in (address.hostname or "") else address.hostname or "localhost"
         # It must not see keys of other services; everything else (GPUs, proxies, its own variables) may be.
@@ -134,8 +135,16 @@ class OllamaDaemon:
             await self.stop()
             raise
 
+    def _logged(self) -> list[str]:
+        if not self._log_path.is_file():
+            return []
+        try:
+            return self._log_path.read_text("utf-8", "replace").splitlines()
+        except OSError:
+            return []
+
     def _failed(self, what: str, last: BackendUnavailable | None) -> BackendUnavailable:
-        lines = self._log_path.read_text("utf-8", "replace").splitlines()[-_SHOWN_LINES:]
+        lines = self._logged()[-_SHOWN_LINES:]
         said = f": {lines[-1]}" if lines else ""
         return BackendUnavailable(
             f"'ollama serve' was started for {self._base_url} and {what}{said}",

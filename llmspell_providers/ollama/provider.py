@@ -42,13 +42,14 @@ from llmspell_providers.ollama.calls import OllamaCalls
 from llmspell_providers.ollama.chat import chatted
 from llmspell_providers.ollama.content import tagged
 from llmspell_providers.ollama.server import OllamaServer
+from llmspell_providers.schemas.grammars import Grammar
 from llmspell_providers.spec import ModelSpec
 from llmspell_providers.token_estimate import estimated_tokens
 from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import OllamaSettings
-    from llmspell_protocol.areas.model import VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
     from llmspell_providers.ollama.daemon import OllamaDaemon
 
 T = TypeVar("T")
@@ -64,6 +65,8 @@ CAPABILITIES = declare(
         "cached_tokens": "it does not tell",
         "prefill": "it does not tell",
     },
+    # The same as our own engines': Ollama hands schemas to llama.cpp. A model's calls are read, not held to anything.
+    grammar=Grammar(tools=False),
 )
 
 
@@ -117,6 +120,10 @@ class OllamaProvider:
         with self._understood():
             return [content.local_model(one, backend=self.name, loaded=one["name"] in loaded) for one in tags]
 
+    async def damaged(self) -> list[DamagedModel]:
+        """Nothing: its files are not ours."""
+        return []
+
     async def find(self, spec: ModelSpec) -> FoundModel | None:
         """The model, if the daemon has it; raises `BackendUnavailable`."""
         return None if await self._entry(spec) is None else FoundModel()
@@ -137,7 +144,7 @@ class OllamaProvider:
             return content.model_info(shown, entry, backend=self.name, loaded=entry["name"] in loaded)
 
     async def pull(
-        self, spec: ModelSpec, *, force: bool, quantization: str | None
+        self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
     ) -> AsyncGenerator[PullProgress, None]:
         """Makes the daemon download a model; closing the iterator stops it, and the next pull goes on from there.
 

@@ -21,7 +21,8 @@ class PullOrder:
 
     `revision`: a commit named in the request, so that another installed commit does not count.
     `variant_follows`: the repository's quantization, once chosen, becomes the variant. `sha256` and `size_bytes` are of
-    the one file that `addresses` name.
+    the one file that `addresses` name. `public_only`: an address of the web may not lead to this machine or into its
+    network.
     """
 
     directory: str
@@ -36,6 +37,7 @@ class PullOrder:
     size_bytes: int | None = None
     license: str | None = None
     force: bool = False
+    public_only: bool = False
 
     @property
     def id(self) -> str:

@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from llmspell_protocol.child import Child
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import DownloadError, LlmspellError, error_from_content
+from llmspell_protocol.errors import DownloadError, LlmspellError, ModelLoadFailed, error_from_content
 from llmspell_protocol.frames import Frame
 from llmspell_protocol.models import PulledFile, PullProgress, PullResult
 from llmspell_providers.library.catalog import Catalog
 from llmspell_providers.library.manifest import Manifest, ManifestInvalid, read_manifest
-from llmspell_providers.library.store import Store, spec_name
+from llmspell_providers.library.names import spec_name
+from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.order import PullOrder, already_installed, pull_result, shown_address
 from llmspell_providers.pulls.sources.remote import hub_address
 from llmspell_providers.spec import ModelSpec
@@ -85,7 +87,7 @@ class Puller:
         self._running: dict[tuple[str, ...], _Download] = {}
 
     async def pull(
-        self, spec: ModelSpec, *, force: bool = False, quantization: str | None = None
+        self, spec: ModelSpec, *, force: bool = False, quantization: str | None = None, public_only: bool = False
     ) -> AsyncGenerator[PullProgress, None]:
         """Downloads a model and yields its progress, about ten times a second; the last item carries the result.
 
@@ -101,13 +103,15 @@ class Puller:
             ChecksumMismatch, DiskFull, DownloadError, ModelLoadFailed: as their classes say.
         """
         order = self._order(spec, force=force, quantization=quantization)
+        installed_as = await asyncio.to_thread(self.store.installed_name, order.name)
+        order = replace(order, name=installed_as, public_only=public_only)
         if not force:
             present = await asyncio.to_thread(self._present, spec, order)
             if present is not None:
                 yield _complete(pull_result(self.store, present, "already_present"))
                 return
         environment = await self._worker_environment(order)
-        key = (order.id, *order.addresses)
+        key = (order.id, *order.addresses, *(("public",) if public_only else ()))
         download = self._running.get(key)
         if download is None or download.finished:
             download = self._running[key] = _Download(order, environment, self._log_path)
@@ -188,11 +192,14 @@ class Puller:
     def _present(self, spec: ModelSpec, order: PullOrder) -> Manifest | None:
         manifest: Manifest | None
         if order.variant_follows:
-            manifest = self.store.find(spec)
+            try:
+                manifest = self.store.find(spec)
+            except ModelLoadFailed:
+                return None  # damaged: it is pulled again
         else:
             try:
                 manifest = read_manifest(self.store.place(order.name, order.variant))
-            except (FileNotFoundError, ManifestInvalid):
+            except (FileNotFoundError, NotADirectoryError, ManifestInvalid):
                 return None
         if manifest is None or not self.store.is_complete(manifest):
             return None

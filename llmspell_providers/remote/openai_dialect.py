@@ -14,10 +14,10 @@ from llmspell_providers.images import image
 from llmspell_providers.openai_chat import chat_body, parse_arguments
 from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors, VendorPackage
 from llmspell_providers.remote.vendors import Vendor
+from llmspell_providers.schemas.tools import WORDS
 
 _NO_KEY = "none"
 _STANDARD = ("temperature", "top_p")
-_TOOL_WORDS = ("auto", "none", "required")
 
 
 class OpenAIDialect(VendorPackage):
@@ -66,8 +66,9 @@ class OpenAIDialect(VendorPackage):
                 message.pop("reasoning_content", None)
             if message["role"] == "tool":
                 message.pop("name", None)
-        if plain.get("tool_choice") and plain["tool_choice"] not in _TOOL_WORDS:
-            plain["tool_choice"] = {"type": "function", "function": {"name": plain["tool_choice"]}}
+        if vendor.names_tools and request.tools and request.tool_choice not in (None, *WORDS):
+            plain["tools"] = chat_body({**content, "options": {}, "tool_choice": None})["tools"]
+            plain["tool_choice"] = {"type": "function", "function": {"name": request.tool_choice}}
         body = {"model": model, **plain, "stream": True}
         if vendor.counts_on_demand:
             body["stream_options"] = {"include_usage": True}

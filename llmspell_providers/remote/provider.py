@@ -50,6 +50,7 @@ from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CloudSettings
+    from llmspell_protocol.areas.model import DamagedModel
 
 PROBE_DEADLINE_S = 1.0
 _CONNECT_DEADLINE_S = 5.0
@@ -106,6 +107,10 @@ class RemoteProvider(ServerManagedModels):
     async def list_models(self) -> list[LocalModel]:
         """What the server offers; raises `BackendUnavailable`, and `Unsupported` where a vendor has no list."""
         return [local_model(one, backend=self.name) for one in await self._listed()]
+
+    async def damaged(self) -> list[DamagedModel]:
+        """Nothing: its files are not ours."""
+        return []
 
     async def find(self, spec: ModelSpec) -> FoundModel | None:
         """The model, if the server lists it."""

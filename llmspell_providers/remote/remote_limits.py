@@ -25,7 +25,7 @@ class ServerManagedModels:
         return self._capabilities
 
     async def pull(
-        self, spec: ModelSpec, *, force: bool, quantization: str | None
+        self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
     ) -> AsyncGenerator[PullProgress, None]:
         """Raises `Unsupported`."""
         raise self._capabilities.refusal("pull", self.name)

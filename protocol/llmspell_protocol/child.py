@@ -8,13 +8,16 @@ signal of the thread that spawned it.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.frames import Frame, FrameBuffer, FramePipe, FrameTooLarge, pack_frame
+from llmspell_protocol.standard_streams import have_lenient_stderr
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,6 +29,9 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"
 """Variables that every child may see; the parent names all others."""
 LONGEST_LOG_BYTES = 10_000_000
 """A log that is longer when a worker starts is put aside."""
+
+_UNWRITABLE: set[tuple[Path, str]] = set()
+"""The logs that could not be written, and why, as far as that has been told."""
 
 
 def base_environment() -> dict[str, str]:
@@ -49,14 +55,24 @@ def spawn(
 ) -> Spawned:
     """Starts `python -m module`, without a loop; call on the thread that the child may not outlive.
 
-    `environment` is added to `base_environment()`; output goes to the end of `log_path` (None: nowhere).
+    `environment` is added to `base_environment()`; output goes to the end of `log_path` (None: nowhere, and so it does
+    with a warning where that can't be written: a worker is worth more than its log).
     """
     # Only a parent needs it; a child that imports this module has to start in milliseconds.
     import subprocess
 
-    down_read, down_write = os.pipe()
-    up_read, up_write = os.pipe()
-    log_fd = os.open(os.devnull, os.O_WRONLY) if log_path is None else _open_log(log_path)
+    log_fd = open_log(log_path)
+    try:
+        down_read, down_write = os.pipe()
+    except OSError:
+        os.close(log_fd)
+        raise
+    try:
+        up_read, up_write = os.pipe()
+    except OSError:
+        for fd in (log_fd, down_read, down_write):
+            os.close(fd)
+        raise
     try:
         process = subprocess.Popen(
             [sys.executable, "-S", "-P", "-m", module, *arguments],
@@ -84,14 +100,38 @@ def spawn(
     return Spawned(process, up_read, down_write)
 
 
-def _open_log(path: Path) -> int:
-    """The end of a worker's log; one that has grown long becomes `NAME.1`, in place of the one before it."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    if os.fstat(fd).st_size <= LONGEST_LOG_BYTES:
+def open_log(path: Path | None) -> int:
+    """The end of a worker's log; one that has grown long becomes `NAME.1`, in place of the one before it.
+
+    Where it can't be written the output goes nowhere, and the kernel's log has a warning, once for a path and reason.
+    """
+    if path is None:
+        return os.open(os.devnull, os.O_WRONLY)
+    try:
+        fd = _append(path)
+        if os.fstat(fd).st_size <= LONGEST_LOG_BYTES:
+            return fd
+        os.close(fd)
+        os.replace(path, f"{path}.1")
+        return _append(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if (path, reason) not in _UNWRITABLE:
+            _UNWRITABLE.add((path, reason))
+            # Only this needs it; a child that imports this module has to start in milliseconds.
+            import logging
+
+            logging.getLogger(__name__).warning("workers go on without their log %s: %s", path, reason.lower())
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def _append(path: Path) -> int:
+    # Not on a pipe, which would wait for its reader, or stop the worker when that goes.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
     os.close(fd)
-    os.replace(path, f"{path}.1")
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    raise OSError(errno.EINVAL, "it is no file")
 
 
 class Child:
@@ -289,6 +329,8 @@ def _end_descriptor(pid: int) -> int | None:
 def connect_parent() -> FramePipe:
     """The child's first call: its pipe to the kernel, with SIGINT ignored and the death signal set.
 
+    Standard error, which is a log, never fails from here on: a full disk ends no worker.
+
     Raises:
         RuntimeError: the process was not started by `Child.spawn`.
     """
@@ -309,4 +351,5 @@ def connect_parent() -> FramePipe:
             raise SystemExit("the kernel ended before its worker began")
     for fd in (read_fd, write_fd):
         os.set_inheritable(fd, False)
+    have_lenient_stderr()
     return FramePipe(read_fd, write_fd)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from llmspell_protocol.connection import ConnectionInfo, key_hint
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, NotFound, Unauthorized
 from llmspell_protocol.loopback import is_loopback
+from llmspell_protocol.user_home import expanded_user
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,7 @@ def resolve(target: str, run_dir: Directory, env: Mapping[str, str]) -> Connecti
     if match := re.match(_HOST_PORT, target):
         return _by_address(match[1].strip("[]"), int(match[2]), run_dir, key)
     if os.sep in target or target.endswith(".json"):
-        return ConnectionInfo.read(os.path.expanduser(target))
+        return ConnectionInfo.read(expanded_user(target, env))
     return _by_id(target, run_dir)
 
 

@@ -18,7 +18,11 @@ from typing import Any
 
 import msgpack
 
+from llmspell_protocol.bounded import unpack
+
 MAX_FRAME_BYTES = 64 * 1024 * 1024
+MAX_FRAME_CONTAINERS = 1 << 20
+"""Lists and maps in one frame: more than a script's value may hold (`scripting/lua/convert.py`)."""
 _INTEGER = 1
 """msgpack's extension type for integers beyond 64 bits: all bytes, the highest first."""
 _LENGTH = struct.Struct(">I")
@@ -86,7 +90,7 @@ class FrameBuffer:
                     break
                 body = bytes(self._data[at + 4 : at + 4 + length])
                 at += 4 + length
-                yield msgpack.unpackb(body, raw=False, strict_map_key=False, ext_hook=_extended)
+                yield unpack(body, max_values=MAX_FRAME_BYTES, max_containers=MAX_FRAME_CONTAINERS, ext_hook=_extended)
         finally:
             del self._data[:at]
 

@@ -10,14 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llmspell_protocol.numbers import FINITE_NUMBER, WHOLE_NUMBER, is_number
+from llmspell_protocol.plain_text import whole_text
 
 MAX_DEPTH = 128
 """Lists and maps in each other: what scripts may nest, and well below what encoders bear."""
-
-
-def whole_text(text: str) -> str:
-    """The text with U+FFFD for each lone surrogate; two that belong together become their character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def with_whole_texts(value: Any) -> Any:

@@ -17,15 +17,20 @@ from typing import Any
 
 import msgpack
 
+from llmspell_protocol.bounded import TooManyValues, load_json, read_json, unpack
 from llmspell_protocol.messages import Message
 from llmspell_protocol.numbers import FINITE_NUMBER, INT64_LOW, WHOLE_NUMBER, WrongNumber
-from llmspell_protocol.plain_values import whole_text, with_whole_texts
+from llmspell_protocol.plain_text import whole_text
+from llmspell_protocol.plain_values import with_whole_texts
 
 DELIMITER = b"<IDS|MSG>"
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+MAX_PARTS_BYTES = 32 * 1024 * 1024
+"""Of the four parts of a request, together: what is larger travels in buffers."""
+MAX_HEADER_BYTES = 64 * 1024
+"""Of a request: every answer to it repeats its header."""
 _REMEMBERED_SIGNATURES = 1 << 16
 _UINT64_HIGH = (1 << 64) - 1
-_MANY_DIGITS = 1000
 _HEADER_FIELDS = ("msg_id", "msg_type", "session")
 
 
@@ -100,36 +105,31 @@ def _demand_numbers(value: Any, encoding: str, place: str = "") -> None:
         _demand_numbers(item, encoding, f"{place}.{name}" if place else str(name))
 
 
-def decode_part(data: bytes) -> dict[str, Any]:
+def decode_part(data: bytes, *, bounded: bool = True) -> dict[str, Any]:
     """A part that must be a map.
 
     Raises:
         WireError: it is neither JSON nor msgpack, or not a map.
+        TooManyValues: `bounded`, and it holds more than a request may.
     """
     try:
-        value = _from_json(data) if data[:1] == b"{" else msgpack.unpackb(data, raw=False, strict_map_key=False)
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        if data[:1] == b"{":
+            value = _from_json(data, bounded)
+        else:
+            value = unpack(data) if bounded else msgpack.unpackb(data, raw=False, strict_map_key=False)
+    except TooManyValues:
+        raise
+    except (ValueError, TypeError, RecursionError, MemoryError, msgpack.UnpackException):
         raise WireError("encoding") from None
     if not isinstance(value, dict):
         raise WireError("encoding")
     return value
 
 
-def _from_json(data: bytes) -> Any:
+def _from_json(data: bytes, bounded: bool) -> Any:
     # From bytes, json would let surrogates through; those written as escapes it lets through in any case.
-    text = data.decode()
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:
-        # Python reads no integer of thousands of digits; whoever looks at the field refuses it by its name.
-        value = json.loads(text, parse_int=_integer)
+    value = load_json(data) if bounded else read_json(data)
     return with_whole_texts(value) if b"\\ud" in data or b"\\uD" in data else value
-
-
-def _integer(digits: str) -> float:
-    return int(digits) if len(digits) < _MANY_DIGITS else float(digits)
 
 
 def _is_header(header: dict[str, Any]) -> bool:
@@ -150,11 +150,22 @@ def _is_json(value: object, depth: int) -> bool:
 
 
 class Wire:
-    """One side of a signed connection: `pack` what goes out, `unpack` and check what comes in."""
+    """One side of a signed connection: `pack` what goes out, `unpack` and check what comes in.
 
-    def __init__(self, key: bytes, *, max_message_bytes: int = MAX_MESSAGE_BYTES, refuse_replays: bool = True) -> None:
+    The kernel's side takes `requests`: it bounds what the four parts may hold, which a client doesn't for answers.
+    """
+
+    def __init__(
+        self,
+        key: bytes,
+        *,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        refuse_replays: bool = True,
+        requests: bool = False,
+    ) -> None:
         self._mac = hmac.new(key, digestmod=hashlib.sha256) if key else None
         self._max_message_bytes = max_message_bytes
+        self._requests = requests
         self._refuse_replays = refuse_replays and bool(key)
         self._seen: set[bytes] = set()
         self._seen_order: deque[bytes] = deque()
@@ -180,7 +191,7 @@ class Wire:
         return [*message.identities, DELIMITER, self.sign(parts), *parts, *message.buffers]
 
     def unpack(self, frames: Sequence[bytes]) -> Message:
-        """The message in the frames.
+        """The message in the frames; one that holds more values than a request may is without them: see `problem`.
 
         Raises:
             WireError: it must be dropped; `reason` is one of frames, size, signature, replay, encoding, header.
@@ -195,18 +206,27 @@ class Wire:
             raise WireError("frames")
         signature = bytes(frames[at + 1])
         parts = [bytes(part) for part in frames[at + 2 : at + 6]]
+        if self._requests and (len(parts[0]) > MAX_HEADER_BYTES or sum(map(len, parts)) > MAX_PARTS_BYTES):
+            raise WireError("size")
         if self._mac is not None and not hmac.compare_digest(signature, self.sign(parts)):
             raise WireError("signature")
         if self._refuse_replays:
             self._remember(signature)
-        header, parent_header, metadata, content = map(decode_part, parts)
+        header = decode_part(parts[0], bounded=self._requests)
         if not _is_header(header):
             raise WireError("header")
+        problem = ""
+        try:
+            parent_header, metadata, content = (decode_part(part, bounded=self._requests) for part in parts[1:])
+        except TooManyValues as error:
+            parent_header, metadata, content = {}, {}, {}
+            problem = str(error)
         return Message(
             header,
             content,
             parent_header=parent_header,
             metadata=metadata,
+            problem=problem,
             buffers=[bytes(buffer) for buffer in frames[at + 6 :]],
             identities=[bytes(identity) for identity in frames[:at]],
             encoding="json" if parts[0][:1] == b"{" else "msgpack",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from typing import Any
 
 import click
@@ -11,7 +11,7 @@ from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
 from llmspell_cli.session import document
-from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.output import Output, document_text
 from llmspell_protocol.errors import InvalidRequest
 
 
@@ -51,4 +51,4 @@ def _json(output: Output, value: Any) -> None:
     if isinstance(value, dict):
         output.document(value)
     else:
-        output.line(json.dumps(value, ensure_ascii=False, indent=2))
+        output.shown_line(document_text(value, sys.stdout))

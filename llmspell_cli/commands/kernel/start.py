@@ -61,7 +61,16 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
         )
     words = _words(options, daemon, wanted)
     if daemon:
-        _show(output, _detach(words, _log_file(wanted)))
+        started = _detach(words, _log_file(wanted))
+        try:
+            _show(output, started)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _end_unseen(started["pid"])
+            raise OSError(
+                error.errno, f"{error.strerror}; the kernel, which could not be told of, was stopped"
+            ) from None
     else:
         from llmspell_cli.connect import run_kernel
 
@@ -135,6 +144,17 @@ def _detach(words: list[str], log_file: Path) -> dict[str, Any]:
         process.wait()
         raise error_from_content(told_document["error"])
     return told_document
+
+
+def _end_unseen(pid: int) -> None:
+    """Ends the daemon whose start could not be told: nobody knows of it."""
+    # Only here a daemon of one's own is ended.
+    from llmspell_cli.kernels.process_end import ProcessEnd
+
+    with ProcessEnd(pid) as end:
+        if not end.gone:
+            os.kill(pid, signal.SIGTERM)
+            end.wait(READY_WITHIN_S)
 
 
 def _terminated(_signal: int, _frame: object) -> None:

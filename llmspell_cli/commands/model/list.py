@@ -10,7 +10,7 @@ from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
 from llmspell_cli.terminal.output import Output
-from llmspell_cli.terminal.text import date, size
+from llmspell_cli.terminal.text import date, home_path, size
 from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import error_from_content
 
@@ -42,8 +42,18 @@ def list_models(options: Options, backend: str, verbose: bool) -> int:
     for error in errors:
         name = f"{error['backend']}: "
         output.warning(name + error["message"].removeprefix(name))
-    _show(output, reply["models"], verbose=verbose)
+    damaged = reply.get("damaged") or []
+    if reply["models"] or not damaged:
+        _show(output, reply["models"], verbose=verbose)
+    _show_damaged(output, damaged)
     return 0
+
+
+def _show_damaged(output: Output, damaged: list[dict[str, Any]]) -> None:
+    for model in damaged:
+        output.line(f"✗ {model['id']} is damaged: {model['reason']} ({home_path(model['path'])})")
+    if damaged:
+        output.hint("llmspell doctor --fix moves it away, llmspell model pull --force MODEL fetches it again")
 
 
 def _show(output: Output, models: list[dict[str, Any]], *, verbose: bool) -> None:

@@ -40,10 +40,14 @@ def verify(options: Options, model: str | None, everything: bool) -> int:
             output.line(f"✓ {checked['model']}: {count} file{'' if count == 1 else 's'} ok")
         for file in bad:
             output.line(f"✗ {checked['model']}: {file['name']} {_what(file)}")
-        if bad:
+        if checked.get("reason"):
+            output.line(f"✗ {checked['model']}: damaged: {checked['reason']}")
+        if bad or checked.get("reason"):
             output.hint(f"llmspell model pull {checked['model']}@{checked.get('backend', 'candle')} --force")
     return 0 if reply["ok"] else 1
 
 
 def _what(file: dict[str, object]) -> str:
-    return "missing" if file.get("actual") is None else "checksum mismatch"
+    if file.get("actual") is not None:
+        return "checksum mismatch"
+    return str(file.get("reason") or "is missing").removeprefix("is ")

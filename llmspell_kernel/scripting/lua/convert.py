@@ -128,7 +128,7 @@ def _bytes(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         # Few texts have half a character in them.
-        from llmspell_protocol.plain_values import whole_text
+        from llmspell_protocol.plain_text import whole_text
 
         return whole_text(text).encode()
 

@@ -6,6 +6,7 @@ lupa hands over (bytes for strings). Nothing is raised into Lua.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from llmspell_kernel.scripting.lua.convert import TOO_LARGE, NotConvertible, ref
 from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 
+_DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 MAX_SLEEP_S = 86_400.0
 
 
@@ -85,6 +87,7 @@ class Host:
     def __init__(self, kernel: Kernel, runtime: Any, max_memory_bytes: int) -> None:
         self.files = Files()
         self.environment: Mapping[str, str] = {}
+        self._held: int | None = None
         self.last_refusal: tuple[str, Refusal] | None = None
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
         self.offered: dict[int, Any] = {}
@@ -101,7 +104,8 @@ class Host:
             name: _guarded(getattr(self, f"_{name}"))
             for name in (
                 *("request", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
-                *("read_module", "find_module", "file_path", "temporary_name", "json_parse", "json_stringify"),
+                *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
+                *("open_file", "release_file", "remove", "rename"),
                 *("hash", "offer", "uuid", "now_ms", "precise_ms", "timestamp", "clock_text", "unix_seconds"),
             )
         }
@@ -192,8 +196,27 @@ class Host:
             return None, _bytes(refused.message)
         return source, None, _bytes(chunk), _bytes(path)
 
-    def _file_path(self, path: bytes, purpose: bytes) -> tuple[Any, ...]:
-        return (_bytes(self.files.path_for(_path(path), purpose.decode())),)
+    def _open_file(self, path: bytes, mode: bytes) -> tuple[Any, ...]:
+        """A path under which Lua can open the very file that was found, until `release_file`."""
+        self._release_file()
+        name = _path(path)
+        failed = _failure_of(lambda: self._hold(self.files.open(name, mode.decode())), path)
+        return failed or (f"{_DESCRIPTORS}/{self._held}".encode(),)
+
+    def _release_file(self) -> tuple[Any, ...]:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+        return ()
+
+    def _hold(self, descriptor: int) -> None:
+        self._held = descriptor
+
+    def _remove(self, path: bytes) -> tuple[Any, ...]:
+        return _failure_of(lambda: self.files.remove(_path(path)), path) or (True,)
+
+    def _rename(self, old: bytes, new: bytes) -> tuple[Any, ...]:
+        return _failure_of(lambda: self.files.rename(_path(old), _path(new)), old) or (True,)
 
     def _temporary_name(self) -> tuple[Any, ...]:
         return (_bytes(self.files.temporary_name()),)
@@ -289,6 +312,17 @@ def _content(table: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise NotConvertible("a request's content has to be an object")
     return content
+
+
+def _failure_of(act: Callable[[], None], path: bytes) -> tuple[Any, ...] | None:
+    """What Lua's file functions return where they fail: nil, why, and the system's number; None where it went well."""
+    try:
+        act()
+    except Refusal as refused:
+        return None, _bytes(refused.text), errno.EACCES
+    except OSError as problem:
+        return None, path + f": {problem.strerror}".encode(), problem.errno
+    return None
 
 
 def _path(path: bytes) -> str:

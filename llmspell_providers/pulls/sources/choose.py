@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from llmspell_protocol.errors import InvalidRequest, Unsupported
+from llmspell_providers.library.manifest_fields import MOST_FILES
 from llmspell_providers.library.pooling import LENGTH_FILES, MODULES_FILE, PROMPTS_FILE, flat_name
-from llmspell_providers.pulls.sources.remote import quantization_of, safe_name, shard_of
+from llmspell_providers.pulls.sources.remote import SourceFailed, quantization_of, safe_name, shard_of
 
 PREFERRED = (
     *("Q4_K_M", "UD-Q4_K_XL", "UD-Q4_K_M", "Q4_K", "Q4_K_S", "Q4_K_L", "Q5_K_M", "Q4_0", "Q4_1", "IQ4_NL", "IQ4_XS"),
@@ -40,6 +42,8 @@ _CHECKPOINT_FILES = frozenset(
 _POOLING = re.compile(r"\d+_Pooling[/.]config\.json")
 """How a sentence encoder makes one vector of many; in a folder of its own, and without one when installed."""
 _SHARDED_WEIGHTS = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
+_SHOWN = 10
+_LONGEST_SHOWN = 100
 _WEIGHTS_INDEX = "model.safetensors.index.json"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot")
 
@@ -104,7 +108,7 @@ def _named(asked: str, there: Container[str | None]) -> str:
 
 def _reason(chosen: str, there: Iterable[str | None]) -> str:
     why = "the default" if chosen == PREFERRED[0] else f"since there is no {PREFERRED[0]}"
-    others = ", ".join(sorted(one for one in there if one not in (chosen, None)))
+    others = few(sorted(one for one in there if one not in (chosen, None)))
     return f"{chosen}, {why}{f'; also there: {others}' if others else ''}"
 
 
@@ -130,7 +134,7 @@ def choose_checkpoint(place: str, names: Iterable[str]) -> list[str]:
             raise Unsupported(
                 f"{place} has weights that may run code when they are loaded ({pickles[0]}), and no safetensors",
                 hint="convert it to safetensors or GGUF, or choose a repository that has them",
-                details={"files": pickles},
+                details={"files": pickles[:_SHOWN], "count": len(pickles)},
             )
         return []
     pooling = sorted(name for name in names if MODULES_FILE in top and _POOLING.fullmatch(name))
@@ -152,6 +156,26 @@ def installed_name(path: str) -> str:
     return name if is_part or name.endswith((".gguf", ".safetensors")) else f"{name}.gguf"
 
 
+def require_distinct(place: str, names: Sequence[str]) -> None:
+    """Whether the files of a model, which has no folders, have names of their own, and are no more than a model has.
+
+    Raises:
+        SourceFailed: two have the same, or there are too many.
+    """
+    if len(names) > MOST_FILES:
+        raise SourceFailed(f"{place} has {len(names):,} files of one model; a model has {MOST_FILES:,} at most")
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise SourceFailed(f"{place} has several files that would be called {few(twice)} here")
+
+
+def few(names: Sequence[str]) -> str:
+    """Names in an error, which has to stay short."""
+    shown = [name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…" for name in names[:_SHOWN]]
+    more = len(names) - _SHOWN
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+
+
 def _whole(place: str, names: Sequence[str]) -> list[str]:
     shard = shard_of(names[0])
     if shard is not None and (shard[0] != 1 or len(names) != shard[1]):
@@ -162,9 +186,9 @@ def _whole(place: str, names: Sequence[str]) -> list[str]:
 def _undecided(place: str, why: str, choices: dict[str | None, list[list[str]]]) -> InvalidRequest:
     files = [group[0] for groups in choices.values() for group in groups]
     known = sorted(one for one in choices if one is not None)
-    listed = ", ".join(known) if len(known) > 1 or len(files) == 1 else ", ".join(files)
+    listed = few(known) if len(known) > 1 or len(files) == 1 else few(files)
     return InvalidRequest(
         f"{place} {why}: it has {listed}",
         hint="name the quantization as in hf.co/ORG/REPO:QUANT, or one file as hf://ORG/REPO/FILE",
-        details={"files": files, "quantizations": known},
+        details={"files": files[:_SHOWN], "count": len(files), "quantizations": known[:_SHOWN]},
     )

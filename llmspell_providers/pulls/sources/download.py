@@ -12,8 +12,9 @@ import time
 
 import httpx2
 
-from llmspell_protocol.loopback import is_loopback
+from llmspell_providers.http.bodies import without_body
 from llmspell_providers.pulls.sources.comparison import fetch_compared, sha256_difference
+from llmspell_providers.pulls.sources.destinations import check_request
 from llmspell_providers.pulls.sources.meter import Meter
 from llmspell_providers.pulls.sources.part import Part
 from llmspell_providers.pulls.sources.pull_directory import Provenance, PullDirectory
@@ -24,22 +25,29 @@ _SILENCE_S = 30.0
 _FRUITLESS_ATTEMPTS = 3
 _MAX_CONNECTIONS = 100
 _BACKOFF_S = 0.5
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
-def open_client() -> httpx2.Client:
-    """A client that follows redirects to https only (http: loopback), with the proxies of the environment."""
+def open_client(first_host: str) -> httpx2.Client:
+    """A client for an address at `first_host`, with the proxies of the environment.
+
+    It follows redirects to https only (http: loopback), and never from elsewhere into this machine's network.
+    """
     return httpx2.Client(
         follow_redirects=True,
         timeout=httpx2.Timeout(_SILENCE_S, connect=_CONNECT_S),
         headers={"User-Agent": "llmspell", "Accept-Encoding": "identity"},
-        event_hooks={"request": [_refuse_plain_http]},
+        event_hooks={
+            "request": [lambda request: check_request(request.url.scheme, request.url.host, first_host)],
+            "response": [_look_at],
+        },
     )
 
 
-def _refuse_plain_http(request: httpx2.Request) -> None:
-    if request.url.scheme != "https" and not is_loopback(request.url.host):
-        raise SourceFailed(f"plain http to {request.url.host} is refused: use https")
+def _look_at(response: httpx2.Response) -> None:
+    if response.status_code >= 300:
+        without_body(response)
 
 
 class _Cut(Exception):
@@ -53,15 +61,19 @@ class Downloader:
         self._partial = partial
         self._meter = meter
         self._client = client
+        self._reserve_bytes = 0
 
-    def fetch(self, file: RemoteFile) -> LocalFile:
+    def fetch(self, file: RemoteFile, *, reserve_bytes: int = 0) -> LocalFile:
         """Downloads a file or the rest of it, and compares its sums with the announced ones.
+
+        `reserve_bytes`: what the disk must take besides, later.
 
         Raises:
             SourceFailed: the server does not deliver; what has come stays.
             ChecksumMismatch: the bytes are not the announced ones; they were deleted.
             DiskFull: the disk has no room for what is missing.
         """
+        self._reserve_bytes = reserve_bytes
         return fetch_compared(
             self._partial,
             file.name,
@@ -86,7 +98,7 @@ class Downloader:
             self._meter.begin(file.name, part.offset, size)
             if part.offset != size:
                 if size is not None:
-                    self._partial.require_free(size - part.offset)
+                    self._partial.require_free(size - part.offset + self._reserve_bytes)
                 resumed_from = self._receive(file, part, known)
             part.sync()
             return LocalFile(
@@ -117,7 +129,8 @@ class Downloader:
                     break
                 if fruitless:
                     time.sleep(_BACKOFF_S * 2**fruitless)
-            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+                # A name that no resolver takes, of the address or of a redirect, is a ValueError.
                 reason = str(error) or type(error).__name__
                 break
         raise SourceFailed(
@@ -136,7 +149,7 @@ class Downloader:
             started_at = part.offset
             validator = _validator(response.headers)
             self._partial.note(file.name, _provenance(file, total, validator))
-            self._partial.require_free(total - part.offset)
+            self._partial.require_free(total - part.offset + self._reserve_bytes)
             self._meter.begin(file.name, part.offset, total)
             for data in response.iter_raw():
                 if part.offset + len(data) > total:
@@ -158,17 +171,17 @@ class Downloader:
         if status not in (httpx2.codes.OK, httpx2.codes.PARTIAL_CONTENT):
             raise SourceFailed(f"HTTP {status}", missing=status in (404, 410))
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise SourceFailed(f"answers with Content-Encoding {response.headers['Content-Encoding']}")
+            raise SourceFailed(f"answers with Content-Encoding {response.headers['Content-Encoding'][:80]!r}")
         if status == httpx2.codes.PARTIAL_CONTENT:
             place = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if place is None or int(place[1]) != part.offset or place[2] == "*":
-                raise SourceFailed(f"answers with Content-Range {response.headers.get('Content-Range')!r}")
+                raise SourceFailed(f"answers with Content-Range {response.headers.get('Content-Range', '')[:80]!r}")
             total = int(place[2])
         else:
             if part.offset:
                 part.restart()
             length = response.headers.get("Content-Length", "")
-            if not length.isdigit():
+            if not _LENGTH.fullmatch(length):
                 raise SourceFailed("does not say how long the file is")
             total = int(length)
         if file.size_bytes is not None and total != file.size_bytes:

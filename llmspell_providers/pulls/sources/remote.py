@@ -19,6 +19,8 @@ _HUB_ADDRESS = re.compile(
     # The hub's own revisions have slashes; in others a slash is written as %2F.
     r"hf://(?P<repository>[^/@]+/[^/@]+)(?:@(?P<revision>refs/(?:pr|convert)/[^/]+|[^/]+))?(?:/(?P<file>.*))?"
 )
+LONGEST_NAME_BYTES = 200
+"""Of a file's name; file systems take 255, and a pull adds to it."""
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 
@@ -141,9 +143,21 @@ def safe_name(name: str) -> str:
         SourceFailed: nothing is left that could be a file's name.
     """
     base = name.replace("\\", "/").rpartition("/")[2]
-    unusable = base.startswith(".") or not base.isprintable() or len(base.encode()) > 200
-    if not base or unusable:
-        raise SourceFailed(f"the file name {name[:80]!r} cannot be used")
+    why = None
+    if not base:
+        why = "it is empty"
+    elif base.startswith("."):
+        why = "it begins with a dot, as hidden files do"
+    elif not base.isprintable():
+        why = "it has characters that can't be shown"
+    elif len(base.encode()) > LONGEST_NAME_BYTES:
+        why = f"it is longer than {LONGEST_NAME_BYTES} bytes"
+    if why is not None:
+        raise SourceFailed(
+            f"the file name {ascii(base[:80])} can't be used: {why}",
+            kind=InvalidRequest,
+            hint="give the file another name, or another link to it one, and pull that",
+        )
     return base
 
 

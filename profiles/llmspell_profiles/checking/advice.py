@@ -3,6 +3,7 @@
 Called by `validation.check` only: it would slow down a run's start.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -104,7 +105,8 @@ def _doubtful_places(loaded: LoadedSettings) -> Iterator[Remark]:
     if not settings.tools.network.verify_ssl:
         yield _about(loaded, ("tools", "network", "verify_ssl"), "certificates are not checked")
     for directory in settings.tools.file_operations.allowed_paths:
-        if directory != "*" and not Path(directory).expanduser().exists():
+        # What can't be expanded isn't there either.
+        if directory != "*" and not Path(os.path.expanduser(directory)).exists():
             text = f"{directory} does not exist"
             yield _about(loaded, ("tools", "file_operations", "allowed_paths"), text)
     export = settings.events.export

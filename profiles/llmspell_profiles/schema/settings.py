@@ -98,6 +98,10 @@ class RuntimeSecuritySettings(Table):
     allow_network_access: Annotated[bool, Idle()] = Field(
         default=True, description="web and HTTP tools, cloud providers from scripts; not the local backends"
     )
+    allow_pull_addresses: bool = Field(
+        default=False,
+        description="scripts pull models from public https and pypi addresses too; names and hf.co/… they always may",
+    )
     allow_process_spawn: Annotated[bool, Idle()] = Field(default=False, description="process tools")
     max_memory_bytes: Annotated[Size, High(2_000_000_000)] = Field(
         default=50_000_000,

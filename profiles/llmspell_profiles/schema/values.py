@@ -37,10 +37,10 @@ class Idle(NamedTuple):
 
 
 class PathContext(NamedTuple):
-    """What paths are relative to; handed to a table's check."""
+    """What paths are relative to; handed to a table's check. A user without a home directory has None."""
 
     llmspell_home: Path
-    user_home: Path
+    user_home: Path | None
     cwd: Path
 
 
@@ -172,9 +172,22 @@ def _resolve_path(value: object, around: object) -> object:
         return path
     if default and path.parts[:2] == ("~", ".llmspell"):
         return around.llmspell_home.joinpath(*path.parts[2:])
-    if path.parts[:1] == ("~",):
+    first = path.parts[0] if path.parts else ""
+    if first == "~":
+        if around.user_home is None:
+            raise wrong(f"'{path}' begins with the home directory, and this user has none")
         return around.user_home.joinpath(*path.parts[1:])
+    if first.startswith("~"):
+        return _below_another_home(path)
     return around.cwd / path
+
+
+def _below_another_home(path: Path) -> Path:
+    # A file that is called so is `./~name`.
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise wrong(f"'{path}': there is no user '{path.parts[0][1:]}'") from None
 
 
 def _check_url(value: object) -> object:

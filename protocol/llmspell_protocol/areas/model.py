@@ -37,13 +37,24 @@ class OfBackend(Struct):
     backend: str | None = None
 
 
+class DamagedModel(Struct):
+    """A model on the disk that can't be used; whatever is wrong with it, the others can."""
+
+    id: str
+    backend: str
+    path: str
+    """its directory"""
+    reason: str
+
+
 class ModelListReply(Struct):
-    """Installed models; a backend that is down does not hide the others."""
+    """Installed models; neither a backend that is down nor a model that is damaged hides the others."""
 
     models: Sequence[LocalModel]
     count: int
     """models"""
     errors: Sequence[BackendError]
+    damaged: Sequence[DamagedModel] = ()
 
 
 class ModelPull(Struct):
@@ -234,7 +245,9 @@ class VerifiedFile(Struct):
     expected: str
     """sha256"""
     actual: str | None
-    """null: the file is missing"""
+    """null: the file is missing, or can't be read"""
+    reason: str | None = None
+    """why there is no sum"""
 
 
 class VerifiedModel(Struct):
@@ -243,6 +256,8 @@ class VerifiedModel(Struct):
     model: str
     ok: bool
     files: Sequence[VerifiedFile]
+    reason: str | None = None
+    """why there are no files to compare"""
 
 
 class ModelVerifyReply(Struct):

@@ -19,6 +19,8 @@ from llmspell_protocol.messages import ONE_WAY
 from llmspell_protocol.wire import encode_part
 from tests.support.recording_sink import RecordingSink
 
+ACTION = {"model_request": "list", "kernel_request": "status"}
+
 
 def dispatching(handlers: Mapping[str, Handler]) -> tuple[Dispatcher, ActiveRequests]:
     """A dispatcher and the requests that it works on."""
@@ -98,6 +100,38 @@ def test_requests_of_one_id_are_both_known_and_each_sender_reaches_its_own() -> 
         await asyncio.wait(tasks)
         await asyncio.sleep(0)
         assert (len(requests), requests.get("same", callers[0].sender)) == (0, None)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("second", ["execute_request", "kernel_info_request", "model_request", "kernel_request"])
+def test_a_second_request_of_one_client_with_an_id_that_runs_is_refused_and_hides_nothing(second: str) -> None:
+    async def body() -> None:
+        async def handler(_request: Request) -> Reply:
+            await asyncio.Event().wait()
+            raise AssertionError("nothing sets it")
+
+        dispatcher, requests = dispatching(dict.fromkeys(("kernel_info_request", second), handler))
+        caller = Caller("client", "session")
+        first, reused, later = (
+            Request(id="same", msg_type=kind, content={"action": ACTION.get(kind)}, caller=caller, sink=RecordingSink())
+            for kind in ("kernel_info_request", second, second)
+        )
+        dispatcher.submit(first)
+        for request in (reused, later):
+            await asyncio.wait({dispatcher.submit(request)})
+            await asyncio.sleep(0)
+            assert isinstance(request.sink, RecordingSink)
+            # Nothing is published that could be taken for what becomes of the first one.
+            [(kind, content)] = request.sink.sent
+            assert (kind, content["code"], content["details"]["msg_id"]) == ("reply", "invalid_request", "same")
+            assert list(requests) == [first]
+            assert requests.get("same", caller.sender) is first
+        first.cancel("the client is gone")
+        assert first.task is not None
+        await asyncio.wait({first.task})
+        await asyncio.sleep(0)
+        assert requests.get("same", caller.sender) is None
 
     asyncio.run(body())
 

@@ -36,6 +36,7 @@ READ_BY = {
     "runtime.script_timeout_seconds": KERNEL,
     "runtime.log_level": KERNEL,
     "runtime.security.allow_file_access": KERNEL,
+    "runtime.security.allow_pull_addresses": KERNEL,
     "runtime.security.max_memory_bytes": KERNEL,
     "runtime.security.max_execution_time_ms": KERNEL,
     "kernel.host": KERNEL,

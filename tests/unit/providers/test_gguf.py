@@ -84,7 +84,7 @@ def test_numbers_by_layer_count_as_their_largest(tmp_path: Path) -> None:
     ("data", "says"),
     [
         pytest.param(b"", "is not a GGUF file", id="empty"),
-        pytest.param(b"<html>" + b" " * 100, "is not a GGUF file: it begins with b'<htm'", id="a web page"),
+        pytest.param(b"<html>" + b" " * 100, "is not a GGUF file", id="a web page"),
         pytest.param(header([], [], version=1), "GGUF version 1", id="version 1"),
         pytest.param(b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "big-endian", id="big-endian"),
         pytest.param(b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0), "announces [0-9]+ tensors", id="tensors"),

@@ -10,7 +10,8 @@ import pytest
 
 from llmspell_protocol.errors import InvalidRequest, ModelInUse, ModelNotFound
 from llmspell_providers.library.manifest import Manifest, ManifestFile, read_manifest, write_manifest
-from llmspell_providers.library.store import Store, segment
+from llmspell_providers.library.names import segment
+from llmspell_providers.library.store import Store
 from llmspell_providers.spec import ModelSpec
 
 WEIGHTS = b"weights"

@@ -13,6 +13,7 @@ import pytest
 from llmspell_protocol.errors import (
     ChecksumMismatch,
     DiskFull,
+    InvalidRequest,
     LlmspellError,
     ModelLoadFailed,
     SourceUnavailable,
@@ -175,7 +176,9 @@ def test_names_from_the_network_stay_in_the_model_s_directory(
     assert [path for path in tmp_path.rglob("evil*") if not path.is_relative_to(store.directory)] == []
     for name in ("..", ".hidden.gguf", "a%00b.gguf"):
         server.files[name] = MODEL
-        asyncio.run(fails(puller_of(f"{server.url}/files/{name}"), "tiny", SourceUnavailable, force=True))
+        error = asyncio.run(fails(puller_of(f"{server.url}/files/{name}"), "tiny", InvalidRequest, force=True))
+        assert "can't be used" in error.message
+        assert "network" not in (error.hint or "")
 
 
 def test_a_file_that_does_not_fit_is_refused_before_it_comes(

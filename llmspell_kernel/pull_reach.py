@@ -1,0 +1,43 @@
+"""Whether a caller may have opened what a model's name in a pull means. Knows names and callers, no network.
+
+Names of the catalog, repositories of the hub and models of Ollama's library are for everyone who may pull. Whatever
+else a pull opens could tell something about this machine and its network: whether a port answers, what a file is.
+"""
+
+from __future__ import annotations
+
+from llmspell_kernel.identity import Caller
+from llmspell_protocol.errors import Forbidden
+from llmspell_providers.spec import ModelSpec
+
+
+def demand_reach(caller: Caller, model: str) -> None:
+    """Raises `Forbidden` where a pull of this model would open what the caller may not reach.
+
+    Whether an address that may be public is, only the pull sees, when it connects.
+
+    Raises:
+        InvalidRequest: the text is no model's name.
+        Forbidden: as above.
+    """
+    opens = ModelSpec.parse(model).opens
+    if opens is None or (opens in caller.reach and (caller.local or opens != "files")):
+        return
+    if opens == "files":
+        raise Forbidden(
+            f"{model} names a file of the kernel's machine, which this {caller.kind} may not read",
+            hint="scripts need runtime.security.allow_file_access = true, clients a kernel on their own machine and"
+            " the right 'admin'",
+            details={"model": model, "opens": opens},
+        )
+    if opens == "private":
+        raise Forbidden(
+            f"{model} names a registry of its own, which this {caller.kind} may not have asked",
+            hint="pull a name of Ollama's library, or hf.co/ORG/REPO; whoever has the kernel's own key may pull this",
+            details={"model": model, "opens": opens},
+        )
+    raise Forbidden(
+        f"{model} is an address, which this {caller.kind} may not have opened",
+        hint="pull a name of the catalog or hf.co/ORG/REPO; addresses need runtime.security.allow_pull_addresses = true",
+        details={"model": model, "opens": opens},
+    )
