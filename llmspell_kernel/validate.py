@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from llmspell_protocol.models import ChatRequest, SamplingOptions
 
-_DEVICE = re.compile(r"auto|cpu|metal|cuda(:\d+)?")
+_DEVICE = re.compile(r"auto|cpu|metal|cuda(:[0-9]{1,3})?")
 
 _NO_IMAGE = b"\0not base64"
 

@@ -184,7 +184,7 @@ def _with(value: Any, place: tuple[Any, ...], change: Callable[[Any], Any]) -> A
 
 
 def _make_harmless(random: Random, name: str, content: Any, encoding: str) -> None:
-    """What would really end the kernel, install or delete something is made wrong for sure."""
+    """What would really end the kernel, install or delete something, or take long, is made wrong for sure."""
     if not isinstance(content, dict):
         return
     if name == "shutdown_request":
@@ -195,5 +195,7 @@ def _make_harmless(random: Random, name: str, content: Any, encoding: str) -> No
         content["execute"] = random.choice((False, [], {}, 7, "x"))
     elif name == "delete":
         content["agent"] = random.choice(("nobody", wrong_value(random, encoding)))
+    elif name == "embed" and isinstance(content.get("input"), list) and len(content["input"]) > 100:
+        content["model"] = "mock/a"  # A real model would take its time for thousands of texts.
     elif name == "remove":
         content["model"] = random.choice(("mock/a", "", "nothing@candle", wrong_value(random, encoding)))

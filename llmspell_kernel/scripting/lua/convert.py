@@ -33,20 +33,21 @@ def name_only(value: Any, kind: str) -> str:
     return f"<{kind}>"
 
 
-def to_python(value: Any, opaque: Callable[[Any, str], Any] = refuse) -> Any:
-    """A Lua value as None, bool, int, float, str, list or dict; NaN and infinities become None.
+def to_python(value: Any, opaque: Callable[[Any, str], Any] = refuse, *, exact: bool = False) -> Any:
+    """A Lua value as None, bool, int, float, str, list or dict; NaN and infinities become None unless it is `exact`.
 
     `opaque(value, kind)` gives what stands for a function, userdata or thread.
 
     Raises:
         NotConvertible: a cycle or nesting deeper than `MAX_DEPTH`, text that is not UTF-8, or what `opaque` refuses.
     """
-    return _Outward(opaque).convert(value, 0)
+    return _Outward(opaque, exact).convert(value, 0)
 
 
 class _Outward:
-    def __init__(self, opaque: Callable[[Any, str], Any]) -> None:
+    def __init__(self, opaque: Callable[[Any, str], Any], exact: bool) -> None:
         self._opaque = opaque
+        self._exact = exact
         self._left = MAX_VALUES
 
     def convert(self, value: Any, depth: int) -> Any:
@@ -55,7 +56,7 @@ class _Outward:
         if isinstance(value, bytes):
             return _text(value)
         if isinstance(value, float):
-            return value if value - value == 0 else None
+            return value if self._exact or value - value == 0 else None
         kind = lua_type(value)
         if kind != "table":
             return self._opaque(value, kind or "userdata")

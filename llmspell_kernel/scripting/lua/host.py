@@ -308,7 +308,8 @@ class _JsonRefusal(Refusal):
 
 
 def _content(table: Any) -> dict[str, Any]:
-    content = to_python(table, refuse)
+    # What is no number is the kernel's to refuse, by the name of its field; as null it would be absent.
+    content = to_python(table, refuse, exact=True)
     if not isinstance(content, dict):
         raise NotConvertible("a request's content has to be an object")
     return content

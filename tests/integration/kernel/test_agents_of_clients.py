@@ -106,3 +106,19 @@ def test_an_agent_whose_backend_can_not_be_used_is_not_built(kernel: KernelProce
         with pytest.raises(BackendNotConfigured):
             agents(client, "create", model=model)
         assert agents(client, "list")["agents"] == []
+
+
+def test_what_is_no_number_in_a_script_is_refused_and_not_forgotten(kernel: KernelProcess) -> None:
+    code = """
+    local told = {}
+    for _, options in ipairs { {temperature = 0/0}, {seed = 1/0}, {max_tokens = -1/0}, {stop = {''}}, {seed = 2^70} } do
+      options.model = 'mock/a'
+      local built, why = pcall(Agent.create, options)
+      told[#told + 1] = built and 'built' or string.match(why, 'options%.%a[%w_]*')
+    end
+    return told
+    """
+    with kernel.client() as client:
+        reply = client.request("execute_request", {"code": code}, metadata={"llmspell": {"isolated": True}}).result(20)
+    names = ("temperature", "seed", "max_tokens", "stop", "seed")
+    assert reply.content["result"] == [f"options.{name}" for name in names]

@@ -98,7 +98,7 @@ def test_options_out_of_range_are_refused(option: str, value: float) -> None:
     ]
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", ""])
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "", "cuda:٣", "cuda:" + "9" * 5000])
 def test_a_word_that_is_no_device_is_refused_wherever_a_request_may_have_one(device: str) -> None:
     chat = {"action": "chat", "model": "m", "messages": [{"role": "user", "content": "hi"}]}
     for problems in (
