@@ -11,10 +11,11 @@ from typing import Any
 
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.errors import LlmspellError, OutOfMemory
 from llmspell_protocol.frames import Frame
 from llmspell_protocol.incidents import incident_in_worker
 from llmspell_protocol.models import ChatRequest
+from llmspell_protocol.worker_memory import REPLY_CHECK_BYTES, is_for_want_of_memory
 from llmspell_providers.schemas.gate import admit
 from llmspell_providers.schemas.grammars import Grammar
 from llmspell_providers.schemas.reply import check_reply
@@ -40,6 +41,8 @@ def _answer(frame: Frame) -> Frame:
     except LlmspellError as error:
         return {"op": "error", "error": error.to_content()}
     except Exception as error:  # noqa: BLE001 - the worker's boundary: whatever it is, the kernel is told
+        if is_for_want_of_memory(error):
+            return {"op": "error", "error": _too_large().to_content()}
         what = "schema" if frame["op"] == "admit" else "reply"
         wrapped = incident_in_worker(error, f"the {what} could not be checked: {error}")
         return {"op": "error", "error": wrapped.to_content()}
@@ -50,6 +53,14 @@ def _admitted(frame: Mapping[str, Any]) -> Mapping[str, Any]:
     grammar = None if frame["grammar"] is None else Grammar(**frame["grammar"])
     admitted = admit(ChatRequest(model="", schema=frame["schema"], tools=frame["tools"]), grammar)
     return {"schema": to_content(admitted.schema), "tools": to_content(admitted.tools)}
+
+
+def _too_large() -> OutOfMemory:
+    return OutOfMemory(
+        f"a look at a schema, or at a reply with one, took more memory than it may ({REPLY_CHECK_BYTES / 1e6:,.0f} MB)",
+        hint="a smaller schema, or a lower max_tokens, needs less",
+        details={"limit_bytes": REPLY_CHECK_BYTES},
+    )
 
 
 if __name__ == "__main__":

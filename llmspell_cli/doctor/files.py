@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from llmspell_cli.connect import remove_stale_files
-from llmspell_cli.doctor.finding import Finding, Fix, Status
+from llmspell_cli.doctor.finding import Finding, Fix, Problem, Status
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.discovery import is_running
 
@@ -19,18 +19,22 @@ _SECRETS = ("keys.json", "repl_history", "run/kernel-*.json", "state.db", "sessi
 """What others must not read: keys, connections, what was typed and what was answered."""
 
 
-class Problem(NamedTuple):
-    """One thing that is not as it should be, and how it is put right, if that can be done."""
+class Files(NamedTuple):
+    """What was found before any kernel was started, which makes what is missing."""
 
-    status: Status
-    text: str
-    fix: Fix | None
+    missing: Sequence[Path]
+    problems: Sequence[Problem]
 
 
-def files(home: Path) -> Finding:
-    """Modes and leftovers; with fixes for what can be put right, missing directories among it."""
+def look_at_files(home: Path) -> Files:
+    """Modes and leftovers, and which directories are missing."""
     missing = [place for place in (home, home / "run", home / "logs", home / "models") if not place.exists()]
-    problems = [*_home(home), *_modes(home), *_leftovers(home / "run")]
+    return Files(missing, [*_home(home), *_modes(home), *_leftovers(home / "run")])
+
+
+def files(home: Path, found: Files, others: Sequence[Problem] = ()) -> Finding:
+    """Modes and leftovers, and `others`; with fixes for what can be put right, missing directories among it."""
+    missing, problems = found.missing, [*found.problems, *others]
     shown = home_path(str(home))
     details: dict[str, Any] = {
         "home": str(home),

@@ -17,13 +17,16 @@ from llmspell_protocol.child import Child
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import (
     LlmspellError,
+    OutOfMemory,
     SchemaUnsupported,
     SchemaViolation,
     WorkerCrashed,
     error_from_content,
 )
+from llmspell_protocol.exit_status import ending
 from llmspell_protocol.frames import Frame
 from llmspell_protocol.models import ChatRequest, ChatResult
+from llmspell_protocol.worker_memory import REPLY_CHECK_BYTES
 from llmspell_providers.schemas.grammars import Grammar
 
 CHECK_WITHIN_S = 10.0
@@ -92,16 +95,23 @@ class ReplyChecks:
     async def _ask(self, op: str, too_long: LlmspellError, **fields: Any) -> Frame:
         async with self._places:
             calls = self._take()
+            is_sound = True
             try:
                 call = calls.open(op, **fields)
                 async with asyncio.timeout(self._within_s):
                     frame = await call.last()
+                # What it holds by then is given back by its end alone.
+                is_sound = frame["op"] != "error" or frame["error"]["code"] != OutOfMemory.code
             except TimeoutError:
                 raise too_long from None
             finally:
-                self._give_back(calls)
+                self._give_back(calls, is_sound=is_sound)
         if frame["op"] == EXITED:
-            raise WorkerCrashed(f"the process that looks at schemas ended (status {frame['status']})")
+            raise WorkerCrashed(
+                f"the process that looks at schemas ended {ending(frame['status'])}",
+                hint="ask again: the next one is looked at by another process",
+                details={"exit_status": frame["status"]},
+            )
         if frame["op"] == "error":
             raise error_from_content(frame["error"])
         return frame
@@ -122,14 +132,14 @@ class ReplyChecks:
             self._rest.cancel()
         if calls is not None and calls.exit_status is None:
             return calls
-        child = Child.spawn(_WORKER, environment={}, log_path=self._log_path)
+        child = Child.spawn(_WORKER, environment={}, log_path=self._log_path, memory_bytes=REPLY_CHECK_BYTES)
         self._running.add(child)
         child.exited.add_done_callback(lambda _: self._running.discard(child))
         return Calls(child)
 
-    def _give_back(self, calls: Calls) -> None:
+    def _give_back(self, calls: Calls, *, is_sound: bool) -> None:
         """Keeps a process that has answered, if none is idle; one whose check was given up computes on, and ends."""
-        if self._idle is None and not len(calls):
+        if is_sound and self._idle is None and not len(calls):
             self._keep(calls)
         else:
             calls.child.kill()

@@ -5,7 +5,7 @@ Knows neither frames nor threads: an engine gets plain request content and a `Re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,7 +43,8 @@ class Launch:
     read in one step; `spin_count` is how long engine threads spin at a barrier; `speculation` "auto" means where the
     engine has it; `prompt_cache_bytes` is memory for prompts of finished requests; `stream_window_ms` None means 0
     while cores are spare and 50 where the engine uses them all; `server_path` is the binary of an engine that is one,
-    None: none was found; `load_deadline_s` is when a load is taken for one that never ends.
+    None: none was found; `load_deadline_s` is when a load is taken for one that never ends; `memory_bytes` is the
+    private memory that its processes may take each (see `memory_limit`), None: as much as they like.
     """
 
     engine: str
@@ -63,6 +64,7 @@ class Launch:
     server_path: Path | None = None
     log_path: Path | None = None
     load_deadline_s: float = SHORTEST_LOAD_DEADLINE_S
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,15 @@ class LoadedState:
     warnings: Sequence[str] = ()
 
 
+Announce = Callable[[str, Sequence[int]], None]
+
+
+def _unheard(_device: str, _pids: Sequence[int]) -> None: ...
+
+
+def _nothing() -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A launch after the worker has looked at the file and the machine: what an engine loads, nothing left to choose.
@@ -105,6 +116,10 @@ class Prepared:
     tools: bool
     pooling: str | None
     socket_directory: Path
+    announce: Announce = _unheard
+    """An engine's first word: the device that it has chosen, and then the processes that it runs beside the worker."""
+    check_templates: Callable[[], None] = _nothing
+    """An engine's last word before it reads the file: raises `ModelLoadFailed` for chat templates that never end."""
 
     def drafts(self, why_not: str | None = None) -> Drafts | None:
         """How the model is to speculate (see `speculation.drafts`); one that does not chat has nothing to draft."""

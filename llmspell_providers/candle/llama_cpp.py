@@ -45,6 +45,7 @@ class XLlamaCpp(ServerEngine):
         launch = prepared.launch
         found = accelerators(xllamacpp.get_device_info())
         device, warning = choose_device(launch.device, platform=sys.platform, found=found)
+        prepared.announce(device, ())
         key = secrets.token_hex(32)
         address = prepared.socket_directory / f"{secrets.token_hex(4)}.sock"
         parameters = xllamacpp.CommonParams()
@@ -77,6 +78,7 @@ class XLlamaCpp(ServerEngine):
         parameters.flash_attn_type = (
             flash.LLAMA_FLASH_ATTN_TYPE_AUTO if launch.flash_attention else flash.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )
+        prepared.check_templates()
         try:
             server = xllamacpp.Server(parameters)
         except RuntimeError as error:

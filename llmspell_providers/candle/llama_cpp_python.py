@@ -78,6 +78,7 @@ class LlamaCppPython:
         has_gpu = bool(llama_cpp.llama_supports_gpu_offload())
         found = (["metal"] if sys.platform == "darwin" else ["cuda:0"]) if has_gpu else []
         device, warning = choose_device(launch.device, platform=sys.platform, found=found)
+        prepared.announce(device, ())
         settings: dict[str, Any] = {
             "model_path": str(launch.path),
             "n_gpu_layers": 0 if device == "cpu" else -1,
@@ -91,6 +92,7 @@ class LlamaCppPython:
         }
         if prepared.pooling is None:
             settings["pooling_type"] = llama_cpp.LLAMA_POOLING_TYPE_MEAN
+        prepared.check_templates()
         try:
             model = llama_cpp.Llama(**settings, verbose=False)
         except ValueError as error:

@@ -71,6 +71,7 @@ class LlamaServer(ServerEngine):
         drafts = prepared.drafts(None if binary.has_ngram_drafts else f"{binary.path} is too old for it")
         names = our_names(binary.devices()) if asked != "cpu" else {}
         device, warning = choose_device(asked, platform=sys.platform, found=list(names))
+        prepared.announce(device, ())
         address = prepared.socket_directory / f"{secrets.token_hex(4)}.sock"
         key = secrets.token_hex(32)
         key_file = address.with_suffix(".key")
@@ -78,7 +79,9 @@ class LlamaServer(ServerEngine):
             file.write(f"{key}\n")
         http = SocketClient(address, key)
         command = _command(binary, prepared, device, names, drafts, address=address, key_file=key_file)
+        prepared.check_templates()
         process = ServerProcess(command)
+        prepared.announce(device, (process.pid,))
         _wait_until_ready(process, http, prepared.launch.path)
         key_file.unlink()
         process.share_its_end()

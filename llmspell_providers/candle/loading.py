@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmspell_providers.candle.capabilities import engine_of
 from llmspell_providers.candle.devices import detected, device_name, of_another_platform
 from llmspell_providers.candle.engine import SHORTEST_LOAD_DEADLINE_S, Launch
+from llmspell_providers.candle.memory_limit import memory_limit_bytes
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.library.names import short_segment
 from llmspell_providers.library.store import Hold, Store
 from llmspell_providers.residency.estimate import Estimate, estimate, prompt_cache_bytes
+from llmspell_providers.residency.memory import available_bytes
 from llmspell_providers.residency.resident import Blueprint
 
 if TYPE_CHECKING:
@@ -124,10 +128,20 @@ class Loader:
         from llmspell_providers.candle.process import ModelProcess
 
         hold = await self._hold(manifest)
+        limit = memory_limit_bytes(
+            expected,
+            self._models.worker_memory_bytes,
+            model_format=manifest.format,
+            threads=os.cpu_count() or 1,
+            available_bytes=available_bytes(),
+        )
+        launch = replace(launch, memory_bytes=limit)
 
         def ended() -> None:
-            hold.close()
-            on_exit()
+            try:
+                hold.close()
+            finally:
+                on_exit()
 
         with ExitStack() as failed:
             failed.callback(hold.close)

@@ -5,6 +5,7 @@ Knows the two readers, not what is done with the answer; nothing here loads weig
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,14 @@ from llmspell_providers.library.pooling import flat_files
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles:
-    """What the files say: `context_length` is in tokens, None where a model names none; `pooling` as in `Prepared`."""
+    """What the files say: `context_length` is in tokens, None where a model names none; `pooling` as in `Prepared`.
+
+    `templates` are the chat templates by their keys.
+    """
 
     context_length: int | None
     chat_template: bool
+    templates: Mapping[str, str]
     tools: bool
     pooling: str | None
     capabilities: tuple[str, ...]
@@ -47,6 +52,7 @@ def _gguf(path: Path) -> ModelFiles:
     return ModelFiles(
         context_length=found.context_length,
         chat_template=found.chat_template is not None,
+        templates=found.chat_templates,
         tools=found.tools,
         pooling=found.pooling,
         capabilities=found.capabilities,
@@ -58,6 +64,7 @@ def _checkpoint(directory: Path) -> ModelFiles:
     return ModelFiles(
         context_length=found.context_length,
         chat_template=found.chat_template is not None,
+        templates={} if found.chat_template is None else {"chat_template": found.chat_template},
         tools=False,
         pooling=found.pooling,
         capabilities=found.capabilities,

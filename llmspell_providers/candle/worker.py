@@ -11,26 +11,31 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import Cancelled, ConfigError, LlmspellError, Unsupported
+from llmspell_protocol.errors import Cancelled, ConfigError, LlmspellError, OutOfMemory, Unsupported
 from llmspell_protocol.frames import Frame, FramePipe
 from llmspell_protocol.incidents import incident_in_worker
-from llmspell_providers.candle.capabilities import LACKS
+from llmspell_protocol.worker_memory import is_for_want_of_memory, lift
+from llmspell_providers.candle.capabilities import LACKS, engine_of
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.stream import Flusher, PipeReply
+from llmspell_providers.candle.template_trial import TemplateTrial
 from llmspell_providers.residency.memory import resident_bytes
 
 AUTO_WINDOW_MS = 50
 """Deltas of one stream are gathered this long where the engine uses every core: each process that wakes for a token
 takes time from decoding (0.92 of the raw engine without, 0.97 with 25 ms, 1.0 with 50, on two cores)."""
 
+_NO_MEMORY = "bad_alloc"
+"""What llama.cpp answers a request with that it had no memory for, in an error of whatever type."""
 TORCH_HINT = "pip install 'llmspell[torch]'"
 
 
@@ -66,7 +71,14 @@ class Worker:
         launch = launch_of(frame["launch"])
         began = time.monotonic()
         files = read_model_files(launch)
-        prepared = prepare(launch, files, Path(frame["socket_directory"]))
+        directory = Path(frame["socket_directory"])
+        # Begun before an engine is imported, which takes as long.
+        trial = TemplateTrial(engine_of(launch.format, launch.engine), launch.model, files.templates, directory)
+        prepared = replace(
+            prepare(launch, files, directory),
+            announce=lambda device, pids: self._begin_on(frame["id"], device, pids),
+            check_templates=trial.check,
+        )
         self._capabilities = files.capabilities
         self._engine, warnings = load_engine(prepared)
         window = launch.stream_window_ms
@@ -90,6 +102,13 @@ class Worker:
             engine_pids=list(self._engine.pids),
             warnings=warnings,
         )
+
+    def _begin_on(self, request_id: int, device: str, pids: Sequence[int]) -> None:
+        """Tells the kernel what a load runs on, before it does."""
+        if device != "cpu":
+            # Drivers of graphics cards map far more than they use; the kernel looks at what is resident.
+            lift()
+        self._pipe.send({"op": "progress", "id": request_id, "device": device, "engine_pids": list(pids)})
 
     def _dispatch(self, frame: Frame) -> None:
         if frame["op"] == "cancel":
@@ -261,6 +280,8 @@ def outcome_content(outcome: Outcome) -> dict[str, Any]:
 
 def as_content(error: Exception) -> Mapping[str, Any]:
     """An exception as error content; one that is not of our tree is a defect and goes to the log with its traceback."""
+    if is_for_want_of_memory(error) or _NO_MEMORY in str(error):
+        return OutOfMemory(f"the worker got no more memory: {error or type(error).__name__}").to_content()
     if isinstance(error, LlmspellError):
         return error.to_content()
     return incident_in_worker(error, f"{type(error).__name__}: {error}").to_content()

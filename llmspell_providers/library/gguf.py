@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -56,6 +56,7 @@ _FILE_TYPES = {
 _GUESSED = 1024  # the bit that says that the file type was not chosen but found
 
 _POOLING = {1: "mean", 2: "cls", 3: "last", 4: "rank"}
+_TEMPLATE = "tokenizer.chat_template"
 _TOOLS = re.compile(r"\btools\b")
 
 
@@ -79,6 +80,8 @@ class GgufMetadata:
     value_length: int | None
     vocab_size: int | None
     chat_template: str | None
+    chat_templates: Mapping[str, str]
+    """Every chat template by its key: some files have further ones, for tools."""
     pooling: str | None
     license: str | None
     shards: int
@@ -252,7 +255,7 @@ class _Header:
         width, heads = number("embedding_length"), number("attention.head_count")
         shared = width // heads if width and heads else None
         tokens = values.get("tokenizer.ggml.tokens")
-        template = values.get("tokenizer.chat_template")
+        template = values.get(_TEMPLATE)
         name, licence = values.get("general.name"), values.get("general.license")
         file_type = values.get("general.file_type")
         shards = values.get("split.count", 1)
@@ -272,6 +275,9 @@ class _Header:
             value_length=number("attention.value_length") or shared,
             vocab_size=number("vocab_size") or (len(tokens) if isinstance(tokens, (list, range)) else None),
             chat_template=template if isinstance(template, str) and template else None,
+            chat_templates={
+                key: value for key, value in values.items() if key.startswith(_TEMPLATE) and isinstance(value, str)
+            },
             pooling=_POOLING.get(number("pooling_type") or 0),
             license=licence if isinstance(licence, str) else None,
             shards=shards if isinstance(shards, int) else 1,

@@ -163,7 +163,7 @@ def manifest_from_content(content: Mapping[str, Any]) -> Manifest:
         values["capabilities"] = tuple(values.get("capabilities", ()))
         return Manifest(**values)
     except FieldInvalid as error:
-        raise ManifestInvalid(f"is damaged: {error}") from error
+        raise ManifestInvalid(f"can't be used: {error}") from error
     except TypeError:
         missing = ", ".join(sorted(_REQUIRED - values.keys()))
         raise ManifestInvalid(f"is damaged: it has no {missing}") from None
@@ -191,9 +191,9 @@ def read_manifest(directory: Path) -> Manifest:
         raise ManifestInvalid(str(error)) from error
     except (ValueError, RecursionError) as error:
         why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise ManifestInvalid(f"is damaged: {why}") from error
+        raise ManifestInvalid(f"can't be used: {why}") from error
     if not isinstance(content, dict):
-        raise ManifestInvalid("is damaged: no JSON object")
+        raise ManifestInvalid("can't be used: it is no JSON object")
     return manifest_from_content(content)
 
 

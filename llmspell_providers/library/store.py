@@ -136,7 +136,6 @@ class Store:
                     why = f"is that of another model, {ascii(manifest.id)[:100]}"
                     damage = manifest_damage(place.name, place.variant, place.path, why)
             found.append(damage)
-            self._log_once(damage)
         return found
 
     def _log_once(self, damage: Damage) -> None:

@@ -61,6 +61,7 @@ CASES: dict[str, Case] = {
     "chat piped": case("chat", "mock/a", stdin="two\nlines\n"),
     "chat whole": case("chat", "mock/a", "--message", "hello", "--no-stream", "--json"),
     "chat options": case(*("chat", "mock/a", "--message", "one two three four", "--max-tokens", "6", "--system", "be")),
+    "chat impossible schema": case("chat", "mock/a", "--message", "x", "--schema", "impossible.json"),
     "chat schema": case("chat", "mock/a", "--message", "x", "--schema", "schema.json"),
     "chat unknown model": case("chat", "nosuch@candle", "--message", "x"),
     "embed": case("embed", "--model", "mock/a", "one", "two"),
@@ -163,6 +164,7 @@ CASES: dict[str, Case] = {
 FILES = {
     "hello.lua": b"print('Hello, ' .. tostring(ARGS.name))\nreturn {count = #ARGS}\n",
     "bad.lua": b"print('before')\nlocal x = nil\nprint(x.y)\n",
+    "impossible.json": b'{"type": "string", "minLength": 5, "maxLength": 2}',
     "schema.json": b'{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}',
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",

@@ -22,6 +22,7 @@ from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.errors import InvalidRequest, Timeout, error_from_content
+from llmspell_protocol.exit_status import signal_name
 
 READY_WITHIN_S = 10.0
 _DEFAULT_PORT = 9555
@@ -165,10 +166,7 @@ def _ending(status: int) -> str:
     """How a process ended: `ended with status 1`, `was killed by SIGKILL`."""
     if status >= 0:
         return f"ended with status {status}"
-    try:
-        return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was killed by signal {-status}"  # A real-time signal has no name.
+    return f"was killed by {signal_name(-status)}"
 
 
 def _first_line(ready: int) -> bytes:

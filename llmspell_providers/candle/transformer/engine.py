@@ -69,6 +69,8 @@ class TorchEngine:
         """
         launch = prepared.launch
         device, warning = choose_device(launch.device, platform=sys.platform, found=found_devices())
+        prepared.announce(device, ())
+        prepared.check_templates()
         # Read by every thread when it first computes.
         torch.set_num_threads(prepared.threads)
         weights = load_weights(launch.path.parent, name=launch.model, device=device, can_chat=prepared.can_chat)

@@ -4,7 +4,6 @@ Knows nothing of files. Values are turned into the type that a key takes where t
 string and is reported when the settings are validated.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -219,20 +218,23 @@ class _Reading:
 
 
 def ollama_url(host: str) -> str:
-    """`OLLAMA_HOST` as Ollama reads it: no scheme means http and port 11434; 0.0.0.0 stands for this machine."""
-    scheme, separator, rest = host.strip().rpartition("://")
+    """`OLLAMA_HOST` as Ollama reads it: no scheme means http and port 11434; 0.0.0.0 stands for this machine.
+
+    What is wrong in it stays wrong, so that the check of the settings can say so.
+    """
+    # Ollama takes away blanks and quotes around it.
+    scheme, separator, rest = host.strip().strip("\"'").rpartition("://")
     scheme = scheme if separator else "http"
     authority, slash, tail = rest.partition("/")
-    address, port = authority, ""
-    if found := re.fullmatch(r"(\[.*\]|[^:]*):(\d+)", authority):
-        address, port = found[1], found[2]
-    elif authority.count(":") > 1 and not authority.startswith("["):
-        address = f"[{authority}]"
+    userinfo, at, place = authority.rpartition("@")
+    address, _, port = place.rpartition(":") if place.count(":") == 1 or "]:" in place else (place, "", "")
+    if place.count(":") > 1 and not set(place) & set("[]"):
+        address = f"[{place}]"
     if not port:
         port = {"https": "443", "http": "80"}[scheme] if separator and scheme in ("http", "https") else "11434"
     if address in ("", "0.0.0.0", "[::]"):
         address = "127.0.0.1"
-    return f"{scheme}://{address}:{port}{slash}{tail}".rstrip("/")
+    return f"{scheme}://{userinfo}{at}{address}:{port}{slash}{tail}".rstrip("/")
 
 
 def _typed_value(text: str, kinds: tuple[Any, ...]) -> Any:

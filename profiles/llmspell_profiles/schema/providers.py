@@ -7,13 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from llmspell_profiles.schema.checks import Data
 from llmspell_profiles.schema.table import Field, Table, rule, subtable
 from llmspell_profiles.schema.values import (
+    BaseUrl,
     Device,
     FilePath,
     High,
     Idle,
     Quantization,
     StopStrings,
-    Url,
     Variable,
     words,
     wrong,
@@ -62,7 +62,7 @@ class ProviderSettings(Table):
     name: Annotated[str, Idle()] = Field(default="", description="display name; default: the table's name")
     provider_type: str = Field(description="implementation; default: the table's name, if that is a known type")
     enabled: bool = Field(default=True, description="false: as if not configured")
-    base_url: Url | None = Field(default=None, description="endpoint; default: the vendor's")
+    base_url: BaseUrl | None = Field(default=None, description="endpoint; default: the vendor's")
     api_key_env: Variable | None = Field(default=None, description="variable that holds the key; default: the vendor's")
     api_key: str | None = Field(default=None, secret=True, description="literal key, discouraged")
     default_model: str | None = Field(default=None, description="model when none is named")
@@ -99,7 +99,7 @@ class CloudSettings(ProviderSettings):
     """A provider behind an HTTP interface; `openai` with a `base_url` is any compatible server."""
 
     provider_type: CloudType = Field(description="implementation; default: the table's name, if that is a known type")
-    base_urls: tuple[Url, ...] = Field(
+    base_urls: tuple[BaseUrl, ...] = Field(
         default=(), description="several servers with the same models; the least busy one is asked"
     )
     max_tokens: int = Field(
@@ -124,7 +124,7 @@ class OllamaSettings(LocalSettings):
     """An Ollama daemon."""
 
     provider_type: Literal["ollama"] = Field(default="ollama", description="implementation")
-    base_url: Url = Field(default="http://localhost:11434", description="endpoint")
+    base_url: BaseUrl = Field(default="http://localhost:11434", description="endpoint")
     timeout_seconds: Annotated[int, High(600)] = Field(
         default=120, ge=1, description="one request, from send to last token, in seconds"
     )

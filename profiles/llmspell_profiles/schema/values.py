@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from llmspell_profiles.schema.checks import Check, Refusal
+from llmspell_protocol.addresses import BadAddress, has_query, parse_address
 from llmspell_protocol.durations import read_seconds
 from llmspell_protocol.numbers import INT64_HIGH, is_whole
 
@@ -17,7 +18,6 @@ _BYTES_IN = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, 
 # Compiled when they are first used, by `re` itself.
 _SIZE = r"(?i)([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([kmg]i?b)"
 _QUANTIZATION = r"(?:I?Q|TQ)[1-8]_[0-9A-Z_]+|B?F16|F32|MXFP4(?:_MOE)?"
-_URL = r"(?i)https?://[^/\s]+\S*"
 _VARIABLE = r"(?:[A-Za-z_][A-Za-z0-9_]*)?"
 _DEVICE = r"auto|cpu|cuda(?::[0-9]{1,3})?|metal"
 
@@ -135,7 +135,7 @@ def _parse_duration(value: object) -> object:
             if seconds != -1 and seconds < 0:
                 raise wrong(f"must be at least 0, or -1 for never, got {value}")
             return seconds
-    raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m")')
+    raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m"; -1 for never)')
 
 
 def auto_or(what: str, at_least: int = 0, at_most: int | None = None) -> Before:
@@ -191,8 +191,13 @@ def _below_another_home(path: Path) -> Path:
 
 
 def _check_url(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(_URL, value):
-        raise expected("an http or https URL")
+    if isinstance(value, str):
+        try:
+            parse_address(value)
+        except BadAddress as error:
+            # What is no URL at all needs no reason.
+            why = f" ({error})" if re.match(r"(?i)https?://", value.strip()) else ""
+            raise expected(f"an http or https URL{why}") from None
     return value
 
 
@@ -200,6 +205,12 @@ def _check_stop(value: object) -> object:
     if value == "":
         raise wrong("an empty string would end every reply before its first word")
     return value
+
+
+def _check_base_url(value: object) -> object:
+    if isinstance(value, str) and has_query(value):
+        raise expected("an http or https URL without a query, since paths are appended to it")
+    return _check_url(value)
 
 
 def _check_variable(value: object) -> object:
@@ -243,6 +254,8 @@ StopStrings = tuple[Annotated[str, Before(_check_stop)], ...]
 """Texts that end a reply where they come."""
 
 Url = Annotated[str, Before(_check_url, Form("url"))]
+BaseUrl = Annotated[str, Before(_check_base_url, Form("url"))]
+"""The URL of a server to which the paths of its interface are appended."""
 Variable = Annotated[str, Before(_check_variable)]
 Device = Annotated[str, Before(_check_device)]
 Quantization = Annotated[str, Before(_check_quantization)]

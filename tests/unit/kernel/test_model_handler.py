@@ -195,13 +195,6 @@ def test_generate_is_a_chat_with_one_message(tmp_path: Path) -> None:
     assert answered.content["message"]["content"] == "[mock/echo] hello there"
 
 
-def test_tool_calls_are_deltas_too(tmp_path: Path) -> None:
-    tools = [{"function": {"name": "f"}}]
-    answered = Answered(tmp_path, action="chat", model="mock/echo", messages=HELLO, tools=tools, tool_choice="required")
-    assert answered.deltas == [{"tool_calls": answered.content["message"]["tool_calls"]}]
-    assert answered.content["finish_reason"] == "tool_calls"
-
-
 def test_embeddings_travel_as_one_buffer_with_their_shape(tmp_path: Path) -> None:
     answered = Answered(tmp_path, action="embed", model="mock/any", input=["a", "b"])
     count, dimensions = answered.content["shape"]

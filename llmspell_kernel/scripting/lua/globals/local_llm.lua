@@ -138,10 +138,7 @@ function methods.pull(spec, backend, visit)
   if code == "checksum_mismatch" then
     return { model_id = spec, status = "failed", percent_complete = 0, bytes_downloaded = 0, error = message }
   end
-  if SPEAKS_FOR_ITSELF[code] then
-    error(message, 0)
-  end
-  core.fail("Failed to pull model: " .. message)
+  core.fail(SPEAKS_FOR_ITSELF[code] and message or "Failed to pull model: " .. message)
 end
 
 local INFO = {
