@@ -15,7 +15,7 @@ import click
 
 from llmspell_cli.endings import EndedByUser
 from llmspell_cli.terminal.output import CYAN, RED, compact, fitted, styled, to_stderr
-from llmspell_cli.terminal.visible import visible_lines
+from llmspell_cli.terminal.visible import visible, visible_lines
 from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, ModelNotFound
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _as_text(error: LlmspellError, color: bool) -> str:
 
 
 def _hint(text: str, color: bool) -> str:
-    return f"{styled('Hint:', CYAN, sys.stderr, color)} {visible_lines(text)}"
+    return f"{styled('Hint:', CYAN, sys.stderr, color)} {visible(text)}"
 
 
 def _usage(error: click.ClickException) -> LlmspellError:

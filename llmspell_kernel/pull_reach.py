@@ -38,6 +38,7 @@ def demand_reach(caller: Caller, model: str) -> None:
         )
     raise Forbidden(
         f"{model} is an address, which this {caller.kind} may not have opened",
-        hint="pull a name of the catalog or hf.co/ORG/REPO; addresses need runtime.security.allow_pull_addresses = true",
+        hint="pull a name of the catalog or hf.co/ORG/REPO; a script's addresses need"
+        " runtime.security.allow_pull_addresses = true",
         details={"model": model, "opens": opens},
     )

@@ -140,7 +140,7 @@ class ChatLoop:
                 self._output.shown_line(styled(f"{gap}[cancelled]", DIM, sys.stdout, self._output.color))
                 return
         if not self._stream:
-            self._output.reply(reply["message"]["content"])
+            self._output.as_it_is(reply["message"]["content"])
         self._output.line()
         if self._stats:
             self._show_stats("")
@@ -148,7 +148,7 @@ class ChatLoop:
     def _print(self, view: ProgressView, content: Content) -> None:
         view.clear()
         self._begun = True
-        self._output.reply(content.get("text", ""))
+        self._output.as_it_is(content.get("text", ""))
 
     def _help(self, _rest: str) -> None:
         self._output.lines(HELP.format(options=", ".join(SAMPLING)))

@@ -109,7 +109,7 @@ def _one_turn(
                 output.event({"event": "delta", **{key: value for key, value in content.items() if key != "seq"}})
             else:
                 written = content.get("text", "") or written
-                output.reply(content.get("text", ""))
+                output.as_it_is(content.get("text", ""))
 
         try:
             reply = conversation.turn(
@@ -122,7 +122,7 @@ def _one_turn(
     if output.json:
         output.event(done) if stream else output.document(done)
     elif not stream:
-        output.reply(reply["message"]["content"] + "\n")
+        output.as_it_is(reply["message"]["content"] + "\n")
     if stats and not output.json:
         output.note(stats_line(reply))
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from llmspell_cli.doctor.checks import examined, subject_of
-from llmspell_cli.doctor.files import files
+from llmspell_cli.doctor.checks import examined, files_again, subject_of
 from llmspell_cli.doctor.finding import Finding
 from llmspell_cli.doctor.report import document, show
 from llmspell_cli.invocation import Options
@@ -24,7 +23,11 @@ from llmspell_protocol.errors import InvalidRequest, LlmspellError
         ("llmspell doctor --fix", "put files right, asks first"),
     ),
 )
-@click.option("--fix", is_flag=True, help="Create missing directories, repair modes, remove stale kernel files.")
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Create missing directories, repair modes, remove stale kernel files, move damaged models away.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask before --fix.")
 @click.option("--offline", is_flag=True, help="Ask nothing on the network.")
 @format_option("text", "json", "pretty")
@@ -44,7 +47,7 @@ def doctor(options: Options, fix: bool, yes: bool, offline: bool) -> int:
     fixed: list[str] = []
     if fix:
         fixed = _put_right(output, findings["files"], yes=yes)
-        findings["files"] = files(subject.home)
+        findings["files"] = files_again(subject)
     if output.json:
         output.document({**document(findings), **({"fixed": fixed} if fix else {})})
     return 1 if any(finding.status == "fail" for finding in findings.values()) else 0

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from llmspell_cli.connect import run_directory
 from llmspell_cli.doctor import configuration, engines, files, kernels, kernelspec, machine, network
+from llmspell_cli.doctor.damaged import damaged_models
 from llmspell_cli.doctor.examination import Check, examine
-from llmspell_cli.doctor.finding import Finding, skip
+from llmspell_cli.doctor.finding import Finding, Problem, skip
 from llmspell_cli.doctor.subject import Answers, Subject, ask_kernel
 from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import load
@@ -43,7 +44,7 @@ def subject_of(options: Options, *, offline: bool) -> Subject:
 def examined(subject: Subject) -> dict[str, Finding]:
     """The findings of all checks, by name."""
     # The kernel that some checks ask makes directories when it starts: what is missing is looked for before that.
-    found_files = files.files(subject.home)
+    found_files = files.look_at_files(subject.home)
     executor = ThreadPoolExecutor(2, thread_name_prefix="doctor")
     try:
         answers = executor.submit(ask_kernel, subject) if subject.loaded is not None else None
@@ -55,7 +56,7 @@ def examined(subject: Subject) -> dict[str, Finding]:
 
 def _checks(
     subject: Subject,
-    found_files: Finding,
+    found_files: files.Files,
     answers: Future[Answers] | None,
     probed: Future[engines.Engines],
 ) -> Mapping[str, Check]:
@@ -75,10 +76,42 @@ def _checks(
         "memory": Check(asked(machine.memory), _KERNEL_DEADLINE_S),
         "config": Check(lambda: configuration.config(subject)),
         "kernel": Check(lambda: kernels.kernel(subject, run_directory()), _KERNEL_DEADLINE_S),
-        "files": Check(lambda: found_files),
+        "files": Check(lambda: _files(subject, found_files, answers), _KERNEL_DEADLINE_S),
         "keys": Check(lambda: configuration.keys(subject)),
         "jupyter": Check(kernelspec.jupyter),
     }
+
+
+def _files(subject: Subject, found: files.Files, answers: Future[Answers] | None) -> Finding:
+    """What is on the disk, and what a kernel tells of the models there; what it can't tell is another check's."""
+    try:
+        told = answers.result() if answers is not None else None
+    except LlmspellError:
+        told = None
+    problems: list[Problem] = []
+    if told is not None:
+        directories = {name: _directory_of(subject, name) for name in subject.local("candle")}
+        problems = [Problem("fail", text, None) for text in told.unreadable]
+        problems += damaged_models(told.damaged, directories)
+    return files.files(subject.home, found, problems)
+
+
+def files_again(subject: Subject) -> Finding:
+    """The finding of the check `files` after something was put right."""
+    found = files.look_at_files(subject.home)
+    answers: Future[Answers] | None = None
+    if subject.loaded is not None:
+        answers = Future()
+        try:
+            answers.set_result(ask_kernel(subject))
+        except LlmspellError as error:
+            answers.set_exception(error)
+    return _files(subject, found, answers)
+
+
+def _directory_of(subject: Subject, name: str) -> Path:
+    table: Any = subject.tables[name]
+    return Path(table.model_directory)
 
 
 class _Candle(NamedTuple):
@@ -98,6 +131,5 @@ def _candle(subject: Subject) -> _Candle:
 
 def _model_directory(subject: Subject) -> Path:
     for name in subject.local("candle"):
-        table: Any = subject.tables[name]
-        return Path(table.model_directory)
+        return _directory_of(subject, name)
     return subject.home / "models" / "candle"

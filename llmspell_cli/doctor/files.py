@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from llmspell_cli.connect import remove_stale_files
-from llmspell_cli.doctor.finding import Finding, Fix, Status
+from llmspell_cli.doctor.finding import Finding, Fix, Problem, Status
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.discovery import is_running
+from llmspell_protocol.errors import Forbidden
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
@@ -19,18 +20,22 @@ _SECRETS = ("keys.json", "repl_history", "run/kernel-*.json", "state.db", "sessi
 """What others must not read: keys, connections, what was typed and what was answered."""
 
 
-class Problem(NamedTuple):
-    """One thing that is not as it should be, and how it is put right, if that can be done."""
+class Files(NamedTuple):
+    """What was found before any kernel was started, which makes what is missing."""
 
-    status: Status
-    text: str
-    fix: Fix | None
+    missing: Sequence[Path]
+    problems: Sequence[Problem]
 
 
-def files(home: Path) -> Finding:
-    """Modes and leftovers; with fixes for what can be put right, missing directories among it."""
+def look_at_files(home: Path) -> Files:
+    """Modes and leftovers, and which directories are missing."""
     missing = [place for place in (home, home / "run", home / "logs", home / "models") if not place.exists()]
-    problems = [*_home(home), *_modes(home), *_leftovers(home / "run")]
+    return Files(missing, [*_home(home), *_of_others(home), *_modes(home), *_leftovers(home / "run")])
+
+
+def files(home: Path, found: Files, others: Sequence[Problem] = ()) -> Finding:
+    """Modes and leftovers, and `others`; with fixes for what can be put right, missing directories among it."""
+    missing, problems = found.missing, [*found.problems, *others]
     shown = home_path(str(home))
     details: dict[str, Any] = {
         "home": str(home),
@@ -60,6 +65,14 @@ def _home(home: Path) -> Iterator[Problem]:
         yield Problem("fail", f"{shown} can't be written", None)
 
 
+def _of_others(home: Path) -> Iterator[Problem]:
+    """What this user can't write below a home of their own: a command that ran as another user has made it."""
+    for path in (home / "run", home / "logs", home / "models", *sorted(home.glob("logs/*.log"))):
+        if path.exists() and not os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)):
+            whose = "belongs to another user" if path.stat().st_uid != os.geteuid() else "can't be written"
+            yield Problem("fail" if path.is_dir() else "warn", f"{home_path(str(path))} {whose}", None)
+
+
 def _modes(home: Path) -> Iterator[Problem]:
     for directory in (home, home / "run", home / "logs"):
         if directory.is_dir():
@@ -85,7 +98,13 @@ def _too_open(path: Path, wanted: int, *, only_warn: bool = False) -> Iterator[P
 def _leftovers(run_dir: Path) -> Iterator[Problem]:
     names = {path.stem for pattern in ("kernel-*.json", "kernel-*.lock") for path in run_dir.glob(pattern)}
     ids = sorted(name.removeprefix("kernel-") for name in names)
-    stale = [kernel_id for kernel_id in ids if not is_running(run_dir, kernel_id)]
+    stale = []
+    for kernel_id in ids:
+        try:
+            if not is_running(run_dir, kernel_id):
+                stale.append(kernel_id)
+        except Forbidden as error:
+            yield Problem("warn", error.message, None)
     if stale:
         text = f"{', '.join(stale)} ended without clearing up"
         fix = Fix(f"remove what is left of kernel {', '.join(stale)}", remove_stale_files)

@@ -26,6 +26,14 @@ class Finding(NamedTuple):
     fixes: tuple[Fix, ...] = ()
 
 
+class Problem(NamedTuple):
+    """One thing among several that is not as it should be, and how it is put right, if that can be done."""
+
+    status: Status
+    text: str
+    fix: Fix | None
+
+
 def ok(message: str, **details: Any) -> Finding:
     """All is well."""
     return Finding("ok", message, details=details)

@@ -5,16 +5,15 @@ The kernel knows engines, devices and memory: it is asked with the requests that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.output import Output
+from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.errors import LlmspellError
-from llmspell_protocol.loopback import is_loopback
 
 if TYPE_CHECKING:
     from llmspell_profiles.loading.loader import LoadedSettings
@@ -22,10 +21,15 @@ if TYPE_CHECKING:
 
 
 class Answers(NamedTuple):
-    """What a kernel with these settings says: backends by name as in `model status`, and figures as in `model ps`."""
+    """What a kernel with these settings says: backends by name as in `model status`, and figures as in `model ps`.
+
+    `damaged` are the models that `model list` calls so; `unreadable` says why a directory of models can't be listed.
+    """
 
     backends: Mapping[str, Mapping[str, Any]]
     residents: Mapping[str, Any]
+    damaged: Sequence[Mapping[str, Any]] = ()
+    unreadable: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +69,19 @@ def ask_kernel(subject: Subject) -> Answers:
         for name in subject.local("candle") + subject.local("ollama"):
             if not subject.offline or is_near(subject.tables[name].base_url):
                 backends |= opened.model("status", backend=name)["backends"]
-        return Answers(backends, opened.model("ps"))
+        damaged: list[Mapping[str, Any]] = []
+        unreadable: list[str] = []
+        for name in subject.local("candle"):
+            try:
+                damaged += opened.model("list", backend=name)["damaged"]
+            except LlmspellError as error:
+                unreadable.append(error.message)
+        return Answers(backends, opened.model("ps"), damaged, unreadable)
 
 
 def is_near(url: str | None) -> bool:
     """Whether a service is on this machine, so that asking it needs no network; one without an address is."""
-    return url is None or is_loopback(urlsplit(url).hostname or "")
+    return url is None or parse_address(url).is_near
 
 
 class _Quiet(Output):

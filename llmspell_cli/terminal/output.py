@@ -132,8 +132,8 @@ class Output:
         """Lines of the result that are one text."""
         self.shown_line(visible_lines(text))
 
-    def reply(self, text: str) -> None:
-        """A piece of what a model says, at once: as it is, and at a terminal without what would steer it."""
+    def as_it_is(self, text: str) -> None:
+        """A piece of text of others that is itself the result, at once: at a terminal without what would steer it."""
         self.write(visible_lines(text) if self.terminal else text)
 
     def shown_line(self, text: str) -> None:
@@ -176,7 +176,7 @@ class Output:
     def hint(self, text: str) -> None:
         """What to do next, beside a successful result."""
         if not self.json:
-            self.shown_note(f"{styled('Hint:', CYAN, sys.stderr, self.color)} {visible_lines(text)}")
+            self.shown_note(f"{styled('Hint:', CYAN, sys.stderr, self.color)} {visible(text)}")
 
     def log(self, line: str) -> None:
         """A line of an embedded kernel's log."""

@@ -19,6 +19,7 @@ from llmspell_protocol.errors import ConfigError, ModelNotFound
 from llmspell_providers.library.names import as_text
 
 _HIDDEN = ".llmspell-"
+_AS_WHO_ACTS = os.access in os.supports_effective_ids
 _OWN = ("manifest.json", "lock")
 """What every model's directory has besides the model's files."""
 
@@ -108,7 +109,7 @@ def _decide(directory: Path, files: Sequence[str], *, is_link: bool) -> None:
     """Whether all that will be deleted can be; raises `ConfigError`."""
     emptied = [directory] if is_link else [directory, *_directories_below(directory)]
     for place in (directory.parent, *emptied):
-        if not os.access(place, os.W_OK | os.X_OK):
+        if not os.access(place, os.W_OK | os.X_OK, effective_ids=_AS_WHO_ACTS):
             why = (
                 "it is on a read-only disk" if _is_read_only(place) else "it belongs to somebody else, or is read-only"
             )

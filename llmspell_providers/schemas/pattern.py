@@ -87,6 +87,11 @@ def held(pattern: str) -> str:
     return f"^{_text(node)}$"
 
 
+def repetitions(pattern: str) -> int:
+    """How many rules a grammar makes of what a held pattern repeats."""
+    return _rules(_Reading(pattern).whole())
+
+
 class _Reading:
     """One reading of a pattern from its beginning to its end."""
 
@@ -202,10 +207,10 @@ class _Reading:
             raise NotHeld("has a [ followed by ], which is read in two ways")
         characters = Characters(())
         while self._peek() != "]":
-            low, one = self._member()
+            low, one = self._member(excluded=is_negated)
             if self._peek() == "-" and self._peek(2) not in ("-", "-]"):
                 self._take()
-                high, _ = self._member()
+                high, _ = self._member(excluded=is_negated)
                 if low is None or high is None or low > high:
                     raise NotHeld("has a range in a class that has no end or no beginning")
                 one = Characters(((ord(low), ord(high)),))
@@ -213,21 +218,23 @@ class _Reading:
         self._take()
         return ~characters if is_negated else characters
 
-    def _member(self) -> tuple[str | None, Characters]:
+    def _member(self, *, excluded: bool) -> tuple[str | None, Characters]:
         """A character of a class, and what it stands for; a shorthand is none."""
         character = self._take()
         if character != "\\":
             return character, Characters.one(character)
-        characters = self._escape(in_class=True)
+        characters = self._escape(excluded=excluded)
         return characters.only, characters
 
-    def _escape(self, *, in_class: bool = False) -> Characters:
+    def _escape(self, *, excluded: bool = False) -> Characters:
         self.changed = True
         kind = self._take()
-        if kind in _SHORTHANDS:
-            return _SHORTHANDS[kind]
-        if kind.lower() in _SHORTHANDS:
-            return beside(kind.lower())
+        shorthand = kind.lower()
+        if shorthand in _SHORTHANDS:
+            # Where dialects differ the smaller set is taken, and in a class that excludes the larger one.
+            inside, outside = _SHORTHANDS[shorthand], beside(shorthand)
+            taken, other = (inside, outside) if kind == shorthand else (outside, inside)
+            return ~other if excluded else taken
         if kind in _HEX:
             digits = self._take(_HEX[kind])
             if not re.fullmatch(r"[0-9A-Fa-f]+", digits) or int(digits, 16) > 0x10FFFF:
@@ -279,6 +286,16 @@ def _weight(node: _Node) -> int:
             return max((_weight(part) for part in parts), default=1)
         case _Repeated(body, least, most):
             return max(least, most or 0, 1) * _weight(body)
+
+
+def _rules(node: _Node) -> int:
+    match node:
+        case _Chars():
+            return 0
+        case _Sequence(parts) | _Choice(parts):
+            return sum(_rules(part) for part in parts)
+        case _Repeated(body, least, most):
+            return max(least, most or 0) + _rules(body)
 
 
 def _text(node: _Node, *, as_unit: bool = False) -> str:

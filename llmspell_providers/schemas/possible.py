@@ -256,10 +256,11 @@ def _needed(one: Mapping[str, Any]) -> list[Any]:
     kinds = _types(one)
     if kinds == ["object"] or (not kinds and "properties" in one):
         return [one["properties"][name] for name in one.get("required", ()) if name in one.get("properties", {})]
-    if (kinds == ["array"] or not kinds) and one.get("minItems", 0) > 0:
+    least = int(one.get("minItems", 0))
+    if (kinds == ["array"] or not kinds) and least > 0:
         firsts = one.get("prefixItems", one["items"] if isinstance(one.get("items"), list) else ())
-        needed = list(firsts[: one["minItems"]])
-        if one["minItems"] > len(firsts) and isinstance(one.get("items"), Mapping | bool):
+        needed = list(firsts[:least])
+        if least > len(firsts) and isinstance(one.get("items"), Mapping | bool):
             needed.append(one["items"])
         return needed
     return []

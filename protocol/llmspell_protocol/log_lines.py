@@ -44,12 +44,12 @@ class LogLine(NamedTuple):
 
         A request's id is a client's word: what is not plain in it is escaped as in URLs.
         """
-        first, *more = text_lines(self.message) or [""]
+        first, *more = _lines(self.message) or [""]
         # A message may begin as if it named a module, and end as if it named a request: the real ones stand beside it.
         where = f"{self.target}: " if self.target and (with_target or first.startswith(_TARGETS)) else ""
         named = _written(self.request_id) if self.request_id else _NO_REQUEST if _REQUEST in first else ""
         request = f"{_REQUEST}{named}" if named else ""
-        more += text_lines(self.traceback) if self.traceback else []
+        more += _lines(self.traceback) if self.traceback else []
         below = "".join(f"\n{_INDENT}{line}" for line in more)
         return f"{self.ts} [{self.level.upper()}] {where}{first}{request}{below}"
 
@@ -164,6 +164,11 @@ def _from_text(text: str) -> LogLine | None:
     if not found or " " in request_id:
         return LogLine(ts, word, target, f"{message}{found}{request_id}")
     return LogLine(ts, word, target, message, _read(request_id))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text; a carriage return at the end of one would be taken for a part of that end."""
+    return [line.rstrip("\r") for line in text_lines(text)]
 
 
 def _written(request_id: str) -> str:

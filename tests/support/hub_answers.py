@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,11 @@ class ContentServer(ThreadingHTTPServer):
     def __init__(self, contents: HubContents, handler: type[Answer]) -> None:
         super().__init__(("127.0.0.1", 0), handler)
         self.contents = contents
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes in the middle of an answer is none."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
@@ -85,6 +91,16 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def send_endless(self, status: int, piece: bytes, headers: Mapping[str, str]) -> None:
+        """An answer whose body is a piece again and again, until its reader has gone."""
+        self.send_response(status)
+        for key, value in {**headers, "Connection": "close"}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.close_connection = True
+        while True:
+            self.wfile.write(piece)
 
     def refuse(self, refusal: Refusal) -> None:
         """An answer that gives nothing."""

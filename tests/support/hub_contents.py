@@ -45,6 +45,10 @@ class HubContents:
         """Answers to the next listings, in place of them."""
         self.listing_body: bytes | None = None
         """What every listing is answered with, in place of one."""
+        self.listing_status = 200
+        self.listing_headers: dict[str, str] = {}
+        self.listing_is_endless = False
+        """How that is sent: with which status and headers, and again and again without an end."""
         self.files: dict[str, bytes] = {}
         self.wheels: dict[str, bytes] = {}
         self.wheel_metadata = True

@@ -17,7 +17,10 @@ def answer_listing(answer: Answer, repository: str, revision: str | None) -> Non
         answer.refuse(hub.listing_refusals.pop(0))
         return
     if hub.listing_body is not None:
-        answer.send(200, hub.listing_body)
+        if hub.listing_is_endless:
+            answer.send_endless(hub.listing_status, hub.listing_body, hub.listing_headers)
+        else:
+            answer.send(hub.listing_status, hub.listing_body, hub.listing_headers)
         return
     key = _readable(answer, repository, revision)
     if key is None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
+from urllib.parse import quote
 
 from llmspell_protocol.errors import InvalidRequest, Unsupported
 from llmspell_providers.library.manifest_fields import MOST_FILES
@@ -187,8 +188,12 @@ def _undecided(place: str, why: str, choices: dict[str | None, list[list[str]]])
     files = [group[0] for groups in choices.values() for group in groups]
     known = sorted(one for one in choices if one is not None)
     listed = few(known) if len(known) > 1 or len(files) == 1 else few(files)
+    if place.startswith("/"):
+        hint = f"name one file: llmspell model pull file://{quote(place)}/{quote(files[0])}"
+    else:
+        hint = "name the quantization as in hf.co/ORG/REPO:QUANT, or one file as hf://ORG/REPO/FILE"
     return InvalidRequest(
         f"{place} {why}: it has {listed}",
-        hint="name the quantization as in hf.co/ORG/REPO:QUANT, or one file as hf://ORG/REPO/FILE",
+        hint=hint,
         details={"files": files[:_SHOWN], "count": len(files), "quantizations": known[:_SHOWN]},
     )

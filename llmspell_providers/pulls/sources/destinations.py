@@ -59,7 +59,8 @@ def public_only() -> Iterator[None]:
 
 def _is_private(host: str) -> bool:
     """Whether a host is not public, as far as its text tells."""
-    if is_loopback(host) or host.lower().rstrip(".").endswith((".localhost", ".local", ".internal")):
+    host = host.lower().rstrip(".")
+    if is_loopback(host) or host.endswith((".localhost", ".local", ".internal")):
         return True
     try:
         return not _is_public(host.strip("[]"))

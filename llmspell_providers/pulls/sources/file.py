@@ -54,7 +54,7 @@ def _found(path: Path, quantization: str | None) -> Found:
     if path.is_dir():
         names = [entry.name for entry in path.iterdir() if entry.is_file()]
         names += [str(entry.relative_to(path)) for entry in path.glob("*/config.json") if entry.is_file()]
-        names = [name for name in names if name.isprintable()]
+        names = [name for name in names if name.isprintable() and not name.startswith(".")]
         chosen, found, reason = choose_gguf(str(path), names, quantization)
         chosen = chosen or choose_checkpoint(str(path), names)
         if not chosen:

@@ -154,9 +154,9 @@ def safe_name(name: str) -> str:
         why = f"it is longer than {LONGEST_NAME_BYTES} bytes"
     if why is not None:
         raise SourceFailed(
-            f"the file name {ascii(base[:80])} can't be used: {why}",
+            f"the file name {base[:80]!a} can't be used: {why}",
             kind=InvalidRequest,
-            hint="give the file another name, or another link to it one, and pull that",
+            hint="rename the file, or make a link to it with another name, and pull that",
         )
     return base
 

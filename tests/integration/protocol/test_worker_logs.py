@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
+import pytest
+
 from llmspell_protocol.child import LONGEST_LOG_BYTES, spawn
+from tests.support.bad_files import IN_PLACE_OF_A_FILE, everybodys_directory, read_only
 
 
 def print_the_zen(log: Path) -> None:
@@ -31,3 +35,37 @@ def test_a_long_log_is_put_aside_when_the_next_worker_starts(tmp_path: Path) -> 
     print_the_zen(log)
     assert log.read_text().startswith("The Zen of Python")
     assert before.stat().st_size == LONGEST_LOG_BYTES + 1
+
+
+@pytest.mark.parametrize("kind", sorted(IN_PLACE_OF_A_FILE))
+def test_a_worker_goes_on_where_its_log_can_t_be_written_and_that_is_told_once(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = tmp_path / "scripts.log"
+    IN_PLACE_OF_A_FILE[kind](log)
+    before = len(os.listdir("/proc/self/fd"))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            print_the_zen(log)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert [str(log) in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_a_worker_goes_on_without_its_directory_of_logs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        print_the_zen(tmp_path / "gone" / "scripts.log")
+    assert "go on without their log" in caplog.text
+
+
+def test_a_long_log_that_can_t_be_put_aside_gets_no_longer(caplog: pytest.LogCaptureFixture) -> None:
+    from llmspell_protocol.child import open_log
+
+    with everybodys_directory() as directory:
+        log = directory / "scripts.log"
+        log.touch(mode=0o666)
+        log.chmod(0o666)
+        os.truncate(log, LONGEST_LOG_BYTES + 1)
+        with read_only(directory), caplog.at_level(logging.WARNING):
+            os.close(open_log(log))
+        assert log.stat().st_size == LONGEST_LOG_BYTES + 1
+    assert "permission denied" in caplog.text
