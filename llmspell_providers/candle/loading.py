@@ -154,7 +154,7 @@ class Loader:
             expected,
             self._models.worker_memory_bytes,
             model_format=manifest.format,
-            threads=os.cpu_count() or 1,
+            cores=os.cpu_count() or 1,
             available_bytes=available_bytes(),
         )
         launch = replace(launch, memory_bytes=limit)

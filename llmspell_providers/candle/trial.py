@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from llmspell_protocol.exit_status import ending
-from llmspell_protocol.worker_memory import TRIAL_BYTES, hold_to, private_bytes
+from llmspell_protocol.worker_memory import FEW_THREADS, TRIAL_BYTES, hold_to, private_bytes, stacks_bytes
 from llmspell_providers.residency.memory import resident_bytes
 
 COMPUTES_S = 5
@@ -106,4 +106,4 @@ def _confine(write_fd: int, parent: int, computes_s: int, memory_bytes: int) -> 
             os._exit(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (computes_s, computes_s + 1))
-    hold_to(private_bytes() + memory_bytes)
+    hold_to(private_bytes() + stacks_bytes(FEW_THREADS) + memory_bytes)
