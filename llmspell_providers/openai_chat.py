@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from llmspell_protocol.models import SAMPLING
+from llmspell_protocol.plain_text import whole_text
+from llmspell_protocol.plain_values import carried
 from llmspell_providers.schemas.tools import WORDS, chosen
 
 _GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "coerce_one_of": True}
@@ -21,14 +23,23 @@ class Words(Protocol):
         """A text without them."""
 
 
-def chat_body(request: Mapping[str, Any], *, has_template: bool = True, words: Words | None = None) -> dict[str, Any]:
+def chat_body(
+    request: Mapping[str, Any],
+    context_size: int | None = None,
+    *,
+    has_template: bool = True,
+    words: Words | None = None,
+) -> dict[str, Any]:
     """The engine's request: with `prompt` for a raw completion, else with `messages`, whose `words` are made text.
 
     A model without a chat template is given the bare texts to continue: in words that it was never shown it would get
-    no better.
+    no better. `context_size`, in tokens, bounds the window of the repeat penalty: llama.cpp knows no word for the whole
+    context, and takes memory for as many tokens as it is told.
     """
     options = request["options"]
     body: dict[str, Any] = {name: options[name] for name in SAMPLING if options.get(name) is not None}
+    if context_size is not None and not 0 <= body.get("repeat_last_n", 0) <= context_size:
+        body["repeat_last_n"] = context_size
     as_text = (lambda text: text) if words is None else words.parted
     if request.get("raw") or not has_template:
         prompt = request.get("prompt")
@@ -83,9 +94,20 @@ def _tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """A tool call's arguments; anything but a JSON object (a reply that was cut) is kept as `{"_text": text}`."""
+    """A tool call's arguments, in the form that every encoding carries (`plain_values.carried`).
+
+    Anything but a JSON object (a reply that was cut), and one that is nested too deep, is kept as `{"_text": text}`.
+    """
     try:
-        value = json.loads(text or "{}")
+        value = carried(json.loads(text or "{}"))
     except (ValueError, RecursionError):
-        return {"_text": text}
-    return value if isinstance(value, dict) else {"_text": text}
+        return {"_text": whole_text(text)}
+    return value if isinstance(value, dict) else {"_text": whole_text(text)}
+
+
+def plain_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for arguments that come as a map."""
+    try:
+        return {name: carried(value) for name, value in arguments.items()}
+    except (ValueError, RecursionError):
+        return {"_text": "the arguments are nested too deep"}

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from llmspell_kernel.services.chat_turn import chat_turn
 from llmspell_kernel.services.reply_checks import ReplyChecks
-from llmspell_protocol.durations import duration_seconds
+from llmspell_protocol.background import of_no_request
+from llmspell_protocol.durations import FORMS, read_seconds
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.models import (
     ChatChunk,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+
+_SHOWN = 40
+"""Characters of a wrong value that its error shows."""
 
 
 class ModelsService:
@@ -62,6 +66,14 @@ class ModelsService:
             ConfigError: the settings name none.
         """
         return self._registry.default_model(provider)
+
+    async def demand_backend(self, model: str) -> None:
+        """Raises what keeps the backend of a model from being asked, without asking any; empty: the default model's.
+
+        Raises:
+            BackendNotConfigured, Unsupported, ConfigError: it is not configured, not known, or has no key.
+        """
+        await self._registry.demand_backend(ModelSpec.parse(model or self.default_model()))
 
     def own(self) -> dict[str, int]:
         """The in-house models in memory, by name, each with the number of requests that wait for it."""
@@ -123,7 +135,7 @@ class ModelsService:
         have ended. Models in memory stay as they are.
         """
         for provider in self._registry.reconfigure(settings):
-            task = asyncio.get_running_loop().create_task(self._retire(provider, running))
+            task = of_no_request(asyncio.get_running_loop().create_task, self._retire(provider, running))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 
@@ -219,18 +231,12 @@ def keep_alive_seconds(value: float | str) -> float:
     Raises:
         InvalidRequest: neither.
     """
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            seconds = float(text)
-        except ValueError:
-            try:
-                seconds = duration_seconds(text)
-            except ValueError:
-                raise InvalidRequest(
-                    f"keep_alive: '{value}' is no duration",
-                    hint='write seconds, or a text such as "90s", "5m", "1h30m"; 0 = unload at once, -1 = never',
-                ) from None
-    else:
-        seconds = float(value)
+    try:
+        seconds = read_seconds(value)
+    except ValueError:
+        shown = str(value)
+        raise InvalidRequest(
+            f"keep_alive: '{shown[:_SHOWN]}{'…' if len(shown) > _SHOWN else ''}' is no duration",
+            hint=f"write {FORMS}; 0 = unload at once, -1 = never; a hundred years at most",
+        ) from None
     return -1.0 if seconds < 0 else seconds

@@ -111,7 +111,7 @@ class LlamaCppPython:
             try:
                 if reply.cancelled:
                     raise EngineCancelled
-                body = chat_body(request, has_template=self._has_template, words=self._words)
+                body = chat_body(request, self.context_size, has_template=self._has_template, words=self._words)
                 return self._generate(body, request.get("schema"), reply)
             finally:
                 self._reply = None

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmspell_protocol.background import of_no_request
 from llmspell_providers.candle.capabilities import LACKS, engine_of
 from llmspell_providers.candle.devices import detected, device_name, of_another_platform
 from llmspell_providers.candle.engine import SHORTEST_LOAD_DEADLINE_S, Launch
@@ -193,7 +194,7 @@ class Loader:
                 # Removed since, or a full disk: the next load is estimated without it.
                 _log.warning("the memory that %s takes could not be noted: %s", manifest.id, error)
 
-        recording = asyncio.get_running_loop().create_task(asyncio.to_thread(run))
+        recording = of_no_request(asyncio.get_running_loop().create_task, asyncio.to_thread(run))
         self._recordings.add(recording)
         recording.add_done_callback(self._recordings.discard)
 

@@ -106,6 +106,9 @@ class CandleProvider:
         """What the engine for this format does."""
         return CAPABILITIES[engine_of(model_format, self._settings.engine)]
 
+    async def demand_configured(self) -> None:
+        """Needs nothing to be asked."""
+
     async def health(self) -> HealthStatus:
         """Ready when the engine of the settings is there; nothing is imported or run to find that out."""
         engine = self._settings.engine

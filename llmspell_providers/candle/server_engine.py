@@ -79,8 +79,9 @@ class ServerEngine:
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
         """Generates one reply (see `Engine.chat`)."""
         if must_call(request["tools"], request["tool_choice"]):
-            return call_of(self._chat(call_body(request, self._words), request, Silent(reply)))
-        return self._chat(chat_body(request, has_template=self._has_template, words=self._words), request, reply)
+            return call_of(self._chat(call_body(request, self.context_size, self._words), request, Silent(reply)))
+        body = chat_body(request, self.context_size, has_template=self._has_template, words=self._words)
+        return self._chat(body, request, reply)
 
     def _chat(self, asked: Mapping[str, Any], request: Mapping[str, Any], reply: Reply) -> Outcome:
         body = {**asked, "stream": True, "stream_options": {"include_usage": True}}

@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +19,9 @@ from typing import Any
 
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, OutOfMemory, Unsupported
+from llmspell_protocol.errors import Cancelled, ConfigError, LlmspellError, OutOfMemory, Unsupported
 from llmspell_protocol.frames import Frame, FramePipe
+from llmspell_protocol.incidents import incident_in_worker
 from llmspell_protocol.worker_memory import is_for_want_of_memory, lift
 from llmspell_providers.candle.capabilities import LACKS, engine_of
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
@@ -140,6 +140,8 @@ class Worker:
             self._pipe.send(answer)
         except BrokenPipeError:
             pass  # the kernel is gone; the main thread sees it too and ends the process
+        except (TypeError, ValueError) as error:  # the answer fits no frame
+            self._pipe.send({"op": "error", "id": frame["id"], "error": as_content(error)})
 
     def _chat(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         request = frame["request"]
@@ -310,8 +312,7 @@ def as_content(error: Exception) -> Mapping[str, Any]:
         return OutOfMemory(f"the worker got no more memory: {error or type(error).__name__}").to_content()
     if isinstance(error, LlmspellError):
         return error.to_content()
-    traceback.print_exception(error, file=sys.stderr)
-    return Internal(f"{type(error).__name__}: {error}").to_content()
+    return incident_in_worker(error, f"{type(error).__name__}: {error}").to_content()
 
 
 def main() -> None:

@@ -99,6 +99,9 @@ class OllamaProvider:
         """The same for all models."""
         return CAPABILITIES
 
+    async def demand_configured(self) -> None:
+        """Needs nothing to be asked."""
+
     async def health(self) -> HealthStatus:
         """Version and number of models; what is wrong in `reason`, within a second. Starts nothing."""
         answers = await asyncio.gather(self._server.version(), self._server.models("/api/tags"), return_exceptions=True)

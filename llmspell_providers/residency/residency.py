@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, Literal
 
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.errors import Cancelled, ModelInUse, WorkerCrashed
 from llmspell_providers.residency.memory import available_bytes
 from llmspell_providers.residency.pressure import relieve
@@ -378,7 +379,7 @@ class Residency(Generic[W]):
         model.stop_timer()
         self._forget(model)
         model.queue.fail_waiting(Cancelled(f"cancelled: {reason}"))
-        task = asyncio.get_running_loop().create_task(self._end_worker(model), name=f"end {model.name}")
+        task = of_no_request(asyncio.get_running_loop().create_task, self._end_worker(model), name=f"end {model.name}")
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
         return task

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.durations import duration_text
 from llmspell_providers.residency.memory import resident_bytes
 from llmspell_providers.residency.queue import FairQueue
@@ -185,7 +186,7 @@ class Resident(Generic[W]):
         used_s = min(max(0.0, (now - (self.last_used or now)).total_seconds()), self.keep_alive_s)
         left_s = self.keep_alive_s - used_s
         self.expires_at = now + timedelta(seconds=left_s)
-        self._timer = asyncio.get_running_loop().call_later(left_s, expired)
+        self._timer = of_no_request(asyncio.get_running_loop().call_later, left_s, expired)
 
     def stop_timer(self) -> None:
         """The model is wanted, or goes."""

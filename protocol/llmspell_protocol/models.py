@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from llmspell_protocol.numbers import INT32_HIGH
 from llmspell_protocol.seeds import LARGEST_SEED
 
 FinishReason = Literal["stop", "length", "context_full", "tool_calls"]
@@ -129,14 +130,14 @@ class SamplingOptions:
 
     temperature: float | None = _between(0, 2)
     top_p: float | None = _between(0, 1)
-    top_k: int | None = _between(0, 1 << 31)
+    top_k: int | None = _between(0, INT32_HIGH)
     min_p: float | None = _between(0, 1)
     repeat_penalty: float | None = _between(0.01, 100)
-    repeat_last_n: int | None = _between(-1, 1 << 31)
+    repeat_last_n: int | None = _between(-1, INT32_HIGH)
     seed: int | None = _between(0, LARGEST_SEED)
-    max_tokens: int | None = _between(1, 1 << 31)
+    max_tokens: int | None = _between(1, INT32_HIGH)
     stop: Sequence[str] | None = None
-    num_ctx: int | None = _between(1, 1 << 31)
+    num_ctx: int | None = _between(1, INT32_HIGH)
     num_beams: int | None = _between(1, 64)
 
 
