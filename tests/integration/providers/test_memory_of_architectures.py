@@ -83,7 +83,7 @@ def test_many_turns_of_many_talks_stay_within_what_was_foreseen(kind: str, tmp_p
                     # Goes on elsewhere than the slot ended, which a window or a state cannot without a checkpoint.
                     talks[number] = f"{talk}And then {number}?\n" + "y" * 200 + "\n"
             line = await _line(service)
-            assert line.warnings == ()
+            assert not [said for said in line.warnings if "expected to need" in said]
             assert line.memory_bytes is not None
             (resident,) = service._registry.residency.models
             assert line.memory_bytes <= resident.expected_bytes
