@@ -75,6 +75,9 @@ class MockProvider:
         """The same for every name."""
         return CAPABILITIES
 
+    async def demand_configured(self) -> None:
+        """Needs nothing to be asked."""
+
     async def health(self) -> HealthStatus:
         """Always ready."""
         return HealthStatus(configured=True, ready=True, loaded=sorted(self._loaded), device="none", engines=("mock",))

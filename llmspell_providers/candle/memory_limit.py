@@ -22,12 +22,13 @@ def memory_limit_bytes(
 ) -> int:
     """The private memory of a worker, at most; `wanted` is the settings' word for it.
 
-    `auto` is half more than what is expected right after the load, twice what may come later, and slack; never more
-    than the `available_bytes` of this machine, unless more than that is expected.
+    `auto` is half more than what is expected right after the load, twice what may come later, with embeddings, and
+    slack; never more than the `available_bytes` of this machine, unless more than that is expected.
     """
     if wanted != "auto":
         return wanted
     loaded = max(expected.loaded_bytes, expected.unscaled_bytes)
     slack = _TORCH_SLACK_BYTES if model_format == "safetensors" else _SLACK_BYTES
-    generous = loaded * 3 // 2 + 2 * expected.growth_bytes + slack + threads * _STACKS_A_THREAD_BYTES
-    return min(generous, max(available_bytes, loaded + expected.growth_bytes + slack // 2))
+    later = expected.growth_bytes + expected.embed_bytes
+    generous = loaded * 3 // 2 + 2 * later + slack + threads * _STACKS_A_THREAD_BYTES
+    return min(generous, max(available_bytes, loaded + later + slack // 2))

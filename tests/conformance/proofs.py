@@ -169,6 +169,11 @@ def _device(case: Case) -> None:
     assert _result(case, device="cpu").message.content
 
 
+def _speculation(case: Case) -> None:
+    for wanted in ("off", "ngram", "auto"):
+        assert _result(case, speculation=wanted).message.content
+
+
 def _option(name: str) -> Callable[[Case], None]:
     def proof(case: Case) -> None:
         options = replace(SamplingOptions(max_tokens=8), **{name: VALUES[name]})
@@ -238,6 +243,7 @@ PROOFS: dict[str, Callable[[Case], None]] = {
     "images": _images,
     "schema": _schema,
     "device": _device,
+    "speculation": _speculation,
     "plain_vectors": _plain_vectors,
     "streaming": _streaming,
     "reasoning": _reasoning,
