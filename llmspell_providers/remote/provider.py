@@ -84,6 +84,10 @@ class RemoteProvider(ServerManagedModels):
         self._is_loaded = False
         self._attempts = Attempts(name, settings, self._servers)
 
+    async def demand_configured(self) -> None:
+        """Raises `ConfigError` where the vendor needs a key and there is none."""
+        await self._credentials()
+
     async def health(self) -> HealthStatus:
         """Asks every server for its list of models, side by side; a key that is missing is asked nothing."""
         servers = self._servers.all
