@@ -19,7 +19,7 @@ from llmspell_providers.openai_chat import chat_body
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
-def call_body(request: Mapping[str, Any], context_size: int) -> dict[str, Any]:
+def call_body(request: Mapping[str, Any], context_size: int | None = None) -> dict[str, Any]:
     """The engine's request for one call of the tools that the choice leaves."""
     body = chat_body({**request, "schema": None}, context_size)
     schema = _call_schema([tool["function"] for tool in body["tools"]])
