@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Items = Iterable[CompletionItem[str]]
 
 DEVICES = ("auto", "cpu", "cuda", "metal")
+SPECULATIONS = ("auto", "off", "ngram")
 
 
 def values(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -108,6 +109,7 @@ _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
     "connect": _targets,
     "backend": _fixed(LOCAL_BACKENDS),
     "device": _fixed(DEVICES),
+    "speculation": _fixed(SPECULATIONS),
 }
 _BY_WORD: dict[str, Callable[[click.Context, str], Items]] = {
     "MODEL": _models,
