@@ -6,14 +6,14 @@ A schema's `pattern` may compute for hours inside one call of `re`, which nothin
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import Internal, LlmspellError, OutOfMemory
+from llmspell_protocol.errors import LlmspellError, OutOfMemory
 from llmspell_protocol.frames import Frame
+from llmspell_protocol.incidents import incident_in_worker
 from llmspell_protocol.models import ChatRequest
 from llmspell_protocol.worker_memory import REPLY_CHECK_BYTES, is_for_want_of_memory
 from llmspell_providers.schemas.gate import admit
@@ -43,9 +43,9 @@ def _answer(frame: Frame) -> Frame:
     except Exception as error:  # noqa: BLE001 - the worker's boundary: whatever it is, the kernel is told
         if is_for_want_of_memory(error):
             return {"op": "error", "error": _too_large().to_content()}
-        traceback.print_exc()
         what = "schema" if frame["op"] == "admit" else "reply"
-        return {"op": "error", "error": Internal(f"the {what} could not be checked: {error}").to_content()}
+        wrapped = incident_in_worker(error, f"the {what} could not be checked: {error}")
+        return {"op": "error", "error": wrapped.to_content()}
     return {"op": "done"}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 
 import zmq
@@ -20,6 +19,7 @@ from llmspell_kernel.doors.keyed_wire import KeyedWire
 from llmspell_kernel.doors.outbox import Outbox, Outgoing
 from llmspell_kernel.doors.routes import Routes
 from llmspell_protocol.background import of_no_request
+from llmspell_protocol.incidents import as_incident, incident_number
 from llmspell_protocol.messages import Message
 from llmspell_protocol.wire import WireError
 
@@ -140,7 +140,10 @@ class Router:
                     break
             except (TypeError, ValueError, RecursionError):
                 # Sent at once this would have become an error reply; from the outbox there is no request left to fail.
-                log.exception("a %s can't be sent", outgoing.message.msg_type)
+                incident = incident_number()
+                log.exception("incident %s: a %s can't be sent", incident, outgoing.message.msg_type)
+                if not self._sent_defect(outgoing, incident):
+                    break
             if route not in self._outboxes:
                 return
             outbox.taken()
@@ -153,6 +156,15 @@ class Router:
         else:
             of_no_request(self._loop.call_later, RETRY_S, self._retry, route)
         self._look_again()
+
+    def _sent_defect(self, outgoing: Outgoing, incident: str) -> bool:
+        """Tells of a defect in place of a reply; anything else is missed. False: the client takes nothing yet."""
+        if not outgoing.message.msg_type.endswith("_reply"):
+            return True
+        numbered = {key: value for key, value in outgoing.message.content.items() if key == "seq"}
+        error = as_incident("internal error: the reply can't be sent", incident)
+        outgoing.message.content = {**error.to_content(), **numbered}
+        return self._try_send(outgoing)
 
     def _gone(self, route: bytes) -> None:
         self._forget_outbox(route)
@@ -171,7 +183,7 @@ class Router:
                 self._receive(taken)
             except Exception:
                 # The descriptor tells of no message twice: were this to end the loop, all that wait would wait on.
-                log.exception("incident %s in a message on %s", os.urandom(4).hex(), self.name)
+                log.exception("incident %s in a message on %s", incident_number(), self.name)
         if not self.socket.closed:
             self._look_again()
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from llmspell_protocol.calls import EXITED, Call, Calls
 from llmspell_protocol.child import Child
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import LlmspellError, ModelLoadFailed, OutOfMemory, error_from_content
-from llmspell_protocol.frames import Frame
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelLoadFailed, OutOfMemory, error_from_content
+from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FrameTooLarge
 from llmspell_protocol.models import (
     ChatChunk,
     ChatMessage,
@@ -196,6 +196,10 @@ class ModelProcess:
         frame = await self._answer("stats")
         return {name: frame[name] for name in ("memory_bytes", "busy_slots", "slots", "requests")}
 
+    async def trim(self) -> None:
+        """Has the engine let go of what it keeps for later turns alone, and gives that memory back to the system."""
+        await self._answer("trim")
+
     async def end(self, grace_s: float = 2.0) -> None:
         """Ends the worker; open requests end with `WorkerCrashed` unless they were closed before."""
         self._forget_timers()
@@ -240,7 +244,14 @@ class ModelProcess:
             self._watch.load_ends()
 
     def _open(self, op: str, **fields: Any) -> Call:
-        call = self._calls.open(op, **fields)
+        try:
+            call = self._calls.open(op, **fields)
+        except FrameTooLarge:
+            raise InvalidRequest(
+                f"the request is larger than the {MAX_FRAME_BYTES} bytes that a model's process takes at a time",
+                hint="say less in one request",
+                details={"limit_bytes": MAX_FRAME_BYTES},
+            ) from None
         self._watch.begin()
         return call
 

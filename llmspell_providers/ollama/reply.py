@@ -9,7 +9,7 @@ from llmspell_protocol.models import ChatChunk, ChatMessage, ChatResult, ToolCal
 from llmspell_providers.http.fields import Misshapen, plain_text, record, records, text
 from llmspell_providers.http.reply_text import ReplyText
 from llmspell_providers.ollama import content
-from llmspell_providers.openai_chat import parse_arguments
+from llmspell_providers.openai_chat import parse_arguments, plain_arguments
 
 
 class OllamaReply:
@@ -76,6 +76,8 @@ def _call(call: Mapping[str, Any], at: int) -> ToolCall:
     if not name:
         raise Misshapen("a call of a tool without a name")
     given = function.get("arguments")
-    arguments = parse_arguments(given) if isinstance(given, str) else dict(record(given, "tool_calls[].arguments"))
+    arguments = (
+        parse_arguments(given) if isinstance(given, str) else plain_arguments(record(given, "tool_calls[].arguments"))
+    )
     # Ollama's own ids are not told by every version.
     return ToolCall(id=f"call_{at}", name=name, arguments=arguments)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -18,6 +19,7 @@ MAX_CONTAINERS = 1 << 18
 """Lists and maps, however deep."""
 UNCOUNTED_BYTES = 1 << 16
 """Inputs up to this size can't become much."""
+_MANY_DIGITS = 1000
 
 # Every text is skipped in one go, an unfinished one too: nothing is ever read twice.
 _TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -27,15 +29,21 @@ class TooManyValues(ValueError):
     """The input holds more lists, maps or entries than are allowed."""
 
 
-def unpack(data: bytes, *, max_values: int = MAX_VALUES, max_containers: int = MAX_CONTAINERS) -> Any:
-    """The value of a msgpack input.
+def unpack(
+    data: bytes,
+    *,
+    max_values: int = MAX_VALUES,
+    max_containers: int = MAX_CONTAINERS,
+    ext_hook: Callable[[int, bytes], Any] = msgpack.ExtType,
+) -> Any:
+    """The value of a msgpack input; `ext_hook` makes one of an extension's code and bytes.
 
     Raises:
         TooManyValues: see there.
         ValueError, TypeError, msgpack.UnpackException: it is not msgpack, or a map's key can't be one.
     """
     if len(data) <= UNCOUNTED_BYTES:
-        return msgpack.unpackb(data, raw=False, strict_map_key=False)
+        return msgpack.unpackb(data, raw=False, strict_map_key=False, ext_hook=ext_hook)
     counted = _Counted(max_values, max_containers)
     try:
         return msgpack.unpackb(
@@ -46,6 +54,7 @@ def unpack(data: bytes, *, max_values: int = MAX_VALUES, max_containers: int = M
             max_map_len=min(max_values, len(data)),
             object_hook=counted.add,
             list_hook=counted.add,
+            ext_hook=ext_hook,
         )
     except ValueError as error:
         if "exceeds max_array_len" in str(error) or "exceeds max_map_len" in str(error):
@@ -62,8 +71,24 @@ def load_json(data: bytes) -> Any:
     """
     if len(data) > UNCOUNTED_BYTES and not _is_bounded(data) and not _is_bounded_without_texts(data):
         raise _Counted(MAX_VALUES, MAX_CONTAINERS).too_many()
+    return read_json(data)
+
+
+def read_json(data: bytes) -> Any:
+    """The same without a bound."""
     # From bytes, json would let surrogates through.
-    return json.loads(data.decode())
+    text = data.decode()
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # Python reads no integer of thousands of digits; whoever looks at the field refuses it by its name.
+        return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) < _MANY_DIGITS else float(digits)
 
 
 class _Counted:

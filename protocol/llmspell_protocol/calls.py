@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llmspell_protocol.child import Child
-from llmspell_protocol.frames import Frame, FrameTooLarge
+from llmspell_protocol.frames import Frame
 
 EXITED = "exited"
 """The op of the last frame of a call whose worker has ended; `status` is the exit status (negative: the signal)."""
@@ -126,7 +126,7 @@ class Calls:
         """Sends a call; the first has the id 0. One to a worker that has ended gets its last frame at once.
 
         Raises:
-            FrameTooLarge: the fields fit no frame; nothing was sent.
+            FrameTooLarge: the fields fit no frame; nothing was sent, as with whatever else `pack_frame` raises.
         """
         number, self._next_id = self._next_id, self._next_id + 1
         call = self._open[number] = Call(self, number)
@@ -135,7 +135,7 @@ class Calls:
             return call
         try:
             self.child.send({"op": op, "id": number, **fields})
-        except FrameTooLarge:
+        except (TypeError, ValueError):
             del self._open[number]
             raise
         return call

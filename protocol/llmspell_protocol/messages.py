@@ -18,6 +18,9 @@ PROTOCOL_VERSION = "1.0"
 METADATA_KEY = "llmspell"
 """Where a request's own options stand in its metadata (`request_options.py`)."""
 
+ONE_WAY = frozenset({"comm_open", "comm_msg", "comm_close"})
+"""Messages that nothing answers."""
+
 Content = dict[str, Any]
 
 

@@ -17,9 +17,11 @@ from typing import Any
 
 import msgpack
 
-from llmspell_protocol.bounded import TooManyValues, load_json, unpack
+from llmspell_protocol.bounded import TooManyValues, load_json, read_json, unpack
 from llmspell_protocol.messages import Message
+from llmspell_protocol.numbers import FINITE_NUMBER, INT64_LOW, WHOLE_NUMBER, WrongNumber
 from llmspell_protocol.plain_text import whole_text
+from llmspell_protocol.plain_values import with_whole_texts
 
 DELIMITER = b"<IDS|MSG>"
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -28,6 +30,7 @@ MAX_PARTS_BYTES = 32 * 1024 * 1024
 MAX_HEADER_BYTES = 64 * 1024
 """Of a request: every answer to it repeats its header."""
 _REMEMBERED_SIGNATURES = 1 << 16
+_UINT64_HIGH = (1 << 64) - 1
 _HEADER_FIELDS = ("msg_id", "msg_type", "session")
 
 
@@ -44,22 +47,28 @@ def _plain(value: object) -> object:
         return value.isoformat()
     if isinstance(value, (set, frozenset, tuple)):
         return list(value)
+    if isinstance(value, int):
+        raise OverflowError(f"{WHOLE_NUMBER} is all that msgpack carries")
     raise TypeError(f"{type(value).__name__} can't be sent")
 
 
-def encode_part(part: object, encoding: str) -> bytes:
+def encode_part(part: object, encoding: str, *, exact: bool = False) -> bytes:
     """One of the four parts as bytes.
 
     What an encoding lacks is replaced, so that no text from a model or script can keep a reply from being sent: NaN and
-    infinities by null (JSON), lone surrogates by U+FFFD, integers beyond 64 bits by null (msgpack).
+    infinities by null (JSON), lone surrogates by U+FFFD, integers beyond 64 bits by null (msgpack). `exact` parts keep
+    their numbers or are not sent: a request must not become another one on its way.
 
     Raises:
         TypeError: a value of a type that messages don't have.
         ValueError, RecursionError: maps or lists in each other some hundred levels deep.
+        WrongNumber: a number that the encoding of an `exact` part lacks; its text names the place.
     """
     try:
         return _encode(part, encoding)
     except (ValueError, OverflowError):
+        if exact:
+            _demand_numbers(part, encoding)
         return _encode(_sendable(part, encoding), encoding)
 
 
@@ -70,18 +79,30 @@ def _encode(part: object, encoding: str) -> bytes:
     return json.dumps(part, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode()
 
 
+def _is_carried(value: float, encoding: str) -> bool:
+    if isinstance(value, float):
+        return encoding == "msgpack" or math.isfinite(value)
+    return encoding == "json" or INT64_LOW <= value <= _UINT64_HIGH
+
+
 def _sendable(value: Any, encoding: str) -> Any:
     if isinstance(value, str):
         return whole_text(value)
-    if isinstance(value, float):
-        return value if encoding == "msgpack" or math.isfinite(value) else None
-    if isinstance(value, int):
-        return value if encoding == "json" or -(1 << 63) <= value < 1 << 64 else None
+    if isinstance(value, (float, int)):
+        return value if _is_carried(value, encoding) else None
     if isinstance(value, dict):
         return {_sendable(key, encoding): _sendable(item, encoding) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_sendable(item, encoding) for item in value]
     return value
+
+
+def _demand_numbers(value: Any, encoding: str, place: str = "") -> None:
+    if isinstance(value, (float, int)) and not _is_carried(value, encoding):
+        raise WrongNumber(f"{place}: must be {FINITE_NUMBER if isinstance(value, float) else WHOLE_NUMBER}")
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    for name, item in inner:
+        _demand_numbers(item, encoding, f"{place}.{name}" if place else str(name))
 
 
 def decode_part(data: bytes, *, bounded: bool = True) -> dict[str, Any]:
@@ -107,8 +128,8 @@ def decode_part(data: bytes, *, bounded: bool = True) -> dict[str, Any]:
 
 def _from_json(data: bytes, bounded: bool) -> Any:
     # From bytes, json would let surrogates through; those written as escapes it lets through in any case.
-    value = load_json(data) if bounded else json.loads(data.decode())
-    return _sendable(value, "json") if b"\\ud" in data or b"\\uD" in data else value
+    value = load_json(data) if bounded else read_json(data)
+    return with_whole_texts(value) if b"\\ud" in data or b"\\uD" in data else value
 
 
 def _is_header(header: dict[str, Any]) -> bool:
@@ -120,7 +141,7 @@ def _is_json(value: object, depth: int) -> bool:
     if value is None or isinstance(value, (str, bool, float)):
         return True
     if isinstance(value, int):
-        return -(1 << 63) <= value < 1 << 64
+        return INT64_LOW <= value <= _UINT64_HIGH
     if depth == 0:
         return False
     if isinstance(value, dict):
@@ -158,14 +179,14 @@ class Wire:
             mac.update(part)
         return mac.hexdigest().encode()
 
-    def pack(self, message: Message, encoding: str | None = None) -> list[bytes]:
-        """All frames of a message, identities first."""
+    def pack(self, message: Message, encoding: str | None = None, *, exact: bool = False) -> list[bytes]:
+        """All frames of a message, identities first; `exact` and what is raised as of `encode_part`."""
         encoding = encoding or message.encoding
         parts = [
             encode_part(message.header, encoding),
             encode_part(message.parent_header, encoding),
-            encode_part(message.metadata, encoding),
-            encode_part(message.content, encoding),
+            encode_part(message.metadata, encoding, exact=exact),
+            encode_part(message.content, encoding, exact=exact),
         ]
         return [*message.identities, DELIMITER, self.sign(parts), *parts, *message.buffers]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Protocol
 
-from llmspell_kernel.scripting.lua.convert import NotConvertible, refuse, to_lua, to_python
+from llmspell_kernel.scripting.lua.convert import TOO_LARGE, NotConvertible, refuse, to_lua, to_python
 from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 
@@ -66,16 +66,17 @@ def _guarded(call: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
         except Stopped:
             return None
         except Refusal as refused:
-            return False, refused.text.encode("utf-8", "replace")
+            return False, _bytes(refused.text)
         except NotConvertible as problem:
-            return False, f"Validation error: {problem}".encode()
+            return False, _bytes(f"Validation error: {problem}")
         except MemoryError:
             return False, b"not enough memory"
         except Exception as defect:  # noqa: BLE001 — an exception must not cross Lua's C code
-            import traceback
+            from llmspell_protocol.incidents import incident_in_worker
 
-            traceback.print_exc()
-            return False, f"Internal error: {type(defect).__name__}: {defect}".encode()
+            what = f"Internal error: {type(defect).__name__}: {defect}"
+            incident = incident_in_worker(defect, what).details["incident"]
+            return False, _bytes(f"{what} (incident {incident})")
 
     return guarded
 
@@ -138,7 +139,7 @@ class Host:
         if content.get("status") == "error":
             refused = Refusal(content)
             self.last_refusal = (refused.text, refused)
-            return False, refused.text.encode(), refused.message.encode(), refused.code.encode()
+            return False, _bytes(refused.text), _bytes(refused.message), _bytes(refused.code)
         kept = {key: value for key, value in content.items() if key not in ("status", "seq")}
         return True, to_lua(self._runtime, kept)
 
@@ -170,7 +171,7 @@ class Host:
 
     def _read_line(self) -> tuple[Any, ...]:
         line = self._kernel.read_line()
-        return (None if line is None else line.encode(),)
+        return (None if line is None else _bytes(line),)
 
     def _exit(self, status: Any) -> tuple[Any, ...]:
         if isinstance(status, bool) or status is None:
@@ -182,18 +183,18 @@ class Host:
 
     def _getenv(self, name: bytes) -> tuple[Any, ...]:
         value = self.environment.get(name.decode("utf-8", "replace"))
-        return (None if value is None else value.encode(),)
+        return (None if value is None else _bytes(value),)
 
     def _read_module(self, path: bytes) -> tuple[Any, ...]:
         source, chunk = self.files.read_module(_path(path))
-        return source, os.fsencode(chunk)
+        return source, _bytes(chunk)
 
     def _find_module(self, name: bytes, templates: bytes) -> tuple[Any, ...]:
         try:
             source, chunk, path = self.files.find_module(_path(name), _path(templates))
         except Refusal as refused:
-            return None, refused.message.encode("utf-8", "replace")
-        return source, None, os.fsencode(chunk), os.fsencode(path)
+            return None, _bytes(refused.message)
+        return source, None, _bytes(chunk), _bytes(path)
 
     def _open_file(self, path: bytes, mode: bytes) -> tuple[Any, ...]:
         """A path under which Lua can open the very file that was found, until `release_file`."""
@@ -218,7 +219,7 @@ class Host:
         return _failure_of(lambda: self.files.rename(_path(old), _path(new)), old) or (True,)
 
     def _temporary_name(self) -> tuple[Any, ...]:
-        return (self.files.temporary_name().encode(),)
+        return (_bytes(self.files.temporary_name()),)
 
     def _json_parse(self, text: bytes) -> tuple[Any, ...]:
         from json import JSONDecodeError, loads
@@ -226,20 +227,34 @@ class Host:
         def constant(name: str) -> None:
             raise JSONDecodeError(f"{name} is not a JSON value", source, source.find(name))
 
+        def fraction(digits: str) -> float:
+            value = float(digits)
+            if value - value != 0:
+                raise NotConvertible(TOO_LARGE)
+            return value
+
         try:
             source = text.decode()
-            return (to_lua(self._runtime, loads(source, parse_constant=constant)),)
+            value = loads(source, parse_constant=constant, parse_float=fraction)
+            return (to_lua(self._runtime, value),)
         except UnicodeDecodeError as problem:
             raise _JsonRefusal(f"JSON parse error: text is not UTF-8 (byte {problem.start + 1})") from None
         except JSONDecodeError as problem:
             where = f"line {problem.lineno} column {problem.colno}"
             raise _JsonRefusal(f"JSON parse error: {problem.msg} at {where}") from None
+        except NotConvertible as problem:
+            raise _JsonRefusal(f"JSON parse error: {problem}") from None
+        except ValueError:
+            # Python reads no integer of thousands of digits.
+            raise _JsonRefusal(f"JSON parse error: {TOO_LARGE}") from None
         except RecursionError:
             raise _JsonRefusal("JSON parse error: nested too deep") from None
 
     def _json_stringify(self, value: Any, indent: float | None = None) -> tuple[Any, ...]:
         from json import dumps
 
+        if indent is not None and indent - indent != 0:
+            raise _JsonRefusal("JSON stringify error: the indent has to be a finite number")
         try:
             plain = to_python(value)
         except NotConvertible as problem:
@@ -278,7 +293,11 @@ class Host:
     def _unix_seconds(self, text: bytes) -> tuple[Any, ...]:
         from datetime import datetime
 
-        return (int(datetime.fromisoformat(text.decode()).timestamp()),)
+        try:
+            return (int(datetime.fromisoformat(text.decode()).timestamp()),)
+        except (ValueError, OverflowError):
+            # What a server calls a date is its own affair.
+            return (None,)
 
 
 class _JsonRefusal(Refusal):
@@ -289,7 +308,8 @@ class _JsonRefusal(Refusal):
 
 
 def _content(table: Any) -> dict[str, Any]:
-    content = to_python(table, refuse)
+    # What is no number is the kernel's to refuse, by the name of its field; as null it would be absent.
+    content = to_python(table, refuse, exact=True)
     if not isinstance(content, dict):
         raise NotConvertible("a request's content has to be an object")
     return content
@@ -300,7 +320,7 @@ def _failure_of(act: Callable[[], None], path: bytes) -> tuple[Any, ...] | None:
     try:
         act()
     except Refusal as refused:
-        return None, refused.text.encode("utf-8", "replace"), errno.EACCES
+        return None, _bytes(refused.text), errno.EACCES
     except OSError as problem:
         return None, path + f": {problem.strerror}".encode(), problem.errno
     return None
@@ -308,3 +328,11 @@ def _failure_of(act: Callable[[], None], path: bytes) -> tuple[Any, ...] | None:
 
 def _path(path: bytes) -> str:
     return os.fsdecode(path)
+
+
+def _bytes(text: str) -> bytes:
+    """The text for Lua; a path that is no UTF-8 gets its own bytes back, any other half of a character is U+FFFD."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

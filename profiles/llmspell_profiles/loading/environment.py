@@ -21,6 +21,7 @@ from llmspell_profiles.schema.schema_keys import (
     rule_name,
     variable_part,
 )
+from llmspell_protocol.numbers import from_text
 
 NOT_SETTINGS = frozenset(PREFIX + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "MOCK_REPLY"))
 """Variables of ours that name no setting; others read them."""
@@ -265,14 +266,8 @@ def _json(text: str) -> Any:
 
 
 def _number(text: str, with_fractions: bool) -> Any:
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text) if with_fractions else text
-    except ValueError:
-        return text
+    found = from_text(text)
+    return text if found is None or (isinstance(found, float) and not with_fractions) else found
 
 
 def _free_value(text: str) -> Any:

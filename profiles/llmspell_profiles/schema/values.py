@@ -11,14 +11,15 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from llmspell_profiles.schema.checks import Check, Refusal
 from llmspell_protocol.addresses import BadAddress, has_query, parse_address
-from llmspell_protocol.durations import duration_seconds
+from llmspell_protocol.durations import read_seconds
+from llmspell_protocol.numbers import INT64_HIGH, is_whole
 
 _BYTES_IN = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 # Compiled when they are first used, by `re` itself.
-_SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmg]i?b)"
+_SIZE = r"(?i)([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([kmg]i?b)"
 _QUANTIZATION = r"(?:I?Q|TQ)[1-8]_[0-9A-Z_]+|B?F16|F32|MXFP4(?:_MOE)?"
 _VARIABLE = r"(?:[A-Za-z_][A-Za-z0-9_]*)?"
-_DEVICE = r"auto|cpu|cuda(?::\d+)?|metal"
+_DEVICE = r"auto|cpu|cuda(?::[0-9]{1,3})?|metal"
 
 
 SecurityLevel = Literal["Safe", "Privileged", "Unrestricted"]
@@ -124,15 +125,16 @@ def _parse_size(value: object) -> object:
 
 
 def _parse_duration(value: object) -> object:
-    if isinstance(value, str):
+    # A fraction is written with a unit.
+    if isinstance(value, int | str) and not isinstance(value, bool):
         try:
-            return duration_seconds(value)
+            seconds = read_seconds(value)
         except ValueError:
-            raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m"; -1 for never)') from None
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < -1:
-            raise wrong(f"must be at least 0, or -1 for never, got {value}")
-        return float(value)
+            pass
+        else:
+            if seconds != -1 and seconds < 0:
+                raise wrong(f"must be at least 0, or -1 for never, got {value}")
+            return seconds
     raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m"; -1 for never)')
 
 
@@ -150,6 +152,8 @@ def auto_or(what: str, at_least: int = 0, at_most: int | None = None) -> Before:
             raise wrong(f"{value} is out of range ({at_least} to {at_most}, or auto)")
         if value < at_least:
             raise wrong(f"must be at least {at_least}, got {value}")
+        if not is_whole(value):
+            raise Refusal("range", {"le": INT64_HIGH}, value)
         return value
 
     return Before(match, Form("size" if what == "a size" else "", at_least=at_least, at_most=at_most))
@@ -197,6 +201,12 @@ def _check_url(value: object) -> object:
     return value
 
 
+def _check_stop(value: object) -> object:
+    if value == "":
+        raise wrong("an empty string would end every reply before its first word")
+    return value
+
+
 def _check_base_url(value: object) -> object:
     if isinstance(value, str) and has_query(value):
         raise expected("an http or https URL without a query, since paths are appended to it")
@@ -239,6 +249,9 @@ Names = tuple[str, ...]
 
 NamesOrText = Annotated[Names, Before(listed, Form("list"))]
 """A list of strings, or one string with commas."""
+
+StopStrings = tuple[Annotated[str, Before(_check_stop)], ...]
+"""Texts that end a reply where they come."""
 
 Url = Annotated[str, Before(_check_url, Form("url"))]
 BaseUrl = Annotated[str, Before(_check_base_url, Form("url"))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -13,7 +13,10 @@ from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.early_cancels import KEPT_S, MOST, EarlyCancels
 from llmspell_kernel.identity import Caller
-from llmspell_kernel.request import Handler, Reply, Request
+from llmspell_kernel.request import Content, Handler, Reply, Request
+from llmspell_protocol.errors import Internal, InvalidRequest
+from llmspell_protocol.messages import ONE_WAY
+from llmspell_protocol.wire import encode_part
 from tests.support.recording_sink import RecordingSink
 
 ACTION = {"model_request": "list", "kernel_request": "status"}
@@ -157,3 +160,58 @@ def test_cancels_without_a_request_are_forgotten_by_number_and_by_time() -> None
     assert not cancels.take("1", "mine")
     now = KEPT_S
     assert not cancels.take("2", "mine")
+
+
+class PickySink(RecordingSink):
+    """Sends no content that holds something no encoding has, as sockets do."""
+
+    def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
+        encode_part(content, "msgpack")
+        super().reply(content, buffers)
+
+
+@pytest.mark.parametrize("failing", ["reply", "error", "internal"])
+def test_an_answer_that_can_not_be_sent_is_a_defect_with_a_number_and_a_traceback(
+    failing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(request: Request) -> Reply:
+        if failing == "reply":
+            return Reply({"value": object()})
+        if failing == "error":
+            raise InvalidRequest("wrong", details={"value": object()})
+        raise Internal("a worker's defect")
+
+    async def body() -> RecordingSink:
+        dispatcher, requests = dispatching({"kernel_info_request": handler})
+        sink = PickySink()
+        caller = Caller("client", "mine")
+        request = Request(id="1", msg_type="kernel_info_request", content={}, caller=caller, sink=sink)
+        await asyncio.wait({dispatcher.submit(request)})
+        await asyncio.sleep(0)
+        assert list(requests) == []
+        return sink
+
+    reply = _reply(asyncio.run(body()))
+    assert reply["code"] == "internal"
+    incident = reply["details"]["incident"]
+    (record,) = [one for one in caplog.records if incident in one.getMessage()]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is not None
+
+
+def test_messages_that_nothing_answers_get_no_answer_however_they_end() -> None:
+    async def body(msg_type: str) -> RecordingSink:
+        async def handler(request: Request) -> Reply:
+            raise InvalidRequest("wrong")
+
+        dispatcher, _ = dispatching({msg_type: handler})
+        sink = RecordingSink()
+        caller = Caller("client", "mine")
+        await asyncio.wait(
+            {dispatcher.submit(Request(id="1", msg_type=msg_type, content={}, caller=caller, sink=sink))}
+        )
+        await asyncio.sleep(0)
+        return sink
+
+    for msg_type in ONE_WAY:
+        assert [kind for kind, _ in asyncio.run(body(msg_type)).sent] == ["status", "status"]
