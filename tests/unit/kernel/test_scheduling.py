@@ -28,6 +28,7 @@ OF_A_REQUEST = {
     "llmspell_kernel/scripting/output.py": "an execution's output",
     "llmspell_kernel/scripting/scope.py": "an execution's questions and end",
     "llmspell_providers/ollama/chat.py": "a chat's own look at the memory",
+    "llmspell_providers/candle/process.py": "a call that was told to stop",
     "llmspell_providers/candle/loading.py": "the load's own hold",
     "llmspell_providers/residency/residency.py": "the load, for the request that needed it first",
 }
