@@ -5,6 +5,7 @@ The only place where an error of the protocol's tree, or one of Click's, becomes
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -14,7 +15,8 @@ import click
 
 from llmspell_cli.endings import EndedByUser
 from llmspell_cli.terminal.output import CYAN, RED, compact, fitted, styled, to_stderr
-from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelNotFound
+from llmspell_cli.terminal.visible import visible, visible_lines
+from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, ModelNotFound
 
 if TYPE_CHECKING:
     from llmspell_cli.invocation import Collected
@@ -39,28 +41,32 @@ def report(error: LlmspellError | click.ClickException, said: Collected) -> int:
     return error.exit_status
 
 
-def report_defect(error: BaseException, said: Collected) -> None:
-    """Shows an unexpected exception, with its traceback only where debugging was asked for."""
+def report_defect(error: BaseException, said: Collected) -> int:
+    """Shows an unexpected exception, with its traceback only where debugging was asked for; returns the exit status."""
     output, color = said.output_of_a_failure()
     lines: list[str] = []
     if said.debugging():
         # Needed here only.
         import traceback
 
-        lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+        lines = "".join(traceback.format_exception(error)).rstrip().split("\n")
         if output != "json":
-            _stderr("\n".join(lines))
-            return
-    if isinstance(error, OSError):
-        # The machine's fault, not ours: a full disk behind stdout, say.
-        where = f"{error.filename}: " if error.filename else ""
-        defect = LlmspellError(f"{where}{error.strerror or error}")
+            _stderr(visible_lines("\n".join(lines)))
+            return 1
+    defect: LlmspellError
+    if isinstance(error, OSError) and error.filename:
+        # The machine's fault, not ours: a directory of another user, say.
+        where = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
+        defect = ConfigError(f"{where}: {error.strerror or error}", details={"path": where})
+    elif isinstance(error, OSError):
+        defect = LlmspellError(error.strerror or str(error))  # A full disk behind stdout, say.
     else:
         message = f"this is a defect of llmspell: {type(error).__name__}: {error}"
         defect = LlmspellError(message, hint="run it again with --trace debug")
     if lines:
-        defect = LlmspellError(defect.message, details={"traceback": lines})
+        defect = type(defect)(defect.message, details={**defect.details, "traceback": lines})
     _stderr(_as_json(defect) if output == "json" else _as_text(defect, color))
+    return defect.exit_status
 
 
 def one_line(error: LlmspellError, color: bool = False) -> str:
@@ -75,12 +81,12 @@ def error_object(error: LlmspellError) -> dict[str, Any]:
 
 
 def _as_json(error: LlmspellError) -> str:
-    return compact({"error": error_object(error)})
+    return compact({"error": error_object(error)}, sys.stderr)
 
 
 def _as_text(error: LlmspellError, color: bool) -> str:
     # Numbered steps inside a fixed text are indented by one space.
-    said = _STEP.sub(" ", error.message)
+    said = visible_lines(_STEP.sub(" ", error.message))
     if isinstance(error, EndedByUser):
         lines = [said]
     else:
@@ -96,7 +102,7 @@ def _as_text(error: LlmspellError, color: bool) -> str:
 
 
 def _hint(text: str, color: bool) -> str:
-    return f"{styled('Hint:', CYAN, sys.stderr, color)} {text}"
+    return f"{styled('Hint:', CYAN, sys.stderr, color)} {visible(text)}"
 
 
 def _usage(error: click.ClickException) -> LlmspellError:
@@ -143,8 +149,4 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
 
 
 def _stderr(text: str) -> None:
-    try:
-        sys.stdout.flush()
-    except OSError:
-        pass  # The reader of the result is gone, or its disk is full; the one of the errors may not be.
-    to_stderr(text)
+    to_stderr(text + "\n")

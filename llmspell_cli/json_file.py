@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 from llmspell_cli.terminal.input_text import file_text
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.plain_text import whole_text
+from llmspell_protocol.user_home import expanded_user
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -16,9 +18,10 @@ def read_json(path: str) -> dict[str, Any]:
 
     Raises:
         NotFound: no such file.
+        ConfigError: `~` of a user without a home directory.
         InvalidRequest: it can't be read or holds no JSON object.
     """
-    text = file_text(os.path.expanduser(path))
+    text = file_text(expanded_user(path, os.environ))
     try:
         value = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
@@ -44,10 +47,10 @@ def write_json(path: str, value: Mapping[str, Any]) -> None:
     Raises:
         InvalidRequest: the file can't be written.
     """
-    # Half of a pair of code units (Lua and JSON know it, UTF-8 does not) becomes a question mark.
-    data = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+    # Half of a pair of code units (Lua and JSON know it, UTF-8 does not) becomes U+FFFD, as on the wire.
+    data = (whole_text(json.dumps(value, indent=2, ensure_ascii=False)) + "\n").encode()
     try:
-        fd = os.open(os.path.expanduser(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = os.open(expanded_user(path, os.environ), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
             file.write(data)
     except OSError as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
-import io
 import os
 import sys
 from typing import NoReturn
+
+from llmspell_protocol.standard_streams import have_standard_streams
 
 _INTERRUPTED = 130
 
@@ -19,7 +20,7 @@ def main() -> NoReturn:
     """
     # A start makes a hundred thousand objects that all stay; looking through them after every 700 is a tenth of it.
     gc.set_threshold(200_000, 20, 20)
-    _have_streams()
+    have_standard_streams()
     try:
         # Imported here, so that Ctrl-C is quiet from the first millisecond on.
         from llmspell_cli.root import run
@@ -29,22 +30,6 @@ def main() -> NoReturn:
         status = _INTERRUPTED
     sys.stderr.flush()
     os._exit(status)
-
-
-def _have_streams() -> None:
-    """Makes the three standard streams usable whatever the caller has left of them.
-
-    A closed descriptor would be given to the next socket that is opened, and what an encoding lacks is replaced.
-    """
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(fd)
-    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 — for the life of the process
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 — for the life of the process
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 — for the life of the process
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

@@ -105,8 +105,7 @@ def run(words: list[str]) -> int:
         # A full disk behind stdout, most likely: told here, since an interpreter that can't flush says 120 at its end.
         from llmspell_cli.errors import report_defect
 
-        report_defect(error, said)
-        return 1
+        return report_defect(error, said)
     return status
 
 

@@ -12,7 +12,7 @@ import click
 from llmspell_cli.invocation import Options
 from llmspell_cli.session import Content, Session, document
 from llmspell_cli.terminal.interrupts import Interrupts
-from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.output import Output, to_stderr
 from llmspell_cli.terminal.text import short_time
 from llmspell_cli.terminal.typed_line import typed_line
 from llmspell_protocol.engines import DEFAULT_ENGINE, ENGINES
@@ -105,9 +105,7 @@ class _Printed:
             elif name == "stderr":
                 self._output.log(text.rstrip("\n"))
         elif name == "stderr":
-            sys.stdout.flush()
-            sys.stderr.write(text)
-            sys.stderr.flush()
+            to_stderr(text)
         else:
             self._output.write(text)
 

@@ -13,7 +13,8 @@ from llmspell_kernel.request import Request
 class ActiveRequests:
     """Unfinished requests, oldest first; belongs to the loop.
 
-    Clients make up the ids, so that those of two requests may be the same: each is known all the same.
+    Clients make up the ids: those of two clients may be the same, and each is known all the same. One connection's
+    requests are told apart by id, so that of two with one id the second is refused (see `is_taken`) and has no id here.
     """
 
     def __init__(self) -> None:
@@ -36,22 +37,41 @@ class ActiveRequests:
         """Calls `subscriber` after each request that comes or ends."""
         self._on_change.append(subscriber)
 
+    def is_taken(self, request: Request) -> bool:
+        """Whether another unfinished request that came through the same connection has its id."""
+        return any(
+            other.caller.client == request.caller.client and not other.superseded
+            for other in self._by_id.get(request.id, ())
+        )
+
+    def supersede(self, client: str) -> None:
+        """The client has another connection now, and may count its ids from the beginning, as jupyter_client does."""
+        for request in self._unfinished:
+            if request.caller.client == client:
+                request.superseded = True
+
     def get(self, msg_id: str, sender: str) -> Request | None:
-        """The unfinished request of that id: the sender's own (see `Caller.sender`), or else another's; the oldest."""
+        """The unfinished request of that id: the sender's own (see `Caller.sender`), or else another's.
+
+        The oldest, but one that the sender's newest connection has sent before those of older ones.
+        """
         same_id = self._by_id.get(msg_id, ())
-        own = (request for request in same_id if request.caller.sender == sender)
-        return next(own, same_id[0] if same_id else None)
+        own = sorted(
+            (request for request in same_id if request.caller.sender == sender), key=lambda request: request.superseded
+        )
+        return next(iter(own or same_id), None)
 
     def tasks(self, besides: Collection[Request] = ()) -> set[asyncio.Task[None]]:
         """The tasks of all but these requests."""
         return {request.task for request in self if request.task is not None and request not in besides}
 
     def add(self, request: Request) -> None:
-        """Counts a request among the unfinished ones and those of its parent."""
+        """Counts a request among the unfinished ones and those of its parent; no id finds one whose id is taken."""
         if request.parent is not None:
             request.parent.children.add(request)
         self._unfinished[request] = None
-        self._by_id.setdefault(request.id, []).append(request)
+        if not self.is_taken(request):
+            self._by_id.setdefault(request.id, []).append(request)
         self._changed()
 
     def discard(self, request: Request) -> None:

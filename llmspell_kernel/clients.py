@@ -17,6 +17,7 @@ class Clients:
         self._names: dict[str, None] = {}
         self._on_change: list[Callable[[], None]] = []
         self._on_gone: list[Callable[[str], None]] = []
+        self._on_returned: list[Callable[[str], None]] = []
 
     def __len__(self) -> int:
         return len(self._names)
@@ -31,6 +32,15 @@ class Clients:
     def on_gone(self, subscriber: Callable[[str], None]) -> None:
         """Calls `subscriber` with the name of each client that goes, in order of subscription."""
         self._on_gone.append(subscriber)
+
+    def on_returned(self, subscriber: Callable[[str], None]) -> None:
+        """Calls `subscriber` with the name of each client that has another connection in place of its old one."""
+        self._on_returned.append(subscriber)
+
+    def returned(self, client: str) -> None:
+        """A client is there through another connection, and stays the same client."""
+        for subscriber in self._on_returned:
+            subscriber(client)
 
     def admits(self, client: str) -> bool:
         """Whether a client is one of the first `limit`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Mapping
 
@@ -20,8 +19,13 @@ from llmspell_kernel.identity import standard_right
 from llmspell_kernel.request import Handler, Reply, Request, handled_request
 from llmspell_protocol.areas import AREA_OF, actions
 from llmspell_protocol.errors import Busy, Cancelled, Internal, InvalidRequest, LlmspellError, Timeout, Unsupported
+from llmspell_protocol.incidents import as_incident, incident_number
+from llmspell_protocol.messages import ONE_WAY
 
 log = logging.getLogger(__name__)
+
+_SHOWN = 40
+"""Characters of a type or an action that an error shows."""
 
 
 class Dispatcher:
@@ -35,16 +39,26 @@ class Dispatcher:
         self._clients = clients
         self._drain = drain
         clients.on_gone(self._client_gone)
+        clients.on_returned(requests.supersede)
 
     def submit(self, request: Request) -> asyncio.Task[None]:
         """Starts a request, from wherever it came; the task ends when it has been answered."""
-        problem = _read_options(request)
+        problem = request.problem or _read_options(request)
+        if taken := self._requests.is_taken(request):
+            problem = InvalidRequest(
+                "a request of this client with this msg_id is running already",
+                hint="give every request an id of its own",
+                details={"msg_id": request.id},
+            )
+            request.unheard = True  # Busy and idle would be taken for those of the one that runs.
         run = self._run(request, problem)
         task = asyncio.get_running_loop().create_task(run, name=f"{request.msg_type} {request.id}")
         request.task = task
+        # Jupyter has no reply to these, whatever becomes of them.
+        request.answered = request.msg_type in ONE_WAY
         self._requests.add(request)
-        task.add_done_callback(lambda _: self._finished(request))
-        if self._requests.early_cancels.take(request.id, request.caller.sender):
+        task.add_done_callback(lambda ended: self._finished(request, ended))
+        if not taken and self._requests.early_cancels.take(request.id, request.caller.sender):
             request.cancel("the client cancelled it")
         return task
 
@@ -55,17 +69,20 @@ class Dispatcher:
             if request.parent is None and request.caller.client == client and own and not request.options.detach:
                 request.cancel("the client is gone")
 
-    def _finished(self, request: Request) -> None:
+    def _finished(self, request: Request, task: asyncio.Task[None]) -> None:
         self._requests.discard(request)
         if not request.answered:
-            self._tell_of_no_beginning(request)
+            self._tell_of_no_answer(request, task)
 
-    def _tell_of_no_beginning(self, request: Request) -> None:
-        """Answers a request whose cancel came in one go with it: its task ended before its first step."""
-        framed = _is_framed(request)
-        if framed:
+    def _tell_of_no_answer(self, request: Request, task: asyncio.Task[None]) -> None:
+        """Answers a request whose task ended without: its cancel came in one go with it, or the answer failed."""
+        framed = _is_framed(request) and task.cancelled()
+        if framed:  # It ended before its first step.
             request.sink.publish("status", {"execution_state": "busy"})
-        request.fail(Cancelled(f"cancelled: {request.cancel_reason or 'the kernel is shutting down'}"))
+        if task.cancelled():
+            request.fail(_cancelled(request))
+        else:
+            request.fail(_defect(request, task.exception()))
         if framed:
             request.sink.publish("status", {"execution_state": "idle"})
 
@@ -80,16 +97,11 @@ class Dispatcher:
             request.reply({"status": "ok", **reply.content}, reply.buffers)
             log.debug("%s: done in %d ms", request.shown, (time.monotonic() - began) * 1000)
         except LlmspellError as error:
-            request.fail(error)
+            request.fail(_defect(request, error) if isinstance(error, Internal) else error)
         except asyncio.CancelledError:
-            why = request.cancel_reason or "the kernel is shutting down"
-            request.fail(Cancelled(f"cancelled: {why}"))
-        except Exception:
-            incident = os.urandom(4).hex()
-            log.exception("incident %s in %s", incident, request.msg_type)
-            text = f"internal error in {request.msg_type} {request.action}".rstrip()
-            hint = f"the kernel's log has the details under incident {incident}"
-            request.fail(Internal(text, hint=hint, details={"incident": incident}))
+            request.fail(_cancelled(request))
+        except Exception as problem:  # noqa: BLE001 — its traceback is logged with the incident
+            request.fail(_defect(request, problem))
         finally:
             for child in tuple(request.children):
                 child.cancel("its parent ended")
@@ -120,9 +132,9 @@ class Dispatcher:
             return
         action = actions(area).get(request.action)
         if action is None:
-            text = f"{request.msg_type} has no action '{request.action}'"
+            text = f"{request.msg_type} has no action '{request.action[:_SHOWN]}'"
             hint = f"actions: {', '.join(sorted(actions(area)))}"
-            raise InvalidRequest(text, hint=hint, details={"action": request.action})
+            raise InvalidRequest(text, hint=hint, details={"action": request.action[:_SHOWN]})
         request.caller.demand(action.right, f"{area} {request.action}")
 
     def _check_room(self, request: Request) -> None:
@@ -156,6 +168,24 @@ def _read_options(request: Request) -> Exception | None:
     return None
 
 
+def _cancelled(request: Request) -> Cancelled:
+    return Cancelled(f"cancelled: {request.cancel_reason or 'the kernel is shutting down'}")
+
+
+def _defect(request: Request, problem: BaseException | None) -> Internal:
+    """What is told of a defect; the log has the traceback under the same incident."""
+    if isinstance(problem, Internal):
+        error = problem  # A worker's, whose own log has the number too.
+        incident = error.details.setdefault("incident", incident_number())
+    else:
+        incident = incident_number()
+        text = f"internal error in {request.msg_type[:_SHOWN]} {request.action[:_SHOWN]}".rstrip()
+        error = as_incident(text, incident)
+    log.error("incident %s in %s", incident, request.shown, exc_info=problem)
+    return error
+
+
 def _is_framed(request: Request) -> bool:
     """Whether frontends hear of it on IOPub: busy before, idle after it."""
-    return request.parent is None and request.msg_type not in AREA_OF and not request.options.isolated
+    own = request.msg_type in AREA_OF or request.options.isolated
+    return request.parent is None and not own and not request.unheard

@@ -7,16 +7,19 @@ building of a validator longer than for its own answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from llmspell_protocol.durations import LONGEST_S
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.messages import METADATA_KEY
+from llmspell_protocol.numbers import FINITE_NUMBER, WHOLE_NUMBER, is_number, is_whole
 from llmspell_protocol.request_options import NO_OPTIONS, RequestOptions
 
 T = TypeVar("T")
 
+_LISTED = 100
+"""So many problems are told; a list of thousands of wrong items has as many."""
 _NAMED = 10
 """So many unknown options are named; a suggestion for each of thousands would hold the loop."""
 
@@ -49,6 +52,8 @@ def request_options(given: Any) -> RequestOptions:
     options = _filled(RequestOptions, given, "Invalid options", f"metadata.{METADATA_KEY}.")
     if options.timeout_s is not None and not options.timeout_s > 0:
         raise invalid("Invalid options", [(f"metadata.{METADATA_KEY}.timeout_s", "has to be more than 0")])
+    if (options.timeout_s or 0) > LONGEST_S:
+        raise invalid("Invalid options", [(f"metadata.{METADATA_KEY}.timeout_s", f"has to be at most {LONGEST_S}")])
     if options.drain_s is not None and options.drain_s < 0:
         raise invalid("Invalid options", [(f"metadata.{METADATA_KEY}.drain_s", "has to be at least 0")])
     return options
@@ -104,20 +109,6 @@ def _check(hint: Any) -> tuple[Callable[[Any], bool], str]:
     return _CHECKS[hint]
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    try:
-        return isfinite(value)
-    except OverflowError:
-        return False
-
-
-def _is_whole(value: Any) -> bool:
-    # 64 bits are what a worker's pipe carries.
-    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
-
-
 def _are_texts(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
 
@@ -129,8 +120,8 @@ def _is_text_map(value: Any) -> bool:
 _CHECKS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     str: (lambda value: isinstance(value, str), "a text"),
     bool: (lambda value: isinstance(value, bool), "true or false"),
-    int: (_is_whole, "a whole number"),
-    float: (_is_number, "a finite number"),
+    int: (is_whole, WHOLE_NUMBER),
+    float: (is_number, FINITE_NUMBER),
     Sequence[str]: (_are_texts, "a list of texts"),
     Mapping[str, str]: (_is_text_map, "a map of texts to texts"),
 }
@@ -147,9 +138,12 @@ def _meant(name: Any) -> str:
 
 
 def invalid(what: str, problems: Sequence[tuple[str, str]], *, separator: str = " ") -> InvalidRequest:
-    """The error for `(field, what is wrong with it)`, all of them in its text and in `details.problems`."""
-    text = "; ".join(f"{field}{separator}{message}" if field else message for field, message in problems)
+    """The error for `(field, what is wrong with it)`: its text and `details.problems` have them, a hundred at most."""
+    listed = problems[:_LISTED]
+    if len(problems) > _LISTED:
+        listed = [*listed, ("", f"and {len(problems) - _LISTED} more problems")]
+    text = "; ".join(f"{field}{separator}{message}" if field else message for field, message in listed)
     return InvalidRequest(
         f"{what}: {text}",
-        details={"problems": [{"field": field, "message": message} for field, message in problems]},
+        details={"problems": [{"field": field, "message": message} for field, message in listed]},
     )

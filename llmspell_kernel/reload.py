@@ -24,7 +24,7 @@ _LOADING = frozenset(
         *("engine", "server_path", "spin_count", "speculation"),
     }
 )
-_LOADING_OF_ALL = ("models.stream_window_ms", "models.prompt_cache_bytes")
+_LOADING_OF_ALL = ("models.stream_window_ms", "models.prompt_cache_bytes", "models.worker_memory_bytes")
 
 
 class Reload(NamedTuple):

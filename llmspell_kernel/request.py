@@ -77,6 +77,12 @@ class Request:
     """The reply's content so far, what `details.partial` of an error shows; a delta's `text` joins it by itself."""
     cancel_reason: str | None = None
     answered: bool = False
+    problem: LlmspellError | None = None
+    """What was wrong with it before it could be read: its answer."""
+    superseded: bool = False
+    """It came through a connection in whose place another has come since."""
+    unheard: bool = False
+    """Nothing of it is published on IOPub."""
 
     @property
     def root(self) -> Request:

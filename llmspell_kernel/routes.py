@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.handlers.comm_info import comm_info
+from llmspell_kernel.handlers.comms import comm_open, comm_said
 from llmspell_kernel.handlers.complete import CompleteHandler
 from llmspell_kernel.handlers.control import InterruptHandler, ShutdownHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
@@ -44,6 +45,9 @@ def routes(services: Services, settings: LiveSettings, kernel: Callable[[], Kern
         "is_complete_request": IsCompleteHandler(services.contexts),
         "history_request": history,
         "comm_info_request": comm_info,
+        "comm_open": comm_open,
+        "comm_msg": comm_said,
+        "comm_close": comm_said,
         "kernel_info_request": KernelInfoHandler(settings.local_backends),
         "interrupt_request": InterruptHandler(services.contexts),
         "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel())),

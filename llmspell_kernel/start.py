@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import secrets
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -32,15 +33,18 @@ from llmspell_kernel.logs import LEVELS, KernelLog
 from llmspell_kernel.services.kernel import KernelFiles
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.errors import Busy, Internal, LlmspellError, NotFound, Unsupported
+from llmspell_protocol.errors import Busy, Internal, InvalidRequest, LlmspellError, NotFound, Unsupported
+from llmspell_protocol.standard_streams import have_standard_streams
 from llmspell_protocol.version import VERSION
 
 log = logging.getLogger(__name__)
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options of a start, from the process's own words unless given."""
-    parser = argparse.ArgumentParser(prog="python -m llmspell_kernel", description="Runs one kernel in the foreground.")
+    """The options of a start, from the process's own words unless given; `foreign` are words that are none of them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m llmspell_kernel", description="Runs one kernel in the foreground.", allow_abbrev=False
+    )
     parser.add_argument("-f", "--connection-file", type=Path, help="decides ports and key if it exists, else written")
     parser.add_argument("--id", help="kernel id (default: port-PORT)")
     parser.add_argument("--host")
@@ -59,7 +63,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--allow-remote", action="store_const", const=True)
     parser.add_argument("--daemon", action="store_true", help="log to the file only")
     parser.add_argument("--ready-fd", type=int, help="descriptor for the line that tells the start or its failure")
-    return parser.parse_args(words)
+    arguments, foreign = parser.parse_known_args(words)
+    arguments.foreign = foreign
+    return arguments
 
 
 _FLAGS = {
@@ -98,6 +104,9 @@ class Start:
         self._run_dir = run_directory(self._loaded.home)
         self._given = self._read_given()
         self._frontend = self._given is not None and self._given.id is None
+        if arguments.foreign and not self._frontend:
+            words = shlex.join(arguments.foreign)
+            raise InvalidRequest(f"unrecognized arguments: {words}", hint="python -m llmspell_kernel --help")
         self._id = self._choose_id()
         self._files = RunFiles(self._run_dir, self._id, pid_file=arguments.pid_file)
         self._log_file = self._choose_log_file()
@@ -189,6 +198,9 @@ class Start:
             kernel_log.open()
             self._files.publish(info, None if self._frontend else self._arguments.connection_file)
             log.info("kernel %s (PID %d) answers on %s", self._id, os.getpid(), info.address)
+            if self._arguments.foreign:
+                # Frontends hand on what their users wrote behind their own options.
+                log.info("words of the frontend that mean nothing here: %s", shlex.join(self._arguments.foreign))
             self._on_started(self._started(info))
             # What the start has made stays: collections need not look at it again.
             gc.freeze()
@@ -294,12 +306,13 @@ class ReadyPipe:
         try:
             with os.fdopen(fd, "w", encoding="utf-8") as file:
                 file.write(json.dumps(document) + "\n")
-        except BrokenPipeError:
-            pass  # The starter has gone; the kernel's files tell the same.
+        except OSError:
+            pass  # The starter has gone, or its file is full; the kernel's files tell the same.
 
 
 def main() -> int:
     """Runs a kernel; returns the exit status."""
+    have_standard_streams()
     arguments = parse_arguments()
     pipe = ReadyPipe(arguments.ready_fd)
     try:

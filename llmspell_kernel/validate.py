@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from llmspell_kernel.field_checks import problems_of_fields
 from llmspell_kernel.flat_content import invalid
 from llmspell_kernel.request import Request
+from llmspell_protocol.numbers import WrongNumber, demand_range
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from llmspell_protocol.models import ChatRequest, SamplingOptions
 
-_DEVICE = re.compile(r"auto|cpu|metal|cuda(:\d+)?")
+_DEVICE = re.compile(r"auto|cpu|metal|cuda(:[0-9]{1,3})?")
 
 _NO_IMAGE = b"\0not base64"
 
@@ -40,21 +42,25 @@ def validate(request: Request, kind: type) -> Any:
     from pydantic import ValidationError
 
     content = {key: value for key, value in request.content.items() if key != "action" and value is not None}
+    problems = dict(problems_of_fields(kind, content))
     if "messages" in content:
         content["messages"] = _with_image_bytes(content["messages"])
     try:
         value = _adapter(kind).validate_python(content)
     except ValidationError as error:
-        problems = [
-            (".".join(str(part) for part in problem["loc"]), problem["msg"])
-            for problem in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        for problem in found:
+            # A union of types has a problem for each of them, below the field's own place.
+            loc = [str(part) for part in problem["loc"]]
+            if ".".join(loc[:-1]) not in problems:
+                problems[".".join(loc)] = problem["msg"]
     else:
-        problems = list(_problems(value, request.action))
+        if not problems:
+            problems = dict(_problems(value, request.action))
         if not problems:
             return value
     what = f"Invalid {request.msg_type.removesuffix('_request')} {request.action} request"
-    raise invalid(what, problems, separator=": ")
+    raise invalid(what, list(problems.items()), separator=": ")
 
 
 @functools.cache
@@ -102,9 +108,12 @@ def _problems_of_options(options: SamplingOptions) -> Iterator[tuple[str, str]]:
         number = getattr(options, option.name)
         if number is None or "range" not in option.metadata:
             continue
-        low, high = option.metadata["range"]
-        if not low <= number <= high:
-            yield f"options.{option.name}", f"must be from {low:.10g} to {high:.10g}, got {number:.10g}"
+        try:
+            demand_range(number, *option.metadata["range"])
+        except WrongNumber as problem:
+            yield f"options.{option.name}", str(problem)
+    if "" in (options.stop or ()):
+        yield "options.stop", "an empty text would end every reply before its first word"
 
 
 def _problems_of_chat(wanted: ChatRequest, action: str) -> Iterator[tuple[str, str]]:
@@ -118,3 +127,5 @@ def _problems_of_chat(wanted: ChatRequest, action: str) -> Iterator[tuple[str, s
         yield "prompt", "can't be given together with messages"
     if wanted.raw and wanted.prompt is None:
         yield "raw", "needs prompt"
+    if wanted.raw and wanted.prompt == "":
+        yield "prompt", "is empty: there is nothing to continue"

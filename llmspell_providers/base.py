@@ -49,6 +49,9 @@ class Provider(Protocol):
     def capabilities(self, model_format: str | None = None) -> Capabilities:
         """What it does with models of a format (`LocalModel.format`; None: of its usual one), and what it doesn't."""
 
+    async def demand_configured(self) -> None:
+        """Raises what keeps it from being asked at all, such as a key that is missing; asks no server and no file."""
+
     async def health(self) -> HealthStatus:
         """Whether the backend can be used; never raises and never takes longer than a second."""
 

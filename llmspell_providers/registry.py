@@ -170,6 +170,20 @@ class ProviderRegistry:
             return str(spec if spec.backend else spec.with_backend(name))
         return table.default_model if spec.provider == name else f"{name}/{table.default_model}"
 
+    async def demand_backend(self, spec: ModelSpec) -> None:
+        """Whether a model's backend could be asked: it is in the settings, known, and has the key that it needs.
+
+        Asks no backend and looks for no model, so that it also passes where the name of a model is nobody's.
+
+        Raises:
+            BackendNotConfigured, Unsupported, ConfigError: the backend that is meant can't be used.
+        """
+        provider = self._named(spec)
+        if provider is not None:
+            await provider.demand_configured()
+        elif not self.local:
+            raise backend_not_configured("candle")
+
     async def locate(self, spec: ModelSpec) -> LocatedModel:
         """Which backend answers for a model.
 

@@ -80,13 +80,13 @@ KERNEL_START: Sequence[Stage] = (
     Stage("llmspell_kernel.doors.binding:bind_sockets", "begin", "sockets are bound"),
     Stage("llmspell_kernel.doors.binding:bind_sockets", "end", "sockets bound"),
     Stage("llmspell_kernel.app:Kernel.serve", "begin", "kernel serves"),
-    Stage("llmspell_kernel.doors.channels:Router._receive", "begin", "first request's frames read"),
+    Stage("llmspell_kernel.doors.router:Router._receive", "begin", "first request's frames read"),
     Stage("llmspell_kernel.doors.zmq:SocketSink.reply", "end", "first reply sent"),
     LEAVES,
 )
 
 REQUEST_AT_KERNEL: Sequence[Stage] = (
-    Stage("llmspell_kernel.doors.channels:Router._receive", "begin", "kernel: frames read"),
+    Stage("llmspell_kernel.doors.router:Router._receive", "begin", "kernel: frames read"),
     Stage("llmspell_kernel.doors.zmq:ZmqDoor._receive", "begin", "kernel: checked and decoded"),
     Stage("llmspell_kernel.dispatch:Dispatcher.submit", "end", "kernel: task made"),
     Stage("llmspell_kernel.dispatch:Dispatcher._answer", "begin", "kernel: task runs"),

@@ -23,14 +23,16 @@ HELP = """\
 /undo                take the last exchange back
 /system TEXT         set the system prompt; without TEXT: remove it
 /model MODEL         go on with another model
-/set NAME VALUE      set an option: {options}
+/set NAME VALUE      set an option: {options}; without VALUE: unset it
 /show                model, system prompt, options, length
 /save FILE           write the conversation
 /load FILE           read a conversation
 /stats               numbers of the last reply
-\"\"\"                  starts and ends a message of several lines"""
+\"\"\"                  starts and ends a message of several lines, or one that begins with /"""
 
 _QUOTES = '"""'
+_SHOWN_MESSAGE = 60
+"""Characters of a message that a hint repeats."""
 
 
 class ChatLoop:
@@ -91,31 +93,34 @@ class ChatLoop:
     def _talk(self, lines: Lines) -> None:
         while True:
             try:
-                text = _message(lines.read("> "))
+                text = lines.read("> ").strip()
             except EOFError:
                 self._output.line()
                 return
             except KeyboardInterrupt:
                 self._output.line("Ctrl+D or /exit to leave")
                 continue
-            word, _, rest = text.partition(" ")
+            word = text.partition(" ")[0]
             if word in ("/exit", "/bye"):
                 return
             try:
-                self._obey(word, rest.strip(), text)
+                self._take(word, text)
             except KernelUnreachable:
                 raise
             except LlmspellError as error:
-                self._output.note(one_line(error, self._output.color))
+                self._output.shown_note(one_line(error, self._output.color))
 
-    def _obey(self, word: str, rest: str, text: str) -> None:
-        if word.startswith("/"):
-            command = self._commands.get(word)
-            if command is None:
-                raise InvalidRequest(f"unknown command {word}", hint="/help")
-            command(rest)
-        elif text:
-            self._say(text)
+    def _take(self, word: str, text: str) -> None:
+        """Obeys a command, or says what is none: what stood in quotes never is."""
+        if not word.startswith("/"):
+            if message := _message(text):
+                self._say(message)
+            return
+        command = self._commands.get(word)
+        if command is None:
+            said = text if len(text) <= _SHOWN_MESSAGE and "\n" not in text else "…"
+            raise InvalidRequest(f"unknown command {word}", hint=f"/help; to say it: {_QUOTES}{said}{_QUOTES}")
+        command(text.removeprefix(word).strip())
 
     def _say(self, text: str) -> None:
         self._begun = False
@@ -132,10 +137,10 @@ class ChatLoop:
             except Interrupted:
                 view.clear()
                 gap = " " * self._begun
-                self._output.line(styled(f"{gap}[cancelled]", DIM, sys.stdout, self._output.color))
+                self._output.shown_line(styled(f"{gap}[cancelled]", DIM, sys.stdout, self._output.color))
                 return
         if not self._stream:
-            self._output.write(reply["message"]["content"])
+            self._output.as_it_is(reply["message"]["content"])
         self._output.line()
         if self._stats:
             self._show_stats("")
@@ -143,10 +148,10 @@ class ChatLoop:
     def _print(self, view: ProgressView, content: Content) -> None:
         view.clear()
         self._begun = True
-        self._output.write(content.get("text", ""))
+        self._output.as_it_is(content.get("text", ""))
 
     def _help(self, _rest: str) -> None:
-        self._output.line(HELP.format(options=", ".join(SAMPLING)))
+        self._output.lines(HELP.format(options=", ".join(SAMPLING)))
 
     def _clear(self, _rest: str) -> None:
         self._conversation.messages.clear()
@@ -160,7 +165,7 @@ class ChatLoop:
 
     def _undo(self, _rest: str) -> None:
         question = self._conversation.undo()
-        self._output.line(f"Taken back: {question}" if question is not None else "There is nothing to take back")
+        self._output.lines(f"Taken back: {question}" if question is not None else "There is nothing to take back")
 
     def _system(self, rest: str) -> None:
         self._conversation.system = rest or None
@@ -174,9 +179,9 @@ class ChatLoop:
         self._output.line(f"Chatting with {self._conversation.model}")
 
     def _set(self, rest: str) -> None:
-        name, _, value = rest.partition(" ")
-        self._conversation.set(name, value.strip())
-        self._output.line(f"{name} = {value.strip()}")
+        name, _, value = (part.strip() for part in rest.partition(" "))
+        self._conversation.set(name, value)
+        self._output.line(f"{name} = {value}" if value else f"{name} is not set")
 
     def _show(self, _rest: str) -> None:
         conversation = self._conversation
@@ -210,8 +215,7 @@ def _incomplete(text: str) -> bool:
 
 
 def _message(text: str) -> str:
-    """The message in an input."""
-    text = text.strip()
+    """The message in an input, without the quotes around it."""
     if not text.startswith(_QUOTES):
         return text
     return text.removeprefix(_QUOTES).removesuffix(_QUOTES).strip("\n")

@@ -97,14 +97,18 @@ class Conversation:
         return question
 
     def set(self, name: str, value: str) -> None:
-        """Sets one sampling option from its text.
+        """Sets one sampling option from its text; without text the option is as the model has it.
 
         Raises:
             InvalidRequest: unknown, or not a number.
         """
         kind = SAMPLING.get(name)
         if kind is None:
-            raise InvalidRequest(f"unknown option '{name}'", hint=f"one of {', '.join(SAMPLING)}")
+            wrong = f"unknown option '{name}'" if name else "name an option"
+            raise InvalidRequest(wrong, hint=f"one of {', '.join(SAMPLING)}")
+        if not value:
+            self.sampling.pop(name, None)
+            return
         try:
             self.sampling[name] = [value] if kind is str else kind(value)
         except ValueError:

@@ -69,8 +69,9 @@ def chat(
     )
     if interactive:
         return _talk(options, output, conversation, stream=not no_stream, stats=stats, timeout_s=timeout_s)
-    text = message if message is not None else stdin_text().strip()
-    if not text:
+    # The ends of lines around it are the pipe's; blanks before its first word may mean something.
+    text = message if message is not None else stdin_text().strip("\r\n")
+    if not text.strip():
         raise InvalidRequest("there is no message", hint="llmspell chat --message TEXT")
     with session(options, output) as opened:
         _one_turn(opened, output, conversation, text, stream=not no_stream, stats=stats, timeout_s=timeout_s)
@@ -85,7 +86,7 @@ def _given(sampling: dict[str, Any]) -> Sampling:
 def _text_or_file(value: str | None) -> str | None:
     if value is None or not value.startswith("@"):
         return value
-    return file_text(value[1:]).strip()
+    return file_text(value[1:]).strip("\r\n")
 
 
 def _one_turn(
@@ -108,7 +109,7 @@ def _one_turn(
                 output.event({"event": "delta", **{key: value for key, value in content.items() if key != "seq"}})
             else:
                 written = content.get("text", "") or written
-                output.write(content.get("text", ""))
+                output.as_it_is(content.get("text", ""))
 
         try:
             reply = conversation.turn(
@@ -121,7 +122,7 @@ def _one_turn(
     if output.json:
         output.event(done) if stream else output.document(done)
     elif not stream:
-        output.line(reply["message"]["content"])
+        output.as_it_is(reply["message"]["content"] + "\n")
     if stats and not output.json:
         output.note(stats_line(reply))
 

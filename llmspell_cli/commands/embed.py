@@ -18,8 +18,10 @@ from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_protocol.client.events import Reply
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.plain_text import text_lines
 
 _SHOWN_VALUES = 3
+_NAMED_LINES = 5
 
 
 @click.command(
@@ -49,7 +51,7 @@ def embed(
     output = Output(options)
     if texts and path is not None:
         raise InvalidRequest("texts come from the command line or from --file, not from both")
-    wanted = list(texts) or (_read(path) if path is not None else _lines(stdin_text()))
+    wanted = _given(texts) if texts else _read(output, path)
     if not wanted:
         raise InvalidRequest("there is no text", hint="llmspell embed TEXT")
     replies: list[Reply] = []
@@ -117,15 +119,30 @@ def _document(
     }
 
 
-def _read(path: str) -> list[str]:
-    content = file_text(path)
-    if not path.endswith(".jsonl"):
-        return _lines(content)
-    return [_json_text(path, number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
+def _given(texts: tuple[str, ...]) -> list[str]:
+    """The texts of the command line; none of them may be empty."""
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            raise InvalidRequest(f"text {number} of {len(texts)} is empty", details={"text": number})
+    return list(texts)
 
 
-def _lines(content: str) -> list[str]:
-    return [line for line in content.splitlines() if line.strip()]
+def _read(output: Output, path: str | None) -> list[str]:
+    """The texts of a file (None: standard input), one a line; a note says which lines are blank, and are none."""
+    lines = text_lines(stdin_text() if path is None else file_text(path))
+    texts = {number: line for number, line in enumerate(lines, 1) if line.strip()}
+    blank = [number for number in range(1, len(lines) + 1) if number not in texts]
+    if texts and blank:
+        output.note(_skipped(path or "standard input", blank), lines=blank)
+    if path is None or not path.endswith(".jsonl"):
+        return list(texts.values())
+    return [_json_text(path, number, line) for number, line in texts.items()]
+
+
+def _skipped(place: str, blank: list[int]) -> str:
+    named = ", ".join(map(str, blank[:_NAMED_LINES])) + (", …" if len(blank) > _NAMED_LINES else "")
+    many = "1 blank line is" if len(blank) == 1 else f"{len(blank)} blank lines are"
+    return f"{place}: {many} skipped (line{'' if len(blank) == 1 else 's'} {named})"
 
 
 def _json_text(path: str, number: int, line: str) -> str:
@@ -133,7 +150,13 @@ def _json_text(path: str, number: int, line: str) -> str:
         value = json.loads(line)
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"{path}:{number}:{error.colno}: {error.msg}", details={"file": path}) from None
+    except (ValueError, RecursionError):
+        raise InvalidRequest(
+            f"{path}:{number}: a number too long, or nested too deeply", details={"file": path}
+        ) from None
     text = value.get("text") if isinstance(value, dict) else value
     if not isinstance(text, str):
         raise InvalidRequest(f'{path}:{number}: neither a string nor {{"text": …}}', details={"file": path})
+    if not text.strip():
+        raise InvalidRequest(f"{path}:{number}: the text is empty", details={"file": path, "line": number})
     return text

@@ -120,12 +120,15 @@ def _kernels(prefix: str | None) -> Path:
     """The directory of kernelspecs below a prefix; the user's without one (Jupyter's own rules for `jupyter_path`)."""
     if prefix is not None:
         return Path(prefix).absolute() / "share" / "jupyter" / "kernels"
+    # Needed only where no directory is named.
+    from llmspell_profiles.loading.home import user_home
+
     data = os.environ.get("JUPYTER_DATA_DIR")
     if data:
         return Path(data) / "kernels"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Jupyter" / "kernels"
-    share = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return user_home(os.environ) / "Library" / "Jupyter" / "kernels"
+    share = os.environ.get("XDG_DATA_HOME") or user_home(os.environ) / ".local" / "share"
     return Path(share) / "jupyter" / "kernels"
 
 

@@ -12,6 +12,7 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.script import engine_option, rag_profile_option
 from llmspell_cli.terminal.output import Output
+from llmspell_protocol.user_home import expanded_user
 
 
 @click.command(
@@ -47,7 +48,9 @@ def talk(options: Options, *, engine: str | None = None, history: str | None = N
             status = opened.ask("kernel_request", {"action": "status"}).content
             connected_to = f"{status['id']} ({info.address})"
             remember(run_directory(), _lasting(options.connect, str(status["id"])))
-        path = Path(history).expanduser() if history is not None else run_directory().parent / "repl_history"
+        path = (
+            Path(expanded_user(history, os.environ)) if history is not None else run_directory().parent / "repl_history"
+        )
         loop = Repl(opened, output, engine=engine, history=HistoryFile(path))
         if output.json or not sys.stdin.isatty():
             return loop.run_lines()
@@ -58,4 +61,5 @@ def _lasting(target: str, kernel_id: str) -> str:
     """The target as it means the same kernel next time and from another directory."""
     if target == "auto":
         return kernel_id
-    return os.path.abspath(os.path.expanduser(target)) if os.path.exists(os.path.expanduser(target)) else target
+    path = expanded_user(target, os.environ)
+    return os.path.abspath(path) if os.path.exists(path) else target

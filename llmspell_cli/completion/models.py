@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmspell_profiles.loading.home import configuration_places, llmspell_home, user_home
+from llmspell_profiles.loading.home import configuration_places, known_user_home, llmspell_home, user_home
 
 _MODEL_DIRECTORY = "LLMSPELL_PROVIDERS__CANDLE__MODEL_DIRECTORY"
 _OLLAMA_OF_A_SERVICE = Path("/usr/share/ollama/.ollama/models")
@@ -25,7 +25,8 @@ def installed(
     """Every installed model's name and backend; `config` and `profile` are what the command line names."""
     directory = env.get(_MODEL_DIRECTORY) or (None if profile else _configured(env, config))
     yield from ((name, "candle") for name in sorted(_candle(_absolute(directory, env))))
-    places = [Path(env["OLLAMA_MODELS"])] if env.get("OLLAMA_MODELS") else [user_home(env) / ".ollama" / "models"]
+    user = known_user_home(env)
+    places = [Path(env["OLLAMA_MODELS"])] if env.get("OLLAMA_MODELS") else [user / ".ollama" / "models"] if user else []
     for place in (*places, _OLLAMA_OF_A_SERVICE):
         yield from ((name, "ollama") for name in sorted(_ollama(place / _OLLAMA_LIBRARY)))
 
@@ -62,7 +63,7 @@ def _absolute(directory: str | None, env: Mapping[str, str]) -> Path:
         return llmspell_home(env) / "models" / "candle"
     if directory.startswith("~/"):
         return user_home(env) / directory[2:]
-    return Path(directory.replace("${HOME}", str(user_home(env))))
+    return Path(directory.replace("${HOME}", str(user_home(env))) if "${HOME}" in directory else directory)
 
 
 def _configured(env: Mapping[str, str], config: str | None) -> str | None:

@@ -9,7 +9,7 @@ from llmspell_cli.doctor.subject import Subject
 from llmspell_cli.key_sources import KeySource, key_sources, key_store
 from llmspell_cli.terminal.text import home_path
 from llmspell_profiles.credentials.key_store import canonical
-from llmspell_profiles.loading.home import user_home
+from llmspell_profiles.loading.home import known_user_home
 from llmspell_protocol.vendors import KEY_VARIABLES
 
 _VALIDATE = "llmspell config validate"
@@ -58,8 +58,9 @@ def keys(subject: Subject) -> Finding:
 
 def left_behind(subject: Subject) -> list[Path]:
     """Where the original looked for a configuration and llmspell does not."""
-    user = user_home(subject.env)
-    return [subject.cwd / ".config" / "llmspell.toml", user / ".llmspell.toml", user / ".config" / "llmspell.toml"]
+    user = known_user_home(subject.env)
+    below = [user / ".llmspell.toml", user / ".config" / "llmspell.toml"] if user is not None else []
+    return [subject.cwd / ".config" / "llmspell.toml", *below]
 
 
 def _origin(subject: Subject) -> str:

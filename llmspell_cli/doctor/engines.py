@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llmspell_cli.doctor.finding import Finding, fail, ok, warn
+from llmspell_protocol.exit_status import signal_name
 
 PROBE = "llmspell_providers.candle.probe"
 DEADLINE_S = 30.0
@@ -160,7 +160,7 @@ def _ask(*words: str) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         return {"error": f"its import was not done after {DEADLINE_S:g} s"}
     if done.returncode < 0:
-        return {"error": f"its import ends with {signal.Signals(-done.returncode).name}"}
+        return {"error": f"its import ends with {signal_name(-done.returncode)}"}
     if done.returncode > 0:
         said = done.stderr.strip().splitlines()
         return {"error": said[-1] if said else f"its import ends with status {done.returncode}"}

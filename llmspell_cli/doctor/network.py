@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from llmspell_cli.doctor.finding import Finding, ok, skip, warn
 from llmspell_cli.doctor.subject import Answers
+from llmspell_protocol.addresses import BadAddress, parse_address
+from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.proxies import proxy_for
 
 HUB = "https://huggingface.co"
 HUB_DEADLINE_S = 5.0
@@ -33,15 +36,26 @@ def hub(env: Mapping[str, str], *, offline: bool) -> Finding:
         return skip("not asked (--offline)")
     if env.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true"):
         return skip("not asked (HF_HUB_OFFLINE is set)")
+    url = (env.get("HF_ENDPOINT") or HUB).strip()
+    try:
+        address = parse_address(url)
+        proxy = proxy_for(address)
+    except BadAddress as error:
+        return _unreachable("HF_ENDPOINT", f"it is not the address of a hub: {error}")
+    except ConfigError as error:
+        return _unreachable(address.url, error.message, error.hint or "")
+    url = address.url
     # 60 ms, not needed offline.
     import httpx2
 
-    url = (env.get("HF_ENDPOINT") or HUB).rstrip("/")
     try:
-        response = httpx2.head(url, timeout=HUB_DEADLINE_S, follow_redirects=True)
+        certificates = httpx2.create_ssl_context(trust_env=True)
+        through = None if proxy is None else httpx2.Proxy(proxy.url, auth=proxy.login)
+        with httpx2.Client(proxy=through, trust_env=False, verify=certificates) as client:
+            response = client.head(url, timeout=HUB_DEADLINE_S, follow_redirects=True)
     except httpx2.TimeoutException:
         return _unreachable(url, f"no answer within {HUB_DEADLINE_S:g} s")
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
         return _unreachable(url, str(error) or type(error).__name__)
     if response.status_code >= 500:
         return _unreachable(url, f"it answers with status {response.status_code}")
@@ -49,6 +63,6 @@ def hub(env: Mapping[str, str], *, offline: bool) -> Finding:
     return ok(f"{url} answers in {latency_ms:.0f} ms", url=url, latency_ms=round(latency_ms, 1))
 
 
-def _unreachable(url: str, reason: str) -> Finding:
-    hint = "installed models work; for pulls look at HTTPS_PROXY, or name a mirror in HF_ENDPOINT"
+def _unreachable(url: str, reason: str, hint: str = "") -> Finding:
+    hint = hint or "installed models work; for pulls look at HTTPS_PROXY, or name a mirror in HF_ENDPOINT"
     return warn(f"{url} can't be reached ({reason})", hint, url=url, reason=reason)

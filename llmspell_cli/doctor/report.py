@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmspell_cli.doctor.finding import Finding
-from llmspell_cli.terminal.output import Output, fitted, room
+from llmspell_cli.terminal.output import Output, room
 
 _MARKS = {"ok": "✓", "warn": "⚠", "fail": "✗", "skip": "-"}
 _NAME_COLUMNS = 11
@@ -39,7 +39,7 @@ def show(output: Output, findings: Mapping[str, Finding]) -> None:
     for name, finding in findings.items():
         _line(output, f"{_MARKS[finding.status]} {name:<{_NAME_COLUMNS}} ", finding.message)
         if finding.status in ("warn", "fail") and finding.hint:
-            output.line(fitted(f"  Hint: {finding.hint}", sys.stdout))
+            output.prose(f"  Hint: {finding.hint}")
     counts = Counter(finding.status for finding in findings.values())
     warnings = f"{counts['warn']} warning{'' if counts['warn'] == 1 else 's'}"
     skipped = f", {counts['skip']} skipped" if counts["skip"] else ""
@@ -53,4 +53,4 @@ def _line(output: Output, head: str, message: str) -> None:
         output.line(head + " ".join(message.split()))
         return
     lines = textwrap.wrap(message, max(20, width - len(head)), break_long_words=False, break_on_hyphens=False)
-    output.line(head + ("\n" + " " * len(head)).join(lines))
+    output.lines(head + ("\n" + " " * len(head)).join(lines))

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.output import Output
+from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.errors import LlmspellError
-from llmspell_protocol.loopback import is_loopback
 
 if TYPE_CHECKING:
     from llmspell_profiles.loading.loader import LoadedSettings
@@ -82,7 +81,7 @@ def ask_kernel(subject: Subject) -> Answers:
 
 def is_near(url: str | None) -> bool:
     """Whether a service is on this machine, so that asking it needs no network; one without an address is."""
-    return url is None or is_loopback(urlsplit(url).hostname or "")
+    return url is None or parse_address(url).is_near
 
 
 class _Quiet(Output):

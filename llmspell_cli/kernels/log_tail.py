@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from llmspell_protocol.log_lines import LEVELS, LogLine, log_files, read_line, read_lines
+from llmspell_protocol.plain_text import data_lines
 
 LOOK_EVERY_S = 0.25
 """How often a followed file is looked at. Files tell of their growth only through interfaces of one system each
@@ -96,7 +97,7 @@ def _ends(path: Path) -> Iterator[tuple[list[Entry], bool]]:
             import gzip
 
             with gzip.open(path) as packed:
-                yield list(entries(_lines(packed.read()))), True
+                yield list(entries(data_lines(packed.read()))), True
             return
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -104,17 +105,13 @@ def _ends(path: Path) -> Iterator[tuple[list[Entry], bool]]:
             while window < size:
                 file.seek(size - window)
                 # The first line may be half a one, and what stands below may belong to an entry outside.
-                read = [entry for entry in entries(_lines(file.read(window))[1:]) if entry.head is not None]
+                read = [entry for entry in entries(data_lines(file.read(window))[1:]) if entry.head is not None]
                 yield read, False
                 window *= 4
             file.seek(0)
-            yield list(entries(_lines(file.read(size)))), True
+            yield list(entries(data_lines(file.read(size)))), True
     except FileNotFoundError:
         return  # It was rotated at this moment.
-
-
-def _lines(data: bytes) -> list[str]:
-    return data.decode("utf-8", "replace").splitlines()
 
 
 class Follower:
@@ -157,7 +154,7 @@ class Follower:
             data += self._read()
         whole, newline, half = (self._half + data).rpartition(b"\n")
         self._half = half
-        return list(entries(_lines(whole))) if newline else []
+        return list(entries(data_lines(whole))) if newline else []
 
     def _read(self) -> bytes:
         if self._file is None:

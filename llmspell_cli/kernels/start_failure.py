@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from llmspell_protocol.errors import Unavailable
+from llmspell_protocol.plain_text import data_lines
 
 _LINES = 10
 
@@ -57,4 +58,4 @@ def _size(path: Path) -> int:
 
 
 def _last(data: bytes) -> list[str]:
-    return data.decode("utf-8", "replace").splitlines()[-_LINES:]
+    return data_lines(data)[-_LINES:]

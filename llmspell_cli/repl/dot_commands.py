@@ -21,10 +21,14 @@ from llmspell_cli.repl.session_file import SavedSession, load, save
 from llmspell_cli.session import Content
 from llmspell_cli.terminal.input_text import file_text
 from llmspell_cli.terminal.text import columns, duration, home_path, properties, size
+from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.errors import InvalidRequest, NotFound
+from llmspell_protocol.user_home import expanded_user
 
 _COMMAND = re.compile(r"\.[A-Za-z?]|(db|debug):\s*[A-Za-z]+(\s+[^(\s].*)?\Z", re.DOTALL)
 _SHOWN_CHARACTERS = 60
+CLEAR = "\x1b[2J\x1b[H"
+"""Clears a terminal's screen."""
 
 HELP = (
     (".help, .h, .?", "this list"),
@@ -147,7 +151,7 @@ class DotCommands:
         raise Leave
 
     def _clear(self, _rest: str) -> Done:
-        return Done("\x1b[2J\x1b[H" if sys.stdout.isatty() else "")
+        return Done(CLEAR if sys.stdout.isatty() else "")
 
     def _save(self, rest: str) -> Done:
         path = _one(rest, ".save session.json")
@@ -195,7 +199,7 @@ class DotCommands:
 
     def _cd(self, rest: str) -> Done:
         words = _words(rest)
-        path = os.path.expanduser(words[0] if words else "~")
+        path = expanded_user(words[0] if words else "~", os.environ)
         with _telling_what_fails(path):
             os.chdir(path)
         return self._pwd("")
@@ -205,9 +209,9 @@ class DotCommands:
 
     def _ls(self, rest: str) -> Done:
         words = _words(rest)
-        path = os.path.expanduser(words[0]) if words else "."
+        path = expanded_user(words[0], os.environ) if words else "."
         with _telling_what_fails(path):
-            found = sorted(entry.name + "/" * entry.is_dir() for entry in os.scandir(path))
+            found = sorted(visible(entry.name) + "/" * entry.is_dir() for entry in os.scandir(path))
         return Done("\n".join(name for name in found if not name.startswith(".")))
 
     def _info(self, _rest: str) -> Done:
@@ -232,7 +236,7 @@ class DotCommands:
         words = _words(rest)
         if not words:
             raise InvalidRequest("name a script", hint=".run hello.lua")
-        path = os.path.expanduser(words[0])
+        path = expanded_user(words[0], os.environ)
         code = file_text(path, missing="Script file not found")
         reply = self._context.run_file(path, code, words[1:], self._on_output)
         return Done(reply={**reply, "result": None, "result_repr": None})

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.plain_text import whole_text
 
 ENTRIES = 1000
 
@@ -76,7 +77,7 @@ class HistoryFile:
         fd, temporary = tempfile.mkstemp(prefix=".history-", dir=os.path.dirname(target))
         try:
             with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
+                file.writelines(whole_text(json.dumps(entry, ensure_ascii=False)) + "\n" for entry in entries)
             os.replace(temporary, target)
         except BaseException:
             os.unlink(temporary)

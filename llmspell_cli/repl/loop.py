@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import error_object, one_line
-from llmspell_cli.repl.dot_commands import DotCommands, Journal, Leave, UnknownCommand, is_command
+from llmspell_cli.repl.dot_commands import CLEAR, DotCommands, Journal, Leave, UnknownCommand, is_command
 from llmspell_cli.repl.history_file import HistoryFile
 from llmspell_cli.repl.script_context import ScriptContext
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.interrupts import Interrupts
-from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.output import Output, to_stderr
 from llmspell_cli.terminal.text import short_time
 from llmspell_cli.terminal.typed_line import Lines, TypedLines, can_edit, typed_line
+from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.errors import KernelUnreachable, LlmspellError
 
 BANNER = "LLMSpell REPL - {engine} engine"
@@ -182,7 +183,8 @@ class Repl:
         error = outcome.error
         if outcome.text:
             # Clearing the screen leaves the cursor where the prompt belongs.
-            self._output.write(outcome.text + "\n" * (not outcome.text.startswith("\x1b")))
+            clears = outcome.text == CLEAR
+            self._output.write(outcome.text if clears else visible_lines(outcome.text) + "\n")
         if outcome.reply is not None and outcome.reply.get("result_repr") is not None:
             self._output.write(f"{outcome.reply['result_repr']}\n")
         if isinstance(error, Interrupted):
@@ -190,7 +192,7 @@ class Repl:
         elif isinstance(error, UnknownCommand):
             self._output.note(error.message)
         elif error is not None:
-            self._output.note(one_line(error, self._output.color))
+            self._output.shown_note(one_line(error, self._output.color))
         if self._journal.timed:
             self._output.write(f"({short_time(outcome.duration_ms)})\n")
 
@@ -261,10 +263,10 @@ class _Printed:
             else:
                 self._output.log(text.rstrip("\n"))
             return
-        stream = sys.stderr if name == "stderr" else sys.stdout
-        sys.stdout.flush()
-        stream.write(text)
-        stream.flush()
+        if name == "stderr":
+            to_stderr(text)
+        else:
+            self._output.write(text)
         self._open = not text.endswith("\n")
 
     def line_ended(self) -> None:

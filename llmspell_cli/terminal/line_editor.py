@@ -188,7 +188,7 @@ class _TerminalInput(Vt100Input):
     def __init__(self, interrupts: Interrupts) -> None:
         super().__init__(sys.stdin)
         self._interrupts = interrupts
-        self.stdin_reader = _Reader(self.fileno(), encoding=sys.stdin.encoding)
+        self.stdin_reader = _Reader(self.fileno(), errors="replace", encoding=sys.stdin.encoding)
 
     def raw_mode(self) -> raw_mode:
         """The mode while a line is edited."""

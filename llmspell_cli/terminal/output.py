@@ -9,14 +9,17 @@ is there to be copied (paths, addresses, command lines) stays in one piece, and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from llmspell_cli.invocation import Options
+from llmspell_cli.terminal.visible import visible, visible_lines
+from llmspell_protocol.plain_text import whole_text
 
 RED = "31"
 YELLOW = "33"
@@ -31,6 +34,9 @@ _UNLIMITED = 10_000
 _MARKS = {"✓": GREEN, "⚠": YELLOW, "✗": RED}
 """How a line says that something went well, with a limit, or not; coloured in the pretty format."""
 _SGR = re.compile(r"\x1b\[[\d;]*m")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_BEYOND_ASCII = re.compile("[^\x00-\x7e]")
 _COMMAND = "llmspell "
 """What a line with a command to copy contains: it is left to the terminal to break, which copies it back whole."""
 
@@ -64,23 +70,40 @@ def fitted(text: str, stream: IO[str]) -> str:
     return "\n".join(line if _COMMAND in line else "\n".join(wrapped(line, width)) for line in text.split("\n"))
 
 
-def to_stderr(line: str) -> None:
-    """One line on stderr, at once. A reader that is gone misses remarks; the command and its exit status go on."""
-    try:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+def to_stderr(text: str) -> None:
+    """A remark on stderr, at once and behind what stdout holds.
+
+    A reader that is gone, or a full disk, misses remarks; the command and its exit status go on. Where stdout can't be
+    written, the command's end says so, since what could not be written stays in its buffer.
+    """
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
-def document_text(document: Mapping[str, Any]) -> str:
-    """One JSON document, indented by two spaces."""
-    return json.dumps(document, indent=2, ensure_ascii=False)
+def document_text(document: object, stream: TextIO) -> str:
+    """One JSON document for a stream, indented by two spaces."""
+    return _json_for(stream, json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def compact(document: Mapping[str, Any]) -> str:
-    """One JSON object on one line."""
-    return json.dumps(document, ensure_ascii=False)
+def compact(document: object, stream: TextIO) -> str:
+    """One JSON value on one line."""
+    return _json_for(stream, json.dumps(document, ensure_ascii=False))
+
+
+def _json_for(stream: TextIO, text: str) -> str:
+    """JSON as every reader of the stream gets it: escapes for what its encoding lacks, or a terminal would obey."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    if _SURROGATES.search(text):
+        text = whole_text(text)
+    is_utf_8 = (stream.encoding or "").lower().replace("_", "-") in ("utf-8", "utf8")
+    return (_OBEYED if is_utf_8 else _BEYOND_ASCII).sub(_json_escape, text)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f"
 
 
 class Output:
@@ -103,47 +126,68 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line of the result; a mark at its beginning is coloured in the pretty format."""
+        self.shown_line(visible(text))
+
+    def lines(self, text: str) -> None:
+        """Lines of the result that are one text."""
+        self.shown_line(visible_lines(text))
+
+    def as_it_is(self, text: str) -> None:
+        """A piece of text of others that is itself the result, at once: at a terminal without what would steer it."""
+        self.write(visible_lines(text) if self.terminal else text)
+
+    def shown_line(self, text: str) -> None:
+        """Lines that are made already: with our colours in them, or as they stand in a file."""
         if self.pretty and text[:1] in _MARKS:
             text = styled(text[0], _MARKS[text[0]], sys.stdout, self.color) + text[1:]
         sys.stdout.write(text + "\n")
 
     def prose(self, text: str) -> None:
         """A sentence beside the result's data."""
-        self.line(fitted(text, sys.stdout))
+        self.lines(fitted(visible_lines(text), sys.stdout))
 
     def document(self, document: Mapping[str, Any]) -> None:
         """The result as the one JSON document."""
-        sys.stdout.write(document_text(document) + "\n")
+        sys.stdout.write(document_text(document, sys.stdout) + "\n")
 
     def event(self, event: Mapping[str, Any]) -> None:
         """One object of an NDJSON stream on stdout, at once."""
-        self.write(compact(event) + "\n")
+        self.write(compact(event, sys.stdout) + "\n")
 
     def warning(self, text: str) -> None:
         """Something that the user should know and that stops nothing."""
         if self.json:
-            self._stderr(compact({"warning": text}))
+            self._object({"warning": text})
         else:
-            head, _, rest = fitted(f"Warning: {text}", sys.stderr).partition(" ")
-            self._stderr(f"{styled(head, YELLOW, sys.stderr, self.color)} {rest}")
+            head, _, rest = fitted(f"Warning: {visible_lines(text)}", sys.stderr).partition(" ")
+            self.shown_note(f"{styled(head, YELLOW, sys.stderr, self.color)} {rest}")
 
     def note(self, text: str, **fields: Any) -> None:
         """A remark beside the result; in JSON mode an event with these fields."""
-        note = {"event": "note", "message": text, **fields}
-        self._stderr(compact(note) if self.json else fitted(text, sys.stderr))
+        if self.json:
+            self._object({"event": "note", "message": text, **fields})
+        else:
+            self.shown_note(fitted(visible_lines(text), sys.stderr))
+
+    def shown_note(self, text: str) -> None:
+        """A remark that is made already, with our colours in it."""
+        to_stderr(text + "\n")
 
     def hint(self, text: str) -> None:
         """What to do next, beside a successful result."""
         if not self.json:
-            self._stderr(f"{styled('Hint:', CYAN, sys.stderr, self.color)} {text}")
+            self.shown_note(f"{styled('Hint:', CYAN, sys.stderr, self.color)} {visible(text)}")
 
     def log(self, line: str) -> None:
         """A line of an embedded kernel's log."""
-        self._stderr(compact({"log": line}) if self.json else line)
+        if self.json:
+            self._object({"log": line})
+        else:
+            self.shown_note(visible_lines(line))
 
     def side_event(self, event: Mapping[str, Any]) -> None:
         """One object on stderr (JSON mode)."""
-        self._stderr(compact(event))
+        self._object(event)
 
     def emphasis(self, text: str, code: str = BOLD) -> str:
         """The text for stdout, decorated in the pretty format only."""
@@ -158,6 +202,7 @@ class Output:
         """
         from llmspell_cli.terminal.text import bands, columns
 
+        rows = [[visible(cell) for cell in row] for row in rows]
         width = room(sys.stdout)
         if self.pretty and (width is None or _drawn_width(headers, rows) <= width):
             self._drawn_table(headers, rows, width)
@@ -167,14 +212,15 @@ class Output:
         if width is not None and max(map(len, lines), default=0) > width:
             lines = bands(shown, width, gap=gap)
         for line in lines:
-            self.line(line)
+            self.shown_line(line)
 
     def properties(self, pairs: Sequence[tuple[str, str]]) -> None:
         """`Name:   value` lines with aligned values."""
         from llmspell_cli.terminal.text import properties
 
-        for line in properties(pairs, width=room(sys.stdout)):
-            self.line(line)
+        shown = [(name, visible(value)) for name, value in pairs]
+        for line in properties(shown, width=room(sys.stdout)):
+            self.shown_line(line)
 
     def _drawn_table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> None:
         # rich takes 40 ms to import; only the pretty format needs it.
@@ -202,9 +248,8 @@ class Output:
         console.print(table)
 
     @staticmethod
-    def _stderr(line: str) -> None:
-        sys.stdout.flush()
-        to_stderr(line)
+    def _object(remark: Mapping[str, Any]) -> None:
+        to_stderr(compact(remark, sys.stderr) + "\n")
 
 
 def _drawn_width(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import size
+from llmspell_cli.terminal.visible import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -82,7 +83,7 @@ class ProgressView:
         phase = str(content.get("phase", ""))
         bars.update(
             self._task,
-            description=phase,
+            description=visible(phase),
             completed=done if done is not None else 0,
             amounts="  ".join(self._fitting(phase, amounts(content), bars.console.width)),
         )
@@ -99,7 +100,7 @@ class ProgressView:
 
     @property
     def _label(self) -> str:
-        name = self._model or self._command
+        name = visible(self._model or self._command)
         return name if len(name) <= _LABEL_WIDTH else "…" + name[1 - _LABEL_WIDTH :]
 
     def _make_bars(self) -> Bars:
@@ -111,7 +112,7 @@ class ProgressView:
         bar = [BarColumn(bar_width=_BAR_WIDTH)] if console.width >= _WIDE else []
         self._bars = Progress(
             TextColumn(self._label, markup=False),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             *bar,
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[amounts]}"),

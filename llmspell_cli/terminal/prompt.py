@@ -8,6 +8,7 @@ from llmspell_cli.endings import NoAnswer
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.typed_line import typed_line
+from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.errors import InvalidRequest
 
 
@@ -25,7 +26,7 @@ def confirmed(output: Output, question: str, *, yes: bool, hint: str = "use --ye
     if output.json:
         raise InvalidRequest("this command asks a question, which JSON mode can't", hint=hint)
     try:
-        answer = _answer(output, f"{question} [y/N]: ")
+        answer = _answer(output, f"{visible(question)} [y/N]: ")
     except KeyboardInterrupt:
         output.write("\n")  # What is said about it does not belong behind the question.
         raise

@@ -32,5 +32,5 @@ class KeyedWire:
         secret = self._ring.of_route(route).secret
         wire = self._wires.get(secret)
         if wire is None:
-            wire = self._wires[secret] = Wire(secret)
+            wire = self._wires[secret] = Wire(secret, requests=True)
         return wire

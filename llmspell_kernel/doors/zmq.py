@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import blake2b
 from itertools import count
 
 from llmspell_kernel.clients import Clients
@@ -15,6 +17,7 @@ from llmspell_kernel.identity import Caller, KeyRing, client_caller, standard_ri
 from llmspell_kernel.request import Content, Request, Submit
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.loopback import is_loopback
 from llmspell_protocol.messages import Message, area_of
 
@@ -24,9 +27,10 @@ class ZmqDoor:
 
     def __init__(self, info: ConnectionInfo, sockets: Sockets, ring: KeyRing) -> None:
         self._ring = ring
-        self._channels = Channels(info, ring, self._receive, self._gone)
+        self._channels = Channels(info, ring, self._receive, self._gone, self._returned)
         self._sockets = sockets
         self._questions = Questions(self._channels)
+        self._name_secret = os.urandom(16)
         self._on_shell: set[bytes] = set()
         self._submit: Submit
         self._clients: Clients
@@ -56,7 +60,18 @@ class ZmqDoor:
         self._questions.client_gone(route)
         if channel != "stdin":
             self._on_shell.discard(route)
-            self._clients.gone(_client_name(route))
+            self._clients.gone(self._client_name(route))
+
+    def _returned(self, route: bytes) -> None:
+        self._clients.returned(self._client_name(route))
+        self._questions.ask_again(route)
+
+    def _client_name(self, route: bytes) -> str:
+        """What requests, queues and lists call a client: never its routing id, which is for it and the kernel alone.
+
+        Whoever knows that id can connect with it and take what the client is answered.
+        """
+        return blake2b(route, key=self._name_secret, digest_size=12).hexdigest()
 
     def _receive(self, channel: str, message: Message) -> None:
         """A message from shell, control or stdin; a client counts once it has spoken on one of the first two.
@@ -67,7 +82,8 @@ class ZmqDoor:
         if channel == "shell":
             self._on_shell.add(route)
         if channel != "stdin":
-            self._clients.came(_client_name(route))
+            self._clients.came(self._client_name(route))
+        self._questions.heard_of(route)
         if message.msg_type == "input_reply":
             # It is no request, so that dispatch never sees it.
             if self._caller(message).may(standard_right(message.msg_type)):
@@ -85,6 +101,9 @@ class ZmqDoor:
             raw_options=message.options,
             buffers=message.buffers,
             header=message.header,
+            problem=InvalidRequest(f"{message.msg_type} holds too much: {message.problem}")
+            if message.problem
+            else None,
         )
         self._submit(request)
 
@@ -93,7 +112,7 @@ class ZmqDoor:
         route = message.identities[0]
         return client_caller(
             self._ring.of_route(route),
-            client=_client_name(route),
+            client=self._client_name(route),
             session=str(message.header["session"]),
             local=info.transport != "tcp" or is_loopback(info.ip),
         )
@@ -153,16 +172,17 @@ class Questions:
 
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
-        self._open: dict[bytes, asyncio.Future[str | None]] = {}
+        self._open: dict[bytes, tuple[asyncio.Future[str | None], Message]] = {}
+        self._not_asked: set[bytes] = set()
+        """Clients that have returned, and could not be asked again yet."""
 
     async def ask(self, request: Message, prompt: str, password: bool) -> str | None:
         """Sends `input_request` to the client that started it all and waits for its answer."""
         route = request.identities[0]
         earlier = self._open.get(route)
         if earlier is not None:
-            await asyncio.wait([earlier])
+            await asyncio.wait([earlier[0]])
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._open[route] = answer
         message = Message(
             self._channels.headers("input_request"),
             {"prompt": prompt, "password": password},
@@ -170,26 +190,37 @@ class Questions:
             identities=request.identities,
             encoding=request.encoding,
         )
+        self._open[route] = answer, message
         try:
             self._channels.send("stdin", Outgoing(message))
             return await answer
         finally:
-            if self._open.get(route) is answer:
+            if self._open.get(route, (None,))[0] is answer:
                 del self._open[route]
+                self._not_asked.discard(route)
             answer.cancel()
+
+    def ask_again(self, route: bytes) -> None:
+        """The client is there through another connection, and knows of no open question."""
+        if route in self._open:
+            self._not_asked.add(route)
+            self.heard_of(route)
+
+    def heard_of(self, route: bytes) -> None:
+        """The client has sent something: its connection to stdin may be there by now."""
+        if route in self._not_asked and self._channels.offer("stdin", self._open[route][1]):
+            self._not_asked.discard(route)
 
     def client_gone(self, route: bytes) -> None:
         """The client can't answer any more: the end of input."""
-        answer = self._open.get(route)
-        if answer is not None and not answer.done():
-            answer.set_result(None)
+        self._settle(route, None)
 
     def answered(self, message: Message) -> None:
         """An `input_reply` has come; `eof` (ours) is the end of input."""
-        answer = self._open.get(message.identities[0])
-        if answer is not None and not answer.done():
-            answer.set_result(None if message.content.get("eof") else str(message.content.get("value", "")))
+        eof = message.content.get("eof")
+        self._settle(message.identities[0], None if eof else str(message.content.get("value", "")))
 
-
-def _client_name(route: bytes) -> str:
-    return route.hex()
+    def _settle(self, route: bytes, line: str | None) -> None:
+        question = self._open.get(route)
+        if question is not None and not question[0].done():
+            question[0].set_result(line)

@@ -35,8 +35,10 @@ class AgentHandler(AreaHandler):
         self._agents = agents
 
     async def create(self, request: Request, wanted: AgentCreate) -> AgentReply:
-        """A new agent."""
-        agent = self._agents.create(_with_default(wanted, request), owner=owner_of(request.caller))
+        """A new agent, whose model may be missing, but not its backend."""
+        wanted = _with_default(wanted, request)
+        await self._agents.demand_backend(wanted)
+        agent = self._agents.create(wanted, owner=owner_of(request.caller))
         return AgentReply(agent=agent.summary())
 
     async def execute(self, request: Request, wanted: AgentExecute) -> AgentExecuteReply:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_protocol.calls import EXITED
 from llmspell_protocol.errors import Cancelled, LlmspellError, ScriptError, ScriptLimit, WorkerCrashed
+from llmspell_protocol.exit_status import ending
 from llmspell_protocol.frames import Frame
 
 _GONE = "the script worker was ended and the context's variables are gone"
@@ -50,7 +50,7 @@ def failure(frame: Frame, name: str, limits: ScriptLimits, *, limit: str | None,
         return Cancelled("cancelled: the script around this function was stopped", details=details)
     if frame["kind"] == "memory":
         return ScriptLimit(
-            f"{name}: not enough memory (limit {limits.max_memory_bytes} bytes)",
+            f"{_place(frame, name)}: not enough memory (limit {limits.max_memory_bytes} bytes)",
             hint="raise engines.lua.max_memory_bytes and runtime.security.max_memory_bytes, or hold less at once",
             details={**details, "limit_bytes": limits.max_memory_bytes},
         )
@@ -60,12 +60,17 @@ def failure(frame: Frame, name: str, limits: ScriptLimits, *, limit: str | None,
 def crashed(frame: Frame) -> WorkerCrashed:
     """The error for a worker that ended by itself."""
     status = frame["status"]
-    how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
     return WorkerCrashed(
-        f"The script worker ended unexpectedly {how}; the context's variables are gone",
+        f"The script worker ended unexpectedly {ending(status)}; the context's variables are gone",
         hint="run it again: the next execution starts a new worker",
         details={"exit_status": status},
     )
+
+
+def _place(frame: Frame, name: str) -> str:
+    """Where it was, as far as that is known."""
+    line = frame.get("line")
+    return name if line is None else f"{frame.get('script') or name}:{line}"
 
 
 def _details(frame: Frame, name: str | None = None) -> dict[str, Any]:

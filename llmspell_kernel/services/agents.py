@@ -27,6 +27,7 @@ from llmspell_protocol.models import (
     ChatRequest,
     ChatResult,
     SamplingOptions,
+    Speculation,
     Timings,
     Usage,
 )
@@ -41,6 +42,9 @@ BASIC_MODEL: Literal["basic"] = "basic"
 
 class Chats(Protocol):
     """What agents need of the models service."""
+
+    async def demand_backend(self, model: str) -> None:
+        """Raises what keeps the backend of a model from being asked, without asking any."""
 
     async def locate(self, model: str) -> LocatedModel:
         """The model that a name means, and what is known of it."""
@@ -72,6 +76,7 @@ class Agent:
     options: SamplingOptions
     schema: Mapping[str, Any] | None
     device: str | None
+    speculation: Speculation | None
     max_conversation_length: int
     max_execution_time_s: float
     created_at: str
@@ -105,6 +110,7 @@ class Agent:
             options={key: value for key, value in to_content(self.options).items() if value is not None},
             schema=self.schema,
             device=self.device,
+            speculation=self.speculation,
             max_conversation_length=self.max_conversation_length,
             max_execution_time_s=self.max_execution_time_s,
             history=[{"role": message.role, "content": message.content} for message in self.history],
@@ -148,6 +154,18 @@ class AgentsService:
         self._models = models
         self._agents: dict[str, dict[str, Agent]] = {}
         self._names: dict[str, dict[str, Agent]] = {}
+
+    async def demand_backend(self, wanted: AgentCreate) -> None:
+        """Whether the agent's model could be asked for, before any model is: for callers that may wait.
+
+        Raises:
+            InvalidRequest: the model's name makes no sense.
+            ConfigError: no model is named and the settings have no default, or the backend is not configured, not known
+                or has no key.
+            Unsupported: its vendor has no interface that is spoken here.
+        """
+        if wanted.type != BASIC_MODEL:
+            await self._models.demand_backend(self._model_of(wanted))
 
     def create(self, wanted: AgentCreate, *, owner: str) -> Agent:
         """A new agent, which holds its name from now on. Touches no model: one that is missing fails in `execute`.
@@ -240,6 +258,11 @@ class AgentsService:
             agent.deleted = True
         self._names.pop(owner, None)
 
+    def _model_of(self, wanted: AgentCreate) -> str:
+        """The spec of its model."""
+        text = wanted.model if wanted.model is not None else self._models.default_model(wanted.provider)
+        return str(ModelSpec.parse(text))
+
     def _build(self, wanted: AgentCreate, owner: str) -> Agent:
         if wanted.max_conversation_length < 0:
             raise InvalidRequest(f"max_conversation_length is {wanted.max_conversation_length}, less than 0")
@@ -247,8 +270,7 @@ class AgentsService:
             raise InvalidRequest(f"max_execution_time_s is {wanted.max_execution_time_s:g}, not more than 0")
         model: str = BASIC_MODEL
         if wanted.type != BASIC_MODEL:
-            text = wanted.model if wanted.model is not None else self._models.default_model(wanted.provider)
-            model = str(ModelSpec.parse(text))
+            model = self._model_of(wanted)
         name = wanted.name or f"agent_{os.urandom(4).hex()}"
         description = wanted.description or DEFAULT_DESCRIPTION
         prompt = wanted.system_prompt
@@ -265,6 +287,7 @@ class AgentsService:
             options=wanted.options,
             schema=wanted.schema,
             device=wanted.device,
+            speculation=wanted.speculation,
             max_conversation_length=wanted.max_conversation_length,
             max_execution_time_s=wanted.max_execution_time_s,
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -287,6 +310,7 @@ class AgentsService:
             options=_merged(agent.options, wanted.options),
             stream=wanted.stream,
             device=agent.device,
+            speculation=agent.speculation,
         )
         chunks = self._models.chat(request, client=client, model=model)
         try:

@@ -1,5 +1,6 @@
-"""One chat with a located model: what every backend is spared. It asks nothing that the backend declares to lack, keeps
-the turn's clock and holds the finished reply against the request's schema. Knows no backend.
+"""One chat with a located model: what every backend is spared. It asks nothing that the backend declares to lack,
+gives it no schema that is wrong, keeps the turn's clock and holds the finished reply against what was asked. Knows no
+backend.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ from typing import Protocol
 
 from llmspell_protocol.models import ChatChunk, ChatRequest, ChatResult
 from llmspell_providers.registry import LocatedModel
+from llmspell_providers.schemas.grammars import Grammar
+from llmspell_providers.schemas.size import demand_size
+from llmspell_providers.schemas.tools import demand_call, demand_choice
 
 
 class Checks(Protocol):
-    """Holds finished replies against their schemas (`reply_checks.ReplyChecks`)."""
+    """Looks at schemas before, and at finished replies after a generation (`reply_checks.ReplyChecks`)."""
 
     def prepare(self) -> None:
-        """A reply with a schema will come."""
+        """A schema, tools or a reply with a schema will come."""
+
+    async def admit(self, request: ChatRequest, grammar: Grammar | None) -> ChatRequest:
+        """The request as a backend may be given it (`schemas.gate.admit`)."""
 
     async def check(self, result: ChatResult, request: ChatRequest) -> None:
         """Raises `SchemaViolation` for a reply that does not fit."""
@@ -32,18 +39,28 @@ async def chat_turn(
     `locate` is called once: it is the turn's only look-up, and the clock runs from before it.
 
     Raises:
+        InvalidRequest: schema, tools or tool_choice are wrong themselves.
         Unsupported: the request asks for something that the backend declares to lack.
+        SchemaUnsupported: nothing fits the schema, or the engine can't be held to it.
         SchemaViolation: the finished text does not fit `request.schema`.
+        ModelError: the reply had to be a call of a tool, and is none.
         LlmspellError: whatever `locate` or the backend raises.
     """
     clock = asyncio.get_running_loop().time
     began = clock()
+    demand_choice(request)
+    demand_size(request)
+    has_schemas = request.schema is not None or bool(request.tools)
+    if has_schemas:
+        checks.prepare()
     provider, spec, found = await locate()
     if found is None:
         found = await provider.resolve(spec)
-    provider.capabilities(found.format).demand_for(request, provider.name)
+    capabilities = provider.capabilities(found.format)
+    capabilities.demand_for(request, provider.name)
+    admitted = await checks.admit(request, capabilities.grammar) if has_schemas else request
     first_token_ms: float | None = None
-    async with aclosing(provider.chat(spec, request, client=client, found=found)) as chunks:
+    async with aclosing(provider.chat(spec, admitted, client=client, found=found)) as chunks:
         async for chunk in chunks:
             if first_token_ms is None and (chunk.text or chunk.reasoning or chunk.tool_calls):
                 first_token_ms = (clock() - began) * 1000
@@ -53,6 +70,7 @@ async def chat_turn(
                 yield chunk
                 continue
             result = _with_times(chunk.result, first_token_ms, done_ms=(clock() - began) * 1000)
+            demand_call(request, result)
             if request.schema is not None and not result.message.tool_calls:
                 await checks.check(result, request)
             yield replace(chunk, result=result)

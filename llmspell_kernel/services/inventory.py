@@ -6,6 +6,7 @@ Backends are asked side by side, and one that is down never hides the others.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeVar
@@ -26,13 +27,15 @@ from llmspell_protocol.areas.model import (
     VerifiedModel,
 )
 from llmspell_protocol.backends import LOCAL_BACKENDS
-from llmspell_protocol.errors import LlmspellError, Unsupported
+from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.models import HealthStatus, LocalModel, PullProgress
 from llmspell_providers.base import Provider
 from llmspell_providers.registry import ProviderRegistry, backend_not_configured
 from llmspell_providers.spec import ModelSpec
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Inventory:
@@ -178,10 +181,13 @@ class Inventory:
                 raise backend_not_configured(name)
             return HealthStatus(configured=False, ready=False, reason="not configured")
         try:
-            provider = self._registry.get(name)
-        except Unsupported as error:
+            return await self._registry.get(name).health()
+        except LlmspellError as error:
             return HealthStatus(configured=True, ready=False, reason=error.message)
-        return await provider.health()
+        except Exception as error:
+            log.exception("%s: its health could not be told", name)
+            reason = f"a defect of llmspell: {type(error).__name__}, see the kernel's log"
+            return HealthStatus(configured=True, ready=False, reason=reason)
 
     async def _installed(self, kind: str) -> frozenset[str]:
         """Ids and bare names of what a backend has; nothing when it can't be asked."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from llmspell_kernel.services.chat_turn import chat_turn
 from llmspell_kernel.services.reply_checks import ReplyChecks
-from llmspell_protocol.durations import duration_seconds
+from llmspell_protocol.background import of_no_request
+from llmspell_protocol.durations import FORMS, read_seconds
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.models import (
     ChatChunk,
@@ -21,6 +22,7 @@ from llmspell_protocol.models import (
     LoadedModel,
     LoadOptions,
     ModelInfo,
+    Speculation,
 )
 from llmspell_providers.registry import LocatedModel, ProviderRegistry
 from llmspell_providers.spec import ModelSpec
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+
+_SHOWN = 40
+"""Characters of a wrong value that its error shows."""
 
 
 class ModelsService:
@@ -62,6 +67,14 @@ class ModelsService:
         """
         return self._registry.default_model(provider)
 
+    async def demand_backend(self, model: str) -> None:
+        """Raises what keeps the backend of a model from being asked, without asking any; empty: the default model's.
+
+        Raises:
+            BackendNotConfigured, Unsupported, ConfigError: it is not configured, not known, or has no key.
+        """
+        await self._registry.demand_backend(ModelSpec.parse(model or self.default_model()))
+
     def own(self) -> dict[str, int]:
         """The in-house models in memory, by name, each with the number of requests that wait for it."""
         return {model.name: model.queue.waiting for model in self._registry.residency.models}
@@ -81,14 +94,22 @@ class ModelsService:
         return replace(found, supports=provider.capabilities(found.format).supports)
 
     async def load(
-        self, model: str, *, keep_alive: float | str | None = None, pin: bool = False, device: str | None = None
+        self,
+        model: str,
+        *,
+        keep_alive: float | str | None = None,
+        pin: bool = False,
+        device: str | None = None,
+        speculation: Speculation | None = None,
     ) -> LoadedModel:
         """Makes a model ready to answer; raises what the load raises."""
         keep_alive_s = None if keep_alive is None else keep_alive_seconds(keep_alive)
         provider, spec, _ = await self._locate(model)
         if device not in (None, "auto"):
             provider.capabilities().demand("device", provider.name)
-        return await provider.load(spec, LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device))
+        provider.capabilities().demand_speculation(speculation, provider.name)
+        wanted = LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device, speculation=speculation)
+        return await provider.load(spec, wanted)
 
     async def change_pins(self, models: Sequence[str], no_longer: Sequence[str] = ()) -> None:
         """Loads and pins some models, one after the other, and lets others go; one that fails is logged and left out.
@@ -114,7 +135,7 @@ class ModelsService:
         have ended. Models in memory stay as they are.
         """
         for provider in self._registry.reconfigure(settings):
-            task = asyncio.get_running_loop().create_task(self._retire(provider, running))
+            task = of_no_request(asyncio.get_running_loop().create_task, self._retire(provider, running))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 
@@ -210,18 +231,12 @@ def keep_alive_seconds(value: float | str) -> float:
     Raises:
         InvalidRequest: neither.
     """
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            seconds = float(text)
-        except ValueError:
-            try:
-                seconds = duration_seconds(text)
-            except ValueError:
-                raise InvalidRequest(
-                    f"keep_alive: '{value}' is no duration",
-                    hint='write seconds, or a text such as "90s", "5m", "1h30m"; 0 = unload at once, -1 = never',
-                ) from None
-    else:
-        seconds = float(value)
+    try:
+        seconds = read_seconds(value)
+    except ValueError:
+        shown = str(value)
+        raise InvalidRequest(
+            f"keep_alive: '{shown[:_SHOWN]}{'…' if len(shown) > _SHOWN else ''}' is no duration",
+            hint=f"write {FORMS}; 0 = unload at once, -1 = never; a hundred years at most",
+        ) from None
     return -1.0 if seconds < 0 else seconds

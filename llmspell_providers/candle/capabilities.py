@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from llmspell_protocol.abilities import WORDS, Word
 from llmspell_providers.candle.engine import Ability
 from llmspell_providers.capabilities import LLAMA_OPTIONS, Capabilities, declare
+from llmspell_providers.schemas.grammars import Grammar
 
 TORCH = "torch"
 """The engine of safetensors; GGUF files have the one of the settings."""
@@ -42,6 +43,8 @@ def _capabilities(engine: str) -> Capabilities:
         options=_OPTIONS.get(engine, LLAMA_OPTIONS),
         lacks={**_ALL_LACK, **lacks},
         no_option="its engine has no such option",
+        never_drafts="speculation" in lacks,
+        grammar=Grammar(integer_bounds="integer_bounds" not in LACKS[engine]),
     )
 
 

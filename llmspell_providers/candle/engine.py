@@ -5,12 +5,12 @@ Knows neither frames nor threads: an engine gets plain request content and a `Re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from llmspell_protocol.errors import Unsupported
+from llmspell_protocol.errors import InvalidRequest, Unsupported
 from llmspell_protocol.models import FinishReason, Format, ToolCall
 from llmspell_providers.candle.speculation import Drafts, Speculation, Wanted, drafts
 
@@ -41,9 +41,11 @@ class Launch:
     `path` is the GGUF file, or the first file of safetensors weights, whose directory holds the rest.
     `context_size` is in tokens a slot; `threads` 0 means the physical cores; `batch_size` is the most prompt tokens
     read in one step; `spin_count` is how long engine threads spin at a barrier; `speculation` "auto" means where the
-    engine has it; `prompt_cache_bytes` is memory for prompts of finished requests; `stream_window_ms` None means 0
+    engine has it; `prompt_cache_bytes` is memory for prompts of finished requests, `checkpoints` how many earlier
+    places of its conversation a slot keeps where windows or states forget them; `stream_window_ms` None means 0
     while cores are spare and 50 where the engine uses them all; `server_path` is the binary of an engine that is one,
-    None: none was found; `load_deadline_s` is when a load is taken for one that never ends.
+    None: none was found; `load_deadline_s` is when a load is taken for one that never ends; `memory_bytes` is the
+    private memory that its processes may take each (see `memory_limit`), None: as much as they like.
     """
 
     engine: str
@@ -58,18 +60,21 @@ class Launch:
     spin_count: int = 1000
     speculation: Wanted = "auto"
     prompt_cache_bytes: int = 0
+    checkpoints: int = 0
     flash_attention: bool = True
     stream_window_ms: int | None = None
     server_path: Path | None = None
     log_path: Path | None = None
     load_deadline_s: float = SHORTEST_LOAD_DEADLINE_S
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedState:
     """What came of a launch; `tools` says whether the chat template has tools, `lacks` names missing abilities.
 
-    `engine_pids` are processes that the engine runs beside the worker.
+    `engine_pids` are processes that the engine runs beside the worker. `memory` is `ContextMemory` as the worker read
+    it from a GGUF file.
     """
 
     engine: str
@@ -87,14 +92,24 @@ class LoadedState:
     lacks: Sequence[Ability] = ()
     engine_pids: Sequence[int] = ()
     warnings: Sequence[str] = ()
+    memory: Mapping[str, int] | None = None
+
+
+Announce = Callable[[str, Sequence[int]], None]
+
+
+def _unheard(_device: str, _pids: Sequence[int]) -> None: ...
+
+
+def _nothing() -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A launch after the worker has looked at the file and the machine: what an engine loads, nothing left to choose.
 
-    `can_chat` and `tools` are what the files say that the model is for; `pooling` is the model's own way to make one
-    vector of many, None: mean.
+    `can_chat`, `has_template` and `tools` are what the files say that the model is for; `pooling` is the model's own
+    way to make one vector of many, None: mean.
     """
 
     launch: Launch
@@ -102,9 +117,14 @@ class Prepared:
     context_size: int
     batch_size: int
     can_chat: bool
+    has_template: bool
     tools: bool
     pooling: str | None
     socket_directory: Path
+    announce: Announce = _unheard
+    """An engine's first word: the device that it has chosen, and then the processes that it runs beside the worker."""
+    check_templates: Callable[[], None] = _nothing
+    """An engine's last word before it reads the file: raises `ModelLoadFailed` for chat templates that never end."""
 
     def drafts(self, why_not: str | None = None) -> Drafts | None:
         """How the model is to speculate (see `speculation.drafts`); one that does not chat has nothing to draft."""
@@ -201,8 +221,19 @@ class Engine(Protocol):
     def busy_slots(self) -> int:
         """How many slots the engine itself holds as working at this moment."""
 
+    def trim(self) -> None:
+        """Lets go of what is kept for later turns alone; running requests go on."""
+
     def close(self) -> None:
         """Ends what the engine runs beside this process; nothing is asked of it any more."""
+
+
+def no_tokens() -> InvalidRequest:
+    """The error for a prompt of which nothing is left once it is tokens: an empty one, or a template's whim."""
+    return InvalidRequest(
+        "the prompt has no tokens: there is nothing to continue",
+        hint="say something; if that was done, the model's own chat template makes nothing of it",
+    )
 
 
 def no_chat(model: str) -> Unsupported:

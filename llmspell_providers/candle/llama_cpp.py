@@ -15,7 +15,7 @@ from llmspell_protocol.errors import InvalidRequest, ModelLoadFailed
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device, our_names
 from llmspell_providers.candle.engine import Prepared
-from llmspell_providers.candle.generation import OnChunk
+from llmspell_providers.candle.generation import OnChunk, one_line, template_refusal
 from llmspell_providers.candle.http_socket import SocketClient
 from llmspell_providers.candle.server_engine import ServerEngine
 from llmspell_providers.candle.speculation import Speculation
@@ -45,6 +45,7 @@ class XLlamaCpp(ServerEngine):
         launch = prepared.launch
         found = accelerators(xllamacpp.get_device_info())
         device, warning = choose_device(launch.device, platform=sys.platform, found=found)
+        prepared.announce(device, ())
         key = secrets.token_hex(32)
         address = prepared.socket_directory / f"{secrets.token_hex(4)}.sock"
         parameters = xllamacpp.CommonParams()
@@ -63,6 +64,9 @@ class XLlamaCpp(ServerEngine):
         # The slot that is not named in a request is then the least recently used one, as our own table has it.
         parameters.slot_prompt_similarity = 0.0
         parameters.cache_ram_mib = launch.prompt_cache_bytes // (1 << 20)
+        parameters.n_ctx_checkpoints = launch.checkpoints
+        # Slots can be emptied only where their contents could be saved, which nobody asks for.
+        parameters.slot_save_path = f"{prepared.socket_directory}/"
         drafts = prepared.drafts()
         if drafts is not None:
             parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
@@ -77,6 +81,7 @@ class XLlamaCpp(ServerEngine):
         parameters.flash_attn_type = (
             flash.LLAMA_FLASH_ATTN_TYPE_AUTO if launch.flash_attention else flash.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )
+        prepared.check_templates()
         try:
             server = xllamacpp.Server(parameters)
         except RuntimeError as error:
@@ -121,7 +126,9 @@ class _LibraryCalls:
             call(body, take)
         except ValueError as error:
             # The engine's word for a request it cannot parse: a template that fails, a schema it cannot read.
-            raise InvalidRequest(f"the engine refused the request: {error}") from error
+            message = str(error)
+            refusal = template_refusal(message)
+            raise refusal or InvalidRequest(f"the engine refused the request: {one_line(message)}") from error
 
 
 def accelerators(devices: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-import re
-import signal
 import stat
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from llmspell_protocol.calls import EXITED, Calls
+from llmspell_protocol.calls import EXITED, Call, Calls
 from llmspell_protocol.child import Child
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import LlmspellError, ModelLoadFailed, OutOfMemory, WorkerCrashed, error_from_content
-from llmspell_protocol.frames import Frame
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelLoadFailed, OutOfMemory, error_from_content
+from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FrameTooLarge
 from llmspell_protocol.models import (
     ChatChunk,
     ChatMessage,
@@ -27,8 +26,11 @@ from llmspell_protocol.models import (
     ToolCall,
     Usage,
 )
+from llmspell_providers.candle import watch
 from llmspell_providers.candle.engine import Launch, LoadedState
 from llmspell_providers.candle.socket_directory import SocketDirectory
+from llmspell_providers.candle.watch import Fault, Watch
+from llmspell_providers.candle.worker_end import crash, ended_for, out_of_memory, refused
 
 __all__ = ["Launch", "LoadedState", "ModelProcess"]
 
@@ -38,11 +40,6 @@ _EMBED_TEXTS_A_FRAME = 256
 """Keeps a frame of vectors far below the frame limit (256 × 8,192 dimensions are 8 MiB)."""
 _LOG_TAIL_LINES = 12
 _LOG_TAIL_BYTES = 8192
-_CRASHED_HINT = "try again: the next request loads the model anew"
-_NO_MEMORY = re.compile(
-    r"(unable|failed) to allocate|can(no|')t allocate memory|out of memory|bad_alloc|cudaMalloc failed", re.IGNORECASE
-)
-"""The engines' words for it (ggml-backend.cpp, llama-kv-cache.cpp, ggml-cuda.cu, PyTorch's allocators)."""
 _CARDS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 """Which graphics cards this user may use, as schedulers of clusters say it."""
 _NO_HUB = {
@@ -53,6 +50,23 @@ _NO_HUB = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """A model that is loaded is complete on disk: no server is asked for more of it."""
+_NO_DEBUGGER = {"GGML_NO_BACKTRACE": "1"}
+"""An engine that gives up would start a debugger on itself, whose lines bury why it did."""
+STOP_WITHIN_S = {"chat": 30.0, "tokenize": 30.0, "embed": 300.0}
+"""How long a request that nobody waits for may go on: an engine looks between two steps, and one step of a large model
+on a slow processor takes seconds; texts to be embedded are one step each. A chat template may go on for ever."""
+_PATIENCE = 10
+"""A worker that others still use is not ended for such a request before this many times of that."""
+
+_Ended = Literal[Fault, "no_memory", "deaf"]
+_ENDED: Mapping[_Ended, str] = {
+    "too_large": "it has grown beyond its limit",
+    "silent": "it reads nothing any more and its load does not come to an end",
+    "no_memory": "a request in it needed more memory than it may take",
+    "deaf": "a request in it did not stop when it was cancelled",
+}
+
+_log = logging.getLogger(__name__)
 
 
 class ModelProcess:
@@ -66,15 +80,31 @@ class ModelProcess:
         self.draft_tokens = self.accepted_tokens = 0
         self._log_at_end: Sequence[str] = ()
         self._is_loaded = False
+        self._ended: _Ended | None = None
+        self._open_at_end = 0
+        self._stop_timers: set[asyncio.TimerHandle] = set()
         self._log_start = _size(launch.log_path)
         self._sockets = SocketDirectory()
         try:
-            child = Child.spawn(_WORKER, environment=_environment(launch), log_path=launch.log_path)
+            child = Child.spawn(
+                _WORKER,
+                environment=_environment(launch),
+                log_path=launch.log_path,
+                memory_bytes=launch.memory_bytes,
+            )
         except BaseException:
             self._sockets.remove()
             raise
         self._child = child
         self._calls = Calls(child, on_exit=self._exited)
+        self._watched: Sequence[int] = (child.pid,)
+        limit = launch.memory_bytes
+        self._watch = Watch(
+            lambda: self._watched,
+            # Beside its own memory a worker maps its files.
+            limit_bytes=None if limit is None else limit + _size(launch.path),
+            found=self._end_for,
+        )
 
     @classmethod
     async def start(cls, launch: Launch, *, on_exit: Callable[[], None]) -> ModelProcess:
@@ -95,7 +125,7 @@ class ModelProcess:
             process._child.kill()
             await asyncio.shield(process._child.exited)
             if isinstance(error, ModelLoadFailed):
-                raise process._explained(error) from error
+                raise refused(error, launch, process._log_tail()) from error
             raise
         return process
 
@@ -107,7 +137,7 @@ class ModelProcess:
     @property
     def pids(self) -> Sequence[int]:
         """The worker's process id, and those of the processes that its engine runs beside it."""
-        return (self.pid, *self.loaded.engine_pids)
+        return self._watched
 
     @property
     def speculates(self) -> bool:
@@ -124,15 +154,18 @@ class ModelProcess:
 
         Close the iterator (`contextlib.aclosing`) to cancel. The request's options are resolved by the caller.
         """
-        call = self._calls.open("chat", request=to_content(request))
+        call = self._open("chat", request=to_content(request))
         try:
             while True:
-                chunk = self._chunk(await call.next())
+                frame = await call.next()
+                if frame["op"] in ("error", EXITED):
+                    raise await self._failure(frame)
+                chunk = self._chunk(frame)
                 yield chunk
                 if chunk.result is not None:
                     return
         finally:
-            call.leave()
+            self._leave(call, "chat")
 
     async def embed(self, texts: Sequence[str], *, normalize: bool) -> Embeddings:
         """One vector a text."""
@@ -163,8 +196,13 @@ class ModelProcess:
         frame = await self._answer("stats")
         return {name: frame[name] for name in ("memory_bytes", "busy_slots", "slots", "requests")}
 
+    async def trim(self) -> None:
+        """Has the engine let go of what it keeps for later turns alone, and gives that memory back to the system."""
+        await self._answer("trim")
+
     async def end(self, grace_s: float = 2.0) -> None:
         """Ends the worker; open requests end with `WorkerCrashed` unless they were closed before."""
+        self._forget_timers()
         await self._child.end(grace_s)
 
     async def _load(self) -> None:
@@ -173,6 +211,7 @@ class ModelProcess:
         launch = {**to_content(self.launch), **paths}
         deadline_s, log_path = self.launch.load_deadline_s, self.launch.log_path
         try:
+            self._watch.load_begins()
             async with asyncio.timeout(deadline_s):
                 frame = await self._answer("load", launch=launch, socket_directory=str(self._sockets.path))
         except TimeoutError:
@@ -180,30 +219,110 @@ class ModelProcess:
                 f"{self.launch.engine} has not loaded '{self.launch.path.name}' after {deadline_s:.0f} s",
                 hint=f"what it waits for may be in {log_path}" if log_path is not None else None,
             ) from None
+        finally:
+            self._watch.load_ends()
         self.loaded = LoadedState(**{name: frame[name] for name in LoadedState.__dataclass_fields__})
+        self._watched = (self.pid, *self.loaded.engine_pids)
         self._is_loaded = True
 
     async def _answer(self, op: str, **fields: Any) -> Frame:
-        call = self._calls.open(op, **fields)
+        call = self._open(op, **fields)
         try:
-            frame = await call.last()
+            while (frame := await call.next())["op"] in ("progress", "delta"):
+                if "device" in frame:
+                    self._begun_on(frame)
         finally:
-            call.leave()
+            self._leave(call, op)
         if frame["op"] != "done":
-            raise self._error(frame)
+            raise await self._failure(frame)
         return frame
 
-    def _error(self, frame: Frame) -> LlmspellError:
-        if frame["op"] == EXITED:
-            return _crash(frame["status"], self.launch, list(self._log_at_end))
-        return error_from_content(frame["error"])
+    def _begun_on(self, frame: Frame) -> None:
+        """A load's word: what it runs on, and the processes that it has started for that."""
+        self._watched = (self.pid, *frame["engine_pids"])
+        if frame["device"] != "cpu":
+            self._watch.load_ends()
+
+    def _open(self, op: str, **fields: Any) -> Call:
+        try:
+            call = self._calls.open(op, **fields)
+        except FrameTooLarge:
+            raise InvalidRequest(
+                f"the request is larger than the {MAX_FRAME_BYTES} bytes that a model's process takes at a time",
+                hint="say less in one request",
+                details={"limit_bytes": MAX_FRAME_BYTES},
+            ) from None
+        self._watch.begin()
+        return call
+
+    def _leave(self, call: Call, op: str) -> None:
+        """Ends a call; one that the worker does not end when it is told to is the worker's own end."""
+        call.leave()
+        self._watch.end()
+        if call.done or op not in STOP_WITHIN_S or not self._child.alive:
+            return
+        self._give_time(call, STOP_WITHIN_S[op], _PATIENCE)
+
+    def _give_time(self, call: Call, seconds: float, times: int) -> None:
+        def over() -> None:
+            self._stop_timers.discard(timer)
+            if call.done or not self._child.alive:
+                return
+            if times > 1 and self._calls.wanted:
+                self._give_time(call, seconds, times - 1)
+                return
+            self._end_for("deaf")
+
+        timer = asyncio.get_running_loop().call_later(seconds, over)
+        self._stop_timers.add(timer)
+
+    def _forget_timers(self) -> None:
+        self._watch.stop()
+        for timer in self._stop_timers:
+            timer.cancel()
+        self._stop_timers.clear()
+
+    def _end_for(self, why: _Ended) -> None:
+        """Ends the worker at once; the first reason is what its requests hear."""
+        if self._ended is None and self._child.alive:
+            self._ended = why
+            _log.warning("the worker of %s is ended: %s", self.launch.model, _ENDED[why])
+            self._child.kill()
+
+    async def _failure(self, frame: Frame) -> LlmspellError:
+        if frame["op"] != EXITED:
+            error = error_from_content(frame["error"])
+            if isinstance(error, OutOfMemory) and self._is_loaded:
+                lines, others = self._log_tail(), self._calls.wanted
+                # What it holds by now is given back by its end alone; the next request must not come to it.
+                self._end_for("no_memory")
+                await asyncio.shield(self._child.exited)
+                return out_of_memory(self.launch, lines, details=error.details, others=others)
+            return error
+        at_end, others = self._log_at_end, self._open_at_end - 1
+        if self._ended == "too_large":
+            return out_of_memory(self.launch, at_end, by_limit=True, others=others)
+        if self._ended == "silent":
+            return ModelLoadFailed(
+                f"{self.launch.engine} has read nothing of '{self.launch.path.name}' for {watch.SILENT_LOAD_S:.0f} s "
+                "and has not loaded it",
+                hint="llmspell model verify --all tells whether its files are whole; else choose another model",
+            )
+        if self._ended is not None:
+            return ended_for(self.launch, _ENDED[self._ended])
+        return crash(frame["status"], self.launch, at_end, loading=not self._is_loaded, others=others)
 
     def _exited(self, _status: int) -> None:
-        self._sockets.remove()
-        # Now, before a next worker of the same model writes to the same log.
-        self._log_at_end = self._log_tail()
-        if self._is_loaded:
-            self._on_exit()
+        # Whatever fails here, who owns it has to hear of the end.
+        try:
+            self._open_at_end = self._calls.failed_at_exit
+            self._forget_timers()
+            # Now, before a next worker of the same model writes to the same log.
+            self._log_at_end = self._log_tail()
+            self._sockets.remove()
+        finally:
+            if self._is_loaded:
+                self._on_exit()
 
     def _chunk(self, frame: Frame) -> ChatChunk:
         if frame["op"] == "delta":
@@ -211,8 +330,6 @@ class ModelProcess:
         if frame["op"] == "progress":
             progress = PrefillProgress(processed=frame["processed"], total=frame["total"], eta_s=frame["eta_s"])
             return ChatChunk(prefill=progress)
-        if frame["op"] != "done":
-            raise self._error(frame)
         return self._result(frame)
 
     def _result(self, frame: Frame) -> ChatChunk:
@@ -245,24 +362,13 @@ class ModelProcess:
             return []
         return [line for line in lines if line.strip()][-_LOG_TAIL_LINES:]
 
-    def _explained(self, error: ModelLoadFailed) -> LlmspellError:
-        """The engine's refusal with what it wrote to its log, which alone says whether memory was the reason."""
-        lines = self._log_tail()
-        if any(_NO_MEMORY.search(line) for line in (error.message, *lines)):
-            return OutOfMemory(
-                f"the system has not enough memory for {self.launch.model}",
-                hint="unload another model (llmspell model ps), or lower providers.candle.context_size",
-                details={**error.details, "log": lines},
-            )
-        return ModelLoadFailed(error.message, hint=error.hint, details={**error.details, "log": lines})
-
 
 def _environment(launch: Launch) -> dict[str, str]:
     """What engines read from their environment alone."""
     cards = {name: os.environ[name] for name in _CARDS if name in os.environ}
     if launch.format == "safetensors":
         return {**cards, **_NO_HUB}  # how long its threads spin is PyTorch's own: transformer/threads.py
-    return {**cards, "GOMP_SPINCOUNT": str(launch.spin_count)}
+    return {**cards, **_NO_DEBUGGER, "GOMP_SPINCOUNT": str(launch.spin_count)}
 
 
 def _size(path: Path | None) -> int:
@@ -272,28 +378,3 @@ def _size(path: Path | None) -> int:
     except OSError:
         return 0
     return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else 0
-
-
-def _crash(status: int, launch: Launch, log_tail: list[str]) -> WorkerCrashed:
-    """What an exit status says about the end of a worker."""
-    details: dict[str, Any] = {"exit_status": status, "log": log_tail}
-    if status >= 0:
-        return WorkerCrashed(
-            f"the worker of {launch.model} ended with status {status}", hint=_CRASHED_HINT, details=details
-        )
-    name = signal.Signals(-status).name
-    details["signal"] = name
-    if name == "SIGILL":
-        return WorkerCrashed(
-            f"the engine {launch.engine} was built for another CPU: {launch.model}'s worker met an instruction that "
-            "this one lacks",
-            hint='set providers.candle.engine = "xllamacpp", the default engine'
-            if launch.engine != "xllamacpp"
-            else "install a build of xllamacpp for this CPU (pip install --no-binary xllamacpp xllamacpp)",
-            details=details,
-            retryable=False,
-        )
-    reason = " (the system may have run out of memory)" if name == "SIGKILL" else ""
-    return WorkerCrashed(
-        f"the worker of {launch.model} was ended by {name}{reason}", hint=_CRASHED_HINT, details=details
-    )

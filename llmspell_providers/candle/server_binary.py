@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.exit_status import signal_name
 
 NAME = "llama-server"
 OLDEST_BUILD = 6800
@@ -145,12 +146,8 @@ def _answer(path: Path, question: str) -> str:
             path=path,
         )
     last = text.strip().splitlines()[-1:] or ["it says nothing"]
-    how = f"ends with {_signal(-done.returncode)}" if done.returncode < 0 else f"ends with status {done.returncode}"
+    how = f"ends with {signal_name(-done.returncode)}" if done.returncode < 0 else f"ends with status {done.returncode}"
     raise _unusable(f"{path} {question} {how}: {last[0][:200]}", path=path)
-
-
-def _signal(number: int) -> str:
-    return signal.Signals(number).name
 
 
 def _unusable(message: str, hint: str = f"{_GET}, {_BACK}", *, path: Path | None = None) -> ConfigError:

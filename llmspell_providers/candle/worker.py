@@ -7,31 +7,38 @@ library, msgpack and the protocol until the engine is known.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import Cancelled, ConfigError, Internal, LlmspellError, Unsupported
+from llmspell_protocol.errors import Cancelled, ConfigError, LlmspellError, OutOfMemory, Unsupported
 from llmspell_protocol.frames import Frame, FramePipe
-from llmspell_providers.candle.capabilities import LACKS
+from llmspell_protocol.incidents import incident_in_worker
+from llmspell_protocol.worker_memory import is_for_want_of_memory, lift
+from llmspell_providers.candle.capabilities import LACKS, engine_of
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
 from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.stream import Flusher, PipeReply
+from llmspell_providers.candle.template_trial import TemplateTrial
 from llmspell_providers.residency.memory import resident_bytes
-from llmspell_providers.schema_check import BOUNDS, check_schema
 
 AUTO_WINDOW_MS = 50
 """Deltas of one stream are gathered this long where the engine uses every core: each process that wakes for a token
 takes time from decoding (0.92 of the raw engine without, 0.97 with 25 ms, 1.0 with 50, on two cores)."""
 
+NO_TEMPLATE = "has no chat template: it continues the bare texts of all messages, one below the other"
+
+_NO_MEMORY = "bad_alloc"
+"""What llama.cpp answers a request with that it had no memory for, in an error of whatever type."""
 TORCH_HINT = "pip install 'llmspell[torch]'"
 
 
@@ -67,9 +74,18 @@ class Worker:
         launch = launch_of(frame["launch"])
         began = time.monotonic()
         files = read_model_files(launch)
-        prepared = prepare(launch, files, Path(frame["socket_directory"]))
+        directory = Path(frame["socket_directory"])
+        # Begun before an engine is imported, which takes as long.
+        trial = TemplateTrial(engine_of(launch.format, launch.engine), launch.model, files.templates, directory)
+        prepared = replace(
+            prepare(launch, files, directory),
+            announce=lambda device, pids: self._begin_on(frame["id"], device, pids),
+            check_templates=trial.check,
+        )
         self._capabilities = files.capabilities
         self._engine, warnings = load_engine(prepared)
+        if prepared.can_chat and not files.chat_template:
+            warnings = [*warnings, NO_TEMPLATE]
         window = launch.stream_window_ms
         if window is None:
             window = AUTO_WINDOW_MS if prepared.threads >= usable_cores() and self._engine.device == "cpu" else 0
@@ -90,7 +106,15 @@ class Worker:
             lacks=sorted(self._engine.lacks),
             engine_pids=list(self._engine.pids),
             warnings=warnings,
+            memory=None if files.memory is None else to_content(files.memory),
         )
+
+    def _begin_on(self, request_id: int, device: str, pids: Sequence[int]) -> None:
+        """Tells the kernel what a load runs on, before it does."""
+        if device != "cpu":
+            # Drivers of graphics cards map far more than they use; the kernel looks at what is resident.
+            lift()
+        self._pipe.send({"op": "progress", "id": request_id, "device": device, "engine_pids": list(pids)})
 
     def _dispatch(self, frame: Frame) -> None:
         if frame["op"] == "cancel":
@@ -116,6 +140,8 @@ class Worker:
             self._pipe.send(answer)
         except BrokenPipeError:
             pass  # the kernel is gone; the main thread sees it too and ends the process
+        except (TypeError, ValueError) as error:  # the answer fits no frame
+            self._pipe.send({"op": "error", "id": frame["id"], "error": as_content(error)})
 
     def _chat(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         request = frame["request"]
@@ -127,9 +153,6 @@ class Worker:
                 hint="choose a model whose chat template has tools (llmspell model info shows the capability)",
                 details={"operation": "tools"},
             )
-        schema = request["schema"]
-        if schema is not None:
-            check_schema(schema, without=BOUNDS if "integer_bounds" in self._engine.lacks else frozenset())
         return outcome_content(self._engine.chat(request, reply))
 
     def _memory_bytes(self) -> int:
@@ -153,6 +176,11 @@ class Worker:
     def _tokenize(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         return {"tokens": self._engine.tokenize(frame["text"])}
 
+    def _trim(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
+        self._engine.trim()
+        give_back_free_memory()
+        return {}
+
     def _stats(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         return {
             "memory_bytes": self._memory_bytes(),
@@ -173,17 +201,27 @@ def prepare(launch: Launch, files: ModelFiles, socket_directory: Path) -> Prepar
     """What is left to choose once the file and the machine are known."""
     context_size = min(launch.context_size, files.context_length or launch.context_size)
     can_chat = "chat" in files.capabilities
+    # A text to be embedded is read in one step; a model that can't chat has no stream that this would delay.
+    batch_size = min(launch.batch_size, context_size) if can_chat else context_size + launch.slots - 1
     return Prepared(
         launch=launch,
         threads=launch.threads or physical_cores(),
         context_size=context_size,
-        # A text to be embedded is read in one step; a model that can't chat has no stream that this would delay.
-        batch_size=min(launch.batch_size, context_size) if can_chat else context_size,
+        batch_size=even_batch(batch_size, launch.slots),
         can_chat=can_chat,
+        has_template=files.chat_template,
         tools=files.tools,
         pooling=files.pooling,
         socket_directory=socket_directory,
     )
+
+
+def even_batch(batch_size: int, slots: int) -> int:
+    """The largest batch, in tokens, that each slot has the same share of: with any other llama.cpp aborts the process.
+
+    It pools the vectors of a batch by slots (tried with xllamacpp 2026.10.11549: 3 slots and 256, 8 and 4).
+    """
+    return max(slots, batch_size // slots * slots)
 
 
 def load_engine(prepared: Prepared) -> tuple[Engine, list[str]]:
@@ -235,6 +273,13 @@ def _load_torch(prepared: Prepared) -> tuple[Engine, list[str]]:
     return TorchEngine.load(prepared)
 
 
+def give_back_free_memory() -> None:
+    """Returns to the system what was freed, where the C library keeps that unless asked (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def outcome_content(outcome: Outcome) -> dict[str, Any]:
     """A finished generation as the fields of a `ChatResult` that a worker knows."""
     seconds = outcome.decode_ms / 1000
@@ -263,10 +308,11 @@ def outcome_content(outcome: Outcome) -> dict[str, Any]:
 
 def as_content(error: Exception) -> Mapping[str, Any]:
     """An exception as error content; one that is not of our tree is a defect and goes to the log with its traceback."""
+    if is_for_want_of_memory(error) or _NO_MEMORY in str(error):
+        return OutOfMemory(f"the worker got no more memory: {error or type(error).__name__}").to_content()
     if isinstance(error, LlmspellError):
         return error.to_content()
-    traceback.print_exception(error, file=sys.stderr)
-    return Internal(f"{type(error).__name__}: {error}").to_content()
+    return incident_in_worker(error, f"{type(error).__name__}: {error}").to_content()
 
 
 def main() -> None:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+_LONGEST_S = 365 * 86_400.0
+"""What a server may ask for; more is no number of seconds that anybody means."""
+
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a server asks for: `retry-after-ms`, or `Retry-After` as a number or a date (RFC 9110)."""
+    """The seconds that a server asks for: `retry-after-ms`, or `Retry-After` as a number or a date (RFC 9110).
+
+    None where it asks for nothing, or for something that is no time.
+    """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         text = headers.get(name)
         if text is None:
             continue
         try:
-            return max(0.0, float(text) * scale)
+            asked_s = float(text) * scale
         except ValueError:
-            pass
-        try:
-            return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-        except ValueError:
-            continue
+            try:
+                asked_s = parsedate_to_datetime(text).timestamp() - time.time()
+            except (ValueError, OverflowError, OSError):
+                continue
+        if math.isfinite(asked_s) and asked_s <= _LONGEST_S:
+            return max(0.0, asked_s)
     return None
 
 

@@ -10,17 +10,21 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+
+from llmspell_protocol.addresses import Address, parse_address
 
 REST_S = 15.0
 """How long a server that failed is asked only when all others failed too."""
 
 
 class Server:
-    """One address; `client` is whatever talks to it, None until it is first asked."""
+    """One address; `client` is whatever talks to it, None until it is first asked.
+
+    Raises `BadAddress` (a ValueError), which the check of the settings leaves no cause for.
+    """
 
     def __init__(self, base_url: str) -> None:
-        self.base_url = base_url.rstrip("/")
+        self.address: Address = parse_address(base_url)
         self.client: Any = None
         self.in_flight = 0
         self.asked = 0
@@ -38,7 +42,7 @@ class Server:
     @property
     def shown(self) -> str:
         """The address as it may be shown: without a password or a query."""
-        return shown_url(self.base_url)
+        return self.address.url
 
 
 class Servers:
@@ -65,11 +69,3 @@ class Servers:
     def answered(self, server: Server) -> None:
         """It works again."""
         server.rests_until = float("-inf")
-
-
-def shown_url(url: str) -> str:
-    """A URL without its password and query."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))

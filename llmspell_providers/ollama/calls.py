@@ -1,4 +1,4 @@
-"""Requests to an Ollama daemon through its package: time limits, repeats, and what it says as errors of ours.
+"""Requests to an Ollama daemon: time limits, repeats, and what it says as errors of ours.
 
 Knows how to ask, not what is asked.
 """
@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from llmspell_protocol.errors import LlmspellError
 from llmspell_providers.http.attempts import Attempts, Deadline
 from llmspell_providers.http.servers import Server, Servers
-from llmspell_providers.ollama import content
+from llmspell_providers.ollama import failures
 from llmspell_providers.ollama.memory import OllamaMemory
-from llmspell_providers.ollama.server import OllamaServer
+from llmspell_providers.ollama.server import FOREIGN, OllamaServer
 
 if TYPE_CHECKING:
-    from ollama import AsyncClient
-
     from llmspell_profiles.schema.providers import OllamaSettings
     from llmspell_providers.http.rate import Spent
+    from llmspell_providers.ollama.client import OllamaClient
 
 T = TypeVar("T")
 
@@ -36,27 +35,27 @@ class OllamaCalls:
         self._servers = Servers((settings.base_url,))
         self._attempts = Attempts(name, settings, self._servers)
 
-    async def answer(self, model: str, ask: Callable[[AsyncClient], Awaitable[T]], *, tokens: int = 0) -> T:
+    async def answer(self, model: str, ask: Callable[[OllamaClient], Awaitable[T]], *, tokens: int = 0) -> T:
         """What the server answers to a call without a stream."""
         await self.server.ready()
         answer, _ = await self.attempt(model, ask, self.deadline(model), tokens=tokens)
         return answer
 
-    async def once(self, model: str, ask: Callable[[AsyncClient], Awaitable[T]]) -> T:
+    async def once(self, model: str, ask: Callable[[OllamaClient], Awaitable[T]]) -> T:
         """The same for a call that must not be repeated."""
-        package = await self.server.package()
-        return await self._in_time(ask(package), self.deadline(model), model)
+        client = await self.server.client()
+        return await self._in_time(ask(client), self.deadline(model), model)
 
     async def attempt(
-        self, model: str, ask: Callable[[AsyncClient], Awaitable[T]], deadline: Deadline, *, tokens: int
+        self, model: str, ask: Callable[[OllamaClient], Awaitable[T]], deadline: Deadline, *, tokens: int
     ) -> tuple[T, Spent | None]:
         """The first good answer, and what it took from the limit of tokens."""
 
         async def ask_server(server: Server) -> T:
             await self.server.ready()
-            package = await self.server.package()
+            client = await self.server.client()
             with self.server.failures(self.said(model)):
-                return await ask(package)
+                return await ask(client)
 
         return await self._attempts.run(ask_server, deadline, tokens=tokens)
 
@@ -68,11 +67,16 @@ class OllamaCalls:
     async def too_long(self, model: str, num_ctx: int | None, estimate: int) -> LlmspellError:
         """The error with both numbers; Ollama tells none, and has the model in memory by now."""
         limit = num_ctx or await self.memory.context_length(model)
-        return content.too_long(model, self._name, limit=limit, estimate=estimate)
+        return failures.too_long(model, self._name, limit=limit, estimate=estimate)
 
     def said(self, model: str) -> Callable[[str, int], LlmspellError]:
         """What makes an error of a text and a status of the server."""
-        return lambda text, status: content.request_error(text, status, model=model, backend=self._name)
+        return lambda text, status: self._failure(text, status, model)
+
+    def _failure(self, text: str, status: int, model: str) -> LlmspellError:
+        if failures.is_foreign(text, status):
+            return self.server.unavailable(FOREIGN, why=f"status {status}: {text[:100]}")
+        return failures.request_error(text, status, model=model, backend=self._name)
 
     def deadline(self, model: str) -> Deadline:
         """When a request that begins now has to be done."""

@@ -10,9 +10,10 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest
+from llmspell_protocol.errors import ContextLengthExceeded
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest
 from llmspell_providers.capabilities import unsupported
+from llmspell_providers.http.fields import items
 from llmspell_providers.ollama import content
 from llmspell_providers.ollama.calls import OllamaCalls
 from llmspell_providers.ollama.memory import holds
@@ -20,18 +21,13 @@ from llmspell_providers.ollama.reply import OllamaReply
 from llmspell_providers.token_estimate import estimated_prompt_tokens
 
 if TYPE_CHECKING:
-    from ollama import AsyncClient
+    from llmspell_providers.ollama.client import OllamaClient
 
 
 async def chatted(
     calls: OllamaCalls, name: str, request: ChatRequest, options: Mapping[str, Any], *, backend: str
 ) -> AsyncGenerator[ChatChunk, None]:
     """Streams a reply of the model `name`; `options` are Ollama's."""
-    if request.schema is not None:
-        # Ollama hands schemas to the same grammar as our own engine, which ignores what it does not know.
-        from llmspell_providers.schema_check import check_schema
-
-        check_schema(request.schema)
     await calls.server.ready()
     if any(turn.images for turn in request.messages):
         await _check_sight(calls, name, backend)
@@ -40,13 +36,8 @@ async def chatted(
         yield ChatChunk(loading=True)
     deadline = calls.deadline(name)
 
-    async def open_stream(package: AsyncClient) -> tuple[AsyncGenerator[Any, None], Any]:
-        try:
-            lines = await _ask(package, name, request, options)
-        except ValueError as error:
-            # Nothing has been sent yet: the package checks tools and options by itself.
-            raise _misshapen(error) from None
-        return await _opened(lines)
+    async def open_stream(client: OllamaClient) -> tuple[AsyncGenerator[Any, None], Any]:
+        return await _opened(await _ask(client, name, request, options))
 
     tokens = estimated_prompt_tokens(request) + int(options.get("num_predict", 0))
     try:
@@ -65,7 +56,11 @@ async def chatted(
                 line = await calls.next(lines, deadline, name)
         if not reply.complete:
             raise calls.server.unavailable("the stream ended in the middle of the reply")
-        result = reply.result(name, backend=backend, max_tokens=options.get("num_predict"), evicted=await gone)
+        if (rest := reply.rest()) is not None:
+            yield rest
+        evicted = await gone
+        with calls.server.failures(calls.said(name)):
+            result = reply.result(name, backend=backend, max_tokens=options.get("num_predict"), evicted=evicted)
     finally:
         gone.cancel()
     if spent is not None:
@@ -74,40 +69,35 @@ async def chatted(
 
 
 async def _ask(
-    package: AsyncClient, name: str, request: ChatRequest, options: Mapping[str, Any]
+    client: OllamaClient, name: str, request: ChatRequest, options: Mapping[str, Any]
 ) -> AsyncGenerator[Any, None]:
-    from llmspell_providers.ollama.client import may_cut
-
-    form = None if request.schema is None else dict(request.schema)
-    lines: Any
-    with may_cut(request.truncate):
-        if request.raw:
-            lines = await package.generate(
-                name, request.prompt or "", raw=True, stream=True, options=options, format=form
-            )
-        else:
-            turns = request.messages or (ChatMessage(role="user", content=request.prompt or ""),)
-            said = [content.message_content(turn) for turn in turns]
-            tools = None if request.tool_choice == "none" else list(request.tools) or None
-            lines = await package.chat(name, said, tools=tools, stream=True, options=options, format=form)
-    generator: AsyncGenerator[Any, None] = lines
-    return generator
+    body: dict[str, Any] = {
+        "model": name,
+        "options": dict(options),
+        "format": None if request.schema is None else dict(request.schema),
+        # Without these a server shortens prompts that are too long and answers as if nothing had happened.
+        "truncate": request.truncate,
+        "shift": False,
+    }
+    if request.raw:
+        return await client.lines("/api/generate", {**body, "prompt": request.prompt or "", "raw": True})
+    turns = request.messages or (ChatMessage(role="user", content=request.prompt or ""),)
+    tools = [content.tool_content(tool) for tool in request.tools]
+    said = {
+        "messages": [content.message_content(turn) for turn in turns],
+        "tools": tools if tools and request.tool_choice != "none" else None,
+    }
+    return await client.lines("/api/chat", {**body, **said})
 
 
 async def _check_sight(calls: OllamaCalls, name: str, backend: str) -> None:
-    shown = await calls.answer(name, lambda package: package.show(name))
-    if "vision" not in (shown.capabilities or ()):
+    shown = await calls.answer(name, lambda client: client.ask("/api/show", {"model": name}))
+    if "vision" not in items(shown.get("capabilities"), "capabilities"):
         why = f"'{name}' can't see images, and would be asked without them"
         refusal = unsupported("images", backend, why)
         refusal.hint = "llmspell model info NAME shows 'vision' for a model that can"
         refusal.details["model"] = name
         raise refusal
-
-
-def _misshapen(error: ValueError) -> InvalidRequest:
-    problems = error.errors() if hasattr(error, "errors") else []
-    said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems) or str(error)
-    return InvalidRequest(f"Ollama's client refuses the request: {said}")
 
 
 async def _opened(lines: AsyncGenerator[Any, None]) -> tuple[AsyncGenerator[Any, None], Any]:

@@ -13,8 +13,8 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.child import open_log
 from llmspell_protocol.errors import BackendUnavailable, Unavailable
 
@@ -33,7 +33,7 @@ class OllamaDaemon:
     """
 
     def __init__(self, base_url: str, *, environment: Mapping[str, str], log_path: Path) -> None:
-        self._base_url = base_url
+        self._address = parse_address(base_url)
         self._environment = environment
         self._log_path = log_path
         self._pid: int | None = None
@@ -79,15 +79,14 @@ class OllamaDaemon:
 
     def _spawn(self, binary: str) -> None:
         log_fd = open_log(self._log_path)
-        address = urlsplit(self._base_url)
-        host = f"[{address.hostname}]" if ":" in (address.hostname or "") else address.hostname or "localhost"
+        host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
         # It must not see keys of other services; everything else (GPUs, proxies, its own variables) may be.
         environment = {
             name: value
             for name, value in self._environment.items()
             if name.startswith("OLLAMA_") or not any(word in name.upper() for word in _SECRET)
         }
-        environment["OLLAMA_HOST"] = f"{host}:{address.port or 80}"
+        environment["OLLAMA_HOST"] = f"{host}:{self._address.port}"
         try:
             # Not subprocess: an embedded kernel's thread blocks SIGINT, and only this can give the child a mask of its
             # own. In its own group, since a terminal's Ctrl-C is for the command.
@@ -147,7 +146,7 @@ class OllamaDaemon:
         lines = self._logged()[-_SHOWN_LINES:]
         said = f": {lines[-1]}" if lines else ""
         return BackendUnavailable(
-            f"'ollama serve' was started for {self._base_url} and {what}{said}",
+            f"'ollama serve' was started for {self._address.url} and {what}{said}",
             hint=f"see {self._log_path}, or run ollama serve in a terminal",
             details={**(last.details if last is not None else {}), "output": lines, "log": str(self._log_path)},
             retryable=False,

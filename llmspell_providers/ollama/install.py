@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from llmspell_protocol.areas.model import ModelInstallOllamaReply
 from llmspell_protocol.errors import Unavailable, Unsupported
+from llmspell_protocol.exit_status import ending
 
 DOWNLOAD_PAGE = "https://ollama.com/download"
 _COMMANDS = {
@@ -65,7 +66,7 @@ async def _run(command: Sequence[str]) -> str:
     )
     output = await _output_of(process)
     if process.returncode:
-        raise _failed(command, f"ended with status {process.returncode}", output)
+        raise _failed(command, f"ended {ending(process.returncode)}", output)
     return output
 
 

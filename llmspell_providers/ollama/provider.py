@@ -1,7 +1,7 @@
-"""An Ollama daemon as a backend. Chats, embeddings and pulls go through the official `ollama` package.
+"""An Ollama daemon as a backend.
 
-The package takes 0.4 s to import, so that health, lists and residency use a plain GET instead. Nothing is ever cut
-silently: a prompt that is longer than the context is an error, not a shorter prompt.
+Health, lists and residency are plain GETs, chats, embeddings and pulls the client for model servers, imported for them.
+Nothing is ever cut silently: a prompt that is longer than the context is an error, not a shorter prompt.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.errors import (
     BackendUnavailable,
+    ConfigError,
     ContextLengthExceeded,
     InvalidRequest,
     Unsupported,
@@ -36,12 +38,14 @@ from llmspell_protocol.models import (
 )
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import LLAMA_OPTIONS, Capabilities, declare
-from llmspell_providers.http.probe import is_near
-from llmspell_providers.ollama import content
+from llmspell_providers.http.fields import count, items, vector
+from llmspell_providers.http.limits import vectors_limit
+from llmspell_providers.ollama import content, failures
 from llmspell_providers.ollama.calls import OllamaCalls
 from llmspell_providers.ollama.chat import chatted
 from llmspell_providers.ollama.content import tagged
-from llmspell_providers.ollama.server import OllamaServer
+from llmspell_providers.ollama.server import FOREIGN, OllamaServer
+from llmspell_providers.schemas.grammars import Grammar
 from llmspell_providers.spec import ModelSpec
 from llmspell_providers.token_estimate import estimated_tokens
 from llmspell_providers.vectors import packed
@@ -49,6 +53,7 @@ from llmspell_providers.vectors import packed
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import OllamaSettings
     from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
+    from llmspell_providers.ollama.client import OllamaClient
     from llmspell_providers.ollama.daemon import OllamaDaemon
 
 T = TypeVar("T")
@@ -60,10 +65,13 @@ CAPABILITIES = declare(
         "tokenize": "its interface does not offer it",
         "tool_choice": "the model decides by itself whether it calls",
         "device": "it decides itself where a model runs",
+        "speculation": "it decides itself how a model drafts",
         "plain_vectors": "its vectors always have length 1",
         "cached_tokens": "it does not tell",
         "prefill": "it does not tell",
     },
+    # The same as our own engines': Ollama hands schemas to llama.cpp. A model's calls are read, not held to anything.
+    grammar=Grammar(tools=False),
 )
 
 
@@ -91,13 +99,16 @@ class OllamaProvider:
         """The same for all models."""
         return CAPABILITIES
 
+    async def demand_configured(self) -> None:
+        """Needs nothing to be asked."""
+
     async def health(self) -> HealthStatus:
         """Version and number of models; what is wrong in `reason`, within a second. Starts nothing."""
         answers = await asyncio.gather(self._server.version(), self._server.models("/api/tags"), return_exceptions=True)
         try:
             # In this order: what a foreign server says to the first tells more.
             version, tags = (_answered(answer) for answer in answers)
-        except BackendUnavailable as error:
+        except (BackendUnavailable, ConfigError) as error:
             return self._health(ready=False, reason=error.details["reason"])
         return replace(
             self._health(ready=True, reason=None),
@@ -133,7 +144,7 @@ class OllamaProvider:
         """Everything that the daemon tells; raises `ModelNotFound`."""
         entry = await self._listed(spec)
         loaded = {one["name"] for one in await self._server.models("/api/ps")}
-        shown = await self._calls.answer(_name(spec), lambda package: package.show(entry["name"]))
+        shown = await self._calls.answer(_name(spec), lambda client: client.ask("/api/show", {"model": entry["name"]}))
         with self._understood():
             return content.model_info(shown, entry, backend=self.name, loaded=entry["name"] in loaded)
 
@@ -162,7 +173,9 @@ class OllamaProvider:
         """Deletes a model; the daemon unloads it first, answering or not."""
         entry = await self._listed(spec)
         # What was deleted can't be found by a second attempt.
-        await self._calls.once(_name(spec), lambda package: package.delete(entry["name"]))
+        await self._calls.once(
+            _name(spec), lambda client: client.ask("/api/delete", {"model": entry["name"]}, method="DELETE")
+        )
         size = entry.get("size", 0)
         return size if isinstance(size, int) else 0
 
@@ -174,12 +187,13 @@ class OllamaProvider:
         """Loads a model; `pin` keeps it until it is unloaded. Models that had to go for it are in `reason`."""
         if options.device not in (None, "auto"):
             raise CAPABILITIES.refusal("device", self.name)
+        CAPABILITIES.demand_speculation(options.speculation, self.name)
         name = _name(spec)
         keep_alive = -1.0 if options.pin else options.keep_alive_s
         await self._server.ready()
         before = await self._calls.memory.residents()
         began = time.monotonic()
-        await self._calls.answer(name, lambda package: package.generate(name, keep_alive=keep_alive))
+        await self._calls.answer(name, lambda client: client.ask("/api/generate", _loading(name, keep_alive)))
         load_ms = (time.monotonic() - began) * 1000
         gone = await self._calls.memory.gone(before, name)
         for model in await self.loaded():
@@ -195,7 +209,7 @@ class OllamaProvider:
         held = [model for model in await self.loaded() if model.model == tagged(name)]
         if not held:
             return 0
-        await self._calls.answer(name, lambda package: package.generate(name, keep_alive=0))
+        await self._calls.answer(name, lambda client: client.ask("/api/generate", _loading(name, 0)))
         return held[0].memory_bytes or 0
 
     async def loaded(self) -> list[LoadedModel]:
@@ -222,20 +236,25 @@ class OllamaProvider:
             raise CAPABILITIES.refusal("plain_vectors", self.name)
         name = _name(spec)
         tokens = estimated_tokens(max(texts, key=len))
+
+        async def ask(client: OllamaClient) -> tuple[list[list[float]], int]:
+            body = {"model": name, "input": list(texts), "truncate": False}
+            answer = await client.ask("/api/embed", body, limit_bytes=vectors_limit(len(texts)))
+            rows = items(answer.get("embeddings"), "embeddings")
+            used = count(answer.get("prompt_eval_count"), "prompt_eval_count")
+            return [vector(row, f"embeddings[{at}]") for at, row in enumerate(rows)], used
+
         try:
-            answer = await self._calls.answer(
-                name, lambda package: package.embed(name, list(texts), truncate=False), tokens=tokens * len(texts)
-            )
+            rows, prompt_tokens = await self._calls.answer(name, ask, tokens=tokens * len(texts))
         except ContextLengthExceeded:
             raise await self._calls.too_long(name, None, tokens) from None
-        rows = answer.embeddings
         if len(rows) != len(texts) or len({len(row) for row in rows}) != 1:
             raise self._server.unavailable("another number of vectors than of texts came back")
         return Embeddings(
             data=packed(rows),
             count=len(rows),
             dimensions=len(rows[0]),
-            usage=Usage(prompt_tokens=answer.prompt_eval_count or 0),
+            usage=Usage(prompt_tokens=prompt_tokens),
             model=name,
             backend=self.name,
         )
@@ -256,7 +275,7 @@ class OllamaProvider:
     async def _listed(self, spec: ModelSpec) -> Mapping[str, Any]:
         entry = await self._entry(spec)
         if entry is None:
-            raise content.not_found(_name(spec), self.name)
+            raise failures.not_found(_name(spec), self.name)
         return entry
 
     @contextmanager
@@ -264,15 +283,15 @@ class OllamaProvider:
         """A server whose lists have other things in them than Ollama's is none."""
         try:
             yield
-        except (KeyError, ValueError, TypeError, AttributeError):
-            raise self._server.unavailable("something else than Ollama answers there") from None
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise self._server.unavailable(FOREIGN, why=str(error)) from None
 
     def _health(self, *, ready: bool, reason: str | None) -> HealthStatus:
-        return HealthStatus(configured=True, ready=ready, base_url=self._server.base_url, reason=reason)
+        return HealthStatus(configured=True, ready=ready, base_url=self._server.address.url, reason=reason)
 
 
 def _daemon(settings: OllamaSettings, log_directory: Path, environment: Mapping[str, str]) -> OllamaDaemon | None:
-    if not settings.auto_start or not is_near(settings.base_url):
+    if not settings.auto_start or not parse_address(settings.base_url).is_near:
         return None
     # Only who may start it needs to know how.
     from llmspell_providers.ollama.daemon import OllamaDaemon
@@ -284,6 +303,11 @@ def _answered(answer: T | BaseException) -> T:
     if isinstance(answer, BaseException):
         raise answer
     return answer
+
+
+def _loading(name: str, keep_alive: float | None) -> dict[str, Any]:
+    """A request that has nothing to say, which loads a model, or with 0 unloads it."""
+    return {"model": name, "keep_alive": keep_alive, "stream": False}
 
 
 def _name(spec: ModelSpec) -> str:

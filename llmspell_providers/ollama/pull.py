@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell_protocol.errors import LlmspellError, Timeout
 from llmspell_protocol.models import Phase, PullProgress, PullResult
-from llmspell_providers.ollama.content import pull_error
+from llmspell_providers.http.fields import Misshapen
+from llmspell_providers.http.fields import count as counted
+from llmspell_providers.http.fields import text as read_text
+from llmspell_providers.ollama.failures import is_foreign, pull_error
+from llmspell_providers.ollama.server import FOREIGN
 
 if TYPE_CHECKING:
-    from ollama import ProgressResponse
-
     from llmspell_providers.ollama.server import OllamaServer
+
+T = TypeVar("T")
 
 _BIG_LAYER_BYTES = 1 << 20
 """What can't have come between two lines; small layers are whole in their first line."""
@@ -32,18 +36,19 @@ async def pulled(
     """
     count = LayerCount(name, backend)
     await server.ready()
-    package = await server.package()
+    client = await server.client()
 
     def failed(text: str, status: int) -> LlmspellError:
-        return pull_error(text, model=name, backend=backend)
+        if is_foreign(text, status):
+            return server.unavailable(FOREIGN, why=f"status {status}: {text[:100]}")
+        return pull_error(text, status, model=name, backend=backend)
 
     with server.failures(failed):
-        # The package says iterator; it is a generator, and closing it is what stops the download.
-        lines = cast("AsyncGenerator[ProgressResponse, None]", await package.pull(name, stream=True))
+        lines = await _in_time(client.lines("/api/pull", {"model": name}), name, backend, silence_s)
     async with aclosing(lines):
         while True:
             with server.failures(failed):
-                line = await _next(lines, name, backend, silence_s)
+                line = await _in_time(anext(lines, None), name, backend, silence_s)
                 progress = None if line is None else count.progress(line)
             if progress is None:
                 break
@@ -53,13 +58,11 @@ async def pulled(
     yield count.complete()
 
 
-async def _next(
-    lines: AsyncGenerator[ProgressResponse, None], name: str, backend: str, silence_s: int
-) -> ProgressResponse | None:
+async def _in_time(asked: Awaitable[T], name: str, backend: str, silence_s: int) -> T:
     try:
         # A pull may take hours, but not in silence: there is a line about every 60 ms.
         async with asyncio.timeout(silence_s):
-            return await anext(lines, None)
+            return await asked
     except TimeoutError:
         raise Timeout(
             f"{backend} said nothing for {silence_s} s while it pulled '{name}'",
@@ -82,17 +85,20 @@ class LayerCount:
         self._there: dict[str, int] = {}
         self.succeeded = False
 
-    def progress(self, line: Any) -> PullProgress:
-        """Where the pull stands after a line."""
-        status: str = line.status or ""
+    def progress(self, line: Mapping[str, Any]) -> PullProgress:
+        """Where the pull stands after a line; raises `Misshapen` for one that is no line of a pull."""
+        status, digest = read_text(line.get("status"), "status"), read_text(line.get("digest"), "digest")
+        if not line.keys() & {"status", "digest"}:
+            raise Misshapen("a line that tells nothing of a pull")
         self.succeeded = status == "success"
-        if line.digest:
+        if digest:
             self._phase = "downloading"
-            done, total = line.completed or 0, line.total or 0
-            if line.digest not in self._layers and done < total:
+            total = counted(line.get("total"), "total")
+            done = min(counted(line.get("completed"), "completed"), total)
+            if digest not in self._layers and done < total:
                 self._came_whole = False
-            self._note_what_was_there(line.digest, done, total)
-            self._layers[line.digest] = (done, total)
+            self._note_what_was_there(digest, done, total)
+            self._layers[digest] = (done, total)
         elif status.startswith(("verifying", "writing")):
             self._phase = "verifying"
         downloaded, total_bytes = self._sums()
@@ -100,7 +106,7 @@ class LayerCount:
         left = total_bytes - downloaded
         return PullProgress(
             phase=self._phase,
-            file=line.digest,
+            file=digest or None,
             bytes_downloaded=downloaded,
             bytes_total=total_bytes or None,
             percent_complete=round(100 * downloaded / total_bytes, 1) if total_bytes else 0.0,

@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatResult, ToolCall
+from llmspell_providers.http.fields import Misshapen, plain_text, record, records, text
+from llmspell_providers.http.reply_text import ReplyText
 from llmspell_providers.ollama import content
+from llmspell_providers.openai_chat import parse_arguments, plain_arguments
 
 
 class OllamaReply:
-    """What has come of one reply."""
+    """What has come of one reply; methods raise `Misshapen` for what is none of Ollama's."""
 
     def __init__(self) -> None:
         self.calls: list[ToolCall] = []
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._last: Any = None
+        self._said = ReplyText()
+        self._last: Mapping[str, Any] = {}
 
     @property
     def complete(self) -> bool:
         """Whether the last line has come, which alone has the counts."""
-        return bool(getattr(self._last, "done", False))
+        return self._last.get("done") is True
 
-    def take(self, line: Any) -> ChatChunk | None:
+    def take(self, line: Mapping[str, Any]) -> ChatChunk | None:
         """The chunk for one line, if the line has anything to show."""
+        if not line.keys() & {"message", "response", "done"}:
+            raise Misshapen("a line without a piece of a reply")
         self._last = line
-        message = getattr(line, "message", None)
-        text = (line.response if message is None else message.content) or ""
-        reasoning = (line.thinking if message is None else message.thinking) or ""
+        message = record(line.get("message"), "message")
+        said = text(message.get("content"), "message.content") or text(line.get("response"), "response")
+        thought = text(message.get("thinking"), "message.thinking") or text(line.get("thinking"), "thinking")
         calls = [
-            # The package drops Ollama's own ids.
-            ToolCall(id=f"call_{len(self.calls) + at}", name=call.name, arguments=dict(call.arguments))
-            for at, call in enumerate(one.function for one in (message.tool_calls if message else None) or ())
+            _call(one, len(self.calls) + at)
+            for at, one in enumerate(records(message.get("tool_calls"), "message.tool_calls"))
         ]
-        self._text.append(text)
-        self._reasoning.append(reasoning)
         self.calls += calls
-        return ChatChunk(text=text, reasoning=reasoning, tool_calls=calls) if text or reasoning or calls else None
+        chunk = self._said.take(said, thought)
+        if not calls:
+            return chunk
+        return ChatChunk(
+            text="" if chunk is None else chunk.text,
+            reasoning="" if chunk is None else chunk.reasoning,
+            tool_calls=calls,
+        )
+
+    def rest(self) -> ChatChunk | None:
+        """The chunk for what was held back, after the last line."""
+        return self._said.rest()
 
     def result(self, model: str, *, backend: str, max_tokens: int | None, evicted: Sequence[str]) -> ChatResult:
         """The whole reply, after the last line."""
         message = ChatMessage(
             role="assistant",
-            content="".join(self._text),
-            reasoning="".join(self._reasoning) or None,
+            content=self._said.text,
+            reasoning=self._said.reasoning,
             tool_calls=tuple(self.calls),
         )
         return ChatResult(
@@ -56,3 +68,16 @@ class OllamaReply:
             backend=backend,
             evicted=evicted,
         )
+
+
+def _call(call: Mapping[str, Any], at: int) -> ToolCall:
+    function = record(call.get("function"), "tool_calls[].function")
+    name = plain_text(function.get("name"), "tool_calls[].function.name")
+    if not name:
+        raise Misshapen("a call of a tool without a name")
+    given = function.get("arguments")
+    arguments = (
+        parse_arguments(given) if isinstance(given, str) else plain_arguments(record(given, "tool_calls[].arguments"))
+    )
+    # Ollama's own ids are not told by every version.
+    return ToolCall(id=f"call_{at}", name=name, arguments=arguments)

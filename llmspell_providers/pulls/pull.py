@@ -12,8 +12,10 @@ from pathlib import Path
 from llmspell_protocol.child import Child
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import DownloadError, LlmspellError, ModelLoadFailed, error_from_content
+from llmspell_protocol.exit_status import ending
 from llmspell_protocol.frames import Frame
 from llmspell_protocol.models import PulledFile, PullProgress, PullResult
+from llmspell_protocol.worker_memory import PULL_BYTES
 from llmspell_providers.library.catalog import Catalog
 from llmspell_providers.library.manifest import Manifest, ManifestInvalid, read_manifest
 from llmspell_providers.library.names import spec_name
@@ -240,6 +242,7 @@ class _Download:
             "llmspell_providers.pulls.worker",
             environment=environment,
             log_path=log_path,
+            memory_bytes=PULL_BYTES,
             on_frame=self._on_frame,
             on_exit=self._on_exit,
         )
@@ -296,9 +299,8 @@ class _Download:
 
     def _on_exit(self, status: int) -> None:
         if not self.finished:
-            how = f"by signal {-status}" if status < 0 else f"with status {status}"
             self._error = DownloadError(
-                f"The process that was pulling '{self._order.id}' ended {how}",
+                f"The process that was pulling '{self._order.id}' ended {ending(status)}",
                 hint=f"llmspell model pull {self._order.id} goes on where it stopped",
                 details={"model": self._order.id, "exit_status": status},
             )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import traceback
 
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import Internal, LlmspellError
+from llmspell_protocol.errors import LlmspellError, OutOfMemory
 from llmspell_protocol.frames import FramePipe
+from llmspell_protocol.incidents import incident_in_worker
 from llmspell_protocol.models import PullProgress
+from llmspell_protocol.worker_memory import PULL_BYTES, is_for_want_of_memory
 from llmspell_providers.pulls.order import PullOrder
 
 
@@ -33,9 +34,18 @@ def main() -> None:
     except LlmspellError as error:
         pipe.send({"op": "error", "error": error.to_content()})
     except Exception as error:  # noqa: BLE001 - the worker's boundary: whatever it is, the kernel is told
-        traceback.print_exc()
-        wrapped = Internal(f"The pull of '{order.id}' failed: {type(error).__name__}: {error}")
-        pipe.send({"op": "error", "error": wrapped.to_content()})
+        pipe.send({"op": "error", "error": _wrapped(error, order).to_content()})
+
+
+def _wrapped(error: Exception, order: PullOrder) -> LlmspellError:
+    if not is_for_want_of_memory(error):
+        return incident_in_worker(error, f"The pull of '{order.id}' failed: {type(error).__name__}: {error}")
+    return OutOfMemory(
+        f"The pull of '{order.id}' took more memory than it may ({PULL_BYTES / 1e6:,.0f} MB) and was ended",
+        hint="what the source sends, or what the file says about itself, is larger than of any real model: "
+        "choose another source",
+        details={"model": order.id, "limit_bytes": PULL_BYTES},
+    )
 
 
 def _end_with_parent(pipe: FramePipe) -> None:

@@ -1,15 +1,23 @@
-"""Anthropic's Messages interface through the official `anthropic` package. Pure translation and the package's calls."""
+"""Anthropic's Messages interface, asked through the official `anthropic` package. Pure translation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from llmspell_protocol.addresses import Address
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, FinishReason, ToolCall, Usage
+from llmspell_providers.http.fields import Misshapen, count, plain_text, record, text, whole
+from llmspell_providers.http.listing import listed_models
+from llmspell_providers.http.reply_text import ReplyText
 from llmspell_providers.images import image
 from llmspell_providers.openai_chat import parse_arguments
-from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors, VendorPackage
+from llmspell_providers.remote.dialect import Ending, Listed, Sampling, Vectors, VendorPackage
 from llmspell_providers.remote.vendors import VENDORS
+
+if TYPE_CHECKING:
+    import httpx2
 
 _FINISH: Mapping[str, FinishReason] = {
     "max_tokens": "length",
@@ -19,13 +27,15 @@ _FINISH: Mapping[str, FinishReason] = {
 _TOOL_CHOICES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
 _SAMPLING = ("temperature", "top_p", "top_k")
 """Sent only where they were asked for: newer models refuse them, or two of them together."""
+_COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
+_PAGE = 1000
+_MAX_PAGES = 16
 
 
 class AnthropicDialect(VendorPackage):
     """See `Dialect`; `extra` are keys of the settings that go into every request as they are."""
 
     package = "anthropic"
-    parts = ("messages", "models")
 
     def __init__(self, extra: Mapping[str, Any]) -> None:
         self._extra = extra
@@ -34,16 +44,12 @@ class AnthropicDialect(VendorPackage):
         """What carries the key, and the version without which nothing is answered."""
         return {"Authorization": f"Bearer {key}", "anthropic-version": "2023-06-01"}
 
-    def client(self, base_url: str, key: str | None, *, connect_s: float, trust_env: bool) -> Any:
+    def client(self, address: Address, key: str | None) -> Any:
         """A client for one address. An explicit key keeps the package from looking for others."""
-        return self.sdk.AsyncAnthropic(
-            api_key=key or "",
-            base_url=base_url.removesuffix("/v1"),
-            **self.connection(connect_s=connect_s, trust_env=trust_env),
-        )
+        return self.made("AsyncAnthropic", address, api_key=key or "", base_url=address.url.removesuffix("/v1"))
 
     def body(self, model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
-        """The request; sampling goes into `extra_body`, since the package no longer lists it."""
+        """The request."""
         turns = request.messages or (ChatMessage(role="user", content=request.prompt or ""),)
         body: dict[str, Any] = {"model": model, "messages": _messages(turns), "stream": True}
         system = "\n\n".join(turn.content for turn in turns if turn.role == "system")
@@ -58,7 +64,6 @@ class AnthropicDialect(VendorPackage):
             # The interface holds the model to fewer keywords; the package moves the others into descriptions.
             schema = self.sdk.transform_schema(dict(request.schema))
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-        extra: dict[str, Any] = {**self._extra}
         for name, value in sampling.values.items():
             if name == "max_tokens":
                 body["max_tokens"] = value
@@ -66,38 +71,43 @@ class AnthropicDialect(VendorPackage):
                 if value:
                     body["stop_sequences"] = list(value)
             elif name in _SAMPLING and name in sampling.set_by_user:
-                extra[name] = value
-        if extra:
-            body["extra_body"] = extra
-        return body
+                body[name] = value
+        return {**body, **self._extra}
 
-    async def open(self, client: Any, body: Mapping[str, Any], sampling: Sampling) -> Events:
+    async def open(self, client: Any, body: Mapping[str, Any], sampling: Sampling) -> httpx2.Response:
         """Sends it; sampling that only the settings ask for and the model refuses is left out."""
         body = dict(body)
         while True:
             try:
-                return cast("Events", await client.messages.create(**body))
+                return await self.opened(client, "/v1/messages", body, {})
             except self.sdk.BadRequestError as error:
-                extra = body.get("extra_body") or {}
-                kept = {
-                    name: value
-                    for name, value in extra.items()
-                    if name not in _SAMPLING or name in sampling.asked or name not in error.message
-                }
-                if len(kept) == len(extra):
+                refused = [
+                    name
+                    for name in _SAMPLING
+                    if name in body and name not in sampling.asked and name not in self._extra and name in error.message
+                ]
+                if not refused:
                     raise
-                body["extra_body"] = kept
+                for name in refused:
+                    del body[name]
 
     def gathered(self, sampling: Sampling) -> AnthropicGathered:
         """What takes the events of one reply."""
         return AnthropicGathered()
 
     async def models(self, client: Any) -> list[Listed]:
-        """What `/v1/models` tells."""
-        return [
-            Listed(id=model.id, context_length=getattr(model, "max_input_tokens", None))
-            async for model in client.models.list(limit=1000)
-        ]
+        """What `/v1/models` tells, page by page."""
+        found: list[Listed] = []
+        params: dict[str, Any] = {"limit": _PAGE}
+        for _ in range(_MAX_PAGES):
+            content = await self.got(client, "/v1/models", params, {})
+            page = listed_models(content)
+            found += [listed for model in page if (listed := _listed(model)).id]
+            last = content.get("last_id") if isinstance(content, Mapping) and content.get("has_more") is True else None
+            if not page or not isinstance(last, str) or last == params.get("after_id"):
+                break
+            params = {"limit": _PAGE, "after_id": last}
+        return found
 
     async def embed(self, client: Any, model: str, texts: Sequence[str]) -> Vectors:
         """Raises `Unsupported`."""
@@ -108,53 +118,81 @@ class AnthropicDialect(VendorPackage):
         raise VENDORS[self.package].capabilities.refusal("tokenize", self.package)
 
 
+@dataclass(slots=True)
+class _Call:
+    id: str
+    name: str
+    whole: Mapping[str, Any]
+    parts: list[str] = field(default_factory=list)
+
+
 class AnthropicGathered:
     """The events of one reply, gathered as they come."""
 
     def __init__(self) -> None:
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._calls: dict[int, dict[str, str]] = {}
+        self._said = ReplyText()
+        self._calls: list[_Call] = []
+        self._open: dict[int, _Call] = {}
         self._stop_reason: str | None = None
         self._counts: dict[str, int] = {}
 
     def error(self, event: Any) -> object | None:
-        """The package raises for these itself."""
-        return None
+        """What stands in an event in place of a piece."""
+        content = record(event, "an event")
+        if content.get("type") == "error":
+            return content.get("error") or content
+        return content.get("error") or None
 
     def take(self, event: Any) -> ChatChunk | None:
         """The chunk for one event, if it has anything to show."""
-        match getattr(event, "type", None):
+        content = record(event, "an event")
+        match content.get("type"):
             case "message_start":
-                self._count(getattr(event.message, "usage", None))
+                self._count(record(content.get("message"), "message").get("usage"))
             case "message_delta":
-                self._count(getattr(event, "usage", None))
-                self._stop_reason = getattr(event.delta, "stop_reason", None) or self._stop_reason
-            case "content_block_start" if getattr(event.content_block, "type", None) == "tool_use":
-                block = event.content_block
-                self._calls[event.index] = {"id": block.id, "name": block.name, "arguments": ""}
+                self._count(content.get("usage"))
+                delta = record(content.get("delta"), "delta")
+                self._stop_reason = text(delta.get("stop_reason"), "delta.stop_reason") or self._stop_reason
+            case "content_block_start":
+                return self._start(content.get("index"), record(content.get("content_block"), "content_block"))
             case "content_block_delta":
-                return self._take_delta(event)
+                return self._take_delta(content.get("index"), record(content.get("delta"), "delta"))
         return None
 
-    def _take_delta(self, event: Any) -> ChatChunk | None:
-        delta = event.delta
-        match getattr(delta, "type", None):
+    def _start(self, index: object, block: Mapping[str, Any]) -> ChatChunk | None:
+        match block.get("type"):
+            case "tool_use":
+                call = _Call(
+                    text(block.get("id"), "content_block.id"),
+                    text(block.get("name"), "content_block.name"),
+                    record(block.get("input"), "content_block.input"),
+                )
+                self._calls.append(call)
+                if isinstance(index, int):
+                    self._open[index] = call
+            case "text":
+                return self._said.take(text(block.get("text"), "content_block.text"))
+            case "thinking":
+                return self._said.take(reasoning=text(block.get("thinking"), "content_block.thinking"))
+        return None
+
+    def _take_delta(self, index: object, delta: Mapping[str, Any]) -> ChatChunk | None:
+        match delta.get("type"):
             case "text_delta":
-                self._text.append(delta.text)
-                return ChatChunk(text=delta.text) if delta.text else None
+                return self._said.take(text(delta.get("text"), "delta.text"))
             case "thinking_delta":
-                self._reasoning.append(delta.thinking)
-                return ChatChunk(reasoning=delta.thinking) if delta.thinking else None
-            case "input_json_delta" if event.index in self._calls:
-                self._calls[event.index]["arguments"] += delta.partial_json
+                return self._said.take(reasoning=text(delta.get("thinking"), "delta.thinking"))
+            case "input_json_delta" if isinstance(index, int) and index in self._open:
+                self._open[index].parts.append(text(delta.get("partial_json"), "delta.partial_json"))
         return None
 
-    def _count(self, usage: Any) -> None:
-        for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"):
-            count = getattr(usage, name, None)
-            if isinstance(count, int):
-                self._counts[name] = count
+    def _count(self, usage: object) -> None:
+        told = record(usage, "usage")
+        self._counts |= {name: count(told[name], f"usage.{name}") for name in _COUNTS if told.get(name) is not None}
+
+    def rest(self) -> ChatChunk | None:
+        """The chunk for what was held back."""
+        return self._said.rest()
 
     def ending(self) -> Ending:
         """The whole reply."""
@@ -164,12 +202,9 @@ class AnthropicGathered:
         return Ending(
             message=ChatMessage(
                 role="assistant",
-                content="".join(self._text),
-                reasoning="".join(self._reasoning) or None,
-                tool_calls=tuple(
-                    ToolCall(id=entry["id"], name=entry["name"], arguments=parse_arguments(entry["arguments"]))
-                    for _, entry in sorted(self._calls.items())
-                ),
+                content=self._said.text,
+                reasoning=self._said.reasoning,
+                tool_calls=tuple(_call(call, at, self._calls[:at]) for at, call in enumerate(self._calls)),
             ),
             finish_reason=None if reason is None else _FINISH.get(reason, "stop"),
             filtered=reason == "refusal",
@@ -179,6 +214,26 @@ class AnthropicGathered:
                 completion_tokens=self._counts.get("output_tokens", 0),
             ),
         )
+
+
+def _call(call: _Call, at: int, before: Sequence[_Call]) -> ToolCall:
+    if not call.name:
+        raise Misshapen("a call of a tool without a name")
+    is_new = call.id and all(call.id != other.id for other in before)
+    said = whole("".join(call.parts))
+    return ToolCall(
+        id=whole(call.id) if is_new else f"call_{at}",
+        name=whole(call.name),
+        arguments=parse_arguments(said) if said else dict(call.whole),
+    )
+
+
+def _listed(model: Mapping[str, Any]) -> Listed:
+    length = model.get("max_input_tokens")
+    return Listed(
+        id=plain_text(model.get("id"), "data[].id"),
+        context_length=length if isinstance(length, int) and not isinstance(length, bool) and length > 0 else None,
+    )
 
 
 def _messages(turns: Sequence[ChatMessage]) -> list[dict[str, Any]]:

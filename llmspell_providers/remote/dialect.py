@@ -6,12 +6,20 @@ A dialect translates; time limits, retries, choice of a server and errors are th
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from llmspell_protocol.addresses import Address
+from llmspell_protocol.errors import ConfigError
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, FinishReason, Usage
+from llmspell_providers.http.limits import STREAM_BYTES
+from llmspell_providers.http.lines import parse_json
+from llmspell_providers.http.sendable import demand_json
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,27 +64,17 @@ class Ending:
     """`prefill_ms` and `decode_ms` of a server that measures them."""
 
 
-class Events(Protocol):
-    """An open stream of a vendor's package."""
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        """Itself."""
-
-    async def __anext__(self) -> Any:
-        """What comes next."""
-
-    async def close(self) -> None:
-        """Closes the HTTP stream."""
-
-
 class Gathered(Protocol):
-    """What has come of one reply."""
+    """What has come of one reply. An event is whatever JSON came; methods raise `Misshapen` for what it can't be."""
 
     def take(self, event: Any) -> ChatChunk | None:
         """The chunk for one event, if it has anything to show."""
 
     def error(self, event: Any) -> object | None:
         """The body of an error that came as an event; None for all others."""
+
+    def rest(self) -> ChatChunk | None:
+        """The chunk for what was held back, after the last event."""
 
     def ending(self) -> Ending:
         """The whole reply, after the last event."""
@@ -98,8 +96,12 @@ class Dialect(Protocol):
     def load(self) -> None:
         """Imports the package; takes a second, so it is called on a thread. Raises ImportError."""
 
-    def client(self, base_url: str, key: str | None, *, connect_s: float, trust_env: bool) -> Any:
-        """A client that never repeats a request by itself."""
+    def client(self, address: Address, key: str | None) -> Any:
+        """A client that never repeats a request by itself.
+
+        Raises:
+            ConfigError: the environment has something in it that no client can be made with.
+        """
 
     def body(self, model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
         """The request as the interface takes it; it asks for nothing that the vendor's declaration lacks.
@@ -108,8 +110,8 @@ class Dialect(Protocol):
             InvalidRequest: an image is of no known format.
         """
 
-    async def open(self, client: Any, body: Mapping[str, Any], sampling: Sampling) -> Events:
-        """Sends a request for a stream."""
+    async def open(self, client: Any, body: Mapping[str, Any], sampling: Sampling) -> httpx2.Response:
+        """Sends a request for a stream; nothing of its body has been read."""
 
     def gathered(self, sampling: Sampling) -> Gathered:
         """What takes the events of one stream."""
@@ -127,12 +129,11 @@ class Dialect(Protocol):
 class VendorPackage:
     """A dialect's package, imported when it is first needed, which takes a second.
 
-    `parts` are modules that its client would import at its first use.
+    The package makes requests and knows its vendor's errors; what comes back is read here, as plain JSON.
     """
 
     package: str
     """What has to be installed: the name of the package and of the extra."""
-    parts: Sequence[str]
 
     _sdk: ModuleType | None = None
 
@@ -143,13 +144,64 @@ class VendorPackage:
         return self._sdk
 
     def load(self) -> None:
-        """Imports it; called on a thread. Raises ImportError."""
+        """Imports it, and the client for model servers; called on a thread. Raises ImportError."""
+        importlib.import_module("llmspell_providers.http.client")
         self._sdk = importlib.import_module(self.package)
-        for part in self.parts:
-            importlib.import_module(f"{self.package}.resources.{part}")
 
-    def connection(self, *, connect_s: float, trust_env: bool) -> dict[str, Any]:
-        """What every client is made with: it repeats nothing by itself and has no limit but for connecting."""
-        timeout = self.sdk.Timeout(None, connect=connect_s)
-        http_client = self.sdk.DefaultAsyncHttpxClient(trust_env=trust_env, timeout=timeout)
-        return {"max_retries": 0, "timeout": timeout, "http_client": http_client}
+    def made(self, kind: str, address: Address, **settings: Any) -> Any:
+        """A client of the package, on our own HTTP client, that repeats nothing by itself.
+
+        Raises:
+            ConfigError: the environment has something in it that no client can be made with.
+        """
+        from llmspell_providers.http.client import open_client
+
+        http_client = open_client(address)
+        try:
+            return getattr(self.sdk, kind)(
+                max_retries=0, timeout=http_client.timeout, http_client=http_client, **settings
+            )
+        except (ValueError, TypeError, OSError) as error:
+            prefix = self.package.upper()
+            raise ConfigError(
+                f"the package '{self.package}' can't be used as the environment is: {error}",
+                hint=f"look at the variables that begin with {prefix}_",
+                details={"package": self.package},
+            ) from None
+
+    async def posted(self, client: Any, path: str, body: Mapping[str, Any], headers: Mapping[str, Any]) -> Any:
+        """The JSON that answers a request."""
+        import httpx2
+
+        demand_json(body)
+        options = {"headers": headers}
+        answer = await client.post(path, cast_to=httpx2.Response, body=dict(body), options=options)
+        return parse_json(answer.content)
+
+    async def got(self, client: Any, path: str, params: Mapping[str, Any], headers: Mapping[str, Any]) -> Any:
+        """The JSON at a path."""
+        import httpx2
+
+        options = {"headers": headers, "params": params}
+        answer = await client.get(path, cast_to=httpx2.Response, options=options)
+        return parse_json(answer.content)
+
+    async def opened(
+        self, client: Any, path: str, body: Mapping[str, Any], headers: Mapping[str, Any]
+    ) -> httpx2.Response:
+        """The answer to a request for a stream, whose body has not been read."""
+        import httpx2
+
+        from llmspell_providers.http.client import reply_limit
+
+        demand_json(body)
+        with reply_limit(STREAM_BYTES):
+            answer: httpx2.Response = await client.post(
+                path,
+                cast_to=httpx2.Response,
+                body=dict(body),
+                options={"headers": headers},
+                stream=True,
+                stream_cls=self.sdk.AsyncStream[Any],
+            )
+        return answer

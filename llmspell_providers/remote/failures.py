@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ from llmspell_protocol.errors import (
 )
 from llmspell_providers.capabilities import unsupported
 from llmspell_providers.http.backoff import retry_after_s
+from llmspell_providers.http.lines import NoJson
+from llmspell_providers.http.reasons import one_line, reason_of
 
 _BUSY = (429, 503, 529)
 _QUOTA = ("insufficient_quota", "billing", "credit balance")
@@ -48,7 +50,6 @@ _BLIND = re.compile(
     re.IGNORECASE,
 )
 """llama.cpp's server, OpenAI, vLLM (two), others, Ollama: a model without eyes was shown something."""
-_MAX_SAID = 500
 
 
 class Place(NamedTuple):
@@ -59,6 +60,8 @@ class Place(NamedTuple):
     model: str | None
     key: str | None
     variable: str
+    by_proxy: Callable[[str], str] = str
+    """Adds to a reason for no answer that a proxy stands before the server, where one does."""
 
 
 class Said(NamedTuple):
@@ -76,28 +79,34 @@ def said(body: object) -> Said:
     if isinstance(body, Mapping) and isinstance(body.get("error"), Mapping):
         body = body["error"]
     if not isinstance(body, Mapping):
-        return Said(" ".join(str(body or "").split())[:_MAX_SAID], "", {})
+        return Said(one_line(str(body or "")), "", {})
     inner = body.get("message") or body.get("error") or body.get("detail") or body.get("object") or ""
     text = inner if isinstance(inner, str) else str(inner)
     code = " ".join(str(body.get(name)) for name in ("code", "type") if body.get(name) is not None)
-    return Said(" ".join(text.split())[:_MAX_SAID], code, body)
+    return Said(one_line(text), code, body)
 
 
 def failure_of(error: Exception, sdk: ModuleType, place: Place) -> LlmspellError:
-    """The error of ours for what a vendor's package raised, or its HTTP library, or its JSON parser."""
-    if isinstance(error, sdk.APIStatusError) and error.status_code >= 400:
-        return status_failure(error.status_code, error.body, error.response.headers, place)
+    """The error of ours for what a vendor's package raised, or the HTTP client, or a reader of replies."""
+    # Imported by now, with the client.
+    from llmspell_providers.http.client import Redirected
+
+    if isinstance(error, sdk.APIStatusError):
+        if error.status_code >= 400:
+            return status_failure(error.status_code, error.body, error.response.headers, place)
+        return unavailable(place, f"it answers with status {error.status_code}")
     if isinstance(error, sdk.APITimeoutError):
         return unavailable(place, "no connection in time")
-    if isinstance(error, sdk.APIConnectionError):
-        return unavailable(place, _reason(error))
     if isinstance(error, sdk.APIError) and error.body is not None:
         return stream_failure(error.body, place)
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+    if isinstance(error, NoJson | UnicodeDecodeError | json.JSONDecodeError):
         return unavailable(place, "it answers with something else than JSON")
     if isinstance(error, ValueError):
         return unavailable(place, f"it answers with something else than expected: {error}")
-    return unavailable(place, _reason(error))
+    failure = unavailable(place, place.by_proxy(reason_of(error)))
+    if isinstance(error, Redirected) or isinstance(error.__cause__, Redirected):
+        failure.retryable = False
+    return failure
 
 
 def status_failure(status: int, body: object, headers: Mapping[str, str], place: Place) -> LlmspellError:
@@ -204,19 +213,3 @@ def _counts(told: Said) -> tuple[int | None, int | None]:
 
 def _blotted(told: Said, key: str | None) -> Said:
     return told._replace(text=told.text.replace(key, "***")) if key else told
-
-
-def _reason(error: BaseException) -> str:
-    """The first cause in a chain of exceptions that has words for people."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
-        text = str(cause)
-        if "refused" in text.lower() or "all connection attempts failed" in text.lower():
-            return "connection refused"
-        deeper = cause.__cause__ or cause.__context__
-        if deeper is None or isinstance(deeper, GeneratorExit):
-            return " ".join(text.split())[:_MAX_SAID] or type(cause).__name__
-        cause = deeper
-    return type(error).__name__

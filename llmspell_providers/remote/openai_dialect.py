@@ -1,30 +1,38 @@
 """OpenAI's interface through the official `openai` package, for every server that speaks it.
 
-Pure translation and the package's own calls. Chunks are looked at with care: servers leave fields out.
+Pure translation and the package's requests. What comes back is looked at with care: servers leave fields out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
+from llmspell_protocol.addresses import Address
 from llmspell_protocol.content import to_content
-from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, FinishReason, ToolCall, Usage
+from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, FinishReason, Usage
+from llmspell_providers.http.fields import Misshapen, count, items, number, plain_text, record, records, text, vector
+from llmspell_providers.http.limits import vectors_limit
+from llmspell_providers.http.listing import listed_models
+from llmspell_providers.http.reply_text import ReplyText
 from llmspell_providers.images import image
-from llmspell_providers.openai_chat import chat_body, parse_arguments
-from llmspell_providers.remote.dialect import Ending, Events, Listed, Sampling, Vectors, VendorPackage
+from llmspell_providers.openai_chat import chat_body
+from llmspell_providers.remote.dialect import Ending, Listed, Sampling, Vectors, VendorPackage
+from llmspell_providers.remote.tool_calls import CallParts
 from llmspell_providers.remote.vendors import Vendor
+from llmspell_providers.schemas.tools import WORDS
+
+if TYPE_CHECKING:
+    import httpx2
 
 _NO_KEY = "none"
 _STANDARD = ("temperature", "top_p")
-_TOOL_WORDS = ("auto", "none", "required")
 
 
 class OpenAIDialect(VendorPackage):
     """See `Dialect`; `extra` are keys of the settings that go into every request as they are."""
 
     package = "openai"
-    parts = ("chat.completions", "completions", "embeddings", "models")
 
     def __init__(self, vendor: Vendor, extra: Mapping[str, Any]) -> None:
         self._vendor = vendor
@@ -34,19 +42,19 @@ class OpenAIDialect(VendorPackage):
         """What carries the key."""
         return {"Authorization": f"Bearer {key}"}
 
-    def client(self, base_url: str, key: str | None, *, connect_s: float, trust_env: bool) -> Any:
+    def client(self, address: Address, key: str | None) -> Any:
         """A client for one address. Nothing of OPENAI_… in the environment reaches another server than OpenAI's."""
-        sdk = self.sdk
         headers: dict[str, Any] = {}
         if self._vendor.base_url != "https://api.openai.com/v1":
-            headers |= {"OpenAI-Organization": sdk.Omit(), "OpenAI-Project": sdk.Omit()}
-        return sdk.AsyncOpenAI(
+            headers |= {"OpenAI-Organization": self.sdk.Omit(), "OpenAI-Project": self.sdk.Omit()}
+        return self.made(
+            "AsyncOpenAI",
+            address,
             # Without one the package would send OPENAI_API_KEY to any server.
             api_key=key or _NO_KEY,
             admin_api_key="",
-            base_url=base_url,
+            base_url=address.url,
             default_headers=headers,
-            **self.connection(connect_s=connect_s, trust_env=trust_env),
         )
 
     def body(self, model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
@@ -66,15 +74,14 @@ class OpenAIDialect(VendorPackage):
                 message.pop("reasoning_content", None)
             if message["role"] == "tool":
                 message.pop("name", None)
-        if plain.get("tool_choice") and plain["tool_choice"] not in _TOOL_WORDS:
-            plain["tool_choice"] = {"type": "function", "function": {"name": plain["tool_choice"]}}
+        if vendor.names_tools and request.tools and request.tool_choice not in (None, *WORDS):
+            plain["tools"] = chat_body({**content, "options": {}, "tool_choice": None})["tools"]
+            plain["tool_choice"] = {"type": "function", "function": {"name": request.tool_choice}}
         body = {"model": model, **plain, "stream": True}
         if vendor.counts_on_demand:
             body["stream_options"] = {"include_usage": True}
         self._sample(body, extra, sampling, is_raw=request.raw)
-        if extra:
-            body["extra_body"] = extra
-        return body
+        return body | extra
 
     def _sample(self, body: dict[str, Any], extra: dict[str, Any], sampling: Sampling, *, is_raw: bool) -> None:
         vendor = self._vendor
@@ -92,13 +99,13 @@ class OpenAIDialect(VendorPackage):
             elif name in vendor.sampling:
                 extra |= dict.fromkeys(vendor.sampling[name], value)
 
-    async def open(self, client: Any, body: Mapping[str, Any], sampling: Sampling) -> Events:
+    async def open(self, client: Any, body: Mapping[str, Any], sampling: Sampling) -> httpx2.Response:
         """Sends it; what only a default asked for and the model refuses (reasoning models do) is left out."""
-        create = client.completions.create if "prompt" in body else client.chat.completions.create
+        path = "/completions" if "prompt" in body else "/chat/completions"
         body = dict(body)
         while True:
             try:
-                return cast("Events", await create(**body, extra_headers=self._without_key(client)))
+                return await self.opened(client, path, body, self._without_key(client))
             except self.sdk.BadRequestError as error:
                 refused = error.param
                 if refused not in _STANDARD or refused not in body or refused in sampling.asked:
@@ -111,38 +118,32 @@ class OpenAIDialect(VendorPackage):
 
     async def models(self, client: Any) -> list[Listed]:
         """What `/models` tells; vLLM and llama.cpp's server add lengths."""
-        listed = [model async for model in client.models.list(extra_headers=self._without_key(client))]
-        if not all(hasattr(model, "model_dump") for model in listed):
-            raise ValueError("no list of models")
-        return [_listed(model.model_dump()) for model in listed]
+        content = await self.got(client, "/models", {}, self._without_key(client))
+        return [listed for model in listed_models(content) if (listed := _listed(model)).id]
 
     async def embed(self, client: Any, model: str, texts: Sequence[str]) -> Vectors:
         """One vector a text; as numbers, since not every server knows base64."""
-        extra = dict(self._extra) or None
-        answer = await client.embeddings.create(
-            model=model,
-            input=list(texts),
-            encoding_format="float",
-            extra_body=extra,
-            extra_headers=self._without_key(client),
+        from llmspell_providers.http.client import reply_limit
+
+        body = {"model": model, "input": list(texts), "encoding_format": "float", **self._extra}
+        with reply_limit(vectors_limit(len(texts))):
+            content = await self.posted(client, "/embeddings", body, self._without_key(client))
+        answer = record(content, "the reply")
+        rows = _in_order(records(answer.get("data"), "data"))
+        usage = record(answer.get("usage"), "usage")
+        return Vectors(
+            [vector(row.get("embedding"), f"data[{at}].embedding") for at, row in enumerate(rows)],
+            count(usage.get("prompt_tokens"), "usage.prompt_tokens"),
         )
-        data = getattr(answer, "data", None)
-        if not isinstance(data, list) or not all(isinstance(getattr(row, "embedding", None), list) for row in data):
-            raise ValueError("no vectors")
-        rows = sorted(data, key=lambda row: row.index or 0)
-        usage = getattr(answer, "usage", None)
-        return Vectors([row.embedding for row in rows], getattr(usage, "prompt_tokens", None) or 0)
 
     async def tokenize(self, client: Any, model: str, text: str) -> list[int]:
         """`/tokenize` beside `/v1`: llama.cpp's server reads `content`, vLLM `prompt`."""
         root = str(client.base_url).rstrip("/").removesuffix("/v1")
         question = {"content": text, "prompt": text, "model": model, "add_special": False, "add_special_tokens": False}
-        headers = self._without_key(client)
-        answer = await client.post(f"{root}/tokenize", body=question, cast_to=object, options={"headers": headers})
-        tokens = answer.get("tokens") if isinstance(answer, dict) else None
-        if not isinstance(tokens, list):
-            raise ValueError("no tokens")
-        return [int(token) for token in tokens]
+        content = await self.posted(client, f"{root}/tokenize", question, self._without_key(client))
+        if not isinstance(content, Mapping) or "tokens" not in content:
+            raise Misshapen("no tokens")
+        return [count(token, "tokens") for token in items(content["tokens"], "tokens")]
 
     def _without_key(self, client: Any) -> dict[str, Any]:
         """The package wants a key even for servers that want none; then nothing is sent in its place."""
@@ -154,86 +155,69 @@ class OpenAIGathered:
 
     def __init__(self, max_tokens: int | None) -> None:
         self._max_tokens = max_tokens
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._calls: list[dict[str, str]] = []
-        self._at: dict[int, int] = {}
+        self._said = ReplyText()
+        self._calls = CallParts()
         self._finish: str | None = None
-        self._usage: Any = None
+        self._usage: Mapping[str, Any] = {}
         self._timings: Mapping[str, Any] = {}
 
     def error(self, event: Any) -> object | None:
-        """The package raises for these itself, but not for all."""
-        return cast("object | None", getattr(event, "error", None))
+        """What stands in an event in place of a piece."""
+        content = record(event, "an event")
+        return content if content.get("object") == "error" else content.get("error") or None
 
     def take(self, event: Any) -> ChatChunk | None:
         """The chunk for one event, if it has anything to show."""
-        self._usage = getattr(event, "usage", None) or self._usage
-        timings = getattr(event, "timings", None)
-        self._timings = timings if isinstance(timings, Mapping) else self._timings
-        choices = getattr(event, "choices", None)
-        if not choices:
+        content = record(event, "an event")
+        self._usage = record(content.get("usage"), "usage") or self._usage
+        self._timings = record(content.get("timings"), "timings") or self._timings
+        choices = records(content.get("choices"), "choices")
+        # One was asked for; a server that numbers it otherwise means that one.
+        choice = next((one for one in choices if one.get("index") in (0, None)), choices[0] if choices else None)
+        if choice is None:
             return None
-        choice = choices[0]
-        self._finish = getattr(choice, "finish_reason", None) or self._finish
-        delta = getattr(choice, "delta", None)
-        text = str(getattr(choice, "text", None) or "")
-        reasoning = ""
-        if delta is not None:
-            text = text or str(getattr(delta, "content", None) or getattr(delta, "refusal", None) or "")
-            reasoning = str(getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None) or "")
-            for call in getattr(delta, "tool_calls", None) or ():
-                self._take_call(call)
-        self._text.append(text)
-        self._reasoning.append(reasoning)
-        return ChatChunk(text=text, reasoning=reasoning) if text or reasoning else None
+        self._finish = text(choice.get("finish_reason"), "finish_reason") or self._finish
+        delta = record(choice.get("delta"), "delta")
+        for at, call in enumerate(records(delta.get("tool_calls"), "tool_calls")):
+            self._calls.take(call, f"tool_calls[{at}]")
+        said, thought = _parts(delta.get("content"))
+        refusal = text(delta.get("refusal"), "refusal")
+        reasoning = text(delta.get("reasoning_content"), "reasoning_content") or text(
+            delta.get("reasoning"), "reasoning"
+        )
+        return self._said.take(text(choice.get("text"), "text") or said or refusal, reasoning or thought)
 
-    def _take_call(self, call: Any) -> None:
-        # Some servers leave the index out and send each call whole.
-        index = call.index if isinstance(getattr(call, "index", None), int) else None
-        if index is not None and index in self._at:
-            entry = self._calls[self._at[index]]
-        elif index is None and self._calls and not getattr(call, "id", None):
-            entry = self._calls[-1]
-        else:
-            entry = {"id": "", "name": "", "arguments": ""}
-            if index is not None:
-                self._at[index] = len(self._calls)
-            self._calls.append(entry)
-        entry["id"] = getattr(call, "id", None) or entry["id"]
-        function = getattr(call, "function", None)
-        entry["name"] += getattr(function, "name", None) or ""
-        entry["arguments"] += getattr(function, "arguments", None) or ""
+    def rest(self) -> ChatChunk | None:
+        """The chunk for what was held back."""
+        return self._said.rest()
 
     def ending(self) -> Ending:
         """The whole reply."""
-        calls = tuple(
-            ToolCall(id=entry["id"] or f"call_{at}", name=entry["name"], arguments=parse_arguments(entry["arguments"]))
-            for at, entry in enumerate(self._calls)
-        )
+        calls = self._calls.calls()
         usage = self._counts()
-        prefill_ms, decode_ms = self._timings.get("prompt_ms"), self._timings.get("predicted_ms")
-        measured = isinstance(prefill_ms, int | float) and isinstance(decode_ms, int | float)
+        measured = self._timings.get("prompt_ms") is not None and self._timings.get("predicted_ms") is not None
         return Ending(
             message=ChatMessage(
-                role="assistant",
-                content="".join(self._text),
-                reasoning="".join(self._reasoning) or None,
-                tool_calls=calls,
+                role="assistant", content=self._said.text, reasoning=self._said.reasoning, tool_calls=calls
             ),
             finish_reason=self._finish_reason(usage.completion_tokens, called=bool(calls)),
             filtered=self._finish == "content_filter",
             usage=usage,
-            times={"prefill_ms": float(prefill_ms or 0), "decode_ms": float(decode_ms or 0)} if measured else {},
+            times={
+                "prefill_ms": number(self._timings["prompt_ms"], "timings.prompt_ms"),
+                "decode_ms": number(self._timings["predicted_ms"], "timings.predicted_ms"),
+            }
+            if measured
+            else {},
         )
 
     def _counts(self) -> Usage:
-        details = getattr(self._usage, "prompt_tokens_details", None)
-        cached = getattr(details, "cached_tokens", None) or self._timings.get("cache_n") or 0
+        details = record(self._usage.get("prompt_tokens_details"), "usage.prompt_tokens_details")
+        cached = count(details.get("cached_tokens"), "usage.prompt_tokens_details.cached_tokens")
         return Usage(
-            prompt_tokens=getattr(self._usage, "prompt_tokens", None) or 0,
-            cached_tokens=int(cached),
-            completion_tokens=getattr(self._usage, "completion_tokens", None) or 0,
+            prompt_tokens=count(self._usage.get("prompt_tokens"), "usage.prompt_tokens"),
+            cached_tokens=cached or count(self._timings.get("cache_n"), "timings.cache_n"),
+            completion_tokens=count(self._usage.get("completion_tokens"), "usage.completion_tokens"),
         )
 
     def _finish_reason(self, completion_tokens: int, *, called: bool) -> FinishReason | None:
@@ -254,17 +238,50 @@ def _with_images(turn: ChatMessage) -> list[dict[str, Any]]:
     return parts + [{"type": "image_url", "image_url": {"url": image(data).url}} for data in turn.images]
 
 
+def _parts(content: object) -> tuple[str, str]:
+    """What a piece says and thinks: a text, or (Mistral's) a list of parts."""
+    if not isinstance(content, list):
+        return text(content, "delta.content"), ""
+    said, thought = "", ""
+    for part in records(content, "delta.content"):
+        if part.get("type") == "thinking":
+            inner = part.get("thinking")
+            thought += "".join(_parts(inner) if isinstance(inner, list) else (text(inner, "thinking"),))
+        else:
+            said += text(part.get("text"), "delta.content[].text")
+    return said, thought
+
+
+def _in_order(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The vectors in the order of the texts, which their numbers tell where they have any."""
+    numbers = [row.get("index") for row in rows]
+    if all(one is None for one in numbers):
+        return rows
+    order = [count(one, "data[].index") for one in numbers]
+    if None in numbers or sorted(order) != list(range(len(rows))):
+        raise Misshapen("vectors whose numbers are not those of the texts")
+    return [row for _, row in sorted(zip(order, rows, strict=True), key=lambda pair: pair[0])]
+
+
 def _listed(model: Mapping[str, Any]) -> Listed:
     meta = model.get("meta")
     told: Mapping[str, Any] = meta if isinstance(meta, Mapping) else {}
     return Listed(
         # Gemini lists `models/NAME` and takes NAME.
-        id=str(model.get("id", "")).removeprefix("models/"),
-        context_length=told.get("n_ctx_train")
-        or model.get("max_model_len")
-        or model.get("context_window")
-        or model.get("context_length"),
-        embedding_length=told.get("n_embd"),
-        parameter_count=told.get("n_params"),
-        size_bytes=told.get("size") or 0,
+        id=plain_text(model.get("id"), "data[].id").removeprefix("models/"),
+        context_length=_size(told.get("n_ctx_train"))
+        or _size(model.get("max_model_len"))
+        or _size(model.get("context_window"))
+        or _size(model.get("context_length")),
+        embedding_length=_size(told.get("n_embd")),
+        parameter_count=_size(told.get("n_params")),
+        size_bytes=_size(told.get("size")) or 0,
     )
+
+
+def _size(value: object) -> int | None:
+    """A number that a vendor adds to its list; what is none is left out, since everybody adds other things."""
+    try:
+        return count(value, "") or None
+    except Misshapen:
+        return None

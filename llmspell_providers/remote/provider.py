@@ -7,6 +7,7 @@ model is used; the vendor's package takes a second and is imported on a thread.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from llmspell_protocol.vendors import KEY_VARIABLES
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import unsupported
 from llmspell_providers.http.attempts import Attempts, Deadline
-from llmspell_providers.http.probe import Probed, is_near, probe
+from llmspell_providers.http.probe import Probed, probe
 from llmspell_providers.http.servers import Server, Servers
 from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
 from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from llmspell_protocol.areas.model import DamagedModel
 
 PROBE_DEADLINE_S = 1.0
-_CONNECT_DEADLINE_S = 5.0
 _ALWAYS = ("temperature", "top_p", "max_tokens")
 """Options that every server takes: our defaults for the others are for local engines."""
 _NAMES_SHOWN = 8
@@ -84,6 +84,10 @@ class RemoteProvider(ServerManagedModels):
         self._is_loaded = False
         self._attempts = Attempts(name, settings, self._servers)
 
+    async def demand_configured(self) -> None:
+        """Raises `ConfigError` where the vendor needs a key and there is none."""
+        await self._credentials()
+
     async def health(self) -> HealthStatus:
         """Asks every server for its list of models, side by side; a key that is missing is asked nothing."""
         servers = self._servers.all
@@ -94,7 +98,7 @@ class RemoteProvider(ServerManagedModels):
         headers = {} if key is None else self._dialect.headers(key)
         answers = await asyncio.gather(
             *(
-                probe(server.base_url, headers=headers, lists=self._lists, deadline_s=PROBE_DEADLINE_S)
+                probe(server.address, headers=headers, lists=self._lists, deadline_s=PROBE_DEADLINE_S)
                 for server in servers
             )
         )
@@ -155,13 +159,17 @@ class RemoteProvider(ServerManagedModels):
         try:
             event = stream.first
             while event is not None:
-                chunk = stream.gathered.take(event)
+                with self._failures(stream.server, name):
+                    chunk = stream.gathered.take(event)
                 if chunk is not None:
                     yield chunk
                 event = await self._next(stream, deadline)
         finally:
             await stream.close()
-        ending = stream.gathered.ending()
+        with self._failures(stream.server, name):
+            last, ending = stream.gathered.rest(), stream.gathered.ending()
+        if last is not None:
+            yield last
         counted = ending.usage.prompt_tokens + ending.usage.completion_tokens
         if spent is not None and counted:
             spent.tokens = counted
@@ -240,11 +248,14 @@ class RemoteProvider(ServerManagedModels):
                 return
             try:
                 await asyncio.to_thread(self._dialect.load)
-            except ImportError as error:
+            except (ImportError, AttributeError, TypeError, ValueError, OSError, RuntimeError) as error:
+                # A package that is there may still fail: by its own version, another's, or the environment.
                 package = self._dialect.package
+                missing = isinstance(error, ModuleNotFoundError) and error.name == package
+                what = "which is not installed" if missing else "which can't be imported"
                 raise ConfigError(
-                    f"provider '{self.name}' needs the package '{package}', which is not installed ({error})",
-                    hint=f"pip install 'llmspell[{package}]'",
+                    f"provider '{self.name}' needs the package '{package}', {what} ({error})",
+                    hint=f"pip install {'' if missing else '--upgrade '}'llmspell[{package}]'",
                     details={"backend": self.name, "package": package},
                 ) from None
             self._is_loaded = True
@@ -260,6 +271,13 @@ class RemoteProvider(ServerManagedModels):
                 hint=f"llmspell keys add {self.name}",
                 details={"backend": self.name, "key": f"providers.{self.name}.api_key", "reason": reason},
             )
+        if self._key is not None and not re.fullmatch(r"[\x21-\x7e]+", self._key):
+            self._key = None
+            raise ConfigError(
+                f"the API key of provider '{self.name}' has a blank or another character that no header can carry",
+                hint=f"correct {self._variable}, or llmspell keys add {self.name}",
+                details={"backend": self.name, "key": f"providers.{self.name}.api_key"},
+            )
         return self._key
 
     @property
@@ -272,12 +290,7 @@ class RemoteProvider(ServerManagedModels):
 
     def _client(self, server: Server) -> Any:
         if server.client is None:
-            server.client = self._dialect.client(
-                server.base_url,
-                self._key,
-                connect_s=_CONNECT_DEADLINE_S,
-                trust_env=not is_near(server.base_url),
-            )
+            server.client = self._dialect.client(server.address, self._key)
         elif self._key is not None:
             server.client.api_key = self._key
         return server.client
@@ -285,8 +298,8 @@ class RemoteProvider(ServerManagedModels):
     async def _open(self, server: Server, name: str, body: dict[str, Any], sampling: Sampling) -> Stream:
         """A stream whose first event is there: a server that fails before that has said nothing yet."""
         with self._failures(server, name), server.busy():
-            events = await self._dialect.open(self._client(server), body, sampling)
-            stream = Stream(server, events, self._dialect.gathered(sampling))
+            answer = await self._dialect.open(self._client(server), body, sampling)
+            stream = Stream(server, answer, self._dialect.gathered(sampling))
             try:
                 stream.first = await self._event(stream, name)
                 if stream.first is None:
@@ -307,7 +320,8 @@ class RemoteProvider(ServerManagedModels):
             raise deadline.passed(stream.server) from None
 
     async def _event(self, stream: Stream, name: str | None) -> Any:
-        event = await stream.event()
+        while (event := await stream.event()) is None and not stream.ended:
+            pass  # Some servers send null to keep a connection open.
         body = None if event is None else stream.gathered.error(event)
         if body is not None:
             raise stream_failure(body, self._place(stream.server, name))
@@ -360,7 +374,7 @@ class RemoteProvider(ServerManagedModels):
 
         try:
             yield
-        except (self._dialect.sdk.APIError, httpx2.HTTPError, ValueError, OSError) as error:
+        except (self._dialect.sdk.APIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
             failure = failure_of(error, self._dialect.sdk, self._place(server, name))
@@ -377,7 +391,13 @@ class RemoteProvider(ServerManagedModels):
         return model_info(listed, self._capabilities, backend=self.name, source=self._servers.all[0].shown)
 
     def _place(self, server: Server, name: str | None) -> Place:
-        return Place(self.name, server.shown, name, self._key, self._variable)
+        def by_proxy(reason: str) -> str:
+            # Imported by now, with the client.
+            from llmspell_providers.http.client import with_the_proxy
+
+            return with_the_proxy(server.address, reason)
+
+        return Place(self.name, server.shown, name, self._key, self._variable, by_proxy)
 
 
 def _name(spec: ModelSpec) -> str:

@@ -21,6 +21,7 @@ _LACKS: Mapping[Word, str] = {
     **dict.fromkeys(("pull", "remove", "verify"), _MANAGES_MODELS),
     **dict.fromkeys(("load", "unload"), _MEMORY),
     "device": "the server decides where its models run",
+    "speculation": "the server decides how its models draft",
     "loaded": "the server does not tell what it has in memory",
     "prefill": "its interface does not tell",
     "truncate": "a prompt that is too long is refused",
@@ -49,6 +50,9 @@ class Vendor(NamedTuple):
     sampling: Mapping[str, Sequence[str]] = _NONE
     replays_reasoning: bool = False
     """Whether earlier turns may carry what the model thought; strict servers refuse the field."""
+    names_tools: bool = True
+    """Whether `tool_choice` may be a tool. llama.cpp's server takes it for "auto" and LM Studio refuses it: there the
+    named tool is sent alone, with "required"."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -72,6 +76,7 @@ OWN_SERVER = Vendor(
         "repeat_last_n": ("repeat_last_n",),
     },
     replays_reasoning=True,
+    names_tools=False,
 )
 """vLLM, Ray Serve, llama-server, LM Studio, Ollama's /v1: servers that ignore what they do not know."""
 

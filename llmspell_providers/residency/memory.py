@@ -40,6 +40,16 @@ def resident_bytes(pid: int) -> int | None:
         return None
 
 
+def read_bytes(pid: int) -> int:
+    """What a process has read from disk and pipes so far; 0 where the system doesn't tell, or it is gone."""
+    try:
+        with open(f"/proc/{pid}/io", "rb") as stream:
+            counters = dict(line.split(b": ") for line in stream.read().splitlines())
+        return int(counters[b"rchar"]) + int(counters[b"read_bytes"])
+    except (OSError, KeyError, ValueError):
+        return 0
+
+
 def _meminfo_available(text: str) -> int:
     line = next(line for line in text.splitlines() if line.startswith("MemAvailable:"))
     return int(line.split()[1]) * 1024

@@ -30,10 +30,11 @@ OPERATIONS: Mapping[Word, str] = {
 REQUESTED: Mapping[Word, str] = {
     "raw": "continues a prompt as it is, without a chat template",
     "tools": "calls tools",
-    "tool_choice": "can be made to call a tool, or one certain tool",
+    "tool_choice": "is made to call a tool, or one certain tool; a reply without the call is an error",
     "images": "sees the images of a conversation",
     "schema": "holds a reply to a JSON Schema",
     "device": "runs a model on the device that is asked for",
+    "speculation": "has a model draft, or not, as is asked for",
     "plain_vectors": "gives embeddings as the model made them, of any length",
 }
 """What a request may ask for besides the sampling options."""

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llmspell_protocol.child import Child
-from llmspell_protocol.frames import Frame, FrameTooLarge
+from llmspell_protocol.frames import Frame
 
 EXITED = "exited"
 """The op of the last frame of a call whose worker has ended; `status` is the exit status (negative: the signal)."""
@@ -37,6 +37,11 @@ class Call:
         self._frames: deque[Frame] = deque()
         self._waiting: asyncio.Future[None] | None = None
         self._left = False
+
+    @property
+    def left(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._left
 
     async def next(self) -> Frame:
         """The next frame; deltas of text that have piled up come as one. One caller at a time; safe to cancel."""
@@ -102,6 +107,8 @@ class Calls:
         """How the process ended; None while it runs."""
         self._on_frame = on_frame
         self._on_exit = on_exit
+        self.failed_at_exit = 0
+        """How many calls were waited for when the process ended."""
         self._open: dict[int, Call] = {}
         self._next_id = 0
         child.hand_over(self._take, self._exited)
@@ -110,11 +117,16 @@ class Calls:
         """How many calls the worker has not finished, those that were cancelled or left included."""
         return len(self._open)
 
+    @property
+    def wanted(self) -> int:
+        """How many calls are waited for: those that are open and were not left."""
+        return sum(not call.left for call in self._open.values())
+
     def open(self, op: str, **fields: Any) -> Call:
         """Sends a call; the first has the id 0. One to a worker that has ended gets its last frame at once.
 
         Raises:
-            FrameTooLarge: the fields fit no frame; nothing was sent.
+            FrameTooLarge: the fields fit no frame; nothing was sent, as with whatever else `pack_frame` raises.
         """
         number, self._next_id = self._next_id, self._next_id + 1
         call = self._open[number] = Call(self, number)
@@ -123,7 +135,7 @@ class Calls:
             return call
         try:
             self.child.send({"op": op, "id": number, **fields})
-        except FrameTooLarge:
+        except (TypeError, ValueError):
             del self._open[number]
             raise
         return call
@@ -144,6 +156,7 @@ class Calls:
 
     def _exited(self, status: int) -> None:
         self.exit_status = status
+        self.failed_at_exit = self.wanted
         for call in tuple(self._open.values()):
             self._finish(call, status)
         if self._on_exit is not None:

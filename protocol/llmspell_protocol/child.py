@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.frames import Frame, FrameBuffer, FramePipe, FrameTooLarge, pack_frame
+from llmspell_protocol.standard_streams import have_lenient_stderr
+from llmspell_protocol.worker_memory import hold_to
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,7 +31,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"
 LONGEST_LOG_BYTES = 10_000_000
 """A log that is longer when a worker starts is put aside."""
 
-_UNWRITABLE: set[tuple[Path, str]] = set()
+_UNWRITABLE: dict[tuple[Path, str], bool] = {}
 """The logs that could not be written, and why, as far as that has been told."""
 
 
@@ -50,12 +52,18 @@ class Spawned:
 
 
 def spawn(
-    module: str, *, environment: Mapping[str, str], log_path: Path | None, arguments: tuple[str, ...] = ()
+    module: str,
+    *,
+    environment: Mapping[str, str],
+    log_path: Path | None,
+    memory_bytes: int | None = None,
+    arguments: tuple[str, ...] = (),
 ) -> Spawned:
     """Starts `python -m module`, without a loop; call on the thread that the child may not outlive.
 
     `environment` is added to `base_environment()`; output goes to the end of `log_path` (None: nowhere, and so it does
-    with a warning where that can't be written: a worker is worth more than its log).
+    with a warning where that can't be written: a worker is worth more than its log). The child holds itself,
+    and what it starts, to `memory_bytes` of private memory each (see `worker_memory`; None: no limit).
     """
     # Only a parent needs it; a child that imports this module has to start in milliseconds.
     import subprocess
@@ -83,7 +91,7 @@ def spawn(
                 # With -S and the path handed over, the interpreter skips site and its .pth files.
                 "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
                 **environment,
-                PIPE_VARIABLE: f"{down_read},{up_write},{os.getpid()}",
+                PIPE_VARIABLE: f"{down_read},{up_write},{os.getpid()},{memory_bytes or 0}",
             },
             pass_fds=(down_read, up_write),
             process_group=0,
@@ -114,14 +122,25 @@ def open_log(path: Path | None) -> int:
         os.replace(path, f"{path}.1")
         return _append(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        if (path, reason) not in _UNWRITABLE:
-            _UNWRITABLE.add((path, reason))
-            # Only this needs it; a child that imports this module has to start in milliseconds.
-            import logging
-
-            logging.getLogger(__name__).warning("workers go on without their log %s: %s", path, reason.lower())
+        _UNWRITABLE.setdefault((path, error.strerror or str(error)), False)
+        tell_unwritable_logs()
         return os.open(os.devnull, os.O_WRONLY)
+
+
+def tell_unwritable_logs() -> None:
+    """Warns of logs that workers go without, each once, and not before there is a log for warnings."""
+    if all(_UNWRITABLE.values()):
+        return
+    # Only this needs it; a child that imports this module has to start in milliseconds.
+    import logging
+
+    log = logging.getLogger(__name__)
+    if not log.hasHandlers():
+        return
+    for (path, reason), told in _UNWRITABLE.items():
+        if not told:
+            _UNWRITABLE[path, reason] = True
+            log.warning("workers go on without their log %s: %s", path, reason.lower())
 
 
 def _append(path: Path) -> int:
@@ -168,6 +187,7 @@ class Child:
         *,
         environment: Mapping[str, str],
         log_path: Path | None,
+        memory_bytes: int | None = None,
         on_frame: Callable[[Frame], None] | None = None,
         on_exit: Callable[[int], None] | None = None,
         arguments: tuple[str, ...] = (),
@@ -177,7 +197,9 @@ class Child:
         `on_frame` gets each frame in order; `on_exit` gets the exit status (negative: the signal) once, after the last
         frame; without them a later `hand_over` says who does.
         """
-        spawned = spawn(module, environment=environment, log_path=log_path, arguments=arguments)
+        spawned = spawn(
+            module, environment=environment, log_path=log_path, memory_bytes=memory_bytes, arguments=arguments
+        )
         return cls.attach(spawned, on_frame, on_exit)
 
     @classmethod
@@ -259,8 +281,13 @@ class Child:
         try:
             for frame in self._buffer.feed(data):
                 self._on_frame(frame)
-        except (FrameTooLarge, ValueError):
-            # A worker that has lost its place in the stream can't be trusted with another byte.
+        except (FrameTooLarge, ValueError, TypeError, LookupError):
+            # A worker that has lost its place in the stream can't be trusted with another byte: its end is told.
+            # Seldom needed, and a child that imports this module has to start in milliseconds.
+            import logging
+
+            log = logging.getLogger(__name__)
+            log.exception("the worker with process id %d sent what is no frame, and is ended", self.pid)
             self.kill()
 
     def _writable(self) -> None:
@@ -326,14 +353,16 @@ def _end_descriptor(pid: int) -> int | None:
 
 
 def connect_parent() -> FramePipe:
-    """The child's first call: its pipe to the kernel, with SIGINT ignored and the death signal set.
+    """The child's first call: its pipe to the kernel, with SIGINT ignored, death signal and memory limit set.
+
+    Standard error, which is a log, never fails from here on: a full disk ends no worker.
 
     Raises:
         RuntimeError: the process was not started by `Child.spawn`.
     """
     value = os.environ.pop(PIPE_VARIABLE, "")
     try:
-        read_fd, write_fd, parent = (int(part) for part in value.split(","))
+        read_fd, write_fd, parent, memory_bytes = (int(part) for part in value.split(","))
     except ValueError:
         raise RuntimeError(
             f"this is a worker process of a kernel and is started by it ({PIPE_VARIABLE} is not set)"
@@ -346,6 +375,9 @@ def connect_parent() -> FramePipe:
         ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             raise SystemExit("the kernel ended before its worker began")
+    if memory_bytes:
+        hold_to(memory_bytes)
     for fd in (read_fd, write_fd):
         os.set_inheritable(fd, False)
+    have_lenient_stderr()
     return FramePipe(read_fd, write_fd)

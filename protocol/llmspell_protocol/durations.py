@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
-import re
+from llmspell_protocol.numbers import from_text, is_number
+
+LONGEST_S = 3_155_760_000
+"""A hundred years: what clocks, dates and system calls can still count with."""
+
+FORMS = 'seconds, or a text such as "90s", "5m", "1h30m"'
 
 _SECONDS_IN = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
-_PART = r"(\d+)(ms|s|m|h)"
+_PART = r"([0-9]{1,12})(ms|s|m|h)"
 
 
 def duration_seconds(text: str) -> float:
-    """Seconds in `90s`, `5m`, `1h30m`, `300ms`.
+    """Seconds in `90s`, `5m`, `1h30m`, `300ms`; a hundred years at most.
 
     Raises:
-        ValueError: another form.
+        ValueError: another form, or more.
     """
+    # Few processes read durations, and all know this module.
+    import re
+
     parts = re.findall(_PART, text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(text)
-    return float(sum(int(number) * _SECONDS_IN[unit] for number, unit in parts))
+    seconds = float(sum(int(number) * _SECONDS_IN[unit] for number, unit in parts))
+    if seconds > LONGEST_S:
+        raise ValueError(text)
+    return seconds
+
+
+def read_seconds(value: object) -> float:
+    """Seconds from a number, or from a text that is one or has units; less than 0 may mean "never" to the caller.
+
+    Raises:
+        ValueError: neither, no finite number, or more than a hundred years.
+    """
+    if isinstance(value, str):
+        seconds = from_text(value)
+        return duration_seconds(value.strip()) if seconds is None else read_seconds(seconds)
+    if not is_number(value):
+        raise ValueError(value)
+    assert isinstance(value, (int, float))
+    if value > LONGEST_S:
+        raise ValueError(value)
+    return float(value)
 
 
 def duration_text(seconds: float) -> str:

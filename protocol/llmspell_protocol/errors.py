@@ -190,7 +190,8 @@ class ModelInUse(ModelError):
 
 
 class OutOfMemory(ModelError):
-    """The model does not fit into the memory budget; `details{needed_bytes, budget_bytes, held}`."""
+    """A model does not fit into the memory budget (`details{needed_bytes, budget_bytes, held}`), or a worker took more
+    than it may and was ended (`details{limit_bytes}`)."""
 
     code = "out_of_memory"
 
@@ -202,7 +203,7 @@ class ContextLengthExceeded(ModelError):
 
 
 class SchemaUnsupported(ModelError):
-    """The JSON Schema is wrong itself, or has a keyword that the engine would silently ignore."""
+    """Nothing fits the JSON Schema, or no engine could hold a model to it; `details{keyword, at}`."""
 
     code = "schema_unsupported"
 

@@ -1,7 +1,8 @@
 """Frames between the kernel and its workers: a length, then one msgpack map. Knows file descriptors, not sockets.
 
 A frame is a map with at least `op`. Length is four bytes, big-endian, at most `MAX_FRAME_BYTES`. Byte strings travel
-as they are. The kernel reads without blocking through `FrameBuffer`; a worker uses `FramePipe`, which blocks.
+as they are, integers of any size too, and texts are made whole. The kernel reads without blocking through
+`FrameBuffer`; a worker uses `FramePipe`, which blocks.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from typing import Any
 
 import msgpack
 
+from llmspell_protocol.bounded import unpack
+
 MAX_FRAME_BYTES = 64 * 1024 * 1024
+MAX_FRAME_CONTAINERS = 1 << 20
+"""Lists and maps in one frame: more than a script's value may hold (`scripting/lua/convert.py`)."""
+_INTEGER = 1
+"""msgpack's extension type for integers beyond 64 bits: all bytes, the highest first."""
 _LENGTH = struct.Struct(">I")
 
 Frame = dict[str, Any]
@@ -28,11 +35,39 @@ class FrameTooLarge(ValueError):
 
 
 def pack_frame(frame: Mapping[str, Any]) -> bytes:
-    """One frame as bytes, its length first."""
-    body: bytes = msgpack.packb(frame, use_bin_type=True)
+    """One frame as bytes, its length first.
+
+    Raises:
+        FrameTooLarge: it has more bytes than a frame may.
+        TypeError, ValueError: values that frames don't have, or hundreds of maps or lists in each other.
+    """
+    try:
+        body = _packed(frame)
+    except UnicodeEncodeError:
+        # Few texts have half a character in them, and every worker starts with this module.
+        from llmspell_protocol.plain_values import with_whole_texts
+
+        body = _packed(with_whole_texts(frame))
     if len(body) > MAX_FRAME_BYTES:
         raise FrameTooLarge(f"frame {frame.get('op')!r} of {len(body)} bytes")
     return _LENGTH.pack(len(body)) + body
+
+
+def _packed(frame: Any) -> bytes:
+    body: bytes = msgpack.packb(frame, use_bin_type=True, default=_large_integer)
+    return body
+
+
+def _large_integer(value: object) -> msgpack.ExtType:
+    if not isinstance(value, int):
+        raise TypeError(f"{type(value).__name__} fits no frame")
+    return msgpack.ExtType(_INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+
+
+def _extended(code: int, data: bytes) -> int:
+    if code != _INTEGER:
+        raise ValueError(f"type {code} is in no frame")
+    return int.from_bytes(data, "big", signed=True)
 
 
 class FrameBuffer:
@@ -55,7 +90,7 @@ class FrameBuffer:
                     break
                 body = bytes(self._data[at + 4 : at + 4 + length])
                 at += 4 + length
-                yield msgpack.unpackb(body, raw=False, strict_map_key=False)
+                yield unpack(body, max_values=MAX_FRAME_BYTES, max_containers=MAX_FRAME_CONTAINERS, ext_hook=_extended)
         finally:
             del self._data[:at]
 

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from llmspell_protocol.plain_text import data_lines, text_lines
 
 LEVELS = ("trace", "debug", "info", "warn", "error")
 """The words for levels, the least important first."""
 _INDENT = "  "
 _REQUEST = " request_id="
+_NO_REQUEST = "-"
+_PLAIN_ID = r"[A-Za-z0-9._:][A-Za-z0-9._:-]*\Z"
 _TARGETS = ("llmspell_", "asyncio:")
 _BLOCK = 65_536
 
@@ -35,11 +40,16 @@ class LogLine(NamedTuple):
     traceback: str | None = None
 
     def to_text(self, *, with_target: bool = False) -> str:
-        """The text form, without a newline at its end; what would be further lines is indented."""
-        where = f"{self.target}: " if with_target and self.target else ""
-        request = f"{_REQUEST}{self.request_id}" if self.request_id else ""
-        first, *more = self.message.split("\n")
-        more += self.traceback.split("\n") if self.traceback else []
+        """The text form, without a newline at its end; what would be further lines is indented.
+
+        A request's id is a client's word: what is not plain in it is escaped as in URLs.
+        """
+        first, *more = _lines(self.message) or [""]
+        # A message may begin as if it named a module, and end as if it named a request: the real ones stand beside it.
+        where = f"{self.target}: " if self.target and (with_target or first.startswith(_TARGETS)) else ""
+        named = _written(self.request_id) if self.request_id else _NO_REQUEST if _REQUEST in first else ""
+        request = f"{_REQUEST}{named}" if named else ""
+        more += _lines(self.traceback) if self.traceback else []
         below = "".join(f"\n{_INDENT}{line}" for line in more)
         return f"{self.ts} [{self.level.upper()}] {where}{first}{request}{below}"
 
@@ -58,7 +68,7 @@ def read_lines(lines: Iterable[str]) -> Iterator[LogLine]:
     """The entries of a log from its lines, of either form; lines before the first entry are left out."""
     entry: LogLine | None = None
     for line in lines:
-        text = line.rstrip("\r\n")
+        text = line.removesuffix("\n").removesuffix("\r")
         began = read_line(text)
         if began is not None:
             if entry is not None:
@@ -121,7 +131,7 @@ def _end_of(file: Any, count: int) -> bytes:
 
 
 def _texts(data: bytes, count: int) -> list[str]:
-    return data.decode("utf-8", "replace").splitlines()[-count:] if count > 0 else []
+    return data_lines(data)[-count:] if count > 0 else []
 
 
 def _from_json(text: str) -> LogLine | None:
@@ -135,7 +145,7 @@ def _from_json(text: str) -> LogLine | None:
             request_id=content.get("request_id"),
             traceback=content.get("traceback"),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -153,4 +163,27 @@ def _from_text(text: str) -> LogLine | None:
     message, found, request_id = message.rpartition(_REQUEST)
     if not found or " " in request_id:
         return LogLine(ts, word, target, f"{message}{found}{request_id}")
-    return LogLine(ts, word, target, message, request_id)
+    return LogLine(ts, word, target, message, _read(request_id))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text; a carriage return at the end of one would be taken for a part of that end."""
+    return [line.rstrip("\r") for line in text_lines(text)]
+
+
+def _written(request_id: str) -> str:
+    """A request's id as text has it: one word."""
+    if re.match(_PLAIN_ID, request_id):
+        return request_id
+    # Of ids that our own clients never send.
+    from urllib.parse import quote
+
+    return "%2D" if request_id == _NO_REQUEST else quote(request_id, safe="", errors="replace")
+
+
+def _read(word: str) -> str | None:
+    if "%" not in word:
+        return word if word != _NO_REQUEST else None
+    from urllib.parse import unquote
+
+    return unquote(word)

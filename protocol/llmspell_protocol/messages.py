@@ -18,13 +18,19 @@ PROTOCOL_VERSION = "1.0"
 METADATA_KEY = "llmspell"
 """Where a request's own options stand in its metadata (`request_options.py`)."""
 
+ONE_WAY = frozenset({"comm_open", "comm_msg", "comm_close"})
+"""Messages that nothing answers."""
+
 Content = dict[str, Any]
 
 
 class Message:
-    """A message as it is sent or as it came; `identities` are the routing frames before the delimiter."""
+    """A message as it is sent or as it came; `identities` are the routing frames before the delimiter.
 
-    __slots__ = ("buffers", "content", "encoding", "header", "identities", "metadata", "parent_header")
+    `problem` says why a message that came has nothing but its header, where that is so.
+    """
+
+    __slots__ = ("buffers", "content", "encoding", "header", "identities", "metadata", "parent_header", "problem")
 
     def __init__(
         self,
@@ -36,7 +42,9 @@ class Message:
         buffers: list[bytes] | None = None,
         identities: list[bytes] | None = None,
         encoding: str = "json",
+        problem: str = "",
     ) -> None:
+        self.problem = problem
         self.header = header
         self.content = content
         self.parent_header = parent_header or {}

@@ -56,6 +56,12 @@ class CommInfoRequest(NamedTuple):
     target_name: str | None = None
 
 
+class CommMessage(NamedTuple):
+    """A comm's beginning, something said on it, or its end: which one it is; what is said is not read here."""
+
+    comm_id: str
+
+
 class ShutdownRequest(NamedTuple):
     """End the kernel; `restart` says that another one will take its place."""
 

@@ -7,14 +7,15 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from llmspell_protocol.abilities import OPTIONS
-from llmspell_protocol.errors import ContextLengthExceeded, Unsupported
+from llmspell_protocol.errors import ContextLengthExceeded, ModelError, Unsupported
 from llmspell_protocol.models import ChatMessage, ChatResult, LoadOptions, SamplingOptions
 from llmspell_providers.spec import ModelSpec
 from tests.support.chat_turns import turn
-from tests.support.templates import WEATHER
+from tests.support.templates import SEARCH, WEATHER
 
 if TYPE_CHECKING:
     from tests.conformance.test_providers import Case
@@ -124,7 +125,26 @@ def _tools(case: Case) -> None:
 
 
 def _tool_choice(case: Case) -> None:
-    _called(case, "required")
+    """Asked for something else, and shown no calls: the call comes because it is demanded, or its lack is an error."""
+    caller = case.templated or case
+    options = SamplingOptions(temperature=0.0, max_tokens=60)
+    for choice, allowed in (("required", {"weather", "search"}), ("weather", {"weather"}), ("search", {"search"})):
+        fields = {"options": options, "tools": (WEATHER, SEARCH), "tool_choice": choice}
+        request = caller.request("Say hi in one word.", **fields)
+        if not case.is_made_to_call:
+            with pytest.raises(ModelError) as caught:
+                caller.ask(request)
+            assert caught.value.details["tool_choice"] == choice
+            continue
+        chunks, result = caller.ask(request)
+        (call,) = result.message.tool_calls
+        assert call.name in allowed
+        assert result.finish_reason == "tool_calls"
+        assert not result.message.content
+        assert not any(chunk.text for chunk in chunks)
+        if case.provider.name != "mock":  # which knows no patterns
+            parameters = next(tool["parameters"] for tool in (WEATHER, SEARCH) if tool["name"] == call.name)
+            jsonschema.validate(call.arguments, parameters)
 
 
 def _images(case: Case) -> None:
@@ -147,6 +167,11 @@ def _schema(case: Case) -> None:
 
 def _device(case: Case) -> None:
     assert _result(case, device="cpu").message.content
+
+
+def _speculation(case: Case) -> None:
+    for wanted in ("off", "ngram", "auto"):
+        assert _result(case, speculation=wanted).message.content
 
 
 def _option(name: str) -> Callable[[Case], None]:
@@ -218,6 +243,7 @@ PROOFS: dict[str, Callable[[Case], None]] = {
     "images": _images,
     "schema": _schema,
     "device": _device,
+    "speculation": _speculation,
     "plain_vectors": _plain_vectors,
     "streaming": _streaming,
     "reasoning": _reasoning,

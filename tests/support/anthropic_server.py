@@ -1,7 +1,7 @@
 """What stands in for Anthropic's Messages interface: its documented events, for any request, always the same reply.
 
 It thinks, then says `SAID` up to a stop sequence or `max_tokens`; where a schema is given, the JSON of `CITY`; where
-there are tools, it calls the first one. A prompt that it has seen before counts as cached.
+there are tools, it calls the one that it has to, else the first. A prompt that it has seen before counts as cached.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ class Messages:
         events = [_event("message_start", message=_message({**usage, "output_tokens": 1}))]
         events += _block(0, {"type": "thinking", "thinking": ""}, {"type": "thinking_delta", "thinking": "I greet."})
         if body.get("tools"):
-            call = {"type": "tool_use", "id": "toolu_1", "name": body["tools"][0]["name"], "input": {}}
-            events += _block(1, call, {"type": "input_json_delta", "partial_json": '{"city": "Paris"}'})
+            name = body.get("tool_choice", {}).get("name", body["tools"][0]["name"])
+            arguments = '{"city": "Paris"}' if name == "weather" else '{"words": "Paris", "pages": 1}'
+            call = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}
+            events += _block(1, call, {"type": "input_json_delta", "partial_json": arguments})
             count, reason = 5, "tool_use"
         else:
             pieces, reason = _cut(CITY if "output_config" in body else SAID, body)

@@ -10,13 +10,19 @@ from llmspell_kernel.services.chat_turn import chat_turn
 from llmspell_protocol.models import ChatChunk, ChatRequest, ChatResult
 from llmspell_providers.base import Provider
 from llmspell_providers.registry import LocatedModel
-from llmspell_providers.schema_check import check_reply
+from llmspell_providers.schemas.gate import admit
+from llmspell_providers.schemas.grammars import Grammar
+from llmspell_providers.schemas.reply import check_reply
 from llmspell_providers.spec import ModelSpec
 
 
 class _ChecksHere:
     def prepare(self) -> None:
         """Nothing has to start."""
+
+    async def admit(self, request: ChatRequest, grammar: Grammar | None) -> ChatRequest:
+        """As the worker does."""
+        return admit(request, grammar)
 
     async def check(self, result: ChatResult, request: ChatRequest) -> None:
         """As the worker does."""

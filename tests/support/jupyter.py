@@ -59,11 +59,11 @@ class Frontend:
         return self.data_directory / "kernels" / KERNEL_NAME / "kernel.json"
 
     @contextmanager
-    def kernel(self) -> Iterator[KernelManager]:
-        """A running kernel, ended in order afterwards."""
+    def kernel(self, *words: str) -> Iterator[KernelManager]:
+        """A running kernel, ended in order afterwards; `words` are what the frontend's user wrote for it."""
         specs = KernelSpecManager(kernel_dirs=[str(self.data_directory / "kernels")])
         manager = KernelManager(kernel_name=KERNEL_NAME, kernel_spec_manager=specs)
-        manager.start_kernel(env=self.environment, cwd=str(self.home))
+        manager.start_kernel(env=self.environment, cwd=str(self.home), extra_arguments=list(words))
         try:
             yield manager
         finally:

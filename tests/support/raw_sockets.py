@@ -31,16 +31,30 @@ class RawSocket:
     ) -> None:
         self.socket = context.socket(zmq.XSUB if channel == "iopub" else zmq.DEALER)
         self.socket.linger = 0
-        self.socket.setsockopt(zmq.ROUTING_ID, f"{key_id}.{name or os.urandom(8).hex()}".encode())
+        self.routing_id = f"{key_id}.{name or os.urandom(12).hex()}".removeprefix(".").encode()
+        self.socket.setsockopt(zmq.ROUTING_ID, self.routing_id)
         self.socket.setsockopt(zmq.RCVHWM, hwm)
         if hwm == 1:
             # Else the system grows its buffer to any size, 32 MB on some machines, and a sender never has to wait.
             self.socket.setsockopt(zmq.RCVBUF, 65_536)
         self.socket.setsockopt(zmq.RCVTIMEO, DEADLINE_MS)
         self.socket.setsockopt(zmq.SNDTIMEO, DEADLINE_MS)
+        self._connected = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        self._connected.setsockopt(zmq.RCVTIMEO, DEADLINE_MS)
         self.socket.connect(info.endpoint(channel))
         self.headers = HeaderFactory()
         self._wire = Wire(key.encode(), refuse_replays=False)
+
+    def wait_connected(self) -> None:
+        """Waits until the kernel has shaken hands."""
+        self._connected.recv_multipart()
+
+    def close(self) -> None:
+        """Closes at once; a second time does nothing."""
+        if not self.socket.closed:
+            self.socket.disable_monitor()
+            self.socket.close()
+        self._connected.close(linger=0)
 
     def message(self, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None) -> Message:
         """A new request."""
@@ -74,11 +88,14 @@ def raw_socket(
     key_id: str = "conn",
     name: str | None = None,
 ) -> Iterator[RawSocket]:
-    """A raw socket for the time of a block; those of one `name` are the sockets of one client."""
+    """A raw socket for the time of a block; those of one `name` are the sockets of one client.
+
+    Without a `key_id` it has an id as frontends have one, else one as our own clients do.
+    """
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     raw = RawSocket(context, info, channel, info.key if key is None else key, hwm, key_id, name)
     try:
         yield raw
     finally:
-        raw.socket.close()
+        raw.close()
         context.term()

@@ -36,6 +36,9 @@ class ScriptedModels:
         """The spec for requests that name no model."""
         return f"{provider or 'scripted'}/default"
 
+    async def demand_backend(self, model: str) -> None:
+        """Every backend is there."""
+
     async def locate(self, model: str) -> LocatedModel:
         """The model, told who says what unless `templates` is off."""
         return LocatedModel(MockProvider(), ModelSpec.parse(model), FoundModel(chat_template=self.templates))

@@ -1,8 +1,9 @@
 """SmolLM2 with a chat template that has tools and thinking, in a copy of its GGUF file or of its safetensors.
 
 135 million parameters neither call tools nor think when told to; they go on with a pattern that they see. So the
-template shows three examples before the conversation begins: calls where there are tools, thoughts where there are
-none. What is tested is the engine: template, grammar, parser.
+template shows three examples before the conversation begins: calls where there are tools and the first message is about
+the weather, thoughts where there are none. What is tested is the engine: template, grammar, parser; and with any other
+first message that a call comes because it is demanded, not because there was one before.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import sys
 from pathlib import Path
 
 TEMPLATE = """\
-{%- if tools %}{% for city in ["Rome", "Oslo", "Cairo"] %}<|im_start|>user
+{%- if tools and "weather" in (messages[0].content or "") %}{% for city in ["Rome", "Oslo", "Cairo"] %}<|im_start|>user
 What is the weather in {{ city }}?<|im_end|>
 <|im_start|>assistant
 <tool_call>
 {"name": "{{ tools[0].function.name }}", "arguments": {"city": "{{ city }}"}}
 </tool_call><|im_end|>
-{% endfor %}{% else %}{% for sum in ["2 + 3", "4 + 4", "1 + 6"] %}<|im_start|>user
+{% endfor %}{% elif tools %}<|im_start|>system
+There are tools:
+{% for tool in tools %}{{ tool | tojson }}
+{% endfor %}<|im_end|>
+{% else %}{% for sum in ["2 + 3", "4 + 4", "1 + 6"] %}<|im_start|>user
 What is {{ sum }}?<|im_end|>
 <|im_start|>assistant
 <think>
@@ -57,10 +62,24 @@ WEATHER = {
 }
 
 
-def with_template(model: Path, directory: Path) -> Path:
-    """A copy of a GGUF file whose chat template is `TEMPLATE`."""
+SEARCH = {
+    "name": "search",
+    "description": "Searches the web",
+    "parameters": {
+        "type": "object",
+        "properties": {"words": {"type": "string", "pattern": "^[^,]{1,20}$"}, "pages": {"$ref": "#/$defs/count"}},
+        "required": ["words", "pages"],
+        "$defs": {"count": {"type": "integer", "minimum": 1, "maximum": 9}},
+    },
+}
+
+
+def with_template(model: Path, directory: Path, template: str | None = TEMPLATE) -> Path:
+    """A copy of a GGUF file that has this chat template, or none."""
     copy = directory / f"{model.stem}.template.gguf"
-    tool = [sys.executable, "-m", "gguf.scripts.gguf_new_metadata", "--force", "--chat-template", TEMPLATE]
+    key = "tokenizer.chat_template"
+    change = ["--remove-metadata", key] if template is None else ["--chat-template", template]
+    tool = [sys.executable, "-m", "gguf.scripts.gguf_new_metadata", "--force", *change]
     subprocess.run([*tool, str(model), str(copy)], check=True, capture_output=True)
     return copy
 

@@ -47,7 +47,7 @@ def init(options: Options, path: str, force: bool) -> None:
         output.document({"status": "created", "path": path})
         return
     output.line(f"✓ Created configuration file: {path}")
-    output.line("\nNext steps:")
+    output.lines("\nNext steps:")
     output.line(f"  1. Edit {path}")
     file = "" if path == "llmspell.toml" else f" --file {path}"
     output.line(f"  2. Check it: llmspell config validate{file}")

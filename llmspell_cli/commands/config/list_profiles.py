@@ -34,13 +34,13 @@ def list_profiles(options: Options, detailed: bool) -> None:
     if output.json:
         output.document({"profiles": [_entry(profile) for profile in PROFILES], "count": len(PROFILES)})
         return
-    output.line("Available Builtin Profiles:\n")
+    output.lines("Available Builtin Profiles:\n")
     for category in _CATEGORIES:
-        output.line(output.emphasis(f"{category}:"))
+        output.shown_line(output.emphasis(f"{category}:"))
         for profile in PROFILES:
             if profile.category == category:
                 _show(output, profile, detailed)
-    output.line("\nUsage: llmspell -p PROFILE_NAME run script.lua")
+    output.lines("\nUsage: llmspell -p PROFILE_NAME run script.lua")
 
 
 def _show(output: Output, profile: Profile, detailed: bool) -> None:

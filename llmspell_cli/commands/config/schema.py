@@ -31,7 +31,7 @@ def schema(options: Options, section: str) -> None:
     elif options.output == "markdown":
         from llmspell_profiles.showing.markdown import tables
 
-        output.line(tables(section))
+        output.lines(tables(section))
     else:
         from llmspell_profiles.showing.json_schema import json_schema
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from typing import Any
 
 import click
@@ -11,7 +11,8 @@ from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
 from llmspell_cli.session import document
-from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.output import Output, document_text
+from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.errors import InvalidRequest
 
 
@@ -44,11 +45,12 @@ def show(options: Options, section: str | None, named: str | None, sources: bool
 
     path = told["path"]
     heading = f"Section {'.'.join(path)}" if path else "Full configuration"
-    output.write(toml_text(told["config"], path, f"{heading} ({told['origin']})", told["sources"] if sources else {}))
+    whose = visible(f"{heading} ({told['origin']})")
+    output.as_it_is(toml_text(told["config"], path, whose, told["sources"] if sources else {}))
 
 
 def _json(output: Output, value: Any) -> None:
     if isinstance(value, dict):
         output.document(value)
     else:
-        output.line(json.dumps(value, ensure_ascii=False, indent=2))
+        output.shown_line(document_text(value, sys.stdout))

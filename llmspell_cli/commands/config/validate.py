@@ -12,6 +12,7 @@ import click
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import GREEN, RED, YELLOW, Output
+from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.errors import ConfigError, InvalidRequest
 
 if TYPE_CHECKING:
@@ -62,17 +63,17 @@ def _show(output: Output, report: Report, *, named: bool) -> None:
     output.line("Configuration validation:")
     output.line(f"  {_base(report, named=named)}")
     if report.errors:
-        output.line(f"  Status: {output.emphasis('✗ Invalid', RED)}")
+        output.shown_line(f"  Status: {output.emphasis('✗ Invalid', RED)}")
     else:
-        output.line(f"  Status: {output.emphasis('✓ Valid', GREEN)}")
+        output.shown_line(f"  Status: {output.emphasis('✓ Valid', GREEN)}")
     for title, mark, remarks in (
         ("Errors:", output.emphasis("✗", RED), report.errors),
         ("Warnings:", output.emphasis("⚠", YELLOW), report.warnings),
     ):
         if remarks:
-            output.line(f"\n{title}")
+            output.lines(f"\n{title}")
             for line in _lines(remarks):
-                output.line(f"  {mark} " + line.replace("\n", "\n    "))
+                output.shown_line(f"  {mark} " + visible_lines(line).replace("\n", "\n    "))
 
 
 def _base(report: Report, *, named: bool) -> str:

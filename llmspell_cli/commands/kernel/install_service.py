@@ -163,7 +163,10 @@ def _user() -> str:
     # Only a service of the machine needs names of users.
     import pwd
 
-    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.geteuid()).pw_name
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())  # As good as a name.
 
 
 def _kind(service_type: str, name: str, *, system: bool) -> _Kind:
@@ -174,17 +177,21 @@ def _kind(service_type: str, name: str, *, system: bool) -> _Kind:
     """
     if service_type == "auto":
         service_type = {"linux": "systemd", "darwin": "launchd"}.get(sys.platform, "")
+    # Needed here only.
+    from llmspell_profiles.loading.home import known_user_home, user_home
+
+    home = user_home(os.environ) if not system else known_user_home(os.environ) or Path("/")
     if service_type == "systemd":
         from llmspell_cli.autostart import systemd_unit
 
-        path = systemd_unit.unit_path(name, system=system, env=os.environ, home=Path.home())
+        path = systemd_unit.unit_path(name, system=system, env=os.environ, home=home)
         reread = [*systemd_unit.systemctl(system=system), "daemon-reload"]
         return _Kind(service_type, path, systemd_unit.unit_text, systemd_unit.commands, reread)
     if service_type == "launchd":
         from llmspell_cli.autostart import launchd_agent
 
-        path = launchd_agent.plist_path(name, system=system, home=Path.home())
-        text = partial(launchd_agent.plist_text, home=Path.home())
+        path = launchd_agent.plist_path(name, system=system, home=home)
+        text = partial(launchd_agent.plist_text, home=home)
         return _Kind(service_type, path, text, launchd_agent.commands, ())
     raise Unsupported(
         f"services are installed for systemd (Linux) and launchd (macOS), not on {sys.platform}",

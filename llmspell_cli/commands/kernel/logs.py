@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import sys
 from collections.abc import Iterable
@@ -20,15 +19,15 @@ from llmspell_cli.options import Command
 from llmspell_cli.session import document
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
+from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path, is_running, resolve, running_kernels
-from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Unsupported
+from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, NotFound, Unsupported
 
 _LINES = 50
 _LEVELS = ("error", "warn", "info", "debug", "trace")
 _MANY = 10_000
 """Lines that are asked of a kernel elsewhere when most of them may not be wanted."""
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @click.command(
@@ -177,8 +176,21 @@ def _default(kernel_id: str) -> Path:
 
 
 def _logs() -> list[Path]:
-    """The logs of all kernels in the usual place, the one written last first."""
-    return sorted(_log_directory().glob("kernel-*.log"), key=lambda path: path.stat().st_mtime, reverse=True)
+    """The logs of all kernels in the usual place, the one written last first.
+
+    Raises:
+        ConfigError: this user may not look there.
+    """
+    directory = _log_directory()
+    try:
+        names = [name for name in os.listdir(directory) if name.startswith("kernel-") and name.endswith(".log")]
+        return sorted((directory / name for name in names), key=lambda path: path.stat().st_mtime, reverse=True)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(
+            f"can't read the logs in {directory}: {error.strerror}", details={"path": str(directory)}
+        ) from None
 
 
 def _id_of(path: Path) -> str:
@@ -205,7 +217,7 @@ def _show(output: Output, chosen: Iterable[Entry]) -> None:
             output.event(_object(entry))
         else:
             for line in entry.lines:
-                output.line(_visible(line) if output.terminal else line)
+                output.shown_line(visible_lines(line) if output.terminal else line)
     sys.stdout.flush()
 
 
@@ -230,8 +242,3 @@ def _object(entry: Entry) -> dict[str, Any]:
             "message": "\n".join(entry.lines),
         }
     return line._asdict()
-
-
-def _visible(line: str) -> str:
-    """The line without what could steer a terminal: a log may hold names that strangers have chosen."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", line)

@@ -22,6 +22,7 @@ from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.errors import InvalidRequest, Timeout, error_from_content
+from llmspell_protocol.exit_status import signal_name
 
 READY_WITHIN_S = 10.0
 _DEFAULT_PORT = 9555
@@ -61,7 +62,16 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
         )
     words = _words(options, daemon, wanted)
     if daemon:
-        _show(output, _detach(words, _log_file(wanted)))
+        started = _detach(words, _log_file(wanted))
+        try:
+            _show(output, started)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _end_unseen(started["pid"])
+            raise OSError(
+                error.errno, f"{error.strerror}; the kernel, which could not be told of, was stopped"
+            ) from None
     else:
         from llmspell_cli.connect import run_kernel
 
@@ -137,6 +147,17 @@ def _detach(words: list[str], log_file: Path) -> dict[str, Any]:
     return told_document
 
 
+def _end_unseen(pid: int) -> None:
+    """Ends the daemon whose start could not be told: nobody knows of it."""
+    # Only here a daemon of one's own is ended.
+    from llmspell_cli.kernels.process_end import ProcessEnd
+
+    with ProcessEnd(pid) as end:
+        if not end.gone:
+            os.kill(pid, signal.SIGTERM)
+            end.wait(READY_WITHIN_S)
+
+
 def _terminated(_signal: int, _frame: object) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
@@ -145,10 +166,7 @@ def _ending(status: int) -> str:
     """How a process ended: `ended with status 1`, `was killed by SIGKILL`."""
     if status >= 0:
         return f"ended with status {status}"
-    try:
-        return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was killed by signal {-status}"  # A real-time signal has no name.
+    return f"was killed by {signal_name(-status)}"
 
 
 def _first_line(ready: int) -> bytes:

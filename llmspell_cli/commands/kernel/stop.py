@@ -17,6 +17,7 @@ from llmspell_cli.kernels.process_end import ProcessEnd
 from llmspell_cli.options import Command, Seconds
 from llmspell_cli.session import Session
 from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path, is_running, resolve, running_kernels
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Timeout, exit_status
@@ -308,7 +309,7 @@ def _ask_to_end(opened: Session, drain_s: float) -> None:
 
 
 def _name(info: ConnectionInfo) -> str:
-    return info.id or info.address
+    return visible(info.id or info.address)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -328,7 +329,7 @@ def _report(output: Output, stopped: list[_Stopped], failed: list[tuple[Connecti
         output.document({"stopped": entries, "failed": failures, "count": len(stopped)})
         return
     for info, error in failed:
-        output.line(f"✗ Kernel {_name(info)}: {error.message}")
+        output.lines(f"✗ Kernel {_name(info)}: {error.message}")
     if stopped:
         output.line()
         output.line(f"✓ Successfully stopped {len(stopped)} kernel(s)")

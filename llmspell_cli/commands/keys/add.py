@@ -13,8 +13,10 @@ from llmspell_cli.endings import NoAnswer
 from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import KNOWN, key_store, load
 from llmspell_cli.options import Command
+from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
+from llmspell_cli.terminal.typed_line import typed_line
 from llmspell_profiles.credentials.key_store import KeyStore, StoreName, canonical
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
@@ -94,16 +96,11 @@ def _key(output: Output, provider: str, key: str | None, *, from_stdin: bool) ->
         raise InvalidRequest("this command asks for the key, which JSON mode can't", hint=_STDIN)
     prompt = f"API key for {provider}: "
     if sys.stdin.isatty():
-        # Only a terminal has an echo to switch off.
-        from getpass import getpass
-
         try:
-            return getpass(prompt)
-        except (EOFError, KeyboardInterrupt) as left:
-            output.write("\n")  # What is said about it does not belong behind the question.
-            if isinstance(left, EOFError):
-                raise NoAnswer("Cancelled", hint=_STDIN) from None
-            raise
+            with Interrupts() as interrupts:
+                return typed_line(interrupts, prompt, hidden=True)
+        except EOFError:
+            raise NoAnswer("Cancelled", hint=_STDIN) from None
     output.write(prompt)
     answer = sys.stdin.readline()
     output.line()
@@ -119,4 +116,6 @@ def _checked(key: str) -> str:
         raise InvalidRequest("the key is empty", hint=_STDIN)
     if not key.isprintable() or " " in key:
         raise InvalidRequest("the key has a space, a line end or a control character inside")
+    if not key.isascii():
+        raise InvalidRequest("the key has characters beyond ASCII inside, which no provider's key has")
     return key

@@ -14,6 +14,7 @@ from lupa.lua54 import lua_type
 MAX_DEPTH = 128
 MAX_VALUES = 1_000_000
 """A table that names one subtable many times over could grow without end on its way out."""
+TOO_LARGE = "a number is larger than numbers can be"
 
 _INT64 = 1 << 63
 
@@ -32,20 +33,21 @@ def name_only(value: Any, kind: str) -> str:
     return f"<{kind}>"
 
 
-def to_python(value: Any, opaque: Callable[[Any, str], Any] = refuse) -> Any:
-    """A Lua value as None, bool, int, float, str, list or dict; NaN and infinities become None.
+def to_python(value: Any, opaque: Callable[[Any, str], Any] = refuse, *, exact: bool = False) -> Any:
+    """A Lua value as None, bool, int, float, str, list or dict; NaN and infinities become None unless it is `exact`.
 
     `opaque(value, kind)` gives what stands for a function, userdata or thread.
 
     Raises:
         NotConvertible: a cycle or nesting deeper than `MAX_DEPTH`, text that is not UTF-8, or what `opaque` refuses.
     """
-    return _Outward(opaque).convert(value, 0)
+    return _Outward(opaque, exact).convert(value, 0)
 
 
 class _Outward:
-    def __init__(self, opaque: Callable[[Any, str], Any]) -> None:
+    def __init__(self, opaque: Callable[[Any, str], Any], exact: bool) -> None:
         self._opaque = opaque
+        self._exact = exact
         self._left = MAX_VALUES
 
     def convert(self, value: Any, depth: int) -> Any:
@@ -54,7 +56,7 @@ class _Outward:
         if isinstance(value, bytes):
             return _text(value)
         if isinstance(value, float):
-            return value if value - value == 0 else None
+            return value if self._exact or value - value == 0 else None
         kind = lua_type(value)
         if kind != "table":
             return self._opaque(value, kind or "userdata")
@@ -96,15 +98,44 @@ def _key(key: Any) -> str:
 
 
 def to_lua(runtime: Any, value: Any) -> Any:
-    """A JSON-like value as what `runtime` hands to Lua: None is nil, integers beyond 64 bits become floats."""
+    """A JSON-like value as what `runtime` hands to Lua: None is nil, integers beyond 64 bits become floats.
+
+    Lone surrogates become U+FFFD.
+
+    Raises:
+        NotConvertible: nesting deeper than `MAX_DEPTH`, an integer beyond the largest float, or another type.
+    """
+    return _inward(runtime, value, 0)
+
+
+def _inward(runtime: Any, value: Any, depth: int) -> Any:
     if value is None or isinstance(value, (bool, float, bytes)):
         return value
     if isinstance(value, str):
-        return value.encode()
+        return _bytes(value)
     if isinstance(value, int):
-        return value if -_INT64 <= value < _INT64 else float(value)
+        return value if -_INT64 <= value < _INT64 else _float(value)
+    if depth >= MAX_DEPTH and isinstance(value, (Mapping, list, tuple)):
+        raise NotConvertible(f"nested deeper than {MAX_DEPTH}")
     if isinstance(value, Mapping):
-        return runtime.table_from({str(key).encode(): to_lua(runtime, item) for key, item in value.items()})
+        return runtime.table_from({_bytes(str(key)): _inward(runtime, item, depth + 1) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
-        return runtime.table_from([to_lua(runtime, item) for item in value])
+        return runtime.table_from([_inward(runtime, item, depth + 1) for item in value])
     raise NotConvertible(f"{type(value).__name__} has no form in Lua")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Few texts have half a character in them.
+        from llmspell_protocol.plain_text import whole_text
+
+        return whole_text(text).encode()
+
+
+def _float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise NotConvertible(TOO_LARGE) from None

@@ -31,6 +31,34 @@ local threads = setmetatable({}, { __mode = "k" })
 local halting = false
 local hook
 
+-- Where a script was when it was last looked at: running out of memory reaches no handler that could tell. Exact for
+-- the first lines of a run; later it is looked at now and then, and whenever garbage is collected.
+local EXACT_LINES = 200
+local exact_lines = 0
+local seen_source, seen_line
+
+local function note(level)
+  local info = getinfo(level, "Sl")
+  if info ~= nil and info.currentline > 0 and find(info.short_src, OURS, 1, true) ~= 1 then
+    seen_source, seen_line = info.short_src, info.currentline
+  end
+end
+
+local function by_line()
+  note(3)
+  exact_lines = exact_lines - 1
+  if exact_lines <= 0 then
+    sethook(hook, "", halting and 1 or INSTRUCTIONS)
+  end
+end
+
+local sentinel = {}
+function sentinel.__gc()
+  note(3)
+  setmetatable({}, sentinel)
+end
+setmetatable({}, sentinel)
+
 local function halt()
   if not halting then
     halting = true
@@ -42,6 +70,7 @@ local function halt()
 end
 
 function hook()
+  note(3)
   if stopped() then
     halt()
   end
@@ -191,7 +220,7 @@ local function ended(ok, value)
   lift_limit()
   if not ok and failure.text == nil then
     -- Running out of memory reaches no handler.
-    failure.text = describe(value)
+    failure.text, failure.source, failure.line = describe(value), seen_source, seen_line
   end
   return ok, value
 end
@@ -199,6 +228,10 @@ end
 -- Calls a function of the script's; Python asks for `failure` when it gives false. Returns true and the first result.
 function core.run(fn, ...)
   failure = {}
+  seen_source, seen_line, exact_lines = nil, nil, EXACT_LINES
+  if not halting then
+    sethook(by_line, "l")
+  end
   set_limit()
   return ended(xpcall(fn, on_error, ...))
 end

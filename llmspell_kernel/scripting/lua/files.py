@@ -1,16 +1,27 @@
 """Which files a script may touch: modules below its own directory and the working directory, others by permission.
 
-Paths are resolved first, so that neither `..` nor a link leads out.
+Neither `..` nor a link leads out, whoever else moves what: files are opened by descriptors (`beneath`).
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from llmspell_kernel.scripting.lua.beneath import NotBeneath, NotPlain, entry_beneath, open_beneath, open_plain
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 
 MAX_SOURCE_BYTES = 10_000_000
+_FLAGS = {
+    "r": os.O_RDONLY,
+    "r+": os.O_RDWR,
+    "w": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
+    "w+": os.O_RDWR | os.O_CREAT | os.O_TRUNC,
+    "a": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
+    "a+": os.O_RDWR | os.O_CREAT | os.O_APPEND,
+}
 _ELSEWHERE = "modules need a kernel on this machine"
 
 
@@ -42,11 +53,10 @@ class Files:
         Raises:
             Refusal: it is outside, missing, too large or no file.
         """
-        real = self._resolve(path)
         try:
-            with open(real, "rb") as file:
+            with os.fdopen(self._open(path, os.O_RDONLY), "rb") as file:
                 source = file.read(MAX_SOURCE_BYTES + 1)
-        except (OSError, ValueError):
+        except OSError:
             raise refusal("not_found", f"cannot open {path}") from None
         if len(source) > MAX_SOURCE_BYTES:
             raise refusal("not_found", f"{path} is longer than {MAX_SOURCE_BYTES} bytes")
@@ -75,28 +85,36 @@ class Files:
             return source, chunk, path
         raise refusal("not_found", "".join(tried))
 
-    def path_for(self, path: str, purpose: str) -> str:
-        """The real path of a file that may be used for `read`, `write` or, as a directory's entry, `entry`.
+    def open(self, path: str, mode: str) -> int:
+        """A descriptor of a plain file, for a mode of Lua's `io.open`.
 
         Raises:
-            Refusal: it may not.
+            Refusal: the script may not open it.
+            OSError: it cannot be opened.
         """
-        if not self.access:
-            raise refusal(
-                "not_found",
-                f"Path not allowed: {path} (files of scripts are switched off)",
-                hint="set runtime.security.allow_file_access = true, or use a profile that does",
-            )
-        if path in self._temporary:
-            return path
-        real = self._resolve(path, follow=purpose != "entry")
+        self._demand_access(path)
+        flags = _FLAGS[mode.replace("b", "")]
+        if path not in self._temporary:
+            return self._open(path, flags)
         try:
-            mode = os.stat(real).st_mode
-        except OSError:
-            return real
-        if purpose != "entry" and not stat.S_ISREG(mode):
-            raise refusal("not_found", f"Path not allowed: {path} is not a plain file")
-        return real
+            return open_plain(path, flags)
+        except NotPlain:
+            raise _not_plain(path) from None
+
+    def remove(self, path: str) -> None:
+        """Removes a file, a link or an empty directory; fails as `open` does."""
+        with self._entry(path) as (directory, name):
+            try:
+                os.unlink(name, dir_fd=directory)
+            except (IsADirectoryError, PermissionError):  # What unlink says of a directory differs by system.
+                if not stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode):
+                    raise
+                os.rmdir(name, dir_fd=directory)
+
+    def rename(self, old: str, new: str) -> None:
+        """Renames a file, a link or a directory; fails as `open` does."""
+        with self._entry(old) as (from_directory, from_name), self._entry(new) as (to_directory, to_name):
+            os.rename(from_name, to_name, src_dir_fd=from_directory, dst_dir_fd=to_directory)
 
     def temporary_name(self) -> str:
         """A path for a file that doesn't exist yet; the script may use it as its own."""
@@ -105,24 +123,55 @@ class Files:
         self._temporary.add(path)
         return path
 
-    def _resolve(self, path: str, *, follow: bool = True) -> str:
+    def _demand_access(self, path: str) -> None:
+        if not self.access:
+            raise refusal(
+                "not_found",
+                f"Path not allowed: {path} (files of scripts are switched off)",
+                hint="set runtime.security.allow_file_access = true, or use a profile that does",
+            )
+
+    def _open(self, path: str, flags: int) -> int:
+        roots, full = self._located(path)
+        try:
+            return open_beneath(roots, full, flags)
+        except NotBeneath:
+            raise _outside(path) from None
+        except NotPlain:
+            raise _not_plain(path) from None
+
+    @contextmanager
+    def _entry(self, path: str) -> Iterator[tuple[int | None, str]]:
+        self._demand_access(path)
+        if path in self._temporary:
+            yield None, path
+            return
+        roots, full = self._located(path)
+        try:
+            with entry_beneath(roots, full) as found:
+                yield found
+        except NotBeneath:
+            raise _outside(path) from None
+        except NotPlain:
+            raise _not_plain(path) from None
+
+    def _located(self, path: str) -> tuple[list[str], str]:
         roots = [root for root in (self.script_directory, self.working_directory) if root is not None]
         if not roots:
             raise refusal("not_found", _ELSEWHERE)
         if "\0" in path:
             raise refusal("not_found", "Path not allowed: it contains a zero byte")
-        full = os.path.join(self.working_directory or roots[0], path)
-        if follow:
-            real = os.path.realpath(full)
-        else:
-            real = os.path.join(os.path.realpath(os.path.dirname(full)), os.path.basename(full))
-        for root in roots:
-            base = os.path.realpath(root)
-            if real == base or real.startswith(base.rstrip("/") + "/"):
-                return real
-        raise refusal(
-            "not_found", f"Path not allowed: {path} is neither below the script's directory nor the working directory"
-        )
+        return roots, os.path.join(self.working_directory or roots[0], path)
+
+
+def _outside(path: str) -> Refusal:
+    return refusal(
+        "not_found", f"Path not allowed: {path} is neither below the script's directory nor the working directory"
+    )
+
+
+def _not_plain(path: str) -> Refusal:
+    return refusal("not_found", f"Path not allowed: {path} is not a plain file")
 
 
 def without_shebang(source: bytes) -> bytes:

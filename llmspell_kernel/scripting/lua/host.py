@@ -6,16 +6,18 @@ lupa hands over (bytes for strings). Nothing is raised into Lua.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Protocol
 
-from llmspell_kernel.scripting.lua.convert import NotConvertible, refuse, to_lua, to_python
+from llmspell_kernel.scripting.lua.convert import TOO_LARGE, NotConvertible, refuse, to_lua, to_python
 from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 
+_DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 MAX_SLEEP_S = 86_400.0
 
 
@@ -64,16 +66,17 @@ def _guarded(call: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, .
         except Stopped:
             return None
         except Refusal as refused:
-            return False, refused.text.encode()
+            return False, _bytes(refused.text)
         except NotConvertible as problem:
-            return False, f"Validation error: {problem}".encode()
+            return False, _bytes(f"Validation error: {problem}")
         except MemoryError:
             return False, b"not enough memory"
         except Exception as defect:  # noqa: BLE001 — an exception must not cross Lua's C code
-            import traceback
+            from llmspell_protocol.incidents import incident_in_worker
 
-            traceback.print_exc()
-            return False, f"Internal error: {type(defect).__name__}: {defect}".encode()
+            what = f"Internal error: {type(defect).__name__}: {defect}"
+            incident = incident_in_worker(defect, what).details["incident"]
+            return False, _bytes(f"{what} (incident {incident})")
 
     return guarded
 
@@ -84,6 +87,7 @@ class Host:
     def __init__(self, kernel: Kernel, runtime: Any, max_memory_bytes: int) -> None:
         self.files = Files()
         self.environment: Mapping[str, str] = {}
+        self._held: int | None = None
         self.last_refusal: tuple[str, Refusal] | None = None
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
         self.offered: dict[int, Any] = {}
@@ -100,7 +104,8 @@ class Host:
             name: _guarded(getattr(self, f"_{name}"))
             for name in (
                 *("request", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
-                *("read_module", "find_module", "file_path", "temporary_name", "json_parse", "json_stringify"),
+                *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
+                *("open_file", "release_file", "remove", "rename"),
                 *("hash", "offer", "uuid", "now_ms", "precise_ms", "timestamp", "clock_text", "unix_seconds"),
             )
         }
@@ -134,7 +139,7 @@ class Host:
         if content.get("status") == "error":
             refused = Refusal(content)
             self.last_refusal = (refused.text, refused)
-            return False, refused.text.encode(), refused.message.encode(), refused.code.encode()
+            return False, _bytes(refused.text), _bytes(refused.message), _bytes(refused.code)
         kept = {key: value for key, value in content.items() if key not in ("status", "seq")}
         return True, to_lua(self._runtime, kept)
 
@@ -166,7 +171,7 @@ class Host:
 
     def _read_line(self) -> tuple[Any, ...]:
         line = self._kernel.read_line()
-        return (None if line is None else line.encode(),)
+        return (None if line is None else _bytes(line),)
 
     def _exit(self, status: Any) -> tuple[Any, ...]:
         if isinstance(status, bool) or status is None:
@@ -178,24 +183,43 @@ class Host:
 
     def _getenv(self, name: bytes) -> tuple[Any, ...]:
         value = self.environment.get(name.decode("utf-8", "replace"))
-        return (None if value is None else value.encode(),)
+        return (None if value is None else _bytes(value),)
 
     def _read_module(self, path: bytes) -> tuple[Any, ...]:
         source, chunk = self.files.read_module(_path(path))
-        return source, chunk.encode()
+        return source, _bytes(chunk)
 
     def _find_module(self, name: bytes, templates: bytes) -> tuple[Any, ...]:
         try:
             source, chunk, path = self.files.find_module(_path(name), _path(templates))
         except Refusal as refused:
-            return None, refused.message.encode()
-        return source, None, chunk.encode(), path.encode()
+            return None, _bytes(refused.message)
+        return source, None, _bytes(chunk), _bytes(path)
 
-    def _file_path(self, path: bytes, purpose: bytes) -> tuple[Any, ...]:
-        return (self.files.path_for(_path(path), purpose.decode()).encode(),)
+    def _open_file(self, path: bytes, mode: bytes) -> tuple[Any, ...]:
+        """A path under which Lua can open the very file that was found, until `release_file`."""
+        self._release_file()
+        name = _path(path)
+        failed = _failure_of(lambda: self._hold(self.files.open(name, mode.decode())), path)
+        return failed or (f"{_DESCRIPTORS}/{self._held}".encode(),)
+
+    def _release_file(self) -> tuple[Any, ...]:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+        return ()
+
+    def _hold(self, descriptor: int) -> None:
+        self._held = descriptor
+
+    def _remove(self, path: bytes) -> tuple[Any, ...]:
+        return _failure_of(lambda: self.files.remove(_path(path)), path) or (True,)
+
+    def _rename(self, old: bytes, new: bytes) -> tuple[Any, ...]:
+        return _failure_of(lambda: self.files.rename(_path(old), _path(new)), old) or (True,)
 
     def _temporary_name(self) -> tuple[Any, ...]:
-        return (self.files.temporary_name().encode(),)
+        return (_bytes(self.files.temporary_name()),)
 
     def _json_parse(self, text: bytes) -> tuple[Any, ...]:
         from json import JSONDecodeError, loads
@@ -203,20 +227,34 @@ class Host:
         def constant(name: str) -> None:
             raise JSONDecodeError(f"{name} is not a JSON value", source, source.find(name))
 
+        def fraction(digits: str) -> float:
+            value = float(digits)
+            if value - value != 0:
+                raise NotConvertible(TOO_LARGE)
+            return value
+
         try:
             source = text.decode()
-            return (to_lua(self._runtime, loads(source, parse_constant=constant)),)
+            value = loads(source, parse_constant=constant, parse_float=fraction)
+            return (to_lua(self._runtime, value),)
         except UnicodeDecodeError as problem:
             raise _JsonRefusal(f"JSON parse error: text is not UTF-8 (byte {problem.start + 1})") from None
         except JSONDecodeError as problem:
             where = f"line {problem.lineno} column {problem.colno}"
             raise _JsonRefusal(f"JSON parse error: {problem.msg} at {where}") from None
+        except NotConvertible as problem:
+            raise _JsonRefusal(f"JSON parse error: {problem}") from None
+        except ValueError:
+            # Python reads no integer of thousands of digits.
+            raise _JsonRefusal(f"JSON parse error: {TOO_LARGE}") from None
         except RecursionError:
             raise _JsonRefusal("JSON parse error: nested too deep") from None
 
     def _json_stringify(self, value: Any, indent: float | None = None) -> tuple[Any, ...]:
         from json import dumps
 
+        if indent is not None and indent - indent != 0:
+            raise _JsonRefusal("JSON stringify error: the indent has to be a finite number")
         try:
             plain = to_python(value)
         except NotConvertible as problem:
@@ -255,7 +293,11 @@ class Host:
     def _unix_seconds(self, text: bytes) -> tuple[Any, ...]:
         from datetime import datetime
 
-        return (int(datetime.fromisoformat(text.decode()).timestamp()),)
+        try:
+            return (int(datetime.fromisoformat(text.decode()).timestamp()),)
+        except (ValueError, OverflowError):
+            # What a server calls a date is its own affair.
+            return (None,)
 
 
 class _JsonRefusal(Refusal):
@@ -266,11 +308,31 @@ class _JsonRefusal(Refusal):
 
 
 def _content(table: Any) -> dict[str, Any]:
-    content = to_python(table, refuse)
+    # What is no number is the kernel's to refuse, by the name of its field; as null it would be absent.
+    content = to_python(table, refuse, exact=True)
     if not isinstance(content, dict):
         raise NotConvertible("a request's content has to be an object")
     return content
 
 
+def _failure_of(act: Callable[[], None], path: bytes) -> tuple[Any, ...] | None:
+    """What Lua's file functions return where they fail: nil, why, and the system's number; None where it went well."""
+    try:
+        act()
+    except Refusal as refused:
+        return None, _bytes(refused.text), errno.EACCES
+    except OSError as problem:
+        return None, path + f": {problem.strerror}".encode(), problem.errno
+    return None
+
+
 def _path(path: bytes) -> str:
     return os.fsdecode(path)
+
+
+def _bytes(text: str) -> bytes:
+    """The text for Lua; a path that is no UTF-8 gets its own bytes back, any other half of a character is U+FFFD."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

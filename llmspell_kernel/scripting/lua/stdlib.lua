@@ -10,7 +10,7 @@ local concat, pack, unpack = table.concat, table.pack, table.unpack
 local find, gsub, format = string.find, string.gsub, string.format
 local select, setmetatable, collectgarbage = select, setmetatable, collectgarbage
 local open, lines, io_type, io_close = io.open, io.lines, io.type, io.close
-local remove, rename, getinfo, traceback = os.remove, os.rename, debug.getinfo, debug.traceback
+local getinfo, traceback = debug.getinfo, debug.traceback
 
 local RANKS = { None = 0, Basic = 1, Standard = 2, All = 3 }
 
@@ -188,31 +188,38 @@ end
 
 -- ## All
 
-local file_path = bind("file_path")
+local open_file, release_file = bind("open_file"), bind("release_file")
+local remove, rename = bind("remove"), bind("rename")
 local handles = setmetatable({}, { __mode = "k" })
 
--- A path that may be used as asked, or nil and why not.
-local function allowed(path, purpose)
-  local ok, real = pcall(file_path, path, purpose)
-  if ok then
-    return real
+-- Lua's own function for a file that was found by its descriptor, and so cannot be exchanged for another meanwhile.
+local function opened(path, mode, how, ...)
+  local found, problem, code = open_file(path, mode)
+  if found == nil then
+    return nil, problem, code
   end
-  return nil, real, 13 -- EACCES
+  local results = pack(pcall(how, found, ...))
+  release_file()
+  if not results[1] then
+    error(results[2], 0)
+  end
+  if results[2] == nil then
+    return nil, (gsub(results[3], "^.-: ", function() return path .. ": " end, 1)), results[4]
+  end
+  return unpack(results, 2, results.n)
 end
 
 local function safe_open(path, mode)
   check(1, "open", "string", path)
   mode = check_optional(2, "open", "string", mode) or "r"
-  local real, problem, code = allowed(path, find(mode, "^rb?$") and "read" or "write")
-  if real == nil then
-    return nil, problem, code
+  if not find(mode, "^[rwa]%+?b*$") then
+    error("bad argument #2 to 'open' (invalid mode)", 0)
   end
-  local file, why, number = open(real, mode)
-  if file == nil then
-    return nil, (gsub(why, "^.-: ", function() return path .. ": " end, 1)), number
+  local file, problem, code = opened(path, mode, open, mode)
+  if file ~= nil then
+    handles[file] = true
   end
-  handles[file] = true
-  return file
+  return file, problem, code
 end
 
 local FIELDS = { source = true, short_src = true, currentline = true, linedefined = true, lastlinedefined = true,
@@ -261,30 +268,15 @@ local function add_all(env)
       local formats = pack(...)
       return function() return io_read(unpack(formats, 1, formats.n)) end
     end
-    local real, problem = allowed(check(1, "lines", "string", path), "read")
-    if real == nil then
+    local next_line, problem, third, fourth = opened(check(1, "lines", "string", path), "r", lines, ...)
+    if next_line == nil then
       error(problem, 0)
     end
-    return lines(real, ...)
+    return next_line, problem, third, fourth
   end
-  env.os.remove = function(path)
-    local real, problem, code = allowed(check(1, "remove", "string", path), "entry")
-    if real == nil then
-      return nil, problem, code
-    end
-    return remove(real)
-  end
+  env.os.remove = function(path) return remove(check(1, "remove", "string", path)) end
   env.os.rename = function(old, new)
-    local from, problem, code = allowed(check(1, "rename", "string", old), "entry")
-    if from == nil then
-      return nil, problem, code
-    end
-    local to
-    to, problem, code = allowed(check(2, "rename", "string", new), "entry")
-    if to == nil then
-      return nil, problem, code
-    end
-    return rename(from, to)
+    return rename(check(1, "rename", "string", old), check(2, "rename", "string", new))
   end
   env.debug.getinfo = limited_getinfo
 end

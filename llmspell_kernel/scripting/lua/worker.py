@@ -24,14 +24,13 @@ from llmspell_kernel.scripting.lua.refusals import refusal
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.frames import Frame, FramePipe, FrameTooLarge
+from llmspell_protocol.worker_memory import SCRIPT_SPARE_BYTES, hold_address_space
 
 _ANSWERS = frozenset({"progress", "delta", "reply"})
 _AT_ONCE = _ANSWERS | {"cancel", "input_reply"}
 """What is noted when it is read, whatever runs."""
 _WHILE_WAITING = frozenset({"invoke", "release", "complete", "is_complete"})
 """What is served in the middle of a script that waits for an answer."""
-
-_SPARE_BYTES = 256 * 1024 * 1024
 
 
 class _Scope:
@@ -281,7 +280,7 @@ class Worker:
 
     def _start(self, frame: Frame) -> dict[str, Any]:
         self._sandbox = Sandbox(self, stdlib=frame["stdlib"], max_memory_bytes=frame["max_memory_bytes"])
-        _limit_address_space(frame["max_memory_bytes"])
+        hold_address_space(4 * frame["max_memory_bytes"] + SCRIPT_SPARE_BYTES)
         return {"op": "done"}
 
     def _in_scope(self, frame: Frame, stdin: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -355,21 +354,6 @@ def _failure_fields(failure: ScriptFailure, hint: str | None) -> dict[str, Any]:
         "hint": hint,
         "cause": None if cause is None else {key: cause.get(key) for key in ("code", "message", "hint", "details")},
     }
-
-
-def _limit_address_space(max_memory_bytes: int) -> None:
-    """Python's half of a worker can't grow without end either; macOS has no such limit."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            pages = int(file.read().split()[0])
-    except OSError:
-        return
-    import resource
-
-    limit = pages * resource.getpagesize() + 4 * max_memory_bytes + _SPARE_BYTES
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    if hard == resource.RLIM_INFINITY or limit < hard:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 def _end() -> NoReturn:

@@ -12,6 +12,7 @@ import time
 
 import httpx2
 
+from llmspell_protocol.proxies import check_proxies
 from llmspell_providers.http.bodies import without_body
 from llmspell_providers.pulls.sources.comparison import fetch_compared, sha256_difference
 from llmspell_providers.pulls.sources.destinations import check_request
@@ -34,7 +35,11 @@ def open_client(first_host: str) -> httpx2.Client:
     """A client for an address at `first_host`, with the proxies of the environment.
 
     It follows redirects to https only (http: loopback), and never from elsewhere into this machine's network.
+
+    Raises:
+        ConfigError: a proxy of the environment can't be used.
     """
+    check_proxies()
     return httpx2.Client(
         follow_redirects=True,
         timeout=httpx2.Timeout(_SILENCE_S, connect=_CONNECT_S),

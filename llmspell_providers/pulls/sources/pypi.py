@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from llmspell_protocol.errors import ChecksumMismatch
+from llmspell_protocol.exit_status import ending
 from llmspell_providers.library.regular_file import Unreadable, regular_status
 from llmspell_providers.pulls.sources.choose import installed_name
 from llmspell_providers.pulls.sources.meter import Meter
@@ -70,7 +71,7 @@ def resolve(address: PackageAddress, directory: Path) -> RemoteFile:
         if any(words in complaints for words in _FULL):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
         missing = any(words in complaints for words in _MISSING)
-        reason = _reason(complaints) or f"exit status {status}"
+        reason = _reason(complaints) or f"it ended {ending(status)}"
         raise SourceFailed(f"pip: {reason}", missing=missing, hint=_MISSING_HINT if missing else _HINT)
     return _wheel(address, output)
 

@@ -3,11 +3,11 @@
 Called by `validation.check` only: it would slow down a run's start.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from llmspell_profiles.checking.backend_options import CHAT_COMPLETIONS_OPTIONS, OLLAMA_OPTIONS
 from llmspell_profiles.credentials.key_store import KeyStore
@@ -17,6 +17,7 @@ from llmspell_profiles.loading.origins import in_file
 from llmspell_profiles.problems import KeyPath, Remark
 from llmspell_profiles.schema.schema_keys import find
 from llmspell_profiles.schema.vendors import ignored, is_own_server
+from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.errors import ConfigError
 from llmspell_protocol.vendors import KEY_VARIABLES
 
@@ -104,7 +105,8 @@ def _doubtful_places(loaded: LoadedSettings) -> Iterator[Remark]:
     if not settings.tools.network.verify_ssl:
         yield _about(loaded, ("tools", "network", "verify_ssl"), "certificates are not checked")
     for directory in settings.tools.file_operations.allowed_paths:
-        if directory != "*" and not Path(directory).expanduser().exists():
+        # What can't be expanded isn't there either.
+        if directory != "*" and not Path(os.path.expanduser(directory)).exists():
             text = f"{directory} does not exist"
             yield _about(loaded, ("tools", "file_operations", "allowed_paths"), text)
     export = settings.events.export
@@ -135,8 +137,8 @@ def _about(loaded: LoadedSettings, path: KeyPath, text: str) -> Remark:
 
 
 def _is_plain_and_far(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme.lower() == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1")
+    address = parse_address(url)
+    return address.scheme == "http" and not address.is_near
 
 
 def _leaves(data: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

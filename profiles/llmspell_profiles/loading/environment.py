@@ -4,7 +4,6 @@ Knows nothing of files. Values are turned into the type that a key takes where t
 string and is reported when the settings are validated.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from llmspell_profiles.schema.schema_keys import (
     rule_name,
     variable_part,
 )
+from llmspell_protocol.numbers import from_text
 
 NOT_SETTINGS = frozenset(PREFIX + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "MOCK_REPLY"))
 """Variables of ours that name no setting; others read them."""
@@ -218,20 +218,23 @@ class _Reading:
 
 
 def ollama_url(host: str) -> str:
-    """`OLLAMA_HOST` as Ollama reads it: no scheme means http and port 11434; 0.0.0.0 stands for this machine."""
-    scheme, separator, rest = host.strip().rpartition("://")
+    """`OLLAMA_HOST` as Ollama reads it: no scheme means http and port 11434; 0.0.0.0 stands for this machine.
+
+    What is wrong in it stays wrong, so that the check of the settings can say so.
+    """
+    # Ollama takes away blanks and quotes around it.
+    scheme, separator, rest = host.strip().strip("\"'").rpartition("://")
     scheme = scheme if separator else "http"
     authority, slash, tail = rest.partition("/")
-    address, port = authority, ""
-    if found := re.fullmatch(r"(\[.*\]|[^:]*):(\d+)", authority):
-        address, port = found[1], found[2]
-    elif authority.count(":") > 1 and not authority.startswith("["):
-        address = f"[{authority}]"
+    userinfo, at, place = authority.rpartition("@")
+    address, _, port = place.rpartition(":") if place.count(":") == 1 or "]:" in place else (place, "", "")
+    if place.count(":") > 1 and not set(place) & set("[]"):
+        address = f"[{place}]"
     if not port:
         port = {"https": "443", "http": "80"}[scheme] if separator and scheme in ("http", "https") else "11434"
     if address in ("", "0.0.0.0", "[::]"):
         address = "127.0.0.1"
-    return f"{scheme}://{address}:{port}{slash}{tail}".rstrip("/")
+    return f"{scheme}://{userinfo}{at}{address}:{port}{slash}{tail}".rstrip("/")
 
 
 def _typed_value(text: str, kinds: tuple[Any, ...]) -> Any:
@@ -263,14 +266,8 @@ def _json(text: str) -> Any:
 
 
 def _number(text: str, with_fractions: bool) -> Any:
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text) if with_fractions else text
-    except ValueError:
-        return text
+    found = from_text(text)
+    return text if found is None or (isinstance(found, float) and not with_fractions) else found
 
 
 def _free_value(text: str) -> Any:

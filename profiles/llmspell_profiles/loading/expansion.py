@@ -20,9 +20,14 @@ class UndefinedVariable(Exception):
         self.variable = variable
 
 
-def expanded(data: Mapping[str, Any], env: Mapping[str, str], user_home: Path) -> dict[str, Any]:
-    """The data with all references replaced; raises `UndefinedVariable`. `${HOME}` is defined on every platform."""
-    variables = {"HOME": str(user_home), **{name: value for name, value in env.items() if name != "HOME" or value}}
+def expanded(data: Mapping[str, Any], env: Mapping[str, str], user_home: Path | None) -> dict[str, Any]:
+    """The data with all references replaced; raises `UndefinedVariable`.
+
+    `${HOME}` is defined on every platform, for every user who has a home directory.
+    """
+    variables = {name: value for name, value in env.items() if name != "HOME" or value}
+    if user_home is not None:
+        variables.setdefault("HOME", str(user_home))
 
     def expand(text: str, path: KeyPath) -> str:
         def replacement(found: re.Match[str]) -> str:

@@ -1,9 +1,12 @@
-"""Where llmspell keeps its files. Imports nothing: finding a running kernel needs no more than `home_text`."""
+"""Where llmspell keeps its files. Imports little: finding a running kernel needs no more than `home_text`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+
+from llmspell_protocol.errors import ConfigError, InvalidRequest
+from llmspell_protocol.user_home import HINT, expanded_user, usable, user_home_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,14 +14,30 @@ if TYPE_CHECKING:
 
 
 def user_home(env: Mapping[str, str]) -> Path:
-    """The user's home directory: `HOME`, else `USERPROFILE`, else what the operating system says."""
+    """The user's home directory: `HOME`, else `USERPROFILE`, else what the operating system says.
+
+    Raises:
+        ConfigError: there is none, or one that can't be used.
+    """
     from pathlib import Path
 
-    return Path(_user_home_text(env))
+    return Path(user_home_text(env))
+
+
+def known_user_home(env: Mapping[str, str]) -> Path | None:
+    """The same for what can do without: None where there is none."""
+    try:
+        return user_home(env)
+    except ConfigError:
+        return None
 
 
 def llmspell_home(env: Mapping[str, str]) -> Path:
-    """`LLMSPELL_HOME` as an absolute path (a leading `~/` is understood); without it `~/.llmspell`."""
+    """`LLMSPELL_HOME` as an absolute path (a leading `~/` is understood); without it `~/.llmspell`.
+
+    Raises:
+        ConfigError: there is no home directory, or one that can't be used.
+    """
     from pathlib import Path
 
     return Path(home_text(env))
@@ -28,14 +47,11 @@ def home_text(env: Mapping[str, str]) -> str:
     """The same as text, for a command that only connects: pathlib and what it imports take 2 ms."""
     named = env.get("LLMSPELL_HOME")
     if not named:
-        return os.path.join(_user_home_text(env), ".llmspell")
-    if named == "~" or named.startswith("~/"):
-        return os.path.join(_user_home_text(env), named[2:])
-    return os.path.abspath(named)
-
-
-def _user_home_text(env: Mapping[str, str]) -> str:
-    return env.get("HOME") or env.get("USERPROFILE") or os.path.expanduser("~")
+        return os.path.join(user_home_text(env), ".llmspell")
+    try:
+        return usable(os.path.abspath(expanded_user(named, env)), "LLMSPELL_HOME")
+    except InvalidRequest as error:
+        raise ConfigError(f"LLMSPELL_HOME: {error.message}", hint=HINT) from None
 
 
 def configuration_places(env: Mapping[str, str], home: Path) -> Iterator[Path]:
@@ -46,4 +62,7 @@ def configuration_places(env: Mapping[str, str], home: Path) -> Iterator[Path]:
     yield Path(".llmspell.toml")
     yield Path("config/llmspell.toml")
     yield home / "config.toml"
-    yield Path(env.get("XDG_CONFIG_HOME") or user_home(env) / ".config") / "llmspell" / "config.toml"
+    if env.get("XDG_CONFIG_HOME"):
+        yield Path(env["XDG_CONFIG_HOME"]) / "llmspell" / "config.toml"
+    elif (user := known_user_home(env)) is not None:
+        yield user / ".config" / "llmspell" / "config.toml"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from llmspell_profiles.loading.environment import read_environment
 from llmspell_profiles.loading.expansion import UndefinedVariable, expanded, moved_home
-from llmspell_profiles.loading.home import configuration_places, llmspell_home, user_home
+from llmspell_profiles.loading.home import configuration_places, known_user_home, llmspell_home
 from llmspell_profiles.loading.origins import Origins, in_file
 from llmspell_profiles.loading.profiles import ZERO_CONFIGURATION, canonical_name, not_found, profile_path
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
@@ -112,7 +112,7 @@ def load_settings(
     classes = provider_classes(_tables(data))
     origins = Origins(base.toml, classes, overlay.variables, frozenset(given), base.below, base.source is not None)
     try:
-        settings = Settings.check(data, PathContext(home, user_home(env), cwd))
+        settings = Settings.check(data, PathContext(home, known_user_home(env), cwd))
     except Refusal as refusal:
         raise _advised(origins.first_error([refusal.problem((), data)])) from None
     except Problems as problems:
@@ -170,7 +170,7 @@ def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd:
 def _builtin(name: str, env: Mapping[str, str], home: Path, read: Read) -> _Base:
     is_profile = name != ZERO_CONFIGURATION
     toml = read(profile_path(name), f"profile {name}" if is_profile else "zero configuration")
-    data = expanded(moved_home(toml.data, home), env, user_home(env))
+    data = expanded(moved_home(toml.data, home), env, known_user_home(env))
     return _Base(data, toml, {}, None, name if is_profile else None, [], moved=_moved(data, home))
 
 
@@ -199,7 +199,7 @@ def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path,
     classes = provider_classes(_tables(_merged(below, own)))
     own = _known_keys(own, (), toml, classes, remarks)
     try:
-        own = expanded(own, env, user_home(env))
+        own = expanded(own, env, known_user_home(env))
     except UndefinedVariable as error:
         place, details = in_file(toml, error.path)
         text = f"{place}: environment variable {error.variable} is not set"

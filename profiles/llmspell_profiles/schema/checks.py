@@ -12,6 +12,8 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple, Protocol, Union, get_args, get_origin
 
+from llmspell_protocol.numbers import INT64_HIGH, INT64_LOW, is_number, is_whole
+
 Step = str | int
 """A key's name, or an item's number in a list."""
 
@@ -171,8 +173,32 @@ def _bounded(check: Check, bounds: Mapping[str, float]) -> Check:
     return check_range
 
 
-def _anything(value: object, _around: object) -> object:
+def _anything(value: object, around: object) -> object:
+    """Keys that this schema doesn't know; their numbers are numbers all the same."""
+    if isinstance(value, dict):
+        return _map(_anything)(value, around)
+    if isinstance(value, list):
+        return list(_list(_anything)(value, around))
+    if isinstance(value, float):
+        _number(value, around)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        _integer(value, around)
     return value
+
+
+class Data:
+    """The type of a key that is handed on as it is: texts, numbers, booleans, lists and tables of these."""
+
+    @classmethod
+    def check(cls, value: object, around: object) -> object:
+        """The value; a date or time is refused, since JSON has none."""
+        if isinstance(value, dict):
+            return _map(cls.check)(value, around)
+        if isinstance(value, list):
+            return list(_list(cls.check)(value, around))
+        if value is not None and not isinstance(value, bool | int | float | str):
+            raise Refusal("expected", {"what": "a string, a number, true or false, a list or a table"})
+        return _anything(value, around)
 
 
 def _of_type(kind: type, refusal: str) -> Check:
@@ -184,17 +210,25 @@ def _of_type(kind: type, refusal: str) -> Check:
     return check_type
 
 
+def _integer(value: object, _around: object) -> object:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refusal("int_type")
+    if not is_whole(value):
+        raise Refusal("range", {"ge": INT64_LOW, "le": INT64_HIGH})
+    return value
+
+
 def _number(value: object, _around: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise Refusal("float_type")
-    if not math.isfinite(value):
-        raise Refusal("finite_number")
+    if not is_number(value):
+        raise Refusal("finite_number" if isinstance(value, float) else "range", {"ge": INT64_LOW, "le": INT64_HIGH})
     return float(value)
 
 
 _PLAIN: Mapping[Any, Check] = {
     bool: _of_type(bool, "bool_type"),
-    int: _of_type(int, "int_type"),
+    int: _integer,
     str: _of_type(str, "string_type"),
     float: _number,
 }

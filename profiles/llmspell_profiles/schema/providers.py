@@ -4,8 +4,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
+from llmspell_profiles.schema.checks import Data
 from llmspell_profiles.schema.table import Field, Table, rule, subtable
-from llmspell_profiles.schema.values import Device, FilePath, High, Idle, Quantization, Url, Variable, words, wrong
+from llmspell_profiles.schema.values import (
+    BaseUrl,
+    Device,
+    FilePath,
+    High,
+    Idle,
+    Quantization,
+    StopStrings,
+    Variable,
+    words,
+    wrong,
+)
+from llmspell_protocol.numbers import INT32_HIGH
+from llmspell_protocol.seeds import LARGEST_SEED
 
 CloudType = Literal[
     "openai", "anthropic", "cohere", "groq", "perplexity", "together", "gemini", "mistral", "replicate", "fireworks"
@@ -44,16 +58,16 @@ class RateLimit(Table):
 class ProviderSettings(Table):
     """What all provider tables share. Keys that aren't listed are kept (`options`) and handed to the backend."""
 
-    OTHERS: ClassVar[Any] = Any
+    OTHERS: ClassVar[Any] = Data
 
     name: Annotated[str, Idle()] = Field(default="", description="display name; default: the table's name")
     provider_type: str = Field(description="implementation; default: the table's name, if that is a known type")
     enabled: bool = Field(default=True, description="false: as if not configured")
-    base_url: Url | None = Field(default=None, description="endpoint; default: the vendor's")
+    base_url: BaseUrl | None = Field(default=None, description="endpoint; default: the vendor's")
     api_key_env: Variable | None = Field(default=None, description="variable that holds the key; default: the vendor's")
     api_key: str | None = Field(default=None, secret=True, description="literal key, discouraged")
     default_model: str | None = Field(default=None, description="model when none is named")
-    max_tokens: int = Field(default=512, ge=1, description="reply limit, in tokens")
+    max_tokens: int = Field(default=512, ge=1, le=INT32_HIGH, description="reply limit, in tokens")
     timeout_seconds: Annotated[int, High(600)] = Field(
         default=60, ge=1, description="one request, from send to last token, in seconds"
     )
@@ -64,12 +78,12 @@ class ProviderSettings(Table):
     rate_limit: RateLimit | None = Field(default=None, description="client-side limits; none without this table")
     temperature: float = Field(default=0.7, ge=0, le=2, description="sampling; 0 = greedy")
     top_p: float = Field(default=0.9, ge=0, le=1, description="sampling")
-    top_k: int = Field(default=40, ge=0, description="sampling, local; 0 = off")
+    top_k: int = Field(default=40, ge=0, le=INT32_HIGH, description="sampling, local; 0 = off")
     min_p: float | None = Field(default=None, ge=0, le=1, description="sampling, local")
     repeat_penalty: float = Field(default=1.1, gt=0, description="sampling, local; 1 = off")
-    repeat_last_n: int = Field(default=64, ge=0, description="window of the penalty, in tokens")
-    seed: int | None = Field(default=None, ge=0, description="reproducible sampling")
-    stop: tuple[str, ...] = Field(default=(), description="stop strings")
+    repeat_last_n: int = Field(default=64, ge=0, le=INT32_HIGH, description="window of the penalty, in tokens")
+    seed: int | None = Field(default=None, ge=0, le=LARGEST_SEED, description="reproducible sampling")
+    stop: StopStrings = Field(default=(), description="stop strings")
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -86,12 +100,13 @@ class CloudSettings(ProviderSettings):
     """A provider behind an HTTP interface; `openai` with a `base_url` is any compatible server."""
 
     provider_type: CloudType = Field(description="implementation; default: the table's name, if that is a known type")
-    base_urls: tuple[Url, ...] = Field(
+    base_urls: tuple[BaseUrl, ...] = Field(
         default=(), description="several servers with the same models; the least busy one is asked"
     )
     max_tokens: int = Field(
         default_factory=lambda table: 4096 if table.get("provider_type") == "anthropic" else 2048,
         ge=1,
+        le=INT32_HIGH,
         description="reply limit, in tokens; default 2048, anthropic 4096",
     )
 
@@ -110,7 +125,7 @@ class OllamaSettings(LocalSettings):
     """An Ollama daemon."""
 
     provider_type: Literal["ollama"] = Field(default="ollama", description="implementation")
-    base_url: Url = Field(default="http://localhost:11434", description="endpoint")
+    base_url: BaseUrl = Field(default="http://localhost:11434", description="endpoint")
     timeout_seconds: Annotated[int, High(600)] = Field(
         default=120, ge=1, description="one request, from send to last token, in seconds"
     )
@@ -137,15 +152,19 @@ class CandleSettings(LocalSettings):
     device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:N or metal")
     max_concurrent: int = Field(default=4, ge=1, le=64, description="slots of one loaded model")
     default_quantization: Quantization = Field(default="Q4_K_M", description="for specs without variant")
-    cpu_threads: int = Field(default=0, ge=0, description="threads; 0 = physical cores")
-    context_size: int = Field(default=4096, ge=64, description="context of a slot, in tokens; capped at the model's")
-    batch_size: int = Field(default=256, ge=1, description="prefill batch, in tokens")
+    cpu_threads: int = Field(default=0, ge=0, le=512, description="threads; 0 = physical cores")
+    context_size: int = Field(
+        default=4096, ge=64, le=INT32_HIGH, description="context of a slot, in tokens; capped at the model's"
+    )
+    batch_size: int = Field(default=256, ge=1, le=INT32_HIGH, description="prefill batch, in tokens")
     use_flash_attention: bool = Field(default=True, description="where the engine has it")
     engine: Annotated[GgufEngine, words(GgufEngine)] = Field(default="xllamacpp", description="GGUF engine")
     server_path: FilePath | None = Field(
         default=None, description="binary for engine = llama-server; default: the one on PATH"
     )
-    spin_count: int = Field(default=1000, ge=0, description="how long threads of GGUF engines spin at a barrier")
+    spin_count: int = Field(
+        default=1000, ge=0, le=INT32_HIGH, description="how long threads of GGUF engines spin at a barrier"
+    )
     speculation: Annotated[Speculation, words(Speculation)] = Field(
         default="auto", description="drafts from the conversation: off, ngram, or auto = where the engine has them"
     )

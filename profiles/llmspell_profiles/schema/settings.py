@@ -195,6 +195,10 @@ class ModelsSettings(Table):
         default="auto",
         description="memory per model for finished prompts; auto = a tenth of the budget, at most the weights' size",
     )
+    worker_memory_bytes: Annotated[AutoOrSize, auto_or("a size", at_least=1)] = Field(
+        default="auto",
+        description="memory of one model's process, at most: past it it is ended; auto = what is expected, and slack",
+    )
 
 
 class Settings(Table):

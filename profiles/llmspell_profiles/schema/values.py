@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from llmspell_profiles.schema.checks import Check, Refusal
-from llmspell_protocol.durations import duration_seconds
+from llmspell_protocol.addresses import BadAddress, has_query, parse_address
+from llmspell_protocol.durations import read_seconds
+from llmspell_protocol.numbers import INT64_HIGH, is_whole
 
 _BYTES_IN = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 # Compiled when they are first used, by `re` itself.
-_SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmg]i?b)"
+_SIZE = r"(?i)([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([kmg]i?b)"
 _QUANTIZATION = r"(?:I?Q|TQ)[1-8]_[0-9A-Z_]+|B?F16|F32|MXFP4(?:_MOE)?"
-_URL = r"(?i)https?://[^/\s]+\S*"
 _VARIABLE = r"(?:[A-Za-z_][A-Za-z0-9_]*)?"
-_DEVICE = r"auto|cpu|cuda(?::\d+)?|metal"
+_DEVICE = r"auto|cpu|cuda(?::[0-9]{1,3})?|metal"
 
 
 SecurityLevel = Literal["Safe", "Privileged", "Unrestricted"]
@@ -36,10 +37,10 @@ class Idle(NamedTuple):
 
 
 class PathContext(NamedTuple):
-    """What paths are relative to; handed to a table's check."""
+    """What paths are relative to; handed to a table's check. A user without a home directory has None."""
 
     llmspell_home: Path
-    user_home: Path
+    user_home: Path | None
     cwd: Path
 
 
@@ -124,16 +125,17 @@ def _parse_size(value: object) -> object:
 
 
 def _parse_duration(value: object) -> object:
-    if isinstance(value, str):
+    # A fraction is written with a unit.
+    if isinstance(value, int | str) and not isinstance(value, bool):
         try:
-            return duration_seconds(value)
+            seconds = read_seconds(value)
         except ValueError:
-            raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m")') from None
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < -1:
-            raise wrong(f"must be at least 0, or -1 for never, got {value}")
-        return float(value)
-    raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m")')
+            pass
+        else:
+            if seconds != -1 and seconds < 0:
+                raise wrong(f"must be at least 0, or -1 for never, got {value}")
+            return seconds
+    raise expected('a duration (seconds, or a string such as "90s", "5m", "1h30m"; -1 for never)')
 
 
 def auto_or(what: str, at_least: int = 0, at_most: int | None = None) -> Before:
@@ -150,6 +152,8 @@ def auto_or(what: str, at_least: int = 0, at_most: int | None = None) -> Before:
             raise wrong(f"{value} is out of range ({at_least} to {at_most}, or auto)")
         if value < at_least:
             raise wrong(f"must be at least {at_least}, got {value}")
+        if not is_whole(value):
+            raise Refusal("range", {"le": INT64_HIGH}, value)
         return value
 
     return Before(match, Form("size" if what == "a size" else "", at_least=at_least, at_most=at_most))
@@ -168,15 +172,45 @@ def _resolve_path(value: object, around: object) -> object:
         return path
     if default and path.parts[:2] == ("~", ".llmspell"):
         return around.llmspell_home.joinpath(*path.parts[2:])
-    if path.parts[:1] == ("~",):
+    first = path.parts[0] if path.parts else ""
+    if first == "~":
+        if around.user_home is None:
+            raise wrong(f"'{path}' begins with the home directory, and this user has none")
         return around.user_home.joinpath(*path.parts[1:])
+    if first.startswith("~"):
+        return _below_another_home(path)
     return around.cwd / path
 
 
+def _below_another_home(path: Path) -> Path:
+    # A file that is called so is `./~name`.
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise wrong(f"'{path}': there is no user '{path.parts[0][1:]}'") from None
+
+
 def _check_url(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(_URL, value):
-        raise expected("an http or https URL")
+    if isinstance(value, str):
+        try:
+            parse_address(value)
+        except BadAddress as error:
+            # What is no URL at all needs no reason.
+            why = f" ({error})" if re.match(r"(?i)https?://", value.strip()) else ""
+            raise expected(f"an http or https URL{why}") from None
     return value
+
+
+def _check_stop(value: object) -> object:
+    if value == "":
+        raise wrong("an empty string would end every reply before its first word")
+    return value
+
+
+def _check_base_url(value: object) -> object:
+    if isinstance(value, str) and has_query(value):
+        raise expected("an http or https URL without a query, since paths are appended to it")
+    return _check_url(value)
 
 
 def _check_variable(value: object) -> object:
@@ -216,7 +250,12 @@ Names = tuple[str, ...]
 NamesOrText = Annotated[Names, Before(listed, Form("list"))]
 """A list of strings, or one string with commas."""
 
+StopStrings = tuple[Annotated[str, Before(_check_stop)], ...]
+"""Texts that end a reply where they come."""
+
 Url = Annotated[str, Before(_check_url, Form("url"))]
+BaseUrl = Annotated[str, Before(_check_base_url, Form("url"))]
+"""The URL of a server to which the paths of its interface are appended."""
 Variable = Annotated[str, Before(_check_variable)]
 Device = Annotated[str, Before(_check_device)]
 Quantization = Annotated[str, Before(_check_quantization)]

@@ -1,9 +1,9 @@
 """What the interfaces of cloud providers take of the keys that all provider tables share. Knows no network."""
 
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
 
 from llmspell_profiles.schema.providers import CloudSettings, ProviderSettings
+from llmspell_protocol.addresses import parse_address
 
 _NOT_EVERYWHERE = ("top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed")
 _OPEN_WEIGHTS = ("top_k", "min_p", "repeat_penalty", "seed")
@@ -28,7 +28,7 @@ def is_own_server(table: ProviderSettings) -> bool:
     if not isinstance(table, CloudSettings) or table.provider_type != "openai":
         return False
     urls = (*table.base_urls, *([table.base_url] if table.base_url else ()))
-    hosts = [f".{urlsplit(url).hostname}" for url in urls]
+    hosts = [f".{parse_address(url).host}" for url in urls]
     return bool(hosts) and not any(host.endswith(".api.openai.com") for host in hosts)
 
 

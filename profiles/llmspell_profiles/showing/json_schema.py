@@ -28,7 +28,7 @@ Schema = dict[str, Any]
 
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string", tuple: "array"}
 _SIZE = r"^\s*\d+(\.\d+)?\s*[KkMmGg][Ii]?[Bb]\s*$"
-_DURATION = r"^(\d+(ms|s|m|h))+$"
+_DURATION = r"^(-1|\d+(\.\d+)?|(\d+(ms|s|m|h))+)$"
 _LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum"}
 
 

@@ -163,9 +163,9 @@ def allowed(key: Key) -> str:
         said += (f"{word} (alias)" for word in form(key.field).also)
     limits = bounds(key.field)
     if "ge" in limits and "le" in limits:
-        said.append(f"{limits['ge']:,g} to {limits['le']:,g}".replace(",", "_"))
+        said.append(f"{_limit(limits['ge'])} to {_limit(limits['le'])}")
     elif limits.get("ge"):
-        said.append(f"≥ {limits['ge']:g}")
+        said.append(f"≥ {_limit(limits['ge'])}")
     elif "gt" in limits:
         said.append(f"> {limits['gt']:g}")
     if form(key.field).kind == "url":
@@ -173,6 +173,10 @@ def allowed(key: Key) -> str:
     if key.high_limit is not None:
         said.append(f"warning above {key.high_limit:_}")
     return ", ".join(said)
+
+
+def _limit(number: float) -> str:
+    return f"{number:_}" if isinstance(number, int) else f"{number:g}"
 
 
 def _alternatives(annotation: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:

@@ -14,7 +14,8 @@ from llmspell_protocol.client.events import Delta, Event, InputRequest, Output, 
 from llmspell_protocol.connection import Channel
 from llmspell_protocol.errors import Internal, InvalidRequest, LlmspellError, Timeout, error_from_content
 from llmspell_protocol.messages import METADATA_KEY, HeaderFactory, Message
-from llmspell_protocol.wire import MAX_MESSAGE_BYTES, Wire, WireError
+from llmspell_protocol.numbers import WrongNumber
+from llmspell_protocol.wire import MAX_MESSAGE_BYTES, MAX_PARTS_BYTES, Wire, WireError
 
 _FAILED = ("error", "aborted", "abort")
 
@@ -193,9 +194,17 @@ class ClientCore:
 
     def _packed(self, message: Message) -> list[bytes]:
         try:
-            frames = self._wire.pack(message)
+            frames = self._wire.pack(message, exact=True)
+        except WrongNumber as error:
+            raise InvalidRequest(f"Invalid {message.msg_type}: {error}") from None
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InvalidRequest(f"{message.msg_type} holds something that can't be sent: {error}") from None
+        parts = sum(map(len, frames)) - sum(map(len, message.buffers))
+        if parts > MAX_PARTS_BYTES:
+            raise InvalidRequest(
+                f"{message.msg_type} has {parts} bytes beside its buffers; a message may have {MAX_PARTS_BYTES}",
+                details={"size_bytes": parts, "limit_bytes": MAX_PARTS_BYTES},
+            )
         size = sum(map(len, frames))
         if size > MAX_MESSAGE_BYTES:
             raise InvalidRequest(

@@ -44,6 +44,14 @@ def _events(socket: zmq.Socket[bytes]) -> int:
     return int(socket.get(zmq.EVENTS))
 
 
+def _say_goodbye(socket: zmq.Socket[bytes]) -> None:
+    # Inside one process no connection ends: the kernel hears of it by this, or when it next sends.
+    try:
+        socket.send(b"", zmq.NOBLOCK)
+    except zmq.ZMQError:
+        pass  # The kernel has gone before.
+
+
 class _Link:
     """One socket and its monitor; `up` once the peer is known to be there."""
 
@@ -155,6 +163,8 @@ class Links:
     def close(self) -> None:
         """Closes all sockets; what was sent has `LINGER_MS` to get out."""
         for link in self._open.values():
+            if self._info.transport == "inproc" and link.channel in ("shell", "control"):
+                _say_goodbye(link.socket)
             self._stop_monitor(link)
             self._unwatch(link.fd)
             link.socket.close()

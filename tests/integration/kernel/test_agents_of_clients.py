@@ -6,6 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
+
 from llmspell_kernel.handlers.agent import AgentHandler, owner_of
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
@@ -13,6 +15,7 @@ from llmspell_kernel.scripting.cell import run_cell
 from llmspell_kernel.services.graph import Services
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.client.sync import Client
+from llmspell_protocol.errors import BackendNotConfigured
 from llmspell_protocol.standard_requests import ExecuteRequest
 from tests.support.kernels import KernelProcess
 from tests.support.raw_sockets import RawSocket, raw_socket
@@ -89,3 +92,33 @@ def listed(content: dict[str, object]) -> list[dict[str, object]]:
     found = content["agents"]
     assert isinstance(found, list)
     return found
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4o-mini", "x@nobackend", "anthropic/x"])
+def test_an_agent_whose_backend_can_not_be_used_is_not_built(kernel: KernelProcess, model: str) -> None:
+    """A script wraps its build in pcall, and takes another model where that fails."""
+    code = f"local built, why = pcall(function() return Agent.create{{model = '{model}'}} end) return {{built, why}}"
+    with kernel.client() as client:
+        options = {"llmspell": {"isolated": True}}
+        reply = client.request("execute_request", {"code": code}, metadata=options).result(20).content
+        assert reply["result"][0] is False
+        assert "not configured" in reply["result"][1]
+        with pytest.raises(BackendNotConfigured):
+            agents(client, "create", model=model)
+        assert agents(client, "list")["agents"] == []
+
+
+def test_what_is_no_number_in_a_script_is_refused_and_not_forgotten(kernel: KernelProcess) -> None:
+    code = """
+    local told = {}
+    for _, options in ipairs { {temperature = 0/0}, {seed = 1/0}, {max_tokens = -1/0}, {stop = {''}}, {seed = 2^70} } do
+      options.model = 'mock/a'
+      local built, why = pcall(Agent.create, options)
+      told[#told + 1] = built and 'built' or string.match(why, 'options%.%a[%w_]*')
+    end
+    return told
+    """
+    with kernel.client() as client:
+        reply = client.request("execute_request", {"code": code}, metadata={"llmspell": {"isolated": True}}).result(20)
+    names = ("temperature", "seed", "max_tokens", "stop", "seed")
+    assert reply.content["result"] == [f"options.{name}" for name in names]

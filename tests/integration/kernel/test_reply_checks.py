@@ -1,4 +1,4 @@
-"""Replies that are held against their schemas in a process of their own: what fits, what doesn't, what never ends."""
+"""Schemas and replies that are looked at in a process of their own: what fits, what doesn't, what never ends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from llmspell_kernel.services.reply_checks import MOST_AT_ONCE, ReplyChecks
-from llmspell_protocol.errors import SchemaViolation
+from llmspell_protocol.errors import InvalidRequest, SchemaUnsupported, SchemaViolation, WorkerCrashed
 from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, Timings, Usage
+from llmspell_providers.schemas.grammars import Grammar
 
 ENDLESS = {"type": "string", "pattern": "^(a+)+$"}
 ALMOST = '"' + "a" * 64 + '!"'
@@ -52,6 +53,44 @@ def test_replies_that_fit_pass_and_others_are_told_what_and_where(tmp_path: Path
             await checks.check(said('{"x": 1}'), asked({"properties": {"x": {"type": "string"}}}))
         assert caught.value.details == {"text": '{"x": 1}', "at": "/x", "finish_reason": "stop"}
         await checks.check(said("[]"), asked({"type": "array"}))
+
+    play(tmp_path, scene)
+
+
+def test_a_request_comes_back_as_a_backend_may_be_given_it(tmp_path: Path) -> None:
+    async def scene(checks: ReplyChecks) -> None:
+        tool = {"name": "f", "parameters": {"properties": {"a": {"type": "string", "pattern": "^\\d$"}}}}
+        wanted = ChatRequest(model="m", schema={"type": "integer", "minimum": 1.5, "maximum": 3}, tools=[tool])
+        given = await checks.admit(wanted, Grammar())
+        assert given.schema == {"type": "integer", "minimum": 2, "maximum": 3}
+        assert given.tools[0]["parameters"]["properties"]["a"]["pattern"] == "^[0-9]$"
+        assert given.model == "m"
+        assert (await checks.admit(wanted, None)).schema == wanted.schema
+        with pytest.raises(SchemaUnsupported, match="'minimum' at '/minimum'"):
+            await checks.admit(wanted, Grammar(integer_bounds=False))
+        with pytest.raises(InvalidRequest, match="'properties' at '/properties'"):
+            await checks.admit(asked({"properties": ["a"]}), None)
+
+    play(tmp_path, scene)
+
+
+def test_a_schema_that_is_looked_at_for_ever_is_refused_and_the_process_ends(tmp_path: Path) -> None:
+    async def scene(checks: ReplyChecks) -> None:
+        endless = {**ENDLESS, "const": "a" * 64 + "!"}
+        with pytest.raises(SchemaUnsupported, match="could not be read within 1 s"):
+            await checks.admit(asked(endless), Grammar())
+
+    play(tmp_path, scene, within_s=1.0)
+
+
+def test_a_process_that_ends_in_the_middle_is_told(tmp_path: Path) -> None:
+    async def scene(checks: ReplyChecks) -> None:
+        endless = asyncio.create_task(checks.admit(asked({**ENDLESS, "const": "a" * 64 + "!"}), Grammar()))
+        await asyncio.sleep(0)
+        (worker,) = psutil.Process().children()
+        worker.kill()
+        with pytest.raises(WorkerCrashed):
+            await endless
 
     play(tmp_path, scene)
 

@@ -191,9 +191,32 @@ def test_memory_is_limited_and_the_context_lives_on() -> None:
     async def body(scripts: ScriptHarness) -> None:
         await scripts.cell("kept = 1")
         reply = (await scripts.cell("local t = {} for i = 1, 1e9 do t[i] = {i} end")).replies[0]
-        assert (reply["code"], reply["message"]) == ("script_limit", "In[2]: not enough memory (limit 20000000 bytes)")
+        assert (reply["code"], reply["message"]) == (
+            "script_limit",
+            "In[2]:1: not enough memory (limit 20000000 bytes)",
+        )
         assert reply["details"]["limit_bytes"] == 20_000_000
         assert (await scripts.cell("kept")).of("execute_result")[0]["data"] == {"text/plain": "1"}
+
+    run(body, engines={"lua": {"max_memory_bytes": 20_000_000}})
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "local t = {}\nfor i = 1, 1e9 do\nt[i] = {i}\nend",
+        "local n = 1\nlocal s = 'x'\nwhile true do s = s .. s end",
+        "local function grow()\nreturn\n('x'):rep(2e8)\nend grow()",
+        "local t = {} for i = 1, 1e5 do t[i] = i end\nlocal s = 'x'\nfor i = 1, 60 do s = s .. s end",
+        "local co = coroutine.wrap(function()\nlocal s = 'x'\nwhile true do s = s .. s end end) co()",
+    ],
+)
+def test_the_memory_limit_names_the_line(code: str) -> None:
+    async def body(scripts: ScriptHarness) -> None:
+        error = await scripts.failure(code, name="s.lua")
+        assert error["code"] == "script_limit"
+        assert error["details"]["line"] == 3
+        assert error["message"] == "s.lua:3: not enough memory (limit 20000000 bytes)"
 
     run(body, engines={"lua": {"max_memory_bytes": 20_000_000}})
 

@@ -116,7 +116,8 @@ def test_a_conversation_with_tools_is_put_into_its_form(tmp_path: Path) -> None:
     options = SamplingOptions(temperature=0.2, top_k=5, max_tokens=9, stop=("end",))
     with ModelServer(reply("2, 4")) as server:
         asked = request(messages=turns, tools=(tool,), tool_choice="required", options=options)
-        using(tmp_path, server, lambda provider: chat(provider, asked))
+        with pytest.raises(ModelError, match="was to call a tool and answered without a call"):
+            using(tmp_path, server, lambda provider: chat(provider, asked))
     body = server.posts[0].body
     assert body["system"] == "Be brief."
     assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]

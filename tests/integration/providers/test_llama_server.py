@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from llmspell_protocol.errors import LlmspellError, WorkerCrashed
+from llmspell_protocol.exit_status import signal_name
 from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, SamplingOptions
 from llmspell_providers.candle.http_socket import SocketClient
 from llmspell_providers.candle.process import ModelProcess
@@ -165,16 +166,17 @@ def test_a_worker_that_is_killed_takes_its_server_along(number: int, smollm2_pat
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, 40])
 def test_a_server_that_is_killed_is_a_crash_of_its_worker_and_told_to_each_request(
-    smollm2_path: Path, tmp_path: Path
+    number: int, smollm2_path: Path, tmp_path: Path
 ) -> None:
     async def run() -> None:
         process = await loaded(smollm2_path, tmp_path)
         [server] = servers_of(process)
         other = asyncio.create_task(result_of(process, story()))
-        error = await failure_after(process, server.kill)
+        error = await failure_after(process, lambda: server.send_signal(number))
         assert isinstance(error, WorkerCrashed)
-        assert (error.details["signal"], error.retryable) == ("SIGKILL", True)
+        assert (error.details["signal"], error.retryable) == (signal_name(number), True)
         with pytest.raises(WorkerCrashed):
             await other
         await until(lambda: not psutil.pid_exists(process.pid), deadline_s=CRASH_DEADLINE_S)

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import signal
 import struct
-import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -111,24 +110,20 @@ def test_a_killed_worker_is_an_error_of_each_open_request_and_the_owner_hears_of
     smollm2_path: Path, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        exits: list[float] = []
-        process = await ModelProcess.start(
-            launch(smollm2_path, tmp_path), on_exit=lambda: exits.append(time.monotonic())
-        )
+        exits: list[None] = []
+        process = await ModelProcess.start(launch(smollm2_path, tmp_path), on_exit=lambda: exits.append(None))
         events = [asyncio.Event() for _ in range(3)]
         readers = [asyncio.create_task(text_came(process, event)) for event in events]
         async with asyncio.timeout(DEADLINE_S):
             for event in events:
                 await event.wait()
         os.kill(process.pid, signal.SIGKILL)
-        killed = time.monotonic()
         async with asyncio.timeout(CRASH_DEADLINE_S):
             errors = await asyncio.gather(*readers)
         assert [type(error) for error in errors] == [WorkerCrashed] * 3
         assert errors[0].details["signal"] == "SIGKILL"
         assert errors[0].retryable
         assert len(exits) == 1
-        assert exits[0] - killed < CRASH_DEADLINE_S
         assert process.busy == 0
         with pytest.raises(WorkerCrashed):
             await process.tokenize("still there?")

@@ -20,6 +20,7 @@ from llmspell_protocol.errors import (
     ModelNotFound,
     Unauthorized,
     Unsupported,
+    WorkerCrashed,
 )
 from llmspell_protocol.models import (
     ChatMessage,
@@ -195,10 +196,10 @@ def test_what_a_model_thinks_over_a_raw_prompt_is_told_from_its_text(tmp_path: P
         ("114-chat-overlong-truncate-false", ContextLengthExceeded, "longer than the context"),
         ("098-chat-tools-unsupported", Unsupported, "does not support tools"),
         ("190-chat-queue-full", Busy, "maximum pending requests exceeded"),
-        ("159-chat-runner-killed", ModelError, "an error was encountered while running the model"),
+        ("159-chat-runner-killed", WorkerCrashed, "an error was encountered while running the model"),
     ],
 )
-def test_errors_of_a_chat_are_typed(recording: str, kind: type[ModelError], said: str, tmp_path: Path) -> None:
+def test_errors_of_a_chat_are_typed(recording: str, kind: type[LlmspellError], said: str, tmp_path: Path) -> None:
     with OllamaReplay(recording) as ollama, pytest.raises(kind, match=said) as caught:
         asyncio.run(answer_of(ollama_backend(ollama.base_url, tmp_path), request_to()))
     assert type(caught.value) is kind

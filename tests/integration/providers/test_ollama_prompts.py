@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.errors import (
     ContextLengthExceeded,
     LlmspellError,
@@ -19,7 +20,7 @@ from llmspell_protocol.models import (
     LoadOptions,
     SamplingOptions,
 )
-from llmspell_providers.ollama.client import uncut_client
+from llmspell_providers.ollama.client import OllamaClient
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from tests.support.chat_turns import turn
@@ -137,6 +138,6 @@ def test_a_key_of_ollama_com_in_the_environment_reaches_no_other_server(
 
 def test_a_key_of_ollama_com_in_the_environment_is_sent_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_API_KEY", "this-is-for-ollama-com")
-    client = uncut_client("https://ollama.com", connect_deadline_s=1.0)
-    assert client._client.headers["Authorization"] == "Bearer this-is-for-ollama-com"
-    asyncio.run(client.close())  # type: ignore[no-untyped-call]
+    client = OllamaClient(parse_address("https://ollama.com"))
+    assert client.headers["Authorization"] == "Bearer this-is-for-ollama-com"
+    asyncio.run(client.close())

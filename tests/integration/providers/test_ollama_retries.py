@@ -85,7 +85,7 @@ def test_the_limit_of_tokens_counts_what_the_server_counted(tmp_path: Path) -> N
         _beyond_the_limit(ollama, tmp_path, "tokens_per_minute = 600", small, small, large)
 
 
-def test_what_the_package_refuses_is_the_caller_s_mistake(tmp_path: Path) -> None:
+def test_a_tool_without_a_name_is_the_caller_s_mistake(tmp_path: Path) -> None:
     tools = [{"type": "function", "function": {"name": 3}}]
     with OllamaReplay(CHAT) as ollama:
         with pytest.raises(InvalidRequest, match=r"function.name"):

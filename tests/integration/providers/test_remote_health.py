@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.errors import (
     BackendUnavailable,
     ConfigError,
@@ -88,14 +89,14 @@ def test_a_long_list_is_read_to_its_end_whatever_pieces_it_comes_in() -> None:
     # More than a socket holds, so that it can't come in one piece; no length is told, as Go's servers do it.
     names = [f"{number:0128}" for number in range(20_000)]
     with ModelServer(said("no"), models=names) as server:
-        answer = asyncio.run(get_json(server.base_url, "/models", deadline_s=30))
+        answer = asyncio.run(get_json(parse_address(server.base_url), "/models", deadline_s=30))
     assert [one["id"] for one in answer.content["data"]] == names
 
 
 def test_a_list_without_an_end_is_given_up() -> None:
     endless = Act(("[" + " " * MAX_ANSWER_BYTES,), then="hang")
     with ModelServer(said("no"), listing=endless) as server, pytest.raises(ProbeFailed, match="more than any list"):
-        asyncio.run(get_json(server.base_url, "/models", deadline_s=30))
+        asyncio.run(get_json(parse_address(server.base_url), "/models", deadline_s=30))
 
 
 @pytest.mark.parametrize(

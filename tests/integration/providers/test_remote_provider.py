@@ -146,14 +146,15 @@ def test_tool_calls_are_put_together_from_their_pieces(tmp_path: Path) -> None:
         ChatMessage(role="tool", content="2", tool_call_id="z", name="add"),
     )
     with ModelServer(pieces) as server:
-        result = result_of(tmp_path, server, request(messages=earlier, tools=(tool,), tool_choice="add"))
+        tools = (tool, {"name": "now"})
+        result = result_of(tmp_path, server, request(messages=earlier, tools=tools, tool_choice="required"))
     assert result.finish_reason == "tool_calls"
     assert [(one.id, one.name, one.arguments) for one in result.message.tool_calls] == [
         ("a", "add", {"x": 1}),
         ("b", "now", {}),
     ]
     body = server.posts[0].body
-    assert body["tool_choice"] == {"type": "function", "function": {"name": "add"}}
+    assert body["tool_choice"] == "required"
     assert body["messages"][1]["tool_calls"][0]["function"] == {"name": "add", "arguments": '{"x": 1}'}
     assert body["messages"][2] == {"role": "tool", "content": "2", "tool_call_id": "z"}
 

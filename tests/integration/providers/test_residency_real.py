@@ -30,6 +30,7 @@ from tests.support.turns import until
 pytestmark = pytest.mark.slow
 
 DEADLINE_S = 150
+CRASH_DEADLINE_S = 1.0
 MB = 1_000_000
 ONE_MODEL_MB = 300
 """Between one and two workers with a context of 512 tokens (about 180 MB each)."""
@@ -189,6 +190,11 @@ def test_many_requests_for_a_cold_model_start_one_worker(smollm2_path: Path, tmp
     asyncio.run(scenario())
 
 
+async def _rest_of(chunks: AsyncIterator[ChatChunk]) -> None:
+    async for _ in chunks:
+        pass
+
+
 def test_a_killed_worker_fails_its_requests_and_the_next_one_works(smollm2_path: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with _service(tmp_path) as service:
@@ -198,11 +204,8 @@ def test_a_killed_worker_fails_its_requests_and_the_next_one_works(smollm2_path:
             pid = (await _ps(service))["m"].pid
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-            began = asyncio.get_running_loop().time()
             with pytest.raises(WorkerCrashed) as caught:
-                async for _ in chunks:
-                    pass
-            assert asyncio.get_running_loop().time() - began < 1.0
+                await asyncio.wait_for(_rest_of(chunks), CRASH_DEADLINE_S)
             assert caught.value.retryable
             assert (await service.inventory.ps()).models == []
             await _ask(service, "m")

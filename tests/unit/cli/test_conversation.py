@@ -30,7 +30,7 @@ def test_half_a_sign_does_not_stop_the_writing(tmp_path: Path) -> None:
     said = Conversation("mock/a")
     said.messages = [{"role": "user", "content": "a\ud800b"}]
     said.save(str(tmp_path / "chat.json"))
-    assert json.loads((tmp_path / "chat.json").read_text())["messages"][0]["content"] == "a?b"
+    assert json.loads((tmp_path / "chat.json").read_text())["messages"][0]["content"] == "a\ufffdb"
 
 
 @pytest.mark.parametrize(

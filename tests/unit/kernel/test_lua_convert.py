@@ -8,6 +8,7 @@ import pytest
 from lupa.lua54 import LuaRuntime
 
 from llmspell_kernel.scripting.lua.convert import MAX_DEPTH, NotConvertible, name_only, to_lua, to_python
+from tests.fuzz.wrong_values import deep
 
 
 @pytest.fixture
@@ -89,3 +90,11 @@ def test_functions_are_refused_in_requests_and_named_in_results(lua: Any) -> Non
 def test_bytes_that_are_not_text_are_an_error_that_says_where(lua: Any) -> None:
     with pytest.raises(NotConvertible, match="byte 3 of 4"):
         to_python(lua.eval(rb'"ab\xffc"'))
+
+
+def test_what_has_no_form_in_lua_is_refused_or_made_whole(lua: Any) -> None:
+    assert to_lua(lua, "a\ud83d") == "a\ufffd".encode()
+    for value in (10**400, [-(10**400)], deep(MAX_DEPTH + 1, lists=True), deep(450, lists=False), object()):
+        with pytest.raises(NotConvertible):
+            to_lua(lua, value)
+    to_lua(lua, deep(MAX_DEPTH, lists=True))

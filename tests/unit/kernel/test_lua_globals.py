@@ -29,6 +29,9 @@ def bench() -> LuaBench:
         ("return JSON.encode({1}) .. JSON.decode('\"x\"')", "[1]x"),
         ("return JSON:parse('5')", 5),
         ("return JSON.stringify(nil)", "null"),
+        ("return JSON.parse('\"\\\\ud83d\"')", "\ufffd"),
+        ('return JSON.parse(\'{"a\\\\udc00": "\\\\ud83d\\\\ude00"}\')', {"a\ufffd": "😀"}),
+        ("return math.type(JSON.parse(('9'):rep(300)))", "float"),
     ],
 )
 def test_json_goes_both_ways(bench: LuaBench, code: str, value: Any) -> None:
@@ -41,6 +44,13 @@ def test_json_goes_both_ways(bench: LuaBench, code: str, value: Any) -> None:
         ("JSON.parse('{\\n  x}')", "JSON parse error: .* at line 2 column 3$"),
         ("JSON.parse('NaN')", "JSON parse error: NaN is not a JSON value at line 1 column 1$"),
         ("JSON.parse(('['):rep(100000))", "JSON parse error: nested too deep$"),
+        ("JSON.parse(('['):rep(200) .. (']'):rep(200))", "JSON parse error: nested deeper than 128$"),
+        ("JSON.parse(('['):rep(900) .. (']'):rep(900))", "JSON parse error: nested "),
+        ("JSON.parse(('9'):rep(400))", "JSON parse error: a number is larger than numbers can be$"),
+        ("JSON.parse('[' .. ('9'):rep(6000) .. ']')", "JSON parse error: a number is larger than numbers can be$"),
+        ("JSON.parse('1e999')", "JSON parse error: a number is larger than numbers can be$"),
+        ("JSON.stringify({}, 0/0)", "JSON stringify error: the indent has to be a finite number$"),
+        ("JSON.stringify({}, 1/0)", "JSON stringify error: the indent has to be a finite number$"),
         ("JSON.parse(5)", r"bad argument #1 to 'JSON.parse' \(string expected, got number\)$"),
         ("JSON.stringify({print})", "JSON stringify error: Unsupported Lua type for JSON conversion$"),
         ("local t = {} t.t = t JSON.stringify(t)", "JSON stringify error: table is nested deeper"),

@@ -195,13 +195,6 @@ def test_generate_is_a_chat_with_one_message(tmp_path: Path) -> None:
     assert answered.content["message"]["content"] == "[mock/echo] hello there"
 
 
-def test_tool_calls_are_deltas_too(tmp_path: Path) -> None:
-    tools = [{"function": {"name": "f"}}]
-    answered = Answered(tmp_path, action="chat", model="mock/echo", messages=HELLO, tools=tools, tool_choice="required")
-    assert answered.deltas == [{"tool_calls": answered.content["message"]["tool_calls"]}]
-    assert answered.content["finish_reason"] == "tool_calls"
-
-
 def test_embeddings_travel_as_one_buffer_with_their_shape(tmp_path: Path) -> None:
     answered = Answered(tmp_path, action="embed", model="mock/any", input=["a", "b"])
     count, dimensions = answered.content["shape"]
@@ -268,6 +261,18 @@ def test_a_device_is_refused_where_the_server_decides_about_it(tmp_path: Path, a
     assert isinstance(error, Unsupported)
     assert error.details == {"operation": "device", "backend": "ollama"}
     assert _refused(tmp_path, **asked, device="auto").code == "backend_unavailable"
+
+
+@pytest.mark.parametrize("wanted", ["off", "ngram"])
+@pytest.mark.parametrize("action", ["chat", "load"])
+def test_how_a_model_drafts_is_refused_where_the_server_decides_about_it(
+    tmp_path: Path, action: str, wanted: str
+) -> None:
+    asked = {"action": action, "model": "llama3@ollama", "messages": HELLO}
+    error = _refused(tmp_path, **asked, speculation=wanted)
+    assert isinstance(error, Unsupported)
+    assert error.details == {"operation": "speculation", "backend": "ollama"}
+    assert _refused(tmp_path, **asked, speculation="auto").code == "backend_unavailable"
 
 
 def test_a_context_larger_than_a_slot_s_is_refused_with_both_numbers(tmp_path: Path) -> None:

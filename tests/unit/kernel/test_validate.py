@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import Field, fields, is_dataclass
+from math import inf, nextafter
+from typing import Any, get_args, get_type_hints
 
 import pytest
+from msgpack import ExtType
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
@@ -15,6 +19,7 @@ from llmspell_protocol.areas.agent import AgentExecute
 from llmspell_protocol.areas.model import ModelLoad, ModelPull
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.models import ChatMessage, ChatRequest, SamplingOptions
+from tests.fuzz.wrong_values import deep
 from tests.support.recording_sink import RecordingSink
 
 
@@ -93,7 +98,7 @@ def test_options_out_of_range_are_refused(option: str, value: float) -> None:
     ]
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", ""])
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "", "cuda:٣", "cuda:" + "9" * 5000])
 def test_a_word_that_is_no_device_is_refused_wherever_a_request_may_have_one(device: str) -> None:
     chat = {"action": "chat", "model": "m", "messages": [{"role": "user", "content": "hi"}]}
     for problems in (
@@ -109,8 +114,40 @@ def test_every_word_for_a_device_is_taken(device: str) -> None:
     assert _validated("model", action="load", model="m", device=device).device == device
 
 
+@pytest.mark.parametrize("wanted", ["Off", "", "draft", 1, True, ["ngram"]])
+def test_what_is_no_word_for_drafts_is_refused_wherever_a_request_may_have_one(wanted: object) -> None:
+    chat = {"action": "chat", "model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    for problems in (
+        _problems("model", **chat, speculation=wanted),
+        _problems("model", action="load", model="m", speculation=wanted),
+        _problems("agent", action="create", model="m", speculation=wanted),
+    ):
+        assert problems == {"speculation": "Input should be 'auto', 'off' or 'ngram'"}
+
+
+def test_a_raw_prompt_has_something_to_continue() -> None:
+    assert _problems("model", action="generate", model="m", prompt="", raw=True) == {
+        "prompt": "is empty: there is nothing to continue"
+    }
+    # As the message of a conversation it is one that says nothing.
+    assert _validated("model", action="generate", model="m", prompt="").prompt == ""
+
+
+@pytest.mark.parametrize("seed", [(1 << 32) - 1, 1 << 32, -1])
+def test_a_seed_that_means_any_is_no_seed(seed: int) -> None:
+    chat = {"action": "chat", "model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    options = {"options": {"seed": seed}}
+    for problems in (
+        _problems("model", **chat, **options),
+        _problems("agent", action="create", model="m", **options),
+        _problems("agent", action="execute", agent="a", input="hi", **options),
+    ):
+        assert problems == {"options.seed": f"must be from 0 to 4294967294, got {seed}"}
+    assert _validated("model", **chat, options={"seed": (1 << 32) - 2}).options.seed == (1 << 32) - 2
+
+
 def test_a_large_limit_is_said_in_digits() -> None:
-    with pytest.raises(InvalidRequest, match=r"options.max_tokens: must be from 1 to 2147483648, got 0"):
+    with pytest.raises(InvalidRequest, match=r"options.max_tokens: must be from 1 to 2147483647, got 0"):
         _validated("model", action="generate", model="m", prompt="hi", options={"max_tokens": 0})
 
 
@@ -135,3 +172,98 @@ def test_an_agent_s_options_are_objects_too() -> None:
     execute = _validated("agent", action="execute", agent="a", input="hi", options={"max_tokens": 5})
     assert isinstance(execute, AgentExecute)
     assert execute.options == SamplingOptions(max_tokens=5)
+
+
+WRONG_NUMBERS = (True, "5", b"5", [], float("nan"), float("inf"), -float("inf"), 10**30, 10**400, -(2**63) - 1)
+
+
+def _fields_of(kind: type, wanted: type) -> list[str]:
+    """The fields that hold such a number, with what they are in before them."""
+    found = []
+    for name, hint in get_type_hints(kind).items():
+        inner = [hint, *get_args(hint)]
+        if wanted in inner and str not in inner:
+            found.append(name)
+        found += [f"{name}.{one}" for each in inner if is_dataclass(each) for one in _fields_of(each, wanted)]
+    return found
+
+
+def _numbers() -> Iterator[tuple[str, str, str]]:
+    for area in AREAS:
+        for action, record in actions(area).items():
+            for wanted in (int, float):
+                yield from ((area, action, field) for field in _fields_of(record.request, wanted))
+
+
+@pytest.mark.parametrize(("area", "action", "field"), list(_numbers()))
+def test_every_number_of_every_request_is_finite_no_boolean_and_of_64_bits(area: str, action: str, field: str) -> None:
+    outer, _, inner = field.partition(".")
+    for wrong in WRONG_NUMBERS:
+        content = {**actions(area)[action].example, outer: {inner: wrong} if inner else wrong}
+        problems = _problems(area, action=action, **content)
+        assert list(problems) == [field], (wrong, problems)
+
+
+@pytest.mark.parametrize(
+    "option", [field for field in fields(SamplingOptions) if "range" in field.metadata], ids=lambda one: one.name
+)
+def test_both_ends_of_an_option_s_range_are_taken_and_what_is_next_to_them_is_not(option: Field[float]) -> None:
+    chat = {"action": "generate", "model": "m", "prompt": "hi"}
+    low, high = option.metadata["range"]
+    for end in (low, high):
+        assert getattr(_validated("model", **chat, options={option.name: end}).options, option.name) == end
+    whole = get_args(get_type_hints(SamplingOptions)[option.name])[0] is int
+    below, above = (low - 1, high + 1) if whole else (nextafter(low, -inf), nextafter(high, inf))
+    for beyond in (below, above):
+        assert list(_problems("model", **chat, options={option.name: beyond})) == [f"options.{option.name}"]
+    assert not whole or high <= 2**32 - 1
+
+
+def _free_data() -> Iterator[tuple[str, str, str]]:
+    for area in AREAS:
+        for action, record in actions(area).items():
+            for name, hint in get_type_hints(record.request).items():
+                if "Mapping[str, typing.Any]" in str(hint):
+                    yield area, action, name
+
+
+@pytest.mark.parametrize(("area", "action", "field"), list(_free_data()))
+def test_free_data_of_every_request_is_what_every_encoding_carries(area: str, action: str, field: str) -> None:
+    for wrong in (b"x", 10**30, float("nan"), {1: 2}, deep(400, lists=True), ExtType(5, b"")):
+        data = {"a": [wrong]}
+        content = {**actions(area)[action].example, field: [data] if field == "tools" else data}
+        (place,) = _problems(area, action=action, **content)
+        assert place.startswith(field), place
+
+
+def test_arguments_of_a_call_that_is_told_again_are_free_data_too() -> None:
+    call = {"id": "1", "name": "f", "arguments": {"n": 10**30}}
+    problems = _problems("model", action="chat", model="m", messages=[{"role": "assistant", "tool_calls": [call]}])
+    assert problems == {"messages.0.tool_calls.0.arguments.n": "must be a whole number of at most 64 bits"}
+
+
+@pytest.mark.parametrize("stop", [[""], ["x", ""]])
+def test_an_empty_stop_text_is_refused_by_name(stop: list[str]) -> None:
+    said = "an empty text would end every reply before its first word"
+    for problems in (
+        _problems("model", action="generate", model="m", prompt="hi", options={"stop": stop}),
+        _problems("agent", action="create", model="m", options={"stop": stop}),
+        _problems("agent", action="execute", agent="a", input="hi", options={"stop": stop}),
+    ):
+        assert problems == {"options.stop": said}
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 400 + "s", "9" * 400, float("nan"), float("inf"), 10**400, True, "nan", [], "1e99"]
+)
+def test_a_keep_alive_that_is_no_time_is_refused_once(value: object) -> None:
+    ((field, message),) = _problems("model", action="load", model="m", keep_alive=value).items()
+    assert (field, message[:18]) == ("keep_alive", "must be a duration")
+
+
+def test_of_thousands_of_problems_a_hundred_are_told() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        _validated("model", action="embed", input=[5] * 10_000)
+    told = caught.value.details["problems"]
+    assert len(told) == 101
+    assert told[-1] == {"field": "", "message": "and 9900 more problems"}

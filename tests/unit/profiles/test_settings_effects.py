@@ -56,6 +56,7 @@ READ_BY = {
     "models.pin": KERNEL,
     "models.stream_window_ms": CANDLE,
     "models.prompt_cache_bytes": CANDLE,
+    "models.worker_memory_bytes": CANDLE,
     "providers.default_provider": PROFILES,
     "providers.NAME.provider_type": REGISTRY,
     "providers.NAME.enabled": PROFILES,

@@ -308,8 +308,8 @@ IN_VARIABLES = [
     (
         "LLMSPELL_MODELS__KEEP_ALIVE",
         "soon",
-        'LLMSPELL_MODELS__KEEP_ALIVE: expected a duration (seconds, or a string such as "90s", "5m", "1h30m"), '
-        "got 'soon'",
+        'LLMSPELL_MODELS__KEEP_ALIVE: expected a duration (seconds, or a string such as "90s", "5m", "1h30m"; '
+        "-1 for never), got 'soon'",
     ),
     ("LLMSPELL_MODELS__PIN", "[1", "LLMSPELL_MODELS__PIN: expected a list, got '[1'"),
     ("LLMSPELL_RAG_ENABLED", "maybe", "LLMSPELL_RAG_ENABLED: expected true or false, got 'maybe' (sets rag.enabled)"),

@@ -106,3 +106,19 @@ def test_writing_to_a_kernel_that_is_gone_raises(pipes: tuple[FramePipe, FramePi
         FramePipe(unused, write_fd).send({"op": "ready"})
     for fd in (write_fd, unused, _):
         os.close(fd)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, -(2**63) - 1, 10**30, -(10**30), 10**400, -(10**400)])
+def test_a_frame_carries_integers_of_any_size(number: int) -> None:
+    frame = {"op": "chat", "schema": {"maximum": number, "enum": [number, -1]}, str(number)[:20]: True}
+    assert list(FrameBuffer().feed(pack_frame(frame))) == [frame]
+
+
+def test_halves_of_characters_become_one_mark_on_their_way() -> None:
+    (frame,) = FrameBuffer().feed(pack_frame({"op": "done", "text": "a\ud83d", "\udc00": ["\ud83d\ude00"]}))
+    assert frame == {"op": "done", "text": "a\ufffd", "\ufffd": ["\U0001f600"]}
+
+
+def test_a_value_that_fits_no_frame_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="object fits no frame"):
+        pack_frame({"op": "chat", "value": object()})

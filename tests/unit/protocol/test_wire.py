@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import msgpack
 import pytest
 
+from llmspell_protocol.client.core import ClientCore
+from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import DELIMITER, Wire, WireError, decode_part, encode_part
 
@@ -219,3 +222,35 @@ def resigned(frames: list[bytes]) -> list[bytes]:
         return frames
     at = frames.index(DELIMITER)
     return [*frames[: at + 1], Wire(KEY).sign(frames[at + 2 : at + 6]), *frames[at + 2 :]]
+
+
+@pytest.mark.parametrize("number", [2**64, 10**30, -(10**30), 10**400])
+def test_an_integer_that_msgpack_lacks_is_null_in_an_answer_and_itself_in_json(number: int) -> None:
+    content = {"usage": {"seed": number}, "list": (number, 1)}
+    assert decode_part(encode_part(content, "msgpack")) == {"usage": {"seed": None}, "list": [None, 1]}
+    assert decode_part(encode_part(content, "json")) == {"usage": {"seed": number}, "list": [number, 1]}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "number", "problem"),
+    [
+        ("msgpack", 10**30, "options.seed: must be a whole number of at most 64 bits"),
+        ("json", float("nan"), "options.seed: must be a finite number"),
+        ("json", float("inf"), "options.seed: must be a finite number"),
+    ],
+)
+def test_a_request_keeps_its_numbers_or_is_not_sent(encoding: str, number: float, problem: str) -> None:
+    core = ClientCore(KEY, encoding=encoding)
+    with pytest.raises(InvalidRequest, match=re.escape(problem)):
+        core.request("model_request", {"action": "chat", "options": {"seed": number}})
+
+
+def test_making_texts_whole_changes_no_number() -> None:
+    content = decode_part(b'{"text": "\\ud83d", "timeout_s": NaN, "seed": 1000000000000000000000000000000}')
+    assert content["text"] == "\ufffd"
+    assert content["timeout_s"] != content["timeout_s"]
+    assert content["seed"] == 10**30
+
+
+def test_a_number_of_thousands_of_digits_does_not_make_a_message_unreadable() -> None:
+    assert decode_part(b'{"action": "chat", "seed": ' + b"9" * 6000 + b"}") == {"action": "chat", "seed": float("inf")}

@@ -8,7 +8,7 @@ import pytest
 
 from llmspell_providers.http.backoff import pause_s, retry_after_s
 from llmspell_providers.http.rate import RateWindow
-from llmspell_providers.http.servers import REST_S, Servers, shown_url
+from llmspell_providers.http.servers import REST_S, Server, Servers
 
 A, B, C = "http://a/v1", "http://b/v1", "http://c/v1"
 
@@ -33,7 +33,7 @@ def test_the_server_with_the_fewest_requests_is_chosen() -> None:
 
 def test_equal_servers_take_turns() -> None:
     servers = Servers([A, B], Clock())
-    assert [servers.choose().base_url for _ in range(4)] == [A, B, A, B]
+    assert [servers.choose().shown for _ in range(4)] == [A, B, A, B]
 
 
 def test_a_server_that_failed_rests_and_then_is_asked_again() -> None:
@@ -58,8 +58,8 @@ def test_when_all_rest_one_is_asked_all_the_same_and_one_that_answers_rests_no_m
 
 
 def test_an_address_is_shown_without_its_secrets() -> None:
-    assert shown_url("https://me:secret@[::1]:8000/v1?key=x") == "https://[::1]:8000/v1"
-    assert shown_url("https://api.openai.com/v1") == "https://api.openai.com/v1"
+    assert Server("https://me:secret@[::1]:8000/v1?key=x").shown == "https://[::1]:8000/v1"
+    assert Server("https://api.openai.com/v1").shown == "https://api.openai.com/v1"
 
 
 def test_no_minute_has_more_requests_than_the_limit() -> None:

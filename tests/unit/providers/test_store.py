@@ -192,7 +192,9 @@ def test_verify_tells_each_file_s_sums(store: Store) -> None:
 def test_a_memory_ratio_is_kept(store: Store) -> None:
     manifest = _install(store, "tinyllama")
 
-    changed = store.record_memory_ratio(manifest, 1.08)
+    changed = store.record_memory_ratio(manifest, "4x4096", 1.08)
+    # Of the manifest as it is on disk, whatever the caller has read before.
+    changed = store.record_memory_ratio(manifest, "1x512", 0.9)
 
-    assert changed.memory_ratio == 1.08
+    assert changed.memory_ratios == {"4x4096": 1.08, "1x512": 0.9}
     assert store.list() == [changed]

@@ -1,0 +1,166 @@
+"""Opens what lies below certain directories, by descriptors: each step of a path is taken where the last one led.
+
+A path that is resolved to a text first and opened by that text later may lead elsewhere by then. Here every directory
+on the way is opened, a link is read and followed a step at a time, and what is asked for is reached from the last
+directory's descriptor, so that what was looked at is what is used (as Go's `os.Root` does it).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+MAX_LINKS = 40
+"""As many as Linux follows."""
+_PATH = getattr(os, "O_PATH", os.O_RDONLY)
+_DIRECTORY = _PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_IS_LINK = (errno.ELOOP, errno.EMLINK, errno.ENOTDIR)
+"""What opening a link without following it gives, on Linux, FreeBSD, and where a directory is asked for."""
+
+
+class NotBeneath(Exception):
+    """The path leads out of the directories."""
+
+
+class NotPlain(Exception):
+    """The path leads to something else than a plain file."""
+
+
+def open_beneath(roots: Iterable[str], path: str, flags: int) -> int:
+    """A descriptor of the plain file at an absolute path, opened with `flags` (`os.O_…`); links are followed.
+
+    Raises:
+        NotBeneath: it is not below one of the roots, or a link leads out of them.
+        NotPlain: it is a directory, a pipe, a device.
+        OSError: it cannot be opened.
+    """
+    with _Walk(roots, path) as walk:
+        while True:
+            name = walk.parent()
+            try:
+                return open_plain(name, flags, walk.directory)
+            except OSError as problem:
+                if problem.errno not in _IS_LINK or not walk.follow(name):
+                    raise
+
+
+def open_plain(name: str, flags: int, directory: int | None = None) -> int:
+    """A descriptor of a plain file, which is no link, in the directory of a descriptor.
+
+    Raises:
+        NotPlain: it is something else.
+        OSError: it cannot be opened; a link gives ELOOP.
+    """
+    try:
+        descriptor = os.open(name, flags | _FILE, 0o666, dir_fd=directory)
+    except OSError as problem:
+        if problem.errno in (errno.EISDIR, errno.ENXIO):  # A directory to write, a pipe without a reader.
+            raise NotPlain(name) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotPlain(name)
+    return descriptor
+
+
+@contextmanager
+def entry_beneath(roots: Iterable[str], path: str) -> Iterator[tuple[int, str]]:
+    """The descriptor of a directory and a name in it, which is what the absolute path names: a link stays a link.
+
+    Raises:
+        NotBeneath: the directory is neither a root nor below one.
+        OSError: there is no such directory.
+    """
+    with _Walk(roots, path) as walk:
+        name = walk.parent()
+        yield walk.directory, name
+
+
+class _Walk:
+    """From `/` to a path's last directory. Whoever asks learns nothing about what lies outside of the roots."""
+
+    def __init__(self, roots: Iterable[str], path: str) -> None:
+        self._roots = set(_identities(roots))
+        self._pending = _parts(path)
+        self._links = 0
+        self._way: list[tuple[int, tuple[int, int]]] = []
+
+    def __enter__(self) -> _Walk:
+        self._enter(os.open("/", _DIRECTORY))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._way:
+            self._leave()
+
+    @property
+    def directory(self) -> int:
+        """The descriptor of the directory that was reached."""
+        return self._way[-1][0]
+
+    def parent(self) -> str:
+        """Goes on to the directory of the path's last part, and gives that part."""
+        try:
+            while len(self._pending) > 1:
+                self._step(self._pending.pop(0))
+        except OSError:
+            self._demand_inside()
+            raise
+        self._demand_inside()
+        if not self._pending or self._pending[0] == "..":
+            raise NotPlain("a directory")
+        return self._pending.pop()
+
+    def follow(self, name: str) -> bool:
+        """Puts what a link leads to before the rest of the path; False where it is no link."""
+        try:
+            target = os.readlink(name, dir_fd=self.directory)
+        except OSError:
+            return False
+        self._links += 1
+        if self._links > MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        if target.startswith("/"):
+            while len(self._way) > 1:
+                self._leave()
+        self._pending = _parts(target) + self._pending
+        return True
+
+    def _step(self, name: str) -> None:
+        if name == "..":
+            if len(self._way) > 1:
+                self._leave()
+            return
+        try:
+            self._enter(os.open(name, _DIRECTORY, dir_fd=self.directory))
+        except OSError as problem:
+            if problem.errno not in _IS_LINK or not self.follow(name):
+                raise
+
+    def _enter(self, descriptor: int) -> None:
+        self._way.append((descriptor, _identity(os.fstat(descriptor))))
+
+    def _leave(self) -> None:
+        os.close(self._way.pop()[0])
+
+    def _demand_inside(self) -> None:
+        if self._roots.isdisjoint(identity for _, identity in self._way):
+            raise NotBeneath
+
+
+def _identities(roots: Iterable[str]) -> Iterator[tuple[int, int]]:
+    for root in roots:
+        with suppress(OSError):  # What isn't there has nothing below it.
+            yield _identity(os.stat(root))
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]

@@ -1,0 +1,80 @@
+"""Whether something is a JSON Schema at all, by the schema of its own draft."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from llmspell_providers.schemas.document import everywhere, target
+from llmspell_providers.schemas.refusals import malformed, refuse, step
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+
+def demand_well_formed(schema: Any, at: str) -> None:
+    """Holds a schema against the one of its draft (`$schema`; 2020-12 where it names none), and follows its references.
+
+    Raises:
+        InvalidRequest: it is no schema, or a pattern in it is no regular expression.
+        SchemaUnsupported: a reference points out of it, at nothing, or back at itself.
+    """
+    from jsonschema import SchemaError
+
+    if not isinstance(schema, Mapping):
+        malformed("schema", at, f"{schema!r:.80} is no object")
+    if not isinstance(schema.get("$schema", ""), str):
+        malformed("$schema", step(at, "$schema"), "it is not the address of a schema")
+    kind = draft(schema)
+    try:
+        with _quiet():
+            kind.check_schema(schema)
+    except SchemaError as error:
+        path = [str(part) for part in error.absolute_path]
+        keyword = next((part for part in reversed(path) if part.startswith("$") or part in kind.VALIDATORS), "schema")
+        malformed(keyword, step(at, *path), f"{error.message:.200}")
+    except (OverflowError, RecursionError) as error:
+        # A count of 20 digits, or groups in groups: Python's regular expressions end there.
+        place = next((place for place, one in everywhere(schema, at) if _ends_compiler(one.get("pattern"))), None)
+        if place is None:
+            refuse("schema", at, "is nested too deeply to be checked")
+        malformed("pattern", step(place, "pattern"), str(error))
+    for place, one in everywhere(schema, at):
+        if "$id" in one and one is not schema:
+            refuse("$id", step(place, "$id"), "makes a part of the schema another document")
+        if "$ref" in one:
+            target(one["$ref"], schema, place)
+
+
+def draft(schema: Mapping[str, Any]) -> type[Validator]:
+    """What validates values by the draft that a schema names."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import validator_for
+
+    kind: type[Validator] = validator_for(schema, default=Draft202012Validator)
+    return kind
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # Python warns of brackets in a class, which ECMAScript has no other meaning for.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _ends_compiler(pattern: Any) -> bool:
+    import re
+
+    if not isinstance(pattern, str):
+        return False
+    try:
+        with _quiet():
+            re.compile(pattern)
+    except (OverflowError, RecursionError):
+        return True
+    except re.error:
+        return False
+    return False
