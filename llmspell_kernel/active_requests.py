@@ -45,7 +45,7 @@ class ActiveRequests:
         )
 
     def supersede(self, client: str) -> None:
-        """The client has another connection now, and counts its ids from the beginning again, as jupyter_client does."""
+        """The client has another connection now, and may count its ids from the beginning, as jupyter_client does."""
         for request in self._unfinished:
             if request.caller.client == client:
                 request.superseded = True
@@ -66,7 +66,7 @@ class ActiveRequests:
         return {request.task for request in self if request.task is not None and request not in besides}
 
     def add(self, request: Request) -> None:
-        """Counts a request among the unfinished ones and those of its parent; one whose id is taken is not found by it."""
+        """Counts a request among the unfinished ones and those of its parent; no id finds one whose id is taken."""
         if request.parent is not None:
             request.parent.children.add(request)
         self._unfinished[request] = None

@@ -136,6 +136,7 @@ class EmbeddedKernel:
         from llmspell_kernel.identity import KeyRing
         from llmspell_kernel.logs import KernelLog
         from llmspell_profiles.loading.loader import load_settings
+        from llmspell_protocol.child import tell_unwritable_logs
 
         profile, config, env, cwd = self._arguments
 
@@ -147,6 +148,7 @@ class EmbeddedKernel:
         kernel_log = KernelLog(write=self._log, filters=filters) if self._log is not None else None
         if kernel_log is not None:
             kernel_log.apply(loaded.settings)
+            tell_unwritable_logs()
         self.warnings = loaded.warnings
         self._loop = asyncio.get_running_loop()
         self._stop_requested = asyncio.Event()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from llmspell_protocol.background import of_no_request
+
 
 class Idleness:
     """Calls `on_idle` once `limit_s` have passed without use; 0 is never. Belongs to one event loop."""
@@ -29,7 +31,7 @@ class Idleness:
             self._timer.cancel()
             self._timer = None
         if self._limit_s > 0 and not self._in_use():
-            self._timer = asyncio.get_running_loop().call_later(self._limit_s, self._expired)
+            self._timer = of_no_request(asyncio.get_running_loop().call_later, self._limit_s, self._expired)
 
     def _expired(self) -> None:
         self._timer = None

@@ -127,3 +127,5 @@ def _problems_of_chat(wanted: ChatRequest, action: str) -> Iterator[tuple[str, s
         yield "prompt", "can't be given together with messages"
     if wanted.raw and wanted.prompt is None:
         yield "raw", "needs prompt"
+    if wanted.raw and wanted.prompt == "":
+        yield "prompt", "is empty: there is nothing to continue"

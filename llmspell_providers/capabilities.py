@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from llmspell_protocol.abilities import OPTIONS, WORDS, Word
 from llmspell_protocol.errors import Unsupported
-from llmspell_protocol.models import ChatRequest
+from llmspell_protocol.models import ChatRequest, Speculation
 from llmspell_providers.schemas.grammars import Grammar
 
 LLAMA_OPTIONS = (
@@ -29,14 +29,19 @@ _HINTS: Mapping[Word, str] = {
     "images": "use a model that sees, with Ollama or a vendor's server",
     "num_beams": "the engine torch has it: safetensors models of candle",
     "device": "models of candle run on the device that they are asked to",
+    "speculation": "GGUF models of candle draft, with the engines xllamacpp and llama-server",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """A declaration: the words that a backend lacks, each with why, in a clause that may follow a colon."""
+    """A declaration: the words that a backend lacks, each with why, in a clause that may follow a colon.
+
+    `never_drafts` says that no model drafts there, so that "off" asks for what happens anyway.
+    """
 
     lacks: Mapping[Word, str]
+    never_drafts: bool = False
     grammar: Grammar | None = None
     """What the engine makes of schemas and of tools' parameters; None: they go to a server that sees to it itself."""
 
@@ -61,6 +66,12 @@ class Capabilities:
         """
         for word in asked_for(request):
             self.demand(word, backend)
+        self.demand_speculation(request.speculation, backend)
+
+    def demand_speculation(self, wanted: Speculation | None, backend: str) -> None:
+        """Raises `Unsupported` where a model can't be made to draft, or not to, as is wanted."""
+        if wanted not in (None, "auto") and not (wanted == "off" and self.never_drafts):
+            self.demand("speculation", backend)
 
 
 def declare(
@@ -68,12 +79,13 @@ def declare(
     options: Collection[Word],
     lacks: Mapping[Word, str],
     no_option: str = "its interface has no such option",
+    never_drafts: bool = False,
     grammar: Grammar | None = None,
 ) -> Capabilities:
     """A declaration; options have to be named, so that no backend takes a new one by accident."""
     missing = {word: no_option for word in OPTIONS if word not in options}
     implied = {word: lacks[needed] for word, needed in _NEEDS.items() if needed in lacks}
-    return Capabilities({**missing, **implied, **lacks}, grammar)
+    return Capabilities({**missing, **implied, **lacks}, never_drafts, grammar)
 
 
 def asked_for(request: ChatRequest) -> Iterator[Word]:

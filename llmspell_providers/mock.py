@@ -276,13 +276,16 @@ def _tool_call(request: ChatRequest) -> ToolCall | None:
     functions = [tool.get("function", tool) for tool in request.tools]
     named = [one for one in functions if one.get("name") == request.tool_choice]
     function = (named or functions)[0]
-    arguments = _smallest(function.get("parameters") or {"type": "object"})
+    smallest = _smallest(function.get("parameters") or {"type": "object"})
+    arguments = smallest if isinstance(smallest, Mapping) else {}
     name = str(function.get("name"))
     return ToolCall(id=f"call_{_number(name):08x}"[:13], name=name, arguments=arguments)
 
 
-def _smallest(schema: Mapping[str, Any]) -> Any:
+def _smallest(schema: Any) -> Any:
     """The smallest value that fits a schema of the everyday keywords."""
+    if not isinstance(schema, Mapping):
+        return None
     for key in ("const", "default"):
         if key in schema:
             return schema[key]

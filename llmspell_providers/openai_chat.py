@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from llmspell_protocol.models import SAMPLING
 from llmspell_protocol.plain_text import whole_text
@@ -16,26 +16,43 @@ _GUIDANCE = {"whitespace_flexible": False, "item_separator": ", ", "key_separato
 a oneOf whose schemas overlap is dropped in silence. Others ignore the keyword."""
 
 
-def chat_body(request: Mapping[str, Any], context_size: int | None = None) -> dict[str, Any]:
-    """The engine's request: with `prompt` for a raw completion, else with `messages`.
+class Words(Protocol):
+    """What makes text of a template's words that stand in somebody's text (`candle.control_words`)."""
 
-    `context_size`, in tokens, bounds the window of the repeat penalty: llama.cpp knows no word for the whole context,
-    and takes memory for as many tokens as it is told.
+    def parted(self, text: str) -> str:
+        """A text without them."""
+
+
+def chat_body(
+    request: Mapping[str, Any],
+    context_size: int | None = None,
+    *,
+    has_template: bool = True,
+    words: Words | None = None,
+) -> dict[str, Any]:
+    """The engine's request: with `prompt` for a raw completion, else with `messages`, whose `words` are made text.
+
+    A model without a chat template is given the bare texts to continue: in words that it was never shown it would get
+    no better. `context_size`, in tokens, bounds the window of the repeat penalty: llama.cpp knows no word for the whole
+    context, and takes memory for as many tokens as it is told.
     """
     options = request["options"]
     body: dict[str, Any] = {name: options[name] for name in SAMPLING if options.get(name) is not None}
     if context_size is not None and not 0 <= body.get("repeat_last_n", 0) <= context_size:
         body["repeat_last_n"] = context_size
-    if request.get("raw"):
-        body["prompt"] = request["prompt"]
+    as_text = (lambda text: text) if words is None else words.parted
+    if request.get("raw") or not has_template:
+        prompt = request.get("prompt")
+        text = bare_text(request["messages"]) if prompt is None else prompt
+        body["prompt"] = text if request.get("raw") else as_text(text)
         if request.get("schema") is not None:
             body["json_schema"] = {**request["schema"], "x-guidance": _GUIDANCE}
         return body
     prompt = request.get("prompt")
     body["messages"] = (
-        [{"role": "user", "content": prompt}]
+        [{"role": "user", "content": as_text(prompt)}]
         if prompt is not None
-        else [_message(message) for message in request["messages"]]
+        else [{**_message(message), "content": as_text(message["content"])} for message in request["messages"]]
     )
     if request.get("tools"):
         choice = request.get("tool_choice")
@@ -46,6 +63,11 @@ def chat_body(request: Mapping[str, Any], context_size: int | None = None) -> di
     if request.get("schema") is not None:
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": request["schema"]}}
     return body
+
+
+def bare_text(messages: Sequence[Mapping[str, Any]]) -> str:
+    """A conversation for a model without a chat template: its texts one below the other, not who said them."""
+    return "\n".join(message["content"] for message in messages)
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:

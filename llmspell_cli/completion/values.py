@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -16,11 +17,13 @@ from llmspell_cli.completion.sections import SECTIONS
 from llmspell_cli.invocation import Collected, Options
 from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.backends import LOCAL_BACKENDS
+from llmspell_protocol.errors import Forbidden
 
 if TYPE_CHECKING:
     Items = Iterable[CompletionItem[str]]
 
 DEVICES = ("auto", "cpu", "cuda", "metal")
+SPECULATIONS = ("auto", "off", "ngram")
 
 
 def values(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -66,8 +69,10 @@ def _kernels(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[st
             yield CompletionItem(path.stem.removeprefix("kernel-"), help="kernel")
         return
     for name in sorted(path.stem.removeprefix("kernel-") for path in run_dir.glob("kernel-*.json")):
-        if is_running(run_dir, name):
-            yield CompletionItem(name, help="kernel")
+        # Another user's can't be connected to.
+        with suppress(Forbidden):
+            if is_running(run_dir, name):
+                yield CompletionItem(name, help="kernel")
 
 
 def _targets(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str]]:
@@ -104,6 +109,7 @@ _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
     "connect": _targets,
     "backend": _fixed(LOCAL_BACKENDS),
     "device": _fixed(DEVICES),
+    "speculation": _fixed(SPECULATIONS),
 }
 _BY_WORD: dict[str, Callable[[click.Context, str], Items]] = {
     "MODEL": _models,

@@ -12,6 +12,7 @@ from llmspell_cli.connect import remove_stale_files
 from llmspell_cli.doctor.finding import Finding, Fix, Problem, Status
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.discovery import is_running
+from llmspell_protocol.errors import Forbidden
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
@@ -29,7 +30,7 @@ class Files(NamedTuple):
 def look_at_files(home: Path) -> Files:
     """Modes and leftovers, and which directories are missing."""
     missing = [place for place in (home, home / "run", home / "logs", home / "models") if not place.exists()]
-    return Files(missing, [*_home(home), *_modes(home), *_leftovers(home / "run")])
+    return Files(missing, [*_home(home), *_of_others(home), *_modes(home), *_leftovers(home / "run")])
 
 
 def files(home: Path, found: Files, others: Sequence[Problem] = ()) -> Finding:
@@ -64,6 +65,14 @@ def _home(home: Path) -> Iterator[Problem]:
         yield Problem("fail", f"{shown} can't be written", None)
 
 
+def _of_others(home: Path) -> Iterator[Problem]:
+    """What this user can't write below a home of their own: a command that ran as another user has made it."""
+    for path in (home / "run", home / "logs", home / "models", *sorted(home.glob("logs/*.log"))):
+        if path.exists() and not os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)):
+            whose = "belongs to another user" if path.stat().st_uid != os.geteuid() else "can't be written"
+            yield Problem("fail" if path.is_dir() else "warn", f"{home_path(str(path))} {whose}", None)
+
+
 def _modes(home: Path) -> Iterator[Problem]:
     for directory in (home, home / "run", home / "logs"):
         if directory.is_dir():
@@ -89,7 +98,13 @@ def _too_open(path: Path, wanted: int, *, only_warn: bool = False) -> Iterator[P
 def _leftovers(run_dir: Path) -> Iterator[Problem]:
     names = {path.stem for pattern in ("kernel-*.json", "kernel-*.lock") for path in run_dir.glob(pattern)}
     ids = sorted(name.removeprefix("kernel-") for name in names)
-    stale = [kernel_id for kernel_id in ids if not is_running(run_dir, kernel_id)]
+    stale = []
+    for kernel_id in ids:
+        try:
+            if not is_running(run_dir, kernel_id):
+                stale.append(kernel_id)
+        except Forbidden as error:
+            yield Problem("warn", error.message, None)
     if stale:
         text = f"{', '.join(stale)} ended without clearing up"
         fix = Fix(f"remove what is left of kernel {', '.join(stale)}", remove_stale_files)

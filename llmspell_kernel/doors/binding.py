@@ -9,7 +9,7 @@ from pathlib import Path
 import zmq
 
 from llmspell_kernel.doors.heartbeat import MAX_BYTES, WAITING_ECHOES
-from llmspell_kernel.doors.iopub import MAX_TOPIC_BYTES
+from llmspell_kernel.doors.iopub import MAX_TOPIC_BYTES, WAITING_CHANGES
 from llmspell_protocol.connection import CHANNELS, Channel, ConnectionInfo
 from llmspell_protocol.discovery import running_kernels
 from llmspell_protocol.errors import Busy, ConfigError, Unsupported
@@ -26,7 +26,7 @@ _TYPES: dict[Channel, int] = {
     "hb": zmq.ROUTER,
 }
 _MAX_PART_BYTES: dict[Channel, int] = {"iopub": MAX_TOPIC_BYTES, "hb": MAX_BYTES}
-_WAITING_MESSAGES = 64
+_WAITING_MESSAGES: dict[Channel, int] = {"iopub": WAITING_CHANGES, "hb": WAITING_ECHOES}
 _HEARTBEAT_MS = 5_000
 _HEARTBEAT_TIMEOUT_MS = 15_000
 _FREE_PORT_TRIES = 64
@@ -105,7 +105,7 @@ def _bind(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) -> Sock
             socket.linger = 0
             socket.setsockopt(zmq.MAXMSGSIZE, _MAX_PART_BYTES.get(channel, MAX_MESSAGE_BYTES))
             # What has come and not been taken yet; senders keep the rest.
-            socket.setsockopt(zmq.RCVHWM, _WAITING_MESSAGES)
+            socket.setsockopt(zmq.RCVHWM, _WAITING_MESSAGES.get(channel, 16))
             if channel == "iopub":
                 # Without it a second subscriber to the same topic is never seen, and never welcomed.
                 socket.setsockopt(zmq.XPUB_VERBOSER, 1)

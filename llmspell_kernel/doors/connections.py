@@ -14,7 +14,7 @@ from itertools import count
 
 import zmq
 
-from llmspell_kernel.doors.intake import of_no_request
+from llmspell_protocol.background import of_no_request
 
 _EVENT = struct.Struct("=Hi")
 _TURN_EVENTS = 1_024
@@ -22,11 +22,15 @@ _names = count()
 
 
 class Connection:
-    """What one connection has sent (bytes): `finished` in messages that came to their end, since the last look."""
+    """What one connection has sent (bytes): `finished` in messages that came to their end, since the last look.
 
-    __slots__ = ("finished", "received", "unfinished", "waiting_since")
+    It is `trusted` once a message of it was signed with the right key.
+    """
+
+    __slots__ = ("finished", "received", "trusted", "unfinished", "waiting_since")
 
     def __init__(self) -> None:
+        self.trusted = False
         self.received = 0
         self.finished = 0
         self.unfinished = 0
@@ -102,6 +106,12 @@ class Connections:
         connection = self.live.get(descriptor)
         if connection is not None:
             connection.finished += size
+
+    def trust(self, descriptor: int) -> None:
+        """Who sends through it has the key."""
+        connection = self.live.get(descriptor)
+        if connection is not None:
+            connection.trusted = True
 
     def cut(self, descriptor: int) -> None:
         """Ends a connection whose peer does what none of ours would; its end is told like any other."""

@@ -8,7 +8,8 @@ import zmq
 
 from llmspell_kernel.doors.connections import Connections
 from llmspell_kernel.doors.dropped import Dropped
-from llmspell_kernel.doors.intake import Intake, of_no_request
+from llmspell_kernel.doors.intake import Intake
+from llmspell_protocol.background import of_no_request
 
 MAX_BYTES = 4_096
 MAX_PARTS = 8
@@ -46,7 +47,7 @@ class Heartbeat:
                 self._socket.send_multipart(taken.frames, zmq.NOBLOCK)
             except zmq.Again:
                 self.dropped.add("full")
-        if not self._socket.closed and not self._echo_scheduled and self._socket.get(zmq.EVENTS) & zmq.POLLIN:
+        if not self._socket.closed and not self._echo_scheduled and int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
             self._echo_scheduled = True
             of_no_request(self._loop.call_soon, self._echo)
 

@@ -8,7 +8,6 @@ kept, over as many turns as that takes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextvars import Context
 from typing import NamedTuple
 
 import zmq
@@ -58,14 +57,18 @@ class Intake:
         """Why the message that is being read is not kept."""
         self._parts = 0
         self._size = 0
+        self.exhausted = False
+        """Whether the last turn has read all that there was."""
 
     def turn(self) -> Iterator[Taken]:
         """The messages of one turn; there may be more afterwards, and the descriptor doesn't tell of those again."""
         budget = _Budget()
+        self.exhausted = False
         while budget.messages and budget.left and not self._socket.closed:
             try:
                 taken = self._take(budget)
             except zmq.Again:
+                self.exhausted = True
                 return
             if taken is None:
                 return
@@ -127,8 +130,3 @@ def descriptor_of(frame: zmq.Frame) -> int:
         return int(frame.get(zmq.SRCFD))
     except zmq.ZMQError:
         return NO_CONNECTION
-
-
-def of_no_request(schedule: Callable[..., object], *arguments: object) -> None:
-    """Schedules in an empty context: what the callback logs is not of the request whose code happens to run now."""
-    Context().run(schedule, *arguments)

@@ -12,19 +12,23 @@ import zmq
 
 from llmspell_kernel.doors.connections import Connections
 from llmspell_kernel.doors.dropped import Dropped
-from llmspell_kernel.doors.intake import NO_CONNECTION, Intake, of_no_request
+from llmspell_kernel.doors.intake import NO_CONNECTION, Intake
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import Wire
 
 log = logging.getLogger(__name__)
 
-MAX_TOPIC_BYTES = 4_096
-MAX_TOPICS = 64
+MAX_TOPIC_BYTES = 1_024
+MAX_TOPICS = 16
 MAX_TOPICS_BYTES = 8_192
 """Of one connection, together."""
-MAX_CHANGES = 256
+MAX_CHANGES = 32
 """Subscriptions and their ends at once of one connection; ten more come free a second."""
+MAX_LEFT = 1_024
 _CHANGES_A_SECOND = 10
+WAITING_CHANGES = 4
+"""ZeroMQ reads ahead, and keeps what it has read, whatever becomes of the connection."""
 _LINGER_MS = 2_000
 
 
@@ -49,6 +53,16 @@ class Subscriber:
         return self._changes >= 0 and len(self._topics) <= MAX_TOPICS and self._size <= MAX_TOPICS_BYTES
 
 
+class _Leftovers:
+    """What ZeroMQ had read from a connection that was cut: not to be held against the next one of its descriptor."""
+
+    __slots__ = ("ended", "messages")
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.messages = MAX_LEFT
+
+
 class IoPub:
     """The XPUB socket; belongs to the loop."""
 
@@ -60,6 +74,7 @@ class IoPub:
         self._topic = f"kernel.{headers.session}".encode()
         self._connections: Connections | None = None
         self._subscribers: dict[int, Subscriber] = {}
+        self._cut: dict[int, _Leftovers] = {}
         self._intake = Intake(socket, self.dropped.add, self._finished, max_parts=1, max_bytes=MAX_TOPIC_BYTES)
         self._loop = asyncio.get_running_loop()
         self._read_scheduled = False
@@ -79,6 +94,8 @@ class IoPub:
     def ended(self, descriptor: int) -> None:
         """A connection has ended."""
         self._subscribers.pop(descriptor, None)
+        if descriptor in self._cut:
+            self._cut[descriptor].ended = True
 
     def publish(self, message: Message, topic: str | None = None) -> None:
         """Sends to everyone who listens, always as JSON: a frontend's JSON session fails on anything else."""
@@ -101,13 +118,18 @@ class IoPub:
 
     def _read(self) -> None:
         self._read_scheduled = False
+        welcomed: set[bytes] = set()
         for taken in self._intake.turn():
             frame = taken.frames[0]
             if frame[:1] not in (b"\x00", b"\x01"):
                 continue
             begins, topic = frame[:1] == b"\x01", frame[1:]
-            if self._may_change(taken.descriptor, begins, topic) and begins:
+            # A welcome goes to all who listen to the topic: one a turn is enough.
+            if self._may_change(taken.descriptor, begins, topic) and begins and topic not in welcomed:
+                welcomed.add(topic)
                 self._welcome(topic)
+        if self._intake.exhausted:
+            self._cut = {descriptor: left for descriptor, left in self._cut.items() if not left.ended}
         if not self._socket.closed:
             self._look_again()
 
@@ -121,6 +143,9 @@ class IoPub:
             return True
         if not self._connections.lives(descriptor):
             return False
+        if (left := self._cut.get(descriptor)) is not None and left.messages:
+            left.messages -= 1
+            return not topic  # What frontends subscribe to, in case it is one that has come in its place.
         now = self._loop.time()
         subscriber = self._subscribers.get(descriptor)
         if subscriber is None:
@@ -128,6 +153,7 @@ class IoPub:
         if subscriber.changes(begins, topic, now):
             return True
         self.dropped.add("subscriptions")
+        self._cut[descriptor] = _Leftovers()
         self._connections.cut(descriptor)
         return False
 

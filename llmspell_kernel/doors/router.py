@@ -14,10 +14,11 @@ import zmq
 
 from llmspell_kernel.doors.connections import Connections
 from llmspell_kernel.doors.dropped import Dropped
-from llmspell_kernel.doors.intake import Intake, Taken, of_no_request
+from llmspell_kernel.doors.intake import Intake, Taken
 from llmspell_kernel.doors.keyed_wire import KeyedWire
 from llmspell_kernel.doors.outbox import Outbox, Outgoing
 from llmspell_kernel.doors.routes import Routes
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.incidents import as_incident, incident_number
 from llmspell_protocol.messages import Message
 from llmspell_protocol.wire import WireError
@@ -203,6 +204,8 @@ class Router:
         except WireError as error:
             self.dropped.add(error.reason)
             return
+        if self._connections is not None:
+            self._connections.trust(taken.descriptor)
         if not self._tells_of_ends or self._connections is None:
             self._on_message(self.name, message)
             return

@@ -35,6 +35,10 @@ class Routes:
         if self._descriptor.get(route) == descriptor:
             return False
         returned = self.known(route)
+        before = self._route.get(descriptor)
+        if before is not None and self._descriptor.get(before) == descriptor:
+            # A connection has one id: the other's had ended, and its descriptor was given out again, unnoticed.
+            self._on_gone(before)
         self._descriptor[route] = descriptor
         self._route[descriptor] = route
         self._awaited.pop(route, None)

@@ -1,8 +1,9 @@
 """Ends connections that send parts of messages without end, which ZeroMQ keeps and tells nobody of.
 
 A message reaches the kernel when its last part has come; until then libzmq holds its parts, without any limit of its
-own. The system counts what a TCP connection has received: what came and never became a message is unfinished. A local
-user needs no key for that; socket files only their owner can open. Linux only: others have no such counter here.
+own. The system counts what a TCP connection has received: what came and never became a message is unfinished, and so
+is what came faster than the kernel reads from someone who has shown no key. A local user needs none for that; socket
+files only their owner can open. Linux only: others have no such counter here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from resource import getpagesize
 
 from llmspell_kernel.doors.connections import Connection, Connections, with_descriptor
-from llmspell_kernel.doors.intake import of_no_request
+from llmspell_protocol.background import of_no_request
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,10 @@ LOOK_EVERY_S = 0.25
 WORTH_A_LOOK_BYTES = 64 * 1024
 """Less than this may be a greeting, heartbeats, or a message on its way."""
 MOST_BYTES = 256 * 1024 * 1024
-"""What all that is unfinished may have brought, and what the process may grow by meanwhile: a part of no bytes costs 64.
-A message may have 64 MiB."""
+"""What all that is unfinished may have brought, and what the process may grow by meanwhile.
+
+A message may have 64 MiB; a part of no bytes costs 64.
+"""
 PATIENCE_S = 60.0
 """How long a connection may hold an unfinished message without sending `WORTH_A_LOOK_BYTES` more of it."""
 
@@ -63,12 +66,7 @@ class Unfinished:
             self._wait()
 
     def _wait(self) -> None:
-        loop = asyncio.get_running_loop()
-
-        def schedule() -> None:
-            self._timer = loop.call_later(LOOK_EVERY_S, self._look)
-
-        of_no_request(schedule)
+        self._timer = of_no_request(asyncio.get_running_loop().call_later, LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
         self._timer = None
@@ -103,6 +101,7 @@ def available() -> bool:
 
 def _is_unfinished(descriptor: int, connection: Connection, connections: Connections, now: float) -> bool:
     """Brings a connection's figures up to date, and tells whether it holds more than a moment's worth."""
+    received = connection.received
 
     def read(peer: sockets.socket) -> None:
         nonlocal received
@@ -111,12 +110,12 @@ def _is_unfinished(descriptor: int, connection: Connection, connections: Connect
             if len(counted) == _BYTES_RECEIVED.size:
                 (received,) = _BYTES_RECEIVED.unpack(counted)
 
-    received = connection.received
     with_descriptor(descriptor, read)
     came = received - connection.received
     finished, connection.finished, connection.received = connection.finished, 0, received
     connection.unfinished = max(0, connection.unfinished + came - finished - _HEARTBEATS_BYTES)
-    if finished or connection.unfinished < WORTH_A_LOOK_BYTES:
+    # Whoever has the key may send faster than the kernel reads.
+    if (finished and connection.trusted) or connection.unfinished < WORTH_A_LOOK_BYTES:
         connection.waiting_since = None
         return False
     if connection.waiting_since is None or came >= WORTH_A_LOOK_BYTES:
@@ -125,7 +124,9 @@ def _is_unfinished(descriptor: int, connection: Connection, connections: Connect
 
 
 def _is_stuck(connection: Connection | None, now: float) -> bool:
-    return connection is not None and connection.waiting_since is not None and now - connection.waiting_since > PATIENCE_S
+    return (
+        connection is not None and connection.waiting_since is not None and now - connection.waiting_since > PATIENCE_S
+    )
 
 
 def _memory_bytes() -> int:

@@ -101,7 +101,9 @@ class ZmqDoor:
             raw_options=message.options,
             buffers=message.buffers,
             header=message.header,
-            problem=InvalidRequest(f"{message.msg_type} holds too much: {message.problem}") if message.problem else None,
+            problem=InvalidRequest(f"{message.msg_type} holds too much: {message.problem}")
+            if message.problem
+            else None,
         )
         self._submit(request)
 

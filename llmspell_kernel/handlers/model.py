@@ -90,7 +90,13 @@ class ModelHandler(AreaHandler):
     async def load(self, request: Request, wanted: ModelLoad) -> LoadedModel:
         """A model into memory."""
         request.progress({"phase": "loading"})
-        return await self._models.load(wanted.model, keep_alive=wanted.keep_alive, pin=wanted.pin, device=wanted.device)
+        return await self._models.load(
+            wanted.model,
+            keep_alive=wanted.keep_alive,
+            pin=wanted.pin,
+            device=wanted.device,
+            speculation=wanted.speculation,
+        )
 
     async def ps(self, request: Request, wanted: Empty) -> ModelPsReply:
         """What is in memory."""

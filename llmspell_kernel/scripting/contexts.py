@@ -18,6 +18,7 @@ from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.engines import DEFAULT, Engine
 from llmspell_kernel.scripting.scope import OnOutput
 from llmspell_kernel.scripting.workers import Workers
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 
 if TYPE_CHECKING:
@@ -162,6 +163,6 @@ class Contexts:
             async with self._room:
                 self._room.notify_all()
 
-        telling = asyncio.get_running_loop().create_task(tell())
+        telling = of_no_request(asyncio.get_running_loop().create_task, tell())
         self._tellings.add(telling)
         telling.add_done_callback(self._tellings.discard)

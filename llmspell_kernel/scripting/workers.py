@@ -14,6 +14,7 @@ from llmspell_kernel.scripting.engines import DEFAULT, Engine
 from llmspell_kernel.scripting.launch import launch
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.process import ScriptProcess
+from llmspell_protocol.background import of_no_request
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.settings import Settings
@@ -69,7 +70,7 @@ class Workers:
             return
         if self._on_end is not None:
             self._on_end(process.name)
-        ending = asyncio.get_running_loop().create_task(process.end(), name=f"end {process.name}")
+        ending = of_no_request(asyncio.get_running_loop().create_task, process.end(), name=f"end {process.name}")
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 

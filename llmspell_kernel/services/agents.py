@@ -27,6 +27,7 @@ from llmspell_protocol.models import (
     ChatRequest,
     ChatResult,
     SamplingOptions,
+    Speculation,
     Timings,
     Usage,
 )
@@ -75,6 +76,7 @@ class Agent:
     options: SamplingOptions
     schema: Mapping[str, Any] | None
     device: str | None
+    speculation: Speculation | None
     max_conversation_length: int
     max_execution_time_s: float
     created_at: str
@@ -108,6 +110,7 @@ class Agent:
             options={key: value for key, value in to_content(self.options).items() if value is not None},
             schema=self.schema,
             device=self.device,
+            speculation=self.speculation,
             max_conversation_length=self.max_conversation_length,
             max_execution_time_s=self.max_execution_time_s,
             history=[{"role": message.role, "content": message.content} for message in self.history],
@@ -284,6 +287,7 @@ class AgentsService:
             options=wanted.options,
             schema=wanted.schema,
             device=wanted.device,
+            speculation=wanted.speculation,
             max_conversation_length=wanted.max_conversation_length,
             max_execution_time_s=wanted.max_execution_time_s,
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -306,6 +310,7 @@ class AgentsService:
             options=_merged(agent.options, wanted.options),
             stream=wanted.stream,
             device=agent.device,
+            speculation=agent.speculation,
         )
         chunks = self._models.chat(request, client=client, model=model)
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmspell_kernel.services.chat_turn import chat_turn
 from llmspell_kernel.services.reply_checks import ReplyChecks
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.durations import FORMS, read_seconds
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.models import (
@@ -21,6 +22,7 @@ from llmspell_protocol.models import (
     LoadedModel,
     LoadOptions,
     ModelInfo,
+    Speculation,
 )
 from llmspell_providers.registry import LocatedModel, ProviderRegistry
 from llmspell_providers.spec import ModelSpec
@@ -92,14 +94,22 @@ class ModelsService:
         return replace(found, supports=provider.capabilities(found.format).supports)
 
     async def load(
-        self, model: str, *, keep_alive: float | str | None = None, pin: bool = False, device: str | None = None
+        self,
+        model: str,
+        *,
+        keep_alive: float | str | None = None,
+        pin: bool = False,
+        device: str | None = None,
+        speculation: Speculation | None = None,
     ) -> LoadedModel:
         """Makes a model ready to answer; raises what the load raises."""
         keep_alive_s = None if keep_alive is None else keep_alive_seconds(keep_alive)
         provider, spec, _ = await self._locate(model)
         if device not in (None, "auto"):
             provider.capabilities().demand("device", provider.name)
-        return await provider.load(spec, LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device))
+        provider.capabilities().demand_speculation(speculation, provider.name)
+        wanted = LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device, speculation=speculation)
+        return await provider.load(spec, wanted)
 
     async def change_pins(self, models: Sequence[str], no_longer: Sequence[str] = ()) -> None:
         """Loads and pins some models, one after the other, and lets others go; one that fails is logged and left out.
@@ -125,7 +135,7 @@ class ModelsService:
         have ended. Models in memory stay as they are.
         """
         for provider in self._registry.reconfigure(settings):
-            task = asyncio.get_running_loop().create_task(self._retire(provider, running))
+            task = of_no_request(asyncio.get_running_loop().create_task, self._retire(provider, running))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 

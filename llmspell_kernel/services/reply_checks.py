@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.calls import EXITED, Calls
 from llmspell_protocol.child import Child
 from llmspell_protocol.content import to_content
@@ -146,7 +147,7 @@ class ReplyChecks:
 
     def _keep(self, calls: Calls) -> None:
         self._idle = calls
-        self._rest = asyncio.get_running_loop().call_later(self._kept_s, self._end_idle)
+        self._rest = of_no_request(asyncio.get_running_loop().call_later, self._kept_s, self._end_idle)
 
     def _end_idle(self) -> None:
         if self._idle is not None:

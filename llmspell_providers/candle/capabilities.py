@@ -43,6 +43,7 @@ def _capabilities(engine: str) -> Capabilities:
         options=_OPTIONS.get(engine, LLAMA_OPTIONS),
         lacks={**_ALL_LACK, **lacks},
         no_option="its engine has no such option",
+        never_drafts="speculation" in lacks,
         grammar=Grammar(integer_bounds="integer_bounds" not in LACKS[engine]),
     )
 

@@ -14,14 +14,16 @@ from typing import Any
 
 from llmspell_protocol.models import ToolCall
 from llmspell_providers.candle.engine import Outcome, Reply
-from llmspell_providers.openai_chat import chat_body
+from llmspell_providers.openai_chat import Words, chat_body
 
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
-def call_body(request: Mapping[str, Any], context_size: int | None = None) -> dict[str, Any]:
-    """The engine's request for one call of the tools that the choice leaves."""
-    body = chat_body({**request, "schema": None}, context_size)
+def call_body(
+    request: Mapping[str, Any], context_size: int | None = None, words: Words | None = None
+) -> dict[str, Any]:
+    """The engine's request for one call of the tools that the choice leaves; arguments as in `chat_body`."""
+    body = chat_body({**request, "schema": None}, context_size, words=words)
     schema = _call_schema([tool["function"] for tool in body["tools"]])
     body["tool_choice"] = "none"  # nothing else is to be parsed out of the reply
     body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}

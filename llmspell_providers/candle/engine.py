@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from llmspell_protocol.errors import Unsupported
+from llmspell_protocol.errors import InvalidRequest, Unsupported
 from llmspell_protocol.models import FinishReason, Format, ToolCall
 from llmspell_providers.candle.speculation import Drafts, Speculation, Wanted, drafts
 
@@ -41,7 +41,8 @@ class Launch:
     `path` is the GGUF file, or the first file of safetensors weights, whose directory holds the rest.
     `context_size` is in tokens a slot; `threads` 0 means the physical cores; `batch_size` is the most prompt tokens
     read in one step; `spin_count` is how long engine threads spin at a barrier; `speculation` "auto" means where the
-    engine has it; `prompt_cache_bytes` is memory for prompts of finished requests; `stream_window_ms` None means 0
+    engine has it; `prompt_cache_bytes` is memory for prompts of finished requests, `checkpoints` how many earlier
+    places of its conversation a slot keeps where windows or states forget them; `stream_window_ms` None means 0
     while cores are spare and 50 where the engine uses them all; `server_path` is the binary of an engine that is one,
     None: none was found; `load_deadline_s` is when a load is taken for one that never ends; `memory_bytes` is the
     private memory that its processes may take each (see `memory_limit`), None: as much as they like.
@@ -59,6 +60,7 @@ class Launch:
     spin_count: int = 1000
     speculation: Wanted = "auto"
     prompt_cache_bytes: int = 0
+    checkpoints: int = 0
     flash_attention: bool = True
     stream_window_ms: int | None = None
     server_path: Path | None = None
@@ -71,7 +73,8 @@ class Launch:
 class LoadedState:
     """What came of a launch; `tools` says whether the chat template has tools, `lacks` names missing abilities.
 
-    `engine_pids` are processes that the engine runs beside the worker.
+    `engine_pids` are processes that the engine runs beside the worker. `memory` is `ContextMemory` as the worker read
+    it from a GGUF file.
     """
 
     engine: str
@@ -89,6 +92,7 @@ class LoadedState:
     lacks: Sequence[Ability] = ()
     engine_pids: Sequence[int] = ()
     warnings: Sequence[str] = ()
+    memory: Mapping[str, int] | None = None
 
 
 Announce = Callable[[str, Sequence[int]], None]
@@ -104,8 +108,8 @@ def _nothing() -> None: ...
 class Prepared:
     """A launch after the worker has looked at the file and the machine: what an engine loads, nothing left to choose.
 
-    `can_chat` and `tools` are what the files say that the model is for; `pooling` is the model's own way to make one
-    vector of many, None: mean.
+    `can_chat`, `has_template` and `tools` are what the files say that the model is for; `pooling` is the model's own
+    way to make one vector of many, None: mean.
     """
 
     launch: Launch
@@ -113,6 +117,7 @@ class Prepared:
     context_size: int
     batch_size: int
     can_chat: bool
+    has_template: bool
     tools: bool
     pooling: str | None
     socket_directory: Path
@@ -216,8 +221,19 @@ class Engine(Protocol):
     def busy_slots(self) -> int:
         """How many slots the engine itself holds as working at this moment."""
 
+    def trim(self) -> None:
+        """Lets go of what is kept for later turns alone; running requests go on."""
+
     def close(self) -> None:
         """Ends what the engine runs beside this process; nothing is asked of it any more."""
+
+
+def no_tokens() -> InvalidRequest:
+    """The error for a prompt of which nothing is left once it is tokens: an empty one, or a template's whim."""
+    return InvalidRequest(
+        "the prompt has no tokens: there is nothing to continue",
+        hint="say something; if that was done, the model's own chat template makes nothing of it",
+    )
 
 
 def no_chat(model: str) -> Unsupported:

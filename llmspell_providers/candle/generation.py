@@ -8,8 +8,9 @@ from typing import Any
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, ModelError
 from llmspell_protocol.models import FinishReason, ToolCall
-from llmspell_providers.candle.engine import EngineCancelled, Outcome, Reply
+from llmspell_providers.candle.engine import EngineCancelled, Outcome, Reply, no_tokens
 from llmspell_providers.candle.prompt_pieces import PieceTimes
+from llmspell_providers.candle.speculation import DRAFT_TOKENS
 from llmspell_providers.openai_chat import parse_arguments
 
 OnChunk = Callable[[Mapping[str, Any]], bool]
@@ -17,6 +18,16 @@ OnChunk = Callable[[Mapping[str, Any]], bool]
 
 _TOO_LARGE = re.compile(r"input \((\d+) tokens\) is too large to process.*batch size: (\d+)\)")
 """The server's words for a text that does not fit one step; they are all it says about it."""
+
+
+_SPARE = 1 + DRAFT_TOKENS
+"""Tokens of a context that the engine may leave free: it does not begin a draft that may not fit."""
+
+
+_TEMPLATE_SAYS = re.compile(r"Jinja Exception: ([^\n]+)")
+"""What stands in a template's raise_exception, in the engine's words around it."""
+_TEMPLATE_FAILS = re.compile(r"^Error: ([^\n]+)", re.MULTILINE)
+_IN_TEMPLATE = "While executing"
 
 
 class _Discard:
@@ -98,9 +109,16 @@ class Generation:
         """What reading a piece of a prompt took."""
         return PieceTimes(int(self._timings["cache_n"]), float(self._timings["prompt_ms"]))
 
-    def outcome(self, max_tokens: int | None) -> Outcome:
-        """The finished reply."""
-        completion = int(self._usage["completion_tokens"])
+    def outcome(self, max_tokens: int | None, context_size: int) -> Outcome:
+        """The finished reply; `context_size` is what a slot holds, in tokens.
+
+        Raises:
+            InvalidRequest: the prompt had no tokens.
+            ModelError: the reply was ended early, and neither `max_tokens` nor the context is the reason.
+        """
+        prompt, completion = int(self._usage["prompt_tokens"]), int(self._usage["completion_tokens"])
+        if not prompt:
+            raise no_tokens()
         return Outcome(
             text="".join(self._text),
             reasoning="".join(self._reasoning),
@@ -108,8 +126,8 @@ class Generation:
                 ToolCall(id=entry["id"], name=entry["name"], arguments=parse_arguments(entry["arguments"]))
                 for _, entry in sorted(self._tools.items())
             ],
-            finish_reason=_finish_reason(self._finish or "", completion, max_tokens),
-            prompt_tokens=int(self._usage["prompt_tokens"]),
+            finish_reason=_finish_reason(self._finish or "", prompt, completion, max_tokens, context_size),
+            prompt_tokens=prompt,
             cached_tokens=int(self._timings["cache_n"]),
             completion_tokens=completion,
             prefill_ms=float(self._timings["prompt_ms"]),
@@ -120,13 +138,23 @@ class Generation:
         )
 
 
-def _finish_reason(engine_reason: str, completion_tokens: int, max_tokens: int | None) -> FinishReason:
-    """The engine says "length" for max_tokens and for the end of the context: the count tells them apart."""
+def _finish_reason(
+    engine_reason: str, prompt_tokens: int, completion_tokens: int, max_tokens: int | None, context_size: int
+) -> FinishReason:
+    """The engine says "length" for max_tokens and for the end of the context: the counts tell them apart."""
     if engine_reason == "tool_calls":
         return "tool_calls"
     if engine_reason != "length":
         return "stop"
-    return "length" if max_tokens is not None and completion_tokens >= max_tokens else "context_full"
+    if max_tokens is not None and completion_tokens >= max_tokens:
+        return "length"
+    if prompt_tokens + completion_tokens >= context_size - _SPARE:
+        return "context_full"
+    raise ModelError(
+        f"the engine ended the reply after {completion_tokens} tokens, with {max_tokens} allowed and "
+        f"{context_size - prompt_tokens - completion_tokens} left in the context",
+        retryable=True,
+    )
 
 
 def engine_error(error: Mapping[str, Any]) -> Exception:
@@ -147,6 +175,33 @@ def engine_error(error: Mapping[str, Any]) -> Exception:
             hint="split the text, or raise providers.candle.batch_size",
             details={"prompt_tokens": tokens, "limit": limit},
         )
+    own = template_refusal(message)
+    if own is not None:
+        return own
     if error.get("type") == "invalid_request_error":
-        return InvalidRequest(f"the engine refused the request: {message}")
-    return ModelError(f"the engine failed: {message}")
+        return InvalidRequest(f"the engine refused the request: {one_line(message)}")
+    return ModelError(f"the engine failed: {one_line(message)}")
+
+
+def template_refusal(message: str) -> InvalidRequest | None:
+    """The error for messages that a chat template will not have, in its own words; None: it is about something else."""
+    own, failed = _TEMPLATE_SAYS.search(message), _TEMPLATE_FAILS.search(message)
+    if own is not None:
+        return refused_by_template(own[1])
+    if failed is not None and _IN_TEMPLATE in message:
+        return refused_by_template(failed[1])
+    return None
+
+
+def refused_by_template(words: str) -> InvalidRequest:
+    """The same for words that are known."""
+    return InvalidRequest(
+        f"the model's chat template refused the messages: {one_line(words)}",
+        hint="change the messages as it says: many templates want user and assistant to take turns, and some no system "
+        "message; generate with raw goes without the template",
+    )
+
+
+def one_line(text: str) -> str:
+    """A text of several lines as one."""
+    return " ".join(text.split())

@@ -15,7 +15,7 @@ from llmspell_protocol.errors import InvalidRequest, ModelLoadFailed
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device, our_names
 from llmspell_providers.candle.engine import Prepared
-from llmspell_providers.candle.generation import OnChunk
+from llmspell_providers.candle.generation import OnChunk, one_line, template_refusal
 from llmspell_providers.candle.http_socket import SocketClient
 from llmspell_providers.candle.server_engine import ServerEngine
 from llmspell_providers.candle.speculation import Speculation
@@ -64,6 +64,9 @@ class XLlamaCpp(ServerEngine):
         # The slot that is not named in a request is then the least recently used one, as our own table has it.
         parameters.slot_prompt_similarity = 0.0
         parameters.cache_ram_mib = launch.prompt_cache_bytes // (1 << 20)
+        parameters.n_ctx_checkpoints = launch.checkpoints
+        # Slots can be emptied only where their contents could be saved, which nobody asks for.
+        parameters.slot_save_path = f"{prepared.socket_directory}/"
         drafts = prepared.drafts()
         if drafts is not None:
             parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
@@ -123,7 +126,9 @@ class _LibraryCalls:
             call(body, take)
         except ValueError as error:
             # The engine's word for a request it cannot parse: a template that fails, a schema it cannot read.
-            raise InvalidRequest(f"the engine refused the request: {error}") from error
+            message = str(error)
+            refusal = template_refusal(message)
+            raise refusal or InvalidRequest(f"the engine refused the request: {one_line(message)}") from error
 
 
 def accelerators(devices: Sequence[Mapping[str, Any]]) -> list[str]:

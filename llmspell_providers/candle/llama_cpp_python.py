@@ -17,11 +17,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from llmspell_protocol.errors import ConfigError, ContextLengthExceeded, InvalidRequest, ModelLoadFailed
+from llmspell_protocol.errors import ConfigError, ContextLengthExceeded, ModelLoadFailed
 from llmspell_protocol.models import FinishReason
 from llmspell_providers.candle.capabilities import LACKS
+from llmspell_providers.candle.control_words import ControlWords
 from llmspell_providers.candle.devices import choose_device
-from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
+from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors, no_tokens
+from llmspell_providers.candle.generation import refused_by_template
 from llmspell_providers.candle.speculation import Speculation
 from llmspell_providers.candle.stops import StopFilter
 from llmspell_providers.openai_chat import chat_body
@@ -51,6 +53,8 @@ class LlamaCppPython:
         self._batch_size = prepared.batch_size
         self._turn = threading.Lock()
         self._reply: Reply | None = None
+        self._has_template = prepared.has_template
+        self._words = ControlWords(self._tokens_of)
         self._template = _template(library, model)
         # Kept for as long as the model lives: the engine holds nothing but its address.
         self._abort = library.llama_cpp.ggml_abort_callback(self._is_cancelled)
@@ -107,7 +111,8 @@ class LlamaCppPython:
             try:
                 if reply.cancelled:
                     raise EngineCancelled
-                return self._generate(chat_body(request, self.context_size), request.get("schema"), reply)
+                body = chat_body(request, self.context_size, has_template=self._has_template, words=self._words)
+                return self._generate(body, request.get("schema"), reply)
             finally:
                 self._reply = None
 
@@ -126,12 +131,18 @@ class LlamaCppPython:
 
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text (see `Engine.tokenize`)."""
-        tokens: list[int] = self._model.tokenize(text.encode(), add_bos=False, special=False)
+        return self._tokens_of(text, False)
+
+    def _tokens_of(self, text: str, control: bool) -> list[int]:
+        tokens: list[int] = self._model.tokenize(text.encode(), add_bos=False, special=control)
         return tokens
 
     def busy_slots(self) -> int:
         """1 while a request has its turn."""
         return int(self._turn.locked())
+
+    def trim(self) -> None:
+        """It keeps nothing beyond its one context."""
 
     def close(self) -> None:
         """Nothing runs beside this process."""
@@ -152,6 +163,8 @@ class LlamaCppPython:
 
     def _generate(self, body: Mapping[str, Any], schema: Mapping[str, Any] | None, reply: Reply) -> Outcome:
         tokens = self._prompt(body)
+        if not tokens:
+            raise no_tokens()
         if len(tokens) >= self.context_size:
             raise ContextLengthExceeded(
                 f"the prompt has {len(tokens)} tokens, the model's context {self.context_size}",
@@ -186,7 +199,7 @@ class LlamaCppPython:
         try:
             text = self._template(messages=body["messages"]).prompt
         except ValueError as error:
-            raise InvalidRequest(f"the model's chat template refused the messages: {error}") from error
+            raise refused_by_template(str(error)) from error
         formatted: list[int] = self._model.tokenize(text.encode(), add_bos=False, special=True)
         return formatted
 
@@ -276,7 +289,7 @@ class LlamaCppPython:
 
 
 def _template(library: Any, model: Any) -> Any:
-    """The model's own chat template; ChatML where it has none, as llama.cpp's server does."""
+    """The model's own chat template; it is not asked where there is none."""
     formats = library.llama_chat_format
 
     def word(token: int) -> str:
@@ -285,7 +298,7 @@ def _template(library: Any, model: Any) -> Any:
     end = model.token_eos()
     begin = model.token_bos()
     return formats.Jinja2ChatFormatter(
-        template=model.metadata.get("tokenizer.chat_template") or formats.CHATML_CHAT_TEMPLATE,
+        template=model.metadata.get("tokenizer.chat_template", ""),
         eos_token=word(end) if end != -1 else "",
         bos_token=word(begin) if begin != -1 else "",
     )

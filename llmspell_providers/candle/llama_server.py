@@ -31,6 +31,8 @@ _READY = 200
 _LOOK_S = 0.05
 """The server does not signal that it is ready: it is polled, this long after the last answer."""
 _DEATH_S = 5.0
+_CHECKPOINTS = ("--ctx-checkpoints", "--swa-checkpoints")
+"""What newer and older builds call it; those before them keep none."""
 _WHERE_KNOWN = (("--fit", "off"), ("--no-kv-unified",), ("--no-context-shift",), ("--slots",), ("--offline",))
 """Flags for what builds without them do anyway: take context and layers as they are given, each slot its own share of
 the context, no text ever dropped; show the slots; fetch nothing."""
@@ -163,6 +165,10 @@ def _command(
         command += ["--device", names[device]] if launch.device != "auto" else []
     # Otherwise it writes lines for every request.
     command += ["--log-verbosity", "1"] if binary.has_log_levels else []
+    # Slots can be emptied only where their contents could be saved, which nobody asks for.
+    command += ["--slot-save-path", f"{address.parent}/"] if "--slot-save-path" in binary.flags else []
+    name = next((one for one in _CHECKPOINTS if one in binary.flags), None)
+    command += [name, str(launch.checkpoints)] if name is not None else []
     for flag in _WHERE_KNOWN:
         command += flag if flag[0] in binary.flags else ()
     return command

@@ -12,14 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmspell_providers.candle.capabilities import engine_of
+from llmspell_protocol.background import of_no_request
+from llmspell_providers.candle.capabilities import LACKS, engine_of
 from llmspell_providers.candle.devices import detected, device_name, of_another_platform
 from llmspell_providers.candle.engine import SHORTEST_LOAD_DEADLINE_S, Launch
 from llmspell_providers.candle.memory_limit import memory_limit_bytes
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
+from llmspell_providers.candle.speculation import Wanted
+from llmspell_providers.library.context_memory import ContextMemory
+from llmspell_providers.library.manifest import ManifestInvalid
 from llmspell_providers.library.names import short_segment
 from llmspell_providers.library.store import Hold, Store
-from llmspell_providers.residency.estimate import Estimate, estimate, prompt_cache_bytes
+from llmspell_providers.residency.estimate import Estimate, Setting, estimate, fitted
 from llmspell_providers.residency.memory import available_bytes
 from llmspell_providers.residency.resident import Blueprint
 
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from llmspell_providers.library.manifest import Manifest
 
 _SAME_RATIO = 0.01
+_KEEPS_ALL = "llama-cpp-python"
+"""It keeps all tokens in layers with a window, so that it can go back to any."""
 _SLOWEST_DISK_BYTES_S = 5_000_000
 """The speed of memory cards and home wireless networks: the slowest that a model is loaded from."""
 
@@ -70,23 +76,35 @@ class Loader:
         return min(self._settings.context_size, manifest.context_length or self._settings.context_size)
 
     def blueprint(
-        self, manifest: Manifest, *, name: str, budget_bytes: int, device: str | None = None
+        self,
+        manifest: Manifest,
+        *,
+        name: str,
+        budget_bytes: int,
+        device: str | None = None,
+        speculation: Wanted | None = None,
+        embeds: bool = False,
     ) -> Blueprint[ModelProcess]:
-        """How a model is to be loaded, and what it will take; `device` goes before that of the settings."""
+        """How a model is to be loaded, and what it will take.
+
+        `device` and `speculation` go before those of the settings. `embeds` says that texts are to be embedded, for
+        which a model that chats needs more memory.
+        """
         settings = self._settings
         engine = self.engine(manifest)
-        cache = prompt_cache_bytes(
-            self._models.prompt_cache_bytes,
-            budget_bytes=budget_bytes,
-            weights_bytes=manifest.size_bytes,
-        )
-        context_size = self.context_size(manifest)
-        expected = estimate(
-            manifest,
-            context_size=context_size,
-            slots=settings.max_concurrent,
+        setting = Setting(
+            engine=engine,
+            device=device or settings.device,
+            context_size=self.context_size(manifest),
+            slots=1 if "parallel" in LACKS[engine] else settings.max_concurrent,
             batch_size=settings.batch_size,
-            prompt_cache_bytes=cache,
+            embeds=embeds,
+            full_windows=engine == _KEEPS_ALL,
+        )
+        expected = fitted(
+            estimate(manifest, setting),
+            budget_bytes=budget_bytes,
+            prompt_cache=0 if "prompt_cache" in LACKS[engine] else self._models.prompt_cache_bytes,
         )
         window = self._models.stream_window_ms
         launch = Launch(
@@ -94,14 +112,15 @@ class Loader:
             path=self._store.path(manifest),
             model=manifest.id,
             format=manifest.format,
-            device=device or settings.device,
+            device=setting.device,
             slots=settings.max_concurrent,
-            context_size=context_size,
+            context_size=setting.context_size,
             batch_size=settings.batch_size,
             threads=settings.cpu_threads,
             spin_count=settings.spin_count,
-            speculation=settings.speculation,
-            prompt_cache_bytes=cache,
+            speculation=speculation or settings.speculation,
+            prompt_cache_bytes=expected.prompt_cache_bytes,
+            checkpoints=expected.checkpoints,
             flash_attention=settings.use_flash_attention,
             stream_window_ms=None if window == "auto" else window,
             server_path=self._server_path() if engine == SERVER_ENGINE else None,
@@ -115,13 +134,16 @@ class Loader:
             estimated_bytes=expected.loaded_bytes,
             growth_bytes=expected.growth_bytes,
             mapped_bytes=expected.mapped_bytes,
-            start=lambda on_exit: self._start(manifest, launch, expected, on_exit),
-            # A request for `auto` takes it where it is.
+            request_bytes=expected.request_bytes,
+            start=lambda on_exit: self._start(manifest, launch, setting, expected, on_exit),
+            # A request for `auto` takes it where it is, and as it drafts.
             device=None if device in (None, "auto") else device_name(device, platform=sys.platform),
+            speculation=None if speculation == "auto" else speculation,
+            learn=lambda held: self._learn(manifest, setting, expected, held - expected.growth_bytes),
         )
 
     async def _start(
-        self, manifest: Manifest, launch: Launch, expected: Estimate, on_exit: Callable[[], None]
+        self, manifest: Manifest, launch: Launch, setting: Setting, expected: Estimate, on_exit: Callable[[], None]
     ) -> ModelProcess:
         """Loads a model into a process, with the manifest's lock held until the process has ended."""
         # Spawning is only needed where something is loaded.
@@ -132,7 +154,7 @@ class Loader:
             expected,
             self._models.worker_memory_bytes,
             model_format=manifest.format,
-            threads=os.cpu_count() or 1,
+            cores=os.cpu_count() or 1,
             available_bytes=available_bytes(),
         )
         launch = replace(launch, memory_bytes=limit)
@@ -148,13 +170,33 @@ class Loader:
             process = await ModelProcess.start(launch, on_exit=ended)
             failed.pop_all()
         _log_device(process)
+        found = process.loaded.memory
+        if manifest.memory is None and found is not None:
+            # From before this was noted at the import; what was learned then belongs to another calculation.
+            self._write(lambda: self._store.record_memory(manifest, ContextMemory(**found)), manifest)
+        else:
+            self._learn(manifest, setting, expected, process.loaded.memory_bytes)
+        return process
+
+    def _learn(self, manifest: Manifest, setting: Setting, expected: Estimate, took: int) -> None:
+        """Corrects the next estimate by the bytes that were taken at a load."""
         if manifest.format == "safetensors":
-            return process  # its memory right after the load is not what it comes to take
-        ratio = process.loaded.memory_bytes / expected.unscaled_bytes
-        recording = asyncio.get_running_loop().create_task(asyncio.to_thread(self._record_ratio, manifest, ratio))
+            return  # its memory right after the load is not what it comes to take
+        ratio = took / expected.unscaled_bytes
+        if abs(expected.ratio - ratio) >= _SAME_RATIO:
+            self._write(lambda: self._store.record_memory_ratio(manifest, setting.name, ratio), manifest)
+
+    def _write(self, write: Callable[[], object], manifest: Manifest) -> None:
+        def run() -> None:
+            try:
+                write()
+            except (OSError, ManifestInvalid) as error:
+                # Removed since, or a full disk: the next load is estimated without it.
+                _log.warning("the memory that %s takes could not be noted: %s", manifest.id, error)
+
+        recording = of_no_request(asyncio.get_running_loop().create_task, asyncio.to_thread(run))
         self._recordings.add(recording)
         recording.add_done_callback(self._recordings.discard)
-        return process
 
     async def _hold(self, manifest: Manifest) -> Hold:
         # A thread, because another kernel may be removing the model at this moment.
@@ -164,15 +206,6 @@ class Loader:
         except asyncio.CancelledError:
             asked.add_done_callback(_close_hold)
             raise
-
-    def _record_ratio(self, manifest: Manifest, ratio: float) -> None:
-        if manifest.memory_ratio is not None and abs(manifest.memory_ratio - ratio) < _SAME_RATIO:
-            return
-        try:
-            self._store.record_memory_ratio(manifest, ratio)
-        except OSError as error:
-            # Removed since, or a full disk: the next load is estimated without it.
-            _log.warning("the memory that %s takes could not be noted: %s", manifest.id, error)
 
 
 def load_deadline_s(size_bytes: int) -> float:

@@ -12,7 +12,8 @@ from pathlib import Path
 from llmspell_protocol.errors import ModelLoadFailed
 from llmspell_providers.candle.engine import Launch
 from llmspell_providers.library.checkpoint import read_checkpoint
-from llmspell_providers.library.gguf import read_gguf
+from llmspell_providers.library.context_memory import ContextMemory
+from llmspell_providers.library.gguf import memory_of, read_gguf
 from llmspell_providers.library.pooling import flat_files
 
 
@@ -20,7 +21,7 @@ from llmspell_providers.library.pooling import flat_files
 class ModelFiles:
     """What the files say: `context_length` is in tokens, None where a model names none; `pooling` as in `Prepared`.
 
-    `templates` are the chat templates by their keys.
+    `templates` are the chat templates by their keys. `memory` is None for checkpoints.
     """
 
     context_length: int | None
@@ -29,6 +30,7 @@ class ModelFiles:
     tools: bool
     pooling: str | None
     capabilities: tuple[str, ...]
+    memory: ContextMemory | None = None
 
 
 def read_model_files(launch: Launch) -> ModelFiles:
@@ -56,7 +58,17 @@ def _gguf(path: Path) -> ModelFiles:
         tools=found.tools,
         pooling=found.pooling,
         capabilities=found.capabilities,
+        memory=memory_of([found, *(read_gguf(part) for part in _further_parts(path, found.shards))]),
     )
+
+
+def _further_parts(path: Path, count: int) -> list[Path]:
+    """The other files of a model in several; their names tell their places (llama.cpp, gguf-split)."""
+    if count < 2:
+        return []
+    stem = path.name.rpartition(f"-00001-of-{count:05d}.gguf")[0]
+    parts = [path.with_name(f"{stem}-{number:05d}-of-{count:05d}.gguf") for number in range(2, count + 1)]
+    return [part for part in parts if part.exists()]
 
 
 def _checkpoint(directory: Path) -> ModelFiles:

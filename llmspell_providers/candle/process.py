@@ -196,6 +196,10 @@ class ModelProcess:
         frame = await self._answer("stats")
         return {name: frame[name] for name in ("memory_bytes", "busy_slots", "slots", "requests")}
 
+    async def trim(self) -> None:
+        """Has the engine let go of what it keeps for later turns alone, and gives that memory back to the system."""
+        await self._answer("trim")
+
     async def end(self, grace_s: float = 2.0) -> None:
         """Ends the worker; open requests end with `WorkerCrashed` unless they were closed before."""
         self._forget_timers()

@@ -6,13 +6,10 @@ Puts store, pulls, residency and processes together; each of them knows only its
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import logging
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +20,7 @@ from llmspell_protocol.errors import (
     ModelLoadFailed,
     ModelNotFound,
     Timeout,
+    Unsupported,
 )
 from llmspell_protocol.models import (
     SAMPLING,
@@ -40,9 +38,11 @@ from llmspell_protocol.models import (
 from llmspell_providers.base import FoundModel
 from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
 from llmspell_providers.candle.engine import no_chat
+from llmspell_providers.candle.installed_engines import installed_engines, why_missing
+from llmspell_providers.candle.loaded_model import loaded_model
 from llmspell_providers.candle.loading import Loader
-from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.candle.server_binary import find_server
+from llmspell_providers.candle.speculation import Wanted
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.pull import Puller, pull_environment
@@ -57,18 +57,10 @@ if TYPE_CHECKING:
     from llmspell_providers.library.manifest import Manifest
     from llmspell_providers.residency.residency import Residency, Turn
 
-ENGINE_MODULES: Mapping[str, Sequence[str]] = {
-    "xllamacpp": ("xllamacpp",),
-    "llama-cpp-python": ("llama_cpp",),
-    "torch": ("torch", "transformers", "safetensors"),
-}
-"""Engines and the modules that each one needs; llama-server is a binary."""
-
 _TOKENIZE = "tokenize"
 """The client of requests without one: all of these share one turn in the queue."""
 
 T = TypeVar("T")
-
 _log = logging.getLogger(__name__)
 
 
@@ -120,12 +112,10 @@ class CandleProvider:
     async def health(self) -> HealthStatus:
         """Ready when the engine of the settings is there; nothing is imported or run to find that out."""
         engine = self._settings.engine
-        engines = [name for name, modules in ENGINE_MODULES.items() if all(map(importlib.util.find_spec, modules))]
         server = self._server_path()
-        if server is not None and os.access(server, os.X_OK):
-            engines.append(SERVER_ENGINE)
+        engines = installed_engines(server)
         ready = engine in engines
-        reason = None if ready else _engine_is_missing(engine, server)
+        reason = None if ready else why_missing(engine, server)
         whole: list[Manifest] = []
         try:
             whole, _ = await asyncio.to_thread(self.store.survey)
@@ -204,8 +194,10 @@ class CandleProvider:
 
     async def load(self, spec: ModelSpec, options: LoadOptions) -> LoadedModel:
         """Makes a model ready to answer, or changes the keep-alive of one that is."""
-        blueprint = self._blueprint(await self._find(spec), options.device)
-        model = await self._residency.load(blueprint, keep_alive_s=options.keep_alive_s, pin=options.pin)
+        manifest = await self._find(spec)
+        self._check_drafts(manifest, options.speculation)
+        wanted = self._blueprint(manifest, options.device, options.speculation)
+        model = await self._residency.load(wanted, keep_alive_s=options.keep_alive_s, pin=options.pin)
         return self._loaded(model)
 
     async def unload(self, spec: ModelSpec, *, force: bool) -> int:
@@ -230,9 +222,10 @@ class CandleProvider:
         if manifest.capabilities and "chat" not in manifest.capabilities:
             raise no_chat(manifest.id)
         options = self._resolved(request.options, manifest)
-        blueprint = self._blueprint_for_chat(manifest, request.device)
+        self._check_drafts(manifest, request.speculation)
+        blueprint = self._blueprint_for_chat(manifest, request.device, request.speculation)
         resident = self._residency.get(blueprint.name)
-        if resident is None or resident.worker is None or not resident.is_on(blueprint.device):
+        if resident is None or resident.worker is None or not resident.suits(blueprint):
             yield ChatChunk(loading=True)
         async with self._residency.use(blueprint, client=client) as turn:
             asked = replace(request, model=manifest.id, options=options)
@@ -246,7 +239,7 @@ class CandleProvider:
     ) -> Embeddings:
         """One vector a text."""
         manifest = await self._manifest(spec, found)
-        async with self._turn(manifest, client) as turn:
+        async with self._turn(manifest, client, embeds=True) as turn:
             vectors = await self._in_time(turn.worker.embed(texts, normalize=normalize), manifest)
         return replace(vectors, backend=self.name)
 
@@ -297,21 +290,46 @@ class CandleProvider:
         except ModelInUse:
             _log.warning("%s was replaced while it answers; it is used as it was until it is unloaded", model_id)
 
-    def _blueprint_for_chat(self, manifest: Manifest, device: str | None) -> Blueprint[ModelProcess]:
+    def _blueprint_for_chat(
+        self, manifest: Manifest, device: str | None, speculation: Wanted | None
+    ) -> Blueprint[ModelProcess]:
         """As `_blueprint`, but what a load needs is not worked out anew where the model is there: a token waits."""
         resident = self._residency.get(self._key(manifest))
-        if device is None and resident is not None and resident.worker is not None:
+        if device is None and speculation is None and resident is not None and resident.worker is not None:
             return resident.blueprint
-        return self._blueprint(manifest, device)
+        return self._blueprint(manifest, device, speculation)
 
-    def _blueprint(self, manifest: Manifest, device: str | None = None) -> Blueprint[ModelProcess]:
-        budget_bytes = self._residency.budget_bytes()
+    def _blueprint(
+        self,
+        manifest: Manifest,
+        device: str | None = None,
+        speculation: Wanted | None = None,
+        *,
+        embeds: bool = False,
+    ) -> Blueprint[ModelProcess]:
         return self._loader.blueprint(
-            manifest, name=self._key(manifest), budget_bytes=budget_bytes, device=device and device.lower()
+            manifest,
+            name=self._key(manifest),
+            budget_bytes=self._residency.budget_bytes(),
+            device=device and device.lower(),
+            speculation=speculation,
+            embeds=embeds,
         )
 
-    def _turn(self, manifest: Manifest, client: str) -> AbstractAsyncContextManager[Turn[ModelProcess]]:
-        return self._residency.use(self._blueprint(manifest), client=client)
+    def _check_drafts(self, manifest: Manifest, speculation: Wanted | None) -> None:
+        """Refuses drafts by name that a model cannot have, before one that is loaded without them has to go."""
+        self.capabilities(manifest.format).demand_speculation(speculation, self.name)
+        if speculation == "ngram" and manifest.capabilities and "chat" not in manifest.capabilities:
+            raise Unsupported(
+                f"{manifest.id} makes embeddings: there is nothing to draft",
+                hint="ask without speculation",
+                details={"operation": "speculation"},
+            )
+
+    def _turn(
+        self, manifest: Manifest, client: str, *, embeds: bool = False
+    ) -> AbstractAsyncContextManager[Turn[ModelProcess]]:
+        return self._residency.use(self._blueprint(manifest, embeds=embeds), client=client)
 
     async def _next(
         self, chunks: AsyncGenerator[ChatChunk, None], deadline: float, manifest: Manifest
@@ -377,41 +395,9 @@ class CandleProvider:
         return model is not None and model.worker is not None
 
     def _loaded(self, model: Resident[ModelProcess]) -> LoadedModel:
-        worker = model.worker
-        return LoadedModel(
-            model=model.name.removesuffix(f"@{self.name}"),
-            backend=self.name,
-            engine=worker.loaded.engine if worker else model.blueprint.engine,
-            pid=worker.pid if worker else None,
-            device=worker.loaded.device if worker else model.blueprint.device or self._settings.device,
-            memory_bytes=model.memory_bytes if worker else None,
-            estimated_bytes=model.blueprint.estimated_bytes,
-            slots=worker.loaded.slots if worker else model.blueprint.slots,
-            busy_slots=model.queue.running,
-            queue=model.queue.waiting,
-            last_used=_iso(model.last_used),
-            expires_at=_iso(model.expires_at),
-            pinned=model.pinned,
-            load_ms=model.load_ms,
-            reason=model.reason(next_to_go=self._residency.next_to_go() is model),
-            warnings=tuple(worker.loaded.warnings) if worker else (),
-            speculation=worker.loaded.speculation if worker else None,
-            draft_tokens=worker.draft_tokens if worker and worker.speculates else None,
-            accepted_tokens=worker.accepted_tokens if worker and worker.speculates else None,
-        )
+        is_next = self._residency.next_to_go() is model
+        return loaded_model(model, backend=self.name, device=self._settings.device, next_to_go=is_next)
 
 
 def _installed(manifest: Manifest) -> InstalledModel:
     return InstalledModel(manifest.format, manifest.chat_template, manifest.id, manifest=manifest)
-
-
-def _engine_is_missing(engine: str, server: Path | None) -> str:
-    if engine in ENGINE_MODULES:
-        return f"engine {engine} is not installed: pip install 'llmspell[{engine}]'"
-    if server is None:
-        return f"engine {engine} was not found on PATH: install llama.cpp, or set providers.candle.server_path"
-    return f"engine {engine}: {server} is no executable file"
-
-
-def _iso(time_: datetime | None) -> str | None:
-    return None if time_ is None else time_.isoformat(timespec="milliseconds").replace("+00:00", "Z")

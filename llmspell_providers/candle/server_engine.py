@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from llmspell_protocol.errors import ModelError
+from llmspell_providers.candle.control_words import ControlWords
 from llmspell_providers.candle.demanded_calls import Silent, call_body, call_of
 from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
 from llmspell_providers.candle.generation import DISCARD, Generation, OnChunk, engine_error
@@ -68,6 +69,8 @@ class ServerEngine:
         self.device = device
         self.speculation = speculation
         self.tools = prepared.tools
+        self._has_template = prepared.has_template
+        self._words = ControlWords(self._tokens)
         self._lock = threading.Lock()
         self._embedding = threading.Lock()
         self._table = SlotTable(self.slots, keeps_evicted=prepared.launch.prompt_cache_bytes > 0)
@@ -76,8 +79,9 @@ class ServerEngine:
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
         """Generates one reply (see `Engine.chat`)."""
         if must_call(request["tools"], request["tool_choice"]):
-            return call_of(self._chat(call_body(request, self.context_size), request, Silent(reply)))
-        return self._chat(chat_body(request, self.context_size), request, reply)
+            return call_of(self._chat(call_body(request, self.context_size, self._words), request, Silent(reply)))
+        body = chat_body(request, self.context_size, has_template=self._has_template, words=self._words)
+        return self._chat(body, request, reply)
 
     def _chat(self, asked: Mapping[str, Any], request: Mapping[str, Any], reply: Reply) -> Outcome:
         body = {**asked, "stream": True, "stream_options": {"include_usage": True}}
@@ -111,7 +115,7 @@ class ServerEngine:
         is_raw = "prompt" in body
         (self._server.complete if is_raw else self._server.chat)(body, generation.on_chunk)
         generation.raise_failure()
-        outcome = generation.outcome(max_tokens)
+        outcome = generation.outcome(max_tokens, self.context_size)
         if ahead is None:
             return outcome
         prefill_ms = ahead.prefill_ms + outcome.prefill_ms
@@ -169,13 +173,22 @@ class ServerEngine:
 
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text (see `Engine.tokenize`)."""
-        question = {"content": text, "add_special": False, "parse_special": False}
+        return self._tokens(text, False)
+
+    def _tokens(self, text: str, control: bool) -> list[int]:
+        question = {"content": text, "add_special": False, "parse_special": control}
         tokens: list[int] = self._server.post("/tokenize", question)["tokens"]
         return tokens
 
     def busy_slots(self) -> int:
         """How many slots work at this moment."""
         return sum(slot["is_processing"] for slot in self._server.get("/slots"))
+
+    def trim(self) -> None:
+        """Empties idle slots: what they hold of their conversations, checkpoints among it, is read anew."""
+        with self._lock:
+            for slot in self._table.forget_idle():
+                self._server.post(f"/slots/{slot}?action=erase", {})
 
     def close(self) -> None:
         """Nothing runs beside this process."""

@@ -121,3 +121,11 @@ class SlotTable:
         for slot in sorted((slot for slot in self.slots if not slot.busy), key=lambda slot: slot.last_used)[:count]:
             self._clock += 1
             slot.talk, slot.tokens, slot.last_used = None, 0, self._clock
+
+    def forget_idle(self) -> list[int]:
+        """Counts idle slots as empty, and conversations in the engine's prompt cache as gone; returns their numbers."""
+        self._evicted.clear()
+        idle = [slot for slot in self.slots if not slot.busy]
+        for slot in idle:
+            slot.talk, slot.tokens = None, 0
+        return [slot.number for slot in idle]

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmspell_protocol.errors import Unsupported
+from llmspell_protocol.models import Speculation as Wanted
 
-Wanted = Literal["auto", "off", "ngram"]
+__all__ = ["DRAFT_TOKENS", "KEY_TOKENS", "SHORTEST", "Drafts", "Speculation", "Wanted", "drafts"]
+
 Speculation = Literal["off", "ngram"]
 
 KEY_TOKENS = 6
@@ -47,7 +49,7 @@ def drafts(wanted: Wanted, *, slots: int, batch_size: int, why_not: str | None =
     if why_not is not None:
         raise Unsupported(
             f'speculation = "ngram" cannot be had: {why_not}',
-            hint='set providers.candle.speculation = "auto": models speculate where it can be had',
+            hint='ask for "auto", here or in providers.candle.speculation: models speculate where it can be had',
             details={"operation": "speculation", "key": "providers.candle.speculation"},
         )
     return Drafts(KEY_TOKENS, min(DRAFT_TOKENS, room))

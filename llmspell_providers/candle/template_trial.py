@@ -20,6 +20,7 @@ from llmspell_providers.candle.trial import COMPUTES_S, Trial
 
 _FILES = _MODEL_NAME, _LOG_NAME, _SOCKET_NAME = "trial.gguf", "trial.log", "trial.sock"
 _NO_MEMORY = b"bad_alloc"
+_kept: list[object] = []
 _LAST_WORDS = b"exiting due to"
 _LOG_WITHIN_S = 2.0
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -69,7 +70,7 @@ class TemplateTrial:
             )
 
 
-def _work(engine: str, templates: Mapping[str, str], directory: Path, memory_bytes: int) -> Callable[[], object] | None:
+def _work(engine: str, templates: Mapping[str, str], directory: Path, memory_bytes: int) -> Callable[[], None] | None:
     if engine in ("torch", "llama-cpp-python"):
         return lambda: _render(templates)
     # Its own interpreter is llama.cpp's too; where there is no library of that, the limits of its process are left.
@@ -100,7 +101,7 @@ def _render(templates: Mapping[str, str]) -> None:
                 continue
 
 
-def _load(templates: Mapping[str, str], directory: Path, memory_bytes: int) -> object:
+def _load(templates: Mapping[str, str], directory: Path, memory_bytes: int) -> None:
     """As llama.cpp's server does: it makes a parser of the templates' own output, for conversations of its own."""
     import resource
 
@@ -126,15 +127,16 @@ def _load(templates: Mapping[str, str], directory: Path, memory_bytes: int) -> o
     parameters.n_gpu_layers = 0
     parameters.fit_params = parameters.warmup = parameters.ui = False
     parameters.verbosity = 1
+    refusal: RuntimeError | None = None
     try:
-        # Given back: where nobody has it, it is taken apart, which can wait for ever.
-        return xllamacpp.Server(parameters)
+        # Kept: where nobody has it, it is taken apart, which can wait for ever.
+        _kept.append(xllamacpp.Server(parameters))
     except RuntimeError as error:
-        # The log alone says why.
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * _RSS_UNIT
-        if grown > memory_bytes // 2 or _NO_MEMORY in _whole_log(log_path):
-            raise MemoryError from error
-        raise
+        refusal = error
+    # An engine that gets no more memory may refuse the template, and the log alone says why, or go on without it.
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * _RSS_UNIT
+    if grown > memory_bytes // 2 or (refusal is not None and _NO_MEMORY in _whole_log(log_path)):
+        raise MemoryError
 
 
 def _whole_log(path: Path) -> bytes:

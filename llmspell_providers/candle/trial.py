@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from llmspell_protocol.exit_status import ending
-from llmspell_protocol.worker_memory import TRIAL_BYTES, hold_to, private_bytes
+from llmspell_protocol.worker_memory import FEW_THREADS, TRIAL_BYTES, hold_to, private_bytes, stacks_bytes
 from llmspell_providers.residency.memory import resident_bytes
 
 COMPUTES_S = 5
@@ -29,19 +29,15 @@ _DEATH_SIGNAL = 1
 _ALL_DESCRIPTORS = 1 << 16
 _NO_MEMORY = b"memory"
 _ANOTHER_MATTER = (-signal.SIGILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
-_kept: list[object] = []
 
 
 class Trial:
     """Work that begins now, in another process; `fault` waits for its end."""
 
     def __init__(
-        self, work: Callable[[], object], *, computes_s: int = COMPUTES_S, memory_bytes: int = TRIAL_BYTES
+        self, work: Callable[[], None], *, computes_s: int = COMPUTES_S, memory_bytes: int = TRIAL_BYTES
     ) -> None:
-        """`work` raises MemoryError where it got no more memory; whatever else it raises is not this trial's business.
-
-        What it returns is never taken apart.
-        """
+        """`work` raises MemoryError where it got no more memory; whatever else it raises is not this trial's matter."""
         self._computes_s = computes_s
         self._memory_bytes = memory_bytes
         self._read_fd, write_fd = os.pipe()
@@ -81,11 +77,11 @@ class Trial:
         return False, os.read(self._read_fd, 64)
 
 
-def _run(work: Callable[[], object], write_fd: int, parent: int, computes_s: int, memory_bytes: int) -> NoReturn:
+def _run(work: Callable[[], None], write_fd: int, parent: int, computes_s: int, memory_bytes: int) -> NoReturn:
     try:
         _confine(write_fd, parent, computes_s, memory_bytes)
         try:
-            _kept.append(work())
+            work()
             said = b"done"
         except MemoryError:
             said = _NO_MEMORY
@@ -110,4 +106,4 @@ def _confine(write_fd: int, parent: int, computes_s: int, memory_bytes: int) -> 
             os._exit(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (computes_s, computes_s + 1))
-    hold_to(private_bytes() + memory_bytes)
+    hold_to(private_bytes() + stacks_bytes(FEW_THREADS) + memory_bytes)

@@ -7,6 +7,7 @@ library, msgpack and the protocol until the engine is known.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -33,6 +34,8 @@ from llmspell_providers.residency.memory import resident_bytes
 AUTO_WINDOW_MS = 50
 """Deltas of one stream are gathered this long where the engine uses every core: each process that wakes for a token
 takes time from decoding (0.92 of the raw engine without, 0.97 with 25 ms, 1.0 with 50, on two cores)."""
+
+NO_TEMPLATE = "has no chat template: it continues the bare texts of all messages, one below the other"
 
 _NO_MEMORY = "bad_alloc"
 """What llama.cpp answers a request with that it had no memory for, in an error of whatever type."""
@@ -81,6 +84,8 @@ class Worker:
         )
         self._capabilities = files.capabilities
         self._engine, warnings = load_engine(prepared)
+        if prepared.can_chat and not files.chat_template:
+            warnings = [*warnings, NO_TEMPLATE]
         window = launch.stream_window_ms
         if window is None:
             window = AUTO_WINDOW_MS if prepared.threads >= usable_cores() and self._engine.device == "cpu" else 0
@@ -101,6 +106,7 @@ class Worker:
             lacks=sorted(self._engine.lacks),
             engine_pids=list(self._engine.pids),
             warnings=warnings,
+            memory=None if files.memory is None else to_content(files.memory),
         )
 
     def _begin_on(self, request_id: int, device: str, pids: Sequence[int]) -> None:
@@ -170,6 +176,11 @@ class Worker:
     def _tokenize(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         return {"tokens": self._engine.tokenize(frame["text"])}
 
+    def _trim(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
+        self._engine.trim()
+        give_back_free_memory()
+        return {}
+
     def _stats(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         return {
             "memory_bytes": self._memory_bytes(),
@@ -190,17 +201,27 @@ def prepare(launch: Launch, files: ModelFiles, socket_directory: Path) -> Prepar
     """What is left to choose once the file and the machine are known."""
     context_size = min(launch.context_size, files.context_length or launch.context_size)
     can_chat = "chat" in files.capabilities
+    # A text to be embedded is read in one step; a model that can't chat has no stream that this would delay.
+    batch_size = min(launch.batch_size, context_size) if can_chat else context_size + launch.slots - 1
     return Prepared(
         launch=launch,
         threads=launch.threads or physical_cores(),
         context_size=context_size,
-        # A text to be embedded is read in one step; a model that can't chat has no stream that this would delay.
-        batch_size=min(launch.batch_size, context_size) if can_chat else context_size,
+        batch_size=even_batch(batch_size, launch.slots),
         can_chat=can_chat,
+        has_template=files.chat_template,
         tools=files.tools,
         pooling=files.pooling,
         socket_directory=socket_directory,
     )
+
+
+def even_batch(batch_size: int, slots: int) -> int:
+    """The largest batch, in tokens, that each slot has the same share of: with any other llama.cpp aborts the process.
+
+    It pools the vectors of a batch by slots (tried with xllamacpp 2026.10.11549: 3 slots and 256, 8 and 4).
+    """
+    return max(slots, batch_size // slots * slots)
 
 
 def load_engine(prepared: Prepared) -> tuple[Engine, list[str]]:
@@ -250,6 +271,13 @@ def _load_torch(prepared: Prepared) -> tuple[Engine, list[str]]:
     from llmspell_providers.candle.transformer.engine import TorchEngine
 
     return TorchEngine.load(prepared)
+
+
+def give_back_free_memory() -> None:
+    """Returns to the system what was freed, where the C library keeps that unless asked (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def outcome_content(outcome: Outcome) -> dict[str, Any]:

@@ -6,15 +6,17 @@ header, and finds a file that ends before the tensors that it announces. Format:
 
 from __future__ import annotations
 
+import math
 import mmap
 import re
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from llmspell_protocol.errors import ModelLoadFailed
+from llmspell_providers.library.context_memory import ContextMemory, TensorRow, context_memory
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -85,6 +87,9 @@ class GgufMetadata:
     pooling: str | None
     license: str | None
     shards: int
+    values: Mapping[str, Any] = field(repr=False)
+    """All pairs; of a long array only the length."""
+    tensors: Sequence[TensorRow] = field(repr=False)
 
     @property
     def tools(self) -> bool:
@@ -113,6 +118,11 @@ def read_gguf(path: Path) -> GgufMetadata:
         return _Header(path, data).metadata()
 
 
+def memory_of(parts: Sequence[GgufMetadata]) -> ContextMemory:
+    """What a model takes beside its weights; `parts` are all its files, the one that describes it first."""
+    return context_memory(parts[0].values, [part.tensors for part in parts])
+
+
 def _refuse(path: Path, why: str) -> NoReturn:
     raise ModelLoadFailed(
         f"'{path.name.removesuffix('.part')}' {why}",
@@ -131,6 +141,7 @@ class _Header:
         self._at = 0
         self._values: dict[str, Any] = {}
         self._elements = 0
+        self._tensors: list[TensorRow] = []
 
     def metadata(self) -> GgufMetadata:
         if self._data[:4] != MAGIC:
@@ -207,12 +218,9 @@ class _Header:
         dimensions: int = self._scalar("<I")
         if dimensions > MAX_DIMENSIONS:
             _refuse(self._path, f"is damaged: tensor '{name[:80]}' has {dimensions} dimensions")
-        elements = 1
-        row = 1
-        for index in range(dimensions):
-            length: int = self._scalar("<Q")
-            row = length if index == 0 else row
-            elements *= length
+        lengths: tuple[int, ...] = tuple(self._scalar("<Q") for _ in range(dimensions))
+        row = lengths[0] if lengths else 1
+        elements = math.prod(lengths)
         kind: int = self._scalar("<I")
         offset: int = self._scalar("<Q")
         if elements > MAX_ELEMENTS or offset > MAX_ELEMENTS:
@@ -222,6 +230,7 @@ class _Header:
         if row % block:
             _refuse(self._path, f"is damaged: rows of tensor '{name[:80]}' are not a multiple of {block}")
         self._elements += elements
+        self._tensors.append(TensorRow(name, lengths, kind, offset, elements // block * width))
         return offset + elements // block * width
 
     def _check_length(self, end: int) -> None:
@@ -281,4 +290,6 @@ class _Header:
             pooling=_POOLING.get(number("pooling_type") or 0),
             license=licence if isinstance(licence, str) else None,
             shards=shards if isinstance(shards, int) else 1,
+            values=values,
+            tensors=self._tensors,
         )

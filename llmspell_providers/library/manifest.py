@@ -10,12 +10,13 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.content import to_content
 from llmspell_protocol.models import Format, LocalModel, ModelInfo
+from llmspell_providers.library.context_memory import ContextMemory
 from llmspell_providers.library.manifest_fields import FieldInvalid, check_fields, check_files
 from llmspell_providers.library.regular_file import Unreadable, read_regular
 
@@ -25,6 +26,9 @@ MAX_BYTES = 1 << 22
 """Of a manifest; one of a model in a thousand files has 200 KB."""
 DEFAULT_QUANTIZATION = "Q4_K_M"
 """What a pull takes, and a name without a quantization means first."""
+
+
+_REMEMBERED_SETTINGS = 8
 
 
 class ManifestInvalid(ValueError):
@@ -47,8 +51,9 @@ class Manifest:
     `layers`, `heads` and `kv_heads` are counts, `key_length` and `value_length` the dimensions of one head,
     `embedding_length` the model's width, `context_length` the trained context in tokens; None where the file does not
     say. `tools` tells whether the chat template knows tools; `pooling` is `mean`, `cls`, `last`, `rank` or another mode
-    of `candle.transformer.pooling`, several with `+` between, or None. `modified_at` is UTC, ISO 8601. `memory_ratio`
-    is measured ÷ estimated memory of the last load.
+    of `candle.transformer.pooling`, several with `+` between, or None. `modified_at` is UTC, ISO 8601. `memory` is None
+    for checkpoints and for what was pulled before it was noted. `memory_ratios` are measured ÷ estimated memory of the
+    last load in each setting (`residency.estimate`).
     """
 
     name: str
@@ -73,7 +78,8 @@ class Manifest:
     pooling: str | None = None
     capabilities: tuple[str, ...] = ()
     modified_at: str
-    memory_ratio: float | None = None
+    memory: ContextMemory | None = None
+    memory_ratios: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -98,9 +104,10 @@ class Manifest:
             return None
         return self.key_length + self.value_length
 
-    def with_memory_ratio(self, ratio: float) -> Manifest:
-        """The same model after a load that took `ratio` times the estimate."""
-        return replace(self, memory_ratio=ratio)
+    def with_memory_ratio(self, setting: str, ratio: float) -> Manifest:
+        """The same model after a load in this setting that took `ratio` times the estimate."""
+        others = [(name, value) for name, value in self.memory_ratios.items() if name != setting]
+        return replace(self, memory_ratios=dict([*others, (setting, ratio)][-_REMEMBERED_SETTINGS:]))
 
     def local_model(self, *, backend: str, loaded: bool) -> LocalModel:
         """The model as a line of `model list`."""
@@ -136,7 +143,7 @@ class Manifest:
 
 
 _FIELDS = {item.name for item in fields(Manifest)}
-_REQUIRED = {item.name for item in fields(Manifest) if item.default is MISSING}
+_REQUIRED = {item.name for item in fields(Manifest) if item.default is MISSING is item.default_factory}
 
 
 def manifest_content(manifest: Manifest) -> dict[str, Any]:
@@ -161,6 +168,7 @@ def manifest_from_content(content: Mapping[str, Any]) -> Manifest:
             ManifestFile(file["name"], file["size_bytes"], file["sha256"]) for file in values["files"]
         )
         values["capabilities"] = tuple(values.get("capabilities", ()))
+        values["memory"] = _memory(values.get("memory"))
         return Manifest(**values)
     except FieldInvalid as error:
         raise ManifestInvalid(f"can't be used: {error}") from error
@@ -176,6 +184,12 @@ def require_valid(manifest: Manifest) -> None:
         ManifestInvalid: it could not.
     """
     manifest_from_content(json.loads(json.dumps(manifest_content(manifest))))
+
+
+def _memory(content: Mapping[str, int] | None) -> ContextMemory | None:
+    if content is None:
+        return None
+    return ContextMemory(**{item.name: content[item.name] for item in fields(ContextMemory) if item.name in content})
 
 
 def read_manifest(directory: Path) -> Manifest:

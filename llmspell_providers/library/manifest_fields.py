@@ -12,6 +12,7 @@ MOST_FILES = 10_000
 _LONGEST_TEXT = 65_536
 _LONGEST_FILE_NAME = 255
 _LARGEST_FILE = 1 << 62
+_LARGEST_MEMORY = 1 << 40
 _SHA256_DIGITS = 64
 _OWN_FILES = ("manifest.json", "lock")
 _MOST_CAPABILITIES = 100
@@ -117,6 +118,16 @@ def _is_ratio(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _HIGHEST_RATIO
 
 
+def _are_ratios(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_line(key, 200) and _is_ratio(one) for key, one in value.items())
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(key, str) and _is_count(one, _LARGEST_MEMORY) for key, one in value.items()
+    )
+
+
 def _are_words(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= _MOST_CAPABILITIES and all(_is_text(one, 100) for one in value)
 
@@ -142,6 +153,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "tools": lambda value: isinstance(value, bool),
     "capabilities": _are_words,
     "modified_at": _is_time,
-    "memory_ratio": _or_none(_is_ratio),
+    "memory": _or_none(_are_counts),
+    "memory_ratios": _are_ratios,
     **{name: _up_to(most) for name, most in _HIGHEST.items()},
 }

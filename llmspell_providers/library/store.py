@@ -12,12 +12,14 @@ import fcntl
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmspell_protocol.errors import InvalidRequest, ModelInUse, ModelNotFound
+from llmspell_providers.library.context_memory import ContextMemory
 from llmspell_providers.library.damage import Damage, damage_of, manifest_damage
 from llmspell_providers.library.manifest import (
     DEFAULT_QUANTIZATION,
@@ -86,7 +88,7 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._known: dict[Path, tuple[tuple[int, int, int], Manifest | ManifestInvalid]] = {}
+        self._known: dict[Path, tuple[tuple[int, int, int, int], Manifest | str]] = {}
         self._logged: set[Damage] = set()
 
     def list(self) -> list[Manifest]:
@@ -152,12 +154,12 @@ class Store:
             status = regular_status(directory / FILE_NAME)
         except Unreadable as error:
             raise ManifestInvalid(str(error)) from error
-        version = (status.st_ino, status.st_mtime_ns, status.st_size)
+        version = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
         known = self._known.get(directory)
         if known is None or known[0] != version:
             known = self._known[directory] = (version, _read_or_refuse(directory))
-        if isinstance(known[1], ManifestInvalid):
-            raise known[1]
+        if isinstance(known[1], str):
+            raise ManifestInvalid(known[1])
         return known[1]
 
     def find(self, spec: ModelSpec) -> Manifest | None:
@@ -305,14 +307,24 @@ class Store:
         files = [_verified(directory, file) for file in manifest.files]
         return VerifiedModel(model=manifest.id, ok=all(file.ok for file in files), files=files)
 
-    def record_memory_ratio(self, manifest: Manifest, ratio: float) -> Manifest:
+    def record_memory_ratio(self, manifest: Manifest, setting: str, ratio: float) -> Manifest:
         """Keeps measured ÷ estimated memory of a load for the next estimate; returns the new manifest.
 
         Raises:
             OSError: the model was removed meanwhile, or its directory cannot be written.
+            ManifestInvalid: its manifest was damaged meanwhile.
         """
-        changed = manifest.with_memory_ratio(ratio)
-        write_manifest(self.directory_of(manifest), changed)
+        return self._record(manifest, lambda current: current.with_memory_ratio(setting, ratio))
+
+    def record_memory(self, manifest: Manifest, memory: ContextMemory) -> Manifest:
+        """Keeps what the model's file says about its memory; returns and raises as `record_memory_ratio` does."""
+        return self._record(manifest, lambda current: replace(current, memory=memory, memory_ratios={}))
+
+    def _record(self, manifest: Manifest, change: Callable[[Manifest], Manifest]) -> Manifest:
+        directory = self.directory_of(manifest)
+        # What is on disk now: another load may have noted something else.
+        changed = change(read_manifest(directory))
+        write_manifest(directory, changed)
         return changed
 
 
@@ -322,11 +334,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read_or_refuse(directory: Path) -> Manifest | ManifestInvalid:
+def _read_or_refuse(directory: Path) -> Manifest | str:
+    """The manifest, or why it can't be used."""
     try:
         return read_manifest(directory)
     except ManifestInvalid as error:
-        return error
+        return str(error)
 
 
 def _place_in(directory: Path, name: str) -> Path:

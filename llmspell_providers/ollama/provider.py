@@ -65,6 +65,7 @@ CAPABILITIES = declare(
         "tokenize": "its interface does not offer it",
         "tool_choice": "the model decides by itself whether it calls",
         "device": "it decides itself where a model runs",
+        "speculation": "it decides itself how a model drafts",
         "plain_vectors": "its vectors always have length 1",
         "cached_tokens": "it does not tell",
         "prefill": "it does not tell",
@@ -186,6 +187,7 @@ class OllamaProvider:
         """Loads a model; `pin` keeps it until it is unloaded. Models that had to go for it are in `reason`."""
         if options.device not in (None, "auto"):
             raise CAPABILITIES.refusal("device", self.name)
+        CAPABILITIES.demand_speculation(options.speculation, self.name)
         name = _name(spec)
         keep_alive = -1.0 if options.pin else options.keep_alive_s
         await self._server.ready()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from llmspell_protocol.errors import (
     BackendUnavailable,
     Busy,
+    ConfigError,
     ContextLengthExceeded,
     Forbidden,
     InvalidRequest,
@@ -165,6 +166,15 @@ def unavailable(place: Place, reason: str, *, status: int | None = None) -> Back
         f"{place.provider}: {answered} ({f'status {status}: ' if status is not None else ''}{reason})",
         hint=f"check providers.{place.provider}.base_url, and llmspell model status",
         details=details,
+    )
+
+
+def unsendable_key(provider: str, variable: str) -> ConfigError:
+    """The error for a key with characters that no header has, which would otherwise look like a fault of the server."""
+    return ConfigError(
+        f"the API key of provider '{provider}' has a blank or another character that no header can carry",
+        hint=f"correct {variable}, or llmspell keys add {provider}",
+        details={"backend": provider, "key": f"providers.{provider}.api_key"},
     )
 
 

@@ -40,7 +40,7 @@ from llmspell_providers.http.attempts import Attempts, Deadline
 from llmspell_providers.http.probe import Probed, probe
 from llmspell_providers.http.servers import Server, Servers
 from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
-from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable
+from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable, unsendable_key
 from llmspell_providers.remote.remote_limits import ServerManagedModels
 from llmspell_providers.remote.report import local_model, model_info, summary
 from llmspell_providers.remote.stream import Stream
@@ -273,11 +273,7 @@ class RemoteProvider(ServerManagedModels):
             )
         if self._key is not None and not re.fullmatch(r"[\x21-\x7e]+", self._key):
             self._key = None
-            raise ConfigError(
-                f"the API key of provider '{self.name}' has a blank or another character that no header can carry",
-                hint=f"correct {self._variable}, or llmspell keys add {self.name}",
-                details={"backend": self.name, "key": f"providers.{self.name}.api_key"},
-            )
+            raise unsendable_key(self.name, self._variable)
         return self._key
 
     @property

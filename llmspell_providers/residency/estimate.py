@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from llmspell_providers.library.architectures import ENCODER_DECODERS
+from llmspell_providers.library.context_memory import KV_BYTES_AN_ELEMENT, ContextMemory
 
 if TYPE_CHECKING:
     from llmspell_providers.library.manifest import Manifest
 
-KV_BYTES_AN_ELEMENT = 2
-"""Keys and values are kept as float16."""
-PROCESS_BYTES = 66_000_000
+PROCESS_BYTES = 42_000_000
 """The worker itself with its engine's library, right after a load: measured with xllamacpp, and the same from 512 to
 32,768 tokens of context and from 64 to 1,024 tokens of batch."""
+TEMPLATE_BYTES = 3_500_000
+"""A chat template, parsed and tried by llama.cpp while it loads."""
+ENTRY_BYTES = 205
+"""One token or one merge of a vocabulary, in llama.cpp's tables of texts and ids: 200 to 220 for 32,768 to 411,072."""
+CONTEXT_STEP = 256
+"""llama.cpp rounds the cells of a context up to a multiple of this."""
+CONTEXT_CHECKPOINTS = 4
+"""What a slot keeps of a window or a state at earlier places of its conversation: without any, a conversation that does
+not go on exactly where its slot ended is read again from its beginning. llama.cpp's own default is 32."""
 TORCH_PROCESS_BYTES = 345_000_000
 """The same with PyTorch 2.13 and the classes of transformers 5.23 for one model, on a processor."""
 FLOAT32_BYTES = 4
@@ -22,22 +31,55 @@ FLOAT32_BYTES = 4
 not counted; what they leave free of this estimate is on the safe side."""
 SCRATCH_VALUES_A_WIDTH = 24
 """Float32 values that one token of a batch needs for each dimension of the model: SmolLM2 took 12 MB at 256 × 576."""
+EMBEDDED_LOGITS = 2
+"""Float32 values for each entry of the vocabulary and each token of a text, where a model that chats is asked for
+embeddings: llama.cpp then computes what would be said after every token, and keeps a copy."""
+STATE_COPIES = 3
+"""A recurrent layer's states: read, computed with and written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """How a model is to be loaded, as far as its memory depends on it.
+
+    `slots` contexts of `context_size` tokens each, prompts read in steps of `batch_size`. `embeds` says that texts are
+    to be embedded, `full_windows` that the engine keeps all tokens in layers with a window, too.
+    """
+
+    engine: str
+    device: str
+    context_size: int
+    slots: int
+    batch_size: int
+    embeds: bool = False
+    full_windows: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a ratio is remembered by: all that a load's memory depends on."""
+        return f"{self.engine} {self.device} {self.slots}x{self.context_size}/{self.batch_size}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Bytes of one loaded model; `ratio` is measured ÷ estimated of its last load (1 before any).
+    """Bytes of one loaded model; `ratio` is measured ÷ estimated of its last load in this setting (1 before any).
 
-    `kv_cache_bytes` are taken at the load, `compute_bytes` while requests run; `mapped_bytes` are the part of the
-    weights that is mapped from files.
+    `kv_cache_bytes` are taken at the load, `compute_bytes` while requests run, `embed_bytes` beside those where texts
+    are embedded, which `embeds` says that they are; `mapped_bytes` are the part of the weights that is mapped from
+    files. `checkpoint_bytes` is one of the `checkpoints` that each of the `slots` keeps.
     """
 
     weights_bytes: int
     mapped_bytes: int
     kv_cache_bytes: int
     compute_bytes: int
-    prompt_cache_bytes: int
     process_bytes: int
+    embed_bytes: int = 0
+    embeds: bool = False
+    prompt_cache_bytes: int = 0
+    checkpoints: int = 0
+    checkpoint_bytes: int = 0
+    slots: int = 1
     ratio: float = 1.0
 
     @property
@@ -51,30 +93,90 @@ class Estimate:
         return round(self.unscaled_bytes * self.ratio)
 
     @property
+    def request_bytes(self) -> int:
+        """What requests of the kind that it is to be loaded for add beyond that."""
+        return self.embed_bytes if self.embeds else 0
+
+    @property
+    def slot_bytes(self) -> int:
+        """A conversation that fills its slot, with its checkpoints."""
+        return self.kv_cache_bytes // self.slots + self.checkpoints * self.checkpoint_bytes
+
+    @property
     def growth_bytes(self) -> int:
-        """What requests add later: scratch memory at the first long prompt, kept prompts, PyTorch's keys and values."""
-        return self.compute_bytes + self.prompt_cache_bytes
+        """What any requests add later, at most: scratch memory at the first long prompt, checkpoints, kept prompts."""
+        kept = self.slots * self.checkpoints * self.checkpoint_bytes
+        cache = 0
+        if self.prompt_cache_bytes:
+            # llama.cpp takes a conversation in before it drops others, and keeps one whatever its size.
+            cache = max(self.prompt_cache_bytes, self.slot_bytes) + self.slot_bytes
+        return self.compute_bytes + kept + cache
 
 
-def estimate(
-    manifest: Manifest,
-    *,
-    context_size: int,
-    slots: int,
-    batch_size: int,
-    prompt_cache_bytes: int,
-) -> Estimate:
-    """What the model takes with `slots` contexts of `context_size` tokens each, read in steps of `batch_size`."""
+def estimate(manifest: Manifest, setting: Setting) -> Estimate:
+    """What a model takes, with all checkpoints and without a cache of prompts."""
     if manifest.format == "safetensors":
-        return _with_torch(manifest, context_size=context_size, slots=slots)
+        return _with_torch(manifest, context_size=setting.context_size, slots=setting.slots)
+    memory = manifest.memory or _guessed(manifest)
+    cells = -(-setting.context_size // CONTEXT_STEP) * CONTEXT_STEP
+    window_cells = cells
+    if memory.window_tokens and not setting.full_windows:
+        needed = -(-(memory.window_tokens + setting.batch_size) // CONTEXT_STEP) * CONTEXT_STEP
+        window_cells = min(cells, needed)
+    slot_bytes = memory.kv_bytes_a_token * cells + memory.window_bytes_a_token * window_cells + memory.state_bytes
     return Estimate(
-        weights_bytes=manifest.size_bytes,
+        weights_bytes=manifest.size_bytes + memory.repacked_bytes,
         mapped_bytes=manifest.size_bytes,
-        kv_cache_bytes=KV_BYTES_AN_ELEMENT * kv_elements_a_token(manifest) * context_size * slots,
-        compute_bytes=_scratch_bytes(manifest, batch_size),
-        prompt_cache_bytes=prompt_cache_bytes,
-        process_bytes=PROCESS_BYTES,
-        ratio=manifest.memory_ratio or 1.0,
+        kv_cache_bytes=setting.slots * slot_bytes,
+        compute_bytes=_compute_bytes(manifest, memory, setting),
+        embed_bytes=_embed_bytes(manifest, setting),
+        embeds=setting.embeds,
+        process_bytes=PROCESS_BYTES
+        + ENTRY_BYTES * memory.vocabulary_entries
+        + (TEMPLATE_BYTES if manifest.chat_template else 0),
+        checkpoints=0 if setting.full_windows else CONTEXT_CHECKPOINTS,
+        checkpoint_bytes=memory.window_bytes_a_token * min(memory.window_tokens, cells) + memory.state_bytes,
+        slots=setting.slots,
+        ratio=manifest.memory_ratios.get(setting.name, 1.0),
+    )
+
+
+def fitted(expected: Estimate, *, budget_bytes: int, prompt_cache: Literal["auto"] | int) -> Estimate:
+    """The estimate with as many checkpoints, and as much cache of prompts where that is `auto`, as the budget leaves.
+
+    Both make later turns faster, no more: a model that fits without them is loaded without them.
+    """
+    room = budget_bytes - expected.loaded_bytes - expected.compute_bytes - expected.request_bytes
+    each = expected.slots * expected.checkpoint_bytes
+    if each:
+        expected = dataclasses.replace(expected, checkpoints=min(expected.checkpoints, max(0, room // each)))
+        room -= expected.checkpoints * each
+    if prompt_cache != "auto":
+        return dataclasses.replace(expected, prompt_cache_bytes=prompt_cache)
+    wanted = min(budget_bytes // 10, expected.mapped_bytes)
+    left = room - expected.slot_bytes
+    return dataclasses.replace(expected, prompt_cache_bytes=min(wanted, left) if left >= expected.slot_bytes else 0)
+
+
+def _compute_bytes(manifest: Manifest, memory: ContextMemory, setting: Setting) -> int:
+    reads_whole = bool(manifest.capabilities) and "chat" not in manifest.capabilities
+    compute_bytes = _scratch_bytes(manifest, setting.context_size if reads_whole else setting.batch_size)
+    if memory.state_layers:
+        compute_bytes += STATE_COPIES * setting.slots * memory.state_bytes // memory.state_layers
+    return compute_bytes
+
+
+def _embed_bytes(manifest: Manifest, setting: Setting) -> int:
+    if "embed" in manifest.capabilities:
+        return 0  # a model for it has no words to say
+    return EMBEDDED_LOGITS * FLOAT32_BYTES * setting.batch_size * (manifest.vocab_size or 0)
+
+
+def _guessed(manifest: Manifest) -> ContextMemory:
+    """For a manifest that does not tell: attention to everything in every layer."""
+    return ContextMemory(
+        kv_bytes_a_token=KV_BYTES_AN_ELEMENT * kv_elements_a_token(manifest),
+        vocabulary_entries=2 * (manifest.vocab_size or 0),
     )
 
 
@@ -92,7 +194,6 @@ def _with_torch(manifest: Manifest, *, context_size: int, slots: int) -> Estimat
         mapped_bytes=weights_bytes if manifest.quantization == "F32" else 0,
         kv_cache_bytes=0,
         compute_bytes=kv_cache_bytes + _scratch_bytes(manifest, context_size),
-        prompt_cache_bytes=0,
         process_bytes=TORCH_PROCESS_BYTES,
     )
 
@@ -112,8 +213,3 @@ def kv_elements_a_token(manifest: Manifest) -> int:
             return 0
         dimensions = 2 * manifest.embedding_length // manifest.heads
     return manifest.layers * heads * dimensions
-
-
-def prompt_cache_bytes(wanted: Literal["auto"] | int, *, budget_bytes: int, weights_bytes: int) -> int:
-    """The memory for prompts of finished requests; `auto` is a tenth of the budget, at most the weights' size."""
-    return wanted if wanted != "auto" else min(budget_bytes // 10, weights_bytes)

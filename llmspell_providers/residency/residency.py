@@ -1,26 +1,33 @@
 """Which models are in memory: one load for all waiting requests, a byte budget, keep-alive, pins, and crashes.
 
 Knows no engine and no files: how a model is loaded stands in its `Blueprint`, which request is next in its queue.
-Nothing here polls; everything happens because a request came or went, a timer ran out or a worker ended.
+Nothing here polls; everything happens because a request came or went, a timer ran out or a worker ended. What the
+workers really hold is looked at when a request has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, Literal
 
-from llmspell_protocol.errors import Cancelled, ModelInUse, OutOfMemory, WorkerCrashed
+from llmspell_protocol.background import of_no_request
+from llmspell_protocol.errors import Cancelled, ModelInUse, WorkerCrashed
 from llmspell_providers.residency.memory import available_bytes
+from llmspell_providers.residency.pressure import relieve
 from llmspell_providers.residency.resident import Blueprint, Resident, W
+from llmspell_providers.residency.room import out_of_memory, victims_for
 
 AUTO_SHARE = 0.8
 """The part of the available memory that models may have when the settings say `auto`."""
 LONGEST_BACK_OFF_S = 30.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class Residency(Generic[W]):
         self._endings: set[asyncio.Task[None]] = set()
         self._crashes: dict[str, int] = {}
         self._uses = 0
+        self._relieving: asyncio.Task[None] | None = None
 
     @property
     def models(self) -> list[Resident[W]]:
@@ -89,12 +97,12 @@ class Residency(Generic[W]):
     async def use(self, blueprint: Blueprint[W], *, client: str) -> AsyncIterator[Turn[W]]:
         """A slot of the model, loaded first if it isn't, for the time of the block.
 
-        One that is idle on another device than the blueprint wants is loaded anew.
+        One that is idle on another device than the blueprint wants, or drafts otherwise, is loaded anew.
 
         Raises:
-            ModelInUse: it answers on another device than the blueprint wants.
+            ModelInUse: it answers on another device than the blueprint wants, or drafts otherwise.
             Busy: too many requests wait for the model.
-            OutOfMemory: it does not fit beside what must stay.
+            OutOfMemory: it, or what the request adds to it, does not fit beside what must stay.
             ModelLoadFailed, WorkerCrashed: the load failed.
             Cancelled: it was unloaded by force in the meantime.
         """
@@ -107,6 +115,7 @@ class Residency(Generic[W]):
                 try:
                     if model.worker is None:
                         raise WorkerCrashed(f"the worker of '{model.name}' ended before the request began")
+                    await self._make_room_to_grow(model, blueprint.request_bytes)
                     yield Turn(model.worker, queue_ms=max(0.0, waited_ms - load_ms), load_ms=load_ms)
                 except WorkerCrashed:
                     if model.ended_because is not None:
@@ -115,6 +124,7 @@ class Residency(Generic[W]):
                 self._crashes.pop(model.name, None)
         finally:
             self._leave(model)
+            self._look_at_memory()
 
     async def load(self, blueprint: Blueprint[W], *, keep_alive_s: float | None, pin: bool) -> Resident[W]:
         """Loads a model, or keeps a loaded one for another time; raises as `use` does."""
@@ -134,6 +144,7 @@ class Residency(Generic[W]):
                 raise WorkerCrashed(f"the worker of '{model.name}' ended right after it had loaded")
         finally:
             self._leave(model)
+            self._look_at_memory()
         return model
 
     def unpin(self, name: str) -> None:
@@ -178,6 +189,8 @@ class Residency(Generic[W]):
         """Ends all workers and returns when they are gone."""
         for model in list(self._models.values()):
             self._end(model, "the kernel is shutting down")
+        if self._relieving is not None:
+            await asyncio.wait([self._relieving])
         if self._endings:
             await asyncio.wait(self._endings)
 
@@ -186,7 +199,7 @@ class Residency(Generic[W]):
         if model is None:
             model = Resident(blueprint, keep_alive_s=self.keep_alive_s, max_queue=self._max_queue)
             self._models[blueprint.name] = model
-        elif not model.is_on(blueprint.device):
+        elif not model.suits(blueprint):
             model = self._replace(model, blueprint)
         self._uses += 1
         model.used = self._uses
@@ -197,17 +210,27 @@ class Residency(Generic[W]):
         return model
 
     def _replace(self, old: Resident[W], blueprint: Blueprint[W]) -> Resident[W]:
-        """A model in the place of one that runs on another device, pinned and kept as that one was."""
+        """A model in the place of one that runs otherwise than is wanted, pinned and kept as that one was."""
         if old.users:
-            where = old.worker.loaded.device if old.worker else old.blueprint.device or "the device of the settings"
+            where = old.device or "the device of the settings"
+            drafting = f" with speculation {old.speculation or 'as the settings say'}" if blueprint.speculation else ""
             raise ModelInUse(
-                f"Model '{old.name}' is wanted on {blueprint.device}, but it is in use on {where} "
+                f"Model '{old.name}' is wanted {blueprint.wish}, but it is in use on {where}{drafting} "
                 f"({old.reason(next_to_go=False)})",
-                hint="wait until it is done, or ask without a device",
-                details={"model": old.name, "requests": old.users, "device": where, "wanted": blueprint.device},
+                hint="wait until it is done, or ask without a device"
+                if blueprint.speculation is None
+                else "wait until it is done, or ask without device and speculation",
+                details={
+                    "model": old.name,
+                    "requests": old.users,
+                    "device": where,
+                    "wanted": blueprint.device,
+                    "speculation": old.speculation,
+                    "wanted_speculation": blueprint.speculation,
+                },
             )
         model = Resident(blueprint, keep_alive_s=old.keep_alive_s, max_queue=self._max_queue)
-        model.pinned, model.loads_after = old.pinned, self._end(old, f"it was wanted on {blueprint.device}")
+        model.pinned, model.loads_after = old.pinned, self._end(old, f"it was wanted {blueprint.wish}")
         self._models[model.name] = model
         return model
 
@@ -224,6 +247,18 @@ class Residency(Generic[W]):
             model.start_timer(lambda: self._expired(model))
         else:
             self._forget(model)
+
+    def _look_at_memory(self) -> None:
+        """Holds the budget, if the workers have come to hold more; one relief at a time."""
+        if self._relieving is None and self.used_bytes > self.budget_bytes():
+            task = asyncio.get_running_loop().create_task(relieve(self, self._end), name="relieve memory")
+            self._relieving = task
+            task.add_done_callback(self._relieved)
+
+    def _relieved(self, task: asyncio.Task[None]) -> None:
+        self._relieving = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("the memory budget could not be held", exc_info=error)
 
     def _restart_timer(self, model: Resident[W]) -> None:
         model.restart_timer(lambda: self._expired(model))
@@ -313,14 +348,30 @@ class Residency(Generic[W]):
         Raises:
             OutOfMemory: it does not fit even then.
         """
-        needed = model.blueprint.estimated_bytes + model.blueprint.growth_bytes
+        needed = model.expected_bytes
         budget = self.budget_bytes()
         others = [other for other in self.models if other is not model and other.reserved]
         victims = victims_for(needed, budget, others)
         if victims is None:
-            raise _out_of_memory(model.name, needed, budget, others)
+            raise out_of_memory(model.name, needed, budget, others)
         model.reserved = True
         return victims
+
+    async def _make_room_to_grow(self, model: Resident[W], request_bytes: int) -> None:
+        """Takes the bytes that a request adds to a loaded model beyond what was taken for it; raises `OutOfMemory`."""
+        more = request_bytes - model.request_bytes
+        if more <= 0:
+            return
+        budget = self.budget_bytes()
+        others = [other for other in self.models if other.reserved]
+        victims = victims_for(more, budget, others)  # not this one: it is in use
+        if victims is None:
+            needed = model.budgeted_bytes + more
+            raise out_of_memory(model.name, needed, budget, [other for other in others if other is not model])
+        model.request_bytes = request_bytes
+        leaving = [self._end(victim, f"'{model.name}' needed its memory") for victim in victims]
+        if leaving:
+            await asyncio.wait(leaving)
 
     def _end(self, model: Resident[W], reason: str) -> asyncio.Task[None]:
         """Takes a model out at once and ends its worker in the background."""
@@ -328,7 +379,7 @@ class Residency(Generic[W]):
         model.stop_timer()
         self._forget(model)
         model.queue.fail_waiting(Cancelled(f"cancelled: {reason}"))
-        task = asyncio.get_running_loop().create_task(self._end_worker(model), name=f"end {model.name}")
+        task = of_no_request(asyncio.get_running_loop().create_task, self._end_worker(model), name=f"end {model.name}")
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
         return task
@@ -348,52 +399,8 @@ class Residency(Generic[W]):
             del self._models[model.name]
 
 
-def victims_for(needed: int, budget: int, others: Sequence[Resident[W]]) -> list[Resident[W]] | None:
-    """The fewest models, longest unused first, without which `needed` bytes fit; None when no choice is enough.
-
-    `others` is everything that holds memory, longest unused first.
-    """
-    free = budget - sum(other.budgeted_bytes for other in others)
-    victims: list[Resident[W]] = []
-    for other in others:
-        if needed <= free:
-            break
-        if other.evictable:
-            victims.append(other)
-            free += other.budgeted_bytes
-    return victims if needed <= free else None
-
-
 def _load_part_ms(model: Resident[W], arrived: float) -> float:
     """How much of the waiting since `arrived` was this model being loaded."""
     if model.load_began is None or model.load_ms is None:
         return 0.0
     return max(0.0, model.load_ms - max(0.0, arrived - model.load_began) * 1000)
-
-
-def _out_of_memory(name: str, needed: int, budget: int, others: Sequence[Resident[W]]) -> OutOfMemory:
-    held = [
-        {
-            "model": other.name,
-            "bytes": other.budgeted_bytes,
-            "pinned": other.pinned,
-            "reason": other.reason(next_to_go=False),
-        }
-        for other in others
-    ]
-    staying = [other for other in others if not other.evictable]
-    message = f"'{name}' needs {_megabytes(needed)}, and models may use {_megabytes(budget)}"
-    if staying:
-        names = ", ".join(f"'{other.name}' ({_megabytes(other.budgeted_bytes)})" for other in staying)
-        message += f", of which {names} cannot be unloaded now"
-    return OutOfMemory(
-        message,
-        hint="llmspell model ps; a smaller providers.candle.context_size or max_concurrent needs less, and "
-        "models.memory_budget_bytes sets the limit",
-        details={"model": name, "needed_bytes": needed, "budget_bytes": budget, "held": held},
-        retryable=any(other.users for other in staying) and needed <= budget,
-    )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.durations import duration_text
 from llmspell_providers.residency.memory import resident_bytes
 from llmspell_providers.residency.queue import FairQueue
@@ -29,6 +30,9 @@ class Loaded(Protocol):
 
     @property
     def device(self) -> str: ...
+
+    @property
+    def speculation(self) -> str: ...
 
     @property
     def slots(self) -> int: ...
@@ -50,6 +54,9 @@ class Worker(Protocol):
     async def end(self) -> None:
         """Ends the process; it is gone afterwards."""
 
+    async def trim(self) -> None:
+        """Gives back what is kept for later turns and not needed for the running ones."""
+
 
 W = TypeVar("W", bound=Worker)
 W_co = TypeVar("W_co", bound=Worker, covariant=True)
@@ -59,10 +66,12 @@ W_co = TypeVar("W_co", bound=Worker, covariant=True)
 class Blueprint(Generic[W_co]):
     """How a model is to be loaded, known before it is.
 
-    `estimated_bytes` is what it takes right after the load, `growth_bytes` what it may take beyond that later (prompt
-    cache), `mapped_bytes` how much of it the system can get back at any time (weights mapped from a file). `device` is
-    where it has to run, None: where it is, if it is loaded. `start` is given what to call when the worker ends, and is
-    cancelled when no request waits for the model any more.
+    `estimated_bytes` is what it takes right after the load, `growth_bytes` what it may take beyond that later (scratch
+    memory, kept prompts), `request_bytes` what it may add for a request of this kind, `mapped_bytes` how much of it the
+    system can get back at any time (weights mapped from a file). `device` is where it has to run, `speculation` how it
+    has to draft; None: as it is, if it is loaded. `start` is given what to call when the worker ends, and is cancelled
+    when no request waits for the model any more. `learn` is told what it came to hold, where that was more than
+    expected.
     """
 
     name: str
@@ -73,6 +82,16 @@ class Blueprint(Generic[W_co]):
     mapped_bytes: int
     start: Callable[[Callable[[], None]], Awaitable[W_co]]
     device: str | None = None
+    speculation: str | None = None
+    request_bytes: int = 0
+    learn: Callable[[int], None] = lambda _: None
+
+    @property
+    def wish(self) -> str:
+        """What it has to be loaded like, in words; empty where it does not matter."""
+        words = [f"on {self.device}"] if self.device is not None else []
+        words += [f"with speculation {self.speculation}"] if self.speculation is not None else []
+        return " and ".join(words)
 
 
 class Resident(Generic[W]):
@@ -80,6 +99,8 @@ class Resident(Generic[W]):
 
     def __init__(self, blueprint: Blueprint[W], *, keep_alive_s: float, max_queue: int) -> None:
         self.blueprint = blueprint
+        self.request_bytes = blueprint.request_bytes
+        """What room was made for beside the load and what all requests add; one of another kind raises it."""
         self.queue = FairQueue(slots=0, max_waiting=max_queue)
         self.keep_alive_s = keep_alive_s
         self.pinned = False
@@ -106,9 +127,29 @@ class Resident(Generic[W]):
         """The model's name."""
         return self.blueprint.name
 
-    def is_on(self, device: str | None) -> bool:
-        """Whether it runs on a device, or is being loaded for it; None is any."""
-        return device in (None, self.blueprint.device if self.worker is None else self.worker.loaded.device)
+    @property
+    def device(self) -> str | None:
+        """Where it runs, or what it is being loaded for; None: what the settings say."""
+        return self.blueprint.device if self.worker is None else self.worker.loaded.device
+
+    @property
+    def speculation(self) -> str | None:
+        """How it drafts, or is being loaded to; None: as the settings say."""
+        return self.blueprint.speculation if self.worker is None else self.worker.loaded.speculation
+
+    def suits(self, wanted: Blueprint[W]) -> bool:
+        """Whether it runs as is wanted, or is being loaded so."""
+        return wanted.device in (None, self.device) and wanted.speculation in (None, self.speculation)
+
+    @property
+    def expected_bytes(self) -> int:
+        """What it was expected to need, now and later."""
+        return self.blueprint.estimated_bytes + self.blueprint.growth_bytes + self.request_bytes
+
+    @property
+    def surplus_bytes(self) -> int:
+        """What it holds beyond that."""
+        return max(0, self.memory_bytes - self.expected_bytes)
 
     @property
     def evictable(self) -> bool:
@@ -128,7 +169,7 @@ class Resident(Generic[W]):
         """What it counts against the budget: its memory or, if more, what it was expected to need."""
         if not self.reserved:
             return 0
-        return max(self.memory_bytes, self.blueprint.estimated_bytes + self.blueprint.growth_bytes)
+        return max(self.memory_bytes, self.expected_bytes)
 
     def start_timer(self, expired: Callable[[], None]) -> None:
         """Starts the keep-alive of an idle model."""
@@ -145,7 +186,7 @@ class Resident(Generic[W]):
         used_s = min(max(0.0, (now - (self.last_used or now)).total_seconds()), self.keep_alive_s)
         left_s = self.keep_alive_s - used_s
         self.expires_at = now + timedelta(seconds=left_s)
-        self._timer = asyncio.get_running_loop().call_later(left_s, expired)
+        self._timer = of_no_request(asyncio.get_running_loop().call_later, left_s, expired)
 
     def stop_timer(self) -> None:
         """The model is wanted, or goes."""

@@ -87,6 +87,11 @@ def held(pattern: str) -> str:
     return f"^{_text(node)}$"
 
 
+def repetitions(pattern: str) -> int:
+    """How many rules a grammar makes of what a held pattern repeats."""
+    return _rules(_Reading(pattern).whole())
+
+
 class _Reading:
     """One reading of a pattern from its beginning to its end."""
 
@@ -281,6 +286,16 @@ def _weight(node: _Node) -> int:
             return max((_weight(part) for part in parts), default=1)
         case _Repeated(body, least, most):
             return max(least, most or 0, 1) * _weight(body)
+
+
+def _rules(node: _Node) -> int:
+    match node:
+        case _Chars():
+            return 0
+        case _Sequence(parts) | _Choice(parts):
+            return sum(_rules(part) for part in parts)
+        case _Repeated(body, least, most):
+            return max(least, most or 0) + _rules(body)
 
 
 def _text(node: _Node, *, as_unit: bool = False) -> str:

@@ -34,6 +34,7 @@ REQUESTED: Mapping[Word, str] = {
     "images": "sees the images of a conversation",
     "schema": "holds a reply to a JSON Schema",
     "device": "runs a model on the device that is asked for",
+    "speculation": "has a model draft, or not, as is asked for",
     "plain_vectors": "gives embeddings as the model made them, of any length",
 }
 """What a request may ask for besides the sampling options."""

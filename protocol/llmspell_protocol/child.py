@@ -31,7 +31,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"
 LONGEST_LOG_BYTES = 10_000_000
 """A log that is longer when a worker starts is put aside."""
 
-_UNWRITABLE: set[tuple[Path, str]] = set()
+_UNWRITABLE: dict[tuple[Path, str], bool] = {}
 """The logs that could not be written, and why, as far as that has been told."""
 
 
@@ -122,14 +122,25 @@ def open_log(path: Path | None) -> int:
         os.replace(path, f"{path}.1")
         return _append(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        if (path, reason) not in _UNWRITABLE:
-            _UNWRITABLE.add((path, reason))
-            # Only this needs it; a child that imports this module has to start in milliseconds.
-            import logging
-
-            logging.getLogger(__name__).warning("workers go on without their log %s: %s", path, reason.lower())
+        _UNWRITABLE.setdefault((path, error.strerror or str(error)), False)
+        tell_unwritable_logs()
         return os.open(os.devnull, os.O_WRONLY)
+
+
+def tell_unwritable_logs() -> None:
+    """Warns of logs that workers go without, each once, and not before there is a log for warnings."""
+    if all(_UNWRITABLE.values()):
+        return
+    # Only this needs it; a child that imports this module has to start in milliseconds.
+    import logging
+
+    log = logging.getLogger(__name__)
+    if not log.hasHandlers():
+        return
+    for (path, reason), told in _UNWRITABLE.items():
+        if not told:
+            _UNWRITABLE[path, reason] = True
+            log.warning("workers go on without their log %s: %s", path, reason.lower())
 
 
 def _append(path: Path) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from llmspell_protocol.connection import ConnectionInfo, key_hint
-from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, NotFound, Unauthorized
+from llmspell_protocol.errors import Forbidden, InvalidRequest, KernelUnreachable, NotFound, Unauthorized
 from llmspell_protocol.loopback import is_loopback
 from llmspell_protocol.user_home import expanded_user
 
@@ -48,11 +48,19 @@ def is_running(run_dir: Directory, kernel_id: str) -> bool:
     """Whether a process holds the kernel's lock.
 
     Looking takes a shared lock for a moment, so a kernel that starts must try for its own more than once.
+
+    Raises:
+        Forbidden: its files are another user's.
     """
     try:
         fd = os.open(os.path.join(run_dir, _file_name(kernel_id, "lock")), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        raise Forbidden(
+            f"kernel '{kernel_id}' was started by another user: its files in {os.fspath(run_dir)} can't be read",
+            details={"id": kernel_id, "path": os.fspath(run_dir)},
+        ) from None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -70,12 +78,11 @@ def running_kernels(run_dir: Directory) -> list[ConnectionInfo]:
     """
     found = []
     for name in _connection_files(run_dir):
-        if not is_running(run_dir, name.removeprefix("kernel-").removesuffix(".json")):
-            continue
         try:
-            found.append(ConnectionInfo.read(os.path.join(run_dir, name)))
-        except NotFound:
-            continue  # It ended between the look at its lock and this one.
+            if is_running(run_dir, name.removeprefix("kernel-").removesuffix(".json")):
+                found.append(ConnectionInfo.read(os.path.join(run_dir, name)))
+        except (NotFound, Forbidden):
+            continue  # It ended between the look at its lock and this one, or is another user's.
     return sorted(found, key=lambda info: info.started_at or "", reverse=True)
 
 

@@ -203,7 +203,7 @@ class ContextLengthExceeded(ModelError):
 
 
 class SchemaUnsupported(ModelError):
-    """The JSON Schema is wrong itself, or has a keyword that the engine would silently ignore."""
+    """Nothing fits the JSON Schema, or no engine could hold a model to it; `details{keyword, at}`."""
 
     code = "schema_unsupported"
 

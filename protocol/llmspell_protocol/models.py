@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llmspell_protocol.numbers import INT32_HIGH
+from llmspell_protocol.seeds import LARGEST_SEED
 
 FinishReason = Literal["stop", "length", "context_full", "tool_calls"]
 Format = Literal["gguf", "safetensors"]
+Speculation = Literal["auto", "off", "ngram"]
+"""How a model of our own is to draft; auto: where it can."""
 Phase = Literal["resolving", "downloading", "verifying", "complete"]
 DownloadStatus = Literal["complete", "already_present"]
 
@@ -131,7 +134,7 @@ class SamplingOptions:
     min_p: float | None = _between(0, 1)
     repeat_penalty: float | None = _between(0.01, 100)
     repeat_last_n: int | None = _between(-1, INT32_HIGH)
-    seed: int | None = _between(0, (1 << 32) - 1)
+    seed: int | None = _between(0, LARGEST_SEED)
     max_tokens: int | None = _between(1, INT32_HIGH)
     stop: Sequence[str] | None = None
     num_ctx: int | None = _between(1, INT32_HIGH)
@@ -150,7 +153,8 @@ class ChatRequest:
     Exactly one of `messages` and `prompt` is given. `tools` are OpenAI-style function descriptions; `schema` is a JSON
     Schema that the reply has to fit. `truncate` allows a backend that can to leave out what does not fit the context;
     without it such a prompt is an error everywhere. `device` is where a model of our own has to run (`auto`, `cpu`,
-    `cuda`, `cuda:N` or `metal`); None: where it is, or where the settings say.
+    `cuda`, `cuda:N` or `metal`); None: where it is, or where the settings say. `speculation` is how it has to draft
+    (`auto`, `off` or `ngram`); None: as it does, or as the settings say.
     """
 
     model: str
@@ -164,6 +168,7 @@ class ChatRequest:
     stream: bool = True
     truncate: bool = False
     device: str | None = None
+    speculation: Speculation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,12 +271,13 @@ class PullResult:
 class LoadOptions:
     """How a model is to be loaded; `keep_alive_s` 0 unloads at once, -1 never, None is the configured time.
 
-    `device` is as in `ChatRequest`.
+    `device` and `speculation` are as in `ChatRequest`.
     """
 
     keep_alive_s: float | None = None
     pin: bool = False
     device: str | None = None
+    speculation: Speculation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

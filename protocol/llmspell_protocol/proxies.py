@@ -57,6 +57,18 @@ def proxy_for(address: Address, environment: Mapping[str, str] | None = None) ->
     return None if named is None else _proxy(*named)
 
 
+def check_proxies(environment: Mapping[str, str] | None = None) -> None:
+    """Looks at every proxy of the environment, for clients that make use of all of them as soon as they are made.
+
+    Raises:
+        ConfigError: one can't be used.
+    """
+    variables = os.environ if environment is None else environment
+    for scheme in ("http", "https"):
+        for variable, value in _named(scheme, variables):
+            _proxy(variable, value)
+
+
 def _named(scheme: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in (f"{scheme}_proxy", "all_proxy"):
         if name in variables:

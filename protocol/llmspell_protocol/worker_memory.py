@@ -18,8 +18,13 @@ REPLY_CHECK_BYTES = 1 << 30
 """A check holds one reply and one schema; jsonschema itself takes 40 MB."""
 TRIAL_BYTES = 400 << 20
 """What a chat template may take when it is tried, beyond what the process has already: real ones take 40 MB."""
+FEW_THREADS = 16
+"""An engine's own beside those that compute: its listener's, its log's, its queues'."""
 SCRIPT_SPARE_BYTES = 256 << 20
 """What the Python half of a script's worker may take beyond four times the script's own limit."""
+
+_UNLIMITED_STACK_BYTES = 2 << 20
+"""What the C library gives a thread where stacks have no limit."""
 
 
 def hold_to(limit_bytes: int) -> None:
@@ -53,6 +58,14 @@ def hold_address_space(more_bytes: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def stacks_bytes(threads: int) -> int:
+    """What the stacks of so many threads count as, used or not: each as much as the limit of a stack."""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    return threads * (_UNLIMITED_STACK_BYTES if limit == resource.RLIM_INFINITY else limit)
 
 
 def is_for_want_of_memory(error: BaseException) -> bool:

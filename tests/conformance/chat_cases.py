@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from llmspell_protocol.errors import ContextLengthExceeded, SchemaUnsupported, Unsupported
+from llmspell_protocol.errors import ContextLengthExceeded, Unsupported
 from llmspell_protocol.models import ChatMessage, ChatRequest
 from tests.conformance.engine_case import CONTEXT_SIZE, DEADLINE_S, Cases, Subject, ask, chunks_of, result_of
 from tests.support.templates import WEATHER
@@ -212,14 +212,6 @@ async def integers_keep_their_bounds(subject: Subject) -> None:
     schema = {"type": "integer", "minimum": 31, "maximum": 37}
     request = ask("How old are you?", schema=schema, options={"temperature": 2.0, "seed": 3})
     assert 31 <= json.loads((await result_of(subject, request)).message.content) <= 37
-
-
-@CASES.case()
-async def a_schema_with_an_unknown_keyword_is_refused_before_anything_is_generated(subject: Subject) -> None:
-    async with aclosing(subject.chat(ask("Hi.", schema={**CITY, "uniqueItems": True}))) as stream:
-        with pytest.raises(SchemaUnsupported) as caught:
-            await anext(stream)
-    assert caught.value.details["keyword"] == "uniqueItems"
 
 
 @CASES.case()

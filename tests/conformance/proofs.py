@@ -127,7 +127,7 @@ def _tools(case: Case) -> None:
 def _tool_choice(case: Case) -> None:
     """Asked for something else, and shown no calls: the call comes because it is demanded, or its lack is an error."""
     caller = case.templated or case
-    options = SamplingOptions(temperature=0.0, max_tokens=60)
+    options = SamplingOptions(temperature=0.0, max_tokens=60 if case.is_made_to_call else 8)
     for choice, allowed in (("required", {"weather", "search"}), ("weather", {"weather"}), ("search", {"search"})):
         fields = {"options": options, "tools": (WEATHER, SEARCH), "tool_choice": choice}
         request = caller.request("Say hi in one word.", **fields)
@@ -167,6 +167,11 @@ def _schema(case: Case) -> None:
 
 def _device(case: Case) -> None:
     assert _result(case, device="cpu").message.content
+
+
+def _speculation(case: Case) -> None:
+    for wanted in ("off", "ngram", "auto"):
+        assert _result(case, speculation=wanted).message.content
 
 
 def _option(name: str) -> Callable[[Case], None]:
@@ -238,6 +243,7 @@ PROOFS: dict[str, Callable[[Case], None]] = {
     "images": _images,
     "schema": _schema,
     "device": _device,
+    "speculation": _speculation,
     "plain_vectors": _plain_vectors,
     "streaming": _streaming,
     "reasoning": _reasoning,

@@ -95,6 +95,7 @@ CASES: dict[str, Case] = {
     "model verify": case("model", "verify", "--all", "--json"),
     "model load": case("model", "load", "mock/a", where="kernel"),
     "model load elsewhere": case("model", "load", "mock/a", "--device", "cuda:1", "--json", where="kernel"),
+    "model load without drafts": case("model", "load", "mock/a", "--speculation", "off", "--json", where="kernel"),
     "model load json": case("model", "load", "mock/a", "--json", where="kernel"),
     "model unload": case("model", "unload", "mock/a", where="kernel"),
     "model unload json": case("model", "unload", "mock/a", "--json", where="kernel"),

@@ -20,16 +20,26 @@ class FakeLoaded:
     slots: int = 2
     device: str = "cpu"
     engine: str = "fake"
+    speculation: str = "off"
 
 
 class FakeWorker:
     """A loaded model without a process; its process id never exists, so that its own figure of memory counts."""
 
     def __init__(
-        self, name: str, memory_bytes: int, slots: int, on_exit: Callable[[], None], device: str = "cpu"
+        self,
+        name: str,
+        memory_bytes: int,
+        slots: int,
+        on_exit: Callable[[], None],
+        device: str = "cpu",
+        speculation: str = "off",
     ) -> None:
         self.name = name
-        self.loaded = FakeLoaded(memory_bytes, slots, device)
+        self.loaded = FakeLoaded(memory_bytes, slots, device, speculation=speculation)
+        self.spare_bytes = 0
+        """How much of its memory it gives back when it is asked to."""
+        self.trims = 0
         self.pids = ((1 << 22) + os.getpid(),)
         self.ended = asyncio.Event()
         self.end_gate: asyncio.Event | None = None
@@ -41,6 +51,12 @@ class FakeWorker:
             await self.end_gate.wait()
         self.ended.set()
         self._on_exit()
+
+    async def trim(self) -> None:
+        """Gives back what is spare."""
+        self.trims += 1
+        self.loaded.memory_bytes -= self.spare_bytes
+        self.spare_bytes = 0
 
     def crash(self) -> None:
         """Dies by itself."""
@@ -56,10 +72,20 @@ class FakeEngine:
     started: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
     workers: list[FakeWorker] = field(default_factory=list)
+    learned: list[tuple[str, int]] = field(default_factory=list)
+    """What models came to hold that was more than expected."""
     starting: asyncio.Event = field(default_factory=asyncio.Event)
 
     def blueprint(
-        self, name: str, *, memory: int = 100 * MB, growth: int = 0, slots: int = 2, device: str | None = None
+        self,
+        name: str,
+        *,
+        memory: int = 100 * MB,
+        growth: int = 0,
+        request: int = 0,
+        slots: int = 2,
+        device: str | None = None,
+        speculation: str | None = None,
     ) -> Blueprint[FakeWorker]:
         """A model of this engine that takes `memory` bytes."""
 
@@ -74,7 +100,7 @@ class FakeEngine:
                 raise
             if self.failures:
                 raise self.failures.pop(0)
-            worker = FakeWorker(name, memory, slots, on_exit, device or "cpu")
+            worker = FakeWorker(name, memory, slots, on_exit, device or "cpu", speculation or "off")
             self.workers.append(worker)
             return worker
 
@@ -84,7 +110,10 @@ class FakeEngine:
             slots=slots,
             estimated_bytes=memory,
             growth_bytes=growth,
+            request_bytes=request,
             mapped_bytes=0,
             start=start,
             device=device,
+            speculation=speculation,
+            learn=lambda held: self.learned.append((name, held)),
         )

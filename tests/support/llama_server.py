@@ -20,7 +20,7 @@ _VALUES = (
     *("--model", "--alias", "--host", "--api-key-file", "--parallel", "--ctx-size", "--batch-size", "--ubatch-size"),
     *("--threads", "--threads-batch", "--n-gpu-layers", "--device", "--slot-prompt-similarity", "--cache-ram"),
     *("--pooling", "--flash-attn", "--fit", "--spec-type"),
-    *("--spec-ngram-simple-size-n", "--spec-ngram-simple-size-m"),
+    *("--spec-ngram-simple-size-n", "--spec-ngram-simple-size-m", "--slot-save-path", "--ctx-checkpoints"),
 )
 
 
@@ -70,6 +70,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     parameters.cpuparams_batch.n_threads = int(arguments.threads_batch)
     parameters.slot_prompt_similarity = float(arguments.slot_prompt_similarity)
     parameters.cache_ram_mib = int(arguments.cache_ram)
+    parameters.slot_save_path = arguments.slot_save_path or ""
+    parameters.n_ctx_checkpoints = int(arguments.ctx_checkpoints or parameters.n_ctx_checkpoints)
     parameters.n_gpu_layers = int(arguments.n_gpu_layers)
     parameters.embedding = arguments.embeddings
     if arguments.pooling == "mean":

@@ -215,6 +215,12 @@ TOO_LARGE: list[tuple[Schema, str]] = [
     ({"type": "string", "minLength": 1_000_000_000}, "minLength"),
     ({"type": "array", "items": {}, "minItems": 1_000_000}, "minItems"),
     (text("^[a-z]{3000}$"), "pattern"),
+    ({"type": "object", "properties": {f"p{at}": text("^[a-z]{1900}$") for at in range(99)}}, "pattern"),
+    (
+        {"type": "object", "properties": {f"p{at}": {"type": "string", "maxLength": 1900} for at in range(99)}},
+        "maxLength",
+    ),
+    ({"type": "array", "items": {"type": "string", "minLength": 1900}, "minItems": 600}, "schema"),
     (text("^(([a-z]{0,500}){0,500}){0,500}$"), "pattern"),
     (text("^([a-z ]?){1900}$"), "pattern"),
     (text(f"^{'a' * 2000}$"), "pattern"),

@@ -74,10 +74,12 @@ SEARCH = {
 }
 
 
-def with_template(model: Path, directory: Path) -> Path:
-    """A copy of a GGUF file whose chat template is `TEMPLATE`."""
+def with_template(model: Path, directory: Path, template: str | None = TEMPLATE) -> Path:
+    """A copy of a GGUF file that has this chat template, or none."""
     copy = directory / f"{model.stem}.template.gguf"
-    tool = [sys.executable, "-m", "gguf.scripts.gguf_new_metadata", "--force", "--chat-template", TEMPLATE]
+    key = "tokenizer.chat_template"
+    change = ["--remove-metadata", key] if template is None else ["--chat-template", template]
+    tool = [sys.executable, "-m", "gguf.scripts.gguf_new_metadata", "--force", *change]
     subprocess.run([*tool, str(model), str(copy)], check=True, capture_output=True)
     return copy
 

@@ -103,6 +103,7 @@ def loaded(
         context_size=context_size,
         batch_size=batch_size,
         can_chat=True,
+        has_template=False,
         tools=False,
         pooling=None,
         socket_directory=directory,

@@ -22,7 +22,7 @@ from llmspell_cli.terminal.text import home_path
 from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path, is_running, resolve, running_kernels
-from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Unsupported
+from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, NotFound, Unsupported
 
 _LINES = 50
 _LEVELS = ("error", "warn", "info", "debug", "trace")
@@ -176,8 +176,21 @@ def _default(kernel_id: str) -> Path:
 
 
 def _logs() -> list[Path]:
-    """The logs of all kernels in the usual place, the one written last first."""
-    return sorted(_log_directory().glob("kernel-*.log"), key=lambda path: path.stat().st_mtime, reverse=True)
+    """The logs of all kernels in the usual place, the one written last first.
+
+    Raises:
+        ConfigError: this user may not look there.
+    """
+    directory = _log_directory()
+    try:
+        names = [name for name in os.listdir(directory) if name.startswith("kernel-") and name.endswith(".log")]
+        return sorted((directory / name for name in names), key=lambda path: path.stat().st_mtime, reverse=True)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(
+            f"can't read the logs in {directory}: {error.strerror}", details={"path": str(directory)}
+        ) from None
 
 
 def _id_of(path: Path) -> str:

@@ -50,6 +50,7 @@ def info(options: Options, model: str) -> None:
             ("Parameters", parameters(known.get("parameter_count"))),
             ("Context", str(known.get("context_length") or "-")),
             ("Size", size(known.get("size_bytes"))),
+            ("Chat template", "yes" if known.get("chat_template") else "no: it continues the bare texts of messages"),
             ("Capabilities", _listed(known.get("capabilities") or ())),
             ("Operations", _listed(word for word in OPERATIONS if supports.get(word))),
             ("Requests", _listed(word for word in REQUESTED if supports.get(word))),

@@ -20,15 +20,23 @@ from llmspell_cli.terminal.text import short_time, size
         ("llmspell model load smollm2:135m --keep-alive 1h", "goes after an idle hour"),
         ("llmspell model load tinyllama --pin", "stays"),
         ("llmspell model load tinyllama --device cpu", "leaves the graphics card to others"),
+        ("llmspell model load tinyllama --speculation off", "without drafts"),
     ),
 )
 @click.option("--keep-alive", metavar="DURATION", help="Idle time before it goes; -1: never.")
 @click.option("--pin", is_flag=True, help="Never unload it to make room.")
 @click.option("--device", metavar="DEVICE", help="Where it runs: auto, cpu, cuda, cuda:N or metal.")
+@click.option("--speculation", metavar="KIND", help="Drafts of tokens: auto, off or ngram.")
 @timeout_option
 @click.argument("model", metavar="MODEL")
 def load(
-    options: Options, model: str, keep_alive: str | None, pin: bool, device: str | None, timeout_s: float | None
+    options: Options,
+    model: str,
+    keep_alive: str | None,
+    pin: bool,
+    device: str | None,
+    speculation: str | None,
+    timeout_s: float | None,
 ) -> None:
     """Load a model into a running kernel."""
     output = Output(options)
@@ -36,7 +44,14 @@ def load(
         reply = document(
             opened.ask(
                 "model_request",
-                {"action": "load", "model": model, "keep_alive": keep_alive, "pin": pin, "device": device},
+                {
+                    "action": "load",
+                    "model": model,
+                    "keep_alive": keep_alive,
+                    "pin": pin,
+                    "device": device,
+                    "speculation": speculation,
+                },
                 on_progress=view.show,
                 timeout_s=timeout_s,
             )

@@ -37,15 +37,21 @@ def ps(options: Options) -> None:
     headers = ("MODEL", "BACKEND", "ENGINE", "DEVICE", "MEMORY", "SLOTS", "QUEUE", "UNTIL")
     output.table(headers, [_row(model) for model in reply["models"]])
     if reply.get("budget_bytes") is not None:
-        output.line(f"Memory: {size(reply.get('used_bytes'))} of {size(reply['budget_bytes'])} budget")
+        used, budget = reply.get("used_bytes") or 0, reply["budget_bytes"]
+        output.line(f"Memory: {size(used)} of {size(budget)} budget")
+        if used > budget:
+            output.warning(
+                "more than models may hold (models.memory_budget_bytes); llmspell kernel logs tells what was done"
+            )
     for model in reply["models"]:
         for remark in remarks(model):
             output.prose(f"{model['model']}: {remark}")
 
 
 def remarks(model: dict[str, Any]) -> list[str]:
-    """What stands below the table: why a model stays, and how many drafted tokens it took since it was loaded."""
+    """What stands below the table: why a model stays, what is to be known, and how many drafted tokens it took."""
     reason = [model["reason"]] if model.get("reason") else []
+    reason += model.get("warnings") or ()
     if not model.get("draft_tokens"):
         return reason
     return [*reason, f"{model['accepted_tokens']} of {model['draft_tokens']} drafted tokens accepted"]

@@ -16,7 +16,7 @@ from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, Unsu
 from llmspell_protocol.models import FinishReason
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device
-from llmspell_providers.candle.engine import Ability, Outcome, Prepared, Reply, Vectors
+from llmspell_providers.candle.engine import Ability, Outcome, Prepared, Reply, Vectors, no_tokens
 from llmspell_providers.candle.speculation import Speculation
 from llmspell_providers.candle.transformer.batches import Batches
 from llmspell_providers.candle.transformer.encoder import Encoder
@@ -104,12 +104,17 @@ class TorchEngine:
         """How many requests are being generated at this moment."""
         return self._batches.busy()
 
+    def trim(self) -> None:
+        """Keys and values go with their requests: there is nothing else to let go of."""
+
     def close(self) -> None:
         """Ends the thread that generates."""
         self._batches.close()
 
     def _row(self, request: Mapping[str, Any], reply: Reply) -> Row:
         prompt = self._prompts.tokens(request)
+        if not prompt:
+            raise no_tokens()
         room = self._room(len(prompt))
         options = request["options"]
         wanted = options.get("max_tokens")

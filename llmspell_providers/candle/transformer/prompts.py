@@ -10,9 +10,10 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_providers.candle.control_words import ControlWords
+from llmspell_providers.candle.generation import refused_by_template
 from llmspell_providers.candle.transformer.row import Decode
-from llmspell_providers.openai_chat import chat_body
+from llmspell_providers.openai_chat import bare_text, chat_body
 
 _TAIL = 8
 """Tokens of a raw prompt that tell how its continuation is written: SentencePiece drops a text's first space."""
@@ -30,6 +31,9 @@ class Prompts:
         self._library.no_truncation()
         self._plain = copy.deepcopy(self._library)
         self._plain.encode_special_tokens = True
+        self._words = ControlWords(
+            lambda text, control: (self._library if control else self._plain).encode(text, add_special_tokens=False).ids
+        )
         self._is_encoder_decoder = is_encoder_decoder
 
     def tokens(self, request: Mapping[str, Any]) -> list[int]:
@@ -41,19 +45,19 @@ class Prompts:
         Raises:
             InvalidRequest: the template refuses the messages.
         """
-        body = chat_body(request)
+        body = chat_body(request, words=self._words)
         if "prompt" in body:
             return self._encode(body["prompt"], special=True)
         messages = body["messages"]
         if not self._tokenizer.chat_template:
-            return self._encode("\n".join(message["content"] for message in messages), special=True)
+            return self._encode(bare_text(messages), special=True)
         # What transformers renders templates with.
         from jinja2 import TemplateError
 
         try:
             text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         except TemplateError as error:
-            raise InvalidRequest(f"the model's chat template refused the messages: {error}") from error
+            raise refused_by_template(str(error)) from error
         return self._encode(text, special=False)
 
     def plain_tokens(self, text: str) -> list[int]:
@@ -79,6 +83,8 @@ class _Decoder:
         self._library = library
         self._new = DecodeStream
         self._stream = DecodeStream(ids=before, skip_special_tokens=True)
+        self._open: list[int] = []
+        """Tokens that have given no text so far."""
 
     def __call__(self, token: int) -> str | None:
         try:
@@ -89,4 +95,10 @@ class _Decoder:
                 raise
             self._stream = self._new(skip_special_tokens=True)
             piece = self._stream.step(self._library, token)
+        self._open = [*self._open, token] if piece is None else []
         return piece
+
+    def end(self) -> str:
+        """What is left (see `Decode.end`); the library writes what is no character as U+FFFD."""
+        text: str = self._library.decode(self._open, skip_special_tokens=True) if self._open else ""
+        return text

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from typing import Protocol
 
 from llmspell_protocol.models import FinishReason
 from llmspell_providers.candle.engine import EngineCancelled, Outcome, Reply
 from llmspell_providers.candle.stops import StopFilter
 from llmspell_providers.candle.transformer.settings import Settings
 
-Decode = Callable[[int], str | None]
-"""The text that one more token adds, None while it is only part of a character."""
+
+class Decode(Protocol):
+    """Makes text of the tokens of one reply, one by one."""
+
+    def __call__(self, token: int, /) -> str | None:
+        """The text that one more token adds, None while it is only part of a character."""
+
+    def end(self) -> str:
+        """What the last tokens leave of a character that never became whole: U+FFFD; empty where it did."""
 
 
 class Row:
@@ -114,7 +122,9 @@ class Row:
             self._reply.text(piece)
 
     def _finish(self, reason: FinishReason) -> None:
-        self._show(self._stops.rest())
+        if not self._stops.stopped:
+            self._show(self._stops.feed(self._decode.end()))
+            self._show(self._stops.rest())
         now = time.monotonic()
         self._outcome = Outcome(
             text="".join(self._text),

@@ -12,6 +12,7 @@ import time
 
 import httpx2
 
+from llmspell_protocol.proxies import check_proxies
 from llmspell_providers.http.bodies import without_body
 from llmspell_providers.pulls.sources.comparison import fetch_compared, sha256_difference
 from llmspell_providers.pulls.sources.destinations import check_request
@@ -25,6 +26,7 @@ _SILENCE_S = 30.0
 _FRUITLESS_ATTEMPTS = 3
 _MAX_CONNECTIONS = 100
 _BACKOFF_S = 0.5
+_UNSATISFIABLE = 416
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
@@ -33,7 +35,11 @@ def open_client(first_host: str) -> httpx2.Client:
     """A client for an address at `first_host`, with the proxies of the environment.
 
     It follows redirects to https only (http: loopback), and never from elsewhere into this machine's network.
+
+    Raises:
+        ConfigError: a proxy of the environment can't be used.
     """
+    check_proxies()
     return httpx2.Client(
         follow_redirects=True,
         timeout=httpx2.Timeout(_SILENCE_S, connect=_CONNECT_S),
@@ -112,6 +118,7 @@ class Downloader:
     def _receive(self, file: RemoteFile, part: Part, known: Provenance | None) -> int:
         """Connects as often as it takes; returns from which offset the first answer went on."""
         fruitless = 0
+        furthest = part.offset
         validator = known.validator if known is not None else None
         resumed_from: int | None = None
         for _ in range(_MAX_CONNECTIONS):
@@ -124,7 +131,8 @@ class Downloader:
                 if resumed_from is None and part.offset > before:
                     resumed_from = before
                 refused = isinstance(error, (httpx2.ConnectError, httpx2.UnsupportedProtocol, httpx2.ProxyError))
-                fruitless = 0 if part.offset > before else fruitless + 1
+                fruitless = 0 if part.offset > furthest else fruitless + 1
+                furthest = max(furthest, part.offset)
                 if fruitless >= _FRUITLESS_ATTEMPTS or (refused and not part.offset):
                     break
                 if fruitless:
@@ -163,7 +171,7 @@ class Downloader:
     def _announced(self, file: RemoteFile, response: httpx2.Response, part: Part) -> int:
         """The whole file's size by the answer's headers, with the part at the place where the body goes on."""
         status = response.status_code
-        if status == httpx2.codes.REQUESTED_RANGE_NOT_SATISFIABLE and part.offset:
+        if status == _UNSATISFIABLE and part.offset:
             part.restart()
             raise _Cut("the file has become shorter")
         if status == httpx2.codes.TOO_MANY_REQUESTS or status >= 500:

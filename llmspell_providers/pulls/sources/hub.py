@@ -14,6 +14,7 @@ import httpx2
 
 from llmspell_protocol.errors import InvalidRequest, SourceUnavailable, Unsupported
 from llmspell_protocol.loopback import is_loopback
+from llmspell_protocol.proxies import check_proxies
 from llmspell_providers.pulls.sources.choose import choose_checkpoint, choose_gguf, installed_name, require_distinct
 from llmspell_providers.pulls.sources.hub_client import (
     HubClient,
@@ -102,7 +103,9 @@ def probe(address: str) -> None:
 
     Raises:
         SourceFailed: it does not.
+        ConfigError: a proxy of the environment can't be used.
     """
+    check_proxies()
     host = _host(address)
     if not address.startswith("https://") and not is_loopback(host):
         raise SourceFailed(f"{address} is refused: plain http is for this machine only")

@@ -106,15 +106,17 @@ class HubTransfer:
         self._client.begin()
         self._meter.begin(file.name, part.offset, file.size_bytes)
         fruitless = 0
+        furthest = part.offset
         while part.offset < file.size_bytes:
-            before = part.offset
             try:
                 self._transfer(file, sink)
             except TooManyRequests as error:
                 waiting.obey(error.asked_s)
                 continue
             except _Broken as error:
-                fruitless = 0 if part.offset > before else fruitless + 1
+                # A server that breaks off at the same place again and again, or begins anew, brings nothing.
+                fruitless = 0 if part.offset > furthest else fruitless + 1
+                furthest = max(furthest, part.offset)
                 if fruitless >= _FRUITLESS_ATTEMPTS:
                     raise _lost(part.offset, str(error)) from None
                 if self._stopped.wait(_BACKOFF_S * 2**fruitless):

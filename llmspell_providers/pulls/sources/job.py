@@ -27,7 +27,7 @@ from llmspell_protocol.errors import (
 from llmspell_protocol.models import PulledFile, PullProgress, PullResult
 from llmspell_providers.library.checkpoint import read_checkpoint
 from llmspell_providers.library.damage import damage_of
-from llmspell_providers.library.gguf import read_gguf
+from llmspell_providers.library.gguf import memory_of, read_gguf
 from llmspell_providers.library.manifest import (
     FILE_NAME,
     Manifest,
@@ -379,6 +379,7 @@ def _from_gguf(fetched: _Fetched) -> Manifest:
         tools=header.tools,
         pooling=header.pooling,
         capabilities=header.capabilities,
+        memory=memory_of(shards),
         modified_at=_now(),
     )
 

@@ -19,6 +19,7 @@ from llmspell_profiles.schema.values import (
     wrong,
 )
 from llmspell_protocol.numbers import INT32_HIGH
+from llmspell_protocol.seeds import LARGEST_SEED
 
 CloudType = Literal[
     "openai", "anthropic", "cohere", "groq", "perplexity", "together", "gemini", "mistral", "replicate", "fireworks"
@@ -81,7 +82,7 @@ class ProviderSettings(Table):
     min_p: float | None = Field(default=None, ge=0, le=1, description="sampling, local")
     repeat_penalty: float = Field(default=1.1, gt=0, description="sampling, local; 1 = off")
     repeat_last_n: int = Field(default=64, ge=0, le=INT32_HIGH, description="window of the penalty, in tokens")
-    seed: int | None = Field(default=None, ge=0, le=(1 << 32) - 1, description="reproducible sampling")
+    seed: int | None = Field(default=None, ge=0, le=LARGEST_SEED, description="reproducible sampling")
     stop: StopStrings = Field(default=(), description="stop strings")
 
     @property

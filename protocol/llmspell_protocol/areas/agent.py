@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from llmspell_protocol.areas.action import Action, Empty, Struct
 from llmspell_protocol.areas.stream import ChatDelta, LoadingStep, PrefillStep
-from llmspell_protocol.models import ChatResult, SamplingOptions
+from llmspell_protocol.models import ChatResult, SamplingOptions, Speculation
 
 
 class AgentCreate(Struct):
@@ -16,8 +16,8 @@ class AgentCreate(Struct):
 
     `max_conversation_length` is counted in messages; the oldest go first and the system prompt stays. `model` absent:
     the default model of `provider` or, without one, of the default provider. `max_execution_time_s` is the longest that
-    one turn may take. `device` is where its model has to run, as in `ModelLoad`. An agent of `type` `basic` needs no
-    model: it answers with its input.
+    one turn may take. `device` and `speculation` are what its model has to be loaded with, as in `ModelLoad`. An agent
+    of `type` `basic` needs no model: it answers with its input.
     """
 
     name: str | None = None
@@ -29,6 +29,7 @@ class AgentCreate(Struct):
     options: SamplingOptions = SamplingOptions()
     schema: Mapping[str, Any] | None = None
     device: str | None = None
+    speculation: Speculation | None = None
     max_conversation_length: int = 100
     max_execution_time_s: float = 300.0
 
@@ -77,6 +78,7 @@ class AgentDetails(AgentSummary):
     options: Mapping[str, Any]
     schema: Mapping[str, Any] | None
     device: str | None
+    speculation: Speculation | None
     max_conversation_length: int
     max_execution_time_s: float
     history: Sequence[Mapping[str, str]]

@@ -18,6 +18,7 @@ from llmspell_protocol.models import (
     Phase,
     PulledFile,
     PullResult,
+    Speculation,
     Usage,
 )
 
@@ -190,12 +191,14 @@ class ModelLoad(Struct):
     """Load a model; `keep_alive` as in the settings: seconds or a text such as `5m`, 0 and -1 as in Ollama.
 
     `device` is `auto`, `cpu`, `cuda`, `cuda:N` or `metal`; absent: where it is, or where the settings say.
+    `speculation` is `auto`, `off` or `ngram`; absent: as it does, or as the settings say.
     """
 
     model: str
     keep_alive: float | str | None = None
     pin: bool = False
     device: str | None = None
+    speculation: Speculation | None = None
 
 
 class ModelUnload(Struct):

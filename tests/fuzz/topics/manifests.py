@@ -16,16 +16,17 @@ import msgpack
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import LlmspellError
 from llmspell_providers.library.store import Store
-from llmspell_providers.residency.estimate import estimate
+from llmspell_providers.residency.estimate import Setting, estimate
 from llmspell_providers.spec import ModelSpec
 from tests.fuzz.trial import Trial
 from tests.support.bad_files import BAD_JSON, IN_PLACE_OF_A_FILE, replaced
 from tests.support.installed import install
 
+SETTING = Setting(engine="xllamacpp", device="cpu", context_size=4096, slots=4, batch_size=256, embeds=True)
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 1.5, 2**31, 2**53, 2**63, 2**64, 10**30, 10**400, float("nan"), float("inf")),
     *("", "x", "..", "/", "a/b", "\0", "\x1b[2J", "\ud800", "模", "x" * 5000, "gguf", "2025-01-01T00:00:00Z"),
-    *([], {}, [[]], [{}], {"name": "x"}, ["chat"], [None]),
+    *([], {}, [[]], [{}], {"name": "x"}, ["chat"], [None], {"kv_bytes_a_token": 1 << 40}, {"a": 1e3}),
 )
 
 
@@ -80,7 +81,9 @@ def _other_value(random: Random, path: Path) -> str:
     if random.random() < 0.4 and isinstance(content.get("files"), list) and content["files"]:
         file = content["files"][0]
         place = file if isinstance(file, dict) else content
-    key = random.choice([*place, "kv_heads", "layers", "context_length", "memory_ratio", "capabilities", "heads"])
+    key = random.choice(
+        [*place, "kv_heads", "layers", "context_length", "memory_ratios", "memory", "capabilities", "heads"]
+    )
     if random.random() < 0.1:
         place.pop(key, None)
     else:
@@ -116,7 +119,7 @@ def _look(store: Store, change: str) -> None:
     assert "good" in [one.id for one in whole], change
     assert all(one.id.encode() and one.reason.encode() and len(one.reason) < 500 for one in damaged), change
     for one in whole:
-        expected = estimate(one, context_size=4096, slots=4, batch_size=256, prompt_cache_bytes=0)
+        expected = estimate(one, SETTING)
         info = to_content(one.info(backend="candle", loaded=False, path=str(store.path(one))))
         msgpack.packb([info, expected.loaded_bytes, expected.growth_bytes])
         json.dumps(info, allow_nan=False).encode()

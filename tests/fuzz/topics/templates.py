@@ -23,7 +23,7 @@ def run(trial: Trial) -> None:
             {"tokenizer.chat_template": template},
             trial.directory,
             computes_s=1,
-            memory_bytes=100 << 20,
+            memory_bytes=250 << 20,
         )
         try:
             tried.check()

@@ -16,7 +16,7 @@ import pytest
 from llmspell_protocol.client.aio import AsyncClient, AsyncPending
 from llmspell_protocol.client.events import Delta, Progress
 from llmspell_protocol.client.sync import Client
-from llmspell_protocol.errors import Cancelled, ContextLengthExceeded, ModelNotFound, SchemaUnsupported, WorkerCrashed
+from llmspell_protocol.errors import Cancelled, ContextLengthExceeded, ModelNotFound, WorkerCrashed
 from tests.support.kernels import KernelProcess
 
 pytestmark = pytest.mark.slow
@@ -161,12 +161,6 @@ def test_a_prompt_that_is_too_long_says_by_how_much(client: Client, model: str) 
         client.request("model_request", chat(model, LONG_PROMPT * 3)).result()
 
     assert caught.value.details["prompt_tokens"] > caught.value.details["limit"] == 4096
-
-
-def test_a_schema_that_the_engine_would_ignore_is_refused(client: Client, model: str) -> None:
-    schema = {"type": "string", "contentEncoding": "base64"}
-    with pytest.raises(SchemaUnsupported, match="contentEncoding"):
-        client.request("model_request", {**chat(model, "hi"), "schema": schema}).result()
 
 
 def test_a_wrong_name_is_not_found_with_what_there_is(client: Client) -> None:

@@ -5,6 +5,7 @@ place, and no model is asked.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ WRONG = [
     ({"properties": ["a"]}, InvalidRequest, "/properties"),
     ({"enum": [f"v{number}" for number in range(100_000)]}, SchemaUnsupported, "/enum"),
     ({"type": "object", "properties": {"a": {"$ref": "https://x/y"}}}, SchemaUnsupported, "/properties/a/$ref"),
-    (nested(400), SchemaUnsupported, ""),
+    (nested(90), SchemaUnsupported, ""),
 ]
 LABELS = ["contradicting", "malformed", "huge", "remote", "deep"]
 
@@ -72,6 +73,19 @@ def test_wrong_parameters_of_a_tool_are_refused(
     said = refused(client, "model_request", asked)
     assert isinstance(said, error)
     assert said.details["at"] in (f"/tools/0/function/parameters/properties/a{at}", "/tools")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schema", [WRONG[0][0], {"type": "string", "contentEncoding": "base64"}], ids=str)
+def test_a_model_is_not_even_loaded_for_a_schema_that_its_engine_could_not_hold(
+    kernel: KernelProcess, smollm2_path: Path, schema: dict[str, Any]
+) -> None:
+    with kernel.client() as client:
+        pulled = {"action": "pull", "model": f"file://{smollm2_path}@candle"}
+        model = client.request("model_request", pulled).result(60).content["model_id"]
+        asked = {"action": "chat", "model": f"{model}@candle", "messages": HELLO, "schema": schema}
+        assert refused(client, "model_request", asked).code == "schema_unsupported"
+        assert client.request("model_request", {"action": "ps"}).result(60).content["models"] == []
 
 
 def test_a_tool_call_is_a_delta_too(client: Client) -> None:

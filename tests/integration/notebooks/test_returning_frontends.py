@@ -1,4 +1,4 @@
-"""jupyter_client's own clients on one session, as a notebook server has them when a laptop wakes up: the newest is served."""
+"""Clients of jupyter_client on one session, as a notebook server has when a laptop wakes up: the newest is served."""
 
 from __future__ import annotations
 

@@ -191,3 +191,18 @@ def test_a_proxy_of_the_environment_is_used_but_never_for_this_machine(
         ]
         using(tmp_path, [here.base_url], both)
         assert len(proxy.asked) == len(here.asked) == 2
+
+
+@pytest.mark.parametrize("key", ["sk a", "sk-\n", "sk-\u00e9", "sk\r\nX-Evil: 1", "\u200bsk"])
+def test_a_key_that_no_header_can_carry_is_a_mistake_in_the_settings_not_the_server_s(key: str, tmp_path: Path) -> None:
+    async def look(provider: Provider) -> tuple[HealthStatus, ConfigError]:
+        with pytest.raises(ConfigError) as caught:
+            await chat(provider)
+        return await provider.health(), caught.value
+
+    with ModelServer(said("ok")) as server:
+        health, error = using(tmp_path, [server.base_url], look, key=key)
+        assert server.asked == []
+    assert not health.ready
+    assert "API key" in (health.reason or "")
+    assert key not in error.message

@@ -56,13 +56,14 @@ def test_execute_sends_progress_and_deltas_and_replies_with_the_whole_answer() -
     asyncio.run(scenario())
 
 
-def test_an_agent_asks_for_its_device_in_every_turn_and_shows_it() -> None:
+def test_an_agent_asks_for_its_device_and_its_drafts_in_every_turn_and_shows_them() -> None:
     async def scenario() -> None:
         kernel = Kernel()
-        await kernel.ask("create", name="ada", model="mock/x", device="cpu")
+        await kernel.ask("create", name="ada", model="mock/x", device="cpu", speculation="off")
         await kernel.ask("execute", agent="ada", input="hi")
-        assert [request.device for request in kernel.models.asked] == ["cpu"]
-        assert (await kernel.ask("info", agent="ada"))["agent"]["device"] == "cpu"
+        assert [(request.device, request.speculation) for request in kernel.models.asked] == [("cpu", "off")]
+        shown = (await kernel.ask("info", agent="ada"))["agent"]
+        assert (shown["device"], shown["speculation"]) == ("cpu", "off")
 
     asyncio.run(scenario())
 

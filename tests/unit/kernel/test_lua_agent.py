@@ -62,6 +62,7 @@ def _executed(bench: LuaBench) -> dict[str, Any]:
         ("{agent_type = 'llm', capabilities = {'x'}, tools = {}}", {}),
         ("{provider = 'candle'}", {"provider": "candle"}),
         ("{model = 'm', device = 'cpu', num_beams = 3}", {"model": "m", "device": "cpu", "num_beams": 3}),
+        ("{model = 'm', speculation = 'ngram'}", {"model": "m", "speculation": "ngram"}),
         ("{max_conversation_length = 4, context_window = 512}", {"max_conversation_length": 4, "num_ctx": 512}),
     ],
 )
@@ -96,7 +97,7 @@ def test_a_local_backend_as_a_provider_is_the_models_backend(bench: LuaBench, ba
 def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str) -> None:
     code = """
     return Agent.builder():name("n"):description("d"):type("llm"):model("m"):provider("candle"):system_prompt("s")
-      :temperature(0.5):max_tokens(9):top_p(0.9):top_k(4):seed(7):num_beams(2):device("cuda"):stop("x")
+      :temperature(0.5):max_tokens(9):top_p(0.9):top_k(4):seed(7):num_beams(2):device("cuda"):speculation("off"):stop("x")
       :schema({type = "object"})
       :custom_config({min_p = 0.1, temperature = 9}):resource_limits({max_execution_time_secs = 9, max_memory_mb = 1})
       :max_execution_time(5):max_memory_mb(64):max_tool_calls(3):max_recursion_depth(2):max_conversation_length(8)
@@ -111,6 +112,7 @@ def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str)
         "system_prompt": "s",
         "schema": {"type": "object"},
         "device": "cuda",
+        "speculation": "off",
         "max_conversation_length": 8,
         "max_execution_time_s": 5,
         "options": {

@@ -84,6 +84,8 @@ def test_info_has_the_fields_that_scripts_print(bench: LuaBench) -> None:
     info = bench.value("return LocalLLM.info('smollm2:135m@candle')")
     assert (info["parameter_count"], info["context_length"], info["modified_at"]) == ("135M", 8192, 1735787045)
     assert "status" not in info
+    # As scripts print and compare it.
+    assert info["format"] == "GGUF"
 
 
 def _progress(phase: str, done: int) -> tuple[str, dict[str, Any]]:
@@ -167,12 +169,13 @@ def test_load_unload_ps_and_remove_are_requests(bench: LuaBench) -> None:
     for action in ("load", "unload", "ps"):
         bench.kernel.answers[f"model {action}"] = reply(done=action)
     bench.kernel.answers["model remove"] = refused("forbidden", "model remove needs the right 'admin'")
-    assert bench.value("return LocalLLM.load('m', {pin = true, keep_alive = '5m', device = 'cpu'})") == {"done": "load"}
+    options = "{pin = true, keep_alive = '5m', device = 'cpu', speculation = 'off'}"
+    assert bench.value(f"return LocalLLM.load('m', {options})") == {"done": "load"}
     assert bench.value("return LocalLLM:unload('m')") == {"done": "unload"}
     assert bench.value("return LocalLLM.ps()") == {"done": "ps"}
     assert bench.caught("LocalLLM.remove('m')").startswith("Security violation: ")
     assert [content for _, content in bench.kernel.requests] == [
-        {"action": "load", "model": "m", "pin": True, "keep_alive": "5m", "device": "cpu"},
+        {"action": "load", "model": "m", "pin": True, "keep_alive": "5m", "device": "cpu", "speculation": "off"},
         {"action": "unload", "model": "m"},
         {"action": "ps"},
         {"action": "remove", "model": "m"},

@@ -263,6 +263,18 @@ def test_a_device_is_refused_where_the_server_decides_about_it(tmp_path: Path, a
     assert _refused(tmp_path, **asked, device="auto").code == "backend_unavailable"
 
 
+@pytest.mark.parametrize("wanted", ["off", "ngram"])
+@pytest.mark.parametrize("action", ["chat", "load"])
+def test_how_a_model_drafts_is_refused_where_the_server_decides_about_it(
+    tmp_path: Path, action: str, wanted: str
+) -> None:
+    asked = {"action": action, "model": "llama3@ollama", "messages": HELLO}
+    error = _refused(tmp_path, **asked, speculation=wanted)
+    assert isinstance(error, Unsupported)
+    assert error.details == {"operation": "speculation", "backend": "ollama"}
+    assert _refused(tmp_path, **asked, speculation="auto").code == "backend_unavailable"
+
+
 def test_a_context_larger_than_a_slot_s_is_refused_with_both_numbers(tmp_path: Path) -> None:
     install(tmp_path, "smollm2", "135m")
     error = _refused(tmp_path, action="chat", model="smollm2:135m@candle", messages=HELLO, options={"num_ctx": 100_000})

@@ -1,4 +1,4 @@
-"""Which connection is whose: a frontend that returns is the same client, and the end of its old connection is no end."""
+"""Which connection is whose: a frontend that returns is the same client; its old connection's end is no end."""
 
 from __future__ import annotations
 
@@ -109,4 +109,15 @@ def test_a_connection_that_never_speaks_keeps_few_waiting() -> None:
     assert len(kernel.routes) == MAX_AWAITED
     kernel.end(10)
     assert len(kernel.gone) == 6_000
+    assert len(kernel.routes) == 0
+
+
+def test_a_descriptor_that_was_given_out_again_before_anyone_looked_keeps_nobody() -> None:
+    kernel = Kernel()
+    kernel.accept(10)
+    kernel.speak(OURS, 10)
+    kernel.speak(FRONTEND, 10)
+    assert kernel.gone == [OURS]
+    kernel.end(10)
+    assert kernel.gone == [OURS, FRONTEND]
     assert len(kernel.routes) == 0

@@ -114,6 +114,38 @@ def test_every_word_for_a_device_is_taken(device: str) -> None:
     assert _validated("model", action="load", model="m", device=device).device == device
 
 
+@pytest.mark.parametrize("wanted", ["Off", "", "draft", 1, True, ["ngram"]])
+def test_what_is_no_word_for_drafts_is_refused_wherever_a_request_may_have_one(wanted: object) -> None:
+    chat = {"action": "chat", "model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    for problems in (
+        _problems("model", **chat, speculation=wanted),
+        _problems("model", action="load", model="m", speculation=wanted),
+        _problems("agent", action="create", model="m", speculation=wanted),
+    ):
+        assert problems == {"speculation": "Input should be 'auto', 'off' or 'ngram'"}
+
+
+def test_a_raw_prompt_has_something_to_continue() -> None:
+    assert _problems("model", action="generate", model="m", prompt="", raw=True) == {
+        "prompt": "is empty: there is nothing to continue"
+    }
+    # As the message of a conversation it is one that says nothing.
+    assert _validated("model", action="generate", model="m", prompt="").prompt == ""
+
+
+@pytest.mark.parametrize("seed", [(1 << 32) - 1, 1 << 32, -1])
+def test_a_seed_that_means_any_is_no_seed(seed: int) -> None:
+    chat = {"action": "chat", "model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    options = {"options": {"seed": seed}}
+    for problems in (
+        _problems("model", **chat, **options),
+        _problems("agent", action="create", model="m", **options),
+        _problems("agent", action="execute", agent="a", input="hi", **options),
+    ):
+        assert problems == {"options.seed": f"must be from 0 to 4294967294, got {seed}"}
+    assert _validated("model", **chat, options={"seed": (1 << 32) - 2}).options.seed == (1 << 32) - 2
+
+
 def test_a_large_limit_is_said_in_digits() -> None:
     with pytest.raises(InvalidRequest, match=r"options.max_tokens: must be from 1 to 2147483647, got 0"):
         _validated("model", action="generate", model="m", prompt="hi", options={"max_tokens": 0})

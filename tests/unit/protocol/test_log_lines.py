@@ -79,3 +79,18 @@ def test_long_lines_are_whole(tmp_path: Path) -> None:
     lines = [letter * 100_000 for letter in "abc"]
     log.write_text("\n".join(lines) + "\n")
     assert last_lines(log, 2) == lines[1:]
+
+
+@pytest.mark.parametrize("request_id", ["one two", "a\n2025-10-12T10:15:31.000Z [ERROR] b", "-", "%41", "é\u2028", " "])
+def test_an_id_that_a_client_chose_stays_one_word(request_id: str) -> None:
+    line = LogLine("2025-10-12T10:15:31.000Z", "info", None, "message", request_id)
+    assert "\n" not in line.to_text()
+    assert list(read_lines([line.to_text()])) == list(read_lines([line.to_json()])) == [line]
+
+
+@pytest.mark.parametrize("message", ["x request_id=forged", "request_id=", " request_id=-", "llmspell_kernel.app: x"])
+def test_a_message_that_looks_like_our_own_words_is_read_as_it_was_written(message: str) -> None:
+    line = LogLine("2025-10-12T10:15:31.000Z", "info", "llmspell_kernel.logs", message)
+    for text in (line.to_text(), line.to_text(with_target=True), line.to_json()):
+        (read,) = read_lines([text])
+        assert (read.message, read.request_id) == (message, None)

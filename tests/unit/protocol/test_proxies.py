@@ -8,7 +8,7 @@ import pytest
 
 from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.errors import ConfigError
-from llmspell_protocol.proxies import proxy_for
+from llmspell_protocol.proxies import check_proxies, proxy_for
 
 PROXY = "http://proxy:3128"
 FAR, SECURE = "http://models.example:8000/v1", "https://models.example/v1"
@@ -115,3 +115,9 @@ def test_the_secret_of_a_proxy_is_for_the_proxy_alone() -> None:
     proxy = proxy_for(parse_address(FAR), {"HTTP_PROXY": "http://me:se%40cret@proxy"})
     assert proxy is not None
     assert proxy.login == ("me", "se@cret")
+
+
+def test_all_proxies_of_the_environment_can_be_looked_at_at_once() -> None:
+    check_proxies({"HTTP_PROXY": PROXY, "NO_PROXY": "*"})
+    with pytest.raises(ConfigError, match="ALL_PROXY"):
+        check_proxies({"http_proxy": PROXY, "ALL_PROXY": "foo://x"})

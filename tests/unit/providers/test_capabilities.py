@@ -11,14 +11,15 @@ from generate.capabilities import BACKENDS, FILES
 from llmspell_protocol.abilities import OPTIONS, WORDS
 from llmspell_protocol.errors import Unsupported
 from llmspell_protocol.models import ChatMessage, ChatRequest, SamplingOptions
-from llmspell_providers.candle.capabilities import LACKS
+from llmspell_providers.candle.capabilities import CAPABILITIES, LACKS
 from llmspell_providers.candle.engine import ABILITIES
 from llmspell_providers.capabilities import Capabilities, declare
 from llmspell_providers.remote.vendors import VENDORS
 from tests.conformance.proofs import PROOFS
 
 NOTHING = declare(
-    options=(), lacks=dict.fromkeys(("raw", "tools", "images", "schema", "device", "embed"), "it is a stone")
+    options=(),
+    lacks=dict.fromkeys(("raw", "tools", "images", "schema", "device", "speculation", "embed"), "it is a stone"),
 )
 REQUEST = ChatRequest(model="m", messages=(ChatMessage(role="user", content="Hello?"),))
 
@@ -58,6 +59,8 @@ def test_engines_lack_known_abilities() -> None:
         ("images", replace(REQUEST, messages=(ChatMessage(role="user", images=(b"x",)),))),
         ("schema", replace(REQUEST, schema={})),
         ("device", replace(REQUEST, device="cuda")),
+        ("speculation", replace(REQUEST, speculation="ngram")),
+        ("speculation", replace(REQUEST, speculation="off")),
         ("num_beams", replace(REQUEST, options=SamplingOptions(num_beams=2))),
         ("stop", replace(REQUEST, options=SamplingOptions(stop=("x",)))),
     ],
@@ -70,10 +73,21 @@ def test_a_request_is_refused_by_the_word_for_what_it_asks(word: str, asked: Cha
 
 def test_what_asks_for_nothing_special_is_never_refused() -> None:
     plain = SamplingOptions(num_beams=1, stop=())
-    NOTHING.demand_for(replace(REQUEST, device="auto", options=plain, truncate=True), "box")
+    NOTHING.demand_for(replace(REQUEST, device="auto", speculation="auto", options=plain, truncate=True), "box")
 
 
 def test_an_option_belongs_to_no_backend_until_one_declares_it() -> None:
     assert set(OPTIONS) <= set(NOTHING.lacks)
     assert NOTHING.supports == {word: word not in NOTHING.lacks for word in WORDS}
     assert {NOTHING.lacks["tool_choice"], NOTHING.lacks["plain_vectors"]} == {"it is a stone"}
+
+
+def test_not_to_draft_is_what_an_engine_without_drafts_does_anyway() -> None:
+    never = declare(options=(), lacks={"speculation": "it has none"}, never_drafts=True)
+    never.demand_for(replace(REQUEST, speculation="off"), "box")
+    with pytest.raises(Unsupported) as caught:
+        never.demand_for(replace(REQUEST, speculation="ngram"), "box")
+    assert caught.value.details["operation"] == "speculation"
+    assert {engine for engine, declared in CAPABILITIES.items() if declared.never_drafts} == {
+        engine for engine, lacks in LACKS.items() if "speculation" in lacks
+    }

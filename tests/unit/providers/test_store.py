@@ -68,8 +68,9 @@ def test_the_list_leaves_out_what_it_cannot_read_and_pulls_that_are_under_way(
         (broken / "manifest.json").write_text(content)
     store.partial_place("other", None).mkdir(parents=True)
 
-    assert store.list() == [good]
-    assert len(caplog.records) == 4
+    whole, damaged = store.survey()
+    assert whole == store.list() == [good]
+    assert len(damaged) == len(caplog.records) == 4
 
 
 def test_a_manifest_that_names_files_outside_its_directory_is_not_used(store: Store) -> None:
@@ -191,7 +192,9 @@ def test_verify_tells_each_file_s_sums(store: Store) -> None:
 def test_a_memory_ratio_is_kept(store: Store) -> None:
     manifest = _install(store, "tinyllama")
 
-    changed = store.record_memory_ratio(manifest, 1.08)
+    changed = store.record_memory_ratio(manifest, "4x4096", 1.08)
+    # Of the manifest as it is on disk, whatever the caller has read before.
+    changed = store.record_memory_ratio(manifest, "1x512", 0.9)
 
-    assert changed.memory_ratio == 1.08
+    assert changed.memory_ratios == {"4x4096": 1.08, "1x512": 0.9}
     assert store.list() == [changed]

@@ -70,6 +70,7 @@ function core.agent_configuration(settings)
     options = settings.options,
     schema = settings.schema,
     device = settings.device,
+    speculation = settings.speculation,
     max_conversation_length = settings.max_conversation_length,
     max_execution_time_s = limits.max_execution_time_secs,
   }
@@ -117,7 +118,7 @@ end
 -- Settings from a configuration table: flat, or nested with a table under `model`.
 function core.agent_settings(config)
   local settings = empty_settings()
-  for _, name in ipairs { "name", "description", "system_prompt", "backend", "base_url", "api_key", "device" } do
+  for _, name in ipairs { "name", "description", "system_prompt", "backend", "base_url", "api_key", "device", "speculation" } do
     if config[name] ~= nil then
       settings[name] = check(1, "Agent.create: " .. name, "string", config[name])
     end
@@ -160,7 +161,7 @@ end
 
 -- ## The builder: one row a method; each returns the builder
 
-local STRINGS = { "name", "description", "type", "model", "system_prompt", "base_url", "api_key", "device", "backend" }
+local STRINGS = { "name", "description", "type", "model", "system_prompt", "base_url", "api_key", "device", "speculation", "backend" }
 local LIMIT_METHODS = {
   max_execution_time = "max_execution_time_secs", max_memory_mb = "max_memory_mb", max_tool_calls = "max_tool_calls",
   max_recursion_depth = "max_recursion_depth",

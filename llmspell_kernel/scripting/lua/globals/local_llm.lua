@@ -146,6 +146,9 @@ local INFO = {
   "architecture", "path", "license", "family", "sha256", "capabilities",
 }
 
+-- As scripts expect them.
+local FORMATS = { gguf = "GGUF", safetensors = "Safetensors" }
+
 -- 135,000,000 as "135M": scripts expect a text.
 local function count_text(count)
   if type(count) ~= "number" then
@@ -164,6 +167,7 @@ function methods.info(id)
     result[key] = info[key]
   end
   result.parameter_count = count_text(info.parameter_count)
+  result.format = FORMATS[info.format] or info.format
   result.modified_at = info.modified_at and unix_seconds(info.modified_at)
   return result
 end
@@ -173,6 +177,7 @@ function methods.load(spec, options)
   local content = { model = check(1, "LocalLLM.load", "string", spec) }
   if options ~= nil then
     content.keep_alive, content.pin, content.device = options.keep_alive, options.pin, options.device
+    content.speculation = options.speculation
   end
   return model_request("load", content)
 end

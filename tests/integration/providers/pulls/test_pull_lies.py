@@ -293,3 +293,14 @@ def test_only_public_addresses_are_reached_for_who_may_no_more(
     assert leftovers(store) == []
     assert isinstance(asyncio.run(pull(puller_of(), f"{server.url}/files/tiny.gguf")).result.sha256, str)
     assert not isinstance(found, DownloadError)
+
+
+@pytest.mark.parametrize("body", [b"<html>", MODEL[:1000]])
+def test_a_hub_whose_file_stays_shorter_than_announced_is_given_up_after_a_few_attempts(
+    puller_of: Callable[..., Puller], server: HubServer, body: bytes
+) -> None:
+    server.manner("tiny.Q4_K_M.gguf").body = body
+
+    asyncio.run(fails(puller_of(), REPOSITORY, DownloadError))
+
+    assert len(server.data_requests("tiny.Q4_K_M.gguf")) <= 8
