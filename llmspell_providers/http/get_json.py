@@ -128,12 +128,13 @@ async def _head(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     """The head with the end of its last line, and what came with it of the body."""
     data = b""
     while (end := re.search(rb"\n\r?\n", data)) is None:
-        piece = await reader.read(_PIECE_BYTES)
-        data += piece
-        if not piece:
-            raise ProbeFailed("it closed the connection without an HTTP answer")
+        # What is longer and has come in one piece may still have its end in it.
         if len(data) > _MAX_HEAD_BYTES:
             raise ProbeFailed("it does not speak HTTP")
+        piece = await reader.read(_PIECE_BYTES)
+        if not piece:
+            raise ProbeFailed("it closed the connection without an HTTP answer")
+        data += piece
     return data[: end.start() + 1].decode("latin-1"), data[end.end() :]
 
 

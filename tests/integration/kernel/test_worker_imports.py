@@ -35,6 +35,7 @@ def test_a_script_worker_imports_nothing_of_the_kernel_but_the_lua_side() -> Non
         "llmspell_protocol",
         "llmspell_protocol.child",
         "llmspell_protocol.frames",
+        "llmspell_protocol.standard_streams",
         "llmspell_protocol.worker_memory",
     }
 
