@@ -67,11 +67,12 @@ def typed_line(interrupts: Interrupts, prompt: str = "", *, hidden: bool = False
         EOFError: Ctrl-D, or the terminal is gone.
         KeyboardInterrupt: Ctrl-C.
     """
-    sys.stdout.write(prompt)
-    sys.stdout.flush()
     sleep = Sleep()
     try:
         with interrupts.received_by(sleep.ring), _echo(shown=not hidden):
+            # Not before the echo is off: who sees the prompt may type.
+            sys.stdout.write(prompt)
+            sys.stdout.flush()
             _wait(sleep, interrupts)
             line = sys.stdin.readline()
     finally:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from llmspell_protocol.background import of_no_request
 from llmspell_providers.residency.memory import read_bytes, resident_bytes
 
 LOOK_S = 0.5
@@ -71,7 +72,7 @@ class Watch:
             self._timer = None
 
     def _set(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        self._timer = of_no_request(asyncio.get_running_loop().call_later, LOOK_S, self._look)
 
     def _look(self) -> None:
         pids = self._pids()

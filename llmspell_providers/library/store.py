@@ -88,7 +88,7 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._known: dict[Path, tuple[tuple[int, int, int], Manifest | ManifestInvalid]] = {}
+        self._known: dict[Path, tuple[tuple[int, int, int, int], Manifest | str]] = {}
         self._logged: set[Damage] = set()
 
     def list(self) -> list[Manifest]:
@@ -154,12 +154,12 @@ class Store:
             status = regular_status(directory / FILE_NAME)
         except Unreadable as error:
             raise ManifestInvalid(str(error)) from error
-        version = (status.st_ino, status.st_mtime_ns, status.st_size)
+        version = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
         known = self._known.get(directory)
         if known is None or known[0] != version:
             known = self._known[directory] = (version, _read_or_refuse(directory))
-        if isinstance(known[1], ManifestInvalid):
-            raise known[1]
+        if isinstance(known[1], str):
+            raise ManifestInvalid(known[1])
         return known[1]
 
     def find(self, spec: ModelSpec) -> Manifest | None:
@@ -334,11 +334,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read_or_refuse(directory: Path) -> Manifest | ManifestInvalid:
+def _read_or_refuse(directory: Path) -> Manifest | str:
+    """The manifest, or why it can't be used."""
     try:
         return read_manifest(directory)
     except ManifestInvalid as error:
-        return error
+        return str(error)
 
 
 def _place_in(directory: Path, name: str) -> Path:

@@ -259,7 +259,9 @@ def pull_error(text: str, status: int, *, model: str, backend: str) -> LlmspellE
 
 _PULL_KINDS = (
     _Kind(
-        r"no space left|disk quota|not enough (?:disk )?space|insufficient (?:disk )?space", DiskFull, "make room there"
+        r"no space left|disk quota|file too large|not enough (?:disk )?space|insufficient (?:disk )?space",
+        DiskFull,
+        "make room there",
     ),
     _Kind(r"manifest: 429|too many requests|rate limit", RateLimited, "try again later"),
     _Kind(r"digest mismatch", ChecksumMismatch, "the next pull fetches it again"),

@@ -26,7 +26,7 @@ SETTING = Setting(engine="xllamacpp", device="cpu", context_size=4096, slots=4, 
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 1.5, 2**31, 2**53, 2**63, 2**64, 10**30, 10**400, float("nan"), float("inf")),
     *("", "x", "..", "/", "a/b", "\0", "\x1b[2J", "\ud800", "模", "x" * 5000, "gguf", "2025-01-01T00:00:00Z"),
-    *([], {}, [[]], [{}], {"name": "x"}, ["chat"], [None]),
+    *([], {}, [[]], [{}], {"name": "x"}, ["chat"], [None], {"kv_bytes_a_token": 1 << 40}, {"a": 1e3}),
 )
 
 
@@ -81,7 +81,9 @@ def _other_value(random: Random, path: Path) -> str:
     if random.random() < 0.4 and isinstance(content.get("files"), list) and content["files"]:
         file = content["files"][0]
         place = file if isinstance(file, dict) else content
-    key = random.choice([*place, "kv_heads", "layers", "context_length", "memory_ratio", "capabilities", "heads"])
+    key = random.choice(
+        [*place, "kv_heads", "layers", "context_length", "memory_ratios", "memory", "capabilities", "heads"]
+    )
     if random.random() < 0.1:
         place.pop(key, None)
     else:

@@ -24,6 +24,7 @@ CLIENT = {
         "llmspell_cli.terminal.interrupts",
         "llmspell_cli.options",
         "llmspell_cli.terminal.output",
+        "llmspell_cli.terminal.visible",
     ),
     *(
         "llmspell_cli.root",
@@ -39,6 +40,11 @@ CLIENT = {
         "llmspell_protocol.client.sync",
         "llmspell_protocol.connection",
         "llmspell_protocol.loopback",
+        "llmspell_protocol.bounded",
+        "llmspell_protocol.numbers",
+        "llmspell_protocol.plain_values",
+        "llmspell_protocol.plain_text",
+        "llmspell_protocol.user_home",
     ),
     *(
         "llmspell_protocol.discovery",

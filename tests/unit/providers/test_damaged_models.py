@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from llmspell_protocol.errors import ConfigError, InvalidRequest, ModelLoadFailed
 from llmspell_providers.library.manifest import Manifest, ManifestInvalid, manifest_from_content, read_manifest
+from llmspell_providers.library.manifest_fields import _CHECKS
 from llmspell_providers.library.store import Store
 from llmspell_providers.spec import ModelSpec
 from tests.support.bad_files import BAD_JSON, IN_PLACE_OF_A_FILE, as_nobody, everybodys_directory, replaced
@@ -49,9 +51,10 @@ WRONG = [
     *((field, value) for field in TEXTS for value in NO_TEXT),
     *((field, value) for field in ("chat_template", "tools") for value in NO_SWITCH),
     *(("memory_ratios", {"s": value}) for value in ("1", -1, 1e9, True, float("nan"), float("inf"), 10**400, [], None)),
-    *(("memory_ratios", value) for value in ("1", 1, True, [], None, {"\0": 1.0})),
     *(("memory", {"window_tokens": value}) for value in ("1", -1, 1.5, True, 1 << 41, 10**400, [], None)),
-    *(("memory", value) for value in ("1", 1, True, [])),
+    *(("memory_ratios", value) for value in (None, 7, [], "x", {"": 1.0}, {"\0": 1.0}, {"\n": 1.0}, {"\ud800": 1.0})),
+    *(("memory", {"kv_bytes_a_token": value}) for value in ("1", -1, 1.5, True, 1 << 63, 10**400, [], None)),
+    *(("memory", value) for value in (7, [], "x", True)),
     *(("capabilities", value) for value in (None, 7, "chat", {}, [7], [None], [DEEP], ["chat"] * 1000)),
     *(("manifest_version", value) for value in (None, True, 0, 2, "1", 1.5, [], float("nan"))),
     *(("modified_at", value) for value in ("", "yesterday", "2025-13-01T00:00:00Z", "٢٠٢٥-01-01")),
@@ -159,6 +162,10 @@ def test_a_field_that_must_be_there_is_missed_by_its_name(store: Store, field: s
 
     with pytest.raises(ManifestInvalid, match=field):
         manifest_from_content(content)
+
+
+def test_every_field_of_a_manifest_has_a_check() -> None:
+    assert {item.name for item in fields(Manifest)} == {*_CHECKS, "files"}
 
 
 def test_keys_of_a_later_minor_version_are_left_aside(store: Store) -> None:

@@ -68,8 +68,9 @@ def test_the_list_leaves_out_what_it_cannot_read_and_pulls_that_are_under_way(
         (broken / "manifest.json").write_text(content)
     store.partial_place("other", None).mkdir(parents=True)
 
-    assert store.list() == [good]
-    assert len(caplog.records) == 4
+    whole, damaged = store.survey()
+    assert whole == store.list() == [good]
+    assert len(damaged) == len(caplog.records) == 4
 
 
 def test_a_manifest_that_names_files_outside_its_directory_is_not_used(store: Store) -> None:

@@ -135,14 +135,14 @@ def test_a_named_tool_becomes_the_only_one_and_has_to_be_called() -> None:
 
 
 def test_a_demanded_call_is_held_to_the_tools_names_and_parameters() -> None:
-    schema = call_body(content("required"))["response_format"]["json_schema"]["schema"]
+    schema = call_body(content("required"), 512)["response_format"]["json_schema"]["schema"]
     assert [one["properties"]["name"] for one in schema["anyOf"]] == [{"const": "a"}, {"const": "b"}]
     kinds = []
     for one in schema["anyOf"]:
         reference = one["properties"]["arguments"]["properties"]["x"]["$ref"]
         kinds.append(schema["$defs"][reference.rpartition("/")[2]]["type"])
     assert kinds == ["integer", "string"]
-    alone = call_body(content("b"))["response_format"]["json_schema"]["schema"]
+    alone = call_body(content("b"), 512)["response_format"]["json_schema"]["schema"]
     assert alone["properties"]["name"] == {"const": "b"}
     assert list(alone["$defs"].values()) == [{"type": "string"}]
 

@@ -16,7 +16,7 @@ import pytest
 
 from llmspell_protocol.errors import DiskFull
 from llmspell_providers.library.store import Store
-from llmspell_providers.ollama.content import pull_error
+from llmspell_providers.ollama.failures import pull_error
 from llmspell_providers.pulls.pull import Puller
 from llmspell_providers.pulls.sources.pull_directory import is_full
 from tests.support.gguf_files import gguf_file
@@ -140,7 +140,7 @@ def test_every_way_of_a_system_to_say_full_is_known() -> None:
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         assert is_full(OSError(number, os.strerror(number)))
         said = f"write /root/.ollama/models/blobs/sha256-1-partial: {os.strerror(number).lower()}"
-        assert pull_error(said, model="m", backend="ollama").code == "disk_full"
+        assert pull_error(said, 200, model="m", backend="ollama").code == "disk_full"
     assert not is_full(OSError(errno.EIO, "x"))
     assert resource.RLIMIT_FSIZE
 
