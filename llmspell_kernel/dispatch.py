@@ -43,7 +43,7 @@ class Dispatcher:
 
     def submit(self, request: Request) -> asyncio.Task[None]:
         """Starts a request, from wherever it came; the task ends when it has been answered."""
-        problem = request.problem or _read_options(request)
+        problem = _read_options(request)
         if taken := self._requests.is_taken(request):
             problem = InvalidRequest(
                 "a request of this client with this msg_id is running already",
@@ -112,6 +112,8 @@ class Dispatcher:
         handler = self._handlers.get(request.msg_type)
         if handler is None:
             raise Unsupported(f"{request.msg_type} is not supported by this kernel", details={"type": request.msg_type})
+        if request.problem is not None:
+            raise request.problem  # Nothing is known of what it asks for.
         self._check_rights(request)
         if problem is not None:
             raise problem

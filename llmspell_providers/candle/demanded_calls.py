@@ -19,7 +19,9 @@ from llmspell_providers.openai_chat import Words, chat_body
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
-def call_body(request: Mapping[str, Any], context_size: int, words: Words | None = None) -> dict[str, Any]:
+def call_body(
+    request: Mapping[str, Any], context_size: int | None = None, words: Words | None = None
+) -> dict[str, Any]:
     """The engine's request for one call of the tools that the choice leaves; arguments as in `chat_body`."""
     body = chat_body({**request, "schema": None}, context_size, words=words)
     schema = _call_schema([tool["function"] for tool in body["tools"]])
