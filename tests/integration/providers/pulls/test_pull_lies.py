@@ -301,6 +301,7 @@ def test_a_hub_whose_file_stays_shorter_than_announced_is_given_up_after_a_few_a
 ) -> None:
     server.manner("tiny.Q4_K_M.gguf").body = body
 
-    asyncio.run(fails(puller_of(), REPOSITORY, DownloadError))
+    with pytest.raises(DownloadError):
+        asyncio.run(pull(puller_of(), REPOSITORY))
 
     assert len(server.data_requests("tiny.Q4_K_M.gguf")) <= 8
