@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -116,7 +116,7 @@ class _OneServer(httpx2.AsyncBaseTransport):
             request.headers["Authorization"] = self._address.authorization
         limit_bytes = _limit_bytes.get()
         for _ in range(_MAX_HOPS):
-            response = await self._inner.handle_async_request(request)
+            response = await self._answered(request)
             try:
                 target = self._target(request, response)
                 if target is None:
@@ -132,6 +132,26 @@ class _OneServer(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+    async def _answered(self, request: httpx2.Request) -> httpx2.Response:
+        """The answer; on a kept connection that the server closed just then, that of a new one.
+
+        Nothing of an answer came, and a server that closes an idle connection has not read the request. What deletes is
+        never sent twice.
+        """
+        is_new = False
+
+        async def trace(event: str, _: Mapping[str, Any]) -> None:
+            nonlocal is_new
+            is_new = is_new or event.startswith("connection.connect")
+
+        try:
+            request.extensions = {**request.extensions, "trace": trace}
+            return await self._inner.handle_async_request(request)
+        except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
+            if is_new or request.method == "DELETE":
+                raise
+            return await self._inner.handle_async_request(request)
 
     def _target(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.URL | None:
         """Where the server wants to be asked instead; None where it does not."""

@@ -1,13 +1,12 @@
-"""JSON and msgpack to values, with an end to how many: a byte of input can become 64 bytes of an empty map.
+"""Msgpack to values, with an end to how many: a byte of input can become 64 bytes of an empty map.
 
 Small inputs are read as they are. Of larger ones lists and maps are counted, and what they hold, before memory is spent
-on more than is allowed. Knows neither messages nor frames.
+on more than is allowed. Knows neither messages nor frames; `bounded_json` does the same for JSON, and every worker
+starts without it.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +18,6 @@ MAX_CONTAINERS = 1 << 18
 """Lists and maps, however deep."""
 UNCOUNTED_BYTES = 1 << 16
 """Inputs up to this size can't become much."""
-_MANY_DIGITS = 1000
-
-# Every text is skipped in one go, an unfinished one too: nothing is ever read twice.
-_TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class TooManyValues(ValueError):
@@ -44,7 +39,7 @@ def unpack(
     """
     if len(data) <= UNCOUNTED_BYTES:
         return msgpack.unpackb(data, raw=False, strict_map_key=False, ext_hook=ext_hook)
-    counted = _Counted(max_values, max_containers)
+    counted = Counted(max_values, max_containers)
     try:
         return msgpack.unpackb(
             data,
@@ -62,42 +57,16 @@ def unpack(
         raise
 
 
-def load_json(data: bytes) -> Any:
-    """The value of a JSON input.
+class Counted:
+    """How many lists, maps and entries there were so far."""
 
-    Raises:
-        TooManyValues: see there.
-        ValueError, RecursionError: it is not JSON, or too deep.
-    """
-    if len(data) > UNCOUNTED_BYTES and not _is_bounded(data) and not _is_bounded_without_texts(data):
-        raise _Counted(MAX_VALUES, MAX_CONTAINERS).too_many()
-    return read_json(data)
-
-
-def read_json(data: bytes) -> Any:
-    """The same without a bound."""
-    # From bytes, json would let surrogates through.
-    text = data.decode()
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:
-        # Python reads no integer of thousands of digits; whoever looks at the field refuses it by its name.
-        return json.loads(text, parse_int=_integer)
-
-
-def _integer(digits: str) -> float:
-    return int(digits) if len(digits) < _MANY_DIGITS else float(digits)
-
-
-class _Counted:
     def __init__(self, max_values: int, max_containers: int) -> None:
         self._most = f"at most {max_containers} lists and maps, with {max_values} entries, are allowed"
         self._values = max_values
         self._containers = max_containers
 
     def add(self, container: Any) -> Any:
+        """Counts a list or map, and gives it back; raises `TooManyValues`."""
         self._values -= len(container)
         self._containers -= 1
         if self._values < 0 or self._containers < 0:
@@ -105,15 +74,5 @@ class _Counted:
         return container
 
     def too_many(self) -> TooManyValues:
+        """The error that says how many are allowed."""
         return TooManyValues(self._most)
-
-
-def _is_bounded(data: bytes) -> bool:
-    containers = data.count(b"[") + data.count(b"{")
-    return containers <= MAX_CONTAINERS and containers + data.count(b",") <= MAX_VALUES
-
-
-def _is_bounded_without_texts(data: bytes) -> bool:
-    # An entry has two texts at most, its key and itself. Counted first, since it takes no time.
-    quotes = data.replace(b"\\\\", b"").replace(b'\\"', b"").count(b'"') if b"\\" in data else data.count(b'"')
-    return quotes <= 4 * MAX_VALUES and _is_bounded(_TEXTS.sub(b"", data))

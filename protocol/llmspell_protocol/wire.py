@@ -17,7 +17,8 @@ from typing import Any
 
 import msgpack
 
-from llmspell_protocol.bounded import TooManyValues, load_json, read_json, unpack
+from llmspell_protocol.bounded import TooManyValues, unpack
+from llmspell_protocol.bounded_json import load_json, read_json
 from llmspell_protocol.messages import Message
 from llmspell_protocol.numbers import FINITE_NUMBER, INT64_LOW, WHOLE_NUMBER, WrongNumber
 from llmspell_protocol.plain_text import whole_text

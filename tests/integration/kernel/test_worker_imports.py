@@ -33,6 +33,7 @@ def test_a_script_worker_imports_nothing_of_the_kernel_but_the_lua_side() -> Non
         "llmspell_kernel",
         "llmspell_kernel.scripting",
         "llmspell_protocol",
+        "llmspell_protocol.bounded",
         "llmspell_protocol.child",
         "llmspell_protocol.frames",
         "llmspell_protocol.standard_streams",

@@ -192,6 +192,26 @@ def test_a_connection_that_the_server_closed_meanwhile_is_opened_again(kind: Ser
 
 
 @pytest.mark.parametrize("kind", SERVER_KINDS)
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_a_kept_connection_that_is_closed_under_a_request_is_replaced_by_a_new_one(
+    kind: ServerKind, end: Any, tmp_path: Path
+) -> None:
+    posts: list[RawAsked] = []
+
+    def post(asked: RawAsked) -> Plan:
+        posts.append(asked)
+        return (end,) if len(posts) == 2 else (http(whole_reply(kind)),)
+
+    async def twice(provider: Provider) -> list[Any]:
+        return [await chat_with(provider) for _ in range(2)]
+
+    with RawServer(answering_posts(post)) as server:
+        came = with_provider(kind, server.origin, tmp_path, twice, seconds=20)
+    assert [one.message.content for one in came] == [SAID] * 2
+    assert len(posts) == 3
+
+
+@pytest.mark.parametrize("kind", SERVER_KINDS)
 def test_one_connection_serves_many_replies(kind: ServerKind, tmp_path: Path) -> None:
     async def three_times(provider: Provider) -> list[Any]:
         return [await chat_with(provider) for _ in range(3)]

@@ -11,7 +11,8 @@ import msgpack
 import pytest
 
 from llmspell_protocol import bounded
-from llmspell_protocol.bounded import TooManyValues, load_json, unpack
+from llmspell_protocol.bounded import TooManyValues, unpack
+from llmspell_protocol.bounded_json import load_json
 from llmspell_protocol.frames import FrameBuffer, pack_frame
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import DELIMITER, MAX_HEADER_BYTES, MAX_PARTS_BYTES, Wire, WireError
