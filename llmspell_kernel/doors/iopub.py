@@ -19,7 +19,7 @@ from llmspell_protocol.wire import Wire
 
 log = logging.getLogger(__name__)
 
-MAX_TOPIC_BYTES = 1_024
+MAX_TOPIC_BYTES = 512
 MAX_TOPICS = 16
 MAX_TOPICS_BYTES = 8_192
 """Of one connection, together."""

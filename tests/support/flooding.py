@@ -48,7 +48,7 @@ def kinds() -> dict[str, tuple[Channel, Bytes]]:
         "iopub one topic": ("iopub", _always(turn * 1_000)),
         "iopub one subscription": ("iopub", _always(message(b"\x01topic") * 1_000)),
         "iopub short topics": ("iopub", partial(_new_topics, 8)),
-        "iopub long topics": ("iopub", partial(_new_topics, 1_000)),
+        "iopub long topics": ("iopub", partial(_new_topics, 500)),
         "iopub no topics": ("iopub", _always(message(b"neither") * 1_000)),
         "hb beats": ("hb", _always(message(b"", b"x" * 4_000) * 100)),
     }
@@ -59,7 +59,7 @@ def kinds() -> dict[str, tuple[Channel, Bytes]]:
         found[f"{channel} noise"] = (channel, _always(message(b"x") * 1_000))
     for channel in CHANNELS:
         found[f"{channel} oversized"] = (channel, _always(message(b"x" * (65 << 20))))
-        largest = 1_000 if channel in ("iopub", "hb") else 4 << 20
+        largest = 500 if channel in ("iopub", "hb") else 4 << 20
         found[f"{channel} unfinished"] = (channel, _always(frame(b"x" * largest, more=True)))
         found[f"{channel} unfinished nothings"] = (channel, _always(frame(b"", more=True) * 10_000))
     return found
