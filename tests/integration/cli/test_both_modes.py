@@ -40,7 +40,7 @@ def comparable(done: Done) -> tuple[int, Any, Any]:
 
 
 def _phases(said: Any) -> Any:
-    """What stderr held, each phase of a progress once; whether a small download is seen on its way is a matter of time."""
+    """What stderr held, each phase of a progress once; whether a small download is seen on its way depends on time."""
     if not isinstance(said, list):
         return said
     steps = [
