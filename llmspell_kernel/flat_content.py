@@ -137,11 +137,17 @@ def _meant(name: Any) -> str:
     return f"; did you mean '{found[0]}'?" if found else ""
 
 
-def invalid(what: str, problems: Sequence[tuple[str, str]], *, separator: str = " ") -> InvalidRequest:
-    """The error for `(field, what is wrong with it)`: its text and `details.problems` have them, a hundred at most."""
+def invalid(
+    what: str, problems: Sequence[tuple[str, str]], *, separator: str = " ", count: int | None = None
+) -> InvalidRequest:
+    """The error for `(field, what is wrong with it)`: its text and `details.problems` have them, a hundred at most.
+
+    `count` is how many there are, where not all were looked at.
+    """
     listed = problems[:_LISTED]
-    if len(problems) > _LISTED:
-        listed = [*listed, ("", f"and {len(problems) - _LISTED} more problems")]
+    count = len(problems) if count is None else count
+    if count > len(listed):
+        listed = [*listed, ("", f"and {count - len(listed)} more problems" if listed else f"{count} problems")]
     text = "; ".join(f"{field}{separator}{message}" if field else message for field, message in listed)
     return InvalidRequest(
         f"{what}: {text}",
