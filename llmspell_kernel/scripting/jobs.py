@@ -17,7 +17,7 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
     """The job of the cell with this number.
 
     Raises:
-        InvalidRequest: a place that is not absolute.
+        InvalidRequest: a place that is not absolute, or no path.
     """
     options = request.options
     directory = _working_directory(request)
@@ -61,7 +61,7 @@ def _working_directory(request: Request) -> str | None:
         return None
     if not os.path.isabs(directory):
         raise InvalidRequest("metadata.llmspell.cwd has to be an absolute path")
-    return directory
+    return _path(directory, "cwd")
 
 
 def _script_directory(request: Request, working_directory: str | None) -> str | None:
@@ -71,7 +71,13 @@ def _script_directory(request: Request, working_directory: str | None) -> str | 
     full = os.path.join(working_directory or "", path)
     if not os.path.isabs(full):
         raise InvalidRequest("metadata.llmspell.path has to be absolute, or given together with cwd")
-    return os.path.dirname(full)
+    return os.path.dirname(_path(full, "path"))
+
+
+def _path(text: str, option: str) -> str:
+    if "\0" in text:
+        raise InvalidRequest(f"metadata.llmspell.{option} has a zero byte, which no path has")
+    return text
 
 
 def _environment(request: Request) -> dict[str, str]:
