@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell_cli.invocation import Options
 from llmspell_cli.session import Session, document
 from llmspell_cli.terminal.output import Output
+from llmspell_cli.working_directory import working_directory
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import resolve, running_kernels
@@ -121,7 +122,7 @@ def _embedded(options: Options, output: Output, runs_script: bool) -> Iterator[S
         profile=options.profile,
         config=Path(options.config) if options.config is not None else None,
         env=os.environ,
-        cwd=Path.cwd(),
+        cwd=Path(working_directory()),
         log_level=options.trace,
         log=output.log,
         expect_script=runs_script,

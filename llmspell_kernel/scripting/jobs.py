@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from llmspell_kernel.directories import own_directory
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.process import Job
 from llmspell_protocol.errors import InvalidRequest
@@ -23,7 +24,8 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
     directory = _working_directory(request)
     if directory is None and request.caller.local:
         # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
-        directory = os.getcwd() if os.getcwd() != "/" else None
+        directory = own_directory()
+        directory = None if directory == "/" else directory
     return Job(
         code=wanted.code,
         name=options.name or f"In[{number}]",
