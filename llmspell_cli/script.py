@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import click
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.session import Content, Session, document
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output, to_stderr
 from llmspell_cli.terminal.text import short_time
 from llmspell_cli.terminal.typed_line import typed_line
-from llmspell_cli.working_directory import working_directory
 from llmspell_protocol.engines import DEFAULT_ENGINE, ENGINES
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.request_options import RequestOptions

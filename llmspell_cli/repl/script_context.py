@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from llmspell_cli.invocation import working_directory
 from llmspell_cli.session import Content, Session, document
-from llmspell_cli.working_directory import working_directory
 from llmspell_protocol.client.sync import OnInput
 from llmspell_protocol.engines import DEFAULT_ENGINE
 from llmspell_protocol.errors import InvalidRequest, Timeout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli.working_directory import working_directory
+from llmspell_cli.invocation import working_directory
 from llmspell_protocol.errors import ConfigError
 
 
