@@ -1,4 +1,4 @@
-"""What one command line says for all commands: the words at each level, the frozen options made of them, and where it is.
+"""What one command line says for all commands: words at each level, the frozen options made of them, and where it is.
 
 Knows words and the environment, neither Click nor what an option does.
 """
