@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import click
 
@@ -50,7 +51,7 @@ def info(options: Options, model: str) -> None:
             ("Parameters", parameters(known.get("parameter_count"))),
             ("Context", str(known.get("context_length") or "-")),
             ("Size", size(known.get("size_bytes"))),
-            ("Chat template", "yes" if known.get("chat_template") else "no: it continues the bare texts of messages"),
+            ("Chat template", _chat_template(known)),
             ("Capabilities", _listed(known.get("capabilities") or ())),
             ("Operations", _listed(word for word in OPERATIONS if supports.get(word))),
             ("Requests", _listed(word for word in REQUESTED if supports.get(word))),
@@ -61,6 +62,13 @@ def info(options: Options, model: str) -> None:
             ("Path", home_path(known.get("path"))),
         ]
     )
+
+
+def _chat_template(known: Mapping[str, Any]) -> str:
+    abilities = known.get("capabilities")
+    if abilities and "chat" not in abilities:
+        return "-"
+    return "yes" if known.get("chat_template") else "no: it continues the bare texts of messages"
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -69,7 +69,7 @@ def test_installed_models_are_listed_and_described(target: list[str]) -> None:
     rows = dict(row.split(":", 1) for row in llmspell(*target, "model", "info", MODEL).out.splitlines())
     assert list(rows) == [
         *("Model", "Backend", "Format", "Architecture", "Parameters", "Context", "Size"),
-        *("Capabilities", "Operations", "Requests", "Replies", "Cannot", "Loaded", "License", "Path"),
+        *("Chat template", "Capabilities", "Operations", "Requests", "Replies", "Cannot", "Loaded", "License", "Path"),
     ]
     assert {"pull", "tokenize"} <= set(rows["Operations"].strip().split(", "))
     assert {"schema", "tools"} <= set(rows["Requests"].strip().split(", "))

@@ -285,7 +285,7 @@ def test_a_file_that_is_broken_since_its_import_fails_to_load_with_the_reason(
         async with _service(tmp_path) as service:
             await _import(service, smollm2_path, tmp_path, "m")
             _cut((await service.info("m")).path or "")
-            with pytest.raises(ModelLoadFailed, match=f"is truncated: .* {MB} bytes"):
+            with pytest.raises(ModelLoadFailed, match=f"is damaged: .* {MB} bytes"):
                 await _ask(service, "m")
             assert (await service.inventory.ps()).models == []
             assert not (await service.inventory.verify("m")).ok
