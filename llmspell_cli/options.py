@@ -16,7 +16,7 @@ from click.types import StringParamType
 
 from llmspell_cli.examples import Examples, write_examples
 from llmspell_cli.invocation import OUTPUT_FORMATS, TRACE_LEVELS, Collected
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.user_home import expanded_user
 
 if TYPE_CHECKING:
@@ -85,8 +85,14 @@ class Word(StringParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The text, as a path if it is to be one; raises `InvalidRequest` where no user has the name after `~`."""
         text = super().convert(value, param, ctx)
-        is_path = param is not None and param.metavar in _ON_DISK and not (ctx is not None and ctx.resilient_parsing)
-        return expanded_user(text, os.environ) if is_path else text
+        if param is None or param.metavar not in _ON_DISK:
+            return text
+        try:
+            return expanded_user(text, os.environ)
+        except LlmspellError:
+            if ctx is not None and ctx.resilient_parsing:
+                return text  # half a name, as a shell asks what could follow
+            raise
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         """What is on disk, for parameters that mean something there."""
