@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.session import Session, document
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.client.sync import Client
@@ -121,7 +121,7 @@ def _embedded(options: Options, output: Output, runs_script: bool) -> Iterator[S
         profile=options.profile,
         config=Path(options.config) if options.config is not None else None,
         env=os.environ,
-        cwd=Path.cwd(),
+        cwd=Path(working_directory()),
         log_level=options.trace,
         log=output.log,
         expect_script=runs_script,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.terminal.text import home_path
 from llmspell_profiles.credentials.key_store import KeyStore, canonical
 from llmspell_profiles.credentials.secrets import key_variables
@@ -67,7 +67,7 @@ def load(options: Options) -> LoadedSettings:
     from llmspell_profiles.loading.loader import load_settings
 
     config = Path(options.config) if options.config is not None else None
-    return load_settings(profile=options.profile, config=config, env=os.environ, cwd=Path.cwd())
+    return load_settings(profile=options.profile, config=config, env=os.environ, cwd=Path(working_directory()))
 
 
 def key_sources(loaded: LoadedSettings | None, env: Mapping[str, str], store: KeyStore) -> list[KeySource]:

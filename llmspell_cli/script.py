@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.session import Content, Session, document
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output, to_stderr
@@ -117,7 +117,7 @@ def _request_options(script: Script) -> RequestOptions:
         engine=script.engine,
         name=script.name,
         path=script.path,
-        cwd=os.getcwd(),
+        cwd=working_directory(),
         env={name: os.environ[name] for name in ("MODEL", "MODEL_SPEC") if name in os.environ},
     )
 

@@ -14,7 +14,7 @@ from llmspell_cli.doctor.damaged import damaged_models
 from llmspell_cli.doctor.examination import Check, examine
 from llmspell_cli.doctor.finding import Finding, Problem, skip
 from llmspell_cli.doctor.subject import Answers, Subject, ask_kernel
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.key_sources import load
 from llmspell_profiles.loading.home import llmspell_home
 from llmspell_protocol.errors import LlmspellError
@@ -33,7 +33,7 @@ def subject_of(options: Options, *, offline: bool) -> Subject:
     return Subject(
         options=options,
         env=os.environ,
-        cwd=Path.cwd(),
+        cwd=Path(working_directory()),
         home=llmspell_home(os.environ),
         offline=offline,
         loaded=loaded,

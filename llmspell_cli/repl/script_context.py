@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from llmspell_cli.invocation import working_directory
 from llmspell_cli.session import Content, Session, document
 from llmspell_protocol.client.sync import OnInput
 from llmspell_protocol.engines import DEFAULT_ENGINE
@@ -181,7 +182,7 @@ class ScriptContext:
             on_delta=on_output,
             on_input=self._on_input,
             request_options=RequestOptions(
-                deltas=True, engine=self.engine, cwd=os.getcwd(), env=environment, model=self.model, **options
+                deltas=True, engine=self.engine, cwd=working_directory(), env=environment, model=self.model, **options
             ),
         )
         return document(reply)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import GREEN, RED, YELLOW, Output
 from llmspell_cli.terminal.visible import visible_lines
@@ -47,7 +47,7 @@ def validate(options: Options, file: str | None, strict: bool) -> None:
         profile=options.profile,
         config=Path(config) if config is not None else None,
         env=os.environ,
-        cwd=Path.cwd(),
+        cwd=Path(working_directory()),
     )
     if output.json:
         output.document(_document(report))
