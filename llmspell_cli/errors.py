@@ -5,6 +5,7 @@ The only place where an error of the protocol's tree, or one of Click's, becomes
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -16,11 +17,12 @@ import click
 from llmspell_cli.endings import EndedByUser
 from llmspell_cli.terminal.output import CYAN, RED, compact, fitted, styled, to_stderr
 from llmspell_cli.terminal.visible import visible, visible_lines
-from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, ModelNotFound
+from llmspell_protocol.errors import ConfigError, DiskFull, InvalidRequest, LlmspellError, ModelNotFound
 
 if TYPE_CHECKING:
     from llmspell_cli.invocation import Collected
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STEP = re.compile(r"(?m)^(?=\d+\. )")
 _OWN_COMMAND = re.compile(r"(?m)(?<=builtin profile: ).*$")
 
@@ -59,7 +61,8 @@ def report_defect(error: BaseException, said: Collected) -> int:
         where = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
         defect = ConfigError(f"{where}: {error.strerror or error}", details={"path": where})
     elif isinstance(error, OSError):
-        defect = LlmspellError(error.strerror or str(error))  # A full disk behind stdout, say.
+        # What has no name is standard output, most likely.
+        defect = (DiskFull if error.errno in _FULL else LlmspellError)(error.strerror or str(error))
     else:
         message = f"this is a defect of llmspell: {type(error).__name__}: {error}"
         defect = LlmspellError(message, hint="run it again with --trace debug")

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from llmspell_protocol.errors import ConfigError, InvalidRequest
+from llmspell_protocol.user_home import expanded_user
 
 OUTPUT_FORMATS = ("text", "json", "pretty")
 TRACE_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
@@ -66,14 +67,15 @@ class Collected:
         """The options as they stand now, with the environment's where the command line has none.
 
         Raises:
-            InvalidRequest: a profile and a configuration file, or a variable with a value that can't be.
+            InvalidRequest: a profile and a configuration file, a variable with a value that can't be, or a file in the
+                home directory of a user who is not there.
         """
         said = self._said
         if "profile" in said and "config" in said:
             raise _profile_and_config(said["profile"], said["config"])
         config = said.get("config")
         if config is None and "profile" not in said:
-            config = self._environ.get("LLMSPELL_CONFIG") or None
+            config = expanded_user(self._environ.get("LLMSPELL_CONFIG", ""), self._environ) or None
         return Options(
             config=config,
             profile=said.get("profile"),

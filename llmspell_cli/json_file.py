@@ -21,7 +21,7 @@ def read_json(path: str) -> dict[str, Any]:
         ConfigError: `~` of a user without a home directory.
         InvalidRequest: it can't be read or holds no JSON object.
     """
-    text = file_text(expanded_user(path, os.environ))
+    text = file_text(path)
     try:
         value = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:

@@ -7,6 +7,7 @@ frozen `Options` made of it as its argument `options`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from click.types import StringParamType
 
 from llmspell_cli.examples import Examples, write_examples
 from llmspell_cli.invocation import OUTPUT_FORMATS, TRACE_LEVELS, Collected
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.user_home import expanded_user
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -70,8 +72,27 @@ _LONGEST_S = 1_000_000
 """Eleven days: below what the system's calls for waiting can count."""
 
 
+_ON_DISK = frozenset({"FILE", "DIR", "PATH"})
+"""The words in help for what is a path."""
+
+
 class Word(StringParamType):
-    """A text that a shell can complete, by what the parameter is called in help."""
+    """A text that a shell can complete, by what the parameter is called in help.
+
+    In a path `~` is the home directory: shells leave it as it is in `--file=~/texts`.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text, as a path if it is to be one; raises `InvalidRequest` where no user has the name after `~`."""
+        text = super().convert(value, param, ctx)
+        if param is None or param.metavar not in _ON_DISK:
+            return text
+        try:
+            return expanded_user(text, os.environ)
+        except LlmspellError:
+            if ctx is not None and ctx.resilient_parsing:
+                return text  # half a name, as a shell asks what could follow
+            raise
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         """What is on disk, for parameters that mean something there."""

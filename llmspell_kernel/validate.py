@@ -133,6 +133,10 @@ def _problems(value: Any, action: str) -> Iterator[tuple[str, str]]:
         yield "device", f"'{device}' is not one of auto, cpu, cuda, cuda:N, metal"
     if hasattr(value, "messages"):
         yield from _problems_of_chat(value, action)
+    if action == "embed":
+        for number, text in enumerate(value.input):
+            if not text.strip():
+                yield f"input.{number}", "is empty: there is nothing to embed"
 
 
 def _problems_of_options(options: SamplingOptions) -> Iterator[tuple[str, str]]:

@@ -150,16 +150,21 @@ class ModelSpec:
 
 def is_a_path(text: str, path: str) -> InvalidRequest:
     """The error for a path where a model's name is expected."""
-    if path.startswith("~"):
-        place = f"$HOME{path[1:]}"
-    else:
-        place = quote(path) if path.startswith("/") else f"$PWD/{quote(path.removeprefix('./'))}"
+    place = quote(path) if path.startswith("/") else _whole(quote(path.removeprefix("./")))
     return InvalidRequest(
         f"'{text.strip()}' is a path and no model's name; the address of a file or directory is file:// and its whole"
         " path",
         hint=f"llmspell model pull file://{place}, and then the name that this gives the model",
         details={"model": text},
     )
+
+
+def _whole(path: str) -> str:
+    """A relative path as one that a shell makes a whole one of."""
+    first, slash, rest = path.partition("/")
+    if first == "~":
+        return f"$HOME{slash}{rest}"
+    return f"/…/{rest}" if first.startswith("~") else f"$PWD/{path}"  # shells know `~name` at a word's beginning alone
 
 
 def _with_small_scheme(name: str) -> str:
@@ -190,7 +195,7 @@ def _name_in_address(text: str, address: str) -> str:
                 text, "host or port of the address make no sense", f"write {scheme}://HOST[:PORT]/PATH/FILE.gguf"
             )
     elif scheme == "file" and rest and not rest.removeprefix("localhost").startswith("/"):
-        place = f"$PWD/{rest}" if not rest.startswith("~") else f"$HOME{rest[1:]}"
+        place = _whole(rest)
         raise _bad(text, "the path is not a whole one", f"write file:///PATH, such as file://{place}")
     name = unquote(rest.rstrip("/").rpartition("/")[2]).strip()
     if not name or any(letter < " " or letter == "\x7f" for letter in name):

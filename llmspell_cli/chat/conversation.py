@@ -100,7 +100,7 @@ class Conversation:
         """Sets one sampling option from its text; without text the option is as the model has it.
 
         Raises:
-            InvalidRequest: unknown, or not a number.
+            InvalidRequest: unknown, not a number, or out of its range.
         """
         kind = SAMPLING.get(name)
         if kind is None:
@@ -109,10 +109,7 @@ class Conversation:
         if not value:
             self.sampling.pop(name, None)
             return
-        try:
-            self.sampling[name] = [value] if kind is str else kind(value)
-        except ValueError:
-            raise InvalidRequest(f"{name} is a number, not '{value}'") from None
+        self.sampling[name] = [value] if kind is str else _in_range(name, value, kind)
 
     def save(self, path: str) -> None:
         """Writes the conversation as JSON.
@@ -155,6 +152,24 @@ class Conversation:
             "schema": self.schema,
             "stream": stream,
         }
+
+
+def _in_range(name: str, value: str, kind: type) -> float | int:
+    # Needed by few chats, and a chat's start pays for imports.
+    from dataclasses import fields
+
+    from llmspell_protocol.models import SamplingOptions
+    from llmspell_protocol.numbers import WrongNumber, demand_range, number, whole
+
+    try:
+        wanted = whole(int(value)) if kind is int else number(float(value))
+    except ValueError:
+        raise InvalidRequest(f"{name} is a number, not '{value}'") from None
+    try:
+        demand_range(wanted, *next(one for one in fields(SamplingOptions) if one.name == name).metadata["range"])
+    except WrongNumber as problem:
+        raise InvalidRequest(f"{name} {problem}") from None
+    return wanted
 
 
 def _is_message(one: Any) -> bool:

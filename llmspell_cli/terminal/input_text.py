@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from llmspell_protocol.errors import InvalidRequest, NotFound
+from llmspell_protocol.user_home import expanded_user
 
 
 def file_text(path: str, *, missing: str = "file not found") -> str:
-    """The text in a file; `missing` begins the message when there is none.
+    """The text in a file, whose path may begin with `~`; `missing` begins the message when there is none.
 
     Raises:
         NotFound: no such file.
-        InvalidRequest: it can't be read, or is not UTF-8.
+        InvalidRequest: it can't be read, or is not UTF-8; no user has the name after `~`.
     """
     try:
-        with open(path, "rb") as file:
+        with open(expanded_user(path, os.environ), "rb") as file:
             data = file.read()
     except FileNotFoundError:
         raise NotFound(f"{missing}: {path}", details={"file": path}) from None

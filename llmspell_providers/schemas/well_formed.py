@@ -11,6 +11,7 @@ from llmspell_providers.schemas.document import everywhere, target
 from llmspell_providers.schemas.refusals import malformed, refuse, step
 
 if TYPE_CHECKING:
+    from jsonschema import SchemaError
     from jsonschema.protocols import Validator
 
 
@@ -34,7 +35,7 @@ def demand_well_formed(schema: Any, at: str) -> None:
     except SchemaError as error:
         path = [str(part) for part in error.absolute_path]
         keyword = next((part for part in reversed(path) if part.startswith("$") or part in kind.VALIDATORS), "schema")
-        malformed(keyword, step(at, *path), f"{error.message:.200}")
+        malformed(keyword, step(at, *path), _problem(error))
     except (OverflowError, RecursionError) as error:
         # A count of 20 digits, or groups in groups: Python's regular expressions end there.
         place = next((place for place, one in everywhere(schema, at) if _ends_compiler(one.get("pattern"))), None)
@@ -55,6 +56,20 @@ def draft(schema: Mapping[str, Any]) -> type[Validator]:
 
     kind: type[Validator] = validator_for(schema, default=Draft202012Validator)
     return kind
+
+
+def _problem(error: SchemaError) -> str:
+    """What the draft's schema says against a value; of a pattern, what Python, which has to check replies, does."""
+    if (error.validator, error.validator_value) != ("format", "regex"):
+        return f"{error.message:.200}"
+    import re
+
+    try:
+        with _quiet():
+            re.compile(str(error.instance))
+    except re.error as problem:
+        return f"{error.instance!r:.100} is no regular expression that can be checked ({problem})"
+    return f"{error.message:.200}"
 
 
 @contextmanager

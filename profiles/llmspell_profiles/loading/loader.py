@@ -28,6 +28,7 @@ from llmspell_profiles.schema.settings import Settings
 from llmspell_profiles.schema.table import FreeTable, Table
 from llmspell_profiles.schema.values import PathContext
 from llmspell_protocol.errors import InvalidRequest, ProfileNotFound
+from llmspell_protocol.user_home import expanded_user
 
 
 class LoadedSettings(NamedTuple):
@@ -150,7 +151,7 @@ def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd:
             raise ProfileNotFound(not_found(profile))
         return _builtin(name, env, home, read)
     if config is None and env.get("LLMSPELL_CONFIG"):
-        config = Path(env["LLMSPELL_CONFIG"])
+        config = Path(expanded_user(env["LLMSPELL_CONFIG"], env))
     if config is not None:
         try:
             toml = read(cwd / config, str(config))

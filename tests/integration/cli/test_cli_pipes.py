@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -102,6 +103,13 @@ def test_a_full_disk_behind_the_output_is_said(case_directory: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (1, "Error: No space left on device\n")
+    told = subprocess.run(
+        ["bash", "-c", '"$@" >/dev/full', "bash", *COMMAND, "version", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.returncode, json.loads(told.stderr)["error"]["code"]) == (1, "disk_full")
 
 
 def test_errors_that_are_not_read_do_not_hang(home: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import click
 import pytest
 
 from llmspell_cli.commands.chat import chat
 from llmspell_cli.invocation import Collected, asks_for_json
+from llmspell_cli.terminal.input_text import file_text
 from llmspell_protocol.errors import InvalidRequest
 from tests.support.command_line import call
 from tests.support.command_tree import command_at, every_command
@@ -42,6 +46,34 @@ def test_the_same_value_twice_is_one() -> None:
     said.say("connect", "a", "--connect")
     said.say("connect", "a", "--kernel")
     assert said.options().connect == "a"
+
+
+def test_every_option_that_names_a_file_knows_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    paths = 0
+    for where in every_command():
+        command = command_at(where)
+        for param in command.params:
+            if isinstance(param, click.Option) and param.metavar in ("FILE", "DIR", "PATH"):
+                context = click.Context(command)
+                assert param.type_cast_value(context, ["~/x"] if param.multiple else "~/x") in (
+                    "/home/me/x",
+                    ("/home/me/x",),
+                ), (where, param.opts)
+                with pytest.raises(InvalidRequest, match="there is no user 'no-such-user'"):
+                    param.type.convert("~no-such-user/x", param, context)
+                paths += 1
+    assert paths > 20
+
+
+def test_the_configuration_that_the_environment_names_knows_the_home_directory() -> None:
+    assert Collected([], {"LLMSPELL_CONFIG": "~/x.toml", "HOME": "/home/me"}).options().config == "/home/me/x.toml"
+
+
+def test_a_text_in_a_file_of_the_home_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "system.txt").write_text("be short")
+    assert file_text("~/system.txt") == "be short"
 
 
 def test_profile_and_config_together_are_refused_with_the_long_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,28 @@ def test_half_a_sign_does_not_stop_the_writing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("temperature", "nan"), ("temperature", "2.1"), ("top_p", "1.1"), ("top_k", "-1"), ("min_p", "-0.1")),
+        *(("repeat_penalty", "0"), ("seed", "4294967295"), ("max_tokens", "2147483648"), ("max_tokens", "9" * 5000)),
+        *(("num_beams", "0"), ("seed", "1.5"), ("top_k", "many")),
+    ],
+)
+def test_a_value_that_no_reply_could_be_made_with_is_refused_when_it_is_set(name: str, value: str) -> None:
+    said = Conversation("mock/a", sampling={"temperature": 0.5})
+    with pytest.raises(InvalidRequest, match=rf"^{name} (must be|is a number)"):
+        said.set(name, value)
+    assert said.sampling == {"temperature": 0.5}
+
+
+def test_ends_of_ranges_can_be_set() -> None:
+    said = Conversation("mock/a")
+    for name, value in {"seed": "4294967294", "max_tokens": "2147483647", "top_p": "1", "temperature": "2"}.items():
+        said.set(name, value)
+    assert said.sampling == {"seed": 4294967294, "max_tokens": 2147483647, "top_p": 1.0, "temperature": 2.0}
+
+
+@pytest.mark.parametrize(
     "text",
     [
         *("{", "[]", "{}", "[" * 100_000, '{"messages": [{"role": "system", "content": "x"}]}', '{"messages": [1]}'),

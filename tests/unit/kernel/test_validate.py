@@ -70,6 +70,12 @@ def test_images_are_bytes_or_in_json_base64() -> None:
     }
 
 
+def test_an_empty_text_is_no_text_to_embed_and_told_by_its_number() -> None:
+    assert _problems("model", action="embed", input=["one", "", " \n"]) == {
+        f"input.{number}": "is empty: there is nothing to embed" for number in (1, 2)
+    }
+
+
 def test_unknown_keys_and_nulls_are_left_aside() -> None:
     assert _validated("model", action="pull", model="m", quantization=None, future=1) == ModelPull(model="m")
 

@@ -8,8 +8,10 @@ from random import Random
 
 import pytest
 
+from llmspell_protocol.errors import InvalidRequest
 from llmspell_providers.schemas.characters import ESCAPED, Characters
 from llmspell_providers.schemas.pattern import NotHeld, held
+from llmspell_providers.schemas.well_formed import demand_well_formed
 
 SAMPLES = [
     "",
@@ -134,3 +136,20 @@ def test_sets_of_characters_join_and_exclude() -> None:
     assert not (letters - letters)
     assert '"' not in ~ESCAPED
     assert (~(~letters)).intervals == letters.intervals
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ("^a{2,1}$", "min repeat greater than max repeat"),
+        (r"^\p{L}+$", r"bad escape \\p"),
+        ("^[]$", "unterminated character set"),
+        ("^(a$", "missing \\)"),
+    ],
+)
+def test_a_pattern_that_no_reply_could_be_held_against_is_told_with_the_reason(pattern: str, reason: str) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
+    with pytest.raises(InvalidRequest, match=f"'pattern' at '/properties/a/pattern' .*{reason}"):
+        demand_well_formed(schema, "")
+    with pytest.raises(InvalidRequest, match=f"'patternProperties' at '/patternProperties' .*{reason}"):
+        demand_well_formed({"type": "object", "patternProperties": {pattern: {}}}, "")

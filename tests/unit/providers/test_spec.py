@@ -82,6 +82,22 @@ def test_what_names_nothing_is_refused_with_the_reason(text: str, why: str) -> N
     assert caught.value.hint is not None
 
 
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        ("~/a b.gguf", "file://$HOME/a"),
+        ("~someone/x.gguf", "file:///…/x.gguf"),
+        ("below/x.gguf", "file://$PWD/below/x.gguf"),
+        ("~x.gguf", "file:///…/"),
+    ],
+)
+def test_a_path_is_told_the_address_that_a_shell_makes_of_it(path: str, address: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        ModelSpec.parse(f"file://{path}")
+    assert address in (caught.value.hint or "")
+    assert "$HOMEsome" not in (caught.value.hint or "")
+
+
 def test_the_hub_repository_is_known_only_where_one_was_named() -> None:
     assert ModelSpec.parse("hf.co/ORG/REPO:Q8_0").hub_repository == "ORG/REPO"
     assert ModelSpec.parse("hf://ORG/REPO/file.gguf").hub_repository is None
