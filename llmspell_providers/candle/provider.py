@@ -20,7 +20,6 @@ from llmspell_protocol.errors import (
     ModelLoadFailed,
     ModelNotFound,
     Timeout,
-    Unsupported,
 )
 from llmspell_protocol.models import (
     SAMPLING,
@@ -42,7 +41,7 @@ from llmspell_providers.candle.installed_engines import installed_engines, why_m
 from llmspell_providers.candle.loaded_model import loaded_model
 from llmspell_providers.candle.loading import Loader
 from llmspell_providers.candle.server_binary import find_server
-from llmspell_providers.candle.speculation import Wanted
+from llmspell_providers.candle.speculation import Wanted, nothing_to_draft
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.pull import Puller, pull_environment
@@ -320,11 +319,7 @@ class CandleProvider:
         """Refuses drafts by name that a model cannot have, before one that is loaded without them has to go."""
         self.capabilities(manifest.format).demand_speculation(speculation, self.name)
         if speculation == "ngram" and manifest.capabilities and "chat" not in manifest.capabilities:
-            raise Unsupported(
-                f"{manifest.id} makes embeddings: there is nothing to draft",
-                hint="ask without speculation",
-                details={"operation": "speculation"},
-            )
+            raise nothing_to_draft(manifest.id)
 
     def _turn(
         self, manifest: Manifest, client: str, *, embeds: bool = False

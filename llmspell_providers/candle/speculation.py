@@ -53,3 +53,12 @@ def drafts(wanted: Wanted, *, slots: int, batch_size: int, why_not: str | None =
             details={"operation": "speculation", "key": "providers.candle.speculation"},
         )
     return Drafts(KEY_TOKENS, min(DRAFT_TOKENS, room))
+
+
+def nothing_to_draft(model: str) -> Unsupported:
+    """The error for drafts that were asked for by name of a model that does not chat."""
+    return Unsupported(
+        f"{model} makes embeddings: there is nothing to draft",
+        hint="ask without speculation",
+        details={"operation": "speculation"},
+    )

@@ -22,7 +22,6 @@ from llmspell_protocol.errors import (
     Unsupported,
 )
 from llmspell_protocol.models import (
-    SAMPLING,
     ChatChunk,
     ChatRequest,
     ChatResult,
@@ -43,6 +42,7 @@ from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling,
 from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable, unsendable_key
 from llmspell_providers.remote.remote_limits import ServerManagedModels
 from llmspell_providers.remote.report import local_model, model_info, summary
+from llmspell_providers.remote.sampling import sampling_of
 from llmspell_providers.remote.stream import Stream
 from llmspell_providers.remote.vendors import Vendor
 from llmspell_providers.spec import ModelSpec
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from llmspell_protocol.areas.model import DamagedModel
 
 PROBE_DEADLINE_S = 1.0
-_ALWAYS = ("temperature", "top_p", "max_tokens")
-"""Options that every server takes: our defaults for the others are for local engines."""
 _NAMES_SHOWN = 8
 
 T = TypeVar("T")
@@ -148,7 +146,7 @@ class RemoteProvider(ServerManagedModels):
         name = _name(spec)
         deadline = self._deadline(name)
         await self._ready()
-        sampling = self._sampling(request)
+        sampling = sampling_of(request.options, self._settings)
         body = self._dialect.body(name, request, sampling)
 
         async def open_stream(server: Server) -> Stream:
@@ -322,19 +320,6 @@ class RemoteProvider(ServerManagedModels):
         if body is not None:
             raise stream_failure(body, self._place(stream.server, name))
         return event
-
-    def _sampling(self, request: ChatRequest) -> Sampling:
-        """The request's options, filled up from the settings; our defaults only where every server takes them."""
-        given = request.options
-        asked = {name for name in SAMPLING if getattr(given, name) is not None}
-        in_settings = self._settings.given & set(SAMPLING)
-        values = {name: getattr(self._settings, name) for name in (*_ALWAYS, *in_settings)}
-        values |= {name: getattr(given, name) for name in asked}
-        if given.num_ctx is not None:
-            values["num_ctx"] = given.num_ctx
-            asked.add("num_ctx")
-        values = {name: value for name, value in values.items() if value is not None}
-        return Sampling(values=values, asked=frozenset(asked), set_by_user=frozenset(asked | in_settings))
 
     def _check_ending(self, ending: Ending, server: Server, name: str) -> None:
         if ending.filtered:

@@ -111,7 +111,7 @@ class Residency(Generic[W]):
         try:
             async with model.queue.turn(client):
                 waited_ms = (time.monotonic() - arrived) * 1000
-                load_ms = _load_part_ms(model, arrived)
+                load_ms = model.load_part_ms(arrived)
                 try:
                     if model.worker is None:
                         raise WorkerCrashed(f"the worker of '{model.name}' ended before the request began")
@@ -397,10 +397,3 @@ class Residency(Generic[W]):
         model.reserved = model.reserved and model.worker is not None
         if self._models.get(model.name) is model:
             del self._models[model.name]
-
-
-def _load_part_ms(model: Resident[W], arrived: float) -> float:
-    """How much of the waiting since `arrived` was this model being loaded."""
-    if model.load_began is None or model.load_ms is None:
-        return 0.0
-    return max(0.0, model.load_ms - max(0.0, arrived - model.load_began) * 1000)

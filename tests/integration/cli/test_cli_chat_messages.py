@@ -75,8 +75,10 @@ def test_an_option_is_unset_without_a_value(chat: AtTerminal) -> None:
         chat.wait_for("> ")
     chat.type("/show\r")
     chat.wait_for("options: -")
+    chat.wait_for("> ")
     chat.type("/set\r")
     chat.wait_for("Error: name an option")
+    chat.wait_for("> ")
     leave(chat)
 
 

@@ -57,7 +57,7 @@ BOTH = {
         *("model", "pull", "https://127.0.0.1:9/x.gguf"),
         ends=(1, "source_unavailable"),
         says="No source of 'x' can be reached: ",
-        hint="check the network; HF_ENDPOINT names another hub, and HF_HUB_OFFLINE must not be set",
+        hint="check the address and the network",
     ),
     "an unknown option": failure(
         *("model", "list", "--bakend", "x"),

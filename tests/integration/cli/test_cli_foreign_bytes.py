@@ -137,10 +137,11 @@ def test_a_byte_that_is_no_text_can_be_typed(command: str, home: Path) -> None:
     terminal = AtTerminal(words)
     terminal.wait_for(prompt)
     terminal.wait_for("> ")
-    os.write(terminal.master, b"x = 'caf\xe9'\r")
+    os.write(terminal.master, b"x = 'caf\xe9' print('do' .. 'ne')\r")
+    terminal.wait_for("done\r\n" if command == "repl" else "[mock/a] ")
     terminal.wait_for("> ")
     terminal.type("\x04")
     assert terminal.end() == 0
     assert "defect" not in terminal.said
     if command == "repl":
-        assert json.loads((home / "repl_history").read_text()) == "x = 'caf\ufffd'"
+        assert json.loads((home / "repl_history").read_text()) == "x = 'caf\ufffd' print('do' .. 'ne')"
