@@ -18,6 +18,7 @@ from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import resolve, running_kernels
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable
+from llmspell_protocol.working_directory import working_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +122,7 @@ def _embedded(options: Options, output: Output, runs_script: bool) -> Iterator[S
         profile=options.profile,
         config=Path(options.config) if options.config is not None else None,
         env=os.environ,
-        cwd=Path.cwd(),
+        cwd=Path(working_directory()),
         log_level=options.trace,
         log=output.log,
         expect_script=runs_script,

@@ -16,6 +16,7 @@ from llmspell_profiles.credentials.key_store import KeyStore, canonical
 from llmspell_profiles.credentials.secrets import key_variables
 from llmspell_profiles.loading.home import llmspell_home
 from llmspell_protocol.vendors import KEY_VARIABLES
+from llmspell_protocol.working_directory import working_directory
 
 if TYPE_CHECKING:
     from llmspell_profiles.loading.loader import LoadedSettings
@@ -67,7 +68,7 @@ def load(options: Options) -> LoadedSettings:
     from llmspell_profiles.loading.loader import load_settings
 
     config = Path(options.config) if options.config is not None else None
-    return load_settings(profile=options.profile, config=config, env=os.environ, cwd=Path.cwd())
+    return load_settings(profile=options.profile, config=config, env=os.environ, cwd=Path(working_directory()))
 
 
 def key_sources(loaded: LoadedSettings | None, env: Mapping[str, str], store: KeyStore) -> list[KeySource]:

@@ -18,6 +18,7 @@ from llmspell_cli.terminal.typed_line import typed_line
 from llmspell_protocol.engines import DEFAULT_ENGINE, ENGINES
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.request_options import RequestOptions
+from llmspell_protocol.working_directory import working_directory
 
 
 class Script(NamedTuple):
@@ -117,7 +118,7 @@ def _request_options(script: Script) -> RequestOptions:
         engine=script.engine,
         name=script.name,
         path=script.path,
-        cwd=os.getcwd(),
+        cwd=working_directory(),
         env={name: os.environ[name] for name in ("MODEL", "MODEL_SPEC") if name in os.environ},
     )
 

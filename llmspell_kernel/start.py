@@ -36,6 +36,7 @@ from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Busy, Internal, InvalidRequest, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.standard_streams import have_standard_streams
 from llmspell_protocol.version import VERSION
+from llmspell_protocol.working_directory import working_directory
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ class Start:
             profile=self._arguments.profile,
             config=self._arguments.config,
             env=self._environment,
-            cwd=Path.cwd(),
+            cwd=Path(working_directory()),
             flags={key: value for key, value in flags.items() if value is not None},
         )
 

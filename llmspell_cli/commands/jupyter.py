@@ -19,6 +19,7 @@ from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.errors import InvalidRequest, NotFound, Unsupported
+from llmspell_protocol.working_directory import working_directory
 
 _NAME = re.compile(r"[a-z0-9._-]+\Z", re.IGNORECASE)
 
@@ -119,7 +120,7 @@ def _spec(options: Options, display_name: str) -> dict[str, Any]:
 def _kernels(prefix: str | None) -> Path:
     """The directory of kernelspecs below a prefix; the user's without one (Jupyter's own rules for `jupyter_path`)."""
     if prefix is not None:
-        return Path(prefix).absolute() / "share" / "jupyter" / "kernels"
+        return Path(working_directory(), prefix) / "share" / "jupyter" / "kernels"
     # Needed only where no directory is named.
     from llmspell_profiles.loading.home import user_home
 

@@ -18,6 +18,7 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.key_sources import load
 from llmspell_profiles.loading.home import llmspell_home
 from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.working_directory import working_directory
 
 _KERNEL_DEADLINE_S = 20.0
 _NO_SETTINGS = "needs a configuration that can be used"
@@ -33,7 +34,7 @@ def subject_of(options: Options, *, offline: bool) -> Subject:
     return Subject(
         options=options,
         env=os.environ,
-        cwd=Path.cwd(),
+        cwd=Path(working_directory()),
         home=llmspell_home(os.environ),
         offline=offline,
         loaded=loaded,

@@ -16,6 +16,7 @@ from llmspell_protocol.client.sync import OnInput
 from llmspell_protocol.engines import DEFAULT_ENGINE
 from llmspell_protocol.errors import InvalidRequest, Timeout
 from llmspell_protocol.request_options import RequestOptions
+from llmspell_protocol.working_directory import working_directory
 
 ANSWER_S = 1.0
 """How long an input waits for what the kernel knows about it; a kernel that computes may be asked in vain."""
@@ -181,7 +182,7 @@ class ScriptContext:
             on_delta=on_output,
             on_input=self._on_input,
             request_options=RequestOptions(
-                deltas=True, engine=self.engine, cwd=os.getcwd(), env=environment, model=self.model, **options
+                deltas=True, engine=self.engine, cwd=working_directory(), env=environment, model=self.model, **options
             ),
         )
         return document(reply)

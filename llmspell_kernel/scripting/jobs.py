@@ -23,7 +23,7 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
     directory = _working_directory(request)
     if directory is None and request.caller.local:
         # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
-        directory = os.getcwd() if os.getcwd() != "/" else None
+        directory = _own_directory()
     return Job(
         code=wanted.code,
         name=options.name or f"In[{number}]",
@@ -77,3 +77,10 @@ def _script_directory(request: Request, working_directory: str | None) -> str | 
 def _environment(request: Request) -> dict[str, str]:
     given = request.options.env or {}
     return {name: given[name] for name in ALLOWED_ENVIRONMENT if name in given}
+
+
+def _own_directory() -> str | None:
+    try:
+        return here if (here := os.getcwd()) != "/" else None
+    except OSError:
+        return None  # deleted since; scripts that need no file go on

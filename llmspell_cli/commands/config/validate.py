@@ -14,6 +14,7 @@ from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import GREEN, RED, YELLOW, Output
 from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.errors import ConfigError, InvalidRequest
+from llmspell_protocol.working_directory import working_directory
 
 if TYPE_CHECKING:
     from llmspell_profiles.checking.validation import Report
@@ -47,7 +48,7 @@ def validate(options: Options, file: str | None, strict: bool) -> None:
         profile=options.profile,
         config=Path(config) if config is not None else None,
         env=os.environ,
-        cwd=Path.cwd(),
+        cwd=Path(working_directory()),
     )
     if output.json:
         output.document(_document(report))
