@@ -18,7 +18,6 @@ from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import resolve, running_kernels
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable
-from llmspell_protocol.working_directory import working_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +115,7 @@ def _embedded(options: Options, output: Output, runs_script: bool) -> Iterator[S
     # A kernel of one's own is what most of the start-up time goes to, so its thread starts before anything else.
     from llmspell_kernel.embedded import EmbeddedKernel
     from llmspell_kernel.pydantic_plugins import leave_out_plugins
+    from llmspell_protocol.working_directory import working_directory
 
     leave_out_plugins()
     kernel = EmbeddedKernel.start(
