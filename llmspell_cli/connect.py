@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.session import Session, document
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.client.sync import Client
@@ -115,7 +115,6 @@ def _embedded(options: Options, output: Output, runs_script: bool) -> Iterator[S
     # A kernel of one's own is what most of the start-up time goes to, so its thread starts before anything else.
     from llmspell_kernel.embedded import EmbeddedKernel
     from llmspell_kernel.pydantic_plugins import leave_out_plugins
-    from llmspell_protocol.working_directory import working_directory
 
     leave_out_plugins()
     kernel = EmbeddedKernel.start(

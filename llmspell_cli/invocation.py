@@ -1,15 +1,16 @@
-"""What one command line says for all commands: the words found at each level, and the frozen options made of them.
+"""What one command line says for all commands: words at each level, the frozen options made of them, and where it is.
 
 Knows words and the environment, neither Click nor what an option does.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.errors import ConfigError, InvalidRequest
 
 OUTPUT_FORMATS = ("text", "json", "pretty")
 TRACE_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
@@ -132,3 +133,15 @@ def _profile_and_config(profile: str, config: str) -> InvalidRequest:
         "Cannot use both --profile and --config",
         hint=f'put extends = "{name}" at the top of {config}',
     )
+
+
+def working_directory() -> str:
+    """The directory that the command is in.
+
+    Raises:
+        ConfigError: it has been removed.
+    """
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise ConfigError("the working directory is not there any more", hint="cd to a directory that is") from None

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.terminal.text import home_path
 from llmspell_profiles.credentials.key_store import KeyStore, canonical
 from llmspell_profiles.credentials.secrets import key_variables
 from llmspell_profiles.loading.home import llmspell_home
 from llmspell_protocol.vendors import KEY_VARIABLES
-from llmspell_protocol.working_directory import working_directory
 
 if TYPE_CHECKING:
     from llmspell_profiles.loading.loader import LoadedSettings

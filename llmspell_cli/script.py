@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.session import Content, Session, document
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output, to_stderr
@@ -18,7 +18,6 @@ from llmspell_cli.terminal.typed_line import typed_line
 from llmspell_protocol.engines import DEFAULT_ENGINE, ENGINES
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.request_options import RequestOptions
-from llmspell_protocol.working_directory import working_directory
 
 
 class Script(NamedTuple):

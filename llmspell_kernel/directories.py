@@ -1,7 +1,8 @@
-"""Directories that only their owner may look into, made when they are missing. Knows nothing of what lies in them."""
+"""Directories that only their owner may look into, made when they are missing; and the one that a process is in."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from llmspell_protocol.errors import ConfigError
@@ -25,3 +26,11 @@ def private_directory(path: Path) -> Path:
             details={"path": str(path)},
         ) from None
     return path
+
+
+def own_directory() -> str | None:
+    """The working directory of this process; None where it has been removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None

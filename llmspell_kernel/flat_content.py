@@ -22,6 +22,7 @@ _LISTED = 100
 """So many problems are told; a list of thousands of wrong items has as many."""
 _NAMED = 10
 """So many unknown options are named; a suggestion for each of thousands would hold the loop."""
+_LONGEST_NAME = 100
 
 
 def standard_content(kind: type[T], msg_type: str, content: Mapping[str, Any]) -> T:
@@ -47,7 +48,10 @@ def request_options(given: Any) -> RequestOptions:
     if unknown:
         raise invalid(
             "Invalid options",
-            [(f"metadata.{METADATA_KEY}.{name}", f"is not an option{_meant(name)}") for name in unknown[:_NAMED]],
+            [
+                (f"metadata.{METADATA_KEY}.{_shown(name)}", f"is not an option{_meant(name)}")
+                for name in unknown[:_NAMED]
+            ],
         )
     options = _filled(RequestOptions, given, "Invalid options", f"metadata.{METADATA_KEY}.")
     if options.timeout_s is not None and not options.timeout_s > 0:
@@ -127,9 +131,16 @@ _CHECKS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+def _shown(name: Any) -> str:
+    text = str(name)
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
+
+
 def _meant(name: Any) -> str:
     if not isinstance(name, str):
         return "; names are texts"
+    if len(name) > _LONGEST_NAME:
+        return ""
     # Only for a request that is refused anyway; the import costs milliseconds.
     from difflib import get_close_matches
 
@@ -137,11 +148,17 @@ def _meant(name: Any) -> str:
     return f"; did you mean '{found[0]}'?" if found else ""
 
 
-def invalid(what: str, problems: Sequence[tuple[str, str]], *, separator: str = " ") -> InvalidRequest:
-    """The error for `(field, what is wrong with it)`: its text and `details.problems` have them, a hundred at most."""
+def invalid(
+    what: str, problems: Sequence[tuple[str, str]], *, separator: str = " ", count: int | None = None
+) -> InvalidRequest:
+    """The error for `(field, what is wrong with it)`: its text and `details.problems` have them, a hundred at most.
+
+    `count` is how many there are, where not all were looked at.
+    """
     listed = problems[:_LISTED]
-    if len(problems) > _LISTED:
-        listed = [*listed, ("", f"and {len(problems) - _LISTED} more problems")]
+    count = len(problems) if count is None else count
+    if count > len(listed):
+        listed = [*listed, ("", f"and {count - len(listed)} more problems" if listed else f"{count} problems")]
     text = "; ".join(f"{field}{separator}{message}" if field else message for field, message in listed)
     return InvalidRequest(
         f"{what}: {text}",

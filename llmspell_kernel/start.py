@@ -25,6 +25,7 @@ from typing import Any
 import zmq
 
 from llmspell_kernel.app import Kernel
+from llmspell_kernel.directories import own_directory
 from llmspell_kernel.doors.binding import bind_sockets, ipc_prefix, name_owner, remove_socket_files
 from llmspell_kernel.doors.zmq import ZmqDoor
 from llmspell_kernel.identity import KeyRing
@@ -36,7 +37,6 @@ from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Busy, Internal, InvalidRequest, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.standard_streams import have_standard_streams
 from llmspell_protocol.version import VERSION
-from llmspell_protocol.working_directory import working_directory
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,8 @@ class Start:
         self._write_log = write_log
         self._parent = int(os.environ.pop("JPY_PARENT_PID", "0") or 0)
         self._environment = dict(os.environ)
+        # Kept: a kernel outlives the directory that it was started in.
+        self._directory = Path(own_directory() or "/")
         self._loaded = self._load()
         self._run_dir = run_directory(self._loaded.home)
         self._given = self._read_given()
@@ -119,7 +121,7 @@ class Start:
             profile=self._arguments.profile,
             config=self._arguments.config,
             env=self._environment,
-            cwd=Path(working_directory()),
+            cwd=self._directory,
             flags={key: value for key, value in flags.items() if value is not None},
         )
 

@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.field_checks import problems_of_fields
@@ -19,12 +20,15 @@ from llmspell_kernel.request import Request
 from llmspell_protocol.numbers import WrongNumber, demand_range
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter, ValidationError
 
     from llmspell_protocol.models import ChatRequest, SamplingOptions
 
 _DEVICE = re.compile(r"auto|cpu|metal|cuda(:[0-9]{1,3})?")
 
+_MANY = 1_000
+"""Problems that are looked at one by one."""
+_FIRST = 100
 _NO_IMAGE = b"\0not base64"
 
 
@@ -42,25 +46,53 @@ def validate(request: Request, kind: type) -> Any:
     from pydantic import ValidationError
 
     content = {key: value for key, value in request.content.items() if key != "action" and value is not None}
-    problems = dict(problems_of_fields(kind, content))
+    problems = dict(islice(problems_of_fields(kind, content), _MANY))
     if "messages" in content:
         content["messages"] = _with_image_bytes(content["messages"])
+    count = 0
     try:
         value = _adapter(kind).validate_python(content)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        for problem in found:
+        first = _of_first_items(kind, content) if error.error_count() > _MANY else error
+        for problem in _problems_of(first):
             # A union of types has a problem for each of them, below the field's own place.
             loc = [str(part) for part in problem["loc"]]
             if ".".join(loc[:-1]) not in problems:
                 problems[".".join(loc)] = problem["msg"]
+        count = 0 if first is error else error.error_count()
     else:
         if not problems:
             problems = dict(_problems(value, request.action))
         if not problems:
             return value
     what = f"Invalid {request.msg_type.removesuffix('_request')} {request.action} request"
-    raise invalid(what, list(problems.items()), separator=": ")
+    raise invalid(what, list(problems.items()), separator=": ", count=max(count, len(problems)))
+
+
+def _problems_of(error: ValidationError | None) -> Iterator[Any]:
+    if error is not None:
+        yield from error.errors(include_url=False, include_context=False, include_input=False)
+
+
+def _of_first_items(kind: type, content: dict[str, Any]) -> ValidationError | None:
+    """The problems of a content whose lists end early: to write down a million of them holds the loop for seconds."""
+    from pydantic import ValidationError
+
+    try:
+        _adapter(kind).validate_python(_with_short_lists(content))
+    except ValidationError as error:
+        return error
+    return None
+
+
+def _with_short_lists(value: Any, levels: int = 4) -> Any:
+    if not levels:
+        return value
+    if isinstance(value, dict):
+        return {name: _with_short_lists(item, levels - 1) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_short_lists(item, levels - 1) for item in value[:_FIRST]]
+    return value
 
 
 @functools.cache

@@ -13,13 +13,12 @@ from typing import Any
 import click
 
 from llmspell_cli.groups import LazyGroup
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.errors import InvalidRequest, NotFound, Unsupported
-from llmspell_protocol.working_directory import working_directory
 
 _NAME = re.compile(r"[a-z0-9._-]+\Z", re.IGNORECASE)
 

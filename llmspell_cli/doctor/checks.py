@@ -14,11 +14,10 @@ from llmspell_cli.doctor.damaged import damaged_models
 from llmspell_cli.doctor.examination import Check, examine
 from llmspell_cli.doctor.finding import Finding, Problem, skip
 from llmspell_cli.doctor.subject import Answers, Subject, ask_kernel
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.key_sources import load
 from llmspell_profiles.loading.home import llmspell_home
 from llmspell_protocol.errors import LlmspellError
-from llmspell_protocol.working_directory import working_directory
 
 _KERNEL_DEADLINE_S = 20.0
 _NO_SETTINGS = "needs a configuration that can be used"

@@ -24,7 +24,6 @@ from llmspell_cli.terminal.text import columns, duration, home_path, properties,
 from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.errors import InvalidRequest, NotFound
 from llmspell_protocol.user_home import expanded_user
-from llmspell_protocol.working_directory import working_directory
 
 _COMMAND = re.compile(r"\.[A-Za-z?]|(db|debug):\s*[A-Za-z]+(\s+[^(\s].*)?\Z", re.DOTALL)
 _SHOWN_CHARACTERS = 60
@@ -206,7 +205,7 @@ class DotCommands:
         return self._pwd("")
 
     def _pwd(self, _rest: str) -> Done:
-        return Done(home_path(working_directory()))
+        return Done(home_path(os.getcwd()))
 
     def _ls(self, rest: str) -> Done:
         words = _words(rest)
@@ -225,7 +224,7 @@ class DotCommands:
             ("Executions", str(self._journal.executions)),
             ("Memory", f"{size(kernel['metrics']['memory_bytes'])} (kernel)"),
             ("Model", self._context.model or "the kernel's default"),
-            ("Directory", home_path(working_directory())),
+            ("Directory", home_path(os.getcwd())),
         ]
         return Done("\n".join(properties(pairs)))
 

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from llmspell_cli.invocation import working_directory
 from llmspell_cli.session import Content, Session, document
 from llmspell_protocol.client.sync import OnInput
 from llmspell_protocol.engines import DEFAULT_ENGINE
 from llmspell_protocol.errors import InvalidRequest, Timeout
 from llmspell_protocol.request_options import RequestOptions
-from llmspell_protocol.working_directory import working_directory
 
 ANSWER_S = 1.0
 """How long an input waits for what the kernel knows about it; a kernel that computes may be asked in vain."""

@@ -30,8 +30,14 @@ MOST_BYTES = 256 * 1024 * 1024
 
 A message may have 64 MiB; a part of no bytes costs 64.
 """
+MOST_SMALL_BYTES = 4 * 1024 * 1024
+"""What connections may hold together that have less than `WORTH_A_LOOK_BYTES` each: parts of no bytes make 128 MiB of
+it, and nobody needs a key to open thousands of connections."""
 PATIENCE_S = 60.0
 """How long a connection may hold an unfinished message without sending `WORTH_A_LOOK_BYTES` more of it."""
+
+_Held = tuple[int, int, Connections]
+"""The bytes of what is unfinished, the connection's descriptor, and whose it is."""
 
 _BYTES_RECEIVED = struct.Struct("=128xQ")  # tcpi_bytes_received of struct tcp_info (linux/tcp.h), since Linux 4.1.
 _HEARTBEATS_BYTES = 64
@@ -72,26 +78,34 @@ class Unfinished:
         self._timer = None
         now = asyncio.get_running_loop().time()
         memory = _memory_bytes()
-        held: list[tuple[int, int, Connections]] = []
+        held: list[_Held] = []
+        small: list[_Held] = []
         for each in self._connections:
             each.look()
             for descriptor, connection in each.live.items():
                 if _is_unfinished(descriptor, connection, each, now):
                     held.append((connection.unfinished, descriptor, each))
+                elif connection.unfinished < WORTH_A_LOOK_BYTES:
+                    small.append((connection.unfinished, descriptor, each))
         if not held:
             self._quiet_bytes = memory
         elif max(sum(size for size, _, _ in held), memory - self._quiet_bytes) > MOST_BYTES:
-            # The larger half: many small ones are gone soon too, and an honest one has a chance.
-            held.sort(key=lambda item: item[0], reverse=True)
-            self._cut(held[: (len(held) + 1) // 2])
+            self._cut(_larger_half(held))
+        if sum(size for size, _, _ in small) > MOST_SMALL_BYTES:
+            self._cut(_larger_half(small))
         self._cut([item for item in held if _is_stuck(item[2].live.get(item[1]), now)])
         self._change()
 
-    def _cut(self, held: Sequence[tuple[int, int, Connections]]) -> None:
+    def _cut(self, held: Sequence[_Held]) -> None:
         for size, descriptor, connections in held:
             log.warning("a connection was ended: %d bytes of messages without an end", size)
             connections.cut(descriptor)
             self._on_cut()
+
+
+def _larger_half(held: list[_Held]) -> list[_Held]:
+    """Many small ones are gone soon too, and an honest one has a chance."""
+    return sorted(held, key=lambda item: item[0], reverse=True)[: (len(held) + 1) // 2]
 
 
 def available() -> bool:

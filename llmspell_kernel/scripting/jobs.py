@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from llmspell_kernel.directories import own_directory
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.process import Job
 from llmspell_protocol.errors import InvalidRequest
@@ -17,13 +18,14 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
     """The job of the cell with this number.
 
     Raises:
-        InvalidRequest: a place that is not absolute.
+        InvalidRequest: a place that is not absolute, or no path.
     """
     options = request.options
     directory = _working_directory(request)
     if directory is None and request.caller.local:
         # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
-        directory = _own_directory()
+        directory = own_directory()
+        directory = None if directory == "/" else directory
     return Job(
         code=wanted.code,
         name=options.name or f"In[{number}]",
@@ -61,7 +63,7 @@ def _working_directory(request: Request) -> str | None:
         return None
     if not os.path.isabs(directory):
         raise InvalidRequest("metadata.llmspell.cwd has to be an absolute path")
-    return directory
+    return _path(directory, "cwd")
 
 
 def _script_directory(request: Request, working_directory: str | None) -> str | None:
@@ -71,16 +73,15 @@ def _script_directory(request: Request, working_directory: str | None) -> str | 
     full = os.path.join(working_directory or "", path)
     if not os.path.isabs(full):
         raise InvalidRequest("metadata.llmspell.path has to be absolute, or given together with cwd")
-    return os.path.dirname(full)
+    return os.path.dirname(_path(full, "path"))
+
+
+def _path(text: str, option: str) -> str:
+    if "\0" in text:
+        raise InvalidRequest(f"metadata.llmspell.{option} has a zero byte, which no path has")
+    return text
 
 
 def _environment(request: Request) -> dict[str, str]:
     given = request.options.env or {}
     return {name: given[name] for name in ALLOWED_ENVIRONMENT if name in given}
-
-
-def _own_directory() -> str | None:
-    try:
-        return here if (here := os.getcwd()) != "/" else None
-    except OSError:
-        return None  # deleted since; scripts that need no file go on

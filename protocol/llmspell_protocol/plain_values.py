@@ -14,6 +14,7 @@ from llmspell_protocol.plain_text import whole_text
 
 MAX_DEPTH = 128
 """Lists and maps in each other: what scripts may nest, and well below what encoders bear."""
+_END = object()
 
 
 def with_whole_texts(value: Any) -> Any:
@@ -65,34 +66,35 @@ def _carried_number(value: float) -> float | None:
 
 def problems_of_data(value: Any, place: str) -> Iterator[tuple[str, str]]:
     """`(place, what is wrong there)` for each value that not every encoding carries; `place` is where it stands."""
-    waiting = [(place, value, 0)]
-    while waiting:
-        here, value, depth = waiting.pop()
-        if value is None or isinstance(value, (str, bool)):
+    # Iterators, and no place before it is needed: a name may have a megabyte, and its list as many items.
+    levels: list[tuple[str, Iterator[tuple[Any, Any]]]] = [("", iter([(place, value)]))]
+    while levels:
+        above, inside = levels[-1]
+        name, one = next(inside, (None, _END))
+        if one is _END:
+            levels.pop()
             continue
-        if isinstance(value, (Mapping, list, tuple)):
-            if depth >= MAX_DEPTH:
-                yield _short(here), f"is nested deeper than {MAX_DEPTH} levels"
-                continue
-            if isinstance(value, Mapping):
-                if any(not isinstance(name, str) for name in value):
-                    yield _short(here), "has names that are no texts"
-                    continue
-                inner = [(f"{here}.{name}", item, depth + 1) for name, item in value.items()]
-            else:
-                inner = [(f"{here}.{at}", item, depth + 1) for at, item in enumerate(value)]
-            waiting.extend(reversed(inner))
-        elif isinstance(value, int):
-            if not is_number(value):
-                yield _short(here), f"must be {WHOLE_NUMBER}"
-        elif isinstance(value, float):
-            if not is_number(value):
-                yield _short(here), f"must be {FINITE_NUMBER}"
+        if one is None or isinstance(one, (str, bool)) or is_number(one):
+            continue
+        here = _short(place) if len(levels) == 1 else _short(f"{above}.{_short(str(name))}")
+        if not isinstance(one, (Mapping, list, tuple)):
+            yield here, _wrong(one)
+        elif len(levels) > MAX_DEPTH:
+            yield here, f"is nested deeper than {MAX_DEPTH} levels"
+        elif not isinstance(one, Mapping):
+            levels.append((here, iter(enumerate(one))))
+        elif any(not isinstance(name, str) for name in one):
+            yield here, "has names that are no texts"
         else:
-            yield (
-                _short(here),
-                f"can't be {_kind(value)}: data is made of texts, numbers, true, false, null, lists, maps",
-            )
+            levels.append((here, iter(one.items())))
+
+
+def _wrong(value: object) -> str:
+    if isinstance(value, int):
+        return f"must be {WHOLE_NUMBER}"
+    if isinstance(value, float):
+        return f"must be {FINITE_NUMBER}"
+    return f"can't be {_kind(value)}: data is made of texts, numbers, true, false, null, lists, maps"
 
 
 def _short(place: str) -> str:

@@ -111,7 +111,7 @@ def decode_part(data: bytes, *, bounded: bool = True) -> dict[str, Any]:
 
     Raises:
         WireError: it is neither JSON nor msgpack, or not a map.
-        TooManyValues: `bounded`, and it holds more than a request may.
+        TooManyValues: `bounded`, and it holds more than a request may, or too many levels of it.
     """
     try:
         if data[:1] == b"{":
@@ -120,7 +120,11 @@ def decode_part(data: bytes, *, bounded: bool = True) -> dict[str, Any]:
             value = unpack(data) if bounded else msgpack.unpackb(data, raw=False, strict_map_key=False)
     except TooManyValues:
         raise
-    except (ValueError, TypeError, RecursionError, MemoryError, msgpack.UnpackException):
+    except (RecursionError, msgpack.StackError):
+        if bounded:
+            raise TooManyValues("lists and maps are nested too deep in each other") from None
+        raise WireError("encoding") from None
+    except (ValueError, TypeError, MemoryError, msgpack.UnpackException):
         raise WireError("encoding") from None
     if not isinstance(value, dict):
         raise WireError("encoding")
@@ -213,7 +217,10 @@ class Wire:
             raise WireError("signature")
         if self._refuse_replays:
             self._remember(signature)
-        header = decode_part(parts[0], bounded=self._requests)
+        try:
+            header = decode_part(parts[0], bounded=self._requests)
+        except TooManyValues:
+            raise WireError("header") from None
         if not _is_header(header):
             raise WireError("header")
         problem = ""

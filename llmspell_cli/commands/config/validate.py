@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import GREEN, RED, YELLOW, Output
 from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.errors import ConfigError, InvalidRequest
-from llmspell_protocol.working_directory import working_directory
 
 if TYPE_CHECKING:
     from llmspell_profiles.checking.validation import Report

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 MAX_LINKS = 40
 """As many as Linux follows."""
@@ -30,7 +30,23 @@ class NotPlain(Exception):
     """The path leads to something else than a plain file."""
 
 
-def open_beneath(roots: Iterable[str], path: str, flags: int) -> int:
+class HeldDirectory:
+    """A directory that is held open for as long as this exists: what gets its name later is another one.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, _PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.identity = _identity(os.fstat(self.descriptor))
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
+
+
+def open_beneath(roots: Iterable[HeldDirectory], path: str, flags: int) -> int:
     """A descriptor of the plain file at an absolute path, opened with `flags` (`os.O_…`); links are followed.
 
     Raises:
@@ -68,7 +84,7 @@ def open_plain(name: str, flags: int, directory: int | None = None) -> int:
 
 
 @contextmanager
-def entry_beneath(roots: Iterable[str], path: str) -> Iterator[tuple[int, str]]:
+def entry_beneath(roots: Iterable[HeldDirectory], path: str) -> Iterator[tuple[int, str]]:
     """The descriptor of a directory and a name in it, which is what the absolute path names: a link stays a link.
 
     Raises:
@@ -83,8 +99,8 @@ def entry_beneath(roots: Iterable[str], path: str) -> Iterator[tuple[int, str]]:
 class _Walk:
     """From `/` to a path's last directory. Whoever asks learns nothing about what lies outside of the roots."""
 
-    def __init__(self, roots: Iterable[str], path: str) -> None:
-        self._roots = set(_identities(roots))
+    def __init__(self, roots: Iterable[HeldDirectory], path: str) -> None:
+        self._roots = {root.identity for root in roots}
         self._pending = _parts(path)
         self._links = 0
         self._way: list[tuple[int, tuple[int, int]]] = []
@@ -150,12 +166,6 @@ class _Walk:
     def _demand_inside(self) -> None:
         if self._roots.isdisjoint(identity for _, identity in self._way):
             raise NotBeneath
-
-
-def _identities(roots: Iterable[str]) -> Iterator[tuple[int, int]]:
-    for root in roots:
-        with suppress(OSError):  # What isn't there has nothing below it.
-            yield _identity(os.stat(root))
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -1,16 +1,25 @@
 """Which files a script may touch: modules below its own directory and the working directory, others by permission.
 
-Neither `..` nor a link leads out, whoever else moves what: files are opened by descriptors (`beneath`).
+Neither `..` nor a link leads out, whoever moves what: files are opened by descriptors (`beneath`), and the directories
+are those that were there when the execution began, whatever has their names later.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from llmspell_kernel.scripting.lua.beneath import NotBeneath, NotPlain, entry_beneath, open_beneath, open_plain
+from llmspell_kernel.scripting.lua.beneath import (
+    HeldDirectory,
+    NotBeneath,
+    NotPlain,
+    entry_beneath,
+    open_beneath,
+    open_plain,
+)
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 
 MAX_SOURCE_BYTES = 10_000_000
@@ -37,7 +46,14 @@ class Files:
         self.script_directory = script_directory
         self.working_directory = working_directory
         self.access = access
-        self._temporary: set[str] = set()
+        self._roots = [held for held in map(_held, self._directories) if held is not None]
+        self._temporary_directory = os.environ.get("TMPDIR") or "/tmp"
+        self._temporary_held = _held(self._temporary_directory) if access else None
+        self._temporary: dict[str, str] = {}
+
+    @property
+    def _directories(self) -> list[str]:
+        return [place for place in (self.script_directory, self.working_directory) if place is not None]
 
     @property
     def search_path(self) -> str:
@@ -97,7 +113,7 @@ class Files:
         if path not in self._temporary:
             return self._open(path, flags)
         try:
-            return open_plain(path, flags)
+            return open_plain(self._temporary[path], flags, self._temporary_descriptor())
         except NotPlain:
             raise _not_plain(path) from None
 
@@ -118,10 +134,15 @@ class Files:
 
     def temporary_name(self) -> str:
         """A path for a file that doesn't exist yet; the script may use it as its own."""
-        directory = os.environ.get("TMPDIR") or "/tmp"
-        path = f"{directory}/lua_{os.urandom(8).hex()}"
-        self._temporary.add(path)
+        name = f"lua_{os.urandom(8).hex()}"
+        path = f"{self._temporary_directory}/{name}"
+        self._temporary[path] = name
         return path
+
+    def _temporary_descriptor(self) -> int:
+        if self._temporary_held is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._temporary_directory)
+        return self._temporary_held.descriptor
 
     def _demand_access(self, path: str) -> None:
         if not self.access:
@@ -132,36 +153,42 @@ class Files:
             )
 
     def _open(self, path: str, flags: int) -> int:
-        roots, full = self._located(path)
+        full = self._located(path)
         try:
-            return open_beneath(roots, full, flags)
+            return open_beneath(self._roots, full, flags)
         except NotBeneath:
             raise _outside(path) from None
         except NotPlain:
             raise _not_plain(path) from None
 
     @contextmanager
-    def _entry(self, path: str) -> Iterator[tuple[int | None, str]]:
+    def _entry(self, path: str) -> Iterator[tuple[int, str]]:
         self._demand_access(path)
         if path in self._temporary:
-            yield None, path
+            yield self._temporary_descriptor(), self._temporary[path]
             return
-        roots, full = self._located(path)
+        full = self._located(path)
         try:
-            with entry_beneath(roots, full) as found:
+            with entry_beneath(self._roots, full) as found:
                 yield found
         except NotBeneath:
             raise _outside(path) from None
         except NotPlain:
             raise _not_plain(path) from None
 
-    def _located(self, path: str) -> tuple[list[str], str]:
-        roots = [root for root in (self.script_directory, self.working_directory) if root is not None]
-        if not roots:
+    def _located(self, path: str) -> str:
+        if not self._directories:
             raise refusal("not_found", _ELSEWHERE)
         if "\0" in path:
             raise refusal("not_found", "Path not allowed: it contains a zero byte")
-        return roots, os.path.join(self.working_directory or roots[0], path)
+        return os.path.join(self.working_directory or self._directories[0], path)
+
+
+def _held(directory: str) -> HeldDirectory | None:
+    try:
+        return HeldDirectory(directory)
+    except OSError:
+        return None  # What isn't there has nothing below it.
 
 
 def _outside(path: str) -> Refusal:

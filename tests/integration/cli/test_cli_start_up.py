@@ -41,6 +41,7 @@ CLIENT = {
         "llmspell_protocol.connection",
         "llmspell_protocol.loopback",
         "llmspell_protocol.bounded",
+        "llmspell_protocol.bounded_json",
         "llmspell_protocol.numbers",
         "llmspell_protocol.plain_values",
         "llmspell_protocol.plain_text",

@@ -77,16 +77,21 @@ def wait_for_dropped(client: Client, reason: str) -> None:
     wait_until(client, lambda status: reason in status["metrics"]["messages_dropped"])
 
 
-def test_many_connections_that_hold_a_little_each_are_cut_too(home: Path) -> None:
+@pytest.mark.parametrize(
+    ("connections", "piece"),
+    [(12, frame(b"x" * (60 << 20), more=True)), (200, frame(b"", more=True) * 30_000)],
+    ids=["some that hold much", "many that hold next to nothing"],
+)
+def test_connections_that_together_hold_too_much_are_cut(home: Path, connections: int, piece: bytes) -> None:
     kernel = KernelProcess()
     try:
         process = psutil.Process(kernel.pid)
         before = process.memory_info().rss
-        peers = [shake_hands(kernel.info, "shell") for _ in range(12)]
+        peers = [shake_hands(kernel.info, "shell") for _ in range(connections)]
         try:
             for peer in peers:
                 try:
-                    peer.sendall(frame(b"x" * (60 << 20), more=True))
+                    peer.sendall(piece)
                 except OSError:
                     pass  # It was cut.
             with kernel.client() as client:

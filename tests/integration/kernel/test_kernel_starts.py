@@ -11,7 +11,7 @@ import pytest
 
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import running_kernels
-from llmspell_protocol.errors import Busy, ConfigError, Unsupported, error_from_content
+from llmspell_protocol.errors import Busy, ConfigError, LlmspellError, Unsupported, error_from_content
 from tests.support.kernels import KernelProcess
 from tests.support.steering import ask_kernel
 
@@ -174,3 +174,22 @@ def test_required_encryption_is_refused_and_not_ignored(home: Path, tmp_path: Pa
     refused = KernelProcess(["--config", str(config)])
     assert isinstance(error_from_content(refused.started["error"]), Unsupported)
     assert "kernel.security.curve" in refused.started["error"]["message"]
+
+
+def test_a_kernel_outlives_the_directory_that_it_was_started_in(home: Path, tmp_path: Path) -> None:
+    place = tmp_path / "gone"
+    place.mkdir()
+    kernel = KernelProcess(cwd=place)
+    try:
+        place.rmdir()
+        with kernel.client() as client:
+            for msg_type, content in (
+                ("execute_request", {"code": "return 1"}),
+                ("kernel_request", {"action": "reload_config"}),
+            ):
+                assert client.request(msg_type, content).result().content["status"] == "ok"
+            missing = client.request("execute_request", {"code": "require('x')"})
+            with pytest.raises(LlmspellError, match="modules need a kernel on this machine"):
+                missing.result()
+    finally:
+        kernel.stop()

@@ -294,7 +294,7 @@ def test_a_function_fails_as_a_script_does(function: str, kind: type[LlmspellErr
 
     bench(
         body,
-        engines={"lua": {"timeout_ms": 500, "max_memory_bytes": 400_000_000}},
+        engines={"lua": {"timeout_ms": 500 if kind is ScriptLimit else 20_000, "max_memory_bytes": 400_000_000}},
         runtime={"security": {"max_memory_bytes": 400_000_000}},
     )
 

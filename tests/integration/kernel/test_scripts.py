@@ -232,6 +232,8 @@ def test_functions_in_a_result_are_named() -> None:
         ({"engine": "python"}, "unsupported", "Script engine 'python' is not available yet."),
         ({"args": "words"}, "invalid_request", "metadata.llmspell.args has to be a list of texts"),
         ({"cwd": "relative"}, "invalid_request", "metadata.llmspell.cwd"),
+        ({"cwd": "/a\0b"}, "invalid_request", "metadata.llmspell.cwd has a zero byte"),
+        ({"path": "/a\0b/c.lua"}, "invalid_request", "metadata.llmspell.path has a zero byte"),
         ({"path": 5}, "invalid_request", "metadata.llmspell.path has to be a text"),
         ({"env": ["MODEL"]}, "invalid_request", "metadata.llmspell.env has to be a map of texts to texts"),
         ({"isolatd": True}, "invalid_request", "metadata.llmspell.isolatd is not an option; did you mean 'isolated'?"),

@@ -77,6 +77,7 @@ def test_options_are_read_and_written_by_one_class() -> None:
         ({"timeout_s": 10**400}, "metadata.llmspell.timeout_s has to be a finite number"),
         ({"drain_s": float("inf")}, "metadata.llmspell.drain_s has to be a finite number"),
         ({"drain_s": -1}, "metadata.llmspell.drain_s has to be at least 0"),
+        ({"k" * 1_000_000: 1}, f"metadata.llmspell.{'k' * 100}… is not an option"),
         ({1: 2}, "metadata.llmspell.1 is not an option; names are texts"),
         ("isolated", "metadata.llmspell has to be a map"),
         ([], "metadata.llmspell has to be a map"),

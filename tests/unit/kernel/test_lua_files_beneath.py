@@ -116,6 +116,32 @@ def test_a_link_that_leads_out_and_back_is_followed(place: Path) -> None:
     assert _bench(place).value(READERS[0].format(path="good_round")) == "inside"
 
 
+@pytest.mark.parametrize("link", ["to_root", "to_directory", "to_directory_absolute"])
+def test_a_link_in_the_place_of_the_scripts_own_directory_opens_nothing(place: Path, link: str) -> None:
+    bench = LuaBench("All")
+    bench.sandbox.prepare(files=Files(str(place / "work/sub"), str(place / "work"), True), environment={})
+    assert bench.value(f"return os.rename('sub', 'aside') and os.rename('{link}', 'sub')") is True
+    beyond = f"sub{place}/outside" if link == "to_root" else "sub"
+    for path in (f"{beyond}/secret.txt", f"{place}/outside/secret.txt"):
+        for code in (*READERS, *WRITERS, *CHANGERS):
+            assert "Path not allowed" in bench.value(code.format(path=path)), (path, code)
+    _assert_untouched(place)
+
+
+def test_a_link_in_the_place_of_the_directory_of_temporary_files_leads_nowhere(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "work/tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(place / "work/tmp"))
+    bench = _bench(place)
+    assert bench.value("return os.rename('tmp', 'aside') and os.rename('to_directory', 'tmp')") is True
+    bench.run("name = os.tmpname() local f = io.open(name, 'w') f:write('x') f:close()")
+    assert bench.value("return os.rename('inside.txt', os.tmpname())") is True
+    assert len(list((place / "work/aside").iterdir())) == 2
+    assert bench.value("return os.remove(name)") is True
+    _assert_untouched(place)
+
+
 def test_links_that_lead_in_a_circle_end(place: Path) -> None:
     assert "symbolic links" in _bench(place).value("return select(2, io.open('round_1'))")
 

@@ -9,7 +9,9 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 from msgpack import ExtType
+from pydantic import ValidationError
 
+from llmspell_kernel import validate as validation
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.validate import validate
@@ -267,3 +269,39 @@ def test_of_thousands_of_problems_a_hundred_are_told() -> None:
     told = caught.value.details["problems"]
     assert len(told) == 101
     assert told[-1] == {"field": "", "message": "and 9900 more problems"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"action": "embed", "input": [5] * 10_000},
+        {"action": "chat", "model": "m", "messages": [1] * 10_000},
+        {"action": "chat", "model": "m", "messages": [{}] * 10_000},
+        {"action": "chat", "model": "m", "messages": [{"role": "user", "images": [5] * 10_000}]},
+        {"action": "chat", "model": "m", "messages": [], "options": {"stop": [5] * 10_000}},
+    ],
+)
+def test_only_the_first_of_many_problems_are_written_down(
+    content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    problems_of = validation._problems_of
+
+    def counted(error: ValidationError) -> Iterator[Any]:
+        written.append(error.error_count())
+        return problems_of(error)
+
+    monkeypatch.setattr(validation, "_problems_of", counted)
+    with pytest.raises(InvalidRequest) as caught:
+        _validated("model", **content)
+    assert written[0] <= 200
+    told = caught.value.details["problems"]
+    assert len(told) == 101
+    assert told[-1]["message"].endswith("9900 more problems")
+
+
+def test_many_problems_far_down_are_counted() -> None:
+    messages = [{"role": "user", "content": "x"}] * 200 + [{"role": "user"}] * 2_000 + [1] * 2_000
+    with pytest.raises(InvalidRequest) as caught:
+        _validated("model", action="chat", model="m", messages=messages)
+    assert caught.value.details["problems"] == [{"field": "", "message": "2000 problems"}]

@@ -15,7 +15,7 @@ from llmspell_protocol.bounded import TooManyValues, unpack
 from llmspell_protocol.bounded_json import load_json
 from llmspell_protocol.frames import FrameBuffer, pack_frame
 from llmspell_protocol.messages import HeaderFactory, Message
-from llmspell_protocol.wire import DELIMITER, MAX_HEADER_BYTES, MAX_PARTS_BYTES, Wire, WireError
+from llmspell_protocol.wire import DELIMITER, MAX_HEADER_BYTES, MAX_PARTS_BYTES, Wire, WireError, encode_part
 
 ENCODERS: dict[str, tuple[Callable[[Any], bytes], Callable[[bytes], Any]]] = {
     "json": (lambda value: json.dumps(value, separators=(",", ":")).encode(), load_json),
@@ -101,6 +101,23 @@ def test_a_request_that_holds_too_much_has_its_header_and_a_problem() -> None:
     assert (came.header, came.content) == (message.header, {})
     assert str(bounded.MAX_CONTAINERS) in came.problem
     assert Wire(KEY).unpack(Wire(KEY).pack(message)).content == message.content, "answers of a kernel are not bounded"
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+@pytest.mark.parametrize("part", [2, 3])
+@pytest.mark.parametrize("length", [5_000, 500_000])
+def test_a_request_that_is_nested_too_deep_has_its_header_and_a_problem(encoding: str, part: int, length: int) -> None:
+    header = HeaderFactory()("model_request")
+    parts = [encode_part(one, encoding) for one in (header, {}, {}, {})]
+    opened, closed = (b'{"a":' + b"[" * length, b"]" * length + b"}") if encoding == "json" else (b"\x81\xa1a", b"\x01")
+    parts[part] = opened + closed if encoding == "json" else opened + b"\x91" * length + closed
+    wire = Wire(KEY, requests=True)
+    came = wire.unpack([DELIMITER, wire.sign(parts), *parts])
+    assert (came.header["msg_id"], came.content) == (header["msg_id"], {})
+    assert came.problem
+    parts = [parts[part], *parts[1:part], b"{}", *parts[part + 1 :]]
+    with pytest.raises(WireError, match=r"header|size|encoding"):
+        wire.unpack([DELIMITER, wire.sign(parts), *parts])
 
 
 def test_the_four_parts_are_smaller_than_what_buffers_carry() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -121,6 +122,19 @@ def test_free_data_that_some_encoding_lacks_is_named_with_its_place(value: Any, 
 def test_free_data_that_every_encoding_has_is_no_problem() -> None:
     fine = {"a": [None, True, 2**63 - 1, -(2**63), 1e308, "é", {}], "": deep(MAX_DEPTH - 1, lists=False)}
     assert list(problems_of_data(fine, "schema")) == []
+
+
+def test_a_long_name_is_not_repeated_for_what_is_below_it() -> None:
+    name = "k" * 1_000_000
+    tracemalloc.start()
+    try:
+        assert list(problems_of_data({name: [{name: [0] * 100_000}] * 3}, "schema")) == []
+        ((place, _),) = problems_of_data({name: [0, {"a": NAN}]}, "schema")
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(name)
+    finally:
+        tracemalloc.stop()
+    assert len(place) <= 200
+    assert place.endswith(".1.a")
 
 
 def test_what_others_wrote_becomes_data_that_every_encoding_has() -> None:
