@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from llmspell_cli.groups import LazyGroup
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
@@ -119,7 +119,7 @@ def _spec(options: Options, display_name: str) -> dict[str, Any]:
 def _kernels(prefix: str | None) -> Path:
     """The directory of kernelspecs below a prefix; the user's without one (Jupyter's own rules for `jupyter_path`)."""
     if prefix is not None:
-        return Path(prefix).absolute() / "share" / "jupyter" / "kernels"
+        return Path(working_directory(), prefix) / "share" / "jupyter" / "kernels"
     # Needed only where no directory is named.
     from llmspell_profiles.loading.home import user_home
 

@@ -30,6 +30,9 @@ MAX_STRING_BYTES = 1 << 24
 MAX_DIMENSIONS = 4
 MAX_ELEMENTS = 1 << 48
 MAX_ALIGNMENT = 1 << 20
+MAX_LAYERS = 1024  # llama.cpp's own limit is 512 (LLAMA_MAX_LAYERS); a hundred and some are in use
+MAX_COUNT = (1 << 32) - 1  # of heads, experts, widths: the engines' integers hold no more
+MAX_CONTEXT = (1 << 31) - 1  # signed there
 MAX_HEADER_BYTES = 1 << 28
 _KEPT_ARRAY = 4096
 """Longer arrays (vocabularies) are walked over; only their length is kept."""
@@ -56,6 +59,9 @@ _FILE_TYPES = {
 }  # fmt: skip
 
 _GUESSED = 1024  # the bit that says that the file type was not chosen but found
+
+_NEVER_ZERO = ("block_count", "context_length", "embedding_length")  # heads are: in models that keep states
+_LAYERS = ("block_count", "nextn_predict_layers", "attention.shared_kv_layers")
 
 _POOLING = {1: "mean", 2: "cls", 3: "last", 4: "rank"}
 _TEMPLATE = "tokenizer.chat_template"
@@ -221,6 +227,8 @@ class _Header:
         lengths: tuple[int, ...] = tuple(self._scalar("<Q") for _ in range(dimensions))
         row = lengths[0] if lengths else 1
         elements = math.prod(lengths)
+        if not elements:
+            _refuse(self._path, f"is damaged: tensor '{name[:80]}' has a length of 0")
         kind: int = self._scalar("<I")
         offset: int = self._scalar("<Q")
         if elements > MAX_ELEMENTS or offset > MAX_ELEMENTS:
@@ -242,6 +250,24 @@ class _Header:
         if end and announced > self._size:
             _refuse(self._path, f"is truncated: it has {self._size} of the {announced} bytes that its header announces")
 
+    def _check_numbers(self, architecture: str) -> None:
+        """Refuses numbers that no model has: they are multiplied, divided by and counted up to further on."""
+        prefix = f"{architecture}."
+        for key, value in self._values.items():
+            if not key.startswith(prefix):
+                continue
+            for one in value if isinstance(value, list) else (value,):
+                if isinstance(one, int) and abs(one) > MAX_COUNT:
+                    _refuse(self._path, f"is damaged: '{key[:80]}' is {one}")
+        for name in _NEVER_ZERO:
+            if self._values.get(prefix + name) == 0:
+                _refuse(self._path, f"is damaged: '{prefix}{name}' is 0")
+        if isinstance(tokens := self._values.get(f"{prefix}context_length"), int) and tokens > MAX_CONTEXT:
+            _refuse(self._path, f"is damaged: it announces a context of {tokens} tokens")
+        for name in _LAYERS:
+            if isinstance(layers := self._values.get(prefix + name), int) and layers > MAX_LAYERS:
+                _refuse(self._path, f"is damaged: it announces {layers} layers")
+
     def _truncated(self) -> NoReturn:
         _refuse(self._path, f"is truncated: it ends inside its header, after {self._size} bytes")
 
@@ -261,6 +287,7 @@ class _Header:
                 value = pick(value) if value and all(isinstance(one, int) for one in value) else None
             return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
+        self._check_numbers(architecture)
         width, heads = number("embedding_length"), number("attention.head_count")
         shared = width // heads if width and heads else None
         tokens = values.get("tokenizer.ggml.tokens")

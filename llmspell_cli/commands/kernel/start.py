@@ -197,9 +197,11 @@ def _show(output: Output, started: Mapping[str, Any]) -> None:
         output.document({key: value for key, value in started.items() if key != "warnings"})
         sys.stdout.flush()
         return
-    listens = started["host"] if started["transport"] == "ipc" else f"{started['host']}:{started['port']}"
+    host = started["host"]
+    if started["transport"] != "ipc":
+        host = f"[{host}]:{started['port']}" if ":" in host else f"{host}:{started['port']}"
     output.line(f"Kernel {started['id']} started (PID: {started['pid']})")
-    output.line(f"  Address:         {listens}")
+    output.line(f"  Address:         {host}")
     output.line(f"  Connection file: {home_path(started['connection_file'])}")
     output.line(f"  Log file:        {home_path(started['log_file'])}")
     # The URL holds the key: it is for eyes, not for logs.

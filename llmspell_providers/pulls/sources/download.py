@@ -105,7 +105,7 @@ class Downloader:
             if part.offset != size:
                 if size is not None:
                     self._partial.require_free(size - part.offset + self._reserve_bytes)
-                resumed_from = self._receive(file, part, known)
+                resumed_from = self._receive(file, part)
             part.sync()
             return LocalFile(
                 name=file.name,
@@ -115,16 +115,15 @@ class Downloader:
                 resumed_from=resumed_from,
             )
 
-    def _receive(self, file: RemoteFile, part: Part, known: Provenance | None) -> int:
+    def _receive(self, file: RemoteFile, part: Part) -> int:
         """Connects as often as it takes; returns from which offset the first answer went on."""
         fruitless = 0
         furthest = part.offset
-        validator = known.validator if known is not None else None
         resumed_from: int | None = None
         for _ in range(_MAX_CONNECTIONS):
             before = part.offset
             try:
-                started_at, validator = self._connect(file, part, validator)
+                started_at = self._connect(file, part)
                 return started_at if resumed_from is None else resumed_from
             except (httpx2.TransportError, _Cut) as error:
                 reason = str(error) or type(error).__name__
@@ -146,16 +145,23 @@ class Downloader:
             interrupted=part.offset > 0,
         )
 
-    def _connect(self, file: RemoteFile, part: Part, validator: str | None) -> tuple[int, str | None]:
+    def _connect(self, file: RemoteFile, part: Part) -> int:
         headers = {}
+        # Noted by each answer: what came from one of them is continued by the next only if both are of one file.
+        known = self._partial.provenance(file.name) if part.offset else None
+        if part.offset and file.sha256 is None:
+            if known is None or known.validator is None:
+                part.restart()  # nothing would tell whether the rest is of the same file
+            else:
+                headers["If-Range"] = known.validator
         if part.offset:
             headers["Range"] = f"bytes={part.offset}-"
-            if file.sha256 is None and validator is not None:
-                headers["If-Range"] = validator
         with self._client.stream("GET", file.url, headers=headers) as response:
-            total = self._announced(file, response, part)
+            total = self._announced(file, response, part, known)
             started_at = part.offset
             validator = _validator(response.headers)
+            if validator is None and started_at and known is not None:
+                validator = known.validator  # an answer to If-Range may leave the date out
             self._partial.note(file.name, _provenance(file, total, validator))
             self._partial.require_free(total - part.offset + self._reserve_bytes)
             self._meter.begin(file.name, part.offset, total)
@@ -166,9 +172,9 @@ class Downloader:
                 self._meter.add(file.name, len(data))
         if part.offset < total:
             raise _Cut(f"{part.offset} of {total} bytes came")
-        return started_at, validator
+        return started_at
 
-    def _announced(self, file: RemoteFile, response: httpx2.Response, part: Part) -> int:
+    def _announced(self, file: RemoteFile, response: httpx2.Response, part: Part, known: Provenance | None) -> int:
         """The whole file's size by the answer's headers, with the part at the place where the body goes on."""
         status = response.status_code
         if status == _UNSATISFIABLE and part.offset:
@@ -183,8 +189,15 @@ class Downloader:
         if status == httpx2.codes.PARTIAL_CONTENT:
             place = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if place is None or int(place[1]) != part.offset or place[2] == "*":
-                raise SourceFailed(f"answers with Content-Range {response.headers.get('Content-Range', '')[:80]!r}")
+                why = f"answers with Content-Range {response.headers.get('Content-Range', '')[:80]!r}"
+                if not part.offset:
+                    raise SourceFailed(why)
+                part.restart()
+                raise _Cut(why)
             total = int(place[2])
+            if part.offset and not _is_same(file, known, total, _validator(response.headers)):
+                part.restart()
+                raise _Cut("the file has changed")
         else:
             if part.offset:
                 part.restart()
@@ -215,6 +228,13 @@ def _continues(known: Provenance | None, file: RemoteFile) -> bool:
     if file.sha256 is not None:
         return known.sha256 == file.sha256
     return known.address_hash == _address_hash(file) and known.validator is not None
+
+
+def _is_same(file: RemoteFile, known: Provenance | None, total: int, validator: str | None) -> bool:
+    """Whether a part of a file belongs to the part that came before; servers exist that don't look at If-Range."""
+    if file.sha256 is not None:
+        return True  # the sum tells in the end
+    return known is not None and total == known.size_bytes and validator in (None, known.validator)
 
 
 def _validator(headers: httpx2.Headers) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 
 from llmspell_protocol.errors import ModelLoadFailed
 from llmspell_providers.library.gguf import read_gguf
-from tests.support.gguf_files import ARRAY, METADATA, gguf_file, header, pair, tensor, text
+from tests.support.gguf_files import ARRAY, METADATA, UINT64, gguf_file, header, pair, tensor, text
 
 
 def _written(directory: Path, data: bytes) -> Path:
@@ -113,6 +113,41 @@ def test_numbers_by_layer_count_as_their_largest(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_sound_gguf_is_refused_with_the_reason(tmp_path: Path, data: bytes, says: str) -> None:
     with pytest.raises(ModelLoadFailed, match=says):
+        read_gguf(_written(tmp_path, data))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("block_count", 0, "'llama.block_count' is 0"),
+        ("context_length", 0, "'llama.context_length' is 0"),
+        ("embedding_length", 0, "'llama.embedding_length' is 0"),
+        ("context_length", (1 << 32) - 1, "a context of 4294967295 tokens"),
+        ("block_count", (1 << 32) - 1, "4294967295 layers"),
+        ("nextn_predict_layers", (1 << 32) - 1, "4294967295 layers"),
+        ("attention.shared_kv_layers", 1025, "1025 layers"),
+    ],
+)
+def test_numbers_that_no_model_has_are_refused_before_anything_counts_up_to_them(
+    tmp_path: Path, name: str, value: int, says: str
+) -> None:
+    with pytest.raises(ModelLoadFailed, match=f"is damaged: .*{says}"):
+        read_gguf(_written(tmp_path, gguf_file(metadata={**METADATA, f"llama.{name}": value})))
+
+
+def test_a_number_beyond_what_engines_read_is_refused_also_in_a_list(tmp_path: Path) -> None:
+    wide = text("llama.attention.head_count_kv") + struct.pack("<IIQQ", ARRAY, UINT64, 1, 1 << 40)
+    pairs = [pair("general.architecture", "llama"), wide]
+
+    with pytest.raises(ModelLoadFailed, match=f"head_count_kv' is {1 << 40}"):
+        read_gguf(_written(tmp_path, header(pairs, [tensor("t", [8])]) + b"\0" * 96))
+
+
+@pytest.mark.parametrize("dimensions", [[0], [8, 0], [0, 8, 1]])
+def test_a_tensor_with_a_length_of_zero_is_refused(tmp_path: Path, dimensions: list[int]) -> None:
+    data = header([pair("general.architecture", "llama")], [tensor("t", dimensions)]) + b"\0" * 96
+
+    with pytest.raises(ModelLoadFailed, match="tensor 't' has a length of 0"):
         read_gguf(_written(tmp_path, data))
 
 
