@@ -104,5 +104,6 @@ def _obey(pipe: FramePipe, frame: Frame, orders: str) -> bool:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGABRT, signal.SIG_DFL)
+    for ignored in (signal.SIGABRT, signal.SIGQUIT):  # by what may have started these tests: a shell's background job
+        signal.signal(ignored, signal.SIG_DFL)
     main()
