@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.residency.resident import Resident
 
-_UNREMARKABLE = 0.05
+_UNREMARKABLE = 0.1
 """The part of a model's expected memory by which it may be more."""
 
 

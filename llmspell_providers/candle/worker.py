@@ -84,7 +84,8 @@ class Worker:
         )
         self._capabilities = files.capabilities
         self._engine, warnings = load_engine(prepared)
-        if prepared.can_chat and not files.chat_template:
+        # What translates (T5) has no chat template by its nature.
+        if prepared.can_chat and not files.chat_template and not getattr(self._engine, "is_encoder_decoder", False):
             warnings = [*warnings, NO_TEMPLATE]
         window = launch.stream_window_ms
         if window is None:

@@ -56,7 +56,8 @@ class TorchEngine:
         )
         if weights.kind == "encoder":
             self.context_size = self._encoder.limit
-        self._prompts = Prompts(weights.tokenizer, is_encoder_decoder=weights.kind == "seq2seq")
+        self.is_encoder_decoder = weights.kind == "seq2seq"
+        self._prompts = Prompts(weights.tokenizer, is_encoder_decoder=self.is_encoder_decoder)
         self._batches = Batches(weights, slots=self.slots, chunk=prepared.batch_size, threads=threads)
 
     @classmethod

@@ -264,4 +264,4 @@ def test_characters_of_several_tokens_arrive_whole(smollm2: LoadedEngine) -> Non
     text = smollm2.ask(prompt, reply, max_tokens=40).text
     assert "🦋" in text, text
     assert "".join(reply.pieces) == text
-    assert not any("�" in piece for piece in reply.pieces)
+    assert "�" not in text.removesuffix("�"), "only what the limit of tokens cut may be half a character"

@@ -201,6 +201,16 @@ def test_a_worker_that_dies_in_mid_stream_is_told_and_the_next_request_loads_the
         assert client.request("model_request", chat(name, "Hi!", max_tokens=4)).result().content["message"]["content"]
 
 
+def _note_size(file: Path) -> None:
+    """What the manifest says of a file's size becomes true again: as if it had been pulled so."""
+    manifest = file.parent / "manifest.json"
+    known = json.loads(manifest.read_text())
+    for entry in known["files"]:
+        if entry["name"] == file.name:
+            entry["size_bytes"] = file.stat().st_size
+    manifest.write_text(json.dumps(known))
+
+
 def _installed(home: Path) -> Path:
     """The directory of the installed model."""
     return next(home.glob("models/candle/**/config.json")).parent
@@ -235,6 +245,7 @@ def test_code_of_a_repository_is_never_run(with_t5: Path, tmp_path: Path) -> Non
     described.update(model_type="mine", auto_map={"AutoConfig": "code.Mine", "AutoModelForSeq2SeqLM": "code.Mine"})
     config.unlink()
     config.write_text(json.dumps(described))
+    _note_size(config)
     trace = tmp_path / "was-run"
     (config.parent / "code.py").write_text(f"open({str(trace)!r}, 'w')\nclass Mine: pass\n")
     error = _refused()
