@@ -17,7 +17,7 @@ a oneOf whose schemas overlap is dropped in silence. Others ignore the keyword."
 
 
 class Words(Protocol):
-    """What makes text of a template's words that stand in somebody's text (`candle.control_words`)."""
+    """What makes text of a template's words that stand in a user's text (`candle.control_words`)."""
 
     def parted(self, text: str) -> str:
         """A text without them."""

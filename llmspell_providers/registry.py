@@ -173,7 +173,7 @@ class ProviderRegistry:
     async def demand_backend(self, spec: ModelSpec) -> None:
         """Whether a model's backend could be asked: it is in the settings, known, and has the key that it needs.
 
-        Asks no backend and looks for no model, so that it also passes where the name of a model is nobody's.
+        Asks no backend and looks for no model, so that it also passes where the name of a model is no model's.
 
         Raises:
             BackendNotConfigured, Unsupported, ConfigError: the backend that is meant can't be used.

@@ -144,4 +144,4 @@ def with_descriptor(descriptor: int, use: Callable[[sockets.socket], None]) -> N
 
 
 def _nothing() -> None:
-    """Nobody wants to know."""
+    """Nothing is told."""

@@ -1,4 +1,4 @@
-"""The heartbeat: echoes what comes, a few bytes at a time, to whoever asks. Signs and checks nothing."""
+"""The heartbeat: echoes what comes, a few bytes at a time, to every peer. Signs and checks nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whole messages from one socket, a bounded number of them a turn of the loop. Knows bytes, not what they mean.
 
-Whoever can connect decides how much there is to read, whatever their key: a turn ends after a number of messages, of
+Every peer that can connect decides how much there is to read, key or none: a turn ends after a number of messages, of
 parts and of bytes, and the rest waits for the next one. A message of too many parts is read to its end, without being
 kept, over as many turns as that takes.
 """

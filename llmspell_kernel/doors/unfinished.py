@@ -1,4 +1,4 @@
-"""Ends connections that send parts of messages without end, which ZeroMQ keeps and tells nobody of.
+"""Ends connections that send parts of messages without end, which ZeroMQ keeps without telling.
 
 A message reaches the kernel when its last part has come; until then libzmq holds its parts, without any limit of its
 own. The system counts what a TCP connection has received: what came and never became a message is unfinished, and so
@@ -32,7 +32,7 @@ A message may have 64 MiB; a part of no bytes costs 64.
 """
 MOST_SMALL_BYTES = 4 * 1024 * 1024
 """What connections may hold together that have less than `WORTH_A_LOOK_BYTES` each: parts of no bytes make 128 MiB of
-it, and nobody needs a key to open thousands of connections."""
+it, and thousands of connections can be opened without a key."""
 PATIENCE_S = 60.0
 """How long a connection may hold an unfinished message without sending `WORTH_A_LOOK_BYTES` more of it."""
 
@@ -128,7 +128,7 @@ def _is_unfinished(descriptor: int, connection: Connection, connections: Connect
     came = received - connection.received
     finished, connection.finished, connection.received = connection.finished, 0, received
     connection.unfinished = max(0, connection.unfinished + came - finished - _HEARTBEATS_BYTES)
-    # Whoever has the key may send faster than the kernel reads.
+    # A peer with the key may send faster than the kernel reads.
     if (finished and connection.trusted) or connection.unfinished < WORTH_A_LOOK_BYTES:
         connection.waiting_since = None
         return False

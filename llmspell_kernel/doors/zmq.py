@@ -69,7 +69,7 @@ class ZmqDoor:
     def _client_name(self, route: bytes) -> str:
         """What requests, queues and lists call a client: never its routing id, which is for it and the kernel alone.
 
-        Whoever knows that id can connect with it and take what the client is answered.
+        A peer that knows that id can connect with it and take what the client is answered.
         """
         return blake2b(route, key=self._name_secret, digest_size=12).hexdigest()
 

@@ -65,7 +65,7 @@ class XLlamaCpp(ServerEngine):
         parameters.slot_prompt_similarity = 0.0
         parameters.cache_ram_mib = launch.prompt_cache_bytes // (1 << 20)
         parameters.n_ctx_checkpoints = launch.checkpoints
-        # Slots can be emptied only where their contents could be saved, which nobody asks for.
+        # Slots can be emptied only where their contents could be saved; saving is never asked for.
         parameters.slot_save_path = f"{prepared.socket_directory}/"
         drafts = prepared.drafts()
         if drafts is not None:

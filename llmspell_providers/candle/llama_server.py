@@ -165,7 +165,7 @@ def _command(
         command += ["--device", names[device]] if launch.device != "auto" else []
     # Otherwise it writes lines for every request.
     command += ["--log-verbosity", "1"] if binary.has_log_levels else []
-    # Slots can be emptied only where their contents could be saved, which nobody asks for.
+    # Slots can be emptied only where their contents could be saved; saving is never asked for.
     command += ["--slot-save-path", f"{address.parent}/"] if "--slot-save-path" in binary.flags else []
     name = next((one for one in _CHECKPOINTS if one in binary.flags), None)
     command += [name, str(launch.checkpoints)] if name is not None else []

@@ -1,7 +1,7 @@
 """A worker at work, looked at twice a second: whether it has grown too large, and whether a load still gets on.
 
 Its own limit (`worker_memory`) ends most of what grows; this look is for systems and drivers that know no such limit,
-and for loads that read nothing any more. A worker that nobody waits for is not looked at.
+and for loads that read nothing any more. A worker without pending requests is not looked at.
 """
 
 from __future__ import annotations

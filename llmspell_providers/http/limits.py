@@ -1,4 +1,4 @@
-"""How many decoded bytes replies may have. Numbers alone, so that nobody imports a library for them."""
+"""How many decoded bytes replies may have. Numbers alone: to know them costs no import."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class _Header:
 
     def metadata(self) -> GgufMetadata:
         if self._data[:4] != MAGIC:
-            # Not what it begins with: whoever may pull a path need not be allowed to read it.
+            # Not what it begins with: a caller that may pull a path need not be allowed to read it.
             _refuse(self._path, "is not a GGUF file")
         self._at = 4
         version: int = self._scalar("<I")

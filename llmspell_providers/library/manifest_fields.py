@@ -1,4 +1,4 @@
-"""Which values the fields of a manifest may have: whoever can write a model's directory can write anything there."""
+"""Which values the fields of a manifest may have: a user who can write a model's directory can write anything there."""
 
 from __future__ import annotations
 

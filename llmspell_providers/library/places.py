@@ -18,7 +18,7 @@ from llmspell_providers.library.regular_file import reason_of
 
 
 class ModelPlace(NamedTuple):
-    """A directory that may be a model's; with a `problem`, which says why nobody can look into it."""
+    """A directory that may be a model's; with a `problem`, which says why it can't be looked into."""
 
     name: str
     variant: str | None
@@ -68,7 +68,7 @@ def _names(directory: Path) -> list[str]:
 
 
 def _looked_at(path: Path) -> tuple[bool, str | None]:
-    """Whether it is a directory, and why nobody can tell."""
+    """Whether it is a directory, and why that can't be told."""
     try:
         return stat.S_ISDIR(path.stat().st_mode), None
     except FileNotFoundError:

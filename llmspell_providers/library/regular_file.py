@@ -1,4 +1,4 @@
-"""Small files that somebody else may have put there: read only where they are files, and never more than a limit.
+"""Small files that another user may have put there: read only where they are files, and never more than a limit.
 
 Nothing here waits for a pipe's other end or reads a device.
 """

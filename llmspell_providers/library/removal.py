@@ -1,7 +1,7 @@
 """Deletes the directory of one model: decided before the first deletion, so that nothing is half removed.
 
 A directory goes whole, under another name first: that one step succeeds or leaves everything as it was. Of a directory
-that is a link only what the manifest names is deleted, then the link; what else its target holds is somebody's.
+that is a link only what the manifest names is deleted, then the link; what else its target holds stays.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _is_read_only(place: Path) -> bool:
 
 def _remove_if_empty(parent: Path) -> None:
     """The directory of all variants of a name, where this was the last one; a link to it goes, its target stays."""
-    with contextlib.suppress(OSError):  # another variant stays, or somebody else was faster
+    with contextlib.suppress(OSError):  # another variant stays, or another process was faster
         if not parent.is_symlink():
             parent.rmdir()
         elif not any(parent.iterdir()):

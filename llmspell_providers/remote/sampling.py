@@ -1,4 +1,4 @@
-"""Which sampling options go to a server: those of the request, then those that somebody has written in the settings."""
+"""Which sampling options go to a server: those of the request, then those that stand in the settings."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class _Kept(NamedTuple):
 
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _looked_at(text: str, at: str, kept: _Kept | None) -> Mapping[str, Any]:
-    """The schema in a text, as it may be given to a backend; nobody may change it."""
+    """The schema in a text, as it may be given to a backend; it must not be changed."""
     schema = json.loads(text)
     demand_well_formed(schema, at)
     demand_possible(schema, at)

@@ -36,7 +36,7 @@ def read_json(data: bytes) -> Any:
     except json.JSONDecodeError:
         raise
     except ValueError:
-        # Python reads no integer of thousands of digits; whoever looks at the field refuses it by its name.
+        # Python reads no integer of thousands of digits; the field's check refuses it by its name.
         return json.loads(text, parse_int=_integer)
 
 

@@ -40,7 +40,7 @@ class Call:
 
     @property
     def left(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """Whether no request waits for it any more."""
         return self._left
 
     async def next(self) -> Frame:

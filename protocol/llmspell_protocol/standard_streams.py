@@ -66,7 +66,7 @@ class _Remarks(_Stream):
             return len(data)
 
     def _wait_to_write(self) -> bool:
-        # One that nobody reads costs its patience once.
+        # One without a reader costs its patience once.
         self._patient = bool(select.select([], [self], [], _PATIENCE_S if self._patient else 0)[1])
         return self._patient
 

@@ -148,7 +148,7 @@ def _detach(words: list[str], log_file: Path) -> dict[str, Any]:
 
 
 def _end_unseen(pid: int) -> None:
-    """Ends the daemon whose start could not be told: nobody knows of it."""
+    """Ends the daemon whose start could not be told: its caller would not know of it."""
     # Only here a daemon of one's own is ended.
     from llmspell_cli.kernels.process_end import ProcessEnd
 

@@ -97,7 +97,7 @@ def entry_beneath(roots: Iterable[HeldDirectory], path: str) -> Iterator[tuple[i
 
 
 class _Walk:
-    """From `/` to a path's last directory. Whoever asks learns nothing about what lies outside of the roots."""
+    """From `/` to a path's last directory. The caller learns nothing about what lies outside of the roots."""
 
     def __init__(self, roots: Iterable[HeldDirectory], path: str) -> None:
         self._roots = {root.identity for root in roots}

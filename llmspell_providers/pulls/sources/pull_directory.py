@@ -192,7 +192,7 @@ def free_bytes(directory: Path) -> int:
 
 
 def disk_full(directory: Path, needed_bytes: int | None, free_bytes: int) -> DiskFull:
-    """The error for a disk that cannot hold what is needed; None: nobody has said how much that is."""
+    """The error for a disk that cannot hold what is needed; None: how much that is was not said."""
     needed = "" if needed_bytes is None else f"{needed_bytes} bytes needed, "
     return DiskFull(
         f"Not enough disk space in {directory.parent.parent}: {needed}{free_bytes} free",

@@ -5,34 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from llmspell_kernel.services.reply_checks import MOST_AT_ONCE, ReplyChecks
 from llmspell_protocol.errors import InvalidRequest, SchemaUnsupported, SchemaViolation, WorkerCrashed
-from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, Timings, Usage
+from llmspell_protocol.models import ChatRequest
 from llmspell_providers.schemas.grammars import Grammar
+from tests.support.schema_replies import asked, said
 
 ENDLESS = {"type": "string", "pattern": "^(a+)+$"}
 ALMOST = '"' + "a" * 64 + '!"'
 """Halves of this string fit in 2^64 ways, none of them whole."""
-
-
-def asked(schema: dict[str, Any]) -> ChatRequest:
-    return ChatRequest(model="m", schema=schema)
-
-
-def said(text: str) -> ChatResult:
-    return ChatResult(
-        message=ChatMessage(role="assistant", content=text),
-        model="m",
-        backend="mock",
-        finish_reason="stop",
-        usage=Usage(prompt_tokens=1, completion_tokens=1),
-        timings=Timings(),
-    )
 
 
 def play(directory: Path, scene: Callable[[ReplyChecks], Awaitable[None]], **times: float) -> None:

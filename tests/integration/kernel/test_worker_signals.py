@@ -13,7 +13,7 @@ import pytest
 from llmspell_kernel.services.reply_checks import ReplyChecks
 from llmspell_protocol.errors import OutOfMemory, WorkerCrashed
 from llmspell_protocol.exit_status import ending
-from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, Timings, Usage
+from tests.support.schema_replies import asked, said
 from tests.support.script_harness import ScriptHarness, run
 
 DEADLINE_S = 20.0
@@ -77,20 +77,3 @@ def test_a_check_that_takes_all_memory_is_told_and_the_next_reply_is_checked_by_
             await checks.close()
 
     asyncio.run(scene())
-
-
-def asked(schema: dict[str, object]) -> ChatRequest:
-    """A request with a schema."""
-    return ChatRequest(model="m", schema=schema)
-
-
-def said(text: str) -> ChatResult:
-    """A finished reply."""
-    return ChatResult(
-        message=ChatMessage(role="assistant", content=text),
-        model="m",
-        backend="mock",
-        finish_reason="stop",
-        usage=Usage(prompt_tokens=1, completion_tokens=1),
-        timings=Timings(),
-    )
