@@ -113,7 +113,7 @@ def test_a_command_of_this_machine_writes_plain_text_into_a_pipe(name: str, case
     case = CASES[name]
     done = llmspell(*words_of(case, case_directory), stdin=case.stdin)
     undo(case, case_directory)
-    assert (done.status, done.err) == (0, "")
+    assert (done.status, done.err) == (0, ""), done.out
     check(case, done)
 
 

@@ -23,6 +23,7 @@ def test_help_of_a_group_loads_neither_its_commands_nor_the_client(words: tuple[
         "llmspell_cli.commands.kernel",
         "llmspell_protocol",
         "llmspell_protocol.errors",
+        "llmspell_protocol.user_home",
     }
     assert modules & HEAVY == set()
 
