@@ -68,6 +68,7 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, drift of what is 
 	@$(BIN)/python -m generate.capabilities --check
 	@$(BIN)/python -m generate.actions --check
 	@$(BIN)/python -m generate.sections --check
+	@$(BIN)/python -m generate.python_client --check
 	@$(MKDOCS) --site-dir $(STAMPS)/site
 
 schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Schemas, tables, references
@@ -76,6 +77,7 @@ schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Sch
 	@$(BIN)/python -m generate.capabilities
 	@$(BIN)/python -m generate.actions
 	@$(BIN)/python -m generate.sections
+	@$(BIN)/python -m generate.python_client
 
 docs: $(STAMPS)/dev ## build the documentation's site: site/index.html
 	@$(MKDOCS)
