@@ -48,6 +48,13 @@ with Client(resolve("auto", home / "run", os.environ)).connect() as client:
     print(pending.result().content["finish_reason"])
 ```
 
+<!-- setup: llmspell kernel start --daemon --port 0 -->
+```console
+$ python ask.py
+…
+stop
+```
+
 With asyncio the names are `AsyncClient` and `AsyncPending`, and what waits is awaited. What a request may contain and
 what comes back is in [the protocol](../../protocol/README.md).
 """

@@ -1,4 +1,4 @@
-"""What the documentation's site has beside `docs/`: a hook of mkdocs that brings pages of the repository and mends links.
+"""What the documentation's site has beside `docs/`: a hook of mkdocs that brings further pages and mends links.
 
 README, the wire, the changelog and CONTRIBUTING stand where people of the repository look for them. On the site they
 are pages like others, so links between them and `docs/` are written for the repository and put right here.
