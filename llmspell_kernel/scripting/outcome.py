@@ -78,6 +78,7 @@ def _details(frame: Frame, name: str | None = None) -> dict[str, Any]:
     details = {
         "script": frame.get("script") or name,
         "line": frame.get("line"),
+        "source_line": frame.get("source_line"),
         "traceback": list(frame.get("traceback") or ()),
     }
     if frame.get("cause"):
