@@ -17,7 +17,7 @@ import click
 from llmspell_cli.endings import EndedByUser
 from llmspell_cli.terminal.output import CYAN, RED, compact, fitted, styled, to_stderr
 from llmspell_cli.terminal.visible import visible, visible_lines
-from llmspell_protocol.errors import ConfigError, DiskFull, InvalidRequest, LlmspellError, ModelNotFound
+from llmspell_protocol.errors import ConfigError, DiskFull, InvalidRequest, LlmspellError, ModelNotFound, ScriptError
 
 if TYPE_CHECKING:
     from llmspell_cli.invocation import Collected
@@ -95,13 +95,29 @@ def _as_text(error: LlmspellError, color: bool) -> str:
     else:
         head, _, rest = fitted(f"Error: {said}", sys.stderr).partition(" ")
         lines = [f"{styled(head, RED, sys.stderr, color)} {rest}"]
+    if isinstance(error, ScriptError):
+        lines += _source_line(error)
     if error.hint and error.hint not in error.message:
         lines.append(_hint(error.hint, color))
+    if isinstance(error, ScriptError):
+        lines += _stack(error)
     # A model that no backend has may be at one that did not answer.
     if isinstance(error, ModelNotFound):
         reasons = (error.details.get("reasons") or {}).items()
         lines += [_hint(f"{name} can't tell: {why}", color) for name, why in reasons if why != "not installed"]
     return "\n".join(lines)
+
+
+def _source_line(error: LlmspellError) -> list[str]:
+    """The script's line that the error comes from."""
+    text = error.details.get("source_line")
+    return [f"  {error.details.get('line')} | {visible(text)}"] if text else []
+
+
+def _stack(error: LlmspellError) -> list[str]:
+    """The functions that were being called, where that is more than the one place that the message names."""
+    frames = error.details.get("traceback") or ()
+    return ["stack traceback:", *(f"  {visible(frame)}" for frame in frames)] if len(frames) > 1 else []
 
 
 def _hint(text: str, color: bool) -> str:

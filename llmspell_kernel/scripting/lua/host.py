@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from llmspell_kernel.scripting.lua.convert import TOO_LARGE, NotConvertible, refuse, to_lua, to_python
 from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
+from llmspell_kernel.scripting.lua.sources import Sources
 
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 MAX_SLEEP_S = 86_400.0
@@ -87,6 +88,7 @@ class Host:
     def __init__(self, kernel: Kernel, runtime: Any, max_memory_bytes: int) -> None:
         self.files = Files()
         self.environment: Mapping[str, str] = {}
+        self.sources = Sources()
         self._held: int | None = None
         self.last_refusal: tuple[str, Refusal] | None = None
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
@@ -187,6 +189,7 @@ class Host:
 
     def _read_module(self, path: bytes) -> tuple[Any, ...]:
         source, chunk = self.files.read_module(_path(path))
+        self.sources.keep(chunk[1:], source)
         return source, _bytes(chunk)
 
     def _find_module(self, name: bytes, templates: bytes) -> tuple[Any, ...]:
@@ -194,6 +197,7 @@ class Host:
             source, chunk, path = self.files.find_module(_path(name), _path(templates))
         except Refusal as refused:
             return None, _bytes(refused.message)
+        self.sources.keep(chunk[1:], source)
         return source, None, _bytes(chunk), _bytes(path)
 
     def _open_file(self, path: bytes, mode: bytes) -> tuple[Any, ...]:
