@@ -138,6 +138,8 @@ def _usage(error: click.ClickException) -> LlmspellError:
     message = re.sub(r"a valid integer( range)?$", "a whole number", message)
     message = re.sub(r"is not in the range x>=?(\d+)$", _too_small, message)
     message = message[:1].lower() + message[1:]
+    if message == "option '-o' requires 2 arguments":
+        return InvalidRequest("-o takes a name and a value", hint="llmspell chat -o temperature 0 PROMPT")
     return InvalidRequest(message, hint=_help_hint(error) if isinstance(error, click.UsageError) else None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llmspell_cli.endings import Interrupted
@@ -18,6 +18,7 @@ SAMPLING: dict[str, type] = {
     "top_k": int,
     "min_p": float,
     "repeat_penalty": float,
+    "repeat_last_n": int,
     "seed": int,
     "max_tokens": int,
     "num_beams": int,
@@ -36,11 +37,13 @@ class Conversation:
         system: str | None = None,
         sampling: Sampling | None = None,
         schema: dict[str, Any] | None = None,
+        think: bool | None = None,
     ) -> None:
         self.model = model
         self.system = system
         self.sampling: Sampling = dict(sampling or {})
         self.schema = schema
+        self.think = think
         self.messages: list[dict[str, Any]] = []
         self.last: Content | None = None
         """The last whole reply: usage, timings, finish reason."""
@@ -50,12 +53,13 @@ class Conversation:
         opened: Session,
         text: str,
         *,
+        images: Sequence[str] = (),
         stream: bool = True,
         timeout_s: float | None = None,
         on_delta: Callable[[Content], None] | None = None,
         on_progress: Callable[[Content], None] | None = None,
     ) -> Content:
-        """Sends the text as the user's message and returns the reply, which joins the conversation.
+        """Sends the text (and `images`, files in base64) as the user's message; the reply joins the conversation.
 
         An interrupted reply joins it as far as it came; where nothing came, and after any other error, the message is
         dropped.
@@ -64,7 +68,7 @@ class Conversation:
             Interrupted: Ctrl-C.
             LlmspellError: what the kernel answered.
         """
-        self.messages.append({"role": "user", "content": text})
+        self.messages.append({"role": "user", "content": text, **({"images": list(images)} if images else {})})
         pieces: list[str] = []
 
         def take(content: Content) -> None:
@@ -150,6 +154,7 @@ class Conversation:
             "messages": [*system, *self.messages],
             "options": self.sampling or None,
             "schema": self.schema,
+            "think": self.think,
             "stream": stream,
         }
 
