@@ -8,7 +8,7 @@ from typing import Any
 
 from lupa.lua54 import LuaError, LuaRuntime
 
-from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only, to_lua, to_python
+from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
 from llmspell_kernel.scripting.lua.host import Host, Kernel
 
@@ -113,7 +113,7 @@ class Sandbox:
 
     def set_arguments(self, name: str, words: Sequence[str]) -> None:
         """Sets ARGS and arg."""
-        self._core["set_arguments"](self._environment, name.encode(), to_lua(self._runtime, list(words)))
+        self._core["set_arguments"](self._environment, name.encode(), self.host.border.to_lua(list(words)))
 
     def execute(self, source: str, name: str, words: Sequence[str] = (), *, shows_value: bool = False) -> Value:
         """Runs a chunk to its end and returns its first value.
@@ -142,8 +142,8 @@ class Sandbox:
 
     def call(self, function: Any, arguments: Sequence[Any]) -> Any:
         """Calls a function of the script's with plain values; its first result as plain data."""
-        value = self._run(function, *(to_lua(self._runtime, argument) for argument in arguments))
-        return to_python(value)
+        value = self._run(function, *(self.host.border.to_lua(argument) for argument in arguments))
+        return self.host.border.to_python(value)
 
     def is_complete(self, source: str) -> str:
         """`complete`, `incomplete` or `invalid`."""
@@ -239,7 +239,7 @@ class Sandbox:
             return Value(None, None)
         text: bytes = self._display(value)
         try:
-            return Value(to_python(value, name_only), text.decode("utf-8", "replace"))
+            return Value(self.host.border.to_python(value, name_only), text.decode("utf-8", "replace"))
         except NotConvertible as problem:
             return Value(None, text.decode("utf-8", "replace"), str(problem))
 
