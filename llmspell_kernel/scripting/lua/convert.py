@@ -49,7 +49,7 @@ class Border:
         `opaque(value, kind)` gives what stands for a function, userdata or thread.
 
         Raises:
-            NotConvertible: a cycle or nesting deeper than `MAX_DEPTH`, bytes that are no text, or what `opaque` refuses.
+            NotConvertible: a cycle, nesting deeper than `MAX_DEPTH`, bytes that are no text, or what `opaque` refuses.
         """
         return _Outward(self.shape, opaque, exact).convert(value, 0)
 
