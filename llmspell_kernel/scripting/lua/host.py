@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, Protocol
 
@@ -110,7 +110,18 @@ class Host:
                 *("request", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
                 *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
                 *("open_file", "release_file", "remove", "rename"),
-                *("hash", "offer", "uuid", "now_ms", "precise_ms", "timestamp", "clock_text", "unix_seconds"),
+                *(
+                    "nearest",
+                    "unpack_vectors",
+                    "hash",
+                    "offer",
+                    "uuid",
+                    "now_ms",
+                    "precise_ms",
+                    "timestamp",
+                    "clock_text",
+                    "unix_seconds",
+                ),
             )
         }
         # These neither allocate in Lua nor fail, or are Lua's own, so they do without the guard.
@@ -243,6 +254,14 @@ class Host:
     def _json_stringify(self, value: Any, indent: float | None = None) -> tuple[Any, ...]:
         return (stringify(value, indent, self.border),)
 
+    def _nearest(self, name: bytes, names: Any) -> tuple[Any, ...]:
+        found = nearest(name.decode("utf-8", "replace"), [one.decode() for one in names.values()])
+        return (None if found is None else found.encode(),)
+
+    def _unpack_vectors(self, data: bytes, dimensions: int) -> tuple[Any, ...]:
+        numbers = memoryview(data).cast("f").tolist()
+        return (self.border.to_lua([numbers[at : at + dimensions] for at in range(0, len(numbers), dimensions)]),)
+
     def _hash(self, text: bytes, algorithm: bytes) -> tuple[Any, ...]:
         import hashlib
 
@@ -277,6 +296,15 @@ class Host:
         except (ValueError, OverflowError):
             # What a server calls a date is its own affair.
             return (None,)
+
+
+def nearest(name: str, names: Sequence[str]) -> str | None:
+    """The name that may have been meant; None where none is near."""
+    # Only for an error that is shown anyway; the import costs milliseconds.
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, names, n=1, cutoff=0.6)
+    return found[0] if found else None
 
 
 def _failure_of(act: Callable[[], None], path: bytes) -> tuple[Any, ...] | None:

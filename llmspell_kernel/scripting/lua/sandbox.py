@@ -10,7 +10,7 @@ from lupa.lua54 import LuaError, LuaRuntime
 
 from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
-from llmspell_kernel.scripting.lua.host import Host, Kernel
+from llmspell_kernel.scripting.lua.host import Host, Kernel, nearest
 
 _HERE = os.path.dirname(__file__)
 _OURS = b"=[llmspell]"
@@ -19,6 +19,7 @@ _GROUND = (
     "last_value.lua",
     "globals/levels.lua",
     "globals/requests.lua",
+    "globals/keys.lua",
     "streams.lua",
     "stdlib.lua",
     "display.lua",
@@ -30,7 +31,7 @@ _GLOBALS = {
     "Utils": ("utils.lua",),
     "Streaming": ("streaming.lua",),
     "Debug": ("debug.lua",),
-    "LocalLLM": ("local_llm.lua",),
+    "LocalLLM": ("local_llm_chat.lua", "local_llm.lua"),
     "Agent": ("agent_builder.lua", "agent_text.lua", "agent.lua"),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
@@ -165,12 +166,9 @@ class Sandbox:
         level = _LEVEL_OF.get(name)
         if level is not None:
             return f"'{name}' needs engines.lua.stdlib = \"{level}\" or more"
-        # Only for an error that is shown anyway; the import costs milliseconds.
-        from difflib import get_close_matches
-
         names = [key.decode("utf-8", "replace") for key in self._core["global_names"](self._environment).values()]
-        found = get_close_matches(name, names, n=1, cutoff=0.6)
-        return f"did you mean '{found[0]}'?" if found else None
+        found = nearest(name, names)
+        return f"did you mean '{found}'?" if found else None
 
     def _load_own_files(self) -> None:
         load = self._runtime.globals()[b"load"]
