@@ -8,9 +8,9 @@ from typing import Any
 
 from lupa.lua54 import LuaError, LuaRuntime
 
-from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only, to_lua, to_python
+from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
-from llmspell_kernel.scripting.lua.host import Host, Kernel
+from llmspell_kernel.scripting.lua.host import Host, Kernel, nearest
 
 _HERE = os.path.dirname(__file__)
 _OURS = b"=[llmspell]"
@@ -19,6 +19,7 @@ _GROUND = (
     "last_value.lua",
     "globals/levels.lua",
     "globals/requests.lua",
+    "globals/keys.lua",
     "streams.lua",
     "stdlib.lua",
     "display.lua",
@@ -30,7 +31,7 @@ _GLOBALS = {
     "Utils": ("utils.lua",),
     "Streaming": ("streaming.lua",),
     "Debug": ("debug.lua",),
-    "LocalLLM": ("local_llm.lua",),
+    "LocalLLM": ("local_llm_chat.lua", "local_llm.lua"),
     "Agent": ("agent_builder.lua", "agent_text.lua", "agent.lua"),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
@@ -113,7 +114,7 @@ class Sandbox:
 
     def set_arguments(self, name: str, words: Sequence[str]) -> None:
         """Sets ARGS and arg."""
-        self._core["set_arguments"](self._environment, name.encode(), to_lua(self._runtime, list(words)))
+        self._core["set_arguments"](self._environment, name.encode(), self.host.border.to_lua(list(words)))
 
     def execute(self, source: str, name: str, words: Sequence[str] = (), *, shows_value: bool = False) -> Value:
         """Runs a chunk to its end and returns its first value.
@@ -142,8 +143,8 @@ class Sandbox:
 
     def call(self, function: Any, arguments: Sequence[Any]) -> Any:
         """Calls a function of the script's with plain values; its first result as plain data."""
-        value = self._run(function, *(to_lua(self._runtime, argument) for argument in arguments))
-        return to_python(value)
+        value = self._run(function, *(self.host.border.to_lua(argument) for argument in arguments))
+        return self.host.border.to_python(value)
 
     def is_complete(self, source: str) -> str:
         """`complete`, `incomplete` or `invalid`."""
@@ -165,12 +166,9 @@ class Sandbox:
         level = _LEVEL_OF.get(name)
         if level is not None:
             return f"'{name}' needs engines.lua.stdlib = \"{level}\" or more"
-        # Only for an error that is shown anyway; the import costs milliseconds.
-        from difflib import get_close_matches
-
         names = [key.decode("utf-8", "replace") for key in self._core["global_names"](self._environment).values()]
-        found = get_close_matches(name, names, n=1, cutoff=0.6)
-        return f"did you mean '{found[0]}'?" if found else None
+        found = nearest(name, names)
+        return f"did you mean '{found}'?" if found else None
 
     def _load_own_files(self) -> None:
         load = self._runtime.globals()[b"load"]
@@ -239,7 +237,7 @@ class Sandbox:
             return Value(None, None)
         text: bytes = self._display(value)
         try:
-            return Value(to_python(value, name_only), text.decode("utf-8", "replace"))
+            return Value(self.host.border.to_python(value, name_only), text.decode("utf-8", "replace"))
         except NotConvertible as problem:
             return Value(None, text.decode("utf-8", "replace"), str(problem))
 
