@@ -42,6 +42,7 @@ from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 @click.option("--schema", metavar="FILE", help="JSON Schema that the reply must fit.")
 @click.option("--message", metavar="TEXT", help="One turn, then leave.")
 @click.option("--no-stream", is_flag=True, help="Show the reply when it is whole.")
+@click.option("--markdown", is_flag=True, help="Show headings, lists, bold and code as they are meant.")
 @click.option("--stats", is_flag=True, help="Show tokens and times after a reply.")
 @timeout_option
 @click.argument("model", metavar="[MODEL]", required=False)
@@ -52,6 +53,7 @@ def chat(
     schema: str | None,
     message: str | None,
     no_stream: bool,
+    markdown: bool,
     stats: bool,
     timeout_s: float | None,
     **sampling: Any,
@@ -68,7 +70,9 @@ def chat(
         schema=read_json(schema) if schema is not None else None,
     )
     if interactive:
-        return _talk(options, output, conversation, stream=not no_stream, stats=stats, timeout_s=timeout_s)
+        return _talk(
+            options, output, conversation, stream=not no_stream, markdown=markdown, stats=stats, timeout_s=timeout_s
+        )
     # The ends of lines around it are the pipe's; blanks before its first word may mean something.
     text = message if message is not None else stdin_text().strip("\r\n")
     if not text.strip():
@@ -130,14 +134,18 @@ def _one_turn(
 def _talk(options: Options, output: Output, conversation: Conversation, **settings: Any) -> int:
     # Only a conversation at a terminal needs the loop and its line editing.
     from llmspell_cli.chat.chat_loop import ChatLoop
+    from llmspell_cli.chat.kernel_link import KernelLink
+    from llmspell_cli.connect import run_directory
+    from llmspell_cli.terminal.history_file import HistoryFile
 
-    with session(options, output) as opened:
-        info = _info_or_pull(opened, output, conversation.model)
+    with KernelLink(options, output) as link:
+        info = _info_or_pull(link.session, output, conversation.model)
         if info is None:
             return 0
         conversation.model = f"{info['id']}@{info['backend']}"
         output.line(f"Chatting with {conversation.model}. /help for commands, Ctrl+D to leave")
-        return ChatLoop(opened, output, conversation, **settings).run()
+        history = HistoryFile(run_directory().parent / "chat_history")
+        return ChatLoop(link, output, conversation, history, **settings).run()
 
 
 def _info_or_pull(opened: Session, output: Output, model: str | None) -> Content | None:

@@ -222,6 +222,14 @@ class Output:
         for line in properties(shown, width=room(sys.stdout)):
             self.shown_line(line)
 
+    def definitions(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Words in one column, what they mean beside them."""
+        from llmspell_cli.terminal.text import definitions
+
+        shown = [(visible(word), visible(meaning)) for word, meaning in pairs]
+        for line in definitions(shown, width=room(sys.stdout)):
+            self.shown_line(line)
+
     def _drawn_table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> None:
         # rich takes 40 ms to import; only the pretty format needs it.
         from rich import box

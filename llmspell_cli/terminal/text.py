@@ -11,6 +11,7 @@ __all__ = [
     "bands",
     "columns",
     "date",
+    "definitions",
     "duration",
     "home_path",
     "parameters",
@@ -99,11 +100,16 @@ def bands(rows: Sequence[Sequence[str]], width: int, *, gap: int = 2) -> list[st
 
 def properties(pairs: Sequence[tuple[str, str]], *, width: int | None = None) -> list[str]:
     """`Name:   value` lines with aligned values; with a width, longer values go on below themselves."""
-    column = max(len(name) for name, _ in pairs) + 3
+    return definitions([(f"{name}:", value) for name, value in pairs], width=width)
+
+
+def definitions(pairs: Sequence[tuple[str, str]], *, width: int | None = None) -> list[str]:
+    """What is explained in one column, what it means beside it; with a width, longer ones go on below themselves."""
+    column = max(len(name) for name, _ in pairs) + 2
     lines: list[str] = []
-    for name, value in pairs:
-        pieces = [value] if width is None or column + len(value) <= width else wrapped(value, width - column)
-        lines.extend(f"{f'{name}:' if not at else '':<{column}}{piece}" for at, piece in enumerate(pieces))
+    for name, meaning in pairs:
+        pieces = [meaning] if width is None or column + len(meaning) <= width else wrapped(meaning, width - column)
+        lines.extend(f"{name if not at else '':<{column}}{piece}" for at, piece in enumerate(pieces))
     return lines
 
 
