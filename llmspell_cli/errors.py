@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmspell_cli.endings import EndedByUser
-from llmspell_cli.terminal.output import CYAN, RED, compact, fitted, styled, to_stderr
+from llmspell_cli.terminal.output import CYAN, RED, compact, headed, to_stderr
 from llmspell_cli.terminal.visible import visible, visible_lines
 from llmspell_protocol.errors import ConfigError, DiskFull, InvalidRequest, LlmspellError, ModelNotFound
 
@@ -93,8 +93,7 @@ def _as_text(error: LlmspellError, color: bool) -> str:
     if isinstance(error, EndedByUser):
         lines = [said]
     else:
-        head, _, rest = fitted(f"Error: {said}", sys.stderr).partition(" ")
-        lines = [f"{styled(head, RED, sys.stderr, color)} {rest}"]
+        lines = [headed("Error:", said, RED, color)]
     if error.hint and error.hint not in error.message:
         lines.append(_hint(error.hint, color))
     # A model that no backend has may be at one that did not answer.
@@ -105,7 +104,7 @@ def _as_text(error: LlmspellError, color: bool) -> str:
 
 
 def _hint(text: str, color: bool) -> str:
-    return f"{styled('Hint:', CYAN, sys.stderr, color)} {visible(text)}"
+    return headed("Hint:", visible(text), CYAN, color)
 
 
 def _usage(error: click.ClickException) -> LlmspellError:

@@ -160,10 +160,14 @@ class ChatLoop:
                 if shown.in_line:
                     self._output.line()
                 raise
+        text = reply["message"]["content"]
         if not self._stream:
-            shown.feed(reply["message"]["content"])
+            shown.feed(text)
         shown.finish()
-        self._output.line()
+        if shown.in_line:
+            self._output.line()
+        elif not text:
+            self._output.shown_line(styled("[the reply is empty]", DIM, sys.stdout, self._output.color))
         if self._stats:
             self._output.line(stats_line(reply))
 

@@ -21,7 +21,10 @@ class Flow:
         self._room = room
         self._color = color
         self._column = 0
-        self._blanks = ""
+        self._now = ""
+        """The style that the terminal is in."""
+        self._blanks: list[tuple[str, str]] = []
+        """Runs of (style, text) between the last word and the next."""
         self._word: list[tuple[str, str]] = []
         """Runs of (style, text) of the word whose end has not come."""
         self._begun = False
@@ -36,7 +39,7 @@ class Flow:
                 self.end_line()
             elif char in " \t":
                 self._end_word()
-                self._blanks += char
+                self._blanks.append((style, char))
             else:
                 last = self._word[-1][1][-1] if self._word else ""
                 if last and breaks_between(last, char):
@@ -46,8 +49,7 @@ class Flow:
     def verbatim(self, text: str, style: str = "") -> None:
         """Writes text as it is and at once; the terminal breaks what is too long."""
         self._end_word()
-        self._write(self._blanks, "")
-        self._blanks = ""
+        self._write_blanks()
         for at, line in enumerate(text.split("\n")):
             if at:
                 self._newline()
@@ -63,11 +65,12 @@ class Flow:
     def finish(self) -> None:
         """Writes what is held back."""
         self._end_word()
-        self._blanks = ""
-        sys.stdout.flush()
+        self._blanks.clear()
+        self.show()
 
     def show(self) -> None:
-        """Has what was written seen."""
+        """Has what was written seen; whatever ends the command now leaves no style behind."""
+        self._style("")
         sys.stdout.flush()
 
     @property
@@ -88,26 +91,37 @@ class Flow:
         if self._column > room:
             # A word longer than a line, or a window that has become narrower: what is one line stands in several.
             self._column = (self._column - 1) % room + 1
-        blanks = self._blanks.expandtabs(_TAB) if "\t" in self._blanks else self._blanks
+        between = len("".join(text for _, text in self._blanks).expandtabs(_TAB))
         wide = width_of("".join(text for _, text in self._word))
-        if self._begun and self._column + len(blanks) + wide > room:
+        if self._begun and self._column + between + wide > room:
             self._newline()
             self._write(self.hang, "")
         else:
-            self._write(blanks, "")
-        self._blanks = ""
+            self._write_blanks()
         for style, text in self._word:
             self._write(text, style)
         self._word.clear()
         self._begun = True
 
+    def _write_blanks(self) -> None:
+        for style, text in self._blanks:
+            self._write(text.expandtabs(_TAB), style)
+        self._blanks.clear()
+
     def _newline(self) -> None:
+        self._style("")
         sys.stdout.write("\n")
         self._column = 0
-        self._blanks = ""
+        self._blanks.clear()
         self._begun = False
 
     def _write(self, text: str, style: str) -> None:
         if text:
-            sys.stdout.write(f"\x1b[{style}m{text}\x1b[0m" if style and self._color else text)
+            self._style(style)
+            sys.stdout.write(text)
             self._column += width_of(text)
+
+    def _style(self, wanted: str) -> None:
+        if self._color and wanted != self._now:
+            sys.stdout.write("\x1b[0m" * bool(self._now) + f"\x1b[{wanted}m" * bool(wanted))
+            self._now = wanted
