@@ -90,10 +90,7 @@ def _as_json(error: LlmspellError) -> str:
 def _as_text(error: LlmspellError, color: bool) -> str:
     # Numbered steps inside a fixed text are indented by one space.
     said = visible_lines(_STEP.sub(" ", error.message))
-    if isinstance(error, EndedByUser):
-        lines = [said]
-    else:
-        lines = [headed("Error:", said, RED, color)]
+    lines = [said] if isinstance(error, EndedByUser) else [headed("Error:", said, RED, color)]
     if error.hint and error.hint not in error.message:
         lines.append(_hint(error.hint, color))
     # A model that no backend has may be at one that did not answer.
