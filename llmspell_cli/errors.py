@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmspell_cli.endings import EndedByUser
-from llmspell_cli.terminal.output import CYAN, RED, compact, fitted, styled, to_stderr
+from llmspell_cli.terminal.output import CYAN, RED, compact, headed, to_stderr
 from llmspell_cli.terminal.visible import visible, visible_lines
 from llmspell_protocol.errors import ConfigError, DiskFull, InvalidRequest, LlmspellError, ModelNotFound, ScriptError
 
@@ -90,11 +90,7 @@ def _as_json(error: LlmspellError) -> str:
 def _as_text(error: LlmspellError, color: bool) -> str:
     # Numbered steps inside a fixed text are indented by one space.
     said = visible_lines(_STEP.sub(" ", error.message))
-    if isinstance(error, EndedByUser):
-        lines = [said]
-    else:
-        head, _, rest = fitted(f"Error: {said}", sys.stderr).partition(" ")
-        lines = [f"{styled(head, RED, sys.stderr, color)} {rest}"]
+    lines = [said] if isinstance(error, EndedByUser) else [headed("Error:", said, RED, color)]
     if isinstance(error, ScriptError):
         lines += _source_line(error)
     if error.hint and error.hint not in error.message:
@@ -121,7 +117,7 @@ def _stack(error: LlmspellError) -> list[str]:
 
 
 def _hint(text: str, color: bool) -> str:
-    return f"{styled('Hint:', CYAN, sys.stderr, color)} {visible(text)}"
+    return headed("Hint:", visible(text), CYAN, color)
 
 
 def _usage(error: click.ClickException) -> LlmspellError:

@@ -26,6 +26,7 @@ class Shown(NamedTuple):
     """How a reply is shown; `block` is the code block that is all that is wanted of it."""
 
     stream: bool = True
+    markdown: bool = False
     stats: bool = False
     timeout_s: float | None = None
     thinking: bool = True
@@ -65,6 +66,7 @@ class Shown(NamedTuple):
 @click.option("--stop", multiple=True, metavar="TEXT", help="End the reply here; may be repeated.")
 @click.option("--message", metavar="TEXT", help="The prompt, as an option.")
 @click.option("--no-stream", is_flag=True, help="Show the reply when it is whole.")
+@click.option("--markdown", is_flag=True, help="Show headings, lists, bold and code as they are meant.")
 @click.option("--stats", is_flag=True, help="Show tokens and times after a reply.")
 @timeout_option
 @click.argument("words", nargs=-1, metavar="[MODEL] [PROMPT]...")
@@ -80,6 +82,7 @@ def chat(
     think: bool | None,
     message: str | None,
     no_stream: bool,
+    markdown: bool,
     stats: bool,
     timeout_s: float | None,
     **more: Any,
@@ -96,6 +99,7 @@ def chat(
     set_options(conversation, named, more, SAMPLING)
     shown = Shown(
         stream=not no_stream,
+        markdown=markdown,
         stats=stats,
         timeout_s=timeout_s,
         thinking=not more["hide_thinking"],
@@ -225,22 +229,32 @@ def _talk(
 ) -> int:
     # Only a conversation at a terminal needs the loop and its line editing.
     from llmspell_cli.chat.chat_loop import ChatLoop
+    from llmspell_cli.chat.kernel_link import KernelLink
+    from llmspell_cli.connect import run_directory
+    from llmspell_cli.terminal.history_file import HistoryFile
 
-    with session(options, output) as opened:
-        conversation.model, text, info = given.asked(opened)
+    with KernelLink(options, output) as link:
+        conversation.model, text, info = given.asked(link.session)
         if text:
             # One word that names no model is a prompt.
-            _answer(opened, output, conversation, text, images, shown)
+            _answer(link.session, output, conversation, text, images, shown)
             return 0
         if images or shown.block is not None:
             raise InvalidRequest(f"{'--image' if images else '--extract'} needs a prompt", hint="llmspell chat PROMPT")
-        info = info or _info_or_pull(opened, output, conversation.model)
+        info = info or _info_or_pull(link.session, output, conversation.model)
         if info is None:
             return 0
         conversation.model = f"{info['id']}@{info['backend']}"
         output.line(f"Chatting with {conversation.model}. /help for commands, Ctrl+D to leave")
         return ChatLoop(
-            opened, output, conversation, stream=shown.stream, stats=shown.stats, timeout_s=shown.timeout_s
+            link,
+            output,
+            conversation,
+            HistoryFile(run_directory().parent / "chat_history"),
+            stream=shown.stream,
+            markdown=shown.markdown,
+            stats=shown.stats,
+            timeout_s=shown.timeout_s,
         ).run()
 
 
