@@ -72,7 +72,7 @@ class Reader:
         elif snippet.language == "sh":
             self._must(snippet, f"set -e\n{snippet.text}", snippet.exit_status)
         elif snippet.language == "lua":
-            self._must(snippet, "llmspell run -", snippet.exit_status, stdin=snippet.text)
+            self._must(snippet, f"llmspell exec {shlex.quote(snippet.text)}", snippet.exit_status)
         elif snippet.language == "python":
             self._must(snippet, f"{shlex.quote(sys.executable)} -", snippet.exit_status, stdin=snippet.text)
 
@@ -145,6 +145,7 @@ def _environment(directory: Path, user: Path) -> dict[str, str]:
         "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
         "OLLAMA_HOST": "http://127.0.0.1:9",
         "HF_ENDPOINT": "http://127.0.0.1:9",
+        "LLMSPELL_PROVIDERS__CANDLE__MAX_TOKENS": "120",
         "COLUMNS": "100",
         "LC_ALL": "C.UTF-8",
     }
