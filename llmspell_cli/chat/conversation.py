@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llmspell_cli.json_file import read_json, write_json
@@ -21,6 +21,7 @@ SAMPLING: dict[str, type] = {
     "top_k": int,
     "min_p": float,
     "repeat_penalty": float,
+    "repeat_last_n": int,
     "seed": int,
     "max_tokens": int,
     "num_beams": int,
@@ -39,11 +40,13 @@ class Conversation:
         system: str | None = None,
         sampling: Sampling | None = None,
         schema: dict[str, Any] | None = None,
+        think: bool | None = None,
     ) -> None:
         self.model = model
         self.system = system
         self.sampling: Sampling = dict(sampling or {})
         self.schema = schema
+        self.think = think
         self.messages: list[Message] = []
         self.last: Content | None = None
         """The last whole reply: usage, timings, finish reason."""
@@ -53,12 +56,15 @@ class Conversation:
         opened: Session,
         text: str,
         *,
+        images: Sequence[str] = (),
         stream: bool = True,
         timeout_s: float | None = None,
         on_delta: Callable[[Content], None] | None = None,
         on_progress: Callable[[Content], None] | None = None,
     ) -> Content:
-        """Sends the text as the user's message and returns the reply; both join the conversation.
+        """Sends the text (and `images`, files in base64) as the user's message and returns the reply.
+
+        Both join the conversation.
 
         Of a reply that is cancelled or fails, what has come stays. Where nothing came the message stays alone,
         `unanswered`: later requests leave it out, since templates refuse two messages of one side in a row, and one
@@ -75,7 +81,7 @@ class Conversation:
             if on_delta is not None:
                 on_delta(content)
 
-        asked: Message = {"role": "user", "content": text}
+        asked: Message = {"role": "user", "content": text, **({"images": list(images)} if images else {})}
         try:
             reply = opened.ask(
                 "model_request",
@@ -195,6 +201,7 @@ class Conversation:
             "messages": [*system, *answered, asked],
             "options": self.sampling or None,
             "schema": self.schema,
+            "think": self.think,
             "stream": stream,
         }
 

@@ -198,7 +198,7 @@ def test_a_message_whose_reply_had_not_begun_at_ctrl_c_stays_without_a_reply(tar
 def test_a_model_that_is_not_there_is_offered_at_a_terminal_only(home: Path) -> None:
     chat = AtTerminal(["-p", "candle", "chat", "smollm2:135m"])
     chat.wait_for("Model 'smollm2:135m' is not installed")
-    chat.wait_for("Pull it now? [y/N]: ")
+    chat.wait_for("Pull smollm2:135m@candle now (98.4 MB)? [y/N]: ")
     chat.type("n\n")
     chat.wait_for("Cancelled")
     assert chat.end() == 0
