@@ -65,6 +65,7 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, schema drift
 	@$(BIN)/python profiles/generate_reference.py --check
 	@$(BIN)/python -m generate.capabilities --check
 	@$(BIN)/python -m generate.actions --check
+	@$(BIN)/python -m generate.catalog --check
 	@$(BIN)/python -m generate.sections --check
 
 schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Schemas, tables, references
@@ -72,6 +73,7 @@ schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Sch
 	@$(BIN)/python profiles/generate_reference.py
 	@$(BIN)/python -m generate.capabilities
 	@$(BIN)/python -m generate.actions
+	@$(BIN)/python -m generate.catalog
 	@$(BIN)/python -m generate.sections
 
 bench: $(STAMPS)/dev ## measure (on a quiet machine); writes benchmarks/results/
