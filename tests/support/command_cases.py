@@ -88,6 +88,7 @@ CASES: dict[str, Case] = {
     "model info installed json": case("model", "info", "tiny", "--json"),
     "model info unknown": case("model", "info", "nosuch"),
     "model available": case("model", "available"),
+    "model available that fits": case("model", "available", "--fits"),
     "model available json": case("model", "available", "--recommended", "--json"),
     "model status": case("model", "status"),
     "model status json": case("model", "status", "--format", "json"),
