@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .PHONY: help demo setup quick test test-engines fuzz check bench schemas pictures clean
 
 PYTHON ?= python3
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -46,8 +47,8 @@ setup: $(STAMPS)/dev ## everything that a developer needs
 quick: $(STAMPS)/dev ## the unit tests, none of which starts a process (half a minute)
 	@$(BIN)/python -m pytest -q -m "not engines" tests/unit $(ARGS)
 
-test: $(STAMPS)/dev ## all tests but those that need engines which are extras
-	@$(BIN)/python -m pytest -m "not engines" $(ARGS)
+test: $(STAMPS)/dev ## all tests but those that need engines which are extras, in JOBS processes (2)
+	@$(BIN)/python -m pytest -m "not engines" -n $(JOBS) --dist loadfile $(ARGS)
 
 # The first test trains the small T5 that all of them share; beside other work that takes minutes.
 test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-python

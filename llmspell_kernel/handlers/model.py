@@ -131,6 +131,7 @@ class ModelHandler(AreaHandler):
             dtype="float32",
             normalized=wanted.normalize,
             usage=found.usage,
+            warnings=found.warnings,
             vectors=found.data,
         )
 

@@ -211,7 +211,10 @@ class ChatChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings:
-    """Vectors of `count × dimensions` float32, little-endian, row by row in `data`."""
+    """Vectors of `count × dimensions` float32, little-endian, row by row in `data`.
+
+    `warnings` are what a person should know about the model that was chosen where none was named.
+    """
 
     data: bytes
     count: int
@@ -219,6 +222,7 @@ class Embeddings:
     usage: Usage
     model: str
     backend: str
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
