@@ -104,8 +104,10 @@ class Conversation:
         """
         kind = SAMPLING.get(name)
         if kind is None:
-            wrong = f"unknown option '{name}'" if name else "name an option"
-            raise InvalidRequest(wrong, hint=f"one of {', '.join(SAMPLING)}")
+            # Needed by few chats, and a chat's start pays for imports.
+            from llmspell_protocol.model_options import unknown_option
+
+            raise unknown_option(name, SAMPLING)
         if not value:
             self.sampling.pop(name, None)
             return
