@@ -58,11 +58,21 @@ def set_key(key: str, value: str, *, env: Mapping[str, str], cwd: Path, config: 
         NotFound: there is no such key; the hint has the nearest.
         ConfigError: the value is wrong, or something else in the file is; or the file can't be read or written.
     """
+    return set_keys({key: value}, env=env, cwd=cwd, config=config)[0]
 
-    def put(document: TOMLDocument) -> KeyPath:
-        path, found = _known(key, document)
-        _put(document, path, _typed(found, value))
-        return path
+
+def set_keys(
+    values: Mapping[str, str], *, env: Mapping[str, str], cwd: Path, config: Path | None = None
+) -> list[Written]:
+    """The same for several keys at once: all of them or none."""
+
+    def put(document: TOMLDocument) -> list[KeyPath]:
+        paths = []
+        for key, value in values.items():
+            path, found = _known(key, document)
+            _put(document, path, _typed(found, value))
+            paths.append(path)
+        return paths
 
     return _change(env, cwd, config, put)
 
@@ -75,7 +85,7 @@ def unset_key(key: str, *, env: Mapping[str, str], cwd: Path, config: Path | Non
         ConfigError: the file would be wrong without it, or can't be read or written.
     """
 
-    def take_out(document: TOMLDocument) -> KeyPath:
+    def take_out(document: TOMLDocument) -> list[KeyPath]:
         path = tuple(key.split("."))
         dropped = [_drop(document, spelt) for spelt in spellings(path)]  # of all spellings
         if not any(dropped):
@@ -84,9 +94,9 @@ def unset_key(key: str, *, env: Mapping[str, str], cwd: Path, config: Path | Non
                 hint=_did_you_mean(document, path),
                 details={"key": key},
             )
-        return path
+        return [path]
 
-    return _change(env, cwd, config, take_out)
+    return _change(env, cwd, config, take_out)[0]
 
 
 def _target(env: Mapping[str, str], config: Path | None, cwd: Path) -> Path:
@@ -104,7 +114,9 @@ _PROJECT_PLACES = 3
 """So many of the places are a project's, not the user's."""
 
 
-def _change(env: Mapping[str, str], cwd: Path, config: Path | None, edit: Callable[[TOMLDocument], KeyPath]) -> Written:
+def _change(
+    env: Mapping[str, str], cwd: Path, config: Path | None, edit: Callable[[TOMLDocument], list[KeyPath]]
+) -> list[Written]:
     # Only a command that writes needs it.
     import tomlkit
 
@@ -114,21 +126,29 @@ def _change(env: Mapping[str, str], cwd: Path, config: Path | None, edit: Callab
         text, style = _read(place, str(file))
         document = tomlkit.parse(text or "")
         old = tomllib.loads(text or "")
-        path = edit(document)
+        paths = edit(document)
         new = tomlkit.dumps(document)
         loaded = _checked(new, file, env, cwd)
         if new != text:
             _replace(place, style.written(new))
+    now = tomllib.loads(new)
+    return [
+        Written(
+            file=file,
+            key=".".join(path),
+            value=_value(now, path),
+            before=_value(old, path),
+            created=text is None,
+            shadowed_by=_shadow(path, file, env, cwd, named=config is not None),
+            idle=_is_idle(path, loaded),
+        )
+        for path in paths
+    ]
+
+
+def _is_idle(path: KeyPath, loaded: LoadedSettings) -> bool:
     found = find(path, loaded.origins.providers)
-    return Written(
-        file=file,
-        key=".".join(path),
-        value=_value(tomllib.loads(new), path),
-        before=_value(old, path),
-        created=text is None,
-        shadowed_by=_shadow(path, file, env, cwd, named=config is not None),
-        idle=isinstance(found, Key) and found.idle,
-    )
+    return isinstance(found, Key) and found.idle
 
 
 def _checked(text: str, file: Path, env: Mapping[str, str], cwd: Path) -> LoadedSettings:
