@@ -154,7 +154,8 @@ class ChatRequest:
     Schema that the reply has to fit. `truncate` allows a backend that can to leave out what does not fit the context;
     without it such a prompt is an error everywhere. `device` is where a model of our own has to run (`auto`, `cpu`,
     `cuda`, `cuda:N` or `metal`); None: where it is, or where the settings say. `speculation` is how it has to draft
-    (`auto`, `off` or `ngram`); None: as it does, or as the settings say.
+    (`auto`, `off` or `ngram`); None: as it does, or as the settings say. `think` has a model that can think aloud do so
+    or not; None: as it does by itself.
     """
 
     model: str
@@ -169,6 +170,7 @@ class ChatRequest:
     truncate: bool = False
     device: str | None = None
     speculation: Speculation | None = None
+    think: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
