@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
+from llmspell_cli.cut import cut_notice, with_way
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import one_line
 from llmspell_cli.session import Content, Session
@@ -108,7 +109,7 @@ class ChatLoop:
             except KernelUnreachable:
                 raise
             except LlmspellError as error:
-                self._output.shown_note(one_line(error, self._output.color))
+                self._output.shown_note(one_line(with_way(error, "slash"), self._output.color))
 
     def _take(self, word: str, text: str) -> None:
         """Obeys a command, or says what is none: what stood in quotes never is."""
@@ -142,6 +143,8 @@ class ChatLoop:
         if not self._stream:
             self._output.as_it_is(reply["message"]["content"])
         self._output.line()
+        if (cut := cut_notice(reply, "slash")) is not None:
+            self._output.shown_line(styled(cut, DIM, sys.stdout, self._output.color))
         if self._stats:
             self._show_stats("")
 

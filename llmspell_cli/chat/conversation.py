@@ -20,6 +20,7 @@ SAMPLING: dict[str, type] = {
     "repeat_penalty": float,
     "seed": int,
     "max_tokens": int,
+    "num_ctx": int,
     "num_beams": int,
     "stop": str,
 }

@@ -9,12 +9,13 @@ import click
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation, Sampling, stats_line
 from llmspell_cli.connect import session
+from llmspell_cli.cut import cut_notice
 from llmspell_cli.invocation import Options
 from llmspell_cli.json_file import read_json
 from llmspell_cli.options import Command, timeout_option
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.input_text import file_text, stdin_text
-from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.output import DIM, Output, styled
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_cli.terminal.prompt import confirmed
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
@@ -123,6 +124,8 @@ def _one_turn(
         output.event(done) if stream else output.document(done)
     elif not stream:
         output.as_it_is(reply["message"]["content"] + "\n")
+    if not output.json and (cut := cut_notice(reply, "option")) is not None:
+        output.shown_note(styled(cut, DIM, sys.stderr, output.color))
     if stats and not output.json:
         output.note(stats_line(reply))
 

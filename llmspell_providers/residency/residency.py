@@ -21,7 +21,7 @@ from llmspell_protocol.errors import Cancelled, ModelInUse, WorkerCrashed
 from llmspell_providers.residency.memory import available_bytes
 from llmspell_providers.residency.pressure import relieve
 from llmspell_providers.residency.resident import Blueprint, Resident, W
-from llmspell_providers.residency.room import out_of_memory, victims_for
+from llmspell_providers.residency.room import Room, out_of_memory, room_beside, victims_for, wanted_otherwise
 
 AUTO_SHARE = 0.8
 """The part of the available memory that models may have when the settings say `auto`."""
@@ -89,6 +89,11 @@ class Residency(Generic[W]):
         held = sum(max(0, model.memory_bytes - model.blueprint.mapped_bytes) for model in self._models.values())
         return int(AUTO_SHARE * (self._available() + held))
 
+    def room(self, name: str) -> Room:
+        """What the budget leaves for a model."""
+        others = [other for other in self._models.values() if other.name != name and other.reserved]
+        return room_beside(self.budget_bytes(), others)
+
     def next_to_go(self) -> Resident[W] | None:
         """The model that would be unloaded first if another needed its memory."""
         return next((model for model in self.models if model.evictable), None)
@@ -97,10 +102,10 @@ class Residency(Generic[W]):
     async def use(self, blueprint: Blueprint[W], *, client: str) -> AsyncIterator[Turn[W]]:
         """A slot of the model, loaded first if it isn't, for the time of the block.
 
-        One that is idle on another device than the blueprint wants, or drafts otherwise, is loaded anew.
+        One that is idle and runs otherwise than the blueprint wants is loaded anew.
 
         Raises:
-            ModelInUse: it answers on another device than the blueprint wants, or drafts otherwise.
+            ModelInUse: it answers now, and otherwise than the blueprint wants.
             Busy: too many requests wait for the model.
             OutOfMemory: it, or what the request adds to it, does not fit beside what must stay.
             ModelLoadFailed, WorkerCrashed: the load failed.
@@ -212,23 +217,7 @@ class Residency(Generic[W]):
     def _replace(self, old: Resident[W], blueprint: Blueprint[W]) -> Resident[W]:
         """A model in the place of one that runs otherwise than is wanted, pinned and kept as that one was."""
         if old.users:
-            where = old.device or "the device of the settings"
-            drafting = f" with speculation {old.speculation or 'as the settings say'}" if blueprint.speculation else ""
-            raise ModelInUse(
-                f"Model '{old.name}' is wanted {blueprint.wish}, but it is in use on {where}{drafting} "
-                f"({old.reason(next_to_go=False)})",
-                hint="wait until it is done, or ask without a device"
-                if blueprint.speculation is None
-                else "wait until it is done, or ask without device and speculation",
-                details={
-                    "model": old.name,
-                    "requests": old.users,
-                    "device": where,
-                    "wanted": blueprint.device,
-                    "speculation": old.speculation,
-                    "wanted_speculation": blueprint.speculation,
-                },
-            )
+            raise wanted_otherwise(old, blueprint)
         model = Resident(blueprint, keep_alive_s=old.keep_alive_s, max_queue=self._max_queue)
         model.pinned, model.loads_after = old.pinned, self._end(old, f"it was wanted {blueprint.wish}")
         self._models[model.name] = model

@@ -177,7 +177,7 @@ function methods.load(spec, options)
   local content = { model = check(1, "LocalLLM.load", "string", spec) }
   if options ~= nil then
     content.keep_alive, content.pin, content.device = options.keep_alive, options.pin, options.device
-    content.speculation = options.speculation
+    content.speculation, content.num_ctx = options.speculation, options.num_ctx
   end
   return model_request("load", content)
 end
