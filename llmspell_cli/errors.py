@@ -144,7 +144,7 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
         return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
     if error.code == "context_length_exceeded" and said.words_without_settings()[:1] == ["chat"]:
         # Few replies end so.
-        from llmspell_cli.cut import with_way
+        from llmspell_protocol.cut_replies import with_way
 
         return with_way(error, "option")
     profile = error.details.get("profile")

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
-from llmspell_cli.cut import cut_notice, with_way
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import one_line
 from llmspell_cli.session import Content, Session
@@ -14,6 +13,7 @@ from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import DIM, Output, styled
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_cli.terminal.typed_line import Lines, TypedLines, can_edit
+from llmspell_protocol.cut_replies import cut_notice, with_way
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, LlmspellError
 
 HELP = """\

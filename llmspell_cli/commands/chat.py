@@ -9,7 +9,6 @@ import click
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation, Sampling, stats_line
 from llmspell_cli.connect import session
-from llmspell_cli.cut import cut_notice
 from llmspell_cli.invocation import Options
 from llmspell_cli.json_file import read_json
 from llmspell_cli.options import Command, timeout_option
@@ -18,6 +17,7 @@ from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import DIM, Output, styled
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_cli.terminal.prompt import confirmed
+from llmspell_protocol.cut_replies import cut_notice
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 
 

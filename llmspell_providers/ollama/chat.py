@@ -61,14 +61,9 @@ async def chatted(
             yield rest
         evicted = await gone
         with calls.server.failures(calls.said(name)):
-            context_size = await _context_size(calls, name, options) if reply.cut else None
-            result = reply.result(
-                name,
-                backend=backend,
-                max_tokens=_limit(options),
-                context_size=context_size,
-                evicted=evicted,
-            )
+            limit = _limit(options)
+            context_size = await _context_size(calls, name, options) if reply.fell_short_of(limit) else None
+            result = reply.result(name, backend=backend, max_tokens=limit, context_size=context_size, evicted=evicted)
     finally:
         gone.cancel()
     if spent is not None:

@@ -51,10 +51,11 @@ class OllamaReply:
         """The chunk for what was held back, after the last line."""
         return self._said.rest()
 
-    @property
-    def cut(self) -> bool:
-        """Whether the reply would have gone on, after the last line."""
-        return self._last.get("done_reason") == "length"
+    def fell_short_of(self, max_tokens: int | None) -> bool:
+        """Whether something else cut the reply than the limit that was set for it, after the last line."""
+        if self._last.get("done_reason") != "length":
+            return False
+        return max_tokens is None or content.usage_of(self._last).completion_tokens < max_tokens
 
     def result(
         self, model: str, *, backend: str, max_tokens: int | None, context_size: int | None, evicted: Sequence[str]

@@ -55,8 +55,17 @@ local function stream(agent, input, options, visit)
       end
     elseif kind == "reply" then
       local result = output_of(answer, now_ms() - started)
-      visit({ text = "", index = count + 1, type = "done", metadata = result.metadata })
-      return { success = true, chunks_received = count, text = result.text, metadata = result.metadata }
+      local ending = { finish_reason = result.finish_reason, truncated = result.truncated, metadata = result.metadata }
+      ending.text, ending.index, ending.type = "", count + 1, "done"
+      visit(ending)
+      return {
+        success = true,
+        chunks_received = count,
+        text = result.text,
+        finish_reason = result.finish_reason,
+        truncated = result.truncated,
+        metadata = result.metadata,
+      }
     elseif kind == "error" then
       error(answer, 0)
     end

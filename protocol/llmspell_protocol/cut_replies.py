@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from llmspell_protocol.errors import ContextLengthExceeded, LlmspellError
 
-Way = Literal["option", "slash"]
-"""How options are given: on a command line, or in a conversation."""
+Way = Literal["option", "slash", "script"]
+"""How options are given: on a command line, in a conversation, or in a script."""
 
-_LIMIT = {"option": "--max-tokens", "slash": "/set max_tokens"}
-_CONTEXT = {"option": "-o num_ctx", "slash": "/set num_ctx"}
+_LIMIT = {"option": "--max-tokens", "slash": "/set max_tokens", "script": "max_tokens ="}
+_CONTEXT = {"option": "-o num_ctx", "slash": "/set num_ctx", "script": "num_ctx ="}
 
 
-def cut_notice(reply: dict[str, Any], way: Way) -> str | None:
+def cut_notice(reply: Mapping[str, Any], way: Way) -> str | None:
     """One line in brackets for a reply that would have gone on; None for one that is whole."""
     if not reply.get("truncated"):
         return None

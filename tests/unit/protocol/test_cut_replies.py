@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llmspell_cli.cut import Way, cut_notice, with_way
+from llmspell_protocol.cut_replies import Way, cut_notice, with_way
 from llmspell_protocol.errors import ContextLengthExceeded
 
 
