@@ -18,6 +18,7 @@ from typing import Generic, Literal
 
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.errors import Cancelled, ModelInUse, WorkerCrashed
+from llmspell_providers.residency import journal
 from llmspell_providers.residency.memory import available_bytes
 from llmspell_providers.residency.pressure import relieve
 from llmspell_providers.residency.resident import Blueprint, Resident, W
@@ -187,7 +188,8 @@ class Residency(Generic[W]):
                 details={"model": name, "requests": model.users},
             )
         freed = model.memory_bytes
-        await asyncio.wait([self._end(model, f"'{name}' was unloaded by force")])
+        reason = f"'{name}' was unloaded by force" if model.users else "somebody asked for it"
+        await asyncio.wait([self._end(model, reason)])
         return freed
 
     async def close(self) -> None:
@@ -266,6 +268,7 @@ class Residency(Generic[W]):
             model.loads_after = None
         model.backs_off_s = self._back_off_s(model.name)
         if model.backs_off_s:
+            journal.backs_off(model)
             await asyncio.sleep(model.backs_off_s)
             model.backs_off_s = 0.0
         model.load_began = time.monotonic()
@@ -285,6 +288,7 @@ class Residency(Generic[W]):
             raise WorkerCrashed(f"the worker of '{model.name}' ended right after it had loaded")
         model.worker = worker
         model.load_ms = (time.monotonic() - model.load_began) * 1000
+        journal.loaded(model)
 
     def _load_ended(self, model: Resident[W], task: asyncio.Task[None]) -> None:
         if model.loading is not task:
@@ -293,6 +297,7 @@ class Residency(Generic[W]):
         if model.ended_because is not None:
             return
         if task.cancelled():
+            journal.given_up(model)
             self._forget(model)  # a request may have come while the load was being ended
             if model.users:
                 self._models[model.name] = model
@@ -300,6 +305,7 @@ class Residency(Generic[W]):
             return
         error = task.exception()
         if error is not None:
+            journal.not_loaded(model, error)
             if isinstance(error, WorkerCrashed):
                 self._crashes[model.name] = self._crashes.get(model.name, 0) + 1
             self._forget(model)
@@ -364,6 +370,7 @@ class Residency(Generic[W]):
 
     def _end(self, model: Resident[W], reason: str) -> asyncio.Task[None]:
         """Takes a model out at once and ends its worker in the background."""
+        journal.leaves(model, reason)
         model.ended_because = reason
         model.stop_timer()
         self._forget(model)
