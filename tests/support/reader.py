@@ -37,22 +37,25 @@ class Reader:
         self._place.write_text(str(self.work))
         self._environment = _environment(directory, self.user)
 
-    def runs(self, command: str, stdin: str = "") -> Done:
-        """Runs a command line as the reader's shell would, which remembers its directory and variables."""
+    def runs(self, command: str, stdin: str = "", *, apart: bool = False) -> Done:
+        """Runs a command line as the reader's shell would, which remembers its directory and variables.
+
+        What is said on standard error stands in `out` as a terminal shows it, or `apart` in `err`.
+        """
         before = f". {self._state}\n" if self._state.exists() else ""
         after = f"\nstatus=$?\nexport -p > {self._state}\npwd > {self._place}\nexit $status\n"
         done = subprocess.run(
             ["bash", "-c", before + command + after],
             input=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE if apart else subprocess.STDOUT,
             text=True,
             timeout=TIME_S,
             cwd=self._place.read_text().strip(),
             env=self._environment,
             check=False,
         )
-        return Done(done.returncode, self._readable(done.stdout), "")
+        return Done(done.returncode, self._readable(done.stdout), self._readable(done.stderr or ""))
 
     def joins(self, other: Reader) -> None:
         """From now on the kernel of another reader is this one's too."""
