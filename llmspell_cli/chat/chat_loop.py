@@ -205,7 +205,7 @@ class ChatLoop:
 
     def _show_stats(self, _rest: str) -> None:
         last = self._conversation.last
-        self._output.line(stats_line(last) if last is not None else "There is no reply yet")
+        self._output.line(f"{stats_line(last)}, {self._session.place}" if last is not None else "There is no reply yet")
 
 
 def _incomplete(text: str) -> bool:

@@ -73,7 +73,7 @@ def chat(
     text = message if message is not None else stdin_text().strip("\r\n")
     if not text.strip():
         raise InvalidRequest("there is no message", hint="llmspell chat --message TEXT")
-    with session(options, output) as opened:
+    with session(options, output, needs_model=True) as opened:
         _one_turn(opened, output, conversation, text, stream=not no_stream, stats=stats, timeout_s=timeout_s)
     return 0
 
@@ -120,18 +120,18 @@ def _one_turn(
                 output.line()
     done = {"event": "done", **{key: value for key, value in reply.items() if key != "status"}}
     if output.json:
-        output.event(done) if stream else output.document(done)
+        output.last_event(done) if stream else output.document(done)
     elif not stream:
         output.as_it_is(reply["message"]["content"] + "\n")
     if stats and not output.json:
-        output.note(stats_line(reply))
+        output.note(f"{stats_line(reply)}, {opened.place}")
 
 
 def _talk(options: Options, output: Output, conversation: Conversation, **settings: Any) -> int:
     # Only a conversation at a terminal needs the loop and its line editing.
     from llmspell_cli.chat.chat_loop import ChatLoop
 
-    with session(options, output) as opened:
+    with session(options, output, needs_model=True) as opened:
         info = _info_or_pull(opened, output, conversation.model)
         if info is None:
             return 0

@@ -56,7 +56,7 @@ def embed(
         raise InvalidRequest("there is no text", hint="llmspell embed TEXT")
     replies: list[Reply] = []
     vectors: list[Sequence[float]] = []
-    with session(options, output) as opened, ProgressView(output, "embed", model) as view:
+    with session(options, output, needs_model=True) as opened, ProgressView(output, "embed", model) as view:
         for at in range(0, len(wanted), batch_size):
             reply = opened.ask(
                 "model_request",

@@ -1,6 +1,7 @@
 """Tables of the configuration, written by `make schemas`: completion has no time to load the schema."""
 
 SECTIONS = (
+    "cli",
     "debug",
     "debug.module_filters",
     "debug.output",
