@@ -99,7 +99,7 @@ class Collected:
             connect_named=connect is not None and "connect" in said,
             unnamed=unnamed,
             embedded_named=self._said.get("connect") == EMBEDDED,
-            trace=said.get("trace") or _trace_of(self._environ.get("RUST_LOG", "")),
+            trace=said.get("trace") or _trace_of(self._environ),
             output=said.get("output", "text"),
             output_named="output" in said,
             color=self._colored(),
@@ -154,9 +154,9 @@ def _as_typed(spelling: str, value: str) -> str:
     return spelling if spelling == f"--{value}" else f"{spelling} {value}"
 
 
-def _trace_of(variable: str) -> str | None:
-    # RUST_LOG may hold filters of the original ("llmspell=debug,info"); a bare level is all that means something here.
-    level = variable.strip().lower()
+def _trace_of(environ: Mapping[str, str]) -> str | None:
+    # The variable may hold levels by module ("llmspell_kernel=debug,info"), which are the kernel's; a bare one is ours.
+    level = (environ.get("LLMSPELL_LOG") or environ.get("RUST_LOG", "")).strip().lower()
     return level if level in TRACE_LEVELS else None
 
 

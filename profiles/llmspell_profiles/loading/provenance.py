@@ -13,7 +13,9 @@ from llmspell_profiles.loading.home import LOCAL_PLACES, general_configuration_p
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.user_home import expanded_user
 
-NOT_SETTINGS = frozenset("LLMSPELL_" + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "MOCK_REPLY"))
+NOT_SETTINGS = frozenset(
+    "LLMSPELL_" + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "LOG", "MOCK_REPLY")
+)
 """Variables of ours that name no setting; others read them."""
 
 OTHERS = {"OLLAMA_HOST": ("providers", "ollama", "base_url"), "CANDLE_DEVICE": ("providers", "candle", "device")}

@@ -124,7 +124,9 @@ class RuntimeSettings(Table):
         default=300, ge=1, description="wall time of one script, in seconds"
     )
     enable_streaming: Annotated[bool, Idle()] = Field(default=True, description="stream by default")
-    log_level: Annotated[LogLevel, words(LogLevel)] = Field(default="warn", description="stderr and kernel log")
+    log_level: Annotated[LogLevel, words(LogLevel)] = Field(
+        default="info", description="the kernel's log; a command shows warnings, and more with --trace"
+    )
     security: RuntimeSecuritySettings = subtable("what scripts may do")
     state_persistence: StateSettings = later_table("scripts' state")
     sessions: SessionsSettings = later_table("recorded sessions")
@@ -188,6 +190,9 @@ class ModelsSettings(Table):
     )
     max_queue: int = Field(default=512, ge=1, description="waiting requests of a model; one more gets busy")
     pin: tuple[str, ...] = Field(default=(), description="model specs: loaded at start, never evicted")
+    embedding: str | None = Field(
+        default=None, description="model of `embed` when none is named; unset: an installed embedding model"
+    )
     stream_window_ms: Annotated[AutoOrSize, auto_or("an integer", at_most=200)] = Field(
         default="auto",
         description="how long a worker may gather tokens into one delta; auto: 0 with spare cores, 50 without",
