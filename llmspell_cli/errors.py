@@ -154,7 +154,7 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
     A backend that isn't configured: the steps name that command. On a connected kernel the profile is chosen where
     that kernel is started.
     """
-    connected = said.kernel or said.options().connect
+    connected = said.kernel or said.target()[0]
     if "incident" in error.details and not connected:
         return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
     if error.code == "context_length_exceeded" and said.words_without_settings()[:1] == ["chat"]:

@@ -91,7 +91,7 @@ class Collected:
         config = said.get("config")
         if config is None and "profile" not in said:
             config = expanded_user(self._environ.get("LLMSPELL_CONFIG", ""), self._environ) or None
-        connect, unnamed = self._target()
+        connect, unnamed = self.target()
         return Options(
             config=config,
             profile=said.get("profile"),
@@ -105,7 +105,7 @@ class Collected:
             color=self._colored(),
         )
 
-    def _target(self) -> tuple[str | None, Unnamed]:
+    def target(self) -> tuple[str | None, Unnamed]:
         """The target that must be there, and what to do without one."""
         said = self._said.get("connect")
         if said is not None:

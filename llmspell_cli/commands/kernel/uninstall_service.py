@@ -70,4 +70,4 @@ def uninstall_service(options: Options, service_type: str, system: bool, name: s
         return
     output.line(f"✓ Service file removed: {kind.path}")
     if not stopped:
-        output.note(f"the {kind.service_type} service '{name}' could not be stopped; it may not have run")
+        output.line(f"  {kind.service_type} could not stop it; it may not have run")
