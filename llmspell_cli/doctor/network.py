@@ -8,6 +8,7 @@ from llmspell_cli.doctor.finding import Finding, ok, skip, warn
 from llmspell_cli.doctor.subject import Answers
 from llmspell_protocol.addresses import BadAddress, parse_address
 from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.plain_reasons import plain_reason
 from llmspell_protocol.proxies import proxy_for
 
 HUB = "https://huggingface.co"
@@ -56,7 +57,7 @@ def hub(env: Mapping[str, str], *, offline: bool) -> Finding:
     except httpx2.TimeoutException:
         return _unreachable(url, f"no answer within {HUB_DEADLINE_S:g} s")
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-        return _unreachable(url, str(error) or type(error).__name__)
+        return _unreachable(url, plain_reason(str(error)) or type(error).__name__)
     if response.status_code >= 500:
         return _unreachable(url, f"it answers with status {response.status_code}")
     latency_ms = response.elapsed.total_seconds() * 1000
