@@ -30,8 +30,9 @@ from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.models import HealthStatus, LocalModel, PullProgress
 from llmspell_providers.base import Provider
-from llmspell_providers.registry import ProviderRegistry, backend_not_configured
+from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
+from llmspell_providers.tables import backend_not_configured
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ class Inventory:
         else:
             kinds = {self._registry.kind(name) for name in self._registry.local}
             missing = (kind for kind in LOCAL_BACKENDS if kind not in kinds)
-            names = [*self._registry.local, *missing, *self._registry.remote]
+            names = [*self._registry.local, *missing, *self._registry.remote, *await self._registry.keyed()]
         healths = await asyncio.gather(*(self._health(name) for name in names))
         shown = map(_as_told, names, healths)
         return ModelStatusReply(backends=dict(zip(names, shown, strict=True)))
@@ -131,7 +132,7 @@ class Inventory:
     async def ps(self) -> ModelPsReply:
         """The models in memory, of all backends."""
         # A remote server does not tell what it has in memory.
-        providers = {one.name: one for one in self._registry.made if one.name not in self._registry.remote}
+        providers = {one.name: one for one in self._registry.made if not self._registry.is_remote(one.name)}
         for name in self._registry.local:
             providers.setdefault(name, self._registry.get(name))
         models, errors = await _all({name: one.loaded() for name, one in providers.items()})
