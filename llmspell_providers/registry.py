@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import (
@@ -30,7 +30,9 @@ from llmspell_providers.tables import ProviderTables
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import ProviderSettings
     from llmspell_profiles.schema.settings import Settings
+    from llmspell_protocol.models import LocalModel
     from llmspell_providers.candle.process import ModelProcess
+    from llmspell_providers.remote.provider import RemoteProvider
 
 MOCK = "mock"
 
@@ -70,6 +72,7 @@ class ProviderRegistry:
         self._tables = ProviderTables(settings.providers)
         self._providers: dict[str, Provider] = {}
         self._keyed_vendors = keyed_vendors
+        self._environment = environment
         self.residency: Residency[ModelProcess] = Residency(
             memory_budget=settings.models.memory_budget_bytes,
             keep_alive_s=settings.models.keep_alive,
@@ -97,6 +100,14 @@ class ProviderRegistry:
         """The vendors without a table whose models can be used all the same: there is a key."""
         names = await asyncio.to_thread(self._keyed_vendors)
         return [name for name in names if self._tables.is_implied(name)]
+
+    async def offered(self, backend: str, deadline_s: float) -> list[LocalModel]:
+        """What a server lists, within this time; raises `LlmspellError` where it doesn't."""
+        return await cast("RemoteProvider", self.get(backend)).offered(deadline_s)
+
+    def is_absent(self, backend: str) -> bool:
+        """Whether it is an Ollama that nobody has."""
+        return self._tables.is_absent(backend, self._environment)
 
     def is_remote(self, backend: str) -> bool:
         """Whether a backend is a server that decides by itself what it has in memory."""
@@ -258,6 +269,12 @@ class ProviderRegistry:
         health = await ollama.health()
         if health.ready:
             return ollama, spec.with_backend(ollama.name)
+        if self.is_absent(ollama.name):
+            raise ModelNotFound(
+                f"Model '{spec}' not found: {candle.name}'s catalog does not have it",
+                hint="llmspell model available, or hf.co/ORG/REPO for a repository",
+                details={"model": str(spec), "searched": [candle.name]},
+            )
         raise ModelNotFound(
             f"Model '{spec}' not found: {candle.name}'s catalog does not have it, and {ollama.name} is not running",
             hint=f"llmspell model available, or start Ollama ({health.reason}), or hf.co/ORG/REPO for a repository",
@@ -356,8 +373,12 @@ class ProviderRegistry:
         return ModelNotFound(
             f"Model '{spec}' not found in any backend",
             hint=advice,
-            details={"model": str(spec), "searched": list(reasons), "reasons": dict(reasons)},
+            details={"model": str(spec), "searched": list(reasons), "reasons": self._telling(reasons)},
         )
+
+    def _telling(self, reasons: Mapping[str, str]) -> dict[str, str]:
+        """Without those of an Ollama that nobody has."""
+        return {name: why for name, why in reasons.items() if why == "not installed" or not self.is_absent(name)}
 
     def _table(self, backend: str) -> ProviderSettings:
         return self._tables.table(backend)

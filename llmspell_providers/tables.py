@@ -5,6 +5,7 @@ Knows the settings' provider tables; asks no backend.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,17 @@ class ProviderTables:
     def is_implied(self, backend: str) -> bool:
         """Whether it is a vendor that the settings don't mention."""
         return backend not in self.enabled and self._of_vendor(backend) is not None
+
+    def is_absent(self, backend: str, environment: Mapping[str, str]) -> bool:
+        """Whether it is an Ollama that nobody has: nothing is set for it, and no such program is installed."""
+        table = self.table(backend)
+        if table.provider_type != "ollama" or table.base_url != table.FIELDS["base_url"].default:
+            return False
+        # Only asked about an Ollama that doesn't answer.
+        from shutil import which
+
+        started = getattr(table, "auto_start", False)
+        return not started and which("ollama", path=environment.get("PATH", os.defpath)) is None
 
     def not_configured(self, backend: str) -> BackendNotConfigured:
         """The error for a backend that can't be used: what it lacks, or that somebody has switched it off."""
