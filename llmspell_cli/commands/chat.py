@@ -113,7 +113,7 @@ def chat(
             raise InvalidRequest("JSON mode needs a prompt or piped input", hint="llmspell chat --json PROMPT")
         return _talk(options, output, conversation, given, seen, shown)
     given.demand_message()
-    with session(options, output) as opened:
+    with session(options, output, needs_model=True) as opened:
         conversation.model, text, _ = given.asked(opened)
         _answer(opened, output, conversation, text, seen, shown)
     return 0
@@ -176,13 +176,13 @@ def _one_turn(
     if shown.block is not None:
         done["code"] = _block(reply["message"]["content"], shown.block)
     if output.json:
-        output.event(done) if stream else output.document(done)
+        output.last_event(done) if stream else output.document(done)
     elif not stream:
         _show_whole(output, reply["message"], done, shown)
     if not output.json and (cut := cut_notice(reply, "option")) is not None:
         output.shown_note(styled(cut, DIM, sys.stderr, output.color))
     if shown.stats and not output.json:
-        output.note(stats_line(reply))
+        output.note(f"{stats_line(reply)}, {opened.place}")
 
 
 def _show_whole(output: Output, message: Content, done: Content, shown: Shown) -> None:
