@@ -8,7 +8,8 @@ import click
 import pytest
 
 from llmspell_cli.commands.model.pull import HELP
-from llmspell_cli.root import INSTEAD, PROFILES_HELP
+from llmspell_cli.other_words import INSTEAD
+from llmspell_cli.root import PROFILES_HELP
 from llmspell_protocol.errors import LlmspellError
 from tests.support.command_line import call
 from tests.support.command_tree import command_at, every_command, leaf_commands, parsed, words_of_example
