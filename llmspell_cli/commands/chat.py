@@ -9,11 +9,11 @@ from typing import Any, Literal, NamedTuple
 import click
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
+from llmspell_cli.chat.prompt_words import Given
+from llmspell_cli.chat.reply_options import image_file, reply_schema, set_options
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
-from llmspell_cli.prompt_words import Given
-from llmspell_cli.reply_options import image_file, reply_schema, set_options
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.input_text import file_text, piped_text
 from llmspell_cli.terminal.output import DIM, Output, styled
@@ -26,6 +26,7 @@ class Shown(NamedTuple):
     """How a reply is shown; `block` is the code block that is all that is wanted of it."""
 
     stream: bool = True
+    markdown: bool = False
     stats: bool = False
     timeout_s: float | None = None
     thinking: bool = True
@@ -65,6 +66,7 @@ class Shown(NamedTuple):
 @click.option("--stop", multiple=True, metavar="TEXT", help="End the reply here; may be repeated.")
 @click.option("--message", metavar="TEXT", help="The prompt, as an option.")
 @click.option("--no-stream", is_flag=True, help="Show the reply when it is whole.")
+@click.option("--markdown", is_flag=True, help="Show headings, lists, bold and code as they are meant.")
 @click.option("--stats", is_flag=True, help="Show tokens and times after a reply.")
 @timeout_option
 @click.argument("words", nargs=-1, metavar="[MODEL] [PROMPT]...")
@@ -80,6 +82,7 @@ def chat(
     think: bool | None,
     message: str | None,
     no_stream: bool,
+    markdown: bool,
     stats: bool,
     timeout_s: float | None,
     **more: Any,
@@ -96,6 +99,7 @@ def chat(
     set_options(conversation, named, more, SAMPLING)
     shown = Shown(
         stream=not no_stream,
+        markdown=markdown,
         stats=stats,
         timeout_s=timeout_s,
         thinking=not more["hide_thinking"],
@@ -128,7 +132,7 @@ def _answer(
         _one_turn(opened, output, conversation, text, images, shown)
     except ModelNotFound as error:
         # Only a missing model needs it.
-        from llmspell_cli.pull_offer import pulled_if_wanted
+        from llmspell_cli.chat.pull_offer import pulled_if_wanted
 
         pulled = pulled_if_wanted(opened, output, error)
         if pulled is not None:
@@ -191,7 +195,7 @@ def _show_whole(output: Output, message: Content, done: Content, shown: Shown) -
 
 def _block(text: str, which: Literal["first", "last"]) -> str | None:
     # Few replies are asked for code alone.
-    from llmspell_cli.code_blocks import code_blocks
+    from llmspell_cli.chat.code_blocks import code_blocks
 
     blocks = code_blocks(text)
     return blocks[0 if which == "first" else -1] if blocks else None
@@ -225,22 +229,32 @@ def _talk(
 ) -> int:
     # Only a conversation at a terminal needs the loop and its line editing.
     from llmspell_cli.chat.chat_loop import ChatLoop
+    from llmspell_cli.chat.kernel_link import KernelLink
+    from llmspell_cli.connect import run_directory
+    from llmspell_cli.terminal.history_file import HistoryFile
 
-    with session(options, output) as opened:
-        conversation.model, text, info = given.asked(opened)
+    with KernelLink(options, output) as link:
+        conversation.model, text, info = given.asked(link.session)
         if text:
             # One word that names no model is a prompt.
-            _answer(opened, output, conversation, text, images, shown)
+            _answer(link.session, output, conversation, text, images, shown)
             return 0
         if images or shown.block is not None:
             raise InvalidRequest(f"{'--image' if images else '--extract'} needs a prompt", hint="llmspell chat PROMPT")
-        info = info or _info_or_pull(opened, output, conversation.model)
+        info = info or _info_or_pull(link.session, output, conversation.model)
         if info is None:
             return 0
         conversation.model = f"{info['id']}@{info['backend']}"
         output.line(f"Chatting with {conversation.model}. /help for commands, Ctrl+D to leave")
         return ChatLoop(
-            opened, output, conversation, stream=shown.stream, stats=shown.stats, timeout_s=shown.timeout_s
+            link,
+            output,
+            conversation,
+            HistoryFile(run_directory().parent / "chat_history"),
+            stream=shown.stream,
+            markdown=shown.markdown,
+            stats=shown.stats,
+            timeout_s=shown.timeout_s,
         ).run()
 
 
@@ -250,7 +264,7 @@ def _info_or_pull(opened: Session, output: Output, model: str | None) -> Content
         return opened.model("info", model=model or "")
     except ModelNotFound as error:
         # Only a missing model needs it.
-        from llmspell_cli.pull_offer import pulled_if_wanted
+        from llmspell_cli.chat.pull_offer import pulled_if_wanted
 
         pulled = pulled_if_wanted(opened, output, error)
     return None if pulled is None else opened.model("info", model=pulled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from llmspell_kernel.area_handler import AreaHandler
@@ -81,7 +81,7 @@ class ModelHandler(AreaHandler):
 
     async def available(self, request: Request, wanted: ModelAvailable) -> ModelAvailableReply:
         """The catalog."""
-        return await self._inventory.available(wanted.backend, recommended=wanted.recommended)
+        return await self._inventory.available(wanted.backend, recommended=wanted.recommended, fits=wanted.fits)
 
     async def install_ollama(self, request: Request, wanted: ModelInstallOllama) -> ModelInstallOllamaReply:
         """How to install Ollama, or doing it."""
@@ -105,6 +105,9 @@ class ModelHandler(AreaHandler):
     async def chat(self, request: Request, wanted: ChatRequest) -> ChatResult:
         """A streamed answer."""
         result: ChatResult | None = None
+        if not wanted.model:
+            # The model that the client has chosen for what names none.
+            wanted = replace(wanted, model=request.root.options.model or "")
         chunks = self._models.chat(wanted, client=request.caller.client)
         async with aclosing(chunks):
             async for chunk in chunks:

@@ -152,7 +152,7 @@ class ModelsService:
             await self._registry.retire(provider)
 
     async def locate(self, model: str) -> LocatedModel:
-        """The model that a turn is about, found with one look-up: for a caller that has to know it before it asks.
+        """The model that a turn is about, found with one look-up.
 
         Empty: the default one.
 
@@ -163,17 +163,14 @@ class ModelsService:
             located = await self._locate(model)
             return located if located.found else located._replace(found=await located.provider.resolve(located.spec))
 
-    def chat(
-        self, request: ChatRequest, *, client: str, model: LocatedModel | None = None
-    ) -> AsyncGenerator[ChatChunk]:
+    def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
         """Streams a reply to a conversation or a prompt; the last chunk carries the result.
 
-        `model` is what `locate` has found, else `request.model` is looked for; empty, it is the default model. Closing
-        the iterator cancels the work in the engine.
+        An empty `request.model` is the default model. Closing the iterator cancels the work in the engine.
         """
 
         async def locate() -> LocatedModel:
-            return model or await self.locate(request.model)
+            return await self.locate(request.model)
 
         chunks = chat_turn(locate, request, client=client, checks=self._reply_checks)
         if not any(message.images for message in request.messages):

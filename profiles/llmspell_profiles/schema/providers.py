@@ -191,7 +191,8 @@ class ProvidersSettings(Table):
     OTHERS: ClassVar[Any] = Provider
 
     default_provider: str | None = Field(
-        default=None, description="for models without a provider; unset and exactly one enabled provider: that one"
+        default=None,
+        description="for models without a provider; unset: the only enabled provider, else candle, else ollama",
     )
 
     @property
@@ -206,11 +207,16 @@ class ProvidersSettings(Table):
 
     @property
     def default(self) -> str | None:
-        """The provider for models without one: `default_provider`, else the only enabled one."""
+        """The provider for models without one: `default_provider`, else the only enabled one, else a local one."""
         if self.default_provider is not None:
             return self.default_provider
-        names = list(self.enabled)
-        return names[0] if len(names) == 1 else None
+        enabled = self.enabled
+        if len(enabled) == 1:
+            return next(iter(enabled))
+        local = (
+            name for kind in ("candle", "ollama") for name, table in enabled.items() if table.provider_type == kind
+        )
+        return next(local, None)
 
     @classmethod
     def prepared(cls, data: dict[str, Any]) -> dict[str, Any]:
