@@ -7,6 +7,7 @@ neither help nor completion lists it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -53,6 +54,9 @@ INSTEAD: Mapping[str, str] = {
 }
 """Commands of others that are not part of llmspell, and what to use in their place."""
 
+_MODEL = re.compile(
+    r"(?:hf\.co|huggingface\.co)/\S+|[A-Za-z][\w.+/-]*(?::[\w.+-]+(?:@[\w-]+)?|@[A-Za-z][\w-]*)", re.ASCII
+)
 _FILES = (".lua", ".js", ".mjs", ".py")
 
 
@@ -68,10 +72,5 @@ def spelt_out(words: Sequence[str]) -> list[str]:
 
 
 def is_model_to_run(word: str) -> bool:
-    """Whether `run` was meant as Ollama has it: its word has the form of a model and is no file."""
-    if not (":" in word or "@" in word or word.startswith("hf.co/")) or word.endswith(_FILES) or os.path.exists(word):
-        return False
-    # Scripts have other names: only a word like these needs a closer look.
-    from llmspell_cli.prompt_words import likeness
-
-    return likeness(word) == "model" and not word.startswith((".", "/", "~", "file:"))
+    """Whether `run` was meant as Ollama has it: its word has a tag, a backend or the hub's address, and is no file."""
+    return _MODEL.fullmatch(word) is not None and not word.endswith(_FILES) and not os.path.exists(word)

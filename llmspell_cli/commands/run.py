@@ -128,7 +128,7 @@ def _hint_of_a_model(script: str, arguments: list[str]) -> str | None:
     # Needed for a missing script only.
     from shlex import join
 
-    from llmspell_cli.prompt_words import likeness
+    from llmspell_cli.chat.prompt_words import likeness
 
     plain = likeness(script) == "unclear" and _engine_of(script) is None
     return f"if it is a model: {join(['llmspell', 'chat', script, *arguments])}" if plain else None

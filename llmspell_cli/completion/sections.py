@@ -32,6 +32,7 @@ KEYS = (
     "kernel.security.curve",
     "kernel.security.hmac",
     "kernel.transport",
+    "models.embedding",
     "models.keep_alive",
     "models.max_queue",
     "models.memory_budget_bytes",

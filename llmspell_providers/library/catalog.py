@@ -197,7 +197,7 @@ class Catalog:
 
     def embedders(self, backend: str) -> list[CatalogEntry]:
         """The models that are there for embeddings, recommended ones first."""
-        found = [one for one in self.entries if one.backend == backend and "embeddings" in one.capabilities]
+        found = [one for one in self.entries if one.backend == backend and "embed" in one.capabilities]
         return sorted(found, key=lambda one: not one.recommended)
 
     def _some(self, names: list[str], spec: ModelSpec) -> str:
