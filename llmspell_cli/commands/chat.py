@@ -19,6 +19,7 @@ from llmspell_cli.terminal.input_text import file_text, piped_text
 from llmspell_cli.terminal.output import DIM, Output, styled
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_cli.terminal.visible import visible_lines
+from llmspell_protocol.cut_replies import cut_notice
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 
 
@@ -178,6 +179,8 @@ def _one_turn(
         output.event(done) if stream else output.document(done)
     elif not stream:
         _show_whole(output, reply["message"], done, shown)
+    if not output.json and (cut := cut_notice(reply, "option")) is not None:
+        output.shown_note(styled(cut, DIM, sys.stderr, output.color))
     if shown.stats and not output.json:
         output.note(stats_line(reply))
 

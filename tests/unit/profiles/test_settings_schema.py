@@ -193,7 +193,7 @@ def test_defaults_of_a_provider_depend_on_its_type(tmp_path: Path) -> None:
     toml = "[providers.openai]\n[providers.anthropic]\n[providers.ollama]\n[providers.candle]\n"
     tables = load(tmp_path, toml).settings.providers.tables
     limits = {name: (table.max_tokens, table.timeout_seconds) for name, table in tables.items()}
-    assert limits == {"openai": (2048, 60), "anthropic": (4096, 60), "ollama": (512, 120), "candle": (512, 300)}
+    assert limits == {"openai": (None, 60), "anthropic": (None, 60), "ollama": (None, 120), "candle": (None, 300)}
 
 
 def test_the_default_provider_is_candle_else_the_only_enabled_one_else_a_local_one(tmp_path: Path) -> None:
