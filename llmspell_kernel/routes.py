@@ -34,6 +34,11 @@ def routes(services: Services, settings: LiveSettings, kernel: Callable[[], Kern
 
         return AgentHandler(services.agents)
 
+    def inspect_handler() -> Handler:
+        from llmspell_kernel.handlers.inspect import InspectHandler
+
+        return InspectHandler(services.contexts)
+
     def kernel_handler() -> Handler:
         from llmspell_kernel.handlers.kernel import KernelHandler
 
@@ -42,6 +47,7 @@ def routes(services: Services, settings: LiveSettings, kernel: Callable[[], Kern
     return {
         "execute_request": ExecuteHandler(services.contexts),
         "complete_request": CompleteHandler(services.contexts),
+        "inspect_request": _when_asked(inspect_handler),
         "is_complete_request": IsCompleteHandler(services.contexts),
         "history_request": history,
         "comm_info_request": comm_info,

@@ -133,7 +133,7 @@ class ScriptProcess:
         self._child.send({"op": "release", "fn": function})
 
     async def ask(self, op: str, **fields: Any) -> Frame:
-        """Sends `complete` or `is_complete` and waits for the answer; cancelling takes the question back.
+        """Sends `complete`, `inspect` or `is_complete` and waits for the answer; cancelling takes the question back.
 
         Raises:
             ScriptError: it failed.

@@ -169,8 +169,13 @@ function core.check_optional(position, name, expected, value)
   return value
 end
 
--- Makes `object.name(…)` and `object:name(…)` the same call for every function in `methods`.
-function core.methods(object, methods)
+-- The section of the reference that an object belongs to.
+core.kinds = setmetatable({}, { __mode = "k" })
+
+-- Makes `object.name(…)` and `object:name(…)` the same call for every function in `methods`; `kind` is the section of
+-- the reference that an object belongs to which a call gives.
+function core.methods(object, methods, kind)
+  core.kinds[object] = kind
   for name, fn in next, methods do
     object[name] = function(first, ...)
       if rawequal(first, object) then

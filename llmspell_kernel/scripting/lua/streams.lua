@@ -7,6 +7,8 @@ local error, type, tostring, tonumber, next = error, type, tostring, tonumber, n
 local concat, pack, unpack = table.concat, table.pack, table.unpack
 local find, gsub, sub, setmetatable = string.find, string.gsub, string.sub, setmetatable
 
+core.streams = {}
+
 -- A stream of the output as scripts use files.
 function core.stream_writer(stream)
   local file = setmetatable({}, { __name = "FILE*", __tostring = function() return "file (" .. stream .. ")" end })
@@ -29,6 +31,7 @@ function core.stream_writer(stream)
   for name, method in next, methods do
     file[name] = method
   end
+  core.streams[file] = true
   return file
 end
 

@@ -1,6 +1,6 @@
 """The child process of one script context: frames in, Lua, frames out. Single-threaded; it ends with its pipe.
 
-It answers `start`, `execute`, `invoke`, `complete` and `is_complete`, each with one `done` or `error`, and takes
+It answers `start`, `execute`, `invoke`, `complete`, `inspect` and `is_complete`, each with one `done` or `error`, and takes
 `cancel` of one of these, `release`, `input_reply` and the `progress`, `delta` and `reply` of its own requests. An
 execute or invoke is a scope: `began`, `stream`, `log`, `input`, `request`, `cancel` and `waiting` name the one they
 belong to (`scope`, its id). A script that waits serves calls of its functions meanwhile, so that scopes form a stack.
@@ -29,7 +29,7 @@ from llmspell_protocol.worker_memory import SCRIPT_SPARE_BYTES, hold_address_spa
 _ANSWERS = frozenset({"progress", "delta", "reply"})
 _AT_ONCE = _ANSWERS | {"cancel", "input_reply"}
 """What is noted when it is read, whatever runs."""
-_WHILE_WAITING = frozenset({"invoke", "release", "complete", "is_complete"})
+_WHILE_WAITING = frozenset({"invoke", "release", "complete", "inspect", "is_complete"})
 """What is served in the middle of a script that waits for an answer."""
 
 
@@ -271,6 +271,8 @@ class Worker:
         if op == "complete":
             matches, replaced = sandbox.complete(frame["code"])
             return {"op": "done", "matches": matches, "replaced": replaced}
+        if op == "inspect":
+            return {"op": "done", "text": sandbox.inspect(frame["code"], frame["cursor"])}
         if op == "execute":
             sandbox.host.last_refusal = None
             return self._in_scope(frame, frame["stdin"], lambda: self._run_chunk(sandbox, frame))
