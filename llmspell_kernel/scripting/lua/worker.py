@@ -1,6 +1,6 @@
 """The child process of one script context: frames in, Lua, frames out. Single-threaded; it ends with its pipe.
 
-It answers `start`, `execute`, `invoke`, `complete`, `inspect` and `is_complete`, each with one `done` or `error`, and takes
+It answers `start`, `execute`, `invoke`, `complete`, `inspect`, `is_complete`, each with one `done` or `error`, and takes
 `cancel` of one of these, `release`, `input_reply` and the `progress`, `delta` and `reply` of its own requests. An
 execute or invoke is a scope: `began`, `stream`, `log`, `input`, `request`, `cancel` and `waiting` name the one they
 belong to (`scope`, its id). A script that waits serves calls of its functions meanwhile, so that scopes form a stack.

@@ -17,7 +17,7 @@ from llmspell_kernel.embedded import EmbeddedKernel
 from llmspell_protocol.client.events import Delta
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import CHANNELS
-from llmspell_protocol.errors import Busy, Cancelled, InvalidRequest, NotFound, Timeout, Unsupported
+from llmspell_protocol.errors import Busy, Cancelled, InvalidRequest, NotFound, Timeout
 from llmspell_protocol.wire import Wire
 from tests.support.kernels import KernelProcess
 from tests.support.raw_sockets import raw_socket
