@@ -277,7 +277,7 @@ function core.compile(source, name, env, shows_value)
 end
 
 -- Frames that say nothing about the script: ours, and what raised the error.
-local DULL = { OURS, "[C]: in function 'xpcall'", "[C]: in function 'error'", "[C]: in ?", "(...tail calls...)" }
+local DULL = { OURS, "[C]: in function 'xpcall'", "[C]: in function 'error'", "[C]: in function 'assert'", "[C]: in ?", "(...tail calls...)" }
 
 local function is_dull(line)
   for _, part in next, DULL do

@@ -15,6 +15,7 @@ from llmspell_kernel.scripting.lua.host import Host, Kernel, nearest
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.lua.introspection import Seen
+    from llmspell_kernel.scripting.lua.programs import Programs
 
 _HERE = os.path.dirname(__file__)
 _OURS = b"=[llmspell]"
@@ -25,6 +26,7 @@ _GROUND = (
     "globals/requests.lua",
     "globals/keys.lua",
     "streams.lua",
+    "programs.lua",
     "stdlib.lua",
     "display.lua",
     "introspect.lua",
@@ -112,10 +114,22 @@ class Sandbox:
         self._environment = self._runtime.table()
         self._fill()
 
-    def prepare(self, *, files: Files, environment: Mapping[str, str]) -> None:
-        """What the next execution may read: its files and its few environment variables."""
+    def prepare(
+        self,
+        *,
+        files: Files,
+        environment: Mapping[str, str],
+        variables: Sequence[str] = (),
+        programs: Programs | None = None,
+    ) -> None:
+        """What the next execution may use: its files, the variables that it may read, and the programs that it may run.
+
+        `environment` has the variables that there are; of those in `variables` that have none a script is told nil.
+        """
         self.host.files = files
         self.host.environment = environment
+        self.host.variables = variables
+        self.host.programs = programs
         package = self._environment[b"package"]
         if package is not None:
             package[b"path"] = files.search_path.encode()
