@@ -102,8 +102,6 @@ def test_whether_something_is_there_outside_cannot_be_found_out(place: Path) -> 
     for path in ("../outside/secret.txt", "../outside/absent", "../absent/absent/x", "to_root/absent/x", "to_file"):
         said = bench.value(f"return select(2, io.open('{path}'))")
         assert said == f"io.open: reading {path} needs --allow-read={path} (Path not allowed)"
-            f"Path not allowed: {path} is Path not allowed the script's directory nor the working directory"
-        )
 
 
 @pytest.mark.parametrize("path", ["good", "good_absolute", "good_directory/below.txt", "sub/../good"])
