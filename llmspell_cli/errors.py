@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmspell_cli.endings import EndedByUser
-from llmspell_cli.terminal.output import CYAN, RED, compact, fitted, styled, to_stderr
+from llmspell_cli.terminal.output import CYAN, RED, compact, headed, to_stderr
 from llmspell_cli.terminal.visible import visible, visible_lines
 from llmspell_protocol.errors import ConfigError, DiskFull, InvalidRequest, LlmspellError, ModelNotFound, ScriptError
 
@@ -90,11 +90,7 @@ def _as_json(error: LlmspellError) -> str:
 def _as_text(error: LlmspellError, color: bool) -> str:
     # Numbered steps inside a fixed text are indented by one space.
     said = visible_lines(_STEP.sub(" ", error.message))
-    if isinstance(error, EndedByUser):
-        lines = [said]
-    else:
-        head, _, rest = fitted(f"Error: {said}", sys.stderr).partition(" ")
-        lines = [f"{styled(head, RED, sys.stderr, color)} {rest}"]
+    lines = [said] if isinstance(error, EndedByUser) else [headed("Error:", said, RED, color)]
     if isinstance(error, ScriptError):
         lines += _source_line(error)
     if error.hint and error.hint not in error.message:
@@ -121,7 +117,7 @@ def _stack(error: LlmspellError) -> list[str]:
 
 
 def _hint(text: str, color: bool) -> str:
-    return f"{styled('Hint:', CYAN, sys.stderr, color)} {visible(text)}"
+    return headed("Hint:", visible(text), CYAN, color)
 
 
 def _usage(error: click.ClickException) -> LlmspellError:
@@ -138,6 +134,8 @@ def _usage(error: click.ClickException) -> LlmspellError:
     message = re.sub(r"a valid integer( range)?$", "a whole number", message)
     message = re.sub(r"is not in the range x>=?(\d+)$", _too_small, message)
     message = message[:1].lower() + message[1:]
+    if message == "option '-o' requires 2 arguments":
+        return InvalidRequest("-o takes a name and a value", hint="llmspell chat -o temperature 0 PROMPT")
     return InvalidRequest(message, hint=_help_hint(error) if isinstance(error, click.UsageError) else None)
 
 
@@ -156,14 +154,20 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
     A backend that isn't configured: the steps name that command. On a connected kernel the profile is chosen where
     that kernel is started.
     """
-    if "incident" in error.details and not said.options().connect:
+    connected = said.kernel or said.target()[0]
+    if "incident" in error.details and not connected:
         return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
+    if error.code == "context_length_exceeded" and said.words_without_settings()[:1] == ["chat"]:
+        # Few replies end so.
+        from llmspell_protocol.cut_replies import with_way
+
+        return with_way(error, "option")
     profile = error.details.get("profile")
     if error.code != "backend_not_configured" or not profile:
         return error
     own = shlex.join(["llmspell", "-p", str(profile), *said.words_without_settings()])
     message = _OWN_COMMAND.sub(lambda _: own, error.message)
-    hint = f"start the kernel with -p {profile}" if said.options().connect else own
+    hint = f"start the kernel with -p {profile}" if connected else own
     return type(error)(message, hint=hint, details=error.details)
 
 

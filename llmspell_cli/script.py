@@ -144,7 +144,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
     if output.json:
         result_document = {
             "status": "success",
-            "mode": opened.mode,
+            **opened.origin,
             "engine": reply.get("engine", script.engine),
             **script.shown,
             "streaming": stream,
@@ -154,7 +154,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
             **{key: value for key, value in reply.items() if key not in _NOT_SHOWN},
         }
         if stream:
-            output.event({"event": "result", **result_document})
+            output.last_event({"event": "result", **result_document})
         else:
             output.document(result_document)
         return

@@ -23,7 +23,8 @@ async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -
 
     `details.nearest` is an installed model whose name is nearly this one, as it can be typed. `details.pull` is there
     where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where only the pull itself
-    tells, and `known` says that the name stands in the catalog.
+    tells, and `known` says that the name stands in the catalog. `details.similar` is a name of the catalog that is
+    nearly this one, where nothing installed is.
     """
     spec = ModelSpec.parse(model)
     offer = await _offer(error, spec, registry)
@@ -36,6 +37,9 @@ async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -
     if found is not None:
         error.details["nearest"] = found
         error.hint = f"did you mean '{found}'?"
+    elif (similar := _similar_in_catalog(spec)) is not None:
+        error.details["similar"] = similar
+        error.hint = f"did you mean '{similar}'? llmspell model pull {similar}"
 
 
 def nearest(spec: ModelSpec, installed: Iterable[tuple[str, str]]) -> str | None:
@@ -54,6 +58,12 @@ def nearest(spec: ModelSpec, installed: Iterable[tuple[str, str]]) -> str | None
     if best is None or likeness(best[0]) < _NEAR:
         return None
     return f"{best[0]}@{best[1]}" if spec.backend else best[0]
+
+
+def _similar_in_catalog(spec: ModelSpec) -> str | None:
+    from llmspell_providers.library.catalog import Catalog
+
+    return nearest(spec, [(entry.id, entry.backend) for entry in Catalog.load().entries])
 
 
 async def _installed(spec: ModelSpec, registry: ProviderRegistry) -> Sequence[tuple[str, str]]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import click
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import AUTO, Options
 from llmspell_cli.permissions import PermittingCommand, permission_options
 from llmspell_cli.script import engine_option, rag_profile_option
 from llmspell_cli.terminal.output import Output
@@ -21,8 +21,8 @@ from llmspell_protocol.user_home import expanded_user
     "repl",
     cls=PermittingCommand,
     examples=(
-        ("llmspell repl", "a session with its own kernel"),
-        ("llmspell --connect auto repl", "on the running one"),
+        ("llmspell repl", "on the kernel that runs, or its own"),
+        ("llmspell --embedded repl", "with its own kernel"),
         ("llmspell repl < inputs.lua", "no prompts, just runs"),
     ),
 )
@@ -45,18 +45,18 @@ def talk(
     """A session on the kernel that the options name, or one of its own; returns the exit status."""
     # The kernel's code, and the loop's, are only for those who talk.
     from llmspell_cli.connect import run_directory, session
-    from llmspell_cli.repl.history_file import HistoryFile
     from llmspell_cli.repl.last_kernel import remember
     from llmspell_cli.repl.loop import Repl
+    from llmspell_cli.terminal.history_file import HistoryFile
 
     output = Output(options)
     with session(options, output, runs_script=True) as opened:
         connected_to = None
-        if options.connect is not None:
+        if opened.mode == "connected":
             info = opened.client.info
             status = opened.ask("kernel_request", {"action": "status"}).content
             connected_to = f"{status['id']} ({info.address})"
-            remember(run_directory(), _lasting(options.connect, str(status["id"])))
+            remember(run_directory(), _lasting(options.connect or AUTO, str(status["id"])))
         path = (
             Path(expanded_user(history, os.environ)) if history is not None else run_directory().parent / "repl_history"
         )
@@ -68,7 +68,7 @@ def talk(
 
 def _lasting(target: str, kernel_id: str) -> str:
     """The target as it means the same kernel next time and from another directory."""
-    if target == "auto":
+    if target == AUTO:
         return kernel_id
     path = expanded_user(target, os.environ)
     return os.path.abspath(path) if os.path.exists(path) else target

@@ -57,6 +57,7 @@ class ModelsService:
             log_directory=log_directory,
             environment=environment,
             find_key=lambda name, table: _api_key(name, table, environment, home),
+            keyed_vendors=lambda: _keyed_vendors(environment, home),
             find_hub_token=lambda: _hub_token(home),
         )
 
@@ -103,6 +104,7 @@ class ModelsService:
         pin: bool = False,
         device: str | None = None,
         speculation: Speculation | None = None,
+        num_ctx: int | None = None,
     ) -> LoadedModel:
         """Makes a model ready to answer; raises what the load raises."""
         keep_alive_s = None if keep_alive is None else keep_alive_seconds(keep_alive)
@@ -113,7 +115,11 @@ class ModelsService:
         if device not in (None, "auto"):
             provider.capabilities().demand("device", provider.name)
         provider.capabilities().demand_speculation(speculation, provider.name)
-        wanted = LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device, speculation=speculation)
+        if num_ctx is not None:
+            provider.capabilities().demand("num_ctx", provider.name)
+        wanted = LoadOptions(
+            keep_alive_s=keep_alive_s, pin=pin, device=device, speculation=speculation, num_ctx=num_ctx
+        )
         return await provider.load(spec, wanted)
 
     async def change_pins(self, models: Sequence[str], no_longer: Sequence[str] = ()) -> None:
@@ -152,7 +158,7 @@ class ModelsService:
             await self._registry.retire(provider)
 
     async def locate(self, model: str) -> LocatedModel:
-        """The model that a turn is about, found with one look-up: for a caller that has to know it before it asks.
+        """The model that a turn is about, found with one look-up.
 
         Empty: the default one.
 
@@ -240,6 +246,25 @@ def _api_key(name: str, table: ProviderSettings, environment: Mapping[str, str],
 
     found = find_api_key(name, table, environment, KeyStore(home))
     return None if found is None else found.value
+
+
+def _keyed_vendors(environment: Mapping[str, str], home: Path) -> list[str]:
+    """The vendors that a key is exported or stored for; asks no keyring, which may want a password."""
+    from llmspell_profiles.credentials.key_file import KeyFile
+    from llmspell_profiles.credentials.secrets import key_variables
+    from llmspell_protocol.vendors import KEY_VARIABLES
+
+    try:
+        stored = KeyFile(home).read()
+    except LlmspellError:
+        names: set[str] = set()  # who asks for a key is told
+    else:
+        names = {*stored.keys, *stored.in_keyring}
+    return [
+        vendor
+        for vendor in KEY_VARIABLES
+        if vendor in names or any(environment.get(variable) for variable in key_variables(vendor, None))
+    ]
 
 
 def _hub_token(home: Path) -> str | None:

@@ -18,6 +18,7 @@ from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.json_text import parse, stringify
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 from llmspell_kernel.scripting.lua.sources import Sources
+from llmspell_protocol.model_options import meant_by
 from llmspell_protocol.request_options import EVERYTHING
 
 if TYPE_CHECKING:
@@ -315,7 +316,8 @@ class Host:
         return (stringify(value, indent, self.border),)
 
     def _nearest(self, name: bytes, names: Any) -> tuple[Any, ...]:
-        found = nearest(name.decode("utf-8", "replace"), [one.decode() for one in names.values()])
+        word, known = name.decode("utf-8", "replace"), [one.decode() for one in names.values()]
+        found = meant_by(word, known) or nearest(word, known)
         return (None if found is None else found.encode(),)
 
     def _unpack_vectors(self, data: bytes, dimensions: int) -> tuple[Any, ...]:

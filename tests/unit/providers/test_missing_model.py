@@ -55,7 +55,7 @@ def error_for(model: str, home: Path, toml: str = BOTH) -> ModelNotFound:
 
 def advice(error: ModelNotFound) -> dict[str, Any]:
     """The part of the details that is advice."""
-    return {key: error.details[key] for key in ("nearest", "pull") if key in error.details}
+    return {key: error.details[key] for key in ("nearest", "similar", "pull") if key in error.details}
 
 
 def test_a_misspelt_name_is_answered_with_the_installed_model(tmp_path: Path) -> None:
@@ -72,6 +72,12 @@ def test_a_name_of_the_catalog_can_be_pulled_and_its_size_is_told(tmp_path: Path
         assert advice(error) == {
             "pull": {"model": "smollm2:135m@candle", "backend": "candle", "size_bytes": 98362432, "known": True}
         }
+
+
+def test_a_name_that_is_nearly_one_of_the_catalog_is_answered_with_that(tmp_path: Path) -> None:
+    error = error_for("smolm2:135m", tmp_path)
+    assert advice(error) == {"similar": "smollm2:135m"}
+    assert error.hint == "did you mean 'smollm2:135m'? llmspell model pull smollm2:135m"
 
 
 def test_a_name_that_nobody_knows_is_not_offered_while_ollama_is_down(tmp_path: Path) -> None:
