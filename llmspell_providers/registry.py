@@ -139,6 +139,11 @@ class ProviderRegistry:
                 return name
         raise backend_not_configured(backend)
 
+    @property
+    def embedding(self) -> str | None:
+        """The model that the settings name for texts to be embedded."""
+        return self._settings.models.embedding
+
     def default_model(self, provider: str | None = None) -> str:
         """The spec for requests that name no model: the default model of a provider, or of the default one.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from llmspell_kernel.area_handler import AreaHandler
@@ -106,6 +106,9 @@ class ModelHandler(AreaHandler):
     async def chat(self, request: Request, wanted: ChatRequest) -> ChatResult:
         """A streamed answer."""
         result: ChatResult | None = None
+        if not wanted.model:
+            # The model that the client has chosen for what names none.
+            wanted = replace(wanted, model=request.root.options.model or "")
         chunks = self._models.chat(wanted, client=request.caller.client)
         async with aclosing(chunks):
             async for chunk in chunks:
@@ -132,6 +135,7 @@ class ModelHandler(AreaHandler):
             dtype="float32",
             normalized=wanted.normalize,
             usage=found.usage,
+            warnings=found.warnings,
             vectors=found.data,
         )
 

@@ -168,6 +168,11 @@ class Catalog:
             if entry.backend == backend
         ]
 
+    def embedders(self, backend: str) -> list[CatalogEntry]:
+        """The models that are there for embeddings, recommended ones first."""
+        found = [one for one in self.entries if one.backend == backend and one.description.startswith("embeddings")]
+        return sorted(found, key=lambda one: not one.recommended)
+
     def names(self, backend: str = "candle") -> dict[str, list[str]]:
         """The names by kind, for error texts: `{"GGUF models": […], "T5 models": […]}`."""
         kinds: dict[str, list[str]] = {}

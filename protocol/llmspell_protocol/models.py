@@ -155,7 +155,8 @@ class ChatRequest:
     Schema that the reply has to fit. `truncate` allows a backend that can to leave out what does not fit the context;
     without it such a prompt is an error everywhere. `device` is where a model of our own has to run (`auto`, `cpu`,
     `cuda`, `cuda:N` or `metal`); None: where it is, or where the settings say. `speculation` is how it has to draft
-    (`auto`, `off` or `ngram`); None: as it does, or as the settings say.
+    (`auto`, `off` or `ngram`); None: as it does, or as the settings say. `think` has a model that can think aloud do so
+    or not; None: as it does by itself.
     """
 
     model: str
@@ -170,6 +171,7 @@ class ChatRequest:
     truncate: bool = False
     device: str | None = None
     speculation: Speculation | None = None
+    think: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +224,10 @@ class ChatChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings:
-    """Vectors of `count × dimensions` float32, little-endian, row by row in `data`."""
+    """Vectors of `count × dimensions` float32, little-endian, row by row in `data`.
+
+    `warnings` are what a person should know about the model that was chosen where none was named.
+    """
 
     data: bytes
     count: int
@@ -230,6 +235,7 @@ class Embeddings:
     usage: Usage
     model: str
     backend: str
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

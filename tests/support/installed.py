@@ -10,7 +10,13 @@ from llmspell_providers.library.store import Store
 
 
 def install(
-    home: Path, name: str, variant: str | None = None, *, weights: Format = "gguf", context_length: int | None = None
+    home: Path,
+    name: str,
+    variant: str | None = None,
+    *,
+    weights: Format = "gguf",
+    capabilities: tuple[str, ...] = (),
+    context_length: int | None = None,
 ) -> None:
     """A model in the directory that candle has by default below `home`."""
     manifest = Manifest(
@@ -19,6 +25,7 @@ def install(
         format=weights,
         files=(ManifestFile(f"model.{weights}", 3, "0" * 64),),
         source="file:///model.gguf",
+        capabilities=capabilities,
         context_length=context_length,
         modified_at="2025-01-01T00:00:00Z",
     )

@@ -274,7 +274,7 @@ class ModelVerifyReply(Struct):
 
 
 class ModelEmbed(Struct):
-    """One vector a text; `model` absent: the configured embedding model."""
+    """One vector a text; `model` absent: `models.embedding`, else an installed embedding model, else the default."""
 
     input: Sequence[str]
     model: str | None = None
@@ -292,6 +292,8 @@ class ModelEmbedReply(Struct):
     dtype: Literal["float32"]
     normalized: bool
     usage: Usage
+    warnings: Sequence[str] = ()
+    """what should be known about the model, where none was named"""
     vectors: bytes = buffer()
 
 
