@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import click
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
+from llmspell_cli.chat.reply_view import ReplyView, Shown
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
@@ -16,21 +17,10 @@ from llmspell_cli.prompt_words import Given
 from llmspell_cli.reply_options import image_file, reply_schema, set_options
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.input_text import file_text, piped_text
-from llmspell_cli.terminal.output import DIM, Output, styled
+from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.progress import ProgressView
-from llmspell_cli.terminal.visible import visible_lines
+from llmspell_cli.terminal.quiet import QuietTerminal
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
-
-
-class Shown(NamedTuple):
-    """How a reply is shown; `block` is the code block that is all that is wanted of it."""
-
-    stream: bool = True
-    markdown: bool = False
-    stats: bool = False
-    timeout_s: float | None = None
-    thinking: bool = True
-    block: Literal["first", "last"] | None = None
 
 
 @click.command(
@@ -144,19 +134,15 @@ def _one_turn(
     opened: Session, output: Output, conversation: Conversation, text: str, images: Sequence[str], shown: Shown
 ) -> None:
     stream = shown.stream and (shown.block is None or output.json)
-    written = ""
-    with ProgressView(output, "chat", conversation.model) as view:
-        thoughts = _Thoughts(output, shown)
+    view = ReplyView(output, markdown=shown.markdown, thinking=shown.thinking)
+    with QuietTerminal(), ProgressView(output, "chat", conversation.model) as progress:
 
         def show(content: Content) -> None:
-            nonlocal written
-            view.clear()
+            progress.clear()
             if output.json:
                 output.event({"event": "delta", **{key: value for key, value in content.items() if key != "seq"}})
-                return
-            thoughts.show(content.get("reasoning", ""), before=content.get("text", ""))
-            written = content.get("text", "") or written
-            output.as_it_is(content.get("text", ""))
+            else:
+                view.show(content)
 
         try:
             reply = conversation.turn(
@@ -166,10 +152,12 @@ def _one_turn(
                 stream=stream,
                 timeout_s=shown.timeout_s,
                 on_delta=show,
-                on_progress=view.show,
+                on_progress=progress.show,
             )
         finally:
-            if written and not written.endswith("\n"):
+            progress.clear()
+            view.finish()
+            if view.in_line:
                 output.line()
     done = {"event": "done", **{key: value for key, value in reply.items() if key != "status"}}
     if shown.block is not None:
@@ -177,16 +165,18 @@ def _one_turn(
     if output.json:
         output.event(done) if stream else output.document(done)
     elif not stream:
-        _show_whole(output, reply["message"], done, shown)
+        _show_whole(output, view, reply["message"], done, shown)
     if shown.stats and not output.json:
         output.note(stats_line(reply))
 
 
-def _show_whole(output: Output, message: Content, done: Content, shown: Shown) -> None:
+def _show_whole(output: Output, view: ReplyView, message: Content, done: Content, shown: Shown) -> None:
     text = message["content"]
     if shown.block is None:
-        _Thoughts(output, shown).show(message.get("reasoning") or "", before=text)
-    elif done["code"] is None:
+        view.show({"reasoning": message.get("reasoning"), "text": text + "\n"})
+        view.finish()
+        return
+    if done["code"] is None:
         output.note("the reply has no code block: all of it is shown")
     else:
         text = done["code"].removesuffix("\n")
@@ -199,29 +189,6 @@ def _block(text: str, which: Literal["first", "last"]) -> str | None:
 
     blocks = code_blocks(text)
     return blocks[0 if which == "first" else -1] if blocks else None
-
-
-class _Thoughts:
-    """What a model thinks aloud, dimmed before its answer, where people watch; a pipe gets the answer alone."""
-
-    def __init__(self, output: Output, shown: Shown) -> None:
-        self._output = output
-        self._wanted = shown.thinking and output.terminal and not output.json
-        self._open = False
-
-    def show(self, piece: str, *, before: str) -> None:
-        """A piece of thought, and the piece of the answer that comes with it or behind it."""
-        if not self._wanted:
-            return
-        if piece:
-            self._dim(piece if self._open else f"Thinking …\n{piece}")
-            self._open = True
-        if before and self._open:
-            self._dim("\n… done thinking\n\n")
-            self._open = False
-
-    def _dim(self, text: str) -> None:
-        self._output.write(styled(visible_lines(text), DIM, sys.stdout, self._output.color))
 
 
 def _talk(
@@ -246,16 +213,8 @@ def _talk(
             return 0
         conversation.model = f"{info['id']}@{info['backend']}"
         output.line(f"Chatting with {conversation.model}. /help for commands, Ctrl+D to leave")
-        return ChatLoop(
-            link,
-            output,
-            conversation,
-            HistoryFile(run_directory().parent / "chat_history"),
-            stream=shown.stream,
-            markdown=shown.markdown,
-            stats=shown.stats,
-            timeout_s=shown.timeout_s,
-        ).run()
+        history = HistoryFile(run_directory().parent / "chat_history")
+        return ChatLoop(link, output, conversation, history, shown).run()
 
 
 def _info_or_pull(opened: Session, output: Output, model: str | None) -> Content | None:
