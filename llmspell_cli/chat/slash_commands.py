@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
 from llmspell_cli.chat.kernel_link import KernelLink
-from llmspell_cli.reply_options import image_file
+from llmspell_cli.chat.reply_options import image_file
 from llmspell_cli.terminal.candidates import Candidates, beginning_with, paths
 from llmspell_cli.terminal.history_file import HistoryFile
 from llmspell_cli.terminal.input_text import file_text
