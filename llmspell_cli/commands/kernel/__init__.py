@@ -17,6 +17,7 @@ kernel = LazyGroup(
             "Let systemd or launchd run a kernel.",
         ),
     },
+    aliases={"ls": "status", "list": "status", "ps": "status"},
     help="Start, stop and watch kernels.",
     examples=(
         ("llmspell -p candle kernel start --daemon", "in the background"),
