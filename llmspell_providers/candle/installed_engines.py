@@ -32,4 +32,4 @@ def why_missing(engine: str, server: Path | None) -> str:
         return f"engine {engine} is not installed: {install_command(engine)}"
     if server is None:
         return f"engine {engine} was not found on PATH: install llama.cpp, or set providers.candle.server_path"
-    return f"engine {engine}: {server} is no executable file"
+    return f"engine {engine}: {server} is not an executable file"

@@ -256,7 +256,7 @@ def load_engine(prepared: Prepared) -> tuple[Engine, list[str]]:
 
         return LlamaServer.load(prepared)
     raise ConfigError(
-        f"'{name}' is no GGUF engine",
+        f"'{name}' is not a GGUF engine",
         hint='providers.candle.engine is "xllamacpp", "llama-cpp-python" or "llama-server"',
         details={"key": "providers.candle.engine"},
     )

@@ -286,7 +286,7 @@ def test_a_bad_file_is_a_load_that_failed_and_says_why(
 
 
 def test_an_unknown_engine_is_a_config_error(tmp_path: Path, smollm2_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'vllm' is no GGUF engine"):
+    with pytest.raises(ConfigError, match="'vllm' is not a GGUF engine"):
         asyncio.run(ModelProcess.start(launch(smollm2_path, tmp_path, engine="vllm"), on_exit=lambda: None))
 
 
