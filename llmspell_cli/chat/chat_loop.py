@@ -170,7 +170,7 @@ class ChatLoop:
         if (cut := cut_notice(reply, "slash")) is not None:
             self._dim(cut)
         if shown.stats:
-            self._output.line(stats_line(reply))
+            self._output.line(f"{stats_line(reply)}, {self._link.session.place}")
 
     def _dim(self, text: str) -> None:
         self._output.shown_line(styled(text, DIM, sys.stdout, self._output.color))
