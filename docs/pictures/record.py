@@ -32,6 +32,7 @@ class Terminal:
         self.columns = columns
         programs = str(Path(sys.executable).parent)
         self._environment = {
+            "LLMSPELL_CLI__AUTOSTART": "never",
             **{name: value for name, value in os.environ.items() if not name.startswith("LLMSPELL_")},
             "PATH": f"{programs}:{os.environ['PATH']}",
             "HOME": str(directory),

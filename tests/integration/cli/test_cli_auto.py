@@ -87,9 +87,9 @@ def test_loading_listing_and_chatting_speak_of_the_same_models(home: Path, smoll
     (model,) = llmspell("model", "list", "--json").document["models"]
     with daemon("older"), daemon("newer"):
         assert llmspell("chat", model["id"], "--message", "hi", "--max-tokens", "1").status == 0
-        assert "LOADED" in llmspell("model", "list", "-v").out
-        assert "LOADED" not in llmspell("--embedded", "model", "list", "-v").out
-        assert "LOADED" not in llmspell("--connect", "older", "model", "list", "-v").out
+        assert llmspell("model", "list", "-v").out.split()[-1] == "yes"
+        assert llmspell("--embedded", "model", "list", "-v").out.split()[-1] == "no"
+        assert llmspell("--connect", "older", "model", "list", "-v").out.split()[-1] == "no"
         assert [one["id"] for one in llmspell("model", "ps", "--json").document["models"]] == [model["id"]]
         assert llmspell("model", "unload", model["id"]).status == 0
         refused = llmspell("--embedded", "model", "ps")
@@ -248,3 +248,17 @@ def test_the_question_is_asked_at_a_terminal_only(background: Path, monkeypatch:
         terminal.type(answer)
         assert terminal.end() == 0
         assert f"tokens/s, {place}" in " ".join(terminal.said.split())
+
+
+def test_a_kernel_started_by_hand_offers_to_start_by_itself_the_next_time_and_asks_once(background: Path) -> None:
+    start = ["kernel", "start", "--daemon", "--port", "0", "--id"]
+    for kernel_id, typed in (("one", "\x04"), ("two", "y\r")):
+        terminal = AtTerminal([*start, kernel_id])
+        terminal.wait_for("Start one by itself when a command needs a model and none runs? [y/N]: ")
+        terminal.type(typed)
+        assert terminal.end() == 0
+    assert "cli.autostart = always in " in " ".join(terminal.said.split())
+    assert (background / "config.toml").read_text() == '[cli]\nautostart = "always"\n'
+    terminal = AtTerminal([*start, "three"])
+    assert terminal.end() == 0
+    assert "Start one by itself" not in terminal.said
