@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from llmspell_cli.chat.conversation import Conversation, stats_line
 from llmspell_cli.chat.kernel_link import HINT, KernelLink
 from llmspell_cli.chat.slash_commands import EXITS, QUOTES, SlashCommands
+from llmspell_cli.chat.thoughts import Thoughts
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import one_line
 from llmspell_cli.session import Content
@@ -40,6 +41,7 @@ class ChatLoop:
         stats: bool,
         markdown: bool,
         timeout_s: float | None,
+        thinking: bool = True,
     ) -> None:
         self._link = link
         self._output = output
@@ -48,6 +50,7 @@ class ChatLoop:
         self._stream = stream
         self._stats = stats
         self._timeout_s = timeout_s
+        self._thinking = thinking
         self._commands = SlashCommands(
             link, output, conversation, history, markdown=markdown, retry=self._retry, confirm=self._confirm
         )
@@ -143,16 +146,19 @@ class ChatLoop:
 
     def _say(self, turn: Turn) -> None:
         shown = reply_text(self._output, markdown=self._commands.markdown)
+        thoughts = Thoughts(self._output, wanted=self._thinking)
         with ProgressView(self._output, "chat", self._conversation.model) as view:
 
             def show(content: Content) -> None:
                 view.clear()
+                thoughts.show(content.get("reasoning", ""), before=content.get("text", ""))
                 shown.feed(content.get("text", ""))
 
             try:
                 reply = turn(stream=self._stream, timeout_s=self._timeout_s, on_delta=show, on_progress=view.show)
             except BaseException as error:
                 view.clear()
+                thoughts.end()
                 shown.finish()
                 if isinstance(error, Interrupted):
                     gap = " " * shown.in_line
@@ -163,7 +169,9 @@ class ChatLoop:
                 raise
         text = reply["message"]["content"]
         if not self._stream:
+            thoughts.show(reply["message"].get("reasoning") or "", before=text)
             shown.feed(text)
+        thoughts.end()
         shown.finish()
         if shown.in_line:
             self._output.line()

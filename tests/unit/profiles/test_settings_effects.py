@@ -54,6 +54,7 @@ READ_BY = {
     "kernel.security.curve": KERNEL,
     "kernel.security.allow_remote": KERNEL,
     "models.memory_budget_bytes": REGISTRY,
+    "models.embedding": REGISTRY,
     "models.keep_alive": REGISTRY,
     "models.max_queue": REGISTRY,
     "models.pin": KERNEL,
