@@ -116,6 +116,8 @@ def test_a_kernel_with_other_settings_is_left_alone_and_the_reason_told(home: Pa
         assert (warned.status, warned.out) == (0, "No models loaded\n")
         assert "Warning: kernel one is not what other commands here use" in warned.err
         project.unlink()
+        looked = llmspell("doctor", "--offline", "--json", env={"LLMSPELL_MODELS__KEEP_ALIVE": "1h"})
+        assert "commands here do not use one: it was not started with the same" in looked.out
         assert uses("one")
         change(started["connection_file"], version="0.0.1")
         assert "it is of version 0.0.1, this is " in why_not()
