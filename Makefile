@@ -68,6 +68,7 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, drift of what is 
 	@$(BIN)/python profiles/generate_reference.py --check
 	@$(BIN)/python -m generate.capabilities --check
 	@$(BIN)/python -m generate.actions --check
+	@$(BIN)/python -m generate.catalog --check
 	@$(BIN)/python -m generate.sections --check
 	@$(BIN)/python -m generate.python_client --check
 	@$(MKDOCS) --site-dir $(STAMPS)/site
@@ -77,6 +78,7 @@ schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Sch
 	@$(BIN)/python profiles/generate_reference.py
 	@$(BIN)/python -m generate.capabilities
 	@$(BIN)/python -m generate.actions
+	@$(BIN)/python -m generate.catalog
 	@$(BIN)/python -m generate.sections
 	@$(BIN)/python -m generate.python_client
 

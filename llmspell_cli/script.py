@@ -140,7 +140,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
     if output.json:
         result_document = {
             "status": "success",
-            "mode": opened.mode,
+            **opened.origin,
             "engine": reply.get("engine", script.engine),
             **script.shown,
             "streaming": stream,
@@ -150,7 +150,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
             **{key: value for key, value in reply.items() if key not in _NOT_SHOWN},
         }
         if stream:
-            output.event({"event": "result", **result_document})
+            output.last_event({"event": "result", **result_document})
         else:
             output.document(result_document)
         return

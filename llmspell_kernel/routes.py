@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.kernel import KernelService
 
 
-def routes(services: Services, settings: LiveSettings, kernel: Callable[[], KernelService]) -> dict[str, Handler]:
+def routes(
+    services: Services, settings: LiveSettings, kernel: Callable[[], KernelService], drains: Callable[[], bool]
+) -> dict[str, Handler]:
     """The handler of each message type."""
 
     def model_handler() -> Handler:
@@ -48,7 +50,7 @@ def routes(services: Services, settings: LiveSettings, kernel: Callable[[], Kern
         "comm_open": comm_open,
         "comm_msg": comm_said,
         "comm_close": comm_said,
-        "kernel_info_request": KernelInfoHandler(settings.local_backends),
+        "kernel_info_request": KernelInfoHandler(settings.local_backends, drains),
         "interrupt_request": InterruptHandler(services.contexts),
         "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel())),
         "kernel_request": _when_asked(kernel_handler),

@@ -19,6 +19,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,14 @@ from llmspell_kernel.doors.binding import bind_sockets, ipc_prefix, name_owner, 
 from llmspell_kernel.doors.zmq import ZmqDoor
 from llmspell_kernel.identity import KeyRing
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
+from llmspell_kernel.log_file import remove_empty_logs
 from llmspell_kernel.logs import LEVELS, KernelLog, filters_in
+from llmspell_kernel.notebook_id import notebook_id
 from llmspell_kernel.services.kernel import KernelFiles
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.provenance import digests, special_file
 from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.discovery import is_running
 from llmspell_protocol.errors import Busy, Internal, InvalidRequest, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.standard_streams import have_standard_streams
 from llmspell_protocol.version import VERSION
@@ -113,6 +118,8 @@ class Start:
         self._id = self._choose_id()
         self._files = RunFiles(self._run_dir, self._id, pid_file=arguments.pid_file)
         self._log_file = self._choose_log_file()
+        # A notebook's kernel comes and goes with its notebook: where nothing happened no log stays.
+        self._news = logging.DEBUG if self._frontend else logging.INFO
         self._terminal = _has_terminal()
 
     def _load(self) -> LoadedSettings:
@@ -138,7 +145,9 @@ class Start:
         if self._arguments.id:
             return str(self._arguments.id)
         if self._frontend:
-            return self._arguments.connection_file.stem.removeprefix("kernel-") or f"frontend-{os.getpid()}"
+            name = self._arguments.connection_file.stem
+            session = self._environment.get("JPY_SESSION_NAME", "")
+            return notebook_id(name, session, partial(is_running, self._run_dir))
         port = self._loaded.settings.kernel.port
         return f"port-{port}" if port else f"pid-{os.getpid()}"
 
@@ -159,6 +168,7 @@ class Start:
         )
         kernel_log.apply(self._loaded.settings)
         self._files.claim()
+        remove_empty_logs(self._log_file.parent, self._run_dir)
         try:
             asyncio.run(self._serve(kernel_log))
         finally:
@@ -200,7 +210,7 @@ class Start:
             # Not before: a start that fails leaves no empty log.
             kernel_log.open()
             self._files.publish(info, None if self._frontend else self._arguments.connection_file)
-            log.info("kernel %s (PID %d) answers on %s", self._id, os.getpid(), info.address)
+            log.log(self._news, "kernel %s (PID %d) answers on %s", self._id, os.getpid(), info.address)
             if self._arguments.foreign:
                 # Frontends hand on what their users wrote behind their own options.
                 log.info("words of the frontend that mean nothing here: %s", shlex.join(self._arguments.foreign))
@@ -211,7 +221,7 @@ class Start:
 
         try:
             await kernel.serve(ready)
-            log.info("kernel %s has ended", self._id)
+            log.log(self._news, "kernel %s has ended", self._id)
         finally:
             _ignore_signals()
             context.term()
@@ -241,7 +251,21 @@ class Start:
                 details={"key": "kernel.security.allow_remote"},
             )
         started_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        return wanted._replace(id=self._id, pid=os.getpid(), started_at=started_at, version=VERSION)
+        return wanted._replace(
+            id=self._id,
+            pid=os.getpid(),
+            started_at=started_at,
+            version=VERSION,
+            frontend=self._frontend,
+            chosen=self._chosen,
+            config_file=None if self._chosen else special_file(self._environment, str(self._directory)),
+            variables=digests(self._environment, wanted.key),
+        )
+
+    @property
+    def _chosen(self) -> bool:
+        """Whether whoever started it has named a profile or a file."""
+        return self._arguments.profile is not None or self._arguments.config is not None
 
     def _handle_signals(self, kernel: Kernel) -> None:
         def end() -> None:

@@ -25,6 +25,7 @@ SAMPLING: dict[str, type] = {
     "repeat_last_n": int,
     "seed": int,
     "max_tokens": int,
+    "num_ctx": int,
     "num_beams": int,
     "stop": str,
 }

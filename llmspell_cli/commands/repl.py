@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import AUTO, Options
 from llmspell_cli.options import Command
 from llmspell_cli.script import engine_option, rag_profile_option
 from llmspell_cli.terminal.output import Output
@@ -19,8 +19,8 @@ from llmspell_protocol.user_home import expanded_user
     "repl",
     cls=Command,
     examples=(
-        ("llmspell repl", "a session with its own kernel"),
-        ("llmspell --connect auto repl", "on the running one"),
+        ("llmspell repl", "on the kernel that runs, or its own"),
+        ("llmspell --embedded repl", "with its own kernel"),
         ("llmspell repl < inputs.lua", "no prompts, just runs"),
     ),
 )
@@ -43,11 +43,11 @@ def talk(options: Options, *, engine: str | None = None, history: str | None = N
     output = Output(options)
     with session(options, output, runs_script=True) as opened:
         connected_to = None
-        if options.connect is not None:
+        if opened.mode == "connected":
             info = opened.client.info
             status = opened.ask("kernel_request", {"action": "status"}).content
             connected_to = f"{status['id']} ({info.address})"
-            remember(run_directory(), _lasting(options.connect, str(status["id"])))
+            remember(run_directory(), _lasting(options.connect or AUTO, str(status["id"])))
         path = (
             Path(expanded_user(history, os.environ)) if history is not None else run_directory().parent / "repl_history"
         )
@@ -59,7 +59,7 @@ def talk(options: Options, *, engine: str | None = None, history: str | None = N
 
 def _lasting(target: str, kernel_id: str) -> str:
     """The target as it means the same kernel next time and from another directory."""
-    if target == "auto":
+    if target == AUTO:
         return kernel_id
     path = expanded_user(target, os.environ)
     return os.path.abspath(path) if os.path.exists(path) else target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from shutil import which
 
@@ -10,6 +9,7 @@ from llmspell_cli.doctor.finding import Finding, ok, skip, warn
 from llmspell_cli.doctor.subject import Answers
 from llmspell_protocol.addresses import BadAddress, parse_address
 from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.plain_reasons import plain_reason
 from llmspell_protocol.proxies import proxy_for
 
 HUB = "https://huggingface.co"
@@ -87,17 +87,11 @@ def hub(env: Mapping[str, str], *, offline: bool) -> Finding:
     except httpx2.TimeoutException:
         return _unreachable(url, f"no answer within {HUB_DEADLINE_S:g} s")
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-        return _unreachable(url, _words(error))
+        return _unreachable(url, plain_reason(str(error)) or type(error).__name__)
     if response.status_code >= 500:
         return _unreachable(url, f"it answers with status {response.status_code}")
     latency_ms = response.elapsed.total_seconds() * 1000
     return ok(f"{url} answers in {latency_ms:.0f} ms", url=url, latency_ms=round(latency_ms, 1))
-
-
-def _words(error: Exception) -> str:
-    """Why, without the system's number before it."""
-    said = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
-    return "no such host, or no network" if said.startswith("Name or service not known") else said.lower()
 
 
 def _unreachable(url: str, reason: str, hint: str = "") -> Finding:

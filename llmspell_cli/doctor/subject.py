@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import EMBEDDED, Options
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.backends import LOCAL_BACKENDS
@@ -69,7 +69,7 @@ def ask_kernel(subject: Subject) -> Answers:
     # The kernel's modules take a while to load, and can't run where the settings can't be used.
     from llmspell_cli.connect import session
 
-    options = subject.options._replace(connect=None, connect_named=False)
+    options = subject.options._replace(connect=None, connect_named=False, unnamed=EMBEDDED)
     with session(options, _Quiet(options)) as opened:
         backends: dict[str, Any] = {}
         if not subject.offline:

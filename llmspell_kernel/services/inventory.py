@@ -104,24 +104,32 @@ class Inventory:
         shown = map(_as_told, names, healths)
         return ModelStatusReply(backends=dict(zip(names, shown, strict=True)))
 
-    async def available(self, backend: str | None = None, *, recommended: bool = False) -> ModelAvailableReply:
+    async def available(
+        self, backend: str | None = None, *, recommended: bool = False, fits: bool = False
+    ) -> ModelAvailableReply:
         """What can be pulled, from the packaged catalog; no network is asked, only what is installed here.
+
+        `fits`: only what this machine's memory is enough for, as far as that can be told.
 
         Raises:
             BackendNotConfigured: the catalog has no such backend.
         """
         # The catalog is a file to parse; most requests don't need it.
         from llmspell_providers.library.catalog import Catalog
+        from llmspell_providers.residency.expected import expected_bytes
 
         kinds = LOCAL_BACKENDS if backend is None or backend == "all" else (backend,)
         if not set(kinds) <= set(LOCAL_BACKENDS):
             raise backend_not_configured(kinds[0])
         installed = await asyncio.gather(*(self._installed(kind) for kind in kinds))
+        catalog, budget = Catalog.load(), self._registry.residency.budget_bytes()
         lines = [
-            line for kind, names in zip(kinds, installed, strict=True) for line in Catalog.load().available(kind, names)
+            line
+            for kind, names in zip(kinds, installed, strict=True)
+            for line in catalog.available(kind, names, memory_of=expected_bytes, budget_bytes=budget)
         ]
-        models = [line for line in lines if line.recommended or not recommended]
-        return ModelAvailableReply(models=models, count=len(models))
+        models = [line for line in lines if (line.recommended or not recommended) and (line.fits or not fits)]
+        return ModelAvailableReply(models=models, count=len(models), budget_bytes=budget)
 
     async def pull(
         self, model: str, *, force: bool = False, quantization: str | None = None, public_only: bool = False

@@ -91,6 +91,7 @@ CASES: dict[str, Case] = {
     "model info installed json": case("model", "info", "tiny", "--json"),
     "model info unknown": case("model", "info", "nosuch"),
     "model available": case("model", "available"),
+    "model available that fits": case("model", "available", "--fits"),
     "model available json": case("model", "available", "--recommended", "--json"),
     "model status": case("model", "status"),
     "model status json": case("model", "status", "--format", "json"),
@@ -129,6 +130,12 @@ CASES: dict[str, Case] = {
     ),
     "kernel install-service json": case(
         *("kernel", "install-service", "--service-type", "launchd", "--dry-run", "--json"), where="local"
+    ),
+    "kernel uninstall-service": case(
+        *("kernel", "uninstall-service", "--service-type", "systemd", "--name", "there"), where="local"
+    ),
+    "kernel uninstall-service json": case(
+        *("kernel", "uninstall-service", "--service-type", "systemd", "--name", "there", "--json"), where="local"
     ),
     "config init": case("config", "init", "--output", "new.toml", "--force", where="local"),
     "config init json": case("--json", "config", "init", "--output", "new.toml", "--force", where="local"),
@@ -180,6 +187,7 @@ FILES = {
     "schema.json": b'{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}',
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
+    "user/systemd/user/there.service": b"[Unit]\n",
     "tiny.gguf": gguf_file(),
     "other.gguf": gguf_file(),
     "mine.toml": b"[kernel]\nmax_clients = 5\n[models]\nmax_queue = 5\n",

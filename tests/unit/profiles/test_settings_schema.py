@@ -57,6 +57,7 @@ VALUES: dict[str, Any] = {
     "schema_directory": "/srv/x",
     "backup_dir": "/srv/x",
     "persistence_path": "/srv/x",
+    "cli.autostart": "always",
     "debug_dump_path": "/srv/x",
     "audit_log_path": "/srv/x",
     "backup_path": "/srv/x",
@@ -193,7 +194,7 @@ def test_defaults_of_a_provider_depend_on_its_type(tmp_path: Path) -> None:
     toml = "[providers.openai]\n[providers.anthropic]\n[providers.ollama]\n[providers.candle]\n"
     tables = load(tmp_path, toml).settings.providers.tables
     limits = {name: (table.max_tokens, table.timeout_seconds) for name, table in tables.items()}
-    assert limits == {"openai": (2048, 60), "anthropic": (4096, 60), "ollama": (512, 120), "candle": (512, 300)}
+    assert limits == {"openai": (None, 60), "anthropic": (None, 60), "ollama": (None, 120), "candle": (None, 300)}
 
 
 def test_the_default_provider_is_candle_else_the_only_enabled_one_else_a_local_one(tmp_path: Path) -> None:
