@@ -87,6 +87,7 @@ BOTH = {
         says="Backend 'invalid' not configured and no matching builtin profile found.\n"
         "Available backends: ollama, candle\n"
         "Check your model specification format: model:variant@backend",
+        hint="llmspell model status shows what is configured",
     ),
     "no such script": failure("run", "nosuch.lua", ends=(3, "not_found"), says="Script file not found: nosuch.lua"),
     "no such model": failure(

@@ -144,7 +144,8 @@ def test_a_backend_that_does_not_exist_is_refused_with_those_that_do() -> None:
         2,
         "Error: Backend 'invalid' not configured and no matching builtin profile found.\n"
         "Available backends: ollama, candle\n"
-        "Check your model specification format: model:variant@backend\n",
+        "Check your model specification format: model:variant@backend\n"
+        "Hint: llmspell model status shows what is configured\n",
     )
 
 
