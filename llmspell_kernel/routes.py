@@ -36,6 +36,11 @@ def routes(
 
         return AgentHandler(services.agents)
 
+    def inspect_handler() -> Handler:
+        from llmspell_kernel.handlers.inspect import InspectHandler
+
+        return InspectHandler(services.contexts)
+
     def kernel_handler() -> Handler:
         from llmspell_kernel.handlers.kernel import KernelHandler
 
@@ -44,6 +49,7 @@ def routes(
     return {
         "execute_request": ExecuteHandler(services.contexts),
         "complete_request": CompleteHandler(services.contexts),
+        "inspect_request": _when_asked(inspect_handler),
         "is_complete_request": IsCompleteHandler(services.contexts),
         "history_request": history,
         "comm_info_request": comm_info,
