@@ -220,7 +220,8 @@ def test_a_backend_that_is_not_configured_shows_the_way(home: Path) -> None:
         2,
         "Error: Backend 'invalid' not configured and no matching builtin profile found.\n"
         "Available backends: ollama, candle\n"
-        "Check your model specification format: model:variant@backend\n",
+        "Check your model specification format: model:variant@backend\n"
+        "Hint: llmspell model status shows what is configured\n",
     )
 
 
