@@ -157,7 +157,8 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
     A backend that isn't configured: the steps name that command. On a connected kernel the profile is chosen where
     that kernel is started.
     """
-    if "incident" in error.details and not said.options().connect:
+    connected = said.kernel or said.target()[0]
+    if "incident" in error.details and not connected:
         return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
     if error.code == "context_length_exceeded" and said.words_without_settings()[:1] == ["chat"]:
         # Few replies end so.
@@ -169,7 +170,7 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
         return error
     own = shlex.join(["llmspell", "-p", str(profile), *said.words_without_settings()])
     message = _OWN_COMMAND.sub(lambda _: own, error.message)
-    hint = f"start the kernel with -p {profile}" if said.options().connect else own
+    hint = f"start the kernel with -p {profile}" if connected else own
     return type(error)(message, hint=hint, details=error.details)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import click
 
 from llmspell_cli.invocation import Options, working_directory
+from llmspell_cli.permissions import environment
 from llmspell_cli.session import Content, Session, document
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output, to_stderr
@@ -30,6 +32,7 @@ class Script(NamedTuple):
     path: str | None = None
     arguments: Sequence[str] = ()
     show_result: bool = False
+    allow: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def _engine(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -121,7 +124,8 @@ def _request_options(script: Script) -> RequestOptions:
         name=script.name,
         path=script.path,
         cwd=working_directory(),
-        env={name: os.environ[name] for name in ("MODEL", "MODEL_SPEC") if name in os.environ},
+        env=environment(script.allow),
+        allow=dict(script.allow) or None,
     )
 
 
@@ -142,7 +146,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
     if output.json:
         result_document = {
             "status": "success",
-            "mode": opened.mode,
+            **opened.origin,
             "engine": reply.get("engine", script.engine),
             **script.shown,
             "streaming": stream,
@@ -152,7 +156,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
             **{key: value for key, value in reply.items() if key not in _NOT_SHOWN},
         }
         if stream:
-            output.event({"event": "result", **result_document})
+            output.last_event({"event": "result", **result_document})
         else:
             output.document(result_document)
         return

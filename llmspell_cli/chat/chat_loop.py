@@ -180,7 +180,7 @@ class ChatLoop:
         if (cut := cut_notice(reply, "slash")) is not None:
             self._output.shown_line(styled(cut, DIM, sys.stdout, self._output.color))
         if self._stats:
-            self._output.line(stats_line(reply))
+            self._output.line(f"{stats_line(reply)}, {self._link.session.place}")
 
 
 def _incomplete(text: str) -> bool:

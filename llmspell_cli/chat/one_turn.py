@@ -76,13 +76,13 @@ def _one_turn(
     if shown.block is not None:
         done["code"] = _block(reply["message"]["content"], shown.block)
     if output.json:
-        output.event(done) if stream else output.document(done)
+        output.last_event(done) if stream else output.document(done)
     elif not stream:
         _show_whole(output, reply["message"], done, shown)
     if not output.json and (cut := cut_notice(reply, "option")) is not None:
         output.shown_note(styled(cut, DIM, sys.stderr, output.color))
     if shown.stats and not output.json:
-        output.note(stats_line(reply))
+        output.note(f"{stats_line(reply)}, {opened.place}")
 
 
 class _Written:

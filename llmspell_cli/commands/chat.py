@@ -100,7 +100,7 @@ def chat(
             raise InvalidRequest("JSON mode needs a prompt or piped input", hint="llmspell chat --json PROMPT")
         return _talk(options, output, conversation, given, seen, shown)
     given.demand_message()
-    with session(options, output) as opened:
+    with session(options, output, needs_model=True) as opened:
         conversation.model, text, _ = given.asked(opened)
         answer(opened, output, conversation, text, seen, shown)
     return 0

@@ -57,6 +57,7 @@ class ModelsService:
             log_directory=log_directory,
             environment=environment,
             find_key=lambda name, table: _api_key(name, table, environment, home),
+            keyed_vendors=lambda: _keyed_vendors(environment, home),
             find_hub_token=lambda: _hub_token(home),
         )
 
@@ -257,6 +258,25 @@ def _api_key(name: str, table: ProviderSettings, environment: Mapping[str, str],
 
     found = find_api_key(name, table, environment, KeyStore(home))
     return None if found is None else found.value
+
+
+def _keyed_vendors(environment: Mapping[str, str], home: Path) -> list[str]:
+    """The vendors that a key is exported or stored for; asks no keyring, which may want a password."""
+    from llmspell_profiles.credentials.key_file import KeyFile
+    from llmspell_profiles.credentials.secrets import key_variables
+    from llmspell_protocol.vendors import KEY_VARIABLES
+
+    try:
+        stored = KeyFile(home).read()
+    except LlmspellError:
+        names: set[str] = set()  # who asks for a key is told
+    else:
+        names = {*stored.keys, *stored.in_keyring}
+    return [
+        vendor
+        for vendor in KEY_VARIABLES
+        if vendor in names or any(environment.get(variable) for variable in key_variables(vendor, None))
+    ]
 
 
 def _hub_token(home: Path) -> str | None:

@@ -145,6 +145,12 @@ CASES: dict[str, Case] = {
     "kernel install-service json": case(
         *("kernel", "install-service", "--service-type", "launchd", "--dry-run", "--json"), where="local"
     ),
+    "kernel uninstall-service": case(
+        *("kernel", "uninstall-service", "--service-type", "systemd", "--name", "there"), where="local"
+    ),
+    "kernel uninstall-service json": case(
+        *("kernel", "uninstall-service", "--service-type", "systemd", "--name", "there", "--json"), where="local"
+    ),
     "config init": case("config", "init", "--output", "new.toml", "--force", where="local"),
     "config init json": case("--json", "config", "init", "--output", "new.toml", "--force", where="local"),
     "config validate": case("config", "validate", where="local"),
@@ -195,6 +201,7 @@ FILES = {
     "schema.json": b'{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}',
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
+    "user/systemd/user/there.service": b"[Unit]\n",
     "x.png": b"\x89PNG\r\n\x1a\n" + bytes(8),
     "tiny.gguf": gguf_file(),
     "other.gguf": gguf_file(),
