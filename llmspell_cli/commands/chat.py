@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation
-from llmspell_cli.chat.one_turn import Shown, answer
+from llmspell_cli.chat.one_turn import answer
 from llmspell_cli.chat.prompt_words import Given
 from llmspell_cli.chat.reply_options import image_file, reply_schema, set_options
+from llmspell_cli.chat.reply_view import Shown
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
@@ -134,17 +135,8 @@ def _talk(
             return 0
         conversation.model = f"{info['id']}@{info['backend']}"
         output.line(f"Chatting with {conversation.model}. /help for commands, Ctrl+D to leave")
-        return ChatLoop(
-            link,
-            output,
-            conversation,
-            HistoryFile(run_directory().parent / "chat_history"),
-            stream=shown.stream,
-            markdown=shown.markdown,
-            stats=shown.stats,
-            thinking=shown.thinking,
-            timeout_s=shown.timeout_s,
-        ).run()
+        history = HistoryFile(run_directory().parent / "chat_history")
+        return ChatLoop(link, output, conversation, history, shown).run()
 
 
 def _info_or_pull(opened: Session, output: Output, model: str | None) -> Content | None:

@@ -171,7 +171,7 @@ def test_messages_without_a_reply_are_saved_and_come_back(tmp_path: Path) -> Non
     again = Conversation("m")
     again.load(str(tmp_path / "chat.json"))
     assert again.unanswered == 1
-    assert again.undo() == "a"
+    assert (again.undo() or {})["content"] == "a"
 
 
 def test_options_are_shown_and_unset_and_misspelt_ones_told() -> None:
