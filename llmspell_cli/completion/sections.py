@@ -14,6 +14,8 @@ SECTIONS = (
     "providers.ollama.retry",
     "runtime",
     "runtime.security",
+    "tools",
+    "tools.system",
 )
 
 KEYS = (
@@ -103,4 +105,8 @@ KEYS = (
     "runtime.security.allow_pull_addresses",
     "runtime.security.max_execution_time_ms",
     "runtime.security.max_memory_bytes",
+    "tools.system.allow_process_execution",
+    "tools.system.allowed_commands",
+    "tools.system.allowed_env_vars",
+    "tools.system.max_output_size",
 )

@@ -178,14 +178,16 @@ class Search(IdleTable):
     timeout_seconds: int = Field(default=30, ge=1, description="one search, in seconds")
 
 
-class ToolsSettings(IdleTable):
+class ToolsSettings(Table):
     """`[tools]`; a further table is for the tool of that name."""
 
     OTHERS: ClassVar[Any] = dict[str, Any]
     FREE_TABLES: ClassVar[bool] = True
 
-    enabled: bool = Field(default=True, description="all tools")
-    rate_limit_per_minute: int | None = Field(default=None, ge=1, description="all tools together; unset: none")
+    enabled: Annotated[bool, Idle()] = Field(default=True, description="all tools")
+    rate_limit_per_minute: Annotated[int | None, Idle()] = Field(
+        default=None, ge=1, description="all tools together; unset: none"
+    )
     file_operations: FileOperations = subtable("files")
     web_search: WebSearch = subtable("the web search tool")
     http_request: HttpRequest = subtable("HTTP requests")
