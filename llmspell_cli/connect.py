@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmspell_cli.choice import BACKGROUND_ID, Candidates, candidates, run_directory_text, wish
+from llmspell_cli.endings import end_in_order
 from llmspell_cli.invocation import AUTO, EMBEDDED, Collected, Options, working_directory
 from llmspell_cli.session import Session, document
 from llmspell_cli.terminal.output import Output
@@ -178,6 +179,20 @@ def remove_stale_files() -> None:
     remove(run_directory())
 
 
+def stale_engine_directories() -> list[Path]:
+    """Directories of engines' sockets that killed commands and kernels have left."""
+    from llmspell_kernel.lifecycle import engine_leftovers
+
+    return engine_leftovers()
+
+
+def remove_stale_engine_directories() -> None:
+    """Clears them."""
+    from llmspell_kernel.lifecycle import remove_engine_leftovers
+
+    remove_engine_leftovers()
+
+
 def run_kernel(
     words: list[str], on_started: Callable[[Mapping[str, Any]], None], write_log: Callable[[str], None]
 ) -> None:
@@ -202,6 +217,7 @@ def _embedded(options: Options, output: Output, runs_script: bool) -> Iterator[S
     from llmspell_kernel.pydantic_plugins import leave_out_plugins
 
     leave_out_plugins()
+    end_in_order()
     kernel = EmbeddedKernel.start(
         profile=options.profile,
         config=Path(options.config) if options.config is not None else None,

@@ -123,9 +123,10 @@ def _hint(text: str, color: bool) -> str:
 def _usage(error: click.ClickException) -> LlmspellError:
     """Click's words in our form; did-you-mean becomes the hint."""
     if isinstance(error, click.NoSuchOption):
-        nearest = error.possibilities
-        hint = f"did you mean '{nearest[0]}'?" if nearest else _help_hint(error)
-        return InvalidRequest(f"unknown option '{error.option_name}'", hint=hint)
+        # Needed for this error alone.
+        from llmspell_cli.option_hints import hint_for
+
+        return InvalidRequest(f"unknown option '{error.option_name}'", hint=hint_for(error) or _help_hint(error))
     # Click lists choices below each other.
     message = re.sub(r"\. Choose from:\s+", ": ", error.format_message().rstrip("."))
     message = re.sub(r",\n\t", ", ", message)
@@ -136,6 +137,8 @@ def _usage(error: click.ClickException) -> LlmspellError:
     message = message[:1].lower() + message[1:]
     if message == "option '-o' requires 2 arguments":
         return InvalidRequest("-o takes a name and a value", hint="llmspell chat -o temperature 0 PROMPT")
+    if message == "option '--think' does not take a value":
+        return InvalidRequest("--think takes no value", hint="--think or --no-think")
     return InvalidRequest(message, hint=_help_hint(error) if isinstance(error, click.UsageError) else None)
 
 

@@ -17,7 +17,7 @@ from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output, to_stderr
 from llmspell_cli.terminal.text import short_time
 from llmspell_cli.terminal.typed_line import typed_line
-from llmspell_protocol.engines import DEFAULT_ENGINE, ENGINES
+from llmspell_protocol.engines import DEFAULT_ENGINE
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.request_options import RequestOptions
 
@@ -42,7 +42,9 @@ def _engine(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 
 def engine_option(function: Any) -> Any:
     """`--engine NAME`."""
-    return click.option("--engine", metavar="ENGINE", callback=_engine, help=f"{', '.join(ENGINES)}.")(function)
+    return click.option("--engine", metavar="ENGINE", callback=_engine, help=f"{DEFAULT_ENGINE}, so far the only one.")(
+        function
+    )
 
 
 def _replaced(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:

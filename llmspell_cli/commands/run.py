@@ -13,6 +13,7 @@ from llmspell_cli.permissions import NAMES, permission_options, with_values
 from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
 from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import Output
+from llmspell_protocol.errors import NotFound
 
 OURS_WITH_VALUE = ("-p", "-c", "--connect", "--output", "--trace", "--timeout")
 OURS_ALONE = ("--json", "--stream")
@@ -104,7 +105,11 @@ def run(
 ) -> int:
     """Run a script; - reads it from standard input."""
     output = Output(options)
-    name, code, path = _read(script)
+    try:
+        name, code, path = _read(script)
+    except NotFound as error:
+        error.hint = error.hint or _hint_of_a_model(script, arguments)
+        raise
     return execute(
         Script(
             name=name,
@@ -127,6 +132,17 @@ def _read(script: str) -> tuple[str, str, str | None]:
     if script == "-":
         return "stdin", stdin_text(), None
     return script, file_text(script, missing="Script file not found"), os.path.abspath(script)
+
+
+def _hint_of_a_model(script: str, arguments: list[str]) -> str | None:
+    """For `run MODEL PROMPT`, as Ollama has it, where the word may be a model; scripts have an ending."""
+    # Needed for a missing script only.
+    from shlex import join
+
+    from llmspell_cli.chat.prompt_words import likeness
+
+    plain = likeness(script) == "unclear" and _engine_of(script) is None
+    return f"if it is a model: {join(['llmspell', 'chat', script, *arguments])}" if plain else None
 
 
 def _engine_of(path: str | None) -> str | None:

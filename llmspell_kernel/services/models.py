@@ -178,7 +178,13 @@ class ModelsService:
         async def locate() -> LocatedModel:
             return await self.locate(request.model)
 
-        return chat_turn(locate, request, client=client, checks=self._reply_checks)
+        chunks = chat_turn(locate, request, client=client, checks=self._reply_checks)
+        if not any(message.images for message in request.messages):
+            return chunks
+        # Few turns show something.
+        from llmspell_kernel.services.seeing_model import with_a_seeing_model
+
+        return with_a_seeing_model(chunks, self._registry)
 
     async def embed(self, texts: list[str], *, model: str | None, normalize: bool, client: str) -> Embeddings:
         """One vector a text.
@@ -189,12 +195,18 @@ class ModelsService:
         if not texts:
             raise InvalidRequest("input: at least one text is needed")
         warnings: Sequence[str] = ()
+        better: str | None = None
         if not model:
             # A request that names its model needs no choice.
             from llmspell_kernel.services.embedding_model import embedding_model
 
-            model, warnings = await embedding_model(self._registry)
-        provider, spec, found = await self.locate(model)
+            model, warnings, better = await embedding_model(self._registry)
+        try:
+            provider, spec, found = await self.locate(model)
+        except ModelNotFound as error:
+            if better is not None:
+                error.hint = f"llmspell model pull {better} for embeddings, and then the same again"
+            raise
         embeddings = await provider.embed(spec, texts, normalize=normalize, client=client, found=found)
         return replace(embeddings, warnings=warnings)
 

@@ -21,6 +21,7 @@ kernel = LazyGroup(
             "Remove such a service.",
         ),
     },
+    aliases={"ls": "status", "list": "status", "ps": "status"},
     help="Start, stop and watch kernels.",
     examples=(
         ("llmspell -p candle kernel start --daemon", "in the background"),
