@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
+from llmspell_cli.chat.prompt_words import divided, likeness
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
-from llmspell_cli.prompt_words import divided, likeness
 from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.progress import ProgressView
@@ -56,7 +56,7 @@ def embed(
     """
     output = Output(options)
     _demand_sound(words, model, path)
-    with session(options, output) as opened, ProgressView(output, "embed", model) as view:
+    with session(options, output, needs_model=True) as opened, ProgressView(output, "embed", model) as view:
         model, texts, _ = divided(words, model, opened, "llmspell embed")
         if texts and path is not None:
             raise _both()

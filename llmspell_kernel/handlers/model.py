@@ -81,7 +81,7 @@ class ModelHandler(AreaHandler):
 
     async def available(self, request: Request, wanted: ModelAvailable) -> ModelAvailableReply:
         """The catalog."""
-        return await self._inventory.available(wanted.backend, recommended=wanted.recommended)
+        return await self._inventory.available(wanted.backend, recommended=wanted.recommended, fits=wanted.fits)
 
     async def install_ollama(self, request: Request, wanted: ModelInstallOllama) -> ModelInstallOllamaReply:
         """How to install Ollama, or doing it."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from llmspell_protocol.areas.model import (
     BackendError,
@@ -30,12 +32,19 @@ from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.models import HealthStatus, LocalModel, PullProgress
 from llmspell_providers.base import Provider
-from llmspell_providers.registry import ProviderRegistry, backend_not_configured
+from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
+from llmspell_providers.tables import backend_not_configured
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+_GLANCE_S = 1.0
+"""How long a list of everything waits for a server."""
+_PATIENCE_S = 10.0
+"""How long the list of one server may take."""
+_KEPT_S = 60.0
 
 
 class Inventory:
@@ -43,19 +52,41 @@ class Inventory:
 
     def __init__(self, registry: ProviderRegistry) -> None:
         self._registry = registry
+        self._offered: WeakKeyDictionary[Provider, tuple[float, list[LocalModel]]] = WeakKeyDictionary()
 
     async def list_models(self, backend: str | None = None) -> ModelListReply:
-        """The installed models of one backend or all; one backend that can't answer raises, of all it is listed."""
-        models: Sequence[LocalModel]
-        errors: Sequence[BackendError] = ()
+        """The models of one backend or all: what is installed, and what configured servers offer.
+
+        One backend that can't answer raises; of all it is listed.
+        """
+        registry = self._registry
         if backend is not None and backend != "all":
-            providers = [self._registry.get(backend)]
-            models = await providers[0].list_models()
+            names = [registry.table_name(backend)]
+            models: Sequence[LocalModel] = await self._listed(names[0], _PATIENCE_S)
+            errors: Sequence[BackendError] = ()
         else:
-            providers = [self._registry.get(name) for name in self._registry.local]
-            models, errors = await _all({one.name: one.list_models() for one in providers})
-        damaged, _ = await _all({one.name: one.damaged() for one in providers})
+            names = [*registry.local, *registry.remote]
+            models, found = await _all({name: self._listed(name, _GLANCE_S) for name in names})
+            errors = [
+                each
+                for each in found
+                # Who has no Ollama need not be told at each look, and some vendors have no list.
+                if each.code != "unsupported" and not registry.is_absent(each.backend)
+            ]
+        own = [registry.get(name) for name in names if not registry.is_remote(name)]
+        damaged, _ = await _all({one.name: one.damaged() for one in own})
         return ModelListReply(models=models, errors=errors, count=len(models), damaged=damaged)
+
+    async def _listed(self, name: str, deadline_s: float) -> list[LocalModel]:
+        """What one backend has; a server's list is kept for a minute."""
+        if not self._registry.is_remote(name):
+            return await self._registry.get(name).list_models()
+        provider = self._registry.get(name)
+        asked_at, models = self._offered.get(provider, (-_KEPT_S, []))
+        if time.monotonic() - asked_at >= _KEPT_S:
+            models = await self._registry.offered(name, deadline_s)
+            self._offered[provider] = (time.monotonic(), models)
+        return models
 
     async def status(self, backend: str | None = None) -> ModelStatusReply:
         """The health of one backend or all, by name; `ollama` and `candle` are always there.
@@ -68,29 +99,37 @@ class Inventory:
         else:
             kinds = {self._registry.kind(name) for name in self._registry.local}
             missing = (kind for kind in LOCAL_BACKENDS if kind not in kinds)
-            names = [*self._registry.local, *missing, *self._registry.remote]
+            names = [*self._registry.local, *missing, *self._registry.remote, *await self._registry.keyed()]
         healths = await asyncio.gather(*(self._health(name) for name in names))
         shown = map(_as_told, names, healths)
         return ModelStatusReply(backends=dict(zip(names, shown, strict=True)))
 
-    async def available(self, backend: str | None = None, *, recommended: bool = False) -> ModelAvailableReply:
+    async def available(
+        self, backend: str | None = None, *, recommended: bool = False, fits: bool = False
+    ) -> ModelAvailableReply:
         """What can be pulled, from the packaged catalog; no network is asked, only what is installed here.
+
+        `fits`: only what this machine's memory is enough for, as far as that can be told.
 
         Raises:
             BackendNotConfigured: the catalog has no such backend.
         """
         # The catalog is a file to parse; most requests don't need it.
         from llmspell_providers.library.catalog import Catalog
+        from llmspell_providers.residency.expected import expected_bytes
 
         kinds = LOCAL_BACKENDS if backend is None or backend == "all" else (backend,)
         if not set(kinds) <= set(LOCAL_BACKENDS):
             raise backend_not_configured(kinds[0])
         installed = await asyncio.gather(*(self._installed(kind) for kind in kinds))
+        catalog, budget = Catalog.load(), self._registry.residency.budget_bytes()
         lines = [
-            line for kind, names in zip(kinds, installed, strict=True) for line in Catalog.load().available(kind, names)
+            line
+            for kind, names in zip(kinds, installed, strict=True)
+            for line in catalog.available(kind, names, memory_of=expected_bytes, budget_bytes=budget)
         ]
-        models = [line for line in lines if line.recommended or not recommended]
-        return ModelAvailableReply(models=models, count=len(models))
+        models = [line for line in lines if (line.recommended or not recommended) and (line.fits or not fits)]
+        return ModelAvailableReply(models=models, count=len(models), budget_bytes=budget)
 
     async def pull(
         self, model: str, *, force: bool = False, quantization: str | None = None, public_only: bool = False
@@ -131,7 +170,7 @@ class Inventory:
     async def ps(self) -> ModelPsReply:
         """The models in memory, of all backends."""
         # A remote server does not tell what it has in memory.
-        providers = {one.name: one for one in self._registry.made if one.name not in self._registry.remote}
+        providers = {one.name: one for one in self._registry.made if not self._registry.is_remote(one.name)}
         for name in self._registry.local:
             providers.setdefault(name, self._registry.get(name))
         models, errors = await _all({name: one.loaded() for name, one in providers.items()})

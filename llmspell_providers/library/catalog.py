@@ -5,17 +5,21 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelNotFound
 from llmspell_protocol.models import AvailableModel, Format
+from llmspell_providers.library.context_memory import ContextMemory
 from llmspell_providers.library.manifest import DEFAULT_QUANTIZATION
 from llmspell_providers.spec import ModelSpec, is_a_path
 
 _PATH = Path(__file__).with_name("catalog.toml")
+_NEAR, _SHOWN = 3, 12
+"""Names in an error: that are nearly the one asked for, and in all."""
+_REPOSITORY = re.compile(r"hf://[^/]+/[^/]+")
 _QUANTIZATION = re.compile(r"(?:i?q\d\w*|tq\d\w*|mxfp4\w*|bf16|fp?16|fp?32)", re.IGNORECASE)
 
 
@@ -38,7 +42,10 @@ class CatalogEntry:
 
     `variant` belongs to the name (`7b` in `mistral:7b`); a model without one takes its quantization as variant.
     `sources` are addresses in the order in which they are tried, with `{quantization}` or `{quantization_lower}` where
-    the file's name has it. `pins` are by quantization (`""` for a model that has none).
+    the file's name has it. `pins` are by quantization (`""` for a model that has none). `is_default`: it is what the
+    name without a variant means. `capabilities` are the model's own; a backend may lack one, as candle lacks pictures.
+    `estimated_bytes` is about what the default quantization takes, `memory`, `embedding_length` and `vocab_size` are
+    what its file says, where that is known.
     """
 
     name: str
@@ -55,11 +62,28 @@ class CatalogEntry:
     sources: tuple[str, ...]
     aliases: tuple[str, ...]
     pins: Mapping[str, Pin]
+    is_default: bool = False
+    capabilities: tuple[str, ...] = ()
+    context_length: int | None = None
+    estimated_bytes: int | None = None
+    embedding_length: int | None = None
+    vocab_size: int | None = None
+    memory: ContextMemory | None = None
 
     @property
     def id(self) -> str:
         """The name as people write it."""
         return f"{self.name}:{self.variant}" if self.variant else self.name
+
+    @property
+    def size_bytes(self) -> int | None:
+        """What the default quantization takes on the disk: to the byte where that is known, else about."""
+        return self.pin(self.default_quantization).size_bytes or self.estimated_bytes
+
+    @property
+    def is_repository(self) -> bool:
+        """Whether its source is a whole repository of GGUF files, which may have other quantizations as well."""
+        return bool(self.quantizations) and all(_REPOSITORY.fullmatch(source) for source in self.sources)
 
     def addresses(self, quantization: str | None) -> list[str]:
         """The sources for a quantization."""
@@ -105,7 +129,7 @@ class Catalog:
             if entry.backend == backend and name.lower() in (entry.name, *(alias.lower() for alias in entry.aliases))
         ]
         if spec.variant is None:
-            return named[0] if named else None
+            return next((entry for entry in named if entry.is_default), named[0]) if named else None
         size, _ = _split_variant(spec.variant)
         exact = [entry for entry in named if (entry.variant or "") == size]
         return exact[0] if exact else (named[0] if named and not size else None)
@@ -126,6 +150,8 @@ class Catalog:
                 raise _no_such_quantization(entry, wanted or "")
             return Choice(entry, None, entry.variant)
         chosen = next((one for one in entry.quantizations if one.lower() == (wanted or "").lower()), None)
+        if chosen is None and entry.is_repository and wanted:
+            chosen = wanted.upper()  # the hub's listing tells whether it is there
         if chosen is None:
             raise _no_such_quantization(entry, wanted or "")
         if entry.variant is None:
@@ -141,7 +167,7 @@ class Catalog:
         """The error for a name that the catalog does not have: with the names that it has."""
         if spec.looks_like_file:
             return is_a_path(spec.name, spec.name)
-        lists = [f"{kind}: {', '.join(names)}" for kind, names in self.names().items()]
+        lists = [f"{kind}: {self._some(names, spec)}" for kind, names in self.names().items()]
         is_repository = spec.provider is not None and "/" not in spec.provider
         other = f"hf.co/{spec.name} for the hub's" if is_repository else "hf.co/ORG/REPO for another"
         return ModelNotFound(
@@ -150,37 +176,73 @@ class Catalog:
             details={"model": spec.name, "backend": "candle"},
         )
 
-    def available(self, backend: str, installed: frozenset[str] = frozenset()) -> list[AvailableModel]:
-        """The lines of `model available` for a backend; `installed` are ids or names of what it has."""
+    def available(
+        self,
+        backend: str,
+        installed: frozenset[str] = frozenset(),
+        *,
+        memory_of: Callable[[CatalogEntry], int | None] = lambda _: None,
+        budget_bytes: int | None = None,
+    ) -> list[AvailableModel]:
+        """The lines of `model available` for a backend; `installed` are ids or names of what it has.
+
+        `memory_of` estimates what a loaded model takes, `budget_bytes` is what there is for it: what does not fit is
+        not recommended.
+        """
         return [
-            AvailableModel(
-                name=entry.id,
-                backend=entry.backend,
-                description=entry.description,
-                parameters=entry.parameters,
-                quantizations=entry.quantizations,
-                size_bytes=entry.pin(entry.default_quantization).size_bytes,
-                license=entry.license,
-                recommended=entry.recommended,
-                installed=entry.id in installed or (entry.variant is None and entry.name in installed),
-            )
+            _line(entry, installed, memory_of(entry), budget_bytes)
             for entry in self.entries
             if entry.backend == backend
         ]
 
     def embedders(self, backend: str) -> list[CatalogEntry]:
         """The models that are there for embeddings, recommended ones first."""
-        found = [one for one in self.entries if one.backend == backend and one.description.startswith("embeddings")]
+        found = [one for one in self.entries if one.backend == backend and "embed" in one.capabilities]
         return sorted(found, key=lambda one: not one.recommended)
 
+    def _some(self, names: list[str], spec: ModelSpec) -> str:
+        """Names for an error, which has to stay short: those that are nearly the one that was asked for come first."""
+        # Only an error needs it.
+        from difflib import get_close_matches
+
+        near = get_close_matches(f"{spec.model}:{spec.variant}" if spec.variant else spec.model, names, n=_NEAR)
+        good = {entry.id for entry in self.entries if entry.recommended}
+        shown = list(dict.fromkeys([*near, *(name for name in names if name in good), *names]))[:_SHOWN]
+        more = len(names) - len(shown)
+        return ", ".join(shown) + (f" and {more} more (llmspell model available)" if more else "")
+
     def names(self, backend: str = "candle") -> dict[str, list[str]]:
-        """The names by kind, for error texts: `{"GGUF models": […], "T5 models": […]}`."""
+        """The names by kind: `{"GGUF models": […], "T5 models": […]}`."""
         kinds: dict[str, list[str]] = {}
         for entry in self.entries:
             if entry.backend == backend:
                 kind = "GGUF" if entry.format == "gguf" else entry.family.upper()
                 kinds.setdefault(f"{kind} models", []).append(entry.id)
         return kinds
+
+
+def _line(
+    entry: CatalogEntry, installed: frozenset[str], memory_bytes: int | None, budget_bytes: int | None
+) -> AvailableModel:
+    fits = None if memory_bytes is None or budget_bytes is None else memory_bytes <= budget_bytes
+    return AvailableModel(
+        name=entry.id,
+        backend=entry.backend,
+        description=entry.description,
+        parameters=entry.parameters,
+        quantizations=entry.quantizations,
+        size_bytes=entry.size_bytes,
+        license=entry.license,
+        recommended=entry.recommended and fits is not False,
+        installed=entry.id in installed or (entry.variant is None and entry.name in installed),
+        size_estimated=entry.pin(entry.default_quantization).size_bytes is None and entry.estimated_bytes is not None,
+        default_quantization=entry.default_quantization,
+        capabilities=entry.capabilities,
+        context_length=entry.context_length,
+        memory_bytes=memory_bytes,
+        fits=fits,
+        sources=tuple(entry.addresses(entry.default_quantization)),
+    )
 
 
 def _split_variant(variant: str) -> tuple[str, str | None]:
@@ -198,6 +260,13 @@ def _no_such_quantization(entry: CatalogEntry, wanted: str) -> InvalidRequest:
         hint=f"llmspell model pull {entry.id}@candle",
         details={"model": entry.id, "quantization": wanted, "quantizations": list(entry.quantizations)},
     )
+
+
+def _memory(table: Mapping[str, Any]) -> ContextMemory | None:
+    if "vocab_size" not in table:
+        return None
+    # Tables of tokens and of merges are about as long as each other.
+    return ContextMemory(**table.get("memory", {}), vocabulary_entries=2 * table["vocab_size"])
 
 
 @functools.cache
@@ -227,4 +296,11 @@ def _entry(table: Mapping[str, Any]) -> CatalogEntry:
         sources=tuple(table.get("sources", ())),
         aliases=tuple(table.get("aliases", ())),
         pins={key: Pin(sums.get(key), sizes.get(key)) for key in {*sums, *sizes}},
+        is_default=table.get("default", False),
+        capabilities=tuple(table.get("capabilities", ())),
+        context_length=table.get("context_length"),
+        estimated_bytes=round(table["gigabytes"] * 1e9) if "gigabytes" in table else None,
+        embedding_length=table.get("embedding_length"),
+        vocab_size=table.get("vocab_size"),
+        memory=_memory(table),
     )

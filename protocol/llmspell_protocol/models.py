@@ -372,4 +372,19 @@ class AvailableModel:
     size_bytes: int | None
     license: str | None
     recommended: bool
+    """it is good, and fits this machine where that is known"""
     installed: bool
+    size_estimated: bool = False
+    """`size_bytes` is about right, not to the byte"""
+    default_quantization: str | None = None
+    """what a pull takes, and `size_bytes` and `memory_bytes` are of"""
+    capabilities: Sequence[str] = ()
+    """the model's own: `chat`, `tools`, `thinking`, `vision`, `code`, `embed`, `rerank`, `generate`"""
+    context_length: int | None = None
+    """trained for, in tokens"""
+    memory_bytes: int | None = None
+    """about what it takes when it is loaded, with a context of 4,096 tokens"""
+    fits: bool | None = None
+    """whether that is within this machine's budget; null: not known"""
+    sources: Sequence[str] = ()
+    """where a pull looks, in this order"""

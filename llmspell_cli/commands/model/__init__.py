@@ -13,6 +13,7 @@ model = LazyGroup(
         "pull": (f"{_HERE}.pull:pull", "Download a model."),
         "remove": (f"{_HERE}.remove:remove", "Delete a model."),
         "info": (f"{_HERE}.info:info", "Show what is known about a model."),
+        "default": (f"{_HERE}.default:default", "Show or set the default model."),
         "available": (f"{_HERE}.available:available", "Show models that can be pulled."),
         "status": (f"{_HERE}.status:status", "Show whether backends can be used."),
         "install-ollama": (f"{_HERE}.install_ollama:install_ollama", "Install Ollama."),
@@ -21,6 +22,7 @@ model = LazyGroup(
         "ps": (f"{_HERE}.ps:ps", "Show loaded models."),
         "verify": (f"{_HERE}.verify:verify", "Compare files with their checksums."),
     },
+    aliases={"ls": "list", "rm": "remove", "delete": "remove", "show": "info", "stop": "unload"},
     help="List, pull, load and inspect models.",
     examples=(
         ("llmspell model available", "what can be pulled"),

@@ -6,15 +6,16 @@ Called by `validation.check` only: it would slow down a run's start.
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from llmspell_profiles.checking.backend_options import CHAT_COMPLETIONS_OPTIONS, OLLAMA_OPTIONS
 from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.credentials.secrets import find_api_key, is_secret
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.loading.origins import in_file
 from llmspell_profiles.problems import KeyPath, Remark
+from llmspell_profiles.schema.backend_options import is_option
 from llmspell_profiles.schema.schema_keys import find
 from llmspell_profiles.schema.vendors import ignored, is_own_server
 from llmspell_protocol.addresses import parse_address
@@ -24,6 +25,7 @@ from llmspell_protocol.vendors import KEY_VARIABLES
 
 def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
     """All remarks about settings in force; `env` is the whole environment."""
+    yield from _packages(loaded)
     yield from _credentials(loaded, env)
     yield from _literal_secrets(loaded)
     yield from _options(loaded)
@@ -31,6 +33,16 @@ def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
     yield from _unused_variables(loaded)
     yield from _doubtful_places(loaded)
     yield from _unencrypted(loaded)
+
+
+def _packages(loaded: LoadedSettings) -> Iterator[Remark]:
+    for name, table in loaded.settings.providers.enabled.items():
+        if table.provider_type in KEY_VARIABLES:
+            package = "anthropic" if table.provider_type == "anthropic" else "openai"
+            if find_spec(package) is None:
+                place, details = loaded.origins.place(("providers", name))
+                text = f"needs the package '{package}', which is not installed"
+                yield Remark(place, text, details, f"pip install 'llmspell[{package}]'")
 
 
 def _credentials(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
@@ -46,7 +58,8 @@ def _credentials(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Rem
         if key is None:
             place, details = loaded.origins.place(("providers", name))
             variable = table.api_key_env or KEY_VARIABLES[table.provider_type]
-            yield Remark(place, f"no credentials ({variable} is not set, no key stored)", details)
+            text = f"no credentials ({variable} is not set, no key stored)"
+            yield Remark(place, text, details, f"llmspell keys add {name}")
 
 
 def _literal_secrets(loaded: LoadedSettings) -> Iterator[Remark]:
@@ -72,14 +85,9 @@ def _literal_secrets(loaded: LoadedSettings) -> Iterator[Remark]:
 
 
 def _options(loaded: LoadedSettings) -> Iterator[Remark]:
-    told = {remark.details.get("key") for remark in loaded.remarks}
     for name, table in loaded.settings.providers.tables.items():
-        if table.provider_type == "ollama":
-            known: frozenset[str] = OLLAMA_OPTIONS
-        else:
-            known = CHAT_COMPLETIONS_OPTIONS if table.provider_type in KEY_VARIABLES else frozenset()
         for option in table.options:
-            if option not in known and f"providers.{name}.{option}" not in told:
+            if not is_option(option, table.provider_type):
                 place, details = loaded.origins.place(("providers", name, option))
                 yield Remark(place, f"unknown option, the {table.provider_type} backend may ignore it", details)
 

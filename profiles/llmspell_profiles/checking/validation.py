@@ -21,11 +21,21 @@ from llmspell_profiles.schema.schema_keys import value_at
 from llmspell_profiles.schema.table import Table
 
 
+class NamedServer(NamedTuple):
+    """An address that somebody wrote into the configuration: of which provider, and where it stands."""
+
+    provider: str
+    url: str
+    place: str
+    details: dict[str, object]
+
+
 class Report(NamedTuple):
     """What a check has found, in the order of the lines.
 
     `file` is the configuration file as messages call it and `path` where it is, both None without one. `profile` is the
     builtin profile that is the base, or that the file extends. An error's message begins with `place` and a colon.
+    `servers` are the addresses in it, for those who can look whether they answer.
     """
 
     file: str | None
@@ -33,6 +43,7 @@ class Report(NamedTuple):
     profile: str | None
     errors: tuple[Remark, ...]
     warnings: tuple[Remark, ...]
+    servers: tuple[NamedServer, ...] = ()
 
 
 def check(*, profile: str | None = None, config: Path | None = None, env: Mapping[str, str], cwd: Path) -> Report:
@@ -58,10 +69,9 @@ def check(*, profile: str | None = None, config: Path | None = None, env: Mappin
         return Report(name, cwd / name if name else None, None, tuple(sorted(found.values(), key=in_order)), ())
     for hidden in _hidden_errors(loaded, workshop.numbers):
         found.setdefault(hidden.message, _as_remark(hidden))
-    mistakes = (remark for remark in loaded.remarks if remark.is_mistake)
-    errors = [*found.values(), *(mistake._replace(text=mistake.text.removesuffix(", ignored")) for mistake in mistakes)]
+    errors = list(found.values())
     wrong = {error.details.get("key") for error in errors} - {None}
-    remarks = [each for each in loaded.remarks if not each.is_mistake and each.details.get("key") not in wrong]
+    remarks = [each for each in loaded.remarks if each.details.get("key") not in wrong]
     remarks += advice(loaded, env)
     return Report(
         workshop.file,
@@ -69,7 +79,20 @@ def check(*, profile: str | None = None, config: Path | None = None, env: Mappin
         loaded.profile,
         tuple(sorted(errors, key=in_order)),
         tuple(sorted(remarks, key=in_order)),
+        tuple(_servers(loaded)),
     )
+
+
+def _servers(loaded: LoadedSettings) -> Iterator[NamedServer]:
+    """The addresses that are not there by themselves."""
+    for name, table in loaded.settings.providers.enabled.items():
+        for key in ("base_url", "base_urls"):
+            path = ("providers", name, key)
+            value = getattr(table, key, None)
+            if value and loaded.origins.is_chosen(path):
+                place, details = loaded.origins.place(path)
+                for url in (value,) if isinstance(value, str) else value:
+                    yield NamedServer(name, url, place, details)
 
 
 class _Workshop:
@@ -143,6 +166,8 @@ class _Workshop:
             names = (*PROFILE_NAMES, *SHORT_NAMES)
             if isinstance(value, str) and (close := get_close_matches(value, names, 1)):
                 self._replaced[path] = close[0]
+        elif path[:1] == ("providers",) and path[2:] == ("type",):
+            self._replaced.setdefault((*path[:2], "provider_type"), value)
         elif path[:1] == ("providers",) and path[2:] == ("provider_type",):
             close = get_close_matches(str(value or path[1]), PROVIDER_TYPES, 1)
             self._replaced[path] = close[0] if close else "openai"

@@ -193,7 +193,8 @@ class ProvidersSettings(Table):
     OTHERS: ClassVar[Any] = Provider
 
     default_provider: str | None = Field(
-        default=None, description="for models without a provider; unset and exactly one enabled provider: that one"
+        default=None,
+        description="for models without a provider; unset: the only enabled provider, else candle, else ollama",
     )
 
     @property
@@ -206,13 +207,27 @@ class ProvidersSettings(Table):
         """The providers that count as configured, by name."""
         return {name: table for name, table in self.tables.items() if table.enabled}
 
+    def implied(self, name: str) -> CloudSettings | None:
+        """The table of a vendor that the settings don't mention, all defaults: its models need a key and nothing else.
+
+        None for what is no vendor, and for one that has a table: it may be switched off.
+        """
+        if name not in get_args(CloudType) or name in self.tables:
+            return None
+        return CloudSettings.check({"name": name, "provider_type": name})
+
     @property
     def default(self) -> str | None:
-        """The provider for models without one: `default_provider`, else the only enabled one."""
+        """The provider for models without one: `default_provider`, else the only enabled one, else a local one."""
         if self.default_provider is not None:
             return self.default_provider
-        names = list(self.enabled)
-        return names[0] if len(names) == 1 else None
+        enabled = self.enabled
+        if len(enabled) == 1:
+            return next(iter(enabled))
+        local = (
+            name for kind in ("candle", "ollama") for name, table in enabled.items() if table.provider_type == kind
+        )
+        return next(local, None)
 
     @classmethod
     def prepared(cls, data: dict[str, Any]) -> dict[str, Any]:

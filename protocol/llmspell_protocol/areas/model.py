@@ -155,10 +155,11 @@ class ModelRemoveReply(Struct):
 
 
 class ModelAvailable(Struct):
-    """The catalog, or what it recommends."""
+    """The catalog, or what it recommends, or what this machine's memory is enough for."""
 
     backend: str | None = None
     recommended: bool = False
+    fits: bool = False
 
 
 class ModelAvailableReply(Struct):
@@ -166,6 +167,8 @@ class ModelAvailableReply(Struct):
 
     models: Sequence[AvailableModel]
     count: int
+    budget_bytes: int
+    """what loaded models may hold together on the kernel's machine, now"""
 
 
 class ModelInstallOllama(Struct):

@@ -98,7 +98,7 @@ BOTH = {
     "a model that the catalog lacks": failure(
         *("model", "pull", "nosuch@candle"),
         ends=(3, "model_not_found"),
-        says="Model 'nosuch' not found.\nGGUF models: smollm2:135m, tinyllama",
+        says="Model 'nosuch' not found.\nGGUF models: smollm2:135m, qwen3:0.6b",
     ),
     "a backend that is down": failure(
         *("model", "list", "--backend", "ollama"),

@@ -229,7 +229,7 @@ def test_an_unknown_model_lists_what_there_is(home: Path) -> None:
     assert done.status == 3
     lines = done.err.splitlines()
     assert lines[0] == "Error: Model 'nosuch' not found."
-    assert lines[1].startswith("GGUF models: smollm2:135m, tinyllama, phi-2, qwen2-0.5b")
+    assert lines[1].startswith("GGUF models: smollm2:135m, qwen3:0.6b, ")
     assert lines[2].startswith("T5 models: flan-t5-small, flan-t5-base, flan-t5-large")
     assert lines[3].startswith("Hint: llmspell model pull nosuch@ollama")
 
@@ -283,13 +283,23 @@ def test_a_backend_that_is_down_hides_no_other(home: Path, monkeypatch: pytest.M
     assert llmspell("-p", "minimal", "model", "status", "--backend", "candle").status == 2
 
 
+_SMALL = {"LLMSPELL_MODELS__MEMORY_BUDGET_BYTES": "1500000000"}
+"""A machine with little memory."""
+
+
 def test_available_comes_from_the_catalog(home: Path) -> None:
     lines = llmspell("-p", "candle", "model", "available").out.splitlines()
-    assert lines[0].split() == ["NAME", "BACKEND", "PARAMS", "SIZE", "INSTALLED", "DESCRIPTION"]
+    assert lines[0].split() == [
+        *("NAME", "BACKEND", "PARAMS", "SIZE", "MEMORY", "FITS", "INSTALLED", "CAN", "DESCRIPTION"),
+    ]
     assert any(line.split()[:5] == ["smollm2:135m", "candle", "135M", "98", "MB"] for line in lines)
     document = json.loads(llmspell("model", "available", "--recommended", "--json").out)
     assert all(model["recommended"] for model in document["models"])
     assert document["count"] == len(document["models"])
+    fitting = llmspell("model", "available", "--fits", "--json", env=_SMALL)
+    assert {"smollm2:135m", "qwen3:0.6b"} <= {model["name"] for model in fitting.document["models"]}
+    assert "qwen3:4b" not in {model["name"] for model in fitting.document["models"]}
+    assert fitting.document["budget_bytes"] == 1_500_000_000
 
 
 @pytest.mark.parametrize("mode", ["embedded", "connected"])

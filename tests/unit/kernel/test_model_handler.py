@@ -247,7 +247,7 @@ def test_an_unknown_candle_model_lists_the_known_ones(tmp_path: Path) -> None:
     error = _refused(tmp_path, action="chat", model="nosuch@candle", messages=HELLO)
     first, gguf, t5 = error.message.splitlines()
     assert first == "Model 'nosuch' not found."
-    assert gguf.startswith("GGUF models: smollm2:135m, tinyllama")
+    assert gguf.startswith("GGUF models: smollm2:135m, qwen3:0.6b")
     assert t5.startswith("T5 models: flan-t5-small")
 
 

@@ -9,9 +9,7 @@ from llmspell_protocol.errors import ConfigError, InvalidRequest, ProfileNotFoun
 from tests.support.settings import error_of, load
 
 LISTS_ALL = "'llmspell config validate' lists every problem"
-AVAILABLE = (
-    "minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers, state, sessions"
-)
+AVAILABLE = "minimal, development, ollama, candle, providers"
 
 IN_FILES = [
     (
@@ -32,12 +30,12 @@ IN_FILES = [
     ("[kernel]\nport = 70000", "llmspell.toml:2 kernel.port: 70000 is out of range (0 to 65531)", None),
     (
         "[providers]\ndefault_provider = 'mistrall'\n[providers.ollama]\n[providers.mistral]",
-        "llmspell.toml:2 providers.default_provider: 'mistrall' is not configured; configured: mistral, ollama",
+        "llmspell.toml:2 providers.default_provider: 'mistrall' is not configured; configured: candle, mistral, ollama",
         None,
     ),
     (
         "[providers]\ndefault_provider = 'ollama'\n[providers.ollama]\nenabled = false",
-        "llmspell.toml:2 providers.default_provider: 'ollama' is not configured; configured: none",
+        "llmspell.toml:2 providers.default_provider: 'ollama' is not configured; configured: candle",
         None,
     ),
     (
@@ -204,7 +202,7 @@ IN_FILES = [
     (
         "extends = 'olama'",
         f"llmspell.toml:1 extends: Builtin profile 'olama' not found.\nAvailable: {AVAILABLE}",
-        None,
+        "did you mean 'ollama'?",
     ),
     (
         "[providers.candle]\nname = 'x'\nmodel_directory = '${MODEL_DIR}/models'",

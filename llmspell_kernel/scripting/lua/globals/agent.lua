@@ -123,7 +123,7 @@ local function instance(summary, settings)
     state.destroyed = true
   end
 
-  return core.methods(agent, methods)
+  return core.methods(agent, methods, "agent")
 end
 
 -- ## Making agents
