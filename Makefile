@@ -2,13 +2,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo setup quick test test-engines fuzz check bench schemas pictures clean
+.PHONY: help demo setup quick test test-engines fuzz check bench schemas docs pictures clean
 
 PYTHON ?= python3
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 STAMPS := .make
+# Its advertisement goes to standard error, where the checks look for trouble.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 INPUTS := pyproject.toml constraints.txt
 # Instructions that every x86-64 machine of the last ten years has; on real hardware leave them out (docs/guide/models.md).
 LLAMA_CPP_CMAKE_ARGS ?= -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON
@@ -46,8 +49,8 @@ setup: $(STAMPS)/dev ## everything that a developer needs
 quick: $(STAMPS)/dev ## the unit tests, none of which starts a process (half a minute)
 	@$(BIN)/python -m pytest -q -m "not engines" tests/unit $(ARGS)
 
-test: $(STAMPS)/dev ## all tests but those that need engines which are extras
-	@$(BIN)/python -m pytest -m "not engines" $(ARGS)
+test: $(STAMPS)/dev ## all tests but those that need engines which are extras, in JOBS processes (2)
+	@$(BIN)/python -m pytest -m "not engines" -n $(JOBS) --dist loadfile $(ARGS)
 
 # The first test trains the small T5 that all of them share; beside other work that takes minutes.
 test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-python
@@ -56,7 +59,7 @@ test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-pyth
 fuzz: $(STAMPS)/dev ## generated wrong input, a minute a topic, from a printed seed (ARGS="--seconds 600 --seed 7 --only requests")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-check: $(STAMPS)/dev ## format, lint, types, import contracts, schema drift
+check: $(STAMPS)/dev ## format, lint, types, import contracts, drift of what is generated, the site's links
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
@@ -67,6 +70,8 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, schema drift
 	@$(BIN)/python -m generate.actions --check
 	@$(BIN)/python -m generate.catalog --check
 	@$(BIN)/python -m generate.sections --check
+	@$(BIN)/python -m generate.python_client --check
+	@$(MKDOCS) --site-dir $(STAMPS)/site
 
 schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Schemas, tables, references
 	@$(BIN)/python protocol/generate_schemas.py
@@ -75,6 +80,10 @@ schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Sch
 	@$(BIN)/python -m generate.actions
 	@$(BIN)/python -m generate.catalog
 	@$(BIN)/python -m generate.sections
+	@$(BIN)/python -m generate.python_client
+
+docs: $(STAMPS)/dev ## build the documentation's site: site/index.html
+	@$(MKDOCS)
 
 bench: $(STAMPS)/dev ## measure (on a quiet machine); writes benchmarks/results/
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -82,5 +91,5 @@ bench: $(STAMPS)/dev ## measure (on a quiet machine); writes benchmarks/results/
 pictures: $(STAMPS)/dev ## take the documentation's pictures of the terminal again (needs tmux)
 	@$(BIN)/python docs/pictures/record.py
 
-clean: ## remove what was installed and what the demo left
-	@rm -rf $(VENV) $(STAMPS) .demo
+clean: ## remove what was installed, built, and what the demo left
+	@rm -rf $(VENV) $(STAMPS) .demo site

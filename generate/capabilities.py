@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from generate.files import ROOT, GeneratedFiles
 from generate.markdown import table
 from llmspell_protocol.abilities import OPERATIONS, OPTIONS, REQUESTED, TOLD, WORDS
-from llmspell_providers import mock
 from llmspell_providers.candle import capabilities as candle
 from llmspell_providers.candle.engine import ABILITIES
 from llmspell_providers.capabilities import Capabilities
@@ -36,7 +35,6 @@ BACKENDS: Mapping[str, Capabilities] = {
     "ollama": ollama.CAPABILITIES,
     "server": OWN_SERVER.capabilities,
     "anthropic": VENDORS["anthropic"].capabilities,
-    "mock": mock.CAPABILITIES,
 }
 """The columns."""
 

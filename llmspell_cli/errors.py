@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmspell_cli.endings import EndedByUser
-from llmspell_cli.terminal.output import CYAN, RED, compact, fitted, styled, to_stderr
+from llmspell_cli.terminal.output import CYAN, RED, compact, headed, to_stderr
 from llmspell_cli.terminal.visible import visible, visible_lines
-from llmspell_protocol.errors import ConfigError, DiskFull, InvalidRequest, LlmspellError, ModelNotFound
+from llmspell_protocol.errors import ConfigError, DiskFull, InvalidRequest, LlmspellError, ModelNotFound, ScriptError
 
 if TYPE_CHECKING:
     from llmspell_cli.invocation import Collected
@@ -90,13 +90,13 @@ def _as_json(error: LlmspellError) -> str:
 def _as_text(error: LlmspellError, color: bool) -> str:
     # Numbered steps inside a fixed text are indented by one space.
     said = visible_lines(_STEP.sub(" ", error.message))
-    if isinstance(error, EndedByUser):
-        lines = [said]
-    else:
-        head, _, rest = fitted(f"Error: {said}", sys.stderr).partition(" ")
-        lines = [f"{styled(head, RED, sys.stderr, color)} {rest}"]
+    lines = [said] if isinstance(error, EndedByUser) else [headed("Error:", said, RED, color)]
+    if isinstance(error, ScriptError):
+        lines += _source_line(error)
     if error.hint and error.hint not in error.message:
         lines.append(_hint(error.hint, color))
+    if isinstance(error, ScriptError):
+        lines += _stack(error)
     # A model that no backend has may be at one that did not answer.
     if isinstance(error, ModelNotFound):
         reasons = (error.details.get("reasons") or {}).items()
@@ -104,8 +104,20 @@ def _as_text(error: LlmspellError, color: bool) -> str:
     return "\n".join(lines)
 
 
+def _source_line(error: LlmspellError) -> list[str]:
+    """The script's line that the error comes from."""
+    text = error.details.get("source_line")
+    return [f"  {error.details.get('line')} | {visible(text)}"] if text else []
+
+
+def _stack(error: LlmspellError) -> list[str]:
+    """The functions that were being called, where that is more than the one place that the message names."""
+    frames = error.details.get("traceback") or ()
+    return ["stack traceback:", *(f"  {visible(frame)}" for frame in frames)] if len(frames) > 1 else []
+
+
 def _hint(text: str, color: bool) -> str:
-    return f"{styled('Hint:', CYAN, sys.stderr, color)} {visible(text)}"
+    return headed("Hint:", visible(text), CYAN, color)
 
 
 def _usage(error: click.ClickException) -> LlmspellError:
@@ -122,6 +134,8 @@ def _usage(error: click.ClickException) -> LlmspellError:
     message = re.sub(r"a valid integer( range)?$", "a whole number", message)
     message = re.sub(r"is not in the range x>=?(\d+)$", _too_small, message)
     message = message[:1].lower() + message[1:]
+    if message == "option '-o' requires 2 arguments":
+        return InvalidRequest("-o takes a name and a value", hint="llmspell chat -o temperature 0 PROMPT")
     return InvalidRequest(message, hint=_help_hint(error) if isinstance(error, click.UsageError) else None)
 
 

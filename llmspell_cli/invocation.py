@@ -81,7 +81,7 @@ class Collected:
             profile=said.get("profile"),
             connect=said.get("connect") or self._environ.get("LLMSPELL_CONNECT") or None,
             connect_named="connect" in said,
-            trace=said.get("trace") or _trace_of(self._environ.get("RUST_LOG", "")),
+            trace=said.get("trace") or _trace_of(self._environ),
             output=said.get("output", "text"),
             output_named="output" in said,
             color=self._colored(),
@@ -120,9 +120,9 @@ def asks_for_json(argv: list[str]) -> bool:
     return "--json" in words or "--output=json" in words or ("--output", "json") in pairwise(words)
 
 
-def _trace_of(variable: str) -> str | None:
-    # RUST_LOG may hold filters of the original ("llmspell=debug,info"); a bare level is all that means something here.
-    level = variable.strip().lower()
+def _trace_of(environ: Mapping[str, str]) -> str | None:
+    # The variable may hold levels by module ("llmspell_kernel=debug,info"), which are the kernel's; a bare one is ours.
+    level = (environ.get("LLMSPELL_LOG") or environ.get("RUST_LOG", "")).strip().lower()
     return level if level in TRACE_LEVELS else None
 
 

@@ -21,7 +21,15 @@ def read_json(path: str) -> dict[str, Any]:
         ConfigError: `~` of a user without a home directory.
         InvalidRequest: it can't be read or holds no JSON object.
     """
-    text = file_text(path)
+    return json_object(file_text(path), path)
+
+
+def json_object(text: str, path: str) -> dict[str, Any]:
+    """The JSON object in a text; `path` is what errors call it.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
     try:
         value = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:

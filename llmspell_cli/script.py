@@ -113,6 +113,7 @@ class _Printed:
 def _request_options(script: Script) -> RequestOptions:
     return RequestOptions(
         isolated=True,
+        shows_value=script.show_result,
         args=script.arguments,
         engine=script.engine,
         name=script.name,

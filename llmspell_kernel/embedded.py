@@ -134,7 +134,7 @@ class EmbeddedKernel:
         from llmspell_kernel.doors.binding import bind_sockets
         from llmspell_kernel.doors.zmq import ZmqDoor
         from llmspell_kernel.identity import KeyRing
-        from llmspell_kernel.logs import KernelLog
+        from llmspell_kernel.logs import KernelLog, filters_in
         from llmspell_profiles.loading.loader import load_settings
         from llmspell_protocol.child import tell_unwritable_logs
 
@@ -144,7 +144,7 @@ class EmbeddedKernel:
             return load_settings(profile=profile, config=config, env=env, cwd=cwd, flags=self._flags)
 
         loaded = load()
-        filters = "" if self._flags else env.get("RUST_LOG", "")
+        filters = "" if self._flags else filters_in(env)
         kernel_log = KernelLog(write=self._log, filters=filters) if self._log is not None else None
         if kernel_log is not None:
             kernel_log.apply(loaded.settings)

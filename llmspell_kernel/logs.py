@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -77,11 +77,16 @@ class _Lines(logging.Handler):
         self._write(self.format(record))
 
 
+def filters_in(environment: Mapping[str, str]) -> str:
+    """Levels by module as the environment has them; RUST_LOG is the name that other programs have for them."""
+    return environment.get("LLMSPELL_LOG") or environment.get("RUST_LOG", "")
+
+
 class KernelLog:
     """The log of all our packages: to a file, to standard error, to a function that takes lines (on any thread).
 
     Nothing goes anywhere before `apply`, which may be called again when the settings have changed. `filters` are levels
-    by module, as RUST_LOG has them (`llmspell_providers=debug,llmspell_kernel=info`); they win over the settings.
+    by module, as LLMSPELL_LOG has them (`llmspell_providers=debug,llmspell_kernel=info`); they win over the settings.
     """
 
     def __init__(

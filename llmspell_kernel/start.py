@@ -30,7 +30,7 @@ from llmspell_kernel.doors.binding import bind_sockets, ipc_prefix, name_owner, 
 from llmspell_kernel.doors.zmq import ZmqDoor
 from llmspell_kernel.identity import KeyRing
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
-from llmspell_kernel.logs import LEVELS, KernelLog
+from llmspell_kernel.logs import LEVELS, KernelLog, filters_in
 from llmspell_kernel.services.kernel import KernelFiles
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_protocol.connection import ConnectionInfo
@@ -155,7 +155,7 @@ class Start:
             file=self._log_file,
             stderr=for_people and self._write_log is None,
             write=self._write_log if for_people else None,
-            filters="" if self._arguments.log_level else self._environment.get("RUST_LOG", ""),
+            filters="" if self._arguments.log_level else filters_in(self._environment),
         )
         kernel_log.apply(self._loaded.settings)
         self._files.claim()

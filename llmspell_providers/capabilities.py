@@ -27,6 +27,7 @@ _HINTS: Mapping[Word, str] = {
     "tools": "use a GGUF model whose chat template has tools, with candle's engine xllamacpp",
     "schema": "use a GGUF model, which candle holds to a schema",
     "images": "use a model that sees, with Ollama or a vendor's server",
+    "think": "leave it to the model, or use one of candle (GGUF) or Ollama",
     "num_beams": "the engine torch has it: safetensors models of candle",
     "device": "models of candle run on the device that they are asked to",
     "speculation": "GGUF models of candle draft, with the engines xllamacpp and llama-server",
@@ -101,6 +102,8 @@ def asked_for(request: ChatRequest) -> Iterator[Word]:
         yield "images"
     if request.schema is not None:
         yield "schema"
+    if request.think is not None:
+        yield "think"
     if request.device not in (None, "auto"):
         yield "device"
     yield from (name for name in OPTIONS if getattr(request.options, name) not in (None, (), _NOTHING.get(name)))

@@ -52,6 +52,7 @@ CAPABILITIES = declare(
     lacks={
         "remove": "it has no files",
         "images": "it only repeats what was said",
+        "think": "it does not think",
         "reasoning": "it does not think",
         "cached_tokens": "it keeps nothing",
         "prefill": "it reads nothing",

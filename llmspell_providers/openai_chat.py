@@ -54,6 +54,8 @@ def chat_body(
         if prompt is not None
         else [{**_message(message), "content": as_text(message["content"])} for message in request["messages"]]
     )
+    if request.get("think") is not None:
+        body["chat_template_kwargs"] = {"enable_thinking": request["think"]}
     if request.get("tools"):
         choice = request.get("tool_choice")
         body["tools"] = [_tool(tool) for tool in chosen(request["tools"], choice)]

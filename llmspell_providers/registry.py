@@ -139,6 +139,11 @@ class ProviderRegistry:
                 return name
         raise backend_not_configured(backend)
 
+    @property
+    def embedding(self) -> str | None:
+        """The model that the settings name for texts to be embedded."""
+        return self._settings.models.embedding
+
     def default_model(self, provider: str | None = None) -> str:
         """The spec for requests that name no model: the default model of a provider, or of the default one.
 
@@ -328,7 +333,9 @@ class ProviderRegistry:
 
     async def _having(self, spec: ModelSpec) -> tuple[list[LocatedModel], dict[str, str]]:
         """The local backends that have a model, and for each other one why it doesn't answer for it."""
-        backends = [self.get(name) for name in self.local]
+        # An address is a file or a repository, and Ollama has neither.
+        kinds = LOCAL_BACKENDS if spec.source is None else ("candle",)
+        backends = [self.get(name) for name in self.local if self.kind(name) in kinds]
         if not backends:
             raise backend_not_configured("candle")
         having: list[LocatedModel] = []

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -81,7 +82,10 @@ class Terminal:
         shown = Text.from_ansi(self._tmux("capture-pane", "-e", "-p").rstrip())
         console = Console(width=self.columns, record=True, file=open(os.devnull, "w"))  # noqa: SIM115 — nothing to close
         console.print(shown)
-        console.save_svg(str(HERE / f"{name}.svg"), title=title, theme=MONOKAI, unique_id=name)
+        drawn = console.export_svg(title=title, theme=MONOKAI, unique_id=name)
+        # A reader's own monospace font, and nothing from elsewhere.
+        drawn = re.sub(r"\n *@font-face \{.*?\n    \}", "", drawn, flags=re.DOTALL)
+        (HERE / f"{name}.svg").write_text(drawn, encoding="utf-8")
 
     def close(self) -> None:
         """Ends the shell and what runs in it."""

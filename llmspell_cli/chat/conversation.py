@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from llmspell_cli.endings import Interrupted
 from llmspell_cli.json_file import read_json, write_json
 from llmspell_cli.session import Content, Session, document
 from llmspell_protocol.errors import InvalidRequest
 
 Sampling = dict[str, float | int | list[str]]
+Message = dict[str, Any]
+
+UNANSWERED = "unanswered"
+"""The key, true, of a message of the user without a reply."""
 
 SAMPLING: dict[str, type] = {
     "temperature": float,
@@ -18,6 +21,7 @@ SAMPLING: dict[str, type] = {
     "top_k": int,
     "min_p": float,
     "repeat_penalty": float,
+    "repeat_last_n": int,
     "seed": int,
     "max_tokens": int,
     "num_beams": int,
@@ -36,12 +40,14 @@ class Conversation:
         system: str | None = None,
         sampling: Sampling | None = None,
         schema: dict[str, Any] | None = None,
+        think: bool | None = None,
     ) -> None:
         self.model = model
         self.system = system
         self.sampling: Sampling = dict(sampling or {})
         self.schema = schema
-        self.messages: list[dict[str, Any]] = []
+        self.think = think
+        self.messages: list[Message] = []
         self.last: Content | None = None
         """The last whole reply: usage, timings, finish reason."""
 
@@ -50,21 +56,24 @@ class Conversation:
         opened: Session,
         text: str,
         *,
+        images: Sequence[str] = (),
         stream: bool = True,
         timeout_s: float | None = None,
         on_delta: Callable[[Content], None] | None = None,
         on_progress: Callable[[Content], None] | None = None,
     ) -> Content:
-        """Sends the text as the user's message and returns the reply, which joins the conversation.
+        """Sends the text (and `images`, files in base64) as the user's message and returns the reply.
 
-        An interrupted reply joins it as far as it came; where nothing came, and after any other error, the message is
-        dropped.
+        Both join the conversation.
+
+        Of a reply that is cancelled or fails, what has come stays. Where nothing came the message stays alone,
+        `unanswered`: later requests leave it out, since templates refuse two messages of one side in a row, and one
+        that was too long would be so again.
 
         Raises:
             Interrupted: Ctrl-C.
             LlmspellError: what the kernel answered.
         """
-        self.messages.append({"role": "user", "content": text})
         pieces: list[str] = []
 
         def take(content: Content) -> None:
@@ -72,44 +81,85 @@ class Conversation:
             if on_delta is not None:
                 on_delta(content)
 
+        asked: Message = {"role": "user", "content": text, **({"images": list(images)} if images else {})}
         try:
             reply = opened.ask(
-                "model_request", self._request(stream), on_delta=take, on_progress=on_progress, timeout_s=timeout_s
+                "model_request",
+                self._request(asked, stream),
+                on_delta=take,
+                on_progress=on_progress,
+                timeout_s=timeout_s,
             )
-        except BaseException as error:
+        except BaseException:
             come = "".join(pieces)
             # An empty reply is not a message; some models' templates and vendors refuse it.
-            if come and isinstance(error, Interrupted):
-                self.messages.append({"role": "assistant", "content": come})
+            if come.strip():
+                self.messages += [asked, {"role": "assistant", "content": come}]
             else:
-                self.messages.pop()
+                self.messages.append({**asked, UNANSWERED: True})
             raise
         self.last = document(reply)
-        self.messages.append({"role": "assistant", "content": self.last["message"]["content"]})
+        self.messages += [asked, {"role": "assistant", "content": self.last["message"]["content"]}]
         return self.last
 
+    def retry(self, opened: Session, **settings: Any) -> Content:
+        """Answers the message that was typed last again, as `turn` does; where nothing comes, all is as before.
+
+        Raises:
+            InvalidRequest: there is none.
+            Interrupted, LlmspellError: as `turn`.
+        """
+        before = list(self.messages)
+        text = self.undo()
+        if text is None:
+            raise InvalidRequest("there is no message to answer again")
+        try:
+            return self.turn(opened, text, **settings)
+        except BaseException:
+            if self.messages[-1].get(UNANSWERED):
+                self.messages = before
+            raise
+
     def undo(self) -> str | None:
-        """Takes the last exchange back and returns its question; None when there is none."""
+        """Takes the last message back, with its reply, and returns it; None when there is none."""
         question = None
         while self.messages and question is None:
             message = self.messages.pop()
             question = message["content"] if message["role"] == "user" else None
         return question
 
+    @property
+    def unanswered(self) -> int:
+        """How many messages have no reply."""
+        return sum(UNANSWERED in message for message in self.messages)
+
     def set(self, name: str, value: str) -> None:
-        """Sets one sampling option from its text; without text the option is as the model has it.
+        """Sets one sampling option from its text.
 
         Raises:
             InvalidRequest: unknown, not a number, or out of its range.
         """
-        kind = SAMPLING.get(name)
-        if kind is None:
-            wrong = f"unknown option '{name}'" if name else "name an option"
-            raise InvalidRequest(wrong, hint=f"one of {', '.join(SAMPLING)}")
-        if not value:
-            self.sampling.pop(name, None)
-            return
+        kind = _kind(name)
         self.sampling[name] = [value] if kind is str else _in_range(name, value, kind)
+
+    def unset(self, name: str) -> None:
+        """Has one sampling option be as the model has it.
+
+        Raises:
+            InvalidRequest: unknown.
+        """
+        _kind(name)
+        self.sampling.pop(name, None)
+
+    def option(self, name: str) -> str:
+        """A sampling option's value as text; `-` where it is as the model has it.
+
+        Raises:
+            InvalidRequest: unknown.
+        """
+        _kind(name)
+        value = self.sampling.get(name)
+        return "-" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
 
     def save(self, path: str) -> None:
         """Writes the conversation as JSON.
@@ -142,16 +192,30 @@ class Conversation:
         self.system = system
         self.sampling = {name: value for name, value in options.items() if name in SAMPLING}
 
-    def _request(self, stream: bool) -> Content:
+    def _request(self, asked: Message, stream: bool) -> Content:
+        answered = [message for message in self.messages if UNANSWERED not in message]
         system = [{"role": "system", "content": self.system}] if self.system else []
         return {
             "action": "chat",
             "model": self.model or "",
-            "messages": [*system, *self.messages],
+            "messages": [*system, *answered, asked],
             "options": self.sampling or None,
             "schema": self.schema,
+            "think": self.think,
             "stream": stream,
         }
+
+
+def _kind(name: str) -> type:
+    kind = SAMPLING.get(name)
+    if kind is None:
+        # Only a misspelt name needs it.
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, SAMPLING, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"one of {', '.join(SAMPLING)}"
+        raise InvalidRequest(f"unknown option '{name}'", hint=hint)
+    return kind
 
 
 def _in_range(name: str, value: str, kind: type) -> float | int:

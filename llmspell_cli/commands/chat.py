@@ -1,86 +1,123 @@
-"""`llmspell chat`: one turn by `--message` or piped input, a conversation at a terminal."""
+"""`llmspell chat`: one turn by a prompt or piped input, a conversation at a terminal."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import click
 
-from llmspell_cli.chat.conversation import SAMPLING, Conversation, Sampling, stats_line
+from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
-from llmspell_cli.json_file import read_json
+from llmspell_cli.model_files import with_files_imported
 from llmspell_cli.options import Command, timeout_option
+from llmspell_cli.prompt_words import Given
+from llmspell_cli.reply_options import image_file, reply_schema, set_options
 from llmspell_cli.session import Content, Session
-from llmspell_cli.terminal.input_text import file_text, stdin_text
-from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.input_text import file_text, piped_text
+from llmspell_cli.terminal.output import DIM, Output, styled
 from llmspell_cli.terminal.progress import ProgressView
-from llmspell_cli.terminal.prompt import confirmed
+from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
+
+
+class Shown(NamedTuple):
+    """How a reply is shown; `block` is the code block that is all that is wanted of it."""
+
+    stream: bool = True
+    markdown: bool = False
+    stats: bool = False
+    timeout_s: float | None = None
+    thinking: bool = True
+    block: Literal["first", "last"] | None = None
 
 
 @click.command(
     "chat",
     cls=Command,
     examples=(
+        ('llmspell chat "What is 2+2?"', "the default model answers"),
         ("llmspell chat smollm2:135m", "a conversation"),
-        ('llmspell chat --message "Say hi." --max-tokens 20', "one turn"),
-        ("git diff | llmspell chat --system @review.txt", "the input is the message"),
+        ("cat FILE | llmspell chat -m smollm2:135m Summarise", "with a file"),
+        ('llmspell chat "Name two." --schema "name, age int"', "JSON"),
     ),
 )
-@click.option("--system", metavar="TEXT|@FILE", help="System prompt.")
-@click.option("--temperature", type=float, metavar="N", help="0: always the likeliest token.")
-@click.option("--top-p", type=float, metavar="N", help="Likeliest tokens up to this probability together.")
-@click.option("--top-k", type=int, metavar="N", help="This many likeliest tokens; 0: off.")
-@click.option("--min-p", type=float, metavar="N", help="Tokens at least this likely, compared with the likeliest.")
-@click.option("--repeat-penalty", type=float, metavar="N", help="1: off.")
+@click.option("-m", "--model", metavar="MODEL", help="Model; all words are the prompt then.")
+@click.option("-s", "--system", metavar="TEXT|@FILE", help="System prompt.")
+@click.option(
+    "-o", "--option", "named", nargs=2, multiple=True, metavar="NAME VALUE", help="Any option of a reply, by name."
+)
+@click.option("--image", "images", multiple=True, metavar="FILE", help="Show it to the model; may be repeated.")
+@click.option("--schema", metavar="FILE|JSON|FIELDS", help="What the reply must fit; FIELDS: 'name, age int'.")
+@click.option("--format", "reply_format", type=click.Choice(("text", "json")), help="json: any JSON object.")
+@click.option("--think/--no-think", default=None, help="Have the model think first, or not.")
+@click.option("--hide-thinking", is_flag=True, help="Don't show what it thinks.")
+@click.option("-x", "--extract", is_flag=True, help="Show the first code block of the reply alone.")
+@click.option("--extract-last", is_flag=True, help="Show the last one.")
+@click.option("--temperature", type=float, metavar="N", help="0 to 2 (0.7); 0: always the likeliest token.")
+@click.option("--top-p", type=float, metavar="N", help="0 to 1 (0.9): likeliest tokens up to this together.")
+@click.option("--top-k", type=int, metavar="N", help="This many likeliest tokens (40); 0: off.")
+@click.option("--min-p", type=float, metavar="N", help="0 to 1: tokens this likely beside the likeliest.")
+@click.option("--repeat-penalty", type=float, metavar="N", help="0.01 to 100 (1.1); 1: off.")
 @click.option("--seed", type=int, metavar="N", help="Same seed, same reply.")
 @click.option("--max-tokens", type=int, metavar="N", help="Longest reply.")
-@click.option("--num-beams", type=int, metavar="N", help="Beam search with this many beams (PyTorch models).")
+@click.option("--num-beams", type=int, metavar="N", help="1 to 64 beams (PyTorch models).")
 @click.option("--stop", multiple=True, metavar="TEXT", help="End the reply here; may be repeated.")
-@click.option("--schema", metavar="FILE", help="JSON Schema that the reply must fit.")
-@click.option("--message", metavar="TEXT", help="One turn, then leave.")
+@click.option("--message", metavar="TEXT", help="The prompt, as an option.")
 @click.option("--no-stream", is_flag=True, help="Show the reply when it is whole.")
+@click.option("--markdown", is_flag=True, help="Show headings, lists, bold and code as they are meant.")
 @click.option("--stats", is_flag=True, help="Show tokens and times after a reply.")
 @timeout_option
-@click.argument("model", metavar="[MODEL]", required=False)
+@click.argument("words", nargs=-1, metavar="[MODEL] [PROMPT]...")
 def chat(
     options: Options,
+    words: tuple[str, ...],
     model: str | None,
     system: str | None,
+    named: tuple[tuple[str, str], ...],
+    images: tuple[str, ...],
     schema: str | None,
+    reply_format: str | None,
+    think: bool | None,
     message: str | None,
     no_stream: bool,
+    markdown: bool,
     stats: bool,
     timeout_s: float | None,
-    **sampling: Any,
+    **more: Any,
 ) -> int:
-    """Talk to a model (the configured default without MODEL)."""
+    """Talk to a model: with a prompt once, else at length.
+
+    The first word is the model if it names one, else the default one answers. Piped input goes below the prompt.
+    """
     output = Output(options)
-    interactive = message is None and sys.stdin.isatty()
-    if interactive and output.json:
-        raise InvalidRequest("JSON mode needs --message or piped input", hint="llmspell chat --json --message TEXT")
+    given = Given(words, model, message, piped_text(), at_terminal=sys.stdin.isatty())
     conversation = Conversation(
-        model,
-        system=_text_or_file(system),
-        sampling=_given(sampling),
-        schema=read_json(schema) if schema is not None else None,
+        model, system=_text_or_file(system), schema=reply_schema(schema, reply_format), think=think
     )
-    if interactive:
-        return _talk(options, output, conversation, stream=not no_stream, stats=stats, timeout_s=timeout_s)
-    # The ends of lines around it are the pipe's; blanks before its first word may mean something.
-    text = message if message is not None else stdin_text().strip("\r\n")
-    if not text.strip():
-        raise InvalidRequest("there is no message", hint="llmspell chat --message TEXT")
+    set_options(conversation, named, more, SAMPLING)
+    shown = Shown(
+        stream=not no_stream,
+        markdown=markdown,
+        stats=stats,
+        timeout_s=timeout_s,
+        thinking=not more["hide_thinking"],
+        block="last" if more["extract_last"] else "first" if more["extract"] else None,
+    )
+    # What can't be read is said before a kernel is asked for anything.
+    seen = [image_file(path) for path in images]
+    if given.may_be_interactive:
+        if output.json:
+            raise InvalidRequest("JSON mode needs a prompt or piped input", hint="llmspell chat --json PROMPT")
+        return _talk(options, output, conversation, given, seen, shown)
+    given.demand_message()
     with session(options, output) as opened:
-        _one_turn(opened, output, conversation, text, stream=not no_stream, stats=stats, timeout_s=timeout_s)
+        given = with_files_imported(given, opened, output)
+        conversation.model, text, _ = given.asked(opened)
+        _answer(opened, output, conversation, text, seen, shown)
     return 0
-
-
-def _given(sampling: dict[str, Any]) -> Sampling:
-    chosen = {name: value for name, value in sampling.items() if name in SAMPLING and value not in (None, ())}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
 
 
 def _text_or_file(value: str | None) -> str | None:
@@ -89,55 +126,139 @@ def _text_or_file(value: str | None) -> str | None:
     return file_text(value[1:]).strip("\r\n")
 
 
-def _one_turn(
-    opened: Session,
-    output: Output,
-    conversation: Conversation,
-    text: str,
-    *,
-    stream: bool,
-    stats: bool,
-    timeout_s: float | None,
+def _answer(
+    opened: Session, output: Output, conversation: Conversation, text: str, images: Sequence[str], shown: Shown
 ) -> None:
+    """One turn; a model that is missing and can be pulled is offered first."""
+    try:
+        _one_turn(opened, output, conversation, text, images, shown)
+    except ModelNotFound as error:
+        # Only a missing model needs it.
+        from llmspell_cli.pull_offer import pulled_if_wanted
+
+        pulled = pulled_if_wanted(opened, output, error)
+        if pulled is not None:
+            conversation.model = pulled
+            _one_turn(opened, output, conversation, text, images, shown)
+
+
+def _one_turn(
+    opened: Session, output: Output, conversation: Conversation, text: str, images: Sequence[str], shown: Shown
+) -> None:
+    stream = shown.stream and (shown.block is None or output.json)
     written = ""
     with ProgressView(output, "chat", conversation.model) as view:
+        thoughts = _Thoughts(output, shown)
 
         def show(content: Content) -> None:
             nonlocal written
             view.clear()
             if output.json:
                 output.event({"event": "delta", **{key: value for key, value in content.items() if key != "seq"}})
-            else:
-                written = content.get("text", "") or written
-                output.as_it_is(content.get("text", ""))
+                return
+            thoughts.show(content.get("reasoning", ""), before=content.get("text", ""))
+            written = content.get("text", "") or written
+            output.as_it_is(content.get("text", ""))
 
         try:
             reply = conversation.turn(
-                opened, text, stream=stream, timeout_s=timeout_s, on_delta=show, on_progress=view.show
+                opened,
+                text,
+                images=images,
+                stream=stream,
+                timeout_s=shown.timeout_s,
+                on_delta=show,
+                on_progress=view.show,
             )
         finally:
             if written and not written.endswith("\n"):
                 output.line()
     done = {"event": "done", **{key: value for key, value in reply.items() if key != "status"}}
+    if shown.block is not None:
+        done["code"] = _block(reply["message"]["content"], shown.block)
     if output.json:
         output.event(done) if stream else output.document(done)
     elif not stream:
-        output.as_it_is(reply["message"]["content"] + "\n")
-    if stats and not output.json:
+        _show_whole(output, reply["message"], done, shown)
+    if shown.stats and not output.json:
         output.note(stats_line(reply))
 
 
-def _talk(options: Options, output: Output, conversation: Conversation, **settings: Any) -> int:
+def _show_whole(output: Output, message: Content, done: Content, shown: Shown) -> None:
+    text = message["content"]
+    if shown.block is None:
+        _Thoughts(output, shown).show(message.get("reasoning") or "", before=text)
+    elif done["code"] is None:
+        output.note("the reply has no code block: all of it is shown")
+    else:
+        text = done["code"].removesuffix("\n")
+    output.as_it_is(text + "\n")
+
+
+def _block(text: str, which: Literal["first", "last"]) -> str | None:
+    # Few replies are asked for code alone.
+    from llmspell_cli.code_blocks import code_blocks
+
+    blocks = code_blocks(text)
+    return blocks[0 if which == "first" else -1] if blocks else None
+
+
+class _Thoughts:
+    """What a model thinks aloud, dimmed before its answer, where people watch; a pipe gets the answer alone."""
+
+    def __init__(self, output: Output, shown: Shown) -> None:
+        self._output = output
+        self._wanted = shown.thinking and output.terminal and not output.json
+        self._open = False
+
+    def show(self, piece: str, *, before: str) -> None:
+        """A piece of thought, and the piece of the answer that comes with it or behind it."""
+        if not self._wanted:
+            return
+        if piece:
+            self._dim(piece if self._open else f"Thinking …\n{piece}")
+            self._open = True
+        if before and self._open:
+            self._dim("\n… done thinking\n\n")
+            self._open = False
+
+    def _dim(self, text: str) -> None:
+        self._output.write(styled(visible_lines(text), DIM, sys.stdout, self._output.color))
+
+
+def _talk(
+    options: Options, output: Output, conversation: Conversation, given: Given, images: Sequence[str], shown: Shown
+) -> int:
     # Only a conversation at a terminal needs the loop and its line editing.
     from llmspell_cli.chat.chat_loop import ChatLoop
+    from llmspell_cli.chat.kernel_link import KernelLink
+    from llmspell_cli.connect import run_directory
+    from llmspell_cli.terminal.history_file import HistoryFile
 
-    with session(options, output) as opened:
-        info = _info_or_pull(opened, output, conversation.model)
+    with KernelLink(options, output) as link:
+        given = with_files_imported(given, link.session, output)
+        conversation.model, text, info = given.asked(link.session)
+        if text:
+            # One word that names no model is a prompt.
+            _answer(link.session, output, conversation, text, images, shown)
+            return 0
+        if images or shown.block is not None:
+            raise InvalidRequest(f"{'--image' if images else '--extract'} needs a prompt", hint="llmspell chat PROMPT")
+        info = info or _info_or_pull(link.session, output, conversation.model)
         if info is None:
             return 0
         conversation.model = f"{info['id']}@{info['backend']}"
         output.line(f"Chatting with {conversation.model}. /help for commands, Ctrl+D to leave")
-        return ChatLoop(opened, output, conversation, **settings).run()
+        return ChatLoop(
+            link,
+            output,
+            conversation,
+            HistoryFile(run_directory().parent / "chat_history"),
+            stream=shown.stream,
+            markdown=shown.markdown,
+            stats=shown.stats,
+            timeout_s=shown.timeout_s,
+        ).run()
 
 
 def _info_or_pull(opened: Session, output: Output, model: str | None) -> Content | None:
@@ -145,10 +266,8 @@ def _info_or_pull(opened: Session, output: Output, model: str | None) -> Content
     try:
         return opened.model("info", model=model or "")
     except ModelNotFound as error:
-        output.note(f"Model '{model or error.details.get('model')}' is not installed")
-        wanted = model or str(error.details.get("model", ""))
-    if not confirmed(output, "Pull it now?", yes=False, hint=f"llmspell model pull {wanted}"):
-        return None
-    with ProgressView(output, "model pull", wanted) as view:
-        opened.ask("model_request", {"action": "pull", "model": wanted}, on_progress=view.show)
-    return opened.model("info", model=wanted)
+        # Only a missing model needs it.
+        from llmspell_cli.pull_offer import pulled_if_wanted
+
+        pulled = pulled_if_wanted(opened, output, error)
+    return None if pulled is None else opened.model("info", model=pulled)

@@ -13,6 +13,7 @@ import click
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
+from llmspell_cli.prompt_words import divided, likeness
 from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.progress import ProgressView
@@ -29,34 +30,41 @@ _NAMED_LINES = 5
     cls=Command,
     examples=(
         ('llmspell embed "one text" "another"', "a vector each"),
+        ("llmspell embed -m nomic-embed-text hello", "by a certain model"),
         ("llmspell embed --file texts.jsonl --json", "one document"),
     ),
 )
-@click.option("--model", metavar="MODEL", help="Embedding model (the configured one).")
+@click.option("-m", "--model", metavar="MODEL", help="Model; all words are texts then.")
 @click.option("--file", "path", metavar="FILE", help='One text a line; .jsonl: strings or {"text": …}.')
 @click.option("--normalize/--no-normalize", default=True, help="Vectors of length 1 (default).")
 @click.option("--batch-size", type=click.IntRange(1), default=64, metavar="N", help="Texts a request (64).")
 @timeout_option
-@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.argument("words", nargs=-1, metavar="[MODEL] [TEXT]...")
 def embed(
     options: Options,
-    texts: tuple[str, ...],
+    words: tuple[str, ...],
     model: str | None,
     path: str | None,
     normalize: bool,
     batch_size: int,
     timeout_s: float | None,
 ) -> None:
-    """Turn texts into vectors; without TEXT and --file: standard input, one a line."""
+    """Turn texts into vectors; without TEXT and --file: standard input, one a line.
+
+    The first word is the model if it names one. Without a model: models.embedding, else an installed embedding model,
+    else the default model.
+    """
     output = Output(options)
-    if texts and path is not None:
-        raise InvalidRequest("texts come from the command line or from --file, not from both")
-    wanted = _given(texts) if texts else _read(output, path)
-    if not wanted:
-        raise InvalidRequest("there is no text", hint="llmspell embed TEXT")
-    replies: list[Reply] = []
-    vectors: list[Sequence[float]] = []
+    _demand_sound(words, model, path)
     with session(options, output) as opened, ProgressView(output, "embed", model) as view:
+        model, texts, _ = divided(words, model, opened, "llmspell embed")
+        if texts and path is not None:
+            raise _both()
+        wanted = list(texts) if texts else _read(output, path)
+        if not wanted:
+            raise InvalidRequest("there is no text", hint="llmspell embed TEXT")
+        replies: list[Reply] = []
+        vectors: list[Sequence[float]] = []
         for at in range(0, len(wanted), batch_size):
             reply = opened.ask(
                 "model_request",
@@ -65,13 +73,33 @@ def embed(
                 timeout_s=timeout_s,
             )
             replies.append(reply)
+            # What was chosen for the first batch makes the others too.
+            model = model or f"{reply.content['model']}@{reply.content['backend']}"
             batch = _vectors(reply)
             vectors.extend(batch)
             if not output.json:
                 view.clear()
                 _show(output, at, batch)
+        for warning in replies[0].content.get("warnings") or ():
+            view.clear()
+            output.warning(warning)
     if output.json:
         output.document(_document(wanted, vectors, replies, normalize=normalize))
+
+
+def _demand_sound(words: Sequence[str], model: str | None, path: str | None) -> None:
+    """What is wrong whatever the first word is, said before a kernel is started."""
+    kind = likeness(words[0]) if words and model is None else "text"
+    texts = words[kind == "model" :]
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            raise InvalidRequest(f"text {number} of {len(texts)} is empty", details={"text": number})
+    if path is not None and len(words) > (kind != "text"):
+        raise _both()
+
+
+def _both() -> InvalidRequest:
+    return InvalidRequest("texts come from the command line or from --file, not from both")
 
 
 def _vectors(reply: Reply) -> list[array[float]]:
@@ -117,14 +145,6 @@ def _document(
         ],
         "usage": {"prompt_tokens": sum(reply.content["usage"]["prompt_tokens"] for reply in replies)},
     }
-
-
-def _given(texts: tuple[str, ...]) -> list[str]:
-    """The texts of the command line; none of them may be empty."""
-    for number, text in enumerate(texts, 1):
-        if not text.strip():
-            raise InvalidRequest(f"text {number} of {len(texts)} is empty", details={"text": number})
-    return list(texts)
 
 
 def _read(output: Output, path: str | None) -> list[str]:

@@ -15,9 +15,9 @@ from llmspell_cli.terminal.output import Output
     "exec",
     cls=Command,
     examples=(
-        ("llmspell exec 'return 6*7'", "prints 42"),
+        ("llmspell exec '6*7'", "prints 42"),
         ("llmspell exec - < script.lua", "from standard input"),
-        ("llmspell exec 'return {a = 1}' --json", "the value as JSON"),
+        ("llmspell exec '{a = 1}' --json", "the value as JSON"),
     ),
 )
 @engine_option

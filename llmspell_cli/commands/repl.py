@@ -36,9 +36,9 @@ def talk(options: Options, *, engine: str | None = None, history: str | None = N
     """A session on the kernel that the options name, or one of its own; returns the exit status."""
     # The kernel's code, and the loop's, are only for those who talk.
     from llmspell_cli.connect import run_directory, session
-    from llmspell_cli.repl.history_file import HistoryFile
     from llmspell_cli.repl.last_kernel import remember
     from llmspell_cli.repl.loop import Repl
+    from llmspell_cli.terminal.history_file import HistoryFile
 
     output = Output(options)
     with session(options, output, runs_script=True) as opened:

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from llmspell_cli.repl.history_file import HistoryFile
 from llmspell_cli.repl.script_context import ScriptContext, is_name
 from llmspell_cli.repl.session_file import SavedSession, load, save
 from llmspell_cli.session import Content
+from llmspell_cli.terminal.history_file import HistoryFile
 from llmspell_cli.terminal.input_text import file_text
 from llmspell_cli.terminal.text import columns, duration, home_path, properties, size
 from llmspell_cli.terminal.visible import visible

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import error_object, one_line
 from llmspell_cli.repl.dot_commands import CLEAR, DotCommands, Journal, Leave, UnknownCommand, is_command
-from llmspell_cli.repl.history_file import HistoryFile
 from llmspell_cli.repl.script_context import ScriptContext
 from llmspell_cli.session import Content, Session
+from llmspell_cli.terminal.history_file import HistoryFile
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output, to_stderr
 from llmspell_cli.terminal.text import short_time
@@ -108,18 +108,18 @@ class Repl:
         if not can_edit():
             return TypedLines(interrupts, incomplete=self._incomplete)
         # The editor takes a tenth of a second to import; only a terminal needs it.
-        from llmspell_cli.repl.candidates import Candidates, candidates
-        from llmspell_cli.repl.editing import repl_editor
+        from llmspell_cli.repl.candidates import candidates
+        from llmspell_cli.repl.editing import STYLE, InputColors
+        from llmspell_cli.terminal.line_editor import LineEditor
 
-        def offer(text: str, cursor: int) -> Candidates:
-            return candidates(self._context, self._commands.names, text, cursor)
-
-        return repl_editor(
+        return LineEditor(
             interrupts,
             color=self._output.color,
             incomplete=self._incomplete,
             inputs=self._history.entries(),
-            offer=offer,
+            offer=lambda text, cursor: candidates(self._context, self._commands.names, text, cursor),
+            lexer=InputColors() if self._output.color else None,
+            style=STYLE,
         )
 
     def _inputs(self) -> Iterator[str]:

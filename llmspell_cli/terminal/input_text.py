@@ -8,6 +8,9 @@ import sys
 from llmspell_protocol.errors import InvalidRequest, NotFound
 from llmspell_protocol.user_home import expanded_user
 
+_SILENT_S = 2.0
+"""How long a pipe may say nothing before a person is told that it is waited for."""
+
 
 def file_text(path: str, *, missing: str = "file not found") -> str:
     """The text in a file, whose path may begin with `~`; `missing` begins the message when there is none.
@@ -33,6 +36,43 @@ def stdin_text() -> str:
         InvalidRequest: it is not UTF-8.
     """
     return _decoded(sys.stdin.buffer.read(), "standard input")
+
+
+def piped_text() -> str | None:
+    """What is piped or redirected in, without the ends of lines around it; None at a terminal, and where it is blank.
+
+    Raises:
+        InvalidRequest: it is not UTF-8, or has bytes that no text has.
+    """
+    if sys.stdin.isatty():
+        return None
+    _tell_that_it_waits()
+    text = stdin_text()
+    if "\0" in text:
+        raise InvalidRequest(
+            f"standard input is not text (a zero at character {text.index(chr(0))})",
+            hint="an image goes with --image FILE",
+            details={"file": "standard input"},
+        )
+    # The ends of lines around it are the pipe's; blanks before its first word may mean something.
+    text = text.strip("\r\n")
+    return text if text.strip() else None
+
+
+def _tell_that_it_waits() -> None:
+    """Says what is waited for where people watch and a pipe stays silent: one that was inherited may never end."""
+    if not sys.stderr.isatty():
+        return
+    # Needed by those who watch alone.
+    import select
+
+    try:
+        ready, _, _ = select.select([sys.stdin], [], [], _SILENT_S)
+    except (OSError, ValueError):
+        return  # What can't be waited for is a file.
+    if not ready:
+        sys.stderr.write("Reading standard input … (< /dev/null if there is none)\n")
+        sys.stderr.flush()
 
 
 def _decoded(data: bytes, origin: str) -> str:

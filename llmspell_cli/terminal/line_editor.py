@@ -17,12 +17,13 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import Completer, WordCompleter
-from prompt_toolkit.history import History, InMemoryHistory
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input.posix_utils import PosixStdinReader
 from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.input.vt100 import Vt100Input, raw_mode
@@ -33,6 +34,7 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import BaseStyle
 
+from llmspell_cli.terminal.candidates import Offer
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.typed_line import CONTINUATION
 
@@ -43,7 +45,8 @@ _ENDS = (signal.SIGTERM, signal.SIGHUP)
 class LineEditor:
     """Reads inputs from the terminal that stdin is.
 
-    `incomplete` says of a text whether Enter begins another line instead of ending the input.
+    `incomplete` says of a text whether Enter begins another line instead of ending the input; `inputs` are those of
+    earlier sessions, the oldest first; `offer` is asked by Tab.
     """
 
     def __init__(
@@ -52,8 +55,8 @@ class LineEditor:
         *,
         color: bool,
         incomplete: Callable[[str], bool],
-        history: History | None = None,
-        completer: Completer | None = None,
+        inputs: Sequence[str],
+        offer: Offer,
         lexer: Lexer | None = None,
         style: BaseStyle | None = None,
     ) -> None:
@@ -63,8 +66,8 @@ class LineEditor:
         self._loop.set_exception_handler(self._fail)
         self._ended: signal.Signals | None = None
         self._session: PromptSession[str] = PromptSession(
-            history=history if history is not None else InMemoryHistory(),
-            completer=completer,
+            history=InMemoryHistory(inputs),
+            completer=_Offers(offer),
             complete_while_typing=False,
             lexer=lexer,
             style=style,
@@ -112,6 +115,7 @@ class LineEditor:
     async def _prompt(self, prompt: str) -> str:
         # They also have the loop woken by every other signal: one that arrives just before it sleeps is not slept
         # through.
+        before = [(number, signal.getsignal(number)) for number in _ENDS]
         for number in _ENDS:
             self._loop.add_signal_handler(number, self._end, number)
         try:
@@ -119,8 +123,9 @@ class LineEditor:
                 prompt, pre_run=self._look, set_exception_handler=False, handle_sigint=False
             )
         finally:
-            for number in _ENDS:
+            for number, handler in before:
                 self._loop.remove_signal_handler(number)
+                signal.signal(number, handler)
 
     def _wake(self) -> None:
         self._loop.call_soon_threadsafe(self._look)
@@ -161,9 +166,15 @@ class LineEditor:
         return keys
 
 
-def word_completer(words: Sequence[str]) -> Completer:
-    """Completes the first word of an input to one of these."""
-    return WordCompleter(list(words), sentence=True)
+class _Offers(Completer):
+    def __init__(self, offer: Offer) -> None:
+        self._offer = offer
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """The candidates at the cursor."""
+        found = self._offer(document.text, document.cursor_position)
+        for text in found.texts:
+            yield Completion(text, start_position=found.start - document.cursor_position)
 
 
 class _Aborted(Exception):

@@ -4,7 +4,7 @@ Knows three formats (text, json, pretty), not what is said in them. In JSON mode
 and every line on stderr is one JSON object with exactly one of the keys `error`, `warning`, `event`, `log`.
 
 Text is the same in a pipe and at a terminal with room for it. At a narrower one, tables and prose get more lines; what
-is there to be copied (paths, addresses, command lines) stays in one piece, and a pipe never sees a difference.
+is there to be copied (paths, addresses, commands) stays in one piece, and a pipe never sees a difference.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import IO, Any, TextIO
 
 from llmspell_cli.invocation import Options
 from llmspell_cli.terminal.visible import visible, visible_lines
+from llmspell_cli.terminal.widths import width_of
 from llmspell_protocol.plain_text import whole_text
 
 RED = "31"
@@ -37,8 +38,6 @@ _SGR = re.compile(r"\x1b\[[\d;]*m")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _BEYOND_ASCII = re.compile("[^\x00-\x7e]")
-_COMMAND = "llmspell "
-"""What a line with a command to copy contains: it is left to the terminal to break, which copies it back whole."""
 
 
 def styled(text: str, code: str, stream: IO[str], color: bool) -> str:
@@ -63,11 +62,17 @@ def fitted(text: str, stream: IO[str]) -> str:
     """Prose for a stream: at a terminal broken between words where a line is too long for it."""
     width = room(stream)
     # A colour takes no room: what has been fitted and coloured stays as it is.
-    if width is None or all(len(_SGR.sub("", line)) <= width for line in text.split("\n")):
+    if width is None or all(width_of(_SGR.sub("", line)) <= width for line in text.split("\n")):
         return text
     from llmspell_cli.terminal.text import wrapped
 
-    return "\n".join(line if _COMMAND in line else "\n".join(wrapped(line, width)) for line in text.split("\n"))
+    return "\n".join("\n".join(wrapped(line, width)) for line in text.split("\n"))
+
+
+def headed(head: str, text: str, code: str, color: bool) -> str:
+    """A remark for stderr behind a word that says what it is, in colour."""
+    fit = fitted(f"{head} {text}", sys.stderr)
+    return styled(head, code, sys.stderr, color) + fit[len(head) :]
 
 
 def to_stderr(text: str) -> None:
@@ -126,7 +131,7 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line of the result; a mark at its beginning is coloured in the pretty format."""
-        self.shown_line(visible(text))
+        self.shown_line(fitted(visible(text), sys.stdout))
 
     def lines(self, text: str) -> None:
         """Lines of the result that are one text."""
@@ -159,8 +164,7 @@ class Output:
         if self.json:
             self._object({"warning": text})
         else:
-            head, _, rest = fitted(f"Warning: {visible_lines(text)}", sys.stderr).partition(" ")
-            self.shown_note(f"{styled(head, YELLOW, sys.stderr, self.color)} {rest}")
+            self.shown_note(headed("Warning:", visible_lines(text), YELLOW, self.color))
 
     def note(self, text: str, **fields: Any) -> None:
         """A remark beside the result; in JSON mode an event with these fields."""
@@ -176,7 +180,7 @@ class Output:
     def hint(self, text: str) -> None:
         """What to do next, beside a successful result."""
         if not self.json:
-            self.shown_note(f"{styled('Hint:', CYAN, sys.stderr, self.color)} {visible(text)}")
+            self.shown_note(headed("Hint:", visible(text), CYAN, self.color))
 
     def log(self, line: str) -> None:
         """A line of an embedded kernel's log."""
@@ -220,6 +224,14 @@ class Output:
 
         shown = [(name, visible(value)) for name, value in pairs]
         for line in properties(shown, width=room(sys.stdout)):
+            self.shown_line(line)
+
+    def definitions(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Words in one column, what they mean beside them."""
+        from llmspell_cli.terminal.text import definitions
+
+        shown = [(visible(word), visible(meaning)) for word, meaning in pairs]
+        for line in definitions(shown, width=room(sys.stdout)):
             self.shown_line(line)
 
     def _drawn_table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> None:

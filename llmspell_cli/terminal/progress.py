@@ -1,5 +1,7 @@
 """Progress of a request on stderr: a bar on a terminal, a line each 10 % elsewhere, one event a line in JSON mode.
 
+What says how far it is has a bar; what doesn't has a sign that moves and the seconds since it began.
+
 Knows the contents of progress messages (`phase` and its numbers), not where they come from.
 """
 
@@ -25,6 +27,7 @@ _WIDE = 100
 """Columns from which on there is room for a drawn bar beside the numbers."""
 _BAR_WIDTH = 24
 _LABEL_WIDTH = 32
+_MOVES_A_SECOND = 4
 
 
 class ProgressView:
@@ -39,6 +42,8 @@ class ProgressView:
         self._bars: Bars | None = None
         self._task: Any = None
         self._drawn = False
+        self._moving = False
+        """Whether what is shown is a sign that moves."""
 
     def __enter__(self) -> ProgressView:
         return self
@@ -78,8 +83,12 @@ class ProgressView:
         return "  ".join(parts[:2]) + "".join(f"   {part}" for part in parts[2:] if part)
 
     def _draw(self, content: Mapping[str, Any]) -> None:
-        bars = self._bars or self._make_bars()
         done = percent(content)
+        if self._bars is None or self._moving != (done is None):
+            self.clear()
+            self._make_bars(moving=done is None)
+        bars = self._bars
+        assert bars is not None
         phase = str(content.get("phase", ""))
         bars.update(
             self._task,
@@ -103,29 +112,35 @@ class ProgressView:
         name = visible(self._model or self._command)
         return name if len(name) <= _LABEL_WIDTH else "…" + name[1 - _LABEL_WIDTH :]
 
-    def _make_bars(self) -> Bars:
+    def _make_bars(self, *, moving: bool) -> None:
         # rich takes 40 ms to import; only a terminal needs it.
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn
 
         console = Console(stderr=True, no_color=not self._output.color, highlight=False)
-        bar = [BarColumn(bar_width=_BAR_WIDTH)] if console.width >= _WIDE else []
+        columns: list[ProgressColumn]
+        if moving:
+            signs = "dots" if console.encoding.startswith("utf") else "line"
+            columns = [SpinnerColumn(signs, style="none"), TextColumn("{task.elapsed:.0f} s")]
+        else:
+            columns = [BarColumn(bar_width=_BAR_WIDTH)] if console.width >= _WIDE else []
+            columns.append(TextColumn("{task.percentage:>3.0f} %"))
         self._bars = Progress(
             TextColumn(self._label, markup=False),
             TextColumn("{task.description}", markup=False),
-            *bar,
-            TextColumn("{task.percentage:>3.0f} %"),
+            *columns,
             TextColumn("{task.fields[amounts]}"),
             console=console,
-            # Drawn when something is new: no thread that wakes up ten times a second beside a model.
-            auto_refresh=False,
+            # A bar is drawn when something is new: no thread that wakes up ten times a second beside a model.
+            auto_refresh=moving,
+            refresh_per_second=_MOVES_A_SECOND,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self._moving = moving
         self._drawn = False
         self._task = self._bars.add_task("", total=100, amounts="")
-        return self._bars
 
 
 def percent(content: Mapping[str, Any]) -> float | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
+from llmspell_cli.terminal.widths import breaks_between, width_of
 from llmspell_protocol.durations import duration_text as duration
 
 __all__ = [
     "bands",
     "columns",
     "date",
+    "definitions",
     "duration",
     "home_path",
     "parameters",
@@ -20,6 +23,9 @@ __all__ = [
     "wrapped",
 ]
 
+_COMMAND = "llmspell"
+_COMMAND_NAMES = 2
+"""Of `llmspell model pull`: plain words of a command; more of them are prose."""
 _INDENT = 2
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 
@@ -70,8 +76,8 @@ def columns(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:
     widths = [0] * max(map(len, rows), default=0)
     for row in rows:
         for at, cell in enumerate(row[:-1]):
-            widths[at] = max(widths[at], len(cell))
-    padded = ((cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in rows)
+            widths[at] = max(widths[at], width_of(cell))
+    padded = ((_filled(cell, width) for cell, width in zip(row, widths, strict=False)) for row in rows)
     return [(" " * gap).join(cells).rstrip() for cells in padded]
 
 
@@ -80,7 +86,7 @@ def bands(rows: Sequence[Sequence[str]], width: int, *, gap: int = 2) -> list[st
 
     Only a cell that is wider than the whole terminal is broken, between words.
     """
-    widths = [max((len(row[at]) for row in rows if at < len(row)), default=0) for at in range(max(map(len, rows)))]
+    widths = [max((width_of(row[at]) for row in rows if at < len(row)), default=0) for at in range(max(map(len, rows)))]
     starts = [0]
     used = 0
     for at, wide in enumerate(widths):
@@ -99,23 +105,79 @@ def bands(rows: Sequence[Sequence[str]], width: int, *, gap: int = 2) -> list[st
 
 def properties(pairs: Sequence[tuple[str, str]], *, width: int | None = None) -> list[str]:
     """`Name:   value` lines with aligned values; with a width, longer values go on below themselves."""
-    column = max(len(name) for name, _ in pairs) + 3
+    return definitions([(f"{name}:", value) for name, value in pairs], width=width)
+
+
+def definitions(pairs: Sequence[tuple[str, str]], *, width: int | None = None) -> list[str]:
+    """What is explained in one column, what it means beside it; with a width, longer ones go on below themselves."""
+    column = max(width_of(name) for name, _ in pairs) + 2
     lines: list[str] = []
-    for name, value in pairs:
-        pieces = [value] if width is None or column + len(value) <= width else wrapped(value, width - column)
-        lines.extend(f"{f'{name}:' if not at else '':<{column}}{piece}" for at, piece in enumerate(pieces))
+    for name, meaning in pairs:
+        pieces = [meaning] if width is None or column + width_of(meaning) <= width else wrapped(meaning, width - column)
+        lines.extend(_filled(name if not at else "", column) + piece for at, piece in enumerate(pieces))
     return lines
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` characters, broken between words; a longer word has a line of its own, unbroken.
+    """Lines of at most `width` columns, broken between words; a longer word has a line of its own, unbroken.
 
-    What the text is indented by, its further lines are too.
+    So has a command (`llmspell model pull smollm2:135m`), which is there to be copied. What the text is indented by,
+    its further lines are too.
     """
-    # Only a narrow terminal needs it.
-    import textwrap
-
     indent = text[: len(text) - len(text.lstrip())]
-    return textwrap.wrap(
-        text, max(width, 1), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    ) or [""]
+    lines: list[str] = []
+    line = ""
+    for blanks, word in _words(text.strip()):
+        if line and width_of(line) + len(blanks) + width_of(word) > width:
+            lines.append(line)
+            line = ""
+        line = f"{line}{blanks}{word}" if line else indent + word
+    return [*lines, line]
+
+
+def _words(text: str) -> Iterator[tuple[str, str]]:
+    """The pieces that a line may be broken between, each with the blanks before it."""
+    blanks = ""
+    unit: list[str] = []
+    """A command and what came before its words."""
+    for piece in re.split(r"(\s+)", text):
+        if not piece or piece.isspace():
+            blanks = piece
+        elif unit and _goes_on(unit[1::2], piece):
+            unit += [blanks, piece]
+        else:
+            if unit:
+                yield unit[0], "".join(unit[1:])
+                unit = []
+            if piece.lstrip("`'\"(") == _COMMAND:
+                unit = [blanks, piece]
+            else:
+                yield from _signs(blanks, piece)
+    if unit:
+        yield unit[0], "".join(unit[1:])
+
+
+def _goes_on(command: Sequence[str], word: str) -> bool:
+    """Whether a word still belongs to a command: its names, its options with a value, and what is no plain word."""
+    last, said = command[-1], " ".join(command)
+    if said.count("'") % 2 or said.count('"') % 2:
+        return True
+    if last[-1] in ",;.)`" or word[0] == "(":
+        return False
+    if word[0] == "-" or not word.rstrip(",;.)`").isalpha() or not word.islower():
+        return True
+    return last[0] == "-" or sum(one.isalpha() for one in command[1:]) < _COMMAND_NAMES
+
+
+def _signs(blanks: str, word: str) -> Iterator[tuple[str, str]]:
+    """A word, in pieces where its script has no blanks."""
+    start = 0
+    for at in range(1, len(word) if not word.isascii() else 0):
+        if breaks_between(word[at - 1], word[at]):
+            yield blanks, word[start:at]
+            blanks, start = "", at
+    yield blanks, word[start:]
+
+
+def _filled(cell: str, width: int) -> str:
+    return cell + " " * (width - width_of(cell))

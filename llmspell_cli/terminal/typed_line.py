@@ -9,10 +9,11 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Protocol
 
 from llmspell_cli.terminal.interrupts import Interrupts
+from llmspell_cli.terminal.quiet import QuietTerminal
 from llmspell_protocol.client.interrupts import Sleep
 
 CONTINUATION = "... "
@@ -39,17 +40,21 @@ def can_edit() -> bool:
 
 
 class TypedLines:
-    """Inputs that the terminal edits, line by line; `incomplete` as for the line editor."""
+    """Inputs that the terminal edits, line by line; `incomplete` as for the line editor. `quiet` echoes them."""
 
-    def __init__(self, interrupts: Interrupts, *, incomplete: Callable[[str], bool]) -> None:
+    def __init__(
+        self, interrupts: Interrupts, quiet: QuietTerminal | None = None, *, incomplete: Callable[[str], bool]
+    ) -> None:
         self._interrupts = interrupts
+        self._quiet = quiet
         self._incomplete = incomplete
 
     def read(self, prompt: str) -> str:
         """One input, without the newline at its end."""
-        text = typed_line(self._interrupts, prompt)
-        while self._incomplete(text):
-            text += "\n" + typed_line(self._interrupts, CONTINUATION)
+        with self._quiet.echoing() if self._quiet is not None else nullcontext():
+            text = typed_line(self._interrupts, prompt)
+            while self._incomplete(text):
+                text += "\n" + typed_line(self._interrupts, CONTINUATION)
         return text
 
     def typed_ahead(self) -> str | None:

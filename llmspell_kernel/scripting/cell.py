@@ -102,6 +102,8 @@ def _outcome(context: Context, result: Result) -> Content:
 
 def _readable_traceback(error: LlmspellError) -> list[str]:
     lines = [f"Error: {error.message}"]
+    if error.details.get("source_line"):
+        lines.append(f"  {error.details['line']} | {error.details['source_line']}")
     if error.hint is not None:
         lines.append(f"  hint: {error.hint}")
     frames = error.details.get("traceback") or ()

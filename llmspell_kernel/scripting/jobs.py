@@ -30,6 +30,7 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
         code=wanted.code,
         name=options.name or f"In[{number}]",
         cell=True,
+        shows_value=True,
         data=options.deltas,
         script=options.name or "",
         arguments=options.args,
@@ -48,6 +49,7 @@ def isolated_job(request: Request, wanted: ExecuteRequest) -> Job:
     return Job(
         code=wanted.code,
         name=options.name or "script",
+        shows_value=options.shows_value,
         script=options.name or "",
         arguments=options.args or (),
         script_directory=_script_directory(request, directory),

@@ -32,7 +32,8 @@ def cancelled_error(frame: Frame, reason: str | None, *, killed: bool) -> BaseEx
     if reason is None:
         return asyncio.CancelledError()
     gone = f"; it did not stop by itself: {_GONE}" if killed else ""
-    return Cancelled(f"interrupted: {reason}{gone}", details=_details(frame))
+    said = reason if reason.startswith("interrupted") else f"interrupted: {reason}"
+    return Cancelled(f"{said}{gone}", details=_details(frame))
 
 
 def failure(frame: Frame, name: str, limits: ScriptLimits, *, limit: str | None, killed: bool) -> LlmspellError:
@@ -77,6 +78,7 @@ def _details(frame: Frame, name: str | None = None) -> dict[str, Any]:
     details = {
         "script": frame.get("script") or name,
         "line": frame.get("line"),
+        "source_line": frame.get("source_line"),
         "traceback": list(frame.get("traceback") or ()),
     }
     if frame.get("cause"):

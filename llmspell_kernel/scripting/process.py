@@ -28,7 +28,9 @@ class Job(NamedTuple):
     name: str
     """The chunk's name, as error positions show it."""
     cell: bool = False
-    """A notebook's cell: the value of an expression is its result, which may be anything."""
+    """A notebook's cell: its result may be anything."""
+    shows_value: bool = False
+    """A last statement that is an expression is the result."""
     data: bool = False
     """A cell whose result is wanted as plain data too, where it has such a form."""
     script: str = ""
@@ -250,6 +252,7 @@ def _job_fields(job: Job) -> dict[str, Any]:
         "code": job.code,
         "name": job.name,
         "cell": job.cell,
+        "shows_value": job.shows_value,
         "data": job.data,
         "script": job.script,
         "arguments": None if job.arguments is None else list(job.arguments),

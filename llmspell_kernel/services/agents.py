@@ -31,7 +31,6 @@ from llmspell_protocol.models import (
     Timings,
     Usage,
 )
-from llmspell_providers.registry import LocatedModel
 from llmspell_providers.spec import ModelSpec
 
 MAX_AGENTS_PER_OWNER = 1000
@@ -46,12 +45,7 @@ class Chats(Protocol):
     async def demand_backend(self, model: str) -> None:
         """Raises what keeps the backend of a model from being asked, without asking any."""
 
-    async def locate(self, model: str) -> LocatedModel:
-        """The model that a name means, and what is known of it."""
-
-    def chat(
-        self, request: ChatRequest, *, client: str, model: LocatedModel | None = None
-    ) -> AsyncGenerator[ChatChunk]:
+    def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
         """Streams a reply; the last chunk carries the result. Closing it cancels the work."""
 
     def default_model(self, provider: str | None = None) -> str:
@@ -62,7 +56,8 @@ class Chats(Protocol):
 class Agent:
     """One agent and its conversation; belongs to the loop. `history` holds the user's and the assistant's turns.
 
-    `is_default_prompt`: the system prompt is the default, not the caller's words.
+    `system_prompt` is what its maker gave it, empty where that was nothing. Its name and description are for people: no
+    model reads them.
     """
 
     id: str
@@ -72,7 +67,6 @@ class Agent:
     model: str
     description: str
     system_prompt: str
-    is_default_prompt: bool
     options: SamplingOptions
     schema: Mapping[str, Any] | None
     device: str | None
@@ -116,14 +110,9 @@ class Agent:
             history=[{"role": message.role, "content": message.content} for message in self.history],
         )
 
-    def prompt(self, message: ChatMessage, *, bare: bool) -> list[ChatMessage]:
-        """What the model gets to read for one more message of the user's.
-
-        A model that reads the `bare` texts would take the default words for a part of its task: it gets only chosen
-        words.
-        """
-        is_said = bool(self.system_prompt) and not (bare and self.is_default_prompt)
-        system = [ChatMessage(role="system", content=self.system_prompt)] if is_said else []
+    def prompt(self, message: ChatMessage) -> list[ChatMessage]:
+        """What the model gets to read for one more message of the user's."""
+        system = [ChatMessage(role="system", content=self.system_prompt)] if self.system_prompt else []
         return [*system, *_newest(self.history, self.max_conversation_length - 1), message]
 
     def _summary(self) -> dict[str, Any]:
@@ -272,18 +261,14 @@ class AgentsService:
         if wanted.type != BASIC_MODEL:
             model = self._model_of(wanted)
         name = wanted.name or f"agent_{os.urandom(4).hex()}"
-        description = wanted.description or DEFAULT_DESCRIPTION
-        prompt = wanted.system_prompt
         return Agent(
             id=os.urandom(16).hex(),
             owner=owner,
             name=name,
             type=wanted.type,
             model=model,
-            description=description,
-            # An empty prompt is a choice: no system message at all.
-            system_prompt=f"You are {name}, an AI assistant. {description}" if prompt is None else prompt,
-            is_default_prompt=prompt is None,
+            description=wanted.description or DEFAULT_DESCRIPTION,
+            system_prompt=wanted.system_prompt or "",
             options=wanted.options,
             schema=wanted.schema,
             device=wanted.device,
@@ -301,18 +286,16 @@ class AgentsService:
         client: str,
         on_chunk: Callable[[ChatChunk], None],
     ) -> ChatResult:
-        model = await self._models.locate(agent.model)
-        bare = model.found is not None and not model.found.chat_template
         request = ChatRequest(
             model=agent.model,
-            messages=agent.prompt(message, bare=bare),
+            messages=agent.prompt(message),
             schema=agent.schema,
             options=_merged(agent.options, wanted.options),
             stream=wanted.stream,
             device=agent.device,
             speculation=agent.speculation,
         )
-        chunks = self._models.chat(request, client=client, model=model)
+        chunks = self._models.chat(request, client=client)
         try:
             async with aclosing(chunks):
                 async for chunk in chunks:

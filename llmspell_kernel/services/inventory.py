@@ -9,13 +9,17 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 from llmspell_protocol.areas.model import (
     BackendError,
     DaemonHealth,
     EngineHealth,
+    ImportableModel,
     ModelAvailableReply,
+    ModelImportableReply,
     ModelInstallOllamaReply,
     ModelListReply,
     ModelPsReply,
@@ -27,11 +31,16 @@ from llmspell_protocol.areas.model import (
     VerifiedModel,
 )
 from llmspell_protocol.backends import LOCAL_BACKENDS
-from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.model_origins import SHOWN, Origin
 from llmspell_protocol.models import HealthStatus, LocalModel, PullProgress
 from llmspell_providers.base import Provider
+from llmspell_providers.library.names import as_text, spec_name
 from llmspell_providers.registry import ProviderRegistry, backend_not_configured
 from llmspell_providers.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmspell_providers.candle.provider import CandleProvider
 
 T = TypeVar("T")
 
@@ -112,6 +121,62 @@ class Inventory:
         async with aclosing(progress):
             async for item in progress:
                 yield item
+
+    async def importable(self, paths: Sequence[str], origin: Origin | None) -> ModelImportableReply:
+        """What an import could take, at or below whole paths of this machine."""
+        # A seldom request.
+        from llmspell_providers.library.importable import importable_in
+
+        found = await asyncio.to_thread(importable_in, [Path(path) for path in paths], origin)
+        store = self._own().store
+        models = [
+            ImportableModel(
+                id=one.id,
+                path=as_text(str(one.path)),
+                size_bytes=one.size_bytes,
+                files=one.files,
+                owner=one.owner,
+                installed=store.place(one.name, one.variant).is_dir(),
+                problem=one.problem,
+            )
+            for one in found
+        ]
+        return ModelImportableReply(models=models, count=len(models))
+
+    async def import_model(
+        self, path: str, *, name: str | None, origin: Origin | None, force: bool
+    ) -> AsyncGenerator[PullProgress]:
+        """Uses a model of this machine as it is; the last item carries the result.
+
+        Raises:
+            BackendNotConfigured: there is no candle, whose models these become.
+            InvalidRequest: the path or the name can't be used, or another model has this name.
+            ModelLoadFailed, ModelNotFound: the file is no model, or is not there.
+        """
+        place = Path(path)
+        spec = ModelSpec.parse(name) if name else ModelSpec.parse(f"file://{quote(path)}")
+        if name and (spec.source is not None or spec.backend is not None):
+            raise InvalidRequest(f"'{name}' is no name for a model", hint="write NAME or NAME:VARIANT")
+        digest = place.name.removeprefix("sha256-") if origin == "ollama" else None
+        progress = self._own().import_model(
+            place,
+            name=spec_name(spec),
+            variant=spec.variant if name else None,
+            owner=SHOWN[origin] if origin else f"whoever keeps {as_text(path)}",
+            sha256=digest,
+            force=force,
+        )
+        async with aclosing(progress):
+            async for item in progress:
+                yield item
+
+    def _own(self) -> CandleProvider:
+        """The in-house backend, the only one that uses files as they are."""
+        from llmspell_providers.candle.provider import CandleProvider
+
+        provider = self._registry.get("candle")
+        assert isinstance(provider, CandleProvider)  # the type that a table of this kind makes
+        return provider
 
     async def remove(self, model: str, *, force: bool = False) -> ModelRemoveReply:
         """Deletes a model, unloading it first.

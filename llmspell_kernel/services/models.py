@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from llmspell_kernel.services.chat_turn import chat_turn
 from llmspell_kernel.services.reply_checks import ReplyChecks
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.durations import FORMS, read_seconds
-from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelNotFound
 from llmspell_protocol.models import (
     ChatChunk,
     ChatRequest,
@@ -89,8 +90,9 @@ class ModelsService:
 
     async def info(self, model: str) -> ModelInfo:
         """Everything known about an installed model; Ollama is searched first, then candle. Empty: the default one."""
-        provider, spec, _ = await self._locate(model)
-        found = await provider.info(spec)
+        async with self._advice(model):
+            provider, spec, _ = await self._locate(model)
+            found = await provider.info(spec)
         return replace(found, supports=provider.capabilities(found.format).supports)
 
     async def load(
@@ -104,7 +106,10 @@ class ModelsService:
     ) -> LoadedModel:
         """Makes a model ready to answer; raises what the load raises."""
         keep_alive_s = None if keep_alive is None else keep_alive_seconds(keep_alive)
-        provider, spec, _ = await self._locate(model)
+        async with self._advice(model):
+            provider, spec, found = await self._locate(model)
+            if found is None:
+                await provider.resolve(spec)
         if device not in (None, "auto"):
             provider.capabilities().demand("device", provider.name)
         provider.capabilities().demand_speculation(speculation, provider.name)
@@ -147,40 +152,49 @@ class ModelsService:
             await self._registry.retire(provider)
 
     async def locate(self, model: str) -> LocatedModel:
-        """The model that a turn is about, found with one look-up: for a caller that has to know it before it asks.
+        """The model that a turn is about, found with one look-up.
 
         Empty: the default one.
 
         Raises:
             BackendNotConfigured, Unsupported, ModelNotFound: no backend answers for it.
         """
-        located = await self._locate(model)
-        return located if located.found else located._replace(found=await located.provider.resolve(located.spec))
+        async with self._advice(model):
+            located = await self._locate(model)
+            return located if located.found else located._replace(found=await located.provider.resolve(located.spec))
 
-    def chat(
-        self, request: ChatRequest, *, client: str, model: LocatedModel | None = None
-    ) -> AsyncGenerator[ChatChunk]:
+    def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
         """Streams a reply to a conversation or a prompt; the last chunk carries the result.
 
-        `model` is what `locate` has found, else `request.model` is looked for; empty, it is the default model. Closing
-        the iterator cancels the work in the engine.
+        An empty `request.model` is the default model. Closing the iterator cancels the work in the engine.
         """
 
         async def locate() -> LocatedModel:
-            return model or await self._locate(request.model)
+            return await self.locate(request.model)
 
         return chat_turn(locate, request, client=client, checks=self._reply_checks)
 
     async def embed(self, texts: list[str], *, model: str | None, normalize: bool, client: str) -> Embeddings:
-        """One vector a text; without a model the default one's."""
+        """One vector a text.
+
+        Without a model (or with an empty name) the one of the settings, else an installed embedding model, else the
+        default one with a warning in the result.
+        """
         if not texts:
             raise InvalidRequest("input: at least one text is needed")
-        provider, spec, found = await self._locate(model or "")
-        return await provider.embed(spec, texts, normalize=normalize, client=client, found=found)
+        warnings: Sequence[str] = ()
+        if not model:
+            # A request that names its model needs no choice.
+            from llmspell_kernel.services.embedding_model import embedding_model
+
+            model, warnings = await embedding_model(self._registry)
+        provider, spec, found = await self.locate(model)
+        embeddings = await provider.embed(spec, texts, normalize=normalize, client=client, found=found)
+        return replace(embeddings, warnings=warnings)
 
     async def tokenize(self, model: str, text: str) -> list[int]:
         """The model's own token ids of a text."""
-        provider, spec, found = await self._locate(model)
+        provider, spec, found = await self.locate(model)
         return await provider.tokenize(spec, text, found=found)
 
     async def close(self) -> None:
@@ -201,6 +215,18 @@ class ModelsService:
         elif any(one.model == model_id for one in await provider.loaded()):
             # A backend that keeps its models itself gets its own keep-alive back with an ordinary load.
             await provider.load(spec, LoadOptions())
+
+    @asynccontextmanager
+    async def _advice(self, model: str) -> AsyncGenerator[None]:
+        """A name that no backend has is told with what may have been meant, and whether it can be pulled."""
+        try:
+            yield
+        except ModelNotFound as error:
+            # Only an error needs it.
+            from llmspell_providers.missing_model import advise
+
+            await advise(error, model or self.default_model(), self._registry)
+            raise
 
     async def _locate(self, model: str) -> LocatedModel:
         return await self._registry.locate(ModelSpec.parse(model or self.default_model()))

@@ -39,6 +39,8 @@ def _capabilities(engine: str) -> Capabilities:
         for ability in sorted(LACKS[engine])
         if _MEANS.get(ability, ability) in WORDS
     }
+    if "reasoning" in lacks:
+        lacks["think"] = lacks["reasoning"]
     return declare(
         options=_OPTIONS.get(engine, LLAMA_OPTIONS),
         lacks={**_ALL_LACK, **lacks},

@@ -180,6 +180,17 @@ class CandleProvider:
                     await self._unload_replaced(item.result.model_id)
                 yield item
 
+    async def import_model(
+        self, path: Path, *, name: str, variant: str | None, owner: str, sha256: str | None, force: bool
+    ) -> AsyncGenerator[PullProgress, None]:
+        """Uses a model that is on this machine already as it is; yields and raises as `Puller.take`."""
+        progress = self._puller.take(path, name=name, variant=variant, owner=owner, sha256=sha256, force=force)
+        async with aclosing(progress):
+            async for item in progress:
+                if item.result is not None and item.result.download_status != "already_present":
+                    await self._unload_replaced(item.result.model_id)
+                yield item
+
     async def remove(self, spec: ModelSpec, *, force: bool) -> int:
         """Deletes a model; raises `ModelInUse` while it answers here, or is loaded by another kernel."""
         manifest = await self._find(spec)

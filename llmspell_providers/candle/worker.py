@@ -29,6 +29,7 @@ from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, Lo
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.stream import Flusher, PipeReply
 from llmspell_providers.candle.template_trial import TemplateTrial
+from llmspell_providers.candle.thinking import demand_thinking
 from llmspell_providers.residency.memory import resident_bytes
 
 AUTO_WINDOW_MS = 50
@@ -51,6 +52,7 @@ class Worker:
         self._flusher = Flusher()
         self._window_ms = 0
         self._capabilities: tuple[str, ...] = ()
+        self._templates: Mapping[str, str] = {}
         self._engine: Engine
 
     def run(self) -> None:
@@ -83,6 +85,7 @@ class Worker:
             check_templates=trial.check,
         )
         self._capabilities = files.capabilities
+        self._templates = files.templates
         self._engine, warnings = load_engine(prepared)
         # What translates (T5) has no chat template by its nature.
         if prepared.can_chat and not files.chat_template and not getattr(self._engine, "is_encoder_decoder", False):
@@ -154,6 +157,8 @@ class Worker:
                 hint="choose a model whose chat template has tools (llmspell model info shows the capability)",
                 details={"operation": "tools"},
             )
+        if request.get("think") is not None:
+            demand_thinking(request["model"], request["think"], self._templates)
         return outcome_content(self._engine.chat(request, reply))
 
     def _memory_bytes(self) -> int:

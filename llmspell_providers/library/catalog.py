@@ -206,6 +206,11 @@ class Catalog:
         more = len(names) - len(shown)
         return ", ".join(shown) + (f" and {more} more (llmspell model available)" if more else "")
 
+    def embedders(self, backend: str) -> list[CatalogEntry]:
+        """The models that are there for embeddings, recommended ones first."""
+        found = [one for one in self.entries if one.backend == backend and "embed" in one.capabilities]
+        return sorted(found, key=lambda one: not one.recommended)
+
     def names(self, backend: str = "candle") -> dict[str, list[str]]:
         """The names by kind: `{"GGUF models": […], "T5 models": […]}`."""
         kinds: dict[str, list[str]] = {}

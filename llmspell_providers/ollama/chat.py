@@ -86,6 +86,7 @@ async def _ask(
     said = {
         "messages": [content.message_content(turn) for turn in turns],
         "tools": tools if tools and request.tool_choice != "none" else None,
+        "think": request.think,
     }
     return await client.lines("/api/chat", {**body, **said})
 

@@ -117,6 +117,7 @@ _LACKS: tuple[tuple[str, Word], ...] = (
     (r"does not support tools", "tools"),
     (r"does not support (?:vision|images?\b)|only supports one image|image input is not supported", "images"),
     (r"data required for image input|vision model not loaded|vision models aren't supported", "images"),
+    (r"does not support thinking", "think"),
     (r"does not support embedding", "embed"),
     (r"does not support (?:chat|completion)", "chat"),
     (r"does not support generate", "raw"),

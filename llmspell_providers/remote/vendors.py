@@ -22,6 +22,7 @@ _LACKS: Mapping[Word, str] = {
     **dict.fromkeys(("load", "unload"), _MEMORY),
     "device": "the server decides where its models run",
     "speculation": "the server decides how its models draft",
+    "think": "vendors have different words for it, or none",
     "loaded": "the server does not tell what it has in memory",
     "prefill": "its interface does not tell",
     "truncate": "a prompt that is too long is refused",

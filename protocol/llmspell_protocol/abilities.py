@@ -33,6 +33,7 @@ REQUESTED: Mapping[Word, str] = {
     "tool_choice": "is made to call a tool, or one certain tool; a reply without the call is an error",
     "images": "sees the images of a conversation",
     "schema": "holds a reply to a JSON Schema",
+    "think": "thinks before it answers, or not, as is asked for",
     "device": "runs a model on the device that is asked for",
     "speculation": "has a model draft, or not, as is asked for",
     "plain_vectors": "gives embeddings as the model made them, of any length",

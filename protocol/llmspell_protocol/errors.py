@@ -254,7 +254,7 @@ class RateLimited(DownloadError):
 
 
 class ScriptError(LlmspellError):
-    """A script failed; `details{script, line, traceback, output}`."""
+    """A script failed; `details{script, line, source_line, traceback, output}`."""
 
     code = "script_error"
 

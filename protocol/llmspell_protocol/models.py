@@ -18,6 +18,7 @@ Speculation = Literal["auto", "off", "ngram"]
 """How a model of our own is to draft; auto: where it can."""
 Phase = Literal["resolving", "downloading", "verifying", "complete"]
 DownloadStatus = Literal["complete", "already_present"]
+Linked = Literal["hard", "symbolic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,8 @@ class ModelInfo(LocalModel):
     """of the model itself: `chat`, `embed`, …"""
     path: str | None = None
     source: str | None = None
+    owner: str | None = None
+    """who keeps its files, where they are used as they are"""
     """where it was pulled from"""
     supports: Mapping[str, bool] = field(default_factory=dict)
     """of its backend: every operation, feature and option"""
@@ -154,7 +157,8 @@ class ChatRequest:
     Schema that the reply has to fit. `truncate` allows a backend that can to leave out what does not fit the context;
     without it such a prompt is an error everywhere. `device` is where a model of our own has to run (`auto`, `cpu`,
     `cuda`, `cuda:N` or `metal`); None: where it is, or where the settings say. `speculation` is how it has to draft
-    (`auto`, `off` or `ngram`); None: as it does, or as the settings say.
+    (`auto`, `off` or `ngram`); None: as it does, or as the settings say. `think` has a model that can think aloud do so
+    or not; None: as it does by itself.
     """
 
     model: str
@@ -169,6 +173,7 @@ class ChatRequest:
     truncate: bool = False
     device: str | None = None
     speculation: Speculation | None = None
+    think: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +216,10 @@ class ChatChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings:
-    """Vectors of `count × dimensions` float32, little-endian, row by row in `data`."""
+    """Vectors of `count × dimensions` float32, little-endian, row by row in `data`.
+
+    `warnings` are what a person should know about the model that was chosen where none was named.
+    """
 
     data: bytes
     count: int
@@ -219,6 +227,7 @@ class Embeddings:
     usage: Usage
     model: str
     backend: str
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +274,10 @@ class PullResult:
     format: str | None
     source: str | None
     files: Sequence[PulledFile] = ()
+    owner: str | None = None
+    """whose files these are, where they are used as they are"""
+    linked: Linked | None = None
+    """how: by another name on the same disk, or by a symbolic link"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ class RequestOptions(NamedTuple):
     """Go on when the client vanishes."""
     isolated: bool = False
     """A context of its own, and output to the requester alone."""
+    shows_value: bool = False
+    """An isolated run's last statement, where it is an expression, is its result, as a cell's always is."""
     deltas: bool = False
     """Output as `execute_delta` too, beside IOPub, and the result as data in the reply."""
     reset: bool = False

@@ -192,6 +192,12 @@ def _reasoning(case: Case) -> None:
     assert thinker.ask(thinker.request("What is 5 + 1?", options=options))[1].message.reasoning
 
 
+def _think(case: Case) -> None:
+    thinker = case if "think" in case.capabilities.lacks else case.thinker or case.templated or case
+    options = SamplingOptions(temperature=0.0, max_tokens=60)
+    assert thinker.ask(thinker.request("What is 5 + 1?", options=options, think=True))[1].message.reasoning
+
+
 def _usage(case: Case) -> None:
     usage = _result(case).usage
     assert usage.prompt_tokens > 0
@@ -241,6 +247,7 @@ PROOFS: dict[str, Callable[[Case], None]] = {
     "tools": _tools,
     "tool_choice": _tool_choice,
     "images": _images,
+    "think": _think,
     "schema": _schema,
     "device": _device,
     "speculation": _speculation,

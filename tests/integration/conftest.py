@@ -19,7 +19,8 @@ def home_of_the_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("cases")
     write_files(directory)
     home = directory / "home"
-    home.mkdir(exist_ok=True)
+    home.mkdir(mode=0o700, exist_ok=True)
+    home.chmod(0o700)
     done = llmspell("model", "pull", f"file://{directory}/tiny.gguf", env={"LLMSPELL_HOME": str(home)})
     assert done.status == 0, done.err
     return home
@@ -27,8 +28,9 @@ def home_of_the_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def case_directory(home: Path, tmp_path: Path, home_of_the_cases: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory of the cases, with a home of its own and no Ollama of the developer's in reach."""
+    """The directory of the cases, with a home of its own; the developer's Ollama and kernelspecs are out of reach."""
     monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
     shutil.copytree(home_of_the_cases, home, dirs_exist_ok=True)
     write_files(tmp_path)
     return tmp_path

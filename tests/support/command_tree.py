@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -77,16 +78,27 @@ def words_of_example(line: str) -> list[str]:
     Raises:
         ValueError: there is no `llmspell` at the beginning of any of its commands.
     """
+    found = every_call(line)
+    if not found:
+        raise ValueError(f"no llmspell in {line!r}")
+    return found[0]
+
+
+def every_call(line: str) -> list[list[str]]:
+    """The words behind each `llmspell` that begins a command of a shell's command line, variables before it or not."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
-    lexer.commenters = ""
+    lexer.commenters = "#"
     pieces: list[list[str]] = [[]]
     for token in lexer:
         if set(token) <= set("|&;()<>"):
             pieces.append([])
         else:
             pieces[-1].append(token)
+    found = []
     for piece in pieces:
+        while piece and re.match(r"[A-Z_]+=", piece[0]):
+            piece = piece[1:]
         if piece[:1] == ["llmspell"]:
-            return piece[1:]
-    raise ValueError(f"no llmspell in {line!r}")
+            found.append(piece[1:])
+    return found

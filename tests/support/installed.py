@@ -9,7 +9,14 @@ from llmspell_providers.library.manifest import Manifest, ManifestFile, write_ma
 from llmspell_providers.library.store import Store
 
 
-def install(home: Path, name: str, variant: str | None = None, *, weights: Format = "gguf") -> None:
+def install(
+    home: Path,
+    name: str,
+    variant: str | None = None,
+    *,
+    weights: Format = "gguf",
+    capabilities: tuple[str, ...] = (),
+) -> None:
     """A model in the directory that candle has by default below `home`."""
     manifest = Manifest(
         name=name,
@@ -17,6 +24,7 @@ def install(home: Path, name: str, variant: str | None = None, *, weights: Forma
         format=weights,
         files=(ManifestFile(f"model.{weights}", 3, "0" * 64),),
         source="file:///model.gguf",
+        capabilities=capabilities,
         modified_at="2025-01-01T00:00:00Z",
     )
     directory = Store(home / "models" / "candle").directory_of(manifest)

@@ -7,10 +7,6 @@ from collections.abc import AsyncGenerator
 
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult, PrefillProgress, Timings, Usage
-from llmspell_providers.base import FoundModel
-from llmspell_providers.mock import MockProvider
-from llmspell_providers.registry import LocatedModel
-from llmspell_providers.spec import ModelSpec
 
 
 class ScriptedModels:
@@ -23,7 +19,6 @@ class ScriptedModels:
 
     def __init__(self) -> None:
         self.asked: list[ChatRequest] = []
-        self.templates = True
         self.clients: list[str] = []
         self.running = 0
         self.most_running = 0
@@ -39,13 +34,7 @@ class ScriptedModels:
     async def demand_backend(self, model: str) -> None:
         """Every backend is there."""
 
-    async def locate(self, model: str) -> LocatedModel:
-        """The model, told who says what unless `templates` is off."""
-        return LocatedModel(MockProvider(), ModelSpec.parse(model), FoundModel(chat_template=self.templates))
-
-    async def chat(
-        self, request: ChatRequest, *, client: str, model: LocatedModel | None = None
-    ) -> AsyncGenerator[ChatChunk]:
+    async def chat(self, request: ChatRequest, *, client: str) -> AsyncGenerator[ChatChunk]:
         """Streams the answer; the last chunk carries the result."""
         self.asked.append(request)
         self.clients.append(client)

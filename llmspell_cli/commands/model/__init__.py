@@ -11,6 +11,7 @@ model = LazyGroup(
     {
         "list": (f"{_HERE}.list:list_models", "Show installed models."),
         "pull": (f"{_HERE}.pull:pull", "Download a model."),
+        "import": (f"{_HERE}.import_model:import_model", "Use models that are on this machine."),
         "remove": (f"{_HERE}.remove:remove", "Delete a model."),
         "info": (f"{_HERE}.info:info", "Show what is known about a model."),
         "available": (f"{_HERE}.available:available", "Show models that can be pulled."),

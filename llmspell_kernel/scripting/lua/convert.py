@@ -1,11 +1,13 @@
 """Values across the border between Lua and the rest of the world; the rules are those of JSON.
 
 Strings are bytes on Lua's side (the runtime has no encoding) and text on ours. A table whose keys are 1..n is an
-array, with holes as None; any other table is an object with text keys, the empty one too.
+array, with holes as None; any other table is an object with text keys, a plain empty one too. What JSON has and such
+a table can't say has a form of its own (`shapes.lua`): null, arrays that came as arrays, integers beyond 64 bits.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,19 +35,57 @@ def name_only(value: Any, kind: str) -> str:
     return f"<{kind}>"
 
 
-def to_python(value: Any, opaque: Callable[[Any, str], Any] = refuse, *, exact: bool = False) -> Any:
-    """A Lua value as None, bool, int, float, str, list or dict; NaN and infinities become None unless it is `exact`.
+class Border:
+    """The border of one runtime; `null`, `array`, `integer` and `shape` are Lua's (`shapes.lua`)."""
 
-    `opaque(value, kind)` gives what stands for a function, userdata or thread.
+    def __init__(self, runtime: Any) -> None:
+        self._runtime = runtime
+        with open(f"{os.path.dirname(__file__)}/shapes.lua", "rb") as file:
+            self.null, self.array, self.integer, self.shape = runtime.execute(file.read())
 
-    Raises:
-        NotConvertible: a cycle or nesting deeper than `MAX_DEPTH`, text that is not UTF-8, or what `opaque` refuses.
-    """
-    return _Outward(opaque, exact).convert(value, 0)
+    def to_python(self, value: Any, opaque: Callable[[Any, str], Any] = refuse, *, exact: bool = False) -> Any:
+        """A Lua value as None, bool, int, float, str, list or dict; NaN and infinities are None unless it is `exact`.
+
+        `opaque(value, kind)` gives what stands for a function, userdata or thread.
+
+        Raises:
+            NotConvertible: a cycle, nesting deeper than `MAX_DEPTH`, bytes that are no text, or what `opaque` refuses.
+        """
+        return _Outward(self.shape, opaque, exact).convert(value, 0)
+
+    def to_lua(self, value: Any, *, nulls: bool = False) -> Any:
+        """A JSON-like value as what the runtime hands to Lua; lone surrogates become U+FFFD.
+
+        None is `null` in a list, where nil would be a hole, and with `nulls` everywhere; else it is nil.
+
+        Raises:
+            NotConvertible: nesting deeper than `MAX_DEPTH`, an integer of thousands of digits, or another type.
+        """
+        return self._inward(value, 0, nulls)
+
+    def _inward(self, value: Any, depth: int, nulls: bool) -> Any:
+        if value is None:
+            return self.null if nulls else None
+        if isinstance(value, (bool, float, bytes)):
+            return value
+        if isinstance(value, str):
+            return _bytes(value)
+        if isinstance(value, int):
+            return value if -_INT64 <= value < _INT64 else self.integer(_digits(value))
+        if depth >= MAX_DEPTH and isinstance(value, (Mapping, list, tuple)):
+            raise NotConvertible(f"nested deeper than {MAX_DEPTH}")
+        if isinstance(value, Mapping):
+            table = {_bytes(str(key)): self._inward(item, depth + 1, nulls) for key, item in value.items()}
+            return self._runtime.table_from(table)
+        if isinstance(value, (list, tuple)):
+            items = [self.null if item is None else self._inward(item, depth + 1, nulls) for item in value]
+            return self.array(self._runtime.table_from(items))
+        raise NotConvertible(f"{type(value).__name__} has no form in Lua")
 
 
 class _Outward:
-    def __init__(self, opaque: Callable[[Any, str], Any], exact: bool) -> None:
+    def __init__(self, shape: Any, opaque: Callable[[Any, str], Any], exact: bool) -> None:
+        self._shape = shape
         self._opaque = opaque
         self._exact = exact
         self._left = MAX_VALUES
@@ -66,16 +106,48 @@ class _Outward:
 
     def _table(self, table: Any, depth: int) -> Any:
         items = list(table.items())
-        self._left -= len(items)
+        self._count(len(items))
+        length = len(table) if items else 0
+        if length and _are_indices(items, length):
+            return self._array(items, length, depth)
+        # Most tables are told by their keys; only of others Lua is asked.
+        shape, digits = _pair(self._shape(table))
+        if shape == b"null":
+            return None
+        if shape == b"integer":
+            return _integer(digits)
+        if shape == b"array":
+            longest = max((key for key, _ in items if type(key) is int), default=0)
+            if _are_indices(items, longest):
+                self._count(longest - len(items))
+                return self._array(items, longest, depth)
+        return {_key(key): self.convert(value, depth) for key, value in items}
+
+    def _array(self, items: list[tuple[Any, Any]], length: int, depth: int) -> list[Any]:
+        array: list[Any] = [None] * length
+        for key, value in items:
+            array[key - 1] = self.convert(value, depth)
+        return array
+
+    def _count(self, values: int) -> None:
+        self._left -= values
         if self._left < 0:
             raise NotConvertible(f"table has more than {MAX_VALUES} values")
-        length = len(table) if items else 0
-        if length and all(type(key) is int and 1 <= key <= length for key, _ in items):
-            array: list[Any] = [None] * length
-            for key, value in items:
-                array[key - 1] = self.convert(value, depth)
-            return array
-        return {_key(key): self.convert(value, depth) for key, value in items}
+
+
+def _are_indices(items: list[tuple[Any, Any]], length: int) -> bool:
+    return all(type(key) is int and 1 <= key <= length for key, _ in items)
+
+
+def _pair(answer: Any) -> tuple[Any, Any]:
+    return answer if isinstance(answer, tuple) else (answer, None)
+
+
+def _integer(digits: bytes) -> int:
+    try:
+        return int(digits)
+    except ValueError:
+        raise NotConvertible(f"'{digits.decode('utf-8', 'replace')[:40]}' is no integer") from None
 
 
 def _text(value: bytes) -> str:
@@ -97,33 +169,6 @@ def _key(key: Any) -> str:
     raise NotConvertible("table has a key that is neither string nor number")
 
 
-def to_lua(runtime: Any, value: Any) -> Any:
-    """A JSON-like value as what `runtime` hands to Lua: None is nil, integers beyond 64 bits become floats.
-
-    Lone surrogates become U+FFFD.
-
-    Raises:
-        NotConvertible: nesting deeper than `MAX_DEPTH`, an integer beyond the largest float, or another type.
-    """
-    return _inward(runtime, value, 0)
-
-
-def _inward(runtime: Any, value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, (bool, float, bytes)):
-        return value
-    if isinstance(value, str):
-        return _bytes(value)
-    if isinstance(value, int):
-        return value if -_INT64 <= value < _INT64 else _float(value)
-    if depth >= MAX_DEPTH and isinstance(value, (Mapping, list, tuple)):
-        raise NotConvertible(f"nested deeper than {MAX_DEPTH}")
-    if isinstance(value, Mapping):
-        return runtime.table_from({_bytes(str(key)): _inward(runtime, item, depth + 1) for key, item in value.items()})
-    if isinstance(value, (list, tuple)):
-        return runtime.table_from([_inward(runtime, item, depth + 1) for item in value])
-    raise NotConvertible(f"{type(value).__name__} has no form in Lua")
-
-
 def _bytes(text: str) -> bytes:
     try:
         return text.encode()
@@ -134,8 +179,8 @@ def _bytes(text: str) -> bytes:
         return whole_text(text).encode()
 
 
-def _float(value: int) -> float:
+def _digits(value: int) -> bytes:
     try:
-        return float(value)
-    except OverflowError:
+        return str(value).encode()
+    except ValueError:
         raise NotConvertible(TOO_LARGE) from None

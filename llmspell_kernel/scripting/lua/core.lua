@@ -5,7 +5,7 @@
 local host = ...
 
 local sethook, getinfo, traceback = debug.sethook, debug.getinfo, debug.traceback
-local running, create, wrap = coroutine.running, coroutine.create, coroutine.wrap
+local running, create, resume, close = coroutine.running, coroutine.create, coroutine.resume, coroutine.close
 local error, type, tostring, pcall, xpcall, load, next = error, type, tostring, pcall, xpcall, load, next
 local rawget, rawequal, getmetatable, setmetatable = rawget, rawequal, getmetatable, setmetatable
 local find, sub, format, concat = string.find, string.sub, string.format, table.concat
@@ -98,14 +98,29 @@ function core.create(fn)
   return thread
 end
 
-function core.wrap(fn)
-  if type(fn) ~= "function" then
-    return wrap(fn) -- raises as it always does
+-- Where the coroutine was whose error was raised last: by the time that the error is uncaught, its stack is gone.
+local inner = {}
+
+-- Raises what a coroutine has ended with, and keeps its stack for the one who reads the error.
+function core.raise_from(thread, value)
+  local ok, trace = pcall(traceback, thread, "")
+  inner.value, inner.trace = value, ok and (rawequal(inner.value, value) and inner.trace or "") .. trace or nil
+  close(thread)
+  error(value, 0)
+end
+
+local function passed(thread, ok, ...)
+  if ok then
+    return ...
   end
-  return wrap(function(...)
-    watch((running()))
-    return fn(...)
-  end)
+  core.raise_from(thread, (...))
+end
+
+function core.wrap(fn)
+  local thread = core.create(fn)
+  return function(...)
+    return passed(thread, resume(thread, ...))
+  end
 end
 
 -- ## Calls into Python
@@ -206,6 +221,9 @@ local function on_error(value)
   end
   failure.source, failure.line = source, line
   failure.trace = traceback("", 2)
+  if inner.trace ~= nil and rawequal(inner.value, value) then
+    failure.trace = inner.trace .. failure.trace
+  end
   failure.text = value == nil and "nil" or describe(value)
   return value
 end
@@ -227,7 +245,7 @@ end
 
 -- Calls a function of the script's; Python asks for `failure` when it gives false. Returns true and the first result.
 function core.run(fn, ...)
-  failure = {}
+  failure, inner.value, inner.trace = {}, nil, nil
   seen_source, seen_line, exact_lines = nil, nil, EXACT_LINES
   if not halting then
     sethook(by_line, "l")
@@ -236,16 +254,21 @@ function core.run(fn, ...)
   return ended(xpcall(fn, on_error, ...))
 end
 
--- The chunk of a source, or nil and Lua's message. An expression is tried first, so that a cell shows its value.
-function core.compile(source, name, env, expression_first)
-  if expression_first then
-    local chunk = load("return (" .. source .. "\n)", name, "t", env)
-    if chunk ~= nil then
-      return chunk, nil
+-- The chunk of a source, or Lua's message. Where its value is to be shown (`shows_value`), a last statement that
+-- is an expression is what the chunk returns.
+function core.compile(source, name, env, shows_value)
+  local with_return, in_parentheses
+  if shows_value then
+    with_return, in_parentheses = core.with_return(source)
+  end
+  if with_return ~= nil then
+    local several = load(with_return, name, "t", env)
+    if several ~= nil then
+      return load(in_parentheses, name, "t", env) or several
     end
   end
   local chunk, problem = load(source, name, "t", env)
-  return chunk, problem
+  return chunk or problem
 end
 
 -- Frames that say nothing about the script: ours, and what raised the error.

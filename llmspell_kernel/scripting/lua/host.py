@@ -9,13 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, Protocol
 
-from llmspell_kernel.scripting.lua.convert import TOO_LARGE, NotConvertible, refuse, to_lua, to_python
+from llmspell_kernel.scripting.lua.convert import Border, NotConvertible
 from llmspell_kernel.scripting.lua.files import Files
+from llmspell_kernel.scripting.lua.json_text import parse, stringify
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
+from llmspell_kernel.scripting.lua.sources import Sources
 
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 MAX_SLEEP_S = 86_400.0
@@ -87,6 +89,7 @@ class Host:
     def __init__(self, kernel: Kernel, runtime: Any, max_memory_bytes: int) -> None:
         self.files = Files()
         self.environment: Mapping[str, str] = {}
+        self.sources = Sources()
         self._held: int | None = None
         self.last_refusal: tuple[str, Refusal] | None = None
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
@@ -95,9 +98,10 @@ class Host:
         self._numbers = count(1)
         self._kernel = kernel
         self._runtime = runtime
+        self.border = Border(runtime)
         self._max_memory_bytes = max_memory_bytes
 
-    def functions(self) -> dict[str, Callable[..., Any]]:
+    def functions(self) -> dict[str, Any]:
         """Every function under the name that the Lua files use."""
         kernel, runtime, limit = self._kernel, self._runtime, self._max_memory_bytes
         guarded: dict[str, Callable[..., Any]] = {
@@ -106,34 +110,55 @@ class Host:
                 *("request", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
                 *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
                 *("open_file", "release_file", "remove", "rename"),
-                *("hash", "offer", "uuid", "now_ms", "precise_ms", "timestamp", "clock_text", "unix_seconds"),
+                *(
+                    "nearest",
+                    "unpack_vectors",
+                    "hash",
+                    "offer",
+                    "uuid",
+                    "now_ms",
+                    "precise_ms",
+                    "timestamp",
+                    "clock_text",
+                    "unix_seconds",
+                ),
             )
         }
-        # These neither allocate in Lua nor fail, so they do without the guard.
-        plain: dict[str, Callable[..., Any]] = {
+        # These neither allocate in Lua nor fail, or are Lua's own, so they do without the guard.
+        plain: dict[str, Any] = {
             "stopped": kernel.stopped,
             "lift_limit": lambda: runtime.set_max_memory(0),
             "set_limit": lambda: runtime.set_max_memory(limit),
+            "null": self.border.null,
+            "array": self.border.array,
+            "shape": self.border.shape,
             "write": lambda stream, data: kernel.write(stream.decode(), data),
         }
         return {**guarded, **plain}
 
     def _request(self, msg_type: bytes, table: Any) -> tuple[Any, ...]:
-        number = self._kernel.open(msg_type.decode(), _content(table))
+        number = self._kernel.open(msg_type.decode(), self._content(table))
         while True:
             kind, content = self._kernel.next_event(number)
             if kind == "reply":
                 return self._answer(content)
 
     def _open(self, msg_type: bytes, table: Any) -> tuple[Any, ...]:
-        return (self._kernel.open(msg_type.decode(), _content(table)),)
+        return (self._kernel.open(msg_type.decode(), self._content(table)),)
 
     def _next_event(self, number: int) -> tuple[Any, ...]:
         kind, content = self._kernel.next_event(number)
         if kind != "reply":
-            return kind.encode(), to_lua(self._runtime, content)
+            return kind.encode(), self.border.to_lua(content)
         ok, *rest = self._answer(content)
         return (b"reply" if ok else b"error"), *rest
+
+    def _content(self, table: Any) -> dict[str, Any]:
+        # What is no number is the kernel's to refuse, by the name of its field; as null it would be absent.
+        content = self.border.to_python(table, exact=True)
+        if not isinstance(content, dict):
+            raise NotConvertible("a request's content has to be an object")
+        return content
 
     def _answer(self, content: dict[str, Any]) -> tuple[Any, ...]:
         if content.get("status") == "error":
@@ -141,7 +166,7 @@ class Host:
             self.last_refusal = (refused.text, refused)
             return False, _bytes(refused.text), _bytes(refused.message), _bytes(refused.code)
         kept = {key: value for key, value in content.items() if key not in ("status", "seq")}
-        return True, to_lua(self._runtime, kept)
+        return True, self.border.to_lua(kept)
 
     def _close(self, number: int) -> tuple[Any, ...]:
         self._kernel.close(number)
@@ -155,10 +180,10 @@ class Host:
     def _offer(self, function: Any) -> tuple[Any, ...]:
         number = next(self._numbers)
         self.offered[number] = function
-        return (to_lua(self._runtime, {"$fn": number}),)
+        return (self.border.to_lua({"$fn": number}),)
 
     def _log(self, level: bytes, message: bytes, module: bytes | None = None, data: Any = None) -> tuple[Any, ...]:
-        values = None if data is None else to_python(data)
+        values = None if data is None else self.border.to_python(data)
         where = None if module is None else module.decode("utf-8", "replace")
         self._kernel.log(level.decode(), message.decode("utf-8", "replace"), where, values)
         return ()
@@ -187,6 +212,7 @@ class Host:
 
     def _read_module(self, path: bytes) -> tuple[Any, ...]:
         source, chunk = self.files.read_module(_path(path))
+        self.sources.keep(chunk[1:], source)
         return source, _bytes(chunk)
 
     def _find_module(self, name: bytes, templates: bytes) -> tuple[Any, ...]:
@@ -194,6 +220,7 @@ class Host:
             source, chunk, path = self.files.find_module(_path(name), _path(templates))
         except Refusal as refused:
             return None, _bytes(refused.message)
+        self.sources.keep(chunk[1:], source)
         return source, None, _bytes(chunk), _bytes(path)
 
     def _open_file(self, path: bytes, mode: bytes) -> tuple[Any, ...]:
@@ -222,47 +249,18 @@ class Host:
         return (_bytes(self.files.temporary_name()),)
 
     def _json_parse(self, text: bytes) -> tuple[Any, ...]:
-        from json import JSONDecodeError, loads
-
-        def constant(name: str) -> None:
-            raise JSONDecodeError(f"{name} is not a JSON value", source, source.find(name))
-
-        def fraction(digits: str) -> float:
-            value = float(digits)
-            if value - value != 0:
-                raise NotConvertible(TOO_LARGE)
-            return value
-
-        try:
-            source = text.decode()
-            value = loads(source, parse_constant=constant, parse_float=fraction)
-            return (to_lua(self._runtime, value),)
-        except UnicodeDecodeError as problem:
-            raise _JsonRefusal(f"JSON parse error: text is not UTF-8 (byte {problem.start + 1})") from None
-        except JSONDecodeError as problem:
-            where = f"line {problem.lineno} column {problem.colno}"
-            raise _JsonRefusal(f"JSON parse error: {problem.msg} at {where}") from None
-        except NotConvertible as problem:
-            raise _JsonRefusal(f"JSON parse error: {problem}") from None
-        except ValueError:
-            # Python reads no integer of thousands of digits.
-            raise _JsonRefusal(f"JSON parse error: {TOO_LARGE}") from None
-        except RecursionError:
-            raise _JsonRefusal("JSON parse error: nested too deep") from None
+        return (parse(text, self.border),)
 
     def _json_stringify(self, value: Any, indent: float | None = None) -> tuple[Any, ...]:
-        from json import dumps
+        return (stringify(value, indent, self.border),)
 
-        if indent is not None and indent - indent != 0:
-            raise _JsonRefusal("JSON stringify error: the indent has to be a finite number")
-        try:
-            plain = to_python(value)
-        except NotConvertible as problem:
-            raise _JsonRefusal(f"JSON stringify error: {problem}") from None
-        width = None if indent is None else max(0, min(16, int(indent)))
-        separators = (",", ":") if width is None else (",", ": ")
-        text = dumps(plain, ensure_ascii=False, sort_keys=True, indent=width, separators=separators)
-        return (text.encode(),)
+    def _nearest(self, name: bytes, names: Any) -> tuple[Any, ...]:
+        found = nearest(name.decode("utf-8", "replace"), [one.decode() for one in names.values()])
+        return (None if found is None else found.encode(),)
+
+    def _unpack_vectors(self, data: bytes, dimensions: int) -> tuple[Any, ...]:
+        numbers = memoryview(data).cast("f").tolist()
+        return (self.border.to_lua([numbers[at : at + dimensions] for at in range(0, len(numbers), dimensions)]),)
 
     def _hash(self, text: bytes, algorithm: bytes) -> tuple[Any, ...]:
         import hashlib
@@ -300,19 +298,13 @@ class Host:
             return (None,)
 
 
-class _JsonRefusal(Refusal):
-    """Keeps the text that scripts match."""
+def nearest(name: str, names: Sequence[str]) -> str | None:
+    """The name that may have been meant; None where none is near."""
+    # Only for an error that is shown anyway; the import costs milliseconds.
+    from difflib import get_close_matches
 
-    def __init__(self, text: str) -> None:
-        super().__init__({"code": "not_found", "message": text})
-
-
-def _content(table: Any) -> dict[str, Any]:
-    # What is no number is the kernel's to refuse, by the name of its field; as null it would be absent.
-    content = to_python(table, refuse, exact=True)
-    if not isinstance(content, dict):
-        raise NotConvertible("a request's content has to be an object")
-    return content
+    found = get_close_matches(name, names, n=1, cutoff=0.6)
+    return found[0] if found else None
 
 
 def _failure_of(act: Callable[[], None], path: bytes) -> tuple[Any, ...] | None:

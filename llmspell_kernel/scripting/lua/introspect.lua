@@ -13,15 +13,18 @@ local KEYWORDS = {
 
 -- "complete", "incomplete" (Lua stopped at the end of the text) or "invalid".
 function core.is_complete(source)
-  if load("return " .. source, "=cell", "t") ~= nil then
-    return "complete"
-  end
   local chunk, problem = load(source, "=cell", "t")
   if chunk ~= nil then
     return "complete"
   end
-  local _, expression_problem = load("return " .. source, "=cell", "t")
-  if find(problem, "near <eof>", 1, true) or find(expression_problem, "near <eof>", 1, true) then
+  local with_return, value_problem = core.with_return(source), nil
+  if with_return ~= nil then
+    chunk, value_problem = load(with_return, "=cell", "t")
+    if chunk ~= nil then
+      return "complete"
+    end
+  end
+  if find(problem, "near <eof>", 1, true) or value_problem ~= nil and find(value_problem, "near <eof>", 1, true) then
     return "incomplete"
   end
   return "invalid"

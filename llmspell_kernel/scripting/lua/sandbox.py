@@ -8,16 +8,18 @@ from typing import Any
 
 from lupa.lua54 import LuaError, LuaRuntime
 
-from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only, to_lua, to_python
+from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
-from llmspell_kernel.scripting.lua.host import Host, Kernel
+from llmspell_kernel.scripting.lua.host import Host, Kernel, nearest
 
 _HERE = os.path.dirname(__file__)
 _OURS = b"=[llmspell]"
 _GROUND = (
     "core.lua",
+    "last_value.lua",
     "globals/levels.lua",
     "globals/requests.lua",
+    "globals/keys.lua",
     "streams.lua",
     "stdlib.lua",
     "display.lua",
@@ -29,7 +31,7 @@ _GLOBALS = {
     "Utils": ("utils.lua",),
     "Streaming": ("streaming.lua",),
     "Debug": ("debug.lua",),
-    "LocalLLM": ("local_llm.lua",),
+    "LocalLLM": ("local_llm_chat.lua", "local_llm.lua"),
     "Agent": ("agent_builder.lua", "agent_text.lua", "agent.lua"),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
@@ -39,7 +41,7 @@ MAX_NAME_BYTES = 59
 
 
 class ScriptFailure(Exception):
-    """A script ended in an error: Lua's message, where, and the script's own lines of the traceback.
+    """A script ended in an error: Lua's message, where, that line's text, and the script's own lines of the traceback.
 
     `kind` is `error`, `syntax`, `memory`, `stopped` or `not_found`; `cause` the failed request's error content, when
     that is what stayed uncaught.
@@ -53,6 +55,7 @@ class ScriptFailure(Exception):
         traceback: Sequence[str] = (),
         kind: str = "error",
         cause: Mapping[str, Any] | None = None,
+        source_line: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -61,6 +64,7 @@ class ScriptFailure(Exception):
         self.traceback = traceback
         self.kind = kind
         self.cause = cause
+        self.source_line = source_line
 
 
 class Value:
@@ -90,7 +94,8 @@ class Sandbox:
         )
         self.host = Host(kernel, self._runtime, max_memory_bytes)
         self._runtime.set_max_memory(0)
-        self._core: Any = None
+        self._core: dict[str, Any] = {}
+        """What Lua's side offers to ours. Kept here: while a coroutine waits for us, lupa reads no table of Lua's."""
         self._add_globals: list[tuple[str, Any]] = []
         self._stdlib: Any = None
         self._display: Any = None
@@ -109,21 +114,26 @@ class Sandbox:
 
     def set_arguments(self, name: str, words: Sequence[str]) -> None:
         """Sets ARGS and arg."""
-        self._core[b"set_arguments"](self._environment, name.encode(), to_lua(self._runtime, list(words)))
+        self._core["set_arguments"](self._environment, name.encode(), self.host.border.to_lua(list(words)))
 
-    def execute(self, source: str, name: str, words: Sequence[str] = (), *, expression_first: bool = False) -> Value:
+    def execute(self, source: str, name: str, words: Sequence[str] = (), *, shows_value: bool = False) -> Value:
         """Runs a chunk to its end and returns its first value.
+
+        With `shows_value` a last statement that is an expression is what it returns.
 
         Raises:
             ScriptFailure: it doesn't compile, raises, or was stopped (then `kind` is `stopped`).
         """
         text = without_shebang(source.encode())
-        chunk, problem = self._core[b"compile"](text, chunk_name(name), self._environment, expression_first)
-        if chunk is None:
-            raise _syntax_failure(problem)
+        # A long cell takes a while to be read, and can be stopped meanwhile.
+        full_name = chunk_name(name)
+        self.host.sources.keep(full_name[1:].decode(), text)
+        chunk = self._run(self._core["compile"], text, full_name, self._environment, shows_value)
+        if isinstance(chunk, bytes):
+            raise self._syntax_failure(chunk)
         arguments = [word.encode() for word in words]
         value = self._run(chunk, *arguments)
-        flush = self._core[b"flush_files"]
+        flush = self._core["flush_files"]
         flush()
         return self._value(value)
 
@@ -133,17 +143,17 @@ class Sandbox:
 
     def call(self, function: Any, arguments: Sequence[Any]) -> Any:
         """Calls a function of the script's with plain values; its first result as plain data."""
-        value = self._run(function, *(to_lua(self._runtime, argument) for argument in arguments))
-        return to_python(value)
+        value = self._run(function, *(self.host.border.to_lua(argument) for argument in arguments))
+        return self.host.border.to_python(value)
 
     def is_complete(self, source: str) -> str:
         """`complete`, `incomplete` or `invalid`."""
-        status: bytes = self._core[b"is_complete"](without_shebang(source.encode()))
+        status: bytes = self._core["is_complete"](without_shebang(source.encode()))
         return status.decode()
 
     def complete(self, before_cursor: str) -> tuple[list[str], int]:
         """Names that could stand at the end of the text, and how many of its characters they replace."""
-        names, replaced = self._core[b"complete"](self._environment, before_cursor.encode())
+        names, replaced = self._core["complete"](self._environment, before_cursor.encode())
         return [name.decode() for name in names.values()], replaced
 
     def suggestion(self, message: str) -> str | None:
@@ -156,12 +166,9 @@ class Sandbox:
         level = _LEVEL_OF.get(name)
         if level is not None:
             return f"'{name}' needs engines.lua.stdlib = \"{level}\" or more"
-        # Only for an error that is shown anyway; the import costs milliseconds.
-        from difflib import get_close_matches
-
-        names = [key.decode("utf-8", "replace") for key in self._core[b"global_names"](self._environment).values()]
-        found = get_close_matches(name, names, n=1, cutoff=0.6)
-        return f"did you mean '{found[0]}'?" if found else None
+        names = [key.decode("utf-8", "replace") for key in self._core["global_names"](self._environment).values()]
+        found = nearest(name, names)
+        return f"did you mean '{found}'?" if found else None
 
     def _load_own_files(self) -> None:
         load = self._runtime.globals()[b"load"]
@@ -176,7 +183,8 @@ class Sandbox:
                 raise RuntimeError(f"{name}: {chunk[1].decode()}")
             values[name] = chunk(argument)
             if name == "core.lua":
-                argument = self._core = values[name]
+                argument = values[name]
+        self._core = {key.decode(): value for key, value in argument.items()}
         self._stdlib, self._display = values["stdlib.lua"], values["display.lua"]
         self._add_globals = [(name, values[f"globals/{files[-1]}"]) for name, files in _GLOBALS.items()]
 
@@ -188,7 +196,7 @@ class Sandbox:
 
     def _run(self, function: Any, *arguments: Any) -> Any:
         try:
-            ok, value = self._core[b"run"](function, *arguments)
+            ok, value = self._core["run"](function, *arguments)
         except LuaError:
             ok, value = False, None
         finally:
@@ -196,14 +204,14 @@ class Sandbox:
         if self._kernel.stopped():
             # What is around this call may have to stop as well; it does so when it gets its turn again.
             self._kernel.clear_stop()
-            self._core[b"rearm"]()
+            self._core["rearm"]()
             raise self._failure("stopped")
         if not ok:
             raise self._failure("error")
         return value
 
     def _failure(self, kind: str) -> ScriptFailure:
-        message, script, line, trace = self._core[b"failure"]()
+        message, script, line, trace = self._core["failure"]()
         text = (message or b"unknown error").decode("utf-8", "replace")
         cause = None
         if self.host.last_refusal is not None and self.host.last_refusal[0] == text:
@@ -213,16 +221,23 @@ class Sandbox:
         name = script.decode("utf-8", "replace") if script is not None else None
         if name is not None and not text.startswith(f"{name}:") and kind == "error":
             text = f"{name}:{line}: {text}"
-        lines = self._core[b"clean_trace"](trace).decode("utf-8", "replace").split("\n") if trace is not None else []
+        lines = self._core["clean_trace"](trace).decode("utf-8", "replace").split("\n") if trace is not None else []
         frames = [entry.strip() for entry in lines if entry.strip() not in ("", "stack traceback:")]
-        return ScriptFailure(text, name, line, frames, kind, cause)
+        # An error of a coroutine's is raised again where that was resumed, but comes from where it says.
+        name, line = self.host.sources.position(text) or (name, line)
+        return ScriptFailure(text, name, line, frames, kind, cause, self.host.sources.line(name, line))
+
+    def _syntax_failure(self, problem: bytes) -> ScriptFailure:
+        text = problem.decode("utf-8", "replace")
+        script, line = self.host.sources.position(text) or (None, None)
+        return ScriptFailure(text, script, line, kind="syntax", source_line=self.host.sources.line(script, line))
 
     def _value(self, value: Any) -> Value:
         if value is None:
             return Value(None, None)
         text: bytes = self._display(value)
         try:
-            return Value(to_python(value, name_only), text.decode("utf-8", "replace"))
+            return Value(self.host.border.to_python(value, name_only), text.decode("utf-8", "replace"))
         except NotConvertible as problem:
             return Value(None, text.decode("utf-8", "replace"), str(problem))
 
@@ -240,13 +255,6 @@ def chunk_name(name: str) -> bytes:
     if len(encoded) > MAX_NAME_BYTES:
         encoded = "…".encode() + encoded[-(MAX_NAME_BYTES - 3) :].decode("utf-8", "ignore").encode()
     return b"@" + encoded
-
-
-def _syntax_failure(problem: bytes) -> ScriptFailure:
-    text = problem.decode("utf-8", "replace")
-    script, _, rest = text.partition(":")
-    line = rest.partition(":")[0]
-    return ScriptFailure(text, script or None, int(line) if line.isdigit() else None, kind="syntax")
 
 
 def _no_attributes(_value: object, _name: object, _setting: bool) -> str:

@@ -317,7 +317,7 @@ class Worker:
         words = frame["arguments"]
         if words is not None:
             sandbox.set_arguments(frame["script"], words)
-        value = sandbox.execute(frame["code"], frame["name"], words or (), expression_first=frame["cell"])
+        value = sandbox.execute(frame["code"], frame["name"], words or (), shows_value=frame["shows_value"])
         if value.problem is not None and not frame["cell"]:
             raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
         wanted = frame["data"] or not frame["cell"]
@@ -350,6 +350,7 @@ def _failure_fields(failure: ScriptFailure, hint: str | None) -> dict[str, Any]:
         "message": failure.message,
         "script": failure.script,
         "line": failure.line,
+        "source_line": failure.source_line,
         "traceback": list(failure.traceback),
         "hint": hint,
         "cause": None if cause is None else {key: cause.get(key) for key in ("code", "message", "hint", "details")},

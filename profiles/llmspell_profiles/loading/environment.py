@@ -23,7 +23,7 @@ from llmspell_profiles.schema.schema_keys import (
 )
 from llmspell_protocol.numbers import from_text
 
-NOT_SETTINGS = frozenset(PREFIX + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "MOCK_REPLY"))
+NOT_SETTINGS = frozenset(PREFIX + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "LOG", "MOCK_REPLY"))
 """Variables of ours that name no setting; others read them."""
 
 _LONG_SUFFIXES = {

@@ -187,6 +187,9 @@ class ModelsSettings(Table):
     )
     max_queue: int = Field(default=512, ge=1, description="waiting requests of a model; one more gets busy")
     pin: tuple[str, ...] = Field(default=(), description="model specs: loaded at start, never evicted")
+    embedding: str | None = Field(
+        default=None, description="model of `embed` when none is named; unset: an installed embedding model"
+    )
     stream_window_ms: Annotated[AutoOrSize, auto_or("an integer", at_most=200)] = Field(
         default="auto",
         description="how long a worker may gather tokens into one delta; auto: 0 with spare cores, 50 without",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from llmspell_protocol.areas.action import Action, Empty, Struct, buffer
 from llmspell_protocol.areas.stream import ChatDelta, LoadingStep, PrefillStep
+from llmspell_protocol.model_origins import Origin
 from llmspell_protocol.models import (
     AvailableModel,
     ChatRequest,
@@ -87,6 +88,54 @@ class ModelPullReply(PullResult):
     percent_complete: float
     """100.0"""
     message: str
+
+
+class ModelImportable(Struct):
+    """What models there are at or below some paths of the kernel's machine, that an import could take.
+
+    `paths` are whole ones. `origin` is the program that arranges them; absent: files and directories of people.
+    """
+
+    paths: Sequence[str]
+    origin: Origin | None = None
+
+
+class ImportableModel(Struct):
+    """A model that is on the machine already."""
+
+    id: str
+    """what it would be called"""
+    path: str
+    """what an import of it is given"""
+    size_bytes: int
+    files: int
+    """of weights"""
+    owner: str | None
+    """the program that keeps it"""
+    installed: bool
+    """a model of this name is there"""
+    problem: str | None
+    """why it can't be imported"""
+
+
+class ModelImportableReply(Struct):
+    """The models that an import could take, by name."""
+
+    models: Sequence[ImportableModel]
+    count: int
+
+
+class ModelImport(Struct):
+    """Use a model that is on the kernel's machine as it is, without a copy.
+
+    `path` is a whole one: a GGUF file, the first of several parts, or a directory of safetensors. `name` is what it is
+    to be called (`NAME[:VARIANT]`); absent: as the file. `force` replaces a model of this name.
+    """
+
+    path: str
+    name: str | None = None
+    origin: Origin | None = None
+    force: bool = False
 
 
 class DaemonHealth(Struct):
@@ -275,7 +324,7 @@ class ModelVerifyReply(Struct):
 
 
 class ModelEmbed(Struct):
-    """One vector a text; `model` absent: the configured embedding model."""
+    """One vector a text; `model` absent: `models.embedding`, else an installed embedding model, else the default."""
 
     input: Sequence[str]
     model: str | None = None
@@ -293,6 +342,8 @@ class ModelEmbedReply(Struct):
     dtype: Literal["float32"]
     normalized: bool
     usage: Usage
+    warnings: Sequence[str] = ()
+    """what should be known about the model, where none was named"""
     vectors: bytes = buffer()
 
 
@@ -317,6 +368,10 @@ _STREAM = (LoadingStep, PrefillStep)
 ACTIONS: Mapping[str, Action] = {
     "list": Action(OfBackend, ModelListReply, right="infer", example={}),
     "pull": Action(ModelPull, ModelPullReply, right="pull", example=_MOCK, progress=(PullStep,)),
+    "importable": Action(ModelImportable, ModelImportableReply, right="pull", example={"paths": ["/nowhere"]}),
+    "import_model": Action(
+        ModelImport, ModelPullReply, right="pull", example={"path": "/nowhere/x.gguf"}, progress=(PullStep,)
+    ),
     "status": Action(OfBackend, ModelStatusReply, right="infer", example={}, looks=True),
     "info": Action(ModelNamed, ModelInfo, right="infer", example=_MOCK),
     "available": Action(ModelAvailable, ModelAvailableReply, right="infer", example={"recommended": True}),

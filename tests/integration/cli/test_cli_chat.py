@@ -135,7 +135,8 @@ def test_a_conversation_at_a_terminal(columns: int, home: Path, tmp_path: Path) 
         ("hello", "[mock/a] hello"),
         ("/stats", "prompt 1 tokens (0 cached)"),
         ("/set temperature 0.5", "temperature = 0.5"),
-        ("/set nonsense 1", "unknown option 'nonsense'"),
+        ("/set temprature 1", "did you mean 'temperature'?"),
+        ("/set temperature", "temperature = 0.5"),
         ("/show", "options: temperature = 0.5"),
         ("/undo", "Taken back: hello"),
         ("/retry", "there is no message to answer again"),
@@ -146,7 +147,9 @@ def test_a_conversation_at_a_terminal(columns: int, home: Path, tmp_path: Path) 
         ("/save chat.json", "Conversation saved to chat.json"),
         ("/clear", "Conversation forgotten"),
         ("/load chat.json", "(2 messages)"),
+        ("/unset temperature", "temperature is not set"),
         ("/nonsense", "unknown command /nonsense"),
+        ("/lod chat.json", "did you mean /load?"),
         ("/help", "leave (Ctrl+D too)"),
     ):
         chat.type(line + "\n")
@@ -179,14 +182,14 @@ def test_ctrl_c_cancels_the_reply_and_the_conversation_goes_on(target: list[str]
     assert chat.end() == 0
 
 
-def test_a_message_whose_reply_had_not_begun_at_ctrl_c_is_dropped(target: list[str]) -> None:
+def test_a_message_whose_reply_had_not_begun_at_ctrl_c_stays_without_a_reply(target: list[str]) -> None:
     chat = AtTerminal([*target, "chat", "mock/a", "--no-stream"], env=LONG_REPLY)
     chat.wait_for("> ")
     chat.type("go\r\x03")
     chat.wait_for("\n[cancelled]\r\n")
     chat.wait_for("> ")
     chat.type("/show\r")
-    chat.wait_for("messages: 0")
+    chat.wait_for("messages: 1 (1 without a reply, which the model is not sent)")
     chat.wait_for("> ")
     chat.type("\x04")
     assert chat.end() == 0
@@ -195,7 +198,7 @@ def test_a_message_whose_reply_had_not_begun_at_ctrl_c_is_dropped(target: list[s
 def test_a_model_that_is_not_there_is_offered_at_a_terminal_only(home: Path) -> None:
     chat = AtTerminal(["-p", "candle", "chat", "smollm2:135m"])
     chat.wait_for("Model 'smollm2:135m' is not installed")
-    chat.wait_for("Pull it now? [y/N]: ")
+    chat.wait_for("Pull smollm2:135m@candle now (98.4 MB)? [y/N]: ")
     chat.type("n\n")
     chat.wait_for("Cancelled")
     assert chat.end() == 0

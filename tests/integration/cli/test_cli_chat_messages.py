@@ -63,21 +63,25 @@ def test_an_unknown_command_is_told_how_to_be_said(chat: AtTerminal) -> None:
     leave(chat)
 
 
-def test_an_option_is_unset_without_a_value(chat: AtTerminal) -> None:
+def test_options_are_set_shown_and_unset(chat: AtTerminal) -> None:
     values = {name: "x" if kind is str else "1" for name, kind in SAMPLING.items()}
     for name, value in values.items():
         chat.type(f"/set {name} {value}\r")
         chat.wait_for(f"{name} = {value}")
         chat.wait_for("> ")
-    for name in values:
+    for name, value in values.items():
         chat.type(f"/set {name}\r")
+        chat.wait_for(f"{name} = {value}")
+        chat.wait_for("> ")
+        chat.type(f"/unset {name}\r")
         chat.wait_for(f"{name} is not set")
         chat.wait_for("> ")
     chat.type("/show\r")
     chat.wait_for("options: -")
     chat.wait_for("> ")
     chat.type("/set\r")
-    chat.wait_for("Error: name an option")
+    for name in values:
+        chat.wait_for(name)
     chat.wait_for("> ")
     leave(chat)
 

@@ -20,13 +20,13 @@ FIRST = list({command_of(CASES[name]): name for name in reversed(TEXT)}.values()
 
 
 def copyable(line: str, columns: int) -> bool:
-    """Whether a line may be longer than the terminal: a command line, or one that ends with a path or an address.
+    """Whether a line may be longer than the terminal: a command, or one that ends with a path or an address.
 
     So may a line of a script that is there for a shell.
     """
     last = line.split()[-1]
-    is_code = "llmspell " in line or "COMP_WORDS=" in line or "completions" in line
-    return is_code or line.startswith("Hint:") or ("/" in last and len(line) - len(last) < columns)
+    is_code = line.lstrip().startswith("llmspell ") or "COMP_WORDS=" in line or "completions" in line
+    return is_code or ("/" in last and len(line) - len(last) < columns)
 
 
 def assert_fits(text: str, columns: int) -> list[str]:

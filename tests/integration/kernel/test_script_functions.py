@@ -113,7 +113,7 @@ def test_stopping_a_cell_ends_the_function_that_runs_on_top_of_it() -> None:
         assert bench.scripts.contexts.shared.interrupt() is True
         assert cell.task is not None
         await cell.task
-        assert shown.replies[0]["message"] == "interrupted: interrupted by the user"
+        assert shown.replies[0]["message"] == "interrupted by the user"
         with pytest.raises(Cancelled, match="the script around this function was stopped"):
             await task
         assert await bench.call(await bench.offered("function() return 'alive' end")) == "alive"

@@ -47,7 +47,7 @@ def test_an_interrupt_stops_a_cell_and_keeps_its_variables(code: str) -> None:
         await _ends(request)
         reply = shown.replies[0]
         assert (reply["status"], reply["code"], reply["execution_count"]) == ("error", "cancelled", 2)
-        assert reply["message"] == "interrupted: interrupted by the user"
+        assert reply["message"] == "interrupted by the user"
         assert shown.of("error")[0]["ename"] == "cancelled"
         after = await scripts.cell("kept")
         assert after.of("execute_result")[0]["data"] == {"text/plain": '"still here"'}
@@ -95,7 +95,7 @@ def test_a_match_that_never_ends_is_killed_and_the_next_cell_works() -> None:
         scripts.contexts.shared.interrupt()
         await _ends(request)
         message = shown.replies[0]["message"]
-        assert message.startswith("interrupted: ")
+        assert message.startswith("interrupted by the user; ")
         assert message.endswith("the script worker was ended and the context's variables are gone")
         after = await scripts.cell("return type(kept)")
         assert after.of("execute_result")[0]["data"] == {"text/plain": '"nil"'}

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from llmspell_cli.repl.dot_commands import is_command
-from llmspell_cli.repl.history_file import ENTRIES, HistoryFile
 from llmspell_cli.repl.last_kernel import remember, remembered
 from llmspell_cli.repl.session_file import SavedSession, load, save
+from llmspell_cli.terminal.history_file import ENTRIES, HistoryFile
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_protocol.errors import InvalidRequest, NotFound
 

@@ -43,25 +43,18 @@ def ignore(chunk: ChatChunk) -> None:
     """A client that drops what it is sent."""
 
 
-def test_an_agent_without_a_name_gets_one_and_introduces_itself() -> None:
+def test_an_agent_without_a_name_gets_one() -> None:
     agent = AgentsService(ScriptedModels()).create(AgentCreate(), owner=OWNER)
     assert re.fullmatch(r"agent_[0-9a-f]{8}", agent.name)
     assert agent.model == "scripted/default"
-    assert agent.system_prompt == f"You are {agent.name}, an AI assistant. LLM-powered agent"
+    assert agent.system_prompt == ""
 
 
-@pytest.mark.parametrize(
-    ("templates", "asked_for", "said"), [(True, None, True), (False, None, False), (False, "Be brief.", True)]
-)
-def test_the_default_system_prompt_goes_only_to_models_with_roles(
-    templates: bool, asked_for: str | None, said: bool
-) -> None:
+def test_neither_name_nor_description_reach_the_model() -> None:
     async def scenario() -> None:
-        scene = Scene(system_prompt=asked_for)
-        scene.models.templates = templates
+        scene = Scene(name="Marvin", description="A paranoid android")
         await scene.say("one")
-        system = [("system", scene.agent.system_prompt)] if said else []
-        assert scene.last_prompt() == [*system, ("user", "one")]
+        assert scene.last_prompt() == [("user", "one")]
 
     asyncio.run(scenario())
 

@@ -189,7 +189,7 @@ def test_complete_and_generate_give_the_text(bench: LuaBench) -> None:
 
 
 def test_options_of_one_turn_go_with_it(bench: LuaBench) -> None:
-    bench.run("Agent.create{memory_enabled = false}:execute('x', {temperature = 0, nonsense = 1})")
+    bench.run("Agent.create{memory_enabled = false}:execute('x', {temperature = 0})")
     assert _executed(bench)["options"] == {"temperature": 0}
     assert _executed(bench)["remember"] is False
 

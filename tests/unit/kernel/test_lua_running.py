@@ -23,13 +23,13 @@ def test_a_chunk_without_a_value_gives_none(bench: LuaBench) -> None:
 
 
 def test_an_expression_shows_its_value_in_a_cell_only(bench: LuaBench) -> None:
-    assert bench.sandbox.execute("6 * 7 -- the answer", "In[1]", expression_first=True).text == "42"
+    assert bench.sandbox.execute("6 * 7 -- the answer", "In[1]", shows_value=True).text == "42"
     assert bench.failure("6 * 7").kind == "syntax"
 
 
 def test_the_last_expression_keeps_its_line_when_it_fails(bench: LuaBench) -> None:
     with pytest.raises(ScriptFailure) as caught:
-        bench.sandbox.execute("JSON.parse(\n'{')", "In[1]", expression_first=True)
+        bench.sandbox.execute("JSON.parse(\n'{')", "In[1]", shows_value=True)
     assert caught.value.line == 1
     assert caught.value.message.startswith("In[1]:1: JSON parse error: ")
 
@@ -54,6 +54,42 @@ def test_an_error_comes_with_the_scripts_own_lines(bench: LuaBench) -> None:
     assert failure.message == "test.lua:2: boom"
     assert failure.line == 2
     assert list(failure.traceback) == ["test.lua:2: in local 'ask'", "test.lua:4: in main chunk"]
+
+
+def test_an_error_in_a_coroutine_shows_its_stack_and_that_of_who_resumed_it(bench: LuaBench) -> None:
+    failure = bench.failure("local co = coroutine.wrap(function()\n  error('in it')\nend)\nco()")
+    assert (failure.message, failure.line, failure.source_line) == ("test.lua:2: in it", 2, "error('in it')")
+    assert list(failure.traceback) == ["test.lua:2: in function <test.lua:1>", "test.lua:4: in main chunk"]
+
+
+def test_an_error_in_a_stream_shows_its_stack(bench: LuaBench) -> None:
+    failure = bench.failure("local s = Streaming.create(function()\n  error('late')\nend)\ns:collect()")
+    assert list(failure.traceback) == ["test.lua:2: in function <test.lua:1>", "test.lua:4: in main chunk"]
+
+
+def test_an_error_that_was_caught_leaves_no_stack_to_the_next(bench: LuaBench) -> None:
+    failure = bench.failure("pcall(coroutine.wrap(function()\n  error('in it')\nend))\nerror('mine')")
+    assert (failure.message, list(failure.traceback)) == ("test.lua:4: mine", ["test.lua:4: in main chunk"])
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("local x = 1\n   x.y.z = 2", "x.y.z = 2"),
+        ("local x = 1\nx x", "x x"),
+        ("local function f() error({message = 'of a table'}) end\nf()", None),
+        ("error('no place', 0)", "error('no place', 0)"),
+        ("error('" + "x" * 400 + "')", "error('" + "x" * 152 + "…"),
+    ],
+)
+def test_an_error_comes_with_the_line_that_it_is_about(bench: LuaBench, code: str, line: str | None) -> None:
+    assert bench.failure(code).source_line == (line or code.split("\n")[0])
+
+
+def test_an_error_in_a_function_of_an_earlier_chunk_shows_that_chunks_line(bench: LuaBench) -> None:
+    bench.run("function f()\n  error('there')\nend", "In[1]")
+    failure = bench.failure("f()", "In[2]")
+    assert (failure.script, failure.line, failure.source_line) == ("In[1]", 2, "error('there')")
 
 
 @pytest.mark.parametrize(
@@ -165,12 +201,20 @@ def test_a_call_from_inside_a_coroutine_gets_its_answer(bench: LuaBench) -> None
     assert bench.value(code) == "table"
 
 
-def test_a_function_of_the_scripts_can_be_called_while_it_waits(bench: LuaBench) -> None:
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        "local co = coroutine.wrap(function() LocalLLM.ps() return 'done' end) return co()",
+        "local co = coroutine.create(LocalLLM.ps) coroutine.resume(co) return 'done'",
+        "return Streaming.create(function() LocalLLM.ps() return 'done' end).next()",
+    ],
+)
+def test_a_function_of_the_scripts_can_be_called_while_it_waits(bench: LuaBench, waiting: str) -> None:
     bench.kernel.answers["model ps"] = reply()
     function = bench.sandbox._runtime.eval(b"function(n) total = (total or 0) + n return {n, n * 2} end")
     results = []
     bench.kernel.before_event = lambda: results.append(bench.sandbox.call(function, [21]))
-    assert bench.value("local co = coroutine.wrap(function() LocalLLM.ps() return 'done' end) return co()") == "done"
+    assert bench.value(waiting) == "done"
     assert results == [[21, 42]]
 
 

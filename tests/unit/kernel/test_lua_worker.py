@@ -16,6 +16,7 @@ JOB = {
     "name": "t.lua",
     "script": "t.lua",
     "cell": False,
+    "shows_value": False,
     "data": False,
     "arguments": [],
     "script_directory": None,
@@ -103,7 +104,7 @@ def test_a_waiting_script_has_its_functions_called_and_its_code_completed() -> N
     sandbox = worker._sandbox
     assert sandbox is not None
     # The globals that offer functions come later.
-    sandbox._environment[b"offer"] = sandbox._core[b"offer"]
+    sandbox._environment[b"offer"] = sandbox._core["offer"]
     pipe.on_send = lambda frame: answer(frame, pipe.frames)
     code = "total = 0 offer(function(n) total = total + n return total * 2 end) return {LocalLLM.ps().n, total}"
     pipe.frames.append({**JOB, "id": 2, "code": code})

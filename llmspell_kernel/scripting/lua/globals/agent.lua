@@ -2,7 +2,7 @@
 
 local core = ...
 local check, check_optional = core.check, core.check_optional
-local request, open, next_event, close = core.request, core.open, core.next_event, core.close
+local request = core.request
 local builder_of, configuration = core.agent_builder, core.agent_configuration
 local input_of, output_of, options_of = core.agent_input, core.agent_output, core.agent_options
 local now_ms = core.bind("precise_ms")
@@ -40,27 +40,14 @@ end
 local function stream(agent, input, options, visit)
   require_alive(agent)
   local content = execution(agent, input, options)
-  content.stream = true
   local started = now_ms()
-  local id = open("agent_request", content)
-  local pieces, count = {}, 0
-  while true do
-    local kind, answer = next_event(id)
-    if kind == "delta" and answer.text ~= nil then
-      count = count + 1
-      pieces[count] = answer.text
-      if visit({ text = answer.text, index = count, type = "text" }) == false then
-        close(id)
-        return { success = true, chunks_received = count, text = table.concat(pieces), stopped = true }
-      end
-    elseif kind == "reply" then
-      local result = output_of(answer, now_ms() - started)
-      visit({ text = "", index = count + 1, type = "done", metadata = result.metadata })
-      return { success = true, chunks_received = count, text = result.text, metadata = result.metadata }
-    elseif kind == "error" then
-      error(answer, 0)
-    end
+  local reply, text, count = core.stream_reply("agent_request", content, visit)
+  if reply == nil then
+    return { success = true, chunks_received = count, text = text, stopped = true }
   end
+  local result = output_of(reply, now_ms() - started)
+  visit({ text = "", index = count + 1, type = "done", metadata = result.metadata })
+  return { success = true, chunks_received = count, text = result.text, metadata = result.metadata }
 end
 
 -- `(input, fn, options)` and `(input, options, fn)` are both in use.

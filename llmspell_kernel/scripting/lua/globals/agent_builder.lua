@@ -6,16 +6,7 @@ local check, bad_argument = core.check, core.bad_argument
 local type, next, error, tostring, ipairs = type, next, error, tostring, ipairs
 local find, match, gsub, sub = string.find, string.match, string.gsub, string.sub
 
--- The sampling options: numbers, and `stop`.
-local NUMBERS = {
-  "temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens", "num_ctx",
-  "num_beams",
-}
-local OPTIONS = { stop = true }
-for _, name in ipairs(NUMBERS) do
-  OPTIONS[name] = true
-end
-core.agent_option_names = OPTIONS
+local NUMBERS, OPTIONS = core.sampling_numbers, core.key_set(core.sampling_options)
 
 local LIMITS = { "max_execution_time_secs", "max_memory_mb", "max_tool_calls", "max_recursion_depth" }
 
@@ -80,7 +71,10 @@ local function empty_settings()
   return { options = {}, limits = {}, capabilities = {} }
 end
 
+local LIMIT_KEYS = core.key_set(LIMITS)
+
 local function set_limits(settings, limits)
+  core.check_keys("resource_limits", limits, LIMIT_KEYS)
   for _, name in ipairs(LIMITS) do
     if limits[name] ~= nil then
       settings.limits[name] = check(1, "resource_limits." .. name, "number", limits[name])
@@ -115,10 +109,20 @@ local function provider_name(value)
   return value
 end
 
+local STRING_KEYS = {
+  "name", "description", "system_prompt", "backend", "base_url", "api_key", "device", "speculation",
+}
+local CONFIG = core.key_set(STRING_KEYS, core.sampling_options, {
+  "provider", "type", "agent_type", "model", "schema", "stream", "memory_enabled", "max_conversation_length", "tools",
+  "allowed_tools", "capabilities", "context_window", "resource_limits", "custom_config",
+})
+local MODEL = core.key_set(core.sampling_options, { "provider", "model_id", "name", "model", "settings" })
+
 -- Settings from a configuration table: flat, or nested with a table under `model`.
 function core.agent_settings(config)
+  core.check_keys("Agent.create", config, CONFIG)
   local settings = empty_settings()
-  for _, name in ipairs { "name", "description", "system_prompt", "backend", "base_url", "api_key", "device", "speculation" } do
+  for _, name in ipairs(STRING_KEYS) do
     if config[name] ~= nil then
       settings[name] = check(1, "Agent.create: " .. name, "string", config[name])
     end
@@ -130,12 +134,14 @@ function core.agent_settings(config)
   settings.max_conversation_length = config.max_conversation_length
   settings.tools = config.allowed_tools or config.tools
   settings.capabilities = config.capabilities or {}
-  for name in next, OPTIONS do
-    settings.options[name] = config[name]
-  end
+  settings.options = core.sampling_of(config)
   settings.options.num_ctx = settings.options.num_ctx or config.context_window
   local model = config.model
   if type(model) == "table" then
+    core.check_keys("Agent.create: model", model, MODEL)
+    if type(model.settings) == "table" then
+      core.check_keys("Agent.create: model.settings", model.settings, OPTIONS)
+    end
     settings.provider = settings.provider or model.provider
     settings.model = model.model_id or model.name or model.model
     for name in next, OPTIONS do

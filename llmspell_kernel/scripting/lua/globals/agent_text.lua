@@ -7,6 +7,8 @@ local find = string.find
 local json_parse = core.bind("json_parse")
 
 local TEXT_KEYS = { "text", "prompt", "input", "instruction", "message", "query" }
+local INPUT = core.key_set(TEXT_KEYS, { "parameters", "context", "output_modalities", "media", "image" })
+local OPTIONS = core.key_set(core.sampling_options)
 
 -- The fields of an execute request for a string or an input table.
 function core.agent_input(input)
@@ -19,6 +21,7 @@ function core.agent_input(input)
   if input.image ~= nil or type(input.media) == "table" and next(input.media) ~= nil then
     error("Component error: agents take text only in this version; leave out media and image", 0)
   end
+  core.check_keys("agent.execute: input", input, INPUT)
   for _, key in ipairs(TEXT_KEYS) do
     if type(input[key]) == "string" then
       return {
@@ -36,12 +39,8 @@ function core.agent_options(options)
   if options == nil then
     return nil
   end
-  check_optional(2, "agent.execute", "table", options)
-  local found = {}
-  for name in next, core.agent_option_names do
-    found[name] = options[name]
-  end
-  return found
+  core.check_keys("agent.execute", check_optional(2, "agent.execute", "table", options), OPTIONS)
+  return core.sampling_of(options)
 end
 
 -- The output table for a reply; `took_ms` is how long the script waited for it.

@@ -23,4 +23,12 @@ local function encode(value, indent)
   return (stringify(value, core.check_optional(2, "JSON.stringify", "number", indent)))
 end
 
-return core.methods(JSON, { parse = decode, stringify = encode, encode = encode, decode = decode })
+-- The table, or a new one, as what JSON writes as an array though it is empty.
+local function array(items)
+  return core.host.array(core.check_optional(1, "JSON.array", "table", items) or {})
+end
+
+-- What null is in a table, where nil would be nothing at all.
+JSON.null = core.host.null
+
+return core.methods(JSON, { parse = decode, stringify = encode, encode = encode, decode = decode, array = array })

@@ -1,12 +1,13 @@
 -- LocalLLM: models on this machine, as `model_request`s. Gets `core`; returns the global.
 
 local core = ...
+local check_keys, key_set = core.check_keys, core.key_set
 local check, check_optional = core.check, core.check_optional
 local find, gsub = string.find, string.gsub
 local request, open, next_event, close = core.request, core.open, core.next_event, core.close
 local unix_seconds = core.bind("unix_seconds")
 
-local methods = {}
+local methods = core.local_llm_answers
 
 local function model_request(action, content)
   content.action = action
@@ -172,10 +173,13 @@ function methods.info(id)
   return result
 end
 
+local LOAD = key_set { "keep_alive", "pin", "device", "speculation", "num_ctx" }
+
 function methods.load(spec, options)
   check_optional(2, "LocalLLM.load", "table", options)
   local content = { model = check(1, "LocalLLM.load", "string", spec) }
   if options ~= nil then
+    check_keys("LocalLLM.load", options, LOAD)
     content.keep_alive, content.pin, content.device = options.keep_alive, options.pin, options.device
     content.speculation = options.speculation
   end

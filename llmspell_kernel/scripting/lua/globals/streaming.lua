@@ -15,7 +15,7 @@ function core.stream(fn)
     end
     local ok, value = resume(thread)
     if not ok then
-      error(value, 0)
+      core.raise_from(thread, value)
     end
     return value
   end

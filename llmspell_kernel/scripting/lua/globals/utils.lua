@@ -6,8 +6,10 @@ local find, sub, match, format = string.find, string.sub, string.match, string.f
 local next, type, setmetatable, getmetatable, sort = next, type, setmetatable, getmetatable, table.sort
 local sleep, hash = core.bind("sleep"), core.bind("hash")
 
+local shape = core.host.shape
+
 local function copy(value, seen)
-  if type(value) ~= "table" then
+  if type(value) ~= "table" or shape(value) == "null" then
     return value
   end
   if seen[value] == nil then
@@ -21,6 +23,10 @@ local function copy(value, seen)
   return seen[value]
 end
 
+local function is_object(value)
+  return type(value) == "table" and #value == 0 and shape(value) == nil
+end
+
 -- Objects are merged level by level; anything else of `second` replaces that of `first`.
 local function merge(first, second, depth)
   if depth > 128 then
@@ -28,7 +34,7 @@ local function merge(first, second, depth)
   end
   local result = copy(first, {})
   for key, value in next, second do
-    if type(value) == "table" and type(result[key]) == "table" and #value == 0 and #result[key] == 0 then
+    if is_object(value) and is_object(result[key]) then
       result[key] = merge(result[key], value, depth + 1)
     else
       result[key] = copy(value, {})

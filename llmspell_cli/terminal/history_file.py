@@ -1,6 +1,6 @@
 """The inputs of earlier sessions: a file that only its owner may read, cut to the newest thousand. Knows no terminal.
 
-One JSON string a line, so that an input of several lines stays one entry. Several repls may write to it at once.
+One JSON string a line, so that an input of several lines stays one entry. Several sessions may write to it at once.
 """
 
 from __future__ import annotations

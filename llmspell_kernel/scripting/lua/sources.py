@@ -1,0 +1,44 @@
+"""What was loaded under which name, so that an error can show the line that it comes from."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+
+MAX_BYTES = 4_000_000
+"""The sources that are kept together; the oldest go first."""
+MAX_LINE_CHARACTERS = 160
+
+_POSITION = re.compile(r"(.+?):(\d+): ", re.DOTALL)
+
+
+class Sources:
+    """Sources by chunk name, without Lua's `@`."""
+
+    def __init__(self) -> None:
+        self._by_name: OrderedDict[str, bytes] = OrderedDict()
+        self._size = 0
+
+    def keep(self, name: str, source: bytes) -> None:
+        """Remembers what this name stands for from here on."""
+        self._size -= len(self._by_name.pop(name, b""))
+        self._by_name[name] = source
+        self._size += len(source)
+        while self._size > MAX_BYTES:
+            self._size -= len(self._by_name.popitem(last=False)[1])
+
+    def position(self, message: str) -> tuple[str, int] | None:
+        """Script and line of a message that begins with a known one."""
+        found = _POSITION.match(message)
+        return (found[1], int(found[2])) if found is not None and found[1] in self._by_name else None
+
+    def line(self, script: str | None, line: int | None) -> str | None:
+        """The text of a line, without its indentation; None where it is unknown."""
+        source = self._by_name.get(script or "")
+        if source is None or line is None:
+            return None
+        lines = source.split(b"\n", line)
+        if not 1 <= line <= len(lines):
+            return None
+        text = lines[line - 1].decode("utf-8", "replace").strip()
+        return text if len(text) <= MAX_LINE_CHARACTERS else text[: MAX_LINE_CHARACTERS - 1] + "…"

@@ -1,0 +1,104 @@
+"""What a person may have meant by a name that no backend has: an installed model with nearly this name, or one that can
+be pulled. Added to the error; asks the disk and, where it has answered already, the Ollama daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llmspell_protocol.errors import LlmspellError, ModelNotFound
+from llmspell_providers.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmspell_providers.registry import ProviderRegistry
+
+_NEAR = 0.84
+"""How alike two names are (difflib's ratio): one letter of six or more is wrong, or two are swapped."""
+
+
+async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -> None:
+    """Adds what is known about the name `model` to the error's details and hint.
+
+    `details.nearest` is an installed model whose name is nearly this one, as it can be typed. `details.pull` is there
+    where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where only the pull itself
+    tells, and `known` says that the name stands in the catalog. `details.similar` is a name of the catalog that is
+    nearly this one, where nothing installed is.
+    """
+    spec = ModelSpec.parse(model)
+    offer = await _offer(error, spec, registry)
+    if offer is not None:
+        error.details["pull"] = offer
+        if offer["known"]:
+            error.hint = f"llmspell model pull {offer['model']}"
+            return
+    found = nearest(spec, await _installed(spec, registry))
+    if found is not None:
+        error.details["nearest"] = found
+        error.hint = f"did you mean '{found}'?"
+    elif (similar := _similar_in_catalog(spec)) is not None:
+        error.details["similar"] = similar
+        error.hint = f"did you mean '{similar}'? llmspell model pull {similar}"
+
+
+def nearest(spec: ModelSpec, installed: Iterable[tuple[str, str]]) -> str | None:
+    """The installed model, of `(id, backend)`, that a name almost spells; with its backend where the name has one."""
+    # Only a name that is wrong needs it.
+    from difflib import SequenceMatcher
+
+    wanted = spec.name.lower()
+
+    def likeness(model_id: str) -> float:
+        # `smolm2` may be meant for `smollm2:135m`: a name without a tag is compared with names without theirs.
+        name = model_id if ":" in wanted else model_id.partition(":")[0]
+        return SequenceMatcher(None, wanted, name.lower()).ratio()
+
+    best = max(installed, key=lambda one: likeness(one[0]), default=None)
+    if best is None or likeness(best[0]) < _NEAR:
+        return None
+    return f"{best[0]}@{best[1]}" if spec.backend else best[0]
+
+
+def _similar_in_catalog(spec: ModelSpec) -> str | None:
+    from llmspell_providers.library.catalog import Catalog
+
+    return nearest(spec, [(entry.id, entry.backend) for entry in Catalog.load().entries])
+
+
+async def _installed(spec: ModelSpec, registry: ProviderRegistry) -> Sequence[tuple[str, str]]:
+    """Ids and backends of what is installed where the name was looked for."""
+    names = [registry.table_name(spec.backend)] if spec.backend and registry.has(spec.backend) else registry.local
+    answers = await asyncio.gather(
+        *(registry.get(name).list_models() for name in names if name in registry.local), return_exceptions=True
+    )
+    found: list[tuple[str, str]] = []
+    for answer in answers:
+        if isinstance(answer, list):
+            found += [(one.id, one.backend) for one in answer]
+        elif not isinstance(answer, LlmspellError):
+            raise answer
+    return found
+
+
+async def _offer(error: ModelNotFound, spec: ModelSpec, registry: ProviderRegistry) -> dict[str, Any] | None:
+    kinds = {registry.kind(name): name for name in reversed(registry.local)}
+    meant = registry.kind(spec.backend) if spec.backend and registry.has(spec.backend) else None
+    if "candle" in kinds and meant in (None, "candle"):
+        from llmspell_providers.library.catalog import Catalog
+
+        catalog = Catalog.load()
+        entry = catalog.find(spec)
+        if entry is not None:
+            size = entry.pin(catalog.quantization_of(spec) or entry.default_quantization).size_bytes
+            return _pull(str(spec.with_backend(kinds["candle"])), kinds["candle"], size, known=True)
+    if "ollama" in kinds and meant in (None, "ollama") and spec.source is None and not spec.looks_like_file:
+        # Whether its library has the name only the pull tells.
+        reasons = error.details.get("reasons") or {}
+        if meant == "ollama" or reasons.get(kinds["ollama"]) == "not installed":
+            return _pull(str(spec.with_backend(kinds["ollama"])), kinds["ollama"], None, known=False)
+    return None
+
+
+def _pull(model: str, backend: str, size_bytes: int | None, *, known: bool) -> dict[str, Any]:
+    return {"model": model, "backend": backend, "size_bytes": size_bytes, "known": known}

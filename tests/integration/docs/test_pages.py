@@ -1,0 +1,38 @@
+"""Everything that the pages tell a reader to type: it is typed, in their order, and answers as they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_tree import every_call
+from tests.support.reader import Reader, reader
+from tests.support.snippets import ROOT, Snippet, commands, pages, snippets
+
+RUN = ("console", "sh", "lua", "python")
+
+
+def _to_do(page: Path) -> list[Snippet]:
+    return [one for one in snippets(page) if not one.not_run and (one.language in RUN or one.title)]
+
+
+PAGES = [page for page in pages() if _to_do(page)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_says_works_as_it_says(page: Path, tmp_path: Path, models: Path, neighbour: Reader) -> None:
+    to_do = _to_do(page)
+    with reader(tmp_path, models) as one:
+        if not _is_about_kernels(to_do):
+            one.joins(neighbour)
+        for snippet in to_do:
+            one.follows(snippet)
+
+
+def _is_about_kernels(to_do: list[Snippet]) -> bool:
+    """Whether a page starts, stops or counts kernels, so that none may be there before."""
+    typed = [line for one in to_do if one.language in ("console", "sh") for line in commands(one)]
+    typed += [line for one in to_do for line in one.setup]
+    return any("kernel" in words for line in typed for words in every_call(line))

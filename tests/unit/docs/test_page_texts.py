@@ -1,0 +1,96 @@
+"""The pages as texts: every block is something that can be checked, and what can't be run is looked at."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from lupa.lua54 import LuaRuntime
+
+from llmspell_profiles.checking.validation import check
+from tests.support.command_tree import every_call, parsed
+from tests.support.snippets import ROOT, Snippet, commands, pages, snippets
+
+DEVELOPERS = ("docs/decisions/", "docs/benchmarks.md", "docs/reliability.md")
+"""Pages about the program's making, whose blocks nobody types."""
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+USERS = [page for page in pages() if not _name(page).startswith(DEVELOPERS)]
+BLOCKS = [one for page in USERS for one in snippets(page)]
+
+
+def _shell(one: Snippet, directory: Path) -> None:
+    for line in commands(one):
+        for words in every_call(line):
+            parsed(words)
+
+
+def _lua(one: Snippet, directory: Path) -> None:
+    LuaRuntime().compile(one.text.partition("\n")[2] if one.text.startswith("#!") else one.text)
+
+
+def _toml(one: Snippet, directory: Path) -> None:
+    path = directory / "page.toml"
+    path.write_text(one.text)
+    report = check(config=path, env={"HOME": str(directory)}, cwd=directory)
+    assert not report.errors, report.errors
+
+
+def _python(one: Snippet, directory: Path) -> None:
+    compile(one.text, one.place, "exec")
+
+
+def _json(one: Snippet, directory: Path) -> None:
+    json.loads(one.text)
+
+
+def _nothing(one: Snippet, directory: Path) -> None:
+    """What a program prints, or a file of another program."""
+
+
+LANGUAGES: Mapping[str, Callable[[Snippet, Path], None]] = {
+    "console": _shell,
+    "sh": _shell,
+    "lua": _lua,
+    "toml": _toml,
+    "python": _python,
+    "json": _json,
+    "text": _nothing,
+    "ini": _nothing,
+}
+
+
+@pytest.mark.parametrize("one", BLOCKS, ids=lambda one: one.place)
+def test_a_block_is_what_it_says_to_be(one: Snippet, tmp_path: Path) -> None:
+    assert one.language in LANGUAGES, f"{one.place}: a block without a language, or of an unknown one"
+    LANGUAGES[one.language](one, tmp_path)
+
+
+@pytest.mark.parametrize("page", USERS, ids=_name)
+def test_a_file_of_a_page_is_used_on_it(page: Path) -> None:
+    blocks = list(snippets(page))
+    for one in blocks:
+        if one.title and not one.title.endswith(".toml"):
+            typed = [line for other in blocks if other.language in ("console", "sh") for line in commands(other)]
+            assert any(one.title in line for line in typed), f"{one.place}: nothing on the page uses {one.title}"
+
+
+WORDS = {
+    r"RUST_LOG": "a variable of other programs",
+    r"\bmock\b": "a backend for tests",
+    r"\b[Tt]he original\b|\bFrom the original\b": "a program that the reader does not know",
+}
+
+
+@pytest.mark.parametrize("page", USERS, ids=_name)
+def test_no_page_speaks_of_what_a_user_does_not_know(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    found = [f"{pattern}: {why}" for pattern, why in WORDS.items() if re.search(pattern, text)]
+    assert found == []
