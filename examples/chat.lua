@@ -6,7 +6,6 @@ local agent = Agent.builder()
     :model(ARGS.model or "smollm2:135m@candle")
     :system_prompt("You are a helpful assistant. Answer in one or two sentences.")
     :temperature(0.2)
-    :max_tokens(80)
     :build()
 
 agent:invokeStream(question, function(chunk)

@@ -156,6 +156,11 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
     """
     if "incident" in error.details and not said.options().connect:
         return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
+    if error.code == "context_length_exceeded" and said.words_without_settings()[:1] == ["chat"]:
+        # Few replies end so.
+        from llmspell_protocol.cut_replies import with_way
+
+        return with_way(error, "option")
     profile = error.details.get("profile")
     if error.code != "backend_not_configured" or not profile:
         return error

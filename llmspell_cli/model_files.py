@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from llmspell_cli.prompt_words import Given
 from llmspell_cli.session import Content, document
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
@@ -31,13 +31,15 @@ def whole(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
-def with_files_imported(given: Given, opened: Session, output: Output) -> Given:
-    """The same words with the name of an installed model in place of a file."""
-    if given.model is not None:
-        return given._replace(model=installed_name(given.model, opened, output))
-    if not given.words or not is_file(given.words[0]):
-        return given
-    return given._replace(words=(installed_name(given.words[0], opened, output), *given.words[1:]))
+def with_files_imported(
+    words: Sequence[str], model: str | None, opened: Session, output: Output
+) -> tuple[Sequence[str], str | None]:
+    """The words of a prompt and the model (None: the first word may be one), with a model's name in place of a file."""
+    if model is not None:
+        return words, installed_name(model, opened, output)
+    if not words or not is_file(words[0]):
+        return words, None
+    return (installed_name(words[0], opened, output), *words[1:]), None
 
 
 def installed_name(word: str, opened: Session, output: Output) -> str:

@@ -47,7 +47,8 @@ class Drain:
             return
         if self._standing:
             running = len(self._requests) - len(self._keep)
-            log.info("shutting down; running requests: %d, time for them: %g s", running, drain_s)
+            level = logging.INFO if running else logging.DEBUG
+            log.log(level, "shutting down; running requests: %d, time for them: %g s", running, drain_s)
         self._until = until
         self._begun.set()
 

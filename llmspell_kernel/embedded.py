@@ -145,7 +145,11 @@ class EmbeddedKernel:
 
         loaded = load()
         filters = "" if self._flags else filters_in(env)
-        kernel_log = KernelLog(write=self._log, filters=filters) if self._log is not None else None
+        kernel_log = (
+            KernelLog(write=self._log, filters=filters, only_warnings=not self._flags)
+            if self._log is not None
+            else None
+        )
         if kernel_log is not None:
             kernel_log.apply(loaded.settings)
             tell_unwritable_logs()

@@ -64,9 +64,16 @@ class LogFile(logging.Handler):
         try:
             self._close_file()
             self._finish_compressing()
+            self._forget_empty()
         finally:
             self.release()
         super().close()
+
+    def _forget_empty(self) -> None:
+        """Removes a log in which nothing stands."""
+        with contextlib.suppress(OSError):
+            if not self._path.stat().st_size:
+                self._path.unlink()
 
     def _write(self, data: bytes) -> None:
         fd, size = self._ready()
@@ -135,6 +142,14 @@ class LogFile(logging.Handler):
 
     def _packed(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}.gz")
+
+
+def remove_empty_logs(directory: Path, run_dir: Path) -> None:
+    """Removes the logs of ended kernels in which nothing stands."""
+    for path in directory.glob("kernel-*.log"):
+        with contextlib.suppress(OSError):
+            if not path.stat().st_size and not (run_dir / f"{path.stem}.lock").exists():
+                path.unlink()
 
 
 def _encoded(line: str) -> bytes:

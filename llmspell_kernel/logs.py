@@ -87,6 +87,7 @@ class KernelLog:
 
     Nothing goes anywhere before `apply`, which may be called again when the settings have changed. `filters` are levels
     by module, as LLMSPELL_LOG has them (`llmspell_providers=debug,llmspell_kernel=info`); they win over the settings.
+    `only_warnings` is for a kernel inside a command, whose user wants no news of what goes well.
     """
 
     def __init__(
@@ -96,7 +97,9 @@ class KernelLog:
         stderr: bool = False,
         write: Callable[[str], None] | None = None,
         filters: str = "",
+        only_warnings: bool = False,
     ) -> None:
+        self._only_warnings = only_warnings
         self._filters = _levels_by_module(filters)
         self._for_people: list[logging.Handler] = []
         if stderr:
@@ -116,6 +119,8 @@ class KernelLog:
     def apply(self, settings: Settings) -> None:
         """Logs as the settings say from here on."""
         level = settings.runtime.log_level
+        if self._only_warnings and level == "info":
+            level = "warn"
         for handler in self._for_people:
             with_traceback = level in ("debug", "trace")
             handler.setFormatter(PeopleFormatter(with_module=level == "trace", with_traceback=with_traceback))

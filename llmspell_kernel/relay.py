@@ -13,7 +13,8 @@ def relay(request: Request, chunk: ChatChunk, *, stream: bool) -> None:
     The result itself is not sent: it is the reply.
     """
     if chunk.loading:
-        request.progress({"phase": "loading"})
+        notice = {} if chunk.notice is None else {"notice": chunk.notice}
+        request.progress({"phase": "loading", **notice})
         return
     if chunk.prefill is not None:
         request.progress({"phase": "prefill", **to_content(chunk.prefill)})

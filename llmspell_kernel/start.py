@@ -30,6 +30,7 @@ from llmspell_kernel.doors.binding import bind_sockets, ipc_prefix, name_owner, 
 from llmspell_kernel.doors.zmq import ZmqDoor
 from llmspell_kernel.identity import KeyRing
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
+from llmspell_kernel.log_file import remove_empty_logs
 from llmspell_kernel.logs import LEVELS, KernelLog, filters_in
 from llmspell_kernel.services.kernel import KernelFiles
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
@@ -113,6 +114,8 @@ class Start:
         self._id = self._choose_id()
         self._files = RunFiles(self._run_dir, self._id, pid_file=arguments.pid_file)
         self._log_file = self._choose_log_file()
+        # A notebook's kernel comes and goes with its notebook: where nothing happened no log stays.
+        self._news = logging.DEBUG if self._frontend else logging.INFO
         self._terminal = _has_terminal()
 
     def _load(self) -> LoadedSettings:
@@ -159,6 +162,7 @@ class Start:
         )
         kernel_log.apply(self._loaded.settings)
         self._files.claim()
+        remove_empty_logs(self._log_file.parent, self._run_dir)
         try:
             asyncio.run(self._serve(kernel_log))
         finally:
@@ -200,7 +204,7 @@ class Start:
             # Not before: a start that fails leaves no empty log.
             kernel_log.open()
             self._files.publish(info, None if self._frontend else self._arguments.connection_file)
-            log.info("kernel %s (PID %d) answers on %s", self._id, os.getpid(), info.address)
+            log.log(self._news, "kernel %s (PID %d) answers on %s", self._id, os.getpid(), info.address)
             if self._arguments.foreign:
                 # Frontends hand on what their users wrote behind their own options.
                 log.info("words of the frontend that mean nothing here: %s", shlex.join(self._arguments.foreign))
@@ -211,7 +215,7 @@ class Start:
 
         try:
             await kernel.serve(ready)
-            log.info("kernel %s has ended", self._id)
+            log.log(self._news, "kernel %s has ended", self._id)
         finally:
             _ignore_signals()
             context.term()

@@ -29,6 +29,8 @@ _DEVICE = re.compile(r"auto|cpu|metal|cuda(:[0-9]{1,3})?")
 _MANY = 1_000
 """Problems that are looked at one by one."""
 _FIRST = 100
+_NAMED = 10
+"""So many unknown options are named; a suggestion for each of thousands would hold the loop."""
 _NO_IMAGE = b"\0not base64"
 
 
@@ -49,6 +51,7 @@ def validate(request: Request, kind: type) -> Any:
     problems = dict(islice(problems_of_fields(kind, content), _MANY))
     if "messages" in content:
         content["messages"] = _with_image_bytes(content["messages"])
+    problems |= _unknown_options(content.get("options"))
     count = 0
     try:
         value = _adapter(kind).validate_python(content)
@@ -67,6 +70,21 @@ def validate(request: Request, kind: type) -> Any:
             return value
     what = f"Invalid {request.msg_type.removesuffix('_request')} {request.action} request"
     raise invalid(what, list(problems.items()), separator=": ", count=max(count, len(problems)))
+
+
+def _unknown_options(options: Any) -> dict[str, str]:
+    """What is wrong with the names of a request's options: one that there is not would change what is done."""
+    if not isinstance(options, dict):
+        return {}
+    from llmspell_protocol.model_options import meant_by, option_names
+
+    known = option_names()
+    problems = {}
+    for name in islice((name for name in options if name not in known), _NAMED):
+        meant = meant_by(name)
+        shown = str(name)[:_FIRST]
+        problems[f"options.{shown}"] = f"there is no such option{f'; did you mean {meant!r}?' if meant else ''}"
+    return problems
 
 
 def _problems_of(error: ValidationError | None) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from llmspell_cli.terminal.progress import ProgressView
 from llmspell_cli.terminal.quiet import QuietTerminal
 from llmspell_cli.terminal.reply_text import reply_text
 from llmspell_cli.terminal.typed_line import Lines, TypedLines, can_edit, typed_line
+from llmspell_protocol.cut_replies import cut_notice, with_way
 from llmspell_protocol.errors import KernelUnreachable, LlmspellError
 
 Turn = Callable[..., Content]
@@ -114,7 +115,7 @@ class ChatLoop:
     def _show_error(self, error: LlmspellError) -> None:
         if isinstance(error, KernelUnreachable):
             error = KernelUnreachable(error.message, hint=HINT, details=error.details)
-        self._output.shown_note(one_line(error, self._output.color))
+        self._output.shown_note(one_line(with_way(error, "slash"), self._output.color))
 
     def _take(self, text: str, word: str, rest: str) -> None:
         """Obeys a command, or says what is none: what stood in quotes never is."""
@@ -168,6 +169,8 @@ class ChatLoop:
             self._output.line()
         elif not text:
             self._output.shown_line(styled("[the reply is empty]", DIM, sys.stdout, self._output.color))
+        if (cut := cut_notice(reply, "slash")) is not None:
+            self._output.shown_line(styled(cut, DIM, sys.stdout, self._output.color))
         if self._stats:
             self._output.line(stats_line(reply))
 

@@ -8,6 +8,7 @@ from typing import Any
 from llmspell_cli.json_file import read_json, write_json
 from llmspell_cli.session import Content, Session, document
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.model_options import option_from_text, unknown_option
 
 Sampling = dict[str, float | int | list[str]]
 Message = dict[str, Any]
@@ -24,6 +25,7 @@ SAMPLING: dict[str, type] = {
     "repeat_last_n": int,
     "seed": int,
     "max_tokens": int,
+    "num_ctx": int,
     "num_beams": int,
     "stop": str,
 }
@@ -139,8 +141,8 @@ class Conversation:
         Raises:
             InvalidRequest: unknown, not a number, or out of its range.
         """
-        kind = _kind(name)
-        self.sampling[name] = [value] if kind is str else _in_range(name, value, kind)
+        _demand_known(name)
+        self.sampling[name] = option_from_text(name, value)
 
     def unset(self, name: str) -> None:
         """Has one sampling option be as the model has it.
@@ -148,7 +150,7 @@ class Conversation:
         Raises:
             InvalidRequest: unknown.
         """
-        _kind(name)
+        _demand_known(name)
         self.sampling.pop(name, None)
 
     def option(self, name: str) -> str:
@@ -157,7 +159,7 @@ class Conversation:
         Raises:
             InvalidRequest: unknown.
         """
-        _kind(name)
+        _demand_known(name)
         value = self.sampling.get(name)
         return "-" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
 
@@ -206,34 +208,9 @@ class Conversation:
         }
 
 
-def _kind(name: str) -> type:
-    kind = SAMPLING.get(name)
-    if kind is None:
-        # Only a misspelt name needs it.
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, SAMPLING, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"one of {', '.join(SAMPLING)}"
-        raise InvalidRequest(f"unknown option '{name}'", hint=hint)
-    return kind
-
-
-def _in_range(name: str, value: str, kind: type) -> float | int:
-    # Needed by few chats, and a chat's start pays for imports.
-    from dataclasses import fields
-
-    from llmspell_protocol.models import SamplingOptions
-    from llmspell_protocol.numbers import WrongNumber, demand_range, number, whole
-
-    try:
-        wanted = whole(int(value)) if kind is int else number(float(value))
-    except ValueError:
-        raise InvalidRequest(f"{name} is a number, not '{value}'") from None
-    try:
-        demand_range(wanted, *next(one for one in fields(SamplingOptions) if one.name == name).metadata["range"])
-    except WrongNumber as problem:
-        raise InvalidRequest(f"{name} {problem}") from None
-    return wanted
+def _demand_known(name: str) -> None:
+    if name not in SAMPLING:
+        raise unknown_option(name, SAMPLING)
 
 
 def _is_message(one: Any) -> bool:

@@ -9,17 +9,18 @@ from typing import Any, Literal, NamedTuple
 import click
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
+from llmspell_cli.chat.prompt_words import Given
+from llmspell_cli.chat.reply_options import image_file, reply_schema, set_options
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.model_files import with_files_imported
 from llmspell_cli.options import Command, timeout_option
-from llmspell_cli.prompt_words import Given
-from llmspell_cli.reply_options import image_file, reply_schema, set_options
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.input_text import file_text, piped_text
 from llmspell_cli.terminal.output import DIM, Output, styled
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_cli.terminal.visible import visible_lines
+from llmspell_protocol.cut_replies import cut_notice
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 
 
@@ -114,10 +115,16 @@ def chat(
         return _talk(options, output, conversation, given, seen, shown)
     given.demand_message()
     with session(options, output) as opened:
-        given = with_files_imported(given, opened, output)
+        given = _imported(given, opened, output)
         conversation.model, text, _ = given.asked(opened)
         _answer(opened, output, conversation, text, seen, shown)
     return 0
+
+
+def _imported(given: Given, opened: Session, output: Output) -> Given:
+    """The same with a model's name in place of a file of weights."""
+    words, model = with_files_imported(given.words, given.model, opened, output)
+    return given._replace(words=words, model=model)
 
 
 def _text_or_file(value: str | None) -> str | None:
@@ -134,7 +141,7 @@ def _answer(
         _one_turn(opened, output, conversation, text, images, shown)
     except ModelNotFound as error:
         # Only a missing model needs it.
-        from llmspell_cli.pull_offer import pulled_if_wanted
+        from llmspell_cli.chat.pull_offer import pulled_if_wanted
 
         pulled = pulled_if_wanted(opened, output, error)
         if pulled is not None:
@@ -180,6 +187,8 @@ def _one_turn(
         output.event(done) if stream else output.document(done)
     elif not stream:
         _show_whole(output, reply["message"], done, shown)
+    if not output.json and (cut := cut_notice(reply, "option")) is not None:
+        output.shown_note(styled(cut, DIM, sys.stderr, output.color))
     if shown.stats and not output.json:
         output.note(stats_line(reply))
 
@@ -197,7 +206,7 @@ def _show_whole(output: Output, message: Content, done: Content, shown: Shown) -
 
 def _block(text: str, which: Literal["first", "last"]) -> str | None:
     # Few replies are asked for code alone.
-    from llmspell_cli.code_blocks import code_blocks
+    from llmspell_cli.chat.code_blocks import code_blocks
 
     blocks = code_blocks(text)
     return blocks[0 if which == "first" else -1] if blocks else None
@@ -236,7 +245,7 @@ def _talk(
     from llmspell_cli.terminal.history_file import HistoryFile
 
     with KernelLink(options, output) as link:
-        given = with_files_imported(given, link.session, output)
+        given = _imported(given, link.session, output)
         conversation.model, text, info = given.asked(link.session)
         if text:
             # One word that names no model is a prompt.
@@ -267,7 +276,7 @@ def _info_or_pull(opened: Session, output: Output, model: str | None) -> Content
         return opened.model("info", model=model or "")
     except ModelNotFound as error:
         # Only a missing model needs it.
-        from llmspell_cli.pull_offer import pulled_if_wanted
+        from llmspell_cli.chat.pull_offer import pulled_if_wanted
 
         pulled = pulled_if_wanted(opened, output, error)
     return None if pulled is None else opened.model("info", model=pulled)

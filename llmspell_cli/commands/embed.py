@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
+from llmspell_cli.chat.prompt_words import divided, likeness
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
-from llmspell_cli.prompt_words import divided, likeness
 from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.progress import ProgressView

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from llmspell_cli.completion.sections import SECTIONS
+from llmspell_cli.completion.sections import KEYS, SECTIONS
 from llmspell_cli.invocation import Collected, Options
 from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.backends import LOCAL_BACKENDS
@@ -115,6 +115,7 @@ _BY_WORD: dict[str, Callable[[click.Context, str], Items]] = {
     "MODEL": _models,
     "ID": _kernels,
     "SECTION": _fixed(SECTIONS),
+    "KEY": _fixed(KEYS),
     "PROVIDER": _providers,
     "FILE": _of_type("file"),
     "PATH": _of_type("file"),

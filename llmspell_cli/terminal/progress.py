@@ -52,7 +52,11 @@ class ProgressView:
         self.clear()
 
     def show(self, content: Mapping[str, Any]) -> None:
-        """Takes one progress content."""
+        """Takes one progress content; its notice stays on the screen."""
+        notice = content.get("notice")
+        if notice and not self._output.json:
+            self.clear()
+            self._output.note(str(notice))
         if self._output.json:
             fields = {key: value for key, value in content.items() if key != "seq"}
             self._output.side_event({"event": "progress", "command": self._command, "model": self._model, **fields})

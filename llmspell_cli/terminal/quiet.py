@@ -65,8 +65,15 @@ class QuietTerminal:
         if self._found is not None:
             _set(self._found)
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
+    def _leave(self) -> None:
+        """Leaves the terminal in the middle of whatever is shown: its style ends, and the cursor can be seen."""
         self._restore()
+        if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+            with contextlib.suppress(OSError):
+                os.write(sys.stderr.fileno(), b"\x1b[0m\x1b[?25h")
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self._leave()
         before = self._handlers.get(signal.Signals(number))
         if callable(before):
             before(number, frame)
@@ -80,7 +87,7 @@ class QuietTerminal:
         import termios
 
         now = termios.tcgetattr(sys.stdin)
-        self._restore()
+        self._leave()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         # Here it goes on, with `fg`.

@@ -109,6 +109,7 @@ class ModelHandler(AreaHandler):
             pin=wanted.pin,
             device=wanted.device,
             speculation=wanted.speculation,
+            num_ctx=wanted.num_ctx,
         )
 
     async def ps(self, request: Request, wanted: Empty) -> ModelPsReply:

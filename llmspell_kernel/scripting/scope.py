@@ -227,6 +227,15 @@ class Scope:
         except FrameTooLarge:
             self._worker.send({"op": "reply", "id": frame["id"], "content": _TOO_LARGE.to_content()})
 
+    def tell_cut(self, content: Content) -> None:
+        """Says below a cell that a reply was cut; a script that is run has `truncated` for that."""
+        if not content.get("truncated") or self._worker.name.startswith("isolated"):
+            return
+        # Few replies are.
+        from llmspell_protocol.cut_replies import cut_notice
+
+        self._on_output("stderr", f"{cut_notice(content, 'script')}\n")
+
     def send_reply(self, frame: Frame) -> None:
         """Passes a request's reply on; the request has ended."""
         self._requests.pop(frame["id"], None)
@@ -256,6 +265,7 @@ class _PipeSink:
 
     def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
         """Passes it on, with its buffers if there are any."""
+        self._scope.tell_cut(content)
         frame = {"op": "reply", "id": self._number, "content": content}
         if buffers:
             frame["buffers"] = list(buffers)

@@ -305,9 +305,11 @@ class AgentsService:
         except ContextLengthExceeded as error:
             if not agent.history:
                 raise
+            num_ctx = error.details.get("num_ctx")
             raise ContextLengthExceeded(
                 f"The conversation of agent '{agent.name}' no longer fits: {error.message}",
-                hint="clear the agent's history, or give it a smaller max_conversation_length",
+                hint="clear the agent's history, or give it a smaller max_conversation_length"
+                + (f", or a larger context: num_ctx = {num_ctx}" if num_ctx is not None else ""),
                 details=error.details,
             ) from error
         raise AssertionError(f"the answer of {agent.model} ended without a result")

@@ -69,19 +69,22 @@ async def chat_turn(
             if chunk.result is None:
                 yield chunk
                 continue
-            result = _with_times(chunk.result, first_token_ms, done_ms=(clock() - began) * 1000)
+            result = _completed(chunk.result, first_token_ms, done_ms=(clock() - began) * 1000)
             demand_call(request, result)
             if request.schema is not None and not result.message.tool_calls:
                 await checks.check(result, request)
             yield replace(chunk, result=result)
 
 
-def _with_times(result: ChatResult, first_token_ms: float | None, *, done_ms: float) -> ChatResult:
-    """The result with the turn's clock; where the backend measured no phase itself, the first token divides them.
+def _completed(result: ChatResult, first_token_ms: float | None, *, done_ms: float) -> ChatResult:
+    """The result with the turn's clock, and whether it was cut.
+
+    Where the backend measured no phase itself, the first token divides them.
 
     A turn without a token, such as Ollama's answer to a load, has none.
     """
     timings = replace(result.timings, first_token_ms=first_token_ms)
+    truncated = result.finish_reason in ("length", "context_full")
     if first_token_ms is not None and not timings.prefill_ms and not timings.decode_ms:
         decode_ms, tokens = done_ms - first_token_ms, result.usage.completion_tokens
         timings = replace(
@@ -90,4 +93,4 @@ def _with_times(result: ChatResult, first_token_ms: float | None, *, done_ms: fl
             decode_ms=decode_ms,
             tokens_per_second=tokens / (decode_ms / 1000) if tokens and decode_ms > 0 else None,
         )
-    return replace(result, timings=timings)
+    return replace(result, timings=timings, truncated=truncated)

@@ -103,6 +103,7 @@ class ModelsService:
         pin: bool = False,
         device: str | None = None,
         speculation: Speculation | None = None,
+        num_ctx: int | None = None,
     ) -> LoadedModel:
         """Makes a model ready to answer; raises what the load raises."""
         keep_alive_s = None if keep_alive is None else keep_alive_seconds(keep_alive)
@@ -113,7 +114,11 @@ class ModelsService:
         if device not in (None, "auto"):
             provider.capabilities().demand("device", provider.name)
         provider.capabilities().demand_speculation(speculation, provider.name)
-        wanted = LoadOptions(keep_alive_s=keep_alive_s, pin=pin, device=device, speculation=speculation)
+        if num_ctx is not None:
+            provider.capabilities().demand("num_ctx", provider.name)
+        wanted = LoadOptions(
+            keep_alive_s=keep_alive_s, pin=pin, device=device, speculation=speculation, num_ctx=num_ctx
+        )
         return await provider.load(spec, wanted)
 
     async def change_pins(self, models: Sequence[str], no_longer: Sequence[str] = ()) -> None:

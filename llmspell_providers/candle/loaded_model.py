@@ -35,6 +35,8 @@ def loaded_model(model: Resident[ModelProcess], *, backend: str, device: str, ne
         pinned=model.pinned,
         load_ms=model.load_ms,
         reason=model.reason(next_to_go=next_to_go),
+        context_size=worker.loaded.context_size if worker else model.blueprint.context_size,
+        context_reason=model.blueprint.context_reason,
         warnings=_remarks(model),
         speculation=worker.loaded.speculation if worker else None,
         draft_tokens=worker.draft_tokens if worker and worker.speculates else None,

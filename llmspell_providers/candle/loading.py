@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from llmspell_protocol.background import of_no_request
 from llmspell_providers.candle.capabilities import LACKS, engine_of
+from llmspell_providers.candle.context_size import ContextSize, Wish, choose, demand_trained
 from llmspell_providers.candle.devices import detected, device_name, of_another_platform
 from llmspell_providers.candle.engine import SHORTEST_LOAD_DEADLINE_S, Launch
 from llmspell_providers.candle.memory_limit import memory_limit_bytes
@@ -26,6 +27,7 @@ from llmspell_providers.library.store import Hold, Store
 from llmspell_providers.residency.estimate import Estimate, Setting, estimate, fitted
 from llmspell_providers.residency.memory import available_bytes
 from llmspell_providers.residency.resident import Blueprint
+from llmspell_providers.residency.room import Room
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CandleSettings
@@ -71,36 +73,40 @@ class Loader:
         """What loads a model."""
         return engine_of(manifest.format, self._settings.engine)
 
-    def context_size(self, manifest: Manifest) -> int:
-        """The context of a slot, in tokens: the settings', at most what the model was trained for."""
-        return min(self._settings.context_size, manifest.context_length or self._settings.context_size)
-
     def blueprint(
         self,
         manifest: Manifest,
         *,
         name: str,
         budget_bytes: int,
+        room: Room,
         device: str | None = None,
         speculation: Wanted | None = None,
+        num_ctx: int | None = None,
+        context_wish: Wish = "any",
         embeds: bool = False,
     ) -> Blueprint[ModelProcess]:
         """How a model is to be loaded, and what it will take.
 
-        `device` and `speculation` go before those of the settings. `embeds` says that texts are to be embedded, for
-        which a model that chats needs more memory.
+        `device`, `speculation` and `num_ctx`, a context in tokens, go before those of the settings. `embeds` says that
+        texts are to be embedded, for which a model that chats needs more memory.
+
+        Raises:
+            InvalidRequest: `num_ctx` is more than the model was trained for.
         """
         settings = self._settings
         engine = self.engine(manifest)
-        setting = Setting(
+        any_context = Setting(
             engine=engine,
             device=device or settings.device,
-            context_size=self.context_size(manifest),
+            context_size=0,
             slots=1 if "parallel" in LACKS[engine] else settings.max_concurrent,
             batch_size=settings.batch_size,
             embeds=embeds,
             full_windows=engine == _KEEPS_ALL,
         )
+        context = self._context(manifest, any_context, num_ctx, room)
+        setting = replace(any_context, context_size=context.tokens)
         expected = fitted(
             estimate(manifest, setting),
             budget_bytes=budget_bytes,
@@ -134,12 +140,34 @@ class Loader:
             estimated_bytes=expected.loaded_bytes,
             growth_bytes=expected.growth_bytes,
             mapped_bytes=expected.mapped_bytes,
+            context_size=context.tokens,
+            context_reason=context.reason,
+            context_wish="any" if num_ctx is None else context_wish,
             request_bytes=expected.request_bytes,
             start=lambda on_exit: self._start(manifest, launch, setting, expected, on_exit),
             # A request for `auto` takes it where it is, and as it drafts.
             device=None if device in (None, "auto") else device_name(device, platform=sys.platform),
             speculation=None if speculation == "auto" else speculation,
             learn=lambda held: self._learn(manifest, setting, expected, held - expected.growth_bytes),
+        )
+
+    def _context(self, manifest: Manifest, setting: Setting, num_ctx: int | None, room: Room) -> ContextSize:
+        """The context of a slot: as it is asked for, else as the settings, the model and the memory have it."""
+        if num_ctx is not None:
+            demand_trained(manifest.id, num_ctx, manifest.context_length)
+            return ContextSize(num_ctx, "as num_ctx asks")
+
+        def needs(tokens: int) -> int:
+            expected = estimate(manifest, replace(setting, context_size=tokens))
+            return expected.loaded_bytes + expected.growth_bytes + expected.request_bytes
+
+        return choose(
+            self._settings.context_size,
+            manifest.context_length,
+            # Files that do not say what they are for are asked when they are loaded.
+            chats=not manifest.capabilities or "chat" in manifest.capabilities,
+            room=room,
+            needs=needs,
         )
 
     async def _start(

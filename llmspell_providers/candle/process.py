@@ -30,7 +30,7 @@ from llmspell_providers.candle import watch
 from llmspell_providers.candle.engine import Launch, LoadedState
 from llmspell_providers.candle.socket_directory import SocketDirectory
 from llmspell_providers.candle.watch import Fault, Watch
-from llmspell_providers.candle.worker_end import crash, ended_for, out_of_memory, refused
+from llmspell_providers.candle.worker_end import crash, ended_for, out_of_memory, refused, unasked_end
 
 __all__ = ["Launch", "LoadedState", "ModelProcess"]
 
@@ -83,6 +83,7 @@ class ModelProcess:
         self._ended: _Ended | None = None
         self._open_at_end = 0
         self._stop_timers: set[asyncio.TimerHandle] = set()
+        self._is_ending = False
         self._log_start = _size(launch.log_path)
         self._sockets = SocketDirectory()
         try:
@@ -122,6 +123,7 @@ class ModelProcess:
         try:
             await process._load()
         except BaseException as error:
+            process._is_ending = True
             process._child.kill()
             await asyncio.shield(process._child.exited)
             if isinstance(error, ModelLoadFailed):
@@ -202,6 +204,7 @@ class ModelProcess:
 
     async def end(self, grace_s: float = 2.0) -> None:
         """Ends the worker; open requests end with `WorkerCrashed` unless they were closed before."""
+        self._is_ending = True
         self._forget_timers()
         await self._child.end(grace_s)
 
@@ -312,7 +315,7 @@ class ModelProcess:
             return ended_for(self.launch, _ENDED[self._ended])
         return crash(frame["status"], self.launch, at_end, loading=not self._is_loaded, others=others)
 
-    def _exited(self, _status: int) -> None:
+    def _exited(self, status: int) -> None:
         # Whatever fails here, who owns it has to hear of the end.
         try:
             self._open_at_end = self._calls.failed_at_exit
@@ -320,6 +323,10 @@ class ModelProcess:
             # Now, before a next worker of the same model writes to the same log.
             self._log_at_end = self._log_tail()
             self._sockets.remove()
+            if not self._is_ending:
+                why = None if self._ended is None else _ENDED[self._ended]
+                open_requests = self._open_at_end if self._is_loaded else None
+                _log.error("%s", unasked_end(self.launch, self.pid, status, self._log_at_end, open_requests, why))
         finally:
             if self._is_loaded:
                 self._on_exit()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from llmspell_protocol.errors import (
     ConfigError,
-    InvalidRequest,
+    ContextLengthExceeded,
     ModelInUse,
     ModelLoadFailed,
     ModelNotFound,
@@ -36,6 +36,7 @@ from llmspell_protocol.models import (
 )
 from llmspell_providers.base import FoundModel
 from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
+from llmspell_providers.candle.context_size import Wish, with_way_out
 from llmspell_providers.candle.engine import no_chat
 from llmspell_providers.candle.installed_engines import installed_engines, why_missing
 from llmspell_providers.candle.loaded_model import loaded_model
@@ -206,7 +207,9 @@ class CandleProvider:
         """Makes a model ready to answer, or changes the keep-alive of one that is."""
         manifest = await self._find(spec)
         self._check_drafts(manifest, options.speculation)
-        wanted = self._blueprint(manifest, options.device, options.speculation)
+        wanted = self._blueprint(
+            manifest, options.device, options.speculation, num_ctx=options.num_ctx, context_wish="exactly"
+        )
         model = await self._residency.load(wanted, keep_alive_s=options.keep_alive_s, pin=options.pin)
         return self._loaded(model)
 
@@ -231,18 +234,19 @@ class CandleProvider:
         # Files that do not say what they are for are asked when they are loaded.
         if manifest.capabilities and "chat" not in manifest.capabilities:
             raise no_chat(manifest.id)
-        options = self._resolved(request.options, manifest)
+        options = self._resolved(request.options)
         self._check_drafts(manifest, request.speculation)
-        blueprint = self._blueprint_for_chat(manifest, request.device, request.speculation)
+        blueprint = self._blueprint_for_chat(manifest, request)
         resident = self._residency.get(blueprint.name)
-        if resident is None or resident.worker is None or not resident.suits(blueprint):
+        if resident is None or resident.worker is None:
             yield ChatChunk(loading=True)
+        elif not resident.suits(blueprint):
+            yield ChatChunk(loading=True, notice=f"{manifest.id} is loaded anew {blueprint.wish}")
         async with self._residency.use(blueprint, client=client) as turn:
             asked = replace(request, model=manifest.id, options=options)
-            deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
             async with aclosing(turn.worker.chat(asked)) as chunks:
-                while (chunk := await self._next(chunks, deadline, manifest)) is not None:
-                    yield chunk if chunk.result is None else self._with_times(chunk, turn)
+                while (chunk := await self._in_time(self._next(chunks, manifest), manifest)) is not None:
+                    yield chunk if chunk.result is None else self._completed(chunk, turn)
 
     async def embed(
         self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
@@ -300,14 +304,16 @@ class CandleProvider:
         except ModelInUse:
             _log.warning("%s was replaced while it answers; it is used as it was until it is unloaded", model_id)
 
-    def _blueprint_for_chat(
-        self, manifest: Manifest, device: str | None, speculation: Wanted | None
-    ) -> Blueprint[ModelProcess]:
+    def _blueprint_for_chat(self, manifest: Manifest, request: ChatRequest) -> Blueprint[ModelProcess]:
         """As `_blueprint`, but what a load needs is not worked out anew where the model is there: a token waits."""
+        num_ctx = request.options.num_ctx
         resident = self._residency.get(self._key(manifest))
-        if device is None and speculation is None and resident is not None and resident.worker is not None:
-            return resident.blueprint
-        return self._blueprint(manifest, device, speculation)
+        is_there = resident is not None and resident.worker is not None
+        if is_there and request.device is None and request.speculation is None:
+            assert resident is not None
+            if num_ctx is None or num_ctx <= resident.blueprint.context_size:
+                return resident.blueprint
+        return self._blueprint(manifest, request.device, request.speculation, num_ctx=num_ctx, context_wish="at_least")
 
     def _blueprint(
         self,
@@ -315,14 +321,20 @@ class CandleProvider:
         device: str | None = None,
         speculation: Wanted | None = None,
         *,
+        num_ctx: int | None = None,
+        context_wish: Wish = "any",
         embeds: bool = False,
     ) -> Blueprint[ModelProcess]:
+        name = self._key(manifest)
         return self._loader.blueprint(
             manifest,
-            name=self._key(manifest),
+            name=name,
             budget_bytes=self._residency.budget_bytes(),
+            room=self._residency.room(name),
             device=device and device.lower(),
             speculation=speculation,
+            num_ctx=num_ctx,
+            context_wish=context_wish,
             embeds=embeds,
         )
 
@@ -337,55 +349,41 @@ class CandleProvider:
     ) -> AbstractAsyncContextManager[Turn[ModelProcess]]:
         return self._residency.use(self._blueprint(manifest, embeds=embeds), client=client)
 
-    async def _next(
-        self, chunks: AsyncGenerator[ChatChunk, None], deadline: float, manifest: Manifest
-    ) -> ChatChunk | None:
-        # Around each step, not around the loop: a timeout must not strike while the reader of the chunks is at work.
+    async def _next(self, chunks: AsyncGenerator[ChatChunk, None], manifest: Manifest) -> ChatChunk | None:
         try:
-            async with asyncio.timeout_at(deadline):
-                return await anext(chunks, None)
-        except TimeoutError:
-            raise self._timeout(manifest) from None
+            return await anext(chunks, None)
+        except ContextLengthExceeded as error:
+            raise with_way_out(error, manifest.id, manifest.context_length) from None
 
     async def _in_time(self, answer: Awaitable[T], manifest: Manifest) -> T:
+        """What a worker answers, or its next piece.
+
+        Around each step: a long reply may take its time, and its reader too, but a worker may not fall silent.
+        """
+        seconds = self._settings.timeout_seconds
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
+            async with asyncio.timeout(seconds):
                 return await answer
         except TimeoutError:
-            raise self._timeout(manifest) from None
+            raise Timeout(
+                f"'{manifest.id}' said nothing for {seconds} s",
+                hint=f"raise providers.{self.name}.timeout_seconds",
+                details={"timeout_s": seconds, "model": manifest.id},
+            ) from None
 
-    def _timeout(self, manifest: Manifest) -> Timeout:
-        seconds = self._settings.timeout_seconds
-        return Timeout(
-            f"'{manifest.id}' was not done after {seconds} s",
-            hint=f"raise providers.{self.name}.timeout_seconds, or lower max_tokens",
-            details={"timeout_s": seconds, "model": manifest.id},
-        )
-
-    def _resolved(self, options: SamplingOptions, manifest: Manifest) -> SamplingOptions:
-        """The request's options, filled up from the settings."""
-        context_size = self._context_size(manifest)
-        if options.num_ctx is not None and options.num_ctx > context_size:
-            raise InvalidRequest(
-                f"num_ctx {options.num_ctx} is more than the {context_size} tokens that '{manifest.id}' is loaded with",
-                hint=f"raise providers.{self.name}.context_size; the model was trained for {manifest.context_length}",
-                details={"num_ctx": options.num_ctx, "limit": context_size},
-            )
+    def _resolved(self, options: SamplingOptions) -> SamplingOptions:
+        """The request's options, filled up from the settings; the context is the load's."""
         given = {name: value for name in SAMPLING if (value := getattr(options, name)) is not None}
         defaults = {name: getattr(self._settings, name) for name in SAMPLING}
-        return SamplingOptions(**{**defaults, **given}, num_ctx=context_size, num_beams=options.num_beams)
+        return SamplingOptions(**{**defaults, **given}, num_beams=options.num_beams)
 
-    def _context_size(self, manifest: Manifest) -> int:
-        """The context that a loaded model has, else the one that it would be loaded with."""
-        resident = self._residency.get(self._key(manifest))
-        if resident is not None and resident.worker is not None:
-            return resident.worker.loaded.context_size
-        return self._loader.context_size(manifest)
-
-    def _with_times(self, chunk: ChatChunk, turn: Turn[ModelProcess]) -> ChatChunk:
+    def _completed(self, chunk: ChatChunk, turn: Turn[ModelProcess]) -> ChatChunk:
+        """The last chunk with what its worker does not know."""
         assert chunk.result is not None
         timings = replace(chunk.result.timings, queue_ms=turn.queue_ms, load_ms=turn.load_ms)
-        return replace(chunk, result=replace(chunk.result, timings=timings, backend=self.name))
+        context_size = turn.worker.loaded.context_size
+        result = replace(chunk.result, timings=timings, backend=self.name, context_size=context_size)
+        return replace(chunk, result=result)
 
     def _server_path(self) -> Path | None:
         return find_server(self._settings.server_path, self._search_path)

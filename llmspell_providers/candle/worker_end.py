@@ -18,6 +18,9 @@ LIMIT_KEY = "models.worker_memory_bytes"
 _AGAIN = "the next request loads the model anew"
 _WHOLE = "llmspell model verify --all tells whether its files are whole"
 _LONGEST_REASON = 300
+_LINES_TOLD = 3
+_CHARACTERS_TOLD = 400
+"""Of a worker's log, in the kernel's own."""
 _NO_MEMORY = re.compile(
     r"(unable|failed) to allocate|can(no|')t allocate memory|out of memory|bad_alloc|cudaMalloc failed|MemoryError"
     r"|memory allocation of \d+ bytes failed",
@@ -56,6 +59,17 @@ def reason_in(lines: Sequence[str]) -> str | None:
             if found is not None:
                 return found[1].strip().rstrip(":")[:_LONGEST_REASON]
     return None
+
+
+def unasked_end(
+    launch: Launch, pid: int, status: int, lines: Sequence[str], open_requests: int | None, why: str | None
+) -> str:
+    """The line in the kernel's log for a worker that ended unasked; `open_requests` None: while it loaded its model."""
+    work = "while it loaded" if open_requests is None else f"with {open_requests} open requests"
+    because = f" ({why})" if why is not None else ""
+    words = " | ".join(line.strip() for line in lines[-_LINES_TOLD:])[-_CHARACTERS_TOLD:]
+    last = f"its last words: {words}" if words else "it wrote nothing to its log"
+    return f"the worker of {launch.model} (PID {pid}) ended {ending(status)} {work}{because}; {last}"
 
 
 def refused(error: ModelLoadFailed, launch: Launch, lines: Sequence[str]) -> LlmspellError:

@@ -17,11 +17,17 @@ from llmspell_providers.http.servers import Server, Servers
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import ProviderSettings
 
+USUAL_REPLY_TOKENS = 500
+"""What a reply without a limit counts against a limit of tokens, until it tells its own number."""
+
 T = TypeVar("T")
 
 
 class Deadline(NamedTuple):
-    """When a request has to be done, on the loop's clock, and whose it is: for the words of the error."""
+    """When a request has to have begun its answer, on the loop's clock, and whose it is: for the words of the error.
+
+    Each further piece of a stream has `seconds` of its own: a long reply may take its time.
+    """
 
     at: float
     seconds: int
@@ -37,8 +43,8 @@ class Deadline(NamedTuple):
         """The error for a server that was not done in time."""
         what = server.shown if self.model is None else f"'{self.model}@{self.provider}'"
         return Timeout(
-            f"{what} was not done after {self.seconds} s",
-            hint=f"raise providers.{self.provider}.timeout_seconds, or lower max_tokens",
+            f"{what} said nothing for {self.seconds} s",
+            hint=f"raise providers.{self.provider}.timeout_seconds",
             details={"timeout_s": self.seconds, "model": self.model, "base_url": server.shown},
         )
 

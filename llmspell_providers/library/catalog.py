@@ -195,6 +195,11 @@ class Catalog:
             if entry.backend == backend
         ]
 
+    def embedders(self, backend: str) -> list[CatalogEntry]:
+        """The models that are there for embeddings, recommended ones first."""
+        found = [one for one in self.entries if one.backend == backend and "embed" in one.capabilities]
+        return sorted(found, key=lambda one: not one.recommended)
+
     def _some(self, names: list[str], spec: ModelSpec) -> str:
         """Names for an error, which has to stay short: those that are nearly the one that was asked for come first."""
         # Only an error needs it.
@@ -205,11 +210,6 @@ class Catalog:
         shown = list(dict.fromkeys([*near, *(name for name in names if name in good), *names]))[:_SHOWN]
         more = len(names) - len(shown)
         return ", ".join(shown) + (f" and {more} more (llmspell model available)" if more else "")
-
-    def embedders(self, backend: str) -> list[CatalogEntry]:
-        """The models that are there for embeddings, recommended ones first."""
-        found = [one for one in self.entries if one.backend == backend and "embed" in one.capabilities]
-        return sorted(found, key=lambda one: not one.recommended)
 
     def names(self, backend: str = "candle") -> dict[str, list[str]]:
         """The names by kind: `{"GGUF models": […], "T5 models": […]}`."""

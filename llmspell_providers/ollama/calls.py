@@ -62,7 +62,8 @@ class OllamaCalls:
     async def next(self, lines: AsyncGenerator[Any, None], deadline: Deadline, model: str) -> Any:
         """The next line of a stream; None after the last."""
         # Around each step, not around the loop: a timeout must not strike while the reader of the chunks is at work.
-        return await self._in_time(anext(lines, None), deadline, model)
+        at = asyncio.get_running_loop().time() + deadline.seconds
+        return await self._in_time(anext(lines, None), deadline._replace(at=at), model)
 
     async def too_long(self, model: str, num_ctx: int | None, estimate: int) -> LlmspellError:
         """The error with both numbers; Ollama tells none, and has the model in memory by now."""

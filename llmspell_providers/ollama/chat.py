@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell_protocol.errors import ContextLengthExceeded
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest
 from llmspell_providers.capabilities import unsupported
+from llmspell_providers.http.attempts import USUAL_REPLY_TOKENS
 from llmspell_providers.http.fields import items
 from llmspell_providers.ollama import content
 from llmspell_providers.ollama.calls import OllamaCalls
@@ -39,7 +40,7 @@ async def chatted(
     async def open_stream(client: OllamaClient) -> tuple[AsyncGenerator[Any, None], Any]:
         return await _opened(await _ask(client, name, request, options))
 
-    tokens = estimated_prompt_tokens(request) + int(options.get("num_predict", 0))
+    tokens = estimated_prompt_tokens(request) + (_limit(options) or USUAL_REPLY_TOKENS)
     try:
         (lines, line), spent = await calls.attempt(name, open_stream, deadline, tokens=tokens)
     except ContextLengthExceeded:
@@ -60,12 +61,26 @@ async def chatted(
             yield rest
         evicted = await gone
         with calls.server.failures(calls.said(name)):
-            result = reply.result(name, backend=backend, max_tokens=options.get("num_predict"), evicted=evicted)
+            limit = _limit(options)
+            context_size = await _context_size(calls, name, options) if reply.fell_short_of(limit) else None
+            result = reply.result(name, backend=backend, max_tokens=limit, context_size=context_size, evicted=evicted)
     finally:
         gone.cancel()
     if spent is not None:
         spent.tokens = result.usage.prompt_tokens + result.usage.completion_tokens
     yield ChatChunk(result=result)
+
+
+def _limit(options: Mapping[str, Any]) -> int | None:
+    """How long the reply may be, in tokens; Ollama's own words for no limit are negative."""
+    limit = options.get("num_predict")
+    return limit if isinstance(limit, int) and limit > 0 else None
+
+
+async def _context_size(calls: OllamaCalls, name: str, options: Mapping[str, Any]) -> int | None:
+    """The context of a reply that was cut: Ollama says no more than that it was."""
+    wanted = options.get("num_ctx")
+    return wanted if isinstance(wanted, int) else await calls.memory.context_length(name)
 
 
 async def _ask(

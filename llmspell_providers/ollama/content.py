@@ -28,6 +28,8 @@ from llmspell_providers.http.fields import count, items, plain_text, record, tex
 _NS_A_MS = 1e6
 _MULTIPLES = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _CAPABILITIES = {"completion": "chat", "embedding": "embed", "tools": "tools", "vision": "vision"}
+_SPARE = 16
+"""Tokens of a context that a server may leave free."""
 _FOREVER_YEAR = 2200
 """keep_alive -1 shows as a time in the year 2319."""
 
@@ -96,14 +98,24 @@ def timings_of(answer: Mapping[str, Any]) -> Timings:
     )
 
 
-def finish_reason_of(answer: Mapping[str, Any], *, called: bool, max_tokens: int | None) -> FinishReason:
-    """Why a reply ended: `length` is max_tokens or the context's end, which the count tells apart."""
+def finish_reason_of(
+    answer: Mapping[str, Any], *, called: bool, max_tokens: int | None, context_size: int | None
+) -> FinishReason:
+    """Why a reply ended: `length` is max_tokens or the context's end, which the counts tell apart.
+
+    A limit that nobody here has set may stand in the model's own file.
+    """
     if called:
         return "tool_calls"
     if text(answer.get("done_reason"), "done_reason") != "length":
         return "stop"
-    is_whole = max_tokens is None or count(answer.get("eval_count"), "eval_count") >= max_tokens
-    return "length" if is_whole else "context_full"
+    usage = usage_of(answer)
+    if max_tokens is not None:
+        return "length" if usage.completion_tokens >= max_tokens else "context_full"
+    if context_size is None or not usage.prompt_tokens:
+        return "context_full"
+    used = usage.prompt_tokens + usage.completion_tokens
+    return "context_full" if used >= context_size - _SPARE else "length"
 
 
 def local_model(entry: Mapping[str, Any], *, backend: str, loaded: bool) -> LocalModel:
@@ -144,6 +156,7 @@ def loaded_model(entry: Mapping[str, Any], *, backend: str) -> LoadedModel:
         memory_bytes=_size(entry, "size"),
         estimated_bytes=None,
         slots=1,
+        context_size=_size(entry, "context_length"),
         busy_slots=0,
         queue=0,
         last_used=None,

@@ -193,7 +193,9 @@ class OllamaProvider:
         await self._server.ready()
         before = await self._calls.memory.residents()
         began = time.monotonic()
-        await self._calls.answer(name, lambda client: client.ask("/api/generate", _loading(name, keep_alive)))
+        await self._calls.answer(
+            name, lambda client: client.ask("/api/generate", _loading(name, keep_alive, options.num_ctx))
+        )
         load_ms = (time.monotonic() - began) * 1000
         gone = await self._calls.memory.gone(before, name)
         for model in await self.loaded():
@@ -305,9 +307,10 @@ def _answered(answer: T | BaseException) -> T:
     return answer
 
 
-def _loading(name: str, keep_alive: float | None) -> dict[str, Any]:
+def _loading(name: str, keep_alive: float | None, num_ctx: int | None = None) -> dict[str, Any]:
     """A request that has nothing to say, which loads a model, or with 0 unloads it."""
-    return {"model": name, "keep_alive": keep_alive, "stream": False}
+    options = {} if num_ctx is None else {"options": {"num_ctx": num_ctx}}
+    return {"model": name, "keep_alive": keep_alive, "stream": False, **options}
 
 
 def _name(spec: ModelSpec) -> str:

@@ -51,8 +51,16 @@ class OllamaReply:
         """The chunk for what was held back, after the last line."""
         return self._said.rest()
 
-    def result(self, model: str, *, backend: str, max_tokens: int | None, evicted: Sequence[str]) -> ChatResult:
-        """The whole reply, after the last line."""
+    def fell_short_of(self, max_tokens: int | None) -> bool:
+        """Whether something else cut the reply than the limit that was set for it, after the last line."""
+        if self._last.get("done_reason") != "length":
+            return False
+        return max_tokens is None or content.usage_of(self._last).completion_tokens < max_tokens
+
+    def result(
+        self, model: str, *, backend: str, max_tokens: int | None, context_size: int | None, evicted: Sequence[str]
+    ) -> ChatResult:
+        """The whole reply, after the last line; `context_size` is told for one that was cut, where it is known."""
         message = ChatMessage(
             role="assistant",
             content=self._said.text,
@@ -61,11 +69,14 @@ class OllamaReply:
         )
         return ChatResult(
             message=message,
-            finish_reason=content.finish_reason_of(self._last, called=bool(self.calls), max_tokens=max_tokens),
+            finish_reason=content.finish_reason_of(
+                self._last, called=bool(self.calls), max_tokens=max_tokens, context_size=context_size
+            ),
             usage=content.usage_of(self._last),
             timings=content.timings_of(self._last),
             model=model,
             backend=backend,
+            context_size=context_size,
             evicted=evicted,
         )
 

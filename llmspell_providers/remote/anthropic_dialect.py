@@ -28,8 +28,16 @@ _TOOL_CHOICES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required":
 _SAMPLING = ("temperature", "top_p", "top_k")
 """Sent only where they were asked for: newer models refuse them, or two of them together."""
 _COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
+_LONGEST_REPLY = 32_000
+"""Tokens that every model since Claude 3.7 may write; older ones have limits of their own, by their names."""
+_LONGEST_REPLIES = {"claude-3-5": 8192, "claude-3-7": _LONGEST_REPLY, "claude-3": 4096, "claude-2": 4096}
 _PAGE = 1000
 _MAX_PAGES = 16
+
+
+def longest_reply(model: str) -> int:
+    """The limit for a reply that nobody has limited, in tokens."""
+    return next((limit for name, limit in _LONGEST_REPLIES.items() if model.startswith(name)), _LONGEST_REPLY)
 
 
 class AnthropicDialect(VendorPackage):
@@ -64,10 +72,10 @@ class AnthropicDialect(VendorPackage):
             # The interface holds the model to fewer keywords; the package moves the others into descriptions.
             schema = self.sdk.transform_schema(dict(request.schema))
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        # The interface demands a limit.
+        body["max_tokens"] = sampling.values.get("max_tokens", longest_reply(model))
         for name, value in sampling.values.items():
-            if name == "max_tokens":
-                body["max_tokens"] = value
-            elif name == "stop":
+            if name == "stop":
                 if value:
                     body["stop_sequences"] = list(value)
             elif name in _SAMPLING and name in sampling.set_by_user:

@@ -35,7 +35,7 @@ from llmspell_protocol.models import (
 from llmspell_protocol.vendors import KEY_VARIABLES
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import unsupported
-from llmspell_providers.http.attempts import Attempts, Deadline
+from llmspell_providers.http.attempts import USUAL_REPLY_TOKENS, Attempts, Deadline
 from llmspell_providers.http.probe import Probed, probe
 from llmspell_providers.http.servers import Server, Servers
 from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
@@ -152,7 +152,7 @@ class RemoteProvider(ServerManagedModels):
         async def open_stream(server: Server) -> Stream:
             return await self._open(server, name, body, sampling)
 
-        tokens = estimated_prompt_tokens(request) + int(sampling.values["max_tokens"])
+        tokens = estimated_prompt_tokens(request) + int(sampling.values.get("max_tokens", USUAL_REPLY_TOKENS))
         stream, spent = await self._attempts.run(open_stream, deadline, tokens=tokens)
         try:
             event = stream.first
@@ -307,7 +307,7 @@ class RemoteProvider(ServerManagedModels):
         # Around each step, not around the loop: a timeout must not strike while the reader of the chunks is at work.
         try:
             with self._failures(stream.server, deadline.model):
-                async with asyncio.timeout_at(deadline.at):
+                async with asyncio.timeout(deadline.seconds):
                     return await self._event(stream, deadline.model)
         except TimeoutError:
             self._servers.failed(stream.server)

@@ -18,10 +18,11 @@ from typing import Generic, Literal
 
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.errors import Cancelled, ModelInUse, WorkerCrashed
+from llmspell_providers.residency import journal
 from llmspell_providers.residency.memory import available_bytes
 from llmspell_providers.residency.pressure import relieve
 from llmspell_providers.residency.resident import Blueprint, Resident, W
-from llmspell_providers.residency.room import out_of_memory, victims_for
+from llmspell_providers.residency.room import Room, out_of_memory, room_beside, victims_for, wanted_otherwise
 
 AUTO_SHARE = 0.8
 """The part of the available memory that models may have when the settings say `auto`."""
@@ -89,6 +90,11 @@ class Residency(Generic[W]):
         held = sum(max(0, model.memory_bytes - model.blueprint.mapped_bytes) for model in self._models.values())
         return int(AUTO_SHARE * (self._available() + held))
 
+    def room(self, name: str) -> Room:
+        """What the budget leaves for a model."""
+        others = [other for other in self._models.values() if other.name != name and other.reserved]
+        return room_beside(self.budget_bytes(), others)
+
     def next_to_go(self) -> Resident[W] | None:
         """The model that would be unloaded first if another needed its memory."""
         return next((model for model in self.models if model.evictable), None)
@@ -97,10 +103,10 @@ class Residency(Generic[W]):
     async def use(self, blueprint: Blueprint[W], *, client: str) -> AsyncIterator[Turn[W]]:
         """A slot of the model, loaded first if it isn't, for the time of the block.
 
-        One that is idle on another device than the blueprint wants, or drafts otherwise, is loaded anew.
+        One that is idle and runs otherwise than the blueprint wants is loaded anew.
 
         Raises:
-            ModelInUse: it answers on another device than the blueprint wants, or drafts otherwise.
+            ModelInUse: it answers now, and otherwise than the blueprint wants.
             Busy: too many requests wait for the model.
             OutOfMemory: it, or what the request adds to it, does not fit beside what must stay.
             ModelLoadFailed, WorkerCrashed: the load failed.
@@ -182,7 +188,8 @@ class Residency(Generic[W]):
                 details={"model": name, "requests": model.users},
             )
         freed = model.memory_bytes
-        await asyncio.wait([self._end(model, f"'{name}' was unloaded by force")])
+        reason = f"'{name}' was unloaded by force" if model.users else "somebody asked for it"
+        await asyncio.wait([self._end(model, reason)])
         return freed
 
     async def close(self) -> None:
@@ -212,23 +219,7 @@ class Residency(Generic[W]):
     def _replace(self, old: Resident[W], blueprint: Blueprint[W]) -> Resident[W]:
         """A model in the place of one that runs otherwise than is wanted, pinned and kept as that one was."""
         if old.users:
-            where = old.device or "the device of the settings"
-            drafting = f" with speculation {old.speculation or 'as the settings say'}" if blueprint.speculation else ""
-            raise ModelInUse(
-                f"Model '{old.name}' is wanted {blueprint.wish}, but it is in use on {where}{drafting} "
-                f"({old.reason(next_to_go=False)})",
-                hint="wait until it is done, or ask without a device"
-                if blueprint.speculation is None
-                else "wait until it is done, or ask without device and speculation",
-                details={
-                    "model": old.name,
-                    "requests": old.users,
-                    "device": where,
-                    "wanted": blueprint.device,
-                    "speculation": old.speculation,
-                    "wanted_speculation": blueprint.speculation,
-                },
-            )
+            raise wanted_otherwise(old, blueprint)
         model = Resident(blueprint, keep_alive_s=old.keep_alive_s, max_queue=self._max_queue)
         model.pinned, model.loads_after = old.pinned, self._end(old, f"it was wanted {blueprint.wish}")
         self._models[model.name] = model
@@ -277,6 +268,7 @@ class Residency(Generic[W]):
             model.loads_after = None
         model.backs_off_s = self._back_off_s(model.name)
         if model.backs_off_s:
+            journal.backs_off(model)
             await asyncio.sleep(model.backs_off_s)
             model.backs_off_s = 0.0
         model.load_began = time.monotonic()
@@ -296,6 +288,7 @@ class Residency(Generic[W]):
             raise WorkerCrashed(f"the worker of '{model.name}' ended right after it had loaded")
         model.worker = worker
         model.load_ms = (time.monotonic() - model.load_began) * 1000
+        journal.loaded(model)
 
     def _load_ended(self, model: Resident[W], task: asyncio.Task[None]) -> None:
         if model.loading is not task:
@@ -304,6 +297,7 @@ class Residency(Generic[W]):
         if model.ended_because is not None:
             return
         if task.cancelled():
+            journal.given_up(model)
             self._forget(model)  # a request may have come while the load was being ended
             if model.users:
                 self._models[model.name] = model
@@ -311,6 +305,7 @@ class Residency(Generic[W]):
             return
         error = task.exception()
         if error is not None:
+            journal.not_loaded(model, error)
             if isinstance(error, WorkerCrashed):
                 self._crashes[model.name] = self._crashes.get(model.name, 0) + 1
             self._forget(model)
@@ -375,6 +370,7 @@ class Residency(Generic[W]):
 
     def _end(self, model: Resident[W], reason: str) -> asyncio.Task[None]:
         """Takes a model out at once and ends its worker in the background."""
+        journal.leaves(model, reason)
         model.ended_because = reason
         model.stop_timer()
         self._forget(model)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.durations import duration_text
@@ -69,9 +69,10 @@ class Blueprint(Generic[W_co]):
     `estimated_bytes` is what it takes right after the load, `growth_bytes` what it may take beyond that later (scratch
     memory, kept prompts), `request_bytes` what it may add for a request of this kind, `mapped_bytes` how much of it the
     system can get back at any time (weights mapped from a file). `device` is where it has to run, `speculation` how it
-    has to draft; None: as it is, if it is loaded. `start` is given what to call when the worker ends, and is cancelled
-    when no request waits for the model any more. `learn` is told what it came to hold, where that was more than
-    expected.
+    has to draft; None: as it is, if it is loaded. `context_size` is what a slot will hold, in tokens, `context_reason`
+    why, and `context_wish` whether one that is loaded with another context suits. `start` is given what to call when
+    the worker ends, and is cancelled when no request waits for the model any more. `learn` is told what it came to
+    hold, where that was more than expected.
     """
 
     name: str
@@ -83,6 +84,9 @@ class Blueprint(Generic[W_co]):
     start: Callable[[Callable[[], None]], Awaitable[W_co]]
     device: str | None = None
     speculation: str | None = None
+    context_size: int = 0
+    context_reason: str = ""
+    context_wish: Literal["any", "at_least", "exactly"] = "any"
     request_bytes: int = 0
     learn: Callable[[int], None] = lambda _: None
 
@@ -91,7 +95,22 @@ class Blueprint(Generic[W_co]):
         """What it has to be loaded like, in words; empty where it does not matter."""
         words = [f"on {self.device}"] if self.device is not None else []
         words += [f"with speculation {self.speculation}"] if self.speculation is not None else []
+        words += [f"with a context of {self.context_size} tokens"] if self.context_wish != "any" else []
         return " and ".join(words)
+
+    @property
+    def wished(self) -> str:
+        """What a request would leave out to take the model as it is."""
+        words = ["device"] if self.device is not None else []
+        words += ["speculation"] if self.speculation is not None else []
+        words += ["num_ctx"] if self.context_wish != "any" else []
+        return " and ".join(words)
+
+    def has_context(self, wanted: Blueprint[W_co]) -> bool:
+        """Whether its context is what another blueprint wants."""
+        if wanted.context_wish == "exactly":
+            return self.context_size == wanted.context_size
+        return wanted.context_wish == "any" or self.context_size >= wanted.context_size
 
 
 class Resident(Generic[W]):
@@ -145,7 +164,11 @@ class Resident(Generic[W]):
 
     def suits(self, wanted: Blueprint[W]) -> bool:
         """Whether it runs as is wanted, or is being loaded so."""
-        return wanted.device in (None, self.device) and wanted.speculation in (None, self.speculation)
+        return (
+            wanted.device in (None, self.device)
+            and wanted.speculation in (None, self.speculation)
+            and self.blueprint.has_context(wanted)
+        )
 
     @property
     def expected_bytes(self) -> int:

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from llmspell_protocol.errors import OutOfMemory
+from llmspell_protocol.errors import ModelInUse, OutOfMemory
 from llmspell_providers.residency.pressure import megabytes
-from llmspell_providers.residency.resident import Resident, W
+from llmspell_providers.residency.resident import Blueprint, Resident, W
+
+
+class Room(NamedTuple):
+    """Bytes that a model may take: beside all others, and beside those that can't be unloaded for it."""
+
+    free: int
+    after_evictions: int
+
+
+def room_beside(budget: int, others: Sequence[Resident[W]]) -> Room:
+    """What a budget leaves; `others` is everything that holds memory."""
+    staying = sum(other.budgeted_bytes for other in others if not other.evictable)
+    return Room(budget - sum(other.budgeted_bytes for other in others), budget - staying)
 
 
 def victims_for(needed: int, budget: int, others: Sequence[Resident[W]]) -> list[Resident[W]] | None:
@@ -47,4 +61,26 @@ def out_of_memory(name: str, needed: int, budget: int, others: Sequence[Resident
         "models.memory_budget_bytes sets the limit",
         details={"model": name, "needed_bytes": needed, "budget_bytes": budget, "held": held},
         retryable=any(other.users for other in staying) and needed <= budget,
+    )
+
+
+def wanted_otherwise(model: Resident[W], wanted: Blueprint[W]) -> ModelInUse:
+    """The error for a model that answers now, and runs otherwise than a request wants."""
+    where = model.device or "the device of the settings"
+    drafting = f" with speculation {model.speculation or 'as the settings say'}" if wanted.speculation else ""
+    context = f" with a context of {model.blueprint.context_size} tokens" if wanted.context_wish != "any" else ""
+    return ModelInUse(
+        f"Model '{model.name}' is wanted {wanted.wish}, but it is in use on {where}{drafting}{context} "
+        f"({model.reason(next_to_go=False)})",
+        hint=f"wait until it is done, or ask without {wanted.wished}",
+        details={
+            "model": model.name,
+            "requests": model.users,
+            "device": where,
+            "wanted": wanted.device,
+            "speculation": model.speculation,
+            "wanted_speculation": wanted.speculation,
+            "context_size": model.blueprint.context_size,
+            "wanted_context_size": wanted.context_size if wanted.context_wish != "any" else None,
+        },
     )

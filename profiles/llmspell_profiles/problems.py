@@ -34,16 +34,12 @@ class SettingError(ConfigError):
 
 
 class Remark(NamedTuple):
-    """Something doubtful that stops no run. `place` is a file's line and key, or a variable; empty if in the text.
-
-    `is_mistake`: a check of the configuration counts it as an error.
-    """
+    """Something doubtful that stops no run. `place` is a file's line and key, or a variable; empty if in the text."""
 
     place: str
     text: str
     details: dict[str, object]
     hint: str | None = None
-    is_mistake: bool = False
 
     @property
     def sentence(self) -> str:

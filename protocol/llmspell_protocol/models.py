@@ -127,7 +127,8 @@ class SamplingOptions:
     """How tokens are chosen; None means the backend's or the provider table's default.
 
     `temperature` 0 is greedy; `top_k` 0 is off; `repeat_penalty` 1 is off; `repeat_last_n` -1 is the whole context;
-    `num_ctx` is the wanted context in tokens; `num_beams` is how many continuations a beam search keeps, 1 is none.
+    `num_ctx` is the context that is wanted, in tokens, at least; `num_beams` is how many continuations a beam search
+    keeps, 1 is none.
     A number's `range`, both ends included, is in its field's metadata.
     """
 
@@ -189,7 +190,9 @@ class PrefillProgress:
 class ChatResult:
     """The end of a reply: the whole message and what it cost.
 
-    `evicted` are the models that a backend unloaded to make room for this one, where it can be seen.
+    `truncated` says that the reply would have gone on (`finish_reason` "length" or "context_full"); `context_size` is
+    the model's context in tokens, where it is known. `evicted` are the models that a backend unloaded to make room for
+    this one, where it can be seen.
     """
 
     message: ChatMessage
@@ -198,15 +201,23 @@ class ChatResult:
     timings: Timings
     model: str
     backend: str
+    truncated: bool = False
+    """the reply was cut: by max_tokens (`length`) or by the context's end (`context_full`)"""
+    context_size: int | None = None
+    """tokens that prompt and reply share, where it is known"""
     evicted: Sequence[str] = ()
     """models that Ollama unloaded to make room"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatChunk:
-    """A piece of a reply: text, reasoning or tool calls; or progress (loading, prefill); or, last, the result."""
+    """A piece of a reply: text, reasoning or tool calls; or progress (loading, prefill); or, last, the result.
+
+    `notice` says why a model that is there is loaded anew.
+    """
 
     loading: bool = False
+    notice: str | None = None
     text: str = ""
     reasoning: str = ""
     tool_calls: Sequence[ToolCall] = ()
@@ -284,13 +295,14 @@ class PullResult:
 class LoadOptions:
     """How a model is to be loaded; `keep_alive_s` 0 unloads at once, -1 never, None is the configured time.
 
-    `device` and `speculation` are as in `ChatRequest`.
+    `device` and `speculation` are as in `ChatRequest`, `num_ctx` is the context in tokens.
     """
 
     keep_alive_s: float | None = None
     pin: bool = False
     device: str | None = None
     speculation: Speculation | None = None
+    num_ctx: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +337,10 @@ class LoadedModel:
     """why it stays, in words"""
     warnings: Sequence[str] = ()
     """what should be known about how it was loaded"""
+    context_size: int | None = None
+    """tokens of one request and its reply"""
+    context_reason: str | None = None
+    """why so many, in words, where llmspell loaded it"""
     speculation: str | None = None
     """`ngram` or `off`, where llmspell loaded it"""
     draft_tokens: int | None = None

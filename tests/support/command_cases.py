@@ -88,6 +88,9 @@ CASES: dict[str, Case] = {
     "model remove json": case(
         "model", "remove", "tiny", "--yes", "--json", undo=(("model", "pull", "file://{cwd}/tiny.gguf"),)
     ),
+    "model default": case("model", "default"),
+    "model default json": case("model", "default", "--json"),
+    "model default set": case("model", "default", "tiny", "-c", "mine.toml", where="local"),
     "model info": case("model", "info", "mock/a", "--json"),
     "model info installed": case("model", "info", "tiny"),
     "model info installed json": case("model", "info", "tiny", "--json"),
@@ -142,6 +145,12 @@ CASES: dict[str, Case] = {
     "config show json": case("config", "show", "providers", "--json"),
     "config show sources json": case("config", "show", "runtime", "--sources", "--format", "json"),
     "config show unknown": case("config", "show", "nosuch"),
+    "config set": case("config", "set", "kernel.port", "9600", "-c", "mine.toml", where="local"),
+    "config set json": case("config", "set", "models.pin", "a,b", "-c", "mine.toml", "--json", where="local"),
+    "config unset": case("config", "unset", "kernel.max_clients", "-c", "mine.toml", where="local"),
+    "config unset json": case("config", "unset", "models.max_queue", "-c", "mine.toml", "--json", where="local"),
+    "config reload": case("config", "reload", where="kernel"),
+    "config reload json": case("config", "reload", "--json", where="kernel"),
     "config list-profiles": case("config", "list-profiles", where="local"),
     "config list-profiles json": case("config", "list-profiles", "--json", where="local"),
     "config schema json": case("config", "schema", "kernel", "--json", where="local"),
@@ -179,6 +188,7 @@ FILES = {
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
     "tiny.gguf": gguf_file(),
     "other.gguf": gguf_file(),
+    "mine.toml": b"[kernel]\nmax_clients = 5\n[models]\nmax_queue = 5\n",
     "home/keys.json": b'{"keys": {"groq": "sk-a"}, "in_keyring": []}',
 }
 """What lies in the directory in which the cases run."""

@@ -16,6 +16,7 @@ def install(
     *,
     weights: Format = "gguf",
     capabilities: tuple[str, ...] = (),
+    context_length: int | None = None,
 ) -> None:
     """A model in the directory that candle has by default below `home`."""
     manifest = Manifest(
@@ -25,6 +26,7 @@ def install(
         files=(ManifestFile(f"model.{weights}", 3, "0" * 64),),
         source="file:///model.gguf",
         capabilities=capabilities,
+        context_length=context_length,
         modified_at="2025-01-01T00:00:00Z",
     )
     directory = Store(home / "models" / "candle").directory_of(manifest)

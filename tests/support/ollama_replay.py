@@ -153,6 +153,11 @@ class OllamaReplay:
             self.closed_by_client.set()
             handler.close_connection = True
 
+    @property
+    def posted(self) -> list[Asked]:
+        """What was asked with a body, lists and the like left out."""
+        return [asked for asked in self.asked if asked.body is not None]
+
     def _due(self, asked: Asked) -> Fault | None:
         if self.fault is None or asked.method != "POST" or self.faults_left == 0:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from llmspell_cli.commands.model.context import context_text
 from llmspell_cli.connect import resident_session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
@@ -21,12 +22,14 @@ from llmspell_cli.terminal.text import short_time, size
         ("llmspell model load tinyllama --pin", "stays"),
         ("llmspell model load tinyllama --device cpu", "leaves the graphics card to others"),
         ("llmspell model load tinyllama --speculation off", "without drafts"),
+        ("llmspell model load smollm2:135m --num-ctx 2048", "with a context of 2,048 tokens"),
     ),
 )
 @click.option("--keep-alive", metavar="DURATION", help="Idle time before it goes; -1: never.")
 @click.option("--pin", is_flag=True, help="Never unload it to make room.")
 @click.option("--device", metavar="DEVICE", help="Where it runs: auto, cpu, cuda, cuda:N or metal.")
 @click.option("--speculation", metavar="KIND", help="Drafts of tokens: auto, off or ngram.")
+@click.option("--num-ctx", type=click.IntRange(min=1), metavar="N", help="Context of a request, in tokens.")
 @timeout_option
 @click.argument("model", metavar="MODEL")
 def load(
@@ -36,6 +39,7 @@ def load(
     pin: bool,
     device: str | None,
     speculation: str | None,
+    num_ctx: int | None,
     timeout_s: float | None,
 ) -> None:
     """Load a model into a running kernel."""
@@ -51,6 +55,7 @@ def load(
                     "pin": pin,
                     "device": device,
                     "speculation": speculation,
+                    "num_ctx": num_ctx,
                 },
                 on_progress=view.show,
                 timeout_s=timeout_s,
@@ -64,4 +69,4 @@ def load(
     name = f"{reply['model']}@{reply['backend']}"
     memory = f" ({size(reply['memory_bytes'])})" if reply.get("memory_bytes") else ""
     took = f" in {short_time(reply['load_ms'])}" if reply.get("load_ms") is not None else ""
-    output.line(f"✓ Loaded {name} on {reply['device']}{took}{memory}")
+    output.line(f"✓ Loaded {name} on {reply['device']}{took}{memory}{context_text(reply, ', ')}")

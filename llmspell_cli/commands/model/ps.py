@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from llmspell_cli.commands.model.context import context_text
 from llmspell_cli.connect import resident_session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
@@ -49,8 +50,9 @@ def ps(options: Options) -> None:
 
 
 def remarks(model: dict[str, Any]) -> list[str]:
-    """What stands below the table: why a model stays, what is to be known, and how many drafted tokens it took."""
+    """What stands below the table: why a model stays, its context, what is to be known, and its drafts."""
     reason = [model["reason"]] if model.get("reason") else []
+    reason += [context] if (context := context_text(model)) else []
     reason += model.get("warnings") or ()
     if not model.get("draft_tokens"):
         return reason

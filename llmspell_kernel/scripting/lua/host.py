@@ -18,6 +18,7 @@ from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.json_text import parse, stringify
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 from llmspell_kernel.scripting.lua.sources import Sources
+from llmspell_protocol.model_options import meant_by
 
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 MAX_SLEEP_S = 86_400.0
@@ -255,7 +256,8 @@ class Host:
         return (stringify(value, indent, self.border),)
 
     def _nearest(self, name: bytes, names: Any) -> tuple[Any, ...]:
-        found = nearest(name.decode("utf-8", "replace"), [one.decode() for one in names.values()])
+        word, known = name.decode("utf-8", "replace"), [one.decode() for one in names.values()]
+        found = meant_by(word, known) or nearest(word, known)
         return (None if found is None else found.encode(),)
 
     def _unpack_vectors(self, data: bytes, dimensions: int) -> tuple[Any, ...]:

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmspell_profiles.checking.backend_options import CHAT_COMPLETIONS_OPTIONS, OLLAMA_OPTIONS
 from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.credentials.secrets import find_api_key, is_secret
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.loading.origins import in_file
 from llmspell_profiles.problems import KeyPath, Remark
+from llmspell_profiles.schema.backend_options import is_option
 from llmspell_profiles.schema.schema_keys import find
 from llmspell_profiles.schema.vendors import ignored, is_own_server
 from llmspell_protocol.addresses import parse_address
@@ -72,14 +72,9 @@ def _literal_secrets(loaded: LoadedSettings) -> Iterator[Remark]:
 
 
 def _options(loaded: LoadedSettings) -> Iterator[Remark]:
-    told = {remark.details.get("key") for remark in loaded.remarks}
     for name, table in loaded.settings.providers.tables.items():
-        if table.provider_type == "ollama":
-            known: frozenset[str] = OLLAMA_OPTIONS
-        else:
-            known = CHAT_COMPLETIONS_OPTIONS if table.provider_type in KEY_VARIABLES else frozenset()
         for option in table.options:
-            if option not in known and f"providers.{name}.{option}" not in told:
+            if not is_option(option, table.provider_type):
                 place, details = loaded.origins.place(("providers", name, option))
                 yield Remark(place, f"unknown option, the {table.provider_type} backend may ignore it", details)
 

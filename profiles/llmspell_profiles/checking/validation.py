@@ -58,10 +58,9 @@ def check(*, profile: str | None = None, config: Path | None = None, env: Mappin
         return Report(name, cwd / name if name else None, None, tuple(sorted(found.values(), key=in_order)), ())
     for hidden in _hidden_errors(loaded, workshop.numbers):
         found.setdefault(hidden.message, _as_remark(hidden))
-    mistakes = (remark for remark in loaded.remarks if remark.is_mistake)
-    errors = [*found.values(), *(mistake._replace(text=mistake.text.removesuffix(", ignored")) for mistake in mistakes)]
+    errors = list(found.values())
     wrong = {error.details.get("key") for error in errors} - {None}
-    remarks = [each for each in loaded.remarks if not each.is_mistake and each.details.get("key") not in wrong]
+    remarks = [each for each in loaded.remarks if each.details.get("key") not in wrong]
     remarks += advice(loaded, env)
     return Report(
         workshop.file,
@@ -143,6 +142,8 @@ class _Workshop:
             names = (*PROFILE_NAMES, *SHORT_NAMES)
             if isinstance(value, str) and (close := get_close_matches(value, names, 1)):
                 self._replaced[path] = close[0]
+        elif path[:1] == ("providers",) and path[2:] == ("type",):
+            self._replaced.setdefault((*path[:2], "provider_type"), value)
         elif path[:1] == ("providers",) and path[2:] == ("provider_type",):
             close = get_close_matches(str(value or path[1]), PROVIDER_TYPES, 1)
             self._replaced[path] = close[0] if close else "openai"

@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 from llmspell_profiles.credentials.secrets import is_secret
 from llmspell_profiles.loading.aliases import ALIASES, SEVERAL
 from llmspell_profiles.problems import KeyPath, Remark, SettingError
-from llmspell_profiles.schema.providers import ProviderSettings
+from llmspell_profiles.schema.providers import PROVIDER_CLASSES, ProviderSettings
 from llmspell_profiles.schema.schema_keys import (
     PREFIX,
     Key,
     all_keys,
     find,
     known_providers,
-    misspelt_option,
     rule_name,
     variable_part,
 )
@@ -148,8 +147,7 @@ class _Reading:
         parts = rest.lower().split("__")
         if parts[0] == "providers" and len(parts) > 2:
             path = self._provider_path(parts)
-            is_option = len(path) == 3 and find(path, self.classes) is None
-            return (_RULE, path) if is_option or self._key(path) else None
+            return (_RULE, path) if self._key(path) or self._is_option(path, parts) else None
         if parts[:2] == ["runtime", "hooks"]:
             parts = parts[1:]
         if isinstance(find(tuple(parts), self.classes), Key):
@@ -157,6 +155,17 @@ class _Reading:
         if table := self.free.get(tuple(rest.split("__")[:2])):
             return (_RULE, (*table, *parts[2:])) if len(parts) > 2 else None
         return self._provider_alias(rest)
+
+    def _is_option(self, path: KeyPath, parts: list[str]) -> bool:
+        """Whether it is an option of the backend's own: a known one, or any that is written below `options`."""
+        if len(path) != 3 or find(path, self.classes) is not None:
+            return False
+        # Few runs need it, and start-up counts.
+        from llmspell_profiles.schema.backend_options import is_option
+
+        table = self.classes.get(path[1])
+        kind = next((kind for kind, each in PROVIDER_CLASSES.items() if each is table), "openai")
+        return parts[2] == "options" or is_option(path[2], kind)
 
     def _provider_path(self, parts: list[str]) -> KeyPath:
         table = self.by_variable.get(parts[1].upper(), parts[1])
@@ -189,10 +198,6 @@ class _Reading:
             return self.several[variable, path]
         key = self._key(path)
         if key is None:
-            if meant := misspelt_option(path, self.classes):
-                details: dict[str, object] = {"variable": variable, "key": ".".join(path)}
-                text = "unknown option, passed to the backend"
-                self.remarks.append(Remark(variable, text, details, f"did you mean {meant}?"))
             return text if is_secret(path[-1], known=False) else _free_value(text)
         return _typed_value(text, key.kinds)
 

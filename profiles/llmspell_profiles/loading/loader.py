@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from llmspell_profiles.loading.environment import read_environment
 from llmspell_profiles.loading.expansion import UndefinedVariable, expanded, moved_home
 from llmspell_profiles.loading.home import configuration_places, known_user_home, llmspell_home
-from llmspell_profiles.loading.origins import Origins, in_file
+from llmspell_profiles.loading.local_backends import beside, with_usable_default
+from llmspell_profiles.loading.origins import Origins, in_file, in_order
 from llmspell_profiles.loading.profiles import ZERO_CONFIGURATION, canonical_name, not_found, profile_path
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
 from llmspell_profiles.problems import KeyPath, Remark, SettingError
@@ -19,8 +20,8 @@ from llmspell_profiles.schema.providers import ProviderSettings
 from llmspell_profiles.schema.schema_keys import (
     Key,
     find,
-    misspelt_option,
     nearest,
+    provider_class,
     provider_classes,
     value_at,
 )
@@ -69,7 +70,10 @@ LISTS_ALL = "'llmspell config validate' lists every problem"
 
 
 class _Base(NamedTuple):
-    """The one base: merged data (references replaced, unknown keys gone) and what it was made of."""
+    """The one base: merged data (references replaced, unknown keys gone) and what it was made of.
+
+    `own` is what the user's file says, and `mistakes` are the keys in it that there aren't.
+    """
 
     data: dict[str, Any]
     toml: TomlSource
@@ -79,6 +83,7 @@ class _Base(NamedTuple):
     remarks: list[Remark]
     below: TomlSource | None = None
     moved: Sequence[KeyPath] = ()
+    mistakes: Sequence[SettingError] = ()
 
 
 def load_settings(
@@ -110,14 +115,18 @@ def load_settings(
     data = base.data
     for path, value in (overlay.values | given).items():
         data = _with_value(data, path, value)
+    data = with_usable_default(data, chosen=(*_leaves(base.own), *overlay.values, *given))
     classes = provider_classes(_tables(data))
     origins = Origins(base.toml, classes, overlay.variables, frozenset(given), base.below, base.source is not None)
+    errors = list(base.mistakes)
     try:
         settings = Settings.check(data, PathContext(home, known_user_home(env), cwd))
     except Refusal as refusal:
-        raise _advised(origins.first_error([refusal.problem((), data)])) from None
+        errors.append(origins.problem(refusal.problem((), data)))
     except Problems as problems:
-        raise _advised(origins.first_error(problems.found)) from None
+        errors += map(origins.problem, problems.found)
+    if errors:
+        raise _first_of(errors)
     checked = [*_leaves(base.own), *overlay.values]
     moved = [path for path in base.moved if path not in checked and path not in given]
     remarks = (
@@ -127,6 +136,13 @@ def load_settings(
         *_moved_paths(base.profile, moved, home),
     )
     return LoadedSettings(settings, base.source, base.profile, remarks, home, origins, overlay.unused)
+
+
+def _first_of(errors: list[SettingError]) -> SettingError:
+    """The error that stands first, with all in `together`: by line, then those of variables and flags."""
+    errors.sort(key=in_order)
+    errors[0].together = tuple(errors)
+    return _advised(errors[0])
 
 
 def _advised(problem: SettingError) -> SettingError:
@@ -193,12 +209,13 @@ def _moved_paths(profile: str | None, paths: Sequence[KeyPath], home: Path) -> I
 
 def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path, read: Read) -> _Base:
     profile = _extended_profile(toml)
-    extended = _builtin(profile, env, home, read) if profile else None
-    below = extended.data if extended else {}
+    extended = _builtin(profile or ZERO_CONFIGURATION, env, home, read)
     remarks: list[Remark] = []
-    own = _plain_hooks(_plain_providers(toml, remarks), toml, remarks)
+    mistakes: list[SettingError] = []
+    own = _plain_hooks(_plain_providers(toml, remarks, mistakes), toml, remarks)
+    below = extended.data if profile else beside(_tables(own), extended.data)
     classes = provider_classes(_tables(_merged(below, own)))
-    own = _known_keys(own, (), toml, classes, remarks)
+    own = _known_keys(own, (), toml, classes, remarks, mistakes)
     try:
         own = expanded(own, env, known_user_home(env))
     except UndefinedVariable as error:
@@ -210,9 +227,7 @@ def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path,
     if profile:
         own["extends"] = profile
     data = _merged(below, own)
-    if extended is None:
-        return _Base(data, toml, own, path, profile, remarks)
-    return _Base(data, toml, own, path, profile, remarks, extended.toml, extended.moved)
+    return _Base(data, toml, own, path, profile, remarks, extended.toml, extended.moved, mistakes)
 
 
 def _extended_profile(toml: TomlSource) -> str | None:
@@ -226,13 +241,15 @@ def _extended_profile(toml: TomlSource) -> str | None:
     return name
 
 
-def _plain_providers(toml: TomlSource, remarks: list[Remark]) -> dict[str, Any]:
+def _plain_providers(toml: TomlSource, remarks: list[Remark], mistakes: list[SettingError]) -> dict[str, Any]:
     """The file's data with provider tables in canonical form: no `options` table, `default_model` for `model`."""
     tables = toml.data.get("providers")
     if not isinstance(tables, dict):
         return toml.data
     plain = {}
     for name, table in tables.items():
+        if isinstance(table, dict):
+            table = _without_unknown(name, table, toml, mistakes)
         if isinstance(table, dict) and isinstance(options := table.get("options"), dict):
             direct = {key: value for key, value in table.items() if key != "options"}
             for key in sorted(options.keys() & direct.keys()):
@@ -246,6 +263,39 @@ def _plain_providers(toml: TomlSource, remarks: list[Remark]) -> dict[str, Any]:
             table = {"default_model": model} | {key: value for key, value in table.items() if key != "model"}
         plain[name] = table
     return toml.data | {"providers": plain}
+
+
+def _without_unknown(
+    name: str, table: dict[str, Any], toml: TomlSource, mistakes: list[SettingError]
+) -> dict[str, Any]:
+    """A provider's table without keys that neither it nor its backend has; what is below `options` is not looked at."""
+    if name == "providers":
+        return table  # the old nesting, which is refused later
+    kind = table.get("provider_type", name)
+    listed = provider_class(kind.lower() if isinstance(kind, str) else None).FIELDS
+    unlisted = [key for key in table if key not in listed and key not in ("options", "model")]
+    if not unlisted:
+        return table
+    # Few files have such keys, and start-up counts.
+    from llmspell_profiles.schema.backend_options import is_option, meant_by
+
+    for key in unlisted:
+        if is_option(key, kind):
+            continue
+        place, details = in_file(toml, ("providers", name, key))
+        path = ("providers", name, key)
+        meant = meant_by(key, kind, listed)
+        hint = (
+            f"did you mean providers.{name}.{meant}?"
+            if meant
+            else f"an option of the server's own belongs into [providers.{name}.options]"
+        )
+        mistakes.append(SettingError(f"{place}: unknown key", hint=hint, details=details, place=place, path=path))
+        value = table[key]
+        table = {each: table[each] for each in table if each != key}
+        if meant == "provider_type":
+            table.setdefault(meant, value)  # that it is missing is no second mistake
+    return table
 
 
 def _plain_hooks(data: dict[str, Any], toml: TomlSource, remarks: list[Remark]) -> dict[str, Any]:
@@ -269,8 +319,9 @@ def _known_keys(
     toml: TomlSource,
     classes: Mapping[str, type[ProviderSettings]],
     remarks: list[Remark],
+    mistakes: list[SettingError],
 ) -> dict[str, Any]:
-    """The data without unknown keys, which draw a warning each. A backend's own options stay."""
+    """The data without unknown keys, which are mistakes. A backend's own options stay."""
     known = {}
     for name, value in data.items():
         here = (*path, name)
@@ -278,26 +329,25 @@ def _known_keys(
         is_scalar_for_table = _is_named_table(found, path, name) and not isinstance(value, dict)
         if found is None and path[:1] == ("providers",) and len(path) == 2:
             known[name] = value
-            if meant := misspelt_option(here, classes):
-                place, details = in_file(toml, here)
-                text = "unknown option, passed to the backend"
-                remarks.append(Remark(place, text, details, f"did you mean {meant}?"))
         elif found is None or is_scalar_for_table:
             place, details = in_file(toml, here)
-            close = nearest(here, classes)
-            hint = f"did you mean {close}?" if close else None
-            remarks.append(Remark(place, "unknown key, ignored", details, hint, is_mistake=True))
+            hint = _did_you_mean(here, classes)
+            mistakes.append(SettingError(f"{place}: unknown key", hint=hint, details=details, place=place, path=here))
         elif found is FreeTable:
             known[name] = value
             place, details = in_file(toml, here)
-            close = nearest(here, classes)
-            hint = f"did you mean {close}?" if close else None
-            remarks.append(Remark(place, f"no such {path[-1].removesuffix('s')}, has no effect", details, hint))
+            text = f"no such {path[-1].removesuffix('s')}, has no effect"
+            remarks.append(Remark(place, text, details, _did_you_mean(here, classes)))
         elif isinstance(found, type) and isinstance(value, dict):
-            known[name] = _known_keys(value, here, toml, classes, remarks)
+            known[name] = _known_keys(value, here, toml, classes, remarks, mistakes)
         else:
             known[name] = value
     return known
+
+
+def _did_you_mean(path: KeyPath, classes: Mapping[str, type[ProviderSettings]]) -> str | None:
+    close = nearest(path, classes)
+    return f"did you mean {close}?" if close else None
 
 
 def _is_named_table(found: Key | type[Table] | None, path: KeyPath, name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from llmspell_profiles.schema.checks import Data
 from llmspell_profiles.schema.table import Field, Table, rule, subtable
 from llmspell_profiles.schema.values import (
+    AutoOrSize,
     BaseUrl,
     Device,
     FilePath,
@@ -15,6 +16,7 @@ from llmspell_profiles.schema.values import (
     Quantization,
     StopStrings,
     Variable,
+    auto_or,
     words,
     wrong,
 )
@@ -67,9 +69,11 @@ class ProviderSettings(Table):
     api_key_env: Variable | None = Field(default=None, description="variable that holds the key; default: the vendor's")
     api_key: str | None = Field(default=None, secret=True, description="literal key, discouraged")
     default_model: str | None = Field(default=None, description="model when none is named")
-    max_tokens: int = Field(default=512, ge=1, le=INT32_HIGH, description="reply limit, in tokens")
+    max_tokens: int | None = Field(
+        default=None, ge=1, le=INT32_HIGH, description="reply limit, in tokens; unset: the context alone"
+    )
     timeout_seconds: Annotated[int, High(600)] = Field(
-        default=60, ge=1, description="one request, from send to last token, in seconds"
+        default=60, ge=1, description="longest wait for the first token, and for each next one, in seconds"
     )
     max_retries: Annotated[int | None, High(10)] = Field(
         default=None, ge=0, description="shorthand, wins over retry.max_retries"
@@ -103,11 +107,8 @@ class CloudSettings(ProviderSettings):
     base_urls: tuple[BaseUrl, ...] = Field(
         default=(), description="several servers with the same models; the least busy one is asked"
     )
-    max_tokens: int = Field(
-        default_factory=lambda table: 4096 if table.get("provider_type") == "anthropic" else 2048,
-        ge=1,
-        le=INT32_HIGH,
-        description="reply limit, in tokens; default 2048, anthropic 4096",
+    max_tokens: int | None = Field(
+        default=None, ge=1, le=INT32_HIGH, description="reply limit, in tokens; unset: the server's own"
     )
 
 
@@ -127,7 +128,7 @@ class OllamaSettings(LocalSettings):
     provider_type: Literal["ollama"] = Field(default="ollama", description="implementation")
     base_url: BaseUrl = Field(default="http://localhost:11434", description="endpoint")
     timeout_seconds: Annotated[int, High(600)] = Field(
-        default=120, ge=1, description="one request, from send to last token, in seconds"
+        default=120, ge=1, description="longest wait for the first token, and for each next one, in seconds"
     )
     auto_start: bool = Field(
         default=False, description="start `ollama serve` on this machine if installed and down; loopback URLs only"
@@ -144,7 +145,7 @@ class CandleSettings(LocalSettings):
 
     provider_type: Literal["candle"] = Field(default="candle", description="implementation")
     timeout_seconds: Annotated[int, High(600)] = Field(
-        default=300, ge=1, description="one request, from send to last token, in seconds"
+        default=300, ge=1, description="longest wait for the first token, and for each next one, in seconds"
     )
     model_directory: FilePath = Field(
         default=Path("~/.llmspell/models/candle"), check_default=True, description="weights and manifests"
@@ -153,8 +154,9 @@ class CandleSettings(LocalSettings):
     max_concurrent: int = Field(default=4, ge=1, le=64, description="slots of one loaded model")
     default_quantization: Quantization = Field(default="Q4_K_M", description="for specs without variant")
     cpu_threads: int = Field(default=0, ge=0, le=512, description="threads; 0 = physical cores")
-    context_size: int = Field(
-        default=4096, ge=64, le=INT32_HIGH, description="context of a slot, in tokens; capped at the model's"
+    context_size: Annotated[AutoOrSize, auto_or("an integer", at_least=64, at_most=INT32_HIGH)] = Field(
+        default="auto",
+        description="context of a slot, in tokens; at most the model's; auto: up to 8,192 as the memory budget allows",
     )
     batch_size: int = Field(default=256, ge=1, le=INT32_HIGH, description="prefill batch, in tokens")
     use_flash_attention: bool = Field(default=True, description="where the engine has it")
@@ -191,7 +193,8 @@ class ProvidersSettings(Table):
     OTHERS: ClassVar[Any] = Provider
 
     default_provider: str | None = Field(
-        default=None, description="for models without a provider; unset and exactly one enabled provider: that one"
+        default=None,
+        description="for models without a provider; unset: the only enabled provider, else candle, else ollama",
     )
 
     @property
@@ -206,11 +209,16 @@ class ProvidersSettings(Table):
 
     @property
     def default(self) -> str | None:
-        """The provider for models without one: `default_provider`, else the only enabled one."""
+        """The provider for models without one: `default_provider`, else the only enabled one, else a local one."""
         if self.default_provider is not None:
             return self.default_provider
-        names = list(self.enabled)
-        return names[0] if len(names) == 1 else None
+        enabled = self.enabled
+        if len(enabled) == 1:
+            return next(iter(enabled))
+        local = (
+            name for kind in ("candle", "ollama") for name, table in enabled.items() if table.provider_type == kind
+        )
+        return next(local, None)
 
     @classmethod
     def prepared(cls, data: dict[str, Any]) -> dict[str, Any]:

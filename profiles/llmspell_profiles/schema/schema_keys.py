@@ -155,11 +155,6 @@ def nearest(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> s
     return elsewhere[close] if close else None
 
 
-def misspelt_option(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> str | None:
-    """The key that an unlisted key of a provider table almost spells; most such keys are the backend's own."""
-    return _nearest_beside(path, providers, cutoff=0.82)
-
-
 def _nearest_beside(path: KeyPath, providers: Mapping[str, type[ProviderSettings]], cutoff: float) -> str | None:
     table = find(path[:-1], providers)
     close = _closest(path[-1], table.FIELDS, cutoff) if isinstance(table, type) else None

@@ -123,7 +123,9 @@ class RuntimeSettings(Table):
         default=300, ge=1, description="wall time of one script, in seconds"
     )
     enable_streaming: Annotated[bool, Idle()] = Field(default=True, description="stream by default")
-    log_level: Annotated[LogLevel, words(LogLevel)] = Field(default="warn", description="stderr and kernel log")
+    log_level: Annotated[LogLevel, words(LogLevel)] = Field(
+        default="info", description="the kernel's log; a command shows warnings, and more with --trace"
+    )
     security: RuntimeSecuritySettings = subtable("what scripts may do")
     state_persistence: StateSettings = later_table("scripts' state")
     sessions: SessionsSettings = later_table("recorded sessions")

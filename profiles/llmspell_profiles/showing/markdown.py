@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from llmspell_profiles.loading.aliases import ALIASES, SEVERAL
-from llmspell_profiles.schema.schema_keys import Key, rule_name
+from llmspell_profiles.loading.aliases import ALIASES
+from llmspell_profiles.schema.schema_keys import Key, find, rule_name
 from llmspell_profiles.showing.reference import (
     ANY_PROVIDER,
     Section,
@@ -25,9 +25,9 @@ Generated from the schema by `make schemas`; `llmspell config schema --format ma
 how a configuration is chosen and checked.
 
 Every key can be set in a file and by a variable: its path in upper case, levels joined by two underscores, with
-`LLMSPELL_` before it, such as `{rule_name(("rag", "vector_storage", "hnsw", "m"))}`. *bytes* are an integer or a
+`LLMSPELL_` before it, such as `{rule_name(("providers", "candle", "device"))}`. *bytes* are an integer or a
 string such as `"64 MiB"` or `"10MB"`, a *duration* is an integer (seconds) or a string such as `"300ms"` or `"1h30m"`.
-*no effect*: accepted, and read by nothing in this version.
+Keys that this version accepts and does not use are not here: `llmspell config schema --format markdown --all` has them.
 """
 
 
@@ -36,13 +36,14 @@ def reference() -> str:
     return "\n".join([_PREFACE, tables(), *_aliases()]) + "\n"
 
 
-def tables(section: str = "") -> str:
-    """The tables at and below a dotted path, each with a heading.
+def tables(section: str = "", *, idle: bool = False) -> str:
+    """The tables at and below a dotted path, each with a heading; with `idle`, keys that nothing reads yet too.
 
     Raises:
         NotFound: there is no such section.
     """
-    return "\n\n".join("\n".join(_table(each)) for each in sections(section_path(section)) if each.keys or each.open)
+    found = sections(section_path(section), idle=idle)
+    return "\n\n".join("\n".join(_table(each)) for each in found if each.keys or each.open)
 
 
 def _table(section: Section) -> Iterator[str]:
@@ -70,7 +71,7 @@ def _others(section: Section) -> str:
     if section.path[0] != "providers":
         return " Other tables in it are handed to the plug-in of that name."
     if section.path[1] == ANY_PROVIDER:
-        return " Further keys are handed to the backend as they are."
+        return f" Options of the server's own go into `[providers.{ANY_PROVIDER}.options]`."
     return f" Beside the keys of `[providers.{ANY_PROVIDER}]`, or with another default:"
 
 
@@ -89,9 +90,9 @@ def _aliases() -> Iterator[str]:
     yield "| variable | key |"
     yield "|---|---|"
     for variable, path in sorted(ALIASES.items()):
-        yield f"| `{variable}` | `{'.'.join(path)}` |"
-    for variable in sorted(SEVERAL):
-        yield f"| `{variable}` | several keys of `debug` |"
+        key = find(path, {})
+        if isinstance(key, Key) and not key.idle:
+            yield f"| `{variable}` | `{'.'.join(path)}` |"
     suffixes = "`_MODEL`, `_TIMEOUT`, `_MAX_RETRIES`"
     yield f"| `LLMSPELL_PROVIDER_<P>_API_KEY`, `_BASE_URL`, {suffixes} | keys of `providers.<p>` |"
     yield f"| `LLMSPELL_<P>_API_KEY`, `_ENDPOINT`, {suffixes}, `_PROVIDER_TYPE` | the same |"

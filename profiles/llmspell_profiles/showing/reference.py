@@ -55,12 +55,21 @@ def section_path(section: str) -> KeyPath:
     return path
 
 
-def sections(below: KeyPath = ()) -> Iterator[Section]:
+def sections(below: KeyPath = (), *, idle: bool = False) -> list[Section]:
     """All tables at and below a path (or the one with this key), in the order of the schema, outer ones first.
+
+    Keys that nothing reads yet are left out unless `idle` asks for them, or there is nothing else at the path.
 
     The tables of providers are `[providers.NAME]`, which has what all of them share and what those in the cloud have,
     and `[providers.ollama]` and `[providers.candle]`, which have what differs from it.
     """
+    found = list(_sections(below))
+    read = [each._replace(keys=tuple(key for key in each.keys if not key.idle)) for each in found]
+    read = [each for each, whole in zip(read, found, strict=True) if each.keys or not whole.keys]
+    return found if idle or not any(each.keys for each in read) else read
+
+
+def _sections(below: KeyPath) -> Iterator[Section]:
     if below[:1] == ("providers",) and len(below) > 1 and (len(below) > 2 or below[1] != "default_provider"):
         local = below[1] in ("ollama", "candle") and len(below) == 2
         below = below if local else ("providers", ANY_PROVIDER, *below[2:])

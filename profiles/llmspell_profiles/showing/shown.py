@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from llmspell_profiles.credentials.secrets import HIDDEN, is_secret, shown
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.problems import KeyPath, unknown_section
+from llmspell_profiles.schema.providers import ProviderSettings
 from llmspell_profiles.schema.table import Table
 from llmspell_profiles.schema.values import Before
 
@@ -47,14 +48,18 @@ def shown_section(loaded: LoadedSettings, section: str = "") -> Shown:
 
 
 def _source(loaded: LoadedSettings, path: KeyPath) -> str:
+    if path == ("extends",) and loaded.source is None and loaded.profile:
+        return "command line"
+    if path[0] == "providers" and path[2:3] == ("options",):
+        path = (*path[:2], *path[3:])
     source = loaded.origins.source_of(path) or DEFAULT
     is_kept = any(".".join(path[:length]) in loaded.kept for length in range(1, len(path) + 1))
     return f"before the reload; {source} after a restart" if is_kept else source
 
 
 def plain_settings(loaded: LoadedSettings) -> dict[str, Any]:
-    """All settings in the schema's order, nested; None for what is unset."""
-    return dict(_plain_table(loaded.settings))
+    """All settings in the schema's order, nested; None for what is unset. A profile is named, as a file would."""
+    return dict(_plain_table(loaded.settings)) | {"extends": loaded.profile}
 
 
 def _plain_table(table: Table) -> Iterator[tuple[str, Any]]:
@@ -63,8 +68,12 @@ def _plain_table(table: Table) -> Iterator[tuple[str, Any]]:
         if isinstance(value, float) and any(_is_duration(mark) for mark in field.marks):
             value = int(value) if value.is_integer() else f"{value * 1000:.0f}ms"
         yield name, _plain(name, value, known=True)
-    for name, value in table.others.items():
-        yield name, _plain(name, value, known=False)
+    others = {name: _plain(name, value, known=False) for name, value in table.others.items()}
+    if isinstance(table, ProviderSettings):
+        if others:
+            yield "options", others
+    else:
+        yield from others.items()
 
 
 def _plain(name: str, value: Any, *, known: bool) -> Any:

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmspell_profiles.loading.profiles import profile_path
+from llmspell_profiles.loading.profiles import ZERO_CONFIGURATION, profile_path
 from llmspell_profiles.loading.toml_source import read_toml
 from llmspell_profiles.problems import KeyPath
 from llmspell_profiles.schema.schema_keys import Key, find, keys_below, known_providers
@@ -27,19 +27,11 @@ _COMMON: Mapping[str, tuple[str, ...]] = {
     "providers.openai": ("default_model", "api_key_env", "max_tokens", "temperature"),
     "providers.anthropic": ("default_model", "api_key_env", "max_tokens", "temperature"),
     "runtime": ("log_level", "max_concurrent_scripts", "script_timeout_seconds"),
-    "runtime.security": ("allow_file_access", "allow_network_access", "allow_process_spawn"),
-    "rag": ("enabled",),
+    "runtime.security": ("allow_file_access",),
     "kernel": ("port", "idle_timeout_seconds", "max_clients"),
     "models": ("memory_budget_bytes", "keep_alive", "pin"),
 }
 """The keys that most people change, by table."""
-
-_WITHOUT_PROFILE: Mapping[KeyPath, Mapping[str, str]] = {
-    ("providers",): {"default_provider": "candle"},
-    ("providers", "candle"): {"default_model": "smollm2:135m"},
-    ("providers", "ollama"): {"default_model": "llama3.1:8b"},
-}
-"""What a file without a profile has to set: with it, nothing is configured by itself any more."""
 
 _INTRODUCTION = """\
 # llmspell configuration. A line such as '# port = 9555' shows what holds anyway; take the '# ' away to change it.
@@ -49,33 +41,35 @@ _INTRODUCTION = """\
 
 def starter(profile: str | None) -> str:
     """A file with the common keys that changes nothing: over `profile`, or as it is without any configuration."""
-    base: Mapping[str, Any] = read_toml(profile_path(profile), profile).data if profile else {}
+    name = profile or ZERO_CONFIGURATION
+    base: Mapping[str, Any] = read_toml(profile_path(name), name).data
     parts = [_INTRODUCTION]
     if profile:
         parts.append(f'extends = "{profile}"\n')
     for name, common in _COMMON.items():
         path = tuple(name.split("."))
         there = _value_at(base, path)
-        written = {} if profile else _WITHOUT_PROFILE.get(path, {})
         keys = [key for each in common for key in _own_keys(path) if key.path[-1] == each]
         # A provider's table configures that provider, so it stands in a comment unless the provider is there anyway.
-        is_new = len(path) > 1 and path[0] == "providers" and not there and not written
-        parts.append(_table(path, keys, there, written, commented=is_new))
+        is_new = len(path) > 1 and path[0] == "providers" and not there
+        parts.append(_table(path, keys, there, commented=is_new))
     return "\n".join(parts)
 
 
-def full(section: str = "") -> str:
+def full(section: str = "", *, idle: bool = False) -> str:
     """A file with every key at and below a dotted path, all in comments, with the schema's defaults.
+
+    With `idle` there are also the keys that nothing reads yet.
 
     Raises:
         NotFound: there is no such section.
     """
     parts = [] if section else [_INTRODUCTION]
-    for each in sections(section_path(section)):
+    for each in sections(section_path(section), idle=idle):
         if each.keys:
             is_provider = len(each.path) > 1 and each.path[0] == "providers"
             there = {"provider_type": "openai"} if each.path[1:] == (ANY_PROVIDER,) else {}
-            parts.append(_table(each.path, each.keys, there, {}, commented=is_provider, about=each.description))
+            parts.append(_table(each.path, each.keys, there, commented=is_provider, about=each.description))
     return "\n".join(parts)
 
 
@@ -83,23 +77,20 @@ def _table(
     path: KeyPath,
     keys: Sequence[Key],
     there: Mapping[str, Any],
-    written: Mapping[str, str],
     *,
     commented: bool,
     about: str = "",
 ) -> str:
-    """One table: `there` has values that hold already, `written` those that the file sets itself."""
+    """One table: `there` has values that hold already."""
     lines = [f"## {about}"] if about else []
     if path:
         lines.append(f"{'# ' if commented else ''}[{'.'.join(path)}]")
     for key in keys:
         name = key.path[-1]
-        value = written.get(name, there.get(name, default(key)))
+        value = there.get(name, default(key))
         meaning = (key.field.description or "") + (" (no effect)" if key.idle else "")
         lines += textwrap.wrap(meaning, _WIDTH, initial_indent="## ", subsequent_indent="## ")
-        if name in written:
-            lines.append(f"{name} = {_toml(value)}")
-        elif value in (None, "") or depends_on_machine(key):
+        if value in (None, "") or depends_on_machine(key):
             lines.append(f"# {name} =")
         else:
             lines.append(f"# {name} = {_toml(value)}")

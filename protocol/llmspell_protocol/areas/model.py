@@ -243,7 +243,8 @@ class ModelLoad(Struct):
     """Load a model; `keep_alive` as in the settings: seconds or a text such as `5m`, 0 and -1 as in Ollama.
 
     `device` is `auto`, `cpu`, `cuda`, `cuda:N` or `metal`; absent: where it is, or where the settings say.
-    `speculation` is `auto`, `off` or `ngram`; absent: as it does, or as the settings say.
+    `speculation` is `auto`, `off` or `ngram`; absent: as it does, or as the settings say. `num_ctx` is the context in
+    tokens; absent: as it is, or as the settings say. An idle model is loaded anew where it runs otherwise.
     """
 
     model: str
@@ -251,6 +252,7 @@ class ModelLoad(Struct):
     pin: bool = False
     device: str | None = None
     speculation: Speculation | None = None
+    num_ctx: int | None = None
 
 
 class ModelUnload(Struct):

@@ -17,6 +17,8 @@ class LoadingStep(Struct):
     """The model is not in memory yet: its load begins, or goes on."""
 
     phase: Literal["loading"]
+    notice: str | None = None
+    """why a model that was there is loaded anew"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

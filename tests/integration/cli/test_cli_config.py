@@ -24,7 +24,7 @@ keep_alive = "90s"
 
 [providers.openai]
 api_key = "sk-literal-hidden"
-session_token = "tok-literal-hidden"
+options.session_token = "tok-literal-hidden"
 """
 
 Show = Callable[..., Done]

@@ -57,7 +57,7 @@ def test_a_directory_is_listed_and_asked_about(target: list[str], work: Path) ->
     listed = llmspell(*target, "model", "import", ".", "--list")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["NAME", "garbage", "tiny"]
     assert "is not a GGUF file" in listed.out
-    assert llmspell(*target, "model", "list").out == ""
+    assert llmspell(*target, "model", "list").out == "No local models found\n"
 
     refused = llmspell(*target, "model", "import", ".", stdin="n\n")
     assert "Import 1 model (4.6 kB)? [y/N]: " in refused.out

@@ -22,10 +22,11 @@ FIRST = list({command_of(CASES[name]): name for name in reversed(TEXT)}.values()
 def copyable(line: str, columns: int) -> bool:
     """Whether a line may be longer than the terminal: a command, or one that ends with a path or an address.
 
-    So may a line of a script that is there for a shell.
+    So may a line of a script for a shell, or of a file for a service manager.
     """
     last = line.split()[-1]
-    is_code = line.lstrip().startswith("llmspell ") or "COMP_WORDS=" in line or "completions" in line
+    is_script = any(sign in line for sign in ("COMP_WORDS=", "completion", "ExecStart="))
+    is_code = is_script or line.lstrip().startswith("llmspell ")
     return is_code or ("/" in last and len(line) - len(last) < columns)
 
 

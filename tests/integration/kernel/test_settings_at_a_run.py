@@ -30,8 +30,7 @@ class Wrong(NamedTuple):
 WRONG = {
     "unknown key": Wrong(
         "# one\n\n[engines.lua]\nstdlib_level = 'All'",
-        "Warning: llmspell.toml:4 engines.lua.stdlib_level: unknown key, ignored; did you mean engines.lua.stdlib?\n",
-        0,
+        "Error: llmspell.toml:4 engines.lua.stdlib_level: unknown key\nHint: did you mean engines.lua.stdlib?\n",
     ),
     "wrong type": Wrong(
         "[runtime]\n" + TEN_LINES + "max_concurrent_scripts = 'ten'",

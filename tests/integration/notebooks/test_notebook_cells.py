@@ -43,7 +43,8 @@ def test_a_notebook_of_five_cells_runs_from_value_to_error(
     assert (printed[0].name, printed[0].text) == ("stdout", "first line\nsecond line\n")
     assert state[0].data["text/plain"] == "43"
     assert answer[0].text.strip()
-    assert answer[1].data["text/plain"] == "true"
+    assert (answer[1].name, answer[1].text) == ("stderr", "[cut at 48 tokens; longer: max_tokens = 96]\n")
+    assert answer[2].data["text/plain"] == "true"
     assert len(streamed) > 2, "the answer came in one piece"
     assert "".join(streamed) == answer[0].text
     assert "In[5]:2: nothing here works" in failure[0].evalue
@@ -59,7 +60,7 @@ class RecordingRunner(NotebookClient):
 
     def process_message(self, message: Json, cell: nbformat.NotebookNode, cell_index: int) -> Any:
         """Called for each message on IOPub."""
-        if cell_index == 3 and message["msg_type"] == "stream":
+        if cell_index == 3 and message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
             self._streamed.append(message["content"]["text"])
         return super().process_message(message, cell, cell_index)
 
@@ -105,6 +106,18 @@ def test_an_agent_remembers_between_cells_and_belongs_to_its_client(client: Clie
     assert ask(client, "shell", "agent_request", {"action": "list"})["agents"] == []
     run_cell(client, "parrot:clear_history()")
     assert run_cell(client, "return #parrot:get_history()").value == "0"
+
+
+def test_a_reply_that_was_cut_is_told_below_its_cell_and_in_its_result(client: Client) -> None:
+    run_cell(client, "brief = Agent.builder():model('mock/brief'):max_tokens(2):build()")
+    code = "local r = brief:execute('one two three'); return r.finish_reason .. ' ' .. tostring(r.truncated)"
+    cell = run_cell(client, code)
+    assert cell.of("stream") == [{"name": "stderr", "text": "[cut at 2 tokens; longer: max_tokens = 4]\n"}]
+    assert cell.value == '"length true"'
+    streamed = run_cell(client, "local r = brief:invokeStream('one two three', print); return r.truncated")
+    assert ("stderr" in [piece["name"] for piece in streamed.of("stream")], streamed.value) == (True, "true")
+    whole = run_cell(client, "return brief:execute('one', {max_tokens = 9}).truncated")
+    assert (whole.of("stream"), whole.value) == ([], "false")
 
 
 def test_printing_is_a_stream_and_no_result(client: Client) -> None:

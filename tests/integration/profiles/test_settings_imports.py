@@ -16,6 +16,7 @@ ALWAYS = {
     "expansion",
     "home",
     "loader",
+    "local_backends",
     "origins",
     "problems",
     "profiles",

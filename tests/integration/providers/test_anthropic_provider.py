@@ -95,7 +95,7 @@ def test_a_reply_streams_with_its_counts(tmp_path: Path) -> None:
     assert (result.message.content, result.finish_reason, result.backend) == ("Hello", "stop", "anthropic")
     assert (result.usage.prompt_tokens, result.usage.cached_tokens, result.usage.completion_tokens) == (27, 20, 3)
     asked = server.posts[0]
-    assert (asked.path, asked.body["max_tokens"]) == ("/v1/messages", 4096)
+    assert (asked.path, asked.body["max_tokens"]) == ("/v1/messages", 32_000)
     assert asked.headers["authorization"] == f"Bearer {KEY}"
     assert {"temperature", "top_p", "top_k"} & asked.body.keys() == set()
 

@@ -43,7 +43,7 @@ def test_a_chat_streams_and_ends_with_counts_and_times(tmp_path: Path) -> None:
     with OllamaReplay("064-chat-stream") as ollama:
         request = request_to(options=SamplingOptions(max_tokens=32, temperature=0.0, seed=1))
         chunks, result = asyncio.run(answer_of(ollama_backend(ollama.base_url, tmp_path), request))
-        body = ollama.asked[-1].body
+        body = ollama.posted[-1].body
     assert [chunk.text for chunk in chunks][:3] == ["The", " sky", " appears"]
     assert result.message.content == "".join(chunk.text for chunk in chunks)
     assert (result.usage.prompt_tokens, result.usage.completion_tokens) == (20, 32)
@@ -79,10 +79,11 @@ def test_options_that_only_ollama_knows_come_from_the_settings(tmp_path: Path) -
         asyncio.run(
             answer_of(ollama_backend(ollama.base_url, tmp_path, "mirostat = 2\nstop = ['END']\n"), request_to())
         )
-        options = ollama.asked[-1].body["options"]
+        options = ollama.posted[-1].body["options"]
     assert options["mirostat"] == 2
     assert options["stop"] == ["END"]
-    assert options["num_predict"] == 512
+    # Nothing limits a reply but the context.
+    assert "num_predict" not in options
 
 
 def test_the_end_of_the_context_is_told_from_max_tokens(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_a_schema_is_passed_on_and_the_reply_checked(tmp_path: Path) -> None:
     with OllamaReplay("064-chat-stream") as ollama:
         with pytest.raises(ModelError) as caught:
             asyncio.run(answer_of(ollama_backend(ollama.base_url, tmp_path), request_to(schema=schema)))
-        assert ollama.asked[-1].body["format"] == schema
+        assert ollama.posted[-1].body["format"] == schema
     assert caught.value.code == "schema_violation"
 
 
@@ -154,7 +155,7 @@ def test_a_conversation_with_tools_is_put_into_ollama_s_form(tmp_path: Path) -> 
         with OllamaReplay("064-chat-stream") as ollama:
             request = request_to(messages=turns, tools=[weather], tool_choice=choice)
             asyncio.run(answer_of(ollama_backend(ollama.base_url, tmp_path), request))
-            bodies.append(ollama.asked[-1].body)
+            bodies.append(ollama.posted[-1].body)
     [_, asked, answered] = bodies[0]["messages"]
     assert asked["thinking"] == "I should look."
     assert asked["tool_calls"] == [{"function": {"name": "get_weather", "arguments": {"city": "Paris"}}}]
@@ -168,8 +169,8 @@ def test_a_raw_prompt_goes_past_the_template(tmp_path: Path) -> None:
     with OllamaReplay("122-generate-raw") as ollama:
         request = ChatRequest(model="smollm2:135m", prompt="Once", raw=True)
         chunks, result = asyncio.run(answer_of(ollama_backend(ollama.base_url, tmp_path), request))
-        assert ollama.asked[-1].path == "/api/generate"
-        assert ollama.asked[-1].body["raw"] is True
+        assert ollama.posted[-1].path == "/api/generate"
+        assert ollama.posted[-1].body["raw"] is True
     assert result.message.content == "".join(chunk.text for chunk in chunks) != ""
 
 

@@ -98,7 +98,7 @@ def test_a_chat_that_hangs_at_any_chunk_ends_when_its_time_is_over(tmp_path: Pat
     with OllamaReplay(CHAT, fault=where) as ollama:
         ended = asyncio.run(scenario(ollama.base_url))
     assert {type(error) for _, error in ended} == {Timeout}
-    assert ended[0][1].message == "'smollm2:135m@ollama' was not done after 2 s"
+    assert ended[0][1].message == "'smollm2:135m@ollama' said nothing for 2 s"
     # The last one had everything but the end.
     assert "".join(chunk.text for chunk in ended[-1][0]).startswith("The sky appears")
 

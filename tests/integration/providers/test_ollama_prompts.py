@@ -53,7 +53,7 @@ def test_the_context_in_the_error_is_that_of_the_loaded_model(tmp_path: Path) ->
 def test_a_caller_may_allow_cutting(tmp_path: Path) -> None:
     with OllamaReplay("113-chat-overlong") as ollama:
         _, result = chatted(ollama_backend(ollama.base_url, tmp_path), request_saying("word " * 3000, truncate=True))
-        assert ollama.asked[-1].body["truncate"] is True
+        assert ollama.posted[-1].body["truncate"] is True
     assert result.usage.prompt_tokens == 512
 
 
@@ -101,7 +101,7 @@ def test_images_go_to_a_model_that_sees_as_base64(tmp_path: Path) -> None:
         chatted(ollama_backend(ollama.base_url, tmp_path), request_saying(images=(image,)))
         import base64
 
-        assert ollama.asked[-1].body["messages"][0]["images"] == [base64.b64encode(image).decode()]
+        assert ollama.posted[-1].body["messages"][0]["images"] == [base64.b64encode(image).decode()]
 
 
 def test_images_for_a_model_that_is_blind_are_refused(tmp_path: Path) -> None:

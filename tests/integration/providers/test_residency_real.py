@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -318,5 +319,47 @@ def test_without_a_backend_the_service_says_what_is_missing(tmp_path: Path) -> N
         with pytest.raises(BackendNotConfigured):
             await service.info("smollm2:135m@candle")
         await service.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_request_for_a_larger_context_loads_an_idle_model_anew_and_says_so(
+    smollm2_path: Path, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with _service(tmp_path) as service:
+            await _import(service, smollm2_path, tmp_path, "m")
+            await service.load("m")
+            assert (await _ps(service))["m"].context_reason == "providers.candle.context_size"
+            wanted = replace(_request("m"), options=SamplingOptions(max_tokens=4, num_ctx=1024))
+            chunks = [chunk async for chunk in service.chat(wanted, client="me")]
+            assert chunks[0].notice == "m is loaded anew with a context of 1024 tokens"
+            again = [chunk async for chunk in service.chat(wanted, client="me")]
+            assert not any(chunk.loading for chunk in again)
+            residents = await _ps(service)
+            assert (residents["m"].context_size, residents["m"].context_reason) == (1024, "as num_ctx asks")
+            async with aclosing(service.chat(_request("m", max_tokens=200), client="me")) as running:
+                await _begun(running)
+                larger = replace(wanted, options=SamplingOptions(max_tokens=4, num_ctx=2048))
+                with pytest.raises(ModelInUse, match="with a context of 2048 tokens, but it is in use"):
+                    [chunk async for chunk in service.chat(larger, client="you")]
+
+    asyncio.run(scenario())
+
+
+def test_a_reply_without_a_limit_goes_on_to_the_contexts_end_and_says_that_it_was_cut(
+    smollm2_path: Path, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with _service(tmp_path, candle="repeat_penalty = 1.0") as service:
+            await _import(service, smollm2_path, tmp_path, "m")
+            endless = ChatRequest(
+                model="m", prompt="1 2 3 4 1 2 3 4 1 2 3 4", raw=True, options=SamplingOptions(temperature=0.0)
+            )
+            *_, last = [chunk async for chunk in service.chat(endless, client="me")]
+            assert last.result is not None
+            assert (last.result.finish_reason, last.result.truncated) == ("context_full", True)
+            assert last.result.context_size == 512
+            assert last.result.usage.prompt_tokens + last.result.usage.completion_tokens > 480
 
     asyncio.run(scenario())

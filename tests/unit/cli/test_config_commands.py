@@ -51,7 +51,7 @@ Errors:
   ✗ broken.toml:9  runtime.max_concurrent_scripts: expected an integer, got the string "ten"
   ✗ broken.toml:15 rag.vector_storage.hnsw.m: 400 is out of range (2 to 100)
   ✗ broken.toml:16 rag.vector_storage.hnsw.ef_construction: must be at least m (400), got 50
-  ✗ broken.toml:22 providers.default_provider: 'mistrall' is not configured; configured: mistral, ollama
+  ✗ broken.toml:22 providers.default_provider: 'mistrall' is not configured; configured: candle, mistral, ollama
   ✗ broken.toml:27 providers.providers.openai: write [providers.openai]
 """
 

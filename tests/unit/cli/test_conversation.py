@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llmspell_cli.chat.conversation import Conversation, stats_line
-from llmspell_protocol.errors import InvalidRequest, NotFound
+from llmspell_cli.endings import Interrupted
+from llmspell_protocol.client.events import Reply
+from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, NotFound
 
 MESSAGES = [{"role": "user", "content": "hi 👋"}, {"role": "assistant", "content": "there"}]
 
@@ -90,3 +94,94 @@ def test_the_figures_of_a_reply_tell_of_drafts_where_there_were_some(drafted: in
     timings = {"tokens_per_second": 71.2, "draft_tokens": drafted, "accepted_tokens": 30 if drafted else drafted}
     usage = {"prompt_tokens": 24, "cached_tokens": 0, "completion_tokens": 40}
     assert stats_line({"usage": usage, "timings": timings, "finish_reason": "stop"}) == words
+
+
+class Model:
+    """Answers requests as they are listed: with a text, or pieces of one and then an error."""
+
+    def __init__(self, *answers: str | tuple[str, Exception]) -> None:
+        self._answers = list(answers)
+        self.asked: list[list[tuple[str, str]]] = []
+
+    def ask(self, _kind: str, content: Mapping[str, Any], *, on_delta: Any, **_settings: object) -> Reply:
+        """What a session does."""
+        self.asked.append([(message["role"], message["content"]) for message in content["messages"]])
+        answer = self._answers.pop(0)
+        if isinstance(answer, tuple):
+            if answer[0]:
+                on_delta({"text": answer[0]})
+            raise answer[1]
+        return Reply({"message": {"role": "assistant", "content": answer}}, [])
+
+
+def turn(said: Conversation, model: Model, text: str | None) -> None:
+    """A turn, or a retry; its failure is the test's own."""
+    opened: Any = model
+    try:
+        said.turn(opened, text) if text is not None else said.retry(opened)
+    except (Interrupted, ContextLengthExceeded):
+        pass
+
+
+FAILED = ContextLengthExceeded("too long")
+CANCELLED = Interrupted("Cancelled")
+
+
+def test_a_message_without_a_reply_stays_and_the_model_is_not_sent_it() -> None:
+    for why in (FAILED, CANCELLED):
+        said, model = Conversation("m"), Model("A", ("", why), "C")
+        for text in ("a", "b", "c"):
+            turn(said, model, text)
+        assert [message["content"] for message in said.messages] == ["a", "A", "b", "c", "C"]
+        assert said.unanswered == 1
+        assert model.asked[2] == [("user", "a"), ("assistant", "A"), ("user", "c")]
+
+
+def test_retry_answers_what_was_typed_last_whatever_became_of_it() -> None:
+    said, model = Conversation("m"), Model("A", ("", CANCELLED), "B", "B2", ("half", FAILED), "B3")
+    turn(said, model, "a")
+    turn(said, model, "b")
+    for _ in range(4):
+        turn(said, model, None)
+    assert all(asked[-1] == ("user", "b") for asked in model.asked[1:])
+    assert [message["content"] for message in said.messages] == ["a", "A", "b", "B3"]
+    assert said.unanswered == 0
+
+
+def test_a_retry_of_which_nothing_comes_leaves_the_reply_that_was_there() -> None:
+    said, model = Conversation("m"), Model("A", ("", CANCELLED), (" \n", FAILED))
+    turn(said, model, "a")
+    turn(said, model, None)
+    turn(said, model, None)
+    assert [message["content"] for message in said.messages] == ["a", "A"]
+
+
+def test_what_has_come_of_a_reply_stays() -> None:
+    said, model = Conversation("m"), Model(("half of", CANCELLED), ("some", FAILED))
+    turn(said, model, "a")
+    turn(said, model, "b")
+    assert [message["content"] for message in said.messages] == ["a", "half of", "b", "some"]
+    assert said.unanswered == 0
+
+
+def test_messages_without_a_reply_are_saved_and_come_back(tmp_path: Path) -> None:
+    said = Conversation("m")
+    turn(said, Model(("", FAILED)), "a")
+    said.save(str(tmp_path / "chat.json"))
+    again = Conversation("m")
+    again.load(str(tmp_path / "chat.json"))
+    assert again.unanswered == 1
+    assert again.undo() == "a"
+
+
+def test_options_are_shown_and_unset_and_misspelt_ones_told() -> None:
+    said = Conversation("m")
+    said.set("stop", "END")
+    said.set("top_k", "3")
+    assert (said.option("stop"), said.option("top_k"), said.option("seed")) == ("END", "3", "-")
+    said.unset("top_k")
+    assert said.sampling == {"stop": ["END"]}
+    for act in (said.option, said.unset, lambda name: said.set(name, "1")):
+        with pytest.raises(InvalidRequest) as caught:
+            act("temprature")
+        assert caught.value.hint == "did you mean 'temperature'?"

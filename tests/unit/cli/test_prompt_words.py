@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmspell_cli.prompt_words import Given, joined, likeness
+from llmspell_cli.chat.prompt_words import Given, joined, likeness
 from llmspell_protocol.errors import InvalidRequest
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import click
 import pytest
 
+from llmspell_cli.chat.code_blocks import code_blocks
 from llmspell_cli.chat.conversation import SAMPLING, Conversation
-from llmspell_cli.code_blocks import code_blocks
+from llmspell_cli.chat.reply_options import image_file, reply_schema, set_options
+from llmspell_cli.chat.reply_schema import read_schema
 from llmspell_cli.commands.chat import chat
-from llmspell_cli.reply_options import image_file, reply_schema, set_options
-from llmspell_cli.reply_schema import read_schema
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.models import SamplingOptions
 from tests.support.settings import settings_from

@@ -179,7 +179,17 @@ def test_ps_has_budget_and_use(tmp_path: Path) -> None:
 def test_chat_streams_deltas_and_answers_with_the_whole(tmp_path: Path) -> None:
     answered = Answered(tmp_path, action="chat", model="mock/echo", messages=HELLO)
     assert answered.deltas == [{"text": "[mock/echo]"}, {"text": " hello"}, {"text": " there"}]
-    assert set(answered.content) == {"message", "finish_reason", "usage", "timings", "model", "backend", "evicted"}
+    assert set(answered.content) == {
+        "message",
+        "finish_reason",
+        "usage",
+        "timings",
+        "model",
+        "backend",
+        "truncated",
+        "context_size",
+        "evicted",
+    }
     assert answered.content["message"]["content"] == "[mock/echo] hello there"
     assert set(answered.content["usage"]) == {"prompt_tokens", "cached_tokens", "completion_tokens"}
 
@@ -275,11 +285,24 @@ def test_how_a_model_drafts_is_refused_where_the_server_decides_about_it(
     assert _refused(tmp_path, **asked, speculation="auto").code == "backend_unavailable"
 
 
-def test_a_context_larger_than_a_slot_s_is_refused_with_both_numbers(tmp_path: Path) -> None:
-    install(tmp_path, "smollm2", "135m")
-    error = _refused(tmp_path, action="chat", model="smollm2:135m@candle", messages=HELLO, options={"num_ctx": 100_000})
+@pytest.mark.parametrize(
+    "asked",
+    [{"action": "chat", "messages": HELLO, "options": {"num_ctx": 100_000}}, {"action": "load", "num_ctx": 100_000}],
+)
+def test_a_context_larger_than_the_model_was_trained_for_is_refused_with_both_numbers(
+    tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    install(tmp_path, "smollm2", "135m", context_length=8192)
+    error = _refused(tmp_path, model="smollm2:135m@candle", **asked)
     assert isinstance(error, InvalidRequest)
-    assert error.details == {"num_ctx": 100_000, "limit": 4096}
+    assert error.details == {"num_ctx": 100_000, "limit": 8192}
+
+
+@pytest.mark.parametrize(("limit", "truncated"), [(1, True), (None, False)])
+def test_a_reply_says_whether_it_was_cut(tmp_path: Path, limit: int | None, truncated: bool) -> None:
+    asked = {"action": "chat", "model": "mock/echo", "messages": HELLO, "options": {"max_tokens": limit}}
+    content = Answered(tmp_path, **asked).content
+    assert (content["truncated"], content["finish_reason"]) == (truncated, "length" if truncated else "stop")
 
 
 @pytest.mark.parametrize(

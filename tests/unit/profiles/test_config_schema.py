@@ -22,8 +22,8 @@ from llmspell_profiles.showing.template import full, starter
 from llmspell_protocol.errors import ConfigError, NotFound
 
 SCHEMA = json_schema()
-FULL = full()
-TABLES = tables()
+FULL = full(idle=True)
+TABLES = tables(idle=True)
 KEYS = list(all_keys({name: known_providers()[name] for name in ("openai", "ollama", "candle")}))
 
 
@@ -95,7 +95,7 @@ SOUND = [
     "tools.mine.anything = 1",
     "engines.python.anything = 1",
     "runtime.hooks.enabled = true",
-    '[providers.mine]\nprovider_type = "candle"\ndevice = "cpu"\nnum_ctx = 3',
+    '[providers.mine]\nprovider_type = "candle"\ndevice = "cpu"\noptions.num_ctx = 3',
     '[providers.openai]\nmodel = "x"\noptions.temperature = 0',
     '[providers.ollama]\nprovider_type = "openai"\nbase_url = "http://localhost:1/v1"',
     'debug.module_filters.levels = {a = "debug"}',
@@ -193,6 +193,18 @@ def test_every_key_is_in_the_full_file_and_in_the_tables(key: Key) -> None:
     name = key.path[-1]
     assert re.search(rf"(?m)^# {name} =", FULL)
     assert f"| `{name}` |" in TABLES
+
+
+def test_keys_that_nothing_reads_are_left_out_unless_asked_for() -> None:
+    read = [key for key in KEYS if not key.idle]
+    assert {key.path[0] for key in read} == {"extends", "engines", "providers", "runtime", "kernel", "models"}
+    for text in (full(), tables()):
+        assert "no effect)" not in text
+        assert "[rag" not in text
+    for key in read:
+        assert re.search(rf"(?m)^# {key.path[-1]} =", full())
+        assert f"| `{key.path[-1]}` |" in tables()
+    assert "chunk_size" in tables("rag")  # whoever names them gets them
 
 
 def generator() -> ModuleType:

@@ -47,13 +47,14 @@ def test_what_is_shown_can_be_read_again_as_the_same_settings(tmp_path: Path, pr
     text = toml_text(plain_settings(loaded), (), "heading", {})
     assert text.startswith("# heading\n")
     again = load(tmp_path, text)
-    assert again.settings.as_data() == loaded.settings.as_data()
+    assert again.settings.as_data() == loaded.settings.as_data() | {"extends": profile}
 
 
 SECRETS = """
 [providers.openai]
 api_key = "hidden-1"
 base_url = "https://me:hidden-2@example.org/v1"
+[providers.openai.options]
 auth_token = "hidden-3"
 client_secret = ["hidden-4"]
 nested = {password = "hidden-5", other = "shown-1"}
@@ -78,13 +79,17 @@ webhook = "https://example.org/hook?of=shown-4&api_key=hidden-16&Token=hidden-17
 
 
 def test_no_secret_is_shown_and_everything_else_is(tmp_path: Path) -> None:
-    loaded = load(tmp_path, SECRETS, LLMSPELL_PROVIDERS__OPENAI__SESSION_TOKEN="hidden-12")
+    loaded = load(tmp_path, SECRETS, LLMSPELL_PROVIDERS__OPENAI__OPTIONS__SESSION_TOKEN="hidden-12")
     shown = shown_section(loaded)
     text = json.dumps(shown)
     assert "hidden" not in text
     assert [f"shown-{number}" in text for number in range(1, 6)] == [True] * 5
     openai = shown.config["providers"]["openai"]
-    assert (openai["api_key"], openai["auth_token"], openai["client_secret"]) == ("***", "***", "***")
+    assert (openai["api_key"], openai["options"]["auth_token"], openai["options"]["client_secret"]) == (
+        "***",
+        "***",
+        "***",
+    )
     assert openai["base_url"] == "https://me:***@example.org/v1"
     assert "hidden" not in toml_text(shown.config, (), "x", shown.sources)
 

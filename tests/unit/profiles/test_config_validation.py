@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from ollama import Options
 
-from llmspell_profiles.checking.backend_options import OLLAMA_OPTIONS
 from llmspell_profiles.checking.validation import Report, check
 from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.loading.profiles import PROFILE_NAMES
+from llmspell_profiles.schema.backend_options import OLLAMA_OPTIONS
 from llmspell_profiles.schema.vendors import SAMPLING
 from llmspell_protocol.errors import InvalidRequest, ProfileNotFound
 from llmspell_providers.remote.vendors import VENDORS
@@ -96,8 +96,8 @@ def test_a_rule_between_two_keys_is_checked_although_one_is_out_of_its_range(tmp
 
 
 def test_what_a_profile_sets_can_be_at_odds_with_a_file(tmp_path: Path) -> None:
-    found = report(tmp_path, 'extends = "development"\n[providers.openai]\nenabled = false\n[kernel]\nport = 70000\n')
-    assert [error.details["key"] for error in found.errors] == ["providers.default_provider", "kernel.port"]
+    found = report(tmp_path, 'extends = "rag-prod"\n[rag.chunking]\nmax_chunk_size = 101\n[kernel]\nport = 70000\n')
+    assert [error.details["key"] for error in found.errors] == ["rag.chunking.chunk_size", "kernel.port"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_variables_are_checked_with_no_file_at_all(tmp_path: Path) -> None:
 
 
 def test_unknown_names_in_free_tables_are_warnings(tmp_path: Path) -> None:
-    found = report(tmp_path, "[engines.python]\nx = 1\n[tools.mine]\ny = 2\n[providers.candle]\nodd = 3\n")
+    found = report(tmp_path, "[engines.python]\nx = 1\n[tools.mine]\ny = 2\n[providers.candle.options]\nodd = 3\n")
     assert errors(found) == []
     assert [warning.details["key"] for warning in found.warnings][-1] == "providers.candle.odd"
 
@@ -193,7 +193,9 @@ def test_a_reference_to_a_variable_is_no_literal_secret(tmp_path: Path) -> None:
 
 
 def test_options_that_a_backend_does_not_know_draw_a_warning(tmp_path: Path) -> None:
-    toml = "[providers.ollama]\nnum_thread = 2\nwings = 2\n[providers.groq]\nlogit_bias = {}\nwings = 2\n"
+    toml = (
+        "[providers.ollama]\nnum_thread = 2\noptions.wings = 2\n[providers.groq]\nlogit_bias = {}\noptions.wings = 2\n"
+    )
     assert warnings(report(tmp_path, toml, GROQ_API_KEY="k")) == [
         "llmspell.toml:3 providers.ollama.wings: unknown option, the ollama backend may ignore it",
         "llmspell.toml:6 providers.groq.wings: unknown option, the groq backend may ignore it",

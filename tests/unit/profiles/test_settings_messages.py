@@ -32,12 +32,12 @@ IN_FILES = [
     ("[kernel]\nport = 70000", "llmspell.toml:2 kernel.port: 70000 is out of range (0 to 65531)", None),
     (
         "[providers]\ndefault_provider = 'mistrall'\n[providers.ollama]\n[providers.mistral]",
-        "llmspell.toml:2 providers.default_provider: 'mistrall' is not configured; configured: mistral, ollama",
+        "llmspell.toml:2 providers.default_provider: 'mistrall' is not configured; configured: candle, mistral, ollama",
         None,
     ),
     (
         "[providers]\ndefault_provider = 'ollama'\n[providers.ollama]\nenabled = false",
-        "llmspell.toml:2 providers.default_provider: 'ollama' is not configured; configured: none",
+        "llmspell.toml:2 providers.default_provider: 'ollama' is not configured; configured: candle",
         None,
     ),
     (

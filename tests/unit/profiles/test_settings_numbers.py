@@ -34,12 +34,12 @@ def test_what_is_no_finite_number_is_refused_by_name(tmp_path: Path, key: Key, w
 def test_keys_that_are_handed_on_have_values_that_can_be_sent(tmp_path: Path, provider: str, written: str) -> None:
     assert (
         f"llmspell.toml:1 providers.{provider}.own"
-        in error_of(tmp_path, f"providers.{provider}.own = {written}").message
+        in error_of(tmp_path, f"providers.{provider}.options.own = {written}").message
     )
 
 
 def test_keys_that_are_handed_on_keep_their_values(tmp_path: Path) -> None:
-    loaded = load(tmp_path, 'providers.openai.own = [1, 2.5, "x", true, {a = [9223372036854775807]}]')
+    loaded = load(tmp_path, 'providers.openai.options.own = [1, 2.5, "x", true, {a = [9223372036854775807]}]')
     assert loaded.settings.providers.tables["openai"].options["own"] == [1, 2.5, "x", True, {"a": [2**63 - 1]}]
 
 

@@ -83,7 +83,7 @@ EXACTLY: dict[str, dict[str, Any]] = {
         "providers.candle.max_concurrent": 4,
         "providers.candle.default_quantization": "Q4_K_M",
         "providers.candle.cpu_threads": 0,
-        "providers.candle.context_size": 4096,
+        "providers.candle.context_size": "auto",
         "providers.candle.batch_size": 256,
         "providers.candle.use_flash_attention": True,
     },

@@ -193,13 +193,18 @@ def test_defaults_of_a_provider_depend_on_its_type(tmp_path: Path) -> None:
     toml = "[providers.openai]\n[providers.anthropic]\n[providers.ollama]\n[providers.candle]\n"
     tables = load(tmp_path, toml).settings.providers.tables
     limits = {name: (table.max_tokens, table.timeout_seconds) for name, table in tables.items()}
-    assert limits == {"openai": (2048, 60), "anthropic": (4096, 60), "ollama": (512, 120), "candle": (512, 300)}
+    assert limits == {"openai": (None, 60), "anthropic": (None, 60), "ollama": (None, 120), "candle": (None, 300)}
 
 
-def test_the_only_enabled_provider_is_the_default_one(tmp_path: Path) -> None:
+def test_the_default_provider_is_candle_else_the_only_enabled_one_else_a_local_one(tmp_path: Path) -> None:
     providers = load(tmp_path, "[providers.ollama]\n[providers.candle]\nenabled = false").settings.providers
     assert (providers.default, list(providers.enabled)) == ("ollama", ["ollama"])
-    assert load(tmp_path, "[providers.ollama]\n[providers.candle]").settings.providers.default is None
+    assert load(tmp_path, "[providers.ollama]\n[providers.candle]").settings.providers.default == "candle"
+    no_candle = "[providers.openai]\n[providers.candle]\nenabled = false\n"
+    assert load(tmp_path, no_candle).settings.providers.default == "ollama"
+    only_far = f"{no_candle}[providers.ollama]\nenabled = false\n"
+    assert load(tmp_path, only_far).settings.providers.default == "openai"
+    assert load(tmp_path, f"{only_far}[providers.groq]\n").settings.providers.default is None
 
 
 def test_the_shorthand_for_retries_wins(tmp_path: Path) -> None:

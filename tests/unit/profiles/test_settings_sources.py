@@ -146,8 +146,8 @@ def test_relative_paths_are_relative_to_the_working_directory(tmp_path: Path) ->
     assert directory == tmp_path / "weights"
 
 
-def test_references_are_not_replaced_in_variables_and_in_ignored_tables(tmp_path: Path) -> None:
-    write(tmp_path / "llmspell.toml", "[providers.candle]\n[rag]\npath = '${NOWHERE}'")
+def test_references_are_not_replaced_in_variables(tmp_path: Path) -> None:
+    write(tmp_path / "llmspell.toml", "[providers.candle]")
     loaded = load(tmp_path, LLMSPELL_CANDLE_MODEL="${HOME}")
     assert loaded.settings.providers.tables["candle"].default_model == "${HOME}"
 

@@ -34,25 +34,65 @@ def test_a_variable_that_sets_several_keys_without_effect_is_named_once(tmp_path
     ]
 
 
+@pytest.mark.parametrize(
+    ("toml", "place", "hint"),
+    [
+        (
+            "\n\n[engines.lua]\nstdlib_level = 'All'",
+            "4 engines.lua.stdlib_level",
+            "did you mean engines.lua.stdlib?",
+        ),
+        ("[kernal]\nport = 1", "1 kernal", "did you mean kernel?"),
+        ("[quux]\nenabled = true", "1 quux", None),
+        ("[tools]\nenabeld = true", "2 tools.enabeld", "did you mean tools.enabled?"),
+        (
+            "[tools.web_search]\nmax_result = 3",
+            "2 tools.web_search.max_result",
+            "did you mean tools.web_search.max_results?",
+        ),
+        ("[kernel]\nkeep_alive = 3", "2 kernel.keep_alive", "did you mean models.keep_alive?"),
+        (
+            "[providers]\ndefault_providr = 'x'",
+            "2 providers.default_providr",
+            "did you mean providers.default_provider?",
+        ),
+        ("[providers.candle]\ndevise = 'cpu'", "2 providers.candle.devise", "did you mean providers.candle.device?"),
+        (
+            "[providers.candle]\nnum_ctx = 8192",
+            "2 providers.candle.num_ctx",
+            "did you mean providers.candle.context_size?",
+        ),
+        ("[providers.ollama]\nnum_gp = 1", "2 providers.ollama.num_gp", "did you mean providers.ollama.num_gpu?"),
+        (
+            "[providers.openai]\nwings = 1",
+            "2 providers.openai.wings",
+            "an option of the server's own belongs into [providers.openai.options]",
+        ),
+        (
+            "[providers.box]\ntype = 'openai'\nbase_url = 'http://localhost:1/v1'",
+            "2 providers.box.type",
+            "did you mean providers.box.provider_type?",
+        ),
+    ],
+)
+def test_a_key_that_there_is_not_ends_the_run_with_the_nearest_name(
+    tmp_path: Path, toml: str, place: str, hint: str | None
+) -> None:
+    error = error_of(tmp_path, toml)
+    assert (error.message, error.hint) == (f"llmspell.toml:{place}: unknown key", hint)
+
+
+def test_foreign_options_go_below_options_whatever_they_are_called(tmp_path: Path) -> None:
+    loaded = load(tmp_path, "[providers.openai.options]\nwings = 1\nconfig.depth = 2\n")
+    assert loaded.settings.providers.tables["openai"].options == {"wings": 1, "config": {"depth": 2}}
+
+
 WARNINGS = [
-    (
-        "\n\n[engines.lua]\nstdlib_level = 'All'",
-        {},
-        "llmspell.toml:4 engines.lua.stdlib_level: unknown key, ignored; did you mean engines.lua.stdlib?",
-    ),
-    ("[kernal]\nport = 1", {}, "llmspell.toml:1 kernal: unknown key, ignored; did you mean kernel?"),
-    ("[quux]\nenabled = true", {}, "llmspell.toml:1 quux: unknown key, ignored"),
     ("[engines.ruby]\nstrict = true", {}, "llmspell.toml:1 engines.ruby: no such engine, has no effect"),
     (
         "[tools.web_serch]\nmax_results = 3",
         {},
         "llmspell.toml:1 tools.web_serch: no such tool, has no effect; did you mean tools.web_search?",
-    ),
-    ("[tools]\nenabeld = true", {}, "llmspell.toml:2 tools.enabeld: unknown key, ignored; did you mean tools.enabled?"),
-    (
-        "[tools.web_search]\nmax_result = 3",
-        {},
-        "llmspell.toml:2 tools.web_search.max_result: unknown key, ignored; did you mean tools.web_search.max_results?",
     ),
     (
         "[runtime.hooks]\nmax_hooks = 7\n[hooks]\nmax_hooks = 100",
@@ -63,22 +103,6 @@ WARNINGS = [
         None,
         {"LLMSPELL_RAG_ENABLE": "1"},
         "LLMSPELL_RAG_ENABLE is not a setting; did you mean LLMSPELL_RAG_ENABLED?",
-    ),
-    (
-        "[kernel]\nkeep_alive = 3",
-        {},
-        "llmspell.toml:2 kernel.keep_alive: unknown key, ignored; did you mean models.keep_alive?",
-    ),
-    (
-        "[providers]\ndefault_providr = 'x'",
-        {},
-        "llmspell.toml:2 providers.default_providr: unknown key, ignored; did you mean providers.default_provider?",
-    ),
-    (
-        "[providers.candle]\ndevise = 'cpu'",
-        {},
-        "llmspell.toml:2 providers.candle.devise: unknown option, passed to the backend; "
-        "did you mean providers.candle.device?",
     ),
     (
         "[providers.candle]\ndevice = 'cpu'\noptions.device = 'auto'",

@@ -46,8 +46,17 @@ local function stream(agent, input, options, visit)
     return { success = true, chunks_received = count, text = text, stopped = true }
   end
   local result = output_of(reply, now_ms() - started)
-  visit({ text = "", index = count + 1, type = "done", metadata = result.metadata })
-  return { success = true, chunks_received = count, text = result.text, metadata = result.metadata }
+  local ending = { finish_reason = result.finish_reason, truncated = result.truncated, metadata = result.metadata }
+  ending.text, ending.index, ending.type = "", count + 1, "done"
+  visit(ending)
+  return {
+    success = true,
+    chunks_received = count,
+    text = result.text,
+    finish_reason = result.finish_reason,
+    truncated = result.truncated,
+    metadata = result.metadata,
+  }
 end
 
 -- `(input, fn, options)` and `(input, options, fn)` are both in use.

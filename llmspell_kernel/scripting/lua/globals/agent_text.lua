@@ -50,6 +50,8 @@ function core.agent_output(reply, took_ms)
   local took = took_ms // 1 | 0
   local output = {
     text = text,
+    finish_reason = reply.finish_reason,
+    truncated = reply.truncated or false,
     content = text,
     output = text,
     success = true,

@@ -181,7 +181,7 @@ function methods.load(spec, options)
   if options ~= nil then
     check_keys("LocalLLM.load", options, LOAD)
     content.keep_alive, content.pin, content.device = options.keep_alive, options.pin, options.device
-    content.speculation = options.speculation
+    content.speculation, content.num_ctx = options.speculation, options.num_ctx
   end
   return model_request("load", content)
 end

@@ -72,7 +72,7 @@ def reply_schema(schema: str | None, reply_format: str | None) -> dict[str, Any]
     if schema is None and reply_format != "json":
         return None
     # Few replies have one.
-    from llmspell_cli.reply_schema import ANY_OBJECT, read_schema
+    from llmspell_cli.chat.reply_schema import ANY_OBJECT, read_schema
 
     if schema is None:
         return ANY_OBJECT

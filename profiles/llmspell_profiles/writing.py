@@ -1,0 +1,344 @@
+"""Changes one key of a configuration file: comments stay, and what is wrong is never written.
+
+The file as it would be is checked whole before anything is written; it is replaced at once or not at all. Knows files
+and the schema, not what is printed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import fcntl
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llmspell_profiles.loading.home import configuration_places, llmspell_home
+from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.origins import spellings
+from llmspell_profiles.loading.toml_source import TomlSource, read_toml
+from llmspell_profiles.problems import KeyPath
+from llmspell_profiles.schema.schema_keys import Key, find, nearest, provider_classes
+from llmspell_profiles.schema.table import FreeTable
+from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, NotFound
+from llmspell_protocol.user_home import expanded_user
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+    from llmspell_profiles.schema.providers import ProviderSettings
+
+
+class Written(NamedTuple):
+    """What a change did: the file, the key, and its value in the file before and now; None where it is not set.
+
+    `shadowed_by` names what a run without options reads in its place: a variable, or another file; None where the
+    value counts. `idle` keys are accepted and have no effect in this version.
+    """
+
+    file: Path
+    key: str
+    value: Any
+    before: Any
+    created: bool
+    shadowed_by: str | None
+    idle: bool = False
+
+
+def set_key(key: str, value: str, *, env: Mapping[str, str], cwd: Path, config: Path | None = None) -> Written:
+    """Writes a value into the user's file (`config.toml` in LLMSPELL_HOME), or into `config`.
+
+    `key` is dotted, `value` what a user types: TOML, or a bare word where the key takes a text.
+
+    Raises:
+        NotFound: there is no such key; the hint has the nearest.
+        ConfigError: the value is wrong, or something else in the file is; or the file can't be read or written.
+    """
+    return set_keys({key: value}, env=env, cwd=cwd, config=config)[0]
+
+
+def set_keys(
+    values: Mapping[str, str], *, env: Mapping[str, str], cwd: Path, config: Path | None = None
+) -> list[Written]:
+    """The same for several keys at once: all of them or none."""
+
+    def put(document: TOMLDocument) -> list[KeyPath]:
+        paths = []
+        for key, value in values.items():
+            path, found = _known(key, document)
+            _put(document, path, _typed(found, value))
+            paths.append(path)
+        return paths
+
+    return _change(env, cwd, config, put)
+
+
+def unset_key(key: str, *, env: Mapping[str, str], cwd: Path, config: Path | None = None) -> Written:
+    """Takes a key, or a whole table, out of the user's file or `config`; what then holds is the default again.
+
+    Raises:
+        NotFound: the file doesn't have it.
+        ConfigError: the file would be wrong without it, or can't be read or written.
+    """
+
+    def take_out(document: TOMLDocument) -> list[KeyPath]:
+        path = tuple(key.split("."))
+        dropped = [_drop(document, spelt) for spelt in spellings(path)]  # of all spellings
+        if not any(dropped):
+            raise NotFound(
+                f"{key} is not set in {_target(env, config, cwd)}",
+                hint=_did_you_mean(document, path),
+                details={"key": key},
+            )
+        return [path]
+
+    return _change(env, cwd, config, take_out)[0]
+
+
+def _target(env: Mapping[str, str], config: Path | None, cwd: Path) -> Path:
+    """The file that is changed: the one that is named, else the user's own."""
+    if config is not None:
+        return cwd / config
+    if env.get("LLMSPELL_CONFIG"):
+        return cwd / expanded_user(env["LLMSPELL_CONFIG"], env)
+    own, *others = list(configuration_places(env, llmspell_home(env)))[_PROJECT_PLACES:]
+    # A new file in the home would take the place of the other one, which is looked for after it.
+    return next((place for place in (own, *others) if place.exists()), own)
+
+
+_PROJECT_PLACES = 3
+"""So many of the places are a project's, not the user's."""
+
+
+def _change(
+    env: Mapping[str, str], cwd: Path, config: Path | None, edit: Callable[[TOMLDocument], list[KeyPath]]
+) -> list[Written]:
+    # Only a command that writes needs it.
+    import tomlkit
+
+    file = _target(env, config, cwd)
+    place = _resolved(file)
+    with _locked(place):
+        text, style = _read(place, str(file))
+        document = tomlkit.parse(text or "")
+        old = tomllib.loads(text or "")
+        paths = edit(document)
+        new = tomlkit.dumps(document)
+        loaded = _checked(new, file, env, cwd)
+        if new != text:
+            _replace(place, style.written(new))
+    now = tomllib.loads(new)
+    return [
+        Written(
+            file=file,
+            key=".".join(path),
+            value=_value(now, path),
+            before=_value(old, path),
+            created=text is None,
+            shadowed_by=_shadow(path, file, env, cwd, named=config is not None),
+            idle=_is_idle(path, loaded),
+        )
+        for path in paths
+    ]
+
+
+def _is_idle(path: KeyPath, loaded: LoadedSettings) -> bool:
+    found = find(path, loaded.origins.providers)
+    return isinstance(found, Key) and found.idle
+
+
+def _checked(text: str, file: Path, env: Mapping[str, str], cwd: Path) -> LoadedSettings:
+    """What would be in force with the file as it would be and without variables, which may change."""
+
+    def read(path: Path, name: str) -> TomlSource:
+        return TomlSource(name, text, tomllib.loads(text)) if path == file else read_toml(path, name)
+
+    kept = {name: value for name, value in env.items() if name == "LLMSPELL_HOME" or not _is_setting(name)}
+    try:
+        return load_settings(config=file, env=kept, cwd=cwd, read=read)
+    except ConfigError as error:
+        raise ConfigError(error.message, hint=error.hint or "nothing was written", details=error.details) from None
+
+
+def _is_setting(variable: str) -> bool:
+    return variable.startswith("LLMSPELL_") or variable in ("OLLAMA_HOST", "CANDLE_DEVICE")
+
+
+def _shadow(path: KeyPath, file: Path, env: Mapping[str, str], cwd: Path, *, named: bool) -> str | None:
+    """What a run without options reads in place of the file, or in place of this key of it."""
+    if not named and not env.get("LLMSPELL_CONFIG"):
+        for place in configuration_places(env, llmspell_home(env)):
+            if cwd / place == file:
+                break
+            if (cwd / place).is_file():
+                return f"./{place}"
+    try:
+        origins = load_settings(config=file, env=env, cwd=cwd).origins
+    except LlmspellError:
+        return None  # a variable that is wrong, which every run tells
+    return next((origins.variables[each] for each in _and_above(path) if each in origins.variables), None)
+
+
+def _and_above(path: KeyPath) -> Iterator[KeyPath]:
+    return (path[:length] for length in range(len(path), 0, -1))
+
+
+def _known(key: str, document: TOMLDocument) -> tuple[KeyPath, Key | None]:
+    """The path of a key that there is, and what it takes; None where anything may stand.
+
+    Raises:
+        NotFound: there is none.
+    """
+    path = tuple(key.split("."))
+    providers = _providers(document, path)
+    found, around = find(path, providers), find(path[:-1], providers)
+    if "" not in path and isinstance(found, Key):
+        return next((each for each in spellings(path) if _value(document.unwrap(), each) is not None), path), found
+    is_option = path[0] == "providers" and len(path) > 3 and path[2] == "options"
+    is_of_map = isinstance(around, Key) and dict in around.kinds
+    if "" not in path and (is_option or is_of_map or (around is FreeTable and len(path) > 2)):
+        return path, None
+    if isinstance(found, type):
+        keys = ", ".join(found.FIELDS)
+        hint = f"its keys: {keys}" if keys else None
+        raise NotFound(f"{key} is a table, not a key", hint=hint, details={"key": key})
+    hint = _did_you_mean(document, path) or "llmspell config schema --format toml lists every key"
+    raise NotFound(f"There is no key {key}", hint=hint, details={"key": key})
+
+
+def _did_you_mean(document: TOMLDocument, path: KeyPath) -> str | None:
+    close = nearest(path, _providers(document, path))
+    return f"did you mean {close}?" if close and close != ".".join(path) else None
+
+
+def _providers(document: TOMLDocument, path: KeyPath) -> Mapping[str, type[ProviderSettings]]:
+    """The classes of the file's provider tables, and of the one that the path names."""
+    tables = _value(document.unwrap(), ("providers",))
+    named: dict[str, Any] = {path[1]: {}} if path[0] == "providers" and len(path) > 1 else {}
+    return provider_classes(named | (tables if isinstance(tables, dict) else {}))
+
+
+def _typed(key: Key | None, text: str) -> Any:
+    """What the user typed as TOML has it: `true`, `9600`, `["a"]`, `"5m"`; a bare word is a text, `8k` are 8192."""
+    kinds = set(key.kinds) if key is not None else {int, dict}
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    if not {int, float, bool, tuple, dict} & kinds and not is_quoted:
+        return text  # a path or a name, which may look like a number
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        parsed = {}
+    if parsed.keys() == {"value"}:
+        return parsed["value"]
+    if tuple in kinds:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if int in kinds and (number := re.fullmatch(r"([0-9]{1,6})[kK]", text)):
+        return int(number[1]) * 1024
+    return {"yes": True, "on": True, "no": False, "off": False}.get(text.lower(), text) if bool in kinds else text
+
+
+def _put(document: TOMLDocument, path: KeyPath, value: Any) -> None:
+    import tomlkit
+
+    table: Any = document
+    for name in path[:-1]:
+        if name not in table:
+            table[name] = tomlkit.table(is_super_table=name != path[-2])
+        table = table[name]
+        if not isinstance(table, Mapping):
+            raise InvalidRequest(f"{name} is not a table in the file")
+    table[path[-1]] = value
+
+
+def _drop(document: TOMLDocument, path: KeyPath) -> bool:
+    table: Any = document
+    for name in path[:-1]:
+        table = table.get(name) if isinstance(table, Mapping) else None
+    if not isinstance(table, Mapping) or path[-1] not in table:
+        return False
+    del table[path[-1]]  # type: ignore[attr-defined]
+    return True
+
+
+def _value(data: Any, path: KeyPath) -> Any:
+    for name in path:
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data
+
+
+class _Style(NamedTuple):
+    """How a file is written apart from what it says."""
+
+    mark: bytes = b""
+    line_end: str = "\n"
+
+    def written(self, text: str) -> bytes:
+        return self.mark + text.replace("\n", self.line_end).encode()
+
+
+def _read(place: Path, name: str) -> tuple[str | None, _Style]:
+    try:
+        text = read_toml(place, name).text
+    except FileNotFoundError:
+        return None, _Style()
+    raw = place.read_bytes()
+    mark = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
+    return text, _Style(mark, "\r\n" if b"\r\n" in raw else "\n")
+
+
+def _resolved(file: Path) -> Path:
+    """What a link leads to is written; the link stays."""
+    try:
+        place = file.resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        raise ConfigError(f"can't write {file}: its links lead nowhere", details={"file": str(file)}) from None
+    if place.exists() and not place.is_file():
+        raise ConfigError(f"can't write {file}: it is not a file", details={"file": str(file)})
+    return place
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Nobody else changes the file meanwhile; the directory is locked, since the file is replaced."""
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(place.parent, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unwritable(place, error) from None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _replace(place: Path, content: bytes) -> None:
+    """Replaces the file, which keeps its mode; a new one is the owner's alone, since keys may be put into it."""
+    try:
+        old = place.stat() if place.exists() else None
+        fd, partial = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+    except OSError as error:
+        raise _unwritable(place, error) from None
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            if old is not None:
+                os.fchmod(fd, old.st_mode & 0o777)
+                with suppress(PermissionError):
+                    os.fchown(fd, old.st_uid, old.st_gid)
+            os.fsync(fd)
+        os.replace(partial, place)
+    except OSError as error:
+        raise _unwritable(place, error) from None
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+def _unwritable(place: Path, error: OSError) -> ConfigError:
+    text = f"can't write {place}: {(error.strerror or str(error)).lower()}"
+    return ConfigError(text, details={"file": str(place)})

@@ -1,0 +1,114 @@
+"""The scripts in `examples/`, run as their first lines say, with a kernel within and with one elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.ollama_replay import OllamaReplay
+from tests.support.reader import Reader, reader
+from tests.support.snippets import ROOT
+
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.lua"))
+OF_THE_REQUIREMENTS = {"local_chat.lua", "ollama_chat.lua", "candle_inference.lua", "backend_comparison.lua"}
+
+
+@pytest.fixture(scope="module", params=["embedded", "connected"])
+def shell(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, models: Path, neighbour: Reader
+) -> Iterator[Reader]:
+    """Where the examples are tried: beside a kernel that runs, or without one."""
+    with reader(tmp_path_factory.mktemp("examples"), models) as one:
+        if request.param == "connected":
+            one.joins(neighbour)
+        yield one
+
+
+def test_the_examples_are_all_tried_here() -> None:
+    tried = {
+        name.removeprefix("test_").removesuffix("_works") + ".lua" for name in globals() if name.endswith("_works")
+    }
+    assert tried == set(EXAMPLES)
+    assert set(EXAMPLES) >= OF_THE_REQUIREMENTS
+
+
+def test_chat_works(shell: Reader) -> None:
+    done = shell.runs('llmspell run examples/chat.lua -- "Say hello in French."')
+    assert done.status == 0
+    assert len(done.out.split()) > 1
+
+
+def test_local_chat_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/local_chat.lua -- --max-tokens 20", "My name is Ada.\nWhat is my name?\n")
+    assert done.status == 0
+    assert done.out.startswith("Talking to smollm2:135m. An empty line ends it.\n> ")
+    assert done.out.count("\n> ") == 3
+
+
+def test_candle_inference_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/candle_inference.lua")
+    assert done.status == 0
+    assert "smollm2:135m on cpu by xllamacpp: " in done.out
+    assert "\nWhat is the capital of France?\n" in done.out
+    assert done.out.count(" tokens in ") == 2
+
+
+def test_backend_comparison_works(shell: Reader) -> None:
+    done = shell.runs('llmspell run examples/backend_comparison.lua -- "Name three colours."')
+    assert done.status == 0
+    assert "candle   smollm2:135m: " in done.out
+    assert "ollama   not used: connection refused" in done.out
+
+
+@pytest.mark.parametrize("mode", ["embedded", "connected"])
+def test_ollama_chat_works(mode: str, tmp_path: Path, models: Path) -> None:
+    recordings = ("003-version", "033-tags-two", "038-show", "050-ps-one", "064-chat-stream", "067-chat-nonstream")
+    with OllamaReplay(*recordings) as server, reader(tmp_path, models) as one:
+        one.runs(f"export OLLAMA_HOST={server.base_url}")
+        if mode == "connected":
+            one.runs("llmspell kernel start --daemon --port 0 && export LLMSPELL_CONNECT=auto")
+        done = one.runs("llmspell run examples/ollama_chat.lua -- Hi")
+        assert done.status == 0, done.out
+        assert " tokens)\n" in done.out
+        both = one.runs('llmspell run examples/backend_comparison.lua -- "Name three colours."')
+        assert both.status == 0
+        assert "candle   smollm2:135m: " in both.out
+        assert "ollama   smollm2:copy: " in both.out
+
+
+def test_ollama_chat_says_what_is_missing(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/ollama_chat.lua")
+    assert done.status == 1
+    assert "Ollama isn't running (connection refused). Start it with: ollama serve" in done.out
+
+
+def test_extract_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run --json examples/extract.lua", "Ada Lovelace was born in London in 1815.")
+    assert done.status == 0
+    assert set(json.loads(done.out)["result"]) == {"name", "place", "year"}
+
+
+def test_batch_works(shell: Reader) -> None:
+    done = shell.runs(
+        'llmspell run examples/batch.lua -- --prompt "Translate to French:" --max-tokens 5', "dog\n\ncat\n"
+    )
+    assert done.status == 0
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [row["input"] for row in rows] == ["dog", "cat"]
+    assert all(row["output"] for row in rows)
+
+
+def test_fallback_works(shell: Reader) -> None:
+    done = shell.runs('llmspell run examples/fallback.lua -- "Say hello." --models llama3.2@ollama,smollm2:135m@candle')
+    assert done.status == 0
+    assert done.out.startswith("llama3.2@ollama: ")
+
+
+def test_commit_message_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/commit_message.lua", "-    return a - b\n+    return a + b\n")
+    assert done.status == 0
+    assert len(done.out.splitlines()) == 1
+    assert "no change on standard input" in shell.runs("llmspell run examples/commit_message.lua").out
