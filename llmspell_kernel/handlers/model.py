@@ -13,14 +13,18 @@ from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.models import ModelsService
 from llmspell_protocol.areas.action import Empty
+from llmspell_protocol.areas.found_models import (
+    ModelImport,
+    ModelImportable,
+    ModelImportableReply,
+    ModelSearch,
+    ModelSearchReply,
+)
 from llmspell_protocol.areas.model import (
     ModelAvailable,
     ModelAvailableReply,
     ModelEmbed,
     ModelEmbedReply,
-    ModelImport,
-    ModelImportable,
-    ModelImportableReply,
     ModelInstallOllama,
     ModelInstallOllamaReply,
     ModelListReply,
@@ -83,6 +87,10 @@ class ModelHandler(AreaHandler):
         result = await _followed(request, progress)
         was_there = result.download_status == "already_present"
         return _pulled(result, f"Model {result.model_id} {'is already present' if was_there else 'imported'}")
+
+    async def search(self, request: Request, wanted: ModelSearch) -> ModelSearchReply:
+        """What the hub has."""
+        return await self._inventory.search(wanted.words, wanted.limit)
 
     async def status(self, request: Request, wanted: OfBackend) -> ModelStatusReply:
         """Health of the backends."""

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
+from llmspell_protocol.areas.found_models import ImportableModel, ModelImportableReply, ModelSearchReply
 from llmspell_protocol.areas.model import (
     BackendError,
     DaemonHealth,
     EngineHealth,
-    ImportableModel,
     ModelAvailableReply,
-    ModelImportableReply,
     ModelInstallOllamaReply,
     ModelListReply,
     ModelPsReply,
@@ -43,6 +42,8 @@ if TYPE_CHECKING:
     from llmspell_providers.candle.provider import CandleProvider
 
 T = TypeVar("T")
+_LONGEST_SEARCH, _MOST_FOUND = 200, 100
+"""Characters and repositories."""
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +170,20 @@ class Inventory:
         async with aclosing(progress):
             async for item in progress:
                 yield item
+
+    async def search(self, words: str, limit: int) -> ModelSearchReply:
+        """What the hub has for some words.
+
+        Raises:
+            InvalidRequest: there are none, or the limit makes no sense.
+            SourceUnavailable: the hub can't be reached.
+        """
+        if not words.strip() or not words.isprintable() or len(words) > _LONGEST_SEARCH:
+            raise InvalidRequest(f"words: one line of 1 to {_LONGEST_SEARCH} characters is needed")
+        if not 1 <= limit <= _MOST_FOUND:
+            raise InvalidRequest(f"limit: must be from 1 to {_MOST_FOUND}, got {limit}")
+        found = await self._own().search(words.strip(), limit)
+        return ModelSearchReply(repositories=found, count=len(found))
 
     def _own(self) -> CandleProvider:
         """The in-house backend, the only one that uses files as they are."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from llmspell_protocol.child import Child
@@ -25,6 +26,9 @@ from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.order import PullOrder, already_installed, pull_result, shown_address
 from llmspell_providers.pulls.sources.remote import hub_address
 from llmspell_providers.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmspell_protocol.areas.found_models import HubRepository
 
 _PASSED_TO_WORKER = frozenset(
     {
@@ -146,7 +150,8 @@ class Puller:
             if present is not None:
                 yield _complete(pull_result(self.store, present, "already_present"))
                 return
-        environment = await self._worker_environment(order)
+        asks_hub = any(address.startswith("hf://") for address in order.addresses)
+        environment = await self._with_token() if asks_hub else self._environment
         key = (order.id, *order.addresses, *(("public",) if order.public_only else ()))
         download = self._running.get(key)
         if download is None or download.finished:
@@ -167,9 +172,16 @@ class Puller:
         running, self._running = list(self._running.values()), {}
         await asyncio.gather(*(download.end() for download in running))
 
-    async def _worker_environment(self, order: PullOrder) -> Mapping[str, str]:
-        asks_hub = any(address.startswith("hf://") for address in order.addresses)
-        if not asks_hub or self._environment.get("HF_TOKEN"):
+    async def search(self, words: str, limit: int) -> list[HubRepository]:
+        """GGUF repositories of the hub, the most downloaded first; raises as `pulls.search.search`."""
+        # A pull does not need it.
+        from llmspell_providers.pulls.search import search
+
+        return await search(words, limit, environment=await self._with_token(), log_path=self._log_path)
+
+    async def _with_token(self) -> Mapping[str, str]:
+        """What a worker that asks the hub needs."""
+        if self._environment.get("HF_TOKEN"):
             return self._environment
         token = await asyncio.to_thread(self._find_token)
         return {**self._environment, "HF_TOKEN": token} if token else self._environment

@@ -82,6 +82,8 @@ CASES: dict[str, Case] = {
     "model import list": case("model", "import", "{cwd}", "--list"),
     "model import list json": case("model", "import", "{cwd}", "--list", "--json"),
     "model import nothing": case("model", "import", "nowhere.gguf"),
+    "model search no words": case("model", "search", " "),
+    "model search no words json": case("model", "search", " ", "--json"),
     "model pull unknown": case("model", "pull", "nosuch@candle"),
     "model pull no backend": case("model", "pull", "x@invalid"),
     "model remove": case("model", "remove", "nosuch@candle", "--yes"),

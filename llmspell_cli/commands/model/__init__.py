@@ -16,6 +16,7 @@ model = LazyGroup(
         "info": (f"{_HERE}.info:info", "Show what is known about a model."),
         "default": (f"{_HERE}.default:default", "Show or set the default model."),
         "available": (f"{_HERE}.available:available", "Show models that can be pulled."),
+        "search": (f"{_HERE}.search:search", "Search Hugging Face."),
         "status": (f"{_HERE}.status:status", "Show whether backends can be used."),
         "install-ollama": (f"{_HERE}.install_ollama:install_ollama", "Install Ollama."),
         "load": (f"{_HERE}.load:load", "Load a model into a running kernel."),

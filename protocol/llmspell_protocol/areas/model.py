@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmspell_protocol.areas.action import Action, Empty, Struct, buffer
+from llmspell_protocol.areas.found_models import (
+    ModelImport,
+    ModelImportable,
+    ModelImportableReply,
+    ModelSearch,
+    ModelSearchReply,
+)
 from llmspell_protocol.areas.stream import ChatDelta, LoadingStep, PrefillStep
-from llmspell_protocol.model_origins import Origin
 from llmspell_protocol.models import (
     AvailableModel,
     ChatRequest,
@@ -88,54 +94,6 @@ class ModelPullReply(PullResult):
     percent_complete: float
     """100.0"""
     message: str
-
-
-class ModelImportable(Struct):
-    """What models there are at or below some paths of the kernel's machine, that an import could take.
-
-    `paths` are whole ones. `origin` is the program that arranges them; absent: files and directories of people.
-    """
-
-    paths: Sequence[str]
-    origin: Origin | None = None
-
-
-class ImportableModel(Struct):
-    """A model that is on the machine already."""
-
-    id: str
-    """what it would be called"""
-    path: str
-    """what an import of it is given"""
-    size_bytes: int
-    files: int
-    """of weights"""
-    owner: str | None
-    """the program that keeps it"""
-    installed: bool
-    """a model of this name is there"""
-    problem: str | None
-    """why it can't be imported"""
-
-
-class ModelImportableReply(Struct):
-    """The models that an import could take, by name."""
-
-    models: Sequence[ImportableModel]
-    count: int
-
-
-class ModelImport(Struct):
-    """Use a model that is on the kernel's machine as it is, without a copy.
-
-    `path` is a whole one: a GGUF file, the first of several parts, or a directory of safetensors. `name` is what it is
-    to be called (`NAME[:VARIANT]`); absent: as the file. `force` replaces a model of this name.
-    """
-
-    path: str
-    name: str | None = None
-    origin: Origin | None = None
-    force: bool = False
 
 
 class DaemonHealth(Struct):
@@ -374,6 +332,7 @@ ACTIONS: Mapping[str, Action] = {
     "import_model": Action(
         ModelImport, ModelPullReply, right="pull", example={"path": "/nowhere/x.gguf"}, progress=(PullStep,)
     ),
+    "search": Action(ModelSearch, ModelSearchReply, right="pull", example={"words": "qwen3", "limit": 3}),
     "status": Action(OfBackend, ModelStatusReply, right="infer", example={}, looks=True),
     "info": Action(ModelNamed, ModelInfo, right="infer", example=_MOCK),
     "available": Action(ModelAvailable, ModelAvailableReply, right="infer", example={"recommended": True}),
