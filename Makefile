@@ -71,6 +71,8 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, drift of what is 
 	@$(BIN)/python -m generate.catalog --check
 	@$(BIN)/python -m generate.sections --check
 	@$(BIN)/python -m generate.python_client --check
+	@$(BIN)/python -m generate.defaults --check
+	@$(BIN)/python -m generate.lua_reference --check
 	@$(MKDOCS) --site-dir $(STAMPS)/site
 
 schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Schemas, tables, references
@@ -81,6 +83,8 @@ schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Sch
 	@$(BIN)/python -m generate.catalog
 	@$(BIN)/python -m generate.sections
 	@$(BIN)/python -m generate.python_client
+	@$(BIN)/python -m generate.defaults
+	@$(BIN)/python -m generate.lua_reference
 
 docs: $(STAMPS)/dev ## build the documentation's site: site/index.html
 	@$(MKDOCS)

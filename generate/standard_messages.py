@@ -15,6 +15,7 @@ from llmspell_protocol.standard_requests import (
     CompleteRequest,
     ExecuteRequest,
     HistoryRequest,
+    InspectRequest,
     IsCompleteRequest,
     ShutdownRequest,
 )
@@ -63,15 +64,6 @@ class CompleteReply:
     cursor_start: int
     cursor_end: int
     metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InspectRequest:
-    """What is known about the name at the cursor."""
-
-    code: str
-    cursor_pos: int
-    detail_level: Literal[0, 1] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from types import FrameType
+
 from llmspell_protocol.errors import Cancelled, LlmspellError
+
+_ASKED = (signal.SIGTERM, signal.SIGHUP)
+
+
+def end_in_order() -> None:
+    """Makes SIGTERM and SIGHUP end this command as an exit does: workers and what they have on disk go with it.
+
+    A second signal ends it at once. What was told to ignore them (`nohup`) goes on doing so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        for asked in _ASKED:
+            signal.signal(asked, signal.SIG_DFL)
+        raise SystemExit(128 + number)
+
+    for asked in _ASKED:
+        if signal.getsignal(asked) is signal.SIG_DFL:
+            signal.signal(asked, end)
 
 
 class EndedByUser(Cancelled):

@@ -123,9 +123,10 @@ def _hint(text: str, color: bool) -> str:
 def _usage(error: click.ClickException) -> LlmspellError:
     """Click's words in our form; did-you-mean becomes the hint."""
     if isinstance(error, click.NoSuchOption):
-        nearest = error.possibilities
-        hint = f"did you mean '{nearest[0]}'?" if nearest else _help_hint(error)
-        return InvalidRequest(f"unknown option '{error.option_name}'", hint=hint)
+        # Needed for this error alone.
+        from llmspell_cli.option_hints import hint_for
+
+        return InvalidRequest(f"unknown option '{error.option_name}'", hint=hint_for(error) or _help_hint(error))
     # Click lists choices below each other.
     message = re.sub(r"\. Choose from:\s+", ": ", error.format_message().rstrip("."))
     message = re.sub(r",\n\t", ", ", message)
@@ -136,6 +137,8 @@ def _usage(error: click.ClickException) -> LlmspellError:
     message = message[:1].lower() + message[1:]
     if message == "option '-o' requires 2 arguments":
         return InvalidRequest("-o takes a name and a value", hint="llmspell chat -o temperature 0 PROMPT")
+    if message == "option '--think' does not take a value":
+        return InvalidRequest("--think takes no value", hint="--think or --no-think")
     return InvalidRequest(message, hint=_help_hint(error) if isinstance(error, click.UsageError) else None)
 
 
@@ -154,7 +157,8 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
     A backend that isn't configured: the steps name that command. On a connected kernel the profile is chosen where
     that kernel is started.
     """
-    if "incident" in error.details and not said.options().connect:
+    connected = said.kernel or said.target()[0]
+    if "incident" in error.details and not connected:
         return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
     if error.code == "context_length_exceeded" and said.words_without_settings()[:1] == ["chat"]:
         # Few replies end so.
@@ -166,7 +170,7 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
         return error
     own = shlex.join(["llmspell", "-p", str(profile), *said.words_without_settings()])
     message = _OWN_COMMAND.sub(lambda _: own, error.message)
-    hint = f"start the kernel with -p {profile}" if said.options().connect else own
+    hint = f"start the kernel with -p {profile}" if connected else own
     return type(error)(message, hint=hint, details=error.details)
 
 

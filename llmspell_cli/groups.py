@@ -29,12 +29,15 @@ class LazyGroup(click.Group):
         *,
         params: list[click.Parameter] | None = None,
         examples: Examples = (),
+        aliases: Mapping[str, str] | None = None,
         **extra: Any,
     ) -> None:
+        """`aliases` are other words for its commands, which help and completion leave out."""
         extra.setdefault("context_settings", {"help_option_names": ["-h", "--help"], "max_content_width": 100})
         super().__init__(name, params=params if params is not None else list(HIDDEN_GLOBALS), **extra)
         self.lazy = commands
         self.examples = examples
+        self.aliases = aliases or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the order in which they were written down."""
@@ -79,6 +82,7 @@ class LazyGroup(click.Group):
         Raises:
             InvalidRequest: there is none.
         """
+        args = [self.aliases.get(args[0], args[0]), *args[1:]]
         if args[0] not in self.lazy and not args[0].startswith("-"):
             raise self.unknown(ctx, args[0])
         return super().resolve_command(ctx, args)

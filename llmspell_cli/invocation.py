@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from llmspell_protocol.errors import ConfigError, InvalidRequest
 from llmspell_protocol.user_home import expanded_user
@@ -17,17 +17,29 @@ OUTPUT_FORMATS = ("text", "json", "pretty")
 TRACE_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
 
+EMBEDDED: Final = "embedded"
+"""The target that means a kernel of the command's own."""
+AUTO: Final = "auto"
+"""The target that means the newest kernel that runs; said by a default, its absence is no error."""
+
+Unnamed = Literal["setting", "auto", "embedded"]
+
+
 class Options(NamedTuple):
     """The global options of one command line, environment included.
 
-    `connect` is the target as written (None: embedded) and `connect_named` says that it stood on the command line;
-    `output_named` says the same of the output format, whose default a command may choose.
+    `connect` is the target as written, None where none must be there, and `connect_named` says that it stood on the
+    command line; `output_named` says the same of the output format, whose default a command may choose. `unnamed` is
+    what to do without a target: as `cli.connect` says, use a kernel that runs, or start one of one's own;
+    `embedded_named` says that the last stood on the command line.
     """
 
     config: str | None = None
     profile: str | None = None
     connect: str | None = None
     connect_named: bool = False
+    unnamed: Unnamed = "setting"
+    embedded_named: bool = False
     trace: str | None = None
     output: str = "text"
     output_named: bool = False
@@ -47,6 +59,8 @@ class Collected:
         self._environ = environ
         self._said: dict[str, str] = {}
         self._spelling: dict[str, str] = {}
+        self.kernel: str | None = None
+        """The running kernel that the command has reached; None while it has none, or one of its own."""
 
     def say(self, name: str, value: str, spelling: str) -> None:
         """Records one option.
@@ -57,7 +71,8 @@ class Collected:
         before = self._said.setdefault(name, value)
         first = self._spelling.setdefault(name, spelling)
         if before != value:
-            raise InvalidRequest(f"{first} {before} and {spelling} {value} can't both be meant")
+            one, other = _as_typed(first, before), _as_typed(spelling, value)
+            raise InvalidRequest(f"{one} and {other} can't both be meant")
 
     def prefer(self, output: str) -> None:
         """A command's own `--format`: a local override of the output format."""
@@ -76,16 +91,31 @@ class Collected:
         config = said.get("config")
         if config is None and "profile" not in said:
             config = expanded_user(self._environ.get("LLMSPELL_CONFIG", ""), self._environ) or None
+        connect, unnamed = self.target()
         return Options(
             config=config,
             profile=said.get("profile"),
-            connect=said.get("connect") or self._environ.get("LLMSPELL_CONNECT") or None,
-            connect_named="connect" in said,
+            connect=connect,
+            connect_named=connect is not None and "connect" in said,
+            unnamed=unnamed,
+            embedded_named=self._said.get("connect") == EMBEDDED,
             trace=said.get("trace") or _trace_of(self._environ),
             output=said.get("output", "text"),
             output_named="output" in said,
             color=self._colored(),
         )
+
+    def target(self) -> tuple[str | None, Unnamed]:
+        """The target that must be there, and what to do without one."""
+        said = self._said.get("connect")
+        if said is not None:
+            return (None, EMBEDDED) if said == EMBEDDED else (said, "setting")
+        if "profile" in self._said or "config" in self._said:
+            return None, EMBEDDED  # They name a configuration that a running kernel need not have.
+        variable = self._environ.get("LLMSPELL_CONNECT") or None
+        if variable in (AUTO, EMBEDDED):
+            return None, "auto" if variable == AUTO else EMBEDDED
+        return variable, "setting"
 
     def debugging(self) -> bool:
         """Whether the user asked to see our own tracebacks."""
@@ -118,6 +148,10 @@ def asks_for_json(argv: list[str]) -> bool:
     """Whether the words ask for JSON wherever they stand; for reporting errors in the words themselves."""
     words = argv[: argv.index("--")] if "--" in argv else argv
     return "--json" in words or "--output=json" in words or ("--output", "json") in pairwise(words)
+
+
+def _as_typed(spelling: str, value: str) -> str:
+    return spelling if spelling == f"--{value}" else f"{spelling} {value}"
 
 
 def _trace_of(environ: Mapping[str, str]) -> str | None:

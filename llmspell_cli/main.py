@@ -28,6 +28,9 @@ def main() -> NoReturn:
         status = run(sys.argv[1:])
     except KeyboardInterrupt:
         status = _INTERRUPTED
+    except SystemExit as asked:
+        # A signal that a command ends by in order.
+        status = asked.code if isinstance(asked.code, int) else 1
     sys.stderr.flush()
     os._exit(status)
 

@@ -15,7 +15,7 @@ import click
 from click.types import StringParamType
 
 from llmspell_cli.examples import Examples, write_examples
-from llmspell_cli.invocation import OUTPUT_FORMATS, TRACE_LEVELS, Collected
+from llmspell_cli.invocation import EMBEDDED, OUTPUT_FORMATS, TRACE_LEVELS, Collected
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.user_home import expanded_user
 
@@ -42,6 +42,11 @@ def _say(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) ->
 def _say_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value:
         collected(ctx).say("output", "json", "--output")
+
+
+def _say_embedded(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        collected(ctx).say("connect", EMBEDDED, "--embedded")
 
 
 def _say_no_color(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -116,9 +121,16 @@ def global_parameters(*, hidden: bool) -> list[click.Parameter]:
         click.Option(
             ["--connect"],
             metavar="TARGET",
-            help="Run on a kernel: HOST:PORT, llmspell:// URL, connection file, kernel id, or auto.",
+            help="Run on this kernel: id, HOST:PORT, llmspell:// URL, connection file, or auto.",
             hidden=hidden,
             **word,
+        ),
+        click.Option(
+            ["--embedded"],
+            help="Run on a kernel of its own; default: the one that runs, if one does.",
+            hidden=hidden,
+            callback=_say_embedded,
+            **flag,
         ),
         click.Option(["--kernel"], metavar="ID", hidden=True, **word),
         click.Option(

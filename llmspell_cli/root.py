@@ -15,6 +15,7 @@ import click
 from llmspell_cli.groups import LazyGroup
 from llmspell_cli.invocation import Collected
 from llmspell_cli.options import global_parameters
+from llmspell_cli.other_words import INSTEAD, spelt_out
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 COMMANDS = {
@@ -33,37 +34,47 @@ COMMANDS = {
     "version": ("llmspell_cli.commands.version:version", "Show versions."),
 }
 
-INSTEAD = {
-    "app": "llmspell run SCRIPT",
-    "apps": "llmspell run SCRIPT",
-    "backup": "copy the folder ~/.llmspell while no kernel runs",
-    "setup": "nothing is needed before the first command: llmspell model available",
-    "providers": "llmspell model status",
-}
-"""Commands of the original that are not part of llmspell, and what to use in their place."""
-
 PROFILES_HELP = """\
 Use --profile (-p) to load builtin configurations:
   -p minimal     - Tools only, no LLM providers
   -p development - Verbose logging, debugging enabled
   -p ollama      - Ollama local LLM backend
   -p candle      - Candle local LLM backend
-  -p rag-dev     - RAG development settings
-  -p rag-prod    - RAG production settings
-  -p rag-perf    - RAG performance settings
   -p providers   - OpenAI/Anthropic provider setup
-  -p state       - State persistence with memory backend
-  -p sessions    - Sessions + state + hooks + events
 """
 
 
 class Root(LazyGroup):
-    """The top level: shows the global options, and answers commands of the original with their replacement."""
+    """The top level: shows the global options, and understands words of other programs."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names, itself or as an alias; `help COMMAND` is `COMMAND --help`."""
+        if args[0] == "help":
+            path = [word for word in args[1:] if not word.startswith("-")]
+            if not path:
+                click.echo(ctx.get_help())
+                ctx.exit()
+            args = [*path, "--help"]
+        elif args[0] in self.lazy and args[0] != "run":
+            return super().resolve_command(ctx, args)
+        return super().resolve_command(ctx, spelt_out(args))
 
     def unknown(self, ctx: click.Context, name: str) -> InvalidRequest:
         """The error for an unknown command."""
         if name in INSTEAD:
             return InvalidRequest(f"'{name}' is not part of llmspell", hint=INSTEAD[name])
+        if name != name.strip() or " " in name:
+            # Needed for a line that failed only.
+            from shlex import quote
+
+            return InvalidRequest(f"unknown command '{name}'", hint=f"to ask it: llmspell chat {quote(name)}")
+        for group in ("model", "kernel", "config", "keys"):
+            command = self.get_command(ctx, group)
+            if isinstance(command, LazyGroup) and name in (*command.lazy, *command.aliases):
+                own = command.aliases.get(name, name)
+                return InvalidRequest(f"unknown command '{name}'", hint=f"llmspell {group} {own}")
         return super().unknown(ctx, name)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import click
 
 from llmspell_cli.invocation import Options, working_directory
+from llmspell_cli.permissions import environment
 from llmspell_cli.session import Content, Session, document
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output, to_stderr
 from llmspell_cli.terminal.text import short_time
 from llmspell_cli.terminal.typed_line import typed_line
-from llmspell_protocol.engines import DEFAULT_ENGINE, ENGINES
+from llmspell_protocol.engines import DEFAULT_ENGINE
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.request_options import RequestOptions
 
@@ -30,6 +32,7 @@ class Script(NamedTuple):
     path: str | None = None
     arguments: Sequence[str] = ()
     show_result: bool = False
+    allow: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def _engine(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -39,7 +42,9 @@ def _engine(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 
 def engine_option(function: Any) -> Any:
     """`--engine NAME`."""
-    return click.option("--engine", metavar="ENGINE", callback=_engine, help=f"{', '.join(ENGINES)}.")(function)
+    return click.option("--engine", metavar="ENGINE", callback=_engine, help=f"{DEFAULT_ENGINE}, so far the only one.")(
+        function
+    )
 
 
 def _replaced(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
@@ -119,7 +124,8 @@ def _request_options(script: Script) -> RequestOptions:
         name=script.name,
         path=script.path,
         cwd=working_directory(),
-        env={name: os.environ[name] for name in ("MODEL", "MODEL_SPEC") if name in os.environ},
+        env=environment(script.allow),
+        allow=dict(script.allow) or None,
     )
 
 
@@ -140,7 +146,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
     if output.json:
         result_document = {
             "status": "success",
-            "mode": opened.mode,
+            **opened.origin,
             "engine": reply.get("engine", script.engine),
             **script.shown,
             "streaming": stream,
@@ -150,7 +156,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
             **{key: value for key, value in reply.items() if key not in _NOT_SHOWN},
         }
         if stream:
-            output.event({"event": "result", **result_document})
+            output.last_event({"event": "result", **result_document})
         else:
             output.document(result_document)
         return

@@ -41,6 +41,26 @@ class Session:
         self.hurry = False
         self.interrupts: Interrupts | None = None
 
+    @property
+    def kernel(self) -> str | None:
+        """Which running kernel this is; None for the command's own."""
+        return None if self.mode == "embedded" else self.client.info.id or self.client.info.address
+
+    @property
+    def origin(self) -> Content:
+        """What a document says about where it comes from: `mode` and `kernel`."""
+        return {"mode": self.mode, "kernel": self.kernel}
+
+    @property
+    def place(self) -> str:
+        """The same in words."""
+        return "embedded" if self.mode == "embedded" else f"kernel {self.kernel}"
+
+    @property
+    def draining(self) -> bool:
+        """Whether the kernel said, when it was connected, that it takes no more work."""
+        return bool((self.client.kernel_info.get(METADATA_KEY) or {}).get("draining"))
+
     def ask(
         self,
         msg_type: str,

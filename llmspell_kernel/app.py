@@ -70,7 +70,7 @@ class Kernel:
         self._pins = Pins(lambda: self._services.models)
         self._idleness = Idleness(self._in_use, self._end_idle)
         self._dispatcher = Dispatcher(
-            routes(self._services, self._settings, lambda: self.service),
+            routes(self._services, self._settings, lambda: self.service, lambda: self.drain.begun),
             requests=self.requests,
             clients=self._clients,
             drain=self.drain,

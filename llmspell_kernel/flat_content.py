@@ -121,12 +121,17 @@ def _is_text_map(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(one, str) for entry in value.items() for one in entry)
 
 
+def _are_lists_by_name(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) and _are_texts(one) for key, one in value.items())
+
+
 _CHECKS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
     str: (lambda value: isinstance(value, str), "a text"),
     bool: (lambda value: isinstance(value, bool), "true or false"),
     int: (is_whole, WHOLE_NUMBER),
     float: (is_number, FINITE_NUMBER),
     Sequence[str]: (_are_texts, "a list of texts"),
+    Mapping[str, Sequence[str]]: (_are_lists_by_name, "a map of lists of texts"),
     Mapping[str, str]: (_is_text_map, "a map of texts to texts"),
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from llmspell_protocol.errors import Forbidden
+from llmspell_protocol.request_options import EVERYTHING
 from llmspell_protocol.rights import ALL_CAPABILITIES, SCRIPT_CAPABILITIES, Capability
 
 CONNECTION_KEY = "conn"
@@ -64,7 +65,8 @@ class Caller(NamedTuple):
     """Who asks and what they may; resolved once a request, by the door that it came through or from its parent.
 
     `client` is one connection or script context (queues are fair between these); `session` is Jupyter's; `local` says
-    whether paths in a request mean files on this machine, and `reach` what a pull may open.
+    whether paths in a request mean files on this machine, and `reach` what a pull may open; of public addresses those
+    of `hosts`.
     """
 
     client: str
@@ -75,6 +77,7 @@ class Caller(NamedTuple):
     capabilities: frozenset[Capability] = ALL_CAPABILITIES
     local: bool = True
     reach: frozenset[Reach] = EVERYWHERE
+    hosts: tuple[str, ...] = (EVERYTHING,)
 
     @property
     def sender(self) -> str:
@@ -105,15 +108,16 @@ def client_caller(key: Key, *, client: str, session: str, local: bool) -> Caller
     )
 
 
-def script_caller(parent: Caller, context: str, *, file_access: bool, pull_addresses: bool = False) -> Caller:
+def script_caller(parent: Caller, context: str, *, file_access: bool, hosts: tuple[str, ...] = ()) -> Caller:
     """A script of that context, running for `parent`: it has its parent's rights and no more than scripts may have.
 
-    Its pulls take names; paths and public addresses by a setting each, addresses of this machine's network never.
+    Its pulls take names; paths by a setting, public addresses by a setting or of the hosts that it was granted;
+    addresses of this machine's network never.
     """
     granted: set[Reach] = set()
     if file_access:
         granted.add("files")
-    if pull_addresses:
+    if hosts:
         granted.add("public")
     return parent._replace(
         kind="script",
@@ -122,4 +126,5 @@ def script_caller(parent: Caller, context: str, *, file_access: bool, pull_addre
         capabilities=parent.capabilities & SCRIPT_CAPABILITIES,
         local=parent.local and file_access,
         reach=parent.reach & granted,
+        hosts=hosts,
     )

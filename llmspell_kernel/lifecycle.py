@@ -20,7 +20,7 @@ from llmspell_kernel.doors.binding import remove_socket_files
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path
 from llmspell_protocol.errors import Busy, ConfigError, LlmspellError
-from llmspell_providers.candle.socket_directory import remove_stale_directories
+from llmspell_providers.candle.socket_directory import remove_stale_directories, stale_directories
 
 _PARENT_POLL_S = 1.0
 
@@ -181,6 +181,16 @@ def _is_still(path: Path, fd: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(fd))
     except FileNotFoundError:
         return False
+
+
+def engine_leftovers() -> list[Path]:
+    """Directories of engines' sockets that killed kernels and commands have left."""
+    return stale_directories()
+
+
+def remove_engine_leftovers() -> None:
+    """Clears them."""
+    remove_stale_directories()
 
 
 def remove_stale_files(run_dir: Path) -> list[str]:

@@ -6,8 +6,11 @@ else a pull opens could tell something about this machine and its network: wheth
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from llmspell_kernel.identity import Caller
 from llmspell_protocol.errors import Forbidden, InvalidRequest
+from llmspell_protocol.request_options import EVERYTHING
 from llmspell_providers.spec import ModelSpec
 
 
@@ -44,7 +47,10 @@ def demand_reach(caller: Caller, model: str) -> None:
         InvalidRequest: the text is no model's name.
         Forbidden: as above.
     """
-    opens = ModelSpec.parse(model).opens
+    spec = ModelSpec.parse(model)
+    opens = spec.opens
+    if opens == "public" and opens in caller.reach and spec.source is not None:
+        _demand_host(caller, model, spec.source)
     if opens is None or (opens in caller.reach and (caller.local or opens != "files")):
         return
     if opens == "files":
@@ -57,7 +63,16 @@ def demand_reach(caller: Caller, model: str) -> None:
         )
     raise Forbidden(
         f"{model} is an address, which this {caller.kind} may not have opened",
-        hint="pull a name of the catalog or hf.co/ORG/REPO; a script's addresses need"
+        hint="pull a name of the catalog or hf.co/ORG/REPO; a script's addresses need --allow-net=HOST, or"
         " runtime.security.allow_pull_addresses = true",
         details={"model": model, "opens": opens},
     )
+
+
+def _demand_host(caller: Caller, model: str, address: str) -> None:
+    host = urlsplit(address).hostname or ""
+    allowed = any(one in (EVERYTHING, host) or host.endswith(f".{one}") for one in caller.hosts)
+    if not allowed:
+        raise Forbidden(
+            f"{model}: pulling from {host} needs --allow-net={host}", details={"model": model, "host": host}
+        )

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.kernel import KernelService
 
 
-def routes(services: Services, settings: LiveSettings, kernel: Callable[[], KernelService]) -> dict[str, Handler]:
+def routes(
+    services: Services, settings: LiveSettings, kernel: Callable[[], KernelService], drains: Callable[[], bool]
+) -> dict[str, Handler]:
     """The handler of each message type."""
 
     def model_handler() -> Handler:
@@ -34,6 +36,11 @@ def routes(services: Services, settings: LiveSettings, kernel: Callable[[], Kern
 
         return AgentHandler(services.agents)
 
+    def inspect_handler() -> Handler:
+        from llmspell_kernel.handlers.inspect import InspectHandler
+
+        return InspectHandler(services.contexts)
+
     def kernel_handler() -> Handler:
         from llmspell_kernel.handlers.kernel import KernelHandler
 
@@ -42,13 +49,14 @@ def routes(services: Services, settings: LiveSettings, kernel: Callable[[], Kern
     return {
         "execute_request": ExecuteHandler(services.contexts),
         "complete_request": CompleteHandler(services.contexts),
+        "inspect_request": _when_asked(inspect_handler),
         "is_complete_request": IsCompleteHandler(services.contexts),
         "history_request": history,
         "comm_info_request": comm_info,
         "comm_open": comm_open,
         "comm_msg": comm_said,
         "comm_close": comm_said,
-        "kernel_info_request": KernelInfoHandler(settings.local_backends),
+        "kernel_info_request": KernelInfoHandler(settings.local_backends, drains),
         "interrupt_request": InterruptHandler(services.contexts),
         "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel())),
         "kernel_request": _when_asked(kernel_handler),

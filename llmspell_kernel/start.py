@@ -19,6 +19,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,12 @@ from llmspell_kernel.identity import KeyRing
 from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
 from llmspell_kernel.log_file import remove_empty_logs
 from llmspell_kernel.logs import LEVELS, KernelLog, filters_in
+from llmspell_kernel.notebook_id import notebook_id
 from llmspell_kernel.services.kernel import KernelFiles
 from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.provenance import digests, special_file
 from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.discovery import is_running
 from llmspell_protocol.errors import Busy, Internal, InvalidRequest, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.standard_streams import have_standard_streams
 from llmspell_protocol.version import VERSION
@@ -141,7 +145,9 @@ class Start:
         if self._arguments.id:
             return str(self._arguments.id)
         if self._frontend:
-            return self._arguments.connection_file.stem.removeprefix("kernel-") or f"frontend-{os.getpid()}"
+            name = self._arguments.connection_file.stem
+            session = self._environment.get("JPY_SESSION_NAME", "")
+            return notebook_id(name, session, partial(is_running, self._run_dir))
         port = self._loaded.settings.kernel.port
         return f"port-{port}" if port else f"pid-{os.getpid()}"
 
@@ -245,7 +251,21 @@ class Start:
                 details={"key": "kernel.security.allow_remote"},
             )
         started_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        return wanted._replace(id=self._id, pid=os.getpid(), started_at=started_at, version=VERSION)
+        return wanted._replace(
+            id=self._id,
+            pid=os.getpid(),
+            started_at=started_at,
+            version=VERSION,
+            frontend=self._frontend,
+            chosen=self._chosen,
+            config_file=None if self._chosen else special_file(self._environment, str(self._directory)),
+            variables=digests(self._environment, wanted.key),
+        )
+
+    @property
+    def _chosen(self) -> bool:
+        """Whether whoever started it has named a profile or a file."""
+        return self._arguments.profile is not None or self._arguments.config is not None
 
     def _handle_signals(self, kernel: Kernel) -> None:
         def end() -> None:

@@ -7,14 +7,13 @@ type. Knows names and providers, not what these do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import (
-    BackendNotConfigured,
     BackendUnavailable,
     ConfigError,
     InvalidRequest,
@@ -26,20 +25,16 @@ from llmspell_providers.base import FoundModel, Provider
 from llmspell_providers.provider_factory import ProviderFactory
 from llmspell_providers.residency.residency import Residency
 from llmspell_providers.spec import ModelSpec, is_a_path
+from llmspell_providers.tables import ProviderTables
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import ProviderSettings
     from llmspell_profiles.schema.settings import Settings
+    from llmspell_protocol.models import LocalModel
     from llmspell_providers.candle.process import ModelProcess
+    from llmspell_providers.remote.provider import RemoteProvider
 
 MOCK = "mock"
-_PROFILES: Mapping[str, str] = {
-    "ollama": "ollama",
-    "candle": "candle",
-    "openai": "providers",
-    "anthropic": "providers",
-}
-"""The builtin profile that configures a backend."""
 
 
 class LocatedModel(NamedTuple):
@@ -57,8 +52,10 @@ class ProviderRegistry:
     """All backends of a kernel; belongs to one event loop.
 
     `environment` is the kernel's own and is read by nothing below: the mock's reply and what pulls may see come from
-    it. `find_key` knows where API keys are kept, by the name of the table, and `find_hub_token` whether one for the
-    Hugging Face hub is; both may block.
+    it. `find_key` knows where API keys are kept, by the name of the table, `keyed_vendors` which vendors have
+    one, and `find_hub_token` whether one for the Hugging Face hub is; all may block.
+
+    A vendor's models need no table: a key is enough.
     """
 
     def __init__(
@@ -68,10 +65,14 @@ class ProviderRegistry:
         log_directory: Path,
         environment: Mapping[str, str],
         find_key: Callable[[str, ProviderSettings], str | None] = lambda _, table: table.api_key,
+        keyed_vendors: Callable[[], Sequence[str]] = lambda: (),
         find_hub_token: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._settings = settings
+        self._tables = ProviderTables(settings.providers)
         self._providers: dict[str, Provider] = {}
+        self._keyed_vendors = keyed_vendors
+        self._environment = environment
         self.residency: Residency[ModelProcess] = Residency(
             memory_budget=settings.models.memory_budget_bytes,
             keep_alive_s=settings.models.keep_alive,
@@ -88,14 +89,29 @@ class ProviderRegistry:
     @property
     def local(self) -> list[str]:
         """The configured local backends in the order in which models are looked for: Ollama, then candle."""
-        tables = self._settings.providers.enabled
-        return [name for kind in LOCAL_BACKENDS for name, table in tables.items() if table.provider_type == kind]
+        return self._tables.local
 
     @property
     def remote(self) -> list[str]:
         """The configured backends that are servers of a vendor, or compatible ones."""
-        tables = self._settings.providers.enabled
-        return [name for name, table in tables.items() if table.provider_type not in LOCAL_BACKENDS]
+        return self._tables.remote
+
+    async def keyed(self) -> list[str]:
+        """The vendors without a table whose models can be used all the same: there is a key."""
+        names = await asyncio.to_thread(self._keyed_vendors)
+        return [name for name in names if self._tables.is_implied(name)]
+
+    async def offered(self, backend: str, deadline_s: float) -> list[LocalModel]:
+        """What a server lists, within this time; raises `LlmspellError` where it doesn't."""
+        return await cast("RemoteProvider", self.get(backend)).offered(deadline_s)
+
+    def is_absent(self, backend: str) -> bool:
+        """Whether it is an Ollama that nobody has."""
+        return self._tables.is_absent(backend, self._environment)
+
+    def is_remote(self, backend: str) -> bool:
+        """Whether a backend is a server that decides by itself what it has in memory."""
+        return self.has(backend) and self.kind(backend) not in LOCAL_BACKENDS
 
     @property
     def made(self) -> list[Provider]:
@@ -117,13 +133,12 @@ class ProviderRegistry:
         return provider
 
     def has(self, backend: str) -> bool:
-        """Whether a backend of this name is configured."""
-        tables = self._settings.providers.enabled
-        return backend in tables or any(table.provider_type == backend for table in tables.values())
+        """Whether a backend of this name can be used."""
+        return self._tables.has(backend)
 
     def kind(self, backend: str) -> str:
-        """The type of a configured backend: `ollama`, `candle` or a vendor's; raises as `get`."""
-        return self._table(self.table_name(backend)).provider_type
+        """The type of a backend: `ollama`, `candle` or a vendor's; raises as `get`."""
+        return self._table(backend).provider_type
 
     def table_name(self, backend: str) -> str:
         """The name of the settings table that a backend's name means.
@@ -131,13 +146,7 @@ class ProviderRegistry:
         Raises:
             BackendNotConfigured: there is none.
         """
-        tables = self._settings.providers.enabled
-        if backend in tables:
-            return backend
-        for name, table in tables.items():
-            if table.provider_type == backend:
-                return name
-        raise backend_not_configured(backend)
+        return self._tables.name(backend)
 
     @property
     def embedding(self) -> str | None:
@@ -152,22 +161,22 @@ class ProviderRegistry:
             BackendNotConfigured: the provider is not in the settings.
         """
         providers = self._settings.providers
-        if provider is not None and provider not in providers.enabled:
-            raise backend_not_configured(provider)
+        if provider is not None and not self.has(provider):
+            raise self._tables.not_configured(provider)
         name = provider or providers.default
         if name is None:
             raise ConfigError(
                 "No model is named, and the settings have no default provider"
                 if providers.enabled
                 else "No model is named, and no provider is configured",
-                hint="name a model, set providers.default_provider, or use a profile: llmspell -p candle",
+                hint="name a model, or choose one for good: llmspell model default MODEL",
                 details={"key": "providers.default_provider"},
             )
-        table = providers.enabled[name]
+        table = self._table(name)
         if table.default_model is None:
             raise ConfigError(
                 f"No model is named, and provider '{name}' has no default model",
-                hint=f"name a model, or set providers.{name}.default_model",
+                hint=f"name a model, or choose one for good: llmspell config set providers.{name}.default_model MODEL",
                 details={"key": f"providers.{name}.default_model"},
             )
         spec = ModelSpec.parse(table.default_model)
@@ -187,7 +196,7 @@ class ProviderRegistry:
         if provider is not None:
             await provider.demand_configured()
         elif not self.local:
-            raise backend_not_configured("candle")
+            raise self._tables.not_configured("candle")
 
     async def locate(self, spec: ModelSpec) -> LocatedModel:
         """Which backend answers for a model.
@@ -252,7 +261,7 @@ class ProviderRegistry:
 
         for_candle = spec.source is not None or Catalog.load().find(spec) is not None
         if not backends:
-            raise backend_not_configured("candle" if for_candle else "ollama")
+            raise self._tables.not_configured("candle" if for_candle else "ollama")
         by_kind = {self._table(name).provider_type: self.get(name) for name in reversed(self.local)}
         candle, ollama = by_kind.get("candle", backends[0]), by_kind.get("ollama", backends[0])
         if for_candle:
@@ -260,6 +269,12 @@ class ProviderRegistry:
         health = await ollama.health()
         if health.ready:
             return ollama, spec.with_backend(ollama.name)
+        if self.is_absent(ollama.name):
+            raise ModelNotFound(
+                f"Model '{spec}' not found: {candle.name}'s catalog does not have it",
+                hint="llmspell model available, or hf.co/ORG/REPO for a repository",
+                details={"model": str(spec), "searched": [candle.name]},
+            )
         raise ModelNotFound(
             f"Model '{spec}' not found: {candle.name}'s catalog does not have it, and {ollama.name} is not running",
             hint=f"llmspell model available, or start Ollama ({health.reason}), or hf.co/ORG/REPO for a repository",
@@ -272,6 +287,7 @@ class ProviderRegistry:
         Those are the ones whose table changed or went; what is asked for next is made from the new table.
         """
         old, self._settings = self._settings, settings
+        self._tables = ProviderTables(settings.providers)
         self.residency.reconfigure(keep_alive_s=settings.models.keep_alive, max_queue=settings.models.max_queue)
         before, now = old.providers.enabled, settings.providers.enabled
         changed = [
@@ -280,7 +296,7 @@ class ProviderRegistry:
             if name != MOCK
             and (
                 name not in now
-                or now[name] != before[name]
+                or now[name] != before.get(name)
                 or (_is_candle(now[name]) and settings.models != old.models)
             )
         ]
@@ -317,7 +333,7 @@ class ProviderRegistry:
     def _at(self, spec: ModelSpec, provider: Provider) -> ModelSpec:
         """The spec with its backend's name; without the word before the model that only named a remote provider."""
         word, _, rest = (spec.provider or "").partition("/")
-        if provider.name in self.remote and (spec.backend is None or word == provider.name):
+        if self.is_remote(provider.name) and (spec.backend is None or word == provider.name):
             spec = replace(spec, provider=rest or None)
         return spec.with_backend(provider.name)
 
@@ -337,7 +353,7 @@ class ProviderRegistry:
         kinds = LOCAL_BACKENDS if spec.source is None else ("candle",)
         backends = [self.get(name) for name in self.local if self.kind(name) in kinds]
         if not backends:
-            raise backend_not_configured("candle")
+            raise self._tables.not_configured("candle")
         having: list[LocatedModel] = []
         reasons: dict[str, str] = {}
         answers = await asyncio.gather(*(_asked(backend, spec) for backend in backends))
@@ -359,38 +375,19 @@ class ProviderRegistry:
         return ModelNotFound(
             f"Model '{spec}' not found in any backend",
             hint=advice,
-            details={"model": str(spec), "searched": list(reasons), "reasons": dict(reasons)},
+            details={"model": str(spec), "searched": list(reasons), "reasons": self._telling(reasons)},
         )
 
-    def _table(self, name: str) -> ProviderSettings:
-        return self._settings.providers.enabled[name]
+    def _telling(self, reasons: Mapping[str, str]) -> dict[str, str]:
+        """Without those of an Ollama that nobody has."""
+        return {name: why for name, why in reasons.items() if why == "not installed" or not self.is_absent(name)}
+
+    def _table(self, backend: str) -> ProviderSettings:
+        return self._tables.table(backend)
 
 
 def _is_candle(table: ProviderSettings) -> bool:
     return table.provider_type == "candle"
-
-
-def backend_not_configured(backend: str, command: str = "llmspell -p {profile}") -> BackendNotConfigured:
-    """The error for a backend that the settings in force lack, with the texts that the command line promises.
-
-    `command` is shown as the way out; the command line puts the user's own there, from `details`.
-    """
-    profile = _PROFILES.get(backend)
-    if profile is None:
-        return BackendNotConfigured(
-            f"Backend '{backend}' not configured and no matching builtin profile found.\n"
-            f"Available backends: {', '.join(LOCAL_BACKENDS)}\n"
-            "Check your model specification format: model:variant@backend",
-            details={"backend": backend, "profile": None},
-        )
-    shown = command.format(profile=profile)
-    return BackendNotConfigured(
-        f"Backend '{backend}' not configured. To use {backend} models:\n"
-        f"1. Use the builtin profile: {shown}\n"
-        f"2. Or configure {backend} provider in your config file",
-        hint=shown,
-        details={"backend": backend, "profile": profile},
-    )
 
 
 async def _asked(provider: Provider, spec: ModelSpec) -> FoundModel | str:

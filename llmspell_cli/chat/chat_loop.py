@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from llmspell_cli.chat.conversation import Conversation, stats_line
 from llmspell_cli.chat.kernel_link import HINT, KernelLink
+from llmspell_cli.chat.reply_view import ReplyView, Shown
 from llmspell_cli.chat.slash_commands import EXITS, QUOTES, SlashCommands
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import one_line
@@ -17,7 +18,6 @@ from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import DIM, Output, styled
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_cli.terminal.quiet import QuietTerminal
-from llmspell_cli.terminal.reply_text import reply_text
 from llmspell_cli.terminal.typed_line import Lines, TypedLines, can_edit, typed_line
 from llmspell_protocol.cut_replies import cut_notice, with_way
 from llmspell_protocol.errors import KernelUnreachable, LlmspellError
@@ -35,21 +35,15 @@ class ChatLoop:
         output: Output,
         conversation: Conversation,
         history: HistoryFile,
-        *,
-        stream: bool,
-        stats: bool,
-        markdown: bool,
-        timeout_s: float | None,
+        shown: Shown,
     ) -> None:
         self._link = link
         self._output = output
         self._conversation = conversation
         self._history = history
-        self._stream = stream
-        self._stats = stats
-        self._timeout_s = timeout_s
+        self._shown = shown
         self._commands = SlashCommands(
-            link, output, conversation, history, markdown=markdown, retry=self._retry, confirm=self._confirm
+            link, output, conversation, history, markdown=shown.markdown, retry=self._retry, confirm=self._confirm
         )
         self._interrupts = Interrupts()
         self._quiet = QuietTerminal()
@@ -122,7 +116,11 @@ class ChatLoop:
         if word.startswith("/"):
             self._commands.obey(word, rest)
         elif message := _message(text):
-            self._say(lambda **settings: self._conversation.turn(self._link.session, message, **settings))
+            images = self._commands.images.copy()
+            self._commands.images.clear()
+            self._say(
+                lambda **settings: self._conversation.turn(self._link.session, message, images=images, **settings)
+            )
 
     def _retry(self) -> None:
         self._say(lambda **settings: self._conversation.retry(self._link.session, **settings))
@@ -142,37 +140,40 @@ class ChatLoop:
         return answer.strip().lower() in ("y", "yes")
 
     def _say(self, turn: Turn) -> None:
-        shown = reply_text(self._output, markdown=self._commands.markdown)
-        with ProgressView(self._output, "chat", self._conversation.model) as view:
+        shown = self._shown
+        view = ReplyView(self._output, markdown=self._commands.markdown, thinking=shown.thinking)
+        with ProgressView(self._output, "chat", self._conversation.model) as progress:
 
             def show(content: Content) -> None:
-                view.clear()
-                shown.feed(content.get("text", ""))
+                progress.clear()
+                view.show(content)
 
             try:
-                reply = turn(stream=self._stream, timeout_s=self._timeout_s, on_delta=show, on_progress=view.show)
+                reply = turn(stream=shown.stream, timeout_s=shown.timeout_s, on_delta=show, on_progress=progress.show)
             except BaseException as error:
-                view.clear()
-                shown.finish()
+                progress.clear()
+                view.finish()
                 if isinstance(error, Interrupted):
-                    gap = " " * shown.in_line
-                    self._output.shown_line(styled(f"{gap}[cancelled]", DIM, sys.stdout, self._output.color))
+                    self._dim(" " * view.in_line + "[cancelled]")
                     return
-                if shown.in_line:
+                if view.in_line:
                     self._output.line()
                 raise
-        text = reply["message"]["content"]
-        if not self._stream:
-            shown.feed(text)
-        shown.finish()
-        if shown.in_line:
+        message = reply["message"]
+        if not shown.stream:
+            view.show({"reasoning": message.get("reasoning"), "text": message["content"]})
+        view.finish()
+        if view.in_line:
             self._output.line()
-        elif not text:
-            self._output.shown_line(styled("[the reply is empty]", DIM, sys.stdout, self._output.color))
+        elif not message["content"]:
+            self._dim("[the reply is empty]")
         if (cut := cut_notice(reply, "slash")) is not None:
-            self._output.shown_line(styled(cut, DIM, sys.stdout, self._output.color))
-        if self._stats:
-            self._output.line(stats_line(reply))
+            self._dim(cut)
+        if shown.stats:
+            self._output.line(f"{stats_line(reply)}, {self._link.session.place}")
+
+    def _dim(self, text: str) -> None:
+        self._output.shown_line(styled(text, DIM, sys.stdout, self._output.color))
 
 
 def _incomplete(text: str) -> bool:

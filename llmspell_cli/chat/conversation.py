@@ -64,9 +64,7 @@ class Conversation:
         on_delta: Callable[[Content], None] | None = None,
         on_progress: Callable[[Content], None] | None = None,
     ) -> Content:
-        """Sends the text (and `images`, files in base64) as the user's message and returns the reply.
-
-        Both join the conversation.
+        """Sends the text (and `images`, files in base64) as the user's message and returns the reply; both join.
 
         Of a reply that is cancelled or fails, what has come stays. Where nothing came the message stays alone,
         `unanswered`: later requests leave it out, since templates refuse two messages of one side in a row, and one
@@ -112,23 +110,23 @@ class Conversation:
             Interrupted, LlmspellError: as `turn`.
         """
         before = list(self.messages)
-        text = self.undo()
-        if text is None:
+        asked = self.undo()
+        if asked is None:
             raise InvalidRequest("there is no message to answer again")
         try:
-            return self.turn(opened, text, **settings)
+            return self.turn(opened, asked["content"], images=asked.get("images", ()), **settings)
         except BaseException:
             if self.messages[-1].get(UNANSWERED):
                 self.messages = before
             raise
 
-    def undo(self) -> str | None:
+    def undo(self) -> Message | None:
         """Takes the last message back, with its reply, and returns it; None when there is none."""
-        question = None
-        while self.messages and question is None:
+        while self.messages:
             message = self.messages.pop()
-            question = message["content"] if message["role"] == "user" else None
-        return question
+            if message["role"] == "user":
+                return message
+        return None
 
     @property
     def unanswered(self) -> int:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from llmspell_cli.connect import connected, run_directory, session
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import EMBEDDED, Options
 from llmspell_cli.session import Session
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import Output
@@ -36,7 +36,7 @@ class KernelLink:
         """Those of the command, once it talks."""
 
     def __enter__(self) -> KernelLink:
-        self._session = self._stack.enter_context(session(self._options, self._output))
+        self._session = self._stack.enter_context(session(self._options, self._output, needs_model=True))
         return self
 
     def __exit__(
@@ -78,7 +78,7 @@ class KernelLink:
                 self._output.note(f"Connected to kernel {_name(opened)} again")
                 return opened
             self._output.note(f"Kernel {_name(gone)} is gone; going on with one of this chat's own")
-        own = self._options._replace(connect=None, connect_named=False)
+        own = self._options._replace(connect=None, connect_named=False, unnamed=EMBEDDED)
         return self._stack.enter_context(session(own, self._output))
 
 

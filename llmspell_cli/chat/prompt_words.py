@@ -125,7 +125,7 @@ def divided(words: Sequence[str], model: str | None, opened: Session, command: s
         meant = error.details.get("nearest") or (error.details.get("pull") or {}).get("known")
         if not meant:
             return Words(None, words)
-        error.hint = f"{error.hint}; if it is a text: {command} -m MODEL {words[0]} …"
+        error.hint = f"{error.hint} As a text: {command} -m MODEL {words[0]} …"
         raise
     return Words(f"{info['id']}@{info['backend']}", words[1:], info)
 

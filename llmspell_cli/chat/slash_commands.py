@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
 from llmspell_cli.chat.kernel_link import KernelLink
+from llmspell_cli.chat.reply_options import image_file
 from llmspell_cli.terminal.candidates import Candidates, beginning_with, paths
 from llmspell_cli.terminal.history_file import HistoryFile
 from llmspell_cli.terminal.input_text import file_text
@@ -28,6 +29,8 @@ HELP = (
     ("/system [TEXT|@FILE]", "set the system prompt; without TEXT: remove it"),
     ("/set [NAME [VALUE]]", "show all options, or one; or set one"),
     ("/unset NAME", "leave an option to the model again"),
+    ("/image FILE", "show an image to the model, with the next message"),
+    ("/think [on|off]", "have the model think first, or not; without a word: as it likes"),
     ("/markdown [on|off]", "show headings, lists, bold and code as they are meant"),
     ("/show", "model, kernel, system prompt, options, messages"),
     ("/save [FILE]", "write the conversation; /save! asks nothing"),
@@ -63,6 +66,8 @@ class SlashCommands:
         self._confirm = confirm
         self.markdown = markdown
         """Whether replies are shown as they are meant."""
+        self.images: list[str] = []
+        """Images for the next message, whole files in base64."""
         self._file: str | None = None
         """Where the conversation was last saved to or loaded from."""
         self._models: list[str] | None = None
@@ -75,6 +80,8 @@ class SlashCommands:
             "/system": self._system,
             "/set": self._set,
             "/unset": self._unset,
+            "/image": self._image,
+            "/think": self._think,
             "/markdown": self._markdown,
             "/show": self._show,
             "/save": self._save,
@@ -112,7 +119,7 @@ class SlashCommands:
             names = (name if _stands_alone(name) else f"{name} " for name in (*self._commands, *EXITS))
             return Candidates(beginning_with(names, word) if word.startswith("/") else (), 0)
         start = cursor - len(rest)
-        if word in ("/save", "/save!", "/load"):
+        if word in ("/save", "/save!", "/load", "/image"):
             return Candidates(paths(rest), start)
         if word == "/system" and rest.startswith("@"):
             return Candidates(paths(rest[1:]), start + 1)
@@ -121,7 +128,7 @@ class SlashCommands:
         if word in ("/set", "/unset") and " " not in rest:
             options = [f"{name} " for name in SAMPLING] if word == "/set" else list(self._conversation.sampling)
             return Candidates(beginning_with(options, rest), start)
-        words = {"/markdown": ("off", "on"), "/history": ("clear",)}.get(word, ())
+        words = {"/markdown": ("off", "on"), "/think": ("off", "on"), "/history": ("clear",)}.get(word, ())
         return Candidates(beginning_with(words, rest), start)
 
     def _model_names(self) -> list[str]:
@@ -138,7 +145,7 @@ class SlashCommands:
 
     def _undo(self, _rest: str) -> None:
         taken = self._conversation.undo()
-        self._output.lines(f"Taken back: {taken}" if taken is not None else "There is nothing to take back")
+        self._output.lines(f"Taken back: {taken['content']}" if taken is not None else "There is nothing to take back")
 
     def _clear(self, _rest: str) -> None:
         self._conversation.messages.clear()
@@ -175,6 +182,19 @@ class SlashCommands:
             raise InvalidRequest("name an option", hint="/unset temperature")
         self._conversation.unset(rest)
         self._output.line(f"{rest} is not set")
+
+    def _image(self, rest: str) -> None:
+        if not rest:
+            raise InvalidRequest("name a file", hint="/image photo.jpg")
+        self.images.append(image_file(rest))
+        self._output.line("The model is shown it with your next message")
+
+    def _think(self, rest: str) -> None:
+        if rest not in ("", "on", "off"):
+            raise InvalidRequest(f"'{rest}' is neither on nor off", hint="/think on")
+        self._conversation.think = None if not rest else rest == "on"
+        said = {None: "thinks as it likes", True: "thinks first", False: "answers at once"}
+        self._output.line(f"The model {said[self._conversation.think]}")
 
     def _markdown(self, rest: str) -> None:
         if rest not in ("", "on", "off"):

@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import click
 
-from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
+from llmspell_cli.chat.conversation import SAMPLING, Conversation
+from llmspell_cli.chat.one_turn import answer
 from llmspell_cli.chat.prompt_words import Given
 from llmspell_cli.chat.reply_options import image_file, reply_schema, set_options
+from llmspell_cli.chat.reply_view import Shown
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.model_files import with_files_imported
 from llmspell_cli.options import Command, timeout_option
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.input_text import file_text, piped_text
-from llmspell_cli.terminal.output import DIM, Output, styled
-from llmspell_cli.terminal.progress import ProgressView
-from llmspell_cli.terminal.visible import visible_lines
-from llmspell_protocol.cut_replies import cut_notice
+from llmspell_cli.terminal.output import Output
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
-
-
-class Shown(NamedTuple):
-    """How a reply is shown; `block` is the code block that is all that is wanted of it."""
-
-    stream: bool = True
-    markdown: bool = False
-    stats: bool = False
-    timeout_s: float | None = None
-    thinking: bool = True
-    block: Literal["first", "last"] | None = None
 
 
 @click.command(
@@ -114,10 +102,10 @@ def chat(
             raise InvalidRequest("JSON mode needs a prompt or piped input", hint="llmspell chat --json PROMPT")
         return _talk(options, output, conversation, given, seen, shown)
     given.demand_message()
-    with session(options, output) as opened:
+    with session(options, output, needs_model=True) as opened:
         given = _imported(given, opened, output)
         conversation.model, text, _ = given.asked(opened)
-        _answer(opened, output, conversation, text, seen, shown)
+        answer(opened, output, conversation, text, seen, shown)
     return 0
 
 
@@ -131,108 +119,6 @@ def _text_or_file(value: str | None) -> str | None:
     if value is None or not value.startswith("@"):
         return value
     return file_text(value[1:]).strip("\r\n")
-
-
-def _answer(
-    opened: Session, output: Output, conversation: Conversation, text: str, images: Sequence[str], shown: Shown
-) -> None:
-    """One turn; a model that is missing and can be pulled is offered first."""
-    try:
-        _one_turn(opened, output, conversation, text, images, shown)
-    except ModelNotFound as error:
-        # Only a missing model needs it.
-        from llmspell_cli.chat.pull_offer import pulled_if_wanted
-
-        pulled = pulled_if_wanted(opened, output, error)
-        if pulled is not None:
-            conversation.model = pulled
-            _one_turn(opened, output, conversation, text, images, shown)
-
-
-def _one_turn(
-    opened: Session, output: Output, conversation: Conversation, text: str, images: Sequence[str], shown: Shown
-) -> None:
-    stream = shown.stream and (shown.block is None or output.json)
-    written = ""
-    with ProgressView(output, "chat", conversation.model) as view:
-        thoughts = _Thoughts(output, shown)
-
-        def show(content: Content) -> None:
-            nonlocal written
-            view.clear()
-            if output.json:
-                output.event({"event": "delta", **{key: value for key, value in content.items() if key != "seq"}})
-                return
-            thoughts.show(content.get("reasoning", ""), before=content.get("text", ""))
-            written = content.get("text", "") or written
-            output.as_it_is(content.get("text", ""))
-
-        try:
-            reply = conversation.turn(
-                opened,
-                text,
-                images=images,
-                stream=stream,
-                timeout_s=shown.timeout_s,
-                on_delta=show,
-                on_progress=view.show,
-            )
-        finally:
-            if written and not written.endswith("\n"):
-                output.line()
-    done = {"event": "done", **{key: value for key, value in reply.items() if key != "status"}}
-    if shown.block is not None:
-        done["code"] = _block(reply["message"]["content"], shown.block)
-    if output.json:
-        output.event(done) if stream else output.document(done)
-    elif not stream:
-        _show_whole(output, reply["message"], done, shown)
-    if not output.json and (cut := cut_notice(reply, "option")) is not None:
-        output.shown_note(styled(cut, DIM, sys.stderr, output.color))
-    if shown.stats and not output.json:
-        output.note(stats_line(reply))
-
-
-def _show_whole(output: Output, message: Content, done: Content, shown: Shown) -> None:
-    text = message["content"]
-    if shown.block is None:
-        _Thoughts(output, shown).show(message.get("reasoning") or "", before=text)
-    elif done["code"] is None:
-        output.note("the reply has no code block: all of it is shown")
-    else:
-        text = done["code"].removesuffix("\n")
-    output.as_it_is(text + "\n")
-
-
-def _block(text: str, which: Literal["first", "last"]) -> str | None:
-    # Few replies are asked for code alone.
-    from llmspell_cli.chat.code_blocks import code_blocks
-
-    blocks = code_blocks(text)
-    return blocks[0 if which == "first" else -1] if blocks else None
-
-
-class _Thoughts:
-    """What a model thinks aloud, dimmed before its answer, where people watch; a pipe gets the answer alone."""
-
-    def __init__(self, output: Output, shown: Shown) -> None:
-        self._output = output
-        self._wanted = shown.thinking and output.terminal and not output.json
-        self._open = False
-
-    def show(self, piece: str, *, before: str) -> None:
-        """A piece of thought, and the piece of the answer that comes with it or behind it."""
-        if not self._wanted:
-            return
-        if piece:
-            self._dim(piece if self._open else f"Thinking …\n{piece}")
-            self._open = True
-        if before and self._open:
-            self._dim("\n… done thinking\n\n")
-            self._open = False
-
-    def _dim(self, text: str) -> None:
-        self._output.write(styled(visible_lines(text), DIM, sys.stdout, self._output.color))
 
 
 def _talk(
@@ -249,7 +135,7 @@ def _talk(
         conversation.model, text, info = given.asked(link.session)
         if text:
             # One word that names no model is a prompt.
-            _answer(link.session, output, conversation, text, images, shown)
+            answer(link.session, output, conversation, text, images, shown)
             return 0
         if images or shown.block is not None:
             raise InvalidRequest(f"{'--image' if images else '--extract'} needs a prompt", hint="llmspell chat PROMPT")
@@ -258,16 +144,8 @@ def _talk(
             return 0
         conversation.model = f"{info['id']}@{info['backend']}"
         output.line(f"Chatting with {conversation.model}. /help for commands, Ctrl+D to leave")
-        return ChatLoop(
-            link,
-            output,
-            conversation,
-            HistoryFile(run_directory().parent / "chat_history"),
-            stream=shown.stream,
-            markdown=shown.markdown,
-            stats=shown.stats,
-            timeout_s=shown.timeout_s,
-        ).run()
+        history = HistoryFile(run_directory().parent / "chat_history")
+        return ChatLoop(link, output, conversation, history, shown).run()
 
 
 def _info_or_pull(opened: Session, output: Output, model: str | None) -> Content | None:

@@ -56,7 +56,7 @@ def embed(
     """
     output = Output(options)
     _demand_sound(words, model, path)
-    with session(options, output) as opened, ProgressView(output, "embed", model) as view:
+    with session(options, output, needs_model=True) as opened, ProgressView(output, "embed", model) as view:
         model, texts, _ = divided(words, model, opened, "llmspell embed")
         if texts and path is not None:
             raise _both()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 
 import click
 
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
+from llmspell_cli.permissions import NAMES, permission_options, with_values
 from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
 from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import Output
+from llmspell_protocol.errors import NotFound
 
 OURS_WITH_VALUE = ("-p", "-c", "--connect", "--output", "--trace", "--timeout")
 OURS_ALONE = ("--json", "--stream")
@@ -26,7 +29,7 @@ class ScriptCommand(Command):
         """Parses our words and keeps the script's own in `ctx.params["arguments"]`."""
         before, rest = self._until_script(args)
         ours, arguments = _divide(rest)
-        words = [*before, *ours]
+        words = [*with_values(before), *ours]
         # The script's name is Click's to see, so that a missing one is an error of its usual form.
         script = rest[:1]
         remaining = super().parse_args(ctx, [*words, "--", *script])
@@ -40,7 +43,7 @@ class ScriptCommand(Command):
     def _until_script(self, args: list[str]) -> tuple[list[str], list[str]]:
         """Our words before the script, and the script with everything behind it."""
         takes_value = {
-            name: not param.is_flag and not param.count
+            name: not param.is_flag and not param.count and name not in NAMES
             for param in self.params
             if isinstance(param, click.Option)
             for name in (*param.opts, *param.secondary_opts)
@@ -82,19 +85,31 @@ def _divide(rest: list[str]) -> tuple[list[str], list[str]]:
         ("llmspell run hello.lua -- --name world", "ARGS.name is world"),
         ("llmspell -p candle run agent.lua --stream", "model output as it comes"),
         ("echo 'print(1)' | llmspell run -", "from standard input"),
+        ("llmspell run --allow-write=out report.lua", "may write below out"),
     ),
 )
+@permission_options
 @engine_option
 @click.option("--stream", is_flag=True, help="JSON mode: output as it comes, one event a line.")
 @timeout_option
 @rag_profile_option
 @click.argument("script", metavar="SCRIPT")
 def run(
-    options: Options, script: str, arguments: list[str], engine: str | None, stream: bool, timeout_s: float | None
+    options: Options,
+    script: str,
+    arguments: list[str],
+    engine: str | None,
+    stream: bool,
+    timeout_s: float | None,
+    allow: Mapping[str, Sequence[str]],
 ) -> int:
     """Run a script; - reads it from standard input."""
     output = Output(options)
-    name, code, path = _read(script)
+    try:
+        name, code, path = _read(script)
+    except NotFound as error:
+        error.hint = error.hint or _hint_of_a_model(script, arguments)
+        raise
     return execute(
         Script(
             name=name,
@@ -102,6 +117,7 @@ def run(
             engine=engine or _engine_of(path),
             path=path,
             arguments=arguments,
+            allow=allow,
             shown={"script": script, "script_length": len(code), "args_count": len(arguments)},
         ),
         options=options,
@@ -116,6 +132,17 @@ def _read(script: str) -> tuple[str, str, str | None]:
     if script == "-":
         return "stdin", stdin_text(), None
     return script, file_text(script, missing="Script file not found"), os.path.abspath(script)
+
+
+def _hint_of_a_model(script: str, arguments: list[str]) -> str | None:
+    """For `run MODEL PROMPT`, as Ollama has it, where the word may be a model; scripts have an ending."""
+    # Needed for a missing script only.
+    from shlex import join
+
+    from llmspell_cli.chat.prompt_words import likeness
+
+    plain = likeness(script) == "unclear" and _engine_of(script) is None
+    return f"if it is a model: {join(['llmspell', 'chat', script, *arguments])}" if plain else None
 
 
 def _engine_of(path: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """Tables and keys of the settings, written by `make schemas`: completion has no time to load the schema."""
 
 SECTIONS = (
+    "cli",
     "engines",
     "engines.lua",
     "kernel",
@@ -16,6 +17,8 @@ SECTIONS = (
 )
 
 KEYS = (
+    "cli.autostart",
+    "cli.connect",
     "engines.lua.max_memory_bytes",
     "engines.lua.stdlib",
     "engines.lua.timeout_ms",

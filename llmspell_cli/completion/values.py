@@ -81,9 +81,9 @@ def _targets(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str
 
 
 def _profiles(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
-    from llmspell_profiles.loading.profiles import PROFILES
+    from llmspell_profiles.loading.profiles import SHOWN_PROFILES
 
-    for profile in PROFILES:
+    for profile in SHOWN_PROFILES:
         for name in (profile.name, profile.alias):
             if name:
                 yield CompletionItem(name, help=profile.description)

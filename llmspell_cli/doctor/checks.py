@@ -70,7 +70,10 @@ def _checks(
         "python": Check(machine.python),
         "engines": Check(lambda: engines.engines(probed.result(), engine), slow_s),
         "devices": Check(lambda: engines.devices(probed.result(), engine, device), slow_s),
-        "ollama": Check(asked(lambda answers: network.ollama(answers, subject.local("ollama"))), _KERNEL_DEADLINE_S),
+        "ollama": Check(
+            asked(lambda answers: network.ollama(answers, subject.local("ollama"), subject.env)), _KERNEL_DEADLINE_S
+        ),
+        "servers": Check(asked(lambda answers: network.servers(answers, subject.servers)), _KERNEL_DEADLINE_S),
         "hub": Check(lambda: network.hub(subject.env, offline=subject.offline), network.HUB_DEADLINE_S + 5),
         "disk": Check(lambda: machine.disk(subject.home, _model_directory(subject))),
         "memory": Check(asked(machine.memory), _KERNEL_DEADLINE_S),

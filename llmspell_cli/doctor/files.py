@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmspell_cli.connect import remove_stale_files
+from llmspell_cli.connect import remove_stale_engine_directories, remove_stale_files, stale_engine_directories
 from llmspell_cli.doctor.finding import Finding, Fix, Problem, Status
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.discovery import is_running
@@ -30,7 +30,8 @@ class Files(NamedTuple):
 def look_at_files(home: Path) -> Files:
     """Modes and leftovers, and which directories are missing."""
     missing = [place for place in (home, home / "run", home / "logs", home / "models") if not place.exists()]
-    return Files(missing, [*_home(home), *_of_others(home), *_modes(home), *_leftovers(home / "run")])
+    leftovers = [*_leftovers(home / "run"), *_engine_leftovers()]
+    return Files(missing, [*_home(home), *_of_others(home), *_modes(home), *leftovers])
 
 
 def files(home: Path, found: Files, others: Sequence[Problem] = ()) -> Finding:
@@ -109,6 +110,14 @@ def _leftovers(run_dir: Path) -> Iterator[Problem]:
         text = f"{', '.join(stale)} ended without clearing up"
         fix = Fix(f"remove what is left of kernel {', '.join(stale)}", remove_stale_files)
         yield Problem("warn", text, fix)
+
+
+def _engine_leftovers() -> Iterator[Problem]:
+    left = stale_engine_directories()
+    if left:
+        text = f"{', '.join(map(str, left))}: left by an engine whose kernel was killed"
+        what = "directories" if len(left) > 1 else "directory"
+        yield Problem("warn", text, Fix(f"remove {len(left)} {what} of ended engines", remove_stale_engine_directories))
 
 
 def _creation(place: Path) -> Fix:

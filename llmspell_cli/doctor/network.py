@@ -3,31 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shutil import which
 
 from llmspell_cli.doctor.finding import Finding, ok, skip, warn
 from llmspell_cli.doctor.subject import Answers
 from llmspell_protocol.addresses import BadAddress, parse_address
 from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.plain_reasons import plain_reason
 from llmspell_protocol.proxies import proxy_for
 
 HUB = "https://huggingface.co"
+_USUAL = "http://localhost:11434"
+_SWITCH_OFF = "llmspell config set providers.ollama.enabled false"
 HUB_DEADLINE_S = 5.0
 
 
-def ollama(answers: Answers, names: Sequence[str]) -> Finding:
+def ollama(answers: Answers, names: Sequence[str], env: Mapping[str, str]) -> Finding:
     """Whether the Ollama daemon answers; `names` are the configured providers of this type."""
     if not names:
-        return skip("not configured", "llmspell -p ollama …")
+        return skip("switched off, or not in this profile", "llmspell config set providers.ollama.enabled true")
     health = answers.backends.get(names[0])
     if health is None:
         return skip("not asked, since it is on another machine (--offline)")
     url = health.get("base_url")
     details = {key: health.get(key) for key in ("base_url", "version", "latency_ms", "available_models", "reason")}
     if not health["running"]:
-        hint = "ollama serve, or llmspell model install-ollama"
+        if which("ollama", path=env.get("PATH")) is None and url == _USUAL:
+            return skip("not on this machine, which is fine: llmspell runs models itself", _SWITCH_OFF, **details)
+        hint = f"ollama serve, or llmspell model install-ollama; without it: {_SWITCH_OFF}"
         return warn(f"no answer from {url} ({health.get('reason') or 'no reason given'})", hint, **details)
     count = health.get("available_models") or 0
     return ok(f"{health.get('version') or 'running'} at {url}, {count} model{'' if count == 1 else 's'}", **details)
+
+
+def servers(answers: Answers, names: Sequence[str]) -> Finding:
+    """Whether the configured vendors and compatible servers answer, have their package, and have a key."""
+    if not names:
+        return skip("none is configured")
+    healths = {name: answers.backends.get(name) for name in names}
+    told = {name: health for name, health in healths.items() if health is not None}
+    down = {name: health.get("reason") or "no reason given" for name, health in told.items() if not health["running"]}
+    away = [f"{name} not asked (--offline)" for name in names if name not in told]
+    well = [f"{name} answers" for name in told if name not in down]
+    details = {"servers": {name: None if health is None else dict(health) for name, health in healths.items()}}
+    if down:
+        text = "; ".join([*(f"{name}: {reason}" for name, reason in down.items()), *well, *away])
+        return warn(text, _mending(*next(iter(down.items()))), **details)
+    return ok("; ".join([*well, *away]), **details) if well else skip("; ".join(away))
+
+
+def _mending(name: str, reason: str) -> str:
+    """What puts right why a server can't be used."""
+    if "credentials" in reason or "key" in reason:
+        return f"llmspell keys add {name}"
+    if "pip install" in reason:
+        return reason[reason.index("pip install") :]
+    return f"llmspell config set providers.{name}.base_url URL, or providers.{name}.enabled false"
 
 
 def hub(env: Mapping[str, str], *, offline: bool) -> Finding:
@@ -56,7 +87,7 @@ def hub(env: Mapping[str, str], *, offline: bool) -> Finding:
     except httpx2.TimeoutException:
         return _unreachable(url, f"no answer within {HUB_DEADLINE_S:g} s")
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-        return _unreachable(url, str(error) or type(error).__name__)
+        return _unreachable(url, plain_reason(str(error)) or type(error).__name__)
     if response.status_code >= 500:
         return _unreachable(url, f"it answers with status {response.status_code}")
     latency_ms = response.elapsed.total_seconds() * 1000

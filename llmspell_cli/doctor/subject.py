@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmspell_cli.invocation import Options
+from llmspell_cli.invocation import EMBEDDED, Options
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.addresses import parse_address
+from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import LlmspellError
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Subject:
         """The configured providers by name; none where the settings can't be used."""
         return self.loaded.settings.providers.enabled if self.loaded is not None else {}
 
+    @property
+    def servers(self) -> list[str]:
+        """The names of the configured vendors and compatible servers."""
+        return [name for name, table in self.tables.items() if table.provider_type not in LOCAL_BACKENDS]
+
     def local(self, kind: str) -> list[str]:
         """The names of the configured providers of a type."""
         return [name for name, table in self.tables.items() if table.provider_type == kind]
@@ -63,11 +69,14 @@ def ask_kernel(subject: Subject) -> Answers:
     # The kernel's modules take a while to load, and can't run where the settings can't be used.
     from llmspell_cli.connect import session
 
-    options = subject.options._replace(connect=None, connect_named=False)
+    options = subject.options._replace(connect=None, connect_named=False, unnamed=EMBEDDED)
     with session(options, _Quiet(options)) as opened:
         backends: dict[str, Any] = {}
-        for name in subject.local("candle") + subject.local("ollama"):
-            if not subject.offline or is_near(subject.tables[name].base_url):
+        if not subject.offline:
+            # All side by side: a server that is down costs a second, and no more of them cost more.
+            backends = opened.model("status")["backends"]
+        for name in subject.tables if subject.offline else ():
+            if is_near_table(subject.tables[name]):
                 backends |= opened.model("status", backend=name)["backends"]
         damaged: list[Mapping[str, Any]] = []
         unreadable: list[str] = []
@@ -82,6 +91,12 @@ def ask_kernel(subject: Subject) -> Answers:
 def is_near(url: str | None) -> bool:
     """Whether a service is on this machine, so that asking it needs no network; one without an address is."""
     return url is None or parse_address(url).is_near
+
+
+def is_near_table(table: ProviderSettings) -> bool:
+    """Whether all of a provider is on this machine; a vendor is not."""
+    urls = (*getattr(table, "base_urls", ()), *([table.base_url] if table.base_url else ()))
+    return all(map(is_near, urls)) if urls else table.provider_type in LOCAL_BACKENDS
 
 
 class _Quiet(Output):

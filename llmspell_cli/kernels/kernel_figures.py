@@ -71,11 +71,11 @@ def _document(info: ConnectionInfo, told: Content) -> Content:
     # A kernel that doesn't answer still has a process, if it is one of this machine.
     run_dir = run_directory()
     here = info.id is not None and info.pid is not None and is_running(run_dir, info.id)
-    figured = metrics if told or not here else _process(info.pid)
+    figured = _others_alone(metrics) if told or not here else _process(info.pid)
     return {
         "id": info.id or told.get("id"),
         "pid": info.pid or told.get("pid"),
-        "port": info.shell_port,
+        "port": info.shell_port if info.transport == "tcp" else None,
         "status": told.get("state", "Unknown"),
         "profile": told.get("profile"),
         "connection_file": told.get("connection_file")
@@ -85,6 +85,12 @@ def _document(info: ConnectionInfo, told: Content) -> Content:
         "start_time": info.started_at or told.get("started_at"),
         "metrics": {name: figured.get(name) for name in _METRICS},
     }
+
+
+def _others_alone(metrics: Content) -> Content:
+    """The figures without the client that asks, which is this command."""
+    clients = metrics.get("active_connections")
+    return metrics if clients is None else {**metrics, "active_connections": max(0, clients - 1)}
 
 
 def _process(pid: int | None) -> Content:

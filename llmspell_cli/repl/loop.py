@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from llmspell_cli.endings import Interrupted
@@ -40,7 +41,15 @@ class _Outcome(NamedTuple):
 class Repl:
     """One session. `history` keeps the inputs typed at a terminal."""
 
-    def __init__(self, session: Session, output: Output, *, engine: str | None, history: HistoryFile) -> None:
+    def __init__(
+        self,
+        session: Session,
+        output: Output,
+        *,
+        engine: str | None,
+        history: HistoryFile,
+        allow: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         self._session = session
         self._output = output
         self._history = history
@@ -48,7 +57,7 @@ class Repl:
         self._printed = _Printed(output)
         self._interrupts: Interrupts | None = None
         self._lines: Lines | None = None
-        self._context = ScriptContext(session, engine=engine, on_input=self._answer)
+        self._context = ScriptContext(session, engine=engine, on_input=self._answer, allow=allow)
         self._commands = DotCommands(
             self._context, self._journal, history, mode=session.mode, on_output=self._printed.take
         )

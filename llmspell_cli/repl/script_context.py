@@ -9,9 +9,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llmspell_cli.invocation import working_directory
+from llmspell_cli.permissions import environment
 from llmspell_cli.session import Content, Session, document
 from llmspell_protocol.client.sync import OnInput
 from llmspell_protocol.engines import DEFAULT_ENGINE
@@ -57,9 +59,17 @@ class Variable(NamedTuple):
 class ScriptContext:
     """The shared context of the session's kernel. `model` is the default model of what its scripts start."""
 
-    def __init__(self, session: Session, *, engine: str | None, on_input: OnInput | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        engine: str | None,
+        on_input: OnInput | None,
+        allow: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         self._session = session
         self._on_input = on_input
+        self._allow = allow
         self._known: list[str] | None = None
         self.engine = engine or DEFAULT_ENGINE
         self.model: str | None = None
@@ -175,14 +185,22 @@ class ScriptContext:
             # The next input is typed in sight of this one's error.
             "stop_on_error": False,
         }
-        environment = {"MODEL": self.model, "MODEL_SPEC": self.model} if self.model is not None else None
+        variables = environment(self._allow)
+        if self.model is not None:
+            variables.update(MODEL=self.model, MODEL_SPEC=self.model)
         reply = self._session.ask(
             "execute_request",
             content,
             on_delta=on_output,
             on_input=self._on_input,
             request_options=RequestOptions(
-                deltas=True, engine=self.engine, cwd=working_directory(), env=environment, model=self.model, **options
+                deltas=True,
+                engine=self.engine,
+                cwd=working_directory(),
+                env=variables or None,
+                allow=dict(self._allow) or None,
+                model=self.model,
+                **options,
             ),
         )
         return document(reply)

@@ -118,6 +118,8 @@ class Output:
         self.json = options.json
         self.pretty = options.output == "pretty"
         self.color = options.color
+        self.origin: Mapping[str, Any] = {}
+        """Where a command's results come from; documents end with it."""
 
     @property
     def terminal(self) -> bool:
@@ -153,7 +155,14 @@ class Output:
 
     def document(self, document: Mapping[str, Any]) -> None:
         """The result as the one JSON document."""
-        sys.stdout.write(document_text(document, sys.stdout) + "\n")
+        sys.stdout.write(document_text(self._with_origin(document), sys.stdout) + "\n")
+
+    def last_event(self, event: Mapping[str, Any]) -> None:
+        """The object that ends an NDJSON stream: the result."""
+        self.event(self._with_origin(event))
+
+    def _with_origin(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**document, **{key: value for key, value in self.origin.items() if key not in document}}
 
     def event(self, event: Mapping[str, Any]) -> None:
         """One object of an NDJSON stream on stdout, at once."""

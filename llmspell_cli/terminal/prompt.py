@@ -26,20 +26,25 @@ def confirmed(output: Output, question: str, *, yes: bool, hint: str = "use --ye
     if output.json:
         raise InvalidRequest("this command asks a question, which JSON mode can't", hint=hint)
     try:
-        answer = _answer(output, f"{visible(question)} [y/N]: ")
+        said = answer(output, f"{visible(question)} [y/N]: ")
     except KeyboardInterrupt:
         output.write("\n")  # What is said about it does not belong behind the question.
         raise
     except EOFError:
         output.line()
         raise NoAnswer("Cancelled", hint=hint) from None
-    if answer.strip() in ("y", "Y"):
+    if said.strip() in ("y", "Y"):
         return True
     output.line("Cancelled")
     return False
 
 
-def _answer(output: Output, question: str) -> str:
+def answer(output: Output, question: str) -> str:
+    """The line that answers a question.
+
+    Raises:
+        EOFError: the input ended.
+    """
     if sys.stdin.isatty():
         with Interrupts() as interrupts:
             return typed_line(interrupts, question)

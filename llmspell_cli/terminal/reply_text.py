@@ -56,6 +56,13 @@ def reply_text(output: Output, *, markdown: bool) -> ReplyText:
     return Markdown(flow) if markdown and output.color else Plain(flow)
 
 
+def dimmed_text(output: Output) -> ReplyText:
+    """A way to show what stands beside a reply, as it was written and dimmed where there are colours."""
+    if room(sys.stdout) is None:
+        return AsItIs(output)
+    return Plain(Flow(lambda: room(sys.stdout) or _COLUMNS, color=output.color), style=_DIM)
+
+
 class AsItIs:
     """A reply as it came."""
 
@@ -75,8 +82,10 @@ class AsItIs:
 class Plain:
     """A reply as it was written."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, *, style: str = "") -> None:
         self._flow = flow
+        self._style = style
+        """What the line that is being read is shown in."""
         self._rest = ""
         """What has come and is not decided yet."""
         self._fence = ""
@@ -141,14 +150,14 @@ class Plain:
         self._line = "text"
         if item := _ITEM.match(rest):
             self._flow.hang = " " * len(item[0].expandtabs())
-            self._open(item[0], item[1] + self._mark(item[2]) + item[3])
+            self._open(item[0], item[1] + self._mark(item[2]) + item[3], self._style)
         elif quote := _QUOTE.match(rest):
             self._flow.hang = quote[0]
-            self._open(quote[0], quote[0])
+            self._open(quote[0], quote[0], self._style)
         else:
             self._flow.hang = rest[: len(rest) - len(rest.lstrip(" \t"))]
 
-    def _open(self, taken: str, shown: str, style: str = "") -> None:
+    def _open(self, taken: str, shown: str, style: str) -> None:
         """Takes the sign at a line's beginning off the rest, and shows it."""
         self._rest = self._rest[len(taken) :]
         self._flow.verbatim(shown, style)
@@ -158,7 +167,7 @@ class Plain:
 
     def _text(self, last: bool) -> bool:
         line, newline, rest = self._rest.partition("\n")
-        self._flow.put(line)
+        self._flow.put(line, self._style)
         self._end_text(newline, rest)
         return True
 
@@ -186,17 +195,14 @@ class Plain:
         return True
 
     def _show_fence(self, line: str) -> None:
-        self._flow.verbatim(line)
+        self._flow.verbatim(line, self._style)
 
     def _show_code(self, text: str) -> None:
-        self._flow.verbatim(text)
+        self._flow.verbatim(text, self._style)
 
 
 class Markdown(Plain):
     """A reply as it was meant."""
-
-    _style = ""
-    """What the line that is being read is shown in."""
 
     def _begin_text(self, rest: str, last: bool) -> None:
         self._style = ""

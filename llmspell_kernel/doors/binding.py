@@ -52,8 +52,13 @@ def bind_sockets(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) 
     for _ in range(_FREE_PORT_TRIES):
         # Below the range that Linux hands out to outgoing connections, which could take one between two binds.
         first = random.randrange(20_000, 32_000)
-        ports = ConnectionInfo.consecutive(info.ip, first, info.key)
-        candidate = ports._replace(id=info.id, pid=info.pid, started_at=info.started_at, version=info.version)
+        candidate = info._replace(
+            shell_port=first,
+            iopub_port=first + 1,
+            stdin_port=first + 2,
+            control_port=first + 3,
+            hb_port=first + 4,
+        )
         try:
             return candidate, _bind(candidate, context)
         except Busy:

@@ -17,8 +17,9 @@ FEATURES = (*AREA_OF, "isolated_execute", "execute_deltas", "iopub_welcome")
 class KernelInfoHandler:
     """Answers `kernel_info_request`."""
 
-    def __init__(self, backends: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, backends: Callable[[], Sequence[str]], drains: Callable[[], bool]) -> None:
         self._backends = backends
+        self._drains = drains
 
     async def __call__(self, request: Request) -> Reply:
         """Jupyter's fields and, under `llmspell`, ours."""
@@ -38,6 +39,7 @@ class KernelInfoHandler:
                     "protocol": PROTOCOL_VERSION,
                     "features": list(FEATURES),
                     "backends": list(self._backends()),
+                    "draining": self._drains(),
                 },
             }
         )

@@ -117,6 +117,15 @@ class Context:
             return [], 0
         return list(frame["matches"]), int(frame["replaced"])
 
+    async def inspect(self, code: str, cursor: int) -> str | None:
+        """What is known about the name at this character; None: nothing, or the worker computes."""
+        try:
+            async with asyncio.timeout(INTROSPECTION_S):
+                frame = await self._worker().ask("inspect", code=code, cursor=cursor)
+        except (TimeoutError, WorkerCrashed):
+            return None
+        return None if frame["text"] is None else str(frame["text"])
+
     def _worker(self) -> ScriptProcess:
         if self._process is not None and not self._process.alive:
             self.forget_variables()

@@ -7,11 +7,9 @@ import os
 from llmspell_kernel.directories import own_directory
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.process import Job
+from llmspell_kernel.scripting.rights import granted
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.standard_requests import ExecuteRequest
-
-ALLOWED_ENVIRONMENT = ("MODEL", "MODEL_SPEC")
-"""Variables of the client's that a script may read."""
 
 
 def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
@@ -36,7 +34,8 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
         arguments=options.args,
         script_directory=_script_directory(request, directory),
         working_directory=directory,
-        environment=_environment(request),
+        environment=request.options.env or {},
+        rights=granted(request),
         stdin="error" if wanted.allow_stdin is False else "ask",
         expressions=wanted.user_expressions or {},
     )
@@ -54,7 +53,8 @@ def isolated_job(request: Request, wanted: ExecuteRequest) -> Job:
         arguments=options.args or (),
         script_directory=_script_directory(request, directory),
         working_directory=directory,
-        environment=_environment(request),
+        environment=request.options.env or {},
+        rights=granted(request),
         stdin="ask" if wanted.allow_stdin else "none",
     )
 
@@ -82,8 +82,3 @@ def _path(text: str, option: str) -> str:
     if "\0" in text:
         raise InvalidRequest(f"metadata.llmspell.{option} has a zero byte, which no path has")
     return text
-
-
-def _environment(request: Request) -> dict[str, str]:
-    given = request.options.env or {}
-    return {name: given[name] for name in ALLOWED_ENVIRONMENT if name in given}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,11 +19,19 @@ class ScriptLimits(NamedTuple):
     wall_s: float
     file_access: bool
     pull_addresses: bool = False
+    programs: Sequence[str] = ()
+    """What every script may run."""
+    variables: Sequence[str] = ()
+    """The environment variables of its client that every script may read."""
+    max_output_bytes: int = 1_048_576
+    """What is kept of a program's output."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ScriptLimits:
         """The limits in force: where two settings limit the same thing, the smaller one."""
         lua, runtime = settings.engines.lua, settings.runtime
+        system = settings.tools.system
+        may_run = runtime.security.allow_process_spawn and system.allow_process_execution
         return cls(
             stdlib=lua.stdlib,
             max_memory_bytes=min(lua.max_memory_bytes, runtime.security.max_memory_bytes),
@@ -30,4 +39,12 @@ class ScriptLimits(NamedTuple):
             wall_s=min(float(runtime.script_timeout_seconds), runtime.security.max_execution_time_ms / 1000),
             file_access=runtime.security.allow_file_access,
             pull_addresses=runtime.security.allow_pull_addresses,
+            programs=tuple(_names(system.allowed_commands)) if may_run else (),
+            variables=tuple(_names(system.allowed_env_vars)),
+            max_output_bytes=system.max_output_size,
         )
+
+
+def _names(value: str | Sequence[str]) -> Sequence[str]:
+    """Names that a setting has as a list or as one text."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value

@@ -14,11 +14,16 @@ from typing import Any, NamedTuple
 from llmspell_kernel.request import Request, Submit
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
+from llmspell_kernel.scripting.rights import NO_RIGHTS, Rights
 from llmspell_kernel.scripting.scope import OnOutput, Scope
 from llmspell_protocol.calls import EXITED, Call, Calls
 from llmspell_protocol.child import Child
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
+from llmspell_protocol.request_options import EVERYTHING
+
+ALLOWED_ENVIRONMENT = ("MODEL", "MODEL_SPEC")
+"""Variables of the client's that every script may read."""
 
 
 class Job(NamedTuple):
@@ -39,6 +44,8 @@ class Job(NamedTuple):
     script_directory: str | None = None
     working_directory: str | None = None
     environment: Mapping[str, str] = MappingProxyType({})
+    """The client's variables; which of them the script may read, its rights say."""
+    rights: Rights = NO_RIGHTS
     stdin: str = "none"
     """What reading gives: `none` (end of input), `error`, or `ask` (the client that started the script)."""
     expressions: Mapping[str, str] = MappingProxyType({})
@@ -90,9 +97,9 @@ class ScriptProcess:
         fields = _job_fields(job)
 
         def open_call() -> Call:
-            return self._calls.open("execute", **fields, file_access=self.limits.file_access)
+            return self._calls.open("execute", **fields, **_rights_fields(job, self.limits))
 
-        scope = Scope(self, request, on_output, open_call)
+        scope = Scope(self, request, on_output, open_call, hosts=job.rights.net)
         frame = await self._run(scope)
         self._raise_failure(scope, frame, job.name)
         return Result(
@@ -133,7 +140,7 @@ class ScriptProcess:
         self._child.send({"op": "release", "fn": function})
 
     async def ask(self, op: str, **fields: Any) -> Frame:
-        """Sends `complete` or `is_complete` and waits for the answer; cancelling takes the question back.
+        """Sends `complete`, `inspect` or `is_complete` and waits for the answer; cancelling takes the question back.
 
         Raises:
             ScriptError: it failed.
@@ -258,7 +265,22 @@ def _job_fields(job: Job) -> dict[str, Any]:
         "arguments": None if job.arguments is None else list(job.arguments),
         "script_directory": job.script_directory,
         "working_directory": job.working_directory,
-        "environment": dict(job.environment),
         "stdin": job.stdin,
         "expressions": dict(job.expressions),
+    }
+
+
+def _rights_fields(job: Job, limits: ScriptLimits) -> dict[str, Any]:
+    """What the settings allow every script, and what this execution was granted."""
+    rights = job.rights
+    variables = (*ALLOWED_ENVIRONMENT, *limits.variables, *rights.env)
+    environment = {name: value for name, value in job.environment.items() if {name, EVERYTHING} & {*variables}}
+    return {
+        "file_access": limits.file_access,
+        "read": list(rights.read),
+        "write": list(rights.write),
+        "programs": [*limits.programs, *rights.run],
+        "max_output_bytes": limits.max_output_bytes,
+        "variables": list(variables),
+        "environment": environment,
     }

@@ -21,6 +21,7 @@ from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.calls import Call
 from llmspell_protocol.errors import Forbidden, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
+from llmspell_protocol.request_options import EVERYTHING
 
 STOP_GRACE_S = 1.0
 """How long a script may take to notice that it has to stop; then its process is killed."""
@@ -63,7 +64,12 @@ class Scope:
     """
 
     def __init__(
-        self, worker: ScriptWorker, request: Request, on_output: OnOutput, open_call: Callable[[], Call]
+        self,
+        worker: ScriptWorker,
+        request: Request,
+        on_output: OnOutput,
+        open_call: Callable[[], Call],
+        hosts: Sequence[str] = (),
     ) -> None:
         self.request = request
         self.clock = ScriptClock(worker.limits.compute_s, worker.limits.wall_s, self._limit_reached)
@@ -74,6 +80,7 @@ class Scope:
         self.begun = False
         self._worker = worker
         self._on_output = on_output
+        self._hosts = hosts
         self._stopping = False
         self._grace: asyncio.TimerHandle | None = None
         self._requests: dict[int, Request] = {}
@@ -88,7 +95,7 @@ class Scope:
             self.request.caller,
             self._worker.name,
             file_access=limits.file_access,
-            pull_addresses=limits.pull_addresses,
+            hosts=(EVERYTHING,) if limits.pull_addresses else tuple(self._hosts),
         )
 
     async def answer(self) -> Frame:

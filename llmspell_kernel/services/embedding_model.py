@@ -20,6 +20,8 @@ class EmbeddingModel(NamedTuple):
 
     model: str
     warnings: Sequence[str] = ()
+    better: str | None = None
+    """What to pull in place of a chat model, as it is typed."""
 
 
 async def embedding_model(registry: ProviderRegistry) -> EmbeddingModel:
@@ -41,7 +43,10 @@ async def embedding_model(registry: ProviderRegistry) -> EmbeddingModel:
         if found:
             return EmbeddingModel(found[0])
     default = registry.default_model()
-    return EmbeddingModel(default, (_is_no_embedding_model(default, registry),))
+    better = _to_be_pulled(registry)
+    advice = f"; for better vectors: llmspell model pull {better}" if better else ""
+    warning = f"no embedding model is installed: the vectors are those of {default}, a chat model{advice}"
+    return EmbeddingModel(default, (warning,), better)
 
 
 async def _installed(provider: Provider) -> list[str]:
@@ -70,11 +75,9 @@ def _several(found: Sequence[str]) -> str:
     return f"several embedding models are installed: using {found[0]}, not {others} (models.embedding chooses)"
 
 
-def _is_no_embedding_model(default: str, registry: ProviderRegistry) -> str:
+def _to_be_pulled(registry: ProviderRegistry) -> str | None:
     # The catalog is a file to parse, which a choice that succeeds does not need.
     from llmspell_providers.library.catalog import Catalog
 
     kinds = [registry.kind(name) for name in reversed(registry.local)]
-    wanted = next((f"{entry.id}@{entry.backend}" for kind in kinds for entry in Catalog.load().embedders(kind)), None)
-    advice = f"; for better vectors: llmspell model pull {wanted}" if wanted else ""
-    return f"no embedding model is installed: the vectors are those of {default}, a chat model{advice}"
+    return next((f"{entry.id}@{entry.backend}" for kind in kinds for entry in Catalog.load().embedders(kind)), None)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 from llmspell_protocol.areas.found_models import ImportableModel, ModelImportableReply, ModelSearchReply
 from llmspell_protocol.areas.model import (
@@ -35,8 +37,9 @@ from llmspell_protocol.model_origins import SHOWN, Origin
 from llmspell_protocol.models import HealthStatus, LocalModel, PullProgress
 from llmspell_providers.base import Provider
 from llmspell_providers.library.names import as_text, spec_name
-from llmspell_providers.registry import ProviderRegistry, backend_not_configured
+from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
+from llmspell_providers.tables import backend_not_configured
 
 if TYPE_CHECKING:
     from llmspell_providers.candle.provider import CandleProvider
@@ -47,25 +50,53 @@ _LONGEST_SEARCH, _MOST_FOUND = 200, 100
 
 log = logging.getLogger(__name__)
 
+_GLANCE_S = 1.0
+"""How long a list of everything waits for a server."""
+_PATIENCE_S = 10.0
+"""How long the list of one server may take."""
+_KEPT_S = 60.0
+
 
 class Inventory:
     """The part of the models service that only `model_request` needs."""
 
     def __init__(self, registry: ProviderRegistry) -> None:
         self._registry = registry
+        self._offered: WeakKeyDictionary[Provider, tuple[float, list[LocalModel]]] = WeakKeyDictionary()
 
     async def list_models(self, backend: str | None = None) -> ModelListReply:
-        """The installed models of one backend or all; one backend that can't answer raises, of all it is listed."""
-        models: Sequence[LocalModel]
-        errors: Sequence[BackendError] = ()
+        """The models of one backend or all: what is installed, and what configured servers offer.
+
+        One backend that can't answer raises; of all it is listed.
+        """
+        registry = self._registry
         if backend is not None and backend != "all":
-            providers = [self._registry.get(backend)]
-            models = await providers[0].list_models()
+            names = [registry.table_name(backend)]
+            models: Sequence[LocalModel] = await self._listed(names[0], _PATIENCE_S)
+            errors: Sequence[BackendError] = ()
         else:
-            providers = [self._registry.get(name) for name in self._registry.local]
-            models, errors = await _all({one.name: one.list_models() for one in providers})
-        damaged, _ = await _all({one.name: one.damaged() for one in providers})
+            names = [*registry.local, *registry.remote]
+            models, found = await _all({name: self._listed(name, _GLANCE_S) for name in names})
+            errors = [
+                each
+                for each in found
+                # Who has no Ollama need not be told at each look, and some vendors have no list.
+                if each.code != "unsupported" and not registry.is_absent(each.backend)
+            ]
+        own = [registry.get(name) for name in names if not registry.is_remote(name)]
+        damaged, _ = await _all({one.name: one.damaged() for one in own})
         return ModelListReply(models=models, errors=errors, count=len(models), damaged=damaged)
+
+    async def _listed(self, name: str, deadline_s: float) -> list[LocalModel]:
+        """What one backend has; a server's list is kept for a minute."""
+        if not self._registry.is_remote(name):
+            return await self._registry.get(name).list_models()
+        provider = self._registry.get(name)
+        asked_at, models = self._offered.get(provider, (-_KEPT_S, []))
+        if time.monotonic() - asked_at >= _KEPT_S:
+            models = await self._registry.offered(name, deadline_s)
+            self._offered[provider] = (time.monotonic(), models)
+        return models
 
     async def status(self, backend: str | None = None) -> ModelStatusReply:
         """The health of one backend or all, by name; `ollama` and `candle` are always there.
@@ -78,7 +109,7 @@ class Inventory:
         else:
             kinds = {self._registry.kind(name) for name in self._registry.local}
             missing = (kind for kind in LOCAL_BACKENDS if kind not in kinds)
-            names = [*self._registry.local, *missing, *self._registry.remote]
+            names = [*self._registry.local, *missing, *self._registry.remote, *await self._registry.keyed()]
         healths = await asyncio.gather(*(self._health(name) for name in names))
         shown = map(_as_told, names, healths)
         return ModelStatusReply(backends=dict(zip(names, shown, strict=True)))
@@ -219,7 +250,7 @@ class Inventory:
     async def ps(self) -> ModelPsReply:
         """The models in memory, of all backends."""
         # A remote server does not tell what it has in memory.
-        providers = {one.name: one for one in self._registry.made if one.name not in self._registry.remote}
+        providers = {one.name: one for one in self._registry.made if not self._registry.is_remote(one.name)}
         for name in self._registry.local:
             providers.setdefault(name, self._registry.get(name))
         models, errors = await _all({name: one.loaded() for name, one in providers.items()})

@@ -57,6 +57,7 @@ class ModelsService:
             log_directory=log_directory,
             environment=environment,
             find_key=lambda name, table: _api_key(name, table, environment, home),
+            keyed_vendors=lambda: _keyed_vendors(environment, home),
             find_hub_token=lambda: _hub_token(home),
         )
 
@@ -177,7 +178,13 @@ class ModelsService:
         async def locate() -> LocatedModel:
             return await self.locate(request.model)
 
-        return chat_turn(locate, request, client=client, checks=self._reply_checks)
+        chunks = chat_turn(locate, request, client=client, checks=self._reply_checks)
+        if not any(message.images for message in request.messages):
+            return chunks
+        # Few turns show something.
+        from llmspell_kernel.services.seeing_model import with_a_seeing_model
+
+        return with_a_seeing_model(chunks, self._registry)
 
     async def embed(self, texts: list[str], *, model: str | None, normalize: bool, client: str) -> Embeddings:
         """One vector a text.
@@ -188,12 +195,18 @@ class ModelsService:
         if not texts:
             raise InvalidRequest("input: at least one text is needed")
         warnings: Sequence[str] = ()
+        better: str | None = None
         if not model:
             # A request that names its model needs no choice.
             from llmspell_kernel.services.embedding_model import embedding_model
 
-            model, warnings = await embedding_model(self._registry)
-        provider, spec, found = await self.locate(model)
+            model, warnings, better = await embedding_model(self._registry)
+        try:
+            provider, spec, found = await self.locate(model)
+        except ModelNotFound as error:
+            if better is not None:
+                error.hint = f"llmspell model pull {better} for embeddings, and then the same again"
+            raise
         embeddings = await provider.embed(spec, texts, normalize=normalize, client=client, found=found)
         return replace(embeddings, warnings=warnings)
 
@@ -245,6 +258,25 @@ def _api_key(name: str, table: ProviderSettings, environment: Mapping[str, str],
 
     found = find_api_key(name, table, environment, KeyStore(home))
     return None if found is None else found.value
+
+
+def _keyed_vendors(environment: Mapping[str, str], home: Path) -> list[str]:
+    """The vendors that a key is exported or stored for; asks no keyring, which may want a password."""
+    from llmspell_profiles.credentials.key_file import KeyFile
+    from llmspell_profiles.credentials.secrets import key_variables
+    from llmspell_protocol.vendors import KEY_VARIABLES
+
+    try:
+        stored = KeyFile(home).read()
+    except LlmspellError:
+        names: set[str] = set()  # who asks for a key is told
+    else:
+        names = {*stored.keys, *stored.in_keyring}
+    return [
+        vendor
+        for vendor in KEY_VARIABLES
+        if vendor in names or any(environment.get(variable) for variable in key_variables(vendor, None))
+    ]
 
 
 def _hub_token(home: Path) -> str | None:

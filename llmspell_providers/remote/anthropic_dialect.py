@@ -103,6 +103,10 @@ class AnthropicDialect(VendorPackage):
         """What takes the events of one reply."""
         return AnthropicGathered()
 
+    def listed(self, model: Mapping[str, Any]) -> Listed:
+        """An entry of `/v1/models`."""
+        return _listed(model)
+
     async def models(self, client: Any) -> list[Listed]:
         """What `/v1/models` tells, page by page."""
         found: list[Listed] = []

@@ -116,6 +116,9 @@ class Dialect(Protocol):
     def gathered(self, sampling: Sampling) -> Gathered:
         """What takes the events of one stream."""
 
+    def listed(self, model: Mapping[str, Any]) -> Listed:
+        """An entry of the server's list of models."""
+
     async def models(self, client: Any) -> list[Listed]:
         """The models that the server lists."""
 

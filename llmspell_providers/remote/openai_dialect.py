@@ -116,6 +116,10 @@ class OpenAIDialect(VendorPackage):
         """What takes the chunks of one reply."""
         return OpenAIGathered(sampling.values.get("max_tokens"))
 
+    def listed(self, model: Mapping[str, Any]) -> Listed:
+        """An entry of `/models`; vLLM and llama.cpp's server add lengths."""
+        return _listed(model)
+
     async def models(self, client: Any) -> list[Listed]:
         """What `/models` tells; vLLM and llama.cpp's server add lengths."""
         content = await self.got(client, "/models", {}, self._without_key(client))

@@ -36,12 +36,14 @@ from llmspell_protocol.vendors import KEY_VARIABLES
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import unsupported
 from llmspell_providers.http.attempts import USUAL_REPLY_TOKENS, Attempts, Deadline
+from llmspell_providers.http.get_json import ProbeFailed
 from llmspell_providers.http.probe import Probed, probe
 from llmspell_providers.http.servers import Server, Servers
 from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
 from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable, unsendable_key
+from llmspell_providers.remote.quick_list import quick_list
 from llmspell_providers.remote.remote_limits import ServerManagedModels
-from llmspell_providers.remote.report import local_model, model_info, summary
+from llmspell_providers.remote.report import demand_package, local_model, model_info, summary
 from llmspell_providers.remote.sampling import sampling_of
 from llmspell_providers.remote.stream import Stream
 from llmspell_providers.remote.vendors import Vendor
@@ -90,6 +92,7 @@ class RemoteProvider(ServerManagedModels):
         """Asks every server for its list of models, side by side; a key that is missing is asked nothing."""
         servers = self._servers.all
         try:
+            demand_package(self._dialect.package, self.name)
             key = await self._credentials()
         except ConfigError as error:
             return summary(servers, [Probed(error.details.get("reason", error.message))])
@@ -103,8 +106,17 @@ class RemoteProvider(ServerManagedModels):
         return summary(servers, answers)
 
     async def list_models(self) -> list[LocalModel]:
-        """What the server offers; raises `BackendUnavailable`, and `Unsupported` where a vendor has no list."""
+        """What the server offers; raises `BackendUnavailable`, or `Unsupported` where a vendor has no list."""
         return [local_model(one, backend=self.name) for one in await self._listed()]
+
+    async def offered(self, deadline_s: float) -> list[LocalModel]:
+        """The same for people who look, who wait no longer than that; names say whose they are."""
+        self._capabilities.demand("list", self.name)
+        key, server = await self._credentials(), self._servers.choose()
+        try:
+            return await quick_list(server, self._dialect, key, backend=self.name, deadline_s=deadline_s)
+        except ProbeFailed as error:
+            raise unavailable(self._place(server, None), str(error)) from None
 
     async def damaged(self) -> list[DamagedModel]:
         """Nothing: its files are not ours."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 
+from llmspell_protocol.errors import ConfigError
 from llmspell_protocol.models import HealthStatus, LocalModel, ModelInfo
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.http.probe import Probed
@@ -65,3 +67,12 @@ def model_info(listed: Listed, can: Capabilities, *, backend: str, source: str) 
         capabilities=tuple(word for word in _SHOWN if word not in can.lacks),
         source=source,
     )
+
+
+def demand_package(package: str, provider: str) -> None:
+    """Raises `ConfigError` where a vendor's package is not installed; doesn't load it."""
+    if importlib.util.find_spec(package) is None:
+        install = f"pip install 'llmspell[{package}]'"
+        reason = f"it needs the package '{package}', which is not installed: {install}"
+        details = {"backend": provider, "package": package, "reason": reason}
+        raise ConfigError(f"provider '{provider}': {reason}", hint=install, details=details)

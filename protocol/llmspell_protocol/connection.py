@@ -36,6 +36,10 @@ class ConnectionInfo(NamedTuple):
     `ip` is an address or host name for tcp and a path prefix for ipc (Jupyter's convention: the sockets are
     `<ip>-<port>`); inproc has neither ports nor key, its endpoints follow from `id`. `id`, `pid`, `started_at`
     (ISO 8601, UTC) and `version` are None where the kernel is of another make.
+
+    What its settings are made of lets a command tell whether it means the same: `chosen` says that a profile or a file
+    was named at its start, `config_file` is the file it found by itself, `variables` are the settings in its
+    environment as `NAME=DIGEST`. `frontend`: a notebook started it and ends it.
     """
 
     transport: Transport = "tcp"
@@ -52,6 +56,10 @@ class ConnectionInfo(NamedTuple):
     pid: int | None = None
     started_at: str | None = None
     version: str | None = None
+    frontend: bool = False
+    chosen: bool = False
+    config_file: str | None = None
+    variables: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<ConnectionInfo {self.id or self.kernel_name} at {self.address}>"
@@ -113,7 +121,16 @@ class ConnectionInfo(NamedTuple):
             "signature_scheme": self.signature_scheme,
             "kernel_name": self.kernel_name,
         }
-        ours = {"id": self.id, "pid": self.pid, "started_at": self.started_at, "version": self.version}
+        ours = {
+            "id": self.id,
+            "pid": self.pid,
+            "started_at": self.started_at,
+            "version": self.version,
+            "frontend": self.frontend,
+            "chosen": self.chosen,
+            "config_file": self.config_file,
+            "variables": list(self.variables),
+        }
         if self.id is not None:
             content["llmspell"] = ours
         return json.dumps(content, indent=2) + "\n"
@@ -288,6 +305,10 @@ class _Fields:
             pid=pid if isinstance(pid, int) else None,
             started_at=_text_or_none(ours.get("started_at")),
             version=_text_or_none(ours.get("version")),
+            frontend=ours.get("frontend") is True,
+            chosen=ours.get("chosen") is True,
+            config_file=_text_or_none(ours.get("config_file")),
+            variables=_texts(ours.get("variables")),
         )
 
     def _text(self, name: str, default: str | None) -> str:
@@ -320,3 +341,7 @@ def _bracketed(host: str) -> str:
 
 def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()

@@ -86,14 +86,25 @@ def running_kernels(run_dir: Directory) -> list[ConnectionInfo]:
     return sorted(found, key=lambda info: info.started_at or "", reverse=True)
 
 
+def standing_kernels(run_dir: Directory) -> list[ConnectionInfo]:
+    """Those of them that go on by themselves, the newest first: not those that a notebook has started and will end.
+
+    Raises:
+        ConfigError: a running kernel's connection file was damaged.
+    """
+    return [info for info in running_kernels(run_dir) if not info.frontend]
+
+
 def resolve(target: str, run_dir: Directory, env: Mapping[str, str]) -> ConnectionInfo:
-    """What `--connect TARGET` means: a URL, `auto`, `host:port`, the path of a connection file, or a kernel's id.
+    """What `--connect TARGET` means: a URL, `auto`, `host:port`, the path of a connection file, or a kernel's id or its
+    beginning.
 
     `run_dir` is where this user's kernels write their files; of `env` only LLMSPELL_KEY is read.
 
     Raises:
         KernelUnreachable: nothing runs there (the kernel of that id has ended, or no kernel is running).
         NotFound: no such connection file or kernel id.
+        InvalidRequest: several kernels' ids begin so.
         Unauthorized: an address without a key.
         InvalidRequest, ConfigError, Unsupported: the target or its file can't be used.
     """
@@ -101,15 +112,60 @@ def resolve(target: str, run_dir: Directory, env: Mapping[str, str]) -> Connecti
     if "://" in target:
         return ConnectionInfo.from_url(target, key=key)
     if target == "auto":
-        running = running_kernels(run_dir)
+        running = standing_kernels(run_dir)
         if not running:
-            raise KernelUnreachable("no kernel is running", hint=f"{_START} --daemon")
+            raise none_runs(run_dir)
         return running[0]
     if match := re.match(_HOST_PORT, target):
         return _by_address(match[1].strip("[]"), int(match[2]), run_dir, key)
     if os.sep in target or target.endswith(".json"):
         return ConnectionInfo.read(expanded_user(target, env))
-    return _by_id(target, run_dir)
+    return by_id(target, run_dir)
+
+
+def none_runs(run_dir: Directory) -> KernelUnreachable:
+    """The error where a running kernel is needed and there is none; kernels of notebooks can be named."""
+    notebooks = [info.id for info in running_kernels(run_dir) if info.id]
+    hint = f"{_START} --daemon"
+    if notebooks:
+        hint = f"notebooks have kernels of their own ({', '.join(notebooks)}), which have to be named; or {hint}"
+    return KernelUnreachable("no kernel is running", hint=hint, details={"notebooks": notebooks} if notebooks else None)
+
+
+def by_id(named: str, run_dir: Directory) -> ConnectionInfo:
+    """The running kernel of this id, or the only one whose id begins so.
+
+    Raises:
+        KernelUnreachable: the kernel of that id has ended.
+        NotFound: there is none.
+        InvalidRequest: several begin so, or no id can.
+    """
+    path = os.path.join(run_dir, _file_name(named, "json"))
+    if is_running(run_dir, named):
+        return ConnectionInfo.read(path)
+    running = running_kernels(run_dir)
+    meant = [info for info in running if info.id and info.id.startswith(named)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        ids = sorted(info.id or "" for info in meant)
+        raise InvalidRequest(
+            f"several kernels have an id that begins with '{named}': {', '.join(ids)}",
+            hint="give more of it",
+            details={"id": named, "running": ids},
+        )
+    if os.path.exists(path):
+        raise KernelUnreachable(
+            f"kernel '{named}' is not running (it left its files behind)",
+            hint=f"{_START} --id {named}",
+            details={"id": named},
+        )
+    ids = [info.id for info in running if info.id]
+    raise NotFound(
+        f"there is no kernel '{named}'",
+        hint=f"running: {', '.join(ids)}" if ids else f"none is running; start one: {_START} --daemon",
+        details={"id": named, "running": ids},
+    )
 
 
 def _connection_files(run_dir: Directory) -> list[str]:
@@ -118,24 +174,6 @@ def _connection_files(run_dir: Directory) -> list[str]:
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
     return [name for name in names if name.startswith("kernel-") and name.endswith(".json")]
-
-
-def _by_id(kernel_id: str, run_dir: Directory) -> ConnectionInfo:
-    path = os.path.join(run_dir, _file_name(kernel_id, "json"))
-    if is_running(run_dir, kernel_id):
-        return ConnectionInfo.read(path)
-    if os.path.exists(path):
-        raise KernelUnreachable(
-            f"kernel '{kernel_id}' is not running (it left its files behind)",
-            hint=f"{_START} --id {kernel_id}",
-            details={"id": kernel_id},
-        )
-    running = [info.id for info in running_kernels(run_dir) if info.id]
-    raise NotFound(
-        f"there is no kernel '{kernel_id}'",
-        hint=f"running: {', '.join(running)}" if running else f"none is running; start one: {_START} --daemon",
-        details={"id": kernel_id, "running": running},
-    )
 
 
 def _by_address(host: str, port: int, run_dir: Directory, key: str | None) -> ConnectionInfo:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+PERMISSIONS = ("read", "write", "net", "run", "env")
+"""What an execute can allow its script; also the names of the commands' options, `--allow-read` and so on."""
+EVERYTHING = "*"
+"""In a permission: whatever there is."""
+
 
 class RequestOptions(NamedTuple):
     """Options of any request, of an execute (`isolated` … `env`), or of a shutdown (`drain_s`)."""
@@ -34,7 +39,9 @@ class RequestOptions(NamedTuple):
     cwd: str | None = None
     """Where it runs, absolute; for callers on the kernel's machine."""
     env: Mapping[str, str] | None = None
-    """Environment variables that the script may read; the kernel takes MODEL and MODEL_SPEC."""
+    """Environment variables for the script, which may read MODEL, MODEL_SPEC and what it has permission for."""
+    allow: Mapping[str, Sequence[str]] | None = None
+    """Permissions for this execution, by kind (`PERMISSIONS`): absolute paths, hosts, programs, variables, or `*`."""
     drain_s: float | None = None
     """How long running work may go on."""
 

@@ -2,7 +2,7 @@
 
 The other messages are in `generate/standard_messages.py`. Source: version 5.5 of
 https://jupyter-client.readthedocs.io/en/stable/messaging.html. Named tuples, since a script waits for the making of
-these classes: six of them cost what one frozen dataclass does.
+these classes: seven of them cost what one frozen dataclass does.
 """
 
 from __future__ import annotations
@@ -28,6 +28,14 @@ class CompleteRequest(NamedTuple):
 
     code: str
     cursor_pos: int | None = None
+
+
+class InspectRequest(NamedTuple):
+    """What is known about the name at the cursor, as in `CompleteRequest`; the level of detail is one."""
+
+    code: str
+    cursor_pos: int | None = None
+    detail_level: Literal[0, 1] = 0
 
 
 class IsCompleteRequest(NamedTuple):

@@ -129,6 +129,8 @@ def test_what_a_notebook_sees_fits(client: Client) -> None:
     for msg_type, content in (
         ("is_complete_request", {"code": "for i = 1, 2 do"}),
         ("complete_request", {"code": "str", "cursor_pos": 3}),
+        ("inspect_request", {"code": "LocalLLM.chat(", "cursor_pos": 14}),
+        ("inspect_request", {"code": "1 + "}),
         ("history_request", {"hist_access_type": "tail", "n": 1}),
         ("comm_info_request", {}),
         ("interrupt_request", {}),

@@ -20,6 +20,7 @@ from llmspell_protocol.standard_requests import (
     CompleteRequest,
     ExecuteRequest,
     HistoryRequest,
+    InspectRequest,
     IsCompleteRequest,
     ShutdownRequest,
 )
@@ -28,6 +29,7 @@ from tests.fuzz.wrong_values import wrong_of_kind, wrong_value
 STANDARD: Mapping[str, type] = {
     "execute_request": ExecuteRequest,
     "complete_request": CompleteRequest,
+    "inspect_request": InspectRequest,
     "is_complete_request": IsCompleteRequest,
     "history_request": HistoryRequest,
     "comm_info_request": CommInfoRequest,

@@ -28,9 +28,10 @@ def home_of_the_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def case_directory(home: Path, tmp_path: Path, home_of_the_cases: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory of the cases, with a home of its own; the developer's Ollama and kernelspecs are out of reach."""
+    """The directory of the cases, with a home of its own; nothing of the developer's is in reach."""
     monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
     shutil.copytree(home_of_the_cases, home, dirs_exist_ok=True)
     write_files(tmp_path)
     return tmp_path

@@ -65,9 +65,23 @@ CASES: dict[str, Case] = {
     "chat options": case(*("chat", "mock/a", "--message", "one two three four", "--max-tokens", "6", "--system", "be")),
     "chat impossible schema": case("chat", "mock/a", "--message", "x", "--schema", "impossible.json"),
     "chat schema": case("chat", "mock/a", "--message", "x", "--schema", "schema.json"),
+    "chat words": case("chat", "mock/a", "What", "is this?", stdin="a text\n"),
+    "chat place": case("chat", "-m", "mock/a", "before", "-", "after", stdin="the text\n"),
+    "chat by name": case("chat", "mock/a", "one two three", "-o", "max-tokens", "4", "-s", "be", "--json"),
+    "chat fields": case("chat", "mock/a", "x", "--schema", "name, age int, ok bool: whether"),
+    "chat format": case("chat", "mock/a", "x", "--format", "json", "-x", "--json"),
+    "chat extract": case("chat", "mock/a", "-x", "text\n```\ncode\n```"),
+    "chat extract json": case("chat", "mock/a", "-x", "text\n```\ncode\n```", "--json", "--no-stream"),
+    "chat thinking": case("chat", "mock/a", "x", "--no-think"),
+    "chat blind": case("chat", "mock/a", "x", "--image", "x.png", "--json"),
+    "chat no option": case("chat", "mock/a", "x", "-o", "temprature", "1"),
+    "chat nearly a model": case("chat", "tinyy", "hello", "--json"),
     "chat unknown model": case("chat", "nosuch@candle", "--message", "x"),
     "embed": case("embed", "--model", "mock/a", "one", "two"),
     "embed json": case(*("embed", "--model", "mock/a", "--json", "--no-normalize", "--batch-size", "1", "one", "two")),
+    "embed words": case("embed", "mock/a", "one", "two"),
+    "embed piped": case("embed", "-m", "mock/a", stdin="one\ntwo\n"),
+    "embed no model": case("embed", "--json", "one", "two"),
     "embed file": case("embed", "--model", "mock/a", "--file", "texts.jsonl"),
     "model list": case("model", "list"),
     "model list verbose": case("model", "list", "-v"),
@@ -138,6 +152,12 @@ CASES: dict[str, Case] = {
     "kernel install-service json": case(
         *("kernel", "install-service", "--service-type", "launchd", "--dry-run", "--json"), where="local"
     ),
+    "kernel uninstall-service": case(
+        *("kernel", "uninstall-service", "--service-type", "systemd", "--name", "there"), where="local"
+    ),
+    "kernel uninstall-service json": case(
+        *("kernel", "uninstall-service", "--service-type", "systemd", "--name", "there", "--json"), where="local"
+    ),
     "config init": case("config", "init", "--output", "new.toml", "--force", where="local"),
     "config init json": case("--json", "config", "init", "--output", "new.toml", "--force", where="local"),
     "config validate": case("config", "validate", where="local"),
@@ -188,6 +208,8 @@ FILES = {
     "schema.json": b'{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}',
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
+    "user/systemd/user/there.service": b"[Unit]\n",
+    "x.png": b"\x89PNG\r\n\x1a\n" + bytes(8),
     "tiny.gguf": gguf_file(),
     "other.gguf": gguf_file(),
     "mine.toml": b"[kernel]\nmax_clients = 5\n[models]\nmax_queue = 5\n",

@@ -69,7 +69,16 @@ def problems(command: str, document: Any) -> list[str]:
     schema = known.get(name) if name else known.get(only_key or "") or known.get("")
     if schema is None:
         return [f"'{command}' documents no '{name}'"]
-    return list(_differences(schema, document, ""))
+    return list(_differences(schema, _without_origin(schema, document), ""))
+
+
+def _without_origin(schema: Node, document: Any) -> Any:
+    """The document without `mode` and `kernel`, which every command that asks a kernel adds, where they are right."""
+    if not isinstance(document, dict) or document.get("mode") not in ("embedded", "connected"):
+        return document
+    is_right = isinstance(document.get("kernel"), str) == (document["mode"] == "connected")
+    added = {"mode", "kernel"} - set(schema.keys) if is_right or "kernel" in schema.keys else set()
+    return {key: value for key, value in document.items() if key not in added}
 
 
 def problems_of_stderr(line: Any) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.host import Stopped
+from llmspell_kernel.scripting.lua.programs import Programs
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure, Value
 
 MEMORY = 50_000_000
@@ -25,6 +26,7 @@ class ScriptedKernel:
         self.answers: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self.lines: list[str] = []
         self.slept: list[float] = []
+        self.waits: list[bool] = []
         self.exit_status: int | None = None
         self.looks_left: int | None = None
         self.before_event: Callable[[], None] | None = None
@@ -73,6 +75,9 @@ class ScriptedKernel:
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
+    def wait_for_other(self, waiting: bool) -> None:
+        self.waits.append(waiting)
+
     def read_line(self) -> str | None:
         return self.lines.pop(0) if self.lines else None
 
@@ -85,9 +90,9 @@ class LuaBench:
         self.sandbox = Sandbox(self.kernel, stdlib=stdlib, max_memory_bytes=memory)
         self.place()
 
-    def place(self, files: Files | None = None, **environment: str) -> None:
-        """Sets what the script may read."""
-        self.sandbox.prepare(files=files or Files(), environment=environment)
+    def place(self, files: Files | None = None, programs: Programs | None = None, **environment: str) -> None:
+        """Sets what the script may read and run."""
+        self.sandbox.prepare(files=files or Files(), environment=environment, programs=programs)
 
     def run(self, code: str, name: str = "test.lua") -> Value:
         """Runs a script to its end."""

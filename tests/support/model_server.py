@@ -106,6 +106,11 @@ class ModelServer:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
+    def answers(self, *acts: Act | Callable[[Asked], Act]) -> None:
+        """Has it answer so from now on."""
+        with self._lock:
+            self._acts = list(acts)
+
     @property
     def base_url(self) -> str:
         """Where its interface is."""

@@ -20,7 +20,7 @@ class OfferingWorker(Worker):
         answer = super()._start(frame)
         assert self._sandbox is not None
         for name in (b"offer", b"request"):
-            self._sandbox._environment[name] = self._sandbox._core[name]
+            self._sandbox._environment[name] = self._sandbox._core[name.decode()]
         return answer
 
 

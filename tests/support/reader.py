@@ -37,22 +37,25 @@ class Reader:
         self._place.write_text(str(self.work))
         self._environment = _environment(directory, self.user)
 
-    def runs(self, command: str, stdin: str = "") -> Done:
-        """Runs a command line as the reader's shell would, which remembers its directory and variables."""
+    def runs(self, command: str, stdin: str = "", *, apart: bool = False) -> Done:
+        """Runs a command line as the reader's shell would, which remembers its directory and variables.
+
+        What is said on standard error stands in `out` as a terminal shows it, or `apart` in `err`.
+        """
         before = f". {self._state}\n" if self._state.exists() else ""
         after = f"\nstatus=$?\nexport -p > {self._state}\npwd > {self._place}\nexit $status\n"
         done = subprocess.run(
             ["bash", "-c", before + command + after],
             input=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE if apart else subprocess.STDOUT,
             text=True,
             timeout=TIME_S,
             cwd=self._place.read_text().strip(),
             env=self._environment,
             check=False,
         )
-        return Done(done.returncode, self._readable(done.stdout), "")
+        return Done(done.returncode, self._readable(done.stdout), self._readable(done.stderr or ""))
 
     def joins(self, other: Reader) -> None:
         """From now on the kernel of another reader is this one's too."""
@@ -72,7 +75,7 @@ class Reader:
         elif snippet.language == "sh":
             self._must(snippet, f"set -e\n{snippet.text}", snippet.exit_status)
         elif snippet.language == "lua":
-            self._must(snippet, "llmspell run -", snippet.exit_status, stdin=snippet.text)
+            self._must(snippet, f"llmspell exec {shlex.quote(snippet.text)}", snippet.exit_status)
         elif snippet.language == "python":
             self._must(snippet, f"{shlex.quote(sys.executable)} -", snippet.exit_status, stdin=snippet.text)
 
@@ -145,6 +148,7 @@ def _environment(directory: Path, user: Path) -> dict[str, str]:
         "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
         "OLLAMA_HOST": "http://127.0.0.1:9",
         "HF_ENDPOINT": "http://127.0.0.1:9",
+        "LLMSPELL_PROVIDERS__CANDLE__MAX_TOKENS": "120",
         "COLUMNS": "100",
         "LC_ALL": "C.UTF-8",
     }

@@ -14,6 +14,7 @@ from llmspell_kernel.handlers.comm_info import comm_info
 from llmspell_kernel.handlers.complete import CompleteHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
 from llmspell_kernel.handlers.history import history
+from llmspell_kernel.handlers.inspect import InspectHandler
 from llmspell_kernel.handlers.is_complete import IsCompleteHandler
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Content, Handler, Reply, Request
@@ -90,6 +91,7 @@ class ScriptHarness:
         self._handlers: Mapping[str, Handler] = {
             "execute_request": ExecuteHandler(self.contexts),
             "complete_request": CompleteHandler(self.contexts),
+            "inspect_request": InspectHandler(self.contexts),
             "is_complete_request": IsCompleteHandler(self.contexts),
             "history_request": history,
             "comm_info_request": comm_info,

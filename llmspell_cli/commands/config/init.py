@@ -36,12 +36,12 @@ def init(options: Options, path: str, force: bool) -> None:
     if os.path.lexists(target) and not force and not _may_overwrite(output, path):
         return
     # Descriptions and defaults are the schema's, which takes 100 ms to load.
-    from llmspell_profiles.loading.profiles import canonical_name, not_found
+    from llmspell_profiles.loading.profiles import canonical_name, hint_for, not_found
     from llmspell_profiles.showing.template import starter
 
     profile = canonical_name(options.profile) if options.profile else None
     if options.profile and profile is None:
-        raise ProfileNotFound(not_found(options.profile))
+        raise ProfileNotFound(not_found(options.profile), hint=hint_for(options.profile))
     _write(target, starter(profile))
     if output.json:
         output.document({"status": "created", "path": path})
@@ -62,7 +62,8 @@ def _may_overwrite(output: Output, path: str) -> bool:
         LlmspellError: there is no terminal to ask at.
     """
     if output.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise LlmspellError(f"Configuration file already exists: {path}. Use --force to overwrite.")
+        text = f"Configuration file already exists: {path}. Use --force to overwrite."
+        raise LlmspellError(text, hint="llmspell config init --force, or llmspell config set KEY VALUE for one key")
     return confirmed(output, f"Configuration file already exists: {path}. Overwrite?", yes=False, hint="use --force")
 
 

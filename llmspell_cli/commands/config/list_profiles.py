@@ -10,7 +10,7 @@ import click
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
-from llmspell_profiles.loading.profiles import PROFILES, profile_path
+from llmspell_profiles.loading.profiles import PROFILES, SHOWN_PROFILES, profile_path
 
 if TYPE_CHECKING:
     from llmspell_profiles.loading.profiles import Profile
@@ -28,24 +28,28 @@ _CATEGORIES = ("Core", "Common Workflows", "Local LLM", "RAG")
     ),
 )
 @click.option("-d", "--detailed", is_flag=True, help="Use cases, features and the keys that are set.")
-def list_profiles(options: Options, detailed: bool) -> None:
+@click.option("--all", "everything", is_flag=True, help="Those that have no effect yet too.")
+def list_profiles(options: Options, detailed: bool, everything: bool) -> None:
     """Show the builtin profiles."""
     output = Output(options)
+    profiles = PROFILES if everything else SHOWN_PROFILES
     if output.json:
-        output.document({"profiles": [_entry(profile) for profile in PROFILES], "count": len(PROFILES)})
+        output.document({"profiles": [_entry(profile) for profile in profiles], "count": len(profiles)})
         return
     output.lines("Available Builtin Profiles:\n")
     for category in _CATEGORIES:
-        output.shown_line(output.emphasis(f"{category}:"))
-        for profile in PROFILES:
-            if profile.category == category:
-                _show(output, profile, detailed)
+        inside = [profile for profile in profiles if profile.category == category]
+        if inside:
+            output.shown_line(output.emphasis(f"{category}:"))
+        for profile in inside:
+            _show(output, profile, detailed)
     output.lines("\nUsage: llmspell -p PROFILE_NAME run script.lua")
 
 
 def _show(output: Output, profile: Profile, detailed: bool) -> None:
     alias = f" ({profile.alias})" if profile.alias else ""
-    output.line(f"  {profile.name}{alias} - {profile.description}")
+    effect = f" (no effect yet: this version has no {profile.without})" if profile.without else ""
+    output.line(f"  {profile.name}{alias} - {profile.description}{effect}")
     if not detailed:
         return
     output.line("    Use cases:")
@@ -69,6 +73,7 @@ def _entry(profile: Profile) -> dict[str, Any]:
         "description": profile.description,
         "use_cases": list(profile.use_cases),
         "features": list(profile.features),
+        "has_effect": profile.without is None,
     }
 
 

@@ -35,7 +35,7 @@ def show(options: Options, section: str | None, named: str | None, sources: bool
     if section is not None and named not in (None, section):
         raise InvalidRequest(f"two sections are named: {section} and {named}")
     output = Output(options)
-    with session(options, output) as opened:
+    with session(options, output, own=True) as opened:
         told = document(opened.ask("kernel_request", {"action": "config", "section": section or named}))
     if output.json:
         _json(output, {"config": told["config"], "sources": told["sources"]} if sources else told["config"])

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     ),
 )
 @click.option("-f", "--file", "file", metavar="FILE", help="Check this file.")
+@click.option("--offline", is_flag=True, help="Don't look whether servers answer.")
 @click.option("--strict", is_flag=True, help="Warnings count too.")
-def validate(options: Options, file: str | None, strict: bool) -> None:
-    """Check the configuration and the variables; exit status 0 means valid."""
+def validate(options: Options, file: str | None, strict: bool, offline: bool) -> None:
+    """Check the configuration, the variables and the servers in it; exit status 0 means valid."""
     output = Output(options)
     if file is not None and options.profile is not None:
         raise InvalidRequest("Cannot use both --profile and --file")
@@ -49,6 +50,10 @@ def validate(options: Options, file: str | None, strict: bool) -> None:
         env=os.environ,
         cwd=Path(working_directory()),
     )
+    if report.servers and not offline:
+        from llmspell_cli.dead_servers import dead_servers
+
+        report = report._replace(warnings=(*report.warnings, *dead_servers(report.servers)))
     if output.json:
         output.document(_document(report))
     else:

@@ -16,11 +16,16 @@ kernel = LazyGroup(
             "llmspell_cli.commands.kernel.install_service:install_service",
             "Let systemd or launchd run a kernel.",
         ),
+        "uninstall-service": (
+            "llmspell_cli.commands.kernel.uninstall_service:uninstall_service",
+            "Remove such a service.",
+        ),
     },
+    aliases={"ls": "status", "list": "status", "ps": "status"},
     help="Start, stop and watch kernels.",
     examples=(
         ("llmspell -p candle kernel start --daemon", "in the background"),
-        ("llmspell --connect auto run script.lua", "a script on it"),
+        ("llmspell run script.lua", "a script on it"),
         ("llmspell kernel stop", "ends it"),
     ),
 )

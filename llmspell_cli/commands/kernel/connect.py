@@ -39,17 +39,15 @@ def _running_or_last() -> str:
         InvalidRequest: several run.
     """
     # Looking for kernels is only needed where none is named.
-    from llmspell_cli.connect import START_HINT, run_directory, several_kernels
+    from llmspell_cli.choice import the_only_one
+    from llmspell_cli.connect import run_directory
     from llmspell_cli.repl.last_kernel import remembered
-    from llmspell_protocol.discovery import running_kernels
     from llmspell_protocol.errors import KernelUnreachable
 
-    running = [info.id for info in running_kernels(run_directory()) if info.id]
-    if len(running) == 1:
-        return running[0]
-    last = remembered(run_directory())
-    if last is not None:
-        return last
-    if not running:
-        raise KernelUnreachable("no kernel is running", hint=START_HINT)
-    raise several_kernels(running, "llmspell kernel connect")
+    try:
+        info = the_only_one("llmspell kernel connect")
+    except (KernelUnreachable, InvalidRequest):
+        if (last := remembered(run_directory())) is not None:
+            return last
+        raise
+    return info.id or info.address

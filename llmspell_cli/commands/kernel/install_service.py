@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
+from llmspell_cli.autostart.manager import SERVICE_TYPES, Manager, check_name, manager_of, run_command, unwritable
 from llmspell_cli.autostart.service import Service
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
-from llmspell_protocol.errors import ConfigError, Forbidden, InvalidRequest, LlmspellError, ProfileNotFound, Unsupported
+from llmspell_protocol.errors import ConfigError, LlmspellError, ProfileNotFound
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _STEPS = {
     "enable": "Start it at every login",
     "start": "Start it now",
@@ -30,17 +27,6 @@ _STEPS = {
     "remove": "Remove it",
 }
 _ENABLE_SYSTEM = "Start it with the machine"
-
-
-class _Kind(NamedTuple):
-    """One service manager, for the user or the whole system."""
-
-    service_type: str
-    path: Path
-    text: Callable[[Service], str]
-    commands: Callable[[Service, Path], Mapping[str, Sequence[Sequence[str]]]]
-    reread: Sequence[str]
-    """The command that makes the manager read its files again."""
 
 
 @click.command(
@@ -55,7 +41,7 @@ class _Kind(NamedTuple):
 )
 @click.option(
     "--service-type",
-    type=click.Choice(["systemd", "launchd", "auto"]),
+    type=click.Choice(SERVICE_TYPES),
     default="auto",
     metavar="TYPE",
     help="systemd, launchd or auto (what this platform has).",
@@ -86,9 +72,8 @@ def install_service(
 ) -> None:
     """Install a kernel as a service of systemd or launchd."""
     output = Output(options)
-    for option, text in (("--name", name), ("--id", kernel_id or name)):
-        if not _NAME.match(text):
-            raise InvalidRequest(f"{option}: '{text}' has other characters than letters, digits, '-' and '_'")
+    check_name("--name", name)
+    check_name("--id", kernel_id or name)
     service = Service(
         name=name,
         kernel_id=kernel_id or f"{name}-{port}",
@@ -96,19 +81,19 @@ def install_service(
         environment=_environment(),
         user=_user() if system else None,
     )
-    kind = _kind(service_type, name, system=system)
+    kind = manager_of(service_type, name, system=system)
     text = kind.text(service)
     if dry_run:
         _show_file(output, kind, service, text)
         return
-    _write(kind.path, text, force=force)
+    _install(output, kind.path, text, force=force, only_once=not (enable or start))
     commands = kind.commands(service, kind.path)
     if kind.reread and (enable or start):
-        _run(kind, kind.reread)
+        run_command(kind, kind.reread)
     for wanted, step in ((enable, "enable"), (start, "start")):
         if wanted:
             for command in commands[step]:
-                _run(kind, command)
+                run_command(kind, command)
     _report(output, kind, service, commands, enabled=enable, started=start)
 
 
@@ -169,57 +154,33 @@ def _user() -> str:
         return str(os.geteuid())  # As good as a name.
 
 
-def _kind(service_type: str, name: str, *, system: bool) -> _Kind:
-    """The service manager that is meant.
-
-    Raises:
-        Unsupported: `auto` on a platform without a known service manager.
-    """
-    if service_type == "auto":
-        service_type = {"linux": "systemd", "darwin": "launchd"}.get(sys.platform, "")
-    # Needed here only.
-    from llmspell_profiles.loading.home import known_user_home, user_home
-
-    home = user_home(os.environ) if not system else known_user_home(os.environ) or Path("/")
-    if service_type == "systemd":
-        from llmspell_cli.autostart import systemd_unit
-
-        path = systemd_unit.unit_path(name, system=system, env=os.environ, home=home)
-        reread = [*systemd_unit.systemctl(system=system), "daemon-reload"]
-        return _Kind(service_type, path, systemd_unit.unit_text, systemd_unit.commands, reread)
-    if service_type == "launchd":
-        from llmspell_cli.autostart import launchd_agent
-
-        path = launchd_agent.plist_path(name, system=system, home=home)
-        text = partial(launchd_agent.plist_text, home=home)
-        return _Kind(service_type, path, text, launchd_agent.commands, ())
-    raise Unsupported(
-        f"services are installed for systemd (Linux) and launchd (macOS), not on {sys.platform}",
-        hint="llmspell kernel start --daemon",
-    )
-
-
-def _write(path: Path, text: str, *, force: bool) -> None:
+def _install(output: Output, path: Path, text: str, *, force: bool, only_once: bool) -> None:
     """Writes the file, whole or not at all, for everyone to read: it holds no secret.
 
+    One that is there is kept without `force`; only what would write it and do nothing else (`only_once`) minds.
+
     Raises:
-        LlmspellError: it is there already.
+        LlmspellError: it is there already, and not as it would be written.
         Forbidden: this user may not write there.
     """
-    if path.exists() and not force:
-        raise LlmspellError(
-            f"Service file already exists at: {path}", hint="Use --force to override", details={"path": str(path)}
-        )
+    try:
+        there = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        there = None
+    if there == text:
+        return
+    if there is not None and not force:
+        if only_once:
+            raise LlmspellError(
+                f"Service file already exists at: {path}", hint="Use --force to override", details={"path": str(path)}
+            )
+        output.note(f"{path} stays as it is; --force replaces it by what this command line says", path=str(path))
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, text)
     except OSError as error:
-        denied = isinstance(error, PermissionError)
-        raise Forbidden(
-            f"can't write {path}: {error.strerror}",
-            hint="call it through sudo" if denied and os.geteuid() else None,
-            details={"path": str(path)},
-        ) from None
+        raise unwritable(path, error) from None
 
 
 def _replace(path: Path, text: str) -> None:
@@ -236,24 +197,7 @@ def _replace(path: Path, text: str) -> None:
         raise
 
 
-def _run(kind: _Kind, command: Sequence[str]) -> None:
-    """Runs one of the manager's commands.
-
-    Raises:
-        LlmspellError: it failed, or there is no such program; the file has been written.
-    """
-    hint = f"the file is there, so this can be tried again: {shlex.join(command)}"
-    details = {"path": str(kind.path), "command": list(command)}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise Unsupported(f"there is no {command[0]} on this machine", hint=hint, details=details) from None
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip() or f"status {done.returncode}"
-        raise LlmspellError(f"{shlex.join(command)}: {said}", hint=hint, details=details)
-
-
-def _show_file(output: Output, kind: _Kind, service: Service, text: str) -> None:
+def _show_file(output: Output, kind: Manager, service: Service, text: str) -> None:
     if output.json:
         output.document({**_document("dry-run", kind, service, enabled=False, started=False), "content": text})
     else:
@@ -262,7 +206,7 @@ def _show_file(output: Output, kind: _Kind, service: Service, text: str) -> None
 
 def _report(
     output: Output,
-    kind: _Kind,
+    kind: Manager,
     service: Service,
     commands: Mapping[str, Sequence[Sequence[str]]],
     *,
@@ -284,7 +228,7 @@ def _report(
                 output.line(f"  {shlex.join(command)}")
 
 
-def _document(status: str, kind: _Kind, service: Service, *, enabled: bool, started: bool) -> dict[str, Any]:
+def _document(status: str, kind: Manager, service: Service, *, enabled: bool, started: bool) -> dict[str, Any]:
     return {
         "status": status,
         "service_type": kind.service_type,

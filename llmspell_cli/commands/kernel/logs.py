@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from llmspell_cli.choice import running_by_id, the_only_one
 from llmspell_cli.connect import connected, run_directory
 from llmspell_cli.invocation import Options
 from llmspell_cli.kernels.log_tail import Entry, Follower, Wanted, entries, last_entries
@@ -21,8 +22,15 @@ from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
 from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.discovery import connection_path, is_running, resolve, running_kernels
-from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, NotFound, Unsupported
+from llmspell_protocol.discovery import connection_path, is_running, resolve
+from llmspell_protocol.errors import (
+    ConfigError,
+    InvalidRequest,
+    KernelUnreachable,
+    LlmspellError,
+    NotFound,
+    Unsupported,
+)
 
 _LINES = 50
 _LEVELS = ("error", "warn", "info", "debug", "trace")
@@ -116,17 +124,10 @@ def _place(options: Options, output: Output, kernel_id: str | None) -> Path | Co
     if options.connect is not None:
         info = resolve(options.connect, run_dir, os.environ)
         return _told(info) if _is_here(run_dir, info) else info
-    running = running_kernels(run_dir)
-    if len(running) > 1:
-        ids = sorted(info.id or info.address for info in running)
-        raise InvalidRequest(
-            f"several kernels are running: {', '.join(ids)}",
-            hint=f"llmspell kernel logs {ids[0]}",
-            details={"running": ids},
-        )
-    if running:
-        return _told(running[0])
-    return _newest(output)
+    try:
+        return _told(the_only_one("llmspell kernel logs"))
+    except KernelUnreachable:
+        return _newest(output)
 
 
 def _is_here(run_dir: Path, info: ConnectionInfo) -> bool:
@@ -136,12 +137,21 @@ def _is_here(run_dir: Path, info: ConnectionInfo) -> bool:
 
 
 def _of_id(run_dir: Path, kernel_id: str) -> Path:
-    if is_running(run_dir, kernel_id):
-        return _told(ConnectionInfo.read(connection_path(run_dir, kernel_id)))
-    path = _default(kernel_id)
-    if path.exists():
+    if not is_running(run_dir, kernel_id) and (path := _default(kernel_id)).exists():
         return path
     ids = [_id_of(other) for other in _logs()]
+    try:
+        return _told(running_by_id(kernel_id))
+    except NotFound:
+        begun = [other for other in ids if other.startswith(kernel_id)]
+    if len(begun) == 1:
+        return _default(begun[0])
+    if begun:
+        raise InvalidRequest(
+            f"several logs are of kernels whose id begins with '{kernel_id}': {', '.join(sorted(begun))}",
+            hint="give more of it",
+            details={"id": kernel_id, "logs": ids},
+        )
     raise NotFound(
         f"Kernel '{kernel_id}' not found, nor a log of it",
         hint=f"there are logs of: {', '.join(ids)}" if ids else "llmspell kernel start --daemon",

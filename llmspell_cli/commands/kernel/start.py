@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import select
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
 from llmspell_cli.autostart.sd_notify import tell_service_manager
+from llmspell_cli.daemon.launch import READY_WITHIN_S, detach
 from llmspell_cli.invocation import Options
-from llmspell_cli.kernels.start_failure import StartFailure
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
-from llmspell_protocol.errors import InvalidRequest, Timeout, error_from_content
-from llmspell_protocol.exit_status import signal_name
+from llmspell_protocol.errors import InvalidRequest
 
-READY_WITHIN_S = 10.0
 _DEFAULT_PORT = 9555
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
@@ -42,7 +38,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 @click.option("--host", metavar="ADDR", help="Address to listen on (127.0.0.1).")
 @click.option("--transport", type=click.Choice(["tcp", "ipc"]), metavar="KIND", help="tcp or ipc.")
 @click.option("--daemon", is_flag=True, help="Detach; return when the kernel answers.")
-@click.option("-i", "--id", "kernel_id", metavar="ID", help="Kernel id (port-PORT).")
+@click.option("-i", "--id", "kernel_id", metavar="ID", help="Kernel id (port-PORT, or pid-PID on free ports).")
 @click.option("-f", "--connection-file", metavar="FILE", help="Where it is written; an existing one decides.")
 @click.option("--pid-file", metavar="FILE", help="Where to write the process id.")
 @click.option("--log-file", metavar="FILE", help="Log of a daemon; a path without .log is a directory.")
@@ -62,7 +58,7 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
         )
     words = _words(options, daemon, wanted)
     if daemon:
-        started = _detach(words, _log_file(wanted))
+        started = detach(words, _log_file(wanted))
         try:
             _show(output, started)
         except BrokenPipeError:
@@ -75,7 +71,14 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
     else:
         from llmspell_cli.connect import run_kernel
 
-        run_kernel(words, lambda started: _serving(output, started), output.log)
+        served: list[str] = []
+
+        def serving(started: Mapping[str, Any]) -> None:
+            served.append(str(started["id"]))
+            _serving(output, started)
+
+        run_kernel(words, serving, output.log)
+        _tell_end(output, served)
     return 0
 
 
@@ -105,46 +108,14 @@ def _log_file(wanted: Mapping[str, Any]) -> Path:
     return named if named.suffix == ".log" else named / name
 
 
-def _detach(words: list[str], log_file: Path) -> dict[str, Any]:
-    """Starts the kernel in a process session of its own and waits for its first line.
-
-    Raises:
-        LlmspellError: why it could not start; or it ended, or did not answer in time, without a word.
-    """
-    ready, told = os.pipe()
-    start_failure = StartFailure(log_file)
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "llmspell_kernel", *words, f"--ready-fd={told}"],
-            stdin=subprocess.DEVNULL,
-            stdout=start_failure.fd,
-            stderr=start_failure.fd,
-            pass_fds=(told,),
-            start_new_session=True,
-        )
-    finally:
-        os.close(told)
-    before = signal.signal(signal.SIGTERM, _terminated)
-    try:
-        line = _first_line(ready)
-    except (Timeout, KeyboardInterrupt, SystemExit) as ending:
-        # Without this a kernel would stay behind that no command names.
-        process.kill()
-        process.wait()
-        if isinstance(ending, Timeout):
-            raise start_failure.failure(ending.message) from None
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        os.close(ready)
-    if not line.endswith(b"\n"):
-        raise start_failure.failure(f"the kernel {_ending(process.wait())} before it answered")
-    start_failure.close()
-    told_document: dict[str, Any] = json.loads(line)
-    if "error" in told_document:
-        process.wait()
-        raise error_from_content(told_document["error"])
-    return told_document
+def _tell_end(output: Output, served: list[str]) -> None:
+    """The last line of a kernel in the foreground; nobody may be there to read it."""
+    if output.json:
+        return
+    with suppress(OSError):
+        for kernel_id in served:
+            # A terminal has shown "^C" at the beginning of the line.
+            output.write("\r" * output.terminal + f"Kernel {kernel_id} stopped\n")
 
 
 def _end_unseen(pid: int) -> None:
@@ -156,33 +127,6 @@ def _end_unseen(pid: int) -> None:
         if not end.gone:
             os.kill(pid, signal.SIGTERM)
             end.wait(READY_WITHIN_S)
-
-
-def _terminated(_signal: int, _frame: object) -> None:
-    raise SystemExit(128 + signal.SIGTERM)
-
-
-def _ending(status: int) -> str:
-    """How a process ended: `ended with status 1`, `was killed by SIGKILL`."""
-    if status >= 0:
-        return f"ended with status {status}"
-    return f"was killed by {signal_name(-status)}"
-
-
-def _first_line(ready: int) -> bytes:
-    """What the kernel says; no whole line when it closed the pipe without a word."""
-    import time
-
-    deadline = time.monotonic() + READY_WITHIN_S
-    line = b""
-    while not line.endswith(b"\n"):
-        if not select.select([ready], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise Timeout(f"the kernel did not answer within {READY_WITHIN_S:.0f} s")
-        piece = os.read(ready, 65536)
-        if not piece:
-            break
-        line += piece
-    return line
 
 
 def _serving(output: Output, started: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import click
 
+from llmspell_cli.choice import all_running, running_by_id
 from llmspell_cli.connect import remove_stale_files, run_directory
 from llmspell_cli.invocation import Options
 from llmspell_cli.kernels.kernel_figures import figures, figures_of_all
@@ -20,7 +21,7 @@ from llmspell_cli.terminal.live_screen import LiveScreen
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import duration, home_path, size
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.discovery import resolve, running_kernels
+from llmspell_protocol.discovery import resolve
 from llmspell_protocol.errors import InvalidRequest, NotFound
 
 _HEADERS = ("ID", "PID", "Port", "Status", "CPU%", "Memory", "Clients", "Models", "Uptime")
@@ -192,15 +193,7 @@ def _found(options: Options, wanted: str | None) -> list[ConnectionInfo]:
     if wanted is None and options.connect is not None:
         return [resolve(options.connect, run_directory(), os.environ)]
     remove_stale_files()
-    running = running_kernels(run_directory())
-    if wanted is None:
-        return running
-    chosen = [info for info in running if info.id == wanted]
-    if not chosen:
-        ids = [info.id for info in running if info.id]
-        hint = f"running: {', '.join(ids)}" if ids else "no kernel is running"
-        raise NotFound(f"Kernel '{wanted}' not found", hint=hint, details={"id": wanted, "running": ids})
-    return chosen
+    return all_running() if wanted is None else [running_by_id(wanted)]
 
 
 def _still_there(options: Options, wanted: str | None, before: list[ConnectionInfo]) -> list[ConnectionInfo]:

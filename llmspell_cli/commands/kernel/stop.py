@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from llmspell_cli.choice import all_running, running_by_id, the_only_one
 from llmspell_cli.connect import connected, remove_stale_files, run_directory
 from llmspell_cli.invocation import Options
 from llmspell_cli.kernels.process_end import ProcessEnd
@@ -19,7 +20,7 @@ from llmspell_cli.session import Session
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.discovery import connection_path, is_running, resolve, running_kernels
+from llmspell_protocol.discovery import connection_path, is_running, resolve
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Timeout, exit_status
 from llmspell_protocol.messages import METADATA_KEY
 from llmspell_protocol.request_options import RequestOptions
@@ -85,8 +86,9 @@ def _targets(options: Options, named: str | None, pid_file: str | None, *, every
     """The kernels that are meant.
 
     Raises:
-        InvalidRequest: none is named, or in two ways.
+        InvalidRequest: none is named and several run, or one is named in two ways.
         NotFound: the named one does not run.
+        KernelUnreachable: none runs.
     """
     if named and options.connect_named:
         raise InvalidRequest(f"two kernels are named: {options.connect} and {named}")
@@ -95,27 +97,14 @@ def _targets(options: Options, named: str | None, pid_file: str | None, *, every
     if everything and (named or pid_file):
         raise InvalidRequest("Cannot use --all with --id or --pid-file")
     if named:
-        return [_running(named)]
+        return [running_by_id(named)]
     if pid_file:
         return [_by_pid_file(Path(pid_file))]
     if everything and options.connect_named:
         raise InvalidRequest(f"--all means this user's kernels, and --connect {options.connect} one of them at most")
     if options.connect is not None and not everything:
         return [resolve(options.connect, run_directory(), os.environ)]
-    running = running_kernels(run_directory())
-    if not everything and len(running) != 1:
-        ids = sorted(info.id or info.address for info in running)
-        hint = f"running: {', '.join(ids)}" if ids else "no kernel is running"
-        raise InvalidRequest("Must specify --id, --pid-file, or --all", hint=hint)
-    return running
-
-
-def _running(kernel_id: str) -> ConnectionInfo:
-    if not is_running(run_directory(), kernel_id):
-        ids = [info.id for info in running_kernels(run_directory()) if info.id]
-        hint = f"running: {', '.join(ids)}" if ids else "no kernel is running"
-        raise NotFound(f"Kernel '{kernel_id}' not found", hint=hint, details={"id": kernel_id, "running": ids})
-    return ConnectionInfo.read(connection_path(run_directory(), kernel_id))
+    return all_running() if everything else [the_only_one("llmspell kernel stop", instead=", or --all")]
 
 
 def _by_pid_file(path: Path) -> ConnectionInfo:
@@ -129,7 +118,7 @@ def _by_pid_file(path: Path) -> ConnectionInfo:
     except OSError as error:
         raise NotFound(f"can't read {path}: {error.strerror}", details={"pid_file": str(path)}) from None
     pid = int(text) if text.isascii() and text.isdigit() else None
-    for info in running_kernels(run_directory()):
+    for info in all_running():
         if pid is not None and info.pid == pid:
             return info
     raise NotFound(

@@ -13,6 +13,7 @@ keys = LazyGroup(
         "list": (f"{_HERE}.list:list_keys", "Show where API keys come from."),
         "remove": (f"{_HERE}.remove:remove", "Forget a stored API key."),
     },
+    aliases={"set": "add", "ls": "list", "rm": "remove"},
     help="Keep API keys of providers.",
     examples=(
         ("llmspell keys add openai", "asks for the key"),

@@ -24,6 +24,7 @@ model = LazyGroup(
         "ps": (f"{_HERE}.ps:ps", "Show loaded models."),
         "verify": (f"{_HERE}.verify:verify", "Compare files with their checksums."),
     },
+    aliases={"ls": "list", "rm": "remove", "delete": "remove", "show": "info", "stop": "unload"},
     help="List, pull, load and inspect models.",
     examples=(
         ("llmspell model available", "what can be pulled"),

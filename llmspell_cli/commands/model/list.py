@@ -11,7 +11,6 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import date, home_path, size
-from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import error_from_content
 
 
@@ -20,15 +19,15 @@ from llmspell_protocol.errors import error_from_content
     cls=Command,
     examples=(
         ("llmspell model list -v", "sizes and dates too"),
-        ("llmspell model list --backend ollama", "of one backend"),
+        ("llmspell model list --backend openai", "of one backend"),
         ("llmspell model list --json | jq -r '.models[].id'", "for programs"),
     ),
 )
-@click.option("--backend", type=click.Choice([*LOCAL_BACKENDS, "all"]), default="all", help="Only this backend.")
+@click.option("--backend", metavar="NAME", default="all", help="Only this backend or server.")
 @click.option("-v", "--verbose", is_flag=True, help="Format, size and dates too.")
 @format_option("text", "json", "pretty")
 def list_models(options: Options, backend: str, verbose: bool) -> int:
-    """Show installed models."""
+    """Show installed models, and those that configured servers offer."""
     output = Output(options)
     named = None if backend == "all" else backend
     with session(options, output) as opened:
@@ -42,6 +41,8 @@ def list_models(options: Options, backend: str, verbose: bool) -> int:
     for error in errors:
         name = f"{error['backend']}: "
         output.warning(name + error["message"].removeprefix(name))
+        if error["code"] == "backend_unavailable":
+            output.hint(f"llmspell config set providers.{error['backend']}.enabled false switches it off")
     damaged = reply.get("damaged") or []
     if reply["models"] or not damaged:
         _show(output, reply["models"], verbose=verbose)

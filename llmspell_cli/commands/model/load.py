@@ -44,7 +44,10 @@ def load(
 ) -> None:
     """Load a model into a running kernel."""
     output = Output(options)
-    with resident_session(options, output) as opened, ProgressView(output, "model load", model) as view:
+    with (
+        resident_session(options, output, needs_model=True) as opened,
+        ProgressView(output, "model load", model) as view,
+    ):
         reply = document(
             opened.ask(
                 "model_request",

@@ -22,12 +22,12 @@ from llmspell_protocol.errors import InvalidRequest
 )
 @click.option("--all", "everything", is_flag=True, help="All loaded models.")
 @click.option("--force", is_flag=True, help="Also while it answers a request.")
-@click.argument("model", metavar="MODEL", required=False)
+@click.argument("model", metavar="[MODEL]", required=False)
 def unload(options: Options, model: str | None, everything: bool, force: bool) -> None:
     """Unload a model, or all."""
     output = Output(options)
     if (model is None) != everything:
-        raise InvalidRequest("name a model, or say --all", hint="llmspell model ps")
+        raise InvalidRequest("name a model, or say --all", hint="llmspell model ps; kernels: llmspell kernel stop")
     with resident_session(options, output) as opened:
         reply = opened.model("unload", model=model, force=force)
     if output.json:

@@ -22,7 +22,7 @@ from llmspell_protocol.errors import InvalidRequest
     ),
 )
 @click.option("--all", "everything", is_flag=True, help="All installed models.")
-@click.argument("model", metavar="MODEL", required=False)
+@click.argument("model", metavar="[MODEL]", required=False)
 def verify(options: Options, model: str | None, everything: bool) -> int:
     """Read every file of a model and compare size and sha256 with what was pulled."""
     output = Output(options)

@@ -46,15 +46,45 @@ class HeldDirectory:
             os.close(self.descriptor)
 
 
-def open_beneath(roots: Iterable[HeldDirectory], path: str, flags: int) -> int:
+class Places:
+    """Directories with all that is below, and single files, held open: what a script may reach.
+
+    `/` with all below it is everything. A path that isn't there yet is a file, which may be made.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.roots: list[HeldDirectory] = []
+        self.entries: set[tuple[tuple[int, int], str]] = set()
+        self._parents: list[HeldDirectory] = []
+        for path in paths:
+            self._add(path)
+
+    def __bool__(self) -> bool:
+        return bool(self.roots or self.entries)
+
+    def _add(self, path: str) -> None:
+        try:
+            if os.path.isdir(path):
+                self.roots.append(HeldDirectory(path))
+                return
+            # A file that is a link is allowed under both of its names.
+            for one in {os.path.normpath(path), os.path.realpath(path)}:
+                parent = HeldDirectory(os.path.dirname(one))
+                self._parents.append(parent)
+                self.entries.add((parent.identity, os.path.basename(one)))
+        except OSError:
+            return  # What isn't there has nothing below it.
+
+
+def open_beneath(places: Places, path: str, flags: int) -> int:
     """A descriptor of the plain file at an absolute path, opened with `flags` (`os.O_…`); links are followed.
 
     Raises:
-        NotBeneath: it is not below one of the roots, or a link leads out of them.
+        NotBeneath: it is not one of the places nor below one, or a link leads out of them.
         NotPlain: it is a directory, a pipe, a device.
         OSError: it cannot be opened.
     """
-    with _Walk(roots, path) as walk:
+    with _Walk(places, path) as walk:
         while True:
             name = walk.parent()
             try:
@@ -84,23 +114,24 @@ def open_plain(name: str, flags: int, directory: int | None = None) -> int:
 
 
 @contextmanager
-def entry_beneath(roots: Iterable[HeldDirectory], path: str) -> Iterator[tuple[int, str]]:
+def entry_beneath(places: Places, path: str) -> Iterator[tuple[int, str]]:
     """The descriptor of a directory and a name in it, which is what the absolute path names: a link stays a link.
 
     Raises:
-        NotBeneath: the directory is neither a root nor below one.
+        NotBeneath: the directory is neither a place nor below one, nor is the entry one.
         OSError: there is no such directory.
     """
-    with _Walk(roots, path) as walk:
+    with _Walk(places, path) as walk:
         name = walk.parent()
         yield walk.directory, name
 
 
 class _Walk:
-    """From `/` to a path's last directory. The caller learns nothing about what lies outside of the roots."""
+    """From `/` to a path's last directory. The caller learns nothing about what lies outside of the places."""
 
-    def __init__(self, roots: Iterable[HeldDirectory], path: str) -> None:
-        self._roots = {root.identity for root in roots}
+    def __init__(self, places: Places, path: str) -> None:
+        self._roots = {root.identity for root in places.roots}
+        self._entries = places.entries
         self._pending = _parts(path)
         self._links = 0
         self._way: list[tuple[int, tuple[int, int]]] = []
@@ -124,9 +155,9 @@ class _Walk:
             while len(self._pending) > 1:
                 self._step(self._pending.pop(0))
         except OSError:
-            self._demand_inside()
+            self._demand_inside(None)
             raise
-        self._demand_inside()
+        self._demand_inside(self._pending[0] if self._pending else None)
         if not self._pending or self._pending[0] == "..":
             raise NotPlain("a directory")
         return self._pending.pop()
@@ -163,8 +194,9 @@ class _Walk:
     def _leave(self) -> None:
         os.close(self._way.pop()[0])
 
-    def _demand_inside(self) -> None:
-        if self._roots.isdisjoint(identity for _, identity in self._way):
+    def _demand_inside(self, name: str | None) -> None:
+        is_below = not self._roots.isdisjoint(identity for _, identity in self._way)
+        if not is_below and (self._way[-1][1], name) not in self._entries:
             raise NotBeneath
 
 

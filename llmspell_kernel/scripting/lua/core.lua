@@ -169,8 +169,13 @@ function core.check_optional(position, name, expected, value)
   return value
 end
 
--- Makes `object.name(…)` and `object:name(…)` the same call for every function in `methods`.
-function core.methods(object, methods)
+-- The section of the reference that an object belongs to.
+core.kinds = setmetatable({}, { __mode = "k" })
+
+-- Makes `object.name(…)` and `object:name(…)` the same call for every function in `methods`; `kind` is the section of
+-- the reference that an object belongs to which a call gives.
+function core.methods(object, methods, kind)
+  core.kinds[object] = kind
   for name, fn in next, methods do
     object[name] = function(first, ...)
       if rawequal(first, object) then
@@ -272,7 +277,7 @@ function core.compile(source, name, env, shows_value)
 end
 
 -- Frames that say nothing about the script: ours, and what raised the error.
-local DULL = { OURS, "[C]: in function 'xpcall'", "[C]: in function 'error'", "[C]: in ?", "(...tail calls...)" }
+local DULL = { OURS, "[C]: in function 'xpcall'", "[C]: in function 'error'", "[C]: in function 'assert'", "[C]: in ?", "(...tail calls...)" }
 
 local function is_dull(line)
   for _, part in next, DULL do

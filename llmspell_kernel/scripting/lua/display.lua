@@ -1,9 +1,10 @@
 -- A value as a person reads it: strings quoted, tables as a short literal, of limited size.
--- Gets `core`; returns the function.
+-- Gets `core`; adds `core.display`; returns the function for the value of a cell.
 
 local core = ...
 local type, tostring, next, pcall, getmetatable, rawget, rawlen = type, tostring, next, pcall, getmetatable, rawget, rawlen
 local format, gsub, sub, find, byte = string.format, string.gsub, string.sub, string.find, string.byte
+local io_type = io.type
 local concat, sort, math_type = table.concat, table.sort, math.type
 
 local MAX_DEPTH, MAX_ITEMS, MAX_STRING, MAX_TEXT = 5, 100, 2000, 10000
@@ -102,6 +103,14 @@ function show(value, depth, seen, budget)
   return text
 end
 
-return function(value)
+function core.display(value)
   return show(value, 0, {}, { left = MAX_TEXT })
+end
+
+-- What a cell shows; nil for a file, which is what writing gives.
+return function(value)
+  if core.streams[value] or io_type(value) ~= nil then
+    return nil
+  end
+  return core.display(value)
 end

@@ -1,4 +1,4 @@
-"""Which files a script may touch: modules below its own directory and the working directory, others by permission.
+"""Which files a script may touch: it reads below its own directory and the working directory, all else by permission.
 
 Neither `..` nor a link leads out, whoever moves what: files are opened by descriptors (`beneath`), and the directories
 are those that were there when the execution began, whatever has their names later.
@@ -9,18 +9,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from llmspell_kernel.scripting.lua.beneath import (
     HeldDirectory,
     NotBeneath,
     NotPlain,
+    Places,
     entry_beneath,
     open_beneath,
     open_plain,
 )
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
+from llmspell_protocol.request_options import EVERYTHING
 
 MAX_SOURCE_BYTES = 10_000_000
 _FLAGS = {
@@ -31,24 +33,33 @@ _FLAGS = {
     "a": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
     "a+": os.O_RDWR | os.O_CREAT | os.O_APPEND,
 }
-_ELSEWHERE = "modules need a kernel on this machine"
+_ELSEWHERE = "files of scripts need a kernel on this machine"
 
 
 class Files:
     """The places of one execution. Without directories (a caller on another machine) nothing can be read.
 
-    `access` says whether `io.open` and its like may read and write below the directories.
+    What is below the directories can be read, and what `read` names: absolute paths of files and directories, `*` for
+    everything. `write` names what can be made, changed and removed; `access` adds the directories to it.
     """
 
     def __init__(
-        self, script_directory: str | None = None, working_directory: str | None = None, access: bool = False
+        self,
+        script_directory: str | None = None,
+        working_directory: str | None = None,
+        access: bool = False,
+        *,
+        read: Sequence[str] = (),
+        write: Sequence[str] = (),
     ) -> None:
         self.script_directory = script_directory
         self.working_directory = working_directory
-        self.access = access
-        self._roots = [held for held in map(_held, self._directories) if held is not None]
+        # A command in the root says nothing about what its scripts are to see.
+        below = [directory for directory in self._directories if directory != "/"]
+        self._readable = Places([*below, *map(_place, read)])
+        self._writable = Places([*(below if access else ()), *map(_place, write)])
         self._temporary_directory = os.environ.get("TMPDIR") or "/tmp"
-        self._temporary_held = _held(self._temporary_directory) if access else None
+        self._temporary_held = _held(self._temporary_directory) if self._writable else None
         self._temporary: dict[str, str] = {}
 
     @property
@@ -70,7 +81,7 @@ class Files:
             Refusal: it is outside, missing, too large or no file.
         """
         try:
-            with os.fdopen(self._open(path, os.O_RDONLY), "rb") as file:
+            with os.fdopen(self._open(path, os.O_RDONLY, None), "rb") as file:
                 source = file.read(MAX_SOURCE_BYTES + 1)
         except OSError:
             raise refusal("not_found", f"cannot open {path}") from None
@@ -101,17 +112,16 @@ class Files:
             return source, chunk, path
         raise refusal("not_found", "".join(tried))
 
-    def open(self, path: str, mode: str) -> int:
-        """A descriptor of a plain file, for a mode of Lua's `io.open`.
+    def open(self, path: str, mode: str, asker: str = "io.open") -> int:
+        """A descriptor of a plain file, for a mode of Lua's `io.open`; `asker` is the function, for refusals.
 
         Raises:
             Refusal: the script may not open it.
             OSError: it cannot be opened.
         """
-        self._demand_access(path)
         flags = _FLAGS[mode.replace("b", "")]
-        if path not in self._temporary:
-            return self._open(path, flags)
+        if path not in self._temporary or self._temporary_held is None:
+            return self._open(path, flags, asker)
         try:
             return open_plain(self._temporary[path], flags, self._temporary_descriptor())
         except NotPlain:
@@ -119,7 +129,7 @@ class Files:
 
     def remove(self, path: str) -> None:
         """Removes a file, a link or an empty directory; fails as `open` does."""
-        with self._entry(path) as (directory, name):
+        with self._entry(path, "os.remove") as (directory, name):
             try:
                 os.unlink(name, dir_fd=directory)
             except (IsADirectoryError, PermissionError):  # What unlink says of a directory differs by system.
@@ -129,7 +139,10 @@ class Files:
 
     def rename(self, old: str, new: str) -> None:
         """Renames a file, a link or a directory; fails as `open` does."""
-        with self._entry(old) as (from_directory, from_name), self._entry(new) as (to_directory, to_name):
+        with (
+            self._entry(old, "os.rename") as (from_directory, from_name),
+            self._entry(new, "os.rename") as (to_directory, to_name),
+        ):
             os.rename(from_name, to_name, src_dir_fd=from_directory, dst_dir_fd=to_directory)
 
     def temporary_name(self) -> str:
@@ -144,44 +157,50 @@ class Files:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._temporary_directory)
         return self._temporary_held.descriptor
 
-    def _demand_access(self, path: str) -> None:
-        if not self.access:
-            raise refusal(
-                "not_found",
-                f"Path not allowed: {path} (files of scripts are switched off)",
-                hint="set runtime.security.allow_file_access = true, or use a profile that does",
-            )
+    def _open(self, path: str, flags: int, asker: str | None) -> int:
+        """`asker` None: a module is read."""
+        if flags & os.O_ACCMODE == os.O_RDONLY:
+            return self._reach(path, flags, asker, "read")
+        if flags & os.O_ACCMODE == os.O_RDWR and not flags & os.O_TRUNC:
+            # What was there before can be read through it.
+            descriptor = self._reach(path, flags, asker, "write")
+            try:
+                os.close(self._reach(path, os.O_RDONLY, asker, "read"))
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return descriptor
+        return self._reach(path, flags, asker, "write")
 
-    def _open(self, path: str, flags: int) -> int:
+    def _reach(self, path: str, flags: int, asker: str | None, kind: str) -> int:
         full = self._located(path)
         try:
-            return open_beneath(self._roots, full, flags)
+            return open_beneath(self._readable if kind == "read" else self._writable, full, flags)
         except NotBeneath:
-            raise _outside(path) from None
+            raise _outside(path, asker, kind) from None
         except NotPlain:
             raise _not_plain(path) from None
 
     @contextmanager
-    def _entry(self, path: str) -> Iterator[tuple[int, str]]:
-        self._demand_access(path)
-        if path in self._temporary:
+    def _entry(self, path: str, asker: str) -> Iterator[tuple[int, str]]:
+        if path in self._temporary and self._temporary_held is not None:
             yield self._temporary_descriptor(), self._temporary[path]
             return
         full = self._located(path)
         try:
-            with entry_beneath(self._roots, full) as found:
+            with entry_beneath(self._writable, full) as found:
                 yield found
         except NotBeneath:
-            raise _outside(path) from None
+            raise _outside(path, asker, "write") from None
         except NotPlain:
             raise _not_plain(path) from None
 
     def _located(self, path: str) -> str:
-        if not self._directories:
+        if not self._directories and not self._readable and not self._writable:
             raise refusal("not_found", _ELSEWHERE)
         if "\0" in path:
             raise refusal("not_found", "Path not allowed: it contains a zero byte")
-        return os.path.join(self.working_directory or self._directories[0], path)
+        return os.path.join(self.working_directory or self.script_directory or "/", path)
 
 
 def _held(directory: str) -> HeldDirectory | None:
@@ -191,10 +210,16 @@ def _held(directory: str) -> HeldDirectory | None:
         return None  # What isn't there has nothing below it.
 
 
-def _outside(path: str) -> Refusal:
-    return refusal(
-        "not_found", f"Path not allowed: {path} is neither below the script's directory nor the working directory"
-    )
+def _place(path: str) -> str:
+    return "/" if path == EVERYTHING else path
+
+
+def _outside(path: str, asker: str | None, kind: str) -> Refusal:
+    if asker is None:
+        text = f"Path not allowed: {path} is neither below the script's directory nor the working directory"
+        return refusal("not_found", f"{text}, and needs --allow-read={path}")
+    doing = "reading" if kind == "read" else "writing"
+    return refusal("not_found", f"{asker}: {doing} {path} needs --allow-{kind}={path} (Path not allowed)")
 
 
 def _not_plain(path: str) -> Refusal:

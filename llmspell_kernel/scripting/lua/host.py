@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llmspell_kernel.scripting.lua.convert import Border, NotConvertible
 from llmspell_kernel.scripting.lua.files import Files
@@ -19,6 +19,10 @@ from llmspell_kernel.scripting.lua.json_text import parse, stringify
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 from llmspell_kernel.scripting.lua.sources import Sources
 from llmspell_protocol.model_options import meant_by
+from llmspell_protocol.request_options import EVERYTHING
+
+if TYPE_CHECKING:
+    from llmspell_kernel.scripting.lua.programs import Programs
 
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 MAX_SLEEP_S = 86_400.0
@@ -58,6 +62,9 @@ class Kernel(Protocol):
     def sleep(self, seconds: float) -> None:
         """Waits; raises `Stopped`."""
 
+    def wait_for_other(self, waiting: bool) -> None:
+        """The script waits for something else from here on, or goes on: the time counts accordingly."""
+
     def read_line(self) -> str | None:
         """A line of input without its end; None at the end of input. Raises `Stopped`, `Refusal`."""
 
@@ -90,10 +97,14 @@ class Host:
     def __init__(self, kernel: Kernel, runtime: Any, max_memory_bytes: int) -> None:
         self.files = Files()
         self.environment: Mapping[str, str] = {}
+        self.variables: Sequence[str] = ()
+        """The names of variables that may be read; `*` is all."""
+        self.programs: Programs | None = None
         self.sources = Sources()
         self._held: int | None = None
         self.last_refusal: tuple[str, Refusal] | None = None
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
+        self._told: set[str] = set()
         self.offered: dict[int, Any] = {}
         """Functions of the script's that the kernel may call, by the id under which they travel."""
         self._numbers = count(1)
@@ -110,7 +121,7 @@ class Host:
             for name in (
                 *("request", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
                 *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
-                *("open_file", "release_file", "remove", "rename"),
+                *("open_file", "release_file", "remove", "rename", "demand_program", "run_program"),
                 *(
                     "nearest",
                     "unpack_vectors",
@@ -208,8 +219,57 @@ class Host:
         raise Stopped
 
     def _getenv(self, name: bytes) -> tuple[Any, ...]:
-        value = self.environment.get(name.decode("utf-8", "replace"))
-        return (None if value is None else _bytes(value),)
+        text = name.decode("utf-8", "replace")
+        value = self.environment.get(text)
+        if value is not None:
+            return (_bytes(value),)
+        if text in self.variables or EVERYTHING in self.variables:
+            return (None,)
+        # Many scripts only ask whether a variable is set: that is no error, and nothing silent either.
+        refused = f"os.getenv: reading {text} needs --allow-env={text}"
+        if text not in self._told:
+            self._told.add(text)
+            self._kernel.write("stderr", f"warning: {refused}; it is nil here\n".encode())
+        return None, refused.encode()
+
+    def _demand_program(self, command: bytes | None, asker: bytes) -> tuple[Any, ...]:
+        """Whether the command could be run; without one, whether anything could."""
+        if self.programs is None or not self.programs.any:
+            what = "programs" if command is None else os.fsdecode(command).split(None, 1)[:1]
+            name = what if isinstance(what, str) else "".join(what)
+            if command is None:
+                return (False,)
+            raise refusal("not_found", f"{asker.decode()}: running {name} needs --allow-run={name} (Command blocked)")
+        if command is not None:
+            self.programs.words(os.fsdecode(command), asker.decode())
+        return (True,)
+
+    def _run_program(self, command: bytes, asker: bytes, given: bytes, captures: bool) -> tuple[Any, ...]:
+        """How the program ended, and what it printed where that is kept; else that goes to the script's own output."""
+        self._demand_program(command, asker)
+        assert self.programs is not None
+        words = self.programs.words(os.fsdecode(command), asker.decode())
+        kept = bytearray()
+        limit = self.programs.max_output_bytes
+
+        def on_piece(stream: str, piece: bytes) -> None:
+            if stream == "stdout" and captures:
+                kept.extend(piece)
+                if len(kept) > limit:
+                    raise refusal("invalid_request", f"{asker.decode()}: {words[0]} prints more than {limit} bytes")
+            else:
+                self._kernel.write(stream, piece)
+
+        self._kernel.wait_for_other(True)
+        try:
+            ended = self.programs.run(words, given, on_piece, self._kernel.stopped)
+        except OSError as problem:
+            return None, f"{words[0]}: {problem.strerror}".encode(), problem.errno
+        finally:
+            self._kernel.wait_for_other(False)
+        if self._kernel.stopped():
+            raise Stopped
+        return ended.how.encode(), ended.code, bytes(kept)
 
     def _read_module(self, path: bytes) -> tuple[Any, ...]:
         source, chunk = self.files.read_module(_path(path))
@@ -224,11 +284,11 @@ class Host:
         self.sources.keep(chunk[1:], source)
         return source, None, _bytes(chunk), _bytes(path)
 
-    def _open_file(self, path: bytes, mode: bytes) -> tuple[Any, ...]:
+    def _open_file(self, path: bytes, mode: bytes, asker: bytes) -> tuple[Any, ...]:
         """A path under which Lua can open the very file that was found, until `release_file`."""
         self._release_file()
         name = _path(path)
-        failed = _failure_of(lambda: self._hold(self.files.open(name, mode.decode())), path)
+        failed = _failure_of(lambda: self._hold(self.files.open(name, mode.decode(), asker.decode())), path)
         return failed or (f"{_DESCRIPTORS}/{self._held}".encode(),)
 
     def _release_file(self) -> tuple[Any, ...]:

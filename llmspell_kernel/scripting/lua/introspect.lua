@@ -4,7 +4,7 @@
 local core = ...
 local load, type, next, rawget, getmetatable = load, type, next, rawget, getmetatable
 local find, sub, match, gmatch = string.find, string.sub, string.match, string.gmatch
-local sort = table.sort
+local sort, getinfo = table.sort, debug.getinfo
 
 local KEYWORDS = {
   "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil", "not",
@@ -72,7 +72,8 @@ end
 -- replace.
 function core.complete(env, text)
   local path = match(text, "[%a_][%w_%.:]*$") or ""
-  if path == "" and find(text, "[%w_%.:]$") then
+  -- What is behind a number, or behind what a call gives, has no name here.
+  if path == "" and find(text, "[%w_%.:]$") or path ~= "" and find(text, "[%.:][%a_][%w_%.:]*$") and find(sub(text, -#path - 1), "^[%.:]") then
     return {}, 0
   end
   local before, separator, prefix = match(path, "^(.*)([%.:])([%w_]*)$")
@@ -98,6 +99,25 @@ function core.complete(env, text)
   end
   sort(names)
   return names, #prefix
+end
+
+-- The type of the value behind a list of names, the section of the reference that it belongs to, and how it is shown;
+-- nil where there is none.
+function core.look(env, path)
+  local value = env
+  for _, name in next, path do
+    value = field(value, name)
+  end
+  if value == nil then
+    return nil, nil, nil
+  end
+  local kind = type(value)
+  if kind == "function" then
+    local info = getinfo(value, "S")
+    local where = info.what == "C" and "a function of Lua's own" or "defined at " .. info.short_src .. ":" .. info.linedefined
+    return kind, nil, find(where, "[llmspell]", 1, true) and "a function of llmspell's" or where
+  end
+  return kind, kind == "table" and core.kinds[value] or nil, core.display(value)
 end
 
 -- The names of the globals, for "did you mean".

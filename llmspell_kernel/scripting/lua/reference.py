@@ -57,4 +57,12 @@ def _section(name: str, table: Mapping[str, object]) -> Section:
 def described(owner: str, separator: str, entry: Entry) -> str:
     """An entry as Shift-Tab shows it: how it is called and what it gives, then what it does."""
     gives = "" if entry.gives == "nil" else f" → {entry.gives}"
-    return f"{owner}{separator}{entry.name}{entry.call or ''}{gives}\n\n{entry.doc}"
+    return f"{owner}{separator}{entry.name}{entry.call or ''}{gives}\n\n{wrapped(entry.doc)}"
+
+
+def wrapped(doc: str) -> str:
+    """A text in lines that fit where they are shown."""
+    # Only who reads it needs it.
+    import textwrap
+
+    return textwrap.fill(doc, 88, break_long_words=False, break_on_hyphens=False)

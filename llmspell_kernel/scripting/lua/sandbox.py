@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lupa.lua54 import LuaError, LuaRuntime
 
 from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
 from llmspell_kernel.scripting.lua.host import Host, Kernel, nearest
+
+if TYPE_CHECKING:
+    from llmspell_kernel.scripting.lua.introspection import Seen
+    from llmspell_kernel.scripting.lua.programs import Programs
 
 _HERE = os.path.dirname(__file__)
 _OURS = b"=[llmspell]"
@@ -21,6 +26,7 @@ _GROUND = (
     "globals/requests.lua",
     "globals/keys.lua",
     "streams.lua",
+    "programs.lua",
     "stdlib.lua",
     "display.lua",
     "introspect.lua",
@@ -35,6 +41,10 @@ _GLOBALS = {
     "Agent": ("agent_builder.lua", "agent_text.lua", "agent.lua"),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
+
+_NAME_CHARACTERS = "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+_MISSING = re.compile(r"nil value \((global|field|method) '(\w+)'\)")
 
 MAX_NAME_BYTES = 59
 """Lua shortens longer chunk names in messages (LUA_IDSIZE)."""
@@ -104,10 +114,22 @@ class Sandbox:
         self._environment = self._runtime.table()
         self._fill()
 
-    def prepare(self, *, files: Files, environment: Mapping[str, str]) -> None:
-        """What the next execution may read: its files and its few environment variables."""
+    def prepare(
+        self,
+        *,
+        files: Files,
+        environment: Mapping[str, str],
+        variables: Sequence[str] = (),
+        programs: Programs | None = None,
+    ) -> None:
+        """What the next execution may use: its files, the variables that it may read, and the programs that it may run.
+
+        `environment` has the variables that there are; of those in `variables` that have none a script is told nil.
+        """
         self.host.files = files
         self.host.environment = environment
+        self.host.variables = variables
+        self.host.programs = programs
         package = self._environment[b"package"]
         if package is not None:
             package[b"path"] = files.search_path.encode()
@@ -154,19 +176,47 @@ class Sandbox:
     def complete(self, before_cursor: str) -> tuple[list[str], int]:
         """Names that could stand at the end of the text, and how many of its characters they replace."""
         names, replaced = self._core["complete"](self._environment, before_cursor.encode())
-        return [name.decode() for name in names.values()], replaced
+        found = [name.decode() for name in names.values()]
+        if not found and before_cursor.rstrip(_NAME_CHARACTERS).endswith((".", ":")):
+            # What a call in the text would give is in no table of Lua's.
+            from llmspell_kernel.scripting.lua.introspection import completions
+
+            found = completions(before_cursor, self._look)
+            replaced = len(before_cursor) - len(before_cursor.rstrip(_NAME_CHARACTERS)) if found else replaced
+        return found, replaced
+
+    def inspect(self, code: str, cursor: int) -> str | None:
+        """What is known about the name at this character; None where that is nothing."""
+        # Only for who asks.
+        from llmspell_kernel.scripting.lua.introspection import inspected
+
+        return inspected(code, cursor, self._look)
+
+    def _look(self, names: Sequence[str]) -> Seen | None:
+        from llmspell_kernel.scripting.lua.introspection import Seen
+
+        path = self._runtime.table_from([name.encode() for name in names])
+        kind, section, text = self._core["look"](self._environment, path)
+        if kind is None:
+            return None
+        return Seen(kind.decode(), None if section is None else section.decode(), text.decode("utf-8", "replace"))
 
     def suggestion(self, message: str) -> str | None:
-        """What the use of a global that doesn't exist may have meant."""
-        marker = "(global '"
-        at = message.find(marker)
-        if at < 0 or "nil value" not in message:
+        """What the use of a global, field or method that doesn't exist may have meant."""
+        used = _MISSING.search(message)
+        if used is None:
             return None
-        name = message[at + len(marker) :].partition("'")[0]
-        level = _LEVEL_OF.get(name)
-        if level is not None:
-            return f"'{name}' needs engines.lua.stdlib = \"{level}\" or more"
-        names = [key.decode("utf-8", "replace") for key in self._core["global_names"](self._environment).values()]
+        what, name = used.groups()
+        if what == "global":
+            level = _LEVEL_OF.get(name)
+            if level is not None:
+                return f"'{name}' needs engines.lua.stdlib = \"{level}\" or more"
+            names = [key.decode("utf-8", "replace") for key in self._core["global_names"](self._environment).values()]
+        else:
+            # Only for an error that is shown anyway.
+            from llmspell_kernel.scripting.lua.reference import sections
+
+            names = [field for one in sections().values() for field, entry in one.fields.items() if entry.call]
         found = nearest(name, names)
         return f"did you mean '{found}'?" if found else None
 
@@ -235,7 +285,9 @@ class Sandbox:
     def _value(self, value: Any) -> Value:
         if value is None:
             return Value(None, None)
-        text: bytes = self._display(value)
+        text: bytes | None = self._display(value)
+        if text is None:
+            return Value(None, None)
         try:
             return Value(self.host.border.to_python(value, name_only), text.decode("utf-8", "replace"))
         except NotConvertible as problem:

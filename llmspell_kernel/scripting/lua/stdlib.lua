@@ -164,37 +164,13 @@ local function filtered_traceback(thread, message, level)
   return message ~= nil and message .. "\n" .. trace or trace
 end
 
-local exit, getenv, temporary_name = bind("exit"), bind("getenv"), bind("temporary_name")
-
-local function add_standard(env, stdout)
-  env.load = load_for(env)
-  env.loadfile = loadfile_for(env)
-  env.dofile = dofile_for(env.loadfile)
-  env.package = { path = "", loaded = {}, preload = {}, config = "/\n;\n?\n!\n-\n" }
-  env.require = require_for(env, env.package)
-  for _, name in next, { "string", "table", "math", "utf8", "coroutine", "os", "io", "package" } do
-    env.package.loaded[name] = env[name]
-  end
-  env.package.loaded._G = env
-  env.collectgarbage = limited_collectgarbage
-  env.debug = { traceback = filtered_traceback }
-  env.os.exit = function(status) exit(status) end
-  env.os.getenv = function(name) return getenv(check(1, "getenv", "string", name)) end
-  env.os.tmpname = function() return (temporary_name()) end
-  env.io.read = core.stream_reader()
-  env.io.stdout, env.io.stderr = stdout, core.stream_writer("stderr")
-  env.io.stdin = { read = function(_, ...) return env.io.read(...) end }
-end
-
--- ## All
-
 local open_file, release_file = bind("open_file"), bind("release_file")
 local remove, rename = bind("remove"), bind("rename")
 local handles = setmetatable({}, { __mode = "k" })
 
 -- Lua's own function for a file that was found by its descriptor, and so cannot be exchanged for another meanwhile.
-local function opened(path, mode, how, ...)
-  local found, problem, code = open_file(path, mode)
+local function opened(asker, path, mode, how, ...)
+  local found, problem, code = open_file(path, mode, asker)
   if found == nil then
     return nil, problem, code
   end
@@ -215,12 +191,84 @@ local function safe_open(path, mode)
   if not find(mode, "^[rwa]%+?b*$") then
     error("bad argument #2 to 'open' (invalid mode)", 0)
   end
-  local file, problem, code = opened(path, mode, open, mode)
+  local file, problem, code = opened("io.open", path, mode, open, mode)
   if file ~= nil then
     handles[file] = true
   end
   return file, problem, code
 end
+
+local function add_files(env)
+  local io_read = env.io.read
+  env.io.open = safe_open
+  env.io.type = function(value)
+    if core.streams[value] then
+      return core.streams[value] == "closed" and "closed file" or "file"
+    end
+    return io_type(value)
+  end
+  env.io.close = function(file)
+    if core.streams[file] then
+      return file:close()
+    end
+    if io_type(file) == nil then
+      core.bad_argument(1, "close", "FILE*", file)
+    end
+    return io_close(file)
+  end
+  env.io.lines = function(path, ...)
+    if path == nil then
+      local formats = pack(...)
+      return function() return io_read(unpack(formats, 1, formats.n)) end
+    end
+    local next_line, problem, third, fourth = opened("io.lines", check(1, "lines", "string", path), "r", lines, ...)
+    if next_line == nil then
+      error(problem, 0)
+    end
+    return next_line, problem, third, fourth
+  end
+  env.os.remove = function(path) return remove(check(1, "remove", "string", path)) end
+  env.os.rename = function(old, new)
+    return rename(check(1, "rename", "string", old), check(2, "rename", "string", new))
+  end
+end
+
+local exit, getenv, temporary_name = bind("exit"), bind("getenv"), bind("temporary_name")
+
+local function add_standard(env, stdout)
+  env.load = load_for(env)
+  env.loadfile = loadfile_for(env)
+  env.dofile = dofile_for(env.loadfile)
+  env.package = { path = "", loaded = {}, preload = {}, config = "/\n;\n?\n!\n-\n" }
+  env.require = require_for(env, env.package)
+  for _, name in next, { "string", "table", "math", "utf8", "coroutine", "os", "io", "package" } do
+    env.package.loaded[name] = env[name]
+  end
+  env.package.loaded._G = env
+  env.collectgarbage = limited_collectgarbage
+  env.debug = { traceback = filtered_traceback }
+  env.os.exit = function(status) exit(status) end
+  env.os.getenv = function(name)
+    local value, refused = getenv(check(1, "getenv", "string", name))
+    if refused ~= nil then
+      return nil, refused
+    end
+    return value
+  end
+  env.os.tmpname = function() return (temporary_name()) end
+  env.io.read = core.stream_reader()
+  env.io.stdout, env.io.stderr = stdout, core.stream_writer("stderr")
+  env.io.stdin = {
+    read = function(_, ...) return env.io.read(...) end,
+    lines = function(_, ...) return env.io.lines(nil, ...) end,
+    close = function() return nil, "standard streams stay open", 1 end,
+  }
+  core.streams[env.io.stdin] = true
+  add_files(env)
+  core.add_programs(env)
+end
+
+-- ## All
 
 local FIELDS = { source = true, short_src = true, currentline = true, linedefined = true, lastlinedefined = true,
   what = true, name = true, namewhat = true }
@@ -249,35 +297,6 @@ local function limited_getinfo(thread, target, what)
 end
 
 local function add_all(env)
-  local io_read = env.io.read
-  env.io.open = safe_open
-  env.io.type = function(value)
-    if value == env.io.stdout or value == env.io.stderr or value == env.io.stdin then
-      return "file"
-    end
-    return io_type(value)
-  end
-  env.io.close = function(file)
-    if io_type(file) == nil then
-      core.bad_argument(1, "close", "FILE*", file)
-    end
-    return io_close(file)
-  end
-  env.io.lines = function(path, ...)
-    if path == nil then
-      local formats = pack(...)
-      return function() return io_read(unpack(formats, 1, formats.n)) end
-    end
-    local next_line, problem, third, fourth = opened(check(1, "lines", "string", path), "r", lines, ...)
-    if next_line == nil then
-      error(problem, 0)
-    end
-    return next_line, problem, third, fourth
-  end
-  env.os.remove = function(path) return remove(check(1, "remove", "string", path)) end
-  env.os.rename = function(old, new)
-    return rename(check(1, "rename", "string", old), check(2, "rename", "string", new))
-  end
   env.debug.getinfo = limited_getinfo
 end
 

@@ -7,6 +7,9 @@ local error, type, tostring, tonumber, next = error, type, tostring, tonumber, n
 local concat, pack, unpack = table.concat, table.pack, table.unpack
 local find, gsub, sub, setmetatable = string.find, string.gsub, string.sub, setmetatable
 
+-- The files that are no files of Lua's: true, or "closed".
+core.streams = setmetatable({}, { __mode = "k" })
+
 -- A stream of the output as scripts use files.
 function core.stream_writer(stream)
   local file = setmetatable({}, { __name = "FILE*", __tostring = function() return "file (" .. stream .. ")" end })
@@ -29,15 +32,17 @@ function core.stream_writer(stream)
   for name, method in next, methods do
     file[name] = method
   end
+  core.streams[file] = true
   return file
 end
 
--- Input comes line by line; what a format leaves of a line waits here.
-function core.stream_reader()
-  local rest = nil
+-- What `io.read` is for lines that `next_line` gives, at first the client's; what a format leaves of a line waits here.
+function core.stream_reader(next_line, begun)
+  local rest = begun
+  next_line = next_line or read_line
 
   local function more()
-    local line = read_line()
+    local line = next_line()
     if line ~= nil then
       rest = (rest or "") .. line .. "\n"
     end

@@ -1,6 +1,6 @@
 """The child process of one script context: frames in, Lua, frames out. Single-threaded; it ends with its pipe.
 
-It answers `start`, `execute`, `invoke`, `complete` and `is_complete`, each with one `done` or `error`, and takes
+It answers `start`, `execute`, `invoke`, `complete`, `inspect`, `is_complete`, each with one `done` or `error`. It takes
 `cancel` of one of these, `release`, `input_reply` and the `progress`, `delta` and `reply` of its own requests. An
 execute or invoke is a scope: `began`, `stream`, `log`, `input`, `request`, `cancel` and `waiting` name the one they
 belong to (`scope`, its id). A script that waits serves calls of its functions meanwhile, so that scopes form a stack.
@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
 from time import monotonic
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from llmspell_kernel.scripting.lua.convert import NotConvertible
 from llmspell_kernel.scripting.lua.files import Files
@@ -26,10 +26,13 @@ from llmspell_protocol.child import connect_parent
 from llmspell_protocol.frames import Frame, FramePipe, FrameTooLarge
 from llmspell_protocol.worker_memory import SCRIPT_SPARE_BYTES, hold_address_space
 
+if TYPE_CHECKING:
+    from llmspell_kernel.scripting.lua.programs import Programs
+
 _ANSWERS = frozenset({"progress", "delta", "reply"})
 _AT_ONCE = _ANSWERS | {"cancel", "input_reply"}
 """What is noted when it is read, whatever runs."""
-_WHILE_WAITING = frozenset({"invoke", "release", "complete", "is_complete"})
+_WHILE_WAITING = frozenset({"invoke", "release", "complete", "inspect", "is_complete"})
 """What is served in the middle of a script that waits for an answer."""
 
 
@@ -150,13 +153,16 @@ class Worker:
     def sleep(self, seconds: float) -> None:
         """Waits; other frames are served meanwhile."""
         deadline = monotonic() + seconds
-        scope = self._scope().id
-        self._send({"op": "waiting", "scope": scope, "waiting": True})
+        self.wait_for_other(True)
         try:
             while (left := deadline - monotonic()) > 0:
                 self._wait(left)
         finally:
-            self._send({"op": "waiting", "scope": scope, "waiting": False})
+            self.wait_for_other(False)
+
+    def wait_for_other(self, waiting: bool) -> None:
+        """Tells the kernel that the script waits for something else, or goes on."""
+        self._send({"op": "waiting", "scope": self._scope().id, "waiting": waiting})
 
     def read_line(self) -> str | None:
         """A line of input from the client that started it all."""
@@ -271,6 +277,8 @@ class Worker:
         if op == "complete":
             matches, replaced = sandbox.complete(frame["code"])
             return {"op": "done", "matches": matches, "replaced": replaced}
+        if op == "inspect":
+            return {"op": "done", "text": sandbox.inspect(frame["code"], frame["cursor"])}
         if op == "execute":
             sandbox.host.last_refusal = None
             return self._in_scope(frame, frame["stdin"], lambda: self._run_chunk(sandbox, frame))
@@ -312,8 +320,18 @@ class Worker:
         return {"op": "done", "value": sandbox.call(function, frame["arguments"])}
 
     def _run_chunk(self, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
-        files = Files(frame["script_directory"], frame["working_directory"], frame["file_access"])
-        sandbox.prepare(files=files, environment=frame["environment"])
+        sandbox.prepare(
+            files=Files(
+                frame["script_directory"],
+                frame["working_directory"],
+                frame["file_access"],
+                read=frame["read"],
+                write=frame["write"],
+            ),
+            environment=frame["environment"],
+            variables=frame["variables"],
+            programs=_programs(frame),
+        )
         words = frame["arguments"]
         if words is not None:
             sandbox.set_arguments(frame["script"], words)
@@ -341,6 +359,15 @@ class Worker:
         if failure.kind == "error" and self._sandbox is not None:
             return self._sandbox.suggestion(failure.message)
         return None
+
+
+def _programs(frame: Frame) -> Programs | None:
+    if not frame["programs"]:
+        return None
+    # Few scripts run programs.
+    from llmspell_kernel.scripting.lua.programs import Programs
+
+    return Programs(frame["programs"], frame["working_directory"], frame["environment"], frame["max_output_bytes"])
 
 
 def _failure_fields(failure: ScriptFailure, hint: str | None) -> dict[str, Any]:

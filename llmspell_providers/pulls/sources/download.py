@@ -12,6 +12,7 @@ import time
 
 import httpx2
 
+from llmspell_protocol.plain_reasons import plain_reason
 from llmspell_protocol.proxies import check_proxies
 from llmspell_providers.http.bodies import without_body
 from llmspell_providers.pulls.sources.comparison import fetch_compared, sha256_difference
@@ -126,7 +127,7 @@ class Downloader:
                 started_at = self._connect(file, part)
                 return started_at if resumed_from is None else resumed_from
             except (httpx2.TransportError, _Cut) as error:
-                reason = str(error) or type(error).__name__
+                reason = plain_reason(str(error)) or type(error).__name__
                 if resumed_from is None and part.offset > before:
                     resumed_from = before
                 refused = isinstance(error, (httpx2.ConnectError, httpx2.UnsupportedProtocol, httpx2.ProxyError))
@@ -138,7 +139,7 @@ class Downloader:
                     time.sleep(_BACKOFF_S * 2**fruitless)
             except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
                 # A name that no resolver takes, of the address or of a redirect, is a ValueError.
-                reason = str(error) or type(error).__name__
+                reason = plain_reason(str(error)) or type(error).__name__
                 break
         raise SourceFailed(
             f"connection lost after {part.offset} bytes: {reason}" if part.offset else reason,

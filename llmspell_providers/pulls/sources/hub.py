@@ -14,6 +14,7 @@ import httpx2
 
 from llmspell_protocol.errors import InvalidRequest, SourceUnavailable, Unsupported
 from llmspell_protocol.loopback import is_loopback
+from llmspell_protocol.plain_reasons import plain_reason
 from llmspell_protocol.proxies import check_proxies
 from llmspell_providers.pulls.sources.choose import choose_checkpoint, choose_gguf, installed_name, require_distinct
 from llmspell_providers.pulls.sources.hub_client import (
@@ -127,7 +128,7 @@ def probe(address: str) -> None:
             with httpx2.Client(timeout=_PROBE_S) as client, client.stream("HEAD", address):
                 outcome.append(None)
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-            outcome.append(str(error) or type(error).__name__)
+            outcome.append(plain_reason(str(error)) or type(error).__name__)
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()

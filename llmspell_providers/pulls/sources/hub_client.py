@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmspell_protocol.errors import Forbidden, LlmspellError, RateLimited, SourceUnavailable, Unauthorized
+from llmspell_protocol.plain_reasons import plain_reason
 from llmspell_providers.http.backoff import retry_after_s
 from llmspell_providers.http.bodies import without_body
 from llmspell_providers.pulls.sources.destinations import check_request
@@ -218,7 +219,7 @@ def endpoint() -> str:
 
 def first_line(error: Exception) -> str:
     """What an exception says, in one line."""
-    return (str(error).splitlines() or [""])[0][:_LONGEST_REASON] or type(error).__name__
+    return plain_reason((str(error).splitlines() or [""])[0][:_LONGEST_REASON]) or type(error).__name__
 
 
 def _refused(kind: type[LlmspellError], reason: str, hint: str) -> SourceFailed:

@@ -6,6 +6,7 @@ Called by `validation.check` only: it would slow down a run's start.
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from llmspell_protocol.vendors import KEY_VARIABLES
 
 def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
     """All remarks about settings in force; `env` is the whole environment."""
+    yield from _packages(loaded)
     yield from _credentials(loaded, env)
     yield from _literal_secrets(loaded)
     yield from _options(loaded)
@@ -31,6 +33,16 @@ def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
     yield from _unused_variables(loaded)
     yield from _doubtful_places(loaded)
     yield from _unencrypted(loaded)
+
+
+def _packages(loaded: LoadedSettings) -> Iterator[Remark]:
+    for name, table in loaded.settings.providers.enabled.items():
+        if table.provider_type in KEY_VARIABLES:
+            package = "anthropic" if table.provider_type == "anthropic" else "openai"
+            if find_spec(package) is None:
+                place, details = loaded.origins.place(("providers", name))
+                text = f"needs the package '{package}', which is not installed"
+                yield Remark(place, text, details, f"pip install 'llmspell[{package}]'")
 
 
 def _credentials(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
@@ -46,7 +58,8 @@ def _credentials(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Rem
         if key is None:
             place, details = loaded.origins.place(("providers", name))
             variable = table.api_key_env or KEY_VARIABLES[table.provider_type]
-            yield Remark(place, f"no credentials ({variable} is not set, no key stored)", details)
+            text = f"no credentials ({variable} is not set, no key stored)"
+            yield Remark(place, text, details, f"llmspell keys add {name}")
 
 
 def _literal_secrets(loaded: LoadedSettings) -> Iterator[Remark]:

@@ -21,11 +21,21 @@ from llmspell_profiles.schema.schema_keys import value_at
 from llmspell_profiles.schema.table import Table
 
 
+class NamedServer(NamedTuple):
+    """An address that somebody wrote into the configuration: of which provider, and where it stands."""
+
+    provider: str
+    url: str
+    place: str
+    details: dict[str, object]
+
+
 class Report(NamedTuple):
     """What a check has found, in the order of the lines.
 
     `file` is the configuration file as messages call it and `path` where it is, both None without one. `profile` is the
     builtin profile that is the base, or that the file extends. An error's message begins with `place` and a colon.
+    `servers` are the addresses in it, for those who can look whether they answer.
     """
 
     file: str | None
@@ -33,6 +43,7 @@ class Report(NamedTuple):
     profile: str | None
     errors: tuple[Remark, ...]
     warnings: tuple[Remark, ...]
+    servers: tuple[NamedServer, ...] = ()
 
 
 def check(*, profile: str | None = None, config: Path | None = None, env: Mapping[str, str], cwd: Path) -> Report:
@@ -68,7 +79,20 @@ def check(*, profile: str | None = None, config: Path | None = None, env: Mappin
         loaded.profile,
         tuple(sorted(errors, key=in_order)),
         tuple(sorted(remarks, key=in_order)),
+        tuple(_servers(loaded)),
     )
+
+
+def _servers(loaded: LoadedSettings) -> Iterator[NamedServer]:
+    """The addresses that are not there by themselves."""
+    for name, table in loaded.settings.providers.enabled.items():
+        for key in ("base_url", "base_urls"):
+            path = ("providers", name, key)
+            value = getattr(table, key, None)
+            if value and loaded.origins.is_chosen(path):
+                place, details = loaded.origins.place(path)
+                for url in (value,) if isinstance(value, str) else value:
+                    yield NamedServer(name, url, place, details)
 
 
 class _Workshop:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from llmspell_profiles.credentials.secrets import is_secret
 from llmspell_profiles.loading.aliases import ALIASES, SEVERAL
+from llmspell_profiles.loading.provenance import NOT_SETTINGS, OTHERS
 from llmspell_profiles.problems import KeyPath, Remark, SettingError
 from llmspell_profiles.schema.providers import PROVIDER_CLASSES, ProviderSettings
 from llmspell_profiles.schema.schema_keys import (
@@ -21,9 +22,6 @@ from llmspell_profiles.schema.schema_keys import (
     variable_part,
 )
 from llmspell_protocol.numbers import from_text
-
-NOT_SETTINGS = frozenset(PREFIX + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "LOG", "MOCK_REPLY"))
-"""Variables of ours that name no setting; others read them."""
 
 _LONG_SUFFIXES = {
     "API_KEY": "api_key",
@@ -40,7 +38,6 @@ _SHORT_SUFFIXES = {
     "MAX_RETRIES": "max_retries",
     "PROVIDER_TYPE": "provider_type",
 }
-_OTHERS = {"OLLAMA_HOST": ("providers", "ollama", "base_url"), "CANDLE_DEVICE": ("providers", "candle", "device")}
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 # Names for one key, strongest first.
@@ -69,7 +66,7 @@ def read_environment(
 
     Variables of a provider that isn't configured are left out, unless they create it by its type or its default model.
     """
-    names = [name for name in sorted(env) if name.startswith(PREFIX) or name in _OTHERS]
+    names = [name for name in sorted(env) if name.startswith(PREFIX) or name in OTHERS]
     if not names:
         return Overlay({}, {}, [], {})
     reading = _Reading(env, configured, free)
@@ -135,8 +132,8 @@ class _Reading:
         return provider in self.configured or any(path in self.candidates for path in creating)
 
     def _target(self, name: str) -> tuple[int, KeyPath] | None:
-        if name in _OTHERS:
-            return _OTHER, _OTHERS[name]
+        if name in OTHERS:
+            return _OTHER, OTHERS[name]
         if name in ALIASES:
             return _LONG, ALIASES[name]
         rest = name.removeprefix(PREFIX)

@@ -58,11 +58,21 @@ def configuration_places(env: Mapping[str, str], home: Path) -> Iterator[Path]:
     """Where a configuration file is looked for, in this order; the first one that is there is the only one read."""
     from pathlib import Path
 
-    yield Path("llmspell.toml")
-    yield Path(".llmspell.toml")
-    yield Path("config/llmspell.toml")
-    yield home / "config.toml"
+    for place in (*LOCAL_PLACES, *general_configuration_places(env, str(home))):
+        yield Path(place)
+
+
+LOCAL_PLACES = ("llmspell.toml", ".llmspell.toml", "config/llmspell.toml")
+"""Where it is looked for below the working directory."""
+
+
+def general_configuration_places(env: Mapping[str, str], home: str) -> Iterator[str]:
+    """Where the user's own file may be, whatever the working directory is."""
+    yield os.path.join(home, "config.toml")
     if env.get("XDG_CONFIG_HOME"):
-        yield Path(env["XDG_CONFIG_HOME"]) / "llmspell" / "config.toml"
-    elif (user := known_user_home(env)) is not None:
-        yield user / ".config" / "llmspell" / "config.toml"
+        yield os.path.join(env["XDG_CONFIG_HOME"], "llmspell", "config.toml")
+        return
+    try:
+        yield os.path.join(user_home_text(env), ".config", "llmspell", "config.toml")
+    except ConfigError:
+        return

@@ -11,8 +11,15 @@ from llmspell_profiles.loading.environment import read_environment
 from llmspell_profiles.loading.expansion import UndefinedVariable, expanded, moved_home
 from llmspell_profiles.loading.home import configuration_places, known_user_home, llmspell_home
 from llmspell_profiles.loading.local_backends import beside, with_usable_default
-from llmspell_profiles.loading.origins import Origins, in_file, in_order
-from llmspell_profiles.loading.profiles import ZERO_CONFIGURATION, canonical_name, not_found, profile_path
+from llmspell_profiles.loading.origins import ZERO_CONFIGURATION_NAME, Origins, in_file, in_order
+from llmspell_profiles.loading.profiles import (
+    ZERO_CONFIGURATION,
+    canonical_name,
+    hint_for,
+    not_found,
+    profile_path,
+    without,
+)
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
 from llmspell_profiles.problems import KeyPath, Remark, SettingError
 from llmspell_profiles.schema.checks import Problems, Refusal
@@ -130,12 +137,20 @@ def load_settings(
     checked = [*_leaves(base.own), *overlay.values]
     moved = [path for path in base.moved if path not in checked and path not in given]
     remarks = (
+        *_idle_profile(base, origins),
         *base.remarks,
         *overlay.remarks,
         *_doubtful_values(settings, checked, origins),
         *_moved_paths(base.profile, moved, home),
     )
     return LoadedSettings(settings, base.source, base.profile, remarks, home, origins, overlay.unused)
+
+
+def _idle_profile(base: _Base, origins: Origins) -> Iterator[Remark]:
+    missing = without(base.profile)
+    if missing is not None:
+        place, details = origins.place(("extends",)) if base.source is not None else (f"profile {base.profile}", {})
+        yield Remark(place, f"accepted, has no effect: this version has no {missing}", details)
 
 
 def _first_of(errors: list[SettingError]) -> SettingError:
@@ -164,7 +179,7 @@ def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd:
     if profile is not None:
         name = canonical_name(profile)
         if name is None:
-            raise ProfileNotFound(not_found(profile))
+            raise ProfileNotFound(not_found(profile), hint=hint_for(profile))
         return _builtin(name, env, home, read)
     if config is None and env.get("LLMSPELL_CONFIG"):
         config = Path(expanded_user(env["LLMSPELL_CONFIG"], env))
@@ -186,7 +201,7 @@ def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd:
 
 def _builtin(name: str, env: Mapping[str, str], home: Path, read: Read) -> _Base:
     is_profile = name != ZERO_CONFIGURATION
-    toml = read(profile_path(name), f"profile {name}" if is_profile else "zero configuration")
+    toml = read(profile_path(name), f"profile {name}" if is_profile else ZERO_CONFIGURATION_NAME)
     data = expanded(moved_home(toml.data, home), env, known_user_home(env))
     return _Base(data, toml, {}, None, name if is_profile else None, [], moved=_moved(data, home))
 
@@ -237,7 +252,8 @@ def _extended_profile(toml: TomlSource) -> str | None:
     name = canonical_name(named)
     if name is None:
         place, details = in_file(toml, ("extends",))
-        raise SettingError(f"{place}: {not_found(named)}", details=details, place=place, path=("extends",))
+        text = f"{place}: {not_found(named)}"
+        raise SettingError(text, hint=hint_for(named), details=details, place=place, path=("extends",))
     return name
 
 

@@ -28,6 +28,10 @@ _NOUNS = {
 _SENTENCES = {"missing": "is missing", "unknown": "unknown key"}
 
 
+ZERO_CONFIGURATION_NAME = "zero configuration"
+"""What messages call the file of the settings that hold where nothing is configured."""
+
+
 class Origins(NamedTuple):
     """What the merged data was made of: the file (or profile), and the variable or flag that set each path.
 
@@ -63,6 +67,10 @@ class Origins(NamedTuple):
                 from_file = source is self.source and self.is_file
                 return f"{source.name}:{position.line}" if from_file else source.name
         return None
+
+    def is_chosen(self, path: KeyPath) -> bool:
+        """Whether somebody has set a key: in a file, by a variable or a flag, or by naming a profile that sets it."""
+        return self.source_of(path) not in (None, ZERO_CONFIGURATION_NAME)
 
     def first_error(self, found: Sequence[Problem]) -> SettingError:
         """The error that stands first, with all others in `together`: by line, then those of variables and flags."""

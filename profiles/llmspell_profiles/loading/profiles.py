@@ -5,7 +5,11 @@ from typing import NamedTuple
 
 
 class Profile(NamedTuple):
-    """What a list of profiles tells; the settings are in the file at `profile_path`. `alias` is a shorter name."""
+    """What a list of profiles tells; the settings are in the file at `profile_path`. `alias` is a shorter name.
+
+    `without` names what such a profile is for, where this version doesn't have it: the profile is accepted, changes
+    little, and is not shown.
+    """
 
     name: str
     category: str
@@ -13,6 +17,7 @@ class Profile(NamedTuple):
     use_cases: tuple[str, ...]
     features: tuple[str, ...]
     alias: str | None = None
+    without: str | None = None
 
 
 PROFILES = (
@@ -51,6 +56,7 @@ PROFILES = (
         ("Trying retrieval on a few documents", "Looking into an index"),
         ("Small index in memory", "384 dimensions", "No caches", "Debug log and dumps"),
         "rag-dev",
+        without="retrieval",
     ),
     Profile(
         "rag-production",
@@ -59,6 +65,7 @@ PROFILES = (
         ("A service for several tenants", "Indexes that outlive the kernel"),
         ("Index on disk, 768 dimensions", "Tenants apart", "Caches", "Monitoring, audit log, limits and backups"),
         "rag-prod",
+        without="retrieval",
     ),
     Profile(
         "rag-performance",
@@ -67,6 +74,7 @@ PROFILES = (
         ("Large collections on a large machine", "Measuring retrieval"),
         ("Index on a fast disk, 1536 dimensions", "Large caches", "Sixteen threads", "Metrics and slow operations"),
         "rag-perf",
+        without="retrieval",
     ),
     Profile(
         "providers",
@@ -81,6 +89,7 @@ PROFILES = (
         "State persistence with memory backend",
         ("Scripts that share values", "Trying the State global"),
         ("Whole Lua library", "State in memory, 10 MB a key"),
+        without="state that scripts share",
     ),
     Profile(
         "sessions",
@@ -88,12 +97,16 @@ PROFILES = (
         "Sessions + state + hooks + events",
         ("Conversations that are kept", "Recording what scripts do"),
         ("Whole Lua library", "Sessions and state in memory", "Hooks", "Events"),
+        without="sessions, hooks and events",
     ),
 )
 """All of them, in the order in which they are named."""
 
 PROFILE_NAMES = tuple(profile.name for profile in PROFILES)
 """Canonical names in that order."""
+
+SHOWN_PROFILES = tuple(profile for profile in PROFILES if profile.without is None)
+"""Those that do something in this version."""
 
 SHORT_NAMES = {profile.alias: profile.name for profile in PROFILES if profile.alias}
 """Short names and the canonical names that they stand for."""
@@ -110,7 +123,21 @@ def canonical_name(name: str) -> str | None:
 
 def not_found(name: str) -> str:
     """The text for an unknown profile name, two lines."""
-    return f"Builtin profile '{name}' not found.\nAvailable: {', '.join(PROFILE_NAMES)}"
+    return f"Builtin profile '{name}' not found.\nAvailable: {', '.join(each.name for each in SHOWN_PROFILES)}"
+
+
+def hint_for(name: str) -> str:
+    """What to do about an unknown profile name: the one that may be meant, else where all are."""
+    # Only for a message, and start-up counts.
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, (*PROFILE_NAMES, *SHORT_NAMES), 1)
+    return f"did you mean '{close[0]}'?" if close else "llmspell config list-profiles"
+
+
+def without(name: str | None) -> str | None:
+    """What a profile is for that this version doesn't have; None for one that does what it says."""
+    return next((profile.without for profile in PROFILES if profile.name == name), None)
 
 
 def profile_path(name: str) -> Path:

@@ -207,6 +207,15 @@ class ProvidersSettings(Table):
         """The providers that count as configured, by name."""
         return {name: table for name, table in self.tables.items() if table.enabled}
 
+    def implied(self, name: str) -> CloudSettings | None:
+        """The table of a vendor that the settings don't mention, all defaults: its models need a key and nothing else.
+
+        None for what is no vendor, and for one that has a table: it may be switched off.
+        """
+        if name not in get_args(CloudType) or name in self.tables:
+            return None
+        return CloudSettings.check({"name": name, "provider_type": name})
+
     @property
     def default(self) -> str | None:
         """The provider for models without one: `default_provider`, else the only enabled one, else a local one."""

@@ -49,6 +49,7 @@ Transport = Literal["tcp", "ipc"]
 Curve = Literal["auto", "required", "off"]
 Hmac = Literal["always"]
 LogFormat = Literal["text", "json"]
+Autostart = Literal["never", "ask", "always"]
 
 
 def _engine_name(value: object) -> object:
@@ -206,6 +207,21 @@ class ModelsSettings(Table):
     )
 
 
+class CliSettings(Table):
+    """`[cli]`"""
+
+    connect: str = Field(
+        default="auto",
+        description="the kernel of commands: auto = the newest that runs, else one of their own; embedded = always one "
+        "of their own; else a target as --connect takes it",
+    )
+    autostart: Annotated[Autostart, words(Autostart)] = Field(
+        default="never",
+        description="whether chat, embed and model load start a kernel in the background where none runs; ask = at a "
+        "terminal",
+    )
+
+
 class Settings(Table):
     """The whole configuration."""
 
@@ -218,6 +234,7 @@ class Settings(Table):
     runtime: RuntimeSettings = subtable("running scripts")
     kernel: KernelSettings = subtable("the kernel's sockets and limits")
     models: ModelsSettings = subtable("loaded models")
+    cli: CliSettings = subtable("how commands find their kernel")
     hooks: HooksSettings = later_table("hooks")
     events: EventsSettings = later_table("the event bus")
     debug: DebugSettings = later_table("what scripts write while they are debugged")

@@ -219,7 +219,9 @@ class Links:
         try:
             socket.getaddrinfo(self._info.ip, self._info.shell_port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise self._unreachable((error.strerror or str(error)).lower()) from None
+            from llmspell_protocol.plain_reasons import plain_reason
+
+            raise self._unreachable(plain_reason((error.strerror or str(error)).lower())) from None
 
     def _refusal(self, link: _Link) -> str:
         if self._info.transport != "tcp":

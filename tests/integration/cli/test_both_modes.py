@@ -11,7 +11,17 @@ import pytest
 
 from llmspell_protocol.messages import Message
 from llmspell_protocol.wire import Wire
-from tests.support.command_cases import CASES, Case, asks_for_json, command_of, missing, together, undo, words_of
+from tests.support.command_cases import (
+    CASES,
+    Case,
+    asks_for_json,
+    command_of,
+    missing,
+    one_of_each,
+    together,
+    undo,
+    words_of,
+)
 from tests.support.command_line import Done, call, llmspell
 from tests.support.json_reference import problems, problems_of_stderr
 from tests.support.kernels import KernelProcess
@@ -24,6 +34,7 @@ VOLATILE = {
 
 BOTH = together("both")
 RESIDENT = together("kernel")
+ONE_OF_EACH = set(one_of_each())
 
 
 def test_every_command_has_a_case() -> None:
@@ -99,13 +110,28 @@ def test_a_command_says_the_same_embedded_and_connected(
     for name in BOTH[command]:
         case = CASES[name]
         words = words_of(case, case_directory)
-        embedded = llmspell(*words, stdin=case.stdin)
+        embedded = llmspell("--embedded", *words, stdin=case.stdin)
         undo(case, case_directory)
         connected = llmspell("--connect", target, *words, stdin=case.stdin)
         undo(case, case_directory)
         assert comparable(connected) == comparable(embedded), name
         check(case, embedded)
         check(case, connected)
+        if name in ONE_OF_EACH:
+            # Nothing named: the kernel that runs is used.
+            found = llmspell(*words, stdin=case.stdin)
+            undo(case, case_directory)
+            assert comparable(found) == comparable(embedded), name
+            assert _origins(found) == _origins(connected), name
+
+
+def _origins(done: Done) -> list[Any]:
+    """What the documents say about the kernel."""
+    try:
+        documents = _documents(done.out)
+    except ValueError:
+        return []
+    return [(one.get("mode"), one.get("kernel")) for one in documents if isinstance(one, dict)]
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.where == "local"])
@@ -168,10 +194,10 @@ def test_the_messages_are_the_same_in_both_modes(
     monkeypatch.setattr("llmspell_protocol.client.core.Wire", RecordingWire)
     words = CASES[case].words
     recorded: list[list[Any]] = []
-    for target in ([], ["--connect", str(case_kernel.started["connection_file"])]):
+    for target in (["--embedded"], [], ["--connect", str(case_kernel.started["connection_file"])]):
         RecordingWire.seen = []
         call(capsys, *target, *words)
         recorded.append(_without_volatile([list(entry) for entry in RecordingWire.seen]))
-    embedded, connected = recorded
+    embedded, found, connected = recorded
     assert len(embedded) >= 4
-    assert connected == embedded
+    assert found == connected == embedded

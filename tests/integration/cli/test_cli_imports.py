@@ -18,6 +18,7 @@ def test_help_of_a_group_loads_neither_its_commands_nor_the_client(words: tuple[
         "llmspell_cli.examples",
         "llmspell_cli.invocation",
         "llmspell_cli.options",
+        "llmspell_cli.other_words",
         "llmspell_cli.commands",
         "llmspell_cli.commands.model",
         "llmspell_cli.commands.kernel",

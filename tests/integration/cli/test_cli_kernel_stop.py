@@ -34,7 +34,6 @@ def background(home: Path) -> Iterator[dict[str, Any]]:
         (["x", "--pid-file", "y"], "Cannot specify both --id and --pid-file"),
         (["--all", "--id", "x"], "Cannot use --all with --id or --pid-file"),
         (["--all", "--pid-file", "x"], "Cannot use --all with --id or --pid-file"),
-        ([], "Must specify --id, --pid-file, or --all"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(home: Path, words: list[str], message: str) -> None:

@@ -86,7 +86,8 @@ def test_ollama_chat_says_what_is_missing(shell: Reader) -> None:
 
 
 def test_extract_works(shell: Reader) -> None:
-    done = shell.runs("llmspell run --json examples/extract.lua", "Ada Lovelace was born in London in 1815.")
+    text = "Ada Lovelace was born in London in 1815."
+    done = shell.runs("llmspell run --json examples/extract.lua", text, apart=True)
     assert done.status == 0
     assert set(json.loads(done.out)["result"]) == {"name", "place", "year"}
 
@@ -108,7 +109,26 @@ def test_fallback_works(shell: Reader) -> None:
 
 
 def test_commit_message_works(shell: Reader) -> None:
-    done = shell.runs("llmspell run examples/commit_message.lua", "-    return a - b\n+    return a + b\n")
+    done = shell.runs("llmspell run examples/commit_message.lua", "-  return a - b\n+  return a + b\n", apart=True)
     assert done.status == 0
     assert len(done.out.splitlines()) == 1
     assert "no change on standard input" in shell.runs("llmspell run examples/commit_message.lua").out
+
+
+def test_summarize_works(shell: Reader) -> None:
+    shell.runs("for n in 1 2 3; do echo 'The launch is on 3 May. Ada writes the text.'; done > report.txt")
+    done = shell.runs("llmspell run examples/summarize.lua -- report.txt --part 60", apart=True)
+    assert done.status == 0, done.err
+    assert "part 3 of 3" in done.err
+    assert done.out.strip()
+    piped = shell.runs("llmspell run examples/summarize.lua", "The launch is on 3 May.", apart=True)
+    assert piped.status == 0
+    assert piped.out.strip()
+
+
+def test_search_works(shell: Reader) -> None:
+    shell.runs("printf 'The car is fast.\nApples are sweet.\nRain falls.\nBread is baked.\n' > lines.txt")
+    done = shell.runs("llmspell run examples/search.lua -- 'Apples are sweet.' lines.txt", apart=True)
+    assert done.status == 0, done.err
+    assert len(done.out.splitlines()) == 3
+    assert done.out.startswith("1.000  Apples are sweet.")

@@ -17,7 +17,7 @@ from llmspell_kernel.embedded import EmbeddedKernel
 from llmspell_protocol.client.events import Delta
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import CHANNELS
-from llmspell_protocol.errors import Busy, Cancelled, InvalidRequest, NotFound, Timeout, Unsupported
+from llmspell_protocol.errors import Busy, Cancelled, InvalidRequest, NotFound, Timeout
 from llmspell_protocol.wire import Wire
 from tests.support.kernels import KernelProcess
 from tests.support.raw_sockets import raw_socket
@@ -77,9 +77,12 @@ def test_an_unknown_request_gets_an_error_reply_of_its_own_type(kernel: KernelPr
     assert reply.content["code"] == reply.content["ename"] == "unsupported"
 
 
-def test_inspect_is_unsupported_for_now(client: Client) -> None:
-    with pytest.raises(Unsupported):
-        client.request("inspect_request", {"code": "print", "cursor_pos": 3}).result()
+def test_inspect_tells_about_the_name_at_the_cursor(client: Client) -> None:
+    told = client.request("inspect_request", {"code": "LocalLLM.embed(", "cursor_pos": 15}).result().content
+    assert told["found"]
+    assert told["data"]["text/plain"].startswith("LocalLLM.embed(texts[, model]) → table\n\nOne vector")
+    told = client.request("inspect_request", {"code": "no_such_name", "cursor_pos": 3}).result().content
+    assert (told["found"], told["data"]) == (False, {})
 
 
 def test_a_reply_uses_the_encoding_of_its_request(kernel: KernelProcess) -> None:

@@ -10,10 +10,7 @@ import pytest
 from tests.support.command_line import llmspell
 
 LISTS_ALL = "Hint: 'llmspell config validate' lists every problem\n"
-AVAILABLE = (
-    "Available: minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers, "
-    "state, sessions\n"
-)
+AVAILABLE = "Available: minimal, development, ollama, candle, providers\n"
 TEN_LINES = "\n" * 7
 
 
@@ -72,10 +69,16 @@ WRONG = {
         env=("LLMSPELL_RAG_ENABLE", "true"),
     ),
     "unknown profile": Wrong(
-        None, "Error: Builtin profile 'unknown' not found.\n" + AVAILABLE, 3, options=("-p", "unknown")
+        None,
+        "Error: Builtin profile 'unknown' not found.\n" + AVAILABLE + "Hint: llmspell config list-profiles\n",
+        3,
+        options=("-p", "unknown"),
     ),
     "unknown profile to extend": Wrong(
-        "extends = 'olama'", "Error: llmspell.toml:1 extends: Builtin profile 'olama' not found.\n" + AVAILABLE
+        "extends = 'olama'",
+        "Error: llmspell.toml:1 extends: Builtin profile 'olama' not found.\n"
+        + AVAILABLE
+        + "Hint: did you mean 'ollama'?\n",
     ),
     "profile beside a file": Wrong(
         None,

@@ -202,9 +202,14 @@ def test_history_and_comm_info_are_empty(client: Client) -> None:
     assert ask(client, "shell", "comm_info_request")["comms"] == {}
 
 
+def test_shift_tab_shows_the_signature_and_what_a_function_does(client: Client) -> None:
+    content = {"code": "a = Agent.create{model = 'x'}", "cursor_pos": 10, "detail_level": 0}
+    reply = ask(client, "shell", "inspect_request", content)
+    assert (reply["status"], reply["found"]) == ("ok", True)
+    assert reply["data"]["text/plain"].startswith("Agent.create(settings) → agent\n")
+
+
 def test_what_is_not_built_is_answered_as_unsupported(client: Client) -> None:
-    reply = ask(client, "shell", "inspect_request", {"code": "print", "cursor_pos": 3, "detail_level": 0})
-    assert (reply["status"], reply["code"]) == ("error", "unsupported")
     reply = ask(client, "control", "debug_request", {"command": "initialize"})
     assert (reply["status"], reply["code"]) == ("error", "unsupported")
 

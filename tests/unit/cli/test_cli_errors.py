@@ -101,7 +101,10 @@ def test_a_defect_shows_its_traceback_only_where_debugging_was_asked_for(
         (("completion",), "Error: missing argument 'SHELL': bash, zsh, fish\nHint: llmspell completion --help\n"),
         (("model", "list", "--bakend", "x"), "Error: unknown option '--bakend'\nHint: did you mean '--backend'?\n"),
         (("run", "nosuch.lua"), "Error: Script file not found: nosuch.lua\n"),
-        (("model", "unload"), "Error: name a model, or say --all\nHint: llmspell model ps\n"),
+        (
+            ("model", "unload"),
+            "Error: name a model, or say --all\nHint: llmspell model ps; kernels: llmspell kernel stop\n",
+        ),
         (("kernel", "stop", "--all", "--id", "x"), "Error: Cannot use --all with --id or --pid-file\n"),
         (("kernel", "stop", "--pid-file", "p", "--id", "x"), "Error: Cannot specify both --id and --pid-file\n"),
     ],

@@ -8,7 +8,8 @@ import click
 import pytest
 
 from llmspell_cli.commands.model.pull import HELP
-from llmspell_cli.root import INSTEAD, PROFILES_HELP
+from llmspell_cli.other_words import INSTEAD
+from llmspell_cli.root import PROFILES_HELP
 from llmspell_protocol.errors import LlmspellError
 from tests.support.command_line import call
 from tests.support.command_tree import command_at, every_command, leaf_commands, parsed, words_of_example
@@ -160,4 +161,5 @@ def test_the_guide_shows_command_lines_that_parse() -> None:
     page = Path(__file__).resolve().parents[3] / "docs" / "guide" / "command-line.md"
     lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("llmspell ")]
     lines.remove("llmspell [GLOBAL OPTIONS] COMMAND [SUBCOMMAND] [OPTIONS] [ARGUMENTS] [-- SCRIPT ARGUMENTS]")
-    assert [parsed(words_of_example(line)) for line in lines] == [("chat",), ("model", "list")]
+    assert lines
+    assert all(parsed(words_of_example(line)) for line in lines)

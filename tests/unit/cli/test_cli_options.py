@@ -9,6 +9,7 @@ import pytest
 
 from llmspell_cli.commands.chat import chat
 from llmspell_cli.invocation import Collected, asks_for_json
+from llmspell_cli.root import root
 from llmspell_cli.terminal.input_text import file_text
 from llmspell_protocol.errors import InvalidRequest
 from tests.support.command_line import call
@@ -92,8 +93,37 @@ def test_a_profile_on_the_command_line_beats_the_configuration_of_the_environmen
 
 
 def test_the_environment_gives_target_level_and_colour() -> None:
-    options = Collected([], {"LLMSPELL_CONNECT": "auto", "RUST_LOG": "DEBUG", "NO_COLOR": "1"}).options()
-    assert (options.connect, options.connect_named, options.trace, options.color) == ("auto", False, "debug", False)
+    options = Collected([], {"LLMSPELL_CONNECT": "k1", "RUST_LOG": "DEBUG", "NO_COLOR": "1"}).options()
+    assert (options.connect, options.connect_named, options.trace, options.color) == ("k1", False, "debug", False)
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "connect", "unnamed"),
+    [
+        ((), "", None, "setting"),
+        ((), "k1", "k1", "setting"),
+        ((), "auto", None, "auto"),
+        ((), "embedded", None, "embedded"),
+        (("--connect", "auto"), "embedded", "auto", "setting"),
+        (("--connect", "embedded"), "k1", None, "embedded"),
+        (("--embedded",), "k1", None, "embedded"),
+        (("-p", "candle"), "k1", None, "embedded"),
+        (("-c", "x.toml"), "k1", None, "embedded"),
+        (("-p", "candle", "--connect", "k2"), "k1", "k2", "setting"),
+    ],
+)
+def test_the_kernel_is_named_by_the_first_of_option_configuration_and_variable(
+    words: tuple[str, ...], variable: str, connect: str | None, unnamed: str
+) -> None:
+    said = Collected([], {"LLMSPELL_CONNECT": variable})
+    with root.make_context("llmspell", [*words, "version"], obj=said):
+        options = said.options()
+    assert (options.connect, options.unnamed) == (connect, unnamed)
+
+
+def test_a_kernel_and_none_can_not_both_be_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, "--embedded", "model", "list", "--connect", "k1")
+    assert (done.status, done.err) == (2, "Error: --embedded and --connect k1 can't both be meant\n")
 
 
 def test_a_filter_in_rust_log_is_no_level() -> None:

@@ -64,7 +64,8 @@ Configuration validation:
   Status: ✓ Valid
 
 Warnings:
-  ⚠ llmspell.toml:14 providers.openai: no credentials (OPENAI_API_KEY is not set, no key stored)
+  ⚠ llmspell.toml:14 providers.openai: no credentials (OPENAI_API_KEY is not set, no key stored); \
+llmspell keys add openai
   ⚠ llmspell.toml:31 rag.backup.enable_auto_backup: accepted, has no effect
 """
 
@@ -76,15 +77,9 @@ Core:
   development - Verbose logging, debugging enabled
 Common Workflows:
   providers - OpenAI/Anthropic provider setup
-  state - State persistence with memory backend
-  sessions - Sessions + state + hooks + events
 Local LLM:
   ollama - Ollama local LLM backend
   candle - Candle local LLM backend
-RAG:
-  rag-development (rag-dev) - RAG development settings
-  rag-production (rag-prod) - RAG production settings
-  rag-performance (rag-perf) - RAG performance settings
 
 Usage: llmspell -p PROFILE_NAME run script.lua
 """
@@ -229,7 +224,8 @@ def test_init_overwrites_nothing_unless_told(capsys: pytest.CaptureFixture[str],
     text = "Configuration file already exists: llmspell.toml. Use --force to overwrite."
     assert (done.status, done.out) == (1, "")
     assert text in done.err
-    assert json_mode or done.err == f"Error: {text}\n"
+    hint = "llmspell config init --force, or llmspell config set KEY VALUE for one key"
+    assert json_mode or done.err == f"Error: {text}\nHint: {hint}\n"
     assert Path("llmspell.toml").read_text() == "# mine\n"
     assert call(capsys, "config", "init", "--force").status == 0
     assert Path("llmspell.toml").read_text() != "# mine\n"
@@ -269,7 +265,7 @@ def test_the_profiles_are_listed_by_category(capsys: pytest.CaptureFixture[str])
 
 def test_details_of_profiles_have_use_cases_features_and_keys(capsys: pytest.CaptureFixture[str]) -> None:
     out = call(capsys, "config", "list-profiles", "--detailed").out
-    candle = out[out.index("  candle - ") : out.index("RAG:")]
+    candle = out[out.index("  candle - ") : out.index("Usage: ")]
     for part in (
         "Use cases:\n      - ",
         "Features:\n      - ",
@@ -279,10 +275,13 @@ def test_details_of_profiles_have_use_cases_features_and_keys(capsys: pytest.Cap
 
 
 def test_the_profiles_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    document = call(capsys, "config", "list-profiles", "--json").document
+    document = call(capsys, "config", "list-profiles", "--all", "--json").document
     assert document["count"] == len(document["profiles"]) == 10
-    for profile in document["profiles"]:
-        assert list(profile) == ["name", "alias", "category", "description", "use_cases", "features"]
+    shown = call(capsys, "config", "list-profiles", "--json").document["profiles"]
+    assert shown == [profile for profile in document["profiles"] if profile["has_effect"]]
+    assert [profile["name"] for profile in shown] == ["minimal", "development", "ollama", "candle", "providers"]
+    for profile in shown:
+        assert list(profile) == ["name", "alias", "category", "description", "use_cases", "features", "has_effect"]
         assert profile["use_cases"]
         assert profile["features"]
         assert f"-p {profile['alias'] or profile['name']}" in PROFILES_HELP

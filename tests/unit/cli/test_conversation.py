@@ -47,7 +47,7 @@ def test_half_a_sign_does_not_stop_the_writing(tmp_path: Path) -> None:
 )
 def test_a_value_that_no_reply_could_be_made_with_is_refused_when_it_is_set(name: str, value: str) -> None:
     said = Conversation("mock/a", sampling={"temperature": 0.5})
-    with pytest.raises(InvalidRequest, match=rf"^{name} (must be|is a number)"):
+    with pytest.raises(InvalidRequest, match=rf"^{name} (must be|is a (whole )?number)"):
         said.set(name, value)
     assert said.sampling == {"temperature": 0.5}
 
@@ -171,7 +171,7 @@ def test_messages_without_a_reply_are_saved_and_come_back(tmp_path: Path) -> Non
     again = Conversation("m")
     again.load(str(tmp_path / "chat.json"))
     assert again.unanswered == 1
-    assert again.undo() == "a"
+    assert (again.undo() or {})["content"] == "a"
 
 
 def test_options_are_shown_and_unset_and_misspelt_ones_told() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from lupa.lua54 import LuaRuntime
+from lupa.lua54 import LuaRuntime, LuaSyntaxError
 
 from llmspell_profiles.checking.validation import check
 from tests.support.command_tree import every_call, parsed
@@ -33,7 +33,12 @@ def _shell(one: Snippet, directory: Path) -> None:
 
 
 def _lua(one: Snippet, directory: Path) -> None:
-    LuaRuntime().compile(one.text.partition("\n")[2] if one.text.startswith("#!") else one.text)
+    text = one.text.partition("\n")[2] if one.text.startswith("#!") else one.text
+    *before, last = text.rstrip("\n").split("\n")
+    try:
+        LuaRuntime().compile(text)
+    except LuaSyntaxError:  # A cell may end with an expression.
+        LuaRuntime().compile("\n".join([*before, f"return {last}"]))
 
 
 def _toml(one: Snippet, directory: Path) -> None:

@@ -32,20 +32,20 @@ def chosen(toml: str, home: Path) -> EmbeddingModel:
 
 def test_the_model_of_the_settings_is_taken_without_looking_for_others(tmp_path: Path) -> None:
     install(tmp_path, "minilm", capabilities=("embed",))
-    assert chosen(f'{CANDLE}[models]\nembedding = "bge-m3@candle"\n', tmp_path) == ("bge-m3@candle", ())
+    assert chosen(f'{CANDLE}[models]\nembedding = "bge-m3@candle"\n', tmp_path) == ("bge-m3@candle", (), None)
 
 
 def test_an_installed_embedding_model_is_taken_and_a_chat_model_that_embeds_too_is_not(tmp_path: Path) -> None:
     install(tmp_path, "chatty", capabilities=("chat", "embed"))
     install(tmp_path, "minilm", capabilities=("embed",))
-    assert chosen(CANDLE + OLLAMA_DOWN, tmp_path) == ("minilm@candle", ())
+    assert chosen(CANDLE + OLLAMA_DOWN, tmp_path) == ("minilm@candle", (), None)
 
 
 def test_of_several_the_first_by_name_is_taken_and_said(tmp_path: Path) -> None:
     for name in ("minilm", "bge-m3"):
         install(tmp_path, name, capabilities=("embed",))
-    model, warnings = chosen(CANDLE, tmp_path)
-    assert model == "bge-m3@candle"
+    model, warnings, better = chosen(CANDLE, tmp_path)
+    assert (model, better) == ("bge-m3@candle", None)
     assert warnings == (
         "several embedding models are installed: using bge-m3@candle, not minilm@candle (models.embedding chooses)",
     )
@@ -53,12 +53,12 @@ def test_of_several_the_first_by_name_is_taken_and_said(tmp_path: Path) -> None:
 
 def test_without_one_the_default_model_is_taken_and_what_to_pull_is_said(tmp_path: Path) -> None:
     install(tmp_path, "chatty", capabilities=("chat",))
-    model, warnings = chosen(CANDLE + OLLAMA_DOWN, tmp_path)
+    model, warnings, better = chosen(CANDLE + OLLAMA_DOWN, tmp_path)
     assert model == "smollm2:135m@candle"
     assert len(warnings) == 1
     assert warnings[0].startswith(
         "no embedding model is installed: the vectors are those of smollm2:135m@candle, a chat model; "
-        "for better vectors: llmspell model pull "
+        f"for better vectors: llmspell model pull {better}"
     )
 
 

@@ -85,7 +85,7 @@ def _assert_untouched(place: Path) -> None:
 def test_what_is_outside_is_neither_read_nor_written(place: Path, path: str, code: str) -> None:
     said = _bench(place).value(code.format(path=path.format(outside=place / "outside")))
     assert "Path not allowed" in said
-    assert "neither below" in said
+    assert "Path not allowed" in said
     _assert_untouched(place)
 
 
@@ -101,7 +101,7 @@ def test_whether_something_is_there_outside_cannot_be_found_out(place: Path) -> 
     bench = _bench(place)
     for path in ("../outside/secret.txt", "../outside/absent", "../absent/absent/x", "to_root/absent/x", "to_file"):
         said = bench.value(f"return select(2, io.open('{path}'))")
-        assert said == (f"Path not allowed: {path} is neither below the script's directory nor the working directory")
+        assert said == f"io.open: reading {path} needs --allow-read={path} (Path not allowed)"
 
 
 @pytest.mark.parametrize("path", ["good", "good_absolute", "good_directory/below.txt", "sub/../good"])

@@ -65,6 +65,7 @@ def test_the_last_expression_is_shown(code: str, text: str | None) -> None:
     "code",
     [
         *("", "-- nothing", "x = 1", "local x <const> = 1", "print(1)", "nil", "function g() return 1 end"),
+        *("io.write('x')", "io.stdout:write('x')", "io.stderr"),
         *("x = id\n(5)", "x = calls\n-calls", "f(1) goto done ::done::", "f(1) do end", "for i = 1, 2 do f(i) end"),
     ],
 )

@@ -23,6 +23,11 @@ JOB = {
     "working_directory": None,
     "environment": {},
     "file_access": False,
+    "read": [],
+    "write": [],
+    "programs": [],
+    "variables": [],
+    "max_output_bytes": 1000,
     "stdin": "none",
     "expressions": {},
 }

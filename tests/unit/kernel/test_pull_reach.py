@@ -25,10 +25,10 @@ CALLERS = {
     "a key that may pull": (GUEST, {"public"}),
     "a script": (script_caller(OWNER, "s", file_access=False), set()),
     "a script with files": (script_caller(OWNER, "s", file_access=True), {"files"}),
-    "a script with addresses": (script_caller(OWNER, "s", file_access=False, pull_addresses=True), {"public"}),
-    "with both": (script_caller(OWNER, "s", file_access=True, pull_addresses=True), {"public", "files"}),
-    "a guest's script": (script_caller(GUEST, "s", file_access=True, pull_addresses=True), {"public"}),
-    "one from elsewhere": (script_caller(AWAY, "s", file_access=True, pull_addresses=True), {"public"}),
+    "a script with addresses": (script_caller(OWNER, "s", file_access=False, hosts=("*",)), {"public"}),
+    "with both": (script_caller(OWNER, "s", file_access=True, hosts=("*",)), {"public", "files"}),
+    "a guest's script": (script_caller(GUEST, "s", file_access=True, hosts=("*",)), {"public"}),
+    "one from elsewhere": (script_caller(AWAY, "s", file_access=True, hosts=("*",)), {"public"}),
 }
 
 
@@ -49,7 +49,7 @@ def test_each_caller_reaches_what_it_may_and_names_always(who: str) -> None:
 
 
 def test_a_script_of_a_script_has_no_more() -> None:
-    inner = script_caller(script_caller(OWNER, "a", file_access=False), "b", file_access=True, pull_addresses=True)
+    inner = script_caller(script_caller(OWNER, "a", file_access=False), "b", file_access=True, hosts=("*",))
 
     assert inner.reach == frozenset()
 

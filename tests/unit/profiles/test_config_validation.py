@@ -149,8 +149,9 @@ def test_profile_and_file_or_an_unknown_profile_are_no_report(tmp_path: Path) ->
 def test_missing_credentials_are_named(tmp_path: Path) -> None:
     toml = '[providers.openai]\n[providers.mine]\nprovider_type = "openai"\napi_key_env = "MY_KEY"\n'
     assert warnings(report(tmp_path, toml)) == [
-        "llmspell.toml:1 providers.openai: no credentials (OPENAI_API_KEY is not set, no key stored)",
-        "llmspell.toml:2 providers.mine: no credentials (MY_KEY is not set, no key stored)",
+        "llmspell.toml:1 providers.openai: no credentials (OPENAI_API_KEY is not set, no key stored)"
+        "; llmspell keys add openai",
+        "llmspell.toml:2 providers.mine: no credentials (MY_KEY is not set, no key stored); llmspell keys add mine",
     ]
     assert warnings(report(tmp_path, toml, OPENAI_API_KEY="k", MY_KEY="k")) == []
 

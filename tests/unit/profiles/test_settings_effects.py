@@ -20,6 +20,7 @@ from llmspell_protocol.models import SAMPLING
 ROOT = Path(__file__).parents[3]
 
 KERNEL = "llmspell_kernel"
+COMMANDS = "llmspell_cli"
 REGISTRY = "llmspell_providers/registry.py"
 CANDLE = "llmspell_providers/candle"
 OLLAMA = "llmspell_providers/ollama"
@@ -28,6 +29,8 @@ HTTP = "llmspell_providers/http"
 PROFILES = "profiles/llmspell_profiles"
 
 READ_BY = {
+    "cli.connect": COMMANDS,
+    "cli.autostart": COMMANDS,
     "extends": PROFILES,
     "engines.lua.stdlib": KERNEL,
     "engines.lua.max_memory_bytes": KERNEL,
@@ -51,6 +54,7 @@ READ_BY = {
     "kernel.security.curve": KERNEL,
     "kernel.security.allow_remote": KERNEL,
     "models.memory_budget_bytes": REGISTRY,
+    "models.embedding": REGISTRY,
     "models.keep_alive": REGISTRY,
     "models.max_queue": REGISTRY,
     "models.pin": KERNEL,

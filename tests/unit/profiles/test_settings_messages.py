@@ -9,9 +9,7 @@ from llmspell_protocol.errors import ConfigError, InvalidRequest, ProfileNotFoun
 from tests.support.settings import error_of, load
 
 LISTS_ALL = "'llmspell config validate' lists every problem"
-AVAILABLE = (
-    "minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers, state, sessions"
-)
+AVAILABLE = "minimal, development, ollama, candle, providers"
 
 IN_FILES = [
     (
@@ -204,7 +202,7 @@ IN_FILES = [
     (
         "extends = 'olama'",
         f"llmspell.toml:1 extends: Builtin profile 'olama' not found.\nAvailable: {AVAILABLE}",
-        None,
+        "did you mean 'ollama'?",
     ),
     (
         "[providers.candle]\nname = 'x'\nmodel_directory = '${MODEL_DIR}/models'",

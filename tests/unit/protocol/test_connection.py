@@ -81,7 +81,16 @@ def test_a_connection_file_is_jupyter_s_with_our_part_beside() -> None:
         "signature_scheme": "hmac-sha256",
         "kernel_name": "llmspell",
     }
-    assert ours == {"id": "port-9555", "pid": 4321, "started_at": "2026-01-02T03:04:05Z", "version": "0.1.0"}
+    assert ours == {
+        "id": "port-9555",
+        "pid": 4321,
+        "started_at": "2026-01-02T03:04:05Z",
+        "version": "0.1.0",
+        "frontend": False,
+        "chosen": False,
+        "config_file": None,
+        "variables": [],
+    }
 
 
 def test_a_connection_file_is_its_owner_s_alone_and_replaces_an_older_one(tmp_path: Path) -> None:

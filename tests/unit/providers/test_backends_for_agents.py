@@ -31,13 +31,16 @@ def _problem(toml: str, home: Path, name: str) -> LlmspellError | None:
 
 
 @pytest.mark.parametrize("vendor", sorted(KEY_VARIABLES))
-def test_a_vendor_that_is_not_configured_is_told(tmp_path: Path, vendor: str) -> None:
-    assert isinstance(_problem(CANDLE, tmp_path, f"{vendor}/some-model"), BackendNotConfigured)
+def test_a_vendor_that_is_switched_off_is_told(tmp_path: Path, vendor: str) -> None:
+    problem = _problem(f"[providers.{vendor}]\nenabled = false\n", tmp_path, f"{vendor}/some-model")
+    assert isinstance(problem, BackendNotConfigured)
+    assert problem.hint == f"llmspell config set providers.{vendor}.enabled true"
 
 
 @pytest.mark.parametrize("vendor", sorted(KEY_VARIABLES))
-def test_a_vendor_whose_key_is_nowhere_is_told(tmp_path: Path, vendor: str) -> None:
-    problem = _problem(f"[providers.{vendor}]\n", tmp_path, f"{vendor}/some-model")
+@pytest.mark.parametrize("table", [True, False])
+def test_a_vendor_whose_key_is_nowhere_is_told(tmp_path: Path, vendor: str, table: bool) -> None:
+    problem = _problem(f"[providers.{vendor}]\n" if table else CANDLE, tmp_path, f"{vendor}/some-model")
     assert isinstance(problem, ConfigError | Unsupported), problem
     if isinstance(problem, ConfigError):
         assert problem.hint == f"llmspell keys add {vendor}"

@@ -131,9 +131,9 @@ def test_a_backend_that_does_not_exist_lists_those_that_do(tmp_path: Path) -> No
     )
 
 
-def test_a_vendor_s_model_needs_its_provider(tmp_path: Path) -> None:
-    with pytest.raises(BackendNotConfigured, match="llmspell -p providers"):
-        _located(_registry(CANDLE, tmp_path), "openai/gpt-4")
+def test_a_vendor_s_model_needs_no_table(tmp_path: Path) -> None:
+    assert _located(_registry(CANDLE, tmp_path), "openai/gpt-4") == "gpt-4@openai"
+    assert _located(_registry(CANDLE, tmp_path), "gpt-4@openai") == "gpt-4@openai"
     assert _located(_registry(CANDLE + "[providers.openai]\n", tmp_path), "openai/gpt-4") == "gpt-4@openai"
 
 
@@ -145,7 +145,7 @@ def test_a_vendor_s_model_needs_its_provider(tmp_path: Path) -> None:
         ("together/openai/gpt-oss-20b@together", "openai/gpt-oss-20b@together"),
         ("box/llama3:8b", "llama3:8b@box"),
         ("llama3:8b@box", "llama3:8b@box"),
-        ("openai/gpt-4", "gpt-4@box"),
+        ("openai/gpt-4", "gpt-4@openai"),  # whose key is not for a server of the user's own
     ],
 )
 def test_the_word_that_names_a_remote_provider_is_no_part_of_its_model_s_name(
@@ -177,7 +177,7 @@ def test_the_default_model_is_the_default_provider_s(tmp_path: Path) -> None:
     both = '[providers]\ndefault_provider = "candle"\n[providers.candle]\ndefault_model = "smollm2:135m"\n' + _ollama()
     assert _registry(both, tmp_path).default_model() == "smollm2:135m@candle"
     assert _registry(both, tmp_path).default_model("candle") == "smollm2:135m@candle"
-    with pytest.raises(BackendNotConfigured, match="openai"):
+    with pytest.raises(ConfigError, match="'openai' has no default model"):
         _registry(both, tmp_path).default_model("openai")
     vendor = '[providers.openai]\ndefault_model = "gpt-4"\n'
     assert _registry(vendor, tmp_path).default_model() == "openai/gpt-4"
@@ -187,7 +187,8 @@ def test_the_default_model_is_the_default_provider_s(tmp_path: Path) -> None:
     ("toml", "message"),
     [
         ("", "no provider is configured"),
-        (CANDLE + _ollama(), "no default provider"),
+        ("[providers.openai]\n[providers.groq]\n", "no default provider"),
+        (CANDLE + _ollama(), "provider 'candle' has no default model"),
         (CANDLE, "provider 'candle' has no default model"),
     ],
 )

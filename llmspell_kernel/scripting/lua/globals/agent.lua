@@ -46,16 +46,17 @@ local function stream(agent, input, options, visit)
     return { success = true, chunks_received = count, text = text, stopped = true }
   end
   local result = output_of(reply, now_ms() - started)
-  local ending = { finish_reason = result.finish_reason, truncated = result.truncated, metadata = result.metadata }
+  local reason, truncated, metadata = result.finish_reason, result.truncated, result.metadata
+  local ending = { finish_reason = reason, truncated = truncated, metadata = metadata }
   ending.text, ending.index, ending.type = "", count + 1, "done"
   visit(ending)
   return {
     success = true,
     chunks_received = count,
     text = result.text,
-    finish_reason = result.finish_reason,
-    truncated = result.truncated,
-    metadata = result.metadata,
+    finish_reason = reason,
+    truncated = truncated,
+    metadata = metadata,
   }
 end
 
@@ -122,7 +123,7 @@ local function instance(summary, settings)
     state.destroyed = true
   end
 
-  return core.methods(agent, methods)
+  return core.methods(agent, methods, "agent")
 end
 
 -- ## Making agents

@@ -248,5 +248,5 @@ function core.agent_builder(build)
     return build(settings)
   end
 
-  return core.methods(builder, methods)
+  return core.methods(builder, methods, "builder")
 end

@@ -42,7 +42,7 @@ function methods.timer(name)
       laps[#laps + 1] = { name = label, elapsed_ms = elapsed() }
       return true
     end,
-  })
+  }, "timer")
 end
 
 return core.methods(Debug, methods)

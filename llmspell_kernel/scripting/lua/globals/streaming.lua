@@ -50,7 +50,7 @@ function core.stream(fn)
     end
   end
 
-  core.methods(stream, methods)
+  core.methods(stream, methods, "stream")
   return setmetatable(stream, { __call = function() return methods.next() end, __name = "stream" })
 end
 

@@ -1,0 +1,76 @@
+"""Words that fingers know from Ollama and llm: commands that mean one of ours, and what to type for those that don't.
+
+Pure tables and lookups; loads no command. An alias is the command that it stands for, options and help included, so
+neither help nor completion lists it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    # Ollama's
+    "pull": ("model", "pull"),
+    "list": ("model", "list"),
+    "ls": ("model", "list"),
+    "ps": ("model", "ps"),
+    "show": ("model", "info"),
+    "rm": ("model", "remove"),
+    "stop": ("model", "unload"),
+    "serve": ("kernel", "start"),
+    # llm's
+    "prompt": ("chat",),
+    "key": ("keys",),
+}
+"""Top-level words and the commands that they are."""
+
+INSTEAD: Mapping[str, str] = {
+    "app": "llmspell run SCRIPT",
+    "apps": "llmspell run SCRIPT",
+    "backup": "copy the folder ~/.llmspell while no kernel runs",
+    "setup": "nothing is needed before the first command: llmspell model available",
+    "providers": "llmspell model status",
+    "create": "llmspell model pull file:///PATH for a file; prompt and options: llmspell chat -s TEXT -o NAME VALUE",
+    "cp": "a model has one name; llmspell chat -m NAME",
+    "push": "models are only pulled: llmspell model pull NAME",
+    "launch": "llmspell jupyter install for notebooks; llmspell kernel start --daemon for programs",
+    "signin": "llmspell keys add PROVIDER",
+    "login": "llmspell keys add PROVIDER",
+    "signout": "llmspell keys remove PROVIDER",
+    "start": "llmspell kernel start --daemon",
+    "status": "llmspell kernel status, llmspell model status",
+    "logs": "llmspell kernel logs for a kernel's log; prompts and replies are not recorded",
+    "templates": "a script is a template: llmspell run SCRIPT; a system prompt in a file: llmspell chat -s @FILE",
+    "fragments": "llmspell chat PROMPT < FILE",
+    "aliases": "llmspell config show models",
+    "schemas": "llmspell chat PROMPT --schema FILE",
+    "plugins": "llmspell model status",
+    "install": "pip install 'llmspell[NAME]'",
+    "similar": "llmspell embed makes vectors; there is no store for them",
+    "embed-multi": "llmspell embed --file FILE",
+    "uninstall": "pip uninstall llmspell; what it keeps is in ~/.llmspell",
+}
+"""Commands of others that are not part of llmspell, and what to use in their place."""
+
+_MODEL = re.compile(
+    r"(?:hf\.co|huggingface\.co)/\S+|[A-Za-z][\w.+/-]*(?::[\w.+-]+(?:@[\w-]+)?|@[A-Za-z][\w-]*)", re.ASCII
+)
+_FILES = (".lua", ".js", ".mjs", ".py")
+
+
+def spelt_out(words: Sequence[str]) -> list[str]:
+    """A command line below the root with our own command in place of an alias."""
+    first, *rest = words
+    if first == "models":
+        # llm's own lists where no command follows.
+        return ["model", *rest] if rest and not rest[0].startswith("-") else ["model", "list", *rest]
+    if first == "run" and rest and is_model_to_run(rest[0]):
+        return ["chat", *rest]
+    return [*ALIASES.get(first, (first,)), *rest]
+
+
+def is_model_to_run(word: str) -> bool:
+    """Whether `run` was meant as Ollama has it: its word has a tag, a backend or the hub's address, and is no file."""
+    return _MODEL.fullmatch(word) is not None and not word.endswith(_FILES) and not os.path.exists(word)
