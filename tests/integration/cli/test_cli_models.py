@@ -184,7 +184,7 @@ def test_a_kernel_keeps_what_it_loads(stocked: None) -> None:
         assert line.split()[:4] == [MODEL, "candle", "xllamacpp", "cpu"]
         assert re.search(r" (4m 5\ds|5m 0s) \(idle\)$", line)
         assert memory.startswith("Memory: ")
-        assert why.startswith(f"{MODEL}: idle, goes in ")
+        assert why.startswith(f"{MODEL}: idle, unloads in ")
         assert f"1 loaded: {MODEL}" in llmspell("--connect", "auto", "model", "status").out
         unloaded = llmspell("model", "unload", MODEL).out
         assert unloaded.startswith(f"✓ Unloaded {MODEL}@candle (")
