@@ -94,7 +94,7 @@ class ModelsService:
         async with self._advice(model):
             provider, spec, _ = await self._locate(model)
             found = await provider.info(spec)
-        return replace(found, supports=provider.capabilities(found.format).supports)
+        return replace(found, supports=provider.capabilities(found.format).supports_with(found.capabilities))
 
     async def load(
         self,

@@ -151,9 +151,10 @@ def _remove_if_empty(parent: Path) -> None:
 
 
 def _freed(path: Path) -> int:
-    """What deleting a file gives back: a link's target stays."""
+    """What deleting a file gives back: nothing where it is a link, or has another name on the disk."""
     try:
-        return path.lstat().st_size if not path.is_symlink() else 0
+        status = path.lstat()
+        return status.st_size if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 else 0
     except OSError:
         return 0
 

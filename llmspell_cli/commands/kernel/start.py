@@ -15,6 +15,7 @@ import click
 
 from llmspell_cli.autostart.sd_notify import tell_service_manager
 from llmspell_cli.daemon.launch import READY_WITHIN_S, detach
+from llmspell_cli.daemon.offer import offer_autostart
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
@@ -68,6 +69,7 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
             raise OSError(
                 error.errno, f"{error.strerror}; the kernel, which could not be told of, was stopped"
             ) from None
+        offer_autostart(output)
     else:
         from llmspell_cli.connect import run_kernel
 

@@ -189,7 +189,7 @@ def test_a_kernel_outlives_the_directory_that_it_was_started_in(home: Path, tmp_
             ):
                 assert client.request(msg_type, content).result().content["status"] == "ok"
             missing = client.request("execute_request", {"code": "require('x')"})
-            with pytest.raises(LlmspellError, match="modules need a kernel on this machine"):
+            with pytest.raises(LlmspellError, match="files of scripts need a kernel on this machine"):
                 missing.result()
     finally:
         kernel.stop()
