@@ -252,8 +252,8 @@ def test_the_key_may_come_from_the_environment(run_dir: Path) -> None:
         ("gpu-box:9555", Unauthorized, "needs its key", "kernel status --url"),
         ("llmspell://gpu-box:9555", Unauthorized, "no key", "LLMSPELL_KEY"),
         ("./kernel-x.json", NotFound, "kernel-x.json", "kernel status"),
-        ("a b", InvalidRequest, "no kernel id", None),
-        ("..", InvalidRequest, "no kernel id", None),
+        ("a b", InvalidRequest, "not a kernel id", None),
+        ("..", InvalidRequest, "not a kernel id", None),
     ],
 )
 def test_a_target_that_leads_nowhere_says_so_and_what_to_do(
