@@ -87,7 +87,7 @@ def test_a_value_goes_on_below_itself_and_a_path_stays_whole() -> None:
     ("said", "lines"),
     [
         ("start one: llmspell kernel start", ["start one:", "llmspell kernel start"]),
-        ("llmspell model list, or another", ["llmspell model list,", "or another"]),
+        ("llmspell model list, or another", ["llmspell model list, or", "another"]),
         ("llmspell doctor --fix x moves it away", ["llmspell doctor --fix x", "moves it away"]),
         ("llmspell chat m 'what is it that you want'", ["llmspell chat m 'what is it that you want'"]),
         ("模型你好世界模型你好世界模，模型你好", ["模型你好世界模型你好世界", "模，模型你好"]),
