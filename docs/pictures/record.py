@@ -37,6 +37,7 @@ class Terminal:
         self._pictures = pictures
         programs = str(Path(sys.executable).parent)
         self._environment = {
+            "LLMSPELL_CLI__AUTOSTART": "never",
             **{name: value for name, value in os.environ.items() if not name.startswith("LLMSPELL_")},
             "PATH": f"{programs}:{os.environ['PATH']}",
             "HOME": str(directory),
