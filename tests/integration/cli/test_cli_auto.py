@@ -96,7 +96,7 @@ def test_loading_listing_and_chatting_speak_of_the_same_models(home: Path, smoll
         assert llmspell("model", "list", "-v").out.split()[-1] == "yes"
         assert llmspell("--embedded", "model", "list", "-v").out.split()[-1] == "no"
         assert llmspell("--connect", "older", "model", "list", "-v").out.split()[-1] == "no"
-        assert [one["id"] for one in llmspell("model", "ps", "--json").document["models"]] == [model["id"]]
+        assert [one["model"] for one in llmspell("model", "ps", "--json").document["models"]] == [model["id"]]
         assert llmspell("model", "unload", model["id"]).status == 0
         refused = llmspell("--embedded", "model", "ps")
         assert (refused.status, refused.err.splitlines()[1]) == (2, "Hint: drop --embedded")
@@ -136,6 +136,19 @@ def test_a_kernel_started_with_the_same_settings_is_used(
         elsewhere.mkdir()
         monkeypatch.chdir(elsewhere)
         assert f"it was started with {tmp_path / 'llmspell.toml'}" in why_not()
+
+
+def test_a_key_that_only_this_shell_has_is_no_key_of_the_kernel(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with daemon("one"):
+        words = ("--connect", "one", "chat", "openai/gpt-4o-mini", "--message", "hi", "--json")
+        assert llmspell(*words).error["hint"] == "llmspell keys add openai"
+        hint = llmspell(*words, env={"OPENAI_API_KEY": "sk-of-this-shell"}).error["hint"]
+        assert hint == (
+            "it is set here, but was not where the kernel was started: --embedded uses it, or llmspell keys add openai"
+        )
+        # Many have such keys exported for other programs: they are no reason to load models twice.
+        assert uses("one", OPENAI_API_KEY="sk-of-this-shell")
 
 
 def test_a_kernel_that_was_given_a_profile_is_for_everyone_who_names_none(home: Path) -> None:
