@@ -85,7 +85,9 @@ def test_the_kernel_that_was_used_is_told_on_demand(home: Path) -> None:
             assert (done["mode"], done["kernel"]) == ("connected", "one")
         assert any("kernel one at 127.0.0.1:" in why_not() for _ in range(TRIES))
         # What is about this command line's own configuration is not asked of a kernel that was not named.
-        assert llmspell("config", "show", "kernel", "--json").document["kernel"] != "one"
+        (home / "config.toml").write_text("[kernel]\nmax_clients = 7\n")
+        assert llmspell("config", "show", "kernel", "--json").document["max_clients"] == 7
+        assert llmspell("--connect", "one", "config", "show", "kernel", "--json").document["max_clients"] == 64
 
 
 def test_loading_listing_and_chatting_speak_of_the_same_models(home: Path, smollm2_path: Path) -> None:
