@@ -54,7 +54,7 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
     output = Output(options)
     if wanted["kernel_id"] is not None and not _ID.match(wanted["kernel_id"]):
         raise InvalidRequest(
-            f"'{wanted['kernel_id']}' is no kernel id: letters, digits, '-' and '_' are possible, 64 at most",
+            f"'{wanted['kernel_id']}' is not a kernel id: letters, digits, '-' and '_' are possible, 64 at most",
             hint="llmspell kernel start --id my-kernel",
         )
     words = _words(options, daemon, wanted)

@@ -274,7 +274,7 @@ def test_ids_have_letters_digits_and_dashes(home: Path) -> None:
         done = llmspell("kernel", "start", "--id", wrong)
         assert (done.status, done.err.splitlines()[0]) == (
             2,
-            f"Error: '{wrong}' is no kernel id: letters, digits, '-' and '_' are possible, 64 at most",
+            f"Error: '{wrong}' is not a kernel id: letters, digits, '-' and '_' are possible, 64 at most",
         )
 
 
