@@ -67,7 +67,7 @@ Warnings:
   ⚠ llmspell.toml:14 providers.openai: no credentials (OPENAI_API_KEY is not set, no key stored); \
 llmspell keys add openai
   ⚠ llmspell.toml:31 rag.backup.enable_auto_backup: accepted, has no effect
-"""  # noqa: E501
+"""
 
 PROFILES_SAID = """\
 Available Builtin Profiles:
