@@ -58,7 +58,7 @@ def test_the_report_has_one_line_a_check_hints_below_and_a_sum(home: Path) -> No
         r"- hub         not asked \(--offline\)",
         rf"[✓⚠] disk        {re.escape(str(home))}: [\d.]+ GB free; models use 0\.0 GB",
         r"[✓⚠] memory      [\d.]+ GB available, model budget [\d.]+ GB",
-        r"✓ config      no file, defaults hold",
+        r"✓ config      no file, using defaults",
         r"- kernel      none is running",
         rf"✓ files       modes of {re.escape(str(home))} are safe",
         r"✓ keys        none",

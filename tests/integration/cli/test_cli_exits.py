@@ -45,7 +45,7 @@ BOTH = {
         ends=(1, "script_limit"),
         says="memory",
     ),
-    "a file is no model that the engine knows": failure(
+    "a file is not a model that the engine knows": failure(
         *("chat", "tiny@candle", "--message", "hi"),
         ends=(1, "model_load_failed"),
         says="xllamacpp could not load 'tiny.gguf'",
@@ -108,7 +108,7 @@ BOTH = {
 }
 
 LOCAL = {
-    "a configuration that is no TOML": failure(
+    "a configuration that is not TOML": failure(
         *("-c", "broken.toml", "model", "list"),
         ends=(2, "config_error"),
         says="broken.toml:1:",
