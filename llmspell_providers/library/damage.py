@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from llmspell_protocol.errors import ModelLoadFailed
 from llmspell_providers.library.manifest import FILE_NAME, Manifest
 from llmspell_providers.library.names import as_text
 from llmspell_providers.library.regular_file import Unreadable, regular_status
+
+_CLOCKS_DIFFER_S = 60.0
+"""Between a file server's clock and this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class Damage:
     variant: str | None
     path: Path
     reason: str
+    owner: str | None = None
 
     @property
     def id(self) -> str:
@@ -32,9 +38,12 @@ class Damage:
 
     def error(self) -> ModelLoadFailed:
         """The answer to every request for this model."""
+        mends = f"llmspell model pull --force {self.id} fetches it again, llmspell doctor --fix moves it away"
+        if self.owner is not None:
+            mends = f"llmspell model remove {self.id}, then import it again, or pull a model of its own"
         return ModelLoadFailed(
             f"Model '{self.id}' is damaged: {self.reason} ({self.shown_path})",
-            hint=f"llmspell model pull --force {self.id} fetches it again, llmspell doctor --fix moves it away",
+            hint=mends,
             details={"model": self.id, "path": self.shown_path, "reason": self.reason},
         )
 
@@ -44,7 +53,23 @@ def damage_of(manifest: Manifest, directory: Path) -> Damage | None:
     for file in manifest.files:
         reason = file_problem(directory / file.name, file.size_bytes)
         if reason is not None:
-            return Damage(manifest.name, manifest.variant, directory, f"'{file.name}' {reason}")
+            reason = f"'{file.name}' {reason}"
+            if manifest.owner is not None:
+                reason += f": it belongs to {manifest.owner}, and was removed or changed there"
+            return Damage(manifest.name, manifest.variant, directory, reason, manifest.owner)
+    return None
+
+
+def changed_later(manifest: Manifest, directory: Path) -> str | None:
+    """What a person should know about files of the right size that were written to after they were pulled.
+
+    Reading gigabytes at each load is `verify`'s; times cost nothing. A file that was overwritten has a new one.
+    """
+    pulled = datetime.fromisoformat(manifest.modified_at).timestamp()
+    for file in manifest.files:
+        with contextlib.suppress(OSError):
+            if (directory / file.name).stat().st_mtime > pulled + _CLOCKS_DIFFER_S:
+                return f"'{file.name}' was changed after it was pulled; llmspell model verify tells whether it is whole"
     return None
 
 

@@ -95,6 +95,13 @@ CASES: dict[str, Case] = {
     "model pull here": case(
         *("model", "pull", "file://{cwd}/other.gguf", "--json"), undo=(("model", "remove", "other", "--yes"),)
     ),
+    "model import": case("model", "import", "other.gguf", undo=(("model", "remove", "other", "--yes"),)),
+    "model import json": case("model", "import", "other.gguf", "--json", undo=(("model", "remove", "other", "--yes"),)),
+    "model import list": case("model", "import", "{cwd}", "--list"),
+    "model import list json": case("model", "import", "{cwd}", "--list", "--json"),
+    "model import nothing": case("model", "import", "nowhere.gguf"),
+    "model search no words": case("model", "search", " "),
+    "model search no words json": case("model", "search", " ", "--json"),
     "model pull unknown": case("model", "pull", "nosuch@candle"),
     "model pull no backend": case("model", "pull", "x@invalid"),
     "model remove": case("model", "remove", "nosuch@candle", "--yes"),
