@@ -17,7 +17,7 @@ REPEATED = (
 @pytest.mark.parametrize("connected", [False, True], ids=["embedded", "connected"])
 def test_temperature_0_repeats_over_agents_chats_and_runs(connected: bool, neighbour: Reader) -> None:
     where = "" if connected else "--embedded "
-    runs = [neighbour.runs(f"llmspell {where}exec '{REPEATED}'") for _ in range(2)]
+    runs = [neighbour.runs(f"llmspell {where}exec '{REPEATED}' 2>/dev/null") for _ in range(2)]
     assert {done.status for done in runs} == {0}
     answers = "".join(done.out for done in runs).splitlines()
     assert len(answers) == 6
@@ -26,7 +26,9 @@ def test_temperature_0_repeats_over_agents_chats_and_runs(connected: bool, neigh
 
 def test_an_answer_that_was_cut_says_so(neighbour: Reader) -> None:
     request = '{model = "smollm2:135m@candle", prompt = "Tell me a story.", max_tokens = 3}'
-    told = neighbour.runs(f"llmspell exec 'local a = LocalLLM.chat{request} print(a.finish_reason, a.truncated)'")
+    told = neighbour.runs(
+        f"llmspell exec 'local a = LocalLLM.chat{request} print(a.finish_reason, a.truncated)' 2>/dev/null"
+    )
     assert told.out == "length\ttrue\n"
 
 
