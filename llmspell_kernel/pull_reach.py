@@ -9,9 +9,33 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from llmspell_kernel.identity import Caller
-from llmspell_protocol.errors import Forbidden
+from llmspell_protocol.errors import Forbidden, InvalidRequest
 from llmspell_protocol.request_options import EVERYTHING
 from llmspell_providers.spec import ModelSpec
+
+
+def demand_files(caller: Caller, path: str) -> None:
+    """Raises `Forbidden` where a caller may not have files of the kernel's machine looked at and used.
+
+    Raises:
+        InvalidRequest: the path is not a whole one, so that it would mean another file for each of both sides.
+        Forbidden: as above.
+    """
+    if "files" not in caller.reach or not caller.local:
+        raise _no_files(caller, path)
+    if not path.startswith("/"):
+        raise InvalidRequest(
+            f"'{path}' is not a whole path", hint="begin it with /", details={"path": path, "reason": "relative"}
+        )
+
+
+def _no_files(caller: Caller, named: str) -> Forbidden:
+    return Forbidden(
+        f"{named} names a file of the kernel's machine, which this {caller.kind} may not read",
+        hint="scripts need runtime.security.allow_file_access = true, clients a kernel on their own machine and"
+        " the right 'admin'",
+        details={"model": named, "opens": "files"},
+    )
 
 
 def demand_reach(caller: Caller, model: str) -> None:
@@ -30,16 +54,11 @@ def demand_reach(caller: Caller, model: str) -> None:
     if opens is None or (opens in caller.reach and (caller.local or opens != "files")):
         return
     if opens == "files":
-        raise Forbidden(
-            f"{model} names a file of the kernel's machine, which this {caller.kind} may not read",
-            hint="scripts need runtime.security.allow_file_access = true, clients a kernel on their own machine and"
-            " the right 'admin'",
-            details={"model": model, "opens": opens},
-        )
+        raise _no_files(caller, model)
     if opens == "private":
         raise Forbidden(
-            f"{model} names a registry of its own, which this {caller.kind} may not have asked",
-            hint="pull a name of Ollama's library, or hf.co/ORG/REPO; whoever has the kernel's own key may pull this",
+            f"{model} names a registry, which this {caller.kind} may not use",
+            hint="pull a name of Ollama's library, or hf.co/ORG/REPO; only the kernel's owner may pull this",
             details={"model": model, "opens": opens},
         )
     raise Forbidden(

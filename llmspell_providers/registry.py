@@ -349,7 +349,9 @@ class ProviderRegistry:
 
     async def _having(self, spec: ModelSpec) -> tuple[list[LocatedModel], dict[str, str]]:
         """The local backends that have a model, and for each other one why it doesn't answer for it."""
-        backends = [self.get(name) for name in self.local]
+        # An address is a file or a repository, and Ollama has neither.
+        kinds = LOCAL_BACKENDS if spec.source is None else ("candle",)
+        backends = [self.get(name) for name in self.local if self.kind(name) in kinds]
         if not backends:
             raise self._tables.not_configured("candle")
         having: list[LocatedModel] = []

@@ -15,6 +15,7 @@ from llmspell_cli.chat.reply_options import image_file, reply_schema, set_option
 from llmspell_cli.chat.reply_view import Shown
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
+from llmspell_cli.model_files import with_files_imported
 from llmspell_cli.options import Command, timeout_option
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.input_text import file_text, piped_text
@@ -102,9 +103,16 @@ def chat(
         return _talk(options, output, conversation, given, seen, shown)
     given.demand_message()
     with session(options, output, needs_model=True) as opened:
+        given = _imported(given, opened, output)
         conversation.model, text, _ = given.asked(opened)
         answer(opened, output, conversation, text, seen, shown)
     return 0
+
+
+def _imported(given: Given, opened: Session, output: Output) -> Given:
+    """The same with a model's name in place of a file of weights."""
+    words, model = with_files_imported(given.words, given.model, opened, output)
+    return given._replace(words=words, model=model)
 
 
 def _text_or_file(value: str | None) -> str | None:
@@ -123,6 +131,7 @@ def _talk(
     from llmspell_cli.terminal.history_file import HistoryFile
 
     with KernelLink(options, output) as link:
+        given = _imported(given, link.session, output)
         conversation.model, text, info = given.asked(link.session)
         if text:
             # One word that names no model is a prompt.

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import fields, replace
 from typing import Any
 
 from llmspell_kernel.area_handler import AreaHandler
-from llmspell_kernel.pull_reach import demand_reach
+from llmspell_kernel.pull_reach import demand_files, demand_reach
 from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.models import ModelsService
 from llmspell_protocol.areas.action import Empty
+from llmspell_protocol.areas.found_models import (
+    ModelImport,
+    ModelImportable,
+    ModelImportableReply,
+    ModelSearch,
+    ModelSearchReply,
+)
 from llmspell_protocol.areas.model import (
     ModelAvailable,
     ModelAvailableReply,
@@ -39,6 +47,8 @@ from llmspell_protocol.areas.model import (
 from llmspell_protocol.content import to_content
 from llmspell_protocol.models import ChatRequest, ChatResult, LoadedModel, ModelInfo, PullProgress, PullResult
 
+_DOWNLOADED = "downloaded successfully"
+
 
 class ModelHandler(AreaHandler):
     """Answers `model_request`."""
@@ -53,7 +63,6 @@ class ModelHandler(AreaHandler):
 
     async def pull(self, request: Request, wanted: ModelPull) -> ModelPullReply:
         """A download, with its progress."""
-        result: PullResult | None = None
         demand_reach(request.caller, wanted.model)
         progress = self._inventory.pull(
             wanted.model,
@@ -61,15 +70,27 @@ class ModelHandler(AreaHandler):
             quantization=wanted.quantization,
             public_only="private" not in request.caller.reach,
         )
-        async with aclosing(progress):
-            async for item in progress:
-                request.progress(_step(item))
-                result = item.result or result
-        assert result is not None  # the last item of a pull that did not raise carries it
+        result = await _followed(request, progress)
         was_there = result.download_status == "already_present"
-        message = f"Model {result.model_id} {'is already present' if was_there else 'downloaded successfully'}"
-        pulled: dict[str, Any] = {item.name: getattr(result, item.name) for item in fields(result)}
-        return ModelPullReply(**pulled, percent_complete=100.0, message=message)
+        return _pulled(result, f"Model {result.model_id} {'is already present' if was_there else _DOWNLOADED}")
+
+    async def importable(self, request: Request, wanted: ModelImportable) -> ModelImportableReply:
+        """What is on this machine already."""
+        for path in wanted.paths:
+            demand_files(request.caller, path)
+        return await self._inventory.importable(wanted.paths, wanted.origin)
+
+    async def import_model(self, request: Request, wanted: ModelImport) -> ModelPullReply:
+        """A model that is on this machine, as it is."""
+        demand_files(request.caller, wanted.path)
+        progress = self._inventory.import_model(wanted.path, name=wanted.name, origin=wanted.origin, force=wanted.force)
+        result = await _followed(request, progress)
+        was_there = result.download_status == "already_present"
+        return _pulled(result, f"Model {result.model_id} {'is already present' if was_there else 'imported'}")
+
+    async def search(self, request: Request, wanted: ModelSearch) -> ModelSearchReply:
+        """What the hub has."""
+        return await self._inventory.search(wanted.words, wanted.limit)
 
     async def status(self, request: Request, wanted: OfBackend) -> ModelStatusReply:
         """Health of the backends."""
@@ -155,6 +176,22 @@ class ModelHandler(AreaHandler):
     async def remove(self, request: Request, wanted: ModelRemove) -> ModelRemoveReply:
         """A model off the disk."""
         return await self._inventory.remove(wanted.model, force=wanted.force)
+
+
+async def _followed(request: Request, progress: AsyncGenerator[PullProgress]) -> PullResult:
+    """The result of a pull, whose progress the caller gets."""
+    result: PullResult | None = None
+    async with aclosing(progress):
+        async for item in progress:
+            request.progress(_step(item))
+            result = item.result or result
+    assert result is not None  # the last item of a pull that did not raise carries it
+    return result
+
+
+def _pulled(result: PullResult, message: str) -> ModelPullReply:
+    pulled: dict[str, Any] = {item.name: getattr(result, item.name) for item in fields(result)}
+    return ModelPullReply(**pulled, percent_complete=100.0, message=message)
 
 
 def _step(progress: PullProgress) -> Content:

@@ -10,9 +10,12 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
+from llmspell_protocol.areas.found_models import ImportableModel, ModelImportableReply, ModelSearchReply
 from llmspell_protocol.areas.model import (
     BackendError,
     DaemonHealth,
@@ -29,14 +32,21 @@ from llmspell_protocol.areas.model import (
     VerifiedModel,
 )
 from llmspell_protocol.backends import LOCAL_BACKENDS
-from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.model_origins import SHOWN, Origin
 from llmspell_protocol.models import HealthStatus, LocalModel, PullProgress
 from llmspell_providers.base import Provider
+from llmspell_providers.library.names import as_text, spec_name
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from llmspell_providers.tables import backend_not_configured
 
+if TYPE_CHECKING:
+    from llmspell_providers.candle.provider import CandleProvider
+
 T = TypeVar("T")
+_LONGEST_SEARCH, _MOST_FOUND = 200, 100
+"""Characters and repositories."""
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +153,76 @@ class Inventory:
         async with aclosing(progress):
             async for item in progress:
                 yield item
+
+    async def importable(self, paths: Sequence[str], origin: Origin | None) -> ModelImportableReply:
+        """What an import could take, at or below whole paths of this machine."""
+        # A seldom request.
+        from llmspell_providers.library.importable import importable_in
+
+        found = await asyncio.to_thread(importable_in, [Path(path) for path in paths], origin)
+        store = self._own().store
+        models = [
+            ImportableModel(
+                id=one.id,
+                path=as_text(str(one.path)),
+                size_bytes=one.size_bytes,
+                files=one.files,
+                owner=one.owner,
+                installed=store.place(one.name, one.variant).is_dir(),
+                problem=one.problem,
+            )
+            for one in found
+        ]
+        return ModelImportableReply(models=models, count=len(models))
+
+    async def import_model(
+        self, path: str, *, name: str | None, origin: Origin | None, force: bool
+    ) -> AsyncGenerator[PullProgress]:
+        """Uses a model of this machine as it is; the last item carries the result.
+
+        Raises:
+            BackendNotConfigured: there is no candle, whose models these become.
+            InvalidRequest: the path or the name can't be used, or another model has this name.
+            ModelLoadFailed, ModelNotFound: the file is no model, or is not there.
+        """
+        place = Path(path)
+        spec = ModelSpec.parse(name) if name else ModelSpec.parse(f"file://{quote(path)}")
+        if name and (spec.source is not None or spec.backend is not None):
+            raise InvalidRequest(f"'{name}' is no name for a model", hint="write NAME or NAME:VARIANT")
+        digest = place.name.removeprefix("sha256-") if origin == "ollama" else None
+        progress = self._own().import_model(
+            place,
+            name=spec_name(spec),
+            variant=spec.variant if name else None,
+            owner=SHOWN[origin] if origin else f"whoever keeps {as_text(path)}",
+            sha256=digest,
+            force=force,
+        )
+        async with aclosing(progress):
+            async for item in progress:
+                yield item
+
+    async def search(self, words: str, limit: int) -> ModelSearchReply:
+        """What the hub has for some words.
+
+        Raises:
+            InvalidRequest: there are none, or the limit makes no sense.
+            SourceUnavailable: the hub can't be reached.
+        """
+        if not words.strip() or not words.isprintable() or len(words) > _LONGEST_SEARCH:
+            raise InvalidRequest(f"words: one line of 1 to {_LONGEST_SEARCH} characters is needed")
+        if not 1 <= limit <= _MOST_FOUND:
+            raise InvalidRequest(f"limit: must be from 1 to {_MOST_FOUND}, got {limit}")
+        found = await self._own().search(words.strip(), limit)
+        return ModelSearchReply(repositories=found, count=len(found))
+
+    def _own(self) -> CandleProvider:
+        """The in-house backend, the only one that uses files as they are."""
+        from llmspell_providers.candle.provider import CandleProvider
+
+        provider = self._registry.get("candle")
+        assert isinstance(provider, CandleProvider)  # the type that a table of this kind makes
+        return provider
 
     async def remove(self, model: str, *, force: bool = False) -> ModelRemoveReply:
         """Deletes a model, unloading it first.

@@ -299,7 +299,7 @@ def keep_alive_seconds(value: float | str) -> float:
     except ValueError:
         shown = str(value)
         raise InvalidRequest(
-            f"keep_alive: '{shown[:_SHOWN]}{'…' if len(shown) > _SHOWN else ''}' is no duration",
+            f"keep_alive: '{shown[:_SHOWN]}{'…' if len(shown) > _SHOWN else ''}' is not a duration",
             hint=f"write {FORMS}; 0 = unload at once, -1 = never; a hundred years at most",
         ) from None
     return -1.0 if seconds < 0 else seconds

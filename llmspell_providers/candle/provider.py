@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,6 +39,7 @@ from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
 from llmspell_providers.candle.context_size import Wish, with_way_out
 from llmspell_providers.candle.engine import no_chat
 from llmspell_providers.candle.installed_engines import installed_engines, why_missing
+from llmspell_providers.candle.installed_model import InstalledModel, installed
 from llmspell_providers.candle.loaded_model import loaded_model
 from llmspell_providers.candle.loading import Loader
 from llmspell_providers.candle.server_binary import find_server
@@ -52,6 +53,7 @@ from llmspell_providers.spec import ModelSpec
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CandleSettings
     from llmspell_profiles.schema.settings import ModelsSettings
+    from llmspell_protocol.areas.found_models import HubRepository
     from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.library.manifest import Manifest
@@ -62,13 +64,6 @@ _TOKENIZE = "tokenize"
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledModel(FoundModel):
-    """A model of the store, with its manifest."""
-
-    manifest: Manifest = field(kw_only=True)
 
 
 class CandleProvider:
@@ -151,11 +146,11 @@ class CandleProvider:
             manifest = await asyncio.to_thread(self.store.find, spec)
         except ModelLoadFailed:
             return FoundModel()
-        return None if manifest is None else _installed(manifest)
+        return None if manifest is None else installed(manifest)
 
     async def resolve(self, spec: ModelSpec) -> InstalledModel:
         """The model with its manifest; raises `ModelNotFound`."""
-        return _installed(await self._find(spec))
+        return installed(await self._find(spec))
 
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """What the manifest says; raises `ModelNotFound`, or `ModelLoadFailed` where the model is damaged."""
@@ -165,21 +160,30 @@ class CandleProvider:
         path = str(self.store.path(manifest))
         return manifest.info(backend=self.name, loaded=self._is_loaded(manifest), path=path)
 
-    async def pull(
+    def pull(
         self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
-    ) -> AsyncGenerator[PullProgress, None]:
+    ) -> AsyncGenerator[PullProgress]:
         """Downloads a model; one that was loaded before its files were replaced is loaded anew when next used."""
-        progress = self._puller.pull(
-            spec,
-            force=force,
-            quantization=quantization or self._default_quantization(spec),
-            public_only=public_only,
-        )
+        wanted = quantization or self._default_quantization(spec)
+        return self._replacing(self._puller.pull(spec, force=force, quantization=wanted, public_only=public_only))
+
+    def import_model(
+        self, path: Path, *, name: str, variant: str | None, owner: str, sha256: str | None, force: bool
+    ) -> AsyncGenerator[PullProgress]:
+        """Uses a model that is on this machine already as it is; yields and raises as `Puller.take`."""
+        taken = self._puller.take(path, name=name, variant=variant, owner=owner, sha256=sha256, force=force)
+        return self._replacing(taken)
+
+    async def _replacing(self, progress: AsyncGenerator[PullProgress]) -> AsyncGenerator[PullProgress, None]:
         async with aclosing(progress):
             async for item in progress:
                 if item.result is not None and item.result.download_status != "already_present":
                     await self._unload_replaced(item.result.model_id)
                 yield item
+
+    async def search(self, words: str, limit: int) -> list[HubRepository]:
+        """GGUF repositories of the hub, which this backend can pull; raises as `Puller.search`."""
+        return await self._puller.search(words, limit)
 
     async def remove(self, spec: ModelSpec, *, force: bool) -> int:
         """Deletes a model; raises `ModelInUse` while it answers here, or is loaded by another kernel."""
@@ -390,7 +394,3 @@ class CandleProvider:
     def _loaded(self, model: Resident[ModelProcess]) -> LoadedModel:
         is_next = self._residency.next_to_go() is model
         return loaded_model(model, backend=self.name, device=self._settings.device, next_to_go=is_next)
-
-
-def _installed(manifest: Manifest) -> InstalledModel:
-    return InstalledModel(manifest.format, manifest.chat_template, manifest.id, manifest=manifest)

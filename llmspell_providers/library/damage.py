@@ -24,6 +24,7 @@ class Damage:
     variant: str | None
     path: Path
     reason: str
+    owner: str | None = None
 
     @property
     def id(self) -> str:
@@ -37,9 +38,12 @@ class Damage:
 
     def error(self) -> ModelLoadFailed:
         """The answer to every request for this model."""
+        mends = f"llmspell model pull --force {self.id} fetches it again, llmspell doctor --fix moves it away"
+        if self.owner is not None:
+            mends = f"llmspell model remove {self.id}, then import it again, or pull a model of its own"
         return ModelLoadFailed(
             f"Model '{self.id}' is damaged: {self.reason} ({self.shown_path})",
-            hint=f"llmspell model pull --force {self.id} fetches it again, llmspell doctor --fix moves it away",
+            hint=mends,
             details={"model": self.id, "path": self.shown_path, "reason": self.reason},
         )
 
@@ -49,7 +53,10 @@ def damage_of(manifest: Manifest, directory: Path) -> Damage | None:
     for file in manifest.files:
         reason = file_problem(directory / file.name, file.size_bytes)
         if reason is not None:
-            return Damage(manifest.name, manifest.variant, directory, f"'{file.name}' {reason}")
+            reason = f"'{file.name}' {reason}"
+            if manifest.owner is not None:
+                reason += f": it belongs to {manifest.owner}, and was removed or changed there"
+            return Damage(manifest.name, manifest.variant, directory, reason, manifest.owner)
     return None
 
 

@@ -132,7 +132,7 @@ def memory_of(parts: Sequence[GgufMetadata]) -> ContextMemory:
 def _refuse(path: Path, why: str) -> NoReturn:
     raise ModelLoadFailed(
         f"'{path.name.removesuffix('.part')}' {why}",
-        hint="pull it again with --force, or choose another file",
+        hint="choose a file that is a whole GGUF model; where it was downloaded, download it again",
         details={"file": path.name.removesuffix(".part")},
     )
 

@@ -50,10 +50,10 @@ class Manifest:
 
     `layers`, `heads` and `kv_heads` are counts, `key_length` and `value_length` the dimensions of one head,
     `embedding_length` the model's width, `context_length` the trained context in tokens; None where the file does not
-    say. `tools` tells whether the chat template knows tools; `pooling` is `mean`, `cls`, `last`, `rank` or another mode
-    of `candle.transformer.pooling`, several with `+` between, or None. `modified_at` is UTC, ISO 8601. `memory` is None
-    for checkpoints and for what was pulled before it was noted. `memory_ratios` are measured ÷ estimated memory of the
-    last load in each setting (`residency.estimate`).
+    say. `owner` keeps the files, where they are used as they are. `tools` tells whether the chat template knows tools;
+    `pooling` is `mean`, `cls`, `last`, `rank` or another mode of `candle.transformer.pooling`, several with `+`, or
+    None. `modified_at` is UTC, ISO 8601. `memory` is None for checkpoints and for what was pulled before it was
+    noted. `memory_ratios` are measured ÷ estimated memory of the last load in each setting (`residency.estimate`).
     """
 
     name: str
@@ -78,6 +78,7 @@ class Manifest:
     pooling: str | None = None
     capabilities: tuple[str, ...] = ()
     modified_at: str
+    owner: str | None = None
     memory: ContextMemory | None = None
     memory_ratios: Mapping[str, float] = field(default_factory=dict)
 
@@ -125,6 +126,7 @@ class Manifest:
             capabilities=self.capabilities,
             path=path,
             source=self.source,
+            owner=self.owner,
         )
 
     def _listed(self, backend: str, loaded: bool) -> dict[str, Any]:
@@ -207,7 +209,7 @@ def read_manifest(directory: Path) -> Manifest:
         why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise ManifestInvalid(f"can't be used: {why}") from error
     if not isinstance(content, dict):
-        raise ManifestInvalid("can't be used: it is no JSON object")
+        raise ManifestInvalid("can't be used: it is not a JSON object")
     return manifest_from_content(content)
 
 

@@ -147,6 +147,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "quantization": _or_none(_is_text),
     "source": _is_text,
     "license": _or_none(_is_text),
+    "owner": _or_none(_is_line),
     "architecture": _or_none(_is_text),
     "pooling": _or_none(_is_text),
     "chat_template": lambda value: isinstance(value, bool),

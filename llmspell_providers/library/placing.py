@@ -62,12 +62,14 @@ def _near(ready: Path, place: Path) -> Path:
         return ready
     near = hidden_name(place, "coming")
     try:
-        needed = sum(path.stat().st_size for path in ready.iterdir())
+        needed = sum(path.lstat().st_size for path in ready.iterdir())
         if needed > shutil.disk_usage(place.parent).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place.parent))
         near.mkdir()
         for path in ready.iterdir():
-            shutil.copyfile(path, near / path.name)
+            shutil.copyfile(path, near / path.name, follow_symlinks=False)
+            if path.is_symlink():
+                continue  # it leads to another's file, which stays where it is
             descriptor = os.open(near / path.name, os.O_RDONLY)
             try:
                 os.fsync(descriptor)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_protocol.models import DownloadStatus, PulledFile, PullResult
+from llmspell_protocol.models import DownloadStatus, Linked, PulledFile, PullResult
 from llmspell_providers.library.manifest import Manifest
 from llmspell_providers.library.store import Store
 
@@ -22,7 +23,7 @@ class PullOrder:
     `revision`: a commit named in the request, so that another installed commit does not count.
     `variant_follows`: the repository's quantization, once chosen, becomes the variant. `sha256` and `size_bytes` are of
     the one file that `addresses` name. `public_only`: an address of the web may not lead to this machine or into its
-    network.
+    network. `links`: files of this machine, which are `owner`'s, are used where they are and never copied.
     """
 
     directory: str
@@ -38,6 +39,8 @@ class PullOrder:
     license: str | None = None
     force: bool = False
     public_only: bool = False
+    links: bool = False
+    owner: str | None = None
 
     @property
     def id(self) -> str:
@@ -64,7 +67,8 @@ def already_installed(manifest: Manifest, wanted: str | None = None) -> InvalidR
     meant = f"; {wanted}" if wanted else ""
     return InvalidRequest(
         f"'{manifest.id}' is already installed, from {manifest.source}{meant}",
-        hint=f"llmspell model pull --force replaces it, llmspell model remove {manifest.id} deletes it",
+        hint=f"llmspell model pull --force replaces it, llmspell model remove {manifest.id} deletes it; a file gets"
+        " another name with llmspell model import FILE --name NAME",
         details={"model": manifest.id, "source": manifest.source},
     )
 
@@ -83,4 +87,10 @@ def pull_result(store: Store, manifest: Manifest, download_status: DownloadStatu
         format=manifest.format,
         source=manifest.source,
         files=tuple(PulledFile(name=file.name, size_bytes=file.size_bytes) for file in manifest.files),
+        owner=manifest.owner,
+        linked=_linked(store.path(manifest)) if manifest.owner else None,
     )
+
+
+def _linked(path: Path) -> Linked:
+    return "symbolic" if path.is_symlink() else "hard"

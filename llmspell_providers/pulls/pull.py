@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from llmspell_protocol.child import Child
 from llmspell_protocol.content import to_content
@@ -23,6 +26,9 @@ from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.order import PullOrder, already_installed, pull_result, shown_address
 from llmspell_providers.pulls.sources.remote import hub_address
 from llmspell_providers.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmspell_protocol.areas.found_models import HubRepository
 
 _PASSED_TO_WORKER = frozenset(
     {
@@ -104,16 +110,49 @@ class Puller:
             Unauthorized, Forbidden, RateLimited: what the hub says about the token, or about too many requests.
             ChecksumMismatch, DiskFull, DownloadError, ModelLoadFailed: as their classes say.
         """
-        order = self._order(spec, force=force, quantization=quantization)
-        installed_as = await asyncio.to_thread(self.store.installed_name, order.name)
-        order = replace(order, name=installed_as, public_only=public_only)
-        if not force:
-            present = await asyncio.to_thread(self._present, spec, order)
+        order = replace(self._order(spec, force=force, quantization=quantization), public_only=public_only)
+        async with aclosing(self._carried_out(order, lambda final: self._present(spec, final))) as progress:
+            async for item in progress:
+                yield item
+
+    async def take(
+        self, path: Path, *, name: str, variant: str | None, owner: str, sha256: str | None = None, force: bool = False
+    ) -> AsyncGenerator[PullProgress, None]:
+        """Makes a model that is on this machine one of the store's without copying it; yields as `pull` does.
+
+        `path` is a whole one, of a file or of a directory of safetensors. The files stay `owner`'s: they get another
+        name on their disk, or a symbolic link leads to them.
+
+        Raises:
+            InvalidRequest: it can't be read, or another model is installed under this name.
+            ModelNotFound, ModelLoadFailed, ChecksumMismatch, DownloadError: as their classes say.
+        """
+        order = PullOrder(
+            directory=str(self.store.directory),
+            name=name,
+            variant=variant,
+            addresses=(f"file://{quote(str(path))}",),
+            sha256=sha256,
+            force=force,
+            links=True,
+            owner=owner,
+        )
+        async with aclosing(self._carried_out(order, self._taken)) as progress:
+            async for item in progress:
+                yield item
+
+    async def _carried_out(
+        self, order: PullOrder, find_present: Callable[[PullOrder], Manifest | None]
+    ) -> AsyncGenerator[PullProgress, None]:
+        order = replace(order, name=await asyncio.to_thread(self.store.installed_name, order.name))
+        if not order.force:
+            present = await asyncio.to_thread(find_present, order)
             if present is not None:
                 yield _complete(pull_result(self.store, present, "already_present"))
                 return
-        environment = await self._worker_environment(order)
-        key = (order.id, *order.addresses, *(("public",) if public_only else ()))
+        asks_hub = any(address.startswith("hf://") for address in order.addresses)
+        environment = await self._with_token() if asks_hub else self._environment
+        key = (order.id, *order.addresses, *(("public",) if order.public_only else ()))
         download = self._running.get(key)
         if download is None or download.finished:
             download = self._running[key] = _Download(order, environment, self._log_path)
@@ -133,9 +172,16 @@ class Puller:
         running, self._running = list(self._running.values()), {}
         await asyncio.gather(*(download.end() for download in running))
 
-    async def _worker_environment(self, order: PullOrder) -> Mapping[str, str]:
-        asks_hub = any(address.startswith("hf://") for address in order.addresses)
-        if not asks_hub or self._environment.get("HF_TOKEN"):
+    async def search(self, words: str, limit: int) -> list[HubRepository]:
+        """GGUF repositories of the hub, the most downloaded first; raises as `pulls.search.search`."""
+        # A pull does not need it.
+        from llmspell_providers.pulls.search import search
+
+        return await search(words, limit, environment=await self._with_token(), log_path=self._log_path)
+
+    async def _with_token(self) -> Mapping[str, str]:
+        """What a worker that asks the hub needs."""
+        if self._environment.get("HF_TOKEN"):
             return self._environment
         token = await asyncio.to_thread(self._find_token)
         return {**self._environment, "HF_TOKEN": token} if token else self._environment
@@ -190,6 +236,18 @@ class Puller:
             license=entry.license,
             force=force,
         )
+
+    def _taken(self, order: PullOrder) -> Manifest | None:
+        """The model of this name, if it is the one that the order is about."""
+        try:
+            manifest = read_manifest(self.store.place(order.name, order.variant))
+        except (FileNotFoundError, NotADirectoryError, ManifestInvalid):
+            return None
+        if not self.store.is_complete(manifest):
+            return None
+        if manifest.source != order.addresses[0]:
+            raise already_installed(manifest)
+        return manifest
 
     def _present(self, spec: ModelSpec, order: PullOrder) -> Manifest | None:
         manifest: Manifest | None

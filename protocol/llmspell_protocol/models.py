@@ -18,6 +18,7 @@ Speculation = Literal["auto", "off", "ngram"]
 """How a model of our own is to draft; auto: where it can."""
 Phase = Literal["resolving", "downloading", "verifying", "complete"]
 DownloadStatus = Literal["complete", "already_present"]
+Linked = Literal["hard", "symbolic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,8 @@ class ModelInfo(LocalModel):
     """of the model itself: `chat`, `embed`, …"""
     path: str | None = None
     source: str | None = None
+    owner: str | None = None
+    """who keeps its files, where they are used as they are"""
     """where it was pulled from"""
     supports: Mapping[str, bool] = field(default_factory=dict)
     """every operation, feature and option: whether its backend has it for this model"""
@@ -282,6 +285,10 @@ class PullResult:
     format: str | None
     source: str | None
     files: Sequence[PulledFile] = ()
+    owner: str | None = None
+    """whose files these are, where they are used as they are"""
+    linked: Linked | None = None
+    """how: by another name on the same disk, or by a symbolic link"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from tests.support.hub_answers import Answer
 from tests.support.hub_contents import LARGE_BYTES, etag, git_object
@@ -36,6 +37,34 @@ def answer_listing(answer: Answer, repository: str, revision: str | None) -> Non
         "siblings": [_sibling(name, data, sizes) for name, data in hub.repositories[key].items()],
     }
     answer.send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
+
+
+def answer_search(answer: Answer) -> None:
+    """`/api/models?search=WORDS&filter=gguf&limit=N`: repositories with all words in their names, downloads falling."""
+    hub = answer.contents
+    if hub.listing_refusals:
+        answer.refuse(hub.listing_refusals.pop(0))
+        return
+    if hub.listing_body is not None:
+        answer.send(hub.listing_status, hub.listing_body, hub.listing_headers)
+        return
+    asked = parse_qs(urlsplit(answer.path).query)
+    words = asked["search"][0].lower().split()
+    names = [name for name in hub.repositories if "@" not in name and name not in hub.readers]
+    fitting = [name for name in names if all(word in name.lower() for word in words)]
+    if asked["filter"] == ["gguf"]:
+        fitting = [name for name in fitting if any(file.endswith(".gguf") for file in hub.repositories[name])]
+    entries = [
+        {
+            "id": name,
+            "downloads": 1000 - at,
+            "gated": "manual" if name in hub.gated else False,
+            "tags": ["gguf", "license:apache-2.0"],
+            "gguf": {"total": 4_000_000_000, "architecture": "llama", "context_length": 8192},
+        }
+        for at, name in enumerate(fitting)
+    ]
+    answer.send(200, json.dumps(entries[: int(asked["limit"][0])]).encode(), {"Content-Type": "application/json"})
 
 
 def answer_resolve(answer: Answer, repository: str, revision: str, name: str) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from tests.support.hub_answers import DEADLINE_S, Answer, ContentServer
 from tests.support.hub_contents import HubContents
-from tests.support.hub_repositories import answer_content, answer_listing, answer_resolve
+from tests.support.hub_repositories import answer_content, answer_listing, answer_resolve, answer_search
 from tests.support.package_index import answer_metadata, answer_project
 
 
@@ -66,6 +66,8 @@ class _Routes(Answer):
         match parts:
             case [""]:
                 self.send(200, b"hub")
+            case ["api", "models"]:
+                answer_search(self)
             case ["api", "models", owner, name]:
                 answer_listing(self, f"{owner}/{name}", None)
             case ["api", "models", owner, name, "revision", *revision]:

@@ -11,10 +11,12 @@ model = LazyGroup(
     {
         "list": (f"{_HERE}.list:list_models", "Show installed models."),
         "pull": (f"{_HERE}.pull:pull", "Download a model."),
+        "import": (f"{_HERE}.import_model:import_model", "Use models that are on this machine."),
         "remove": (f"{_HERE}.remove:remove", "Delete a model."),
         "info": (f"{_HERE}.info:info", "Show what is known about a model."),
         "default": (f"{_HERE}.default:default", "Show or set the default model."),
         "available": (f"{_HERE}.available:available", "Show models that can be pulled."),
+        "search": (f"{_HERE}.search:search", "Search Hugging Face."),
         "status": (f"{_HERE}.status:status", "Show whether backends can be used."),
         "install-ollama": (f"{_HERE}.install_ollama:install_ollama", "Install Ollama."),
         "load": (f"{_HERE}.load:load", "Load a model into a running kernel."),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
+from llmspell_cli.model_files import is_file, whole
 from llmspell_cli.options import Command, timeout_option
 from llmspell_cli.session import Content, document
 from llmspell_cli.terminal.output import Output, room
@@ -44,6 +46,8 @@ FORMATS = {"gguf": "GGUF", "safetensors": "Safetensors"}
 def pull(options: Options, model: str, force: bool, quantization: str | None, timeout_s: float | None) -> None:
     """Downloads a model and shows how far it is."""
     output = Output(options)
+    if is_file(model):
+        model = f"file://{quote(whole(model))}"
     with session(options, output) as opened, ProgressView(output, "model pull", model) as view:
         resumed = _Resumed()
 

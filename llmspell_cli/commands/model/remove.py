@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from llmspell_cli.connect import session
@@ -9,6 +11,7 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
+from llmspell_protocol.errors import ModelLoadFailed
 
 
 @click.command(
@@ -28,7 +31,8 @@ def remove(options: Options, model: str, yes: bool, force: bool) -> None:
     with session(options, output) as opened:
         if not yes:
             # What isn't there, or is there twice, is said before anything is asked.
-            opened.model("info", model=model)
+            with contextlib.suppress(ModelLoadFailed):  # one that is damaged can go, too
+                opened.model("info", model=model)
         if not confirmed(output, f"Remove model '{model}'?", yes=yes):
             return
         reply = opened.model("remove", model=model, force=force)

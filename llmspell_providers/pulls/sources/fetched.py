@@ -11,6 +11,9 @@ from llmspell_providers.library.gguf import memory_of, read_gguf
 from llmspell_providers.library.manifest import Manifest, ManifestFile
 from llmspell_providers.pulls.sources.remote import LocalFile
 
+_EYES = "clip"
+"""The architecture of the files that are called mmproj."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
@@ -26,6 +29,11 @@ def gguf_manifest(fetched: Fetched) -> Manifest:
     """What GGUF files say of themselves; the name is not among it. Raises `ModelLoadFailed` where files are missing."""
     shards = [read_gguf(one.path) for one in fetched.files]
     header = shards[0]
+    if header.architecture == _EYES:
+        raise ModelLoadFailed(
+            f"'{fetched.files[0].name}' is the part of another model that sees pictures, and no model of its own",
+            hint="choose the model's own file; candle reads texts alone",
+        )
     if header.shards != len(shards):
         raise ModelLoadFailed(
             f"'{fetched.files[0].name}' is part of a model of {header.shards} files, but {len(shards)} came",

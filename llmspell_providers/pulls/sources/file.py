@@ -47,7 +47,7 @@ def find(address: str, *, quantization: str | None) -> Found:
     except OSError as error:
         raise _unreadable(path, reason_of(error)) from None
     except ValueError:
-        raise _unreadable(path, "is no path") from None
+        raise _unreadable(path, "is not a path") from None
 
 
 def _found(path: Path, quantization: str | None) -> Found:
@@ -93,8 +93,10 @@ def require_room(paths: Sequence[Path], partial: PullDirectory) -> None:
     partial.require_free(sum(status.st_size for status in statuses if status.st_dev != own))
 
 
-def take(path: Path, partial: PullDirectory, meter: Meter) -> LocalFile:
+def take(path: Path, partial: PullDirectory, meter: Meter, *, links: bool = False) -> LocalFile:
     """Links or copies one file into the pull's directory and computes its sum; no more of it than its size says.
+
+    `links`: where the disk can't give it another name, a symbolic link leads to it in place of a copy.
 
     Raises:
         SourceFailed: it cannot be read.
@@ -112,7 +114,11 @@ def take(path: Path, partial: PullDirectory, meter: Meter) -> LocalFile:
         raise _unreadable(path, _reason(error)) from None
     with open(stream_fd, "rb", buffering=0) as stream:
         meter.begin(name, 0, size)
-        copy_fd = None if _linked(real, part) else os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        copy_fd = (
+            None
+            if _linked(real, part, or_symbolic=links)
+            else os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        )
         try:
             if copy_fd is not None:
                 partial.require_free(size)
@@ -120,7 +126,7 @@ def take(path: Path, partial: PullDirectory, meter: Meter) -> LocalFile:
             while data := _read(stream, path):
                 come += len(data)
                 if come > size:
-                    raise _unreadable(path, "grows while it is read, or is no file on a disk")
+                    raise _unreadable(path, "grows while it is read, or is not a file on a disk")
                 digest.update(data)
                 meter.add(name, len(data))
                 while copy_fd is not None and data:
@@ -154,11 +160,13 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, Unreadable) else "is a link that leads to itself"
 
 
-def _linked(source: Path, target: Path) -> bool:
+def _linked(source: Path, target: Path, *, or_symbolic: bool) -> bool:
     try:
         os.link(source, target)
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
             raise
-        return False
+        if or_symbolic:
+            os.symlink(source, target)
+        return or_symbolic
     return True

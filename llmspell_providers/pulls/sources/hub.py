@@ -63,25 +63,10 @@ def resolve(
         SourceFailed: offline, not reachable, not there, or not allowed.
         InvalidRequest, Unsupported: the repository's files do not allow a choice, or cannot be fetched.
     """
-    try:
-        # Imported here, in a worker: it takes half a second, and only this source needs it.
-        from huggingface_hub import constants, get_token
-    except ValueError as error:  # it reads them when it is imported
-        raise SourceFailed(
-            f"a variable of huggingface_hub makes no sense: {first_line(error)}",
-            kind=SourceUnavailable,
-            hint="check HF_ENDPOINT (an address) and HF_HUB_DOWNLOAD_TIMEOUT (seconds) where the kernel runs",
-        ) from None
-    if constants.is_offline_mode():
-        raise SourceFailed(
-            "offline (HF_HUB_OFFLINE is set)",
-            kind=SourceUnavailable,
-            hint="unset HF_HUB_OFFLINE where the kernel runs; llmspell model list shows the models that are here",
-        )
-    probe(constants.ENDPOINT)
-    require_sound_token()
-    client = HubClient(threading.Event())
-    client.begin()
+    enter_hub()
+    # Imported by now.
+    from huggingface_hub import get_token
+
     waiting = Waiting(meter.note)
     repository = _listed(address, waiting)
     if repository.is_gated and get_token() is None:
@@ -97,6 +82,32 @@ def resolve(
         source=f"hf://{place}/{paths[0]}" if len(paths) == 1 else f"hf://{place}",
         reason=reason,
     )
+
+
+def enter_hub() -> None:
+    """Makes this process ready to ask the hub, and looks whether it answers at all.
+
+    Raises:
+        SourceFailed: offline, not reachable, or the environment names no hub that can be.
+    """
+    try:
+        # Imported here, in a worker: it takes half a second, and only this source needs it.
+        from huggingface_hub import constants
+    except ValueError as error:  # it reads them when it is imported
+        raise SourceFailed(
+            f"a variable of huggingface_hub makes no sense: {first_line(error)}",
+            kind=SourceUnavailable,
+            hint="check HF_ENDPOINT (an address) and HF_HUB_DOWNLOAD_TIMEOUT (seconds) where the kernel runs",
+        ) from None
+    if constants.is_offline_mode():
+        raise SourceFailed(
+            "offline (HF_HUB_OFFLINE is set)",
+            kind=SourceUnavailable,
+            hint="unset HF_HUB_OFFLINE where the kernel runs; llmspell model list shows the models that are here",
+        )
+    probe(constants.ENDPOINT)
+    require_sound_token()
+    HubClient(threading.Event()).begin()
 
 
 def probe(address: str) -> None:

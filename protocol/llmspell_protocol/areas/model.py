@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmspell_protocol.areas.action import Action, Empty, Struct, buffer
+from llmspell_protocol.areas.found_models import (
+    ModelImport,
+    ModelImportable,
+    ModelImportableReply,
+    ModelSearch,
+    ModelSearchReply,
+)
 from llmspell_protocol.areas.stream import ChatDelta, LoadingStep, PrefillStep
 from llmspell_protocol.models import (
     AvailableModel,
@@ -321,6 +328,11 @@ _STREAM = (LoadingStep, PrefillStep)
 ACTIONS: Mapping[str, Action] = {
     "list": Action(OfBackend, ModelListReply, right="infer", example={}),
     "pull": Action(ModelPull, ModelPullReply, right="pull", example=_MOCK, progress=(PullStep,)),
+    "importable": Action(ModelImportable, ModelImportableReply, right="pull", example={"paths": ["/nowhere"]}),
+    "import_model": Action(
+        ModelImport, ModelPullReply, right="pull", example={"path": "/nowhere/x.gguf"}, progress=(PullStep,)
+    ),
+    "search": Action(ModelSearch, ModelSearchReply, right="pull", example={"words": "qwen3", "limit": 3}),
     "status": Action(OfBackend, ModelStatusReply, right="infer", example={}, looks=True),
     "info": Action(ModelNamed, ModelInfo, right="infer", example=_MOCK),
     "available": Action(ModelAvailable, ModelAvailableReply, right="infer", example={"recommended": True}),
