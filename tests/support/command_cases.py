@@ -128,6 +128,7 @@ CASES: dict[str, Case] = {
     "model load elsewhere": case("model", "load", "mock/a", "--device", "cuda:1", "--json", where="kernel"),
     "model load without drafts": case("model", "load", "mock/a", "--speculation", "off", "--json", where="kernel"),
     "model load json": case("model", "load", "mock/a", "--json", where="kernel"),
+    "model load with a context": case("model", "load", "mock/a", "--num-ctx", "2048", "--json", where="kernel"),
     "model unload": case("model", "unload", "mock/a", where="kernel"),
     "model unload json": case("model", "unload", "mock/a", "--json", where="kernel"),
     "model ps": case("model", "ps", where="kernel"),
