@@ -33,6 +33,7 @@ ROWS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "repeat_prompt": loading.repeat_prompt,
     "cli_status": cli.cli_status,
     "script_start": cli.script_start,
+    "connect_auto": cli.connect_auto,
     "kernel_ready": kernel.kernel_ready,
     "kernel_info_rtt": kernel.kernel_info_rtt,
     "execute_rtt": kernel.execute_rtt,

@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from benchmarks.result import Result, Wanted, compared
+from benchmarks.kernel_process import Home
+from benchmarks.result import Result, Wanted, added, compared
 from benchmarks.stage import Stage
 
 RUNS_A_ROUND = 5
@@ -44,6 +45,35 @@ def script_start(stage: Stage) -> Iterator[Result]:
         baseline_what=BASELINE_WHAT,
         unit="s",
         wanted=Wanted(bound=2.2),
+    )
+
+
+def connect_auto(stage: Stage) -> Iterator[Result]:
+    """What looking for a kernel adds to a command: where none runs, and where one does."""
+    kernel = stage.fresh_kernel()
+    assert kernel.info.id is not None
+    target = ("--connect", kernel.info.id)
+    script = stage.home.directory / "empty.lua"
+    script.write_text("")
+
+    def ms(home: Home, *options: str) -> float:
+        return 1000 * _seconds(home.command(*options, "run", str(script)), home.environment)
+
+    yield added(
+        "connect_auto_none",
+        stage.referee.compare(lambda: ms(stage.home), lambda: ms(stage.home, "--embedded")),
+        what=f"`llmspell run` of an empty script where no kernel runs, median of {RUNS_A_ROUND}, less --embedded",
+        baseline_what="--embedded",
+        unit="ms",
+        wanted=Wanted(bound=1, of="value"),
+    )
+    yield added(
+        "connect_auto",
+        stage.referee.compare(lambda: ms(kernel.home), lambda: ms(kernel.home, *target)),
+        what="the same where one runs, less --connect ID",
+        baseline_what="--connect ID",
+        unit="ms",
+        wanted=Wanted(bound=5, of="value"),
     )
 
 

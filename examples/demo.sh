@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export LLMSPELL_HOME="$PWD/.demo"
 unset LLMSPELL_CONFIG LLMSPELL_CONNECT
+export LLMSPELL_CLI__AUTOSTART=never # no question at a terminal
 
 step() {
   printf '\n$ %s\n' "llmspell $*"

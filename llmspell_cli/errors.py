@@ -158,6 +158,8 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
     that kernel is started.
     """
     connected = said.kernel or said.target()[0]
+    if error.code == "invalid_request" and (told := _as_options(error, said.argv)) is not None:
+        return type(error)(told, hint=error.hint, details=error.details)
     if "incident" in error.details and not connected:
         return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
     if error.code == "context_length_exceeded" and said.words_without_settings()[:1] == ["chat"]:
@@ -172,6 +174,21 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
     message = _OWN_COMMAND.sub(lambda _: own, error.message)
     hint = f"start the kernel with -p {profile}" if connected else own
     return type(error)(message, hint=hint, details=error.details)
+
+
+def _as_options(error: LlmspellError, argv: list[str]) -> str | None:
+    """What is wrong with the fields of a request, by the options that were typed for them; None where others are."""
+    problems = error.details.get("problems")
+    if not isinstance(problems, list) or not problems:
+        return None
+    typed = {word.partition("=")[0] for word in argv}
+    told = []
+    for problem in problems:
+        option = f"--{str(problem.get('field')).removeprefix('options.').replace('_', '-')}"
+        if option not in typed:
+            return None
+        told.append(f"{option}: {problem.get('message')}")
+    return "; ".join(told)
 
 
 def _stderr(text: str) -> None:

@@ -46,7 +46,7 @@ def json_object(text: str, path: str) -> dict[str, Any]:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def write_json(path: str, value: Mapping[str, Any]) -> None:

@@ -69,7 +69,7 @@ class Seconds(click.FloatRange):
         """The time in seconds."""
         seconds = float(super().convert(value, param, ctx))
         if not seconds <= _LONGEST_S:
-            self.fail(f"{value} is no time in seconds, or too long a one", param, ctx)
+            self.fail(f"{value} is not a time in seconds, or too long a one", param, ctx)
         return seconds
 
 

@@ -124,7 +124,7 @@ class RunFiles:
         if not _is_pid(os.pread(fd, 64, 0)):
             os.close(fd)
             raise ConfigError(
-                f"{self.pid_file} is no PID file: it holds something else than a process id",
+                f"{self.pid_file} is not a PID file: it holds something else than a process id",
                 hint="name another with --pid-file",
                 details={"pid_file": str(self.pid_file)},
             )

@@ -57,8 +57,8 @@ def demand_reach(caller: Caller, model: str) -> None:
         raise _no_files(caller, model)
     if opens == "private":
         raise Forbidden(
-            f"{model} names a registry of its own, which this {caller.kind} may not have asked",
-            hint="pull a name of Ollama's library, or hf.co/ORG/REPO; whoever has the kernel's own key may pull this",
+            f"{model} names a registry, which this {caller.kind} may not use",
+            hint="pull a name of Ollama's library, or hf.co/ORG/REPO; only the kernel's owner may pull this",
             details={"model": model, "opens": opens},
         )
     raise Forbidden(

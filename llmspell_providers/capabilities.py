@@ -21,6 +21,11 @@ LLAMA_OPTIONS = (
 """The options of everything that is llama.cpp inside."""
 
 _NEEDS: Mapping[Word, Word] = {"tool_choice": "tools", "plain_vectors": "embed"}
+_OF_A_MODEL: Mapping[str, tuple[Word, ...]] = {
+    "chat": ("chat", "raw", "schema", "tools", "tool_choice", "images", "reasoning", "streaming", "prefill"),
+    "tools": ("tools", "tool_choice"),
+}
+"""What a model without an ability is refused for, whatever its backend can."""
 _NOTHING: Mapping[Word, object] = {"num_beams": 1}
 """Values of options that ask for what happens anyway."""
 _HINTS: Mapping[Word, str] = {
@@ -50,6 +55,13 @@ class Capabilities:
     def supports(self) -> dict[Word, bool]:
         """Every word, and whether the backend has it: the `supports` of a model's info."""
         return {word: word not in self.lacks for word in WORDS}
+
+    def supports_with(self, abilities: Collection[str]) -> dict[Word, bool]:
+        """The same for a model with these abilities of its own; none: nobody knows, and it is tried."""
+        if not abilities:
+            return self.supports
+        missing = {word for ability, words in _OF_A_MODEL.items() if ability not in abilities for word in words}
+        return {word: has and word not in missing for word, has in self.supports.items()}
 
     def refusal(self, word: Word, backend: str) -> Unsupported:
         """The error for a word that is lacking."""

@@ -30,7 +30,7 @@ async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -
     offer = await _offer(error, spec, registry)
     if offer is not None:
         error.details["pull"] = offer
-        if offer["known"]:
+        if offer["known"] or spec.source is not None:
             error.hint = f"llmspell model pull {offer['model']}"
             return
     found = nearest(spec, await _installed(spec, registry))
@@ -85,6 +85,9 @@ async def _offer(error: ModelNotFound, spec: ModelSpec, registry: ProviderRegist
     kinds = {registry.kind(name): name for name in reversed(registry.local)}
     meant = registry.kind(spec.backend) if spec.backend and registry.has(spec.backend) else None
     if "candle" in kinds and meant in (None, "candle"):
+        if spec.source is not None and spec.source.startswith("hf://"):
+            # The pull tells sizes before the first byte, and whether the hub answers; an error should not wait for it.
+            return _pull(str(spec), kinds["candle"], None, known=False)
         from llmspell_providers.library.catalog import Catalog
 
         catalog = Catalog.load()

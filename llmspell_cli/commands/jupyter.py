@@ -65,7 +65,7 @@ def install(
     if engine != "lua":
         raise Unsupported(f"Script engine '{engine}' is not available yet.", hint="available: lua")
     if not _NAME.match(name):
-        raise InvalidRequest(f"'{name}' is no kernelspec name: letters, digits, '.', '_' and '-' are possible")
+        raise InvalidRequest(f"'{name}' is not a kernelspec name: letters, digits, '.', '_' and '-' are possible")
     directory = _kernels(sys.prefix if sys_prefix else prefix) / name
     spec = _spec(options, display_name)
     _replace(directory, json.dumps(spec, indent=1) + "\n")

@@ -14,6 +14,8 @@ SECTIONS = (
     "providers.ollama.retry",
     "runtime",
     "runtime.security",
+    "tools",
+    "tools.system",
 )
 
 KEYS = (
@@ -99,7 +101,12 @@ KEYS = (
     "runtime.max_concurrent_scripts",
     "runtime.script_timeout_seconds",
     "runtime.security.allow_file_access",
+    "runtime.security.allow_process_spawn",
     "runtime.security.allow_pull_addresses",
     "runtime.security.max_execution_time_ms",
     "runtime.security.max_memory_bytes",
+    "tools.system.allow_process_execution",
+    "tools.system.allowed_commands",
+    "tools.system.allowed_env_vars",
+    "tools.system.max_output_size",
 )

@@ -55,6 +55,19 @@ def _models(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str]
         yield CompletionItem(f"{name}@{backend}" if "@" in incomplete else name, help=backend)
 
 
+def _first_words(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str]]:
+    """Models, where the first word may be one: not behind another word, nor with `-m`."""
+    if not ctx.params.get("words") and not ctx.params.get("model"):
+        yield from _models(ctx, incomplete)
+
+
+def _options_of_replies(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
+    # Needed for these values alone.
+    from llmspell_protocol.model_options import option_names
+
+    yield from map(CompletionItem, option_names())
+
+
 def _kernels(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
     if ctx.info_name in ("start", "install-service"):
         return  # The id of a kernel that doesn't exist yet.
@@ -105,6 +118,9 @@ def _of_type(kind: str) -> Callable[[click.Context, str], Items]:
 
 
 _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
+    "words": _first_words,
+    "named": _options_of_replies,
+    "schema": _of_type("file"),
     "profile": _profiles,
     "connect": _targets,
     "backend": _fixed(LOCAL_BACKENDS),

@@ -67,7 +67,7 @@ def _origin(subject: Subject) -> str:
     loaded = subject.loaded
     assert loaded is not None, "asked for usable settings only"
     if loaded.source is None:
-        return f"profile {loaded.profile}, valid" if loaded.profile else "no file, defaults hold"
+        return f"profile {loaded.profile}, valid" if loaded.profile else "no file, using defaults"
     path = loaded.source if loaded.source.is_absolute() else subject.cwd / loaded.source
     inside = path.is_relative_to(subject.cwd)
     shown = f"./{path.relative_to(subject.cwd)}" if inside else home_path(str(path))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from llmspell_cli.doctor.finding import Finding, fail, ok, warn
 from llmspell_protocol.exit_status import signal_name
+from llmspell_protocol.extras import install_command
 
 PROBE = "llmspell_providers.candle.probe"
 DEADLINE_S = 30.0
@@ -31,10 +32,9 @@ _PACKAGES = {"lua": "lupa"}
 _INSTALL = {
     "lua": "pip install lupa",
     "xllamacpp": "pip install xllamacpp",
-    "torch": "pip install 'llmspell[torch]'",
-    "llama-cpp-python": "pip install 'llmspell[llama-cpp-python]'",
     "llama-server": "install llama.cpp, or name its server by providers.candle.server_path: docs/guide/models.md",
 }
+_EXTRAS = ("torch", "llama-cpp-python")
 _SERVER = "llama-server"
 _NVIDIA_DEADLINE_S = 5.0
 
@@ -130,7 +130,7 @@ def _label(name: str, number: str | None) -> str:
 def _remedy(name: str, *, broken: bool) -> str:
     if broken and name == "xllamacpp":
         return 'reinstall xllamacpp, or build llama-cpp-python and set providers.candle.engine = "llama-cpp-python"'
-    install = _INSTALL.get(name, f"install {name}")
+    install = install_command(name) if name in _EXTRAS else _INSTALL.get(name, f"install {name}")
     return install.replace("pip install", "pip install --force-reinstall") if broken else install
 
 

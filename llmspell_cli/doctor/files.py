@@ -59,7 +59,7 @@ def _home(home: Path) -> Iterator[Problem]:
         return
     shown = home_path(str(home))
     if not home.is_dir():
-        yield Problem("fail", f"{shown} is no directory", None)
+        yield Problem("fail", f"{shown} is not a directory", None)
     elif home.stat().st_uid != os.geteuid():
         yield Problem("fail", f"{shown} belongs to another user", None)
     elif not os.access(home, os.W_OK | os.X_OK):

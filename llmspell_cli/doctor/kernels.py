@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from llmspell_cli.choice import candidates
 from llmspell_cli.doctor.finding import Finding, fail, ok, skip, warn
 from llmspell_cli.doctor.subject import Subject
 from llmspell_protocol.connection import ConnectionInfo
@@ -41,12 +42,20 @@ def kernel(subject: Subject, run_dir: Path) -> Finding:
         details.append({"id": name, "address": info.address, "answers": True, "latency_ms": round(latency_ms, 2)})
         if version != VERSION:
             others.append(f"{name} is of version {version}, this is {VERSION}")
-    text = "; ".join([", ".join(told)] * bool(told) + silent + others)
+    unused = [] if subject.options.connect is not None else _unused()
+    text = "; ".join([", ".join(told)] * bool(told) + silent + others + unused)
     if silent:
         return fail(text, hints[0], kernels=details)
     if others:
         return warn(text, "stop and start it, when it has nothing to do", kernels=details)
     return ok(text, kernels=details)
+
+
+def _unused() -> list[str]:
+    """Kernels of this version that commands here leave alone, and why."""
+    return [
+        f"commands here do not use {info.id}: {why}" for info, why in candidates().others if info.version == VERSION
+    ]
 
 
 def _answer(info: ConnectionInfo) -> tuple[float, str | None]:

@@ -216,7 +216,7 @@ def is_name(text: str) -> bool:
 
 def _check_name(name: str) -> str:
     if not is_name(name):
-        raise InvalidRequest(f"'{name}' is no name of a variable")
+        raise InvalidRequest(f"'{name}' is not a name of a variable")
     return name
 
 

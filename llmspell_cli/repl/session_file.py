@@ -37,7 +37,7 @@ def load(path: str) -> SavedSession:
     state = read_json(path)
     inputs, skipped, variables = state.get("inputs"), state.get("skipped", []), state.get("variables")
     if not _are_texts(inputs) or not _are_texts(skipped) or not isinstance(variables, dict):
-        raise InvalidRequest(f"{path} is no saved session", details={"file": path})
+        raise InvalidRequest(f"{path} is not a saved session", details={"file": path})
     model = state.get("model")
     return SavedSession(inputs, variables, skipped, model=model if isinstance(model, str) else None)
 

@@ -33,9 +33,13 @@ def stdin_text() -> str:
     """All of standard input.
 
     Raises:
-        InvalidRequest: it is not UTF-8.
+        InvalidRequest: it can't be read, or is not UTF-8.
     """
-    return _decoded(sys.stdin.buffer.read(), "standard input")
+    try:
+        data = sys.stdin.buffer.read()
+    except OSError as error:
+        raise InvalidRequest(f"can't read standard input: {error.strerror}") from None
+    return _decoded(data, "standard input")
 
 
 def piped_text() -> str | None:

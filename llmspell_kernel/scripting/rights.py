@@ -46,7 +46,9 @@ def granted(request: Request) -> Rights:
         return NO_RIGHTS
     for kind in given:
         if kind not in PERMISSIONS:
-            raise InvalidRequest(f"metadata.llmspell.allow.{kind} is no permission; there are {', '.join(PERMISSIONS)}")
+            raise InvalidRequest(
+                f"metadata.llmspell.allow.{kind} is not a permission; there are {', '.join(PERMISSIONS)}"
+            )
     flags = ", ".join(f"--allow-{kind}" for kind in PERMISSIONS if kind in given)
     request.caller.demand("admin", flags)
     if not request.caller.local:
@@ -59,4 +61,4 @@ def _check_paths(given: Mapping[str, Sequence[str]]) -> None:
     for kind in ("read", "write"):
         for path in given.get(kind, ()):
             if path != EVERYTHING and (not os.path.isabs(path) or "\0" in path):
-                raise InvalidRequest(f"metadata.llmspell.allow.{kind}: '{path}' is no absolute path")
+                raise InvalidRequest(f"metadata.llmspell.allow.{kind}: '{path}' is not an absolute path")

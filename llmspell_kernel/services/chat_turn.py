@@ -17,6 +17,9 @@ from llmspell_providers.schemas.grammars import Grammar
 from llmspell_providers.schemas.size import demand_size
 from llmspell_providers.schemas.tools import demand_call, demand_choice
 
+_RATED = 2
+"""Tokens that have a rate: one alone took the time of the prompt."""
+
 
 class Checks(Protocol):
     """Looks at schemas before, and at finished replies after a generation (`reply_checks.ReplyChecks`)."""
@@ -93,4 +96,6 @@ def _completed(result: ChatResult, first_token_ms: float | None, *, done_ms: flo
             decode_ms=decode_ms,
             tokens_per_second=tokens / (decode_ms / 1000) if tokens and decode_ms > 0 else None,
         )
+    if result.usage.completion_tokens < _RATED:
+        timings = replace(timings, tokens_per_second=None)
     return replace(result, timings=timings, truncated=truncated)

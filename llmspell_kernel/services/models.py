@@ -94,7 +94,7 @@ class ModelsService:
         async with self._advice(model):
             provider, spec, _ = await self._locate(model)
             found = await provider.info(spec)
-        return replace(found, supports=provider.capabilities(found.format).supports)
+        return replace(found, supports=provider.capabilities(found.format).supports_with(found.capabilities))
 
     async def load(
         self,
@@ -299,7 +299,7 @@ def keep_alive_seconds(value: float | str) -> float:
     except ValueError:
         shown = str(value)
         raise InvalidRequest(
-            f"keep_alive: '{shown[:_SHOWN]}{'…' if len(shown) > _SHOWN else ''}' is no duration",
+            f"keep_alive: '{shown[:_SHOWN]}{'…' if len(shown) > _SHOWN else ''}' is not a duration",
             hint=f"write {FORMS}; 0 = unload at once, -1 = never; a hundred years at most",
         ) from None
     return -1.0 if seconds < 0 else seconds

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from llmspell_protocol.extras import install_command
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 
 ENGINE_MODULES: Mapping[str, Sequence[str]] = {
@@ -28,7 +29,7 @@ def installed_engines(server: Path | None) -> list[str]:
 def why_missing(engine: str, server: Path | None) -> str:
     """Why an engine cannot be used, and what to do."""
     if engine in ENGINE_MODULES:
-        return f"engine {engine} is not installed: pip install 'llmspell[{engine}]'"
+        return f"engine {engine} is not installed: {install_command(engine)}"
     if server is None:
         return f"engine {engine} was not found on PATH: install llama.cpp, or set providers.candle.server_path"
-    return f"engine {engine}: {server} is no executable file"
+    return f"engine {engine}: {server} is not an executable file"

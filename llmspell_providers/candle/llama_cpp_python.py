@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmspell_protocol.errors import ConfigError, ContextLengthExceeded, ModelLoadFailed
+from llmspell_protocol.extras import install_command
 from llmspell_protocol.models import FinishReason
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.control_words import ControlWords
@@ -75,7 +76,7 @@ class LlamaCppPython:
         except ImportError as error:
             raise ConfigError(
                 f"the engine llama-cpp-python is not installed ({error})",
-                hint="pip install 'llmspell[llama-cpp-python]'",
+                hint=install_command("llama-cpp-python"),
                 details={"key": "providers.candle.engine"},
             ) from error
         launch = prepared.launch

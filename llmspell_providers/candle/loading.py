@@ -21,6 +21,7 @@ from llmspell_providers.candle.memory_limit import memory_limit_bytes
 from llmspell_providers.candle.server_binary import NAME as SERVER_ENGINE
 from llmspell_providers.candle.speculation import Wanted
 from llmspell_providers.library.context_memory import ContextMemory
+from llmspell_providers.library.damage import changed_later
 from llmspell_providers.library.manifest import ManifestInvalid
 from llmspell_providers.library.names import short_segment
 from llmspell_providers.library.store import Hold, Store
@@ -195,8 +196,11 @@ class Loader:
 
         with ExitStack() as failed:
             failed.callback(hold.close)
+            changed = await asyncio.to_thread(changed_later, manifest, self._store.directory_of(manifest))
             process = await ModelProcess.start(launch, on_exit=ended)
             failed.pop_all()
+        if changed is not None:
+            process.loaded = replace(process.loaded, warnings=[*process.loaded.warnings, changed])
         _log_device(process)
         found = process.loaded.memory
         if manifest.memory is None and found is not None:

@@ -20,6 +20,7 @@ from typing import Any
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Cancelled, ConfigError, LlmspellError, OutOfMemory, Unsupported
+from llmspell_protocol.extras import install_command
 from llmspell_protocol.frames import Frame, FramePipe
 from llmspell_protocol.incidents import incident_in_worker
 from llmspell_protocol.worker_memory import is_for_want_of_memory, lift
@@ -40,7 +41,6 @@ NO_TEMPLATE = "has no chat template: it continues the bare texts of all messages
 
 _NO_MEMORY = "bad_alloc"
 """What llama.cpp answers a request with that it had no memory for, in an error of whatever type."""
-TORCH_HINT = "pip install 'llmspell[torch]'"
 
 
 class Worker:
@@ -256,7 +256,7 @@ def load_engine(prepared: Prepared) -> tuple[Engine, list[str]]:
 
         return LlamaServer.load(prepared)
     raise ConfigError(
-        f"'{name}' is no GGUF engine",
+        f"'{name}' is not a GGUF engine",
         hint='providers.candle.engine is "xllamacpp", "llama-cpp-python" or "llama-server"',
         details={"key": "providers.candle.engine"},
     )
@@ -271,7 +271,7 @@ def _load_torch(prepared: Prepared) -> tuple[Engine, list[str]]:
     except (ImportError, OSError) as error:  # OSError: a shared library of theirs cannot be loaded
         raise ConfigError(
             f"the engine torch is not installed ({error}); safetensors models such as {prepared.launch.model} need it",
-            hint=TORCH_HINT,
+            hint=install_command("torch"),
             details={"engine": "torch", "model": prepared.launch.model},
         ) from error
     from llmspell_providers.candle.transformer.engine import TorchEngine

@@ -49,7 +49,7 @@ def read_json(response: httpx2.Response, *, deadline_s: float, most_bytes: int =
     except RecursionError:
         raise NotJson("its reply is nested too deep") from None
     except ValueError:
-        raise NotJson("its reply is no JSON") from None
+        raise NotJson("its reply is not JSON") from None
 
 
 def without_body(response: httpx2.Response) -> None:

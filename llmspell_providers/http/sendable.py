@@ -28,7 +28,7 @@ def _look(value: object, where: str) -> None:
     elif isinstance(value, Mapping):
         for name, inner in value.items():
             if not isinstance(name, str):
-                raise InvalidRequest(f"{where} has a key that is no text, which can't be sent")
+                raise InvalidRequest(f"{where} has a key that is not text, which can't be sent")
             _look(inner, f"{where}.{name}")
     elif isinstance(value, list | tuple):
         for at, inner in enumerate(value):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from llmspell_protocol.errors import ModelLoadFailed
 from llmspell_providers.library.manifest import FILE_NAME, Manifest
 from llmspell_providers.library.names import as_text
 from llmspell_providers.library.regular_file import Unreadable, regular_status
+
+_CLOCKS_DIFFER_S = 60.0
+"""Between a file server's clock and this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,19 @@ def damage_of(manifest: Manifest, directory: Path) -> Damage | None:
             if manifest.owner is not None:
                 reason += f": it belongs to {manifest.owner}, and was removed or changed there"
             return Damage(manifest.name, manifest.variant, directory, reason, manifest.owner)
+    return None
+
+
+def changed_later(manifest: Manifest, directory: Path) -> str | None:
+    """What a person should know about files of the right size that were written to after they were pulled.
+
+    Reading gigabytes at each load is `verify`'s; times cost nothing. A file that was overwritten has a new one.
+    """
+    pulled = datetime.fromisoformat(manifest.modified_at).timestamp()
+    for file in manifest.files:
+        with contextlib.suppress(OSError):
+            if (directory / file.name).stat().st_mtime > pulled + _CLOCKS_DIFFER_S:
+                return f"'{file.name}' was changed after it was pulled; llmspell model verify tells whether it is whole"
     return None
 
 

@@ -209,7 +209,7 @@ def read_manifest(directory: Path) -> Manifest:
         why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise ManifestInvalid(f"can't be used: {why}") from error
     if not isinstance(content, dict):
-        raise ManifestInvalid("can't be used: it is no JSON object")
+        raise ManifestInvalid("can't be used: it is not a JSON object")
     return manifest_from_content(content)
 
 

@@ -99,7 +99,7 @@ def _escaped(text: str) -> str:
         escaped = "".join(letter if _is_plain(letter) else quote(letter, safe=_SAFE) for letter in text)
     except UnicodeEncodeError:
         raise InvalidRequest(
-            "a model's name holds half a character, which is no text in UTF-8", hint="write the name in UTF-8"
+            "a model's name holds half a character, which is not text in UTF-8", hint="write the name in UTF-8"
         ) from None
     if escaped.startswith("."):
         escaped = f"%2E{escaped[1:]}"

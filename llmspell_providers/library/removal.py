@@ -110,9 +110,7 @@ def _decide(directory: Path, files: Sequence[str], *, is_link: bool) -> None:
     emptied = [directory] if is_link else [directory, *_directories_below(directory)]
     for place in (directory.parent, *emptied):
         if not os.access(place, os.W_OK | os.X_OK, effective_ids=_AS_WHO_ACTS):
-            why = (
-                "it is on a read-only disk" if _is_read_only(place) else "it belongs to somebody else, or is read-only"
-            )
+            why = "it is on a read-only disk" if _is_read_only(place) else "it belongs to another user, or is read-only"
             raise _cannot(place, why)
     for name in files if is_link else ():
         if (directory / name).is_dir() and not (directory / name).is_symlink():
@@ -133,7 +131,7 @@ def _check_sticky(directory: Path) -> None:
     parent = directory.parent.stat()
     me = os.geteuid()
     if parent.st_mode & stat.S_ISVTX and me not in (0, parent.st_uid, directory.lstat().st_uid):
-        raise _cannot(directory, "it belongs to somebody else")
+        raise _cannot(directory, "it belongs to another user")
 
 
 def _is_read_only(place: Path) -> bool:

@@ -59,7 +59,7 @@ def tool_content(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     whole = tool if "function" in tool else {"type": "function", "function": dict(tool)}
     function = whole["function"]
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise InvalidRequest("a tool needs a name: function.name is no text")
+        raise InvalidRequest("a tool needs a name: function.name is not text")
     return whole
 
 

@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 
 from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.extras import install_command
 from llmspell_protocol.models import HealthStatus, LocalModel, ModelInfo
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.http.probe import Probed
@@ -72,7 +73,7 @@ def model_info(listed: Listed, can: Capabilities, *, backend: str, source: str) 
 def demand_package(package: str, provider: str) -> None:
     """Raises `ConfigError` where a vendor's package is not installed; doesn't load it."""
     if importlib.util.find_spec(package) is None:
-        install = f"pip install 'llmspell[{package}]'"
+        install = install_command(package)
         reason = f"it needs the package '{package}', which is not installed: {install}"
         details = {"backend": provider, "package": package, "reason": reason}
         raise ConfigError(f"provider '{provider}': {reason}", hint=install, details=details)

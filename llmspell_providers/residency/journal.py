@@ -36,7 +36,7 @@ def not_loaded(model: Resident[W], error: BaseException) -> None:
 
 def given_up(model: Resident[W]) -> None:
     """A load was cancelled."""
-    _log.info("%s is not loaded: nobody waits for it any more", model.name)
+    _log.info("%s is not loaded: no request waits for it any more", model.name)
 
 
 def leaves(model: Resident[W], reason: str) -> None:

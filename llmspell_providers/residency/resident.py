@@ -238,7 +238,7 @@ class Resident(Generic[W]):
         stays = "idle, stays until it is unloaded"
         if self.expires_at is not None:
             left_s = max(0.0, (self.expires_at - datetime.now(UTC)).total_seconds())
-            stays = f"idle, goes in {duration_text(left_s)}"
+            stays = f"idle, unloads in {duration_text(left_s)}"
         return f"{stays}; the first to go if another model needs the memory" if next_to_go else stays
 
 

@@ -68,7 +68,7 @@ def target(reference: str, root: Mapping[str, Any], at: str) -> Any:
         else:
             refuse("$ref", step(at, "$ref"), f"{reference!r} points at nothing", hint="correct the schema")
     if not isinstance(found, Mapping | bool):
-        why = f"{reference!r} points at something that is no schema"
+        why = f"{reference!r} points at something that is not a schema"
         refuse("$ref", step(at, "$ref"), why, hint="correct the schema")
     return found
 

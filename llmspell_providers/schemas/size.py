@@ -82,7 +82,7 @@ class Size:
 
     def _name(self, name: Any, place: _Place, keyword: str, at: str) -> None:
         if not isinstance(name, str):
-            malformed(keyword, _text(place), f"the name {name!r} is no text")
+            malformed(keyword, _text(place), f"the name {name!r} is not text")
         if len(name) > LONGEST_NAME:
             refuse(keyword, _text(place), f"has a name of more than {LONGEST_NAME} characters", hint=_SMALLER)
         self._grow(len(name), at)
@@ -107,7 +107,7 @@ def _demand_json(one: Any, place: _Place, keyword: str) -> None:
     elif not isinstance(one, float):
         malformed(keyword, _text(place), f"{type(one).__name__} is nothing that JSON has")
     elif not math.isfinite(one):
-        malformed(keyword, _text(place), f"{one} is no number of JSON")
+        malformed(keyword, _text(place), f"{one} is not a number of JSON")
 
 
 def _text(place: _Place) -> str:

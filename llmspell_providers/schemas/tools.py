@@ -47,12 +47,12 @@ def demand_tools(tools: Sequence[_Tool]) -> None:
         function, inside = function_of(tool), step(at, "function") if "function" in tool else at
         name = function.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            malformed("name", step(inside, "name"), f"{name!r:.150} is no name that a model could call")
+            malformed("name", step(inside, "name"), f"{name!r:.150} is not a name that a model could call")
         if name in names:
             malformed("name", step(inside, "name"), f"'{name}' is there twice")
         names.add(name)
         if not isinstance(function.get("description") or "", str):
-            malformed("description", step(inside, "description"), "it is no text")
+            malformed("description", step(inside, "description"), "it is not text")
 
 
 def demand_choice(request: ChatRequest) -> None:

@@ -25,7 +25,7 @@ def demand_well_formed(schema: Any, at: str) -> None:
     from jsonschema import SchemaError
 
     if not isinstance(schema, Mapping):
-        malformed("schema", at, f"{schema!r:.80} is no object")
+        malformed("schema", at, f"{schema!r:.80} is not an object")
     if not isinstance(schema.get("$schema", ""), str):
         malformed("$schema", step(at, "$schema"), "it is not the address of a schema")
     kind = draft(schema)
@@ -68,7 +68,7 @@ def _problem(error: SchemaError) -> str:
         with _quiet():
             re.compile(str(error.instance))
     except re.error as problem:
-        return f"{error.instance!r:.100} is no regular expression that can be checked ({problem})"
+        return f"{error.instance!r:.100} is not a regular expression that can be checked ({problem})"
     return f"{error.message:.200}"
 
 

@@ -137,19 +137,19 @@ def _host(host: str) -> str:
         try:
             return str(IPv6Address(host[1:-1])) if "%" not in host else _refused()
         except ValueError:
-            raise BadAddress("what stands in its brackets is no IPv6 address") from None
+            raise BadAddress("what stands in its brackets is not an IPv6 address") from None
     name = host
     if not host.isascii() or "xn--" in host.lower():
         try:
             name = host.encode("idna").decode()
             name.encode().decode("idna")
         except UnicodeError:
-            raise BadAddress("its host is no name that can be looked up") from None
+            raise BadAddress("its host is not a name that can be looked up") from None
     labels = name.removesuffix(".").split(".")
     if len(name) > _LONGEST_NAME or not all(re.fullmatch(_NAME, label) for label in labels):
-        raise BadAddress("its host is no name that can be looked up")
+        raise BadAddress("its host is not a name that can be looked up")
     if labels[-1].isdigit() and not _is_ipv4(labels):
-        raise BadAddress("its host is no IPv4 address")
+        raise BadAddress("its host is not an IPv4 address")
     return name.lower()
 
 

@@ -149,7 +149,7 @@ def _append(path: Path) -> int:
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
     os.close(fd)
-    raise OSError(errno.EINVAL, "it is no file")
+    raise OSError(errno.EINVAL, "it is not a file")
 
 
 class Child:
@@ -287,7 +287,7 @@ class Child:
             import logging
 
             log = logging.getLogger(__name__)
-            log.exception("the worker with process id %d sent what is no frame, and is ended", self.pid)
+            log.exception("the worker with process id %d sent what is not a frame, and is ended", self.pid)
             self.kill()
 
     def _writable(self) -> None:

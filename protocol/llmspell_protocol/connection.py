@@ -224,7 +224,7 @@ class ConnectionInfo(NamedTuple):
             port = parts.port
             query = parse_qs(parts.query, strict_parsing=bool(parts.query))
         except ValueError as error:
-            raise InvalidRequest(f"this is no kernel URL: {error}", hint=_URL_HINT) from None
+            raise InvalidRequest(f"this is not a kernel URL: {error}", hint=_URL_HINT) from None
         if parts.scheme != "llmspell" or not parts.hostname or not port or parts.path not in ("", "/"):
             raise InvalidRequest("a kernel URL reads llmspell://HOST:PORT?key=…", hint=_URL_HINT)
         if "curve" in query:
@@ -320,12 +320,12 @@ class _Fields:
     def _port(self, name: str) -> int:
         value = self._content.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
-            raise self._wrong(name, "it is missing" if value is None else "it is no port number")
+            raise self._wrong(name, "it is missing" if value is None else "it is not a port number")
         return value
 
     def _wrong(self, name: str, why: str) -> ConfigError:
         return ConfigError(
-            f"{self._origin} is no usable connection file: {name}: {why}",
+            f"{self._origin} is not a usable connection file: {name}: {why}",
             details={"file": self._origin, "key": name},
         )
 

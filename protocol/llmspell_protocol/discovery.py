@@ -40,7 +40,7 @@ def connection_path(run_dir: Path, kernel_id: str) -> Path:
 
 def _file_name(kernel_id: str, ending: str) -> str:
     if not re.match(_ID, kernel_id):
-        raise InvalidRequest(f"'{kernel_id}' is no kernel id: letters, digits, '.', '_' and '-' are possible")
+        raise InvalidRequest(f"'{kernel_id}' is not a kernel id: letters, digits, '.', '_' and '-' are possible")
     return f"kernel-{kernel_id}.{ending}"
 
 

@@ -45,7 +45,7 @@ class ModelInfo(LocalModel):
     """Everything known about a model; `context_length` is what it was trained for, in tokens.
 
     `capabilities` are the model's own; `supports` says of every operation, feature and option whether its backend has
-    it, whatever the model.
+    it for this model.
     """
 
     context_length: int | None = None
@@ -63,7 +63,7 @@ class ModelInfo(LocalModel):
     """who keeps its files, where they are used as they are"""
     """where it was pulled from"""
     supports: Mapping[str, bool] = field(default_factory=dict)
-    """of its backend: every operation, feature and option"""
+    """every operation, feature and option: whether its backend has it for this model"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ def usable(directory: str, what: str) -> str:
     if shown != directory:
         raise ConfigError(f"{what} is '{shown}', which is not UTF-8 text", hint=HINT)
     if not os.path.isabs(directory):
-        raise ConfigError(f"{what} is '{directory}', which is no absolute path", hint=HINT)
+        raise ConfigError(f"{what} is '{directory}', which is not an absolute path", hint=HINT)
     return directory
 
 

@@ -91,4 +91,4 @@ async def embedding_leaves_the_chat_that_runs_beside_it_alone(subject: Subject) 
 async def tokens_are_the_models_own(subject: Subject) -> None:
     assert await subject.tokenize("Hello world") == [19556, 905]
     assert await subject.tokenize("") == []
-    assert len(await subject.tokenize("<|im_start|>")) > 1, "a text is no place for special tokens"
+    assert len(await subject.tokenize("<|im_start|>")) > 1, "a text is not a place for special tokens"

@@ -60,7 +60,6 @@ class Reader:
     def joins(self, other: Reader) -> None:
         """From now on the kernel of another reader is this one's too."""
         (self.home / "run").symlink_to(other.home / "run")
-        self._environment["LLMSPELL_CONNECT"] = "auto"
 
     def follows(self, snippet: Snippet) -> None:
         """Does what a block says; fails with its place where that isn't what the page promises."""

@@ -105,7 +105,7 @@ def _moment(ago: str) -> str:
     try:
         moment = datetime.now(UTC) - timedelta(seconds=duration_seconds(ago))
     except (ValueError, OverflowError):
-        raise InvalidRequest(f"--since: '{ago}' is no duration", hint="such as 30s, 10m, 2h or 1h30m") from None
+        raise InvalidRequest(f"--since: '{ago}' is not a duration", hint="such as 30s, 10m, 2h or 1h30m") from None
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -15,6 +15,7 @@ import click
 
 from llmspell_cli.autostart.sd_notify import tell_service_manager
 from llmspell_cli.daemon.launch import READY_WITHIN_S, detach
+from llmspell_cli.daemon.offer import offer_autostart
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
@@ -53,7 +54,7 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
     output = Output(options)
     if wanted["kernel_id"] is not None and not _ID.match(wanted["kernel_id"]):
         raise InvalidRequest(
-            f"'{wanted['kernel_id']}' is no kernel id: letters, digits, '-' and '_' are possible, 64 at most",
+            f"'{wanted['kernel_id']}' is not a kernel id: letters, digits, '-' and '_' are possible, 64 at most",
             hint="llmspell kernel start --id my-kernel",
         )
     words = _words(options, daemon, wanted)
@@ -68,6 +69,7 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
             raise OSError(
                 error.errno, f"{error.strerror}; the kernel, which could not be told of, was stopped"
             ) from None
+        offer_autostart(output)
     else:
         from llmspell_cli.connect import run_kernel
 

@@ -47,7 +47,7 @@ def add(
     """
     output = Output(options)
     if not re.match(_NAME, provider):
-        raise InvalidRequest(f"'{provider}' is no provider's name: letters, digits, '.', '_' and '-' are possible")
+        raise InvalidRequest(f"'{provider}' is not a provider's name: letters, digits, '.', '_' and '-' are possible")
     if key is not None and from_stdin:
         raise InvalidRequest("a key on the command line and --stdin can't both be meant")
     kept = key_store(os.environ)
@@ -81,10 +81,10 @@ def _warn(
     try:
         configured = load(options).settings.providers.tables
     except LlmspellError as error:
-        output.warning(f"'{provider}' is no provider that llmspell knows, and the configuration: {error.message}")
+        output.warning(f"'{provider}' is not a provider that llmspell knows, and the configuration: {error.message}")
         return
     if canonical(provider) not in map(canonical, configured):
-        output.warning(f"'{provider}' is no provider that llmspell knows, and none in the configuration")
+        output.warning(f"'{provider}' is not a provider that llmspell knows, and none in the configuration")
 
 
 def _key(output: Output, provider: str, key: str | None, *, from_stdin: bool) -> str:

@@ -147,7 +147,7 @@ def _integer(digits: bytes) -> int:
     try:
         return int(digits)
     except ValueError:
-        raise NotConvertible(f"'{digits.decode('utf-8', 'replace')[:40]}' is no integer") from None
+        raise NotConvertible(f"'{digits.decode('utf-8', 'replace')[:40]}' is not an integer") from None
 
 
 def _text(value: bytes) -> str:

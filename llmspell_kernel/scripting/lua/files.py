@@ -22,9 +22,10 @@ from llmspell_kernel.scripting.lua.beneath import (
     open_plain,
 )
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
-from llmspell_protocol.request_options import EVERYTHING
 
 MAX_SOURCE_BYTES = 10_000_000
+EVERYTHING = "*"
+"""What stands in a permission for whatever there is, as in the protocol's `request_options`."""
 _FLAGS = {
     "r": os.O_RDONLY,
     "r+": os.O_RDWR,

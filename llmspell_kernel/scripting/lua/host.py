@@ -14,12 +14,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmspell_kernel.scripting.lua.convert import Border, NotConvertible
-from llmspell_kernel.scripting.lua.files import Files
+from llmspell_kernel.scripting.lua.files import EVERYTHING, Files
 from llmspell_kernel.scripting.lua.json_text import parse, stringify
 from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 from llmspell_kernel.scripting.lua.sources import Sources
-from llmspell_protocol.model_options import meant_by
-from llmspell_protocol.request_options import EVERYTHING
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.lua.programs import Programs
@@ -316,8 +314,10 @@ class Host:
         return (stringify(value, indent, self.border),)
 
     def _nearest(self, name: bytes, names: Any) -> tuple[Any, ...]:
-        word, known = name.decode("utf-8", "replace"), [one.decode() for one in names.values()]
-        found = meant_by(word, known) or nearest(word, known)
+        # Only for an error that is shown anyway.
+        from llmspell_protocol.model_options import meant_by
+
+        found = meant_by(name.decode("utf-8", "replace"), [one.decode() for one in names.values()])
         return (None if found is None else found.encode(),)
 
     def _unpack_vectors(self, data: bytes, dimensions: int) -> tuple[Any, ...]:

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from llmspell_kernel.scripting.lua.files import EVERYTHING
 from llmspell_kernel.scripting.lua.refusals import refusal
-from llmspell_protocol.request_options import EVERYTHING
 
 _FOR_A_SHELL = re.compile(r"[|&;<>()$`\\*?\[\]{}~#\n!]")
 _POLL_S = 0.05

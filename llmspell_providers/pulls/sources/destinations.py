@@ -30,7 +30,7 @@ def check_request(scheme: str, host: str, first_host: str) -> None:
     if scheme != "https" and not is_loopback(host):
         raise SourceFailed(f"plain http to {host} is refused: use https")
     if _is_private(host) and not _is_private(first_host):
-        raise SourceFailed(f"a redirect from {first_host} to {host}, in a network of its own, is refused")
+        raise SourceFailed(f"a redirect from {first_host} to {host}, in a private network, is refused")
 
 
 @contextmanager
@@ -44,9 +44,9 @@ def public_only() -> Iterator[None]:
         name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
         if name not in proxies and not all(_is_public(str(one[4][0])) for one in found):
             raise SourceFailed(
-                f"{name} is this machine or in a network of its own, which this caller may not reach",
+                f"{name} is on this machine or in a private network, which this caller may not reach",
                 kind=Forbidden,
-                hint="whoever has the kernel's own key may pull from there",
+                hint="only the kernel's owner may pull from there",
             )
         return found
 

@@ -47,7 +47,7 @@ def find(address: str, *, quantization: str | None) -> Found:
     except OSError as error:
         raise _unreadable(path, reason_of(error)) from None
     except ValueError:
-        raise _unreadable(path, "is no path") from None
+        raise _unreadable(path, "is not a path") from None
 
 
 def _found(path: Path, quantization: str | None) -> Found:
@@ -126,7 +126,7 @@ def take(path: Path, partial: PullDirectory, meter: Meter, *, links: bool = Fals
             while data := _read(stream, path):
                 come += len(data)
                 if come > size:
-                    raise _unreadable(path, "grows while it is read, or is no file on a disk")
+                    raise _unreadable(path, "grows while it is read, or is not a file on a disk")
                 digest.update(data)
                 meter.add(name, len(data))
                 while copy_fd is not None and data:

@@ -76,7 +76,7 @@ def repository_of(name: str, content: Any) -> Repository:
         ValueError: something in it is not what a hub says.
     """
     if not isinstance(content, dict):
-        raise ValueError("its reply is no JSON object")
+        raise ValueError("its reply is not a JSON object")
     commit, siblings = content.get("sha"), content.get("siblings")
     if not isinstance(commit, str) or not _COMMIT.fullmatch(commit) or not isinstance(siblings, list):
         raise ValueError("it names no commit or no files")

@@ -20,6 +20,7 @@ from llmspell_profiles.schema.schema_keys import find
 from llmspell_profiles.schema.vendors import ignored, is_own_server
 from llmspell_protocol.addresses import parse_address
 from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.extras import install_command
 from llmspell_protocol.vendors import KEY_VARIABLES
 
 
@@ -42,7 +43,7 @@ def _packages(loaded: LoadedSettings) -> Iterator[Remark]:
             if find_spec(package) is None:
                 place, details = loaded.origins.place(("providers", name))
                 text = f"needs the package '{package}', which is not installed"
-                yield Remark(place, text, details, f"pip install 'llmspell[{package}]'")
+                yield Remark(place, text, details, install_command(package))
 
 
 def _credentials(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:

@@ -95,7 +95,9 @@ class EnginesSettings(Table):
 class RuntimeSecuritySettings(Table):
     """`[runtime.security]`"""
 
-    allow_file_access: bool = Field(default=False, description="file tools")
+    allow_file_access: bool = Field(
+        default=False, description="scripts may write below their own directories too; one run: --allow-write"
+    )
     allow_network_access: Annotated[bool, Idle()] = Field(
         default=True, description="web and HTTP tools, cloud providers from scripts; not the local backends"
     )
@@ -103,7 +105,9 @@ class RuntimeSecuritySettings(Table):
         default=False,
         description="scripts pull models from public https and pypi addresses too; names and hf.co/… they always may",
     )
-    allow_process_spawn: Annotated[bool, Idle()] = Field(default=False, description="process tools")
+    allow_process_spawn: bool = Field(
+        default=False, description="scripts may run programs; needs tools.system.allow_process_execution too"
+    )
     max_memory_bytes: Annotated[Size, High(2_000_000_000)] = Field(
         default=50_000_000,
         ge=1,

@@ -143,7 +143,7 @@ class Table:
             if get_origin(annotation) is ClassVar:
                 continue
             field = cls.__dict__[name]
-            assert isinstance(field, FieldInfo), f"{cls.__name__}.{name} is no Field"
+            assert isinstance(field, FieldInfo), f"{cls.__name__}.{name} is not a Field"
             # What is read from an instance is its own value, or one that `__getattr__` makes.
             delattr(cls, name)
             field.belongs_to(annotation)

@@ -4,8 +4,8 @@ import re
 from tempfile import gettempdir
 from typing import Annotated, Any, ClassVar, Literal
 
-from llmspell_profiles.schema.table import Field, IdleTable, subtable
-from llmspell_profiles.schema.values import Before, High, Names, NamesOrText, Size, expected, words, wrong
+from llmspell_profiles.schema.table import Field, IdleTable, Table, subtable
+from llmspell_profiles.schema.values import Before, High, Idle, Names, NamesOrText, Size, expected, words, wrong
 
 SearchEngine = Literal["google", "bing", "duckduckgo"]
 
@@ -120,16 +120,21 @@ class Email(IdleTable):
     enable_tls: bool = Field(default=True, description="encrypt")
 
 
-class SystemTools(IdleTable):
+class SystemTools(Table):
     """`[tools.system]`"""
 
     allow_process_execution: bool = Field(
-        default=False, description="start programs; needs runtime.security.allow_process_spawn too"
+        default=False,
+        description="every script may run allowed_commands; needs runtime.security.allow_process_spawn too",
     )
-    allowed_commands: NamesOrText = Field(default=("ls", "cat", "echo", "pwd"), description="programs")
-    max_output_size: Size = Field(default=1_048_576, ge=1, description="of one program, in bytes")
-    command_timeout_seconds: int = Field(default=30, ge=1, description="one program, in seconds")
-    allowed_env_vars: NamesOrText = Field(default=(), description="variables passed through")
+    allowed_commands: NamesOrText = Field(
+        default=("ls", "cat", "echo", "pwd"), description='programs; "*" = all, and a shell; one run: --allow-run'
+    )
+    max_output_size: Size = Field(default=1_048_576, ge=1, description="what io.popen keeps of a program, in bytes")
+    command_timeout_seconds: Annotated[int, Idle()] = Field(default=30, ge=1, description="one program, in seconds")
+    allowed_env_vars: NamesOrText = Field(
+        default=(), description="variables of the client that every script may read; one run: --allow-env"
+    )
 
 
 class DataTools(IdleTable):
@@ -173,14 +178,16 @@ class Search(IdleTable):
     timeout_seconds: int = Field(default=30, ge=1, description="one search, in seconds")
 
 
-class ToolsSettings(IdleTable):
+class ToolsSettings(Table):
     """`[tools]`; a further table is for the tool of that name."""
 
     OTHERS: ClassVar[Any] = dict[str, Any]
     FREE_TABLES: ClassVar[bool] = True
 
-    enabled: bool = Field(default=True, description="all tools")
-    rate_limit_per_minute: int | None = Field(default=None, ge=1, description="all tools together; unset: none")
+    enabled: Annotated[bool, Idle()] = Field(default=True, description="all tools")
+    rate_limit_per_minute: Annotated[int | None, Idle()] = Field(
+        default=None, ge=1, description="all tools together; unset: none"
+    )
     file_operations: FileOperations = subtable("files")
     web_search: WebSearch = subtable("the web search tool")
     http_request: HttpRequest = subtable("HTTP requests")

@@ -50,7 +50,7 @@ def _at_a_terminal(text: str, trial: Trial) -> None:
     output = Output(Options(output=trial.random.choice(("text", "pretty")), color=False))
     with redirect_stdout(_Terminal()) as out, redirect_stderr(_Terminal()) as err:
         output.line(text)
-        assert out.getvalue().count("\n") == 1, f"{text!r} is no line: {out.getvalue()!r}"
+        assert out.getvalue().count("\n") == 1, f"{text!r} is not a line: {out.getvalue()!r}"
         output.table(["NAME", "OTHER"], [[text, "x"], ["y", text]])
         output.properties([("Name", text)])
         output.prose(text)
@@ -64,7 +64,7 @@ def _at_a_terminal(text: str, trial: Trial) -> None:
         print(one_line(ModelNotFound(text, details={"reasons": {text: text}})))
     with redirect_stdout(io.StringIO()) as piped:
         output.table(["NAME", "OTHER"], [[text, "x"], ["y", text]])
-    assert piped.getvalue().count("\n") == 3 + output.pretty * 3, f"{text!r} is no cell: {piped.getvalue()!r}"
+    assert piped.getvalue().count("\n") == 3 + output.pretty * 3, f"{text!r} is not a cell: {piped.getvalue()!r}"
     for said in (out.getvalue(), err.getvalue()):
         assert _seen(said, but="\n\t") == "", f"{text!r} → {said!r}"
 

@@ -35,6 +35,8 @@ VOLATILE = {
 BOTH = together("both")
 RESIDENT = together("kernel")
 ONE_OF_EACH = set(one_of_each())
+TRIES = 5
+"""Where others need the processors, a kernel may not answer within 0.2 s each time."""
 
 
 def test_every_command_has_a_case() -> None:
@@ -119,9 +121,12 @@ def test_a_command_says_the_same_embedded_and_connected(
         check(case, connected)
         if name in ONE_OF_EACH:
             # Nothing named: the kernel that runs is used.
-            found = llmspell(*words, stdin=case.stdin)
-            undo(case, case_directory)
-            assert comparable(found) == comparable(embedded), name
+            for _ in range(TRIES):
+                found = llmspell(*words, stdin=case.stdin)
+                undo(case, case_directory)
+                assert comparable(found) == comparable(embedded), name
+                if _origins(found) == _origins(connected):
+                    break
             assert _origins(found) == _origins(connected), name
 
 

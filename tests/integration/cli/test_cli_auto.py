@@ -18,6 +18,7 @@ from tests.support.daemons import daemon, end_all
 from tests.support.kernels import KernelProcess
 
 ASKED = ("exec", "return 1", "--json")
+TRIES = 5
 CHAT = ("chat", "mock/a", "--message", "hi")
 
 
@@ -29,6 +30,11 @@ def used(*words: str, **env: str) -> str | None:
     assert document["mode"] == ("embedded" if document["kernel"] is None else "connected")
     kernel: str | None = document["kernel"]
     return kernel
+
+
+def uses(kernel: str, *words: str, **env: str) -> bool:
+    """Whether a command uses this kernel; on a busy machine it may not answer within 0.2 s each time."""
+    return any(used(*words, **env) == kernel for _ in range(TRIES))
 
 
 def why_not(**env: str) -> str:
@@ -51,18 +57,19 @@ def test_a_command_uses_the_newest_kernel_unless_told_otherwise(home: Path, tmp_
     assert used() is None
     assert used(LLMSPELL_CONNECT="auto") is None
     with daemon("older"), daemon("newer"):
-        assert used() == "newer"
-        assert (used("--connect", "old"), used("--connect", "auto")) == ("older", "newer")
+        assert uses("newer")
+        assert uses("older", "--connect", "old")
+        assert uses("newer", "--connect", "auto")
         assert used("--embedded") is None
         assert used("-p", "candle") is None
         assert used(LLMSPELL_CONNECT="embedded") is None
-        assert used(LLMSPELL_CONNECT="older") == "older"
+        assert uses("older", LLMSPELL_CONNECT="older")
         assert used("--embedded", LLMSPELL_CONNECT="older") is None
         assert used("-p", "candle", LLMSPELL_CONNECT="older") is None
         # The weakest word is the setting's; a variable for it beats the file, as for every setting.
         (home / "config.toml").write_text('extends = "candle"\n[cli]\nconnect = "older"\n')
-        assert used() == "older"
-        assert used(LLMSPELL_CONNECT="auto") == "newer"
+        assert uses("older")
+        assert uses("newer", LLMSPELL_CONNECT="auto")
         assert used(LLMSPELL_CLI__CONNECT="embedded") is None
         gone = llmspell("exec", "return 1", env={"LLMSPELL_CLI__CONNECT": "nosuch"})
         assert gone.status == 3
@@ -71,13 +78,12 @@ def test_a_command_uses_the_newest_kernel_unless_told_otherwise(home: Path, tmp_
 
 def test_the_kernel_that_was_used_is_told_on_demand(home: Path) -> None:
     with daemon("one"):
-        assert llmspell(*CHAT, "--stats").err.rstrip().endswith(", kernel one")
+        assert llmspell("--connect", "one", *CHAT, "--stats").err.rstrip().endswith(", kernel one")
         assert llmspell("--embedded", *CHAT, "--stats").err.rstrip().endswith(", embedded")
-        done = llmspell(*CHAT, "--json").events[-1]
-        assert (done["mode"], done["kernel"]) == ("connected", "one")
-        assert "kernel one at 127.0.0.1:" in why_not()
-        listed = llmspell("model", "list", "--json").document
-        assert (listed["mode"], listed["kernel"]) == ("connected", "one")
+        for words in ((*CHAT, "--json", "--no-stream"), ("model", "list", "--json"), ("model", "status", "--json")):
+            done = llmspell("--connect", "one", *words).document
+            assert (done["mode"], done["kernel"]) == ("connected", "one")
+        assert any("kernel one at 127.0.0.1:" in why_not() for _ in range(TRIES))
         # What is about this command line's own configuration is not asked of a kernel that was not named.
         assert llmspell("config", "show", "kernel", "--json").document["kernel"] != "one"
 
@@ -87,9 +93,9 @@ def test_loading_listing_and_chatting_speak_of_the_same_models(home: Path, smoll
     (model,) = llmspell("model", "list", "--json").document["models"]
     with daemon("older"), daemon("newer"):
         assert llmspell("chat", model["id"], "--message", "hi", "--max-tokens", "1").status == 0
-        assert "LOADED" in llmspell("model", "list", "-v").out
-        assert "LOADED" not in llmspell("--embedded", "model", "list", "-v").out
-        assert "LOADED" not in llmspell("--connect", "older", "model", "list", "-v").out
+        assert llmspell("model", "list", "-v").out.split()[-1] == "yes"
+        assert llmspell("--embedded", "model", "list", "-v").out.split()[-1] == "no"
+        assert llmspell("--connect", "older", "model", "list", "-v").out.split()[-1] == "no"
         assert [one["id"] for one in llmspell("model", "ps", "--json").document["models"]] == [model["id"]]
         assert llmspell("model", "unload", model["id"]).status == 0
         refused = llmspell("--embedded", "model", "ps")
@@ -110,7 +116,9 @@ def test_a_kernel_with_other_settings_is_left_alone_and_the_reason_told(home: Pa
         assert (warned.status, warned.out) == (0, "No models loaded\n")
         assert "Warning: kernel one is not what other commands here use" in warned.err
         project.unlink()
-        assert used() == "one"
+        looked = llmspell("doctor", "--offline", "--json", env={"LLMSPELL_MODELS__KEEP_ALIVE": "1h"})
+        assert "commands here do not use one: it was not started with the same" in looked.out
+        assert uses("one")
         change(started["connection_file"], version="0.0.1")
         assert "it is of version 0.0.1, this is " in why_not()
 
@@ -121,7 +129,7 @@ def test_a_kernel_started_with_the_same_settings_is_used(
     (tmp_path / "llmspell.toml").write_text('extends = "candle"\n')
     monkeypatch.setenv("LLMSPELL_MODELS__KEEP_ALIVE", "1h")
     with daemon("one") as started:
-        assert used() == "one"
+        assert uses("one")
         # A value may be a secret: the file has a digest of it.
         assert "1h" not in Path(started["connection_file"]).read_text()
         elsewhere = tmp_path / "elsewhere"
@@ -134,7 +142,7 @@ def test_a_kernel_that_was_given_a_profile_is_for_everyone_who_names_none(home: 
     done = llmspell("-p", "candle", "kernel", "start", "--daemon", "--port", "0", "--id", "chosen")
     assert done.status == 0, done.err
     try:
-        assert used() == "chosen"
+        assert uses("chosen")
     finally:
         end_all(home / "run")
 
@@ -180,7 +188,7 @@ def test_kernels_of_notebooks_have_names_and_must_be_named(home: Path, tmp_path:
     try:
         assert process.started["id"] == "My-analysis-0677"
         assert used() is None
-        assert used("--connect", "My-") == "My-analysis-0677"
+        assert uses("My-analysis-0677", "--connect", "My-")
         none = llmspell("model", "ps")
         assert (none.status, none.err.splitlines()[0]) == (4, "Error: no kernel is running")
         assert "My-analysis-0677" in none.err
@@ -200,7 +208,7 @@ def test_an_id_may_be_shortened_as_long_as_it_is_clear(home: Path) -> None:
             done = llmspell(*words)
             assert done.status == 2, words
             assert "several kernels have an id that begins with 'work': work-a, work-b" in done.err
-        assert used("--connect", "work-b") == "work-b"
+        assert uses("work-b", "--connect", "work-b")
         assert llmspell("kernel", "stop", "work-a").status == 0
         assert llmspell("kernel", "status", "wo", "--json").document["kernels"][0]["id"] == "work-b"
         assert llmspell("kernel", "connect", "wo", stdin="return 7\n").out == "7\n"
@@ -222,7 +230,7 @@ def test_one_kernel_is_started_for_all_who_need_a_model(background: Path, monkey
         done = list(pool.map(lambda _: llmspell(*CHAT, "--json"), range(3)))
     assert [one.events[-1]["kernel"] for one in done] == ["background"] * 3
     assert sum("Started a kernel that keeps models loaded" in one.err for one in done) == 1
-    assert used() == "background"
+    assert uses("background")
     kernels = llmspell("kernel", "status", "--json").document["kernels"]
     assert [(kernel["id"], kernel["port"]) for kernel in kernels] == [("background", None)]
     assert llmspell("--embedded", *CHAT, "--json").events[-1]["kernel"] is None
@@ -248,3 +256,17 @@ def test_the_question_is_asked_at_a_terminal_only(background: Path, monkeypatch:
         terminal.type(answer)
         assert terminal.end() == 0
         assert f"tokens/s, {place}" in " ".join(terminal.said.split())
+
+
+def test_a_kernel_started_by_hand_offers_to_start_by_itself_the_next_time_and_asks_once(background: Path) -> None:
+    start = ["kernel", "start", "--daemon", "--port", "0", "--id"]
+    for kernel_id, typed in (("one", "\x04"), ("two", "y\r")):
+        terminal = AtTerminal([*start, kernel_id])
+        terminal.wait_for("Start one by itself when a command needs a model and none runs? [y/N]: ")
+        terminal.type(typed)
+        assert terminal.end() == 0
+    assert "cli.autostart = always in " in " ".join(terminal.said.split())
+    assert (background / "config.toml").read_text() == '[cli]\nautostart = "always"\n'
+    terminal = AtTerminal([*start, "three"])
+    assert terminal.end() == 0
+    assert "Start one by itself" not in terminal.said

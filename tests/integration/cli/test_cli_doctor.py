@@ -25,7 +25,20 @@ from tests.support.kernels import KernelProcess
 pytestmark = pytest.mark.usefixtures("quiet_machine")
 
 CHECKS = [
-    *("python", "engines", "devices", "ollama", "hub", "disk", "memory", "config", "kernel", "files", "keys"),
+    *(
+        "python",
+        "engines",
+        "devices",
+        "ollama",
+        "servers",
+        "hub",
+        "disk",
+        "memory",
+        "config",
+        "kernel",
+        "files",
+        "keys",
+    ),
     "jupyter",
 ]
 KEY = "sk-not-to-be-seen-1234"
@@ -40,16 +53,17 @@ def test_the_report_has_one_line_a_check_hints_below_and_a_sum(home: Path) -> No
         r"✓ engines     lua \(lupa [\d.]+\), xllamacpp(, \S+ [\d.+a-z]+)*(; .+ not installed)?",
         r"[✓⚠] devices     (\S+, )*cpu, \d+ cores?(; .+)?",
         r"⚠ ollama      no answer from http://127\.0\.0\.1:9 \(connection refused\)",
-        r"  Hint: ollama serve, or llmspell model install-ollama",
+        r"  Hint: ollama serve, or llmspell model install-ollama; without it: llmspell config set .+ false",
+        r"- servers     none is configured",
         r"- hub         not asked \(--offline\)",
         rf"[✓⚠] disk        {re.escape(str(home))}: [\d.]+ GB free; models use 0\.0 GB",
         r"[✓⚠] memory      [\d.]+ GB available, model budget [\d.]+ GB",
-        r"✓ config      no file, defaults hold",
+        r"✓ config      no file, using defaults",
         r"- kernel      none is running",
         rf"✓ files       modes of {re.escape(str(home))} are safe",
         r"✓ keys        none",
         r"- jupyter     no kernelspec of llmspell",
-        r"\d+ ok, \d+ warnings?, 0 failed, 3 skipped",
+        r"\d+ ok, \d+ warnings?, 0 failed, 4 skipped",
     ]
     for pattern in patterns:
         assert re.fullmatch(pattern, lines.pop(0)), (pattern, done.out)
@@ -82,10 +96,10 @@ def test_a_configuration_that_can_be_used_is_named_with_what_it_extends(tmp_path
     (tmp_path / "llmspell.toml").write_text("extends = 'candle'\n")
     assert said(doctor()[1]["config"]) == ("ok", "./llmspell.toml (extends candle), valid")
     assert said(doctor("-p", "minimal")[1]["config"]) == ("ok", "profile minimal, valid")
-    (tmp_path / "llmspell.toml").write_text("[kernel]\nprot = 1\n")
+    (tmp_path / "llmspell.toml").write_text("[rag]\nenabled = true\n")
     finding = doctor()[1]["config"]
     assert finding["status"] == "warn"
-    assert "./llmspell.toml, valid with 1 warning: llmspell.toml:2 kernel.prot: unknown key" in finding["message"]
+    assert "./llmspell.toml, valid with 1 warning: llmspell.toml:2 rag.enabled: accepted" in finding["message"]
     assert finding["hint"] == "llmspell config validate"
 
 
@@ -95,7 +109,7 @@ def test_a_broken_configuration_fails_and_leaves_out_what_needs_it(tmp_path: Pat
     assert status == 1
     assert found["config"]["status"] == "fail"
     assert found["config"]["message"].startswith("llmspell.toml:2 kernel.port: expected an integer")
-    for name in ("ollama", "memory"):
+    for name in ("ollama", "servers", "memory"):
         assert said(found[name]) == ("skip", "needs a configuration that can be used")
     assert found["engines"]["status"] == "ok"
 

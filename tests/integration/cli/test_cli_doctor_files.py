@@ -105,5 +105,5 @@ def test_a_home_that_is_a_file_fails_with_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     status, found = doctor(env={"LLMSPELL_HOME": str(tmp_path / "file")})
     assert status == 1
-    assert said(found["files"]) == ("fail", f"{tmp_path}/file is no directory")
+    assert said(found["files"]) == ("fail", f"{tmp_path}/file is not a directory")
     assert "LLMSPELL_HOME" in found["files"]["hint"]

@@ -155,7 +155,7 @@ def test_an_ollama_elsewhere_is_not_asked_offline_and_one_that_is_not_configured
     assert said(found["ollama"]) == ("skip", "not asked, since it is on another machine (--offline)")
     assert found["memory"]["status"] in ("ok", "warn")
     _, found = doctor("-p", "candle")
-    assert said(found["ollama"]) == ("skip", "not configured")
+    assert said(found["ollama"]) == ("skip", "switched off, or not in this profile")
 
 
 @pytest.fixture

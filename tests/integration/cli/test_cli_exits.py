@@ -18,9 +18,7 @@ STEPS = (
     "1. Use the builtin profile: llmspell -p candle {words}\n"
     "2. Or configure candle provider in your config file"
 )
-AVAILABLE = (
-    "minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers, state, sessions"
-)
+AVAILABLE = "minimal, development, ollama, candle, providers"
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ BOTH = {
         ends=(1, "script_limit"),
         says="memory",
     ),
-    "a file is no model that the engine knows": failure(
+    "a file is not a model that the engine knows": failure(
         *("chat", "tiny@candle", "--message", "hi"),
         ends=(1, "model_load_failed"),
         says="xllamacpp could not load 'tiny.gguf'",
@@ -87,6 +85,7 @@ BOTH = {
         says="Backend 'invalid' not configured and no matching builtin profile found.\n"
         "Available backends: ollama, candle\n"
         "Check your model specification format: model:variant@backend",
+        hint="llmspell model status shows what is configured",
     ),
     "no such script": failure("run", "nosuch.lua", ends=(3, "not_found"), says="Script file not found: nosuch.lua"),
     "no such model": failure(
@@ -109,7 +108,7 @@ BOTH = {
 }
 
 LOCAL = {
-    "a configuration that is no TOML": failure(
+    "a configuration that is not TOML": failure(
         *("-c", "broken.toml", "model", "list"),
         ends=(2, "config_error"),
         says="broken.toml:1:",
@@ -123,6 +122,7 @@ LOCAL = {
         *("-p", "unknown", "model", "list"),
         ends=(3, "profile_not_found"),
         says=f"Builtin profile 'unknown' not found.\nAvailable: {AVAILABLE}",
+        hint="llmspell config list-profiles",
     ),
     "a kernel id that is not there": failure(
         *("--connect", "nosuch", "model", "list"), ends=(3, "not_found"), says="there is no kernel 'nosuch'"

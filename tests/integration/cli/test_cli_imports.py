@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.command_imports import HEAVY, imported
+from tests.support.kernels import KernelProcess
 
 
 @pytest.mark.parametrize("words", [("--help",), ("model", "--help"), ("kernel", "--help")], ids=" ".join)
@@ -27,6 +28,12 @@ def test_help_of_a_group_loads_neither_its_commands_nor_the_client(words: tuple[
         "llmspell_protocol.user_home",
     }
     assert modules & HEAVY == set()
+
+
+def test_a_command_that_finds_a_kernel_loads_only_the_client(kernel: KernelProcess) -> None:
+    # On a busy machine a kernel may not answer in time, and the command starts its own.
+    tries = (imported("model", "list") for _ in range(5))
+    assert any(modules & HEAVY == set() for _, modules in tries)
 
 
 def test_a_connected_command_loads_only_the_client(home: object) -> None:

@@ -61,7 +61,9 @@ def test_the_foreground_serves_until_ctrl_c_and_ends_with_0(home: Path) -> None:
     assert llmspell("--connect", "front", "chat", "mock/a", "--message", "x").out == "[mock/a] x\n"
     running.interrupt()
     done = running.done()
-    assert (done.status, done.err) == (0, "")
+    assert done.status == 0
+    assert all("[INFO]" in line for line in done.err.splitlines())
+    assert done.out.splitlines()[-1] == "Kernel front stopped"
     assert list((home / "run").iterdir()) == []
 
 

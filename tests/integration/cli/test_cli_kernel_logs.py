@@ -166,7 +166,7 @@ def test_no_log_at_all_says_how_to_get_one(home: Path) -> None:
 @pytest.mark.parametrize("ago", ["yesterday", "5", "", "-1h"])
 def test_an_age_that_is_no_duration_is_refused(log: Path, ago: str) -> None:
     done = llmspell("kernel", "logs", "dead", f"--since={ago}")
-    assert (done.status, done.err.splitlines()[0]) == (2, f"Error: --since: '{ago}' is no duration")
+    assert (done.status, done.err.splitlines()[0]) == (2, f"Error: --since: '{ago}' is not a duration")
 
 
 def test_enough_lines_are_found_in_rotated_files(log: Path) -> None:

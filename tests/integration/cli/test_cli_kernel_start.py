@@ -69,7 +69,11 @@ def test_the_port_names_a_kernel_that_has_no_other_name(home: Path) -> None:
 
 
 def test_the_url_is_for_eyes_only(home: Path) -> None:
-    terminal = AtTerminal(["kernel", "start", "--daemon", "--port", "0", "--id", "eyes"], columns=200)
+    terminal = AtTerminal(
+        ["kernel", "start", "--daemon", "--port", "0", "--id", "eyes"],
+        columns=200,
+        env={"LLMSPELL_CLI__AUTOSTART": "never"},
+    )
     assert terminal.end() == 0
     try:
         url = re.search(r"URL: +(llmspell://\S+)", terminal.said)
@@ -270,7 +274,7 @@ def test_ids_have_letters_digits_and_dashes(home: Path) -> None:
         done = llmspell("kernel", "start", "--id", wrong)
         assert (done.status, done.err.splitlines()[0]) == (
             2,
-            f"Error: '{wrong}' is no kernel id: letters, digits, '-' and '_' are possible, 64 at most",
+            f"Error: '{wrong}' is not a kernel id: letters, digits, '-' and '_' are possible, 64 at most",
         )
 
 

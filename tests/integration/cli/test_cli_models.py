@@ -98,6 +98,16 @@ def test_tables_at_a_terminal_fit_its_width(columns: int, stocked: None) -> None
 
 
 @pytest.mark.slow
+def test_a_real_model_keeps_to_fields_and_says_that_it_cannot_think(target: list[str]) -> None:
+    words = [*target, "chat", "-m", MODEL, "Invent a dog.", "-o", "temperature", "0", "-o", "max_tokens", "200"]
+    done = llmspell(*words, "--schema", "name, age int, good bool")
+    dog = json.loads(done.out)
+    assert [type(dog[key]) for key in ("name", "age", "good")] == [str, int, bool]
+    refused = llmspell(*words, "--think", "--json")
+    assert (refused.status, refused.error["code"], refused.error["details"]["operation"]) == (2, "unsupported", "think")
+
+
+@pytest.mark.slow
 def test_a_real_model_answers(target: list[str]) -> None:
     words = [*target, "chat", MODEL, "--message", "Say hi.", "--temperature", "0", "--max-tokens", "8"]
     text = llmspell(*words)
@@ -174,7 +184,7 @@ def test_a_kernel_keeps_what_it_loads(stocked: None) -> None:
         assert line.split()[:4] == [MODEL, "candle", "xllamacpp", "cpu"]
         assert re.search(r" (4m 5\ds|5m 0s) \(idle\)$", line)
         assert memory.startswith("Memory: ")
-        assert why.startswith(f"{MODEL}: idle, goes in ")
+        assert why.startswith(f"{MODEL}: idle, unloads in ")
         assert f"1 loaded: {MODEL}" in llmspell("--connect", "auto", "model", "status").out
         unloaded = llmspell("model", "unload", MODEL).out
         assert unloaded.startswith(f"✓ Unloaded {MODEL}@candle (")
@@ -220,7 +230,8 @@ def test_a_backend_that_is_not_configured_shows_the_way(home: Path) -> None:
         2,
         "Error: Backend 'invalid' not configured and no matching builtin profile found.\n"
         "Available backends: ollama, candle\n"
-        "Check your model specification format: model:variant@backend\n",
+        "Check your model specification format: model:variant@backend\n"
+        "Hint: llmspell model status shows what is configured\n",
     )
 
 

@@ -85,7 +85,8 @@ def test_a_first_word_that_is_nearly_a_model_is_not_taken_for_a_text(run: Run, s
     assert (done.status, done.err) == (
         3,
         "Error: Model 'tinyy' not found in any backend\n"
-        "Hint: did you mean 'tiny'? As a text: llmspell chat -m MODEL tinyy …\n",
+        "Hint: did you mean 'tiny'? As a text: llmspell chat -m MODEL tinyy …\n"
+        "Hint: ollama can't tell: no answer from http://127.0.0.1:9 (connection refused)\n",
     )
     done = run("chat", "smollm2:135m", "hello")
     assert (done.status, done.err.splitlines()[1]) == (3, "Hint: llmspell model pull smollm2:135m@candle")

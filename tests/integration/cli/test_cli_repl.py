@@ -241,7 +241,7 @@ def test_variables_of_odd_values_hide_no_others(target: list[str], tmp_path: Pat
 def test_set_takes_what_is_no_json_as_text_and_refuses_names_that_lua_lacks(target: list[str]) -> None:
     done = llmspell(*target, "repl", stdin=".set a NaN\n.set b 1e400\na .. b\n.set end 1\n.unset end\n.set a b\n")
     assert done.out.splitlines()[2] == '"NaN1e400"'
-    assert done.err == "Error: 'end' is no name of a variable\n" * 2
+    assert done.err == "Error: 'end' is not a name of a variable\n" * 2
 
 
 def test_the_status_is_that_of_the_last_line(target: list[str]) -> None:

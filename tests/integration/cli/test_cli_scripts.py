@@ -185,7 +185,11 @@ def test_a_misspelt_name_is_told_with_file_line_and_what_was_meant(target: list[
     (tmp_path / "bad.lua").write_text("local name = 'x'\n\nlocal agent = Agnt.create{model = name}\n")
     done = llmspell(*target, "run", "bad.lua")
     assert (done.status, done.out) == (1, "")
-    assert done.err == ("Error: bad.lua:3: attempt to index a nil value (global 'Agnt')\nHint: did you mean 'Agent'?\n")
+    assert done.err == (
+        "Error: bad.lua:3: attempt to index a nil value (global 'Agnt')\n"
+        "  3 | local agent = Agnt.create{model = name}\n"
+        "Hint: did you mean 'Agent'?\n"
+    )
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -37,7 +37,7 @@ def test_a_command_without_a_home_says_what_to_set(
     told = []
     for home, says in (
         ("", f"the user with the id {os.getuid()} has no home directory"),
-        ("relative/home", "HOME is 'relative/home', which is no absolute path"),
+        ("relative/home", "HOME is 'relative/home', which is not an absolute path"),
         (f"{case_directory}/caf\udce9", "which is not UTF-8 text"),
     ):
         done = without_home(CASES[name], case_directory, home)

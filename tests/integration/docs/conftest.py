@@ -42,7 +42,7 @@ def neighbour(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterato
     """A reader whose kernel runs, so that pages that only ask a model need not start and load one each."""
     before = Traces.now()
     with reader(tmp_path_factory.mktemp("neighbour"), models) as one:
-        started = one.runs("llmspell kernel start --daemon --port 0 && llmspell --connect auto model load smollm2:135m")
+        started = one.runs("llmspell kernel start --daemon --port 0 && llmspell model load smollm2:135m")
         assert started.status == 0, started.out
         yield one
     left = left_since(before)

@@ -69,7 +69,7 @@ def test_ollama_chat_works(mode: str, tmp_path: Path, models: Path) -> None:
     with OllamaReplay(*recordings) as server, reader(tmp_path, models) as one:
         one.runs(f"export OLLAMA_HOST={server.base_url}")
         if mode == "connected":
-            one.runs("llmspell kernel start --daemon --port 0 && export LLMSPELL_CONNECT=auto")
+            one.runs("llmspell kernel start --daemon --port 0")
         done = one.runs("llmspell run examples/ollama_chat.lua -- Hi")
         assert done.status == 0, done.out
         assert " tokens)\n" in done.out

@@ -21,6 +21,7 @@ PAGES = [page for page in pages() if _to_do(page)]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_says_works_as_it_says(page: Path, tmp_path: Path, models: Path, neighbour: Reader) -> None:
     to_do = _to_do(page)

@@ -89,7 +89,7 @@ def test_a_start_that_failed_leaves_no_empty_log(kernel: KernelProcess, home: Pa
         (["--log-file", "wrong.toml/a.log"], "config_error", "cannot use the directory wrong.toml"),
         (["-f", "nowhere/a.json"], "config_error", "cannot write the connection file nowhere/a.json"),
         (["-f", "wrong.toml"], "config_error", "wrong.toml"),
-        (["--id", "a/b"], "invalid_request", "'a/b' is no kernel id"),
+        (["--id", "a/b"], "invalid_request", "'a/b' is not a kernel id"),
     ],
 )
 def test_a_failed_start_tells_the_waiting_process_why(
@@ -189,7 +189,7 @@ def test_a_kernel_outlives_the_directory_that_it_was_started_in(home: Path, tmp_
             ):
                 assert client.request(msg_type, content).result().content["status"] == "ok"
             missing = client.request("execute_request", {"code": "require('x')"})
-            with pytest.raises(LlmspellError, match="modules need a kernel on this machine"):
+            with pytest.raises(LlmspellError, match="files of scripts need a kernel on this machine"):
                 missing.result()
     finally:
         kernel.stop()

@@ -58,6 +58,7 @@ def test_a_failing_cell_publishes_the_error_before_its_reply() -> None:
         assert error["evalue"] == "In[1]:2: boom"
         assert error["traceback"] == [
             "Error: In[1]:2: boom",
+            "  2 | error('boom')",
             "stack traceback:",
             "  In[1]:2: in local 'f'",
             "  In[1]:4: in main chunk",
@@ -261,7 +262,7 @@ def test_modules_come_from_the_scripts_directory_for_local_callers_only(tmp_path
         }
         assert await scripts.value("return (require('lib'))", **place) == {"name": "lib", "model": "m"}
         error = await scripts.failure("return (require('lib'))", local=False, **place)
-        assert "modules need a kernel on this machine" in error["message"]
+        assert "files of scripts need a kernel on this machine" in error["message"]
 
     run(body)
 

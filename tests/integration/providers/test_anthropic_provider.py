@@ -26,6 +26,7 @@ from llmspell_protocol.errors import (
     Unauthorized,
     Unsupported,
 )
+from llmspell_protocol.extras import install_command
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult, SamplingOptions, ToolCall
 from llmspell_providers.base import Provider
 from llmspell_providers.spec import ModelSpec
@@ -275,7 +276,7 @@ def test_a_package_that_is_missing_is_told_with_the_line_that_installs_it(
     monkeypatch.setitem(__import__("sys").modules, "anthropic", None)
     with ModelServer(reply("x")) as server, pytest.raises(ConfigError) as caught:
         using(tmp_path, server, chat)
-    assert caught.value.hint == "pip install 'llmspell[anthropic]'"
+    assert caught.value.hint == install_command("anthropic")
 
 
 def test_images_are_blocks_before_what_is_said_and_in_a_tools_result(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ WAYS: dict[str, tuple[Way, Expected]] = {
     "no status line": (lambda body: (b"hello\r\n\r\n" + body, "close"), BackendUnavailable),
     "the body alone": (lambda body: (body, "close"), BackendUnavailable),
     "an odd version": (lambda body: (http(body, SSE).replace(b"HTTP/1.1", b"HTTP/9.9"), "close"), SAID),
-    "a status that is no number": (lambda body: (http(body, status="OK"), "close"), BackendUnavailable),
+    "a status that is not a number": (lambda body: (http(body, status="OK"), "close"), BackendUnavailable),
     "status 101": (
         lambda body: (http(b"", "Upgrade: x", "Connection: upgrade", status="101 S"), "close"),
         BackendUnavailable,

@@ -76,7 +76,7 @@ BYTES: dict[str, tuple[Callable[[bytes], bytes], Expected]] = {
     "a byte order mark before it": (lambda body: b"\xef\xbb\xbf" + body, SAID),
     "empty lines around it": (lambda body: b"\n\n" + body + b"\n\n\n", SAID),
     "no end of the last line": (lambda body: body.rstrip(b"\n"), SAID),
-    "a byte that is no UTF-8": (lambda body: body.replace(b"Hello", b"Hel\xfflo"), "Hel\ufffdlo there"),
+    "a byte that is not UTF-8": (lambda body: body.replace(b"Hello", b"Hel\xfflo"), "Hel\ufffdlo there"),
     "half a character": (lambda body: body.replace(b"Hello", b"Hello\xe2\x82"), "Hello\ufffd there"),
     "Latin-1": (lambda body: body.replace(b"Hello", b"caf\xe9"), "caf\ufffd there"),
     "JSON that breaks off": (
@@ -85,7 +85,7 @@ BYTES: dict[str, tuple[Callable[[bytes], bytes], Expected]] = {
     ),
     "half of it": (lambda body: body[: len(body) // 2], BackendUnavailable),
     "the first quarter": (lambda body: body[: len(body) // 4], BackendUnavailable),
-    "something between that is no JSON": (lambda body: body.replace(b'{"', b'{oops"', 1), BackendUnavailable),
+    "something between that is not JSON": (lambda body: body.replace(b'{"', b'{oops"', 1), BackendUnavailable),
     "a number of 5,000 digits": (lambda body: body.replace(b'"Hello"', b"9" * 5000), BackendUnavailable),
     "100,000 brackets": (lambda body: body.replace(b'"Hello"', b"[" * 100_000), BackendUnavailable),
     "not a number": (lambda body: body.replace(b'"Hello"', b"NaN"), BackendUnavailable),

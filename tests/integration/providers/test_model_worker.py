@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from llmspell_protocol.errors import ConfigError, LlmspellError, ModelLoadFailed, WorkerCrashed
+from llmspell_protocol.extras import install_command
 from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, SamplingOptions
 from llmspell_providers.candle.process import Launch, ModelProcess
 from llmspell_providers.candle.socket_directory import SocketDirectory, remove_stale_directories
@@ -285,7 +286,7 @@ def test_a_bad_file_is_a_load_that_failed_and_says_why(
 
 
 def test_an_unknown_engine_is_a_config_error(tmp_path: Path, smollm2_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'vllm' is no GGUF engine"):
+    with pytest.raises(ConfigError, match="'vllm' is not a GGUF engine"):
         asyncio.run(ModelProcess.start(launch(smollm2_path, tmp_path, engine="vllm"), on_exit=lambda: None))
 
 
@@ -293,7 +294,7 @@ def test_an_unknown_engine_is_a_config_error(tmp_path: Path, smollm2_path: Path)
 def test_an_engine_that_is_not_installed_says_how_to_install_it(tmp_path: Path, smollm2_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         asyncio.run(ModelProcess.start(launch(smollm2_path, tmp_path, engine="llama-cpp-python"), on_exit=lambda: None))
-    assert caught.value.hint == "pip install 'llmspell[llama-cpp-python]'"
+    assert caught.value.hint == install_command("llama-cpp-python")
 
 
 @pytest.mark.slow

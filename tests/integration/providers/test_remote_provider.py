@@ -19,6 +19,7 @@ from llmspell_protocol.errors import (
     SchemaViolation,
     Unsupported,
 )
+from llmspell_protocol.extras import install_command
 from llmspell_protocol.models import (
     ChatMessage,
     LoadOptions,
@@ -240,7 +241,7 @@ def test_a_package_that_is_missing_is_told_with_the_line_that_installs_it(
     monkeypatch.setitem(__import__("sys").modules, "openai", None)
     with pytest.raises(ConfigError) as caught:
         using(tmp_path, ["http://127.0.0.1:9/v1"], chat)
-    assert caught.value.hint == "pip install 'llmspell[openai]'"
+    assert caught.value.hint == install_command("openai")
 
 
 def test_images_go_as_addresses_that_hold_them_each_with_its_kind(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_keep_alive_of_nothing_unloads_after_the_answer(smollm2_path: Path, tmp_
             await until(lambda: not service.own())
             loaded = await service.load("m", keep_alive="1h30m")
             assert loaded.expires_at is not None
-            assert loaded.reason.startswith("idle, goes in 1h 30m")
+            assert loaded.reason.startswith("idle, unloads in 1h 30m")
 
     asyncio.run(scenario())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from llmspell_protocol.extras import install_command
 from tests.support.command_line import llmspell
 from tests.support.gguf_files import safetensors_file
 from tests.support.kernels import KernelProcess
@@ -56,7 +57,7 @@ def test_a_safetensors_model_without_pytorch_says_how_to_install_it(tmp_path: Pa
         finally:
             kernel.stop()
     assert (done.status, done.out) == (2, "")
-    assert done.err == f"Error: {NOT_INSTALLED}\nHint: pip install 'llmspell[torch]'\n"
+    assert done.err == f"Error: {NOT_INSTALLED}\nHint: {install_command('torch')}\n"
 
 
 @pytest.mark.usefixtures("home", "without_torch")

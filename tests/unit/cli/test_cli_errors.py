@@ -9,7 +9,14 @@ import pytest
 from llmspell_cli.endings import Interrupted, NoAnswer
 from llmspell_cli.errors import report, report_defect
 from llmspell_cli.invocation import Collected
-from llmspell_protocol.errors import BackendNotConfigured, Cancelled, LlmspellError, ModelNotFound, NotFound
+from llmspell_protocol.errors import (
+    BackendNotConfigured,
+    Cancelled,
+    InvalidRequest,
+    LlmspellError,
+    ModelNotFound,
+    NotFound,
+)
 from tests.support.command_line import call
 
 STEPS = (
@@ -52,6 +59,15 @@ def test_steps_are_indented_and_name_the_users_own_command(capsys: pytest.Captur
         " 1. Use the builtin profile: llmspell -p candle model pull 'tiny llama@candle'\n"
         " 2. Or configure candle provider in your config file\n"
     )
+
+
+def test_what_is_wrong_with_an_option_is_told_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    problems = [{"field": "device", "message": "'x' is not one of auto, cpu"}]
+    error = InvalidRequest("Invalid model load request: device: …", details={"problems": problems})
+    assert (
+        shown(capsys, error, "model", "load", "a", "--device=x")[1] == "Error: --device: 'x' is not one of auto, cpu\n"
+    )
+    assert shown(capsys, error, "model", "load", "a")[1] == "Error: Invalid model load request: device: …\n"
 
 
 def test_on_a_connected_kernel_the_hint_is_to_start_that_with_the_profile(capsys: pytest.CaptureFixture[str]) -> None:

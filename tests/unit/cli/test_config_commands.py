@@ -105,9 +105,9 @@ def test_every_error_of_a_broken_file_is_shown_at_once(
 
 def test_a_valid_file_may_have_warnings_and_strict_counts_them(capsys: pytest.CaptureFixture[str]) -> None:
     Path("llmspell.toml").write_text(DOUBTFUL)
-    assert call(capsys, "config", "validate") == Done(0, DOUBTFUL_SAID, "")
+    assert call(capsys, "config", "validate", "--offline") == Done(0, DOUBTFUL_SAID, "")
     error = "Error: Configuration validation failed: 2 warnings (--strict)\n"
-    assert call(capsys, "config", "validate", "--strict") == Done(2, DOUBTFUL_SAID, error)
+    assert call(capsys, "config", "validate", "--offline", "--strict") == Done(2, DOUBTFUL_SAID, error)
 
 
 def test_the_report_as_json_is_on_stdout_valid_or_not(

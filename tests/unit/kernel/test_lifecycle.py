@@ -126,7 +126,7 @@ def test_the_refusal_names_the_pid_file_that_the_running_kernel_has(run_dir: Pat
 def test_a_file_that_is_no_pid_file_is_neither_overwritten_nor_removed(run_dir: Path, tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("do not lose this")
-    with pytest.raises(ConfigError, match="is no PID file"):
+    with pytest.raises(ConfigError, match="is not a PID file"):
         RunFiles(run_dir, "one", pid_file=notes).claim()
     (run_dir / "kernel-dead.lock").write_text(str(notes))
     assert remove_stale_files(run_dir) == ["dead"]

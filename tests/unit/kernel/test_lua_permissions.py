@@ -185,5 +185,5 @@ def test_another_key_and_a_client_elsewhere_can_grant_nothing() -> None:
 def test_a_permission_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="there are read, write, net, run, env"):
         granted(asking({"files": ["/a"]}))
-    with pytest.raises(InvalidRequest, match=r"'a\.txt' is no absolute path"):
+    with pytest.raises(InvalidRequest, match=r"'a\.txt' is not an absolute path"):
         granted(asking({"read": ["a.txt"]}))

@@ -314,5 +314,5 @@ def test_keep_alive_is_seconds_or_a_text(value: float | str, seconds: float) -> 
 
 
 def test_a_keep_alive_that_is_no_duration_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="'soon' is no duration"):
+    with pytest.raises(InvalidRequest, match="'soon' is not a duration"):
         keep_alive_seconds("soon")

@@ -108,7 +108,7 @@ def test_an_unknown_provider_is_allowed_with_a_warning_and_a_configured_one_with
         (["openai", "--stdin"], " \n", "the key is empty"),
         (["openai", "--stdin"], "two\nlines\n", "a line end or a control character inside"),
         (["openai", KEY, "--stdin"], "", "can't both be meant"),
-        (["../x", KEY], "", "is no provider's name"),
+        (["../x", KEY], "", "is not a provider's name"),
     ],
 )
 def test_what_can_be_no_key_is_refused(

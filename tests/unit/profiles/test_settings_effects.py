@@ -40,6 +40,11 @@ READ_BY = {
     "runtime.log_level": KERNEL,
     "runtime.security.allow_file_access": KERNEL,
     "runtime.security.allow_pull_addresses": KERNEL,
+    "runtime.security.allow_process_spawn": KERNEL,
+    "tools.system.allow_process_execution": KERNEL,
+    "tools.system.allowed_commands": KERNEL,
+    "tools.system.allowed_env_vars": KERNEL,
+    "tools.system.max_output_size": KERNEL,
     "runtime.security.max_memory_bytes": KERNEL,
     "runtime.security.max_execution_time_ms": KERNEL,
     "kernel.host": KERNEL,
@@ -121,7 +126,6 @@ TABLES_WITHOUT_A_READER = {
     ("settings", "hooks"),
     ("settings", "events"),
     ("settings", "debug"),
-    ("settings", "tools"),
     ("settings", "rag"),
 }
 

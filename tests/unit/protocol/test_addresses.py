@@ -184,7 +184,7 @@ def test_whatever_is_taken_for_an_address_the_client_and_the_resolver_can_write_
         ("http://127.0.0.1:abc/v1", " (its port has to be a number from 1 to 65535)"),
         ("http://127.0.0.1:99999", " (its port has to be a number from 1 to 65535)"),
         ("http://[::1/v1", " (the brackets around its host do not match)"),
-        ("http://a..b", " (its host is no name that can be looked up)"),
+        ("http://a..b", " (its host is not a name that can be looked up)"),
         ("http://h/v1?a=b", " without a query, since paths are appended to it"),
         ("localhost:8000", ""),
     ],

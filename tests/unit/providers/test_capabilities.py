@@ -91,3 +91,14 @@ def test_not_to_draft_is_what_an_engine_without_drafts_does_anyway() -> None:
     assert {engine for engine, declared in CAPABILITIES.items() if declared.never_drafts} == {
         engine for engine, lacks in LACKS.items() if "speculation" in lacks
     }
+
+
+def test_a_model_without_an_ability_is_told_as_what_it_is_refused_for() -> None:
+    everything = declare(options=OPTIONS, lacks={})
+    plain = everything.supports_with(("chat",))
+    assert {word for word in WORDS if not plain[word]} == {"tools", "tool_choice"}
+    assert all(everything.supports_with(("chat", "tools")).values())
+    # Nobody knows: it is tried.
+    assert all(everything.supports_with(()).values())
+    vectors = everything.supports_with(("embed",))
+    assert (vectors["embed"], vectors["chat"], vectors["schema"]) == (True, False, False)

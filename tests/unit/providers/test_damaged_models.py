@@ -139,7 +139,7 @@ def test_something_else_in_the_place_of_weights_or_directories_is_that_model_s_p
     assert [one.id for one in whole] == ["good"]
     assert all(one.name == "bad" for one in damaged)
     assert damaged or (part != "model.gguf" and kind in ("a directory", "a pipe", "a socket", "a device")), (
-        "only what is not a model's directory at all is no model's"
+        "only what is not a model's directory at all is not a model's"
     )
     assert store.find(GOOD) is not None
 

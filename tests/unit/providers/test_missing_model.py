@@ -80,6 +80,13 @@ def test_a_name_that_is_nearly_one_of_the_catalog_is_answered_with_that(tmp_path
     assert error.hint == "did you mean 'smollm2:135m'? llmspell model pull smollm2:135m"
 
 
+def test_an_address_of_the_hub_can_be_pulled_whatever_its_size(tmp_path: Path) -> None:
+    error = error_for("hf.co/org/repo:Q8_0", tmp_path)
+    assert error.hint == "llmspell model pull hf.co/org/repo:Q8_0@candle"
+    offer = advice(error)["pull"]
+    assert (offer["model"], offer["size_bytes"], offer["known"]) == ("hf.co/org/repo:Q8_0@candle", None, False)
+
+
 def test_a_name_that_nobody_knows_is_not_offered_while_ollama_is_down(tmp_path: Path) -> None:
     install(tmp_path, "tinychat", "1b")
     for name in ("nope", "nope:7b", "nope@candle", "What is 2+2?"):

@@ -133,7 +133,8 @@ def test_reasons_say_what_is_answered_and_when_a_model_goes() -> None:
         engine, residency = FakeEngine(), residency_with(keep_alive_s=272.0)
         model = await residency.load(engine.blueprint("m", slots=1), keep_alive_s=None, pin=False)
         assert (
-            model.reason(next_to_go=True) == "idle, goes in 4m 32s; the first to go if another model needs the memory"
+            model.reason(next_to_go=True)
+            == "idle, unloads in 4m 32s; the first to go if another model needs the memory"
         )
         async with residency.use(engine.blueprint("m", slots=1), client="me"):
             waiting = asyncio.create_task(answer_once(residency, engine, "m"))
