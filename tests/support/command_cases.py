@@ -95,7 +95,6 @@ CASES: dict[str, Case] = {
     "model pull here": case(
         *("model", "pull", "file://{cwd}/other.gguf", "--json"), undo=(("model", "remove", "other", "--yes"),)
     ),
-    "model import": case("model", "import", "other.gguf", undo=(("model", "remove", "other", "--yes"),)),
     "model import json": case("model", "import", "other.gguf", "--json", undo=(("model", "remove", "other", "--yes"),)),
     "model import list": case("model", "import", "{cwd}", "--list"),
     "model import list json": case("model", "import", "{cwd}", "--list", "--json"),
