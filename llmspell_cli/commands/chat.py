@@ -52,6 +52,7 @@ from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 @click.option("--repeat-penalty", type=float, metavar="N", help="0.01 to 100 (1.1); 1: off.")
 @click.option("--seed", type=int, metavar="N", help="Same seed, same reply.")
 @click.option("--max-tokens", type=int, metavar="N", help="Longest reply.")
+@click.option("--num-ctx", type=int, metavar="N", help="Context: tokens of prompt and reply.")
 @click.option("--num-beams", type=int, metavar="N", help="1 to 64 beams (PyTorch models).")
 @click.option("--stop", multiple=True, metavar="TEXT", help="End the reply here; may be repeated.")
 @click.option("--message", metavar="TEXT", help="The prompt, as an option.")

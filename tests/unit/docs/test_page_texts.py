@@ -99,3 +99,21 @@ def test_no_page_speaks_of_what_a_user_does_not_know(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     found = [f"{pattern}: {why}" for pattern, why in WORDS.items() if re.search(pattern, text)]
     assert found == []
+
+
+ROWS = [
+    (f"{page.name}: {line}", line)
+    for page in sorted((ROOT / "docs" / "coming-from").glob("*.md"))
+    for line in page.read_text(encoding="utf-8").splitlines()
+    if (line.startswith("| ") and "`" in line.split("|")[2]) or (line.startswith("| ") and "](" in line)
+]
+
+
+@pytest.mark.parametrize("row", [row for _, row in ROWS], ids=[name for name, _ in ROWS])
+def test_what_people_know_from_elsewhere_works_or_has_a_page_that_says_why_not(row: str) -> None:
+    answer = row.replace("\\|", "¦").split("|")[2].replace("¦", "|")
+    named = [code for code in re.findall(r"`([^`]+)`", answer) if code.startswith(("llmspell", "cat ", "echo "))]
+    for line in named:
+        for words in every_call(line):
+            parsed(words)
+    assert named or "](" in answer or re.search(r"`(-|/)[^`]+`", answer) or "the same" in answer, row
