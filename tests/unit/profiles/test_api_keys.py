@@ -95,10 +95,10 @@ def test_a_key_on_the_command_line_works_and_warns(capsys: pytest.CaptureFixture
 def test_an_unknown_provider_is_allowed_with_a_warning_and_a_configured_one_without(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "no provider that llmspell knows" in call(capsys, "keys", "add", "acme", KEY).err
+    assert "not a provider that llmspell knows" in call(capsys, "keys", "add", "acme", KEY).err
     (tmp_path / "llmspell.toml").write_text("[providers.Acme_2]\nprovider_type = 'openai'\n")
-    assert "no provider that" not in call(capsys, "keys", "add", "acme-2", KEY).err
-    assert "no provider that" not in call(capsys, "keys", "add", "brave", KEY).err
+    assert "not a provider that" not in call(capsys, "keys", "add", "acme-2", KEY).err
+    assert "not a provider that" not in call(capsys, "keys", "add", "brave", KEY).err
 
 
 @pytest.mark.parametrize(
