@@ -155,7 +155,7 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
     """What the kernel can't know: the command that the user has typed, and that an embedded kernel keeps no log.
 
     A backend that isn't configured: the steps name that command. On a connected kernel the profile is chosen where
-    that kernel is started.
+    that kernel is started. A key in this environment is none in the kernel's.
     """
     connected = said.kernel or said.target()[0]
     if error.code == "invalid_request" and (told := _as_options(error, said.argv)) is not None:
@@ -167,6 +167,10 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
         from llmspell_protocol.cut_replies import with_way
 
         return with_way(error, "option")
+    variable = error.details.get("variable")
+    if connected and error.code == "config_error" and isinstance(variable, str) and os.environ.get(variable):
+        hint = f"it is set here, but was not where the kernel was started: --embedded uses it, or {error.hint}"
+        return type(error)(error.message, hint=hint, details=error.details)
     profile = error.details.get("profile")
     if error.code != "backend_not_configured" or not profile:
         return error

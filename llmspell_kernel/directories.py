@@ -20,8 +20,9 @@ def private_directory(path: Path) -> Path:
             private_directory(path.parent)
             path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
+        why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
         raise ConfigError(
-            f"cannot use the directory {path}: {error.strerror}",
+            f"cannot use the directory {path}: {why}",
             hint="set LLMSPELL_HOME to a directory that you may write to",
             details={"path": str(path)},
         ) from None

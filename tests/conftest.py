@@ -58,6 +58,13 @@ def _private_temporary_directory() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_inherited_width() -> None:
+    """A terminal's width is its own: readline tells the processes that run tests side by side another one."""
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_keyring() -> Iterator[None]:
     """The developer's own keys are none of the tests' business; those of a keyring bring their own."""
     with pytest.MonkeyPatch.context() as patch:

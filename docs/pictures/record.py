@@ -111,7 +111,7 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    directory: Path, *, columns: int, theme: TerminalTheme, pictures: Path, lines: int = 40
+    directory: Path, *, columns: int, theme: TerminalTheme, pictures: Path, lines: int = 60
 ) -> Iterator[Terminal]:
     """A terminal that is closed at the end."""
     opened = Terminal(directory, columns=columns, lines=lines, theme=theme, pictures=pictures)
@@ -216,7 +216,7 @@ def help_texts(screen: Terminal) -> None:
     """Help of the program, and of a chat's prompt; to be looked at, not for the pages."""
     screen.clear()
     screen.type("llmspell --help")
-    screen.wait_for("Options")
+    screen.wait_for("EXAMPLES")
     screen.wait_for_prompt()
     screen.picture("help", "llmspell --help")
     screen.clear()

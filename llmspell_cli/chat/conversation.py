@@ -7,6 +7,7 @@ from typing import Any
 
 from llmspell_cli.json_file import read_json, write_json
 from llmspell_cli.session import Content, Session, document
+from llmspell_cli.terminal.text import short_time
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.model_options import option_from_text, unknown_option
 
@@ -159,7 +160,9 @@ class Conversation:
         """
         _demand_known(name)
         value = self.sampling.get(name)
-        return "-" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
+        if value is None:
+            return "-"
+        return ", ".join(value) if isinstance(value, list) else str(value).removesuffix(".0")
 
     def save(self, path: str) -> None:
         """Writes the conversation as JSON.
@@ -223,7 +226,7 @@ def stats_line(reply: Content) -> str:
         f"reply {usage['completion_tokens']} tokens",
     ]
     if timings.get("first_token_ms") is not None:
-        parts.append(f"first token {timings['first_token_ms']:.0f} ms")
+        parts.append(f"first token {short_time(timings['first_token_ms'])}")
     if timings.get("tokens_per_second") is not None:
         parts.append(f"{timings['tokens_per_second']:.1f} tokens/s")
     if timings.get("draft_tokens"):

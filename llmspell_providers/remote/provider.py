@@ -279,7 +279,12 @@ class RemoteProvider(ServerManagedModels):
             raise ConfigError(
                 f"provider '{self.name}' has no API key: {self._variable} is not set, and none is stored",
                 hint=f"llmspell keys add {self.name}",
-                details={"backend": self.name, "key": f"providers.{self.name}.api_key", "reason": reason},
+                details={
+                    "backend": self.name,
+                    "key": f"providers.{self.name}.api_key",
+                    "variable": self._variable,
+                    "reason": reason,
+                },
             )
         if self._key is not None and not re.fullmatch(r"[\x21-\x7e]+", self._key):
             self._key = None

@@ -22,6 +22,7 @@ from llmspell_profiles.loading.loader import LoadedSettings, load_settings
 from llmspell_profiles.loading.origins import spellings
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
 from llmspell_profiles.problems import KeyPath
+from llmspell_profiles.schema.backend_options import meant_by
 from llmspell_profiles.schema.schema_keys import Key, find, nearest, provider_classes
 from llmspell_profiles.schema.table import FreeTable
 from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, NotFound
@@ -211,7 +212,13 @@ def _known(key: str, document: TOMLDocument) -> tuple[KeyPath, Key | None]:
 
 
 def _did_you_mean(document: TOMLDocument, path: KeyPath) -> str | None:
-    close = nearest(path, _providers(document, path))
+    providers = _providers(document, path)
+    close = nearest(path, providers)
+    if path[0] == "providers" and len(path) == 3:
+        table = _value(document.unwrap(), path[:2])
+        kind = table.get("provider_type", path[1]) if isinstance(table, dict) else path[1]
+        meant = meant_by(path[2], kind, providers[path[1]].FIELDS)
+        close = ".".join((*path[:2], meant)) if meant else close
     return f"did you mean {close}?" if close and close != ".".join(path) else None
 
 

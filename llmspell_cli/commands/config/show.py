@@ -36,6 +36,7 @@ def show(options: Options, section: str | None, named: str | None, sources: bool
         raise InvalidRequest(f"two sections are named: {section} and {named}")
     output = Output(options)
     with session(options, output, own=True) as opened:
+        output.origin = {}  # The document's keys are those of the settings, `kernel` among them.
         told = document(opened.ask("kernel_request", {"action": "config", "section": section or named}))
     if output.json:
         _json(output, {"config": told["config"], "sources": told["sources"]} if sources else told["config"])

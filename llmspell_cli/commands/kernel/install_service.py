@@ -165,8 +165,8 @@ def _install(output: Output, path: Path, text: str, *, force: bool, only_once: b
     """
     try:
         there = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        there = None
+    except OSError:
+        there = None  # Where it can't even be looked at, it can't be written: told below.
     if there == text:
         return
     if there is not None and not force:

@@ -48,7 +48,7 @@ def available(options: Options, backend: str | None, recommended: bool, fits: bo
     is_narrow = width is not None and width < _WIDE
     headers, row = (_SHORT, _short_row) if is_narrow else (_LONG, _row)
     output.table(headers, [row(model) for model in reply["models"]])
-    output.prose(f"* recommended. This machine has {size(reply['budget_bytes'])} for models. Sizes are about right.")
+    output.prose("* recommended. FITS: this machine has the memory now. Sizes and memory are about right.")
     if is_narrow:
         output.prose("What each is good for: a wider window, --format json, or docs/reference/catalog.md")
     output.prose(f"More: llmspell model search WORDS, {MORE}")

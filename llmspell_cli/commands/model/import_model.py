@@ -117,7 +117,7 @@ def _counted(models: Sequence[Content]) -> str:
 
 def _show(output: Output, models: Sequence[Content]) -> None:
     if output.json:
-        output.document({"models": models, "count": len(models)})
+        output.document({"status": "ok", "models": models, "count": len(models)})
         return
     rows = [(model["id"], size(model["size_bytes"]), _state(model), model["path"]) for model in models]
     output.table(("NAME", "SIZE", "STATE", "PATH"), rows)
@@ -147,10 +147,11 @@ def _import_all(
         done.append(reply)
         if not output.json:
             tell(output, reply)
-    if output.json:
-        output.document({"models": done, "count": len(done)})
     if failed is not None:
+        failed.details["imported"] = [str(reply["model_id"]) for reply in done]
         raise failed
+    if output.json:
+        output.document({"status": "ok", "models": done, "count": len(done)})
 
 
 def tell(output: Output, reply: Content) -> None:

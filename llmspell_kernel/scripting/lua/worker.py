@@ -364,7 +364,6 @@ class Worker:
 def _programs(frame: Frame) -> Programs | None:
     if not frame["programs"]:
         return None
-    # Few scripts run programs.
     from llmspell_kernel.scripting.lua.programs import Programs
 
     return Programs(frame["programs"], frame["working_directory"], frame["environment"], frame["max_output_bytes"])

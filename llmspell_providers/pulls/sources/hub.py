@@ -63,13 +63,10 @@ def resolve(
         SourceFailed: offline, not reachable, not there, or not allowed.
         InvalidRequest, Unsupported: the repository's files do not allow a choice, or cannot be fetched.
     """
-    enter_hub()
-    # Imported by now.
-    from huggingface_hub import get_token
-
+    token = enter_hub()
     waiting = Waiting(meter.note)
     repository = _listed(address, waiting)
-    if repository.is_gated and get_token() is None:
+    if repository.is_gated and token is None:
         raise gated(repository.name, has_token=False)
     paths, quantization, reason = _chosen(repository, address, format, quantization)
     files = tuple(_file(repository, path, waiting) for path in paths)
@@ -84,15 +81,15 @@ def resolve(
     )
 
 
-def enter_hub() -> None:
-    """Makes this process ready to ask the hub, and looks whether it answers at all.
+def enter_hub() -> str | None:
+    """Makes this process ready to ask the hub, looks whether it answers at all, and returns the token that it is sent.
 
     Raises:
         SourceFailed: offline, not reachable, or the environment names no hub that can be.
     """
     try:
         # Imported here, in a worker: it takes half a second, and only this source needs it.
-        from huggingface_hub import constants
+        from huggingface_hub import constants, get_token
     except ValueError as error:  # it reads them when it is imported
         raise SourceFailed(
             f"a variable of huggingface_hub makes no sense: {first_line(error)}",
@@ -108,6 +105,7 @@ def enter_hub() -> None:
     probe(constants.ENDPOINT)
     require_sound_token()
     HubClient(threading.Event()).begin()
+    return get_token()
 
 
 def probe(address: str) -> None:

@@ -85,7 +85,9 @@ def test_the_kernel_that_was_used_is_told_on_demand(home: Path) -> None:
             assert (done["mode"], done["kernel"]) == ("connected", "one")
         assert any("kernel one at 127.0.0.1:" in why_not() for _ in range(TRIES))
         # What is about this command line's own configuration is not asked of a kernel that was not named.
-        assert llmspell("config", "show", "kernel", "--json").document["kernel"] != "one"
+        (home / "config.toml").write_text("[kernel]\nmax_clients = 7\n")
+        assert llmspell("config", "show", "kernel", "--json").document["max_clients"] == 7
+        assert llmspell("--connect", "one", "config", "show", "kernel", "--json").document["max_clients"] == 64
 
 
 def test_loading_listing_and_chatting_speak_of_the_same_models(home: Path, smollm2_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_loading_listing_and_chatting_speak_of_the_same_models(home: Path, smoll
         assert llmspell("model", "list", "-v").out.split()[-1] == "yes"
         assert llmspell("--embedded", "model", "list", "-v").out.split()[-1] == "no"
         assert llmspell("--connect", "older", "model", "list", "-v").out.split()[-1] == "no"
-        assert [one["id"] for one in llmspell("model", "ps", "--json").document["models"]] == [model["id"]]
+        assert [one["model"] for one in llmspell("model", "ps", "--json").document["models"]] == [model["id"]]
         assert llmspell("model", "unload", model["id"]).status == 0
         refused = llmspell("--embedded", "model", "ps")
         assert (refused.status, refused.err.splitlines()[1]) == (2, "Hint: drop --embedded")
@@ -136,6 +138,19 @@ def test_a_kernel_started_with_the_same_settings_is_used(
         elsewhere.mkdir()
         monkeypatch.chdir(elsewhere)
         assert f"it was started with {tmp_path / 'llmspell.toml'}" in why_not()
+
+
+def test_a_key_that_only_this_shell_has_is_no_key_of_the_kernel(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with daemon("one"):
+        words = ("--connect", "one", "chat", "openai/gpt-4o-mini", "--message", "hi", "--json")
+        assert llmspell(*words).error["hint"] == "llmspell keys add openai"
+        hint = llmspell(*words, env={"OPENAI_API_KEY": "sk-of-this-shell"}).error["hint"]
+        assert hint == (
+            "it is set here, but was not where the kernel was started: --embedded uses it, or llmspell keys add openai"
+        )
+        # Many have such keys exported for other programs: they are no reason to load models twice.
+        assert uses("one", OPENAI_API_KEY="sk-of-this-shell")
 
 
 def test_a_kernel_that_was_given_a_profile_is_for_everyone_who_names_none(home: Path) -> None:

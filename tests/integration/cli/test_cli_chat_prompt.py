@@ -281,3 +281,23 @@ def test_ctrl_z_in_a_reply_gives_the_terminal_to_the_shell_and_fg_takes_it_back(
     shell.wait_for("shell$ ")
     shell.type("exit\n")
     shell.end()
+
+
+def test_images_and_thinking_are_asked_for_at_the_prompt(chat: AtTerminal, tmp_path: Path) -> None:
+    (tmp_path / "dot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    talk(
+        chat,
+        ("/image nosuch.png", "file not found: nosuch.png"),
+        ("/think maybe", "'maybe' is neither on nor off"),
+        ("/think on", "The model thinks first"),
+        ("hello", "Error: "),
+        ("/think", "The model thinks as it likes"),
+        ("/retry", "[mock/a] hello"),
+        ("/image dot.png", "with your next message"),
+        # This model can't see, whenever it is asked.
+        ("look", "Error: "),
+        ("/retry", "Error: "),
+        ("/undo", "Taken back: look"),
+        ("again", "[mock/a] again"),
+    )
+    leave(chat)

@@ -215,3 +215,31 @@ def test_what_could_never_run_is_refused(units: Path, words: list[str], status: 
     assert done.status == status
     assert done.err.startswith(f"Error: {message}")
     assert not units.exists()
+
+
+def test_a_service_that_is_there_is_enabled_and_started_as_it_is(units: Path, manager: Path) -> None:
+    assert llmspell("-p", "candle", *install()).status == 0
+    before = (units / "llmspell-kernel.service").read_text()
+    assert llmspell("-p", "candle", *install()).status == 0  # the same again changes nothing
+    done = llmspell(*install("--enable", "--start"))
+    assert done.status == 0
+    assert "stays as it is; --force replaces it" in done.err
+    assert (units / "llmspell-kernel.service").read_text() == before
+    assert manager.read_text().splitlines()[-2:] == [
+        "systemctl --user enable llmspell-kernel",
+        "systemctl --user start llmspell-kernel",
+    ]
+
+
+def test_a_service_is_stopped_and_its_file_removed(units: Path, manager: Path) -> None:
+    uninstall = ("kernel", "uninstall-service", "--service-type", "systemd")
+    missing = llmspell(*uninstall)
+    assert (missing.status, "there is no service 'llmspell-kernel'" in missing.err) == (3, True)
+    assert llmspell(*install()).status == 0
+    done = llmspell(*uninstall)
+    assert (done.status, done.out) == (0, f"✓ Service file removed: {units / 'llmspell-kernel.service'}\n")
+    assert list(units.iterdir()) == []
+    assert manager.read_text().splitlines() == [
+        "systemctl --user disable --now llmspell-kernel",
+        "systemctl --user daemon-reload",
+    ]

@@ -112,7 +112,7 @@ def test_a_key_alone_is_enough_for_a_vendor(monkeypatch: pytest.MonkeyPatch) -> 
         assert backends[name]["configured"]
         assert "credentials" not in backends[name]["reason"]
         done = llmspell("chat", f"{name}/some-model", "hi")
-        assert "proxy" in done.err
+        assert "HTTPS_PROXY" in done.err
         assert "sk-" not in done.err
 
 

@@ -135,7 +135,7 @@ def test_a_log_that_can_not_be_written_is_said_at_the_start(home: Path, tmp_path
 def test_a_reload_by_a_signal_says_what_it_could_not_change(home: Path, tmp_path: Path) -> None:
     config = tmp_path / "llmspell.toml"
     config.write_text("")
-    kernel = KernelProcess(["--config", str(config), "--id", "re"])
+    kernel = KernelProcess(["--config", str(config), "--id", "re", "--log-level", "warn"])
     try:
         config.write_text("[kernel.security]\ncurve = 'off'\n")
         with Follower(Path(kernel.started["log_file"])) as log:

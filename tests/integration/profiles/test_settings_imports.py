@@ -20,6 +20,8 @@ ALWAYS = {
     "origins",
     "problems",
     "profiles",
+    "provenance",
+    "provider_tables",
     "providers",
     "secrets",
     "schema_keys",

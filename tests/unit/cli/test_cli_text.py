@@ -81,3 +81,28 @@ def test_a_value_goes_on_below_itself_and_a_path_stays_whole() -> None:
         "       more",
     ]
     assert text.properties([("Path", "/a/very/long/path/indeed")], width=10) == ["Path:  /a/very/long/path/indeed"]
+
+
+@pytest.mark.parametrize(
+    ("said", "lines"),
+    [
+        ("start one: llmspell kernel start", ["start one:", "llmspell kernel start"]),
+        ("llmspell model list, or another", ["llmspell model list, or", "another"]),
+        ("llmspell doctor --fix x moves it away", ["llmspell doctor --fix x", "moves it away"]),
+        ("llmspell chat m 'what is it that you want'", ["llmspell chat m 'what is it that you want'"]),
+        ("模型你好世界模型你好世界模，模型你好", ["模型你好世界模型你好世界", "模，模型你好"]),
+        ("  - words that go on below", ["  - words that go on", "  below"]),
+        ("/a/path/that/is/longer/than/a/line it is", ["/a/path/that/is/longer/than/a/line", "it is"]),
+    ],
+)
+def test_lines_are_broken_between_words_and_commands_stay_whole(said: str, lines: list[str]) -> None:
+    assert text.wrapped(said, 24) == lines
+
+
+def test_columns_are_those_of_a_terminal() -> None:
+    assert text.columns([["模型", "x"], ["model", "y"]]) == ["模型   x", "model  y"]
+    assert text.definitions([("a", "one two three"), ("模型", "x")], width=14) == [
+        "a     one two",
+        "      three",
+        "模型  x",
+    ]

@@ -22,6 +22,6 @@ def test_a_place_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path) ->
     in_the_way = tmp_path / "file"
     in_the_way.touch()
 
-    with pytest.raises(ConfigError, match=f"cannot use the directory {in_the_way}: File exists") as caught:
+    with pytest.raises(ConfigError, match=f"cannot use the directory {in_the_way}: it is a file") as caught:
         private_directory(in_the_way / "home")
     assert "LLMSPELL_HOME" in str(caught.value.hint)

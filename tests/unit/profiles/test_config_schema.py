@@ -201,7 +201,16 @@ def test_every_key_is_in_the_full_file_and_in_the_tables(key: Key) -> None:
 
 def test_keys_that_nothing_reads_are_left_out_unless_asked_for() -> None:
     read = [key for key in KEYS if not key.idle]
-    assert {key.path[0] for key in read} == {"extends", "engines", "providers", "runtime", "kernel", "models"}
+    assert {key.path[0] for key in read} == {
+        "extends",
+        "cli",
+        "engines",
+        "providers",
+        "runtime",
+        "kernel",
+        "models",
+        "tools",
+    }
     for text in (full(), tables()):
         assert "no effect)" not in text
         assert "[rag" not in text

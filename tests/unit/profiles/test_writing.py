@@ -95,6 +95,7 @@ def test_a_key_outside_all_tables_stands_before_them(tmp_path: Path) -> None:
     ("key", "value", "message", "hint"),
     [
         ("kernel.prot", "1", "There is no key kernel.prot", "did you mean kernel.port?"),
+        ("providers.box.type", "openai", "There is no key", "did you mean providers.box.provider_type?"),
         ("kernel", "1", "kernel is a table, not a key", "its keys: host, port"),
         ("kernel.port.x", "1", "There is no key kernel.port.x", None),
         ("", "1", "There is no key ", None),

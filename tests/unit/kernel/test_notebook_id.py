@@ -1,0 +1,28 @@
+"""Ids of kernels that frontends start."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmspell_kernel.notebook_id import notebook_id
+
+UUID = "kernel-0677daab-9cb2-4fa7-a506-d0456b5e4075"
+
+
+@pytest.mark.parametrize(
+    ("file_name", "session", "expected"),
+    [
+        (UUID, "/home/me/analysis.ipynb", "analysis-0677"),
+        (UUID, "/home/me/Mein Bücher.2.ipynb", "Mein-B-cher-2-0677"),
+        (UUID, "", "notebook-0677daab"),
+        (UUID, "/home/me/日本.ipynb", "notebook-0677daab"),
+        ("kernel-4711", "", "notebook-4711"),
+        ("kernel-work", "/home/me/analysis.ipynb", "work"),
+    ],
+)
+def test_a_notebook_s_kernel_is_called_by_the_notebook(file_name: str, session: str, expected: str) -> None:
+    assert notebook_id(file_name, session, lambda _: False) == expected
+
+
+def test_an_id_that_is_taken_gets_a_longer_end() -> None:
+    assert notebook_id(UUID, "a.ipynb", lambda one: one == "a-0677") == "a-0677daab9cb2"
