@@ -94,7 +94,7 @@ def test_extract_works(shell: Reader) -> None:
 
 def test_batch_works(shell: Reader) -> None:
     done = shell.runs(
-        'llmspell run examples/batch.lua -- --prompt "Translate to French:" --max-tokens 5', "dog\n\ncat\n"
+        'llmspell run examples/batch.lua -- --prompt "Translate to French:" --max-tokens 5', "dog\n\ncat\n", apart=True
     )
     assert done.status == 0
     rows = [json.loads(line) for line in done.out.splitlines()]

@@ -11,6 +11,7 @@ import pytest
 from lupa.lua54 import LuaRuntime, LuaSyntaxError
 
 from llmspell_profiles.checking.validation import check
+from llmspell_protocol.errors import ERRORS
 from tests.support.command_tree import every_call, parsed
 from tests.support.snippets import ROOT, Snippet, commands, pages, snippets
 
@@ -117,3 +118,8 @@ def test_what_people_know_from_elsewhere_works_or_has_a_page_that_says_why_not(r
         for words in every_call(line):
             parsed(words)
     assert named or "](" in answer or re.search(r"`(-|/)[^`]+`", answer) or "the same" in answer, row
+
+
+def test_the_page_of_errors_says_what_to_do_about_each_code() -> None:
+    page = (ROOT / "docs" / "guide" / "errors.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(ERRORS)
