@@ -51,6 +51,8 @@ def shown(case_directory: Path, request: pytest.FixtureRequest) -> Callable[...,
         case = CASES[name]
         if case.where == "kernel":
             request.getfixturevalue("case_kernel")
+        if name.startswith("kernel start"):
+            env = {"LLMSPELL_CLI__AUTOSTART": "never", **env}  # else a person at a terminal is asked
         terminal = AtTerminal([*words_of(case, case_directory), *words], columns=columns, env=env)
         terminal.end()
         undo(case, case_directory)
