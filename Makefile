@@ -10,8 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 STAMPS := .make
-# Its advertisement goes to standard error, where the checks look for trouble.
-MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+# Not --quiet, which keeps --strict from seeing warnings; what it says is shown where it fails.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 INPUTS := pyproject.toml constraints.txt
 # Instructions that every x86-64 machine of the last ten years has; on real hardware leave them out (docs/guide/models.md).
 LLAMA_CPP_CMAKE_ARGS ?= -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON
@@ -73,7 +73,7 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, drift of what is 
 	@$(BIN)/python -m generate.python_client --check
 	@$(BIN)/python -m generate.defaults --check
 	@$(BIN)/python -m generate.lua_reference --check
-	@$(MKDOCS) --site-dir $(STAMPS)/site
+	@said=$$($(MKDOCS) --site-dir $(STAMPS)/site 2>&1) || { echo "$$said" >&2; exit 1; }
 
 schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Schemas, tables, references
 	@$(BIN)/python protocol/generate_schemas.py

@@ -51,7 +51,7 @@ SECTIONS: Mapping[str, tuple[str, _Test]] = {
         lambda one: "rerank" in one.capabilities,
     ),
     "Translation and summaries": (
-        "T5 models, for the engine torch (`pip install 'llmspell[torch]'`).",
+        "T5 models, for the engine torch (`pip install '.[torch]'` in the clone).",
         lambda one: one.family == "t5",
     ),
 }

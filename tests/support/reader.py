@@ -148,6 +148,7 @@ def _environment(directory: Path, user: Path) -> dict[str, str]:
         "OLLAMA_HOST": "http://127.0.0.1:9",
         "HF_ENDPOINT": "http://127.0.0.1:9",
         "LLMSPELL_PROVIDERS__CANDLE__MAX_TOKENS": "120",
+        "LLMSPELL_KERNEL__PORT": "0",  # The usual one may be taken on this machine.
         "COLUMNS": "100",
         "LC_ALL": "C.UTF-8",
     }
