@@ -36,7 +36,7 @@ from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 @click.option("-m", "--model", metavar="MODEL", help="Model; all words are the prompt then.")
 @click.option("-s", "--system", metavar="TEXT|@FILE", help="System prompt.")
 @click.option(
-    "-o", "--option", "named", nargs=2, multiple=True, metavar="NAME VALUE", help="Any option of a reply, by name."
+    "-o", "--option", "assigned", nargs=2, multiple=True, metavar="NAME VALUE", help="Any option of a reply, by name."
 )
 @click.option("--image", "images", multiple=True, metavar="FILE", help="Show it to the model; may be repeated.")
 @click.option("--schema", metavar="FILE|JSON|FIELDS", help="What the reply must fit; FIELDS: 'name, age int'.")
@@ -66,7 +66,7 @@ def chat(
     words: tuple[str, ...],
     model: str | None,
     system: str | None,
-    named: tuple[tuple[str, str], ...],
+    assigned: tuple[tuple[str, str], ...],
     images: tuple[str, ...],
     schema: str | None,
     reply_format: str | None,
@@ -87,7 +87,7 @@ def chat(
     conversation = Conversation(
         model, system=_text_or_file(system), schema=reply_schema(schema, reply_format), think=think
     )
-    set_options(conversation, named, more, SAMPLING)
+    set_options(conversation, assigned, more, SAMPLING)
     shown = Shown(
         stream=not no_stream,
         markdown=markdown,

@@ -119,7 +119,7 @@ def _of_type(kind: str) -> Callable[[click.Context, str], Items]:
 
 _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
     "words": _first_words,
-    "named": _options_of_replies,
+    "assigned": _options_of_replies,
     "schema": _of_type("file"),
     "profile": _profiles,
     "connect": _targets,

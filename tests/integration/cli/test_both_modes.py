@@ -28,7 +28,16 @@ from tests.support.kernels import KernelProcess
 
 VOLATILE = {
     *("duration_ms", "timings", "latency_ms", "load_ms", "modified_at", "last_used", "expires_at", "incident", "mode"),
-    *("kernel", "memory_bytes", "estimated_bytes", "budget_bytes", "used_bytes", "available_bytes", "pid"),
+    *(
+        "kernel",
+        "memory_bytes",
+        "estimated_bytes",
+        "budget_bytes",
+        "used_bytes",
+        "available_bytes",
+        "pid",
+        "bytes_freed",
+    ),
 }
 """What differs between two runs of one command in one mode too, and the mode itself."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_cli.completion.sections import SECTIONS
-from llmspell_profiles.loading.profiles import PROFILE_NAMES
+from llmspell_profiles.loading.profiles import SHOWN_PROFILES
 from tests.support.command_imports import HEAVY
 from tests.support.command_line import AtTerminal, Done, call, llmspell
 from tests.support.installed import install
@@ -81,7 +81,7 @@ def test_every_shell_is_told_commands_options_and_values(shell: str) -> None:
         ("llmspell show ll", ["llama3.1:8b"]),
         ("llmspell embed t", ["tiny:135m", "tiny:1b"]),
         ("llmspell embed --model t", ["tiny:135m", "tiny:1b"]),
-        ("llmspell model pull smol", ["smollm2:135m"]),
+        ("llmspell model pull smol", ["smollm2:135m", "smollm2:360m", "smollm3:3b"]),
         ("llmspell model status --backend ", ["ollama", "candle"]),
         ("llmspell model list --backend c", ["candle"]),
         ("llmspell run x.lua --trace de", ["debug"]),
@@ -104,7 +104,7 @@ def test_values_come_from_where_they_are(line: str, values: list[str]) -> None:
 
 
 def test_every_profile_is_offered() -> None:
-    assert set(PROFILE_NAMES) <= set(completions("llmspell -p "))
+    assert {profile.name for profile in SHOWN_PROFILES} <= set(completions("llmspell -p "))
     assert set(completions("llmspell run x.lua -p ")) <= set(completions("llmspell -p "))
 
 
