@@ -24,6 +24,7 @@ _NEEDS: Mapping[Word, Word] = {"tool_choice": "tools", "plain_vectors": "embed"}
 _OF_A_MODEL: Mapping[str, tuple[Word, ...]] = {
     "chat": ("chat", "raw", "schema", "tools", "tool_choice", "images", "reasoning", "streaming", "prefill"),
     "tools": ("tools", "tool_choice"),
+    "thinking": ("think",),
 }
 """What a model without an ability is refused for, whatever its backend can."""
 _NOTHING: Mapping[Word, object] = {"num_beams": 1}

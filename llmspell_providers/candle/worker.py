@@ -30,7 +30,7 @@ from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, Lo
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.stream import Flusher, PipeReply
 from llmspell_providers.candle.template_trial import TemplateTrial
-from llmspell_providers.candle.thinking import demand_thinking
+from llmspell_providers.library.thinking import demand_thinking
 from llmspell_providers.residency.memory import resident_bytes
 
 AUTO_WINDOW_MS = 50

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from llmspell_protocol.errors import ModelLoadFailed
 from llmspell_providers.library.context_memory import ContextMemory, TensorRow, context_memory
+from llmspell_providers.library.thinking import may_think
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -104,10 +105,10 @@ class GgufMetadata:
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """`chat` or, for an encoder or a model with a pooling of its own, `embed`; `tools` if the template has them."""
+        """`chat` with `tools` and `thinking` by the templates; `embed` for an encoder or a model with a pooling."""
         if self.pooling is not None or "bert" in self.architecture or self.architecture.endswith("encoder"):
             return ("embed",)
-        return ("chat", "tools") if self.tools else ("chat",)
+        return ("chat", *["tools"] * self.tools, *["thinking"] * may_think(self.chat_templates))
 
 
 def read_gguf(path: Path) -> GgufMetadata:

@@ -72,9 +72,9 @@ def test_installed_models_are_listed_and_described(target: list[str]) -> None:
         *("Chat template", "Capabilities", "Operations", "Requests", "Replies", "Cannot", "Loaded", "License", "Path"),
     ]
     assert {"pull", "tokenize"} <= set(rows["Operations"].strip().split(", "))
-    assert {"schema", "tools"} <= set(rows["Requests"].strip().split(", "))
+    assert {"raw", "schema"} <= set(rows["Requests"].strip().split(", "))
     assert {"streaming", "prefill"} <= set(rows["Replies"].strip().split(", "))
-    assert rows["Cannot"].strip() == "images, num_beams, truncate"
+    assert rows["Cannot"].strip() == "tools, tool_choice, images, think, num_beams, truncate"
     document = llmspell(*target, "model", "info", MODEL, "--format", "json").document
     assert set(document) == {
         *("id", "backend", "size_bytes", "format", "quantization", "parameter_count", "family", "architecture"),

@@ -247,7 +247,7 @@ def test_set_takes_what_is_no_json_as_text_and_refuses_names_that_lua_lacks(targ
 def test_the_status_is_that_of_the_last_line(target: list[str]) -> None:
     failed = llmspell(*target, "repl", stdin="print(1)\nerror('no')\n")
     assert (failed.status, failed.out) == (1, "1\n")
-    assert failed.err.endswith(": no\n")
+    assert failed.err == "Error: In[2]:1: no\n  1 | error('no')\n"
     assert llmspell(*target, "repl", stdin="error('no')\nprint(1)\n").status == 0
     assert llmspell(*target, "repl", stdin="x = (1 +\n").status == 1
     assert llmspell(*target, "repl", stdin=".foo\n").status == 1

@@ -56,6 +56,7 @@ def test_a_run_as_json_is_one_document(home: Path, tmp_path: Path) -> None:
         "output": "Hello, nil\n",
         "result": None,
         "exit_code": None,
+        "kernel": None,
     }
 
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 
 from llmspell_protocol.errors import Unsupported
-from llmspell_providers.candle.thinking import demand_thinking
+from llmspell_providers.library.thinking import demand_thinking
 
 PLAIN = "{% for m in messages %}{{ m.content }}{% endfor %}"
 ALWAYS = "{{ messages[0].content }}<think>\n"

@@ -14,6 +14,11 @@ _SWITCH = re.compile(r"\b(?:enable_)?thinking\b")
 _ALWAYS = re.compile(r"<think>")
 
 
+def may_think(templates: Mapping[str, str]) -> bool:
+    """Whether a model with these chat templates can think aloud."""
+    return any(_SWITCH.search(text) or _ALWAYS.search(text) for text in templates.values())
+
+
 def demand_thinking(model: str, wanted: bool, templates: Mapping[str, str]) -> None:
     """Raises `Unsupported` where a model would not do as is wanted: it never thinks, or can't be kept from it."""
     texts = templates.values()
