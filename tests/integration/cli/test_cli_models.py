@@ -111,8 +111,7 @@ def test_a_real_model_keeps_to_fields_and_says_that_it_cannot_think(target: list
 def test_a_real_model_answers(target: list[str]) -> None:
     words = [*target, "chat", MODEL, "--message", "Say hi.", "--temperature", "0", "--max-tokens", "8"]
     text = llmspell(*words)
-    # The profile logs at info, and the device that was chosen is worth a line of that.
-    assert (text.status, [line for line in text.err.splitlines() if "Auto-detected" not in line]) == (0, [])
+    assert (text.status, text.err) == (0, "[cut at 8 tokens; longer: --max-tokens 16]\n")
     events = llmspell(*words, "--json").events
     assert events[-1]["message"]["content"].strip() == text.out.strip()
     assert events[-1]["usage"]["prompt_tokens"] > 10
@@ -179,12 +178,13 @@ def test_a_kernel_keeps_what_it_loads(stocked: None) -> None:
     try:
         loaded = llmspell("model", "load", MODEL, "--keep-alive", "5m").out
         assert loaded.startswith(f"✓ Loaded {MODEL}@candle on cpu in ")
-        headings, line, memory, why = llmspell("model", "ps").out.splitlines()
+        headings, line, memory, why, context = llmspell("model", "ps").out.splitlines()
         assert headings.split() == ["MODEL", "BACKEND", "ENGINE", "DEVICE", "MEMORY", "SLOTS", "QUEUE", "UNTIL"]
         assert line.split()[:4] == [MODEL, "candle", "xllamacpp", "cpu"]
         assert re.search(r" (4m 5\ds|5m 0s) \(idle\)$", line)
         assert memory.startswith("Memory: ")
         assert why.startswith(f"{MODEL}: idle, unloads in ")
+        assert context == f"{MODEL}: context of 8192 tokens (all that the model was trained for)"
         assert f"1 loaded: {MODEL}" in llmspell("--connect", "auto", "model", "status").out
         unloaded = llmspell("model", "unload", MODEL).out
         assert unloaded.startswith(f"✓ Unloaded {MODEL}@candle (")
