@@ -77,6 +77,7 @@ def test_installed_models_are_listed_and_described(target: list[str]) -> None:
     assert rows["Cannot"].strip() == "tools, tool_choice, images, think, num_beams, truncate"
     document = llmspell(*target, "model", "info", MODEL, "--format", "json").document
     assert set(document) == {
+        *("owner", "mode", "kernel"),
         *("id", "backend", "size_bytes", "format", "quantization", "parameter_count", "family", "architecture"),
         *("context_length", "embedding_length", "chat_template", "capabilities", "license", "source", "path"),
         *("sha256", "modified_at", "loaded", "supports"),
