@@ -82,7 +82,9 @@ def test_installed_models_are_listed_and_described(target: list[str]) -> None:
         *("context_length", "embedding_length", "chat_template", "capabilities", "license", "source", "path"),
         *("sha256", "modified_at", "loaded", "supports"),
     }
-    assert [word for word, has in document["supports"].items() if not has] == ["images", "num_beams", "truncate"]
+    assert [word for word, has in document["supports"].items() if not has] == [
+        *("tools", "tool_choice", "images", "think", "num_beams", "truncate")
+    ]
     assert document["supports"]["temperature"] is True
     assert llmspell(*target, "model", "verify", MODEL).out == f"✓ {MODEL}: 1 file ok\n"
 
