@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.errors import LlmspellError, ModelNotFound
+from llmspell_protocol.vendors import vendor_of
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -24,9 +25,13 @@ async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -
     `details.nearest` is an installed model whose name is nearly this one, as it can be typed. `details.pull` is there
     where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where only the pull itself
     tells, and `known` says that the name stands in the catalog. `details.similar` is a name of the catalog that is
-    nearly this one, where nothing installed is.
+    nearly this one, where nothing installed is. A vendor's own name for its model (`gpt-4o`) is `nearest` with the
+    vendor before it, where there is a key.
     """
     spec = ModelSpec.parse(model)
+    if (vendor := _vendor(spec)) is not None:
+        await _advise_vendor(error, spec, vendor, registry)
+        return
     offer = await _offer(error, spec, registry)
     if offer is not None:
         error.details["pull"] = offer
@@ -40,6 +45,20 @@ async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -
     elif (similar := _similar_in_catalog(spec)) is not None:
         error.details["similar"] = similar
         error.hint = f"did you mean '{similar}'? llmspell model pull {similar}"
+
+
+def _vendor(spec: ModelSpec) -> str | None:
+    return vendor_of(spec.name) if spec.backend is None and spec.source is None and ":" not in spec.name else None
+
+
+async def _advise_vendor(error: ModelNotFound, spec: ModelSpec, vendor: str, registry: ProviderRegistry) -> None:
+    usable = [name for name in registry.remote if registry.kind(name) == vendor]
+    usable += [name for name in await registry.keyed() if name == vendor]
+    if usable:
+        error.details["nearest"] = f"{usable[0]}/{spec.name}"
+        error.hint = f"did you mean '{usable[0]}/{spec.name}'?"
+    else:
+        error.hint = f"it is a model of {vendor}: llmspell keys add {vendor}, and then the model {vendor}/{spec.name}"
 
 
 def nearest(spec: ModelSpec, installed: Iterable[tuple[str, str]]) -> str | None:
@@ -58,6 +77,23 @@ def nearest(spec: ModelSpec, installed: Iterable[tuple[str, str]]) -> str | None
     if best is None or likeness(best[0]) < _NEAR:
         return None
     return f"{best[0]}@{best[1]}" if spec.backend else best[0]
+
+
+def not_pulled_anywhere(spec: ModelSpec, candle: str, down: tuple[str, str | None] | None) -> ModelNotFound:
+    """The error of a pull whose name candle's catalog lacks; `down` is the Ollama that can't be asked, and why not."""
+    ways = ["llmspell model available", "hf.co/ORG/REPO for a repository"]
+    if down is not None:
+        ways.insert(1, f"start Ollama ({down[1]})")
+    error = ModelNotFound(
+        f"Model '{spec}' not found: {candle}'s catalog does not have it"
+        + (f", and {down[0]} is not running" if down else ""),
+        hint=", or ".join(ways),
+        details={"model": str(spec), "searched": [*([down[0]] if down else []), candle]},
+    )
+    if (similar := _similar_in_catalog(spec)) is not None:
+        error.details["similar"] = similar
+        error.hint = f"did you mean '{similar}'? {error.hint}"
+    return error
 
 
 def _similar_in_catalog(spec: ModelSpec) -> str | None:
