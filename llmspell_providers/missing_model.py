@@ -25,8 +25,8 @@ async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -
     `details.nearest` is an installed model whose name is nearly this one, as it can be typed. `details.pull` is there
     where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where only the pull itself
     tells, and `known` says that the name stands in the catalog. `details.similar` is a name of the catalog that is
-    nearly this one, where nothing installed is. A vendor's own name for its model (`gpt-4o`) is `nearest` with the
-    vendor before it, where there is a key.
+    nearly this one, where nothing installed is, or another model of its family (`qwen9`, `llama7`). A vendor's
+    own name for its model (`gpt-4o`) is `nearest` with the vendor before it, where there is a key.
     """
     spec = ModelSpec.parse(model)
     if (vendor := _vendor(spec)) is not None:
@@ -38,13 +38,20 @@ async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -
         if offer["known"] or spec.source is not None:
             error.hint = f"llmspell model pull {offer['model']}"
             return
-    found = nearest(spec, await _installed(spec, registry))
+    installed = await _installed(spec, registry)
+    found = nearest(spec, installed)
     if found is not None:
         error.details["nearest"] = found
         error.hint = f"did you mean '{found}'?"
     elif (similar := _similar_in_catalog(spec)) is not None:
         error.details["similar"] = similar
         error.hint = f"did you mean '{similar}'? llmspell model pull {similar}"
+    elif (relative := of_its_family(spec, installed)) is not None:
+        error.details["similar"] = relative
+        error.hint = f"did you mean '{relative}'?"
+    elif (relative := of_its_family(spec, _catalog())) is not None:
+        error.details["similar"] = relative
+        error.hint = f"did you mean '{relative}'? llmspell model pull {relative}"
 
 
 def _vendor(spec: ModelSpec) -> str | None:
@@ -97,9 +104,27 @@ def not_pulled_anywhere(spec: ModelSpec, candle: str, down: tuple[str, str | Non
 
 
 def _similar_in_catalog(spec: ModelSpec) -> str | None:
+    return nearest(spec, _catalog())
+
+
+def of_its_family(spec: ModelSpec, models: Iterable[tuple[str, str]]) -> str | None:
+    """The model, of `(id, backend)`, that is most like a name and begins with the same word before a version or tag."""
+    # Only a name that is wrong needs them.
+    import re
+    from difflib import SequenceMatcher
+
+    wanted = spec.name.lower()
+    family = re.match(r"([a-z]{2,})(?=[-_.:\d])", wanted)
+    if family is None:
+        return None
+    same = [name for name, _ in models if re.match(rf"{family[1]}(?![a-z])", name.lower())]
+    return max(same, key=lambda name: SequenceMatcher(None, wanted, name.lower()).ratio(), default=None)
+
+
+def _catalog() -> list[tuple[str, str]]:
     from llmspell_providers.library.catalog import Catalog
 
-    return nearest(spec, [(entry.id, entry.backend) for entry in Catalog.load().entries])
+    return [(entry.id, entry.backend) for entry in Catalog.load().entries]
 
 
 async def _installed(spec: ModelSpec, registry: ProviderRegistry) -> Sequence[tuple[str, str]]:

@@ -128,3 +128,12 @@ def test_a_pull_of_a_misspelt_name_is_answered_with_the_catalogs() -> None:
     error = not_pulled_anywhere(ModelSpec.parse("smolm2:135m"), "candle", None)
     assert (advice(error), error.hint) == ({"similar": "smollm2:135m"}, f"did you mean 'smollm2:135m'? {ways}")
     assert not_pulled_anywhere(ModelSpec.parse("nope:7b"), "candle", None).hint == ways
+
+
+def test_another_model_of_the_family_is_named_an_installed_one_first(tmp_path: Path) -> None:
+    assert advice(error_for("qwen9", tmp_path)) == {"similar": "qwen3.5:9b"}
+    install(tmp_path, "qwen3", "1b")
+    error = error_for("qwen9", tmp_path)
+    assert (advice(error), error.hint) == ({"similar": "qwen3:1b"}, "did you mean 'qwen3:1b'?")
+    for name in ("llama", "llamanders-2", "all"):
+        assert advice(error_for(name, tmp_path)) == {}
