@@ -220,7 +220,9 @@ def test_vectors_are_lines_in_a_pipe_and_short_at_a_terminal(home: Path) -> None
 
 def test_vectors_as_a_document(home: Path) -> None:
     document = llmspell("embed", "--model", "mock/a", "--json", stdin="one\n\ntwo\n").document
-    assert set(document) == {"model", "backend", "dimensions", "normalized", "count", "embeddings", "usage"}
+    assert set(document) == {
+        *("model", "backend", "dimensions", "normalized", "count", "embeddings", "usage", "mode", "kernel")
+    }
     assert [(entry["index"], entry["text"]) for entry in document["embeddings"]] == [(0, "one"), (1, "two")]
     assert document["usage"] == {"prompt_tokens": 2}
 
