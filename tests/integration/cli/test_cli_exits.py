@@ -66,7 +66,7 @@ BOTH = {
     "a value that can't be": failure(
         *("model", "list", "--backend", "x"),
         ends=(2, "invalid_request"),
-        says="invalid value for '--backend': 'x' is not one of 'ollama', 'candle', 'all'",
+        says="Backend 'x' not configured",
         hint="llmspell model list --help",
     ),
     "an engine that is not there": failure(
