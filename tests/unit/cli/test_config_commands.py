@@ -310,3 +310,18 @@ def test_commands_about_files_refuse_a_connection_on_the_command_line(
     assert done == Done(2, "", error)
     monkeypatch.setenv("LLMSPELL_CONNECT", "auto")
     assert call(capsys, "config", command).status == 0
+
+
+def test_pairs_are_keys_with_values(capsys: pytest.CaptureFixture[str]) -> None:
+    lacking = call(capsys, "config", "set", "kernel.port", "1", "kernel.max_clients")
+    assert (lacking.status, lacking.err.splitlines()[0]) == (2, "Error: kernel.max_clients has no value")
+    twice = call(capsys, "config", "set", "kernel.port", "1", "kernel.port", "2")
+    assert (twice.status, twice.err) == (2, "Error: kernel.port is set twice\n")
+
+
+def test_what_is_still_wrong_in_a_mended_file_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("two.toml").write_text("[kernel]\nport = 70000\nmax_clients = 'x'\n")
+    done = call(capsys, "-c", "two.toml", "config", "set", "kernel.port", "9600")
+    assert done.status == 0
+    assert "Warning: still wrong: " in done.err
+    assert "two.toml:3 kernel.max_clients: expected an integer" in done.err
