@@ -17,9 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmspell_profiles.loading.home import configuration_places, llmspell_home
+from llmspell_profiles.loading.home import LOCAL_PLACES, configuration_places, llmspell_home
 from llmspell_profiles.loading.loader import load_settings
 from llmspell_profiles.loading.origins import spellings
+from llmspell_profiles.loading.provenance import special_file
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
 from llmspell_profiles.problems import KeyPath
 from llmspell_profiles.schema.backend_options import meant_by
@@ -126,13 +127,9 @@ def _target(env: Mapping[str, str], config: Path | None, cwd: Path) -> Path:
         return cwd / config
     if env.get("LLMSPELL_CONFIG"):
         return cwd / expanded_user(env["LLMSPELL_CONFIG"], env)
-    own, *others = list(configuration_places(env, llmspell_home(env)))[_PROJECT_PLACES:]
+    own, *others = list(configuration_places(env, llmspell_home(env)))[len(LOCAL_PLACES) :]
     # A new file in the home would take the place of the other one, which is looked for after it.
     return next((place for place in (own, *others) if place.exists()), own)
-
-
-_PROJECT_PLACES = 3
-"""So many of the places are a project's, not the user's."""
 
 
 def _change(
@@ -200,12 +197,9 @@ def _is_setting(variable: str) -> bool:
 
 def _shadow(path: KeyPath, file: Path, env: Mapping[str, str], cwd: Path, *, named: bool) -> str | None:
     """What a run without options reads in place of the file, or in place of this key of it."""
-    if not named and not env.get("LLMSPELL_CONFIG"):
-        for place in configuration_places(env, llmspell_home(env)):
-            if cwd / place == file:
-                break
-            if (cwd / place).is_file():
-                return f"./{place}"
+    if not named and not env.get("LLMSPELL_CONFIG") and (special := special_file(env, str(cwd))) is not None:
+        place = next(place for place in LOCAL_PLACES if os.path.realpath(cwd / place) == special)
+        return f"./{place}"
     try:
         origins = load_settings(config=file, env=env, cwd=cwd).origins
     except LlmspellError:

@@ -138,6 +138,7 @@ def test_the_report_as_json_is_on_stdout_valid_or_not(
         "profile": "candle",
         "errors": [],
         "warnings": [],
+        "not_read": [],
     }
     assert (done.status, done.document, done.err) == (0, expected, "")
 
@@ -325,3 +326,21 @@ def test_what_is_still_wrong_in_a_mended_file_is_told(capsys: pytest.CaptureFixt
     assert done.status == 0
     assert "Warning: still wrong: " in done.err
     assert "two.toml:3 kernel.max_clients: expected an integer" in done.err
+
+
+def test_a_file_of_this_directory_and_the_users_own_are_told_apart(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = home / "config.toml"
+    assert call(capsys, "config", "init").err == ""
+    assert "  File: ./llmspell.toml\n" in call(capsys, "config", "validate", "--offline").out
+    own.write_text("[kernel]\nport = 9700\n")
+    warned = call(capsys, "config", "init", "--force").err
+    assert warned.startswith("Warning: as soon as it sets something, ")
+    assert " in place of ~/config.toml: " in warned
+    assert call(capsys, "config", "show", "kernel.port").out.strip().endswith("9700")
+    valid = call(capsys, "config", "validate", "--offline").out
+    assert "  File: ~/config.toml\n  Not read: ./llmspell.toml (it sets nothing)\n" in valid
+    assert call(capsys, "-p", "candle", "config", "init", "--force").err.startswith("Warning: /")
+    valid = call(capsys, "config", "validate", "--offline").out
+    assert "  Not read: ~/config.toml (the file above counts in its place)\n" in valid

@@ -233,7 +233,9 @@ def test_the_file_that_is_written_is_the_named_one_else_the_users_own(tmp_path: 
 
 def test_what_counts_in_place_of_the_value_is_named(tmp_path: Path) -> None:
     assert put(tmp_path, "kernel.port", "1", LLMSPELL_KERNEL__PORT="2").shadowed_by == "LLMSPELL_KERNEL__PORT"
-    (tmp_path / "llmspell.toml").write_text("")
+    (tmp_path / "llmspell.toml").write_text("[kernel]\n")
+    assert put(tmp_path, "kernel.port", "1").shadowed_by is None
+    (tmp_path / "llmspell.toml").write_text("[kernel]\nport = 2\n")
     assert put(tmp_path, "kernel.port", "1").shadowed_by == "./llmspell.toml"
     assert put(tmp_path, "kernel.port", "1", "llmspell.toml").shadowed_by is None
 
