@@ -54,6 +54,17 @@ INSTEAD: Mapping[str, str] = {
 }
 """Commands of others that are not part of llmspell, and what to use in their place."""
 
+INSTEAD_BELOW: Mapping[str, str] = {
+    "config get": "llmspell config show KEY",
+    "config list": "llmspell config show",
+    "config edit": "llmspell config set KEY VALUE",
+    "config remove": "llmspell config unset KEY",
+    "jupyter uninstall": "llmspell jupyter remove",
+    "jupyter rm": "llmspell jupyter remove",
+    "jupyter list": "jupyter kernelspec list",
+}
+"""The same below a group, where the nearest of our words would be another thing or the opposite."""
+
 _MODEL = re.compile(
     r"(?:hf\.co|huggingface\.co)/\S+|[A-Za-z][\w.+/-]*(?::[\w.+-]+(?:@[\w-]+)?|@[A-Za-z][\w-]*)", re.ASCII
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli.other_words import ALIASES, INSTEAD, is_model_to_run
+from llmspell_cli.other_words import ALIASES, INSTEAD, INSTEAD_BELOW, is_model_to_run
 from llmspell_cli.root import COMMANDS
 from tests.support.command_line import call
 from tests.support.command_tree import leaf_commands, parsed
@@ -45,6 +45,7 @@ def test_an_alias_stands_for_a_command_and_hides_none() -> None:
     assert set(ALIASES.values()) - {("keys",)} <= set(leaf_commands())
     assert not set(ALIASES) & set(COMMANDS)
     assert not set(INSTEAD) & (set(COMMANDS) | set(ALIASES))
+    assert not set(INSTEAD_BELOW) & {" ".join(path) for path in leaf_commands()}
 
 
 def test_a_file_is_a_script_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +100,9 @@ def test_aliases_stand_in_no_list(capsys: pytest.CaptureFixture[str]) -> None:
         ("chat --think=false", "--think or --no-think"),
         ("chat -o temperature", "llmspell chat -o temperature 0 PROMPT"),
         ("load x", "llmspell model load"),
+        ("config get models.keep_alive", "llmspell config show KEY"),
+        ("jupyter uninstall", "llmspell jupyter remove"),
+        ("jupyter instal", "did you mean 'install'?"),
         ("create x", INSTEAD["create"]),
     ],
 )
