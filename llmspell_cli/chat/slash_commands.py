@@ -15,7 +15,7 @@ from llmspell_cli.terminal.candidates import Candidates, beginning_with, paths
 from llmspell_cli.terminal.history_file import HistoryFile
 from llmspell_cli.terminal.input_text import file_text
 from llmspell_cli.terminal.output import Output
-from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, Unsupported
 from llmspell_protocol.user_home import expanded_user
 
 QUOTES = '"""'
@@ -192,9 +192,19 @@ class SlashCommands:
     def _think(self, rest: str) -> None:
         if rest not in ("", "on", "off"):
             raise InvalidRequest(f"'{rest}' is neither on nor off", hint="/think on")
+        if rest == "on":
+            self._demand_thinking()
         self._conversation.think = None if not rest else rest == "on"
         said = {None: "thinks as it likes", True: "thinks first", False: "answers at once"}
         self._output.line(f"The model {said[self._conversation.think]}")
+
+    def _demand_thinking(self) -> None:
+        """Refuses at once what every message would be refused for."""
+        supports = self._link.session.model("info", model=self._conversation.model or "").get("supports") or {}
+        if supports.get("think") is False:
+            raise Unsupported(
+                f"{self._conversation.model} can't be told to think", hint="/model goes on with one that can"
+            )
 
     def _markdown(self, rest: str) -> None:
         if rest not in ("", "on", "off"):
