@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from llmspell_cli.chat.conversation import Conversation, stats_line
 from llmspell_cli.chat.kernel_link import HINT, KernelLink
 from llmspell_cli.chat.reply_view import ReplyView, Shown
-from llmspell_cli.chat.slash_commands import EXITS, QUOTES, SlashCommands
+from llmspell_cli.chat.slash_commands import EXITS, OTHER_WORDS, QUOTES, SlashCommands
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import one_line
 from llmspell_cli.session import Content
@@ -99,7 +99,7 @@ class ChatLoop:
             if text:
                 self._keep(text)
             word, _, rest = text.partition(" ")
-            if word in EXITS:
+            if OTHER_WORDS.get(word, word) in EXITS:
                 return
             try:
                 self._take(text, word, rest.strip())

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from llmspell_cli.chat.code_blocks import code_blocks
-from llmspell_cli.chat.conversation import SAMPLING, Conversation
+from llmspell_cli.chat.conversation import SAMPLING, USUAL, Conversation
 from llmspell_cli.chat.reply_options import image_file, reply_schema, set_options
 from llmspell_cli.chat.reply_schema import read_schema
 from llmspell_cli.commands.chat import chat
@@ -70,6 +70,7 @@ def test_help_names_the_ranges_and_defaults_that_hold(tmp_path: Path) -> None:
         assert f"{low:g} to {high:g}" in helps[name], name
     for name in ("temperature", "top_p", "top_k", "repeat_penalty"):
         assert f"({getattr(table, name):g})" in helps[name], name
+        assert USUAL[name] == f"{getattr(table, name):g}"
 
 
 @pytest.mark.parametrize(
