@@ -82,6 +82,20 @@ def spelt_out(words: Sequence[str]) -> list[str]:
     return [*ALIASES.get(first, (first,)), *rest]
 
 
+def meant_as_argument(name: str) -> str | None:
+    """The hint for a first word that no command is called like: a script, a model, or what is to be said to one."""
+    # Needed for a line that failed only.
+    from shlex import quote
+
+    if name.endswith(_FILES):
+        return f"llmspell run {quote(name)}"
+    if _MODEL.fullmatch(name):
+        return f"llmspell chat {quote(name)}"
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) is None:
+        return f"to ask it: llmspell chat {quote(name)}"
+    return None
+
+
 def is_model_to_run(word: str) -> bool:
     """Whether `run` was meant as Ollama has it: its word has a tag, a backend or the hub's address, and is no file."""
     return _MODEL.fullmatch(word) is not None and not word.endswith(_FILES) and not os.path.exists(word)

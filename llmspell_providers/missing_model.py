@@ -1,30 +1,34 @@
 """What a person may have meant by a name that no backend has: an installed model with nearly this name, or one that can
-be pulled. Added to the error; asks the disk and, where it has answered already, the Ollama daemon.
+be pulled. Added to the error; asks the disk, the servers of the configuration and, where it has answered already, the
+Ollama daemon.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.errors import LlmspellError, ModelNotFound
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from llmspell_protocol.models import LocalModel
     from llmspell_providers.registry import ProviderRegistry
 
 _NEAR = 0.84
 """How alike two names are (difflib's ratio): one letter of six or more is wrong, or two are swapped."""
 
 
-async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -> None:
-    """Adds what is known about the name `model` to the error's details and hint.
+async def advise(
+    error: ModelNotFound, model: str, registry: ProviderRegistry, offered: Callable[[], Awaitable[Iterable[LocalModel]]]
+) -> None:
+    """Adds what is known about the name `model` to the error's details and hint; `offered` is what servers list.
 
-    `details.nearest` is an installed model whose name is nearly this one, as it can be typed. `details.pull` is there
-    where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where only the pull itself
-    tells, and `known` says that the name stands in the catalog. `details.similar` is a name of the catalog that is
-    nearly this one, where nothing installed is.
+    `details.nearest` is an installed or offered model whose name is nearly this one, as it can be typed.
+    `details.pull` is there where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where
+    only the pull itself tells, and `known` says that the name stands in the catalog. `details.similar` is a name of
+    the catalog that is nearly this one, where nothing installed is.
     """
     spec = ModelSpec.parse(model)
     offer = await _offer(error, spec, registry)
@@ -34,6 +38,8 @@ async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -
             error.hint = f"llmspell model pull {offer['model']}"
             return
     found = nearest(spec, await _installed(spec, registry))
+    if found is None and spec.backend is None and spec.source is None:
+        found = nearest_offered(spec, await offered())
     if found is not None:
         error.details["nearest"] = found
         error.hint = f"did you mean '{found}'?"
@@ -58,6 +64,16 @@ def nearest(spec: ModelSpec, installed: Iterable[tuple[str, str]]) -> str | None
     if best is None or likeness(best[0]) < _NEAR:
         return None
     return f"{best[0]}@{best[1]}" if spec.backend else best[0]
+
+
+def nearest_offered(spec: ModelSpec, offered: Iterable[LocalModel]) -> str | None:
+    """The model of a server, as lists show it (`box/stubby`), that a name spells or almost spells without its server.
+
+    A name is typed without it by those who see it in a list.
+    """
+    full = {one.id.removeprefix(f"{one.backend}/"): one.id for one in offered}
+    found = nearest(spec, [(name, "") for name in full])
+    return None if found is None else full[found]
 
 
 def _similar_in_catalog(spec: ModelSpec) -> str | None:
@@ -93,7 +109,8 @@ async def _offer(error: ModelNotFound, spec: ModelSpec, registry: ProviderRegist
         catalog = Catalog.load()
         entry = catalog.find(spec)
         if entry is not None:
-            size = entry.pin(catalog.quantization_of(spec) or entry.default_quantization).size_bytes
+            wanted = catalog.quantization_of(spec)
+            size = entry.pin(wanted).size_bytes if wanted else entry.size_bytes
             return _pull(str(spec.with_backend(kinds["candle"])), kinds["candle"], size, known=True)
     if "ollama" in kinds and meant in (None, "ollama") and spec.source is None and not spec.looks_like_file:
         # Whether its library has the name only the pull tells.

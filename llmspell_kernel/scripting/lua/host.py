@@ -122,6 +122,7 @@ class Host:
                 *("open_file", "release_file", "remove", "rename", "demand_program", "run_program"),
                 *(
                     "nearest",
+                    "schema_of_fields",
                     "unpack_vectors",
                     "hash",
                     "offer",
@@ -319,6 +320,11 @@ class Host:
 
         found = meant_by(name.decode("utf-8", "replace"), [one.decode() for one in names.values()])
         return (None if found is None else found.encode(),)
+
+    def _schema_of_fields(self, text: bytes, where: bytes) -> tuple[Any, ...]:
+        from llmspell_kernel.scripting.lua.short_schema import read
+
+        return (self.border.to_lua(read(text, where)),)
 
     def _unpack_vectors(self, data: bytes, dimensions: int) -> tuple[Any, ...]:
         numbers = memoryview(data).cast("f").tolist()

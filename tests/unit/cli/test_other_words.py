@@ -104,6 +104,11 @@ def test_aliases_stand_in_no_list(capsys: pytest.CaptureFixture[str]) -> None:
         ("jupyter uninstall", "llmspell jupyter remove"),
         ("jupyter instal", "did you mean 'install'?"),
         ("create x", INSTEAD["create"]),
+        ("born.lua", "llmspell run born.lua"),
+        ("born.lua --name x", "llmspell run born.lua"),
+        ("smollm2:135m hello", "llmspell chat smollm2:135m"),
+        ("hello", "llmspell --help lists the commands; to ask it: llmspell chat hello"),
+        ("why?", "to ask it: llmspell chat 'why?'"),
     ],
 )
 def test_a_wrong_word_gets_a_right_hint_or_none(words: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
