@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.errors import LlmspellError, ModelNotFound
+from llmspell_protocol.vendors import vendor_of
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -28,16 +29,22 @@ async def advise(
     `details.nearest` is an installed or offered model whose name is nearly this one, as it can be typed.
     `details.pull` is there where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where
     only the pull itself tells, and `known` says that the name stands in the catalog. `details.similar` is a name of
-    the catalog that is nearly this one, where nothing installed is.
+    the catalog that is nearly this one, where nothing installed is, or another model of its family (`qwen9`,
+    `llama7`). A vendor's own name for its model (`gpt-4o`) is `nearest` with the vendor before it, where there is a
+    key.
     """
     spec = ModelSpec.parse(model)
+    if (vendor := _vendor(spec)) is not None:
+        await _advise_vendor(error, spec, vendor, registry)
+        return
     offer = await _offer(error, spec, registry)
     if offer is not None:
         error.details["pull"] = offer
         if offer["known"] or spec.source is not None:
             error.hint = f"llmspell model pull {offer['model']}"
             return
-    found = nearest(spec, await _installed(spec, registry))
+    installed = await _installed(spec, registry)
+    found = nearest(spec, installed)
     if found is None and spec.backend is None and spec.source is None:
         found = nearest_offered(spec, await offered())
     if found is not None:
@@ -46,6 +53,26 @@ async def advise(
     elif (similar := _similar_in_catalog(spec)) is not None:
         error.details["similar"] = similar
         error.hint = f"did you mean '{similar}'? llmspell model pull {similar}"
+    elif (relative := of_its_family(spec, installed)) is not None:
+        error.details["similar"] = relative
+        error.hint = f"did you mean '{relative}'?"
+    elif (relative := of_its_family(spec, _catalog())) is not None:
+        error.details["similar"] = relative
+        error.hint = f"did you mean '{relative}'? llmspell model pull {relative}"
+
+
+def _vendor(spec: ModelSpec) -> str | None:
+    return vendor_of(spec.name) if spec.backend is None and spec.source is None and ":" not in spec.name else None
+
+
+async def _advise_vendor(error: ModelNotFound, spec: ModelSpec, vendor: str, registry: ProviderRegistry) -> None:
+    usable = [name for name in registry.remote if registry.kind(name) == vendor]
+    usable += [name for name in await registry.keyed() if name == vendor]
+    if usable:
+        error.details["nearest"] = f"{usable[0]}/{spec.name}"
+        error.hint = f"did you mean '{usable[0]}/{spec.name}'?"
+    else:
+        error.hint = f"it is a model of {vendor}: llmspell keys add {vendor}, and then the model {vendor}/{spec.name}"
 
 
 def nearest(spec: ModelSpec, installed: Iterable[tuple[str, str]]) -> str | None:
@@ -76,10 +103,45 @@ def nearest_offered(spec: ModelSpec, offered: Iterable[LocalModel]) -> str | Non
     return None if found is None else full[found]
 
 
+def not_pulled_anywhere(spec: ModelSpec, candle: str, down: tuple[str, str | None] | None) -> ModelNotFound:
+    """The error of a pull whose name candle's catalog lacks; `down` is the Ollama that can't be asked, and why not."""
+    ways = ["llmspell model available", "hf.co/ORG/REPO for a repository"]
+    if down is not None:
+        ways.insert(1, f"start Ollama ({down[1]})")
+    error = ModelNotFound(
+        f"Model '{spec}' not found: {candle}'s catalog does not have it"
+        + (f", and {down[0]} is not running" if down else ""),
+        hint=", or ".join(ways),
+        details={"model": str(spec), "searched": [*([down[0]] if down else []), candle]},
+    )
+    if (similar := _similar_in_catalog(spec)) is not None:
+        error.details["similar"] = similar
+        error.hint = f"did you mean '{similar}'? {error.hint}"
+    return error
+
+
 def _similar_in_catalog(spec: ModelSpec) -> str | None:
+    return nearest(spec, _catalog())
+
+
+def of_its_family(spec: ModelSpec, models: Iterable[tuple[str, str]]) -> str | None:
+    """The model, of `(id, backend)`, that is most like a name and begins with the same word before a version or tag."""
+    # Only a name that is wrong needs them.
+    import re
+    from difflib import SequenceMatcher
+
+    wanted = spec.name.lower()
+    family = re.match(r"([a-z]{2,})(?=[-_.:\d])", wanted)
+    if family is None:
+        return None
+    same = [name for name, _ in models if re.match(rf"{family[1]}(?![a-z])", name.lower())]
+    return max(same, key=lambda name: SequenceMatcher(None, wanted, name.lower()).ratio(), default=None)
+
+
+def _catalog() -> list[tuple[str, str]]:
     from llmspell_providers.library.catalog import Catalog
 
-    return nearest(spec, [(entry.id, entry.backend) for entry in Catalog.load().entries])
+    return [(entry.id, entry.backend) for entry in Catalog.load().entries]
 
 
 async def _installed(spec: ModelSpec, registry: ProviderRegistry) -> Sequence[tuple[str, str]]:

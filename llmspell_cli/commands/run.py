@@ -142,7 +142,7 @@ def _hint_of_a_model(script: str, arguments: list[str]) -> str | None:
     from llmspell_cli.chat.prompt_words import likeness
 
     plain = likeness(script) == "unclear" and _engine_of(script) is None
-    return f"if it is a model: {join(['llmspell', 'chat', script, *arguments])}" if plain else None
+    return f"if it is a model: {join(['llmspell', 'chat', '-m', script, *arguments])}" if plain else None
 
 
 def _engine_of(path: str | None) -> str | None:

@@ -58,10 +58,10 @@ def test_a_file_is_a_script_whatever_its_name(tmp_path: Path, monkeypatch: pytes
 
 def test_a_missing_script_that_may_be_a_model_is_told_how_to_talk_to_it(capsys: pytest.CaptureFixture[str]) -> None:
     done = call(capsys, "run", "tinyllama", "hi", "there you")
-    assert (
-        done.err
-        == "Error: Script file not found: tinyllama\nHint: if it is a model: llmspell chat tinyllama hi 'there you'\n"
-    )
+    assert done.err.splitlines() == [
+        "Error: Script file not found: tinyllama",
+        "Hint: if it is a model: llmspell chat -m tinyllama hi 'there you'",
+    ]
     assert call(capsys, "run", "nosuch.lua").err == "Error: Script file not found: nosuch.lua\n"
 
 
