@@ -270,7 +270,7 @@ class ProviderRegistry:
         if health.ready:
             return ollama, spec.with_backend(ollama.name)
         # Only an error needs it.
-        from llmspell_providers.missing_model import not_pulled_anywhere
+        from llmspell_providers.near_names import not_pulled_anywhere
 
         down = None if self.is_absent(ollama.name) else (ollama.name, health.reason)
         raise not_pulled_anywhere(spec, candle.name, down)

@@ -12,7 +12,7 @@ from llmspell_kernel.services.models import ModelsService
 from llmspell_protocol.errors import ModelNotFound
 from llmspell_protocol.models import LocalModel
 from llmspell_protocol.vendors import vendor_of
-from llmspell_providers.missing_model import nearest, nearest_offered, not_pulled_anywhere
+from llmspell_providers.near_names import nearest, nearest_offered, not_pulled_anywhere
 from llmspell_providers.spec import ModelSpec
 from tests.support.installed import install
 from tests.support.settings import settings_from
