@@ -43,7 +43,14 @@ class ChatLoop:
         self._history = history
         self._shown = shown
         self._commands = SlashCommands(
-            link, output, conversation, history, markdown=shown.markdown, retry=self._retry, confirm=self._confirm
+            link,
+            output,
+            conversation,
+            history,
+            markdown=shown.markdown,
+            stats=shown.stats,
+            retry=self._retry,
+            confirm=self._confirm,
         )
         self._interrupts = Interrupts()
         self._quiet = QuietTerminal()
@@ -172,7 +179,7 @@ class ChatLoop:
             self._dim("[the reply is empty]")
         if (cut := cut_notice(reply, "slash")) is not None:
             self._dim(cut)
-        if shown.stats:
+        if self._commands.stats:
             self._output.line(f"{stats_line(reply)}, {self._link.session.place}")
 
     def _dim(self, text: str) -> None:

@@ -303,3 +303,23 @@ def test_images_and_thinking_are_asked_for_at_the_prompt(chat: AtTerminal, tmp_p
         ("again", "[mock/a] again"),
     )
     leave(chat)
+
+
+def test_words_of_ollama_do_the_same_at_the_prompt(chat: AtTerminal) -> None:
+    talk(
+        chat,
+        ("/set parameter temperature 0", "temperature = 0"),
+        ("/set system be short", "System prompt set"),
+        ("/show info", "system: be short"),
+        ("/set num_ctx 2048k", "num_ctx 2097152 is more than the 1048576 tokens"),
+        ("/set num_ctx", "num_ctx is not set"),
+        ("/set num_ctx 8k", "num_ctx = 8192"),
+        ("/set nothink", "The model answers at once"),
+        ("/think", "The model thinks as it likes"),
+        ("/set verbose", "Numbers are shown after each reply"),
+        ("hello", "cached)"),
+        ("/set quiet", "Numbers are shown by /stats alone"),
+        ("/load qwen3:4b", "Hint: if it is a model: /model qwen3:4b"),
+        ("/load nosuch.json", "file not found: nosuch.json"),
+    )
+    leave(chat)

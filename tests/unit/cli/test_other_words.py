@@ -11,6 +11,8 @@ from llmspell_cli.root import COMMANDS
 from tests.support.command_line import call
 from tests.support.command_tree import leaf_commands, parsed
 
+KEEPING = "llmspell model load MODEL --keep-alive 1h; for all models: llmspell config set models.keep_alive 1h"
+
 
 @pytest.mark.parametrize(
     ("words", "command"),
@@ -33,6 +35,13 @@ from tests.support.command_tree import leaf_commands, parsed
         ("prompt -m x hello", "chat"),
         ("--json run smollm2:135m hello", "chat"),
         ("run hf.co/org/repo hello", "chat"),
+        ("run ./x.gguf hi", "chat"),
+        ("run x.GGUF", "chat"),
+        ("load x --pin", "model load"),
+        ("unload --all", "model unload"),
+        ("import x.gguf --list", "model import"),
+        ("search qwen", "model search"),
+        ("available --fits", "model available"),
         ("run script.lua", "run"),
         ("run dir/script", "run"),
     ],
@@ -92,14 +101,16 @@ def test_aliases_stand_in_no_list(capsys: pytest.CaptureFixture[str]) -> None:
         ("chat -a x", "did you mean '--image'?"),
         ("chat --modle x", "did you mean '--model'?"),
         ("chat --verbose", "did you mean '--stats'?"),
-        ("chat --keepalive 5m", "llmspell chat --help"),
+        ("chat --keepalive 5m", KEEPING),
+        ("run smollm2:135m --keep-alive 5m", KEEPING),
+        ("show ./x.gguf", "llmspell model import ./x.gguf, and then the name that this gives the model"),
+        ("verify x", "llmspell model verify"),
         ("model load --keepalive 5m x", "did you mean '--keep-alive'?"),
         ("exec --model x 1", "llmspell exec --help"),
         ("model list --bakend x", "did you mean '--backend'?"),
         ("-m x hello", "llmspell chat -m …"),
         ("chat --think=false", "--think or --no-think"),
         ("chat -o temperature", "llmspell chat -o temperature 0 PROMPT"),
-        ("load x", "llmspell model load"),
         ("config get models.keep_alive", "llmspell config show KEY"),
         ("jupyter uninstall", "llmspell jupyter remove"),
         ("jupyter instal", "did you mean 'install'?"),
