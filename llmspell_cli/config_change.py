@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell_cli.invocation import Options, working_directory
+from llmspell_cli.session import document
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.discovery import running_kernels
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 if TYPE_CHECKING:
     from llmspell_profiles.writing import Written
+    from llmspell_protocol.connection import ConnectionInfo
 
 T = TypeVar("T")
 
@@ -33,19 +35,23 @@ def change(options: Options, make: Callable[..., T], *words: object) -> T:
     return make(*words, env=os.environ, cwd=Path(working_directory()), config=config)
 
 
-def tell(output: Output, done: Written) -> None:
-    """Says what was written where, and what does not follow it."""
-    running = running_ids()
+def tell(output: Output, changes: Sequence[Written]) -> None:
+    """Says what was written where, what is still wrong there, and what does not follow it."""
+    running = running_ids(changes[0].file)
     if output.json:
-        output.document(_document(done, running))
+        documents = [_document(done, running) for done in changes]
+        output.document(documents[0] if len(documents) == 1 else {"changes": documents})
         return
-    where = home_path(str(done.file))
-    was = f" (was {shown(done.key, done.before)})" if done.before not in (None, done.value) else ""
-    if done.value is None:
-        output.line(f"✓ {done.key} is not set any more in {where}{was}")
-    else:
-        output.line(f"✓ {done.key} = {shown(done.key, done.value)} in {where}{was}")
-    tell_what_is_stronger(output, done)
+    for done in changes:
+        where = home_path(str(done.file))
+        was = f" (was {shown(done.key, done.before)})" if done.before not in (None, done.value) else ""
+        if done.value is None:
+            output.line(f"✓ {done.key} is not set any more in {where}{was}")
+        else:
+            output.line(f"✓ {done.key} = {shown(done.key, done.value)} in {where}{was}")
+        tell_what_is_stronger(output, done)
+    for sentence in changes[0].still_wrong:
+        output.warning(f"still wrong: {sentence}")
     tell_who_does_not_know(output, running)
 
 
@@ -96,11 +102,32 @@ def _is_named(options: Options) -> bool:
     return options.config != os.environ.get("LLMSPELL_CONFIG")
 
 
-def running_ids() -> list[str]:
-    """The kernels that run here, by id."""
+def running_ids(file: Path) -> list[str]:
+    """The running kernels that read this file, by id."""
     from llmspell_cli.connect import run_directory
 
-    return [info.id or info.address for info in running_kernels(run_directory())]
+    return [info.id or info.address for info in running_kernels(run_directory()) if _reads(info, file)]
+
+
+def _reads(info: ConnectionInfo, file: Path) -> bool:
+    """Whether a kernel's settings are made of a file; also where it doesn't tell."""
+    if info.config_file is not None:
+        return info.config_file == os.path.realpath(file)
+    if not info.chosen:
+        from llmspell_profiles.loading.home import general_configuration_places, home_text
+
+        general = general_configuration_places(os.environ, home_text(os.environ))
+        return os.path.realpath(file) in map(os.path.realpath, general)
+    # A profile or a file was named at its start; only the kernel knows which.
+    from llmspell_cli.connect import ANSWERS_WITHIN_S, connected
+
+    try:
+        with connected(info, timeout_s=ANSWERS_WITHIN_S) as opened:
+            status = document(opened.ask("kernel_request", {"action": "status"}))
+    except LlmspellError:
+        return True
+    theirs = status.get("config_file")
+    return isinstance(theirs, str) and os.path.realpath(theirs) == os.path.realpath(file)
 
 
 def _document(done: Written, running: list[str]) -> dict[str, Any]:
@@ -113,5 +140,6 @@ def _document(done: Written, running: list[str]) -> dict[str, Any]:
         "created": done.created,
         "shadowed_by": done.shadowed_by,
         "has_effect": not done.idle,
+        "still_wrong": list(done.still_wrong),
         "kernels": running,
     }

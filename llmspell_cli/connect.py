@@ -7,17 +7,20 @@ in a thread, and reached over inproc. From there on both are the same.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmspell_cli.choice import BACKGROUND_ID, Candidates, candidates, run_directory_text, wish
+from llmspell_cli.choice import BACKGROUND_ID, Candidates, candidates, directory, run_directory_text, wish
 from llmspell_cli.endings import end_in_order
 from llmspell_cli.invocation import AUTO, EMBEDDED, Collected, Options, working_directory
 from llmspell_cli.session import Session, document
-from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.output import DIM, Output, fitted, styled
+from llmspell_cli.terminal.visible import visible_lines
+from llmspell_profiles.loading.provenance import special_file
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import none_runs, resolve
@@ -137,7 +140,22 @@ def _first_that_answers(
             output.log(f"kernel {info.id} is not used: {why}")
     if told:
         output.log("no running kernel is used; this command starts its own")
+    elif found.others and not found.fit:
+        _tell_of_the_file(found.others[0], output)
     return None
+
+
+def _tell_of_the_file(newest: tuple[ConnectionInfo, str], output: Output) -> None:
+    """Says at a terminal that a kernel runs and isn't used because of this directory's file."""
+    info, why = newest
+    here = special_file(os.environ, directory())
+    if here is None or info.config_file == here or output.json or not (output.terminal and sys.stderr.isatty()):
+        return
+    from llmspell_cli.terminal.text import home_path
+
+    said = why.replace(here, home_path(here))
+    text = f"kernel {info.id} is left alone: {said}; --connect {info.id} uses it"
+    output.shown_note(styled(fitted(visible_lines(text), sys.stderr), DIM, sys.stderr, output.color))
 
 
 def _found(output: Output, needs_model: bool) -> tuple[Candidates, float]:

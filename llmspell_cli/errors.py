@@ -162,7 +162,7 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
         return type(error)(told, hint=error.hint, details=error.details)
     if "incident" in error.details and not connected:
         return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
-    if error.code == "context_length_exceeded" and said.words_without_settings()[:1] == ["chat"]:
+    if error.code in ("context_length_exceeded", "unsupported") and said.words_without_settings()[:1] == ["chat"]:
         # Few replies end so.
         from llmspell_protocol.cut_replies import with_way
 

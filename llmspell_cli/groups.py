@@ -92,7 +92,12 @@ class LazyGroup(click.Group):
         # Only needed when something was misspelt.
         from difflib import get_close_matches
 
+        from llmspell_cli.other_words import INSTEAD_BELOW
+
         above = ctx.command_path.partition(" ")[2]
-        nearest = get_close_matches(name, self.lazy, n=1)
-        hint = f"did you mean '{nearest[0]}'?" if nearest else f"llmspell {above} --help".replace("  ", " ")
-        return InvalidRequest(f"unknown command '{f'{above} {name}'.strip()}'", hint=hint)
+        path = f"{above} {name}".strip()
+        hint = INSTEAD_BELOW.get(path)
+        if hint is None:
+            nearest = get_close_matches(name, self.lazy, n=1)
+            hint = f"did you mean '{nearest[0]}'?" if nearest else f"llmspell {above} --help".replace("  ", " ")
+        return InvalidRequest(f"unknown command '{path}'", hint=hint)

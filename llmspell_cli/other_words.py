@@ -56,6 +56,17 @@ INSTEAD: Mapping[str, str] = {
 }
 """Commands of others that are not part of llmspell, and what to use in their place."""
 
+INSTEAD_BELOW: Mapping[str, str] = {
+    "config get": "llmspell config show KEY",
+    "config list": "llmspell config show",
+    "config edit": "llmspell config set KEY VALUE",
+    "config remove": "llmspell config unset KEY",
+    "jupyter uninstall": "llmspell jupyter remove",
+    "jupyter rm": "llmspell jupyter remove",
+    "jupyter list": "jupyter kernelspec list",
+}
+"""The same below a group, where the nearest of our words would be another thing or the opposite."""
+
 _MODEL = re.compile(
     r"(?:hf\.co|huggingface\.co)/\S+|[A-Za-z][\w.+/-]*(?::[\w.+-]+(?:@[\w-]+)?|@[A-Za-z][\w-]*)", re.ASCII
 )
@@ -72,6 +83,20 @@ def spelt_out(words: Sequence[str]) -> list[str]:
     if first == "run" and rest and is_model_to_run(rest[0]):
         return ["chat", *rest]
     return [*ALIASES.get(first, (first,)), *rest]
+
+
+def meant_as_argument(name: str) -> str | None:
+    """The hint for a first word that no command is called like: a script, a model, or what is to be said to one."""
+    # Needed for a line that failed only.
+    from shlex import quote
+
+    if name.endswith(_FILES):
+        return f"llmspell run {quote(name)}"
+    if _MODEL.fullmatch(name):
+        return f"llmspell chat {quote(name)}"
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) is None:
+        return f"to ask it: llmspell chat {quote(name)}"
+    return None
 
 
 def is_model_to_run(word: str) -> bool:

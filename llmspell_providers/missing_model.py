@@ -1,30 +1,35 @@
 """What a person may have meant by a name that no backend has: an installed model with nearly this name, or one that can
-be pulled. Added to the error; asks the disk and, where it has answered already, the Ollama daemon.
+be pulled. Added to the error; asks the disk, the servers of the configuration and, where it has answered already, the
+Ollama daemon.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.errors import LlmspellError, ModelNotFound
 from llmspell_protocol.vendors import vendor_of
-from llmspell_providers.near_names import nearest, of_its_family, relative_in_catalog, similar_in_catalog
+from llmspell_providers.near_names import catalog_names, nearest, nearest_offered, of_its_family, similar_in_catalog
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from llmspell_protocol.models import LocalModel
     from llmspell_providers.registry import ProviderRegistry
 
 
-async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -> None:
-    """Adds what is known about the name `model` to the error's details and hint.
+async def advise(
+    error: ModelNotFound, model: str, registry: ProviderRegistry, offered: Callable[[], Awaitable[Iterable[LocalModel]]]
+) -> None:
+    """Adds what is known about the name `model` to the error's details and hint; `offered` is what servers list.
 
-    `details.nearest` is an installed model whose name is nearly this one, as it can be typed. `details.pull` is there
-    where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where only the pull itself
-    tells, and `known` says that the name stands in the catalog. `details.similar` is a name of the catalog that is
-    nearly this one, where nothing installed is, or another model of its family (`qwen9`, `llama7`). A vendor's
-    own name for its model (`gpt-4o`) is `nearest` with the vendor before it, where there is a key.
+    `details.nearest` is an installed or offered model whose name is nearly this one, as it can be typed.
+    `details.pull` is there where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where
+    only the pull itself tells, and `known` says that the name stands in the catalog. `details.similar` is a name of
+    the catalog that is nearly this one, where nothing installed is, or another model of its family (`qwen9`,
+    `llama7`). A vendor's own name for its model (`gpt-4o`) is `nearest` with the vendor before it, where there is a
+    key.
     """
     spec = ModelSpec.parse(model)
     if (vendor := _vendor(spec)) is not None:
@@ -38,6 +43,8 @@ async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -
             return
     installed = await _installed(spec, registry)
     found = nearest(spec, installed)
+    if found is None and spec.backend is None and spec.source is None:
+        found = nearest_offered(spec, await offered())
     if found is not None:
         error.details["nearest"] = found
         error.hint = f"did you mean '{found}'?"
@@ -47,7 +54,7 @@ async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -
     elif (relative := of_its_family(spec, installed)) is not None:
         error.details["similar"] = relative
         error.hint = f"did you mean '{relative}'?"
-    elif (relative := relative_in_catalog(spec)) is not None:
+    elif (relative := of_its_family(spec, catalog_names())) is not None:
         error.details["similar"] = relative
         error.hint = f"did you mean '{relative}'? llmspell model pull {relative}"
 
@@ -93,7 +100,8 @@ async def _offer(error: ModelNotFound, spec: ModelSpec, registry: ProviderRegist
         catalog = Catalog.load()
         entry = catalog.find(spec)
         if entry is not None:
-            size = entry.pin(catalog.quantization_of(spec) or entry.default_quantization).size_bytes
+            wanted = catalog.quantization_of(spec)
+            size = entry.pin(wanted).size_bytes if wanted else entry.size_bytes
             return _pull(str(spec.with_backend(kinds["candle"])), kinds["candle"], size, known=True)
     if "ollama" in kinds and meant in (None, "ollama") and spec.source is None and not spec.looks_like_file:
         # Whether its library has the name only the pull tells.

@@ -1,11 +1,15 @@
-"""Names of models that are nearly a given one, installed or in the catalog, and the error that tells them."""
+"""Names that are nearly a given one, among those that are installed, offered or in the catalog. Asks nobody."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from llmspell_protocol.errors import ModelNotFound
 from llmspell_providers.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmspell_protocol.models import LocalModel
 
 _NEAR = 0.84
 """How alike two names are (difflib's ratio): one letter of six or more is wrong, or two are swapped."""
@@ -29,6 +33,16 @@ def nearest(spec: ModelSpec, installed: Iterable[tuple[str, str]]) -> str | None
     return f"{best[0]}@{best[1]}" if spec.backend else best[0]
 
 
+def nearest_offered(spec: ModelSpec, offered: Iterable[LocalModel]) -> str | None:
+    """The model of a server, as lists show it (`box/stubby`), that a name spells or almost spells without its server.
+
+    A name is typed without it by those who see it in a list.
+    """
+    full = {one.id.removeprefix(f"{one.backend}/"): one.id for one in offered}
+    found = nearest(spec, [(name, "") for name in full])
+    return None if found is None else full[found]
+
+
 def not_pulled_anywhere(spec: ModelSpec, candle: str, down: tuple[str, str | None] | None) -> ModelNotFound:
     """The error of a pull whose name candle's catalog lacks; `down` is the Ollama that can't be asked, and why not."""
     ways = ["llmspell model available", "hf.co/ORG/REPO for a repository"]
@@ -47,8 +61,8 @@ def not_pulled_anywhere(spec: ModelSpec, candle: str, down: tuple[str, str | Non
 
 
 def similar_in_catalog(spec: ModelSpec) -> str | None:
-    """The model of the catalog that a name almost spells."""
-    return nearest(spec, _catalog())
+    """The name of the catalog that is nearly this one."""
+    return nearest(spec, catalog_names())
 
 
 def of_its_family(spec: ModelSpec, models: Iterable[tuple[str, str]]) -> str | None:
@@ -65,12 +79,8 @@ def of_its_family(spec: ModelSpec, models: Iterable[tuple[str, str]]) -> str | N
     return max(same, key=lambda name: SequenceMatcher(None, wanted, name.lower()).ratio(), default=None)
 
 
-def relative_in_catalog(spec: ModelSpec) -> str | None:
-    """The model of the catalog that is of a name's family."""
-    return of_its_family(spec, _catalog())
-
-
-def _catalog() -> list[tuple[str, str]]:
+def catalog_names() -> list[tuple[str, str]]:
+    """Id and backend of every entry."""
     from llmspell_providers.library.catalog import Catalog
 
     return [(entry.id, entry.backend) for entry in Catalog.load().entries]

@@ -367,7 +367,9 @@ class ProviderRegistry:
         known = candle is not None and Catalog.load().find(spec) is not None
         advice = f"llmspell model pull {spec}@{candle}" if known else "llmspell model available"
         return ModelNotFound(
-            f"Model '{spec}' not found in any backend",
+            f"Model '{spec}' not found: {candle} can pull it, but it is not installed"
+            if known
+            else f"Model '{spec}' not found in any backend",
             hint=advice,
             details={"model": str(spec), "searched": list(reasons), "reasons": self._telling(reasons)},
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
+from llmspell_cli.chat.conversation import SAMPLING, USUAL, Conversation, stats_line
 from llmspell_cli.chat.kernel_link import KernelLink
 from llmspell_cli.chat.prompt_words import likeness
 from llmspell_cli.chat.reply_options import image_file
@@ -16,12 +16,14 @@ from llmspell_cli.terminal.candidates import Candidates, beginning_with, paths
 from llmspell_cli.terminal.history_file import HistoryFile
 from llmspell_cli.terminal.input_text import file_text
 from llmspell_cli.terminal.output import Output
-from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.model_options import option_from_text
 from llmspell_protocol.user_home import expanded_user
 
 QUOTES = '"""'
 EXITS = ("/exit", "/bye")
+OTHER_WORDS = {"/quit": "/exit", "/q": "/exit", "/?": "/help"}
+"""What other programs call some of them; neither /help nor Tab lists it."""
 HELP = (
     ("/help", "this list"),
     ("/retry", "answer the last message again"),
@@ -103,7 +105,7 @@ class SlashCommands:
             InvalidRequest: there is none of this name; the hint tells how to say it to the model.
             LlmspellError: it failed.
         """
-        command = self._commands.get(word)
+        command = self._commands.get(OTHER_WORDS.get(word, word))
         if command is not None:
             command(rest)
             return
@@ -158,10 +160,10 @@ class SlashCommands:
 
     def _model(self, rest: str) -> None:
         if not rest:
-            self._models = None
             self._output.line(f"Chatting with {self._conversation.model}. There are:")
-            for name in self._model_names():
-                self._output.line(f"  {name}")
+            listed = self._link.session.model("list")["models"]
+            # As `model list` shows them.
+            self._output.table(("NAME", "BACKEND"), [(one["id"], one["backend"]) for one in listed], heading=False)
             return
         info = self._link.session.model("info", model=rest)
         self._conversation.model = f"{info['id']}@{info['backend']}"
@@ -186,6 +188,10 @@ class SlashCommands:
             return
         if name == "parameter":
             name, value = _two(value)
+        if "=" in name:
+            raise InvalidRequest(
+                f"{name}: name and value are two words", hint=f"/set {name.replace('=', ' ', 1)} {value}".rstrip()
+            )
         if value:
             if name == "num_ctx":
                 self._demand_trained(int(option_from_text(name, value)))
@@ -195,7 +201,12 @@ class SlashCommands:
         if name:
             self._output.line(f"{name} = {values[0][1]}" if values[0][1] != "-" else f"{name} is not set")
         else:
-            self._output.definitions(values)
+            self._output.definitions([(one, self._with_usual(one, value)) for one, value in values])
+
+    def _with_usual(self, name: str, value: str) -> str:
+        """A value as `/set` lists it: with what is usual where the model is one of ours and nothing was set."""
+        ours = str(self._conversation.model).endswith("@candle")
+        return f"- (usually {USUAL[name]})" if value == "-" and ours and name in USUAL else value
 
     def _demand_trained(self, wanted: int) -> None:
         try:
@@ -224,9 +235,19 @@ class SlashCommands:
     def _think(self, rest: str) -> None:
         if rest not in ("", "on", "off"):
             raise InvalidRequest(f"'{rest}' is neither on nor off", hint="/think on")
+        if rest == "on":
+            self._demand_thinking()
         self._conversation.think = None if not rest else rest == "on"
         said = {None: "thinks as it likes", True: "thinks first", False: "answers at once"}
         self._output.line(f"The model {said[self._conversation.think]}")
+
+    def _demand_thinking(self) -> None:
+        """Refuses at once what every message would be refused for."""
+        supports = self._link.session.model("info", model=self._conversation.model or "").get("supports") or {}
+        if supports.get("think") is False:
+            raise Unsupported(
+                f"{self._conversation.model} can't be told to think", hint="/model goes on with one that can"
+            )
 
     def _markdown(self, rest: str) -> None:
         if rest not in ("", "on", "off"):
@@ -250,6 +271,8 @@ class SlashCommands:
         path = rest or self._file
         if path is None:
             raise InvalidRequest("name a file", hint="/save chat.json")
+        if os.path.isdir(expanded_user(path, os.environ)):
+            raise InvalidRequest(f"{path} is a directory", hint=f"/save {os.path.join(path, 'chat.json')}")
         is_another = path != self._file and os.path.exists(expanded_user(path, os.environ))
         if is_another and not self._confirm(f"{path} exists. Overwrite it?"):
             self._output.line("Not saved")
@@ -281,6 +304,11 @@ class SlashCommands:
         self._output.line(f"Conversation loaded from {rest} ({len(self._conversation.messages)} messages)")
 
     def _stats(self, _rest: str) -> None:
+        unfinished = self._conversation.unfinished
+        if unfinished is not None:
+            came = f"after {len(unfinished.split())} words" if unfinished.strip() else "before its first word"
+            self._output.line(f"The last reply ended early, {came}: it was cancelled or failed, and has no numbers")
+            return
         last = self._conversation.last
         self._output.line(stats_line(last) if last is not None else "There is no reply yet")
 

@@ -18,7 +18,7 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.model_files import with_files_imported
 from llmspell_cli.options import Command, timeout_option
 from llmspell_cli.session import Content, Session
-from llmspell_cli.terminal.input_text import file_text, piped_text
+from llmspell_cli.terminal.input_text import file_text, files_among, piped_text
 from llmspell_cli.terminal.output import DIM, Output, styled
 from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
@@ -107,8 +107,16 @@ def chat(
     with session(options, output, needs_model=True) as opened:
         given = _imported(given, opened, output)
         conversation.model, text, _ = given.asked(opened, _tell(output))
+        _tell_of_files(output, given)
         answer(opened, output, conversation, text, seen, shown)
     return 0
+
+
+def _tell_of_files(output: Output, given: Given) -> None:
+    """Words are sent as they are: who names a file may have meant what is in it."""
+    if given.piped is None:
+        for name in files_among(given.words):
+            output.note(f"{name} is a file here: llmspell chat … < {name} sends what is in it")
 
 
 def _imported(given: Given, opened: Session, output: Output) -> Given:
@@ -144,6 +152,7 @@ def _talk(
         conversation.model, text, info = given.asked(link.session, _tell(output))
         if text:
             # One word that names no model is a prompt.
+            _tell_of_files(output, given)
             answer(link.session, output, conversation, text, images, shown)
             return 0
         if images or shown.block is not None:

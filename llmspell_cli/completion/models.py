@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmspell_profiles.loading.home import configuration_places, known_user_home, llmspell_home, user_home
+from llmspell_profiles.loading.provenance import file_sets_nothing
 
 _MODEL_DIRECTORY = "LLMSPELL_PROVIDERS__CANDLE__MODEL_DIRECTORY"
 _OLLAMA_OF_A_SERVICE = Path("/usr/share/ollama/.ollama/models")
@@ -70,7 +71,8 @@ def _configured(env: Mapping[str, str], config: str | None) -> str | None:
     """The model directory that the configuration file in force sets, as it is written there."""
     named = config or env.get("LLMSPELL_CONFIG")
     places = [Path(named)] if named else configuration_places(env, llmspell_home(env))
-    first = next((place for place in places if place.is_file()), None)
+    there = [place for place in places if place.is_file()]
+    first = next((place for place in there if place.is_absolute() or named or not file_sets_nothing(str(place))), None)
     providers = _toml(first).get("providers") if first is not None else None
     for table in providers.values() if isinstance(providers, dict) else ():
         directory = table.get("model_directory") if isinstance(table, dict) else None

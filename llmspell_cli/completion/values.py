@@ -61,6 +61,12 @@ def _first_words(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem
         yield from _models(ctx, incomplete)
 
 
+def _keys_of_pairs(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
+    """Keys where one stands: before each value."""
+    if len(ctx.params.get("pairs") or ()) % 2 == 0:
+        yield from map(CompletionItem, KEYS)
+
+
 def _options_of_replies(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
     # Needed for these values alone.
     from llmspell_protocol.model_options import option_names
@@ -120,6 +126,7 @@ def _of_type(kind: str) -> Callable[[click.Context, str], Items]:
 _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
     "words": _first_words,
     "assigned": _options_of_replies,
+    "pairs": _keys_of_pairs,
     "schema": _of_type("file"),
     "profile": _profiles,
     "connect": _targets,

@@ -56,8 +56,9 @@ def _mending(name: str, reason: str) -> str:
     """What puts right why a server can't be used."""
     if "credentials" in reason or "key" in reason:
         return f"llmspell keys add {name}"
-    if "pip install" in reason:
-        return reason[reason.index("pip install") :]
+    _, _, install = reason.partition("which is not installed: ")
+    if install:
+        return install
     return f"llmspell config set providers.{name}.base_url URL, or providers.{name}.enabled false"
 
 

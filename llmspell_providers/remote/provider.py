@@ -21,6 +21,7 @@ from llmspell_protocol.errors import (
     Unauthorized,
     Unsupported,
 )
+from llmspell_protocol.extras import install_command
 from llmspell_protocol.models import (
     ChatChunk,
     ChatRequest,
@@ -265,7 +266,7 @@ class RemoteProvider(ServerManagedModels):
                 what = "which is not installed" if missing else "which can't be imported"
                 raise ConfigError(
                     f"provider '{self.name}' needs the package '{package}', {what} ({error})",
-                    hint=f"pip install {'' if missing else '--upgrade '}'llmspell[{package}]'",
+                    hint=install_command(package, upgrade=not missing),
                     details={"backend": self.name, "package": package},
                 ) from None
             self._is_loaded = True

@@ -17,9 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmspell_profiles.loading.home import configuration_places, llmspell_home
-from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.home import LOCAL_PLACES, configuration_places, llmspell_home
+from llmspell_profiles.loading.loader import load_settings
 from llmspell_profiles.loading.origins import spellings
+from llmspell_profiles.loading.provenance import special_file
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
 from llmspell_profiles.problems import KeyPath
 from llmspell_profiles.schema.backend_options import meant_by
@@ -38,7 +39,8 @@ class Written(NamedTuple):
     """What a change did: the file, the key, and its value in the file before and now; None where it is not set.
 
     `shadowed_by` names what a run without options reads in its place: a variable, or another file; None where the
-    value counts. `idle` keys are accepted and have no effect in this version.
+    value counts. `idle` keys are accepted and have no effect in this version. `still_wrong` is what else the file had
+    wrong before and has now.
     """
 
     file: Path
@@ -48,6 +50,7 @@ class Written(NamedTuple):
     created: bool
     shadowed_by: str | None
     idle: bool = False
+    still_wrong: tuple[str, ...] = ()
 
 
 def set_key(key: str, value: str, *, env: Mapping[str, str], cwd: Path, config: Path | None = None) -> Written:
@@ -57,7 +60,8 @@ def set_key(key: str, value: str, *, env: Mapping[str, str], cwd: Path, config: 
 
     Raises:
         NotFound: there is no such key; the hint has the nearest.
-        ConfigError: the value is wrong, or something else in the file is; or the file can't be read or written.
+        ConfigError: the value is wrong, or something else in the file is and this mends nothing; or the file can't be
+            read or written.
     """
     return set_keys({key: value}, env=env, cwd=cwd, config=config)[0]
 
@@ -75,7 +79,22 @@ def set_keys(
             paths.append(path)
         return paths
 
-    return _change(env, cwd, config, put)
+    try:
+        return _change(env, cwd, config, put)
+    except ConfigError as error:
+        raise _with_a_type(error, values) from None
+
+
+def _with_a_type(error: ConfigError, values: Mapping[str, str]) -> ConfigError:
+    """The error with the whole command, where an address is set and the provider at it has no type yet."""
+    of, _, missing = str(error.details.get("key")).rpartition(".")
+    if missing != "provider_type" or f"{of}.base_url" not in values or f"{of}.provider_type" in values:
+        return error
+    # Only needed for this hint.
+    from shlex import join
+
+    words = join([f"{of}.provider_type", "openai", *(word for pair in values.items() for word in pair)])
+    return ConfigError(error.message, hint=f"llmspell config set {words}", details=error.details)
 
 
 def unset_key(key: str, *, env: Mapping[str, str], cwd: Path, config: Path | None = None) -> Written:
@@ -90,9 +109,11 @@ def unset_key(key: str, *, env: Mapping[str, str], cwd: Path, config: Path | Non
         path = tuple(key.split("."))
         dropped = [_drop(document, spelt) for spelt in spellings(path)]  # of all spellings
         if not any(dropped):
+            if find(path, _providers(document, path)) is None:
+                raise _no_such_key(document, path)
             raise NotFound(
                 f"{key} is not set in {_target(env, config, cwd)}",
-                hint=_did_you_mean(document, path),
+                hint="llmspell config show --sources tells where a value comes from",
                 details={"key": key},
             )
         return [path]
@@ -106,13 +127,9 @@ def _target(env: Mapping[str, str], config: Path | None, cwd: Path) -> Path:
         return cwd / config
     if env.get("LLMSPELL_CONFIG"):
         return cwd / expanded_user(env["LLMSPELL_CONFIG"], env)
-    own, *others = list(configuration_places(env, llmspell_home(env)))[_PROJECT_PLACES:]
+    own, *others = list(configuration_places(env, llmspell_home(env)))[len(LOCAL_PLACES) :]
     # A new file in the home would take the place of the other one, which is looked for after it.
     return next((place for place in (own, *others) if place.exists()), own)
-
-
-_PROJECT_PLACES = 3
-"""So many of the places are a project's, not the user's."""
 
 
 def _change(
@@ -129,7 +146,7 @@ def _change(
         old = tomllib.loads(text or "")
         paths = edit(document)
         new = tomlkit.dumps(document)
-        loaded = _checked(new, file, env, cwd)
+        left = _checked(text or "", new, file, env, cwd)
         if new != text:
             _replace(place, style.written(new))
     now = tomllib.loads(new)
@@ -141,28 +158,37 @@ def _change(
             before=_value(old, path),
             created=text is None,
             shadowed_by=_shadow(path, file, env, cwd, named=config is not None),
-            idle=_is_idle(path, loaded),
+            idle=_is_idle(path, document),
+            still_wrong=left,
         )
         for path in paths
     ]
 
 
-def _is_idle(path: KeyPath, loaded: LoadedSettings) -> bool:
-    found = find(path, loaded.origins.providers)
+def _is_idle(path: KeyPath, document: TOMLDocument) -> bool:
+    found = find(path, _providers(document, path))
     return isinstance(found, Key) and found.idle
 
 
-def _checked(text: str, file: Path, env: Mapping[str, str], cwd: Path) -> LoadedSettings:
-    """What would be in force with the file as it would be and without variables, which may change."""
+def _checked(old: str, new: str, file: Path, env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+    """What is still wrong with the file as it would be, without variables, which may change.
+
+    Raises:
+        ConfigError: the change must not be written.
+    """
 
     def read(path: Path, name: str) -> TomlSource:
-        return TomlSource(name, text, tomllib.loads(text)) if path == file else read_toml(path, name)
+        return TomlSource(name, new, tomllib.loads(new)) if path == file else read_toml(path, name)
 
     kept = {name: value for name, value in env.items() if name == "LLMSPELL_HOME" or not _is_setting(name)}
     try:
-        return load_settings(config=file, env=kept, cwd=cwd, read=read)
+        load_settings(config=file, env=kept, cwd=cwd, read=read)
     except ConfigError as error:
-        raise ConfigError(error.message, hint=error.hint or "nothing was written", details=error.details) from None
+        # Few changes need it.
+        from llmspell_profiles.checking.change_problems import still_wrong
+
+        return still_wrong(error, old, new, file=file, env=kept, cwd=cwd)
+    return ()
 
 
 def _is_setting(variable: str) -> bool:
@@ -171,12 +197,9 @@ def _is_setting(variable: str) -> bool:
 
 def _shadow(path: KeyPath, file: Path, env: Mapping[str, str], cwd: Path, *, named: bool) -> str | None:
     """What a run without options reads in place of the file, or in place of this key of it."""
-    if not named and not env.get("LLMSPELL_CONFIG"):
-        for place in configuration_places(env, llmspell_home(env)):
-            if cwd / place == file:
-                break
-            if (cwd / place).is_file():
-                return f"./{place}"
+    if not named and not env.get("LLMSPELL_CONFIG") and (special := special_file(env, str(cwd))) is not None:
+        place = next(place for place in LOCAL_PLACES if os.path.realpath(cwd / place) == special)
+        return f"./{place}"
     try:
         origins = load_settings(config=file, env=env, cwd=cwd).origins
     except LlmspellError:
@@ -207,8 +230,16 @@ def _known(key: str, document: TOMLDocument) -> tuple[KeyPath, Key | None]:
         keys = ", ".join(found.FIELDS)
         hint = f"its keys: {keys}" if keys else None
         raise NotFound(f"{key} is a table, not a key", hint=hint, details={"key": key})
-    hint = _did_you_mean(document, path) or "llmspell config schema --format toml lists every key"
-    raise NotFound(f"There is no key {key}", hint=hint, details={"key": key})
+    raise _no_such_key(document, path)
+
+
+def _no_such_key(document: TOMLDocument, path: KeyPath) -> NotFound:
+    every = "llmspell config schema --format toml lists every key"
+    default = "llmspell model default shows or sets the default model" if path == ("models", "default") else None
+    key = ".".join(path)
+    return NotFound(
+        f"There is no key {key}", hint=_did_you_mean(document, path) or default or every, details={"key": key}
+    )
 
 
 def _did_you_mean(document: TOMLDocument, path: KeyPath) -> str | None:

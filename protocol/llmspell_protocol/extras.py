@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def install_command(extra: str) -> str:
+def install_command(extra: str, *, upgrade: bool = False) -> str:
     """A command line that adds an extra to the llmspell that is running, whichever way it was installed.
 
     An installation from a clone is not on the package index, so its folder is named, as long as it is there.
@@ -12,7 +12,7 @@ def install_command(extra: str) -> str:
     import shlex
     import sys
 
-    what = shlex.quote(f"{_source()}[{extra}]")
+    what = ("--upgrade " if upgrade else "") + shlex.quote(f"{_source()}[{extra}]")
     if "/pipx/venvs/" in sys.prefix:
         return f"pipx runpip llmspell install {what}"
     if "/uv/tools/" in sys.prefix:

@@ -172,6 +172,9 @@ CASES: dict[str, Case] = {
     "config show sources json": case("config", "show", "runtime", "--sources", "--format", "json"),
     "config show unknown": case("config", "show", "nosuch"),
     "config set": case("config", "set", "kernel.port", "9600", "-c", "mine.toml", where="local"),
+    "config set several": case(
+        "config", "set", "kernel.port", "9600", "kernel.max_clients", "4", "-c", "mine.toml", where="local"
+    ),
     "config set json": case("config", "set", "models.pin", "a,b", "-c", "mine.toml", "--json", where="local"),
     "config unset": case("config", "unset", "kernel.max_clients", "-c", "mine.toml", where="local"),
     "config unset json": case("config", "unset", "models.max_queue", "-c", "mine.toml", "--json", where="local"),

@@ -12,6 +12,7 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
+from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, ProfileNotFound
 
 
@@ -42,7 +43,9 @@ def init(options: Options, path: str, force: bool) -> None:
     profile = canonical_name(options.profile) if options.profile else None
     if options.profile and profile is None:
         raise ProfileNotFound(not_found(options.profile), hint=hint_for(options.profile))
-    _write(target, starter(profile))
+    text = starter(profile)
+    _write(target, text)
+    _tell_what_it_hides(output, target, text)
     if output.json:
         output.document({"status": "created", "path": path})
         return
@@ -53,6 +56,23 @@ def init(options: Options, path: str, force: bool) -> None:
     output.line(f"  2. Check it: llmspell config validate{file}")
     use = "" if path == "llmspell.toml" else f"-c {path} "
     output.line(f"  3. Use it: llmspell {use}run script.lua")
+
+
+def _tell_what_it_hides(output: Output, target: Path, text: str) -> None:
+    """Warns where commands here read this file and not the user's own: files are not laid over each other."""
+    from llmspell_profiles.loading.home import LOCAL_PLACES, general_configuration_places, home_text
+    from llmspell_profiles.loading.provenance import sets_nothing
+
+    here = os.path.realpath(target)
+    general = general_configuration_places(os.environ, home_text(os.environ))
+    own = next((place for place in general if os.path.isfile(place)), None)
+    if own is None or os.path.realpath(own) == here or here not in map(os.path.realpath, LOCAL_PLACES):
+        return
+    when = "as soon as it sets something, " if sets_nothing(text) else ""
+    output.warning(
+        f"{when}{home_path(here)} counts in this directory in place of {home_path(own)}: what it should keep from "
+        "there has to stand in it too"
+    )
 
 
 def _may_overwrite(output: Output, path: str) -> bool:

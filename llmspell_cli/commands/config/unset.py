@@ -25,4 +25,4 @@ def unset(options: Options, key: str) -> None:
     # The schema with everything around it takes 100 ms to load.
     from llmspell_profiles.writing import unset_key
 
-    tell(Output(options), change(options, unset_key, key))
+    tell(Output(options), [change(options, unset_key, key)])

@@ -12,6 +12,7 @@ import click
 from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import GREEN, RED, YELLOW, Output
+from llmspell_cli.terminal.text import home_path
 from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.errors import ConfigError, InvalidRequest
 
@@ -54,19 +55,36 @@ def validate(options: Options, file: str | None, strict: bool, offline: bool) ->
         from llmspell_cli.dead_servers import dead_servers
 
         report = report._replace(warnings=(*report.warnings, *dead_servers(report.servers)))
+    unread = [] if config is not None or options.profile is not None else _unread(report)
     if output.json:
-        output.document(_document(report))
+        output.document({**_document(report), "not_read": [place for place, _ in unread]})
     else:
-        _show(output, report, named=config is not None)
+        _show(output, report, unread, named=config is not None)
     if report.errors:
         raise ConfigError(f"Configuration validation failed: {_count(len(report.errors), 'error')}")
     if strict and report.warnings:
         raise ConfigError(f"Configuration validation failed: {_count(len(report.warnings), 'warning')} (--strict)")
 
 
-def _show(output: Output, report: Report, *, named: bool) -> None:
+def _unread(report: Report) -> list[tuple[str, str]]:
+    """The other files that are there and not read, with the reason: files are not laid over each other."""
+    from llmspell_profiles.loading.home import LOCAL_PLACES, configuration_places, llmspell_home
+    from llmspell_profiles.loading.provenance import file_sets_nothing
+
+    found = []
+    for place in configuration_places(os.environ, llmspell_home(os.environ)):
+        if report.path is None or not place.is_file() or place.resolve() == report.path.resolve():
+            continue
+        is_idle = str(place) in LOCAL_PLACES and file_sets_nothing(str(place))
+        found.append((str(place), "it sets nothing" if is_idle else "the file above counts in its place"))
+    return found
+
+
+def _show(output: Output, report: Report, unread: Sequence[tuple[str, str]], *, named: bool) -> None:
     output.line("Configuration validation:")
     output.line(f"  {_base(report, named=named)}")
+    for place, why in unread:
+        output.line(f"  Not read: {home_path(place) if os.path.isabs(place) else f'./{place}'} ({why})")
     if report.errors:
         output.shown_line(f"  Status: {output.emphasis('✗ Invalid', RED)}")
     else:
@@ -84,7 +102,7 @@ def _show(output: Output, report: Report, *, named: bool) -> None:
 def _base(report: Report, *, named: bool) -> str:
     if report.file is None:
         return f"Profile: {report.profile}" if report.profile else "File: none (defaults)"
-    name = report.file if named or os.path.isabs(report.file) else f"./{report.file}"
+    name = home_path(report.file) if named or os.path.isabs(report.file) else f"./{report.file}"
     return f"File: {name}" + (f" (extends {report.profile})" if report.profile else "")
 
 

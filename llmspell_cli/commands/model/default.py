@@ -68,7 +68,7 @@ def _set(options: Options, output: Output, model: str) -> None:
         set_keys,
         {"providers.default_provider": backend, f"providers.{backend}.default_model": known["id"]},
     )
-    running = running_ids()
+    running = running_ids(done[0].file)
     if output.json:
         output.document(
             {

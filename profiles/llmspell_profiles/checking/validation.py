@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llmspell_profiles.checking.advice import advice
-from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.loader import LoadedSettings, Read, load_settings
 from llmspell_profiles.loading.origins import in_order, spellings
 from llmspell_profiles.loading.profiles import PROFILE_NAMES, SHORT_NAMES
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
@@ -53,23 +53,11 @@ def check(*, profile: str | None = None, config: Path | None = None, env: Mappin
         InvalidRequest: both a profile and a file are named.
         ProfileNotFound: there is no such profile.
     """
-    workshop = _Workshop(dict(env))
-    found: dict[str, Remark] = {}
-    loaded: LoadedSettings | None = None
-    while loaded is None:
-        try:
-            loaded = load_settings(profile=profile, config=config, env=workshop.env, cwd=cwd, read=workshop.read)
-        except SettingError as error:
-            # A key that was reported is left at its default, which may be at odds with another one.
-            found |= {each.message: _as_remark(each) for each in error.together if not workshop.knows(each)}
-            if not [each for each in error.together if workshop.repair(each)]:
-                break
+    workshop = _Workshop(dict(env), read_toml)
+    errors, loaded = _examined(workshop, profile, config, cwd)
     if loaded is None:
-        name = workshop.file or _named_file(found.values())
-        return Report(name, cwd / name if name else None, None, tuple(sorted(found.values(), key=in_order)), ())
-    for hidden in _hidden_errors(loaded, workshop.numbers):
-        found.setdefault(hidden.message, _as_remark(hidden))
-    errors = list(found.values())
+        name = workshop.file or _named_file(errors)
+        return Report(name, cwd / name if name else None, None, tuple(sorted(errors, key=in_order)), ())
     wrong = {error.details.get("key") for error in errors} - {None}
     remarks = [each for each in loaded.remarks if each.details.get("key") not in wrong]
     remarks += advice(loaded, env)
@@ -81,6 +69,31 @@ def check(*, profile: str | None = None, config: Path | None = None, env: Mappin
         tuple(sorted(remarks, key=in_order)),
         tuple(_servers(loaded)),
     )
+
+
+def errors_of(*, config: Path, env: Mapping[str, str], cwd: Path, read: Read) -> tuple[Remark, ...]:
+    """Only the errors of a file, by line; `read` gives the files' text."""
+    errors, _ = _examined(_Workshop(dict(env), read), None, config, cwd)
+    return tuple(sorted(errors, key=in_order))
+
+
+def _examined(
+    workshop: "_Workshop", profile: str | None, config: Path | None, cwd: Path
+) -> tuple[list[Remark], LoadedSettings | None]:
+    """All errors, and the settings as they are without what is wrong; None where that can't be taken out."""
+    found: dict[str, Remark] = {}
+    loaded: LoadedSettings | None = None
+    while loaded is None:
+        try:
+            loaded = load_settings(profile=profile, config=config, env=workshop.env, cwd=cwd, read=workshop.read)
+        except SettingError as error:
+            # A key that was reported is left at its default, which may be at odds with another one.
+            found |= {each.message: _as_remark(each) for each in error.together if not workshop.knows(each)}
+            if not [each for each in error.together if workshop.repair(each)]:
+                return list(found.values()), None
+    for hidden in _hidden_errors(loaded, workshop.numbers):
+        found.setdefault(hidden.message, _as_remark(hidden))
+    return list(found.values()), loaded
 
 
 def _servers(loaded: LoadedSettings) -> Iterator[NamedServer]:
@@ -98,8 +111,9 @@ def _servers(loaded: LoadedSettings) -> Iterator[NamedServer]:
 class _Workshop:
     """Reads files as if what was reported were not in them; `numbers` are the values that were taken out."""
 
-    def __init__(self, env: dict[str, str]) -> None:
+    def __init__(self, env: dict[str, str], read: Read) -> None:
         self.env = env
+        self._read = read
         self.file: str | None = None
         self.numbers: dict[KeyPath, int | float] = {}
         self._data: dict[str, Any] = {}
@@ -107,7 +121,7 @@ class _Workshop:
         self._replaced: dict[KeyPath, Any] = {}
 
     def read(self, path: Path, name: str) -> TomlSource:
-        toml = read_toml(path, name)
+        toml = self._read(path, name)
         if path.parent != Path(__file__).parents[1] / "builtin":
             self.file, self._data = name, toml.data
         data = deepcopy(toml.data)

@@ -55,7 +55,10 @@ def home_text(env: Mapping[str, str]) -> str:
 
 
 def configuration_places(env: Mapping[str, str], home: Path) -> Iterator[Path]:
-    """Where a configuration file is looked for, in this order; the first one that is there is the only one read."""
+    """Where a configuration file is looked for, in this order; the first one that is there is the only one read.
+
+    One of the working directory that sets nothing is passed over where there is another.
+    """
     from pathlib import Path
 
     for place in (*LOCAL_PLACES, *general_configuration_places(env, str(home))):

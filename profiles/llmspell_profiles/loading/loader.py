@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from llmspell_profiles.loading.environment import read_environment
 from llmspell_profiles.loading.expansion import UndefinedVariable, expanded, moved_home
-from llmspell_profiles.loading.home import configuration_places, known_user_home, llmspell_home
+from llmspell_profiles.loading.home import LOCAL_PLACES, configuration_places, known_user_home, llmspell_home
 from llmspell_profiles.loading.local_backends import beside, with_usable_default
 from llmspell_profiles.loading.origins import ZERO_CONFIGURATION_NAME, Origins, in_file, in_order
 from llmspell_profiles.loading.profiles import (
@@ -20,6 +20,7 @@ from llmspell_profiles.loading.profiles import (
     profile_path,
     without,
 )
+from llmspell_profiles.loading.provenance import sets_nothing
 from llmspell_profiles.loading.provider_tables import plain_providers
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
 from llmspell_profiles.problems import KeyPath, Remark, SettingError
@@ -190,12 +191,18 @@ def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd:
             text = f"configuration file not found: {config}"
             raise SettingError(text, details={"file": str(config)}) from None
         return _from_file(toml, cwd / config, env, home, read)
+    idle: Path | None = None
     for place in configuration_places(env, home):
         try:
             toml = read(cwd / place, str(place))
         except FileNotFoundError:
             continue
+        if str(place) in LOCAL_PLACES and sets_nothing(toml.text):
+            idle = idle or place
+            continue
         return _from_file(toml, cwd / place, env, home, read)
+    if idle is not None:
+        return _from_file(read(cwd / idle, str(idle)), cwd / idle, env, home, read)
     return _builtin(ZERO_CONFIGURATION, env, home, read)
 
 

@@ -24,18 +24,40 @@ OTHERS = {"OLLAMA_HOST": ("providers", "ollama", "base_url"), "CANDLE_DEVICE": (
 _THIS_COMMAND = ("LLMSPELL_CLI__",)
 """Variables about the command line itself: no kernel reads them."""
 _DIGEST_BYTES = 8
+_NOTHING = re.compile(r"(?:\[(?!providers\.)[\w.-]+\]|\[providers\.(?:candle|ollama)\])?\s*(?:#.*)?")
 
 
 def special_file(env: Mapping[str, str], cwd: str) -> str | None:
     """The configuration file that is meant here and not everywhere: `LLMSPELL_CONFIG`'s, or one of this directory.
 
-    An absolute path without links; None where nothing but the user's general file could be read.
+    An absolute path without links; None where nothing but the user's general file could be read. A file of this
+    directory that sets nothing hides nothing.
     """
     named = env.get("LLMSPELL_CONFIG")
     if named:
         return os.path.realpath(os.path.join(cwd, expanded_user(named, env)))
-    found = next((place for place in LOCAL_PLACES if os.path.isfile(os.path.join(cwd, place))), None)
-    return os.path.realpath(os.path.join(cwd, found)) if found is not None else None
+    for place in LOCAL_PLACES:
+        path = os.path.join(cwd, place)
+        if os.path.isfile(path) and not file_sets_nothing(path):
+            return os.path.realpath(path)
+    return None
+
+
+def sets_nothing(text: str) -> bool:
+    """Whether a file has only comments and tables without keys, such as `config init` writes.
+
+    The table of a provider that isn't there by itself configures it, so it is something.
+    """
+    return all(_NOTHING.fullmatch(line.strip()) for line in text.removeprefix("\ufeff").splitlines())
+
+
+def file_sets_nothing(path: str) -> bool:
+    """The same of a file; false for one that can't be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return sets_nothing(file.read())
+    except (OSError, UnicodeDecodeError):
+        return False  # whoever reads it tells what is wrong
 
 
 def variables_that_set(env: Mapping[str, str]) -> list[str]:

@@ -248,9 +248,19 @@ def _completed(key: str, table: dict[str, Any]) -> dict[str, Any]:
         raise wrong(f"write [providers.{inner}]", f"providers.{inner}")
     kind = table.get("provider_type", key if key in PROVIDER_TYPES else None)
     if kind is None:
-        raise wrong(f"is required; one of {', '.join(PROVIDER_TYPES)}", f"{key}.provider_type")
+        raise wrong(_lacks_type(key), f"{key}.provider_type")
     if isinstance(kind, str):
         kind = kind.lower()
         if kind not in PROVIDER_TYPES:
             raise wrong(f"'{kind}' is not one of {', '.join(PROVIDER_TYPES)}", f"{key}.provider_type")
     return {"name": key, **table, "provider_type": kind}
+
+
+def _lacks_type(key: str) -> str:
+    # Only needed for this message, and start-up counts.
+    from difflib import get_close_matches
+
+    for close in get_close_matches(key, PROVIDER_TYPES, 1, 0.75):
+        return f"is required; did you mean [providers.{close}]?"
+    others = ", ".join(kind for kind in PROVIDER_TYPES if kind != "openai")
+    return f"is required; openai for a server of your own that speaks OpenAI's protocol, or one of {others}"

@@ -113,6 +113,13 @@ def test_a_kernel_with_other_settings_is_left_alone_and_the_reason_told(home: Pa
         project = tmp_path / "llmspell.toml"
         project.write_text('extends = "candle"\n')
         assert f"it was not started with {project}" in why_not()
+        watched = AtTerminal(["exec", "return 1"], columns=500)
+        assert watched.end() == 0
+        assert f"kernel one is left alone: it was not started with {project}; --connect one uses it" in watched.said
+        assert llmspell("exec", "return 1").err == ""
+        project.write_text("# extends = 'candle'\n[kernel]\n")
+        assert uses("one")
+        project.write_text('extends = "candle"\n')
         # What lists models in memory needs a kernel that goes on, and says that it is not what others use here.
         warned = llmspell("model", "ps")
         assert (warned.status, warned.out) == (0, "No models loaded\n")

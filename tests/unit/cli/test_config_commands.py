@@ -138,6 +138,7 @@ def test_the_report_as_json_is_on_stdout_valid_or_not(
         "profile": "candle",
         "errors": [],
         "warnings": [],
+        "not_read": [],
     }
     assert (done.status, done.document, done.err) == (0, expected, "")
 
@@ -310,3 +311,36 @@ def test_commands_about_files_refuse_a_connection_on_the_command_line(
     assert done == Done(2, "", error)
     monkeypatch.setenv("LLMSPELL_CONNECT", "auto")
     assert call(capsys, "config", command).status == 0
+
+
+def test_pairs_are_keys_with_values(capsys: pytest.CaptureFixture[str]) -> None:
+    lacking = call(capsys, "config", "set", "kernel.port", "1", "kernel.max_clients")
+    assert (lacking.status, lacking.err.splitlines()[0]) == (2, "Error: kernel.max_clients has no value")
+    twice = call(capsys, "config", "set", "kernel.port", "1", "kernel.port", "2")
+    assert (twice.status, twice.err) == (2, "Error: kernel.port is set twice\n")
+
+
+def test_what_is_still_wrong_in_a_mended_file_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("two.toml").write_text("[kernel]\nport = 70000\nmax_clients = 'x'\n")
+    done = call(capsys, "-c", "two.toml", "config", "set", "kernel.port", "9600")
+    assert done.status == 0
+    assert "Warning: still wrong: " in done.err
+    assert "two.toml:3 kernel.max_clients: expected an integer" in done.err
+
+
+def test_a_file_of_this_directory_and_the_users_own_are_told_apart(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = home / "config.toml"
+    assert call(capsys, "config", "init").err == ""
+    assert "  File: ./llmspell.toml\n" in call(capsys, "config", "validate", "--offline").out
+    own.write_text("[kernel]\nport = 9700\n")
+    warned = call(capsys, "config", "init", "--force").err
+    assert warned.startswith("Warning: as soon as it sets something, ")
+    assert " in place of ~/config.toml: " in warned
+    assert call(capsys, "config", "show", "kernel.port").out.strip().endswith("9700")
+    valid = call(capsys, "config", "validate", "--offline").out
+    assert "  File: ~/config.toml\n  Not read: ./llmspell.toml (it sets nothing)\n" in valid
+    assert call(capsys, "-p", "candle", "config", "init", "--force").err.startswith("Warning: /")
+    valid = call(capsys, "config", "validate", "--offline").out
+    assert "  Not read: ~/config.toml (the file above counts in its place)\n" in valid

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli.other_words import ALIASES, INSTEAD, is_model_to_run
+from llmspell_cli.other_words import ALIASES, INSTEAD, INSTEAD_BELOW, is_model_to_run
 from llmspell_cli.root import COMMANDS
 from tests.support.command_line import call
 from tests.support.command_tree import leaf_commands, parsed
@@ -54,6 +54,7 @@ def test_an_alias_stands_for_a_command_and_hides_none() -> None:
     assert set(ALIASES.values()) - {("keys",)} <= set(leaf_commands())
     assert not set(ALIASES) & set(COMMANDS)
     assert not set(INSTEAD) & (set(COMMANDS) | set(ALIASES))
+    assert not set(INSTEAD_BELOW) & {" ".join(path) for path in leaf_commands()}
 
 
 def test_a_file_is_a_script_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +111,15 @@ def test_aliases_stand_in_no_list(capsys: pytest.CaptureFixture[str]) -> None:
         ("-m x hello", "llmspell chat -m …"),
         ("chat --think=false", "--think or --no-think"),
         ("chat -o temperature", "llmspell chat -o temperature 0 PROMPT"),
+        ("config get models.keep_alive", "llmspell config show KEY"),
+        ("jupyter uninstall", "llmspell jupyter remove"),
+        ("jupyter instal", "did you mean 'install'?"),
         ("create x", INSTEAD["create"]),
+        ("born.lua", "llmspell run born.lua"),
+        ("born.lua --name x", "llmspell run born.lua"),
+        ("smollm2:135m hello", "llmspell chat smollm2:135m"),
+        ("hello", "llmspell --help lists the commands; to ask it: llmspell chat hello"),
+        ("why?", "to ask it: llmspell chat 'why?'"),
     ],
 )
 def test_a_wrong_word_gets_a_right_hint_or_none(words: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_profiles.loading.provenance import cli_setting, digests, special_file, variables_that_set
+from llmspell_profiles.loading.provenance import cli_setting, digests, sets_nothing, special_file, variables_that_set
+from llmspell_profiles.showing.template import starter
 
 
 def test_the_file_of_this_directory_or_of_the_variable_is_special_and_the_user_s_own_is_not(tmp_path: Path) -> None:
@@ -16,11 +17,35 @@ def test_the_file_of_this_directory_or_of_the_variable_is_special_and_the_user_s
     env = {"HOME": str(tmp_path)}
     assert special_file(env, str(tmp_path)) is None
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "llmspell.toml").write_text("")
+    (tmp_path / "config" / "llmspell.toml").write_text("[kernel]\nport = 1\n")
     assert special_file(env, str(tmp_path)) == str(tmp_path / "config" / "llmspell.toml")
-    (tmp_path / ".llmspell.toml").write_text("")
+    (tmp_path / "llmspell.toml").write_text("# nothing\n[kernel]\n# port = 1\n")
+    (tmp_path / ".llmspell.toml").write_text("extends = 'candle'\n")
     assert special_file(env, str(tmp_path)) == str(tmp_path / ".llmspell.toml")
     assert special_file({**env, "LLMSPELL_CONFIG": "~/x.toml"}, "/") == str(tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "nothing"),
+    [
+        ("", True),
+        ("\ufeff# a\r\n\r\n[kernel] # b\r\n", True),
+        ("[providers.candle]\n[kernel.security]\n[models]\n", True),
+        ("[providers.openai]\n", False),
+        ("[providers.candle.rate_limit]\n", False),
+        ("[kernel]\nport = 1\n", False),
+        ("kernel = {}\n", False),
+        ("[kernel\n", False),
+        ("port\n", False),
+    ],
+)
+def test_comments_and_empty_tables_set_nothing(text: str, nothing: bool) -> None:
+    assert sets_nothing(text) is nothing
+
+
+def test_what_init_writes_sets_nothing_unless_it_extends_a_profile() -> None:
+    assert sets_nothing(starter(None))
+    assert not sets_nothing(starter("candle"))
 
 
 def test_variables_that_name_no_setting_of_a_kernel_do_not_count() -> None:

@@ -50,8 +50,14 @@ IN_FILES = [
     ),
     (
         "[providers.mine]\nbase_url = 'http://localhost:8000'",
-        "llmspell.toml:1 providers.mine.provider_type: is required; one of openai, anthropic, cohere, groq, "
-        "perplexity, together, gemini, mistral, replicate, fireworks, ollama, candle",
+        "llmspell.toml:1 providers.mine.provider_type: is required; openai for a server of your own that speaks "
+        "OpenAI's protocol, or one of anthropic, cohere, groq, perplexity, together, gemini, mistral, replicate, "
+        "fireworks, ollama, candle",
+        None,
+    ),
+    (
+        "[providers.candel]\nmax_tokens = 5",
+        "llmspell.toml:1 providers.candel.provider_type: is required; did you mean [providers.candle]?",
         None,
     ),
     (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmspell_profiles.writing import Written, set_key, unset_key
+from llmspell_profiles.writing import Written, set_key, set_keys, unset_key
 from llmspell_protocol.errors import ConfigError, InvalidRequest, NotFound
 
 
@@ -103,12 +103,18 @@ def test_a_key_outside_all_tables_stands_before_them(tmp_path: Path) -> None:
         (
             "kernel.port",
             "70000",
-            "config.toml:2 kernel.port: 70000 is out of range (0 to 65531)",
-            "nothing was written",
+            "kernel.port: 70000 is out of range (0 to 65531); nothing was written",
+            None,
         ),
+        ("models.keep_alive", "banana", 'got "banana"; nothing was written', None),
         ("kernel.port", "soon", "kernel.port: expected an integer", None),
         ("kernel.port", "1\nhost = 'x'", "kernel.port: expected an integer", None),
-        ("providers.box.base_url", "http://localhost:1/v1", "providers.box.provider_type: is required", None),
+        (
+            "providers.box.base_url",
+            "http://localhost:1/v1",
+            "providers.box.provider_type: is required; openai for a server of your own",
+            "llmspell config set providers.box.provider_type openai providers.box.base_url http://localhost:1/v1",
+        ),
         ("providers.default_provider", "mistral", "'mistral' is not configured", None),
     ],
 )
@@ -117,7 +123,50 @@ def test_what_is_wrong_is_not_written(tmp_path: Path, key: str, value: str, mess
         put(tmp_path, key, value)
     assert message in caught.value.message
     assert hint is None or (caught.value.hint or "").startswith(hint)
+    assert caught.value.message.startswith((key, "There is no key", "providers.box.provider_type"))
     assert list(own_file(tmp_path).parent.iterdir()) == []
+
+
+def test_several_keys_are_written_together_or_not_at_all(tmp_path: Path) -> None:
+    values = {"providers.box.base_url": "http://localhost:1/v1", "providers.box.provider_type": "openai"}
+    done = set_keys(values, env=environment(tmp_path, {}), cwd=tmp_path)
+    assert [each.key for each in done] == list(values)
+    before = own_file(tmp_path).read_text()
+    with pytest.raises(ConfigError, match=r"kernel\.port: expected an integer"):
+        set_keys({"models.keep_alive": "1h", "kernel.port": "soon"}, env=environment(tmp_path, {}), cwd=tmp_path)
+    assert own_file(tmp_path).read_text() == before
+
+
+TWO_MISTAKES = "[kernel]\nport = 70000\n\n[models]\nkeep_alive = 'banana'\n"
+
+
+def test_of_two_mistakes_one_is_mended_and_the_other_is_told(tmp_path: Path) -> None:
+    own_file(tmp_path).write_text(TWO_MISTAKES)
+    with pytest.raises(ConfigError, match=r"kernel\.port: 70001 is out of range"):
+        put(tmp_path, "kernel.port", "70001")
+    with pytest.raises(ConfigError, match=r"config\.toml:2 kernel\.port: 70000"):
+        put(tmp_path, "kernel.max_clients", "3")
+    assert own_file(tmp_path).read_text() == TWO_MISTAKES
+    (left,) = put(tmp_path, "kernel.port", "9600").still_wrong
+    assert "config.toml:5 models.keep_alive: expected a duration" in left
+    assert take(tmp_path, "models.keep_alive").still_wrong == ()
+    assert tomllib.loads(own_file(tmp_path).read_text()) == {"kernel": {"port": 9600}, "models": {}}
+
+
+def test_a_mistake_that_hides_others_can_be_mended(tmp_path: Path) -> None:
+    own_file(tmp_path).write_text("extends = 'candel'\n[kernel]\nport = 70000\n")
+    (left,) = put(tmp_path, "extends", "candle").still_wrong
+    assert "kernel.port: 70000 is out of range" in left
+
+
+def test_a_key_that_there_is_not_can_not_be_taken_out(tmp_path: Path) -> None:
+    own_file(tmp_path).write_text(TEXT)
+    with pytest.raises(NotFound) as caught:
+        take(tmp_path, "kernel.prot")
+    assert (caught.value.message, caught.value.hint) == ("There is no key kernel.prot", "did you mean kernel.port?")
+    with pytest.raises(NotFound, match=r"There is no key models\.default") as caught:
+        take(tmp_path, "models.default")
+    assert caught.value.hint == "llmspell model default shows or sets the default model"
 
 
 def test_a_file_that_is_wrong_elsewhere_stays_as_it_is_until_that_is_mended(tmp_path: Path) -> None:
@@ -184,7 +233,9 @@ def test_the_file_that_is_written_is_the_named_one_else_the_users_own(tmp_path: 
 
 def test_what_counts_in_place_of_the_value_is_named(tmp_path: Path) -> None:
     assert put(tmp_path, "kernel.port", "1", LLMSPELL_KERNEL__PORT="2").shadowed_by == "LLMSPELL_KERNEL__PORT"
-    (tmp_path / "llmspell.toml").write_text("")
+    (tmp_path / "llmspell.toml").write_text("[kernel]\n")
+    assert put(tmp_path, "kernel.port", "1").shadowed_by is None
+    (tmp_path / "llmspell.toml").write_text("[kernel]\nport = 2\n")
     assert put(tmp_path, "kernel.port", "1").shadowed_by == "./llmspell.toml"
     assert put(tmp_path, "kernel.port", "1", "llmspell.toml").shadowed_by is None
 

@@ -24,6 +24,7 @@ def test_an_installation_from_a_clone_names_its_folder(monkeypatch: pytest.Monke
     (clone / "pyproject.toml").touch()
     _installed_from(monkeypatch, {"url": clone.as_uri(), "dir_info": {}})
     assert install_command("torch") == f"pip install '{clone}[torch]'"
+    assert install_command("torch", upgrade=True) == f"pip install --upgrade '{clone}[torch]'"
 
 
 def test_a_clone_that_is_gone_is_not_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

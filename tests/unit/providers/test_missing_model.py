@@ -10,8 +10,9 @@ import pytest
 
 from llmspell_kernel.services.models import ModelsService
 from llmspell_protocol.errors import ModelNotFound
+from llmspell_protocol.models import LocalModel
 from llmspell_protocol.vendors import vendor_of
-from llmspell_providers.near_names import nearest, not_pulled_anywhere
+from llmspell_providers.near_names import nearest, nearest_offered, not_pulled_anywhere
 from llmspell_providers.spec import ModelSpec
 from tests.support.installed import install
 from tests.support.settings import settings_from
@@ -37,6 +38,18 @@ INSTALLED = [("smollm2:135m", "candle"), ("org/Tiny-Chat:Q4_K_M", "candle"), ("q
 )
 def test_the_installed_model_with_nearly_the_name_is_found(typed: str, meant: str | None) -> None:
     assert nearest(ModelSpec.parse(typed), INSTALLED) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("stubby", "box/stubby"), ("stbby", "box/stubby"), ("llama3", "box/llama3:8b"), ("hello", None)],
+)
+def test_a_model_of_a_server_is_found_without_its_server(typed: str, meant: str | None) -> None:
+    offered = [
+        LocalModel(id=name, backend="box", size_bytes=None, format="api") for name in ("box/stubby", "box/llama3:8b")
+    ]
+    found = nearest_offered(ModelSpec.parse(typed), offered)
+    assert found == meant
 
 
 def error_for(model: str, home: Path, toml: str = BOTH) -> ModelNotFound:
