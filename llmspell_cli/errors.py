@@ -89,7 +89,13 @@ def _as_json(error: LlmspellError) -> str:
 
 def _as_text(error: LlmspellError, color: bool) -> str:
     # Numbered steps inside a fixed text are indented by one space.
-    said = visible_lines(_STEP.sub(" ", error.message))
+    message = error.message
+    if isinstance(file := error.details.get("file"), str) and os.path.isabs(file):
+        # The same as in what succeeds.
+        from llmspell_cli.terminal.text import home_path
+
+        message = message.replace(file, home_path(file))
+    said = visible_lines(_STEP.sub(" ", message))
     lines = [said] if isinstance(error, EndedByUser) else [headed("Error:", said, RED, color)]
     if isinstance(error, ScriptError):
         lines += _source_line(error)
