@@ -21,10 +21,11 @@ Written from the catalog by `make schemas`. `llmspell model pull NAME` fetches o
 same and marks what fits your machine. **Start with `qwen3:4b`** on a laptop, `qwen3:1.7b` on a small machine and
 `gpt-oss:20b` with 16 GB to spare.
 
-*Disk* is the size of the default quantization, *memory* what the loaded model takes with a context of
-{CONTEXT_TOKENS:,} tokens. Both are estimates, most within a tenth; `llmspell model ps` shows what a loaded model really
-takes. *Context* is the longest that the model was trained for: more tokens need more memory. Bold names are
-recommended. `A3B` behind a size: so many of the parameters work on each token, which makes the model quick.
+*Disk* is the size of the default quantization, *memory* what the model takes with one conversation of
+{CONTEXT_TOKENS:,} tokens. Both are estimates, most within a tenth. Loaded as usual a model keeps four (slots)
+of up to its whole context, and takes more: `llmspell model ps` shows it. *Context* is the longest that the model was
+trained for. Bold names are recommended. `A3B` behind a size: so many of the parameters work on each token, which makes
+the model quick.
 
 Other models are found with `llmspell model search WORDS` and pulled by address: `llmspell model pull hf.co/ORG/REPO`.
 """

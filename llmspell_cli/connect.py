@@ -24,7 +24,7 @@ from llmspell_profiles.loading.provenance import special_file
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import none_runs, resolve
-from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, LlmspellError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,8 +59,12 @@ def session(
 
 
 @contextmanager
-def resident_session(options: Options, output: Output, *, needs_model: bool = False) -> Iterator[Session]:
+def resident_session(
+    options: Options, output: Output, *, needs_model: bool = False, about_loaded: bool = False
+) -> Iterator[Session]:
     """A session with a kernel that outlives the command: the named one, else the newest that runs.
+
+    `about_loaded`: the command is about what is loaded, which is nothing where no kernel runs.
 
     Raises:
         KernelUnreachable: no kernel is running.
@@ -78,10 +82,17 @@ def resident_session(options: Options, output: Output, *, needs_model: bool = Fa
         if opened is None and found:
             opened = _the_newest(stack, found, output)
         if opened is None:
-            raise none_runs(run_directory_text())
+            raise _nothing_loaded() if about_loaded else none_runs(run_directory_text())
         _tell_what_is_not_applied(opened, options, output)
         _tell_origin(opened, output)
         yield opened
+
+
+def _nothing_loaded() -> KernelUnreachable:
+    error = none_runs(run_directory_text())
+    # To start one would load nothing.
+    hint = error.hint if error.details.get("notebooks") else None
+    return KernelUnreachable(f"nothing is loaded: {error.message}", hint=hint, details=error.details)
 
 
 def _tell_origin(opened: Session, output: Output) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from llmspell_protocol.errors import Cancelled, LlmspellError
@@ -40,6 +42,16 @@ class Interrupted(EndedByUser):
     """
 
     answer: LlmspellError | None = None
+
+
+@contextmanager
+def resumable(model: str) -> Iterator[None]:
+    """A pull: who interrupts it is told that what has come is kept."""
+    try:
+        yield
+    except Interrupted as ended:
+        ended.hint = f"llmspell model pull {model} goes on from there"
+        raise
 
 
 class NoAnswer(EndedByUser):

@@ -172,11 +172,13 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
         return type(error)(error.message, hint=hint, details=error.details)
     if "incident" in error.details and not connected:
         return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
-    if error.code == "context_length_exceeded" and said.words_without_settings()[:1] == ["chat"]:
+    if error.code in ("context_length_exceeded", "unsupported") and said.words_without_settings()[:1] == ["chat"]:
         # Few replies end so.
         from llmspell_protocol.cut_replies import with_way
 
         return with_way(error, "option")
+    if error.message.startswith("configuration file not found") and said.words_without_settings()[:1] == ["chat"]:
+        return _with_what_continues(error)
     variable = error.details.get("variable")
     if connected and error.code == "config_error" and isinstance(variable, str) and os.environ.get(variable):
         hint = f"it is set here, but was not where the kernel was started: --embedded uses it, or {error.hint}"
@@ -188,6 +190,15 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
     message = _OWN_COMMAND.sub(lambda _: own, error.message)
     hint = f"start the kernel with -p {profile}" if connected else own
     return type(error)(message, hint=hint, details=error.details)
+
+
+def _with_what_continues(error: LlmspellError) -> LlmspellError:
+    """For `chat -c "go on"`, as llm has it, where what stands behind it is no path."""
+    file = str(error.details.get("file") or "")
+    if os.sep in file or file.endswith(".toml"):
+        return error
+    hint = "-c is the configuration file; a conversation goes on at its own prompt, and with /save and /load"
+    return type(error)(error.message, hint=hint, details=error.details)
 
 
 def _as_options(error: LlmspellError, argv: list[str]) -> str | None:

@@ -52,7 +52,11 @@ def installed_name(word: str, opened: Session, output: Output) -> str:
         return word
     path = whole(word)
     demand_usable(opened.model("importable", paths=[path])["models"][0])
-    return f"{imported(output, opened, path)['model_id']}@candle"
+    reply = imported(output, opened, path)
+    if reply.get("download_status") != "already_present":
+        how = "a link to it" if reply.get("linked") == "symbolic" else "the same file"
+        output.note(f"{word} is imported as {reply['model_id']}: {how}, nothing was copied")
+    return f"{reply['model_id']}@candle"
 
 
 def demand_usable(model: Content) -> None:

@@ -21,6 +21,11 @@ OF_OTHERS: Mapping[str, tuple[str, ...]] = {
     "--xl": ("--extract-last",),
 }
 """Options of Ollama and llm, and ours for the same, the nearest first."""
+_KEEPING = "llmspell model load MODEL --keep-alive 1h; for all models: llmspell config set models.keep_alive 1h"
+_ELSEWHERE: Mapping[str, Mapping[str, str]] = {
+    command: dict.fromkeys(("--keepalive", "--keep-alive"), _KEEPING) for command in ("chat", "embed")
+}
+"""By command: options of others, and what does the same here without an option."""
 _CHAT = ("-m", "--model", "-s", "--system", "-o", "--option", "-x", "--image", "--schema")
 """What follows `llm` itself."""
 _ALIKE = 0.75
@@ -33,6 +38,8 @@ def hint_for(error: click.NoSuchOption) -> str | None:
     command, written = error.ctx.command, error.option_name
     if error.ctx.parent is None and written in _CHAT:
         return f"llmspell chat {written} …"
+    if (elsewhere := _ELSEWHERE.get(command.name or "", {}).get(written)) is not None:
+        return elsewhere
     shown = [
         word
         for param in (*command.params, *_globals(error.ctx))

@@ -20,6 +20,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "rm": ("model", "remove"),
     "stop": ("model", "unload"),
     "serve": ("kernel", "start"),
+    # Ours without the group
+    **{word: ("model", word) for word in ("load", "unload", "import", "search", "available")},
     # llm's
     "prompt": ("chat",),
     "key": ("keys",),
@@ -69,6 +71,7 @@ _MODEL = re.compile(
     r"(?:hf\.co|huggingface\.co)/\S+|[A-Za-z][\w.+/-]*(?::[\w.+-]+(?:@[\w-]+)?|@[A-Za-z][\w-]*)", re.ASCII
 )
 _FILES = (".lua", ".js", ".mjs", ".py")
+_WEIGHTS = (".gguf", ".safetensors")
 
 
 def spelt_out(words: Sequence[str]) -> list[str]:
@@ -82,6 +85,25 @@ def spelt_out(words: Sequence[str]) -> list[str]:
     return [*ALIASES.get(first, (first,)), *rest]
 
 
+def meant_as_argument(name: str) -> str | None:
+    """The hint for a first word that no command is called like: a script, a model, or what is to be said to one."""
+    # Needed for a line that failed only.
+    from shlex import quote
+
+    if name.endswith(_FILES):
+        return f"llmspell run {quote(name)}"
+    if _MODEL.fullmatch(name):
+        return f"llmspell chat {quote(name)}"
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) is None:
+        return f"to ask it: llmspell chat {quote(name)}"
+    return None
+
+
 def is_model_to_run(word: str) -> bool:
-    """Whether `run` was meant as Ollama has it: its word has a tag, a backend or the hub's address, and is no file."""
+    """Whether `run` was meant as Ollama has it.
+
+    Its word is a file of weights, or has a tag, a backend or the hub's address and is no file.
+    """
+    if word.lower().endswith(_WEIGHTS):
+        return True
     return _MODEL.fullmatch(word) is not None and not word.endswith(_FILES) and not os.path.exists(word)

@@ -65,17 +65,20 @@ class Root(LazyGroup):
         """The error for an unknown command."""
         if name in INSTEAD:
             return InvalidRequest(f"'{name}' is not part of llmspell", hint=INSTEAD[name])
-        if name != name.strip() or " " in name:
-            # Needed for a line that failed only.
-            from shlex import quote
+        # Needed for a line that failed only.
+        from llmspell_cli.other_words import meant_as_argument
 
-            return InvalidRequest(f"unknown command '{name}'", hint=f"to ask it: llmspell chat {quote(name)}")
+        if (meant := meant_as_argument(name)) is not None:
+            return InvalidRequest(f"unknown command '{name}'", hint=meant)
         for group in ("model", "kernel", "config", "keys"):
             command = self.get_command(ctx, group)
             if isinstance(command, LazyGroup) and name in (*command.lazy, *command.aliases):
                 own = command.aliases.get(name, name)
                 return InvalidRequest(f"unknown command '{name}'", hint=f"llmspell {group} {own}")
-        return super().unknown(ctx, name)
+        error = super().unknown(ctx, name)
+        if str(error.hint).endswith("--help"):
+            error.hint = f"{error.hint} lists the commands; to ask it: llmspell chat {name}"
+        return error
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The examples, and the block on profiles word for word."""

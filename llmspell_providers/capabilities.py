@@ -33,7 +33,7 @@ _HINTS: Mapping[Word, str] = {
     "tools": "use a GGUF model whose chat template has tools, with candle's engine xllamacpp",
     "schema": "use a GGUF model, which candle holds to a schema",
     "images": "use a model that sees, with Ollama or a vendor's server",
-    "think": "leave it to the model, or use one of candle (GGUF) or Ollama",
+    "think": "use a model of candle (GGUF) or Ollama that thinks",
     "num_beams": "the engine torch has it: safetensors models of candle",
     "device": "models of candle run on the device that they are asked to",
     "speculation": "GGUF models of candle draft, with the engines xllamacpp and llama-server",

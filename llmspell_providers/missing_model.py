@@ -1,69 +1,76 @@
 """What a person may have meant by a name that no backend has: an installed model with nearly this name, or one that can
-be pulled. Added to the error; asks the disk and, where it has answered already, the Ollama daemon.
+be pulled. Added to the error; asks the disk, the servers of the configuration and, where it has answered already, the
+Ollama daemon.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.errors import LlmspellError, ModelNotFound
+from llmspell_protocol.vendors import vendor_of
+from llmspell_providers.near_names import catalog_names, nearest, nearest_offered, of_its_family, similar_in_catalog
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from llmspell_protocol.models import LocalModel
     from llmspell_providers.registry import ProviderRegistry
 
-_NEAR = 0.84
-"""How alike two names are (difflib's ratio): one letter of six or more is wrong, or two are swapped."""
 
+async def advise(
+    error: ModelNotFound, model: str, registry: ProviderRegistry, offered: Callable[[], Awaitable[Iterable[LocalModel]]]
+) -> None:
+    """Adds what is known about the name `model` to the error's details and hint; `offered` is what servers list.
 
-async def advise(error: ModelNotFound, model: str, registry: ProviderRegistry) -> None:
-    """Adds what is known about the name `model` to the error's details and hint.
-
-    `details.nearest` is an installed model whose name is nearly this one, as it can be typed. `details.pull` is there
-    where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where only the pull itself
-    tells, and `known` says that the name stands in the catalog. `details.similar` is a name of the catalog that is
-    nearly this one, where nothing installed is.
+    `details.nearest` is an installed or offered model whose name is nearly this one, as it can be typed.
+    `details.pull` is there where it can be pulled: `{model, backend, size_bytes, known}`; `size_bytes` is None where
+    only the pull itself tells, and `known` says that the name stands in the catalog. `details.similar` is a name of
+    the catalog that is nearly this one, where nothing installed is, or another model of its family (`qwen9`,
+    `llama7`). A vendor's own name for its model (`gpt-4o`) is `nearest` with the vendor before it, where there is a
+    key.
     """
     spec = ModelSpec.parse(model)
+    if (vendor := _vendor(spec)) is not None:
+        await _advise_vendor(error, spec, vendor, registry)
+        return
     offer = await _offer(error, spec, registry)
     if offer is not None:
         error.details["pull"] = offer
         if offer["known"] or spec.source is not None:
             error.hint = f"llmspell model pull {offer['model']}"
             return
-    found = nearest(spec, await _installed(spec, registry))
+    installed = await _installed(spec, registry)
+    found = nearest(spec, installed)
+    if found is None and spec.backend is None and spec.source is None:
+        found = nearest_offered(spec, await offered())
     if found is not None:
         error.details["nearest"] = found
         error.hint = f"did you mean '{found}'?"
-    elif (similar := _similar_in_catalog(spec)) is not None:
+    elif (similar := similar_in_catalog(spec)) is not None:
         error.details["similar"] = similar
         error.hint = f"did you mean '{similar}'? llmspell model pull {similar}"
+    elif (relative := of_its_family(spec, installed)) is not None:
+        error.details["similar"] = relative
+        error.hint = f"did you mean '{relative}'?"
+    elif (relative := of_its_family(spec, catalog_names())) is not None:
+        error.details["similar"] = relative
+        error.hint = f"did you mean '{relative}'? llmspell model pull {relative}"
 
 
-def nearest(spec: ModelSpec, installed: Iterable[tuple[str, str]]) -> str | None:
-    """The installed model, of `(id, backend)`, that a name almost spells; with its backend where the name has one."""
-    # Only a name that is wrong needs it.
-    from difflib import SequenceMatcher
-
-    wanted = spec.name.lower()
-
-    def likeness(model_id: str) -> float:
-        # `smolm2` may be meant for `smollm2:135m`: a name without a tag is compared with names without theirs.
-        name = model_id if ":" in wanted else model_id.partition(":")[0]
-        return SequenceMatcher(None, wanted, name.lower()).ratio()
-
-    best = max(installed, key=lambda one: likeness(one[0]), default=None)
-    if best is None or likeness(best[0]) < _NEAR:
-        return None
-    return f"{best[0]}@{best[1]}" if spec.backend else best[0]
+def _vendor(spec: ModelSpec) -> str | None:
+    return vendor_of(spec.name) if spec.backend is None and spec.source is None and ":" not in spec.name else None
 
 
-def _similar_in_catalog(spec: ModelSpec) -> str | None:
-    from llmspell_providers.library.catalog import Catalog
-
-    return nearest(spec, [(entry.id, entry.backend) for entry in Catalog.load().entries])
+async def _advise_vendor(error: ModelNotFound, spec: ModelSpec, vendor: str, registry: ProviderRegistry) -> None:
+    usable = [name for name in registry.remote if registry.kind(name) == vendor]
+    usable += [name for name in await registry.keyed() if name == vendor]
+    if usable:
+        error.details["nearest"] = f"{usable[0]}/{spec.name}"
+        error.hint = f"did you mean '{usable[0]}/{spec.name}'?"
+    else:
+        error.hint = f"it is a model of {vendor}: llmspell keys add {vendor}, and then the model {vendor}/{spec.name}"
 
 
 async def _installed(spec: ModelSpec, registry: ProviderRegistry) -> Sequence[tuple[str, str]]:
@@ -93,7 +100,8 @@ async def _offer(error: ModelNotFound, spec: ModelSpec, registry: ProviderRegist
         catalog = Catalog.load()
         entry = catalog.find(spec)
         if entry is not None:
-            size = entry.pin(catalog.quantization_of(spec) or entry.default_quantization).size_bytes
+            wanted = catalog.quantization_of(spec)
+            size = entry.pin(wanted).size_bytes if wanted else entry.size_bytes
             return _pull(str(spec.with_backend(kinds["candle"])), kinds["candle"], size, known=True)
     if "ollama" in kinds and meant in (None, "ollama") and spec.source is None and not spec.looks_like_file:
         # Whether its library has the name only the pull tells.

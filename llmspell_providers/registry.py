@@ -269,17 +269,11 @@ class ProviderRegistry:
         health = await ollama.health()
         if health.ready:
             return ollama, spec.with_backend(ollama.name)
-        if self.is_absent(ollama.name):
-            raise ModelNotFound(
-                f"Model '{spec}' not found: {candle.name}'s catalog does not have it",
-                hint="llmspell model available, or hf.co/ORG/REPO for a repository",
-                details={"model": str(spec), "searched": [candle.name]},
-            )
-        raise ModelNotFound(
-            f"Model '{spec}' not found: {candle.name}'s catalog does not have it, and {ollama.name} is not running",
-            hint=f"llmspell model available, or start Ollama ({health.reason}), or hf.co/ORG/REPO for a repository",
-            details={"model": str(spec), "searched": [ollama.name, candle.name]},
-        )
+        # Only an error needs it.
+        from llmspell_providers.near_names import not_pulled_anywhere
+
+        down = None if self.is_absent(ollama.name) else (ollama.name, health.reason)
+        raise not_pulled_anywhere(spec, candle.name, down)
 
     def reconfigure(self, settings: Settings) -> list[Provider]:
         """Uses these settings from here on; returns the providers that are no longer asked, to be retired.
@@ -373,7 +367,9 @@ class ProviderRegistry:
         known = candle is not None and Catalog.load().find(spec) is not None
         advice = f"llmspell model pull {spec}@{candle}" if known else "llmspell model available"
         return ModelNotFound(
-            f"Model '{spec}' not found in any backend",
+            f"Model '{spec}' not found: {candle} can pull it, but it is not installed"
+            if known
+            else f"Model '{spec}' not found in any backend",
             hint=advice,
             details={"model": str(spec), "searched": list(reasons), "reasons": self._telling(reasons)},
         )

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from llmspell_cli.chat.conversation import Conversation, stats_line
 from llmspell_cli.chat.kernel_link import HINT, KernelLink
 from llmspell_cli.chat.reply_view import ReplyView, Shown
-from llmspell_cli.chat.slash_commands import EXITS, QUOTES, SlashCommands
+from llmspell_cli.chat.slash_commands import EXITS, OTHER_WORDS, QUOTES, SlashCommands
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import one_line
 from llmspell_cli.session import Content
@@ -20,7 +20,7 @@ from llmspell_cli.terminal.progress import ProgressView
 from llmspell_cli.terminal.quiet import QuietTerminal
 from llmspell_cli.terminal.typed_line import Lines, TypedLines, can_edit, typed_line
 from llmspell_protocol.cut_replies import cut_notice, with_way
-from llmspell_protocol.errors import KernelUnreachable, LlmspellError
+from llmspell_protocol.errors import KernelUnreachable, LlmspellError, Unsupported
 
 Turn = Callable[..., Content]
 """One turn of the conversation: what `Conversation.turn` and `retry` take behind their session and text."""
@@ -43,7 +43,14 @@ class ChatLoop:
         self._history = history
         self._shown = shown
         self._commands = SlashCommands(
-            link, output, conversation, history, markdown=shown.markdown, retry=self._retry, confirm=self._confirm
+            link,
+            output,
+            conversation,
+            history,
+            markdown=shown.markdown,
+            stats=shown.stats,
+            retry=self._retry,
+            confirm=self._confirm,
         )
         self._interrupts = Interrupts()
         self._quiet = QuietTerminal()
@@ -99,7 +106,7 @@ class ChatLoop:
             if text:
                 self._keep(text)
             word, _, rest = text.partition(" ")
-            if word in EXITS:
+            if OTHER_WORDS.get(word, word) in EXITS:
                 return
             try:
                 self._take(text, word, rest.strip())
@@ -109,6 +116,9 @@ class ChatLoop:
     def _show_error(self, error: LlmspellError) -> None:
         if isinstance(error, KernelUnreachable):
             error = KernelUnreachable(error.message, hint=HINT, details=error.details)
+        if isinstance(error, Unsupported) and error.details.get("operation") == "think":
+            # Else every message would fail from here on.
+            self._conversation.think = None
         self._output.shown_note(one_line(with_way(error, "slash"), self._output.color))
 
     def _take(self, text: str, word: str, rest: str) -> None:
@@ -169,7 +179,7 @@ class ChatLoop:
             self._dim("[the reply is empty]")
         if (cut := cut_notice(reply, "slash")) is not None:
             self._dim(cut)
-        if shown.stats:
+        if self._commands.stats:
             self._output.line(f"{stats_line(reply)}, {self._link.session.place}")
 
     def _dim(self, text: str) -> None:

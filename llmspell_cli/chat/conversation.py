@@ -31,6 +31,8 @@ SAMPLING: dict[str, type] = {
     "stop": str,
 }
 """Options of a turn and the type of each value; `stop` may be given several times."""
+USUAL: dict[str, str] = {"temperature": "0.7", "top_p": "0.9", "top_k": "40", "repeat_penalty": "1.1"}
+"""What models of candle have where neither the conversation nor the configuration says otherwise."""
 
 
 class Conversation:
@@ -53,6 +55,8 @@ class Conversation:
         self.messages: list[Message] = []
         self.last: Content | None = None
         """The last whole reply: usage, timings, finish reason."""
+        self.unfinished: str | None = None
+        """What came of the last reply where it was cancelled or failed; None where it is whole."""
 
     def turn(
         self,
@@ -92,14 +96,14 @@ class Conversation:
                 timeout_s=timeout_s,
             )
         except BaseException:
-            come = "".join(pieces)
+            come = self.unfinished = "".join(pieces)
             # An empty reply is not a message; some models' templates and vendors refuse it.
             if come.strip():
                 self.messages += [asked, {"role": "assistant", "content": come}]
             else:
                 self.messages.append({**asked, UNANSWERED: True})
             raise
-        self.last = document(reply)
+        self.last, self.unfinished = document(reply), None
         self.messages += [asked, {"role": "assistant", "content": self.last["message"]["content"]}]
         return self.last
 
@@ -179,7 +183,12 @@ class Conversation:
         Raises:
             NotFound, InvalidRequest: no such file, or no conversation in it.
         """
-        state = read_json(path)
+        try:
+            state = read_json(path)
+        except InvalidRequest as error:
+            raise InvalidRequest(
+                f"{path} is not a saved conversation", hint=error.message, details={"file": path}
+            ) from None
         messages, options = state.get("messages"), state.get("options") or {}
         model, system = state.get("model"), state.get("system")
         if (

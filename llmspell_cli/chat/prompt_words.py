@@ -2,16 +2,17 @@
 
 The first word is a model where it has the form of a name (`NAME:TAG`, `NAME@BACKEND`, `VENDOR/MODEL`, an address, a
 file of weights). It is none where no model can be called so: it has blanks or a question mark. Between these a kernel
-is asked: a plain word is a model where one of this name is installed or in the catalog.
+is asked: a plain word is a model where one of this name is installed or in the catalog. What looks like a model and is
+none is an error; any other word begins a prompt, and people are told which model answers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from llmspell_protocol.errors import BackendNotConfigured, InvalidRequest, ModelNotFound
+from llmspell_protocol.errors import BackendNotConfigured, InvalidRequest, LlmspellError, ModelNotFound
 
 if TYPE_CHECKING:
     from llmspell_cli.session import Content, Session
@@ -27,6 +28,11 @@ _NAME = re.compile(
 )
 _ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://\S+", re.ASCII)
 _WEIGHTS = (".gguf", ".safetensors")
+_FEW = 2
+"""Words that may be a model and its prompt; more without quotes are a sentence."""
+
+Tell = Callable[[str], None]
+"""Tells a person something beside the reply."""
 
 
 class Words(NamedTuple):
@@ -79,7 +85,7 @@ class Given(NamedTuple):
         ):
             raise no_message()
 
-    def asked(self, opened: Session) -> tuple[str | None, str, Content | None]:
+    def asked(self, opened: Session, tell: Tell | None = None) -> tuple[str | None, str, Content | None]:
         """The model, the message (empty: none, at a terminal), and what is known of the model if it was asked for.
 
         Raises:
@@ -89,7 +95,7 @@ class Given(NamedTuple):
         if self.message is not None:
             model = self.model or (self.words[0] if self.words else None)
             return model, "\n\n".join(part for part in (self.message, self.piped or "") if part.strip()), None
-        model, rest, info = divided(self.words, self.model, opened, "llmspell chat")
+        model, rest, info = divided(self.words, self.model, opened, "llmspell chat", tell)
         text = joined(rest, self.piped)
         if not (text or self.at_terminal):
             raise no_message()
@@ -103,31 +109,53 @@ def no_message() -> InvalidRequest:
     )
 
 
-def divided(words: Sequence[str], model: str | None, opened: Session, command: str) -> Words:
+def divided(words: Sequence[str], model: str | None, opened: Session, command: str, tell: Tell | None = None) -> Words:
     """The model and the other words, where `model` (`-m`) names none; asks the kernel about a plain first word alone.
 
+    `tell` is told which model answers where such a word is taken for a prompt.
+
     Raises:
-        ModelNotFound: the first word is nearly an installed model, or one that can be pulled; the hint says how to say
-            it nevertheless.
+        ModelNotFound: the first word is nearly an installed model, one that can be pulled, or looks like a model's
+            name; the hint says how to say it nevertheless.
     """
     if model is not None or not words:
         return Words(model, words)
-    kind = likeness(words[0])
+    word, *rest = words
+    kind = likeness(word)
     if kind == "text":
         return Words(None, words)
     if kind == "model":
-        return Words(words[0], words[1:])
+        return Words(word, rest)
     try:
-        info = opened.model("info", model=words[0])
+        info = opened.model("info", model=word)
     except BackendNotConfigured:
-        return Words(None, words)  # There are only servers, whose models are named with theirs: `box/m`.
-    except ModelNotFound as error:
-        meant = error.details.get("nearest") or (error.details.get("pull") or {}).get("known")
-        if not meant:
-            return Words(None, words)
-        error.hint = f"{error.hint} As a text: {command} -m MODEL {words[0]} …"
-        raise
-    return Words(f"{info['id']}@{info['backend']}", words[1:], info)
+        # There are only servers, whose models are named with theirs: `box/m`.
+        error = ModelNotFound(f"Model '{word}' not found", hint="a server's model is SERVER/MODEL: llmspell model list")
+    except ModelNotFound as missing:
+        error = missing
+    else:
+        return Words(f"{info['id']}@{info['backend']}", rest, info)
+    # Few words name no model.
+    from llmspell_cli.chat.model_families import looks_like_a_model
+
+    meant = error.details.get("nearest") or (error.details.get("pull") or {}).get("known")
+    if meant or looks_like_a_model(word):
+        default = _default_model(opened) or "MODEL"
+        way = f"s a text: {command} -m {default} {word} …"
+        error.hint = f"{error.hint} A{way}" if (error.hint or "").endswith("?") else f"{error.hint}; a{way}"
+        raise error
+    if tell is not None and len(words) <= _FEW and (answering := _default_model(opened)):
+        tell(f"{answering} answers; a model named '{word}' is not installed")
+    return Words(None, words)
+
+
+def _default_model(opened: Session) -> str | None:
+    """What answers where no model is named; None where nothing does."""
+    try:
+        info = opened.model("info", model="")
+        return f"{info['id']}@{info['backend']}"
+    except LlmspellError:
+        return None  # The reply's own error says why.
 
 
 def joined(words: Sequence[str], piped: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from llmspell_cli.endings import resumable
 from llmspell_cli.session import Session
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.progress import ProgressView
@@ -29,6 +30,6 @@ def pulled_if_wanted(opened: Session, output: Output, error: ModelNotFound) -> s
     weight = f" ({size(offer['size_bytes'])})" if offer.get("size_bytes") else ""
     if not confirmed(output, f"Pull {model} now{weight}?", yes=False, hint=f"llmspell model pull {model}"):
         return None
-    with ProgressView(output, "model pull", model) as view:
+    with resumable(model), ProgressView(output, "model pull", model) as view:
         opened.ask("model_request", {"action": "pull", "model": model}, on_progress=view.show)
     return model

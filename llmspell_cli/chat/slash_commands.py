@@ -8,18 +8,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from llmspell_cli.chat.conversation import SAMPLING, Conversation, stats_line
+from llmspell_cli.chat.conversation import SAMPLING, USUAL, Conversation, stats_line
 from llmspell_cli.chat.kernel_link import KernelLink
+from llmspell_cli.chat.prompt_words import likeness
 from llmspell_cli.chat.reply_options import image_file
 from llmspell_cli.terminal.candidates import Candidates, beginning_with, paths
 from llmspell_cli.terminal.history_file import HistoryFile
 from llmspell_cli.terminal.input_text import file_text
 from llmspell_cli.terminal.output import Output
-from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Unsupported
+from llmspell_protocol.model_options import option_from_text
 from llmspell_protocol.user_home import expanded_user
 
 QUOTES = '"""'
 EXITS = ("/exit", "/bye")
+OTHER_WORDS = {"/quit": "/exit", "/q": "/exit", "/?": "/help"}
+"""What other programs call some of them; neither /help nor Tab lists it."""
 HELP = (
     ("/help", "this list"),
     ("/retry", "answer the last message again"),
@@ -35,7 +39,7 @@ HELP = (
     ("/show", "model, kernel, system prompt, options, messages"),
     ("/save [FILE]", "write the conversation; /save! asks nothing"),
     ("/load FILE", "go on with a saved conversation"),
-    ("/stats", "numbers of the last reply"),
+    ("/stats", "numbers of the last reply; /set verbose: after each one"),
     ("/history [clear]", "what was typed, in earlier chats too; or forget it"),
     ("/exit, /bye", "leave (Ctrl+D too)"),
     (QUOTES, "begins and ends a message of several lines, or one that begins with /"),
@@ -56,6 +60,7 @@ class SlashCommands:
         history: HistoryFile,
         *,
         markdown: bool,
+        stats: bool = False,
         retry: Callable[[], None],
         confirm: Callable[[str], bool],
     ) -> None:
@@ -66,6 +71,8 @@ class SlashCommands:
         self._confirm = confirm
         self.markdown = markdown
         """Whether replies are shown as they are meant."""
+        self.stats = stats
+        """Whether each reply's numbers are shown below it."""
         self.images: list[str] = []
         """Images for the next message, whole files in base64."""
         self._file: str | None = None
@@ -98,7 +105,7 @@ class SlashCommands:
             InvalidRequest: there is none of this name; the hint tells how to say it to the model.
             LlmspellError: it failed.
         """
-        command = self._commands.get(word)
+        command = self._commands.get(OTHER_WORDS.get(word, word))
         if command is not None:
             command(rest)
             return
@@ -153,10 +160,10 @@ class SlashCommands:
 
     def _model(self, rest: str) -> None:
         if not rest:
-            self._models = None
             self._output.line(f"Chatting with {self._conversation.model}. There are:")
-            for name in self._model_names():
-                self._output.line(f"  {name}")
+            listed = self._link.session.model("list")["models"]
+            # As `model list` shows them.
+            self._output.table(("NAME", "BACKEND"), [(one["id"], one["backend"]) for one in listed], heading=False)
             return
         info = self._link.session.model("info", model=rest)
         self._conversation.model = f"{info['id']}@{info['backend']}"
@@ -167,15 +174,51 @@ class SlashCommands:
         self._output.line("System prompt set" if rest else "System prompt removed")
 
     def _set(self, rest: str) -> None:
-        name, _, value = (part.strip() for part in rest.partition(" "))
+        # Ollama has words of its own behind /set.
+        name, value = _two(rest)
+        if name in ("verbose", "quiet"):
+            self.stats = name == "verbose"
+            self._output.line(f"Numbers are {'shown after each reply' if self.stats else 'shown by /stats alone'}")
+            return
+        if name == "system":
+            self._system(value)
+            return
+        if name in ("think", "nothink"):
+            self._think("on" if name == "think" else "off")
+            return
+        if name == "parameter":
+            name, value = _two(value)
+        if "=" in name:
+            raise InvalidRequest(
+                f"{name}: name and value are two words", hint=f"/set {name.replace('=', ' ', 1)} {value}".rstrip()
+            )
         if value:
+            if name == "num_ctx":
+                self._demand_trained(int(option_from_text(name, value)))
             self._conversation.set(name, value)
         shown = [name] if name else list(SAMPLING)
         values = [(one, self._conversation.option(one)) for one in shown]
         if name:
             self._output.line(f"{name} = {values[0][1]}" if values[0][1] != "-" else f"{name} is not set")
         else:
-            self._output.definitions(values)
+            self._output.definitions([(one, self._with_usual(one, value)) for one, value in values])
+
+    def _with_usual(self, name: str, value: str) -> str:
+        """A value as `/set` lists it: with what is usual where the model is one of ours and nothing was set."""
+        ours = str(self._conversation.model).endswith("@candle")
+        return f"- (usually {USUAL[name]})" if value == "-" and ours and name in USUAL else value
+
+    def _demand_trained(self, wanted: int) -> None:
+        try:
+            info = self._link.session.model("info", model=self._conversation.model)
+        except LlmspellError:
+            return  # The next reply tells what is wrong.
+        trained = info.get("context_length")
+        if trained is not None and wanted > trained:
+            raise InvalidRequest(
+                f"num_ctx {wanted} is more than the {trained} tokens that '{info['id']}' was trained for",
+                hint=f"/set num_ctx {trained}",
+            )
 
     def _unset(self, rest: str) -> None:
         if not rest:
@@ -192,9 +235,19 @@ class SlashCommands:
     def _think(self, rest: str) -> None:
         if rest not in ("", "on", "off"):
             raise InvalidRequest(f"'{rest}' is neither on nor off", hint="/think on")
+        if rest == "on":
+            self._demand_thinking()
         self._conversation.think = None if not rest else rest == "on"
         said = {None: "thinks as it likes", True: "thinks first", False: "answers at once"}
         self._output.line(f"The model {said[self._conversation.think]}")
+
+    def _demand_thinking(self) -> None:
+        """Refuses at once what every message would be refused for."""
+        supports = self._link.session.model("info", model=self._conversation.model or "").get("supports") or {}
+        if supports.get("think") is False:
+            raise Unsupported(
+                f"{self._conversation.model} can't be told to think", hint="/model goes on with one that can"
+            )
 
     def _markdown(self, rest: str) -> None:
         if rest not in ("", "on", "off"):
@@ -218,6 +271,8 @@ class SlashCommands:
         path = rest or self._file
         if path is None:
             raise InvalidRequest("name a file", hint="/save chat.json")
+        if os.path.isdir(expanded_user(path, os.environ)):
+            raise InvalidRequest(f"{path} is a directory", hint=f"/save {os.path.join(path, 'chat.json')}")
         is_another = path != self._file and os.path.exists(expanded_user(path, os.environ))
         if is_another and not self._confirm(f"{path} exists. Overwrite it?"):
             self._output.line("Not saved")
@@ -238,11 +293,22 @@ class SlashCommands:
     def _load(self, rest: str) -> None:
         if not rest:
             raise InvalidRequest("name a file", hint="/load chat.json")
-        self._conversation.load(rest)
+        try:
+            self._conversation.load(rest)
+        except NotFound as error:
+            # Ollama loads models by this word.
+            if likeness(rest) != "text" and not rest.endswith(".json"):
+                error.hint = f"if it is a model: /model {rest}"
+            raise
         self._file = rest
         self._output.line(f"Conversation loaded from {rest} ({len(self._conversation.messages)} messages)")
 
     def _stats(self, _rest: str) -> None:
+        unfinished = self._conversation.unfinished
+        if unfinished is not None:
+            came = f"after {len(unfinished.split())} words" if unfinished.strip() else "before its first word"
+            self._output.line(f"The last reply ended early, {came}: it was cancelled or failed, and has no numbers")
+            return
         last = self._conversation.last
         self._output.line(stats_line(last) if last is not None else "There is no reply yet")
 
@@ -258,6 +324,12 @@ class SlashCommands:
             self._output.lines(entry.replace("\n", "\n  "))
         if not entries:
             self._output.line("Nothing was typed yet")
+
+
+def _two(rest: str) -> tuple[str, str]:
+    """A first word and what follows."""
+    name, _, value = rest.partition(" ")
+    return name.strip(), value.strip()
 
 
 def _stands_alone(name: str) -> bool:

@@ -10,7 +10,7 @@ import click
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation
 from llmspell_cli.chat.one_turn import answer
-from llmspell_cli.chat.prompt_words import Given
+from llmspell_cli.chat.prompt_words import Given, Tell
 from llmspell_cli.chat.reply_options import image_file, reply_schema, set_options
 from llmspell_cli.chat.reply_view import Shown
 from llmspell_cli.connect import session
@@ -18,8 +18,9 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.model_files import with_files_imported
 from llmspell_cli.options import Command, timeout_option
 from llmspell_cli.session import Content, Session
-from llmspell_cli.terminal.input_text import file_text, piped_text
-from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.input_text import file_text, files_among, piped_text
+from llmspell_cli.terminal.output import DIM, Output, styled
+from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 
 
@@ -105,15 +106,30 @@ def chat(
     given.demand_message()
     with session(options, output, needs_model=True) as opened:
         given = _imported(given, opened, output)
-        conversation.model, text, _ = given.asked(opened)
+        conversation.model, text, _ = given.asked(opened, _tell(output))
+        _tell_of_files(output, given)
         answer(opened, output, conversation, text, seen, shown)
     return 0
+
+
+def _tell_of_files(output: Output, given: Given) -> None:
+    """Words are sent as they are: who names a file may have meant what is in it."""
+    if given.piped is None:
+        for name in files_among(given.words):
+            output.note(f"{name} is a file here: llmspell chat … < {name} sends what is in it")
 
 
 def _imported(given: Given, opened: Session, output: Output) -> Given:
     """The same with a model's name in place of a file of weights."""
     words, model = with_files_imported(given.words, given.model, opened, output)
     return given._replace(words=words, model=model)
+
+
+def _tell(output: Output) -> Tell | None:
+    """How a person at a terminal is told which model answers; programs are not."""
+    if output.json or not sys.stderr.isatty():
+        return None
+    return lambda text: output.shown_note(styled(visible(text), DIM, sys.stderr, output.color))
 
 
 def _text_or_file(value: str | None) -> str | None:
@@ -133,9 +149,10 @@ def _talk(
 
     with KernelLink(options, output) as link:
         given = _imported(given, link.session, output)
-        conversation.model, text, info = given.asked(link.session)
+        conversation.model, text, info = given.asked(link.session, _tell(output))
         if text:
             # One word that names no model is a prompt.
+            _tell_of_files(output, given)
             answer(link.session, output, conversation, text, images, shown)
             return 0
         if images or shown.block is not None:

@@ -14,7 +14,7 @@ from llmspell_cli.chat.prompt_words import divided, likeness
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
-from llmspell_cli.terminal.input_text import file_text, stdin_text
+from llmspell_cli.terminal.input_text import file_text, files_among, input_waits, stdin_text
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_protocol.client.events import Reply
@@ -60,6 +60,11 @@ def embed(
         model, texts, _ = divided(words, model, opened, "llmspell embed")
         if texts and path is not None:
             raise _both()
+        if texts:
+            for name in files_among(texts):
+                output.note(f"{name} is a file here: --file {name} embeds its lines")
+            if input_waits():
+                output.note("standard input is not read: the texts are those of the command line")
         wanted = list(texts) if texts else _read(output, path)
         if not wanted:
             raise InvalidRequest("there is no text", hint="llmspell embed TEXT")

@@ -13,7 +13,7 @@ from llmspell_cli.permissions import NAMES, permission_options, with_values
 from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
 from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import Output
-from llmspell_protocol.errors import NotFound
+from llmspell_protocol.errors import InvalidRequest, NotFound
 
 OURS_WITH_VALUE = ("-p", "-c", "--connect", "--output", "--trace", "--timeout")
 OURS_ALONE = ("--json", "--stream")
@@ -28,6 +28,7 @@ class ScriptCommand(Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parses our words and keeps the script's own in `ctx.params["arguments"]`."""
         before, rest = self._until_script(args)
+        _demand_script(before, rest)
         ours, arguments = _divide(rest)
         words = [*with_values(before), *ours]
         # The script's name is Click's to see, so that a missing one is an error of its usual form.
@@ -60,8 +61,26 @@ class ScriptCommand(Command):
         return args, []
 
 
+def _demand_script(before: Sequence[str], rest: Sequence[str]) -> None:
+    """Raises where the script's place is taken by what a permission was to name: `--allow-read out report.lua`."""
+    if not before or before[-1] not in NAMES or not rest:
+        return
+    name = before[-1]
+    word = rest[0]
+    followed = any(_engine_of(other) == "lua" for other in rest[1:2])
+    if os.path.isdir(word) or (followed and _engine_of(word) is None):
+        raise InvalidRequest(
+            f"{name} stands alone and allows everything, so '{word}' would be the script",
+            hint=f"did you mean {name}={word}?",
+        )
+
+
 def _divide(rest: list[str]) -> tuple[list[str], list[str]]:
-    """Words behind the script: ours, and the script's."""
+    """Words behind the script: ours, and the script's.
+
+    Raises:
+        InvalidRequest: a permission is among them, which stands before the script.
+    """
     ours: list[str] = []
     arguments: list[str] = []
     words = iter(rest[1:])
@@ -72,6 +91,11 @@ def _divide(rest: list[str]) -> tuple[list[str], list[str]]:
             ours.append(word)
         elif word in OURS_WITH_VALUE:
             ours.extend((word, *[value for value in [next(words, None)] if value is not None]))
+        elif word.partition("=")[0] in (*NAMES, "--allow-all"):
+            raise InvalidRequest(
+                f"{word} stands behind the script, where it allows nothing",
+                hint=f"llmspell run {word} {rest[0]}, or -- before the script's own words",
+            )
         else:
             arguments.append(word)
     return ours, arguments
@@ -142,7 +166,7 @@ def _hint_of_a_model(script: str, arguments: list[str]) -> str | None:
     from llmspell_cli.chat.prompt_words import likeness
 
     plain = likeness(script) == "unclear" and _engine_of(script) is None
-    return f"if it is a model: {join(['llmspell', 'chat', script, *arguments])}" if plain else None
+    return f"if it is a model: {join(['llmspell', 'chat', '-m', script, *arguments])}" if plain else None
 
 
 def _engine_of(path: str | None) -> str | None:

@@ -26,13 +26,14 @@ from llmspell_protocol.errors import InvalidRequest, NotFound
 from llmspell_protocol.user_home import expanded_user
 
 _COMMAND = re.compile(r"\.[A-Za-z?]|(db|debug):\s*[A-Za-z]+(\s+[^(\s].*)?\Z", re.DOTALL)
+_WORDS = {"exit": ".exit", "quit": ".exit", "help": ".help"}
 _SHOWN_CHARACTERS = 60
 CLEAR = "\x1b[2J\x1b[H"
 """Clears a terminal's screen."""
 
 HELP = (
-    (".help, .h, .?", "this list"),
-    (".exit, .quit, .q", "leave (Ctrl+D too)"),
+    (".help, .h, .?", "this list (help too)"),
+    (".exit, .quit, .q", "leave (exit, quit and Ctrl+D too)"),
     (".clear, .cls", "clear the screen"),
     (".save FILE", "write the session (inputs, variables) as JSON"),
     (".load FILE", "read a session"),
@@ -84,6 +85,12 @@ class Journal:
 def is_command(text: str) -> bool:
     """Whether an input is for the repl itself. `.5` and `...` are Lua, and so is a call like `db:query()`."""
     return _COMMAND.match(text) is not None
+
+
+def plain_word(text: str) -> str | None:
+    """The word of an input that is `exit`, `quit` or `help` alone, or a call of it: code only where it has a value."""
+    word = text.strip().removesuffix("()")
+    return word if word in _WORDS else None
 
 
 class DotCommands:
@@ -138,7 +145,8 @@ class DotCommands:
             UnknownCommand: there is no such command.
             LlmspellError: it failed.
         """
-        word, _, rest = text.strip().partition(" ")
+        plain = plain_word(text)
+        word, _, rest = (_WORDS[plain] if plain else text.strip()).partition(" ")
         command = self._commands.get(word)
         if command is None:
             raise UnknownCommand(f"Unknown command {word}, see .help")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import error_object, one_line
-from llmspell_cli.repl.dot_commands import CLEAR, DotCommands, Journal, Leave, UnknownCommand, is_command
+from llmspell_cli.repl.dot_commands import CLEAR, DotCommands, Journal, Leave, UnknownCommand, is_command, plain_word
 from llmspell_cli.repl.script_context import ScriptContext
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.history_file import HistoryFile
@@ -167,7 +167,7 @@ class Repl:
         started = time.monotonic()
         obeyed, reply, error = "", None, None
         try:
-            if is_command(text):
+            if self._is_obeyed(text):
                 obeyed, reply = self._commands.obey(text)
             else:
                 self._journal.inputs.append(text.strip("\n"))
@@ -183,6 +183,10 @@ class Repl:
             self._printed.end()
             raise Leave
         return _Outcome(round((time.monotonic() - started) * 1000), obeyed, reply, error)
+
+    def _is_obeyed(self, text: str) -> bool:
+        word = plain_word(text)
+        return is_command(text) if word is None else not self._context.has(word)
 
     def _show(self, outcome: _Outcome) -> None:
         if self._output.json:

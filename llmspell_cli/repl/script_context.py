@@ -138,6 +138,10 @@ class ScriptContext:
         """
         self._value(f"{_check_name(name)} = nil")
 
+    def has(self, name: str) -> bool:
+        """Whether scripts have made a global of this name."""
+        return bool(self._value(f"return rawget(_G, {_quoted(name)}) ~= nil"))
+
     def about(self) -> Content:
         """The kernel's status."""
         return document(self._session.ask("kernel_request", {"action": "status"}))

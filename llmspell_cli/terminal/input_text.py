@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
+from collections.abc import Sequence
 
 from llmspell_protocol.errors import InvalidRequest, NotFound
 from llmspell_protocol.user_home import expanded_user
@@ -60,7 +62,54 @@ def piped_text() -> str | None:
         )
     # The ends of lines around it are the pipe's; blanks before its first word may mean something.
     text = text.strip("\r\n")
-    return text if text.strip() else None
+    if text.strip():
+        return text
+    # Programs and jobs have an empty input as they please; who watches has meant something by it.
+    if sys.stderr.isatty() and _is_pipe_or_file():
+        sys.stderr.write("Standard input is empty\n")
+        sys.stderr.flush()
+    return None
+
+
+def input_waits() -> bool:
+    """Whether a pipe or a file stands at standard input that has something in it; reads nothing."""
+    if sys.stdin.isatty() or not _is_pipe_or_file():
+        return False
+    # Needed where nothing else reads the input.
+    import select
+
+    try:
+        descriptor = sys.stdin.fileno()
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            return os.lseek(descriptor, 0, os.SEEK_CUR) < status.st_size
+        return _bytes_in(descriptor) > 0 if select.select([descriptor], [], [], 0)[0] else False
+    except (OSError, ValueError):
+        return False
+
+
+def _bytes_in(pipe: int) -> int:
+    import array
+    import fcntl
+    import termios
+
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
+def files_among(words: Sequence[str]) -> list[str]:
+    """The words that are files here, `@` before them or not: their contents may have been meant."""
+    plain = (word.removeprefix("@") for word in words)
+    return [word for word in plain if word and os.path.isfile(os.path.expanduser(word))]
+
+
+def _is_pipe_or_file() -> bool:
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
 def _tell_that_it_waits() -> None:

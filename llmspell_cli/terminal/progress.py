@@ -73,7 +73,8 @@ class ProgressView:
 
     def _line(self, content: Mapping[str, Any]) -> None:
         phase = str(content.get("phase", ""))
-        step = int(percent(content) or 0) // 10
+        # The line of another phase has no number, so that a second one would say nothing.
+        step = int(percent(content) or 0) // 10 if phase == "downloading" else 0
         if (phase == self._phase and step <= self._step) or (phase in _SILENT and not self._phase):
             return
         self._output.note(self._text(content))

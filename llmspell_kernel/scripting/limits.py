@@ -30,15 +30,20 @@ class ScriptLimits(NamedTuple):
     def from_settings(cls, settings: Settings) -> ScriptLimits:
         """The limits in force: where two settings limit the same thing, the smaller one."""
         lua, runtime = settings.engines.lua, settings.runtime
-        system = settings.tools.system
-        may_run = runtime.security.allow_process_spawn and system.allow_process_execution
-        return cls(
+        limits = cls(
             stdlib=lua.stdlib,
             max_memory_bytes=min(lua.max_memory_bytes, runtime.security.max_memory_bytes),
             compute_s=lua.timeout_ms / 1000,
             wall_s=min(float(runtime.script_timeout_seconds), runtime.security.max_execution_time_ms / 1000),
             file_access=runtime.security.allow_file_access,
             pull_addresses=runtime.security.allow_pull_addresses,
+        )
+        if "tools" not in settings.given:
+            # The tables of tools are read where a file has one: without, the defaults above are theirs too.
+            return limits
+        system = settings.tools.system
+        may_run = runtime.security.allow_process_spawn and system.allow_process_execution
+        return limits._replace(
             programs=tuple(_names(system.allowed_commands)) if may_run else (),
             variables=tuple(_names(system.allowed_env_vars)),
             max_output_bytes=system.max_output_size,

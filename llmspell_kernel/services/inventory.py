@@ -87,6 +87,11 @@ class Inventory:
         damaged, _ = await _all({one.name: one.damaged() for one in own})
         return ModelListReply(models=models, errors=errors, count=len(models), damaged=damaged)
 
+    async def offered(self) -> list[LocalModel]:
+        """What the configured servers list, of those that answer at once or have answered within the last minute."""
+        models, _ = await _all({name: self._listed(name, _GLANCE_S) for name in self._registry.remote})
+        return models
+
     async def _listed(self, name: str, deadline_s: float) -> list[LocalModel]:
         """What one backend has; a server's list is kept for a minute."""
         if not self._registry.is_remote(name):

@@ -243,7 +243,7 @@ class ModelsService:
             # Only an error needs it.
             from llmspell_providers.missing_model import advise
 
-            await advise(error, model or self.default_model(), self._registry)
+            await advise(error, model or self.default_model(), self._registry, self.inventory.offered)
             raise
 
     async def _locate(self, model: str) -> LocatedModel:

@@ -28,12 +28,9 @@ def demand_thinking(model: str, wanted: bool, templates: Mapping[str, str]) -> N
     if wanted is always or not (wanted or always):
         return
     if wanted:
-        why, hint = (
-            "its chat template knows no thinking",
-            "leave --think away, or use a model that thinks, as Qwen 3 does",
-        )
+        why, hint = "its chat template knows no thinking", "Qwen 3 is a model that thinks"
     else:
-        why, hint = "it always thinks", "--hide-thinking keeps it off the terminal"
+        why, hint = "it always thinks", "what it thinks stands apart from the reply"
     raise Unsupported(
         f"{model} can't do 'think': {why}", hint=hint, details={"operation": "think", "model": model, "wanted": wanted}
     )

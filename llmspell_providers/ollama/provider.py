@@ -86,7 +86,9 @@ class OllamaProvider:
     ) -> None:
         self.name = name
         self._settings = settings
-        self._defaults = SamplingOptions(**{option: getattr(settings, option) for option in SAMPLING})
+        # Our defaults are for our engines: a model of Ollama's has its own, which any option here would override.
+        in_settings = settings.given & set(SAMPLING)
+        self._defaults = SamplingOptions(**{option: getattr(settings, option) for option in in_settings})
         self._server = OllamaServer(
             name,
             settings.base_url,

@@ -78,7 +78,7 @@ class AnthropicDialect(VendorPackage):
             if name == "stop":
                 if value:
                     body["stop_sequences"] = list(value)
-            elif name in _SAMPLING and name in sampling.set_by_user:
+            elif name in _SAMPLING:
                 body[name] = value
         return {**body, **self._extra}
 

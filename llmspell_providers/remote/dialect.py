@@ -26,13 +26,12 @@ if TYPE_CHECKING:
 class Sampling:
     """The options of one request, under our names.
 
-    `asked` are those that the request itself has: one that the interface lacks is an error. `set_by_user` are these
-    and the ones that the user's settings have; the rest are our own defaults, and not required.
+    `asked` are those that the request itself has: one that the interface lacks is an error. The rest stand in the
+    user's settings, and are not required.
     """
 
     values: Mapping[str, Any]
     asked: frozenset[str] = frozenset()
-    set_by_user: frozenset[str] = frozenset()
 
 
 class Listed(NamedTuple):

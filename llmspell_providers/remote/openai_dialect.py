@@ -100,7 +100,7 @@ class OpenAIDialect(VendorPackage):
                 extra |= dict.fromkeys(vendor.sampling[name], value)
 
     async def open(self, client: Any, body: Mapping[str, Any], sampling: Sampling) -> httpx2.Response:
-        """Sends it; what only a default asked for and the model refuses (reasoning models do) is left out."""
+        """Sends it; what only the settings ask for and the model refuses (reasoning models do) is left out."""
         path = "/completions" if "prompt" in body else "/chat/completions"
         body = dict(body)
         while True:

@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 
+TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
+_OTHER_WORDS = {
+    "str": "string",
+    "text": "string",
+    "float": "number",
+    "bool": "boolean",
+    "list": "array",
+    "none": "null",
+}
+
+
 def demand_well_formed(schema: Any, at: str) -> None:
     """Holds a schema against the one of its draft (`$schema`; 2020-12 where it names none), and follows its references.
 
@@ -35,6 +46,8 @@ def demand_well_formed(schema: Any, at: str) -> None:
     except SchemaError as error:
         path = [str(part) for part in error.absolute_path]
         keyword = next((part for part in reversed(path) if part.startswith("$") or part in kind.VALIDATORS), "schema")
+        if keyword == "type" and isinstance(error.instance, str):
+            malformed(keyword, step(at, *path), f"'{error.instance:.40}' is not a type", hint=_types(error.instance))
         malformed(keyword, step(at, *path), _problem(error))
     except (OverflowError, RecursionError) as error:
         # A count of 20 digits, or groups in groups: Python's regular expressions end there.
@@ -56,6 +69,15 @@ def draft(schema: Mapping[str, Any]) -> type[Validator]:
 
     kind: type[Validator] = validator_for(schema, default=Draft202012Validator)
     return kind
+
+
+def _types(written: str) -> str:
+    """The types that there are, the nearest to a wrong one first."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(written.lower(), (*TYPES, *_OTHER_WORDS), 1)
+    meant = f"did you mean '{_OTHER_WORDS.get(near[0], near[0])}'? " if near else ""
+    return f"{meant}types are {', '.join(TYPES)}"
 
 
 def _problem(error: SchemaError) -> str:

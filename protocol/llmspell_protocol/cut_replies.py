@@ -1,17 +1,22 @@
-"""What a person is told about a reply that was cut and a prompt that does not fit, with the words that change it."""
+"""What a person is told about a reply that was cut or can't be made as it is wished, with the words that change it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from llmspell_protocol.errors import ContextLengthExceeded, LlmspellError
+from llmspell_protocol.errors import ContextLengthExceeded, LlmspellError, Unsupported
 
 Way = Literal["option", "slash", "script"]
 """How options are given: on a command line, in a conversation, or in a script."""
 
 _LIMIT = {"option": "--max-tokens", "slash": "/set max_tokens", "script": "max_tokens ="}
 _CONTEXT = {"option": "-o num_ctx", "slash": "/set num_ctx", "script": "num_ctx ="}
+_THINKING = {
+    "option": "leave --think and --no-think away",
+    "slash": "it is left to the model again, /retry asks once more",
+    "script": "leave think away",
+}
 
 
 def cut_notice(reply: Mapping[str, Any], way: Way) -> str | None:
@@ -27,7 +32,10 @@ def cut_notice(reply: Mapping[str, Any], way: Way) -> str | None:
 
 
 def with_way(error: LlmspellError, way: Way) -> LlmspellError:
-    """An error whose hint names a larger context, with the words that ask for one here."""
+    """An error whose hint names a larger context, or another thinking, with the words that ask for it here."""
+    if isinstance(error, Unsupported) and error.details.get("operation") == "think":
+        hint = "; ".join(part for part in (_THINKING[way], error.hint) if part)
+        return type(error)(error.message, hint=hint, details=error.details)
     num_ctx = error.details.get("num_ctx")
     if not isinstance(error, ContextLengthExceeded) or num_ctx is None:
         return error

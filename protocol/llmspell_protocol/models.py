@@ -390,7 +390,7 @@ class AvailableModel:
     context_length: int | None = None
     """trained for, in tokens"""
     memory_bytes: int | None = None
-    """about what it takes when it is loaded, with a context of 4,096 tokens"""
+    """about what it takes when it is loaded with one slot, a conversation of 4,096 tokens"""
     fits: bool | None = None
     """whether that is within this machine's budget; null: not known"""
     sources: Sequence[str] = ()

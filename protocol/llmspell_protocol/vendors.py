@@ -16,3 +16,18 @@ KEY_VARIABLES: Mapping[str, str] = {
     "replicate": "REPLICATE_API_TOKEN",
     "fireworks": "FIREWORKS_API_KEY",
 }
+
+_MODELS: Mapping[str, str] = {
+    "openai": r"(?:chat)?gpt-\d|o[1-9](?![^-])",
+    "anthropic": "claude-",
+    "gemini": "gemini-",
+}
+"""How the names of a vendor's own models begin; `gpt-oss` is for everybody."""
+
+
+def vendor_of(model: str) -> str | None:
+    """The vendor that calls a model so, such as `openai` for `gpt-4o`; None: none that is known by its names."""
+    # Few names need it.
+    import re
+
+    return next((vendor for vendor, names in _MODELS.items() if re.match(names, model.lower())), None)

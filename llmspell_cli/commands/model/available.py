@@ -35,8 +35,8 @@ _WIDE = 132
 def available(options: Options, backend: str | None, recommended: bool, fits: bool) -> None:
     """Show models that can be pulled: the packaged catalog, no network.
 
-    MEMORY is about what a loaded model takes with a context of 4,096 tokens. Ollama's part is a selection, since its
-    library has no listing.
+    MEMORY is about what a model takes with one conversation of 4,096 tokens; loaded as usual it keeps four, of up to
+    its whole context, and takes more (model ps). Ollama's part is a selection, since its library has no listing.
     """
     output = Output(options)
     with session(options, output) as opened:

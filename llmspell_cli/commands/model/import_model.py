@@ -56,8 +56,12 @@ def import_model(
     output = Output(options)
     if not what and origin is None:
         raise click.UsageError("Name a file or a directory, or a program with --from")
+    if name is not None and len(what) > 1:
+        raise InvalidRequest(f"--name is for one model, and these are {len(what)}", hint="import one file")
     with session(options, output) as opened:
         found = _found(opened, what, origin)
+        if origin is None:
+            _demand_all_usable(found, what)
         if only_list:
             _show(output, found)
             return
@@ -90,6 +94,20 @@ def _found(opened: Session, what: Sequence[str], origin: Origin | None) -> list[
             f"No model is in {', '.join(paths)}", hint="a model is a GGUF file, or a directory with model.safetensors"
         )
     return models
+
+
+def _demand_all_usable(found: Sequence[Content], what: Sequence[str]) -> None:
+    """Raises what is wrong with a path that was named: nothing is imported then. What lies below one is only told."""
+    named = {whole(path) for path in what}
+    for model in found:
+        if model["path"] not in named:
+            continue
+        try:
+            demand_usable(model)
+        except LlmspellError as error:
+            if len(what) > 1:
+                error.hint = "every word is a path, and nothing was imported; --name NAME calls one file so"
+            raise
 
 
 def _chosen(found: Sequence[Content], names: Sequence[str]) -> list[Content]:

@@ -9,9 +9,11 @@ import click
 
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
+from llmspell_cli.model_files import is_file
 from llmspell_cli.options import Command, format_option
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path, parameters, size
+from llmspell_protocol.errors import InvalidRequest
 
 UNKNOWN = "unknown"
 """What stands where a server doesn't tell."""
@@ -31,6 +33,14 @@ FORMATS = {"gguf": "GGUF", "safetensors": "Safetensors"}
 def info(options: Options, model: str) -> None:
     """Show what is known about a model."""
     output = Output(options)
+    if is_file(model):
+        # Only who names a file needs it.
+        from shlex import quote
+
+        raise InvalidRequest(
+            f"{model} is a file and no model's name",
+            hint=f"llmspell model import {quote(model)}, and then the name that this gives the model",
+        )
     with session(options, output) as opened:
         known = opened.model("info", model=model)
     if output.json:

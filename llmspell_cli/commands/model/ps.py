@@ -27,7 +27,7 @@ from llmspell_cli.terminal.text import duration, size
 def ps(options: Options) -> None:
     """Show loaded models: what they hold, why they stay and when they go."""
     output = Output(options)
-    with resident_session(options, output) as opened:
+    with resident_session(options, output, about_loaded=True) as opened:
         reply = opened.model("ps")
     if output.json:
         output.document(reply)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from llmspell_cli.connect import session
+from llmspell_cli.endings import resumable
 from llmspell_cli.invocation import Options
 from llmspell_cli.model_files import is_file, whole
 from llmspell_cli.options import Command, timeout_option
@@ -46,9 +47,10 @@ FORMATS = {"gguf": "GGUF", "safetensors": "Safetensors"}
 def pull(options: Options, model: str, force: bool, quantization: str | None, timeout_s: float | None) -> None:
     """Downloads a model and shows how far it is."""
     output = Output(options)
+    typed = model
     if is_file(model):
         model = f"file://{quote(whole(model))}"
-    with session(options, output) as opened, ProgressView(output, "model pull", model) as view:
+    with session(options, output) as opened, resumable(typed), ProgressView(output, "model pull", model) as view:
         resumed = _Resumed()
 
         def on_progress(content: Content) -> None:

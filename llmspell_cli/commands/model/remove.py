@@ -11,7 +11,7 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
-from llmspell_protocol.errors import ModelLoadFailed
+from llmspell_protocol.errors import ModelLoadFailed, Unsupported
 
 
 @click.command(
@@ -32,7 +32,13 @@ def remove(options: Options, model: str, yes: bool, force: bool) -> None:
         if not yes:
             # What isn't there, or is there twice, is said before anything is asked.
             with contextlib.suppress(ModelLoadFailed):  # one that is damaged can go, too
-                opened.model("info", model=model)
+                info = opened.model("info", model=model)
+                if (info.get("supports") or {}).get("remove") is False:
+                    raise Unsupported(
+                        f"{info['backend']} can't do 'remove': its models are not on this machine's disk",
+                        hint="models of Ollama and candle can be removed; llmspell model list",
+                        details={"operation": "remove", "backend": info["backend"]},
+                    )
         if not confirmed(output, f"Remove model '{model}'?", yes=yes):
             return
         reply = opened.model("remove", model=model, force=force)

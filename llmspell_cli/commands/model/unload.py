@@ -28,7 +28,7 @@ def unload(options: Options, model: str | None, everything: bool, force: bool) -
     output = Output(options)
     if (model is None) != everything:
         raise InvalidRequest("name a model, or say --all", hint="llmspell model ps; kernels: llmspell kernel stop")
-    with resident_session(options, output) as opened:
+    with resident_session(options, output, about_loaded=True) as opened:
         reply = opened.model("unload", model=model, force=force)
     if output.json:
         output.document(reply)

@@ -169,6 +169,16 @@ function core.check_optional(position, name, expected, value)
   return value
 end
 
+local schema_of_fields = core.bind("schema_of_fields")
+
+-- A JSON Schema from a table, or from the short form: "name, age int".
+function core.schema_of(name, value)
+  if type(value) == "string" then
+    return schema_of_fields(value, name)
+  end
+  return core.check_optional(1, name, "table", value)
+end
+
 -- The section of the reference that an object belongs to.
 core.kinds = setmetatable({}, { __mode = "k" })
 

@@ -102,6 +102,8 @@ class Host:
         self._held: int | None = None
         self.last_refusal: tuple[str, Refusal] | None = None
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
+        self.denied: str | None = None
+        """What the last file function that gave nil would have needed: scripts that go on with the nil lose it."""
         self._told: set[str] = set()
         self.offered: dict[int, Any] = {}
         """Functions of the script's that the kernel may call, by the id under which they travel."""
@@ -122,6 +124,7 @@ class Host:
                 *("open_file", "release_file", "remove", "rename", "demand_program", "run_program"),
                 *(
                     "nearest",
+                    "schema_of_fields",
                     "unpack_vectors",
                     "hash",
                     "offer",
@@ -282,11 +285,22 @@ class Host:
         self.sources.keep(chunk[1:], source)
         return source, None, _bytes(chunk), _bytes(path)
 
+    def _failure_of(self, act: Callable[[], None], path: bytes) -> tuple[Any, ...] | None:
+        """What Lua's file functions return where they fail: nil, why, and the system's number; None: all is well."""
+        try:
+            act()
+        except Refusal as refused:
+            self.denied = refused.message
+            return None, _bytes(refused.text), errno.EACCES
+        except OSError as problem:
+            return None, path + f": {problem.strerror}".encode(), problem.errno
+        return None
+
     def _open_file(self, path: bytes, mode: bytes, asker: bytes) -> tuple[Any, ...]:
         """A path under which Lua can open the very file that was found, until `release_file`."""
         self._release_file()
         name = _path(path)
-        failed = _failure_of(lambda: self._hold(self.files.open(name, mode.decode(), asker.decode())), path)
+        failed = self._failure_of(lambda: self._hold(self.files.open(name, mode.decode(), asker.decode())), path)
         return failed or (f"{_DESCRIPTORS}/{self._held}".encode(),)
 
     def _release_file(self) -> tuple[Any, ...]:
@@ -299,10 +313,10 @@ class Host:
         self._held = descriptor
 
     def _remove(self, path: bytes) -> tuple[Any, ...]:
-        return _failure_of(lambda: self.files.remove(_path(path)), path) or (True,)
+        return self._failure_of(lambda: self.files.remove(_path(path)), path) or (True,)
 
     def _rename(self, old: bytes, new: bytes) -> tuple[Any, ...]:
-        return _failure_of(lambda: self.files.rename(_path(old), _path(new)), old) or (True,)
+        return self._failure_of(lambda: self.files.rename(_path(old), _path(new)), old) or (True,)
 
     def _temporary_name(self) -> tuple[Any, ...]:
         return (_bytes(self.files.temporary_name()),)
@@ -319,6 +333,11 @@ class Host:
 
         found = meant_by(name.decode("utf-8", "replace"), [one.decode() for one in names.values()])
         return (None if found is None else found.encode(),)
+
+    def _schema_of_fields(self, text: bytes, where: bytes) -> tuple[Any, ...]:
+        from llmspell_kernel.scripting.lua.short_schema import read
+
+        return (self.border.to_lua(read(text, where)),)
 
     def _unpack_vectors(self, data: bytes, dimensions: int) -> tuple[Any, ...]:
         numbers = memoryview(data).cast("f").tolist()
@@ -367,17 +386,6 @@ def nearest(name: str, names: Sequence[str]) -> str | None:
 
     found = get_close_matches(name, names, n=1, cutoff=0.6)
     return found[0] if found else None
-
-
-def _failure_of(act: Callable[[], None], path: bytes) -> tuple[Any, ...] | None:
-    """What Lua's file functions return where they fail: nil, why, and the system's number; None where it went well."""
-    try:
-        act()
-    except Refusal as refused:
-        return None, _bytes(refused.text), errno.EACCES
-    except OSError as problem:
-        return None, path + f": {problem.strerror}".encode(), problem.errno
-    return None
 
 
 def _path(path: bytes) -> str:

@@ -45,6 +45,7 @@ _GLOBALS = {
 _NAME_CHARACTERS = "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _MISSING = re.compile(r"nil value \((global|field|method) '(\w+)'\)")
+_OF_A_NIL = re.compile(r"a nil value|got nil\b|got no value")
 
 MAX_NAME_BYTES = 59
 """Lua shortens longer chunk names in messages (LUA_IDSIZE)."""
@@ -130,6 +131,7 @@ class Sandbox:
         self.host.environment = environment
         self.host.variables = variables
         self.host.programs = programs
+        self.host.denied = None
         package = self._environment[b"package"]
         if package is not None:
             package[b"path"] = files.search_path.encode()
@@ -202,7 +204,11 @@ class Sandbox:
         return Seen(kind.decode(), None if section is None else section.decode(), text.decode("utf-8", "replace"))
 
     def suggestion(self, message: str) -> str | None:
-        """What the use of a global, field or method that doesn't exist may have meant."""
+        """What the use of a nil may have meant: another name, or a file that the script was denied."""
+        return self._name_meant(message) or (self.host.denied if _OF_A_NIL.search(message) else None)
+
+    def _name_meant(self, message: str) -> str | None:
+        """The global, field or method for the one that doesn't exist."""
         used = _MISSING.search(message)
         if used is None:
             return None

@@ -212,7 +212,7 @@ def test_kernels_of_notebooks_have_names_and_must_be_named(home: Path, tmp_path:
         assert used() is None
         assert uses("My-analysis-0677", "--connect", "My-")
         none = llmspell("model", "ps")
-        assert (none.status, none.err.splitlines()[0]) == (4, "Error: no kernel is running")
+        assert (none.status, none.err.splitlines()[0]) == (4, "Error: nothing is loaded: no kernel is running")
         assert "My-analysis-0677" in none.err
         assert llmspell("kernel", "status", "-q").out == "My-analysis-0677\n"
     finally:

@@ -136,6 +136,7 @@ def test_a_conversation_at_a_terminal(columns: int, home: Path, tmp_path: Path) 
         ("hello", "[mock/a] hello"),
         ("/stats", "prompt 1 tokens (0 cached)"),
         ("/set temperature 0.5", "temperature = 0.5"),
+        ("/set temperature=1", "Hint: /set temperature 1"),
         ("/set temprature 1", "did you mean 'temperature'?"),
         ("/set temperature", "temperature = 0.5"),
         ("/show", "options: temperature = 0.5"),
@@ -145,6 +146,7 @@ def test_a_conversation_at_a_terminal(columns: int, home: Path, tmp_path: Path) 
         ("/model mock/b", "Chatting with mock/b@mock"),
         ("hi", "[mock/b] hi"),
         ("/retry", "[mock/b] hi"),
+        ("/save .", ". is a directory"),
         ("/save chat.json", "Conversation saved to chat.json"),
         ("/clear", "Conversation forgotten"),
         ("/load chat.json", "(2 messages)"),
@@ -152,6 +154,7 @@ def test_a_conversation_at_a_terminal(columns: int, home: Path, tmp_path: Path) 
         ("/nonsense", "unknown command /nonsense"),
         ("/lod chat.json", "did you mean /load?"),
         ("/help", "leave (Ctrl+D too)"),
+        ("/?", "leave (Ctrl+D too)"),
     ):
         chat.type(line + "\n")
         chat.wait_for(answer)
@@ -161,7 +164,7 @@ def test_a_conversation_at_a_terminal(columns: int, home: Path, tmp_path: Path) 
     chat.type('first\nsecond"""\n')
     chat.wait_for("[mock/b] first")
     chat.wait_for("> ")
-    chat.type("\x04")
+    chat.type("/quit\n")
     assert chat.end() == 0
     assert json.loads((tmp_path / "chat.json").read_text())["messages"][0]["content"] == "hi"
 
@@ -173,6 +176,9 @@ def test_ctrl_c_cancels_the_reply_and_the_conversation_goes_on(target: list[str]
     chat.wait_for("word word")
     chat.type("\x03")
     chat.wait_for("[cancelled]")
+    chat.wait_for("> ")
+    chat.type("/stats\n")
+    chat.wait_for("The last reply ended early, after ")
     chat.wait_for("> ")
     chat.type("/show\n")
     chat.wait_for("messages: 2")
@@ -220,7 +226,9 @@ def test_vectors_are_lines_in_a_pipe_and_short_at_a_terminal(home: Path) -> None
 
 def test_vectors_as_a_document(home: Path) -> None:
     document = llmspell("embed", "--model", "mock/a", "--json", stdin="one\n\ntwo\n").document
-    assert set(document) == {"model", "backend", "dimensions", "normalized", "count", "embeddings", "usage"}
+    assert set(document) == {
+        *("model", "backend", "dimensions", "normalized", "count", "embeddings", "usage", "mode", "kernel")
+    }
     assert [(entry["index"], entry["text"]) for entry in document["embeddings"]] == [(0, "one"), (1, "two")]
     assert document["usage"] == {"prompt_tokens": 2}
 

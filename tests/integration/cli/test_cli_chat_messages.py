@@ -102,6 +102,21 @@ def test_lines_of_texts_end_at_line_ends_alone(target: list[str], tmp_path: Path
     assert [one["text"] for one in done.document["embeddings"]] == [odd[:12]] * 2
 
 
+def test_a_word_that_is_a_file_is_told(target: list[str], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("one\n")
+    for word in ("notes.txt", "@notes.txt"):
+        done = llmspell(*target, "chat", "-m", "mock/a", "Summarise", word)
+        assert (done.out, done.err) == (
+            f"[mock/a] Summarise {word}\n",
+            "notes.txt is a file here: llmspell chat … < notes.txt sends what is in it\n",
+        )
+    assert llmspell(*target, "chat", "-m", "mock/a", "notes.txt", stdin="one\n").err == ""
+    done = llmspell(*target, "embed", "-m", "mock/a", "notes.txt")
+    assert (done.status, done.err) == (0, "notes.txt is a file here: --file notes.txt embeds its lines\n")
+    done = llmspell(*target, "embed", "-m", "mock/a", "x", stdin="one\n")
+    assert (done.status, done.err) == (0, "standard input is not read: the texts are those of the command line\n")
+
+
 def test_an_empty_text_is_named_and_blank_lines_are_told(target: list[str], tmp_path: Path) -> None:
     done = llmspell(*target, "embed", "--model", "mock/a", "one", " ", "three")
     assert (done.status, done.err.split("\n")[0]) == (2, "Error: text 2 of 3 is empty")

@@ -289,15 +289,37 @@ def test_images_and_thinking_are_asked_for_at_the_prompt(chat: AtTerminal, tmp_p
         chat,
         ("/image nosuch.png", "file not found: nosuch.png"),
         ("/think maybe", "'maybe' is neither on nor off"),
-        ("/think on", "The model thinks first"),
-        ("hello", "Error: "),
+        ("/think on", "mock/a@mock can't be told to think"),
+        ("hello", "[mock/a] hello"),
+        ("/think off", "The model answers at once"),
+        ("hi", "it is left to the model again, /retry asks once more"),
+        ("/retry", "[mock/a] hi"),
         ("/think", "The model thinks as it likes"),
-        ("/retry", "[mock/a] hello"),
         ("/image dot.png", "with your next message"),
         # This model can't see, whenever it is asked.
         ("look", "Error: "),
         ("/retry", "Error: "),
         ("/undo", "Taken back: look"),
         ("again", "[mock/a] again"),
+    )
+    leave(chat)
+
+
+def test_words_of_ollama_do_the_same_at_the_prompt(chat: AtTerminal) -> None:
+    talk(
+        chat,
+        ("/set parameter temperature 0", "temperature = 0"),
+        ("/set system be short", "System prompt set"),
+        ("/show info", "system: be short"),
+        ("/set num_ctx 2048k", "num_ctx 2097152 is more than the 1048576 tokens"),
+        ("/set num_ctx", "num_ctx is not set"),
+        ("/set num_ctx 8k", "num_ctx = 8192"),
+        ("/set nothink", "The model answers at once"),
+        ("/think", "The model thinks as it likes"),
+        ("/set verbose", "Numbers are shown after each reply"),
+        ("hello", "cached)"),
+        ("/set quiet", "Numbers are shown by /stats alone"),
+        ("/load qwen3:4b", "Hint: if it is a model: /model qwen3:4b"),
+        ("/load nosuch.json", "file not found: nosuch.json"),
     )
     leave(chat)

@@ -64,9 +64,9 @@ BOTH = {
         hint="did you mean '--backend'?",
     ),
     "a value that can't be": failure(
-        *("model", "list", "--backend", "x"),
+        *("model", "list", "--format", "x"),
         ends=(2, "invalid_request"),
-        says="invalid value for '--backend': 'x' is not one of 'ollama', 'candle', 'all'",
+        says="invalid value for '--format': 'x' is not one of 'text', 'json', 'pretty'",
         hint="llmspell model list --help",
     ),
     "an engine that is not there": failure(

@@ -108,6 +108,23 @@ def test_a_file_that_is_no_model_is_told(home: Path, work: Path, path: str, says
     assert llmspell("model", "import").status == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["tiny.gguf", "nosuch"], "/nosuch does not exist"),
+        (["tiny.gguf", "as", "mymodel"], "/as does not exist"),
+        (["tiny.gguf", "garbage.gguf"], "garbage.gguf is not a GGUF file"),
+        (["tiny.gguf", "tiny.gguf", "--name", "x"], "--name is for one model, and these are 2"),
+    ],
+)
+def test_one_wrong_path_of_several_imports_nothing(home: Path, work: Path, words: list[str], says: str) -> None:
+    (work / "garbage.gguf").write_bytes(b"x" * 10)
+    done = llmspell("-p", "candle", "model", "import", *words)
+    assert done.status != 0
+    assert says in done.err
+    assert llmspell("-p", "candle", "model", "list").out == "No local models found\n"
+
+
 def test_a_file_can_be_chatted_with(target: list[str], work: Path, smollm2_path: Path) -> None:
     (work / "small.gguf").symlink_to(smollm2_path)
     done = llmspell(
@@ -116,3 +133,7 @@ def test_a_file_can_be_chatted_with(target: list[str], work: Path, smollm2_path:
 
     assert done.status == 0, done.err
     assert done.document["model"].startswith("small")
+    assert "imported as small" in done.err
+    again = llmspell(*target, "chat", "./small.gguf", "hi", "--max-tokens", "1", "--no-stream", timeout_s=120)
+    assert "imported" not in again.err
+    assert again.err.count("verifying") <= 1

@@ -243,12 +243,11 @@ def test_a_kernel_that_is_not_there_is_an_error_with_a_hint(target: str, home: P
 
 
 def test_resident_commands_need_a_kernel(home: Path) -> None:
-    for words in (["ps"], ["load", "mock/a"], ["unload", "--all"]):
+    done = llmspell("model", "load", "mock/a")
+    assert (done.status, done.err) == (4, "Error: no kernel is running\nHint: llmspell kernel start --daemon\n")
+    for words in (["ps"], ["unload", "--all"], ["unload", "mock/a"]):
         done = llmspell("model", *words)
-        assert (done.status, done.err) == (
-            4,
-            "Error: no kernel is running\nHint: llmspell kernel start --daemon\n",
-        )
+        assert (done.status, done.err) == (4, "Error: nothing is loaded: no kernel is running\n")
 
 
 def test_resident_commands_find_the_one_kernel(daemon: dict[str, Any]) -> None:

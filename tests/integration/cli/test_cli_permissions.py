@@ -41,9 +41,10 @@ def test_an_option_alone_takes_no_word_and_allows_everything(target: list[str], 
     assert llmspell(*target, "run", "-A", "s.lua", "word").out == "word\tbeside\n"
 
 
-def test_an_option_behind_the_script_is_the_scripts(target: list[str], place: Path) -> None:
+def test_an_option_behind_the_script_is_the_scripts_after_two_dashes_alone(target: list[str], place: Path) -> None:
     (place / "work/s.lua").write_text("print(arg[1], io.open('../beside.txt') == nil)")
-    assert llmspell(*target, "run", "s.lua", "--allow-read").out == "--allow-read\ttrue\n"
+    assert llmspell(*target, "run", "s.lua", "--", "--allow-read").out == "--allow-read\ttrue\n"
+    assert "Hint: llmspell run --allow-read s.lua" in llmspell(*target, "run", "s.lua", "--allow-read").err
 
 
 def test_a_script_reads_the_variables_of_the_client(

@@ -85,12 +85,26 @@ def test_a_first_word_that_is_nearly_a_model_is_not_taken_for_a_text(run: Run, s
     assert (done.status, done.err) == (
         3,
         "Error: Model 'tinyy' not found in any backend\n"
-        "Hint: did you mean 'tiny'? As a text: llmspell chat -m MODEL tinyy …\n"
+        "Hint: did you mean 'tiny'? As a text: llmspell chat -m m@box tinyy …\n"
         "Hint: ollama can't tell: no answer from http://127.0.0.1:9 (connection refused)\n",
     )
     done = run("chat", "smollm2:135m", "hello")
     assert (done.status, done.err.splitlines()[1]) == (3, "Hint: llmspell model pull smollm2:135m@candle")
+    done = run("chat", "phi-9", "hello")
+    assert done.status == 3
+    assert done.err.splitlines()[:2] == [
+        "Error: Model 'phi-9' not found in any backend",
+        "Hint: did you mean 'phi-2'? llmspell model pull phi-2; as a text: llmspell chat -m m@box phi-9 …",
+    ]
     assert server.posts == []
+
+
+@embedded
+def test_a_person_is_told_which_model_answers_a_word_that_names_none(target: list[str], server: ModelServer) -> None:
+    terminal = AtTerminal(["chat", "hello"], env={"NO_COLOR": "1"})
+    terminal.wait_for("m@box answers; a model named 'hello' is not installed\r\n")
+    terminal.wait_for("Four.")
+    assert terminal.end() == 0
 
 
 @both

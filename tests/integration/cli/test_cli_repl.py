@@ -209,6 +209,13 @@ def test_the_commands_with_a_dot(repl: Callable[..., AtTerminal], tmp_path: Path
     assert saved["inputs"][0] == "answer + 1"
 
 
+def test_plain_words_leave_and_help_unless_scripts_have_given_them_a_value(home: Path) -> None:
+    told = llmspell("repl", stdin="help\nexit = 7\nexit\nquit()\nerror('never')\n")
+    assert (told.status, told.err) == (0, "")
+    assert ".help, .h, .?" in told.out
+    assert told.out.endswith("\n7\n")
+
+
 def test_os_exit_ends_the_session_with_its_status(repl: Callable[..., AtTerminal]) -> None:
     terminal = repl()
     terminal.type("os.exit(3)\r")

@@ -150,7 +150,7 @@ def test_a_signal_that_ends_it_leaves_the_terminal_as_it_was(repl: Callable[...,
     terminal.process.send_signal(signal.SIGTERM)
     terminal.process.wait(20)
     assert termios.tcgetattr(terminal.master)[3] & termios.ICANON
-    assert terminal.end() == -signal.SIGTERM
+    assert terminal.end() == 128 + signal.SIGTERM
 
 
 def test_a_terminal_that_is_gone_ends_the_session(repl: Callable[..., AtTerminal]) -> None:

@@ -46,6 +46,23 @@ def test_the_models_of_a_configured_server_are_listed_by_names_that_work(server:
     assert {shown[name].strip() for name in ("Size", "Chat template", "Capabilities")} == {"unknown"}
 
 
+def test_a_name_without_its_server_is_answered_with_the_whole_name(server: ModelServer) -> None:
+    _configure(box=server.base_url)
+    for words in (["chat", "llama3", "hi there"], ["chat", "-m", "llama3:8b", "hi"], ["model", "info", "othr"]):
+        done = llmspell(*words)
+        meant = "box/other" if "othr" in words else "box/llama3:8b"
+        assert (done.status, f"did you mean '{meant}'?" in done.err) == (3, True), done.err
+
+
+def test_a_model_of_a_server_is_refused_its_removal_before_anything_is_asked(server: ModelServer) -> None:
+    _configure(box=server.base_url)
+    done = llmspell("model", "remove", "box/other")
+    assert (done.status, done.err.splitlines()[0]) == (
+        2,
+        "Error: box can't do 'remove': its models are not on this machine's disk",
+    )
+
+
 def test_a_server_that_is_down_costs_a_second_and_hides_no_other(server: ModelServer) -> None:
     _configure(box=server.base_url, dead=DEAD)
     done = llmspell("model", "list")

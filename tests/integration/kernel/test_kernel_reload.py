@@ -164,7 +164,10 @@ def test_providers_come_and_go_and_so_does_the_default_model(config: Path, servi
         with pytest.raises(Exception, match="Model 'two'"):
             client.request("model_request", info).result()
         config.write_text('[providers.ollama]\nbase_url = "http://127.0.0.1:9"\n')
-        assert reload(client)["applied"] == ["providers.candle", "providers.ollama"]
+        applied = ["providers.candle.default_model", "providers.ollama.base_url"]
+        assert reload(client)["applied"] == applied
+        config.write_text('[providers.candle]\nenabled = false\n[providers.ollama]\nbase_url = "http://127.0.0.1:9"\n')
+        assert reload(client)["applied"] == ["providers.candle.enabled", "providers.default_provider"]
         assert backend(client, "ollama")["configured"]
         assert not backend(client, "candle")["configured"]
         with pytest.raises(BackendNotConfigured):
@@ -176,13 +179,13 @@ def test_the_log_level_and_the_form_of_the_log_change_while_the_kernel_runs(conf
     path = Path(kernel.started["log_file"])
     with kernel.client() as client:
         ask_kernel(client, "status")
-        assert path.read_text() == ""
+        assert "[DEBUG]" not in path.read_text()
         config.write_text('[runtime]\nlog_level = "debug"\n')
         reload(client)
         config.write_text('[runtime]\nlog_level = "debug"\n[kernel]\nlog_format = "json"\n')
         reload(client)
     kernel.stop()
-    first, *_, last = path.read_text().splitlines()
+    _started, first, *_, last = path.read_text().splitlines()
     assert "[INFO] configuration reloaded; applied: runtime.log_level; " in first
     assert '"message": "kernel' in last
 
@@ -293,7 +296,7 @@ def test_pins_of_a_backend_that_keeps_its_models_itself_come_and_go(config: Path
     try:
         with kernel.client() as client:
             config.write_text('[models]\npin = ["mock/pinned", "nosuch@candle"]\n[providers.candle]\n')
-            assert reload(client)["applied"] == ["models.pin", "providers.candle"]
+            assert reload(client)["applied"] == ["models.pin"]
             wait_until(client, lambda _: "pinned model nosuch@candle is not loaded" in log.read_text())
             [loaded] = client.request("model_request", {"action": "ps"}).result().content["models"]
             assert loaded["model"].endswith("pinned")

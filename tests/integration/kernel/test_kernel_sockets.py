@@ -78,6 +78,7 @@ def test_an_unknown_request_gets_an_error_reply_of_its_own_type(kernel: KernelPr
 
 
 def test_inspect_tells_about_the_name_at_the_cursor(client: Client) -> None:
+    client.request("execute_request", {"code": "return 1"}).result()  # a context that starts is not waited for as long
     told = client.request("inspect_request", {"code": "LocalLLM.embed(", "cursor_pos": 15}).result().content
     assert told["found"]
     assert told["data"]["text/plain"].startswith("LocalLLM.embed(texts[, model]) → table\n\nOne vector")

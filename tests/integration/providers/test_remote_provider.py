@@ -21,6 +21,7 @@ from llmspell_protocol.errors import (
 )
 from llmspell_protocol.extras import install_command
 from llmspell_protocol.models import (
+    SAMPLING,
     ChatMessage,
     LoadOptions,
     SamplingOptions,
@@ -82,16 +83,16 @@ def test_options_reach_the_server_under_its_names(tmp_path: Path) -> None:
     assert body["stream_options"] == {"include_usage": True}
 
 
-def test_an_option_of_ours_that_was_not_asked_for_is_not_sent(tmp_path: Path) -> None:
+def test_an_option_that_nobody_set_is_not_sent(tmp_path: Path) -> None:
     with ModelServer(said("ok")) as server:
         result_of(tmp_path, server)
-    assert {"top_k", "repeat_penalty", "repeat_last_n", "seed", "stop"} & server.posts[0].body.keys() == set()
+    assert {*SAMPLING, "max_completion_tokens"} & server.posts[0].body.keys() == set()
 
 
-def test_a_default_that_a_model_refuses_is_left_out_and_a_wish_is_not(tmp_path: Path) -> None:
+def test_an_option_of_the_settings_that_a_model_refuses_is_left_out_and_a_wish_is_not(tmp_path: Path) -> None:
     refusal = failing(400, {"error": {"message": "no", "param": "temperature", "code": "unsupported_value"}})
     with ModelServer(refusal, said("ok")) as server:
-        assert result_of(tmp_path, server).message.content == "ok"
+        assert result_of(tmp_path, server, extra=QUICK + "temperature = 0.7\n").message.content == "ok"
     assert [("temperature" in asked.body) for asked in server.posts] == [True, False]
     asked = request(options=SamplingOptions(temperature=0.3))
     assert isinstance(failure_of(tmp_path, refusal, said("ok"), asked=asked), InvalidRequest)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from llmspell_cli.endings import Interrupted, NoAnswer
+from llmspell_cli.endings import Interrupted, NoAnswer, resumable
 from llmspell_cli.errors import report, report_defect
 from llmspell_cli.invocation import Collected
 from llmspell_protocol.errors import (
@@ -80,6 +80,25 @@ def test_on_a_connected_kernel_the_hint_is_to_start_that_with_the_profile(capsys
 def test_ctrl_c_is_no_error_and_a_request_that_others_cancelled_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, Interrupted("Cancelled")) == (130, "Cancelled\n")
     assert shown(capsys, Cancelled("the kernel is shutting down")) == (130, "Error: the kernel is shutting down\n")
+
+
+def test_who_interrupts_a_pull_is_told_that_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Interrupted) as ended, resumable("smollm2:135m"):
+        raise Interrupted("Cancelled")
+    told = "Cancelled\nHint: llmspell model pull smollm2:135m goes on from there\n"
+    assert shown(capsys, ended.value) == (130, told)
+
+
+def test_words_behind_c_are_told_what_it_is_unless_they_are_a_path(capsys: pytest.CaptureFixture[str]) -> None:
+    def hint(file: str, *argv: str) -> list[str]:
+        error = ConfigError(f"configuration file not found: {file}", details={"file": file})
+        return shown(capsys, error, *argv)[1].splitlines()[1:]
+
+    told = "Hint: -c is the configuration file; a conversation goes on at its own prompt, and with /save and /load"
+    assert hint("go on", "chat", "-c", "go on") == [told]
+    assert hint("mine.toml", "chat", "-c", "mine.toml") == []
+    assert hint("deep/mine", "chat", "-c", "deep/mine") == []
+    assert hint("go on", "run", "-c", "go on", "x.lua") == []
 
 
 def test_a_question_without_an_answer_is_a_failure_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,13 @@ def test_without_a_terminal_there_is_a_line_each_ten_percent(capsys: pytest.Capt
     assert lines[2] == "smollm2:135m  downloading    40 %   39.3 of 98.4 MB   4.1 MB/s   eta 14 s"
 
 
+def test_a_phase_whose_line_has_no_number_has_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressView(Output(Options()), "model import", "small") as view:
+        for percent in (0, 30, 70, 100):
+            view.show({**downloading(percent), "phase": "verifying"})
+    assert capsys.readouterr().err == "small  verifying\n"
+
+
 def test_in_json_mode_each_progress_is_an_event_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressView(Output(Options(output="json")), "model pull", "smollm2:135m@candle") as view:
         view.show(downloading(40))

@@ -9,6 +9,7 @@ import pytest
 
 from llmspell_cli.commands.run import run
 from llmspell_cli.invocation import Collected
+from llmspell_protocol.errors import InvalidRequest
 
 
 def divided(*words: str) -> tuple[Collected, dict[str, Any]]:
@@ -30,6 +31,10 @@ def divided(*words: str) -> tuple[Collected, dict[str, Any]]:
         (("-", "x"), ["x"]),
         (("s.lua", "--help"), ["--help"]),
         (("s.lua", "--", "--"), ["--"]),
+        (("s.lua", "--", "--allow-read=out"), ["--allow-read=out"]),
+        (("s.lua", "--allow-overwrite"), ["--allow-overwrite"]),
+        (("--", "s.lua", "--allow-read"), ["--allow-read"]),
+        (("--allow-read", "s.lua", "x.lua"), ["x.lua"]),
     ],
     ids=lambda words: " ".join(words),
 )
@@ -54,3 +59,21 @@ def test_a_profile_before_the_script_is_not_its_name() -> None:
 def test_a_misspelt_option_before_the_script_is_an_error() -> None:
     with pytest.raises(click.NoSuchOption):
         divided("--sream", "s.lua")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("--allow-read", "/etc", "s.lua"), "did you mean --allow-read=/etc?"),
+        (("--allow-read", "/etc"), "did you mean --allow-read=/etc?"),
+        (("--allow-write", "new/out.txt", "s.lua"), "did you mean --allow-write=new/out.txt?"),
+        (("--allow-run", "git", "s.lua"), "did you mean --allow-run=git?"),
+        (("s.lua", "--allow-read=/etc"), "llmspell run --allow-read=/etc s.lua, or -- before the script's own words"),
+        (("s.lua", "x", "--allow-all"), "llmspell run --allow-all s.lua, or -- before the script's own words"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
+)
+def test_a_permission_in_the_wrong_place_is_an_error_that_says_the_right_one(words: tuple[str, ...], hint: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        divided(*words)
+    assert refused.value.hint == hint

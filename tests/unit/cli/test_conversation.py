@@ -75,7 +75,7 @@ def test_a_file_that_is_no_conversation_is_refused_and_changes_nothing(tmp_path:
     file = tmp_path / "x.json"
     file.write_text(text)
     kept = Conversation("mock/a", system="be")
-    with pytest.raises(InvalidRequest, match=r"x\.json"):
+    with pytest.raises(InvalidRequest, match=r"x\.json is not a saved conversation"):
         kept.load(str(file))
     assert (kept.model, kept.system, kept.messages) == ("mock/a", "be", [])
     with pytest.raises(NotFound):

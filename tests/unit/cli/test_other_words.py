@@ -11,6 +11,8 @@ from llmspell_cli.root import COMMANDS
 from tests.support.command_line import call
 from tests.support.command_tree import leaf_commands, parsed
 
+KEEPING = "llmspell model load MODEL --keep-alive 1h; for all models: llmspell config set models.keep_alive 1h"
+
 
 @pytest.mark.parametrize(
     ("words", "command"),
@@ -33,6 +35,13 @@ from tests.support.command_tree import leaf_commands, parsed
         ("prompt -m x hello", "chat"),
         ("--json run smollm2:135m hello", "chat"),
         ("run hf.co/org/repo hello", "chat"),
+        ("run ./x.gguf hi", "chat"),
+        ("run x.GGUF", "chat"),
+        ("load x --pin", "model load"),
+        ("unload --all", "model unload"),
+        ("import x.gguf --list", "model import"),
+        ("search qwen", "model search"),
+        ("available --fits", "model available"),
         ("run script.lua", "run"),
         ("run dir/script", "run"),
     ],
@@ -58,10 +67,10 @@ def test_a_file_is_a_script_whatever_its_name(tmp_path: Path, monkeypatch: pytes
 
 def test_a_missing_script_that_may_be_a_model_is_told_how_to_talk_to_it(capsys: pytest.CaptureFixture[str]) -> None:
     done = call(capsys, "run", "tinyllama", "hi", "there you")
-    assert (
-        done.err
-        == "Error: Script file not found: tinyllama\nHint: if it is a model: llmspell chat tinyllama hi 'there you'\n"
-    )
+    assert done.err.splitlines() == [
+        "Error: Script file not found: tinyllama",
+        "Hint: if it is a model: llmspell chat -m tinyllama hi 'there you'",
+    ]
     assert call(capsys, "run", "nosuch.lua").err == "Error: Script file not found: nosuch.lua\n"
 
 
@@ -92,18 +101,25 @@ def test_aliases_stand_in_no_list(capsys: pytest.CaptureFixture[str]) -> None:
         ("chat -a x", "did you mean '--image'?"),
         ("chat --modle x", "did you mean '--model'?"),
         ("chat --verbose", "did you mean '--stats'?"),
-        ("chat --keepalive 5m", "llmspell chat --help"),
+        ("chat --keepalive 5m", KEEPING),
+        ("run smollm2:135m --keep-alive 5m", KEEPING),
+        ("show ./x.gguf", "llmspell model import ./x.gguf, and then the name that this gives the model"),
+        ("verify x", "llmspell model verify"),
         ("model load --keepalive 5m x", "did you mean '--keep-alive'?"),
         ("exec --model x 1", "llmspell exec --help"),
         ("model list --bakend x", "did you mean '--backend'?"),
         ("-m x hello", "llmspell chat -m …"),
         ("chat --think=false", "--think or --no-think"),
         ("chat -o temperature", "llmspell chat -o temperature 0 PROMPT"),
-        ("load x", "llmspell model load"),
         ("config get models.keep_alive", "llmspell config show KEY"),
         ("jupyter uninstall", "llmspell jupyter remove"),
         ("jupyter instal", "did you mean 'install'?"),
         ("create x", INSTEAD["create"]),
+        ("born.lua", "llmspell run born.lua"),
+        ("born.lua --name x", "llmspell run born.lua"),
+        ("smollm2:135m hello", "llmspell chat smollm2:135m"),
+        ("hello", "llmspell --help lists the commands; to ask it: llmspell chat hello"),
+        ("why?", "to ask it: llmspell chat 'why?'"),
     ],
 )
 def test_a_wrong_word_gets_a_right_hint_or_none(words: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from llmspell_cli.chat.model_families import FAMILIES, looks_like_a_model
 from llmspell_cli.chat.prompt_words import Given, joined, likeness
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_providers.library.catalog import Catalog
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,31 @@ def test_what_no_model_can_be_called_is_a_text(word: str) -> None:
 @pytest.mark.parametrize("word", ["hello", "tinyllama", "phi-2", "qwen2.5", "GPT_4", "42"])
 def test_a_plain_word_may_be_either(word: str) -> None:
     assert likeness(word) == "unclear"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("qwen9", "llama7", "gpt-4o", "mistral-small", "phi-9", "Llama-3.1", "deepseek-r1", "deepseek-coder-v2"),
+        *("o3-mini", "claude-sonnet-4-5", "gemini-2.5-flash", "gpt-oss", "qwen2.5-coder", "phi_3.5", "t5-small"),
+    ],
+)
+def test_a_family_with_a_version_or_a_size_looks_like_a_model(word: str) -> None:
+    assert looks_like_a_model(word)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["hello", "tell", "llama", "gpt", "gpt-like", "claude", "philosophy", "mistrals", "yikes2", "2nd", "o"],
+)
+def test_other_words_do_not_look_like_one(word: str) -> None:
+    assert not looks_like_a_model(word)
+
+
+def test_every_family_of_the_catalog_is_known() -> None:
+    names = {entry.id.rpartition("/")[2].partition(":")[0].lower() for entry in Catalog.load().entries}
+    # `all` is a word.
+    assert [name for name in names if not name.startswith((*FAMILIES, "all-minilm"))] == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_cli.repl.dot_commands import is_command
+from llmspell_cli.repl.dot_commands import is_command, plain_word
 from llmspell_cli.repl.last_kernel import remember, remembered
 from llmspell_cli.repl.session_file import SavedSession, load, save
 from llmspell_cli.terminal.history_file import ENTRIES, HistoryFile
@@ -117,3 +117,14 @@ def test_a_ctrl_c_left_behind_by_a_question_cancels_what_asked() -> None:
         with pytest.raises(KeyboardInterrupt), interrupts.cancellable():
             ask()
         assert woken == ["yes"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        *(("exit", "exit"), (" quit ", "quit"), ("help", "help"), ("exit()", "exit")),
+        *(("os.exit()", None), ("exit = 1", None), ("return exit", None), ("exits", None), ("exit(1)", None)),
+    ],
+)
+def test_a_word_alone_that_leaves_or_helps_is_known(text: str, word: str | None) -> None:
+    assert plain_word(text) == word

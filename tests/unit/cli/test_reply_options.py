@@ -10,11 +10,11 @@ import click
 import pytest
 
 from llmspell_cli.chat.code_blocks import code_blocks
-from llmspell_cli.chat.conversation import SAMPLING, Conversation
+from llmspell_cli.chat.conversation import SAMPLING, USUAL, Conversation
 from llmspell_cli.chat.reply_options import image_file, reply_schema, set_options
 from llmspell_cli.chat.reply_schema import read_schema
 from llmspell_cli.commands.chat import chat
-from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound
 from llmspell_protocol.models import SamplingOptions
 from tests.support.settings import settings_from
 
@@ -70,6 +70,7 @@ def test_help_names_the_ranges_and_defaults_that_hold(tmp_path: Path) -> None:
         assert f"{low:g} to {high:g}" in helps[name], name
     for name in ("temperature", "top_p", "top_k", "repeat_penalty"):
         assert f"({getattr(table, name):g})" in helps[name], name
+        assert USUAL[name] == f"{getattr(table, name):g}"
 
 
 @pytest.mark.parametrize(
@@ -100,13 +101,25 @@ def test_a_schema_is_json_too_or_a_file_whatever_its_name(tmp_path: Path, monkey
     assert read_schema("my schema, new") == {"type": "null"}
 
 
+def test_types_have_the_names_of_json_schema_too() -> None:
+    assert read_schema("a string, b integer, c number, d boolean") == read_schema("a str, b int, c float, d bool")
+
+
+def test_one_word_that_is_no_file_may_have_been_a_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NotFound) as caught:
+        read_schema("name")
+    assert str(caught.value.hint).startswith("a field alone: 'name str'")
+    assert read_schema("name str") == read_schema("name,")
+
+
 @pytest.mark.parametrize(
     ("written", "said"),
     [
         ("nosuch", "file not found: nosuch"),
         ("no such.json", "file not found: no such.json"),
         ('{"type": ', "--schema: line 1 column"),
-        ("name, age integer", "--schema: 'integer' is not a type .age."),
+        ("name, age intger", "--schema: 'intger' is not a type .age."),
         ("name, first name str", "--schema: 'first name str' is more than a name and a type"),
         ("a, : b", "--schema: ': b' has no name"),
         ("a, a int", "--schema: 'a' is there twice"),

@@ -93,6 +93,19 @@ def test_a_local_backend_as_a_provider_is_the_models_backend(bench: LuaBench, ba
     assert _created(bench)["model"] == f"m@{backend}"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "Agent.create{model = 'm', schema = 'name, year int'}",
+        "Agent.builder():model('m'):schema('name, year int'):build()",
+    ],
+)
+def test_a_schema_may_be_written_as_its_fields(bench: LuaBench, code: str) -> None:
+    bench.run(code)
+    properties = {"name": {"type": "string"}, "year": {"type": "integer"}}
+    assert _created(bench)["schema"] == {"type": "object", "properties": properties, "required": ["name", "year"]}
+
+
 @pytest.mark.parametrize("dot", [":", "."])
 def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str) -> None:
     code = """

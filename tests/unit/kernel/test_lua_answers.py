@@ -68,6 +68,12 @@ def test_an_answer_says_how_it_ended_and_what_it_cost(bench: LuaBench) -> None:
     }
 
 
+@pytest.mark.parametrize("call", ["LocalLLM.chat{prompt = 'x', schema = %s}", "LocalLLM.generate('x', {schema = %s})"])
+def test_a_schema_may_be_written_as_its_fields(bench: LuaBench, call: str) -> None:
+    assert "'intt' is not a type (age)" in bench.caught(call % "'name, age intt'")
+    assert "(table expected, got number)" in bench.caught(call % "1")
+
+
 def test_an_answer_with_a_schema_comes_as_data_too(bench: LuaBench) -> None:
     message = {"role": "assistant", "content": '{"names": []}'}
     bench.kernel.answers["model chat"] = reply(**{**ANSWER, "message": message})

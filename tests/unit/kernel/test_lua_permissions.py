@@ -107,6 +107,24 @@ def test_a_refusal_names_function_path_and_permission(place: Path, code: str, do
     assert doing in bench(place).value(code)
 
 
+@pytest.mark.parametrize(
+    "code",
+    ["io.open('../beside/one.txt'):read('a')", "local f = io.open('../beside/one.txt')\nprint(1)\nprint('x' .. f)"],
+)
+def test_an_error_of_a_nil_tells_what_the_file_would_have_needed(place: Path, code: str) -> None:
+    made = bench(place)
+    needed = "io.open: reading ../beside/one.txt needs --allow-read=../beside/one.txt (Path not allowed)"
+    assert made.sandbox.suggestion(made.failure(code).message) == needed
+
+
+@pytest.mark.parametrize(
+    "code", ["io.open('../beside/one.txt') error('of another kind')", "io.open('nosuch.txt'):read('a')"]
+)
+def test_other_errors_do_not_speak_of_permissions(place: Path, code: str) -> None:
+    made = bench(place)
+    assert made.sandbox.suggestion(made.failure(code).message) is None
+
+
 def test_modules_are_read_where_files_may_be(place: Path) -> None:
     (place / "beside/m.lua").write_text("return 'module'")
     assert bench(place, read=["beside"]).value("return dofile('../beside/m.lua')") == "module"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llmspell_protocol.cut_replies import Way, cut_notice, with_way
-from llmspell_protocol.errors import ContextLengthExceeded
+from llmspell_protocol.errors import ContextLengthExceeded, Unsupported
 
 
 def _reply(reason: str, context_size: int | None = 8192) -> dict[str, Any]:
@@ -42,5 +42,8 @@ def test_an_overflow_names_the_words_that_help_where_it_happened() -> None:
     error = ContextLengthExceeded("too long", details={"num_ctx": 8192})
     assert with_way(error, "slash").hint == "a larger context: /set num_ctx 8192; or a shorter conversation"
     assert with_way(error, "option").hint == "a larger context: -o num_ctx 8192; or a shorter conversation"
+    refused = Unsupported("m can't do 'think'", hint="Qwen 3 does", details={"operation": "think"})
+    assert with_way(refused, "option").hint == "leave --think and --no-think away; Qwen 3 does"
+    assert "--think" not in str(with_way(refused, "slash").hint)
     plain = ContextLengthExceeded("too long", hint="shorten it")
     assert with_way(plain, "slash") is plain

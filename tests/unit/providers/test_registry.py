@@ -70,7 +70,7 @@ def test_a_model_that_no_backend_has_is_refused_with_both_reasons_and_the_way_ou
     with pytest.raises(ModelNotFound) as caught:
         _located(registry, "smollm2:135m")
     error = caught.value
-    assert error.message == "Model 'smollm2:135m' not found in any backend"
+    assert error.message == "Model 'smollm2:135m' not found: candle can pull it, but it is not installed"
     assert error.hint == "llmspell model pull smollm2:135m@candle"
     assert error.details["reasons"] == {
         "ollama": "no answer from http://127.0.0.1:9 (connection refused)",

@@ -28,6 +28,18 @@ from tests.support.schema_table import (
 GRAMMARS = [Grammar(), Grammar(integer_bounds=False), None]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [("int", "integer"), ("str", "string"), ("bool", "boolean"), ("dict", None), ("Strng", "string")],
+)
+def test_a_wrong_type_is_answered_with_the_types_and_the_nearest(wrong: str, meant: str | None) -> None:
+    for schema in ({"type": wrong}, {"type": "object", "properties": {"a": {"type": wrong}}}):
+        with pytest.raises(InvalidRequest, match=f"'type' at '/.*' is wrong: '{wrong}' is not a type") as caught:
+            passed(schema)
+        said = "types are string, integer, number, boolean, object, array, null"
+        assert caught.value.hint == (f"did you mean '{meant}'? {said}" if meant else said)
+
+
 def passed(schema: Any, grammar: Grammar | None = GRAMMARS[0]) -> Any:
     """The schema that a backend is given."""
     request = ChatRequest(model="m", schema=schema)

@@ -129,7 +129,7 @@ function core.agent_settings(config)
   end
   settings.provider = config.provider ~= nil and provider_name(config.provider) or nil
   settings.type = config.agent_type or config.type
-  settings.schema = config.schema
+  settings.schema = core.schema_of("Agent.create: schema", config.schema)
   settings.stream, settings.remember = config.stream, config.memory_enabled
   settings.max_conversation_length = config.max_conversation_length
   settings.tools = config.allowed_tools or config.tools
@@ -187,7 +187,6 @@ local function simple_rows(settings, row)
   row("max_conversation_length", "number", function(value) settings.max_conversation_length = value end)
   row("stream", "boolean", function(value) settings.stream = value end)
   row("memory_enabled", "boolean", function(value) settings.remember = value end)
-  row("schema", "table", function(value) settings.schema = value end)
   row("resource_limits", "table", function(value) set_limits(settings, value) end)
   row("capability", "string", function(value) settings.capabilities[#settings.capabilities + 1] = value end)
 end
@@ -224,6 +223,11 @@ function core.agent_builder(build)
   simple_rows(settings, row)
   tool_rows(settings, row)
   row("custom_config", "table", function(value) custom = value end)
+
+  function methods.schema(value)
+    settings.schema = core.schema_of("schema", value)
+    return builder
+  end
 
   function methods.provider(value)
     settings.provider = provider_name(value)

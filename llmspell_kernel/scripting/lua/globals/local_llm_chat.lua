@@ -38,7 +38,7 @@ local function content_of(name, options, known)
   return {
     model = check_optional(1, name .. ": model", "string", options.model) or "",
     options = core.sampling_of(options),
-    schema = check_optional(1, name .. ": schema", "table", options.schema),
+    schema = core.schema_of(name .. ": schema", options.schema),
     device = options.device,
     speculation = options.speculation,
   }
