@@ -51,7 +51,7 @@ def tell(output: Output, changes: Sequence[Written]) -> None:
             output.line(f"✓ {done.key} = {shown(done.key, done.value)} in {where}{was}")
         tell_what_is_stronger(output, done)
     for sentence in changes[0].still_wrong:
-        output.warning(f"still wrong: {sentence}")
+        output.warning(f"still wrong: {sentence.replace(str(changes[0].file), home_path(str(changes[0].file)))}")
     tell_who_does_not_know(output, running)
 
 

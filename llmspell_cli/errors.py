@@ -89,7 +89,13 @@ def _as_json(error: LlmspellError) -> str:
 
 def _as_text(error: LlmspellError, color: bool) -> str:
     # Numbered steps inside a fixed text are indented by one space.
-    said = visible_lines(_STEP.sub(" ", error.message))
+    message = error.message
+    if isinstance(file := error.details.get("file"), str) and os.path.isabs(file):
+        # The same as in what succeeds.
+        from llmspell_cli.terminal.text import home_path
+
+        message = message.replace(file, home_path(file))
+    said = visible_lines(_STEP.sub(" ", message))
     lines = [said] if isinstance(error, EndedByUser) else [headed("Error:", said, RED, color)]
     if isinstance(error, ScriptError):
         lines += _source_line(error)
@@ -160,6 +166,10 @@ def _with_own_words(error: LlmspellError, said: Collected) -> LlmspellError:
     connected = said.kernel or said.target()[0]
     if error.code == "invalid_request" and (told := _as_options(error, said.argv)) is not None:
         return type(error)(told, hint=error.hint, details=error.details)
+    is_about_device = error.details.get("key") == "providers.candle.device" and "asked" in error.details
+    if is_about_device and any(word.partition("=")[0] == "--device" for word in said.argv):
+        hint = "--device auto takes what there is; another device needs a build of the engine that has it"
+        return type(error)(error.message, hint=hint, details=error.details)
     if "incident" in error.details and not connected:
         return type(error)(error.message, hint="run it again with --trace debug", details=error.details)
     if error.code in ("context_length_exceeded", "unsupported") and said.words_without_settings()[:1] == ["chat"]:

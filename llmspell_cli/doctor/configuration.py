@@ -20,7 +20,10 @@ def config(subject: Subject) -> Finding:
     left = [str(place) for place in left_behind(subject) if place.is_file()]
     if subject.problem is not None:
         problem = subject.problem
-        return fail(problem.message, problem.hint or _VALIDATE, **problem.details, left_behind=left)
+        message = problem.message
+        if isinstance(file := problem.details.get("file"), str) and Path(file).is_absolute():
+            message = message.replace(file, home_path(file))
+        return fail(message, problem.hint or _VALIDATE, **problem.details, left_behind=left)
     loaded = subject.loaded
     assert loaded is not None, "without settings there is a problem"
     details = {

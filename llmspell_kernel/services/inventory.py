@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
@@ -175,6 +176,8 @@ class Inventory:
                 owner=one.owner,
                 installed=store.place(one.name, one.variant).is_dir(),
                 problem=one.problem,
+                system_prompt=one.system_prompt,
+                parameters=one.parameters,
             )
             for one in found
         ]
@@ -205,6 +208,12 @@ class Inventory:
         )
         async with aclosing(progress):
             async for item in progress:
+                if item.result is not None and origin == "ollama":
+                    # What Ollama's models have is read for them alone.
+                    from llmspell_providers.library.left_behind import left_behind
+
+                    warnings = await asyncio.to_thread(left_behind, place, item.result.model_id)
+                    item = replace(item, result=replace(item.result, warnings=warnings))
                 yield item
 
     async def search(self, words: str, limit: int) -> ModelSearchReply:

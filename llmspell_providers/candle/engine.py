@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from llmspell_protocol.errors import InvalidRequest, Unsupported
+from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from llmspell_protocol.models import FinishReason, Format, ToolCall
 from llmspell_providers.candle.speculation import Drafts, Speculation, Wanted, drafts
 
@@ -226,6 +226,19 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Ends what the engine runs beside this process; nothing is asked of it any more."""
+
+
+def text_too_long(tokens: int, limit: int) -> ContextLengthExceeded:
+    """The error for a text that a model cannot embed: a vector is made of one step, which takes `limit` tokens.
+
+    A model that only embeds has steps as long as its context; one that chats has short ones, for others' streams.
+    """
+    return ContextLengthExceeded(
+        f"a text to be embedded has {tokens} tokens, the engine reads {limit} at once",
+        hint="use a model made for embedding, which reads up to its context (llmspell model pull nomic-embed-text); "
+        "or split the text, or raise providers.candle.batch_size",
+        details={"prompt_tokens": tokens, "limit": limit},
+    )
 
 
 def no_tokens() -> InvalidRequest:

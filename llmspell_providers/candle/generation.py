@@ -8,7 +8,7 @@ from typing import Any
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, ModelError
 from llmspell_protocol.models import FinishReason, ToolCall
-from llmspell_providers.candle.engine import EngineCancelled, Outcome, Reply, no_tokens
+from llmspell_providers.candle.engine import EngineCancelled, Outcome, Reply, no_tokens, text_too_long
 from llmspell_providers.candle.prompt_pieces import PieceTimes
 from llmspell_providers.candle.speculation import DRAFT_TOKENS
 from llmspell_providers.openai_chat import parse_arguments
@@ -170,11 +170,7 @@ def engine_error(error: Mapping[str, Any]) -> Exception:
     too_large = _TOO_LARGE.match(message)
     if too_large is not None:
         tokens, limit = (int(number) for number in too_large.groups())
-        return ContextLengthExceeded(
-            f"a text to be embedded has {tokens} tokens, the engine reads {limit} at once",
-            hint="split the text, or raise providers.candle.batch_size",
-            details={"prompt_tokens": tokens, "limit": limit},
-        )
+        return text_too_long(tokens, limit)
     own = template_refusal(message)
     if own is not None:
         return own

@@ -23,7 +23,16 @@ from llmspell_protocol.models import FinishReason
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.control_words import ControlWords
 from llmspell_providers.candle.devices import choose_device
-from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors, no_tokens
+from llmspell_providers.candle.engine import (
+    Ability,
+    EngineCancelled,
+    Outcome,
+    Prepared,
+    Reply,
+    Vectors,
+    no_tokens,
+    text_too_long,
+)
 from llmspell_providers.candle.generation import refused_by_template
 from llmspell_providers.candle.speculation import Speculation
 from llmspell_providers.candle.stops import StopFilter
@@ -156,11 +165,7 @@ class LlamaCppPython:
         for text in texts:
             count = len(self._model.tokenize(text.encode()))
             if count > self._batch_size:
-                raise ContextLengthExceeded(
-                    f"a text to be embedded has {count} tokens, the engine reads {self._batch_size} at once",
-                    hint="split the text, or raise providers.candle.batch_size",
-                    details={"prompt_tokens": count, "limit": self._batch_size},
-                )
+                raise text_too_long(count, self._batch_size)
 
     def _generate(self, body: Mapping[str, Any], schema: Mapping[str, Any] | None, reply: Reply) -> Outcome:
         tokens = self._prompt(body)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from llmspell_protocol.model_origins import SHOWN, Origin
 from llmspell_providers.library.names import as_text
@@ -36,6 +37,7 @@ class Importable:
 
     `path` is what an import is given: the (first) file or the directory. `sha256` is what its owner says of the file;
     `owner` is the program that keeps it, None for a file of a person. With a `problem` it can't be imported.
+    `system_prompt` and `parameters` are the owner's, and an import does not take them.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Importable:
     owner: str | None = None
     sha256: str | None = None
     problem: str | None = None
+    system_prompt: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -69,6 +73,8 @@ def importable_in(paths: Sequence[Path], origin: Origin | None = None) -> list[I
                     owner=owner,
                     sha256=one.sha256,
                     problem=one.problem,
+                    system_prompt=one.system_prompt,
+                    parameters=one.parameters,
                 )
                 for one in ollama_models(path)
             )

@@ -203,7 +203,12 @@ class RemoteProvider(ServerManagedModels):
             return vectors, packed(vectors.rows, normalize=normalize)
 
         tokens = estimated_tokens(*texts)
-        vectors, data = await self._answer(ask, name, tokens=tokens)
+        try:
+            vectors, data = await self._answer(ask, name, tokens=tokens)
+        except BackendUnavailable as error:
+            if error.details.get("status") == 404:
+                raise unsupported("embed", self.name, "the server has no /embeddings, or base_url lacks /v1") from None
+            raise
         return Embeddings(
             data=data,
             count=len(texts),

@@ -111,10 +111,11 @@ def unset_key(key: str, *, env: Mapping[str, str], cwd: Path, config: Path | Non
         if not any(dropped):
             if find(path, _providers(document, path)) is None:
                 raise _no_such_key(document, path)
+            file = str(_target(env, config, cwd))
             raise NotFound(
-                f"{key} is not set in {_target(env, config, cwd)}",
+                f"{key} is not set in {file}",
                 hint="llmspell config show --sources tells where a value comes from",
-                details={"key": key},
+                details={"key": key, "file": file},
             )
         return [path]
 

@@ -289,6 +289,8 @@ class PullResult:
     """whose files these are, where they are used as they are"""
     linked: Linked | None = None
     """how: by another name on the same disk, or by a symbolic link"""
+    warnings: Sequence[str] = ()
+    """what its program gives it beside its files, and was not taken over"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

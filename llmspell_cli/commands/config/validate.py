@@ -114,8 +114,12 @@ def _lines(remarks: Sequence[Remark]) -> list[str]:
 
 
 def _split(remark: Remark) -> tuple[str, str]:
-    where = f"{remark.details.get('file')}:{remark.details.get('line')}"
+    file, line = remark.details.get("file"), remark.details.get("line")
     sentence = remark.sentence
+    if isinstance(file, str) and os.path.isabs(file):
+        sentence = sentence.replace(file, home_path(file))
+        file = home_path(file)
+    where = f"{file}:{line}"
     return (where, sentence[len(where) + 1 :]) if sentence.startswith(f"{where} ") else ("", sentence)
 
 

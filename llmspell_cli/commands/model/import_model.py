@@ -142,7 +142,14 @@ def _show(output: Output, models: Sequence[Content]) -> None:
 
 
 def _state(model: Content) -> str:
-    return str(model["problem"] or ("here" if model["installed"] else "new"))
+    state = str(model["problem"] or ("here" if model["installed"] else "new"))
+    return f"{state}, without its {_left_behind(model)}" if _left_behind(model) else state
+
+
+def _left_behind(model: Content) -> str:
+    """What the program has for a model beside its weights, and no import takes; empty for nothing."""
+    named = {"system prompt": model["system_prompt"], "parameters": model["parameters"]}
+    return " and ".join(name for name, value in named.items() if value)
 
 
 def _import_all(
@@ -165,6 +172,8 @@ def _import_all(
         done.append(reply)
         if not output.json:
             tell(output, reply)
+        for warning in reply.get("warnings", ()):
+            output.warning(f"{reply['model_id']}: {warning}")
     if failed is not None:
         failed.details["imported"] = [str(reply["model_id"]) for reply in done]
         raise failed

@@ -15,6 +15,8 @@ from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import home_path, parameters, size
 from llmspell_protocol.errors import InvalidRequest
 
+UNKNOWN = "unknown"
+"""What stands where a server doesn't tell."""
 FORMATS = {"gguf": "GGUF", "safetensors": "Safetensors"}
 
 
@@ -51,6 +53,8 @@ def info(options: Options, model: str) -> None:
     supports: dict[str, bool] = known.get("supports") or {}
     form = FORMATS.get(known["format"]) or known["format"]
     quantization = known.get("quantization")
+    # A server lists names; what the model behind one can do is not among what it tells.
+    remote = known["format"] == "remote"
     kind: str = f"{form} ({quantization})" if quantization else form
     output.properties(
         [
@@ -60,9 +64,9 @@ def info(options: Options, model: str) -> None:
             ("Architecture", known.get("architecture") or known.get("family") or "-"),
             ("Parameters", parameters(known.get("parameter_count"))),
             ("Context", str(known.get("context_length") or "-")),
-            ("Size", size(known.get("size_bytes"))),
-            ("Chat template", _chat_template(known)),
-            ("Capabilities", _listed(known.get("capabilities") or ())),
+            ("Size", UNKNOWN if remote and not known.get("size_bytes") else size(known.get("size_bytes"))),
+            ("Chat template", UNKNOWN if remote else _chat_template(known)),
+            ("Capabilities", UNKNOWN if remote else _listed(known.get("capabilities") or ())),
             ("Operations", _listed(word for word in OPERATIONS if supports.get(word))),
             ("Requests", _listed(word for word in REQUESTED if supports.get(word))),
             ("Replies", _listed(word for word in TOLD if supports.get(word))),

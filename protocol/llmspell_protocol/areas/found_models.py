@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from llmspell_protocol.areas.action import Struct
 from llmspell_protocol.model_origins import Origin
@@ -34,6 +35,10 @@ class ImportableModel(Struct):
     """a model of this name is there"""
     problem: str | None
     """why it can't be imported"""
+    system_prompt: str | None
+    """that its program gives it; an import does not take it"""
+    parameters: Mapping[str, Any]
+    """the same of its sampling parameters, under its program's names"""
 
 
 class ModelImportableReply(Struct):

@@ -72,13 +72,29 @@ def test_a_model_of_ollama_is_used_as_it_is(target: list[str], work: Path) -> No
     digest = hashlib.sha256(TINY).hexdigest()
     (work / "blobs").mkdir()
     (work / "blobs" / f"sha256-{digest}").write_bytes(TINY)
+    params = b'{"temperature": 0, "stop": ["<a>", "<b>"], "num_ctx": 8192, "num_predict": -1, "mirostat": 2}'
+    beside = {"system": b"Talk like a pirate.\n", "params": params}
     manifest = work / "manifests/registry.ollama.ai/library/small/1b"
     manifest.parent.mkdir(parents=True)
     layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}", "size": len(TINY)}
-    manifest.write_text(json.dumps({"layers": [layer]}))
+    layers = [layer]
+    for kind, content in beside.items():
+        name = hashlib.sha256(content).hexdigest()
+        (work / "blobs" / f"sha256-{name}").write_bytes(content)
+        layers.append({"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{name}"})
+    manifest.write_text(json.dumps({"layers": layers}))
     env = {"OLLAMA_MODELS": str(work)}
 
+    listed = llmspell(*target, "model", "import", "--from", "ollama", "--list", env=env).out
+    assert "new, without its system prompt and parameters" in listed
     done = llmspell(*target, "model", "import", "--from", "ollama", "small:1b", "--json", env=env).document["models"]
+    assert done[0]["warnings"] == [
+        "imported without the system prompt and parameters of its Modelfile; with them: llmspell chat small:1b "
+        "-s 'Talk like a pirate.' -o temperature 0 -o stop '<a>' -o stop '<b>' -o num_ctx 8192 "
+        "(mirostat 2: llmspell has no such options)"
+    ]
+    again = llmspell(*target, "model", "import", "--from", "ollama", "small:1b", env=env)
+    assert "Warning: small:1b: imported without the system prompt and parameters of its Modelfile" in again.err
     assert [(one["model_id"], one["owner"], one["sha256"]) for one in done] == [("small:1b", "Ollama", digest)]
     unknown = llmspell(*target, "model", "import", "--from", "ollama", "other", env=env)
     assert (unknown.status, unknown.err) == (

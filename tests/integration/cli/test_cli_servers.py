@@ -42,6 +42,8 @@ def test_the_models_of_a_configured_server_are_listed_by_names_that_work(server:
     assert done.out.split() == ["box/llama3:8b", "box", "box/other", "box"]
     assert llmspell("model", "list", "--backend", "box", "--json").document["count"] == 2
     assert llmspell("model", "info", "box/llama3:8b", "--json").document["id"] == "llama3:8b"
+    shown = dict(line.split(":", 1) for line in llmspell("model", "info", "box/llama3:8b").out.splitlines())
+    assert {shown[name].strip() for name in ("Size", "Chat template", "Capabilities")} == {"unknown"}
 
 
 def test_a_name_without_its_server_is_answered_with_the_whole_name(server: ModelServer) -> None:

@@ -20,11 +20,12 @@ from llmspell_protocol.errors import (
     ModelNotFound,
     Timeout,
     Unauthorized,
+    Unsupported,
 )
 from llmspell_providers.base import Provider
 from tests.support.chat_turns import turn
 from tests.support.model_server import Act, ModelServer, chunk, failing, said
-from tests.support.remote_asking import KEY, QUICK, chat, failure_of, request, result_of, using
+from tests.support.remote_asking import KEY, QUICK, SPEC, chat, failure_of, request, result_of, using
 
 REPLY = [chunk({"content": "a"}), chunk({"content": "b"}), chunk(finish="stop"), chunk(usage={"prompt_tokens": 1})]
 
@@ -60,6 +61,17 @@ def test_each_failure_has_its_own_error_and_never_shows_the_key(
     tmp_path: Path, act: Act, kind: type[LlmspellError]
 ) -> None:
     assert type(failure_of(tmp_path, act)) is kind
+
+
+def test_a_server_without_embeddings_is_told_as_one(tmp_path: Path) -> None:
+    with ModelServer(failing(404, {"detail": "Not Found"})) as server, pytest.raises(Unsupported) as caught:
+        using(
+            tmp_path,
+            [server.base_url],
+            lambda provider: provider.embed(SPEC, ["a"], normalize=True, client="me"),
+            "max_retries = 0\n",
+        )
+    assert caught.value.message == "box can't do 'embed': the server has no /embeddings, or base_url lacks /v1"
 
 
 @pytest.mark.parametrize(

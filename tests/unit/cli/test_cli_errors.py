@@ -179,3 +179,12 @@ def test_a_number_that_is_none_or_too_small_is_told_in_words(
 ) -> None:
     done = call(capsys, *words.split())
     assert (done.status, done.err.splitlines()[0]) == (2, f"Error: {said}")
+
+
+def test_a_device_that_was_asked_for_by_an_option_is_no_matter_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    details = {"key": "providers.candle.device", "asked": "cuda", "found": []}
+    error = ConfigError("no such device", hint="set providers.candle.device", details=details)
+    assert (
+        "\nHint: --device auto takes what there is" in shown(capsys, error, "model", "load", "a", "--device", "cuda")[1]
+    )
+    assert "\nHint: set providers.candle.device\n" in shown(capsys, error, "model", "load", "a")[1]

@@ -344,3 +344,14 @@ def test_a_file_of_this_directory_and_the_users_own_are_told_apart(
     assert call(capsys, "-p", "candle", "config", "init", "--force").err.startswith("Warning: /")
     valid = call(capsys, "config", "validate", "--offline").out
     assert "  Not read: ~/config.toml (the file above counts in its place)\n" in valid
+
+
+def test_the_users_own_file_is_called_the_same_in_successes_and_errors(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert " in ~/config.toml\n" in call(capsys, "config", "set", "kernel.port", "1").out
+    unset = call(capsys, "config", "unset", "kernel.max_clients").err
+    assert unset.startswith("Error: kernel.max_clients is not set in ~/config.toml\n")
+    (home / "config.toml").write_text("[kernel]\nprot = 1\n")
+    assert call(capsys, "config", "set", "kernel.port", "1").err.startswith("Error: ~/config.toml:2 kernel.prot: ")
+    assert "  ✗ ~/config.toml:2 kernel.prot: unknown key" in call(capsys, "config", "validate", "--offline").out

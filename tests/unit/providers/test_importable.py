@@ -109,6 +109,21 @@ def test_ollama_s_models_have_the_names_of_its_manifests_and_the_files_of_its_su
     assert found["qwen3:4b"].owner == "Ollama"
 
 
+@pytest.mark.parametrize("params", [b"{", b"[1]", b"\xff", None])
+def test_parameters_that_make_no_sense_keep_no_model_of_ollama_away(tmp_path: Path, params: bytes | None) -> None:
+    _ollama(tmp_path)
+    manifest = tmp_path / "manifests/registry.ollama.ai/library/qwen3/4b"
+    content = json.loads(manifest.read_bytes())
+    digest = hashlib.sha256(params or b"").hexdigest()
+    content["layers"].append({"mediaType": "application/vnd.ollama.image.params", "digest": f"sha256:{digest}"})
+    manifest.write_text(json.dumps(content))
+    if params is not None:
+        _write(tmp_path / "blobs" / f"sha256-{digest}", params)
+    found = _found(tmp_path, "ollama")["qwen3:4b"]
+
+    assert (found.problem, found.system_prompt, found.parameters) == (None, None, {})
+
+
 @pytest.mark.parametrize(
     ("manifest", "problem"),
     [
