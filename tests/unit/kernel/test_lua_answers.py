@@ -151,6 +151,11 @@ def test_a_warning_about_the_embedding_model_is_shown_once(bench: LuaBench) -> N
         ("Agent.create{model = {settings = {topp = 1}}}", "no option 'topp'; did you mean 'top_p'?"),
         ("Agent.create{resource_limits = {max_memory = 1}}", "no option 'max_memory'; did you mean 'max_memory_mb'?"),
         ("Agent.builder():resource_limits{wrong = 1}", "resource_limits has no option 'wrong'; it has max_execution"),
+        (
+            "LocalLLM.chat{prompt = 'x', temprature = 0, max_tokes = 5}",
+            "has no option 'max_tokes'; did you mean 'max_tokens'? and no 'temprature'; did you mean 'temperature'?",
+        ),
+        ("Agent.builder():resource_limits{zz = 1, yy = 1}", "has no option 'yy' and no 'zz'; it has max_execution"),
         ("Agent.create{'x'}", "Agent.create has no option '1'"),
     ],
 )

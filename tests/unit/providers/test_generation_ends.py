@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llmspell_protocol.errors import InvalidRequest, ModelError
-from llmspell_providers.candle.generation import DISCARD, Generation
+from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, ModelError
+from llmspell_providers.candle.generation import DISCARD, Generation, engine_error
 
 CONTEXT = 100
 
@@ -46,3 +46,13 @@ def test_an_end_that_neither_explains_is_an_error_and_no_full_context() -> None:
 def test_a_prompt_without_tokens_is_a_wrong_request(reason: str) -> None:
     with pytest.raises(InvalidRequest, match="the prompt has no tokens"):
         _ended(0, 0, reason).outcome(20, CONTEXT)
+
+
+def test_a_text_too_long_to_be_embedded_says_both_numbers_and_the_way_out() -> None:
+    said = "input (302 tokens) is too large to process. increase the physical batch size (current batch size: 256)"
+    error = engine_error({"message": said})
+    assert isinstance(error, ContextLengthExceeded)
+    assert error.message == "a text to be embedded has 302 tokens, the engine reads 256 at once"
+    assert error.details == {"prompt_tokens": 302, "limit": 256}
+    assert error.hint is not None
+    assert "model made for embedding" in error.hint

@@ -4,7 +4,7 @@
 local core = ...
 local nearest = core.bind("nearest")
 local error, ipairs, next, pairs, tostring, type = error, ipairs, next, pairs, tostring, type
-local sort = table.sort
+local concat, sort = table.concat, table.sort
 
 -- The sampling options: numbers, and `stop`.
 core.sampling_numbers = {
@@ -44,9 +44,14 @@ function core.check_keys(name, options, known)
     names[#names + 1] = key
   end
   sort(names)
-  local meant = nearest(wrong[1], names)
-  local hint = meant and "; did you mean '" .. meant .. "'?" or "; it has " .. table.concat(names, ", ")
-  error("Validation error: " .. name .. " has no option '" .. wrong[1] .. "'" .. hint, 0)
+  local said, unclear = {}, false
+  for at, key in ipairs(wrong) do
+    local meant = nearest(key, names)
+    said[at] = "'" .. key .. "'" .. (meant and "; did you mean '" .. meant .. "'?" or "")
+    unclear = unclear or not meant
+  end
+  local list = unclear and "; it has " .. concat(names, ", ") or ""
+  error("Validation error: " .. name .. " has no option " .. concat(said, " and no ") .. list, 0)
 end
 
 local SAMPLING = core.key_set(core.sampling_options)
