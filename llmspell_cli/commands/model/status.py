@@ -30,6 +30,7 @@ def status(options: Options, backend: str | None) -> int:
     with session(options, output) as opened:
         backends: dict[str, dict[str, Any]] = opened.model("status", backend=backend)["backends"]
     if output.json:
+        output.origin = {}  # The document's keys are names of backends, and one may be called `mode`.
         output.document(backends)
     else:
         _show(output, backends)

@@ -196,7 +196,8 @@ def test_at_a_terminal_a_prompt_is_answered_once_and_a_model_opens_a_conversatio
 
 @both
 def test_the_words_of_ollama_and_llm_do_the_same_here(run: Run) -> None:
-    assert run("list").out == run("ls").out == run("models").out == run("models", "list").out == "tiny  candle\n"
+    listed = "tiny   candle\nbox/m  box\n"
+    assert run("list").out == run("ls").out == run("models").out == run("models", "list").out == listed
     assert run("show", "tiny").out == run("model", "show", "tiny").out == run("model", "info", "tiny").out
     assert run("pull", "mock/a").out == "✓ Already present: mock/a (mock)\n"
     assert run("rm", "nosuch@candle", "--yes").status == 3

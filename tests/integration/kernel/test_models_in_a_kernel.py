@@ -158,9 +158,9 @@ def test_a_client_that_vanishes_has_its_reply_cancelled(kernel: KernelProcess, c
 
 def test_a_prompt_that_is_too_long_says_by_how_much(client: Client, model: str) -> None:
     with pytest.raises(ContextLengthExceeded) as caught:
-        client.request("model_request", chat(model, LONG_PROMPT * 3)).result()
+        client.request("model_request", chat(model, LONG_PROMPT * 4)).result()
 
-    assert caught.value.details["prompt_tokens"] > caught.value.details["limit"] == 4096
+    assert caught.value.details["prompt_tokens"] > caught.value.details["limit"] == 8192
 
 
 def test_a_wrong_name_is_not_found_with_what_there_is(client: Client) -> None:
