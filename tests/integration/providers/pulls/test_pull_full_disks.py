@@ -116,7 +116,7 @@ from llmspell_protocol.errors import LlmspellError
 from llmspell_providers.pulls.order import PullOrder
 from llmspell_providers.pulls.sources import file
 from llmspell_providers.pulls.sources.job import Job
-file._linked = lambda source, target: False
+file._linked = lambda source, target, or_symbolic: False
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 order = PullOrder(directory={str(other)!r}, name="tiny", addresses=({_address(source, large, tmp_path)!r},))
 try:
