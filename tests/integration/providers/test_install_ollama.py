@@ -56,6 +56,8 @@ def test_only_what_would_be_run_is_shown(tmp_path: Path) -> None:
         "installed": False,
         "version": None,
         "executed": False,
+        "mode": "embedded",
+        "kernel": None,
     }
     assert not installer.has_run
 
