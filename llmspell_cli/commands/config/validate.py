@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import click
 
 from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.options import Command
-from llmspell_cli.terminal.output import GREEN, RED, YELLOW, Output
+from llmspell_cli.terminal.output import GREEN, RED, YELLOW, Output, fitted
 from llmspell_cli.terminal.text import home_path
 from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.errors import ConfigError, InvalidRequest
@@ -89,14 +90,15 @@ def _show(output: Output, report: Report, unread: Sequence[tuple[str, str]], *, 
         output.shown_line(f"  Status: {output.emphasis('✗ Invalid', RED)}")
     else:
         output.shown_line(f"  Status: {output.emphasis('✓ Valid', GREEN)}")
-    for title, mark, remarks in (
-        ("Errors:", output.emphasis("✗", RED), report.errors),
-        ("Warnings:", output.emphasis("⚠", YELLOW), report.warnings),
+    for title, mark, color, remarks in (
+        ("Errors:", "✗", RED, report.errors),
+        ("Warnings:", "⚠", YELLOW, report.warnings),
     ):
         if remarks:
             output.lines(f"\n{title}")
             for line in _lines(remarks):
-                output.shown_line(f"  {mark} " + visible_lines(line).replace("\n", "\n    "))
+                shown = fitted(f"  {mark} " + visible_lines(line).replace("\n", "\n    "), sys.stdout)
+                output.shown_line(shown.replace(mark, output.emphasis(mark, color), 1))
 
 
 def _base(report: Report, *, named: bool) -> str:

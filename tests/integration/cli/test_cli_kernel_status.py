@@ -33,7 +33,7 @@ def test_the_table_is_plain_in_a_pipe(background: dict[str, Any]) -> None:
         head, row = llmspell("kernel", "status", *words).out.splitlines()
         assert head.split() == HEADERS
         assert re.fullmatch(
-            rf"background  {background['pid']}\s+{background['port']}\s+Idle\s+\d+\.\d\s+\d+\.\d MB  1\s+0\s+\d+s", row
+            rf"background  {background['pid']}\s+{background['port']}\s+Idle\s+\d+\.\d\s+\d+\.\d MB  0\s+0\s+\d+s", row
         ), row
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def copyable(line: str, columns: int) -> bool:
     """
     last = line.split()[-1]
     is_script = any(sign in line for sign in ("COMP_WORDS=", "completion", "ExecStart="))
-    is_code = is_script or line.lstrip().startswith("llmspell ")
+    is_log = re.match(r"\d{4}-\d\d-\d\dT", line) is not None  # as it stands in the file
+    is_code = is_script or is_log or line.lstrip().startswith("llmspell ")
     return is_code or ("/" in last and len(line) - len(last) < columns)
 
 
