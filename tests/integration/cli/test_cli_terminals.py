@@ -143,7 +143,7 @@ def test_a_wide_terminal_shows_what_a_pipe_gets(words: str, case_directory: Path
     terminal = AtTerminal(words.split(), columns=300)
     terminal.end()
     piped = llmspell(*words.split())
-    shown = [line for line in rendered(terminal.text, 300) if not line.startswith("Warning: ")]
+    shown = [line for line in rendered(terminal.text, 300) if not line.startswith(("Warning: ", "Hint: "))]
     assert shown == [line.rstrip() for line in piped.out.splitlines()]
 
 
