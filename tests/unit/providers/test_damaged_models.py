@@ -254,7 +254,7 @@ def test_a_damaged_model_is_logged_once_for_each_reason(store: Store, caplog: py
     assert all("bad:Q4 is damaged" in record.message for record in caplog.records)
 
 
-@pytest.mark.parametrize("kind", set(IN_PLACE_OF_A_FILE) - {"a directory"})
+@pytest.mark.parametrize("kind", sorted(set(IN_PLACE_OF_A_FILE) - {"a directory"}))
 def test_a_directory_of_models_that_is_none_is_an_error_of_the_configuration(tmp_path: Path, kind: str) -> None:
     store = Store(tmp_path / "models")
     IN_PLACE_OF_A_FILE[kind](store.directory)
