@@ -25,6 +25,11 @@ CLIENT = {
         "llmspell_cli.options",
         "llmspell_cli.terminal.output",
         "llmspell_cli.terminal.visible",
+        "llmspell_cli.terminal.widths",
+        "llmspell_cli.other_words",
+        "llmspell_cli.choice",
+        "llmspell_profiles.loading.provenance",
+        "llmspell_protocol.version",
     ),
     *(
         "llmspell_cli.root",
@@ -70,6 +75,8 @@ CONNECTED = {
     },
     "exec return": TEXT
     | {
+        "llmspell_cli.permissions",
+        "llmspell_cli.terminal.quiet",
         "llmspell_cli.commands.exec",
         "llmspell_cli.terminal.input_text",
         "llmspell_cli.script",
@@ -102,6 +109,7 @@ def test_a_connected_command_imports_the_client_and_itself(line: str, case_kerne
 
 @pytest.mark.parametrize("line", ["model list", "model list -v", "model status", "model info tiny", "config show"])
 def test_an_embedded_command_that_computes_nothing_imports_no_engine(line: str, case_directory: Path) -> None:
+    (case_directory / "home" / "keys.json").unlink(missing_ok=True)  # a vendor with a key is asked, by HTTP
     status, modules = imported(*line.split())
     assert status == 0
     assert packages(modules) <= WIRE | SETTINGS | ({"tomlkit"} if line == "config show" else set())
