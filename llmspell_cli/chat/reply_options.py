@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmspell_protocol.errors import InvalidRequest, NotFound
-from llmspell_protocol.user_home import expanded_user
+from llmspell_cli.terminal.input_text import file_bytes
+from llmspell_protocol.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from llmspell_cli.chat.conversation import Conversation
@@ -88,13 +87,7 @@ def image_file(path: str) -> str:
         NotFound: no such file.
         InvalidRequest: it can't be read, or is no image of a kind that models are shown.
     """
-    try:
-        with open(expanded_user(path, os.environ), "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        raise NotFound(f"file not found: {path}", details={"file": path}) from None
-    except OSError as error:
-        raise InvalidRequest(f"can't read {path}: {error.strerror}", details={"file": path}) from None
+    data = file_bytes(path)
     if not (data.startswith(_IMAGES) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP")):
         raise InvalidRequest(f"{path} is not a PNG, JPEG, WebP or GIF image", details={"file": path})
     return base64.b64encode(data).decode()

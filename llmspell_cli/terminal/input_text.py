@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Sequence
 
+from llmspell_cli.terminal.output import to_stderr
 from llmspell_protocol.errors import InvalidRequest, NotFound
 from llmspell_protocol.user_home import expanded_user
 
@@ -21,14 +22,23 @@ def file_text(path: str, *, missing: str = "file not found") -> str:
         NotFound: no such file.
         InvalidRequest: it can't be read, or is not UTF-8; no user has the name after `~`.
     """
+    return _decoded(file_bytes(path, missing=missing), path)
+
+
+def file_bytes(path: str, *, missing: str = "file not found") -> bytes:
+    """All of a file, as `file_text` finds it.
+
+    Raises:
+        NotFound: no such file.
+        InvalidRequest: it can't be read; no user has the name after `~`.
+    """
     try:
         with open(expanded_user(path, os.environ), "rb") as file:
-            data = file.read()
+            return file.read()
     except FileNotFoundError:
         raise NotFound(f"{missing}: {path}", details={"file": path}) from None
     except OSError as error:
         raise InvalidRequest(f"can't read {path}: {error.strerror}", details={"file": path}) from None
-    return _decoded(data, path)
 
 
 def stdin_text() -> str:
@@ -66,8 +76,7 @@ def piped_text() -> str | None:
         return text
     # Programs and jobs have an empty input as they please; who watches has meant something by it.
     if sys.stderr.isatty() and _is_pipe_or_file():
-        sys.stderr.write("Standard input is empty\n")
-        sys.stderr.flush()
+        to_stderr("Standard input is empty\n")
     return None
 
 
@@ -124,8 +133,7 @@ def _tell_that_it_waits() -> None:
     except (OSError, ValueError):
         return  # What can't be waited for is a file.
     if not ready:
-        sys.stderr.write("Reading standard input … (< /dev/null if there is none)\n")
-        sys.stderr.flush()
+        to_stderr("Reading standard input … (< /dev/null if there is none)\n")
 
 
 def _decoded(data: bytes, origin: str) -> str:

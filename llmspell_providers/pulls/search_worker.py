@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import LlmspellError, SourceUnavailable
-from llmspell_protocol.frames import FramePipe
 from llmspell_protocol.incidents import incident_in_worker
+from llmspell_providers.pulls.parent_watch import end_with_parent
 
 
 def main() -> None:
     """Takes one `search {words, limit}` from the parent and answers `found {repositories}` or `error`."""
     pipe = connect_parent()
     asked = pipe.receive() or {}
-    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+    end_with_parent(pipe)
     try:
         # Imported after the pipe is watched: the hub's library takes half a second.
         from llmspell_providers.pulls.sources.hub_search import found
@@ -38,14 +34,6 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the worker's boundary: whatever it is, the kernel is told
         wrapped = incident_in_worker(error, f"The search failed: {type(error).__name__}: {error}")
         pipe.send({"op": "error", "error": wrapped.to_content()})
-
-
-def _end_with_parent(pipe: FramePipe) -> None:
-    try:
-        while pipe.receive() is not None:
-            pass
-    except EOFError:
-        os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

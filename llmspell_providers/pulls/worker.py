@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import LlmspellError, OutOfMemory
-from llmspell_protocol.frames import FramePipe
 from llmspell_protocol.incidents import incident_in_worker
 from llmspell_protocol.models import PullProgress
 from llmspell_protocol.worker_memory import PULL_BYTES, is_for_want_of_memory
 from llmspell_providers.pulls.order import PullOrder
+from llmspell_providers.pulls.parent_watch import end_with_parent
 
 
 def main() -> None:
     """Takes one order from the parent and carries it out."""
     pipe = connect_parent()
     order = PullOrder.from_frame(pipe.receive() or {})
-    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+    end_with_parent(pipe)
 
     def report(progress: PullProgress) -> None:
         pipe.send({"op": "progress", "progress": to_content(progress)})
@@ -46,15 +42,6 @@ def _wrapped(error: Exception, order: PullOrder) -> LlmspellError:
         "choose another source",
         details={"model": order.id, "limit_bytes": PULL_BYTES},
     )
-
-
-def _end_with_parent(pipe: FramePipe) -> None:
-    try:
-        while pipe.receive() is not None:
-            pass
-    except EOFError:
-        # The whole group, pip included; what is on disk can be resumed at any byte.
-        os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

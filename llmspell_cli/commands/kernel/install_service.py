@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from llmspell_cli.autostart.manager import SERVICE_TYPES, Manager, check_name, manager_of, run_command, unwritable
+from llmspell_cli.autostart.manager import Manager, check_name, manager_of, run_command, unwritable
 from llmspell_cli.autostart.service import Service
+from llmspell_cli.commands.kernel.service_options import service_options
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
@@ -39,15 +40,7 @@ _ENABLE_SYSTEM = "Start it with the machine"
         ("llmspell kernel install-service --system", "one of the machine, as root"),
     ),
 )
-@click.option(
-    "--service-type",
-    type=click.Choice(SERVICE_TYPES),
-    default="auto",
-    metavar="TYPE",
-    help="systemd, launchd or auto (what this platform has).",
-)
-@click.option("--system", is_flag=True, help="For the whole machine; default: for you.")
-@click.option("--name", default="llmspell-kernel", metavar="NAME", help="The service (llmspell-kernel).")
+@service_options("For the whole machine; default: for you.")
 @click.option("--port", type=click.IntRange(0, 65531), default=9555, metavar="N", help="Shell port (9555).")
 @click.option("--id", "kernel_id", metavar="ID", help="Kernel id (NAME-PORT).")
 @click.option("--log-file", metavar="FILE", help="Log of the kernel.")

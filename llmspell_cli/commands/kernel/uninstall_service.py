@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import click
 
-from llmspell_cli.autostart.manager import SERVICE_TYPES, check_name, manager_of, run_command, unwritable
+from llmspell_cli.autostart.manager import check_name, manager_of, run_command, unwritable
 from llmspell_cli.autostart.service import Service
+from llmspell_cli.commands.kernel.service_options import service_options
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
@@ -23,15 +24,7 @@ from llmspell_protocol.errors import LlmspellError, NotFound
         ("llmspell kernel uninstall-service --name spell", "one of another name"),
     ),
 )
-@click.option(
-    "--service-type",
-    type=click.Choice(SERVICE_TYPES),
-    default="auto",
-    metavar="TYPE",
-    help="systemd, launchd or auto (what this platform has).",
-)
-@click.option("--system", is_flag=True, help="One of the whole machine; default: yours.")
-@click.option("--name", default="llmspell-kernel", metavar="NAME", help="The service (llmspell-kernel).")
+@service_options("One of the whole machine; default: yours.")
 def uninstall_service(options: Options, service_type: str, system: bool, name: str) -> None:
     """Stop a service and remove its file; models, settings and logs stay."""
     output = Output(options)
