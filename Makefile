@@ -65,6 +65,7 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, drift of what is 
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python protocol/generate_schemas.py --check
+	@$(BIN)/python -m generate.tools --check
 	@$(BIN)/python profiles/generate_reference.py --check
 	@$(BIN)/python -m generate.capabilities --check
 	@$(BIN)/python -m generate.actions --check
@@ -76,6 +77,7 @@ check: $(STAMPS)/dev ## format, lint, types, import contracts, drift of what is 
 	@said=$$($(MKDOCS) --site-dir $(STAMPS)/site 2>&1) || { echo "$$said" >&2; exit 1; }
 
 schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Schemas, tables, references
+	@$(BIN)/python -m generate.tools
 	@$(BIN)/python protocol/generate_schemas.py
 	@$(BIN)/python profiles/generate_reference.py
 	@$(BIN)/python -m generate.capabilities

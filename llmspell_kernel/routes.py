@@ -36,6 +36,11 @@ def routes(
 
         return AgentHandler(services.agents)
 
+    def tool_handler() -> Handler:
+        from llmspell_kernel.handlers.tool import ToolHandler
+
+        return ToolHandler(services.tools, services.contexts, settings)
+
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler
 
@@ -62,6 +67,7 @@ def routes(
         "kernel_request": _when_asked(kernel_handler),
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),
+        "tool_request": _when_asked(tool_handler),
     }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 from llmspell_kernel.area_handler import AreaHandler
-from llmspell_kernel.identity import Caller
 from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.agents import Agent, AgentsService
+from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.agent import (
     AgentCreate,
@@ -21,11 +21,6 @@ from llmspell_protocol.areas.agent import (
     AgentResetReply,
 )
 from llmspell_protocol.models import ChatChunk
-
-
-def owner_of(caller: Caller) -> str:
-    """Whose agents a caller's are: a script's belong to its context, a client's to its connection."""
-    return caller.context or caller.client
 
 
 class AgentHandler(AreaHandler):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from llmspell_kernel.directories import own_directory
 from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.places import script_directory, working_directory
 from llmspell_kernel.scripting.process import Job
 from llmspell_kernel.scripting.rights import granted
-from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.standard_requests import ExecuteRequest
 
 
@@ -19,7 +17,7 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
         InvalidRequest: a place that is not absolute, or no path.
     """
     options = request.options
-    directory = _working_directory(request)
+    directory = working_directory(request)
     if directory is None and request.caller.local:
         # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
         directory = own_directory()
@@ -32,7 +30,7 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
         data=options.deltas,
         script=options.name or "",
         arguments=options.args,
-        script_directory=_script_directory(request, directory),
+        script_directory=script_directory(request, directory),
         working_directory=directory,
         environment=request.options.env or {},
         rights=granted(request),
@@ -44,41 +42,16 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
 def isolated_job(request: Request, wanted: ExecuteRequest) -> Job:
     """The job of a script in a context of its own. Raises as `cell_job`."""
     options = request.options
-    directory = _working_directory(request)
+    directory = working_directory(request)
     return Job(
         code=wanted.code,
         name=options.name or "script",
         shows_value=options.shows_value,
         script=options.name or "",
         arguments=options.args or (),
-        script_directory=_script_directory(request, directory),
+        script_directory=script_directory(request, directory),
         working_directory=directory,
         environment=request.options.env or {},
         rights=granted(request),
         stdin="ask" if wanted.allow_stdin else "none",
     )
-
-
-def _working_directory(request: Request) -> str | None:
-    directory = request.options.cwd
-    if directory is None or not request.caller.local:
-        return None
-    if not os.path.isabs(directory):
-        raise InvalidRequest("metadata.llmspell.cwd has to be an absolute path")
-    return _path(directory, "cwd")
-
-
-def _script_directory(request: Request, working_directory: str | None) -> str | None:
-    path = request.options.path
-    if path is None or not request.caller.local:
-        return None
-    full = os.path.join(working_directory or "", path)
-    if not os.path.isabs(full):
-        raise InvalidRequest("metadata.llmspell.path has to be absolute, or given together with cwd")
-    return os.path.dirname(_path(full, "path"))
-
-
-def _path(text: str, option: str) -> str:
-    if "\0" in text:
-        raise InvalidRequest(f"metadata.llmspell.{option} has a zero byte, which no path has")
-    return text

@@ -19,6 +19,7 @@ from llmspell_profiles.schema.settings import Settings
 if TYPE_CHECKING:
     from llmspell_kernel.services.agents import AgentsService
     from llmspell_kernel.services.models import ModelsService
+    from llmspell_kernel.services.tools.service import ToolsService
 
 S = TypeVar("S")
 
@@ -108,6 +109,13 @@ class Services:
         from llmspell_kernel.services.agents import AgentsService
 
         return AgentsService(self.models)
+
+    @service
+    def tools(self) -> ToolsService:
+        """Tools of all sources."""
+        from llmspell_kernel.services.tools.service import ToolsService
+
+        return ToolsService(self._settings, self.contexts, self._log_directory)
 
     def note(self, name: str, made: object) -> None:
         """Remembers a service that was made: what it takes part in, it takes part in from here on."""

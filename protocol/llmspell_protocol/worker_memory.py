@@ -16,6 +16,8 @@ PULL_BYTES = 2 << 30
 """A pull reads headers of at most 256 MB and listings; what it downloads goes through small buffers."""
 REPLY_CHECK_BYTES = 1 << 30
 """A check holds one reply and one schema; jsonschema itself takes 40 MB."""
+TOOL_BYTES = 2 << 30
+"""A call of a tool holds one document, table or picture; with its programs, each by itself."""
 TRIAL_BYTES = 400 << 20
 """What a chat template may take when it is tried, beyond what the process has already: real ones take 40 MB."""
 FEW_THREADS = 16

@@ -39,6 +39,8 @@ def client(home: Path) -> Iterator[Client]:
 @pytest.mark.parametrize("area", AREAS)
 def test_every_action_of_an_area_is_answered_as_its_record_says(client: Client, area: str) -> None:
     for action, record in actions(area).items():
+        if record.from_scripts:
+            continue
         # What is to be cancelled must be under way.
         endless = _endless(client) if action == "cancel" else None
         _compare(client, area, action, {**record.example, **({"msg_id": endless.msg_id} if endless else {})})

@@ -12,7 +12,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from llmspell_kernel.scripting.lua.beneath import (
+from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
+from llmspell_protocol.beneath import (
     HeldDirectory,
     NotBeneath,
     NotPlain,
@@ -21,7 +22,6 @@ from llmspell_kernel.scripting.lua.beneath import (
     open_beneath,
     open_plain,
 )
-from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
 
 MAX_SOURCE_BYTES = 10_000_000
 EVERYTHING = "*"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from llmspell_profiles.schema.table import Field, IdleTable, Table, subtable
 from llmspell_profiles.schema.values import Before, High, Idle, Names, NamesOrText, Size, expected, words, wrong
 
+Approval = Literal["never", "restricted", "always"]
 SearchEngine = Literal["google", "bing", "duckduckgo"]
 
 
@@ -22,7 +23,7 @@ def _dimensions(value: object) -> object:
     return value
 
 
-class FileOperations(IdleTable):
+class FileOperations(Table):
     """`[tools.file_operations]`"""
 
     enabled: bool = Field(default=True, description="file tools; scripts also need runtime.security.allow_file_access")
@@ -41,7 +42,7 @@ class FileOperations(IdleTable):
     validate_file_types: bool = Field(default=True, description="content must match the extension")
 
 
-class WebSearch(IdleTable):
+class WebSearch(Table):
     """`[tools.web_search]`"""
 
     rate_limit_per_minute: int = Field(default=30, ge=1, description="searches in a minute")
@@ -52,7 +53,7 @@ class WebSearch(IdleTable):
     user_agent: str = Field(default="llmspell-web-search/1.0", description="how it introduces itself")
 
 
-class HttpRequest(IdleTable):
+class HttpRequest(Table):
     """`[tools.http_request]`"""
 
     allowed_hosts: Names = Field(default=("*",), description="host or parent domain")
@@ -68,7 +69,7 @@ class HttpRequest(IdleTable):
     )
 
 
-class Network(IdleTable):
+class Network(Table):
     """`[tools.network]`"""
 
     timeout_seconds: int = Field(default=30, ge=1, description="default of network tools, in seconds")
@@ -76,7 +77,7 @@ class Network(IdleTable):
     verify_ssl: bool = Field(default=True, description="check certificates")
 
 
-class WebTools(IdleTable):
+class WebTools(Table):
     """`[tools.web_tools]`"""
 
     user_agent: str = Field(default="llmspell-web/1.0", description="how scraping tools introduce themselves")
@@ -86,7 +87,7 @@ class WebTools(IdleTable):
     scraping_delay_ms: int = Field(default=1000, ge=0, description="between requests to one host, in milliseconds")
 
 
-class Media(IdleTable):
+class Media(Table):
     """`[tools.media]`"""
 
     max_file_size: Size = Field(default=524_288_000, ge=1, description="largest file, in bytes")
@@ -94,11 +95,11 @@ class Media(IdleTable):
     image_max_dimensions: Annotated[str, Before(_dimensions)] = Field(
         default="4096x4096", description="width and height in pixels, with an x between them"
     )
-    video_quality: int | None = Field(default=None, ge=0, le=100, description="of what is written")
-    audio_sample_rate: int | None = Field(default=None, ge=0, description="in Hz")
+    video_quality: Annotated[int | None, Idle()] = Field(default=None, ge=0, le=100, description="of what is written")
+    audio_sample_rate: Annotated[int | None, Idle()] = Field(default=None, ge=0, description="in Hz")
 
 
-class Database(IdleTable):
+class Database(Table):
     """`[tools.database]`"""
 
     connection_timeout_seconds: int = Field(default=10, ge=1, description="connecting, in seconds")
@@ -108,7 +109,7 @@ class Database(IdleTable):
     enable_query_logging: bool = Field(default=False, description="without parameters")
 
 
-class Email(IdleTable):
+class Email(Table):
     """`[tools.email]`"""
 
     smtp_host: str | None = Field(default=None, description="mail server")
@@ -131,13 +132,13 @@ class SystemTools(Table):
         default=("ls", "cat", "echo", "pwd"), description='programs; "*" = all, and a shell; one run: --allow-run'
     )
     max_output_size: Size = Field(default=1_048_576, ge=1, description="what io.popen keeps of a program, in bytes")
-    command_timeout_seconds: Annotated[int, Idle()] = Field(default=30, ge=1, description="one program, in seconds")
+    command_timeout_seconds: int = Field(default=30, ge=1, description="one program, in seconds")
     allowed_env_vars: NamesOrText = Field(
         default=(), description="variables of the client that every script may read; one run: --allow-env"
     )
 
 
-class DataTools(IdleTable):
+class DataTools(Table):
     """`[tools.data]`"""
 
     max_csv_size: Size = Field(default=104_857_600, ge=1, description="largest CSV file, in bytes")
@@ -156,17 +157,17 @@ class Academic(IdleTable):
     enable_doi_resolution: bool = Field(default=True, description="look up DOIs")
 
 
-class Document(IdleTable):
+class Document(Table):
     """`[tools.document]`"""
 
     max_pdf_size: Size = Field(default=52_428_800, ge=1, description="largest PDF file, in bytes")
     extract_images: bool = Field(default=False, description="images too")
-    enable_ocr: bool = Field(default=False, description="text in images")
+    enable_ocr: Annotated[bool, Idle()] = Field(default=False, description="text in images")
     max_pages: int | None = Field(default=None, ge=1, description="pages read; unset: all")
     extract_metadata: bool = Field(default=True, description="title, author and the like")
 
 
-class Search(IdleTable):
+class Search(Table):
     """`[tools.search]`"""
 
     default_engine: Annotated[SearchEngine, words(SearchEngine)] = Field(
@@ -184,9 +185,12 @@ class ToolsSettings(Table):
     OTHERS: ClassVar[Any] = dict[str, Any]
     FREE_TABLES: ClassVar[bool] = True
 
-    enabled: Annotated[bool, Idle()] = Field(default=True, description="all tools")
-    rate_limit_per_minute: Annotated[int | None, Idle()] = Field(
-        default=None, ge=1, description="all tools together; unset: none"
+    enabled: bool = Field(default=True, description="all tools")
+    rate_limit_per_minute: int | None = Field(default=None, ge=1, description="all tools together; unset: none")
+    workers: Annotated[int, High(32)] = Field(default=4, ge=1, description="calls that run at the same time")
+    approval: Annotated[Approval, words(Approval)] = Field(
+        default="restricted",
+        description="the level from which on a person is asked before a model's call: never, restricted, always",
     )
     file_operations: FileOperations = subtable("files")
     web_search: WebSearch = subtable("the web search tool")

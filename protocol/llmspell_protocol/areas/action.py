@@ -29,6 +29,8 @@ class Action(NamedTuple):
     """What may come as `<area>_progress`."""
     delta: type | None = None
     """What may come as `<area>_delta`."""
+    from_scripts: bool = False
+    """Only a script can ask it: its request names a function of the script's."""
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)

@@ -47,7 +47,7 @@ class HeldDirectory:
 
 
 class Places:
-    """Directories with all that is below, and single files, held open: what a script may reach.
+    """Directories with all that is below, and single files, held open: what a script or a tool may reach.
 
     `/` with all below it is everything. A path that isn't there yet is a file, which may be made.
     """
@@ -126,6 +126,24 @@ def entry_beneath(places: Places, path: str) -> Iterator[tuple[int, str]]:
         yield walk.directory, name
 
 
+@contextmanager
+def directory_beneath(places: Places, path: str) -> Iterator[int]:
+    """The descriptor of the directory at an absolute path, links followed; it can be listed.
+
+    Raises:
+        NotBeneath: it is neither a place nor below one, or a link leads out of them.
+        OSError: it cannot be opened, or is no directory.
+    """
+    with _Walk(places, path) as walk:
+        walk.whole()
+        # What led here may be a descriptor for paths alone, which lists nothing.
+        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=walk.directory)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
 class _Walk:
     """From `/` to a path's last directory. The caller learns nothing about what lies outside of the places."""
 
@@ -161,6 +179,16 @@ class _Walk:
         if not self._pending or self._pending[0] == "..":
             raise NotPlain("a directory")
         return self._pending.pop()
+
+    def whole(self) -> None:
+        """Goes on to what the path names, a directory."""
+        try:
+            while self._pending:
+                self._step(self._pending.pop(0))
+        except OSError:
+            self._demand_inside(None)
+            raise
+        self._demand_inside(None)
 
     def follow(self, name: str) -> bool:
         """Puts what a link leads to before the rest of the path; False where it is no link."""

@@ -1,0 +1,131 @@
+"""`tool_request`: one method an action, translated for the tools service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from llmspell_kernel.area_handler import AreaHandler
+from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_kernel.services.tools.callers import owner_of, permissions_for
+from llmspell_kernel.services.tools.service import ToolsService
+from llmspell_protocol.areas.action import Empty
+from llmspell_protocol.areas.tool import (
+    ToolDetails,
+    ToolInfoReply,
+    ToolInvoke,
+    ToolInvokeReply,
+    ToolList,
+    ToolListReply,
+    ToolNamed,
+    ToolPermission,
+    ToolPermissionsReply,
+    ToolRegister,
+    ToolRegisterReply,
+    ToolSearch,
+    ToolSearchReply,
+    ToolSummary,
+    ToolTestReply,
+)
+from llmspell_protocol.errors import LlmspellError, ToolNotFound, Unsupported
+from llmspell_protocol.tools.description import ToolDescription
+from llmspell_protocol.tools.permissions import SETTINGS
+
+if TYPE_CHECKING:
+    from llmspell_profiles.schema.settings import Settings
+
+
+class ToolHandler(AreaHandler):
+    """Answers `tool_request`."""
+
+    def __init__(self, tools: ToolsService, contexts: Contexts, settings: Callable[[], Settings]) -> None:
+        self._tools = tools
+        self._contexts = contexts
+        self._settings = settings
+
+    async def list(self, request: Request, wanted: ToolList) -> ToolListReply:
+        """All tools."""
+        found, problems = await self._tools.list(owner_of(request.caller), wanted.category)
+        tools = [_summary(tool) for tool in found]
+        return ToolListReply(tools=tools, count=len(tools), category=wanted.category, problems=problems)
+
+    async def search(self, request: Request, wanted: ToolSearch) -> ToolSearchReply:
+        """Tools by words."""
+        found = await self._tools.search(wanted.query, owner_of(request.caller), wanted.category)
+        matches = [_summary(tool) for tool in found]
+        return ToolSearchReply(matches=matches, query=wanted.query, count=len(matches))
+
+    async def info(self, request: Request, wanted: ToolNamed) -> ToolInfoReply:
+        """Everything about one tool."""
+        tool = await self._tools.find(wanted.tool, owner_of(request.caller))
+        names = [item.name for item in fields(ToolDetails)]
+        return ToolInfoReply(tool=ToolDetails(**{name: getattr(tool, name) for name in names}))
+
+    async def permissions(self, request: Request, wanted: Empty) -> ToolPermissionsReply:
+        """What the caller's tools may touch."""
+        settings = self._settings()
+        found = permissions_for(request, settings)
+        return ToolPermissionsReply(
+            permissions=[
+                ToolPermission(
+                    permission=kind,
+                    names=list(dict.fromkeys(getattr(found, kind))),
+                    setting=SETTINGS[kind],
+                    flag=f"--allow-{kind}",
+                )
+                for kind in SETTINGS
+            ],
+            approval=settings.tools.approval,
+        )
+
+    async def invoke(self, request: Request, wanted: ToolInvoke) -> ToolInvokeReply:
+        """One call."""
+        return await self._invoke(request, wanted.tool, wanted.parameters)
+
+    async def test(self, request: Request, wanted: ToolNamed) -> ToolTestReply:
+        """One call with the tool's own example."""
+        tool = await self._tools.find(wanted.tool, owner_of(request.caller))
+        if not tool.example:
+            raise Unsupported(
+                f"tool '{tool.name}' has no call that touches nothing, so it can't be tested by itself",
+                hint=f"call it: llmspell tool invoke {tool.name} --params '{{…}}'",
+                details={"tool": tool.name, "operation": "test"},
+            )
+        try:
+            reply = await self._invoke(request, tool.name, tool.example)
+        except LlmspellError as error:
+            success, message, result = False, error.message, None
+        else:
+            success, message, result = reply.success, reply.message, reply.result
+        details = {"parameters": dict(tool.example), "result": result}
+        return ToolTestReply(tool=tool.name, success=success, message=message, details=details)
+
+    async def register(self, request: Request, wanted: ToolRegister) -> ToolRegisterReply:
+        """A function of the script's as a tool."""
+        function = self._contexts.function(request, wanted.execute)
+        return ToolRegisterReply(tool=self._tools.registered.register(wanted, function))
+
+    async def unregister(self, request: Request, wanted: ToolNamed) -> ToolRegisterReply:
+        """Takes a script's tool back."""
+        if not self._tools.registered.unregister(wanted.tool, owner_of(request.caller)):
+            raise ToolNotFound(f"Tool '{wanted.tool}' not found", details={"tool": wanted.tool})
+        return ToolRegisterReply(tool=wanted.tool)
+
+    async def _invoke(self, request: Request, name: str, arguments: Mapping[str, Any]) -> ToolInvokeReply:
+        def on_progress(message: str, figures: Mapping[str, Any]) -> None:
+            request.progress({"message": message, "figures": dict(figures)})
+
+        return await self._tools.invoke(
+            request,
+            name,
+            arguments,
+            permissions_for(request, self._settings()),
+            timeout_s=request.options.timeout_s,
+            on_progress=on_progress,
+        )
+
+
+def _summary(tool: ToolDescription) -> ToolSummary:
+    return ToolSummary(**{item.name: getattr(tool, item.name) for item in fields(ToolSummary)})

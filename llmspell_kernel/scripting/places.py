@@ -1,0 +1,43 @@
+"""Where a request's script is and runs, on the kernel's machine. Knows paths as texts and opens none."""
+
+from __future__ import annotations
+
+import os
+
+from llmspell_kernel.request import Request
+from llmspell_protocol.errors import InvalidRequest
+
+
+def working_directory(request: Request) -> str | None:
+    """The directory that the client works in; None where it is on another machine or doesn't say.
+
+    Raises:
+        InvalidRequest: it is not absolute, or no path.
+    """
+    directory = request.options.cwd
+    if directory is None or not request.caller.local:
+        return None
+    if not os.path.isabs(directory):
+        raise InvalidRequest("metadata.llmspell.cwd has to be an absolute path")
+    return _path(directory, "cwd")
+
+
+def script_directory(request: Request, working_directory: str | None) -> str | None:
+    """The directory of the script's file; None where there is none or the client is on another machine.
+
+    Raises:
+        InvalidRequest: it is not absolute, or no path.
+    """
+    path = request.options.path
+    if path is None or not request.caller.local:
+        return None
+    full = os.path.join(working_directory or "", path)
+    if not os.path.isabs(full):
+        raise InvalidRequest("metadata.llmspell.path has to be absolute, or given together with cwd")
+    return os.path.dirname(_path(full, "path"))
+
+
+def _path(text: str, option: str) -> str:
+    if "\0" in text:
+        raise InvalidRequest(f"metadata.llmspell.{option} has a zero byte, which no path has")
+    return text

@@ -1,0 +1,1 @@
+"""Tools: which there are, what a call may touch, and the processes that do the work."""

@@ -1,0 +1,39 @@
+"""Whose tools a request calls, and what they may touch: from the request at the root, which a client made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmspell_kernel.identity import Caller
+from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.places import script_directory, working_directory
+from llmspell_kernel.scripting.rights import granted
+from llmspell_kernel.services.tools.permissions import permissions_of
+from llmspell_protocol.tools.permissions import Permissions
+
+if TYPE_CHECKING:
+    from llmspell_profiles.schema.settings import Settings
+
+
+def owner_of(caller: Caller) -> str:
+    """Whose agents and tools a caller's are: a script's belong to its context, a client's to its connection."""
+    return caller.context or caller.client
+
+
+def permissions_for(request: Request, settings: Settings) -> Permissions:
+    """What the tools may touch that a request calls.
+
+    Raises:
+        InvalidRequest: a grant or a directory of the command makes no sense.
+        Forbidden: the client may grant nothing.
+    """
+    root = request.root
+    directory = working_directory(root)
+    places = (directory, script_directory(root, directory))
+    return permissions_of(
+        settings,
+        request.caller,
+        granted(root),
+        directories=[place for place in places if place is not None],
+        environment=root.options.env,
+    )

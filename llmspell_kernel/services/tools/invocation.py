@@ -1,0 +1,47 @@
+"""One call of a tool on its way to where it is done, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from llmspell_kernel.request import Request
+from llmspell_protocol.areas.tool import ToolInvokeReply
+from llmspell_protocol.tools.description import ToolDescription
+from llmspell_protocol.tools.permissions import Permissions
+
+OnProgress = Callable[[str, Mapping[str, Any]], None]
+"""Gets how far a call is: `(message, figures)`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """One call. `request` is the one that it is made for: what it asks for in turn are children of it."""
+
+    request: Request
+    tool: ToolDescription
+    arguments: Mapping[str, Any]
+    permissions: Permissions
+    tables: Mapping[str, Mapping[str, Any]]
+    """The tables of `[tools]` that the tool reads, by name."""
+    timeout_s: float
+    on_progress: OnProgress
+
+
+class ToolSource(Protocol):
+    """Where tools come from. `owner` is the script context or client that asks: some tools are its own."""
+
+    async def tools(self, owner: str) -> Sequence[ToolDescription]:
+        """The tools of this source.
+
+        Raises:
+            LlmspellError: the source can't be asked now; the others can.
+        """
+
+    async def invoke(self, invocation: Invocation) -> ToolInvokeReply:
+        """Does one call of one of this source's tools. Cancelling the call ends the work.
+
+        Raises:
+            LlmspellError: as the tool says.
+        """

@@ -1,0 +1,154 @@
+"""Tools of all sources: found by name, searched, called within their limits. Knows requests as what calls are for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_kernel.services.tools.builtin import WorkerTools
+from llmspell_kernel.services.tools.invocation import Invocation, OnProgress, ToolSource
+from llmspell_kernel.services.tools.limits import Rates, tables_of, timeout_of
+from llmspell_kernel.services.tools.permissions import demand
+from llmspell_kernel.services.tools.registered import RegisteredTools
+from llmspell_protocol.areas.tool import ToolInvokeReply
+from llmspell_protocol.errors import LlmspellError, ToolNotFound
+from llmspell_protocol.tools.description import ToolDescription
+from llmspell_protocol.tools.names import LEFT_TO_OTHERS, tool_name
+from llmspell_protocol.tools.permissions import Permissions
+
+if TYPE_CHECKING:
+    from llmspell_profiles.schema.settings import Settings
+
+_Found = dict[str, tuple[ToolDescription, ToolSource]]
+
+
+class ToolsService:
+    """All tools of a kernel; belongs to the loop."""
+
+    def __init__(self, settings: Callable[[], Settings], contexts: Contexts, log_directory: Path) -> None:
+        self._settings = settings
+        self._rates = Rates()
+        self.registered = RegisteredTools(contexts)
+        self.workers = WorkerTools(log_directory, size=settings().tools.workers)
+        self._sources: list[ToolSource] = [self.registered, self.workers]
+        """The first that has a name has it."""
+
+    async def list(self, owner: str, category: str | None = None) -> tuple[Sequence[ToolDescription], Sequence[str]]:
+        """Every tool by name, and what is wrong with sources that could not be asked."""
+        found, problems = await self._found(owner)
+        tools = [tool for tool, _ in found.values() if category in (None, tool.category)]
+        return sorted(tools, key=lambda tool: tool.name), problems
+
+    async def find(self, name: str, owner: str) -> ToolDescription:
+        """The tool that a name means.
+
+        Raises:
+            ToolNotFound: there is none; the hint has the nearest name.
+        """
+        return (await self._find(name, owner))[0]
+
+    async def search(self, query: str, owner: str, category: str | None = None) -> Sequence[ToolDescription]:
+        """Tools that match every word, best first: by name, then keyword, then description."""
+        words = query.lower().split()
+        tools, _ = await self.list(owner, category)
+        scored = [(_score(tool, words), tool) for tool in tools]
+        return [tool for score, tool in sorted(scored, key=lambda one: (-one[0], one[1].name)) if score > 0]
+
+    async def invoke(
+        self,
+        request: Request,
+        name: str,
+        arguments: Mapping[str, Any],
+        permissions: Permissions,
+        *,
+        timeout_s: float | None = None,
+        on_progress: OnProgress,
+    ) -> ToolInvokeReply:
+        """Does one call for `request`, whose caller it is. Cancelling ends the work.
+
+        Raises:
+            ToolNotFound: there is no such tool.
+            Forbidden: tools are off, or the call would touch what it may not.
+            Busy: too many calls in the last minute.
+            InvalidRequest, Timeout, OutOfMemory, WorkerCrashed, ToolError: as the tool's source says.
+        """
+        owner = request.caller.context or request.caller.client
+        tool, source = await self._find(name, owner)
+        settings = self._settings()
+        demand(tool, permissions, settings)
+        tables = tables_of(tool, settings)
+        self._rates.admit(tables, settings.tools.rate_limit_per_minute)
+        return await source.invoke(
+            Invocation(
+                request=request,
+                tool=tool,
+                arguments=arguments,
+                permissions=permissions,
+                tables=tables,
+                timeout_s=timeout_of(tables, timeout_s),
+                on_progress=on_progress,
+            )
+        )
+
+    def forget(self, owner: str) -> None:
+        """A client or script context has ended, and its tools with it."""
+        self.registered.forget(owner)
+
+    async def close(self) -> None:
+        """Ends the workers."""
+        await self.workers.close()
+
+    async def _find(self, name: str, owner: str) -> tuple[ToolDescription, ToolSource]:
+        found, _ = await self._found(owner)
+        known = tool_name(name, found)
+        if known is None:
+            raise _missing(name, found)
+        return found[known]
+
+    async def _found(self, owner: str) -> tuple[_Found, Sequence[str]]:
+        found: _Found = {}
+        problems: Sequence[str] = ()
+        for source in self._sources:
+            try:
+                tools = await source.tools(owner)
+            except LlmspellError as error:
+                problems = (*problems, error.message)
+                continue
+            for tool in tools:
+                found.setdefault(tool.name, (tool, source))
+        return found, (*problems, *self.workers.problems)
+
+
+def _missing(name: str, known: Collection[str]) -> ToolNotFound:
+    plain = name.strip().lower().replace("_", "-")
+    details: dict[str, Any] = {"tool": name}
+    if plain in LEFT_TO_OTHERS:
+        return ToolNotFound(
+            f"Tool '{name}' not found (not part of this version)",
+            hint="a package or an MCP server can bring it: llmspell tool list shows those there are",
+            details=details,
+        )
+    near = difflib.get_close_matches(plain, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "llmspell tool list shows all tools"
+    return ToolNotFound(f"Tool '{name}' not found", hint=hint, details=details)
+
+
+def _score(tool: ToolDescription, words: Sequence[str]) -> int:
+    total = 0
+    for word in words:
+        if word == tool.name.lower():
+            score = 8
+        elif word in tool.name.lower():
+            score = 4
+        elif any(word in keyword.lower() for keyword in tool.keywords):
+            score = 2
+        else:
+            score = int(word in tool.description.lower() or word == tool.category)
+        if not score:
+            return 0
+        total += score
+    return total

@@ -1,0 +1,1 @@
+"""What kernel, command line and workers say about tools. Knows no tool."""
