@@ -1,4 +1,4 @@
-"""Writes the tables of `docs/reference/defaults.md`: what holds where nobody has set anything, read from the settings.
+"""Writes the tables of `docs/reference/defaults.md`: what holds where nothing is set, read from the settings.
 
 python -m generate.defaults           writes what has changed
 python -m generate.defaults --check   changes nothing; exit status 1 and the name where something would

@@ -75,7 +75,7 @@ def _place(path: str) -> str:
 
 
 def _decisions() -> str:
-    lines = ["# Decisions\n", "Choices that somebody might want to undo, with their reasons and what they cost.\n"]
+    lines = ["# Decisions\n", "Choices that a maintainer might want to undo, with their reasons and what they cost.\n"]
     for path in sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")):
         title = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
         lines.append(f"- [{title}]({path.name})")

@@ -1,4 +1,4 @@
-"""Which addresses of a configuration nobody answers at: a connection is opened and closed, nothing is asked."""
+"""Which addresses of a configuration give no answer: a connection is opened and closed, nothing is asked."""
 
 from __future__ import annotations
 

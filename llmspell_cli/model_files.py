@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from llmspell_cli.session import Content, document
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound
+from llmspell_protocol.user_home import expanded_user
 
 if TYPE_CHECKING:
     from llmspell_cli.session import Session
@@ -28,7 +29,7 @@ def is_file(word: str) -> bool:
 
 def whole(path: str) -> str:
     """A path as the kernel can use it, whose directory is another one."""
-    return os.path.abspath(os.path.expanduser(path))
+    return os.path.abspath(expanded_user(path, os.environ))
 
 
 def with_files_imported(

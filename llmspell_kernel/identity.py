@@ -55,7 +55,7 @@ class KeyRing:
 
 
 Reach = Literal["files", "private", "public"]
-"""What a pull may open besides the catalog, the hub and Ollama's library, which whoever may pull may use: paths of this
+"""What a pull may open besides the catalog, the hub and Ollama's library, which the right to pull opens: paths of this
 machine, addresses of this machine and its network, addresses of the public internet."""
 EVERYWHERE: frozenset[Reach] = frozenset({"files", "private", "public"})
 PUBLIC: frozenset[Reach] = frozenset({"public"})

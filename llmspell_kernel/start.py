@@ -264,7 +264,7 @@ class Start:
 
     @property
     def _chosen(self) -> bool:
-        """Whether whoever started it has named a profile or a file."""
+        """Whether the command that started it has named a profile or a file."""
         return self._arguments.profile is not None or self._arguments.config is not None
 
     def _handle_signals(self, kernel: Kernel) -> None:

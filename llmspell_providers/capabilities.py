@@ -58,7 +58,7 @@ class Capabilities:
         return {word: word not in self.lacks for word in WORDS}
 
     def supports_with(self, abilities: Collection[str]) -> dict[Word, bool]:
-        """The same for a model with these abilities of its own; none: nobody knows, and it is tried."""
+        """The same for a model with these abilities of its own; none: not known, and it is tried."""
         if not abilities:
             return self.supports
         missing = {word for ability, words in _OF_A_MODEL.items() if ability not in abilities for word in words}

@@ -1,4 +1,4 @@
-"""Names that are nearly a given one, among those that are installed, offered or in the catalog. Asks nobody."""
+"""Names that are nearly a given one, among those that are installed, offered or in the catalog. Asks no server."""
 
 from __future__ import annotations
 

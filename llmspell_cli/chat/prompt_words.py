@@ -90,7 +90,7 @@ class Given(NamedTuple):
 
         Raises:
             ModelNotFound: as `divided`.
-            InvalidRequest: there is no message, and nobody to ask for one.
+            InvalidRequest: there is no message, and no terminal to ask for one.
         """
         if self.message is not None:
             model = self.model or (self.words[0] if self.words else None)

@@ -17,7 +17,7 @@ def pulled_if_wanted(opened: Session, output: Output, error: ModelNotFound) -> s
     """The name of the missing model, once it has been pulled because the user wanted that; None: the user didn't.
 
     Raises:
-        ModelNotFound: the error itself, where nobody can be asked or nothing is known that could be pulled.
+        ModelNotFound: the error itself, where there is no terminal to ask at, or nothing is known that could be pulled.
     """
     offer = error.details.get("pull")
     watched = sys.stdin.isatty() and sys.stdout.isatty() and not output.json

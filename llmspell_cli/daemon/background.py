@@ -58,7 +58,7 @@ def _agreed(output: Output) -> bool:
 
 
 def _start() -> None:
-    # Socket files that only this user can open: nobody else's port can be in the way.
+    # Socket files that only this user can open: no port of another program can be in the way.
     words = ("--daemon", f"--id={BACKGROUND_ID}", "--transport=ipc", f"--idle-timeout={IDLE_TIMEOUT_S}")
     detach(words, Path(run_directory_text()).parent / "logs" / f"kernel-{BACKGROUND_ID}.log")
 

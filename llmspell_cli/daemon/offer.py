@@ -17,7 +17,7 @@ _QUESTION = "Start one by itself when a command needs a model and none runs? [y/
 
 
 def offer_autostart(output: Output) -> None:
-    """Asks at a terminal, once: the answer is written into the user's file, and where it stands nobody is asked."""
+    """Asks at a terminal, once: the answer goes into the user's file, and a file that has one is not asked about."""
     if output.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
     if cli_setting("autostart", os.environ, directory()) is not None:

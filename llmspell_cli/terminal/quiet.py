@@ -1,4 +1,4 @@
-"""What is typed while nobody reads it: kept by the terminal for the next input, and not shown among what is printed.
+"""What is typed while no prompt reads it: kept by the terminal for the next input, and not shown among what is printed.
 
 However the command ends, by SIGTERM or a defect too, the terminal echoes again; a command that Ctrl-Z has stopped
 leaves it to the shell as it was found. Knows the terminal that stdin is, nothing of what is read.

@@ -31,7 +31,7 @@ class ContextSize:
 
 
 def demand_trained(model: str, wanted: int, trained: int | None) -> None:
-    """Raises `InvalidRequest` for a context that is longer than the model was trained for; None: nobody knows."""
+    """Raises `InvalidRequest` for a context that is longer than the model was trained for; None: not known."""
     if trained is not None and wanted > trained:
         raise InvalidRequest(
             f"num_ctx {wanted} is more than the {trained} tokens that '{model}' was trained for",

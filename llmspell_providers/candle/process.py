@@ -53,8 +53,8 @@ _NO_HUB = {
 _NO_DEBUGGER = {"GGML_NO_BACKTRACE": "1"}
 """An engine that gives up would start a debugger on itself, whose lines bury why it did."""
 STOP_WITHIN_S = {"chat": 30.0, "tokenize": 30.0, "embed": 300.0}
-"""How long a request that nobody waits for may go on: an engine looks between two steps, and one step of a large model
-on a slow processor takes seconds; texts to be embedded are one step each. A chat template may go on for ever."""
+"""How long a request that no caller waits for may go on: an engine looks between two steps, and one step of a large
+model on a slow processor takes seconds; texts to be embedded are one step each. A chat template may go on for ever."""
 _PATIENCE = 10
 """A worker that others still use is not ended for such a request before this many times of that."""
 

@@ -63,7 +63,7 @@ def _suits(place: Path) -> bool:
 
 
 def stale_directories() -> list[Path]:
-    """What kernels and commands that were killed have left; in nobody's hands, and this user's."""
+    """What kernels and commands that were killed have left; held by no process, and this user's."""
     found: list[Path] = []
     for path in _candidates():
         fd = _locked(path)

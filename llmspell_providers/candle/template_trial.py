@@ -129,7 +129,7 @@ def _load(templates: Mapping[str, str], directory: Path, memory_bytes: int) -> N
     parameters.verbosity = 1
     refusal: RuntimeError | None = None
     try:
-        # Kept: where nobody has it, it is taken apart, which can wait for ever.
+        # Kept: where nothing holds it, it is taken apart, which can wait for ever.
         _kept.append(xllamacpp.Server(parameters))
     except RuntimeError as error:
         refusal = error

@@ -89,7 +89,7 @@ def _run(work: Callable[[], None], write_fd: int, parent: int, computes_s: int, 
             said = b"done"
         os.write(write_fd, said)
     finally:
-        # Nothing of the process that was forked is tidied up, and threads of an engine's keep nobody waiting.
+        # Nothing of the process that was forked is tidied up, and threads of an engine's hold nothing up.
         os._exit(0)
 
 

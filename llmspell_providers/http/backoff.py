@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 _LONGEST_S = 365 * 86_400.0
-"""What a server may ask for; more is no number of seconds that anybody means."""
+"""What a server may ask for; more is no number of seconds that a server means."""
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -27,7 +27,7 @@ class Decoding:
     def __init__(self, encoding: str, limit_bytes: int) -> None:
         names = [name.strip().lower() for name in encoding.split(",") if name.strip().lower() not in ("", "identity")]
         if len(names) > 1 or (names and names[0] not in _WINDOWS):
-            raise Undecodable(f"its reply is compressed as '{encoding[:40]}', which nobody asked for")
+            raise Undecodable(f"its reply is compressed as '{encoding[:40]}', which was not asked for")
         self._zlib = zlib.decompressobj(_WINDOWS[names[0]]) if names else None
         self._limit_bytes = limit_bytes
         self._left = limit_bytes

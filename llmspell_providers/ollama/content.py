@@ -103,7 +103,7 @@ def finish_reason_of(
 ) -> FinishReason:
     """Why a reply ended: `length` is max_tokens or the context's end, which the counts tell apart.
 
-    A limit that nobody here has set may stand in the model's own file.
+    A limit that was not set here may stand in the model's own file.
     """
     if called:
         return "tool_calls"

@@ -36,7 +36,7 @@ _MAX_PAGES = 16
 
 
 def longest_reply(model: str) -> int:
-    """The limit for a reply that nobody has limited, in tokens."""
+    """The limit for a reply without a limit of its own, in tokens."""
     return next((limit for name, limit in _LONGEST_REPLIES.items() if model.startswith(name)), _LONGEST_REPLY)
 
 

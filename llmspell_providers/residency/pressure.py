@@ -1,6 +1,6 @@
 """What is done when models hold more memory than they may, after a request has shown it: give back, unload, tell.
 
-A worker's memory follows its estimate where that is right. Where it is not (an architecture that nobody has measured,
+A worker's memory follows its estimate where that is right. Where it is not (an architecture that was not measured,
 an engine that keeps what it should have freed) the budget still holds: first the models that hold more than was
 expected give back what they keep for later turns, then idle ones go, and what is left is said.
 """

@@ -342,7 +342,7 @@ def _resolved(file: Path) -> Path:
 
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
-    """Nobody else changes the file meanwhile; the directory is locked, since the file is replaced."""
+    """No other process changes the file meanwhile; the directory is locked, since the file is replaced."""
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(place.parent, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,6 +1,6 @@
 """The options of a request to a model as people write them: their names, and what a wrong one may mean.
 
-Used by whoever takes them from a person: `-o NAME VALUE` and `/set` on the command line, and requests on the wire.
+Used where a person writes them: `-o NAME VALUE` and `/set` on the command line, and requests on the wire.
 """
 
 from __future__ import annotations

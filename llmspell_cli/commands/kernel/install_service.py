@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from llmspell_cli.autostart.manager import Manager, check_name, manager_of, run_command, unwritable
 from llmspell_cli.autostart.service import Service
+from llmspell_cli.autostart.service_manager import Manager, check_name, manager_of, run_command, unwritable
 from llmspell_cli.commands.kernel.service_options import service_options
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command

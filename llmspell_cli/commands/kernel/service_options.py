@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from llmspell_cli.autostart.manager import SERVICE_TYPES
+from llmspell_cli.autostart.service_manager import SERVICE_TYPES
 
 
 def service_options(system_help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

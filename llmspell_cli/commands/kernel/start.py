@@ -111,7 +111,7 @@ def _log_file(wanted: Mapping[str, Any]) -> Path:
 
 
 def _tell_end(output: Output, served: list[str]) -> None:
-    """The last line of a kernel in the foreground; nobody may be there to read it."""
+    """The last line of a kernel in the foreground; its reader may be gone."""
     if output.json:
         return
     with suppress(OSError):

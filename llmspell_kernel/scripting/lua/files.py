@@ -1,7 +1,7 @@
 """Which files a script may touch: it reads below its own directory and the working directory, all else by permission.
 
-Neither `..` nor a link leads out, whoever moves what: files are opened by descriptors (`beneath`), and the directories
-are those that were there when the execution began, whatever has their names later.
+Neither `..` nor a link leads out, whatever is moved meanwhile: files are opened by descriptors (`beneath`), and the
+directories are those that were there when the execution began, whatever has their names later.
 """
 
 from __future__ import annotations

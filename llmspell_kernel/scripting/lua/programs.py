@@ -145,7 +145,7 @@ class Programs:
 
 
 def _write(descriptor: int, rest: memoryview) -> memoryview:
-    """What is left after as much as the pipe takes; nothing where nobody reads it."""
+    """What is left after as much as the pipe takes; nothing where its reader is gone."""
     try:
         return rest[os.write(descriptor, rest[:_PIECE_BYTES]) :]
     except BlockingIOError:

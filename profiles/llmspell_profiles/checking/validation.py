@@ -22,7 +22,7 @@ from llmspell_profiles.schema.table import Table
 
 
 class NamedServer(NamedTuple):
-    """An address that somebody wrote into the configuration: of which provider, and where it stands."""
+    """An address that was written into the configuration: of which provider, and where it stands."""
 
     provider: str
     url: str

@@ -31,7 +31,7 @@ def beside(tables: Mapping[str, Any], zero: Mapping[str, Any]) -> dict[str, Any]
 
 
 def with_usable_default(data: dict[str, Any], chosen: Iterable[KeyPath]) -> dict[str, Any]:
-    """The data without a default provider that nobody has chosen and that is switched off."""
+    """The data without a default provider that was not chosen and is switched off."""
     providers = data.get("providers")
     default = providers.get("default_provider") if isinstance(providers, dict) else None
     if default is None or _DEFAULT in chosen:

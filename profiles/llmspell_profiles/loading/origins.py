@@ -69,7 +69,7 @@ class Origins(NamedTuple):
         return None
 
     def is_chosen(self, path: KeyPath) -> bool:
-        """Whether somebody has set a key: in a file, by a variable or a flag, or by naming a profile that sets it."""
+        """Whether a key was set: in a file, by a variable or a flag, or by naming a profile that sets it."""
         return self.source_of(path) not in (None, ZERO_CONFIGURATION_NAME)
 
     def first_error(self, found: Sequence[Problem]) -> SettingError:

@@ -57,7 +57,7 @@ def file_sets_nothing(path: str) -> bool:
         with open(path, encoding="utf-8") as file:
             return sets_nothing(file.read())
     except (OSError, UnicodeDecodeError):
-        return False  # whoever reads it tells what is wrong
+        return False  # its reader tells what is wrong
 
 
 def variables_that_set(env: Mapping[str, str]) -> list[str]:
