@@ -126,6 +126,7 @@ def _request_options(script: Script) -> RequestOptions:
         cwd=working_directory(),
         env=environment(script.allow),
         allow=dict(script.allow) or None,
+        interactive=sys.stdin.isatty() and sys.stdout.isatty(),
     )
 
 

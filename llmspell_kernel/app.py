@@ -66,7 +66,7 @@ class Kernel:
         self._clients = Clients(limit=loaded.settings.kernel.max_clients)
         self.requests = ActiveRequests()
         self.drain = Drain(self.requests, standing=standing)
-        self._services = Services(self._settings, loaded.home, environment, self._submit)
+        self._services = Services(self._settings, loaded.home, environment, self._submit, loaded.source)
         self._pins = Pins(lambda: self._services.models)
         self._idleness = Idleness(self._in_use, self._end_idle)
         self._dispatcher = Dispatcher(

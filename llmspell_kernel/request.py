@@ -112,6 +112,11 @@ class Request:
             self.partial.add(key, text)
         self.sink.delta(content)
 
+    async def ask_person(self, prompt: str) -> str | None:
+        """Asks the person at the client that made the request at the root; None where there is none to be asked."""
+        root = self.root
+        return await root.sink.ask(prompt) if root.options.interactive else None
+
     def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
         """Sends the reply, the first time; dispatch does this."""
         if not self.answered:

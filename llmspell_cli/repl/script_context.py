@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -204,6 +205,7 @@ class ScriptContext:
                 env=variables or None,
                 allow=dict(self._allow) or None,
                 model=self.model,
+                interactive=sys.stdin.isatty() and sys.stdout.isatty(),
                 **options,
             ),
         )

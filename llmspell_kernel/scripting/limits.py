@@ -25,6 +25,11 @@ class ScriptLimits(NamedTuple):
     """The environment variables of its client that every script may read."""
     max_output_bytes: int = 1_048_576
     """What is kept of a program's output."""
+    read: Sequence[str] = ()
+    """What every script may read, beside what is below its directories."""
+    write: Sequence[str] = ()
+    hosts: Sequence[str] = ()
+    """Hosts whose addresses every script may pull from."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ScriptLimits:
@@ -41,11 +46,14 @@ class ScriptLimits(NamedTuple):
         if "tools" not in settings.given:
             # The tables of tools are read where a file has one: without, the defaults above are theirs too.
             return limits
-        system = settings.tools.system
+        system, kept = settings.tools.system, settings.tools.permissions
         may_run = runtime.security.allow_process_spawn and system.allow_process_execution
         return limits._replace(
-            programs=tuple(_names(system.allowed_commands)) if may_run else (),
-            variables=tuple(_names(system.allowed_env_vars)),
+            programs=(*(_names(system.allowed_commands) if may_run else ()), *kept.run),
+            variables=(*_names(system.allowed_env_vars), *kept.env),
+            read=kept.read,
+            write=kept.write,
+            hosts=kept.net,
             max_output_bytes=system.max_output_size,
         )
 

@@ -99,7 +99,7 @@ class ScriptProcess:
         def open_call() -> Call:
             return self._calls.open("execute", **fields, **_rights_fields(job, self.limits))
 
-        scope = Scope(self, request, on_output, open_call, hosts=job.rights.net)
+        scope = Scope(self, request, on_output, open_call, hosts=(*self.limits.hosts, *job.rights.net))
         frame = await self._run(scope)
         self._raise_failure(scope, frame, job.name)
         return Result(
@@ -277,8 +277,8 @@ def _rights_fields(job: Job, limits: ScriptLimits) -> dict[str, Any]:
     environment = {name: value for name, value in job.environment.items() if {name, EVERYTHING} & {*variables}}
     return {
         "file_access": limits.file_access,
-        "read": list(rights.read),
-        "write": list(rights.write),
+        "read": [*limits.read, *rights.read],
+        "write": [*limits.write, *rights.write],
         "programs": [*limits.programs, *rights.run],
         "max_output_bytes": limits.max_output_bytes,
         "variables": list(variables),

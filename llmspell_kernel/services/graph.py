@@ -84,11 +84,17 @@ class Services:
     """
 
     def __init__(
-        self, settings: Callable[[], Settings], home: Path, environment: Mapping[str, str], submit: Submit
+        self,
+        settings: Callable[[], Settings],
+        home: Path,
+        environment: Mapping[str, str],
+        submit: Submit,
+        configuration_file: Path | None = None,
     ) -> None:
         self._settings = settings
         self._home = home
         self._environment = environment
+        self._configuration_file = configuration_file
         self._log_directory = private_directory(home / "logs")
         self._made: list[object] = []
         self.contexts = Contexts(settings, submit, self._log_directory, on_context_end=self.forget)
@@ -115,7 +121,13 @@ class Services:
         """Tools of all sources."""
         from llmspell_kernel.services.tools.service import ToolsService
 
-        return ToolsService(self._settings, self.contexts, self._log_directory)
+        return ToolsService(
+            self._settings,
+            self.contexts,
+            self._log_directory,
+            environment=self._environment,
+            file=self._configuration_file,
+        )
 
     def note(self, name: str, made: object) -> None:
         """Remembers a service that was made: what it takes part in, it takes part in from here on."""

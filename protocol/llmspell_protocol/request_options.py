@@ -42,6 +42,9 @@ class RequestOptions(NamedTuple):
     """Environment variables for the script, which may read MODEL, MODEL_SPEC and what it has permission for."""
     allow: Mapping[str, Sequence[str]] | None = None
     """Permissions for this execution, by kind (`PERMISSIONS`): absolute paths, hosts, programs, variables, or `*`."""
+    interactive: bool = True
+    """A person sits at the client and can be asked for permission, where the content says `allow_stdin`; false where
+    its input is data."""
     drain_s: float | None = None
     """How long running work may go on."""
 

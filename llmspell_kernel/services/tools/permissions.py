@@ -39,16 +39,16 @@ def permissions_of(
     paths = tuple(files.allowed_paths) if files.enabled and (security.allow_file_access or not is_script) else ()
     below = tuple(one for one in directories if one != "/") if files.enabled else ()
     hosts = tuple(tools.http_request.allowed_hosts) if security.allow_network_access or not is_script else ()
-    system = tools.system
+    system, kept = tools.system, tools.permissions
     may_run = security.allow_process_spawn and system.allow_process_execution
-    variables = (*names_of(system.allowed_env_vars), *rights.env)
+    variables = (*names_of(system.allowed_env_vars), *kept.env, *rights.env)
     given = environment or {}
     return Permissions(
-        read=(*paths, *below, *rights.read),
-        write=(*paths, *rights.write),
-        net=(*hosts, *rights.net),
-        blocked=tuple(one for one in tools.http_request.blocked_hosts if one not in rights.net),
-        run=(*(names_of(system.allowed_commands) if may_run else ()), *rights.run),
+        read=(*paths, *below, *kept.read, *rights.read),
+        write=(*paths, *kept.write, *rights.write),
+        net=(*hosts, *kept.net, *rights.net),
+        blocked=tuple(one for one in tools.http_request.blocked_hosts if one not in (*kept.net, *rights.net)),
+        run=(*(names_of(system.allowed_commands) if may_run else ()), *kept.run, *rights.run),
         env=variables,
         variables={name: value for name, value in given.items() if {name, EVERYTHING} & {*variables}},
         working_directory=directories[0] if directories else None,

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_kernel.services.tools.asking import MOST_QUESTIONS, Asking
 from llmspell_kernel.services.tools.builtin import WorkerTools
 from llmspell_kernel.services.tools.invocation import Invocation, OnProgress, ToolSource
 from llmspell_kernel.services.tools.limits import Rates, tables_of, timeout_of
 from llmspell_kernel.services.tools.permissions import demand
 from llmspell_kernel.services.tools.registered import RegisteredTools
 from llmspell_protocol.areas.tool import ToolInvokeReply
-from llmspell_protocol.errors import LlmspellError, ToolNotFound
+from llmspell_protocol.errors import Forbidden, LlmspellError, ToolNotFound
 from llmspell_protocol.tools.description import ToolDescription
 from llmspell_protocol.tools.names import LEFT_TO_OTHERS, tool_name
 from llmspell_protocol.tools.permissions import Permissions
@@ -29,8 +30,17 @@ _Found = dict[str, tuple[ToolDescription, ToolSource]]
 class ToolsService:
     """All tools of a kernel; belongs to the loop."""
 
-    def __init__(self, settings: Callable[[], Settings], contexts: Contexts, log_directory: Path) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        contexts: Contexts,
+        log_directory: Path,
+        *,
+        environment: Mapping[str, str],
+        file: Path | None = None,
+    ) -> None:
         self._settings = settings
+        self._asking = Asking(settings, environment, file)
         self._rates = Rates()
         self.registered = RegisteredTools(contexts)
         self.workers = WorkerTools(log_directory, size=settings().tools.workers)
@@ -79,24 +89,31 @@ class ToolsService:
         owner = request.caller.context or request.caller.client
         tool, source = await self._find(name, owner)
         settings = self._settings()
-        demand(tool, permissions, settings)
         tables = tables_of(tool, settings)
         self._rates.admit(tables, settings.tools.rate_limit_per_minute)
-        return await source.invoke(
-            Invocation(
-                request=request,
-                tool=tool,
-                arguments=arguments,
-                permissions=permissions,
-                tables=tables,
-                timeout_s=timeout_of(tables, timeout_s),
-                on_progress=on_progress,
-            )
-        )
+        permissions = self._asking.with_session(request, permissions)
+        for _ in range(MOST_QUESTIONS):
+            try:
+                demand(tool, permissions, settings)
+                return await source.invoke(
+                    Invocation(
+                        request=request,
+                        tool=tool,
+                        arguments=arguments,
+                        permissions=permissions,
+                        tables=tables,
+                        timeout_s=timeout_of(tables, timeout_s),
+                        on_progress=on_progress,
+                    )
+                )
+            except Forbidden as refused:
+                permissions = await self._asking.ask(request, f"Tool '{tool.name}'", refused, permissions)
+        raise Forbidden(f"tool '{tool.name}' asked for too many permissions in one call")
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended, and its tools with it."""
         self.registered.forget(owner)
+        self._asking.forget(owner)
 
     async def close(self) -> None:
         """Ends the workers."""

@@ -42,6 +42,18 @@ class FileOperations(Table):
     validate_file_types: bool = Field(default=True, description="content must match the extension")
 
 
+class Permissions(Table):
+    """`[tools.permissions]`: what `--allow-read` and its like grant, for every script and every call of a tool."""
+
+    read: NamesOrText = Field(default=(), description='absolute paths, with all below; "*" = everything')
+    write: NamesOrText = Field(default=(), description="the same, to be written")
+    net: NamesOrText = Field(
+        default=(), description="hosts, and domains with all below; addresses near have to be named"
+    )
+    run: NamesOrText = Field(default=(), description="programs, by name or absolute path")
+    env: NamesOrText = Field(default=(), description="environment variables of the client")
+
+
 class WebSearch(Table):
     """`[tools.web_search]`"""
 
@@ -192,6 +204,7 @@ class ToolsSettings(Table):
         default="restricted",
         description="the level from which on a person is asked before a model's call: never, restricted, always",
     )
+    permissions: Permissions = subtable("what scripts, tools and agents may touch")
     file_operations: FileOperations = subtable("files")
     web_search: WebSearch = subtable("the web search tool")
     http_request: HttpRequest = subtable("HTTP requests")

@@ -37,11 +37,11 @@ class Permissions:
 
 
 SETTINGS: Mapping[Need, str] = {
-    "read": "tools.file_operations.allowed_paths",
-    "write": "tools.file_operations.allowed_paths",
-    "net": "tools.http_request.allowed_hosts",
-    "run": "tools.system.allowed_commands",
-    "env": "tools.system.allowed_env_vars",
+    "read": "tools.permissions.read",
+    "write": "tools.permissions.write",
+    "net": "tools.permissions.net",
+    "run": "tools.permissions.run",
+    "env": "tools.permissions.env",
 }
 """The setting that allows a kind for every call."""
 

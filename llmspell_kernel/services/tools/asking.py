@@ -1,0 +1,107 @@
+"""Asks the person at the client for a permission that a call lacks, and remembers the answer as long as it counts.
+
+An answer is for the call that asked, for the session (until the client or script context ends), or for good: then it
+is written into `[tools.permissions]` of the configuration. A client whose input is data is never asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmspell_kernel.request import Request
+from llmspell_protocol.errors import Forbidden
+from llmspell_protocol.tools.description import Need
+from llmspell_protocol.tools.permissions import SETTINGS, Permissions
+
+if TYPE_CHECKING:
+    from llmspell_profiles.schema.settings import Settings
+
+MOST_QUESTIONS = 8
+"""So many permissions one call may ask for, one after the other."""
+
+_DOING: Mapping[Need, str] = {
+    "read": "read {}",
+    "write": "write {}",
+    "net": "connect to {}",
+    "run": "run {}",
+}
+"""What can be asked for. Not a variable: the client sends none that it was not told to."""
+_ONCE, _SESSION, _ALWAYS = "once", "session", "always"
+_WORDS = {"y": _ONCE, "o": _ONCE, "s": _SESSION, "a": _ALWAYS}
+
+
+class Asking:
+    """What was granted at clients of one kernel; belongs to the loop."""
+
+    def __init__(self, settings: Callable[[], Settings], environment: Mapping[str, str], file: Path | None) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._file = file
+        self._granted: dict[str, dict[Need, list[str]]] = {}
+        self._kept: dict[Need, list[str]] = {}
+        """What was written into the configuration since the settings were read."""
+
+    def with_session(self, request: Request, permissions: Permissions) -> Permissions:
+        """The permissions with what was granted for this client's session."""
+        for granted in (self._kept, self._granted.get(_session(request), {})):
+            for kind, names in granted.items():
+                permissions = _with(permissions, kind, *names)
+        return permissions
+
+    async def ask(self, request: Request, tool: str, refused: Forbidden, permissions: Permissions) -> Permissions:
+        """The permissions with what the refusal lacked.
+
+        Raises:
+            Forbidden: the refusal itself, where no person can be asked, or one said no.
+        """
+        kind = next((one for one in _DOING if one == refused.details.get("permission")), None)
+        name = refused.details.get("name")
+        caller = request.root.caller
+        if kind is None or not isinstance(name, str) or not caller.local or not caller.may("admin"):
+            raise refused
+        shown = "everything" if name == "*" else name
+        answer = await request.ask_person(
+            f"{tool} wants to {_DOING[kind].format(shown)}. Allow it? [y]es once, for this [s]ession, [a]lways, [N]o: "
+        )
+        how = _WORDS.get((answer or "").strip().lower()[:1])
+        if how is None:
+            raise refused
+        if how is _ALWAYS:
+            await self._keep(kind, name)
+        elif how is _SESSION:
+            self._granted.setdefault(_session(request), {}).setdefault(kind, []).append(name)
+        return _with(permissions, kind, name)
+
+    def forget(self, owner: str) -> None:
+        """A client or script context has ended."""
+        self._granted.pop(owner, None)
+
+    async def _keep(self, kind: Need, name: str) -> None:
+        # Only an answer that counts for good writes a file.
+        from llmspell_profiles.writing import set_key
+
+        new = self._kept.setdefault(kind, [])
+        new.append(name)
+        names = dict.fromkeys((*getattr(self._settings().tools.permissions, kind), *new))
+        value = json.dumps(list(names), ensure_ascii=False)
+
+        def write() -> Any:
+            return set_key(SETTINGS[kind], value, env=self._environment, cwd=Path("/"), config=self._file)
+
+        await asyncio.to_thread(write)
+
+
+def _session(request: Request) -> str:
+    return request.root.caller.client
+
+
+def _with(permissions: Permissions, kind: Need, *names: str) -> Permissions:
+    changed: dict[str, Any] = {kind: (*getattr(permissions, kind), *names)}
+    if kind == "net":
+        changed["blocked"] = tuple(host for host in permissions.blocked if host not in names)
+    return replace(permissions, **changed)
