@@ -113,6 +113,7 @@ KEYS = (
     "runtime.max_concurrent_scripts",
     "runtime.script_timeout_seconds",
     "runtime.security.allow_file_access",
+    "runtime.security.allow_network_access",
     "runtime.security.allow_process_spawn",
     "runtime.security.allow_pull_addresses",
     "runtime.security.max_execution_time_ms",

@@ -98,8 +98,8 @@ class RuntimeSecuritySettings(Table):
     allow_file_access: bool = Field(
         default=False, description="scripts may write below their own directories too; one run: --allow-write"
     )
-    allow_network_access: Annotated[bool, Idle()] = Field(
-        default=True, description="web and HTTP tools, cloud providers from scripts; not the local backends"
+    allow_network_access: bool = Field(
+        default=True, description="network tools of scripts reach what tools.http_request allows; not model providers"
     )
     allow_pull_addresses: bool = Field(
         default=False,

@@ -13,6 +13,9 @@ from llmspell_protocol.errors import ConfigError
 
 # Values that differ from the default, for keys whose type doesn't suggest one.
 VALUES: dict[str, Any] = {
+    "tools.workers": 8,
+    "tools.approval": "always",
+    "tools.file_operations.max_depth": 20,
     "default_engine": "javascript",
     "engines.lua.stdlib": "Basic",
     "engines.lua.security_level": "Privileged",
