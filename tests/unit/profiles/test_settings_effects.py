@@ -182,6 +182,8 @@ def _names_read(tree: ast.AST) -> Iterator[str]:
                 yield name
             case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(str(name)), _]):
                 yield name
+            case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(str(name)), *_]):
+                yield name
             case ast.Subscript(slice=ast.Constant(str(name)), ctx=ast.Load()):
                 yield name
 
