@@ -149,7 +149,7 @@ PROVIDER_KINDS = {name: known_providers()[name] for name in ("openai", "ollama",
 KEYS = list(all_keys(PROVIDER_KINDS))
 
 
-SHARED_NAMES = {"name"} | {key.path[-1] for key in KEYS if not key.idle}
+SHARED_NAMES = {"name", "security_level"} | {key.path[-1] for key in KEYS if not key.idle}
 """What an attribute of something else may be called too."""
 
 
