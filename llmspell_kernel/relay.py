@@ -26,6 +26,8 @@ def relay(request: Request, chunk: ChatChunk, *, stream: bool) -> None:
         delta["reasoning"] = chunk.reasoning
     if chunk.tool_calls:
         delta["tool_calls"] = to_content(chunk.tool_calls)
+    if chunk.tool is not None:
+        delta["tool"] = {key: value for key, value in to_content(chunk.tool).items() if value is not None}
     if stream and delta:
         request.delta(delta)
     elif chunk.text:

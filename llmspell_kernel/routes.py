@@ -34,7 +34,7 @@ def routes(
     def agent_handler() -> Handler:
         from llmspell_kernel.handlers.agent import AgentHandler
 
-        return AgentHandler(services.agents)
+        return AgentHandler(services.agents, lambda: services.tools, settings)
 
     def tool_handler() -> Handler:
         from llmspell_kernel.handlers.tool import ToolHandler

@@ -3,6 +3,9 @@
 A reply is `[mock/NAME] ` and the first 200 characters of the last message, or the fixed text that the kernel was
 started with (LLMSPELL_MOCK_REPLY), or, where a schema is given, the smallest JSON text that fits it. A word, a number
 or a mark counts as one token.
+
+Where tools are offered, a message with lines such as `call calculator {"input": "2 + 3"}` makes it call them, all at
+once, and results are answered as any message is.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from llmspell_protocol.models import (
 )
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import Capabilities, declare
+from llmspell_providers.openai_chat import parse_arguments
 from llmspell_providers.spec import ModelSpec
 from llmspell_providers.vectors import packed
 
@@ -60,6 +64,7 @@ CAPABILITIES = declare(
     },
 )
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_CALL = re.compile(r"^call ([A-Za-z0-9_-]+) *(.*)$", re.MULTILINE)
 _PIECE = re.compile(r"\s*\S+\s*$|\s*\S+")
 
 
@@ -161,20 +166,20 @@ class MockProvider:
     ) -> AsyncGenerator[ChatChunk]:
         """Streams the reply word by word, cut at a stop string and at `max_tokens`."""
         model = _model_id(spec)
-        call = _tool_call(request)
-        text = "" if call else self._text(model, request)
+        calls = _tool_calls(request)
+        text = "" if calls else self._text(model, request)
         pieces, finish_reason = _cut(text, request.options)
         for piece in pieces:
             # A real engine lets others run between two tokens.
             await asyncio.sleep(0)
             yield ChatChunk(text=piece)
-        if call is not None:
+        if calls:
             finish_reason = "tool_calls"
-            yield ChatChunk(tool_calls=(call,))
+            yield ChatChunk(tool_calls=calls)
         said = "".join(pieces)
         yield ChatChunk(
             result=ChatResult(
-                message=ChatMessage(role="assistant", content=said, tool_calls=(call,) if call else ()),
+                message=ChatMessage(role="assistant", content=said, tool_calls=calls),
                 finish_reason=finish_reason,
                 usage=Usage(prompt_tokens=len(_tokens(_prompt(request))), completion_tokens=len(_tokens(said))),
                 timings=Timings(),
@@ -270,17 +275,29 @@ def _cut(text: str, options: SamplingOptions) -> tuple[list[str], FinishReason]:
     return kept, "length"
 
 
-def _tool_call(request: ChatRequest) -> ToolCall | None:
-    """A call of the first tool when one is demanded; its arguments are the smallest that fit."""
-    if not request.tools or request.tool_choice in (None, "auto", "none"):
-        return None
+def _tool_calls(request: ChatRequest) -> tuple[ToolCall, ...]:
+    """The calls that the last message asks for; else, where one is demanded, the first tool with what fits least."""
+    if not request.tools or request.tool_choice == "none":
+        return ()
+    said = request.messages[-1] if request.messages else None
+    if said is not None and said.role == "user":
+        asked = tuple(_asked_call(*found) for found in enumerate(_CALL.findall(said.content)))
+        if asked:
+            return asked
+    if request.tool_choice in (None, "auto"):
+        return ()
     functions = [tool.get("function", tool) for tool in request.tools]
     named = [one for one in functions if one.get("name") == request.tool_choice]
     function = (named or functions)[0]
     smallest = _smallest(function.get("parameters") or {"type": "object"})
     arguments = smallest if isinstance(smallest, Mapping) else {}
     name = str(function.get("name"))
-    return ToolCall(id=f"call_{_number(name):08x}"[:13], name=name, arguments=arguments)
+    return (ToolCall(id=f"call_{_number(name):08x}"[:13], name=name, arguments=arguments),)
+
+
+def _asked_call(number: int, found: tuple[str, str]) -> ToolCall:
+    name, arguments = found
+    return ToolCall(id=f"call_{number}", name=name, arguments=parse_arguments(arguments))
 
 
 def _smallest(schema: Any) -> Any:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import TYPE_CHECKING
 
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.agents import Agent, AgentsService
+from llmspell_kernel.services.agents.agent import Agent
+from llmspell_kernel.services.agents.request_tools import RequestTools
+from llmspell_kernel.services.agents.service import AgentsService
+from llmspell_kernel.services.agents.turn import TurnResult
 from llmspell_kernel.services.tools.callers import owner_of
+from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.agent import (
     AgentCreate,
@@ -19,15 +25,23 @@ from llmspell_protocol.areas.agent import (
     AgentNamed,
     AgentReply,
     AgentResetReply,
+    Dropped,
 )
 from llmspell_protocol.models import ChatChunk
+
+if TYPE_CHECKING:
+    from llmspell_profiles.schema.settings import Settings
 
 
 class AgentHandler(AreaHandler):
     """Answers `agent_request`."""
 
-    def __init__(self, agents: AgentsService) -> None:
+    def __init__(
+        self, agents: AgentsService, tools: Callable[[], ToolsService], settings: Callable[[], Settings]
+    ) -> None:
         self._agents = agents
+        self._tools = tools
+        self._settings = settings
 
     async def create(self, request: Request, wanted: AgentCreate) -> AgentReply:
         """A new agent, whose model may be missing, but not its backend."""
@@ -43,9 +57,11 @@ class AgentHandler(AreaHandler):
             relay(request, chunk, stream=wanted.stream)
 
         agent = self._find(request, wanted.agent)
-        result = await self._agents.execute(agent, wanted, client=request.caller.client, on_chunk=on_chunk)
-        answer = {item.name: getattr(result, item.name) for item in fields(result)}
-        return AgentExecuteReply(agent=agent.summary(), text=result.message.content, **answer)
+        toolbox = RequestTools(request, self._tools, self._settings)
+        turn = await self._agents.execute(
+            agent, wanted, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox
+        )
+        return _executed(agent, turn)
 
     async def list(self, request: Request, wanted: Empty) -> AgentListReply:
         """The caller's agents."""
@@ -70,6 +86,19 @@ class AgentHandler(AreaHandler):
 
     def _find(self, request: Request, name: str) -> Agent:
         return self._agents.find(name, owner=owner_of(request.caller))
+
+
+def _executed(agent: Agent, turn: TurnResult) -> AgentExecuteReply:
+    answer = {item.name: getattr(turn.result, item.name) for item in fields(turn.result)}
+    return AgentExecuteReply(
+        agent=agent.summary(),
+        text=turn.result.message.content,
+        tool_calls=turn.tool_calls,
+        tool_mode=turn.tool_mode,
+        limit=turn.limit,
+        dropped=Dropped(messages=turn.dropped, summarized=turn.summarized) if turn.dropped else None,
+        **answer,
+    )
 
 
 def _with_default(wanted: AgentCreate, request: Request) -> AgentCreate:

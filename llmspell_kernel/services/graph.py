@@ -17,7 +17,7 @@ from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_profiles.schema.settings import Settings
 
 if TYPE_CHECKING:
-    from llmspell_kernel.services.agents import AgentsService
+    from llmspell_kernel.services.agents.service import AgentsService
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.tools.service import ToolsService
 
@@ -112,7 +112,7 @@ class Services:
     @service
     def agents(self) -> AgentsService:
         """Conversations that the kernel remembers."""
-        from llmspell_kernel.services.agents import AgentsService
+        from llmspell_kernel.services.agents.service import AgentsService
 
         return AgentsService(self.models)
 

@@ -215,6 +215,10 @@ class ModelsService:
         provider, spec, found = await self.locate(model)
         return await provider.tokenize(spec, text, found=found)
 
+    async def demand_fit(self, text: str, schema: object) -> None:
+        """Raises `SchemaViolation` where a JSON text does not fit a schema."""
+        await self._reply_checks.demand_fit(text, schema)
+
     async def close(self) -> None:
         """Ends everything that backends have running."""
         retiring = tuple(self._retiring)

@@ -85,13 +85,16 @@ class ReplyChecks:
             SchemaViolation: it does not fit, or finding out takes too long; `details{text, at, finish_reason}`.
             WorkerCrashed: the process ended meanwhile.
         """
-        text, finish_reason = result.message.content, result.finish_reason
+        await self.demand_fit(result.message.content, request.schema, finish_reason=result.finish_reason)
+
+    async def demand_fit(self, text: str, schema: object, *, finish_reason: str = "stop") -> None:
+        """Holds a JSON text against a schema; raises as `check`."""
         too_long = SchemaViolation(
             f"the reply could not be held against its schema within {self._within_s:g} s",
             hint="a pattern with nested repetition, such as (a+)+, can take for ever: write it without",
             details={"text": text, "at": "", "finish_reason": finish_reason},
         )
-        await self._ask("check", too_long, text=text, schema=request.schema, finish_reason=finish_reason)
+        await self._ask("check", too_long, text=text, schema=schema, finish_reason=finish_reason)
 
     async def _ask(self, op: str, too_long: LlmspellError, **fields: Any) -> Frame:
         async with self._places:

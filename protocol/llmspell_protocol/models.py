@@ -16,6 +16,7 @@ FinishReason = Literal["stop", "length", "context_full", "tool_calls"]
 Format = Literal["gguf", "safetensors"]
 Speculation = Literal["auto", "off", "ngram"]
 """How a model of our own is to draft; auto: where it can."""
+ToolPhase = Literal["started", "ended"]
 Phase = Literal["resolving", "downloading", "verifying", "complete"]
 DownloadStatus = Literal["complete", "already_present"]
 Linked = Literal["hard", "symbolic"]
@@ -102,6 +103,36 @@ class ToolCall:
     id: str
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalledTool:
+    """A call that a model asked for, and what came of it; `error` and `code` say why it failed."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    success: bool
+    result: Any = None
+    """what it gave, in the tool's shape"""
+    error: str | None = None
+    code: str | None = None
+    """the error's, as error replies have it"""
+    duration_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolEvent:
+    """A tool that a model called is at work now, or has ended; the other fields are there when it has."""
+
+    phase: ToolPhase
+    id: str
+    """the call's, in this turn"""
+    name: str
+    arguments: Mapping[str, Any]
+    success: bool | None = None
+    result: Any = None
+    error: str | None = None
+    duration_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +244,7 @@ class ChatResult:
 class ChatChunk:
     """A piece of a reply: text, reasoning or tool calls; or progress (loading, prefill); or, last, the result.
 
-    `notice` says why a model that is there is loaded anew.
+    `notice` says why a model that is there is loaded anew. `tool` is a call that an agent makes for its model.
     """
 
     loading: bool = False
@@ -221,6 +252,7 @@ class ChatChunk:
     text: str = ""
     reasoning: str = ""
     tool_calls: Sequence[ToolCall] = ()
+    tool: ToolEvent | None = None
     prefill: PrefillProgress | None = None
     result: ChatResult | None = None
 

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from llmspell_protocol.areas.action import Action, Empty, Struct
-from llmspell_protocol.areas.stream import ChatDelta, LoadingStep, PrefillStep
-from llmspell_protocol.models import ChatResult, SamplingOptions, Speculation
+from llmspell_protocol.areas.stream import AgentDelta, LoadingStep, PrefillStep
+from llmspell_protocol.areas.tool import ToolProgress
+from llmspell_protocol.models import CalledTool, ChatResult, SamplingOptions, Speculation
+
+ToolMode = Literal["auto", "native", "schema"]
+"""How a model is given tools: in its template's own way, by a JSON Schema that its replies have to fit, or the first
+where the model has it."""
+Limit = Literal["max_tool_calls", "max_recursion_depth", "max_execution_time", "max_tokens_total"]
 
 
 class AgentCreate(Struct):
@@ -18,6 +24,11 @@ class AgentCreate(Struct):
     the default model of `provider` or, without one, of the default provider. `max_execution_time_s` is the longest that
     one turn may take. `device` and `speculation` are what its model has to be loaded with, as in `ModelLoad`. An agent
     of `type` `basic` needs no model: it answers with its input.
+
+    `tools` are names of tools that its model may call, in one turn at most `max_tool_calls` times; agents that are
+    called as tools may call others `max_recursion_depth` levels deep. `max_tokens_total` bounds the tokens of all
+    prompts and replies of one turn together, `max_conversation_tokens` those of the conversation that a prompt repeats.
+    What the conversation loses is put into a few sentences by the model where `summarize` is set.
     """
 
     name: str | None = None
@@ -31,7 +42,14 @@ class AgentCreate(Struct):
     device: str | None = None
     speculation: Speculation | None = None
     max_conversation_length: int = 100
+    max_conversation_tokens: int | None = None
+    summarize: bool = False
     max_execution_time_s: float = 300.0
+    max_tokens_total: int | None = None
+    tools: Sequence[str] = ()
+    tool_mode: ToolMode = "auto"
+    max_tool_calls: int = 100
+    max_recursion_depth: int = 10
 
 
 class AgentExecute(Struct):
@@ -80,8 +98,18 @@ class AgentDetails(AgentSummary):
     device: str | None
     speculation: Speculation | None
     max_conversation_length: int
+    max_conversation_tokens: int | None
+    summarize: bool
     max_execution_time_s: float
-    history: Sequence[Mapping[str, str]]
+    max_tokens_total: int | None
+    tools: Sequence[str]
+    tool_mode: ToolMode
+    max_tool_calls: int
+    max_recursion_depth: int
+    history: Sequence[Mapping[str, Any]]
+    """`role` and `content` of each message, and `tool_calls` or the tool's `name` where it has some"""
+    summary: str | None
+    """of what the conversation has lost"""
 
 
 class AgentReply(Struct):
@@ -90,12 +118,30 @@ class AgentReply(Struct):
     agent: AgentSummary
 
 
+class Dropped(Struct):
+    """What the conversation lost in this turn."""
+
+    messages: int
+    summarized: bool
+    """whether the model still reads a summary of them"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentExecuteReply(ChatResult):
-    """One turn's answer; `text` is the message's."""
+    """One turn's answer; `text` is the message's. `usage` and `timings` are the sums of all that the model was asked.
+
+    A turn that a `limit` ended has no answer, but the last that the model said, and is not remembered.
+    """
 
     agent: AgentSummary
     text: str
+    tool_calls: Sequence[CalledTool] = ()
+    """in the order in which the model asked for them"""
+    tool_mode: ToolMode | None = None
+    """how the model was given its tools: `native` or `schema`"""
+    limit: Limit | None = None
+    """the limit that ended the turn"""
+    dropped: Dropped | None = None
 
 
 class AgentListReply(Struct):
@@ -132,8 +178,8 @@ ACTIONS: Mapping[str, Action] = {
         AgentExecuteReply,
         right="execute",
         example={**_HELPER, "input": "hello", "parameters": {"tone": "kind"}},
-        progress=(LoadingStep, PrefillStep),
-        delta=ChatDelta,
+        progress=(LoadingStep, PrefillStep, ToolProgress),
+        delta=AgentDelta,
     ),
     "list": Action(Empty, AgentListReply, right="execute", example={}),
     "info": Action(AgentNamed, AgentInfoReply, right="execute", example=_HELPER),

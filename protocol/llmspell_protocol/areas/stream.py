@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmspell_protocol.areas.action import Struct
-from llmspell_protocol.models import PrefillProgress, ToolCall
+from llmspell_protocol.models import PrefillProgress, ToolCall, ToolEvent
 
 
 class LoadingStep(Struct):
@@ -35,6 +35,12 @@ class ChatDelta(Struct):
     text: str = ""
     reasoning: str = ""
     tool_calls: Sequence[ToolCall] = ()
+
+
+class AgentDelta(ChatDelta):
+    """A piece of an agent's answer; `tool` when a tool that its model called begins or has ended."""
+
+    tool: ToolEvent | None = None
 
 
 class ExecuteDelta(Struct):

@@ -66,7 +66,7 @@ def test_the_agents_of_a_script_end_with_its_context(home: Path) -> None:
         def submit(request: Request) -> asyncio.Task[None]:
             async def answer() -> None:
                 owners.append(owner_of(request.caller))
-                reply = await AgentHandler(services.agents)(request)
+                reply = await AgentHandler(services.agents, lambda: services.tools, Settings)(request)
                 request.reply({"status": "ok", **reply.content})
 
             return asyncio.create_task(answer())

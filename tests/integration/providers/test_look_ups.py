@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from llmspell_kernel.services.agents import AgentsService
+from llmspell_kernel.services.agents.service import AgentsService
 from llmspell_kernel.services.models import ModelsService
 from llmspell_protocol.areas.agent import AgentCreate, AgentExecute
 from llmspell_protocol.errors import Unsupported

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from llmspell_kernel.handlers.agent import AgentHandler
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Content, Request
-from llmspell_kernel.services.agents import AgentsService
+from llmspell_kernel.services.agents.service import AgentsService
+from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.errors import NotFound
 from tests.support.recording_sink import RecordingSink
 from tests.support.scripted_models import ScriptedModels
@@ -18,12 +19,17 @@ from tests.support.scripted_models import ScriptedModels
 OWNER = "context-1"
 
 
+def no_tools() -> NoReturn:
+    """These agents have none, so none are made."""
+    raise AssertionError
+
+
 class Kernel:
     """The handler as dispatch calls it, and what it sends."""
 
     def __init__(self) -> None:
         self.models = ScriptedModels()
-        self.handler = AgentHandler(AgentsService(self.models))
+        self.handler = AgentHandler(AgentsService(self.models), no_tools, Settings)
         self.sink = RecordingSink()
 
     async def ask(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from llmspell_kernel.services.agents import MAX_AGENTS_PER_OWNER, Agent, AgentsService
+from llmspell_kernel.services.agents.agent import Agent
+from llmspell_kernel.services.agents.service import MAX_AGENTS_PER_OWNER, AgentsService
 from llmspell_protocol.areas.agent import AgentCreate, AgentExecute
 from llmspell_protocol.errors import Busy, ContextLengthExceeded, InvalidRequest, NotFound, Timeout, WorkerCrashed
 from llmspell_protocol.models import ChatChunk, SamplingOptions
@@ -30,7 +31,7 @@ class Scene:
     async def say(self, text: str, agent: Agent | None = None, **fields: Any) -> str:
         wanted = AgentExecute(agent="", input=text, **fields)
         result = await self.service.execute(agent or self.agent, wanted, client="c", on_chunk=ignore)
-        return result.message.content
+        return result.result.message.content
 
     def history(self) -> list[tuple[str, str]]:
         return [(message.role, message.content) for message in self.agent.history]

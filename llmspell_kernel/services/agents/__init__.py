@@ -1,0 +1,1 @@
+"""Agents: models with a conversation and tools."""

@@ -1,0 +1,51 @@
+"""The toolbox of a turn that a request asks for: whose tools, what they may touch, and which person is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from llmspell_kernel.request import Request
+from llmspell_kernel.services.tools.callers import owner_of, permissions_for
+from llmspell_kernel.services.tools.service import ToolsService
+from llmspell_protocol.areas.tool import ToolInvokeReply
+from llmspell_protocol.tools.description import ToolDescription
+
+if TYPE_CHECKING:
+    from llmspell_profiles.schema.settings import Settings
+
+
+class RequestTools:
+    """The tools as one request may call them."""
+
+    def __init__(self, request: Request, tools: Callable[[], ToolsService], settings: Callable[[], Settings]) -> None:
+        self._request = request
+        self._tools = tools
+        self._settings = settings
+
+    async def find(self, name: str) -> ToolDescription:
+        """The tool of this name; raises `ToolNotFound`."""
+        return await self._tools().find(name, owner_of(self._request.caller))
+
+    def needs_word(self, tool: ToolDescription) -> bool:
+        """As `tools.approval` says now: of no tool, of those that are not safe, or of all."""
+        level = self._settings().tools.approval
+        return level == "always" or (level == "restricted" and tool.security_level != "safe")
+
+    async def ask(self, question: str) -> str | None:
+        """What a person answers who sits where the command, the notebook or the repl is."""
+        return await self._request.root.sink.ask(question)
+
+    async def invoke(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> ToolInvokeReply:
+        """Does one call, within the limits of the request and of its command; raises as `ToolsService.invoke`."""
+
+        def on_progress(message: str, figures: Mapping[str, Any]) -> None:
+            self._request.progress({"message": message, "figures": dict(figures)})
+
+        return await self._tools().invoke(
+            self._request,
+            tool.name,
+            arguments,
+            permissions_for(self._request, self._settings()),
+            on_progress=on_progress,
+        )

@@ -1,0 +1,213 @@
+"""All agents: found by name, created, ended; each turn one at a time, remembered whole or not at all.
+
+An agent belongs to an owner, a script context or a client, and ends with it (`forget`); owners don't see each
+other's agents. Within an owner the newest agent of a name holds the name. Turns of one agent run one at a time, in the
+order they were asked for. A turn is remembered whole or not at all: one that failed, timed out, was cancelled or was
+ended by a limit leaves neither the user's message nor the half answer behind, so the same input can be tried again.
+Knows neither requests nor senders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from llmspell_kernel.services.agents.agent import BASIC_MODEL, Agent
+from llmspell_kernel.services.agents.chats import Chats
+from llmspell_kernel.services.agents.conversation import Conversation
+from llmspell_kernel.services.agents.toolbox import NoTools, Toolbox
+from llmspell_kernel.services.agents.turn import OnChunk, Turn, TurnResult
+from llmspell_protocol.areas.agent import AgentCreate, AgentExecute
+from llmspell_protocol.content import to_content
+from llmspell_protocol.errors import Busy, InvalidRequest, NotFound, Timeout
+from llmspell_providers.spec import ModelSpec
+
+MAX_AGENTS_PER_OWNER = 1000
+DEFAULT_DESCRIPTION = "LLM-powered agent"
+
+
+class AgentsService:
+    """All agents of a kernel."""
+
+    def __init__(self, models: Chats) -> None:
+        self._models = models
+        self._agents: dict[str, dict[str, Agent]] = {}
+        self._names: dict[str, dict[str, Agent]] = {}
+
+    async def demand_backend(self, wanted: AgentCreate) -> None:
+        """Whether the agent's model could be asked for, before any model is: for callers that may wait.
+
+        Raises:
+            InvalidRequest: the model's name makes no sense.
+            ConfigError: no model is named and the settings have no default, or the backend is not configured, not known
+                or has no key.
+            Unsupported: its vendor has no interface that is spoken here.
+        """
+        if wanted.type != BASIC_MODEL:
+            await self._models.demand_backend(self._model_of(wanted))
+
+    def create(self, wanted: AgentCreate, *, owner: str) -> Agent:
+        """A new agent, which holds its name from now on. Touches no model: one that is missing fails in `execute`.
+
+        Raises:
+            InvalidRequest: the model's name or a limit makes no sense.
+            ConfigError: no model is named and the settings have no default.
+            Busy: the owner has `MAX_AGENTS_PER_OWNER` agents.
+        """
+        own = self._agents.get(owner, {})
+        if len(own) >= MAX_AGENTS_PER_OWNER:
+            raise Busy(
+                f"There are {len(own)} agents already",
+                hint="delete agents that are no longer needed, or create one and reset its conversation",
+                details={"limit": MAX_AGENTS_PER_OWNER},
+            )
+        agent = self._build(wanted, owner)
+        self._agents.setdefault(owner, {})[agent.id] = agent
+        self._names.setdefault(owner, {})[agent.name] = agent
+        return agent
+
+    def find(self, name: str, *, owner: str) -> Agent:
+        """The owner's agent with this id, else the one that holds this name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        agent = self._agents.get(owner, {}).get(name) or self._names.get(owner, {}).get(name)
+        if agent is None:
+            raise _missing(name)
+        return agent
+
+    def list(self, *, owner: str) -> Sequence[Agent]:
+        """The owner's agents, oldest first."""
+        return tuple(self._agents.get(owner, {}).values())
+
+    async def execute(
+        self,
+        agent: Agent,
+        wanted: AgentExecute,
+        *,
+        client: str,
+        on_chunk: OnChunk,
+        toolbox: Toolbox | None = None,
+    ) -> TurnResult:
+        """One turn: `on_chunk` gets every chunk as it comes, the result comes back.
+
+        Cancelling the call cancels the work in the engine and in tools. `client` says in whose name the model is asked.
+
+        Raises:
+            NotFound: the agent was deleted while the turn waited for an earlier one.
+            Timeout: the model had finished no reply within the agent's `max_execution_time_s` (waiting for its turn not
+                counted); after its first reply the result says that this limit ended the turn.
+            ToolNotFound: there is no tool of one of the agent's names.
+            LlmspellError: whatever the model's backend raises.
+        """
+        async with agent.turn:
+            if agent.deleted:
+                raise _missing(agent.name)
+            turn = Turn(
+                agent, wanted, chats=self._models, toolbox=toolbox or NoTools(), client=client, on_chunk=on_chunk
+            )
+            await self._run(agent, turn)
+            agent.turns += 1
+            result = turn.result()
+            if not wanted.remember or turn.limit is not None:
+                return result
+            pushed_out = turn.remember()
+            return replace(result, dropped=result.dropped + pushed_out)
+
+    async def _run(self, agent: Agent, turn: Turn) -> None:
+        try:
+            async with asyncio.timeout(agent.max_execution_time_s) as limit:
+                await turn.run()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            turn.limit = "max_execution_time"
+            if turn.has_replies:
+                return
+            raise Timeout(
+                f"Agent '{agent.name}' timed out after {agent.max_execution_time_s:g}s",
+                hint="give the agent more time (max_execution_time_secs) or ask for fewer tokens (max_tokens)",
+                details={
+                    "agent": agent.name,
+                    "timeout_s": agent.max_execution_time_s,
+                    "limit": turn.limit,
+                    "tool_calls": to_content(turn.listed),
+                },
+            ) from None
+
+    async def reset(self, agent: Agent) -> int:
+        """Forgets the conversation, after the turn that is under way; returns how many messages went."""
+        async with agent.turn:
+            count = len(agent.history)
+            agent.conversation = Conversation()
+            return count
+
+    def delete(self, agent: Agent) -> None:
+        """Ends an agent; a turn under way still gets its answer, those that wait fail."""
+        agent.deleted = True
+        self._agents.get(agent.owner, {}).pop(agent.id, None)
+        names = self._names.get(agent.owner, {})
+        if names.get(agent.name) is agent:
+            del names[agent.name]
+
+    def forget(self, owner: str) -> None:
+        """Ends all agents of an owner that is gone."""
+        for agent in self._agents.pop(owner, {}).values():
+            agent.deleted = True
+        self._names.pop(owner, None)
+
+    def _model_of(self, wanted: AgentCreate) -> str:
+        """The spec of its model."""
+        text = wanted.model if wanted.model is not None else self._models.default_model(wanted.provider)
+        return str(ModelSpec.parse(text))
+
+    def _build(self, wanted: AgentCreate, owner: str) -> Agent:
+        if wanted.max_conversation_length < 0:
+            raise InvalidRequest(f"max_conversation_length is {wanted.max_conversation_length}, less than 0")
+        if wanted.max_execution_time_s <= 0:
+            raise InvalidRequest(f"max_execution_time_s is {wanted.max_execution_time_s:g}, not more than 0")
+        for name in ("max_conversation_tokens", "max_tokens_total", "max_tool_calls", "max_recursion_depth"):
+            value = getattr(wanted, name)
+            if value is not None and value < 0:
+                raise InvalidRequest(f"{name} is {value}, less than 0")
+        if wanted.tools and wanted.type == BASIC_MODEL:
+            raise InvalidRequest("an agent of type 'basic' has no model that could call tools")
+        model: str = BASIC_MODEL
+        if wanted.type != BASIC_MODEL:
+            model = self._model_of(wanted)
+        name = wanted.name or f"agent_{os.urandom(4).hex()}"
+        return Agent(
+            id=os.urandom(16).hex(),
+            owner=owner,
+            name=name,
+            type=wanted.type,
+            model=model,
+            description=wanted.description or DEFAULT_DESCRIPTION,
+            system_prompt=wanted.system_prompt or "",
+            options=wanted.options,
+            schema=wanted.schema,
+            device=wanted.device,
+            speculation=wanted.speculation,
+            max_conversation_length=wanted.max_conversation_length,
+            max_conversation_tokens=wanted.max_conversation_tokens,
+            summarize=wanted.summarize,
+            max_execution_time_s=wanted.max_execution_time_s,
+            max_tokens_total=wanted.max_tokens_total,
+            tools=tuple(wanted.tools),
+            tool_mode=wanted.tool_mode,
+            max_tool_calls=wanted.max_tool_calls,
+            max_recursion_depth=wanted.max_recursion_depth,
+            created_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        )
+
+
+def _missing(name: str) -> NotFound:
+    return NotFound(
+        f"Agent '{name}' not found",
+        hint="agents end with the script, notebook or client that created them",
+        details={"agent": name},
+    )

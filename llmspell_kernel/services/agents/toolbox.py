@@ -1,0 +1,46 @@
+"""What a turn needs to call tools: found by name, called, allowed by a person. `request_tools` has it for requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from llmspell_protocol.areas.tool import ToolInvokeReply
+from llmspell_protocol.errors import ToolNotFound
+from llmspell_protocol.tools.description import ToolDescription
+
+
+class Toolbox(Protocol):
+    """The tools as one turn may call them."""
+
+    async def find(self, name: str) -> ToolDescription:
+        """The tool of this name; raises `ToolNotFound`."""
+
+    def needs_word(self, tool: ToolDescription) -> bool:
+        """Whether a person has to allow each call of it that a model asks for (`tools.approval`)."""
+
+    async def ask(self, question: str) -> str | None:
+        """What a person answers; None where no person can be asked."""
+
+    async def invoke(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> ToolInvokeReply:
+        """Does one call; raises as `ToolsService.invoke`. Cancelling ends the work."""
+
+
+class NoTools:
+    """The toolbox of turns that come from where there are none."""
+
+    async def find(self, name: str) -> ToolDescription:
+        """Raises."""
+        raise ToolNotFound(f"Tool '{name}' not found", details={"tool": name})
+
+    def needs_word(self, tool: ToolDescription) -> bool:
+        """There is none that could."""
+        return True
+
+    async def ask(self, question: str) -> str | None:
+        """There is no person."""
+        return None
+
+    async def invoke(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> ToolInvokeReply:
+        """Raises."""
+        raise ToolNotFound(f"Tool '{tool.name}' not found", details={"tool": tool.name})

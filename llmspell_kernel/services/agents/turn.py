@@ -1,0 +1,323 @@
+"""One turn: the model is asked, the tools that it calls are done and told, until it answers or a limit is reached.
+
+Nothing is remembered here: a turn that was done says what is to be. Knows neither requests nor senders.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, fields, replace
+
+from llmspell_kernel.services.agents.agent import BASIC_MODEL, Agent
+from llmspell_kernel.services.agents.called_tools import CalledTools
+from llmspell_kernel.services.agents.chats import Chats, together
+from llmspell_kernel.services.agents.conversation import newest, newest_tokens
+from llmspell_kernel.services.agents.dialects import Dialect, Native, Plain, Schema, with_ids
+from llmspell_kernel.services.agents.shortening import shortened
+from llmspell_kernel.services.agents.summary import summary_of, with_summary
+from llmspell_kernel.services.agents.tool_names import OfferedTools
+from llmspell_kernel.services.agents.toolbox import Toolbox
+from llmspell_protocol.areas.agent import AgentExecute, Limit, ToolMode
+from llmspell_protocol.errors import ContextLengthExceeded, LlmspellError, Unsupported
+from llmspell_protocol.models import (
+    CalledTool,
+    ChatChunk,
+    ChatMessage,
+    ChatRequest,
+    ChatResult,
+    SamplingOptions,
+    Timings,
+    ToolEvent,
+    Usage,
+)
+from llmspell_providers.token_estimate import estimated_tokens
+
+OnChunk = Callable[[ChatChunk], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnResult:
+    """What a turn gave. `result` is the last reply with the sums of all."""
+
+    result: ChatResult
+    tool_calls: Sequence[CalledTool]
+    tool_mode: ToolMode | None
+    limit: Limit | None
+    dropped: int
+    """Messages of the conversation that the turn left out, or that it pushed out."""
+    summarized: bool
+
+
+class Turn:
+    """One turn of an agent; `run` once."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        wanted: AgentExecute,
+        *,
+        chats: Chats,
+        toolbox: Toolbox,
+        client: str,
+        on_chunk: OnChunk,
+    ) -> None:
+        self._agent = agent
+        self._wanted = wanted
+        self._chats = chats
+        self._toolbox = toolbox
+        self._client = client
+        self._on_chunk = on_chunk
+        self._message = ChatMessage(role="user", content=_user_text(wanted))
+        self._said: list[ChatMessage] = []
+        self._results: list[ChatResult] = []
+        self._calls: CalledTools | None = None
+        self._ids: set[str] = set()
+        self._dialect: Dialect = Plain()
+        self._kept: list[ChatMessage] = []
+        self._summary = agent.conversation.summary
+        self.limit: Limit | None = None
+
+    @property
+    def has_replies(self) -> bool:
+        """Whether the model has finished a reply."""
+        return bool(self._results)
+
+    @property
+    def listed(self) -> Sequence[CalledTool]:
+        """The calls so far."""
+        return () if self._calls is None else self._calls.listed(self.limit)
+
+    async def run(self) -> None:
+        """Asks until there is an answer or a limit is reached; raises what the model's backend raises."""
+        if self._agent.type == BASIC_MODEL:
+            self._results.append(_echo(self._message.content, self._on_chunk))
+            self._kept = list(self._agent.history)
+            self._said.append(self._results[-1].message)
+            return
+        await self._take_tools()
+        await self._fit_conversation()
+        try:
+            await self._loop()
+        except ContextLengthExceeded as error:
+            if not self._kept:
+                raise
+            raise _no_longer_fits(self._agent.name, error) from error
+
+    def result(self) -> TurnResult:
+        """What the turn gave, after `run`, or after a limit has ended it."""
+        answer = self._said[-1] if self._said and self._said[-1].role == "assistant" else None
+        result = together(self._results)
+        return TurnResult(
+            result=replace(result, message=answer or replace(result.message, tool_calls=())),
+            tool_calls=self.listed,
+            tool_mode=None if self._calls is None else self._dialect.mode,
+            limit=self.limit,
+            dropped=len(self._agent.history) - len(self._kept),
+            summarized=bool(self._summary),
+        )
+
+    def remember(self) -> int:
+        """Adds the turn to the conversation; returns how many messages that pushed out."""
+        conversation, most = self._agent.conversation, self._agent.max_conversation_length
+        # Reasoning is for the reader; models are not trained to see that of earlier turns again.
+        turn = [self._message, *(replace(message, reasoning=None) for message in self._said)]
+        too_long = len(turn) > most >= 2
+        whole = [*self._kept, *([turn[0], turn[-1]] if too_long else turn)]
+        # What will be summarized goes when the model is asked next.
+        conversation.messages = whole if self._agent.summarize else newest(whole, most)
+        conversation.summary = self._summary
+        return len(self._kept) + len(turn) - len(conversation.messages)
+
+    async def _take_tools(self) -> None:
+        agent = self._agent
+        if not agent.tools:
+            return
+        offered = OfferedTools([await self._toolbox.find(name) for name in dict.fromkeys(agent.tools)])
+        self._calls = CalledTools(
+            offered,
+            self._toolbox,
+            agent=agent.name,
+            most=agent.max_tool_calls,
+            fits=self._chats.demand_fit,
+            on_event=self._tell,
+        )
+        self._in_schema = Schema(offered, agent.schema)
+        uses_schema = agent.tool_mode == "schema" or (agent.tool_mode == "auto" and agent.lacks_calls)
+        self._dialect = self._in_schema if uses_schema else Native(offered)
+
+    async def _fit_conversation(self) -> None:
+        """Leaves out what the prompt has no room for, oldest first; the system prompt stays."""
+        agent = self._agent
+        kept = newest(agent.history, agent.max_conversation_length - 1)
+        if agent.max_conversation_tokens is not None:
+            kept = await newest_tokens(kept, agent.max_conversation_tokens, self._count)
+        gone = agent.history[: len(agent.history) - len(kept)]
+        if gone and agent.summarize:
+            request = self._request(summary_of(self._summary, gone))
+            result = await self._ask(replace(request, schema=None, stream=False), is_shown=False)
+            self._summary = result.message.content.strip()
+        self._kept = kept
+
+    async def _count(self, text: str) -> int:
+        try:
+            return len(await self._chats.tokenize(self._agent.model, text))
+        except Unsupported:
+            return estimated_tokens(text)  # The field's description says so.
+
+    async def _loop(self) -> None:
+        while True:
+            message = await self._next()
+            if message is None:
+                return
+            if not message.tool_calls:
+                self._said.append(message)
+                return
+            assert self._calls is not None
+            message = replace(message, tool_calls=with_ids(message.tool_calls, self._ids))
+            told = await self._calls.run(message.tool_calls)
+            self._said.append(message)
+            self._said += [
+                ChatMessage(role="tool", content=text, tool_call_id=call.id, name=call.name)
+                for call, text in zip(message.tool_calls, told, strict=True)
+            ]
+            if self._calls.limit is not None:
+                self.limit = self._calls.limit
+                return
+
+    async def _next(self) -> ChatMessage | None:
+        """The model's next reply as calls or an answer; None where a limit allows no more."""
+        if self._spent():
+            self.limit = "max_tokens_total"
+            return None
+        try:
+            result = await self._asked()
+        except Unsupported as error:
+            is_first = not self._results or self._dialect.mode != "native"
+            if self._agent.tool_mode != "auto" or error.details.get("operation") != "tools" or not is_first:
+                raise
+            self._agent.lacks_calls = True
+            self._dialect = self._in_schema
+            result = await self._asked()
+        if self._was_cut_by_budget(result):
+            self.limit = "max_tokens_total"
+            return None
+        message = self._dialect.read(result.message)
+        if message.tool_calls or not self._needs_schema():
+            if not message.tool_calls and not self._dialect.streams:
+                self._on_chunk(ChatChunk(text=message.content))
+            return message
+        # The calls are done; now the answer in its form.
+        self._dialect = Plain()
+        return await self._next()
+
+    def _needs_schema(self) -> bool:
+        """Whether the answer has been asked for without the schema that it has to fit."""
+        return self._agent.schema is not None and isinstance(self._dialect, Native)
+
+    async def _asked(self) -> ChatResult:
+        """A reply to everything so far; results of tools that do not fit are shortened."""
+        while True:
+            request = self._dialect.request(self._request(self._prompt()))
+            is_shown = self._dialect.streams and not self._needs_schema()
+            try:
+                return await self._ask(request, is_shown=is_shown)
+            except ContextLengthExceeded as error:
+                shorter = shortened(self._said, error)
+                if shorter is None:
+                    raise
+                self._said = shorter
+
+    async def _ask(self, request: ChatRequest, *, is_shown: bool) -> ChatResult:
+        async with aclosing(self._chats.chat(request, client=self._client)) as chunks:
+            async for chunk in chunks:
+                if chunk.result is not None:
+                    self._results.append(chunk.result)
+                    return chunk.result
+                self._on_chunk(chunk if is_shown else replace(chunk, text="", tool_calls=()))
+        raise AssertionError(f"the answer of {self._agent.model} ended without a result")
+
+    def _prompt(self) -> list[ChatMessage]:
+        system_prompt = with_summary(self._agent.system_prompt, self._summary)
+        system = [ChatMessage(role="system", content=system_prompt)] if system_prompt else []
+        return [*system, *self._kept, self._message, *self._said]
+
+    def _request(self, messages: Sequence[ChatMessage]) -> ChatRequest:
+        agent = self._agent
+        options = merged(agent.options, self._wanted.options)
+        left = self._left()
+        if left is not None and (options.max_tokens is None or options.max_tokens > left):
+            options = replace(options, max_tokens=max(1, left))
+        return ChatRequest(
+            model=agent.model,
+            messages=messages,
+            schema=agent.schema,
+            options=options,
+            stream=self._wanted.stream,
+            device=agent.device,
+            speculation=agent.speculation,
+        )
+
+    def _left(self) -> int | None:
+        """Tokens that the turn may still take; None: as many as it wants."""
+        most = self._agent.max_tokens_total
+        if most is None:
+            return None
+        return most - sum(one.usage.prompt_tokens + one.usage.completion_tokens for one in self._results)
+
+    def _spent(self) -> bool:
+        """Whether the next prompt alone, which repeats the last one and its reply, is more than is left."""
+        left = self._left()
+        if left is None or not self._results:
+            return False
+        last = self._results[-1].usage
+        return left <= last.prompt_tokens + last.completion_tokens
+
+    def _was_cut_by_budget(self, result: ChatResult) -> bool:
+        left = self._left()
+        return result.finish_reason == "length" and left is not None and left <= 0
+
+    def _tell(self, event: ToolEvent) -> None:
+        self._on_chunk(ChatChunk(tool=event))
+
+
+def merged(base: SamplingOptions, over: SamplingOptions) -> SamplingOptions:
+    """The options of `base` with those in their place that `over` has."""
+    given = {item.name: getattr(over, item.name) for item in fields(over) if getattr(over, item.name) is not None}
+    return replace(base, **given)
+
+
+def _user_text(wanted: AgentExecute) -> str:
+    blocks = [wanted.input]
+    for title, values in (("Parameters", wanted.parameters), ("Context", wanted.context)):
+        if values:
+            lines = (f"- {key}: {_readable(value)}" for key, value in values.items())
+            blocks.append("\n".join((f"{title}:", *lines)))
+    return "\n\n".join(blocks)
+
+
+def _readable(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _echo(text: str, on_chunk: OnChunk) -> ChatResult:
+    on_chunk(ChatChunk(text=text))
+    return ChatResult(
+        message=ChatMessage(role="assistant", content=text),
+        finish_reason="stop",
+        usage=Usage(),
+        timings=Timings(),
+        model=BASIC_MODEL,
+        backend=BASIC_MODEL,
+    )
+
+
+def _no_longer_fits(name: str, error: ContextLengthExceeded) -> LlmspellError:
+    num_ctx = error.details.get("num_ctx")
+    return ContextLengthExceeded(
+        f"The conversation of agent '{name}' no longer fits: {error.message}",
+        hint="clear the agent's history, or give it a smaller max_conversation_length"
+        + (f", or a larger context: num_ctx = {num_ctx}" if num_ctx is not None else ""),
+        details=error.details,
+    )
