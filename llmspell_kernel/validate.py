@@ -149,7 +149,9 @@ def _problems(value: Any, action: str) -> Iterator[tuple[str, str]]:
     device = getattr(value, "device", None)
     if device is not None and _DEVICE.fullmatch(device.lower()) is None:
         yield "device", f"'{device}' is not one of auto, cpu, cuda, cuda:N, metal"
-    if hasattr(value, "messages"):
+    if any(image.startswith(_NO_IMAGE) for turn in getattr(value, "messages", ()) for image in turn.images):
+        yield "messages.images", "must be bytes, or base64 in a JSON message"
+    if hasattr(value, "prompt"):
         yield from _problems_of_chat(value, action)
     if action == "embed":
         for number, text in enumerate(value.input):
@@ -171,8 +173,6 @@ def _problems_of_options(options: SamplingOptions) -> Iterator[tuple[str, str]]:
 
 
 def _problems_of_chat(wanted: ChatRequest, action: str) -> Iterator[tuple[str, str]]:
-    if any(image.startswith(_NO_IMAGE) for turn in wanted.messages for image in turn.images):
-        yield "messages.images", "must be bytes, or base64 in a JSON message"
     if action == "chat" and not wanted.messages:
         yield "messages", "Field required"
     if action == "generate" and wanted.prompt is None:

@@ -149,17 +149,37 @@ class ChatLoop:
                 answer = ""
         return answer.strip().lower() in ("y", "yes")
 
+    def _answer(self, prompt: str, *, hidden: bool) -> str:
+        """A line for a question about a call of a tool: typed now, never what was typed ahead as a message."""
+        with self._quiet.echoing():
+            return typed_line(self._interrupts, prompt, hidden=hidden)
+
     def _say(self, turn: Turn) -> None:
         shown = self._shown
-        view = ReplyView(self._output, markdown=self._commands.markdown, thinking=shown.thinking)
+        view = ReplyView(
+            self._output, markdown=self._commands.markdown, thinking=shown.thinking, verbose=self._commands.verbose
+        )
         with ProgressView(self._output, "chat", self._conversation.model) as progress:
 
             def show(content: Content) -> None:
                 progress.clear()
                 view.show(content)
 
+            def answer(prompt: str, password: bool) -> str:
+                progress.clear()
+                view.finish()
+                if view.in_line:
+                    self._output.line()
+                return self._answer(prompt, hidden=password)
+
             try:
-                reply = turn(stream=shown.stream, timeout_s=shown.timeout_s, on_delta=show, on_progress=progress.show)
+                reply = turn(
+                    stream=shown.stream,
+                    timeout_s=shown.timeout_s,
+                    on_delta=show,
+                    on_progress=progress.show,
+                    on_input=answer,
+                )
             except BaseException as error:
                 progress.clear()
                 view.finish()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from llmspell_cli.chat.tool_use import ToolUse
 from llmspell_cli.json_file import read_json, write_json
 from llmspell_cli.session import Content, Session, document
 from llmspell_cli.terminal.text import short_time
+from llmspell_protocol.client.sync import OnInput
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.model_options import option_from_text, unknown_option
 
@@ -46,12 +48,15 @@ class Conversation:
         sampling: Sampling | None = None,
         schema: dict[str, Any] | None = None,
         think: bool | None = None,
+        tools: ToolUse | None = None,
     ) -> None:
         self.model = model
         self.system = system
         self.sampling: Sampling = dict(sampling or {})
         self.schema = schema
         self.think = think
+        self.tools = tools or ToolUse()
+        """Tools that the model may call; without any it is asked alone."""
         self.messages: list[Message] = []
         self.last: Content | None = None
         """The last whole reply: usage, timings, finish reason."""
@@ -68,12 +73,16 @@ class Conversation:
         timeout_s: float | None = None,
         on_delta: Callable[[Content], None] | None = None,
         on_progress: Callable[[Content], None] | None = None,
+        on_input: OnInput | None = None,
     ) -> Content:
         """Sends the text (and `images`, files in base64) as the user's message and returns the reply; both join.
 
         Of a reply that is cancelled or fails, what has come stays. Where nothing came the message stays alone,
         `unanswered`: later requests leave it out, since templates refuse two messages of one side in a row, and one
         that was too long would be so again.
+
+        With tools, their calls and results join too, before the answer; `on_input` answers questions about them, and
+        without it none is asked.
 
         Raises:
             Interrupted: Ctrl-C.
@@ -88,13 +97,24 @@ class Conversation:
 
         asked: Message = {"role": "user", "content": text, **({"images": list(images)} if images else {})}
         try:
-            reply = opened.ask(
-                "model_request",
-                self._request(asked, stream),
-                on_delta=take,
-                on_progress=on_progress,
-                timeout_s=timeout_s,
-            )
+            if self.tools:
+                reply = opened.ask(
+                    "agent_request",
+                    {**self._request(asked, stream), "action": "answer", **self._tool_fields(on_input)},
+                    on_delta=take,
+                    on_progress=on_progress,
+                    on_input=on_input,
+                    request_options=self.tools.request_options(interactive=on_input is not None),
+                    timeout_s=timeout_s,
+                )
+            else:
+                reply = opened.ask(
+                    "model_request",
+                    self._request(asked, stream),
+                    on_delta=take,
+                    on_progress=on_progress,
+                    timeout_s=timeout_s,
+                )
         except BaseException:
             come = self.unfinished = "".join(pieces)
             # An empty reply is not a message; some models' templates and vendors refuse it.
@@ -104,7 +124,7 @@ class Conversation:
                 self.messages.append({**asked, UNANSWERED: True})
             raise
         self.last, self.unfinished = document(reply), None
-        self.messages += [asked, {"role": "assistant", "content": self.last["message"]["content"]}]
+        self.messages += [asked, *_remembered(self.last)]
         return self.last
 
     def retry(self, opened: Session, **settings: Any) -> Content:
@@ -217,6 +237,23 @@ class Conversation:
             "stream": stream,
         }
 
+    def _tool_fields(self, on_input: OnInput | None) -> Content:
+        return {"tools": self.tools.names, "allow_stdin": on_input is not None}
+
+
+def _remembered(reply: Content) -> list[Message]:
+    """What a reply adds to the conversation: the answer, and before it calls of tools with their results."""
+    if not reply.get("tool_calls"):
+        return [{"role": "assistant", "content": reply["message"]["content"]}]
+    kept = ("role", "content", "tool_calls", "tool_call_id", "name")
+    return [
+        {name: message[name] for name in kept if message.get(name)} | _content(message) for message in reply["messages"]
+    ]
+
+
+def _content(message: Message) -> Message:
+    return {"content": message.get("content") or ""}
+
 
 def _demand_known(name: str) -> None:
     if name not in SAMPLING:
@@ -224,7 +261,11 @@ def _demand_known(name: str) -> None:
 
 
 def _is_message(one: Any) -> bool:
-    return isinstance(one, dict) and isinstance(one.get("content"), str) and one.get("role") in ("user", "assistant")
+    return (
+        isinstance(one, dict)
+        and isinstance(one.get("content"), str)
+        and one.get("role") in ("user", "assistant", "tool")
+    )
 
 
 def stats_line(reply: Content) -> str:

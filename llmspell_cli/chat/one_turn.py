@@ -9,9 +9,11 @@ from typing import Literal
 from llmspell_cli.chat.conversation import Conversation, stats_line
 from llmspell_cli.chat.reply_view import ReplyView, Shown
 from llmspell_cli.session import Content, Session
+from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import DIM, Output, styled
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_cli.terminal.quiet import QuietTerminal
+from llmspell_cli.terminal.typed_line import typed_line
 from llmspell_protocol.cut_replies import cut_notice
 from llmspell_protocol.errors import ModelNotFound
 
@@ -41,7 +43,7 @@ def _one_turn(
 ) -> None:
     stream = shown.stream and (shown.block is None or output.json)
     view = ReplyView(output, markdown=shown.markdown, thinking=shown.thinking)
-    with QuietTerminal(), ProgressView(output, "chat", conversation.model) as progress:
+    with QuietTerminal() as quiet, ProgressView(output, "chat", conversation.model) as progress:
 
         def show(content: Content) -> None:
             progress.clear()
@@ -50,6 +52,15 @@ def _one_turn(
             else:
                 view.show(content)
 
+        def ask(prompt: str, password: bool) -> str | None:
+            progress.clear()
+            view.finish()
+            if view.in_line:
+                output.line()
+            with quiet.echoing(), Interrupts() as interrupts:
+                return typed_line(interrupts, prompt, hidden=password)
+
+        is_watched = sys.stdin.isatty() and sys.stdout.isatty() and not output.json
         try:
             reply = conversation.turn(
                 opened,
@@ -59,6 +70,7 @@ def _one_turn(
                 timeout_s=shown.timeout_s,
                 on_delta=show,
                 on_progress=progress.show,
+                on_input=ask if is_watched else None,
             )
         finally:
             progress.clear()

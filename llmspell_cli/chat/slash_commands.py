@@ -35,6 +35,8 @@ HELP = (
     ("/unset NAME", "leave an option to the model again"),
     ("/image FILE", "show an image to the model, with the next message"),
     ("/think [on|off]", "have the model think first, or not; without a word: as it likes"),
+    ("/tool [NAME|off]", "let the model call a tool; off: none; without NAME: which it may call"),
+    ("/verbose [on|off]", "show what calls of tools give"),
     ("/markdown [on|off]", "show headings, lists, bold and code as they are meant"),
     ("/show", "model, kernel, system prompt, options, messages"),
     ("/save [FILE]", "write the conversation; /save! asks nothing"),
@@ -73,6 +75,8 @@ class SlashCommands:
         """Whether replies are shown as they are meant."""
         self.stats = stats
         """Whether each reply's numbers are shown below it."""
+        self.verbose = False
+        """Whether results of tools are shown."""
         self.images: list[str] = []
         """Images for the next message, whole files in base64."""
         self._file: str | None = None
@@ -89,6 +93,8 @@ class SlashCommands:
             "/unset": self._unset,
             "/image": self._image,
             "/think": self._think,
+            "/tool": self._tool,
+            "/verbose": self._verbose,
             "/markdown": self._markdown,
             "/show": self._show,
             "/save": self._save,
@@ -135,7 +141,10 @@ class SlashCommands:
         if word in ("/set", "/unset") and " " not in rest:
             options = [f"{name} " for name in SAMPLING] if word == "/set" else list(self._conversation.sampling)
             return Candidates(beginning_with(options, rest), start)
-        words = {"/markdown": ("off", "on"), "/think": ("off", "on"), "/history": ("clear",)}.get(word, ())
+        if word == "/tool":
+            return Candidates(beginning_with(("off", *self._tool_names()), rest), start)
+        on_or_off = dict.fromkeys(("/markdown", "/think", "/verbose"), ("off", "on"))
+        words = {**on_or_off, "/history": ("clear",)}.get(word, ())
         return Candidates(beginning_with(words, rest), start)
 
     def _model_names(self) -> list[str]:
@@ -146,6 +155,14 @@ class SlashCommands:
                 return []  # A list that can't be had is not what Tab was asked for.
             self._models = sorted({f"{model['id']}@{model['backend']}" for model in listed})
         return self._models
+
+    def _tool_names(self) -> list[str]:
+        try:
+            return [
+                tool["name"] for tool in self._link.session.ask("tool_request", {"action": "list"}).content["tools"]
+            ]
+        except LlmspellError:
+            return []  # As with models.
 
     def _help(self, _rest: str) -> None:
         self._output.definitions(HELP)
@@ -249,6 +266,20 @@ class SlashCommands:
                 f"{self._conversation.model} can't be told to think", hint="/model goes on with one that can"
             )
 
+    def _tool(self, rest: str) -> None:
+        tools = self._conversation.tools
+        if rest == "off":
+            tools.names.clear()
+        elif rest:
+            tools.add(self._link.session, [rest])
+        self._output.line(f"The model may call {', '.join(tools.names)}" if tools else "The model may call no tools")
+
+    def _verbose(self, rest: str) -> None:
+        if rest not in ("", "on", "off"):
+            raise InvalidRequest(f"'{rest}' is neither on nor off", hint="/verbose on")
+        self.verbose = not self.verbose if not rest else rest == "on"
+        self._output.line(f"What calls of tools give is {'shown' if self.verbose else 'not shown'}")
+
     def _markdown(self, rest: str) -> None:
         if rest not in ("", "on", "off"):
             raise InvalidRequest(f"'{rest}' is neither on nor off", hint="/markdown on")
@@ -265,6 +296,8 @@ class SlashCommands:
         self._output.line(f"kernel: {self._link.place}")
         self._output.line(f"system: {conversation.system or '-'}")
         self._output.line(f"options: {options or '-'}")
+        if conversation.tools:
+            self._output.line(f"tools: {', '.join(conversation.tools.names)}")
         self._output.line(f"messages: {len(conversation.messages)}{note}")
 
     def _save(self, rest: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -13,10 +13,12 @@ from llmspell_cli.chat.one_turn import answer
 from llmspell_cli.chat.prompt_words import Given, Tell
 from llmspell_cli.chat.reply_options import image_file, reply_schema, set_options
 from llmspell_cli.chat.reply_view import Shown
+from llmspell_cli.chat.tool_use import ToolUse
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.model_files import with_files_imported
-from llmspell_cli.options import Command, timeout_option
+from llmspell_cli.options import timeout_option
+from llmspell_cli.permissions import PermittingCommand, permission_options
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.input_text import file_text, files_among, piped_text
 from llmspell_cli.terminal.output import DIM, Output, styled
@@ -26,12 +28,13 @@ from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 
 @click.command(
     "chat",
-    cls=Command,
+    cls=PermittingCommand,
     examples=(
         ('llmspell chat "What is 2+2?"', "the default model answers"),
         ("llmspell chat smollm2:135m", "a conversation"),
         ("cat FILE | llmspell chat -m smollm2:135m Summarise", "with a file"),
         ('llmspell chat "Name two." --schema "name, age int"', "JSON"),
+        ('llmspell chat --tool calculator "What is 17 * 23?"', "with a tool"),
     ),
 )
 @click.option("-m", "--model", metavar="MODEL", help="Model; all words are the prompt then.")
@@ -42,6 +45,9 @@ from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 @click.option("--image", "images", multiple=True, metavar="FILE", help="Show it to the model; may be repeated.")
 @click.option("--schema", metavar="FILE|JSON|FIELDS", help="What the reply must fit; FIELDS: 'name, age int'.")
 @click.option("--format", "reply_format", type=click.Choice(("text", "json")), help="json: any JSON object.")
+@click.option("--tool", "tools", multiple=True, metavar="NAME", help="Let the model call it; may be repeated.")
+@click.option("--mcp", "servers", multiple=True, metavar="NAME", help="All tools of this MCP server.")
+@permission_options
 @click.option("--think/--no-think", default=None, help="Have the model think first, or not.")
 @click.option("--hide-thinking", is_flag=True, help="Don't show what it thinks.")
 @click.option("-x", "--extract", is_flag=True, help="Show the first code block of the reply alone.")
@@ -69,6 +75,8 @@ def chat(
     system: str | None,
     assigned: tuple[tuple[str, str], ...],
     images: tuple[str, ...],
+    tools: tuple[str, ...],
+    servers: tuple[str, ...],
     schema: str | None,
     reply_format: str | None,
     think: bool | None,
@@ -77,6 +85,7 @@ def chat(
     markdown: bool,
     stats: bool,
     timeout_s: float | None,
+    allow: Mapping[str, Sequence[str]] | None = None,
     **more: Any,
 ) -> int:
     """Talk to a model: with a prompt once, else at length.
@@ -86,7 +95,11 @@ def chat(
     output = Output(options)
     given = Given(words, model, message, piped_text(), at_terminal=sys.stdin.isatty())
     conversation = Conversation(
-        model, system=_text_or_file(system), schema=reply_schema(schema, reply_format), think=think
+        model,
+        system=_text_or_file(system),
+        schema=reply_schema(schema, reply_format),
+        think=think,
+        tools=ToolUse(allow or {}),
     )
     set_options(conversation, assigned, more, SAMPLING)
     shown = Shown(
@@ -102,9 +115,10 @@ def chat(
     if given.may_be_interactive:
         if output.json:
             raise InvalidRequest("JSON mode needs a prompt or piped input", hint="llmspell chat --json PROMPT")
-        return _talk(options, output, conversation, given, seen, shown)
+        return _talk(options, output, conversation, given, seen, shown, tools, servers)
     given.demand_message()
     with session(options, output, needs_model=True) as opened:
+        conversation.tools.add(opened, tools, servers)
         given = _imported(given, opened, output)
         conversation.model, text, _ = given.asked(opened, _tell(output))
         _tell_of_files(output, given)
@@ -139,7 +153,14 @@ def _text_or_file(value: str | None) -> str | None:
 
 
 def _talk(
-    options: Options, output: Output, conversation: Conversation, given: Given, images: Sequence[str], shown: Shown
+    options: Options,
+    output: Output,
+    conversation: Conversation,
+    given: Given,
+    images: Sequence[str],
+    shown: Shown,
+    tools: Sequence[str],
+    servers: Sequence[str],
 ) -> int:
     # Only a conversation at a terminal needs the loop and its line editing.
     from llmspell_cli.chat.chat_loop import ChatLoop
@@ -148,6 +169,7 @@ def _talk(
     from llmspell_cli.terminal.history_file import HistoryFile
 
     with KernelLink(options, output) as link:
+        conversation.tools.add(link.session, tools, servers)
         given = _imported(given, link.session, output)
         conversation.model, text, info = given.asked(link.session, _tell(output))
         if text:

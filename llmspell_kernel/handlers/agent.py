@@ -17,6 +17,8 @@ from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.agent import (
+    AgentAnswer,
+    AgentAnswerReply,
     AgentCreate,
     AgentExecute,
     AgentExecuteReply,
@@ -62,6 +64,24 @@ class AgentHandler(AreaHandler):
             agent, wanted, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox
         )
         return _executed(agent, turn)
+
+    async def answer(self, request: Request, wanted: AgentAnswer) -> AgentAnswerReply:
+        """One turn over the client's own conversation."""
+
+        def on_chunk(chunk: ChatChunk) -> None:
+            relay(request, chunk, stream=wanted.stream)
+
+        toolbox = RequestTools(request, self._tools, self._settings)
+        turn, said = await self._agents.answer(wanted, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox)
+        answer = {item.name: getattr(turn.result, item.name) for item in fields(turn.result)}
+        return AgentAnswerReply(
+            text=turn.result.message.content,
+            messages=said,
+            tool_calls=turn.tool_calls,
+            tool_mode=turn.tool_mode,
+            limit=turn.limit,
+            **answer,
+        )
 
     async def list(self, request: Request, wanted: Empty) -> AgentListReply:
         """The caller's agents."""

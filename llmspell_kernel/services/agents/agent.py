@@ -50,6 +50,8 @@ class Agent:
     turns: int = 0
     deleted: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    think: bool | None = None
+    """Whether its model is to think aloud first; None: as it does by itself."""
     lacks_calls: bool = False
     """Its model was asked with tools, and its backend said that it has no place for them."""
 

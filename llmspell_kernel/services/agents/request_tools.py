@@ -24,8 +24,10 @@ class RequestTools:
         self._settings = settings
 
     async def find(self, name: str) -> ToolDescription:
-        """The tool of this name; raises `ToolNotFound`."""
-        return await self._tools().find(name, owner_of(self._request.caller))
+        """The tool of this name; raises `ToolNotFound`. Its worker starts while the model still thinks."""
+        tool = await self._tools().find(name, owner_of(self._request.caller))
+        self._tools().prepare(tool)
+        return tool
 
     def needs_word(self, tool: ToolDescription) -> bool:
         """As `tools.approval` says now: of no tool, of those that are not safe, or of all."""
@@ -34,7 +36,7 @@ class RequestTools:
 
     async def ask(self, question: str) -> str | None:
         """What a person answers who sits where the command, the notebook or the repl is."""
-        return await self._request.root.sink.ask(question)
+        return await self._request.ask_person(question)
 
     async def invoke(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> ToolInvokeReply:
         """Does one call, within the limits of the request and of its command; raises as `ToolsService.invoke`."""

@@ -20,9 +20,10 @@ from llmspell_kernel.services.agents.chats import Chats
 from llmspell_kernel.services.agents.conversation import Conversation
 from llmspell_kernel.services.agents.toolbox import NoTools, Toolbox
 from llmspell_kernel.services.agents.turn import OnChunk, Turn, TurnResult
-from llmspell_protocol.areas.agent import AgentCreate, AgentExecute
+from llmspell_protocol.areas.agent import AgentAnswer, AgentCreate, AgentExecute
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Busy, InvalidRequest, NotFound, Timeout
+from llmspell_protocol.models import ChatMessage
 from llmspell_providers.spec import ModelSpec
 
 MAX_AGENTS_PER_OWNER = 1000
@@ -118,6 +119,45 @@ class AgentsService:
             pushed_out = turn.remember()
             return replace(result, dropped=result.dropped + pushed_out)
 
+    async def answer(
+        self, wanted: AgentAnswer, *, client: str, on_chunk: OnChunk, toolbox: Toolbox
+    ) -> tuple[TurnResult, Sequence[ChatMessage]]:
+        """One turn over a conversation that the client keeps; what it adds to that, the answer last. As `execute`.
+
+        Raises:
+            InvalidRequest: the conversation does not end with a user's message.
+        """
+        system, said = _system_and_rest(wanted.messages)
+        if not said or said[-1].role != "user":
+            raise InvalidRequest("the last of messages has to be a user's")
+        settings = AgentCreate(
+            model=wanted.model,
+            system_prompt=system,
+            options=wanted.options,
+            schema=wanted.schema,
+            tools=wanted.tools,
+            tool_mode=wanted.tool_mode,
+            max_tool_calls=wanted.max_tool_calls,
+            max_execution_time_s=wanted.max_execution_time_s,
+            max_tokens_total=wanted.max_tokens_total,
+            max_conversation_length=len(said),
+        )
+        agent = self._build(settings, client)
+        agent.think = wanted.think
+        agent.conversation.messages = list(said[:-1])
+        execute = AgentExecute(agent=agent.id, input=said[-1].content, stream=wanted.stream)
+        turn = Turn(
+            agent,
+            execute,
+            chats=self._models,
+            toolbox=toolbox,
+            client=client,
+            on_chunk=on_chunk,
+            message=said[-1],
+        )
+        await self._run(agent, turn)
+        return turn.result(), turn.said
+
     async def _run(self, agent: Agent, turn: Turn) -> None:
         try:
             async with asyncio.timeout(agent.max_execution_time_s) as limit:
@@ -203,6 +243,13 @@ class AgentsService:
             max_recursion_depth=wanted.max_recursion_depth,
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         )
+
+
+def _system_and_rest(messages: Sequence[ChatMessage]) -> tuple[str | None, Sequence[ChatMessage]]:
+    """The system prompt at the beginning of a conversation, and what follows it."""
+    if messages and messages[0].role == "system":
+        return messages[0].content, messages[1:]
+    return None, messages
 
 
 def _missing(name: str) -> NotFound:

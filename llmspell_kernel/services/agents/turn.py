@@ -62,6 +62,7 @@ class Turn:
         toolbox: Toolbox,
         client: str,
         on_chunk: OnChunk,
+        message: ChatMessage | None = None,
     ) -> None:
         self._agent = agent
         self._wanted = wanted
@@ -69,7 +70,7 @@ class Turn:
         self._toolbox = toolbox
         self._client = client
         self._on_chunk = on_chunk
-        self._message = ChatMessage(role="user", content=_user_text(wanted))
+        self._message = message or ChatMessage(role="user", content=_user_text(wanted))
         self._said: list[ChatMessage] = []
         self._results: list[ChatResult] = []
         self._calls: CalledTools | None = None
@@ -83,6 +84,11 @@ class Turn:
     def has_replies(self) -> bool:
         """Whether the model has finished a reply."""
         return bool(self._results)
+
+    @property
+    def said(self) -> Sequence[ChatMessage]:
+        """What the turn adds to the conversation behind the user's message: calls, their results, the answer last."""
+        return tuple(self._said)
 
     @property
     def listed(self) -> Sequence[CalledTool]:
@@ -257,6 +263,7 @@ class Turn:
             stream=self._wanted.stream,
             device=agent.device,
             speculation=agent.speculation,
+            think=agent.think,
         )
 
     def _left(self) -> int | None:

@@ -61,6 +61,11 @@ class ToolsService:
         """
         return (await self._find(name, owner))[0]
 
+    def prepare(self, tool: ToolDescription) -> None:
+        """A call of this tool may come: what it runs in gets ready beside everything else."""
+        if tool.source == "builtin":
+            self.workers.prepare()
+
     async def search(self, query: str, owner: str, category: str | None = None) -> Sequence[ToolDescription]:
         """Tools that match every word, best first: by name, then keyword, then description."""
         words = query.lower().split()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from llmspell_protocol.areas.action import Action, Empty, Struct
 from llmspell_protocol.areas.stream import AgentDelta, LoadingStep, PrefillStep
 from llmspell_protocol.areas.tool import ToolProgress
-from llmspell_protocol.models import CalledTool, ChatResult, SamplingOptions, Speculation
+from llmspell_protocol.models import CalledTool, ChatMessage, ChatResult, SamplingOptions, Speculation
 
 ToolMode = Literal["auto", "native", "schema"]
 """How a model is given tools: in its template's own way, by a JSON Schema that its replies have to fit, or the first
@@ -66,6 +66,25 @@ class AgentExecute(Struct):
     options: SamplingOptions = SamplingOptions()
     stream: bool = True
     remember: bool = True
+
+
+class AgentAnswer(Struct):
+    """One turn with tools over a conversation that the client keeps: no agent is made, and nothing is remembered.
+
+    `messages` end with the one to be answered, a user's; the other fields are those of `create` and `execute`.
+    """
+
+    messages: Sequence[ChatMessage]
+    tools: Sequence[str]
+    model: str | None = None
+    options: SamplingOptions = SamplingOptions()
+    schema: Mapping[str, Any] | None = None
+    think: bool | None = None
+    stream: bool = True
+    tool_mode: ToolMode = "auto"
+    max_tool_calls: int = 100
+    max_execution_time_s: float = 300.0
+    max_tokens_total: int | None = None
 
 
 class AgentNamed(Struct):
@@ -144,6 +163,17 @@ class AgentExecuteReply(ChatResult):
     dropped: Dropped | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentAnswerReply(ChatResult):
+    """The turn's answer, and in `messages` what it adds to the conversation: calls, their results, the answer last."""
+
+    text: str
+    messages: Sequence[ChatMessage]
+    tool_calls: Sequence[CalledTool] = ()
+    tool_mode: ToolMode | None = None
+    limit: Limit | None = None
+
+
 class AgentListReply(Struct):
     """The caller's agents, oldest first."""
 
@@ -178,6 +208,14 @@ ACTIONS: Mapping[str, Action] = {
         AgentExecuteReply,
         right="execute",
         example={**_HELPER, "input": "hello", "parameters": {"tone": "kind"}},
+        progress=(LoadingStep, PrefillStep, ToolProgress),
+        delta=AgentDelta,
+    ),
+    "answer": Action(
+        AgentAnswer,
+        AgentAnswerReply,
+        right="execute",
+        example={"model": "mock/a", "tools": ["calculator"], "messages": [{"role": "user", "content": "hello"}]},
         progress=(LoadingStep, PrefillStep, ToolProgress),
         delta=AgentDelta,
     ),
