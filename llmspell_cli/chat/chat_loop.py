@@ -10,6 +10,7 @@ from llmspell_cli.chat.conversation import Conversation, stats_line
 from llmspell_cli.chat.kernel_link import HINT, KernelLink
 from llmspell_cli.chat.reply_view import ReplyView, Shown
 from llmspell_cli.chat.slash_commands import EXITS, OTHER_WORDS, QUOTES, SlashCommands
+from llmspell_cli.chat.tool_use import limit_notice
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import one_line
 from llmspell_cli.session import Content
@@ -195,8 +196,10 @@ class ChatLoop:
         view.finish()
         if view.in_line:
             self._output.line()
-        elif not message["content"]:
+        elif not message["content"] and limit_notice(reply) is None:
             self._dim("[the reply is empty]")
+        if (stopped := limit_notice(reply)) is not None:
+            self._dim(stopped)
         if (cut := cut_notice(reply, "slash")) is not None:
             self._dim(cut)
         if self._commands.stats:

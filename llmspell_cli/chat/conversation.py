@@ -13,6 +13,9 @@ from llmspell_protocol.client.sync import OnInput
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.model_options import option_from_text, unknown_option
 
+MAX_TOOL_CALLS = 25
+"""Of one turn of a chat; a small model may call one wrong tool after the other."""
+
 Sampling = dict[str, float | int | list[str]]
 Message = dict[str, Any]
 
@@ -238,7 +241,7 @@ class Conversation:
         }
 
     def _tool_fields(self, on_input: OnInput | None) -> Content:
-        return {"tools": self.tools.names, "allow_stdin": on_input is not None}
+        return {"tools": self.tools.names, "max_tool_calls": MAX_TOOL_CALLS, "allow_stdin": on_input is not None}
 
 
 def _remembered(reply: Content) -> list[Message]:

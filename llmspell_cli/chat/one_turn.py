@@ -8,6 +8,7 @@ from typing import Literal
 
 from llmspell_cli.chat.conversation import Conversation, stats_line
 from llmspell_cli.chat.reply_view import ReplyView, Shown
+from llmspell_cli.chat.tool_use import limit_notice
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import DIM, Output, styled
@@ -86,6 +87,8 @@ def _one_turn(
         _show_whole(output, view, reply["message"], done, shown)
     if not output.json and (cut := cut_notice(reply, "option")) is not None:
         output.shown_note(styled(cut, DIM, sys.stderr, output.color))
+    if not output.json and (stopped := limit_notice(reply)) is not None:
+        output.shown_note(styled(stopped, DIM, sys.stderr, output.color))
     if shown.stats and not output.json:
         output.note(f"{stats_line(reply)}, {opened.place}")
 

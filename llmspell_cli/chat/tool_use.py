@@ -81,6 +81,15 @@ def line_of(event: Mapping[str, Any], *, verbose: bool) -> str | None:
     return f"{name} failed{_time(event)}: {visible(str(event.get('error')))}"
 
 
+def limit_notice(reply: Mapping[str, Any]) -> str | None:
+    """Says which limit has ended a turn with tools; None where none has."""
+    limit = reply.get("limit")
+    if limit is None:
+        return None
+    calls = len(reply.get("tool_calls") or ())
+    return f"[stopped after {calls} calls of tools without an answer: {limit}]"
+
+
 def _short(value: Any) -> str:
     text = visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

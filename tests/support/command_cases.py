@@ -65,6 +65,9 @@ CASES: dict[str, Case] = {
     "chat": case("chat", "mock/a", "--message", "hello"),
     "chat json": case("chat", "mock/a", "--message", "hello", "--json"),
     "chat piped": case("chat", "mock/a", stdin="two\nlines\n"),
+    "chat tool": case(
+        "chat", "mock/a", "--tool", "calculator", "--message", 'call calculator {"input": "2+3"}', "--json"
+    ),
     "chat whole": case("chat", "mock/a", "--message", "hello", "--no-stream", "--json"),
     "chat options": case(*("chat", "mock/a", "--message", "one two three four", "--max-tokens", "6", "--system", "be")),
     "chat impossible schema": case("chat", "mock/a", "--message", "x", "--schema", "impossible.json"),

@@ -1,0 +1,78 @@
+"""`llmspell chat --tool`: the model calls tools; people see a line for each call, and a pipe gets the answer alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import AtTerminal, Done, llmspell
+from tests.support.kernels import KernelProcess
+
+Run = Callable[..., Done]
+
+CALL = 'call calculator {"input": "2 + 3"}'
+WRONG = 'call calculator {"input": "1 / 0"}'
+
+
+@pytest.fixture(params=["embedded", "connected"])
+def target(home: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The words for a mode."""
+    if request.param == "embedded":
+        yield ["--embedded"]
+        return
+    kernel = KernelProcess()
+    yield ["--connect", str(kernel.started["connection_file"])]
+    kernel.stop()
+
+
+def test_a_pipe_gets_the_answer_alone(target: list[str]) -> None:
+    done = llmspell(*target, "chat", "-m", "mock/a", "--tool", "Calculator_Tool", CALL)
+    assert (done.status, done.out, done.err) == (0, "[mock/a] 5\n", "")
+
+
+def test_json_has_the_events_of_calls_and_what_came_of_them(target: list[str]) -> None:
+    done = llmspell(*target, "chat", "-m", "mock/a", "--tool", "calculator", CALL, "--json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    phases = [event["tool"]["phase"] for event in events if "tool" in event]
+    assert phases == ["started", "ended"]
+    last = events[-1]
+    assert [(call["name"], call["success"]) for call in last["tool_calls"]] == [("calculator", True)]
+    assert [message["role"] for message in last["messages"]] == ["assistant", "tool", "assistant"]
+
+
+def test_a_tool_that_there_is_not_is_told_before_the_model_is_asked(target: list[str]) -> None:
+    done = llmspell(*target, "chat", "-m", "mock/a", "--tool", "calculatr", "hello")
+    assert done.status == 3
+    assert "Tool 'calculatr' not found" in done.err
+    assert "did you mean 'calculator'?" in done.err
+    done = llmspell(*target, "chat", "-m", "mock/a", "--mcp", "nowhere", "hello")
+    assert done.status == 3
+    assert "MCP server 'nowhere' has no tools" in done.err
+
+
+def test_people_see_each_call(target: list[str]) -> None:
+    shell = AtTerminal([*target, "chat", "-m", "mock/a", "--tool", "calculator", CALL])
+    shell.wait_for('Calling calculator {"input": "2 + 3"}')
+    shell.wait_for("[mock/a] 5")
+    assert shell.end() == 0
+
+
+def test_a_conversation_goes_on_with_what_tools_gave(target: list[str]) -> None:
+    shell = AtTerminal([*target, "chat", "mock/a", "--tool", "calculator"])
+    shell.wait_for("> ")
+    shell.type(f"{WRONG}\r")
+    shell.wait_for("calculator failed")
+    shell.wait_for("[mock/a] Error: 1 / 0: division by zero")
+    for typed, seen in (
+        ("/verbose on", "What calls of tools give is shown"),
+        (CALL, "calculator gave"),
+        ("/tool", "The model may call calculator"),
+        ("/tool off", "The model may call no tools"),
+    ):
+        shell.type(f"{typed}\r")
+        shell.wait_for(seen)
+    shell.type("/exit\r")
+    assert shell.end() == 0
