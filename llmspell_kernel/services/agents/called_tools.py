@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from llmspell_kernel.services.agents.approval import Approval
@@ -49,12 +50,13 @@ class CalledTools:
         *,
         agent: str,
         most: int,
+        waiting: Callable[[], AbstractContextManager[None]],
         fits: Fits,
         on_event: Callable[[ToolEvent], None],
     ) -> None:
         self._offered = offered
         self._toolbox = toolbox
-        self._approval = Approval(toolbox, agent)
+        self._approval = Approval(toolbox, agent, waiting)
         self._most = most
         self._fits = fits
         self._on_event = on_event

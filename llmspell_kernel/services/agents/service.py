@@ -121,7 +121,7 @@ class AgentsService:
     async def _run(self, agent: Agent, turn: Turn) -> None:
         try:
             async with asyncio.timeout(agent.max_execution_time_s) as limit:
-                await turn.run()
+                await turn.run(limit)
         except TimeoutError:
             if not limit.expired():
                 raise

@@ -5,9 +5,10 @@ Nothing is remembered here: a turn that was done says what is to be. Knows neith
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, fields, replace
 
 from llmspell_kernel.services.agents.agent import BASIC_MODEL, Agent
@@ -89,8 +90,12 @@ class Turn:
         """The calls so far."""
         return () if self._calls is None else self._calls.listed(self.limit)
 
-    async def run(self) -> None:
-        """Asks until there is an answer or a limit is reached; raises what the model's backend raises."""
+    async def run(self, deadline: asyncio.Timeout) -> None:
+        """Asks until there is an answer or a limit is reached; raises what the model's backend raises.
+
+        The turn is inside `deadline`, which is put off by the time that a person takes to answer.
+        """
+        self._deadline = deadline
         if self._agent.type == BASIC_MODEL:
             self._results.append(_echo(self._message.content, self._on_chunk))
             self._kept = list(self._agent.history)
@@ -107,10 +112,10 @@ class Turn:
 
     def result(self) -> TurnResult:
         """What the turn gave, after `run`, or after a limit has ended it."""
-        answer = self._said[-1] if self._said and self._said[-1].role == "assistant" else None
         result = together(self._results)
+        said = next((message for message in reversed(self._said) if message.role == "assistant"), result.message)
         return TurnResult(
-            result=replace(result, message=answer or replace(result.message, tool_calls=())),
+            result=replace(result, message=replace(said, tool_calls=())),
             tool_calls=self.listed,
             tool_mode=None if self._calls is None else self._dialect.mode,
             limit=self.limit,
@@ -140,6 +145,7 @@ class Turn:
             self._toolbox,
             agent=agent.name,
             most=agent.max_tool_calls,
+            waiting=self._clock_stands,
             fits=self._chats.demand_fit,
             on_event=self._tell,
         )
@@ -277,6 +283,16 @@ class Turn:
     def _was_cut_by_budget(self, result: ChatResult) -> bool:
         left = self._left()
         return result.finish_reason == "length" and left is not None and left <= 0
+
+    @contextmanager
+    def _clock_stands(self) -> Iterator[None]:
+        when, clock = self._deadline.when(), asyncio.get_running_loop().time
+        began = clock()
+        self._deadline.reschedule(None)
+        try:
+            yield
+        finally:
+            self._deadline.reschedule(None if when is None else when + clock() - began)
 
     def _tell(self, event: ToolEvent) -> None:
         self._on_chunk(ChatChunk(tool=event))
