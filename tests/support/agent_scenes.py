@@ -6,7 +6,7 @@ from typing import Any
 
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.service import AgentsService
-from llmspell_kernel.services.agents.turn import TurnResult
+from llmspell_kernel.services.agents.turn_result import TurnResult
 from llmspell_protocol.areas.agent import AgentCreate, AgentExecute
 from llmspell_protocol.models import ChatChunk, ToolEvent
 from tests.support.scripted_models import Reply, ScriptedModels

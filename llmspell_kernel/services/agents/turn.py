@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 from llmspell_kernel.services.agents.agent import BASIC_MODEL, Agent
 from llmspell_kernel.services.agents.called_tools import CalledTools
 from llmspell_kernel.services.agents.chats import Chats, together
-from llmspell_kernel.services.agents.conversation import newest, newest_tokens
+from llmspell_kernel.services.agents.conversation import Conversation, newest, newest_tokens
 from llmspell_kernel.services.agents.dialects import Dialect, Native, Plain, Schema, with_ids
 from llmspell_kernel.services.agents.shortening import shortened
 from llmspell_kernel.services.agents.summary import summary_of, with_summary
 from llmspell_kernel.services.agents.tool_names import OfferedTools
 from llmspell_kernel.services.agents.toolbox import Toolbox
-from llmspell_protocol.areas.agent import AgentExecute, Limit, ToolMode
+from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult
+from llmspell_protocol.areas.agent import AgentExecute, Limit
 from llmspell_protocol.errors import ContextLengthExceeded, LlmspellError, Unsupported
 from llmspell_protocol.models import (
     CalledTool,
@@ -35,21 +36,6 @@ from llmspell_protocol.models import (
 )
 from llmspell_providers.token_estimate import estimated_tokens
 
-OnChunk = Callable[[ChatChunk], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TurnResult:
-    """What a turn gave. `result` is the last reply with the sums of all."""
-
-    result: ChatResult
-    tool_calls: Sequence[CalledTool]
-    tool_mode: ToolMode | None
-    limit: Limit | None
-    dropped: int
-    """Messages of the conversation that the turn left out, or that it pushed out."""
-    summarized: bool
-
 
 class Turn:
     """One turn of an agent; `run` once."""
@@ -63,8 +49,10 @@ class Turn:
         toolbox: Toolbox,
         client: str,
         on_chunk: OnChunk,
+        conversation: Conversation,
     ) -> None:
         self._agent = agent
+        self._conversation = conversation
         self._wanted = wanted
         self._chats = chats
         self._toolbox = toolbox
@@ -77,7 +65,7 @@ class Turn:
         self._ids: set[str] = set()
         self._dialect: Dialect = Plain()
         self._kept: list[ChatMessage] = []
-        self._summary = agent.conversation.summary
+        self._summary = conversation.summary
         self.limit: Limit | None = None
 
     @property
@@ -98,7 +86,7 @@ class Turn:
         self._deadline = deadline
         if self._agent.type == BASIC_MODEL:
             self._results.append(_echo(self._message.content, self._on_chunk))
-            self._kept = list(self._agent.history)
+            self._kept = list(self._conversation.messages)
             self._said.append(self._results[-1].message)
             return
         await self._take_tools()
@@ -119,13 +107,13 @@ class Turn:
             tool_calls=self.listed,
             tool_mode=None if self._calls is None else self._dialect.mode,
             limit=self.limit,
-            dropped=len(self._agent.history) - len(self._kept),
+            dropped=len(self._conversation.messages) - len(self._kept),
             summarized=bool(self._summary),
         )
 
     def remember(self) -> int:
         """Adds the turn to the conversation; returns how many messages that pushed out."""
-        conversation, most = self._agent.conversation, self._agent.max_conversation_length
+        conversation, most = self._conversation, self._agent.max_conversation_length
         # Reasoning is for the reader; models are not trained to see that of earlier turns again.
         turn = [self._message, *(replace(message, reasoning=None) for message in self._said)]
         too_long = len(turn) > most >= 2
@@ -156,10 +144,11 @@ class Turn:
     async def _fit_conversation(self) -> None:
         """Leaves out what the prompt has no room for, oldest first; the system prompt stays."""
         agent = self._agent
-        kept = newest(agent.history, agent.max_conversation_length - 1)
+        before = self._conversation.messages
+        kept = newest(before, agent.max_conversation_length - 1)
         if agent.max_conversation_tokens is not None:
             kept = await newest_tokens(kept, agent.max_conversation_tokens, self._count)
-        gone = agent.history[: len(agent.history) - len(kept)]
+        gone = before[: len(before) - len(kept)]
         if gone and agent.summarize:
             request = self._request(summary_of(self._summary, gone))
             result = await self._ask(replace(request, schema=None, stream=False), is_shown=False)
