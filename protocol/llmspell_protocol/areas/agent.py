@@ -60,7 +60,8 @@ class AgentExecute(Struct):
     """One turn.
 
     `parameters` and `context` are put below the input as a readable block; `options` go before the agent's own, one
-    by one; `remember` false leaves the conversation as it was.
+    by one; `remember` false leaves the conversation as it was. `allow_stdin` says that a person at the client answers
+    an `input_request`: calls of tools that need a person's word (`tools.approval`) are refused without.
     """
 
     agent: str
@@ -72,6 +73,7 @@ class AgentExecute(Struct):
     """its values stand among those of `context`"""
     stream: bool = True
     remember: bool = True
+    allow_stdin: bool = False
 
 
 class AgentCompose(Struct):
