@@ -19,7 +19,6 @@ from llmspell_kernel.services.agents.toolbox import Toolbox
 from llmspell_protocol.areas.agent import Limit
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.errors import (
-    Internal,
     InvalidRequest,
     LlmspellError,
     SchemaViolation,
@@ -65,11 +64,6 @@ class CalledTools:
         self.limit: Limit | None = None
         """The limit that a call has reached: the turn ends with it."""
 
-    @property
-    def made(self) -> int:
-        """Calls that were begun."""
-        return self._made
-
     async def run(self, calls: Sequence[ToolCall]) -> list[str]:
         """Does the calls of one reply side by side; what the model is told of each, in their order."""
         entries = [_Listed(call, self._offered.find(call.name)) for call in calls]
@@ -79,9 +73,12 @@ class CalledTools:
         for entry in entries[allowed:]:
             self._reach("max_tool_calls")
             entry.fail(ToolError(f"not called: a turn may call tools {self._most} times (max_tool_calls)"))
-        async with asyncio.TaskGroup() as group:
-            for entry in entries[:allowed]:
-                group.create_task(self._do(entry))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for entry in entries[:allowed]:
+                    group.create_task(self._do(entry))
+        except ExceptionGroup as defects:
+            raise defects.exceptions[0] from None
         return [self._told(entry) for entry in entries]
 
     def listed(self, ended_by: str | None = None) -> list[CalledTool]:
@@ -102,8 +99,6 @@ class CalledTools:
         began = time.monotonic()
         try:
             reply = await self._invoked(entry)
-        except Internal:
-            raise
         except (InvalidRequest, SchemaViolation) as error:
             entry.goes_back = not any(one.is_wrong and one.name == entry.name for one in self._listed)
             entry.is_wrong = True

@@ -22,7 +22,7 @@ from llmspell_kernel.services.agents.tool_names import OfferedTools
 from llmspell_kernel.services.agents.toolbox import Toolbox
 from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult
 from llmspell_protocol.areas.agent import AgentExecute, Limit
-from llmspell_protocol.errors import ContextLengthExceeded, LlmspellError, Unsupported
+from llmspell_protocol.errors import ContextLengthExceeded, LlmspellError, SchemaViolation, Unsupported
 from llmspell_protocol.models import (
     CalledTool,
     ChatChunk,
@@ -61,17 +61,21 @@ class Turn:
         self._message = ChatMessage(role="user", content=_user_text(wanted))
         self._said: list[ChatMessage] = []
         self._results: list[ChatResult] = []
+        self._asked_before = 0
+        """Replies that were summaries."""
         self._calls: CalledTools | None = None
         self._ids: set[str] = set()
         self._dialect: Dialect = Plain()
         self._kept: list[ChatMessage] = []
         self._summary = conversation.summary
+        self._is_bounded = False
+        """Whether the budget, and not the agent's `max_tokens`, is what bounds the reply."""
         self.limit: Limit | None = None
 
     @property
     def has_replies(self) -> bool:
-        """Whether the model has finished a reply."""
-        return bool(self._results)
+        """Whether the model has finished a reply to the user's message."""
+        return len(self._results) > self._asked_before
 
     @property
     def listed(self) -> Sequence[CalledTool]:
@@ -101,7 +105,10 @@ class Turn:
     def result(self) -> TurnResult:
         """What the turn gave, after `run`, or after a limit has ended it."""
         result = together(self._results)
-        said = next((message for message in reversed(self._said) if message.role == "assistant"), result.message)
+        # Half a call is no text, and neither is a summary.
+        nothing = ChatMessage(role="assistant")
+        last = result.message if self.has_replies and self._dialect.streams else nothing
+        said = next((message for message in reversed(self._said) if message.role == "assistant"), last)
         return TurnResult(
             result=replace(result, message=replace(said, tool_calls=())),
             tool_calls=self.listed,
@@ -153,6 +160,7 @@ class Turn:
             request = self._request(summary_of(self._summary, gone))
             result = await self._ask(replace(request, schema=None, stream=False), is_shown=False)
             self._summary = result.message.content.strip()
+            self._asked_before = 1
         self._kept = kept
 
     async def _count(self, text: str) -> int:
@@ -187,15 +195,13 @@ class Turn:
             self.limit = "max_tokens_total"
             return None
         try:
-            result = await self._asked()
-        except Unsupported as error:
-            is_first = not self._results or self._dialect.mode != "native"
-            if self._agent.tool_mode != "auto" or error.details.get("operation") != "tools" or not is_first:
+            result = await self._asked_either_way()
+        except SchemaViolation as error:
+            if not self._is_bounded or error.details.get("finish_reason") != "length":
                 raise
-            self._agent.lacks_calls = True
-            self._dialect = self._in_schema
-            result = await self._asked()
-        if self._was_cut_by_budget(result):
+            self.limit = "max_tokens_total"
+            return None
+        if self._is_bounded and result.finish_reason == "length":
             self.limit = "max_tokens_total"
             return None
         message = self._dialect.read(result.message)
@@ -206,6 +212,18 @@ class Turn:
         # The calls are done; now the answer in its form.
         self._dialect = Plain()
         return await self._next()
+
+    async def _asked_either_way(self) -> ChatResult:
+        """A reply; a model that turns out to have no place for tools is asked by a schema from here on."""
+        try:
+            return await self._asked()
+        except Unsupported as error:
+            is_open = self._agent.tool_mode == "auto" and isinstance(self._dialect, Native)
+            if not is_open or error.details.get("operation") != "tools":
+                raise
+        self._agent.lacks_calls = True
+        self._dialect = self._in_schema
+        return await self._asked()
 
     def _needs_schema(self) -> bool:
         """Whether the answer has been asked for without the schema that it has to fit."""
@@ -242,7 +260,8 @@ class Turn:
         agent = self._agent
         options = merged(agent.options, self._wanted.options)
         left = self._left()
-        if left is not None and (options.max_tokens is None or options.max_tokens > left):
+        self._is_bounded = left is not None and (options.max_tokens is None or options.max_tokens > left)
+        if left is not None and self._is_bounded:
             options = replace(options, max_tokens=max(1, left))
         return ChatRequest(
             model=agent.model,
@@ -268,10 +287,6 @@ class Turn:
             return False
         last = self._results[-1].usage
         return left <= last.prompt_tokens + last.completion_tokens
-
-    def _was_cut_by_budget(self, result: ChatResult) -> bool:
-        left = self._left()
-        return result.finish_reason == "length" and left is not None and left <= 0
 
     @contextmanager
     def _clock_stands(self) -> Iterator[None]:

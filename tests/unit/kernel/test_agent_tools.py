@@ -15,6 +15,7 @@ from llmspell_protocol.errors import (
     Forbidden,
     LlmspellError,
     ModelError,
+    SchemaViolation,
     Timeout,
     ToolNotFound,
     Unsupported,
@@ -245,6 +246,34 @@ def test_a_turn_ends_when_its_tokens_are_used_up() -> None:
         # 5 tokens a reply: after two of them 4 are left, less than the next prompt.
         assert len(scene.models.asked) == 2
         assert [request.options.max_tokens for request in scene.models.asked] == [14, 9]
+
+    asyncio.run(scenario())
+
+
+def test_a_reply_in_schema_mode_that_the_budget_cuts_names_the_limit() -> None:
+    async def scenario() -> None:
+        scene = AgentScene(SchemaViolation("the reply was cut", details={"finish_reason": "length"}), "{}")
+        scene.tools.add("double", double)
+        agent = scene.agent("double", tool_mode="schema", max_tokens_total=100)
+        scene.models.replies.appendleft(schema_reply(tool="double", arguments={"n": 1}))
+        turn = await scene.say(agent)
+        assert (turn.limit, turn.result.message.content, len(turn.tool_calls)) == ("max_tokens_total", "", 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_defect_of_a_tool_ends_the_turn_as_what_it_is() -> None:
+    async def scenario() -> None:
+        scene = AgentScene([called("broken"), called("stuck")])
+
+        async def stuck(arguments: Mapping[str, Any]) -> None:
+            await asyncio.Event().wait()
+
+        scene.tools.add("broken", raises(ZeroDivisionError("a defect")))
+        scene.tools.add("stuck", stuck)
+        with pytest.raises(ZeroDivisionError):
+            await scene.say(scene.agent("broken", "stuck"))
+        assert (scene.tools.running, scene.tools.cancelled) == (0, 1)
 
     asyncio.run(scenario())
 
