@@ -70,8 +70,9 @@ class AgentHandler(AreaHandler):
         self._contexts = contexts
 
     async def create(self, request: Request, wanted: AgentCreate) -> AgentReply:
-        """A new agent, whose model may be missing, but not its backend."""
+        """A new agent, whose model may be missing, but neither its backend nor its tools."""
         wanted = _with_default(wanted, request)
+        await self._runs.demand_tools(request, wanted.tools)
         await self._agents.demand_backend(wanted)
         agent = self._agents.create(wanted, owner=owner_of(request.caller))
         return AgentReply(agent=agent.summary())

@@ -99,7 +99,7 @@ class CalledTools:
         began = time.monotonic()
         try:
             reply = await self._invoked(entry)
-        except (InvalidRequest, SchemaViolation) as error:
+        except InvalidRequest as error:
             entry.goes_back = not any(one.is_wrong and one.name == entry.name for one in self._listed)
             entry.is_wrong = True
             entry.fail(error)
@@ -140,7 +140,11 @@ class CalledTools:
     async def _demand_fit(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> None:
         """Holds what a model gives to a script's function to its schema; others do this themselves."""
         if tool.source == "script" and tool.parameters.get("properties"):
-            await self._fits(json.dumps(arguments, ensure_ascii=False), tool.parameters)
+            try:
+                await self._fits(json.dumps(arguments, ensure_ascii=False), tool.parameters)
+            except SchemaViolation as error:
+                what = error.message.partition(": ")[2] or error.message
+                raise InvalidRequest(f"wrong arguments at '{error.details.get('at') or '/'}': {what}") from None
 
     def _told(self, entry: _Listed) -> str:
         if entry.error is None:

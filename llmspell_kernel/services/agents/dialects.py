@@ -31,7 +31,7 @@ class Dialect(Protocol):
 
 
 class Plain:
-    """No tools."""
+    """The messages as they are: for an answer after calls that the model's own way has made."""
 
     mode: ToolMode = "native"
     streams = True
@@ -39,6 +39,21 @@ class Plain:
     def request(self, request: ChatRequest) -> ChatRequest:
         """As it is."""
         return request
+
+    def read(self, message: ChatMessage) -> ChatMessage:
+        """As it is."""
+        return message
+
+
+class NoTools:
+    """For agents without tools, whose conversation may have calls from a time when there were some."""
+
+    mode: ToolMode = "native"
+    streams = True
+
+    def request(self, request: ChatRequest) -> ChatRequest:
+        """The same with calls as text: a template without tools leaves them out, or refuses them."""
+        return replace(request, messages=[_as_text(message) for message in request.messages])
 
     def read(self, message: ChatMessage) -> ChatMessage:
         """As it is."""

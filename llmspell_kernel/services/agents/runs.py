@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.request import Request
@@ -38,6 +38,12 @@ class AgentRuns:
         self._contexts = contexts
         self._settings = settings
         self._nestings = Nestings()
+
+    async def demand_tools(self, request: Request, names: Sequence[str]) -> None:
+        """Raises `ToolNotFound` where a request's agents could not have one of these."""
+        toolbox = RequestTools(request, self._tools, self._settings)
+        for name in names:
+            await toolbox.find(name)
 
     async def run(
         self, request: Request, agent: Agent, wanted: AgentExecute, on_chunk: OnChunk, *, apart: bool = False

@@ -15,7 +15,7 @@ from llmspell_kernel.services.agents.agent import BASIC_MODEL, Agent
 from llmspell_kernel.services.agents.called_tools import CalledTools
 from llmspell_kernel.services.agents.chats import Chats, together
 from llmspell_kernel.services.agents.conversation import Conversation, newest, newest_tokens
-from llmspell_kernel.services.agents.dialects import Dialect, Native, Plain, Schema, with_ids
+from llmspell_kernel.services.agents.dialects import Dialect, Native, NoTools, Plain, Schema, with_ids
 from llmspell_kernel.services.agents.shortening import shortened
 from llmspell_kernel.services.agents.summary import summary_of, with_summary
 from llmspell_kernel.services.agents.tool_names import OfferedTools
@@ -65,7 +65,7 @@ class Turn:
         """Replies that were summaries."""
         self._calls: CalledTools | None = None
         self._ids: set[str] = set()
-        self._dialect: Dialect = Plain()
+        self._dialect: Dialect = NoTools()
         self._kept: list[ChatMessage] = []
         self._summary = conversation.summary
         self._is_bounded = False

@@ -45,18 +45,11 @@ def test_an_agent_is_a_tool_whose_calls_are_conversations_of_their_own(kernel: K
 
 def test_agents_call_each_other_as_deep_as_the_one_above_allows(kernel: KernelProcess) -> None:
     with kernel.client() as client:
-        for depth, name in enumerate(("top", "middle", "leaf")):
-            below = ("middle", "leaf", "")[depth]
-            ask(
-                client,
-                "create",
-                name=name,
-                model="mock/m",
-                tools=[f"{below}_tool"] if below else [],
-                max_recursion_depth=1 if name == "top" else 10,
-            )
-        for name in ("middle", "leaf"):
-            ask(client, "wrap", agent=name)
+        ask(client, "create", name="leaf", model="mock/m")
+        ask(client, "wrap", agent="leaf")
+        ask(client, "create", name="middle", model="mock/m", tools=["leaf_tool"])
+        ask(client, "wrap", agent="middle")
+        ask(client, "create", name="top", model="mock/m", tools=["middle_tool"], max_recursion_depth=1)
         inner = 'call leaf_tool {\\"text\\": \\"hello\\"}'
         [call] = say(client, "middle", 'call leaf_tool {"text": "hello"}')["tool_calls"]
         assert call["success"]
@@ -160,8 +153,14 @@ def test_metrics_count_turns_tools_and_failures(kernel: KernelProcess) -> None:
         empty = ask(client, "metrics", agent="ada")
         assert (empty["requests_total"], empty["avg_execution_time_ms"], empty["success_rate"]) == (0, None, None)
         say(client, "ada", 'call calculator {"input": "1 + 1"}\ncall calculator {"input": "1 / 0"}')
-        ask(client, "create", name="ada", model="mock/m", tools=["no-such-tool"])
-        with pytest.raises(NotFound):
+        ask(client, "create", name="ada", model="mock/m")
+        ask(client, "state", agent="ada", operation="initialize")
+        ask(client, "state", agent="ada", operation="fail", reason="a test")
+        with pytest.raises(InvalidRequest):
+            say(client, "ada", "hello")
+        assert ask(client, "metrics", agent="ada")["requests_total"] == 0
+        ask(client, "create", name="ada", model="nothing-like-it@candle")
+        with pytest.raises(LlmspellError):
             say(client, "ada", "hello")
         failed = ask(client, "metrics", agent="ada")
         assert (failed["requests_total"], failed["requests_failed"], failed["error_rate"]) == (1, 1, 1.0)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from llmspell_protocol.client.sync import Client, Pending
-from llmspell_protocol.errors import Cancelled
+from llmspell_protocol.errors import Cancelled, ToolNotFound
 from tests.support.kernels import KernelProcess
 
 
@@ -122,3 +122,9 @@ def test_a_turn_that_is_cancelled_leaves_the_conversation_as_it_was(kernel: Kern
         assert ask(client, "info", agent="ada")["agent"]["history"] == before
         reply = ask(client, "execute", agent="ada", input='call calculator {"input": "2 + 3"}')
         assert reply["tool_calls"][0]["success"]
+
+
+def test_an_agent_with_a_tool_that_does_not_exist_is_not_built(kernel: KernelProcess) -> None:
+    with kernel.client() as client, pytest.raises(ToolNotFound) as caught:
+        ask(client, "create", name="ada", model="mock/m", tools=["calculatr"])
+    assert caught.value.hint == "did you mean 'calculator'?"

@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from llmspell_protocol.errors import WorkerCrashed
+from llmspell_protocol.models import ChatMessage
 from tests.support.agent_scenes import AgentScene
+from tests.support.scripted_models import called
 
 
 def test_a_conversation_is_held_to_its_tokens_by_whole_turns_and_the_system_prompt_stays() -> None:
@@ -58,5 +60,27 @@ def test_a_turn_whose_summary_fails_leaves_the_conversation_as_it_was() -> None:
         with pytest.raises(WorkerCrashed):
             await scene.say(agent, "three")
         assert agent.history == before
+
+    asyncio.run(scenario())
+
+
+def test_an_agent_without_tools_reads_calls_of_a_conversation_that_it_has_loaded_as_text() -> None:
+    async def scenario() -> None:
+        scene = AgentScene("And?")
+        agent = scene.agent()
+        agent.conversation.messages = [
+            ChatMessage(role="user", content="Double 2."),
+            ChatMessage(role="assistant", tool_calls=(called("double", {"n": 2}, id="a"),)),
+            ChatMessage(role="tool", content="4", tool_call_id="a", name="double"),
+            ChatMessage(role="assistant", content="It is 4."),
+        ]
+        await scene.say(agent, "Really?")
+        assert [(message.role, message.content) for message in scene.models.asked[-1].messages] == [
+            ("user", "Double 2."),
+            ("assistant", '{"tool": "double", "arguments": {"n": 2}}'),
+            ("user", "Result of double: 4"),
+            ("assistant", "It is 4."),
+            ("user", "Really?"),
+        ]
 
     asyncio.run(scenario())
