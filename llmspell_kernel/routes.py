@@ -34,7 +34,14 @@ def routes(
     def agent_handler() -> Handler:
         from llmspell_kernel.handlers.agent import AgentHandler
 
-        return AgentHandler(services.agents, lambda: services.tools, settings)
+        return AgentHandler(
+            services.agents,
+            services.agent_runs,
+            services.agent_data,
+            services.saved_conversations,
+            tools=lambda: services.agent_tools,
+            contexts=services.contexts,
+        )
 
     def tool_handler() -> Handler:
         from llmspell_kernel.handlers.tool import ToolHandler

@@ -179,8 +179,7 @@ class Questions:
     async def ask(self, request: Message, prompt: str, password: bool) -> str | None:
         """Sends `input_request` to the client that started it all and waits for its answer."""
         route = request.identities[0]
-        earlier = self._open.get(route)
-        if earlier is not None:
+        while (earlier := self._open.get(route)) is not None:  # several may have waited for it
             await asyncio.wait([earlier[0]])
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         message = Message(

@@ -2,52 +2,79 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
 
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.agents.agent import Agent
-from llmspell_kernel.services.agents.request_tools import RequestTools
+from llmspell_kernel.services.agents.as_tools import AgentTools
+from llmspell_kernel.services.agents.composite import Composite
+from llmspell_kernel.services.agents.runs import AgentRuns
+from llmspell_kernel.services.agents.saved import SavedConversations
 from llmspell_kernel.services.agents.service import AgentsService
-from llmspell_kernel.services.agents.turn import TurnResult
+from llmspell_kernel.services.agents.shared_data import SharedData
+from llmspell_kernel.services.agents.turn_result import TurnResult
 from llmspell_kernel.services.tools.callers import owner_of
-from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.agent import (
     AgentAnswer,
     AgentAnswerReply,
+    AgentCompose,
     AgentCreate,
     AgentExecute,
     AgentExecuteReply,
     AgentInfoReply,
     AgentListReply,
+    AgentMetricsReply,
     AgentNamed,
     AgentReply,
     AgentResetReply,
+    AgentSavedReply,
+    AgentState,
+    AgentStateReply,
+    AgentWrap,
+    AgentWrapReply,
+    ContextCreate,
+    ContextKey,
+    ContextNamed,
+    ContextReply,
+    ContextValue,
     Dropped,
+    MemoryKey,
+    MemoryValue,
+    ValueReply,
 )
 from llmspell_protocol.models import ChatChunk
-
-if TYPE_CHECKING:
-    from llmspell_profiles.schema.settings import Settings
 
 
 class AgentHandler(AreaHandler):
     """Answers `agent_request`."""
 
     def __init__(
-        self, agents: AgentsService, tools: Callable[[], ToolsService], settings: Callable[[], Settings]
+        self,
+        agents: AgentsService,
+        runs: AgentRuns,
+        shared: SharedData,
+        saved: SavedConversations,
+        *,
+        tools: Callable[[], AgentTools],
+        contexts: Contexts,
     ) -> None:
         self._agents = agents
+        self._runs = runs
+        self._shared = shared
+        self._saved = saved
         self._tools = tools
-        self._settings = settings
+        self._contexts = contexts
 
     async def create(self, request: Request, wanted: AgentCreate) -> AgentReply:
-        """A new agent, whose model may be missing, but not its backend."""
+        """A new agent, whose model may be missing, but neither its backend nor its tools."""
         wanted = _with_default(wanted, request)
+        await self._runs.demand_tools(request, wanted.tools)
         await self._agents.demand_backend(wanted)
         agent = self._agents.create(wanted, owner=owner_of(request.caller))
         return AgentReply(agent=agent.summary())
@@ -59,10 +86,10 @@ class AgentHandler(AreaHandler):
             relay(request, chunk, stream=wanted.stream)
 
         agent = self._find(request, wanted.agent)
-        toolbox = RequestTools(request, self._tools, self._settings)
-        turn = await self._agents.execute(
-            agent, wanted, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox
-        )
+        if wanted.context_id is not None:
+            values = self._shared.all(wanted.context_id, owner_of(request.caller))
+            wanted = replace(wanted, context={**values, **(wanted.context or {})})
+        turn = await self._runs.run(request, agent, wanted, on_chunk)
         return _executed(agent, turn)
 
     async def answer(self, request: Request, wanted: AgentAnswer) -> AgentAnswerReply:
@@ -71,8 +98,7 @@ class AgentHandler(AreaHandler):
         def on_chunk(chunk: ChatChunk) -> None:
             relay(request, chunk, stream=wanted.stream)
 
-        toolbox = RequestTools(request, self._tools, self._settings)
-        turn, said = await self._agents.answer(wanted, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox)
+        turn, said = await self._runs.answer(request, wanted, on_chunk)
         answer = {item.name: getattr(turn.result, item.name) for item in fields(turn.result)}
         return AgentAnswerReply(
             text=turn.result.message.content,
@@ -103,6 +129,90 @@ class AgentHandler(AreaHandler):
         agent = self._find(request, wanted.agent)
         self._agents.delete(agent)
         return AgentReply(agent=agent.summary())
+
+    async def compose(self, request: Request, wanted: AgentCompose) -> AgentReply:
+        """An agent that is made of others."""
+        composite = Composite(
+            members=[self._find(request, name) for name in wanted.agents],
+            strategy=wanted.strategy,
+            fallback=None if wanted.fallback_agent is None else self._find(request, wanted.fallback_agent),
+            threshold=wanted.threshold,
+            function=None if wanted.execute is None else self._contexts.function(request, wanted.execute),
+        )
+        return AgentReply(agent=self._agents.compose(wanted, composite, owner=owner_of(request.caller)).summary())
+
+    async def wrap(self, request: Request, wanted: AgentWrap) -> AgentWrapReply:
+        """An agent as a tool."""
+        tool = self._tools().wrap(
+            self._find(request, wanted.agent),
+            name=wanted.tool_name,
+            description=wanted.description,
+            category=wanted.category,
+            level=wanted.security_level,
+        )
+        return AgentWrapReply(tool=tool)
+
+    async def state(self, request: Request, wanted: AgentState) -> AgentStateReply:
+        """A step of an agent's states."""
+        lifecycle = self._find(request, wanted.agent).lifecycle
+        lifecycle.apply(wanted.operation, wanted.reason)
+        return lifecycle.reply()
+
+    async def metrics(self, request: Request, wanted: AgentNamed) -> AgentMetricsReply:
+        """What was counted of an agent."""
+        agent = self._find(request, wanted.agent)
+        return agent.metrics.reply(agent.id, agent.memory_bytes)
+
+    async def save(self, request: Request, wanted: AgentNamed) -> AgentSavedReply:
+        """Keeps a conversation under the agent's name, after the turn that is under way."""
+        agent = self._find(request, wanted.agent)
+        async with agent.turn:
+            await asyncio.to_thread(self._saved.save, agent.name, agent.conversation)
+        return AgentSavedReply(agent=agent.summary(), found=True, messages=len(agent.history))
+
+    async def load(self, request: Request, wanted: AgentNamed) -> AgentSavedReply:
+        """Puts what was kept in the place of the conversation, after the turn that is under way."""
+        agent = self._find(request, wanted.agent)
+        async with agent.turn:
+            found = await asyncio.to_thread(self._saved.load, agent.name)
+            if found is not None:
+                agent.conversation.replace(found)
+        return AgentSavedReply(agent=agent.summary(), found=found is not None, messages=len(agent.history))
+
+    async def discard(self, request: Request, wanted: AgentNamed) -> AgentSavedReply:
+        """Removes what was kept under the agent's name."""
+        agent = self._find(request, wanted.agent)
+        found = await asyncio.to_thread(self._saved.discard, agent.name)
+        return AgentSavedReply(agent=agent.summary(), found=found, messages=len(agent.history))
+
+    async def context_create(self, request: Request, wanted: ContextCreate) -> ContextReply:
+        """A new context."""
+        return ContextReply(context=self._shared.create(wanted, owner_of(request.caller)))
+
+    async def context_set(self, request: Request, wanted: ContextValue) -> ContextReply:
+        """Puts a value into a context."""
+        self._shared.set(wanted.context, wanted.key, wanted.value, owner_of(request.caller))
+        return ContextReply(context=wanted.context)
+
+    async def context_get(self, request: Request, wanted: ContextKey) -> ValueReply:
+        """A value of a context."""
+        value = self._shared.get(wanted.context, wanted.key, owner_of(request.caller))
+        return ValueReply(key=wanted.key, value=value)
+
+    async def context_remove(self, request: Request, wanted: ContextNamed) -> ContextReply:
+        """Ends a context."""
+        self._shared.remove(wanted.context, owner_of(request.caller))
+        return ContextReply(context=wanted.context)
+
+    async def memory_set(self, request: Request, wanted: MemoryValue) -> ValueReply:
+        """Shares a value."""
+        self._shared.set_memory(wanted.scope, wanted.key, wanted.value, owner_of(request.caller))
+        return ValueReply(key=wanted.key, value=wanted.value)
+
+    async def memory_get(self, request: Request, wanted: MemoryKey) -> ValueReply:
+        """A value that is shared."""
+        value = self._shared.get_memory(wanted.scope, wanted.key, owner_of(request.caller))
+        return ValueReply(key=wanted.key, value=value)
 
     def _find(self, request: Request, name: str) -> Agent:
         return self._agents.find(name, owner=owner_of(request.caller))

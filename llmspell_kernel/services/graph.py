@@ -17,7 +17,11 @@ from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_profiles.schema.settings import Settings
 
 if TYPE_CHECKING:
+    from llmspell_kernel.services.agents.as_tools import AgentTools
+    from llmspell_kernel.services.agents.runs import AgentRuns
+    from llmspell_kernel.services.agents.saved import SavedConversations
     from llmspell_kernel.services.agents.service import AgentsService
+    from llmspell_kernel.services.agents.shared_data import SharedData
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.tools.service import ToolsService
 
@@ -115,6 +119,36 @@ class Services:
         from llmspell_kernel.services.agents.service import AgentsService
 
         return AgentsService(self.models)
+
+    @service
+    def agent_runs(self) -> AgentRuns:
+        """Turns of agents that requests ask for."""
+        from llmspell_kernel.services.agents.runs import AgentRuns
+
+        return AgentRuns(self.agents, lambda: self.tools, self.contexts, self._settings)
+
+    @service
+    def agent_tools(self) -> AgentTools:
+        """Agents as tools; the tools service has them from the first on."""
+        from llmspell_kernel.services.agents.as_tools import AgentTools
+
+        made = AgentTools(self.agent_runs)
+        self.tools.add(made)
+        return made
+
+    @service
+    def agent_data(self) -> SharedData:
+        """What the agents of an owner share."""
+        from llmspell_kernel.services.agents.shared_data import SharedData
+
+        return SharedData()
+
+    @service
+    def saved_conversations(self) -> SavedConversations:
+        """Conversations of agents on disk."""
+        from llmspell_kernel.services.agents.saved import SavedConversations
+
+        return SavedConversations(self._home)
 
     @service
     def tools(self) -> ToolsService:

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from llmspell_kernel.services.agents.composite import COMPOSITE, Composite
 from llmspell_kernel.services.agents.conversation import Conversation
+from llmspell_kernel.services.agents.lifecycle import Lifecycle
+from llmspell_kernel.services.agents.metrics import Metrics
 from llmspell_protocol.areas.agent import AgentDetails, AgentSummary, ToolMode
 from llmspell_protocol.content import to_content
 from llmspell_protocol.models import ChatMessage, SamplingOptions, Speculation
@@ -46,6 +49,9 @@ class Agent:
     max_tool_calls: int
     max_recursion_depth: int
     created_at: str
+    composite: Composite | None = None
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    metrics: Metrics = field(default_factory=Metrics)
     conversation: Conversation = field(default_factory=Conversation)
     turns: int = 0
     deleted: bool = False
@@ -63,10 +69,15 @@ class Agent:
     @property
     def provider(self) -> str:
         """The part of the model's name that says where it runs; `local` where the settings decide."""
-        if self.type == BASIC_MODEL:
-            return BASIC_MODEL
+        if self.type in (BASIC_MODEL, COMPOSITE):
+            return self.type
         spec = ModelSpec.parse(self.model)
         return spec.backend or spec.provider or "local"
+
+    @property
+    def memory_bytes(self) -> int:
+        """What its conversation takes as text."""
+        return sum(len(message.content.encode()) for message in self.history) + len(self.conversation.summary.encode())
 
     @property
     def busy(self) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from llmspell_kernel.services.agents.toolbox import Toolbox
@@ -19,9 +20,11 @@ _SETTING = "tools.approval"
 class Approval:
     """Asks for one call at a time; belongs to one turn."""
 
-    def __init__(self, toolbox: Toolbox, agent: str) -> None:
+    def __init__(self, toolbox: Toolbox, agent: str, waiting: Callable[[], AbstractContextManager[None]]) -> None:
         self._toolbox = toolbox
         self._agent = agent
+        self._waiting = waiting
+        """Around the time that the person takes."""
         self._asking = asyncio.Lock()
 
     async def demand(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> None:
@@ -34,7 +37,8 @@ class Approval:
             return
         details = {"tool": tool.name, "security_level": tool.security_level, "setting": _SETTING}
         async with self._asking:
-            answer = await self._toolbox.ask(_question(self._agent, tool, arguments))
+            with self._waiting():
+                answer = await self._toolbox.ask(_question(self._agent, tool, arguments))
         if answer is None:
             raise Forbidden(
                 f"tool '{tool.name}' is {tool.security_level} and was not called: no person could be asked",

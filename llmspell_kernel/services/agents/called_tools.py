@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from llmspell_kernel.services.agents.approval import Approval
@@ -18,7 +19,6 @@ from llmspell_kernel.services.agents.toolbox import Toolbox
 from llmspell_protocol.areas.agent import Limit
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.errors import (
-    Internal,
     InvalidRequest,
     LlmspellError,
     SchemaViolation,
@@ -49,12 +49,13 @@ class CalledTools:
         *,
         agent: str,
         most: int,
+        waiting: Callable[[], AbstractContextManager[None]],
         fits: Fits,
         on_event: Callable[[ToolEvent], None],
     ) -> None:
         self._offered = offered
         self._toolbox = toolbox
-        self._approval = Approval(toolbox, agent)
+        self._approval = Approval(toolbox, agent, waiting)
         self._most = most
         self._fits = fits
         self._on_event = on_event
@@ -62,11 +63,6 @@ class CalledTools:
         self._listed: list[_Listed] = []
         self.limit: Limit | None = None
         """The limit that a call has reached: the turn ends with it."""
-
-    @property
-    def made(self) -> int:
-        """Calls that were begun."""
-        return self._made
 
     async def run(self, calls: Sequence[ToolCall]) -> list[str]:
         """Does the calls of one reply side by side; what the model is told of each, in their order."""
@@ -77,9 +73,12 @@ class CalledTools:
         for entry in entries[allowed:]:
             self._reach("max_tool_calls")
             entry.fail(ToolError(f"not called: a turn may call tools {self._most} times (max_tool_calls)"))
-        async with asyncio.TaskGroup() as group:
-            for entry in entries[:allowed]:
-                group.create_task(self._do(entry))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for entry in entries[:allowed]:
+                    group.create_task(self._do(entry))
+        except ExceptionGroup as defects:
+            raise defects.exceptions[0] from None
         return [self._told(entry) for entry in entries]
 
     def listed(self, ended_by: str | None = None) -> list[CalledTool]:
@@ -100,9 +99,7 @@ class CalledTools:
         began = time.monotonic()
         try:
             reply = await self._invoked(entry)
-        except Internal:
-            raise
-        except (InvalidRequest, SchemaViolation) as error:
+        except InvalidRequest as error:
             entry.goes_back = not any(one.is_wrong and one.name == entry.name for one in self._listed)
             entry.is_wrong = True
             entry.fail(error)
@@ -143,7 +140,11 @@ class CalledTools:
     async def _demand_fit(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> None:
         """Holds what a model gives to a script's function to its schema; others do this themselves."""
         if tool.source == "script" and tool.parameters.get("properties"):
-            await self._fits(json.dumps(arguments, ensure_ascii=False), tool.parameters)
+            try:
+                await self._fits(json.dumps(arguments, ensure_ascii=False), tool.parameters)
+            except SchemaViolation as error:
+                what = error.message.partition(": ")[2] or error.message
+                raise InvalidRequest(f"wrong arguments at '{error.details.get('at') or '/'}': {what}") from None
 
     def _told(self, entry: _Listed) -> str:
         if entry.error is None:

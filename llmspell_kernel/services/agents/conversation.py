@@ -23,6 +23,10 @@ class Conversation:
     messages: list[ChatMessage] = field(default_factory=list)
     summary: str = ""
 
+    def replace(self, other: Conversation) -> None:
+        """Takes another's messages and summary for its own."""
+        self.messages, self.summary = list(other.messages), other.summary
+
 
 def newest(messages: Sequence[ChatMessage], count: int) -> list[ChatMessage]:
     """At most `count` of the last messages, beginning with one of the user's."""

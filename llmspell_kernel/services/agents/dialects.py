@@ -31,7 +31,7 @@ class Dialect(Protocol):
 
 
 class Plain:
-    """No tools."""
+    """The messages as they are: for an answer after calls that the model's own way has made."""
 
     mode: ToolMode = "native"
     streams = True
@@ -39,6 +39,21 @@ class Plain:
     def request(self, request: ChatRequest) -> ChatRequest:
         """As it is."""
         return request
+
+    def read(self, message: ChatMessage) -> ChatMessage:
+        """As it is."""
+        return message
+
+
+class NoTools:
+    """For agents without tools, whose conversation may have calls from a time when there were some."""
+
+    mode: ToolMode = "native"
+    streams = True
+
+    def request(self, request: ChatRequest) -> ChatRequest:
+        """The same with calls as text: a template without tools leaves them out, or refuses them."""
+        return replace(request, messages=[_as_text(message) for message in request.messages])
 
     def read(self, message: ChatMessage) -> ChatMessage:
         """As it is."""
@@ -71,12 +86,22 @@ class Schema:
 
     def __init__(self, tools: OfferedTools, answer: Mapping[str, Any] | None) -> None:
         self._functions = [tool["function"] for tool in tools.functions()]
+        self._examples = tools.examples
         self._has_answer_schema = answer is not None
+        # The name comes first in the text, too: it decides which arguments may follow.
         calls = [
-            _object(tool={"const": one["name"]}, arguments=one["parameters"])  # the name comes first, as it is written
-            for one in self._functions
+            _object(
+                tool={"const": one["name"]},
+                arguments=_moved(one["parameters"], f"#/anyOf/{at}/properties/arguments"),
+            )
+            for at, one in enumerate(self._functions)
         ]
-        self._schema = {"anyOf": [*calls, _object(answer={"type": "string"} if answer is None else answer)]}
+        written = (
+            {"type": "string", "minLength": 1}
+            if answer is None
+            else _moved(answer, f"#/anyOf/{len(calls)}/properties/answer")
+        )
+        self._schema = {"anyOf": [*calls, _object(answer=written)]}
 
     def request(self, request: ChatRequest) -> ChatRequest:
         """The same with the tools told in words, and the schema that holds the reply to one of its forms."""
@@ -106,11 +131,7 @@ class Schema:
         return replace(message, content=json.dumps(answer, ensure_ascii=False) if self._has_answer_schema else answer)
 
     def _instruction(self) -> str:
-        lines = [
-            f"- {one['name']}: {one['description'].split('. ')[0]} "
-            f"Arguments: {json.dumps(_brief(one['parameters']), ensure_ascii=False)}"
-            for one in self._functions
-        ]
+        lines = [self._described(one) for one in self._functions]
         return "\n".join(
             (
                 "You can use these tools:",
@@ -119,6 +140,16 @@ class Schema:
                 'To answer, reply with JSON: {"answer": …}. Use a tool first where it helps, and then answer.',
             )
         )
+
+    def _described(self, function: Mapping[str, Any]) -> str:
+        name = function["name"]
+        arguments = json.dumps(_brief(function["parameters"]), ensure_ascii=False)
+        told = f"- {name}: {function['description'].split('. ')[0].rstrip('.')}. Arguments: {arguments}"
+        if name not in self._examples:
+            return told
+        # A small model goes on with what it has seen rather than with what it was told.
+        example = {"tool": name, "arguments": dict(self._examples[name])}
+        return f"{told}. Example: {json.dumps(example, ensure_ascii=False)}"
 
 
 def _call(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,6 +163,17 @@ def _object(**properties: Any) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
+
+
+def _moved(schema: Any, to: str) -> Any:
+    """A schema that stands at a place inside another; its references name their place from the root."""
+    if isinstance(schema, Mapping):
+        moved = {key: _moved(value, to) for key, value in schema.items()}
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#"):
+            moved["$ref"] = to + reference[1:]
+        return moved
+    return [_moved(value, to) for value in schema] if isinstance(schema, list | tuple) else schema
 
 
 def _brief(schema: Mapping[str, Any]) -> dict[str, Any]:

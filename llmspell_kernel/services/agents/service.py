@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from llmspell_kernel.services.agents.agent import BASIC_MODEL, Agent
 from llmspell_kernel.services.agents.chats import Chats
+from llmspell_kernel.services.agents.composite import COMPOSITE, Composite
 from llmspell_kernel.services.agents.conversation import Conversation
 from llmspell_kernel.services.agents.toolbox import NoTools, Toolbox
-from llmspell_kernel.services.agents.turn import OnChunk, Turn, TurnResult
-from llmspell_protocol.areas.agent import AgentAnswer, AgentCreate, AgentExecute
+from llmspell_kernel.services.agents.turn import Turn
+from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult
+from llmspell_protocol.areas.agent import AgentAnswer, AgentCompose, AgentCreate, AgentExecute
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Busy, InvalidRequest, NotFound, Timeout
 from llmspell_protocol.models import ChatMessage
@@ -58,6 +61,33 @@ class AgentsService:
             ConfigError: no model is named and the settings have no default.
             Busy: the owner has `MAX_AGENTS_PER_OWNER` agents.
         """
+        self._demand_room(owner)
+        return self._added(self._build(wanted, owner))
+
+    def compose(self, wanted: AgentCompose, composite: Composite, *, owner: str) -> Agent:
+        """A new agent that is made of others.
+
+        Raises:
+            InvalidRequest: what is wanted makes no sense.
+            Busy: the owner has `MAX_AGENTS_PER_OWNER` agents.
+        """
+        if not composite.members:
+            raise InvalidRequest("agents: a composite needs at least one")
+        if (composite.function is None) == (composite.strategy == "custom"):
+            raise InvalidRequest("execute: a function is what strategy 'custom' needs, and no other")
+        if composite.threshold is not None and not 0 <= composite.threshold <= 1:
+            raise InvalidRequest(f"threshold is {composite.threshold:g}, not between 0 and 1")
+        if wanted.timeout_ms is not None and wanted.timeout_ms <= 0:
+            raise InvalidRequest(f"timeout_ms is {wanted.timeout_ms:g}, not more than 0")
+        self._demand_room(owner)
+        agent = self._build(AgentCreate(name=wanted.name, type=BASIC_MODEL, description=wanted.description), owner)
+        agent.type = agent.model = COMPOSITE
+        agent.composite = composite
+        if wanted.timeout_ms is not None:
+            agent.max_execution_time_s = wanted.timeout_ms / 1000
+        return self._added(agent)
+
+    def _demand_room(self, owner: str) -> None:
         own = self._agents.get(owner, {})
         if len(own) >= MAX_AGENTS_PER_OWNER:
             raise Busy(
@@ -65,7 +95,9 @@ class AgentsService:
                 hint="delete agents that are no longer needed, or create one and reset its conversation",
                 details={"limit": MAX_AGENTS_PER_OWNER},
             )
-        agent = self._build(wanted, owner)
+
+    def _added(self, agent: Agent) -> Agent:
+        owner = agent.owner
         self._agents.setdefault(owner, {})[agent.id] = agent
         self._names.setdefault(owner, {})[agent.name] = agent
         return agent
@@ -93,27 +125,34 @@ class AgentsService:
         client: str,
         on_chunk: OnChunk,
         toolbox: Toolbox | None = None,
+        apart: bool = False,
     ) -> TurnResult:
         """One turn: `on_chunk` gets every chunk as it comes, the result comes back.
 
+        A turn `apart` neither sees the conversation nor adds to it, and waits for no other turn of the agent.
         Cancelling the call cancels the work in the engine and in tools. `client` says in whose name the model is asked.
 
         Raises:
             NotFound: the agent was deleted while the turn waited for an earlier one.
+            InvalidRequest: the agent is paused or has ended.
             Timeout: the model had finished no reply within the agent's `max_execution_time_s` (waiting for its turn not
                 counted); after its first reply the result says that this limit ended the turn.
             ToolNotFound: there is no tool of one of the agent's names.
             LlmspellError: whatever the model's backend raises.
         """
+        turn = Turn(
+            agent,
+            wanted,
+            chats=self._models,
+            toolbox=toolbox or NoTools(),
+            client=client,
+            on_chunk=on_chunk,
+            conversation=Conversation() if apart else agent.conversation,
+        )
+        if apart:
+            return await self._take(agent, turn)
         async with agent.turn:
-            if agent.deleted:
-                raise _missing(agent.name)
-            turn = Turn(
-                agent, wanted, chats=self._models, toolbox=toolbox or NoTools(), client=client, on_chunk=on_chunk
-            )
-            await self._run(agent, turn)
-            agent.turns += 1
-            result = turn.result()
+            result = await self._take(agent, turn)
             if not wanted.remember or turn.limit is not None:
                 return result
             pushed_out = turn.remember()
@@ -154,14 +193,27 @@ class AgentsService:
             client=client,
             on_chunk=on_chunk,
             message=said[-1],
+            conversation=agent.conversation,
         )
         await self._run(agent, turn)
         return turn.result(), turn.said
 
+    async def _take(self, agent: Agent, turn: Turn) -> TurnResult:
+        if agent.deleted:
+            raise _missing(agent.name)
+        agent.lifecycle.demand_awake(agent.name)
+        began = time.monotonic()
+        with agent.metrics.counting():
+            await self._run(agent, turn)
+            agent.turns += 1
+            result = turn.result()
+            agent.metrics.take(result.result.usage, result.tool_calls, time.monotonic() - began)
+        return result
+
     async def _run(self, agent: Agent, turn: Turn) -> None:
         try:
             async with asyncio.timeout(agent.max_execution_time_s) as limit:
-                await turn.run()
+                await turn.run(limit)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -183,7 +235,7 @@ class AgentsService:
         """Forgets the conversation, after the turn that is under way; returns how many messages went."""
         async with agent.turn:
             count = len(agent.history)
-            agent.conversation = Conversation()
+            agent.conversation.replace(Conversation())
             return count
 
     def delete(self, agent: Agent) -> None:

@@ -41,6 +41,11 @@ class OfferedTools:
             return found
         return next((tool for tool in self._by_name.values() if tool.name == called), None)
 
+    @property
+    def examples(self) -> Mapping[str, Mapping[str, Any]]:
+        """Arguments of a call by the model's name of the tool, for those that have an example."""
+        return {name: tool.example for name, tool in self._by_name.items() if tool.example}
+
     def functions(self) -> list[dict[str, Any]]:
         """The tools in OpenAI's form, for `ChatRequest.tools`."""
         return [

@@ -5,22 +5,24 @@ Nothing is remembered here: a turn that was done says what is to be. Knows neith
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import fields, replace
 
 from llmspell_kernel.services.agents.agent import BASIC_MODEL, Agent
 from llmspell_kernel.services.agents.called_tools import CalledTools
 from llmspell_kernel.services.agents.chats import Chats, together
-from llmspell_kernel.services.agents.conversation import newest, newest_tokens
-from llmspell_kernel.services.agents.dialects import Dialect, Native, Plain, Schema, with_ids
+from llmspell_kernel.services.agents.conversation import Conversation, newest, newest_tokens
+from llmspell_kernel.services.agents.dialects import Dialect, Native, NoTools, Plain, Schema, with_ids
 from llmspell_kernel.services.agents.shortening import shortened
 from llmspell_kernel.services.agents.summary import summary_of, with_summary
 from llmspell_kernel.services.agents.tool_names import OfferedTools
 from llmspell_kernel.services.agents.toolbox import Toolbox
-from llmspell_protocol.areas.agent import AgentExecute, Limit, ToolMode
-from llmspell_protocol.errors import ContextLengthExceeded, LlmspellError, Unsupported
+from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult
+from llmspell_protocol.areas.agent import AgentExecute, Limit
+from llmspell_protocol.errors import ContextLengthExceeded, LlmspellError, SchemaViolation, Unsupported
 from llmspell_protocol.models import (
     CalledTool,
     ChatChunk,
@@ -33,21 +35,6 @@ from llmspell_protocol.models import (
     Usage,
 )
 from llmspell_providers.token_estimate import estimated_tokens
-
-OnChunk = Callable[[ChatChunk], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TurnResult:
-    """What a turn gave. `result` is the last reply with the sums of all."""
-
-    result: ChatResult
-    tool_calls: Sequence[CalledTool]
-    tool_mode: ToolMode | None
-    limit: Limit | None
-    dropped: int
-    """Messages of the conversation that the turn left out, or that it pushed out."""
-    summarized: bool
 
 
 class Turn:
@@ -62,9 +49,11 @@ class Turn:
         toolbox: Toolbox,
         client: str,
         on_chunk: OnChunk,
+        conversation: Conversation,
         message: ChatMessage | None = None,
     ) -> None:
         self._agent = agent
+        self._conversation = conversation
         self._wanted = wanted
         self._chats = chats
         self._toolbox = toolbox
@@ -73,17 +62,21 @@ class Turn:
         self._message = message or ChatMessage(role="user", content=_user_text(wanted))
         self._said: list[ChatMessage] = []
         self._results: list[ChatResult] = []
+        self._asked_before = 0
+        """Replies that were summaries."""
         self._calls: CalledTools | None = None
         self._ids: set[str] = set()
-        self._dialect: Dialect = Plain()
+        self._dialect: Dialect = NoTools()
         self._kept: list[ChatMessage] = []
-        self._summary = agent.conversation.summary
+        self._summary = conversation.summary
+        self._is_bounded = False
+        """Whether the budget, and not the agent's `max_tokens`, is what bounds the reply."""
         self.limit: Limit | None = None
 
     @property
     def has_replies(self) -> bool:
-        """Whether the model has finished a reply."""
-        return bool(self._results)
+        """Whether the model has finished a reply to the user's message."""
+        return len(self._results) > self._asked_before
 
     @property
     def said(self) -> Sequence[ChatMessage]:
@@ -95,11 +88,15 @@ class Turn:
         """The calls so far."""
         return () if self._calls is None else self._calls.listed(self.limit)
 
-    async def run(self) -> None:
-        """Asks until there is an answer or a limit is reached; raises what the model's backend raises."""
+    async def run(self, deadline: asyncio.Timeout) -> None:
+        """Asks until there is an answer or a limit is reached; raises what the model's backend raises.
+
+        The turn is inside `deadline`, which is put off by the time that a person takes to answer.
+        """
+        self._deadline = deadline
         if self._agent.type == BASIC_MODEL:
             self._results.append(_echo(self._message.content, self._on_chunk))
-            self._kept = list(self._agent.history)
+            self._kept = list(self._conversation.messages)
             self._said.append(self._results[-1].message)
             return
         await self._take_tools()
@@ -113,20 +110,23 @@ class Turn:
 
     def result(self) -> TurnResult:
         """What the turn gave, after `run`, or after a limit has ended it."""
-        answer = self._said[-1] if self._said and self._said[-1].role == "assistant" else None
         result = together(self._results)
+        # Half a call is no text, and neither is a summary.
+        nothing = ChatMessage(role="assistant")
+        last = result.message if self.has_replies and self._dialect.streams else nothing
+        said = next((message for message in reversed(self._said) if message.role == "assistant"), last)
         return TurnResult(
-            result=replace(result, message=answer or replace(result.message, tool_calls=())),
+            result=replace(result, message=replace(said, tool_calls=())),
             tool_calls=self.listed,
             tool_mode=None if self._calls is None else self._dialect.mode,
             limit=self.limit,
-            dropped=len(self._agent.history) - len(self._kept),
+            dropped=len(self._conversation.messages) - len(self._kept),
             summarized=bool(self._summary),
         )
 
     def remember(self) -> int:
         """Adds the turn to the conversation; returns how many messages that pushed out."""
-        conversation, most = self._agent.conversation, self._agent.max_conversation_length
+        conversation, most = self._conversation, self._agent.max_conversation_length
         # Reasoning is for the reader; models are not trained to see that of earlier turns again.
         turn = [self._message, *(replace(message, reasoning=None) for message in self._said)]
         too_long = len(turn) > most >= 2
@@ -146,6 +146,7 @@ class Turn:
             self._toolbox,
             agent=agent.name,
             most=agent.max_tool_calls,
+            waiting=self._clock_stands,
             fits=self._chats.demand_fit,
             on_event=self._tell,
         )
@@ -156,14 +157,16 @@ class Turn:
     async def _fit_conversation(self) -> None:
         """Leaves out what the prompt has no room for, oldest first; the system prompt stays."""
         agent = self._agent
-        kept = newest(agent.history, agent.max_conversation_length - 1)
+        before = self._conversation.messages
+        kept = newest(before, agent.max_conversation_length - 1)
         if agent.max_conversation_tokens is not None:
             kept = await newest_tokens(kept, agent.max_conversation_tokens, self._count)
-        gone = agent.history[: len(agent.history) - len(kept)]
+        gone = before[: len(before) - len(kept)]
         if gone and agent.summarize:
             request = self._request(summary_of(self._summary, gone))
             result = await self._ask(replace(request, schema=None, stream=False), is_shown=False)
             self._summary = result.message.content.strip()
+            self._asked_before = 1
         self._kept = kept
 
     async def _count(self, text: str) -> int:
@@ -198,15 +201,13 @@ class Turn:
             self.limit = "max_tokens_total"
             return None
         try:
-            result = await self._asked()
-        except Unsupported as error:
-            is_first = not self._results or self._dialect.mode != "native"
-            if self._agent.tool_mode != "auto" or error.details.get("operation") != "tools" or not is_first:
+            result = await self._asked_either_way()
+        except SchemaViolation as error:
+            if not self._is_bounded or error.details.get("finish_reason") != "length":
                 raise
-            self._agent.lacks_calls = True
-            self._dialect = self._in_schema
-            result = await self._asked()
-        if self._was_cut_by_budget(result):
+            self.limit = "max_tokens_total"
+            return None
+        if self._is_bounded and result.finish_reason == "length":
             self.limit = "max_tokens_total"
             return None
         message = self._dialect.read(result.message)
@@ -217,6 +218,18 @@ class Turn:
         # The calls are done; now the answer in its form.
         self._dialect = Plain()
         return await self._next()
+
+    async def _asked_either_way(self) -> ChatResult:
+        """A reply; a model that turns out to have no place for tools is asked by a schema from here on."""
+        try:
+            return await self._asked()
+        except Unsupported as error:
+            is_open = self._agent.tool_mode == "auto" and isinstance(self._dialect, Native)
+            if not is_open or error.details.get("operation") != "tools":
+                raise
+        self._agent.lacks_calls = True
+        self._dialect = self._in_schema
+        return await self._asked()
 
     def _needs_schema(self) -> bool:
         """Whether the answer has been asked for without the schema that it has to fit."""
@@ -253,7 +266,8 @@ class Turn:
         agent = self._agent
         options = merged(agent.options, self._wanted.options)
         left = self._left()
-        if left is not None and (options.max_tokens is None or options.max_tokens > left):
+        self._is_bounded = left is not None and (options.max_tokens is None or options.max_tokens > left)
+        if left is not None and self._is_bounded:
             options = replace(options, max_tokens=max(1, left))
         return ChatRequest(
             model=agent.model,
@@ -281,9 +295,15 @@ class Turn:
         last = self._results[-1].usage
         return left <= last.prompt_tokens + last.completion_tokens
 
-    def _was_cut_by_budget(self, result: ChatResult) -> bool:
-        left = self._left()
-        return result.finish_reason == "length" and left is not None and left <= 0
+    @contextmanager
+    def _clock_stands(self) -> Iterator[None]:
+        when, clock = self._deadline.when(), asyncio.get_running_loop().time
+        began = clock()
+        self._deadline.reschedule(None)
+        try:
+            yield
+        finally:
+            self._deadline.reschedule(None if when is None else when + clock() - began)
 
     def _tell(self, event: ToolEvent) -> None:
         self._on_chunk(ChatChunk(tool=event))

@@ -47,6 +47,10 @@ class ToolsService:
         self._sources: list[ToolSource] = [self.registered, self.workers]
         """The first that has a name has it."""
 
+    def add(self, source: ToolSource) -> None:
+        """One more source, whose names come before those of packages and behind those of scripts."""
+        self._sources.insert(1, source)
+
     async def list(self, owner: str, category: str | None = None) -> tuple[Sequence[ToolDescription], Sequence[str]]:
         """Every tool by name, and what is wrong with sources that could not be asked."""
         found, problems = await self._found(owner)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llmspell_protocol.areas.action import Action, Empty, Struct
 from llmspell_protocol.areas.stream import AgentDelta, LoadingStep, PrefillStep
 from llmspell_protocol.areas.tool import ToolProgress
 from llmspell_protocol.models import CalledTool, ChatMessage, ChatResult, SamplingOptions, Speculation
+from llmspell_protocol.tools.description import Category, Level
 
 ToolMode = Literal["auto", "native", "schema"]
 """How a model is given tools: in its template's own way, by a JSON Schema that its replies have to fit, or the first
 where the model has it."""
+Strategy = Literal["sequential", "parallel", "vote", "custom"]
+Inheritance = Literal["inherit", "copy", "share", "isolate"]
+StateOperation = Literal["show", "initialize", "start", "pause", "resume", "stop", "terminate", "fail", "recover"]
 Limit = Literal["max_tool_calls", "max_recursion_depth", "max_execution_time", "max_tokens_total"]
 
 
@@ -56,7 +60,8 @@ class AgentExecute(Struct):
     """One turn.
 
     `parameters` and `context` are put below the input as a readable block; `options` go before the agent's own, one
-    by one; `remember` false leaves the conversation as it was.
+    by one; `remember` false leaves the conversation as it was. `allow_stdin` says that a person at the client answers
+    an `input_request`: calls of tools that need a person's word (`tools.approval`) are refused without.
     """
 
     agent: str
@@ -64,8 +69,107 @@ class AgentExecute(Struct):
     parameters: Mapping[str, Any] | None = None
     context: Mapping[str, Any] | None = None
     options: SamplingOptions = SamplingOptions()
+    context_id: str | None = None
+    """its values stand among those of `context`"""
     stream: bool = True
     remember: bool = True
+    allow_stdin: bool = False
+
+
+class AgentCompose(Struct):
+    """An agent that is made of others (ids or names): what it is asked, they answer.
+
+    `sequential`: the answer of one is the next one's input. `parallel`: all answers, one below the other. `vote`: the
+    most frequent answer, which has to have `threshold` of the votes (0 to 1) where that is set. `custom`: what the
+    function `execute` (`{"$fn": id}`) of a script returns for the input and the agents' names. `fallback_agent`
+    answers where the others fail, or their votes are tied.
+    """
+
+    name: str
+    agents: Sequence[str]
+    strategy: Strategy = "sequential"
+    description: str | None = None
+    execute: Mapping[str, Any] | None = None
+    fallback_agent: str | None = None
+    threshold: float | None = None
+    timeout_ms: float | None = None
+
+
+class AgentWrap(Struct):
+    """An agent as a tool, which its owner's other agents and scripts can call with `text`.
+
+    Each call is a conversation of its own. Without `tool_name` the tool is called like the agent, with `_tool` behind.
+    """
+
+    agent: str
+    tool_name: str | None = None
+    description: str | None = None
+    category: Category = "utility"
+    security_level: Level = "safe"
+
+
+class AgentState(Struct):
+    """A step of an agent's states, or (`show`) none: it only tells. `reason` of `fail` is the error."""
+
+    agent: str
+    operation: StateOperation = "show"
+    reason: str | None = None
+
+
+class ContextCreate(Struct):
+    """A context: values that turns with its id are told (`execute` with `context_id`).
+
+    Of a parent it sees the values as they are (`inherit`) or were (`copy`), has the same ones (`share`) or none
+    (`isolate`).
+    """
+
+    context: str | None = None
+    """its id; absent: a new one"""
+    parent: str | None = None
+    inheritance: Inheritance = "inherit"
+    conversation_id: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    scope: Any = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ContextNamed(Struct):
+    """A request about one context."""
+
+    context: str
+
+
+class ContextKey(ContextNamed):
+    """A request about one value of a context."""
+
+    key: str
+
+
+class ContextValue(ContextKey):
+    """A value for a context."""
+
+    value: Any = None
+
+
+class MemoryScope(Struct):
+    """Whose shared memory is meant."""
+
+    type: Literal["global", "session", "workflow", "agent", "user"] = "global"
+    id: str | None = None
+
+
+class MemoryKey(Struct):
+    """A request about one value that an owner's agents share."""
+
+    scope: MemoryScope
+    key: str
+
+
+class MemoryValue(MemoryKey):
+    """A value to be shared; null removes it."""
+
+    value: Any = None
 
 
 class AgentAnswer(Struct):
@@ -174,6 +278,79 @@ class AgentAnswerReply(ChatResult):
     limit: Limit | None = None
 
 
+class AgentWrapReply(Struct):
+    """The tool's name."""
+
+    tool: str
+
+
+class AgentTransition(Struct):
+    """One change of an agent's state."""
+
+    before: str
+    after: str
+    timestamp: str
+    elapsed_s: float
+    """in the state before"""
+    reason: str | None
+
+
+class AgentStateReply(Struct):
+    """An agent's state and how it came there."""
+
+    state: str
+    """`Uninitialized`, `Initializing`, `Ready`, `Running`, `Paused`, `Terminating`, `Terminated`, `Error`,
+    `Recovering`"""
+    healthy: bool
+    history: Sequence[AgentTransition]
+    total_transitions: int
+    error_count: int
+    recovery_attempts: int
+    last_error: str | None
+    uptime_s: float
+    seconds_in_state: Mapping[str, float]
+
+
+class AgentMetricsReply(Struct):
+    """What an agent was asked and did; averages and rates are null before the first turn has ended."""
+
+    agent_id: str
+    requests_total: int
+    requests_failed: int
+    requests_active: int
+    tool_invocations: int
+    tool_failures: int
+    prompt_tokens: int
+    completion_tokens: int
+    memory_bytes: int
+    """of its conversation, as text"""
+    avg_execution_time_ms: float | None
+    success_rate: float | None
+    """0 to 1"""
+    error_rate: float | None
+
+
+class AgentSavedReply(Struct):
+    """Whether there was a saved conversation (`load`, `discard`), and how many messages the agent has now."""
+
+    agent: AgentSummary
+    found: bool
+    messages: int
+
+
+class ContextReply(Struct):
+    """The context that was made, changed or removed."""
+
+    context: str
+
+
+class ValueReply(Struct):
+    """A value; null where there is none."""
+
+    key: str
+    value: Any
+
+
 class AgentListReply(Struct):
     """The caller's agents, oldest first."""
 
@@ -195,6 +372,8 @@ class AgentResetReply(Struct):
 
 
 _HELPER = {"agent": "helper"}
+_CONTEXT = {"context": "notes"}
+_MEMORY = {"scope": {"type": "global"}, "key": "found"}
 
 ACTIONS: Mapping[str, Action] = {
     "create": Action(
@@ -222,5 +401,20 @@ ACTIONS: Mapping[str, Action] = {
     "list": Action(Empty, AgentListReply, right="execute", example={}),
     "info": Action(AgentNamed, AgentInfoReply, right="execute", example=_HELPER),
     "reset": Action(AgentNamed, AgentResetReply, right="execute", example=_HELPER),
+    "state": Action(AgentState, AgentStateReply, right="execute", example={**_HELPER, "operation": "initialize"}),
+    "metrics": Action(AgentNamed, AgentMetricsReply, right="execute", example=_HELPER),
+    "save": Action(AgentNamed, AgentSavedReply, right="execute", example=_HELPER),
+    "load": Action(AgentNamed, AgentSavedReply, right="execute", example=_HELPER),
+    "discard": Action(AgentNamed, AgentSavedReply, right="execute", example=_HELPER),
+    "wrap": Action(AgentWrap, AgentWrapReply, right="execute", example=_HELPER),
+    "compose": Action(AgentCompose, AgentReply, right="execute", example={"name": "both", "agents": ["helper"]}),
+    "context_create": Action(
+        ContextCreate, ContextReply, right="execute", example={**_CONTEXT, "data": {"tone": "kind"}}
+    ),
+    "context_set": Action(ContextValue, ContextReply, right="execute", example={**_CONTEXT, "key": "a", "value": 1}),
+    "context_get": Action(ContextKey, ValueReply, right="execute", example={**_CONTEXT, "key": "a"}),
+    "context_remove": Action(ContextNamed, ContextReply, right="execute", example=_CONTEXT),
+    "memory_set": Action(MemoryValue, ValueReply, right="execute", example={**_MEMORY, "value": [1]}),
+    "memory_get": Action(MemoryKey, ValueReply, right="execute", example=_MEMORY),
     "delete": Action(AgentNamed, AgentReply, right="execute", example=_HELPER),
 }

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_kernel.handlers.agent import AgentHandler, owner_of
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.cell import run_cell
 from llmspell_kernel.services.graph import Services
+from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.errors import BackendNotConfigured, ConfigError
 from llmspell_protocol.standard_requests import ExecuteRequest
+from tests.support.agent_handlers import agent_handler
 from tests.support.kernels import KernelProcess
 from tests.support.raw_sockets import RawSocket, raw_socket
 from tests.support.recording_sink import RecordingSink
@@ -66,7 +67,7 @@ def test_the_agents_of_a_script_end_with_its_context(home: Path) -> None:
         def submit(request: Request) -> asyncio.Task[None]:
             async def answer() -> None:
                 owners.append(owner_of(request.caller))
-                reply = await AgentHandler(services.agents, lambda: services.tools, Settings)(request)
+                reply = await agent_handler(services)(request)
                 request.reply({"status": "ok", **reply.content})
 
             return asyncio.create_task(answer())

@@ -42,6 +42,16 @@ def test_replies_that_fit_pass_and_others_are_told_what_and_where(tmp_path: Path
     play(tmp_path, scene)
 
 
+def test_a_json_text_is_held_against_a_schema_alone(tmp_path: Path) -> None:
+    async def scene(checks: ReplyChecks) -> None:
+        schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+        await checks.demand_fit('{"n": 1}', schema)
+        with pytest.raises(SchemaViolation, match="'/n'"):
+            await checks.demand_fit('{"n": "one"}', schema)
+
+    play(tmp_path, scene)
+
+
 def test_a_request_comes_back_as_a_backend_may_be_given_it(tmp_path: Path) -> None:
     async def scene(checks: ReplyChecks) -> None:
         tool = {"name": "f", "parameters": {"properties": {"a": {"type": "string", "pattern": "^\\d$"}}}}

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from llmspell_kernel.handlers.agent import AgentHandler
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.agents.service import AgentsService
+from llmspell_kernel.services.graph import Services
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.errors import NotFound
+from tests.support.agent_handlers import agent_handler
 from tests.support.recording_sink import RecordingSink
 from tests.support.scripted_models import ScriptedModels
 
 OWNER = "context-1"
 
 
-def no_tools() -> NoReturn:
-    """These agents have none, so none are made."""
-    raise AssertionError
+def no_requests(request: Request) -> NoReturn:
+    """No script runs here."""
+    raise AssertionError(request.shown)
 
 
 class Kernel:
     """The handler as dispatch calls it, and what it sends."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path) -> None:
         self.models = ScriptedModels()
-        self.handler = AgentHandler(AgentsService(self.models), no_tools, Settings)
+        services = Services(Settings, home, {}, no_requests)
+        services.note("agents", AgentsService(self.models))
+        self.handler = agent_handler(services)
         self.sink = RecordingSink()
 
     async def ask(
@@ -42,9 +46,9 @@ class Kernel:
         return (await self.handler(request)).content
 
 
-def test_execute_sends_progress_and_deltas_and_replies_with_the_whole_answer() -> None:
+def test_execute_sends_progress_and_deltas_and_replies_with_the_whole_answer(tmp_path: Path) -> None:
     async def scenario() -> None:
-        kernel = Kernel()
+        kernel = Kernel(tmp_path)
         created = (await kernel.ask("create", name="ada", model="mock/x", options={"temperature": 0}))["agent"]
         assert (created["name"], created["model"], created["provider"]) == ("ada", "mock/x", "mock")
         reply = await kernel.ask("execute", agent=created["id"], input="hi")
@@ -62,9 +66,9 @@ def test_execute_sends_progress_and_deltas_and_replies_with_the_whole_answer() -
     asyncio.run(scenario())
 
 
-def test_an_agent_asks_for_its_device_and_its_drafts_in_every_turn_and_shows_them() -> None:
+def test_an_agent_asks_for_its_device_and_its_drafts_in_every_turn_and_shows_them(tmp_path: Path) -> None:
     async def scenario() -> None:
-        kernel = Kernel()
+        kernel = Kernel(tmp_path)
         await kernel.ask("create", name="ada", model="mock/x", device="cpu", speculation="off")
         await kernel.ask("execute", agent="ada", input="hi")
         assert [(request.device, request.speculation) for request in kernel.models.asked] == [("cpu", "off")]
@@ -74,9 +78,9 @@ def test_an_agent_asks_for_its_device_and_its_drafts_in_every_turn_and_shows_the
     asyncio.run(scenario())
 
 
-def test_execute_without_stream_sends_no_deltas() -> None:
+def test_execute_without_stream_sends_no_deltas(tmp_path: Path) -> None:
     async def scenario() -> None:
-        kernel = Kernel()
+        kernel = Kernel(tmp_path)
         await kernel.ask("create", name="ada", model="mock/x")
         await kernel.ask("execute", agent="ada", input="hi", stream=False)
         assert [kind for kind, _ in kernel.sink.sent] == ["progress"]
@@ -85,9 +89,9 @@ def test_execute_without_stream_sends_no_deltas() -> None:
     asyncio.run(scenario())
 
 
-def test_info_shows_the_conversation_reset_forgets_it_and_delete_ends_the_agent() -> None:
+def test_info_shows_the_conversation_reset_forgets_it_and_delete_ends_the_agent(tmp_path: Path) -> None:
     async def scenario() -> None:
-        kernel = Kernel()
+        kernel = Kernel(tmp_path)
         await kernel.ask("create", name="ada", model="mock/x", options={"seed": 7})
         await kernel.ask("execute", agent="ada", input="hi")
         info = (await kernel.ask("info", agent="ada"))["agent"]
@@ -107,9 +111,9 @@ def test_info_shows_the_conversation_reset_forgets_it_and_delete_ends_the_agent(
     asyncio.run(scenario())
 
 
-def test_agents_of_a_client_without_context_belong_to_the_client() -> None:
+def test_agents_of_a_client_without_context_belong_to_the_client(tmp_path: Path) -> None:
     async def scenario() -> None:
-        kernel = Kernel()
+        kernel = Kernel(tmp_path)
         await kernel.ask("create", context=None, client="a", name="ada", model="mock/x")
         assert (await kernel.ask("list", context=None, client="a"))["count"] == 1
         assert (await kernel.ask("list", context=None, client="b"))["count"] == 0

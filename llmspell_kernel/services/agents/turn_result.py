@@ -1,0 +1,24 @@
+"""What a turn of an agent gives, and who hears of it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from llmspell_protocol.areas.agent import Limit, ToolMode
+from llmspell_protocol.models import CalledTool, ChatChunk, ChatResult
+
+OnChunk = Callable[[ChatChunk], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnResult:
+    """What a turn gave. `result` is the last reply with the sums of all."""
+
+    result: ChatResult
+    tool_calls: Sequence[CalledTool]
+    tool_mode: ToolMode | None
+    limit: Limit | None
+    dropped: int
+    """Messages of the conversation that the turn left out, or that it pushed out."""
+    summarized: bool
