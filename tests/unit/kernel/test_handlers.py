@@ -17,6 +17,7 @@ from llmspell_kernel.drain import Drain
 from llmspell_kernel.handlers.agent import AgentHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
+from llmspell_kernel.handlers.tool import ToolHandler
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_protocol.areas import AREAS, actions
@@ -25,7 +26,12 @@ from llmspell_protocol.areas.kernel import KernelLogs, KernelLogsReply
 from llmspell_protocol.rights import SCRIPT_CAPABILITIES, Capability
 from tests.support.recording_sink import RecordingSink
 
-HANDLERS: dict[str, type[AreaHandler]] = {"model": ModelHandler, "agent": AgentHandler, "kernel": KernelHandler}
+HANDLERS: dict[str, type[AreaHandler]] = {
+    "model": ModelHandler,
+    "agent": AgentHandler,
+    "kernel": KernelHandler,
+    "tool": ToolHandler,
+}
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,11 @@ def test_what_only_looks_is_answered_while_the_kernel_drains_and_when_it_is_full
 
 def test_looking_and_steering_is_said_by_each_action() -> None:
     looks = {(area, name) for area in AREAS for name, record in actions(area).items() if record.looks}
-    assert looks == {("model", "status"), ("model", "ps"), *(("kernel", name) for name in actions("kernel"))}
+    assert looks == {
+        *(("model", name) for name in ("status", "ps")),
+        *(("kernel", name) for name in actions("kernel")),
+        *(("tool", name) for name in ("list", "search", "info", "permissions")),
+    }
 
 
 def test_requests_without_fields_share_a_class() -> None:
