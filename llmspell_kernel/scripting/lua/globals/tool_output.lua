@@ -1,10 +1,10 @@
 -- What a call of a tool gives a script, and how tools and their parameters look there. Gets `core`; adds to it.
 
 local core = ...
-local ipairs, next, pairs, setmetatable, tostring, type = ipairs, next, pairs, setmetatable, tostring, type
-local sort, gsub = table.sort, string.gsub
+local ipairs, next, setmetatable, tostring, type = ipairs, next, setmetatable, tostring, type
+local sort = table.sort
 local array = core.host.array
-local json_stringify = core.bind("json_stringify")
+local json_stringify, parameters_of_schema = core.bind("json_stringify"), core.bind("parameters_of_schema")
 local library = core.native.string
 
 -- ## Errors: tables with `message` and `code` that can be used as the text that they stand for
@@ -88,69 +88,13 @@ end
 
 -- ## Parameters: from a JSON Schema to a list, and back
 
-local TYPES = { integer = "number" }
-
-local function same_type(schemas, definitions, type_of)
-  local found
-  for _, one in ipairs(schemas) do
-    local kind = type_of(one, definitions)
-    if kind ~= "null" then
-      if found ~= nil and kind ~= found then
-        return "any"
-      end
-      found = kind
-    end
-  end
-  return found
-end
-
--- One of `string number boolean array object null`, or `any` where a parameter may be of several types.
-local function type_of(schema, definitions)
-  if schema["$ref"] ~= nil then
-    return type_of(definitions[(gsub(schema["$ref"], "^.*/", ""))] or {}, definitions)
-  end
-  local alternatives = schema.anyOf or schema.oneOf
-  if alternatives ~= nil then
-    return same_type(alternatives, definitions, type_of) or "any"
-  end
-  local kind = schema.type
-  if type(kind) == "table" then
-    local schemas = {}
-    for index, one in ipairs(kind) do
-      schemas[index] = { type = one }
-    end
-    return same_type(schemas, definitions, type_of) or "any"
-  end
-  return kind and (TYPES[kind] or kind) or (schema.enum and type(schema.enum[1])) or "any"
-end
-
--- `{name, description, parameters = {{name, type, description, required, default?, enum?}}}`: what is required first.
+-- `{name, description, parameters = {{name, type, description, required, default?, enum?, also?}}}`.
 function core.tool_schema(tool)
-  local schema = tool.parameters or {}
-  local required, parameters = {}, {}
-  for _, name in ipairs(schema.required or {}) do
-    required[name] = true
-  end
-  for name, property in pairs(schema.properties or {}) do
-    parameters[#parameters + 1] = {
-      name = name,
-      type = type_of(property, schema["$defs"] or {}),
-      description = property.description or "",
-      required = required[name] or false,
-      default = property.default,
-      enum = property.enum,
-    }
-  end
-  sort(parameters, function(a, b)
-    if a.required ~= b.required then
-      return a.required
-    end
-    return a.name < b.name
-  end)
-  return { name = tool.name, description = tool.description, parameters = array(parameters) }
+  local parameters = parameters_of_schema(tool.parameters or {})
+  return { name = tool.name, description = tool.description, parameters = parameters }
 end
 
-local PARAMETER = core.key_set { "name", "type", "description", "required", "default", "enum" }
+local PARAMETER = core.key_set { "name", "type", "description", "required", "default", "enum", "also" }
 
 local function schema_of_list(name, list)
   local properties, required = {}, {}
@@ -159,7 +103,9 @@ local function schema_of_list(name, list)
     core.check_keys(name .. ": parameter " .. index, one, PARAMETER)
     core.check(1, name .. ": name of parameter " .. index, "string", one.name)
     local kind = one.type ~= "any" and one.type or nil
-    properties[one.name] = { type = kind, description = one.description, default = one.default, enum = one.enum }
+    properties[one.name] = {
+      type = kind, description = one.description, default = one.default, enum = one.enum, ["x-also"] = one.also,
+    }
     if one.required then
       required[#required + 1] = one.name
     end
