@@ -20,7 +20,7 @@ tool = LazyGroup(
     examples=(
         ("llmspell tool list", "which there are"),
         ("llmspell tool info calculator", "what one does and takes"),
-        ("""llmspell tool invoke calculator --params '{"input": "6*7"}'""", "prints 42"),
+        ("llmspell tool invoke calculator --params @sum.json", "call it"),
         ("llmspell tool list --permissions", "what they may touch"),
     ),
 )

@@ -25,9 +25,10 @@ from llmspell_protocol.errors import InvalidRequest, ToolError
     "invoke",
     cls=PermittingCommand,
     examples=(
-        ("""llmspell tool invoke calculator --params '{"input": "6*7"}'""", "prints 42"),
-        ("llmspell tool invoke calculator --params @call.json", "from a file"),
+        ("""llmspell tool invoke NAME --params '{"input": "6*7"}'""", "as calculator takes it"),
+        ("llmspell tool invoke calculator --params @sum.json", "from a file"),
         ("llmspell tool invoke calculator --params - --json", "from standard input; a document"),
+        ("llmspell tool invoke NAME --allow-net=example.com", "with a permission"),
     ),
 )
 @click.option("--params", metavar="JSON", default="{}", help="Parameters: a JSON object, @FILE, or - for stdin.")
@@ -153,6 +154,7 @@ def _hint(text: str, where: str) -> str | None:
 _SAID = {
     "Expecting property name enclosed in double quotes": "expected a string in double quotes",
     "Illegal trailing comma before end of object": "expected a string in double quotes",
+    "Expecting value": "expected a value",
     "Extra data": "there is more behind the value",
 }
 
