@@ -52,7 +52,7 @@ def invoke(
     """
     output = Output(options)
     parameters = _parameters(params)
-    with session(options, output) as opened, _Steps(output, tool, stream=stream) as steps:
+    with session(options, output) as opened, Steps(output, tool, stream=stream) as steps:
         reply = ask_tools(
             opened,
             "invoke",
@@ -88,7 +88,7 @@ def _failure(reply: Content) -> ToolError:
     return ToolError(problem["message"], details=details)
 
 
-class _Steps:
+class Steps:
     """How far a call is: a sign that moves at a terminal, a line each with `--stream`, events in JSON mode."""
 
     def __init__(self, output: Output, tool: str, *, stream: bool) -> None:
@@ -97,7 +97,7 @@ class _Steps:
         self._stream = stream
         self._view = ProgressView(output, "tool invoke", tool)
 
-    def __enter__(self) -> _Steps:
+    def __enter__(self) -> Steps:
         return self
 
     def __exit__(self, *_: object) -> None:
