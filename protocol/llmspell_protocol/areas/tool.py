@@ -178,10 +178,10 @@ _CALCULATOR = {"tool": "calculator"}
 _SUM = {**_CALCULATOR, "parameters": {"input": "2 + 3"}}
 
 ACTIONS: Mapping[str, Action] = {
-    "list": Action(ToolList, ToolListReply, right="execute", example={"category": "utility"}, looks=True),
-    "search": Action(ToolSearch, ToolSearchReply, right="execute", example={"query": "math"}, looks=True),
-    "info": Action(ToolNamed, ToolInfoReply, right="execute", example=_CALCULATOR, looks=True),
-    "permissions": Action(Empty, ToolPermissionsReply, right="execute", example={}, looks=True),
+    "list": Action(ToolList, ToolListReply, right="execute", example={"category": "utility"}),
+    "search": Action(ToolSearch, ToolSearchReply, right="execute", example={"query": "math"}),
+    "info": Action(ToolNamed, ToolInfoReply, right="execute", example=_CALCULATOR),
+    "permissions": Action(Empty, ToolPermissionsReply, right="execute", example={}),
     "invoke": Action(ToolInvoke, ToolInvokeReply, right="execute", example=_SUM, progress=(ToolProgress,)),
     "test": Action(ToolNamed, ToolTestReply, right="execute", example=_CALCULATOR, progress=(ToolProgress,)),
     "register": Action(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_protocol.client.sync import Client, Pending
+from llmspell_protocol.tools.permissions import SETTINGS
 from tests.support.command_line import AtTerminal, Done, Running, llmspell
 from tests.support.kernels import KernelProcess
 
@@ -175,7 +176,7 @@ def test_permissions_are_those_of_the_settings_the_directory_and_the_command(pla
         "names": [],
         "script_names": [],
         "flag": "--allow-run",
-        "setting": "tools.system.allowed_commands",
+        "setting": SETTINGS["run"],
     }
     assert str(place) not in plain["write"]["script_names"]  # type: ignore[operator]
     words = ("--allow-write=work", "--allow-run=git", "--allow-env=PATH,HOME")

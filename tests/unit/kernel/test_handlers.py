@@ -127,11 +127,7 @@ def test_what_only_looks_is_answered_while_the_kernel_drains_and_when_it_is_full
 
 def test_looking_and_steering_is_said_by_each_action() -> None:
     looks = {(area, name) for area in AREAS for name, record in actions(area).items() if record.looks}
-    assert looks == {
-        *(("model", name) for name in ("status", "ps")),
-        *(("kernel", name) for name in actions("kernel")),
-        *(("tool", name) for name in ("list", "search", "info", "permissions")),
-    }
+    assert looks == {("model", "status"), ("model", "ps"), *(("kernel", name) for name in actions("kernel"))}
 
 
 def test_requests_without_fields_share_a_class() -> None:
