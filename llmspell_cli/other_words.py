@@ -25,6 +25,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     # llm's
     "prompt": ("chat",),
     "key": ("keys",),
+    "tools": ("tool",),
 }
 """Top-level words and the commands that they are."""
 

@@ -1,4 +1,4 @@
-"""`--allow-read` and its like: what a script may do beside computing and reading its own directories.
+"""`--allow-read` and its like: what a script and tools may do beside computing and reading their own directories.
 
 As Deno has them: alone an option allows everything of its kind, with a value what that names. Knows words, no kernel.
 """
@@ -22,9 +22,9 @@ NAMES = tuple(f"--allow-{kind}" for kind in PERMISSIONS)
 _HELP = {
     "read": ("PATHS", "Read files: all, or PATHS (a,b) and what is below."),
     "write": ("PATHS", "Write, remove and rename files."),
-    "net": ("HOSTS", "Pull models from addresses (LocalLLM.pull)."),
+    "net": ("HOSTS", "Tools reach these hosts, pulls have addresses of them; alone: public ones."),
     "run": ("NAMES", "Run programs: all, or NAMES."),
-    "env": ("NAMES", "Read environment variables (os.getenv)."),
+    "env": ("NAMES", "Read environment variables."),
 }
 
 
@@ -91,6 +91,6 @@ def _absolute(path: str) -> str:
 
 
 def environment(allow: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The variables of this command's own that its script may read."""
+    """The variables of this command's own that its script and tools may read."""
     names = {"MODEL", "MODEL_SPEC", *allow.get("env", ())}
     return {name: value for name, value in os.environ.items() if name in names or EVERYTHING in names}

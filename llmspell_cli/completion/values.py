@@ -1,4 +1,4 @@
-"""What a parameter's value may be, found on disk at the moment of asking: models, kernels, profiles, sections, files.
+"""What a parameter's value may be, found on disk at the moment of asking: models, tools, kernels, profiles, files.
 
 A parameter is known by the word for its value in help (`MODEL`, `FILE`, …) or by its name. Knows no command.
 """
@@ -114,6 +114,20 @@ def _providers(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem
     yield from map(CompletionItem, sorted(KNOWN))
 
 
+def _tools(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
+    # Needed for these values alone.
+    from llmspell_protocol.tools.builtin import builtin_tools
+
+    for name, tool in builtin_tools().items():
+        yield CompletionItem(name, help=tool.summary)
+
+
+def _categories(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
+    from llmspell_protocol.tools.description import CATEGORIES
+
+    yield from map(CompletionItem, CATEGORIES)
+
+
 def _fixed(names: Iterable[str]) -> Callable[[click.Context, str], Items]:
     return lambda _ctx, _incomplete: map(CompletionItem, names)
 
@@ -133,6 +147,8 @@ _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
     "backend": _fixed(LOCAL_BACKENDS),
     "device": _fixed(DEVICES),
     "speculation": _fixed(SPECULATIONS),
+    "tool": _tools,
+    "category": _categories,
 }
 _BY_WORD: dict[str, Callable[[click.Context, str], Items]] = {
     "MODEL": _models,

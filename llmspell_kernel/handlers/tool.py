@@ -64,14 +64,16 @@ class ToolHandler(AreaHandler):
         return ToolInfoReply(tool=ToolDetails(**{name: getattr(tool, name) for name in names}))
 
     async def permissions(self, request: Request, wanted: Empty) -> ToolPermissionsReply:
-        """What the caller's tools may touch."""
+        """What the tools may touch that the caller and its scripts call."""
         settings = self._settings()
-        found = permissions_for(request, settings)
+        own = permissions_for(request, settings)
+        of_scripts = permissions_for(request, settings, of_script=True)
         return ToolPermissionsReply(
             permissions=[
                 ToolPermission(
                     permission=kind,
-                    names=list(dict.fromkeys(getattr(found, kind))),
+                    names=list(dict.fromkeys(getattr(own, kind))),
+                    script_names=list(dict.fromkeys(getattr(of_scripts, kind))),
                     setting=SETTINGS[kind],
                     flag=f"--allow-{kind}",
                 )

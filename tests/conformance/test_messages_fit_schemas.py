@@ -12,6 +12,8 @@ from llmspell_protocol.areas import AREAS, actions
 from llmspell_protocol.client.events import Delta, Output, Progress
 from llmspell_protocol.client.sync import Client, Pending
 from llmspell_protocol.errors import LlmspellError, ScriptError
+from tests.support.gguf_files import gguf_file
+from tests.support.hub_server import hub_server
 from tests.support.installed import install
 from tests.support.kernels import KernelProcess
 from tests.support.schemas import fits, is_answer_to
@@ -28,22 +30,29 @@ VARIANTS: Sequence[tuple[str, str, dict[str, Any]]] = (
 
 
 @pytest.fixture
-def client(home: Path) -> Iterator[Client]:
+def client(home: Path, tmp_path: Path) -> Iterator[Client]:
     install(home, "smollm2", "135m")
-    kernel = KernelProcess()
-    with kernel.client() as client:
-        yield client
-    kernel.stop()
+    (tmp_path / "x.gguf").write_bytes(gguf_file())
+    with hub_server() as hub:
+        kernel = KernelProcess(env=hub.environment())
+        with kernel.client() as client:
+            yield client
+        kernel.stop()
 
 
 @pytest.mark.parametrize("area", AREAS)
-def test_every_action_of_an_area_is_answered_as_its_record_says(client: Client, area: str) -> None:
+def test_every_action_of_an_area_is_answered_as_its_record_says(client: Client, area: str, tmp_path: Path) -> None:
     for action, record in actions(area).items():
         if record.from_scripts:
             continue
         # What is to be cancelled must be under way.
         endless = _endless(client) if action == "cancel" else None
-        _compare(client, area, action, {**record.example, **({"msg_id": endless.msg_id} if endless else {})})
+        given = dict(record.example)
+        if endless is not None:
+            given["msg_id"] = endless.msg_id
+        if action == "import_model":
+            given["path"] = str(tmp_path / "x.gguf")
+        _compare(client, area, action, given)
         if endless is not None:
             with pytest.raises(LlmspellError, match="cancelled"):
                 endless.result()

@@ -33,6 +33,9 @@ HEAVY = {
     "llmspell_protocol.areas.agent",
     "llmspell_protocol.areas.kernel",
     "llmspell_protocol.areas.model",
+    "llmspell_protocol.areas.tool",
+    "llmspell_protocol.tools.builtin",
+    "llmspell_protocol.tools.description",
 }
 """Modules that a command imports only where it needs them: each takes milliseconds."""
 

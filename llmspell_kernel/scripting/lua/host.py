@@ -125,6 +125,7 @@ class Host:
                 *(
                     "nearest",
                     "schema_of_fields",
+                    "parameters_of_schema",
                     "unpack_vectors",
                     "hash",
                     "offer",
@@ -338,6 +339,14 @@ class Host:
         from llmspell_kernel.scripting.lua.short_schema import read
 
         return (self.border.to_lua(read(text, where)),)
+
+    def _parameters_of_schema(self, schema: Any) -> tuple[Any, ...]:
+        # Only for who asks what a tool takes.
+        from llmspell_protocol.tools.parameters import parameters_of
+
+        # A table of Lua's has no order.
+        found = sorted(parameters_of(self.border.to_python(schema)), key=lambda one: (not one.required, one.name))
+        return (self.border.to_lua([one.as_content() for one in found]),)
 
     def _unpack_vectors(self, data: bytes, dimensions: int) -> tuple[Any, ...]:
         numbers = memoryview(data).cast("f").tolist()

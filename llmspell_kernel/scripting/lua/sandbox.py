@@ -39,8 +39,11 @@ _GLOBALS = {
     "Debug": ("debug.lua",),
     "LocalLLM": ("local_llm_chat.lua", "local_llm.lua"),
     "Agent": ("agent_builder.lua", "agent_text.lua", "agent.lua"),
+    "Tool": ("tool_output.lua", "tool.lua"),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
+_ALSO = {"Tools": "Tool"}
+"""Further names of globals."""
 
 _NAME_CHARACTERS = "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -248,6 +251,8 @@ class Sandbox:
         self._stdlib(self._environment, self._level)
         for name, value in self._add_globals:
             self._environment[name.encode()] = value
+        for name, of in _ALSO.items():
+            self._environment[name.encode()] = self._environment[of.encode()]
         self.set_arguments("", ())
 
     def _run(self, function: Any, *arguments: Any) -> Any:

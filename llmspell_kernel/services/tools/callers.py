@@ -20,8 +20,8 @@ def owner_of(caller: Caller) -> str:
     return caller.context or caller.client
 
 
-def permissions_for(request: Request, settings: Settings) -> Permissions:
-    """What the tools may touch that a request calls.
+def permissions_for(request: Request, settings: Settings, *, of_script: bool = False) -> Permissions:
+    """What the tools may touch that a request calls; `of_script`: that a script of its caller's would call.
 
     Raises:
         InvalidRequest: a grant or a directory of the command makes no sense.
@@ -32,7 +32,7 @@ def permissions_for(request: Request, settings: Settings) -> Permissions:
     places = (directory, script_directory(root, directory))
     return permissions_of(
         settings,
-        request.caller,
+        request.caller._replace(kind="script") if of_script else request.caller,
         granted(root),
         directories=[place for place in places if place is not None],
         environment=root.options.env,

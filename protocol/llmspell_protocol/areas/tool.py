@@ -151,7 +151,9 @@ class ToolPermission(Struct):
 
     permission: Need
     names: Sequence[str]
-    """paths, hosts, programs or variables; `*` is everything of the kind"""
+    """what the caller's own calls may touch: paths, hosts, programs or variables; `*` is everything of the kind"""
+    script_names: Sequence[str]
+    """the same of calls that scripts make, and the agents of scripts"""
     setting: str
     """what allows it for every call"""
     flag: str
@@ -159,7 +161,7 @@ class ToolPermission(Struct):
 
 
 class ToolPermissionsReply(Struct):
-    """What the caller's tools may touch."""
+    """What the tools may touch that the caller and its scripts call."""
 
     permissions: Sequence[ToolPermission]
     approval: str

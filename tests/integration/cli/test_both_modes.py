@@ -27,7 +27,18 @@ from tests.support.json_reference import problems, problems_of_stderr
 from tests.support.kernels import KernelProcess
 
 VOLATILE = {
-    *("duration_ms", "timings", "latency_ms", "load_ms", "modified_at", "last_used", "expires_at", "incident", "mode"),
+    *(
+        "duration_ms",
+        "cpu_time_ms",
+        "timings",
+        "latency_ms",
+        "load_ms",
+        "modified_at",
+        "last_used",
+        "expires_at",
+        "incident",
+        "mode",
+    ),
     *(
         "kernel",
         "memory_bytes",

@@ -36,6 +36,20 @@ def test_a_command_that_finds_a_kernel_loads_only_the_client(kernel: KernelProce
     assert any(modules & HEAVY == set() for _, modules in tries)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("tool", "list"), ("tool", "invoke", "calculator", "--params", '{"input": "1"}'), ("tool", "search", "math")],
+    ids=" ".join,
+)
+def test_a_command_about_tools_loads_neither_their_code_nor_their_table(
+    words: tuple[str, ...], kernel: KernelProcess
+) -> None:
+    status, modules = imported("--connect", str(kernel.started["connection_file"]), *words)
+    assert status == 0
+    assert modules & HEAVY == set()
+    assert not any(name.startswith("llmspell_tools") for name in modules)
+
+
 def test_a_connected_command_loads_only_the_client(home: object) -> None:
     """Up to the attempt to connect; the only heavy-looking parts are those of the error that follows."""
     status, modules = imported("--connect", "llmspell://127.0.0.1:1?key=k", "model", "status")

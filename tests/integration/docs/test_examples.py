@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,3 +133,25 @@ def test_search_works(shell: Reader) -> None:
     assert done.status == 0, done.err
     assert len(done.out.splitlines()) == 3
     assert done.out.startswith("1.000  Apples are sweet.")
+
+
+def test_calculate_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/calculate.lua", "2 + 3\n\nsqrt(2) * 10\n1 / 0\n", apart=True)
+    assert done.status == 1
+    assert done.out == "2 + 3 = 5\nsqrt(2) * 10 = 14.142135623730951\n"
+    assert "1 / 0: division by zero\n" in done.err
+    assert shell.runs("llmspell run examples/calculate.lua", "").status == 0
+
+
+def test_own_tool_works(shell: Reader) -> None:
+    done = shell.runs('llmspell run examples/own_tool.lua -- "The launch is on 3 May."', apart=True)
+    assert (done.status, done.out) == (0, "6 words, 2 of them long, 3.0 characters each\n")
+    assert "longer_than (number): count only longer words\n" in done.err
+
+
+def test_try_tools_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/try_tools.lua")
+    assert done.status == 0, done.out
+    assert re.search(r"^calculator +works: ", done.out, re.MULTILINE)
+    of_one = shell.runs("llmspell run examples/try_tools.lua -- --category utility")
+    assert "calculator" in of_one.out

@@ -42,6 +42,9 @@ KEEPING = "llmspell model load MODEL --keep-alive 1h; for all models: llmspell c
         ("import x.gguf --list", "model import"),
         ("search qwen", "model search"),
         ("available --fits", "model available"),
+        ("tools list", "tool list"),
+        ("tool run calculator", "tool invoke"),
+        ("tool show calculator", "tool info"),
         ("run script.lua", "run"),
         ("run dir/script", "run"),
     ],
@@ -51,7 +54,7 @@ def test_a_word_of_others_is_the_command_with_all_its_options(words: str, comman
 
 
 def test_an_alias_stands_for_a_command_and_hides_none() -> None:
-    assert set(ALIASES.values()) - {("keys",)} <= set(leaf_commands())
+    assert set(ALIASES.values()) - {("keys",), ("tool",)} <= set(leaf_commands())
     assert not set(ALIASES) & set(COMMANDS)
     assert not set(INSTEAD) & (set(COMMANDS) | set(ALIASES))
     assert not set(INSTEAD_BELOW) & {" ".join(path) for path in leaf_commands()}

@@ -17,6 +17,7 @@ from llmspell_kernel.drain import Drain
 from llmspell_kernel.handlers.agent import AgentHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
+from llmspell_kernel.handlers.tool import ToolHandler
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_protocol.areas import AREAS, actions
@@ -25,7 +26,12 @@ from llmspell_protocol.areas.kernel import KernelLogs, KernelLogsReply
 from llmspell_protocol.rights import SCRIPT_CAPABILITIES, Capability
 from tests.support.recording_sink import RecordingSink
 
-HANDLERS: dict[str, type[AreaHandler]] = {"model": ModelHandler, "agent": AgentHandler, "kernel": KernelHandler}
+HANDLERS: dict[str, type[AreaHandler]] = {
+    "model": ModelHandler,
+    "agent": AgentHandler,
+    "kernel": KernelHandler,
+    "tool": ToolHandler,
+}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import pytest
 from lupa.lua54 import LuaRuntime
 
 from llmspell_kernel.scripting.lua.reference import sections
+from llmspell_protocol.content import to_content
+from llmspell_protocol.tools.builtin import builtin_tools
 from tests.support.lua_kernel import LuaBench, reply
 
 AGENT = {"id": "1", "name": "ada", "model": "m", "provider": "candle", "description": "d"}
@@ -22,6 +24,18 @@ ANSWER = {
     "backend": "b",
     "agent": AGENT,
 }
+CALLED = {
+    "operation": "evaluate",
+    "success": True,
+    "text": "{}",
+    "result": {"result": 5},
+    "output": 5,
+    "message": "m",
+    "metadata": {},
+    "media": [],
+    "fields": {},
+    "duration_ms": 1.5,
+}
 OF_LUA = ("string", "table", "math", "utf8", "coroutine", "package")
 """Libraries that are Lua's own, with less in them."""
 
@@ -30,6 +44,7 @@ MADE = {
     "builder": "Agent.builder()",
     "stream": "Streaming.create(print)",
     "timer": "Debug.timer('t')",
+    "tool": "Tool.get('calculator')",
 }
 
 
@@ -38,6 +53,8 @@ def bench() -> LuaBench:
     bench = LuaBench()
     for action in ("agent create", "agent execute", "model chat"):
         bench.kernel.answers[action] = reply(**ANSWER)
+    bench.kernel.answers["tool info"] = reply(tool=to_content(builtin_tools()["calculator"]))
+    bench.kernel.answers["tool invoke"] = reply(**CALLED)
     return bench
 
 
@@ -83,6 +100,11 @@ def test_answers_have_the_fields_that_are_documented_and_no_other(bench: LuaBenc
     assert {*chat, *turn, "stopped"} == set(documented("answer"))
 
 
+def test_a_tools_output_has_the_fields_that_are_documented_and_no_other(bench: LuaBench) -> None:
+    found = kinds(bench, "Tool.execute('calculator')")
+    assert {*found, "error", "_raw_text"} == set(documented("tool_output"))
+
+
 @pytest.mark.parametrize("library", OF_LUA)
 def test_luas_own_libraries_have_nothing_that_lua_lacks(bench: LuaBench, library: str) -> None:
     own = {key.decode() for key in LuaRuntime(encoding=None).globals()[library.encode()]}
@@ -110,6 +132,9 @@ def test_what_a_call_gives_is_a_section_or_a_type() -> None:
         ("Agent.builder():nosuch():", [], 0),
         ("nosuch().t", [], 0),
         ("JSON.parse('x').t", [], 0),
+        ("Tool.exe", ["execute"], 3),
+        ("Tool.get('x'):exec", ["execute"], 4),
+        ("Tools.regis", ["register"], 5),
     ],
 )
 def test_tab_knows_what_a_call_gives(bench: LuaBench, text: str, names: list[str], replaced: int) -> None:
@@ -146,7 +171,11 @@ def test_shift_tab_shows_what_is_at_the_cursor(bench: LuaBench, text: str, begin
 
 @pytest.mark.parametrize(
     ("code", "meant"),
-    [("Agent.builder():temprature(0)", "temperature"), ("LocalLLM.lst()", "list"), ("Agnet.create{}", "Agent")],
+    [
+        ("Agent.builder():temprature(0)", "temperature"),
+        ("LocalLLM.lst()", "list"),
+        ("Agnet.create{}", "Agent"),
+    ],
 )
 def test_a_misspelt_function_is_noticed(bench: LuaBench, code: str, meant: str) -> None:
     assert bench.sandbox.suggestion(bench.failure(code).message) == f"did you mean '{meant}'?"
