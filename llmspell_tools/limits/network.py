@@ -1,0 +1,93 @@
+"""The network of one call: every host is looked up once, checked by its addresses, and connected to by these alone.
+
+What is checked is what is used: no name is checked first and looked up again by what connects to it. A host that isn't
+named itself in the call's permissions has to have public addresses only.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from llmspell_protocol.errors import Forbidden, InvalidRequest
+from llmspell_protocol.public_addresses import is_public
+from llmspell_protocol.tools.permissions import Permissions, denied
+from llmspell_tools.limits.hosts import HostList, host_name, is_address
+from llmspell_tools.outcome import ToolFailure
+
+Resolver = Callable[[str, int], Sequence[str]]
+"""The addresses of a host; raises OSError where there is none."""
+
+BLOCKED_SETTING = "tools.http_request.blocked_hosts"
+
+
+def system_resolver(host: str, port: int) -> Sequence[str]:
+    """The addresses that the system has for a name, in the order in which they are to be tried."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+class Network:
+    """What one call may touch of the network. `tables` are those of `[tools]` that its tool asked for."""
+
+    def __init__(
+        self,
+        permissions: Permissions,
+        tables: Mapping[str, Mapping[str, Any]],
+        *,
+        resolver: Resolver = system_resolver,
+    ) -> None:
+        self._allowed = HostList(permissions.net)
+        self._blocked = HostList(permissions.blocked)
+        self._tables = tables
+        self._resolver = resolver
+
+    def demand(self, host: str, port: int) -> list[str]:
+        """The checked addresses of a host; connect to them, and to no name.
+
+        Raises:
+            Forbidden: the call may not speak to this host, or to one of its addresses (`details.permission` is `net`).
+            InvalidRequest: it is no host, or no port.
+            ToolFailure: the name has no address.
+        """
+        name = host_name(host)
+        if not 0 < port < 65_536:
+            raise InvalidRequest(f"{port} is not a port: there are 1 to 65535")
+        if self._blocked.has(name, port):
+            raise _blocked(name)
+        if not self._allowed.has(name, port):
+            raise denied("net", name)
+        addresses = [name] if is_address(name) else self._looked_up(name, port)
+        if not self._allowed.names(name, port):
+            for address in addresses:
+                self._demand_address(name, address, port)
+        return addresses
+
+    def _demand_address(self, name: str, address: str, port: int) -> None:
+        own = address if "%" in address else host_name(address)
+        if self._blocked.names(own, port):
+            raise _blocked(name, own)
+        if not is_public(own) and not self._allowed.names(own, port):
+            what = "it" if own == name else f"its address {own}"
+            raise denied("net", name, why=f"{what} is not a public address, and has to be named to be reached")
+
+    def _looked_up(self, name: str, port: int) -> list[str]:
+        try:
+            addresses = list(self._resolver(name, port))
+        except (OSError, UnicodeError) as error:
+            raise ToolFailure(f"{name} can't be found: {_reason(error)}", code="unavailable") from None
+        if not addresses:
+            raise ToolFailure(f"{name} has no address", code="unavailable")
+        return addresses
+
+
+def _blocked(name: str, address: str | None = None) -> Forbidden:
+    why = "it is among the blocked hosts" if address is None else f"its address {address} is among the blocked hosts"
+    error = denied("net", name, why=why, setting=BLOCKED_SETTING)
+    error.hint = f"allow it with --allow-net={name}, or take it out of {BLOCKED_SETTING}"
+    return error
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -1,0 +1,78 @@
+"""Hosts: one spelling for each, and lists of those that are allowed."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmspell_protocol.errors import InvalidRequest
+from llmspell_tools.limits.hosts import HostList, host_name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Example.COM", "example.com"),
+        ("example.com.", "example.com"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("ＥＸＡＭＰＬＥ。com", "example.com"),
+        ("a_b.example", "a_b.example"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1.", "127.0.0.1"),
+        ("127.1", "127.0.0.1"),
+        ("0x7f.0.0.1", "127.0.0.1"),
+        ("0x7f000001", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("017700000001", "127.0.0.1"),
+        ("0177.0.0.01", "127.0.0.1"),
+        ("①②⑦.⓪.⓪.①", "127.0.0.1"),
+        ("0", "0.0.0.0"),
+        ("[::1]", "::1"),
+        ("::FFFF:127.0.0.1", "127.0.0.1"),
+        ("0:0:0:0:0:ffff:7f00:1", "127.0.0.1"),
+        ("1.example", "1.example"),
+    ],
+)
+def test_a_host_has_one_spelling(text: str, name: str) -> None:
+    assert host_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", ".", "..", "a..b", "example.com..", "a b", "a/b", "a@b", "a:b", "a\\b", "a\nb", "a\0b", "-a", "a-", "*"),
+        *("1.2.3.4.5", "256.1.1.1", "1.2.3.0x", "example.1", "[::1", "[::1%lo]", "fe80::1%1", "::1::", "a" * 64),
+        *(".".join(["abcdefgh"] * 30), "☃" * 300, "\u200b", "xn--\u0000"),
+    ],
+)
+def test_what_is_no_host_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="not the name or the address of a host|zone"):
+        host_name(text)
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "is_meant", "is_named"),
+    [
+        ("example.com", "example.com", True, True),
+        ("example.com", "api.example.com", True, False),
+        ("Example.com.", "example.com", True, True),
+        ("*.example.com", "api.example.com", True, False),
+        (".example.com", "api.example.com", True, False),
+        ("example.com", "notexample.com", False, False),
+        ("example.com", "example.com.evil.org", False, False),
+        ("*", "example.com", True, False),
+        ("127.0.0.1", "127.0.0.1", True, True),
+        ("0.0.1", "127.0.0.1", False, False),
+        ("::1", "::1", True, True),
+        ("[::1]:443", "::1", True, True),
+        ("example.com:443", "example.com", True, True),
+        ("example.com:80", "example.com", False, False),
+    ],
+)
+def test_a_list_has_hosts_and_what_is_below_them(entry: str, host: str, is_meant: bool, is_named: bool) -> None:
+    hosts = HostList([entry])
+    assert (hosts.has(host, 443), hosts.names(host, 443)) == (is_meant, is_named)
+
+
+def test_a_list_may_be_one_text() -> None:
+    assert HostList("example.com, example.org").has("example.org", 80)
+    assert not HostList("").has("example.org", 80)
