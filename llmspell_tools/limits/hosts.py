@@ -95,7 +95,7 @@ def _ipv6(host: str, text: str) -> str:
 
 
 def _in_ascii(host: str, text: str) -> str:
-    # Only for who writes a name in other letters.
+    # Only for names in other letters than ASCII's.
     import idna
 
     try:

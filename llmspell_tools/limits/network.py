@@ -14,6 +14,7 @@ from llmspell_protocol.errors import Forbidden, InvalidRequest
 from llmspell_protocol.public_addresses import is_public
 from llmspell_protocol.tools.permissions import Permissions, denied
 from llmspell_tools.limits.hosts import HostList, host_name, is_address
+from llmspell_tools.limits.web import Bounds, Retry, Web
 from llmspell_tools.outcome import ToolFailure
 
 Resolver = Callable[[str, int], Sequence[str]]
@@ -64,6 +65,63 @@ class Network:
                 self._demand_address(name, address, port)
         return addresses
 
+    def connect(self, host: str, port: int, within_s: float) -> socket.socket:
+        """A connection to a checked address of a host.
+
+        Raises:
+            Forbidden, InvalidRequest, ToolFailure: see `demand`; ToolFailure too where no address can be connected to.
+            TimeoutError: nothing answered in time.
+        """
+        addresses = self.demand(host, port)
+        problem: OSError = OSError("no address")
+        for address in addresses:
+            try:
+                return socket.create_connection((address, port), within_s / len(addresses))
+            except OSError as error:
+                problem = error
+        if isinstance(problem, TimeoutError):
+            raise TimeoutError(f"{host}:{port} did not answer within {within_s:g}s")
+        raise ToolFailure(f"can't connect to {host_name(host)}:{port}: {_reason(problem)}", code="unavailable")
+
+    def web(self, narrowed_by: str = "http_request") -> Web:
+        """A client for HTTP that is held to `[tools.http_request]`, `[tools.network]` and a table of the tool's own.
+
+        `narrowed_by` names that table: its `allowed_domains` and `blocked_domains` hold besides the permissions, and
+        its `user_agent`, `timeout_seconds` and `max_redirects` in place of the general ones.
+        """
+        own, general = self._tables.get(narrowed_by, {}), self._tables.get("http_request", {})
+        network = self._tables.get("network", {})
+        timed = next((name for name in (narrowed_by, "network") if "timeout_seconds" in self._tables.get(name, {})), "")
+        headers = {str(name): str(value) for name, value in general.get("default_headers", {}).items()}
+        if "user_agent" in own:
+            headers = {name: value for name, value in headers.items() if name.lower() != "user-agent"}
+            headers["User-Agent"] = str(own["user_agent"])
+
+        def check(host: str, port: int) -> Sequence[str]:
+            self.demand_domain(host, port, narrowed_by)
+            return self.demand(host, port)
+
+        return Web(
+            check,
+            Bounds(
+                time_s=float(self._tables.get(timed, {}).get("timeout_seconds", 30)),
+                time_setting=f"tools.{timed or 'network'}.timeout_seconds",
+                largest_bytes=int(general.get("max_request_size", 10_000_000)),
+                max_redirects=int(own.get("max_redirects", general.get("max_redirects", 5))),
+                verify=bool(network.get("verify_ssl", True)),
+                retry=Retry(attempts=1 + int(network.get("max_retries", 3))),
+                headers=headers,
+            ),
+        )
+
+    def demand_domain(self, host: str, port: int, table: str) -> None:
+        """Raises `Forbidden` where `allowed_domains` or `blocked_domains` of a table leave a host out."""
+        settings, name = self._tables.get(table, {}), host_name(host)
+        if HostList(settings.get("blocked_domains", ())).has(name, port):
+            raise _left_out(name, f"tools.{table}.blocked_domains", "it is among the blocked domains")
+        if not HostList(settings.get("allowed_domains", ("*",))).has(name, port):
+            raise _left_out(name, f"tools.{table}.allowed_domains", "Domain not in allowed list")
+
     def _demand_address(self, name: str, address: str, port: int) -> None:
         own = address if "%" in address else host_name(address)
         if self._blocked.names(own, port):
@@ -86,6 +144,12 @@ def _blocked(name: str, address: str | None = None) -> Forbidden:
     why = "it is among the blocked hosts" if address is None else f"its address {address} is among the blocked hosts"
     error = denied("net", name, why=why, setting=BLOCKED_SETTING)
     error.hint = f"allow it with --allow-net={name}, or take it out of {BLOCKED_SETTING}"
+    return error
+
+
+def _left_out(name: str, setting: str, why: str) -> Forbidden:
+    error = denied("net", name, why=why, setting=setting)
+    error.hint = f"change the setting {setting}"
     return error
 
 
