@@ -28,6 +28,11 @@ class WebAddress(NamedTuple):
         return self.scheme, self.host, self.port
 
     @property
+    def shown(self) -> str:
+        """The URL for errors: a query, in which a key may stand, is left out."""
+        return self.url.partition("?")[0]
+
+    @property
     def url(self) -> str:
         """The URL, its usual port left out."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -52,13 +52,7 @@ class Network:
             InvalidRequest: it is no host, or no port.
             ToolFailure: the name has no address.
         """
-        name = host_name(host)
-        if not 0 < port < 65_536:
-            raise InvalidRequest(f"{port} is not a port: there are 1 to 65535")
-        if self._blocked.has(name, port):
-            raise _blocked(name)
-        if not self._allowed.has(name, port):
-            raise denied("net", name)
+        name = self.demand_name(host, port)
         addresses = [name] if is_address(name) else self._looked_up(name, port)
         if not self._allowed.names(name, port):
             for address in addresses:
@@ -69,7 +63,8 @@ class Network:
         """A connection to a checked address of a host.
 
         Raises:
-            Forbidden, InvalidRequest, ToolFailure: see `demand`; ToolFailure too where no address can be connected to.
+            Forbidden, InvalidRequest: see `demand`.
+            ToolFailure: there is no such host, or none of its addresses can be connected to.
             TimeoutError: nothing answered in time.
         """
         addresses = self.demand(host, port)
@@ -83,36 +78,59 @@ class Network:
             raise TimeoutError(f"{host}:{port} did not answer within {within_s:g}s")
         raise ToolFailure(f"can't connect to {host_name(host)}:{port}: {_reason(problem)}", code="unavailable")
 
-    def web(self, narrowed_by: str = "http_request") -> Web:
+    def web(self, table: str = "http_request", *, domains_of: str | None = None) -> Web:
         """A client for HTTP that is held to `[tools.http_request]`, `[tools.network]` and a table of the tool's own.
 
-        `narrowed_by` names that table: its `allowed_domains` and `blocked_domains` hold besides the permissions, and
-        its `user_agent`, `timeout_seconds` and `max_redirects` in place of the general ones.
+        `table` names that one: its `user_agent`, `timeout_seconds`, `max_redirects` and `scraping_delay_ms` hold in
+        place of the general ones. `allowed_domains` and `blocked_domains` of the table `domains_of` hold besides the
+        permissions.
         """
-        own, general = self._tables.get(narrowed_by, {}), self._tables.get("http_request", {})
+        own, general = self._tables.get(table, {}), self._tables.get("http_request", {})
         network = self._tables.get("network", {})
-        timed = next((name for name in (narrowed_by, "network") if "timeout_seconds" in self._tables.get(name, {})), "")
+        timed = table if "timeout_seconds" in own else "network"
         headers = {str(name): str(value) for name, value in general.get("default_headers", {}).items()}
         if "user_agent" in own:
             headers = {name: value for name, value in headers.items() if name.lower() != "user-agent"}
             headers["User-Agent"] = str(own["user_agent"])
 
         def check(host: str, port: int) -> Sequence[str]:
-            self.demand_domain(host, port, narrowed_by)
+            if domains_of is not None:
+                self.demand_domain(host, port, domains_of)
             return self.demand(host, port)
 
         return Web(
             check,
             Bounds(
                 time_s=float(self._tables.get(timed, {}).get("timeout_seconds", 30)),
-                time_setting=f"tools.{timed or 'network'}.timeout_seconds",
+                time_setting=f"tools.{timed}.timeout_seconds",
                 largest_bytes=int(general.get("max_request_size", 10_000_000)),
                 max_redirects=int(own.get("max_redirects", general.get("max_redirects", 5))),
-                verify=bool(network.get("verify_ssl", True)),
+                verify=self.verifies,
                 retry=Retry(attempts=1 + int(network.get("max_retries", 3))),
                 headers=headers,
+                pause_s=float(own.get("scraping_delay_ms", 0)) / 1000,
             ),
         )
+
+    @property
+    def verifies(self) -> bool:
+        """Whether certificates are checked."""
+        return bool(self._tables.get("network", {}).get("verify_ssl", True))
+
+    def demand_name(self, host: str, port: int) -> str:
+        """The host's one spelling (`host_name`), if the call may speak to it as far as its name tells.
+
+        Raises:
+            Forbidden, InvalidRequest: see `demand`.
+        """
+        name = host_name(host)
+        if not 0 < port < 65_536:
+            raise InvalidRequest(f"{port} is not a port: there are 1 to 65535")
+        if self._blocked.has(name, port):
+            raise _blocked(name)
+        if not self._allowed.has(name, port):
+            raise denied("net", name)
+        return name
 
     def demand_domain(self, host: str, port: int, table: str) -> None:
         """Raises `Forbidden` where `allowed_domains` or `blocked_domains` of a table leave a host out."""

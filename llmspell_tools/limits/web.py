@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 from llmspell_protocol.errors import Forbidden, InvalidRequest, Timeout
 from llmspell_tools.limits.addresses import WebAddress, web_address
 from llmspell_tools.limits.answers import Answer
+from llmspell_tools.limits.pace import PACE
 from llmspell_tools.outcome import ToolFailure
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Bounds:
     verify: bool
     retry: Retry
     headers: Mapping[str, str] = field(default_factory=dict)
+    pause_s: float = 0.0
+    """Between two requests to one host"""
 
 
 class Web:
@@ -128,11 +131,11 @@ class Web:
                 attempt += 1
                 wait_s = retry.waits_s(attempt)
                 try:
-                    answer = self._followed(client, method, address, headers, body)
+                    answer = self._followed(client, deadline, method, address, headers, body)
                 except httpcore2.TimeoutException:
                     raise self._late(method, address, deadline) from None
                 except httpcore2.LocalProtocolError as error:
-                    raise InvalidRequest(f"{method} {address.url} can't be sent: {error}") from None
+                    raise InvalidRequest(f"{method} {address.shown} can't be sent: {error}") from None
                 except (httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.DecodingError) as error:
                     never_arrived = isinstance(error, httpcore2.ConnectError)
                     again = (may_repeat or never_arrived) and attempt < retry.attempts and wait_s < deadline.left_s
@@ -149,19 +152,27 @@ class Web:
                 time.sleep(wait_s)
 
     def _followed(
-        self, client: httpx2.Client, method: str, address: WebAddress, headers: Mapping[str, str], body: bytes
+        self,
+        client: httpx2.Client,
+        deadline: Deadline,
+        method: str,
+        address: WebAddress,
+        headers: Mapping[str, str],
+        body: bytes,
     ) -> Answer:
-        passed: list[str] = []
+        passed: list[WebAddress] = []
         while True:
+            PACE.wait(address.host, self._bounds.pause_s, deadline.left_s)
             answer = self._answer(client, method, address, headers, body)
-            answer.redirects = tuple(passed)
+            answer.redirects = tuple(one.url for one in passed)
             target = answer.header("location")
             if answer.status not in _REDIRECTS or target is None or not self._bounds.max_redirects:
                 return answer
-            passed.append(address.url)
+            passed.append(address)
             if len(passed) > self._bounds.max_redirects:
                 raise ToolFailure(
-                    f"{passed[0]} redirects more than {self._bounds.max_redirects} times, last to {target[:200]}"
+                    f"{passed[0].shown} redirects more than {self._bounds.max_redirects} times, "
+                    f"last to {_shown(target)}"
                 )
             following = _redirected(address, target)
             if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
@@ -208,7 +219,7 @@ class Web:
 
     def _late(self, method: str, address: WebAddress, deadline: Deadline) -> Timeout:
         return Timeout(
-            f"{method} {address.url} timed out after {deadline.seconds:g}s",
+            f"{method} {address.shown} timed out after {deadline.seconds:g}s",
             hint=f"give it more time (timeout, up to {self._bounds.time_setting} = {self._bounds.time_s:g})",
             details={"timeout_s": deadline.seconds, "setting": self._bounds.time_setting},
         )
@@ -244,7 +255,12 @@ def _redirected(address: WebAddress, target: str) -> WebAddress:
     try:
         return web_address(urljoin(address.url, target))
     except (InvalidRequest, ValueError) as error:
-        raise ToolFailure(f"{address.url} redirects to {target[:200]!r}, which is not followed: {error}") from None
+        raise ToolFailure(f"{address.shown} redirects to {_shown(target)}, which is not followed: {error}") from None
+
+
+def _shown(target: str) -> str:
+    """Where a redirect leads, without a query."""
+    return repr(target.partition("?")[0][:200])
 
 
 def _is_of_trust(error: Exception) -> bool:

@@ -23,6 +23,7 @@ from llmspell_protocol.tools.permissions import Permissions
 from llmspell_tools.limits.network import Network
 from llmspell_tools.limits.web import Retry
 from llmspell_tools.outcome import ToolFailure
+from tests.support.name_server import name_server
 from tests.support.web_server import Answering, WebServer, own_certificate, web_server
 
 PUBLIC = "93.184.215.14"
@@ -115,6 +116,21 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused() -> None:
     names = Names(evil_example=[[PUBLIC, "10.0.0.1"]])
     with pytest.raises(Forbidden, match=r"its address 10\.0\.0\.1 is not a public address"):
         network(names=names).demand("evil.example", 80)
+
+
+def test_an_alias_of_a_private_name_is_refused() -> None:
+    records = {
+        "innocent.example": [("CNAME", "also.example.")],
+        "also.example": [("CNAME", "inside.example.")],
+        "inside.example": [("A", "10.1.2.3")],
+        "cdn.example": [("CNAME", "outside.example.")],
+        "outside.example": [("A", PUBLIC)],
+    }
+    with name_server(records) as server:
+        given = Network(Permissions(net=("*",)), {}, resolver=server.addresses)
+        with pytest.raises(Forbidden, match=r"its address 10\.1\.2\.3 is not a public address"):
+            given.demand("innocent.example", 80)
+        assert given.demand("cdn.example", 80) == [PUBLIC]
 
 
 def test_a_blocked_host_is_refused_although_everything_is_allowed_and_by_its_address_too() -> None:
@@ -467,7 +483,9 @@ def test_domains_of_a_tool_s_own_settings_hold_besides(web: WebServer) -> None:
         ({"allowed_domains": ["a.example"]}, "allowed_domains"),
         ({"allowed_domains": "*", "blocked_domains": "b.example, c.example"}, "blocked_domains"),
     ):
-        given = network(["a.example", "b.example"], names=names, tables={"web_tools": table}).web("web_tools")
+        given = network(["a.example", "b.example"], names=names, tables={"web_tools": table}).web(
+            "web_tools", domains_of="web_tools"
+        )
         assert given.request("GET", web.url(host="a.example")).content == b"hello"
         with pytest.raises(Forbidden) as caught:
             given.request("GET", web.url(host="b.example"))

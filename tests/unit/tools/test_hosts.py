@@ -45,7 +45,7 @@ def test_a_host_has_one_spelling(text: str, name: str) -> None:
     ],
 )
 def test_what_is_no_host_is_refused(text: str) -> None:
-    with pytest.raises(InvalidRequest, match="not the name or the address of a host|zone"):
+    with pytest.raises(InvalidRequest, match=r"not the name or the address of a host|zone"):
         host_name(text)
 
 
