@@ -13,6 +13,8 @@ from typing import Any
 import httpcore2
 import httpx2
 
+_WRITE_PIECE = 1 << 16
+
 Check = Callable[[str, int], Sequence[str]]
 """The addresses that a host and port may be reached at; what it raises goes through to the caller."""
 
@@ -48,7 +50,10 @@ class _Stream(httpcore2.NetworkStream):
         return self._stream.read(max_bytes, self._deadline.within(timeout, httpcore2.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.within(timeout, httpcore2.WriteTimeout))
+        # In pieces: the library's timeout is each time for what the other end takes at once.
+        for start in range(0, len(buffer), _WRITE_PIECE):
+            piece = buffer[start : start + _WRITE_PIECE]
+            self._stream.write(piece, self._deadline.within(timeout, httpcore2.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()

@@ -1,7 +1,8 @@
 """The network of one call: every host is looked up once, checked by its addresses, and connected to by these alone.
 
 What is checked is what is used: no name is checked first and looked up again by what connects to it. A host that isn't
-named itself in the call's permissions has to have public addresses only.
+named itself in the call's permissions has to have public addresses only. What is named wins over what is blocked above
+it, and what is blocked over `*` and over domains.
 """
 
 from __future__ import annotations
@@ -126,8 +127,8 @@ class Network:
         name = host_name(host)
         if not 0 < port < 65_536:
             raise InvalidRequest(f"{port} is not a port: there are 1 to 65535")
-        if self._blocked.has(name, port):
-            raise _blocked(name)
+        if self._blocked.names(name, port) or (self._blocked.has(name, port) and not self._allowed.names(name, port)):
+            raise _blocked(name, "it is among the blocked hosts")
         if not self._allowed.has(name, port):
             raise denied("net", name)
         return name
@@ -142,11 +143,12 @@ class Network:
 
     def _demand_address(self, name: str, address: str, port: int) -> None:
         own = address if "%" in address else host_name(address)
+        whose = "it" if own == name else f"{name} has this address, which"
         if self._blocked.names(own, port):
-            raise _blocked(name, own)
+            raise _blocked(own, f"{whose} is among the blocked hosts")
         if not is_public(own) and not self._allowed.names(own, port):
-            what = "it" if own == name else f"its address {own}"
-            raise denied("net", name, why=f"{what} is not a public address, and has to be named to be reached")
+            # The address and not the name, which may have another one tomorrow, is what can be granted.
+            raise denied("net", own, why=f"{whose} is not a public address and has to be named to be reached")
 
     def _looked_up(self, name: str, port: int) -> list[str]:
         try:
@@ -158,17 +160,19 @@ class Network:
         return addresses
 
 
-def _blocked(name: str, address: str | None = None) -> Forbidden:
-    why = "it is among the blocked hosts" if address is None else f"its address {address} is among the blocked hosts"
+def _blocked(name: str, why: str) -> Forbidden:
     error = denied("net", name, why=why, setting=BLOCKED_SETTING)
     error.hint = f"allow it with --allow-net={name}, or take it out of {BLOCKED_SETTING}"
     return error
 
 
 def _left_out(name: str, setting: str, why: str) -> Forbidden:
-    error = denied("net", name, why=why, setting=setting)
-    error.hint = f"change the setting {setting}"
-    return error
+    """No permission that could be granted to a call: a setting of the tool alone says it."""
+    return Forbidden(
+        f"Host blocked: {name}: {why}",
+        hint=f"change the setting {setting}",
+        details={"name": name, "setting": setting},
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -14,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from llmspell_protocol.errors import ConfigError, Forbidden, InvalidRequest, Timeout, Unsupported
@@ -54,23 +55,33 @@ class Taking:
         return message
 
 
-class OnFreePort(Controller):
-    """A mail server on a port that the system chooses."""
-
-    def _trigger_server(self) -> None:
-        assert self.server is not None
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
-
-
 @contextmanager
 def mail_server(handler: Any, **options: Any) -> Iterator[int]:
-    controller = OnFreePort(handler, hostname="127.0.0.1", port=0, **options)
-    controller.start()
+    """A mail server on a port that the system chooses, for as long as the block lasts."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = asyncio.run_coroutine_threadsafe(_started(handler, options), loop).result()
     try:
-        yield controller.port
+        yield server.sockets[0].getsockname()[1]
     finally:
-        controller.stop()
+        asyncio.run_coroutine_threadsafe(_closed(server), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _started(handler: Any, options: Mapping[str, Any]) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: SMTP(handler, **options), "127.0.0.1", 0)
+
+
+async def _closed(server: asyncio.Server) -> None:
+    server.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 @pytest.fixture
@@ -164,7 +175,7 @@ def test_addresses_that_the_server_refuses_are_told(taking: Taking, port: int) -
     ],
 )
 def test_a_header_can_t_hold_another_one(taking: Taking, port: int, given: dict[str, Any]) -> None:
-    with pytest.raises(InvalidRequest, match="line end|not an address"):
+    with pytest.raises(InvalidRequest, match=r"line end|not an address"):
         send(port, {**MESSAGE, **given})
     assert taking.envelopes == []
 
@@ -214,7 +225,7 @@ def test_a_certificate_of_no_known_authority_is_refused(
     monkeypatch.delenv("SSL_CERT_FILE")
     with mail_server(taking, tls_context=tls) as port:
         assert "certificate" in send(port, MESSAGE, enable_tls=True).said
-        tables = {
+        tables: Mapping[str, Mapping[str, Any]] = {
             "email": {"smtp_host": "127.0.0.1", "smtp_port": port, "from_address": "me@example.org"},
             "network": {"verify_ssl": False},
         }
@@ -264,10 +275,8 @@ def test_a_sender_has_to_be_known(port: int) -> None:
 
 
 def test_a_mail_server_that_says_nothing_is_given_up() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Timeout, match="timed out"):
-        port = silent.getsockname()[1]
-        tables = {
-            "email": {"smtp_host": "127.0.0.1", "smtp_port": port, "from_address": "me@example.org"},
-            "network": {"timeout_seconds": 0.2},
-        }
-        call_tool("email-sender", MESSAGE, net=["127.0.0.1"], tables=tables)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = {"smtp_host": "127.0.0.1", "smtp_port": silent.getsockname()[1], "from_address": "me@example.org"}
+        tables: Mapping[str, Mapping[str, Any]] = {"email": settings, "network": {"timeout_seconds": 0.2}}
+        with pytest.raises(Timeout, match="timed out"):
+            call_tool("email-sender", MESSAGE, net=["127.0.0.1"], tables=tables)

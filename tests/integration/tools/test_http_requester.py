@@ -187,5 +187,5 @@ def test_parameters_that_are_missing_or_wrong_are_named() -> None:
         ask({"url": "http://127.0.0.1/", "headers": "x"})
     with pytest.raises(InvalidRequest, match="Unknown auth: digest"):
         ask({"url": "http://127.0.0.1/", "auth": {"type": "digest"}})
-    with pytest.raises(InvalidRequest, match="query.a has to be"):
+    with pytest.raises(InvalidRequest, match=r"query\.a has to be"):
         ask({"url": "http://127.0.0.1/", "query": {"a": {"b": 1}}})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmspell_protocol.errors import Forbidden, InvalidRequest
+from llmspell_protocol.errors import Forbidden, InvalidRequest, Unsupported
 from tests.support.name_server import name_server
 from tests.support.tool_calls import Called, call_tool
 from tests.support.web_server import WebServer, own_certificate, web_server
@@ -141,3 +142,10 @@ def test_missing_parameters_are_named() -> None:
         call_tool("service-checker", {"target": "127.0.0.1:80"}, net=["127.0.0.1"])
     with pytest.raises(InvalidRequest, match="Missing required parameter 'target'"):
         call_tool("service-checker", {"check_type": "tcp"}, net=["127.0.0.1"])
+
+
+def test_without_its_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dns.resolver", None)
+    with pytest.raises(Unsupported, match="need the package dnspython") as caught:
+        ask("a.example", "dns", ("*",))
+    assert "[tools]" in (caught.value.hint or "")

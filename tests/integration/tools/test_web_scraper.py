@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -128,3 +129,10 @@ def test_what_is_wrong_is_told(web: WebServer, url: str) -> None:
     web.pages["/slow"] = lambda request: request.until_gone(b"", pause_s=0.05)
     with pytest.raises(Timeout, match=r"timed out after 0\.2s"):
         ask({"url": web.url("/slow"), "timeout": 0.2})
+
+
+def test_without_its_library_it_says_what_to_install(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "selectolax.lexbor", None)
+    with pytest.raises(Unsupported, match="needs the package selectolax") as caught:
+        ask({"url": url})
+    assert "[tools]" in (caught.value.hint or "")

@@ -15,7 +15,8 @@ from tests.support.web_server import Answering, WebServer
 DUCKDUCKGO = """<html><body><div class="serp__results">
 <div class="result results_links result--ad"><h2><a class="result__a" href="https://ads.example/">Ad</a></h2></div>
 <div class="result results_links web-result"><h2 class="result__title">
- <a class="result__a" href="//duckduckgo.com/l/?uddg=https%3A%2F%2Fdocs.example.org%2Fa%3Fb%3D1&amp;rut=abc">Docs <b>A</b></a>
+ <a class="result__a" href="//duckduckgo.com/l/?uddg=https%3A%2F%2Fdocs.example.org%2Fa%3Fb%3D1&amp;rut=a"
+ >Docs <b>A</b></a>
 </h2><a class="result__snippet" href="#">About <b>A</b> and more</a></div>
 <div class="result results_links web-result"><h2><a class="result__a" href="https://b.example/">B</a></h2></div>
 <div class="result results_links web-result"><h2>nothing to click</h2></div>

@@ -1,10 +1,17 @@
-"""Hosts: one spelling for each, and lists of those that are allowed."""
+"""Hosts and URLs: one spelling for each, and lists of hosts that are allowed."""
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+from urllib.parse import urlsplit
+
+import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_tools.limits.addresses import web_address
 from llmspell_tools.limits.hosts import HostList, host_name
 
 
@@ -76,3 +83,48 @@ def test_a_list_has_hosts_and_what_is_below_them(entry: str, host: str, is_meant
 def test_a_list_may_be_one_text() -> None:
     assert HostList("example.com, example.org").has("example.org", 80)
     assert not HostList("").has("example.org", 80)
+
+
+FORMS = {
+    "dotted": lambda ip: str(IPv4Address(ip)),
+    "decimal": str,
+    "hex": hex,
+    "octal": lambda ip: f"0{ip:o}",
+    "two parts": lambda ip: f"{ip >> 24}.{ip & 0xFFFFFF}",
+    "three parts": lambda ip: f"{ip >> 24:#x}.{ip >> 16 & 255}.{ip & 0xFFFF:#x}",
+    "octal parts": lambda ip: ".".join(f"0{ip >> shift & 255:o}" for shift in (24, 16, 8, 0)),
+    "mapped": lambda ip: f"[::ffff:{IPv4Address(ip)}]",
+    "full width": lambda ip: str(IPv4Address(ip)).translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)}),
+}
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(FORMS)))
+def test_every_form_of_an_ipv4_address_is_that_address(ip: int, form: str) -> None:
+    assert host_name(FORMS[form](ip)) == str(IPv4Address(ip))
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=40) | st.text("0123456789abcdefx.:[]-%", max_size=30))
+def test_a_host_s_spelling_is_its_own(text: str) -> None:
+    try:
+        name = host_name(text)
+    except InvalidRequest:
+        return
+    assert host_name(name) == name
+    assert name.isascii()
+
+
+PIECES = ("http", "https", "file", ":", "//", "/", "\\", "@", "a.example", "127.0.0.1", "[::1]", "80", "?", "#", "%40")
+
+
+@given(st.lists(st.sampled_from([*PIECES, " ", "\t", "ü", "x=1", "..", "%", "&"]), max_size=12).map("".join))
+def test_a_url_that_is_taken_is_read_as_every_reader_reads_it(text: str) -> None:
+    try:
+        address = web_address(text)
+    except InvalidRequest:
+        return
+    assert web_address(address.url) == address
+    assert urlsplit(address.url).hostname == address.host
+    library = httpx2.URL(address.url)
+    assert library.raw_host.decode() == address.host
+    assert (library.port or {"http": 80, "https": 443}[address.scheme]) == address.port
+    assert library.userinfo == b""
