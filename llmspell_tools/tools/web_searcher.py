@@ -53,7 +53,8 @@ def run(wanted: Parameters, call: Call) -> Outcome:
     )
     if name == "google" and not asked.google_engine_id:
         raise _unset("google_engine_id", "ID", "Google's search needs the id of a search engine")
-    hits, left_out, duration_ms = _found(engine, asked, call.network)
+    within_s = float(settings.get("timeout_seconds", 30))
+    hits, left_out, duration_ms = _found(engine, asked, call.network, within_s)
     results = [
         {"title": hit.title, "url": hit.url, "snippet": hit.snippet, "provider": name, "rank": rank}
         for rank, hit in enumerate(hits, 1)
@@ -70,14 +71,15 @@ def run(wanted: Parameters, call: Call) -> Outcome:
     )
 
 
-def _found(engine: Engine, asked: Wanted, network: Network) -> tuple[list[Hit], int, float]:
+def _found(engine: Engine, asked: Wanted, network: Network, within_s: float) -> tuple[list[Hit], int, float]:
     """The hits, how many more were in domains that are not allowed, and how long it took, in milliseconds."""
     web = network.web("web_search")
     hits: dict[str, Hit] = {}
     left_out, duration_ms = set[str](), 0.0
     for page in range(_MOST_PAGES if engine.page_size else 1):
         asking = engine.asking(replace(asked, first=page * (engine.page_size or 0)))
-        answer = web.request(asking.method, asking.url, headers=asking.headers, body=asking.body)
+        left_s = max(0.001, within_s - duration_ms / 1000)
+        answer = web.request(asking.method, asking.url, headers=asking.headers, body=asking.body, time_s=left_s)
         duration_ms += answer.duration_ms
         if answer.status >= 400:
             said = engine.explained.get(answer.status) or " ".join((answer.text() or "").split())[:300]
@@ -104,7 +106,7 @@ def _is_allowed(url: str, network: Network) -> bool:
 
 
 def _engine(wanted: Parameters, settings: Mapping[str, Any]) -> tuple[str, Engine]:
-    name = (wanted.provider or str(settings.get("default_engine", "duckduckgo"))).strip().lower()
+    name = (wanted.provider or str(settings["default_engine"])).strip().lower()
     name = _OTHER_NAMES.get(name, name)
     if name in _GONE:
         raise Unsupported(f"provider '{name}': {_GONE[name]}", hint=f"there are {', '.join(ENGINES)}")
@@ -123,7 +125,7 @@ def _key(name: str, engine: Engine, settings: Mapping[str, Any]) -> str:
     """The key, if it is for this engine: no other service is shown it."""
     if not engine.needs_key:
         return ""
-    chosen = str(settings.get("default_engine", "duckduckgo"))
+    chosen = str(settings["default_engine"])
     is_for_it = chosen == name or chosen not in ENGINES or not ENGINES[chosen].needs_key
     if not settings.get("api_key"):
         raise _unset("api_key", "KEY", f"{name} needs a key")
@@ -137,7 +139,7 @@ def _key(name: str, engine: Engine, settings: Mapping[str, Any]) -> str:
 
 
 def _endpoint(name: str, engine: Engine, settings: Mapping[str, Any]) -> str:
-    own = settings.get("endpoint") if settings.get("default_engine", "duckduckgo") == name else None
+    own = settings.get("endpoint") if settings["default_engine"] == name else None
     if not own and not engine.endpoint:
         raise _unset("endpoint", "URL", f"{name} has no usual address: it has to be the default engine, with one")
     return str(own or engine.endpoint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -99,6 +100,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, host: str) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, 0), Answering)
         self.pages: dict[str, Page] = {}
         self.asked: list[Asked] = []
@@ -120,7 +122,8 @@ class WebServer:
 
     def url(self, path: str = "/", host: str | None = None) -> str:
         """The URL of a path."""
-        return f"{self.scheme}://{host or self.host}:{self.port}{path}"
+        place = host or (f"[{self.host}]" if ":" in self.host else self.host)
+        return f"{self.scheme}://{place}:{self.port}{path}"
 
     def page(self, path: str, content: Any = b"", status: int = 200, headers: Mapping[str, str] | None = None) -> str:
         """Has a path answered always the same; returns its URL."""

@@ -181,6 +181,20 @@ def test_what_is_connected_to_is_one_of_the_addresses_that_were_checked(web: Web
     assert names.asked == ["inside.example"]  # What connects uses what it has itself looked up and checked.
 
 
+def test_an_ipv6_address_is_reached_where_it_is_named() -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with web_server("::1") as server:
+        server.page("/", "hello")
+        assert network(["::1"]).web().request("GET", server.url()).content == b"hello"
+        assert server.asked[0].headers["host"] == f"[::1]:{server.port}"
+        with pytest.raises(Forbidden):
+            network(["*", "127.0.0.1"]).web().request("GET", server.url())
+
+
 def test_the_next_address_is_tried_where_one_can_t_be_connected_to(web: WebServer) -> None:
     web.page("/", "hello")
     names = Names(two_example=[["127.0.0.2", "127.0.0.1"]])
