@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable, Sequence
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import AddressValueError, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
 from llmspell_protocol.errors import InvalidRequest
@@ -59,12 +59,20 @@ class _Entry(NamedTuple):
 
 
 class HostList:
-    """Hosts, each with all names below it; `*` is every one. An entry may have a port, `host:8080`."""
+    """Hosts, each with all names below it, and networks of addresses (`10.0.0.0/8`); `*` is every one.
+
+    An entry may have a port, `host:8080`.
+
+    Raises:
+        InvalidRequest: an entry is none of these.
+    """
 
     def __init__(self, entries: str | Iterable[str]) -> None:
         texts = [text.strip() for text in (entries.split(",") if isinstance(entries, str) else entries)]
         self.is_everything = EVERYTHING in texts
-        self._entries: Sequence[_Entry] = [_entry(text) for text in texts if text and text != EVERYTHING]
+        named = [text for text in texts if text and text != EVERYTHING]
+        self._entries: Sequence[_Entry] = [_entry(text) for text in named if "/" not in text]
+        self._networks = [_network(text) for text in named if "/" in text]
 
     def has(self, host: str, port: int) -> bool:
         """Whether a host, as `host_name` gives it, is meant by an entry."""
@@ -73,15 +81,34 @@ class HostList:
         return not is_address(host) and any(one.is_above(host, port) for one in self._entries)
 
     def names(self, host: str, port: int) -> bool:
-        """Whether an entry is this very host."""
-        return any(one.is_for(host, port) for one in self._entries)
+        """Whether an entry is this very host, or a network that has this address."""
+        if any(one.is_for(host, port) for one in self._entries):
+            return True
+        return is_address(host) and any(ip_address(host) in network for network in self._networks)
 
 
 def _entry(text: str) -> _Entry:
     host, port = text, None
     if found := re.fullmatch(r"(\[.*\]|[^:]*):([0-9]{1,5})", text):
         host, port = found[1], int(found[2])
-    return _Entry(host_name(host.removeprefix("*.").removeprefix(".")), port)
+    try:
+        return _Entry(host_name(host.removeprefix("*.").removeprefix(".")), port)
+    except InvalidRequest as error:
+        raise _no_entry(error.message) from None
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise _no_entry(str(error)) from None
+
+
+def _no_entry(why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"a list of allowed or blocked hosts is wrong: {why}",
+        hint="an entry is a host, a domain, an address, a network such as 10.0.0.0/8, or *",
+    )
 
 
 def _ipv6(host: str, text: str) -> str:

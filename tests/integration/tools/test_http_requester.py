@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -157,10 +156,8 @@ def test_a_request_is_made_again_as_often_as_the_call_says(web: WebServer) -> No
 @pytest.mark.parametrize("given", [{"timeout_ms": 200}, {"timeout": 0.2}])
 def test_a_call_ends_with_its_time(web: WebServer, given: dict[str, Any]) -> None:
     web.pages["/"] = lambda request: request.until_gone(b"", pause_s=0.05)
-    began = time.monotonic()
     with pytest.raises(Timeout, match=r"timed out after 0\.2s"):
         ask({"url": web.url(), **given})
-    assert time.monotonic() - began < 30  # that of the settings
 
 
 def test_redirects_are_told(web: WebServer) -> None:

@@ -118,6 +118,16 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused() -> None:
         network(names=names).demand("evil.example", 80)
 
 
+def test_a_domain_s_hosts_may_be_in_a_network_that_is_named() -> None:
+    names = Names(wiki_corp_example=[["10.1.2.3"]], evil_corp_example=[["192.168.0.1"]])
+    given = network(["corp.example", "10.0.0.0/8"], names=names)
+    assert given.demand("wiki.corp.example", 80) == ["10.1.2.3"]
+    with pytest.raises(Forbidden, match=r"192\.168\.0\.1"):
+        given.demand("evil.corp.example", 80)
+    with pytest.raises(Forbidden, match="blocked hosts"):
+        network(blocked=["8.0.0.0/8"]).demand("8.8.8.8", 80)
+
+
 def test_an_alias_of_a_private_name_is_refused() -> None:
     records = {
         "innocent.example": [("CNAME", "also.example.")],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from llmspell_protocol.errors import Forbidden, InvalidRequest, Timeout, Unsupported
+from llmspell_tools.limits.pace import Pace
 from tests.support.tool_calls import Called, call_tool
 from tests.support.web_server import WebServer
 
@@ -92,6 +93,19 @@ def test_it_introduces_itself_as_the_settings_say_and_keeps_to_their_domains(web
     with pytest.raises(Forbidden) as caught:
         ask({"url": url}, {"blocked_domains": "127.0.0.1"})
     assert caught.value.details["setting"] == "tools.web_tools.blocked_domains"
+
+
+def test_a_host_is_given_a_pause_between_two_requests(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = [0.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr("llmspell_tools.limits.web.PACE", Pace(lambda: now[0], sleep))
+    ask({"url": url}, {"scraping_delay_ms": 1500})
+    ask({"url": url}, {"scraping_delay_ms": 1500})
+    assert slept == [1.5]
 
 
 def test_what_is_no_page_is_told(web: WebServer) -> None:

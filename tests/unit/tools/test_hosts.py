@@ -73,6 +73,11 @@ def test_what_is_no_host_is_refused(text: str) -> None:
         ("[::1]:443", "::1", True, True),
         ("example.com:443", "example.com", True, True),
         ("example.com:80", "example.com", False, False),
+        ("10.0.0.0/8", "10.1.2.3", True, True),
+        ("10.0.0.0/8", "11.1.2.3", False, False),
+        ("10.0.0.0/8", "::a01:203", False, False),
+        ("fd00::/8", "fd12::1", True, True),
+        ("10.0.0.0/8", "example.com", False, False),
     ],
 )
 def test_a_list_has_hosts_and_what_is_below_them(entry: str, host: str, is_meant: bool, is_named: bool) -> None:
@@ -83,6 +88,12 @@ def test_a_list_has_hosts_and_what_is_below_them(entry: str, host: str, is_meant
 def test_a_list_may_be_one_text() -> None:
     assert HostList("example.com, example.org").has("example.org", 80)
     assert not HostList("").has("example.org", 80)
+
+
+@pytest.mark.parametrize("entry", ["a b", "http://a.example", "10.0.0.1/8", "10.0.0.0/64", "a.example/x", "**"])
+def test_an_entry_that_is_none_is_told(entry: str) -> None:
+    with pytest.raises(InvalidRequest, match="a list of allowed or blocked hosts is wrong"):
+        HostList(["example.com", entry])
 
 
 FORMS = {
