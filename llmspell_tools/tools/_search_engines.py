@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,13 +97,17 @@ def _read_duckduckgo(answer: Answer, _kind: Kind) -> Iterable[Hit]:
             "(tools.search.default_engine)",
             code="rate_limited",
         )
+    if not page.nodes("#links, .serp__results, .results, .no-results, .result--no-result"):
+        raise ToolFailure("DuckDuckGo's page is not one of results, or not as it used to be")
     for block in page.blocks(
         ".result:not(.result--ad)", title=("a.result__a", None), url=("a.result__a", "href"), snippet=_SNIPPET
     ):
-        if block["url"]:
-            yield Hit(block["title"], _target(block["url"]), block["snippet"])
+        target = _target(block["url"])
+        if target and not _ADVERTISEMENT.search(target):
+            yield Hit(block["title"], target, block["snippet"])
 
 
+_ADVERTISEMENT = re.compile(r"^https?://(?:[a-z]+\.)?duckduckgo\.com/y\.js\b")
 _SNIPPET = (".result__snippet", None)
 
 

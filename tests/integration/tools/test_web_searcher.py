@@ -19,6 +19,7 @@ DUCKDUCKGO = """<html><body><div class="serp__results">
  >Docs <b>A</b></a>
 </h2><a class="result__snippet" href="#">About <b>A</b> and more</a></div>
 <div class="result results_links web-result"><h2><a class="result__a" href="https://b.example/">B</a></h2></div>
+<div class="result"><a class="result__a" href="https://duckduckgo.com/y.js?ad_domain=x.example">Ad too</a></div>
 <div class="result results_links web-result"><h2>nothing to click</h2></div>
 </div></body></html>"""
 
@@ -231,6 +232,7 @@ def test_a_key_is_in_no_error(web: WebServer) -> None:
     ("engine", "content", "status", "said"),
     [
         ("searxng", "Forbidden", 403, "add json to search.formats"),
+        ("duckduckgo", "<html><p>Welcome to our hotel's network</p></html>", 200, "is not one of results"),
         ("duckduckgo", "Forbidden", 403, "answered 403 Forbidden: Forbidden"),
         ("searxng", "<html>", 200, "answered no JSON"),
         ("brave", [1], 200, "answered no JSON"),
