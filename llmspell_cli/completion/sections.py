@@ -169,6 +169,8 @@ KEYS = (
     "tools.rate_limit_per_minute",
     "tools.search.api_key",
     "tools.search.default_engine",
+    "tools.search.endpoint",
+    "tools.search.google_engine_id",
     "tools.search.max_results",
     "tools.search.safe_search",
     "tools.search.timeout_seconds",

@@ -9,16 +9,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from llmspell_protocol.errors import Forbidden
 from llmspell_protocol.loopback import is_loopback
+from llmspell_protocol.public_addresses import is_public
 from llmspell_providers.pulls.sources.remote import SourceFailed
-
-_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def check_request(scheme: str, host: str, first_host: str) -> None:
@@ -42,7 +40,7 @@ def public_only() -> Iterator[None]:
     def guarded(host: Any, *args: Any, **options: Any) -> Any:
         found = look_up(host, *args, **options)
         name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
-        if name not in proxies and not all(_is_public(str(one[4][0])) for one in found):
+        if name not in proxies and not all(is_public(str(one[4][0])) for one in found):
             raise SourceFailed(
                 f"{name} is on this machine or in a private network, which this caller may not reach",
                 kind=Forbidden,
@@ -63,22 +61,6 @@ def _is_private(host: str) -> bool:
     if is_loopback(host) or host.endswith((".localhost", ".local", ".internal")):
         return True
     try:
-        return not _is_public(host.strip("[]"))
+        return not is_public(host.strip("[]"))
     except ValueError:
         return False
-
-
-def _is_public(address: str) -> bool:
-    ip = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address):
-        inner = _inside(ip)
-        if inner is not None:
-            return _is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
-
-
-def _inside(ip: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 one leads to."""
-    if ip in _NAT64:
-        return IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo is not None else None)

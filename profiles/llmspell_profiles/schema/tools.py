@@ -8,7 +8,7 @@ from llmspell_profiles.schema.table import Field, IdleTable, Table, subtable
 from llmspell_profiles.schema.values import Before, High, Idle, Names, NamesOrText, Size, expected, words, wrong
 
 Approval = Literal["never", "restricted", "always"]
-SearchEngine = Literal["google", "bing", "duckduckgo"]
+SearchEngine = Literal["google", "bing", "duckduckgo", "brave", "serpapi", "serperdev", "searxng"]
 
 
 def _some(value: object) -> object:
@@ -186,7 +186,13 @@ class Search(Table):
         default="duckduckgo", description="search service"
     )
     max_results: int = Field(default=10, ge=1, description="hits of a search")
-    api_key: str | None = Field(default=None, secret=True, description="key of the search service")
+    api_key: str | None = Field(
+        default=None, secret=True, description="key of default_engine, or where that needs none of the engine of a call"
+    )
+    endpoint: str | None = Field(
+        default=None, description="URL of default_engine in place of its usual one; searxng has no usual one"
+    )
+    google_engine_id: str | None = Field(default=None, description="the search engine (cx) that Google's key is for")
     safe_search: bool = Field(default=True, description="leave out adult content")
     timeout_seconds: int = Field(default=30, ge=1, description="one search, in seconds")
 
