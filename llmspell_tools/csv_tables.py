@@ -1,4 +1,4 @@
-"""A table from CSV text or bytes: its encoding, delimiter, header, and the kind of values that each column has.
+"""A table from CSV text: its delimiter, header, and the kind of values that each column has.
 
 Read by Python's csv module, which every installation has and which takes rows as they are (decision 67). Knows no
 files.
@@ -21,7 +21,7 @@ DELIMITERS = (",", ";", "\t", "|")
 MOST_ERRORS = 100
 """More rows of a wrong length are not told, only counted."""
 _LOOKED_AT = 64_000
-"""Characters that the delimiter is found by, and bytes that the encoding is."""
+"""Characters that the delimiter is found by."""
 _LOOKED_AT_ROWS = 50
 # No zero before others: what has one is a code, which would lose it.
 _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})")
@@ -70,39 +70,6 @@ class Table:
                 if "string" not in kinds:
                     kinds.add(kind_of(field))
         return [joined(kinds) for kinds in seen]
-
-
-def decoded(data: bytes, encoding: str | None) -> tuple[str, str]:
-    """Bytes as text, and the encoding: the one that is named, else a byte order mark's, UTF-8, or what it looks like.
-
-    Raises:
-        NotCsv: it is no text in that encoding, or in none.
-    """
-    if encoding is None:
-        encoding = _encoding(data)
-    try:
-        text = data.decode(encoding)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise NotCsv(f"it is no text in {encoding}: {error}") from None
-    return text.removeprefix("\ufeff"), encoding
-
-
-def _encoding(data: bytes) -> str:
-    for mark, name in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if data.startswith(mark):
-            return name
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        # Slow to import, and most files are UTF-8. What it sees has to have what isn't ASCII in it.
-        from charset_normalizer import from_bytes
-
-        begin = max(0, error.start - _LOOKED_AT // 2)
-        found = from_bytes(data[begin : begin + _LOOKED_AT]).best()
-        if found is None:
-            raise NotCsv("its encoding is not known; name it (encoding)") from None
-        return found.encoding.replace("_", "-")
-    return "utf-8"
 
 
 def table(text: str, *, delimiter: str | None = None, has_headers: bool | None = None) -> Table:
@@ -198,7 +165,7 @@ def joined(kinds: set[Kind]) -> Kind:
 def value_of(field: str, kind: Kind) -> Any:
     """A field as a value: a number, a truth value or text; None where it is empty."""
     if kind == "string":
-        return field if field else None
+        return field or None
     text = field.strip()
     if not text:
         return None

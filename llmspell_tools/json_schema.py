@@ -1,4 +1,4 @@
-"""What of a value doesn't fit a JSON Schema. Nothing is fetched: a reference leads within the schema, or is an error."""
+"""What of a value doesn't fit a JSON Schema. Nothing is fetched: a reference leads within it, or is an error."""
 
 from __future__ import annotations
 

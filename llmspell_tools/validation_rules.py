@@ -1,4 +1,4 @@
-"""Rules that a value is held to: a list of them, or a list for each field. What they say, and what doesn't keep to them.
+"""Rules that a value is held to, as a whole or by field: what they say, and what doesn't keep to them.
 
 A rule is `{type, …}`. A type's name (`string`, `integer`) is a rule too, which its further keys go with:
 `{type: "string", required: true, min_length: 2}`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 

@@ -13,10 +13,11 @@ from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.csv_figures import analyzed, wrong_width
 from llmspell_tools.csv_filters import OPERATORS, BadFilter, read_filter
 from llmspell_tools.csv_output import excel, json_lines, parquet, record, records, separated
-from llmspell_tools.csv_tables import MOST_ERRORS, NotCsv, Table, decoded, kind_of, table, value_of
+from llmspell_tools.csv_tables import MOST_ERRORS, NotCsv, Table, kind_of, table, value_of
 from llmspell_tools.expressions import BadExpression, expression
 from llmspell_tools.json_values import written
 from llmspell_tools.parameters import ToolParameters, missing, parameter
+from llmspell_tools.text_files import NotText, decoded
 from llmspell_tools.validation_rules import BadRules, check_value
 
 Operation = Literal["analyze", "parse", "convert", "filter", "transform", "validate", "sample"]
@@ -70,7 +71,7 @@ def run(wanted: Parameters, call: Call) -> Outcome:
         text, encoding, size_bytes = _text(wanted, call)
         found = table(text, delimiter=wanted.delimiter, has_headers=wanted.has_headers)
         return _OPERATIONS[wanted.operation](wanted, call, found, {"encoding": encoding, "file_size_bytes": size_bytes})
-    except NotCsv as error:
+    except (NotCsv, NotText) as error:
         raise ToolFailure(f"not readable as CSV: {error}") from None
 
 
@@ -198,22 +199,22 @@ def _validate(wanted: Parameters, call: Call, found: Table, source: Mapping[str,
     errors: list[dict[str, Any]] = []
     rows = count = 0
 
-    def tell(column: str | None, value: Any, error: str) -> None:
+    def tell(row: int, column: str | None, value: Any, error: str) -> None:
         nonlocal count
         count += 1
         if count <= MOST_ERRORS:
-            errors.append({"row": rows, "column": column, "value": value, "error": error})
+            errors.append({"row": row, "column": column, "value": value, "error": error})
 
     for rows, row in enumerate(found.rows(), start=1):
         if len(row) != width:
-            tell(None, found.delimiter.join(row), wrong_width(row, width))
+            tell(rows, None, found.delimiter.join(row), wrong_width(row, width))
         for at, check in checks.items():
             field = row[at] if at < len(row) else ""
             broken = list(check(value_of(field, kind_of(field)), ""))
             # What looks like a number may be meant as text.
             if broken and any(check(field or None, "")):
                 for one in broken:
-                    tell(names[at], field, one.message)
+                    tell(rows, names[at], field, one.message)
     result = {"valid": not count, "errors": errors, "total_rows": rows, "error_count": count}
     message = f"{rows:,} rows are valid" if not count else f"{count:,} errors in {rows:,} rows"
     return Outcome(operation="validate", result=result, output=result, message=message)
