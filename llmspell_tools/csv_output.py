@@ -78,23 +78,24 @@ def excel(table: Table) -> bytes:
     openpyxl = library("openpyxl", "openpyxl", "writing Excel files")
     cell_of = library("openpyxl.cell", "openpyxl", "writing Excel files").WriteOnlyCell
     illegal = library("openpyxl.cell.cell", "openpyxl", "writing Excel files").ILLEGAL_CHARACTERS_RE
+    rows: list[list[Any]] = [list(table.names)]
+    for one in records(table):
+        rows.append(list(one.values()))
+        if len(rows) > _EXCEL_ROWS:
+            raise ToolFailure(f"Excel takes no more than {_EXCEL_ROWS:,} rows")
+    # Before a sheet is begun: one that isn't finished leaves a file behind.
+    if any(
+        isinstance(value, str) and (len(value) > _EXCEL_TEXT or illegal.search(value)) for row in rows for value in row
+    ):
+        raise ToolFailure("Excel takes no field of more than 32,767 characters, and no control characters")
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("data")
-
-    def cell(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        if len(value) > _EXCEL_TEXT or illegal.search(value):
-            raise ToolFailure("Excel takes no field of more than 32,767 characters, and no control characters")
-        made = cell_of(sheet, value=value)
-        made.data_type = "s"
-        return made
-
-    sheet.append([cell(name) for name in table.names])
-    for count, row in enumerate(records(table), start=2):
-        if count > _EXCEL_ROWS:
-            raise ToolFailure(f"Excel takes no more than {_EXCEL_ROWS:,} rows")
-        sheet.append([cell(value) for value in row.values()])
+    for row in rows:
+        cells = [cell_of(sheet, value=value) for value in row]
+        for cell, value in zip(cells, row, strict=True):
+            if isinstance(value, str):
+                cell.data_type = "s"
+        sheet.append(cells)
     file = io.BytesIO()
     book.save(file)
     return file.getvalue()

@@ -25,8 +25,12 @@ with any_name():
 
         @classmethod
         def prepared(cls, given: dict[str, Any]) -> dict[str, Any]:
-            """Rules and schema may be JSON text."""
-            texts = {name: _read(given[name], name) for name in ("rules", "schema") if isinstance(given.get(name), str)}
+            """Rules and schema may be JSON text; a rule may be its name alone."""
+            texts = {
+                name: _read(value, name)
+                for name in ("rules", "schema")
+                if isinstance(value := given.get(name), str) and (name == "schema" or value.lstrip()[:1] in "{[")
+            }
             return {**given, **texts}
 
 

@@ -154,8 +154,8 @@ TOOL = Tool(
     settings=("document", "file_operations"),
     result=(
         "extract_text: {text, page_count, pages_read, characters}; extract_pages: {pages: [{page, text, width, "
-        "height}], page_count}, sizes in points; extract_metadata: {title, author, subject, keywords, creator, producer, "
-        "creation_date, modification_date, page_count, pdf_version, encrypted}"
+        "height}], page_count}, sizes in points; extract_metadata: {title, author, subject, keywords, creator, "
+        "producer, creation_date, modification_date, page_count, pdf_version, encrypted}"
     ),
     keywords=("pdf", "document", "text", "pages"),
 )

@@ -106,8 +106,8 @@ TOOL = Tool(
     settings=("media", "file_operations"),
     result=(
         "detect: {format, description, has_video}; metadata: {format, duration_seconds, width, height, frame_rate, "
-        "codec, bit_rate, size_bytes, streams, tags}; thumbnail, extract_frame: {file_path, timestamp_seconds, target_path?, "
-        "format, width, height, size_bytes}"
+        "codec, bit_rate, size_bytes, streams, tags}; thumbnail, extract_frame: {file_path, timestamp_seconds, "
+        "target_path?, format, width, height, size_bytes}"
     ),
     keywords=("video", "movie", "frame", "thumbnail", "mp4"),
 )
