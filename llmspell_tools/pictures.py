@@ -108,11 +108,16 @@ def encoded(picture: Image, kind: Format) -> bytes:
             picture.paste(seen, mask=seen.getchannel("A"))
         else:
             picture = picture.convert("RGB")
-    elif kind != "gif" and picture.mode not in ("RGB", "RGBA", "L", "LA"):
+    elif picture.mode not in ("RGB", "RGBA", "L", "LA") and not (kind == "gif" and _is_palette(picture)):
         picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     file = io.BytesIO()
     picture.save(file, format=kind.upper(), **({"quality": 90} if kind in ("jpeg", "webp") else {}))
     return file.getvalue()
+
+
+def _is_palette(picture: Image) -> bool:
+    """Whether a GIF file takes it as it is: one color at most is transparent."""
+    return picture.mode in ("1", "P") and not isinstance(picture.info.get("transparency"), bytes)
 
 
 def given(

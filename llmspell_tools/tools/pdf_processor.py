@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from llmspell_tools.parameters import ToolParameters, parameter
 
 _LONGEST_TEXT = 20_000_000
 """Characters; what a file of the largest size could expand to is bounded nowhere else."""
+
+_LARGEST_PICTURES = 30_000_000
+"""Bytes of base64"""
 
 
 class Parameters(ToolParameters):
@@ -109,11 +113,32 @@ def _text(wanted: Parameters, call: Call, reader: Any, settings: Mapping[str, An
 
 def _extracted(wanted: Parameters, call: Call, reader: Any, settings: Mapping[str, Any]) -> Outcome:
     pages = []
+    media: list[dict[str, Any]] = []
     for number, page, text in _texts(wanted, call, reader, settings):
         box = page.mediabox
-        pages.append({"page": number, "text": text, "width": float(box.width), "height": float(box.height)})
+        one = {"page": number, "text": text, "width": float(box.width), "height": float(box.height)}
+        if settings.get("extract_images"):
+            found = _pictures(page, wanted.input, _LARGEST_PICTURES - sum(len(each["base64"]) for each in media))
+            one["images"] = len(found)
+            media += found
+        pages.append(one)
     result = {"pages": pages, "page_count": len(reader.pages)}
-    return Outcome(operation="extract_pages", result=result, output=pages, message=f"{len(pages)} pages")
+    return Outcome(operation="extract_pages", result=result, output=pages, message=f"{len(pages)} pages", media=media)
+
+
+def _pictures(page: Any, path: str, left: int) -> list[dict[str, Any]]:
+    """The pictures of a page as media; `left` is how many bytes of base64 they may have."""
+    library("PIL.Image", "pillow", "reading pictures of PDF files")
+    found = []
+    for picture in page.images:
+        encoded = base64.b64encode(picture.data).decode()
+        left -= len(encoded)
+        if left < 0:
+            raise ToolFailure(f"{path} has more than {_LARGEST_PICTURES:,} bytes of pictures; take fewer pages at once")
+        width, height = picture.image.size
+        kind = picture.name.rpartition(".")[2].lower()
+        found.append({"type": "image", "format": kind, "base64": encoded, "width": width, "height": height})
+    return found
 
 
 def _metadata(wanted: Parameters, call: Call, reader: Any, settings: Mapping[str, Any]) -> Outcome:
@@ -153,8 +178,8 @@ TOOL = Tool(
     needs=("read",),
     settings=("document", "file_operations"),
     result=(
-        "extract_text: {text, page_count, pages_read, characters}; extract_pages: {pages: [{page, text, width, "
-        "height}], page_count}, sizes in points; extract_metadata: {title, author, subject, keywords, creator, "
+        "extract_text: {text, page_count, pages_read, characters}; extract_pages: {pages: [{page, text, width, height, "
+        "images?}], page_count}, sizes in points; extract_metadata: {title, author, subject, keywords, creator, "
         "producer, creation_date, modification_date, page_count, pdf_version, encrypted}"
     ),
     keywords=("pdf", "document", "text", "pages"),

@@ -115,7 +115,7 @@ def test_what_is_wrong_is_said(place: Path) -> None:
         handle(place, "create", path="x.rar", input=["src"])
     with pytest.raises(InvalidRequest, match="Unknown operation: pack"):
         handle(place, "pack", path="x.zip")
-    with pytest.raises(InvalidRequest, match="two files 'a.txt'"):
+    with pytest.raises(InvalidRequest, match=r"two files 'a\.txt'"):
         handle(place, "create", path="x.zip", input=["src/a.txt", "src/a.txt"])
     absent = handle(place, "list", path="nothing.zip")
     assert absent.failure is not None
@@ -290,7 +290,7 @@ def test_a_zip_that_says_less_than_it_has_is_refused(place: Path) -> None:
 def test_a_tar_inside_of_headers_alone_is_refused(place: Path) -> None:
     with tarfile.open(place / "x.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
         info = tarfile.TarInfo("a")
-        info.pax_headers = {"comment": "x" * 40_000_000}
+        info.pax_headers = {"comment": "x" * 30_000_000}
         archive.addfile(info)
     assert handle(place, "list", path="x.tar.gz").said
 
@@ -329,7 +329,7 @@ def test_overlapping_entries_are_refused_or_bounded(place: Path) -> None:
     assert not (place / "out").exists()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.sampled_from(KINDS), st.data())
 def test_a_changed_archive_is_read_or_refused(place: Path, kind: str, data: st.DataObject) -> None:
     handle(place, "create", path=f"x.{kind}", input=["src"])

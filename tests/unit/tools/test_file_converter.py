@@ -119,7 +119,7 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         call_tool("file-converter", {"operation": "encoding", "path": str(tmp_path / "a")}, read=[str(tmp_path)])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_utf_16_and_back_is_the_same(tmp_path: Path, text: str) -> None:
     _, wide = convert(tmp_path, text.encode(), "encoding", from_encoding="utf-8", to_encoding="utf-16")
