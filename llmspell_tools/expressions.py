@@ -136,15 +136,24 @@ def evaluate(text: str, variables: Mapping[str, Value] | None = None) -> Value:
     Raises:
         BadExpression: it can't be read, a name is unknown, or there is no result (a division by zero).
     """
+    return expression(text)(variables or {})
+
+
+def expression(text: str) -> Callable[[Mapping[str, Value]], Value]:
+    """An expression, read once, to be evaluated with many variables; raises `BadExpression` as `evaluate` does."""
     tree = _read(text)
-    try:
-        return _exact(_Walk(variables or {}).value(tree))
-    except RecursionError:
-        raise BadExpression("it is nested too deep") from None
-    except ZeroDivisionError:
-        raise BadExpression("division by zero") from None
-    except OverflowError:
-        raise BadExpression("the result is too large") from None
+
+    def of(variables: Mapping[str, Value]) -> Value:
+        try:
+            return _exact(_Walk(variables).value(tree))
+        except RecursionError:
+            raise BadExpression("it is nested too deep") from None
+        except ZeroDivisionError:
+            raise BadExpression("division by zero") from None
+        except OverflowError:
+            raise BadExpression("the result is too large") from None
+
+    return of
 
 
 def check(text: str) -> None:

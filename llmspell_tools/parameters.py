@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +25,14 @@ class ToolParameters(BaseModel):
     def prepared(cls, given: dict[str, Any]) -> dict[str, Any]:
         """The arguments before they are checked: where a tool reads forms that its fields can't express."""
         return given
+
+
+@contextmanager
+def any_name() -> Iterator[None]:
+    """Where a class is made that has a parameter of a name that pydantic's models have too, such as `schema`."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message='Field name ".*" in ".*" shadows an attribute', category=UserWarning)
+        yield
 
 
 def parameter(description: str, default: Any = ..., *, also: Sequence[str] = (), **rules: Any) -> Any:
