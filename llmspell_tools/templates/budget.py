@@ -5,8 +5,8 @@ from __future__ import annotations
 MAX_TEMPLATE_CHARACTERS = 1_000_000
 MAX_CHARACTERS = 10_000_000
 """Of what is written, in all parts of a template together."""
-ROUND_COST = 10
-"""A round of a loop costs as much as so many characters: a million of them at most."""
+ROUND_COST = 20
+"""A round of a loop costs as much as so many characters: half a million of them at most."""
 CALL_COST = 100
 """And a call of a macro or method."""
 MAX_RANGE = 100_000

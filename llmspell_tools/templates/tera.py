@@ -278,7 +278,7 @@ def _finalizer(budget: Budget) -> Any:
 
 
 def _shown(value: Any, budget: Budget) -> str:
-    budget.spend(4)
+    budget.spend(ROUND_COST)
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -81,8 +81,8 @@ def _rendered(engine: str, wanted: Parameters) -> str:
 TOOL = Tool(
     name="template-creator",
     description=(
-        "Fills a template of Tera, Jinja or Handlebars with values. Templates run in a sandbox, and each ends: a "
-        "million rounds of loops, ten million characters."
+        "Fills a template of Tera, Jinja or Handlebars with values. Templates run in a sandbox, and each ends: "
+        "half a million rounds of loops, ten million characters."
     ),
     category="utility",
     level="restricted",

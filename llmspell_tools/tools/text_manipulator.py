@@ -181,15 +181,25 @@ def _regex(text: str, wanted: Parameters) -> _Made:
     pattern = _compiled(wanted)
     if wanted.replacement is None:
         raise missing("replacement")
-    replacement: str = wanted.replacement
+    parts = _parts_of(wanted.replacement)
     pieces, end, characters, count = [], 0, len(text), 0
     for found in pattern.finditer(text):
-        inserted = _REFERENCE.sub(lambda reference, found=found: _group(found, reference), replacement)  # type: ignore[misc]
+        inserted = "".join(part if isinstance(part, str) else _group(found, part) for part in parts)
         characters += len(inserted) - len(found[0])
         demand_length(characters)
         pieces += [text[end : found.start()], inserted]
         end, count = found.end(), count + 1
     return _Made("".join([*pieces, text[end:]]), {"count": count})
+
+
+def _parts_of(replacement: str) -> list[str | re.Match[str]]:
+    """A replacement as plain texts and references to groups."""
+    parts: list[str | re.Match[str]] = []
+    end = 0
+    for reference in _REFERENCE.finditer(replacement):
+        parts += [replacement[end : reference.start()], reference]
+        end = reference.end()
+    return [*parts, replacement[end:]]
 
 
 def _group(found: re.Match[str], reference: re.Match[str]) -> str:
