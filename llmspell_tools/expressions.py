@@ -136,9 +136,15 @@ def evaluate(text: str, variables: Mapping[str, Value] | None = None) -> Value:
     Raises:
         BadExpression: it can't be read, a name is unknown, or there is no result (a division by zero).
     """
+    return evaluated(text, variables)[0]
+
+
+def evaluated(text: str, variables: Mapping[str, Value] | None = None) -> tuple[Value, int]:
+    """What an expression gives (see `evaluate`), and how many operators and functions were computed."""
     tree = _read(text)
+    walk = _Walk(variables or {})
     try:
-        return _exact(_Walk(variables or {}).value(tree))
+        return _exact(walk.value(tree)), walk.operations
     except RecursionError:
         raise BadExpression("it is nested too deep") from None
     except ZeroDivisionError:
@@ -192,9 +198,11 @@ class _Walk:
 
     def __init__(self, variables: Mapping[str, Value]) -> None:
         self._variables = variables
+        self.operations = 0
 
     def value(self, node: Any) -> Any:
         kind, parts = node.data, node.children
+        self.operations += kind not in ("number", "name", "list_")
         if kind == "number":
             text = str(parts[0])
             return int(text, 0) if text[:2].lower() == "0x" else int(text) if text.isdigit() else float(text)

@@ -85,9 +85,13 @@ def _value(side: str, wanted: Parameters, call: Call) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return json.loads(value, parse_constant=_no_number)
     except ValueError as error:
         raise ToolFailure(f"{side}_json is not JSON: {error}") from None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON's")
 
 
 # Texts

@@ -176,6 +176,7 @@ def test_files_are_read(tmp_path: Path) -> None:
 
 def test_what_is_not_json_is_told() -> None:
     assert "old_json is not JSON" in call_tool(NAME, {"type": "json", "old_json": "{", "new_json": "{}"}).said
+    assert "NaN is no number" in call_tool(NAME, {"type": "json", "old_json": "[NaN]", "new_json": "[]"}).said
 
 
 def test_a_huge_difference_is_refused() -> None:
