@@ -53,8 +53,7 @@ class WorkerPool:
 
     def prepare(self) -> None:
         """Starts a process, if none is idle: a call will come."""
-        if not self._idle:
-            self._keep(self._start())
+        self._keep(self._take())
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Lease]:

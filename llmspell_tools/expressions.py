@@ -136,24 +136,30 @@ def evaluate(text: str, variables: Mapping[str, Value] | None = None) -> Value:
     Raises:
         BadExpression: it can't be read, a name is unknown, or there is no result (a division by zero).
     """
-    return expression(text)(variables or {})
+    return evaluated(text, variables)[0]
+
+
+def evaluated(text: str, variables: Mapping[str, Value] | None = None) -> tuple[Value, int]:
+    """What an expression gives (see `evaluate`), and how many operators and functions were computed."""
+    return _computed(_read(text), variables or {})
 
 
 def expression(text: str) -> Callable[[Mapping[str, Value]], Value]:
     """An expression, read once, to be evaluated with many variables; raises `BadExpression` as `evaluate` does."""
     tree = _read(text)
+    return lambda variables: _computed(tree, variables)[0]
 
-    def of(variables: Mapping[str, Value]) -> Value:
-        try:
-            return _exact(_Walk(variables).value(tree))
-        except RecursionError:
-            raise BadExpression("it is nested too deep") from None
-        except ZeroDivisionError:
-            raise BadExpression("division by zero") from None
-        except OverflowError:
-            raise BadExpression("the result is too large") from None
 
-    return of
+def _computed(tree: Tree[Any], variables: Mapping[str, Value]) -> tuple[Value, int]:
+    walk = _Walk(variables)
+    try:
+        return _exact(walk.value(tree)), walk.operations
+    except RecursionError:
+        raise BadExpression("it is nested too deep") from None
+    except ZeroDivisionError:
+        raise BadExpression("division by zero") from None
+    except OverflowError:
+        raise BadExpression("the result is too large") from None
 
 
 def check(text: str) -> None:
@@ -201,9 +207,11 @@ class _Walk:
 
     def __init__(self, variables: Mapping[str, Value]) -> None:
         self._variables = variables
+        self.operations = 0
 
     def value(self, node: Any) -> Any:
         kind, parts = node.data, node.children
+        self.operations += kind not in ("number", "name", "list_")
         if kind == "number":
             text = str(parts[0])
             return int(text, 0) if text[:2].lower() == "0x" else int(text) if text.isdigit() else float(text)

@@ -12,9 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llmspell_protocol.background import of_no_request
-from llmspell_protocol.calls import EXITED, Calls
-from llmspell_protocol.child import Child
+from llmspell_kernel.worker_pool import WorkerPool
+from llmspell_protocol.calls import EXITED
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import (
     LlmspellError,
@@ -50,17 +49,18 @@ class ReplyChecks:
     """
 
     def __init__(self, log_directory: Path, *, within_s: float = CHECK_WITHIN_S, kept_s: float = KEPT_S) -> None:
-        self._log_path = log_directory / _LOG_NAME
         self._within_s = within_s
-        self._kept_s = kept_s
-        self._places = asyncio.Semaphore(MOST_AT_ONCE)
-        self._running: set[Child] = set()
-        self._idle: Calls | None = None
-        self._rest: asyncio.TimerHandle | None = None
+        self._pool = WorkerPool(
+            _WORKER,
+            log_path=log_directory / _LOG_NAME,
+            size=MOST_AT_ONCE,
+            memory_bytes=REPLY_CHECK_BYTES,
+            kept_s=kept_s,
+        )
 
     def prepare(self) -> None:
         """Starts a process, if none is idle: a schema or a reply will come."""
-        self._keep(self._take())
+        self._pool.prepare()
 
     async def admit(self, request: ChatRequest, grammar: Grammar | None) -> ChatRequest:
         """The request with its schema and tools as they may be given to a backend (`schemas.gate.admit`).
@@ -97,19 +97,16 @@ class ReplyChecks:
         await self._ask("check", too_long, text=text, schema=schema, finish_reason=finish_reason)
 
     async def _ask(self, op: str, too_long: LlmspellError, **fields: Any) -> Frame:
-        async with self._places:
-            calls = self._take()
-            is_sound = True
-            try:
-                call = calls.open(op, **fields)
+        try:
+            async with self._pool.lease() as lease:
+                call = lease.calls.open(op, **fields)
                 async with asyncio.timeout(self._within_s):
                     frame = await call.last()
-                # What it holds by then is given back by its end alone.
-                is_sound = frame["op"] != "error" or frame["error"]["code"] != OutOfMemory.code
-            except TimeoutError:
-                raise too_long from None
-            finally:
-                self._give_back(calls, is_sound=is_sound)
+                if frame["op"] == "error" and frame["error"]["code"] == OutOfMemory.code:
+                    # What it holds by then is given back by its end alone.
+                    lease.spoil()
+        except TimeoutError:
+            raise too_long from None
         if frame["op"] == EXITED:
             raise WorkerCrashed(
                 f"the process that looks at schemas ended {ending(frame['status'])}",
@@ -122,37 +119,4 @@ class ReplyChecks:
 
     async def close(self) -> None:
         """Ends the processes."""
-        if self._rest is not None:
-            self._rest.cancel()
-        for child in self._running:
-            child.kill()
-        if self._running:
-            await asyncio.wait([child.exited for child in self._running])
-
-    def _take(self) -> Calls:
-        """The idle process, or a new one."""
-        calls, self._idle = self._idle, None
-        if self._rest is not None:
-            self._rest.cancel()
-        if calls is not None and calls.exit_status is None:
-            return calls
-        child = Child.spawn(_WORKER, environment={}, log_path=self._log_path, memory_bytes=REPLY_CHECK_BYTES)
-        self._running.add(child)
-        child.exited.add_done_callback(lambda _: self._running.discard(child))
-        return Calls(child)
-
-    def _give_back(self, calls: Calls, *, is_sound: bool) -> None:
-        """Keeps a process that has answered, if none is idle; one whose check was given up computes on, and ends."""
-        if is_sound and self._idle is None and not len(calls):
-            self._keep(calls)
-        else:
-            calls.child.kill()
-
-    def _keep(self, calls: Calls) -> None:
-        self._idle = calls
-        self._rest = of_no_request(asyncio.get_running_loop().call_later, self._kept_s, self._end_idle)
-
-    def _end_idle(self) -> None:
-        if self._idle is not None:
-            self._idle.child.kill()
-            self._idle = None
+        await self._pool.close()

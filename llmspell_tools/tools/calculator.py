@@ -7,7 +7,7 @@ import time
 from typing import Any, Literal
 
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
-from llmspell_tools.expressions import CONSTANTS, FUNCTIONS, OPERATORS, BadExpression, check, evaluate
+from llmspell_tools.expressions import CONSTANTS, FUNCTIONS, OPERATORS, BadExpression, check, evaluated
 from llmspell_tools.parameters import ToolParameters, missing, parameter
 
 _OF_TWO = {
@@ -19,6 +19,9 @@ _OF_TWO = {
     "modulo": "a % b",
 }
 _OF_MANY = {"sum": "sum", "average": "avg", "avg": "avg", "min": "min", "max": "max"}
+
+_MOST_BITS = 1024
+"""A whole number may be as large as the largest floating point number."""
 
 Number = int | float
 Operation = Literal[
@@ -60,19 +63,20 @@ def run(wanted: Parameters, call: Call) -> Outcome:
     expression, variables = _expression(wanted)
     if wanted.operation == "validate":
         return _validated(expression)
-    began = time.perf_counter()
+    began = time.process_time()
     try:
-        value = evaluate(expression, variables)
+        value, operations = evaluated(expression, variables)
     except BadExpression as error:
         raise ToolFailure(f"{expression}: {error}") from None
-    shown = _shown(value)
+    took_ms = round((time.process_time() - began) * 1000, 3)
+    shown = _shown(expression, value)
     return Outcome(
         operation=wanted.operation,
         result={"input": expression, "result": shown, "result_type": _type(value), "variables": variables},
         output=shown,
         text=str(shown).lower() if isinstance(value, bool) else str(shown),
         message=f"{expression} = {shown}",
-        fields={"resource_usage": {"cpu_time_ms": round((time.perf_counter() - began) * 1000, 3)}},
+        fields={"resource_usage": {"cpu_time_ms": took_ms, "operations_count": operations}},
     )
 
 
@@ -114,8 +118,12 @@ def _type(value: Any) -> str:
     return "special" if isinstance(value, float) and not math.isfinite(value) else "float"
 
 
-def _shown(value: Any) -> Any:
+def _shown(expression: str, value: Any) -> Any:
     """Not a number and infinity as words: JSON has neither."""
+    if isinstance(value, list):
+        raise ToolFailure(f"{expression}: it gives a list, not a number; take sum, avg, min or max of it")
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise ToolFailure(f"{expression}: the result is too large")
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

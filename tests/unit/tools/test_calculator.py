@@ -46,6 +46,8 @@ def test_an_expression_is_computed(expression: str, value: Any) -> None:
         ("2 +", "it ends too early"),
         ("1 $ 2", r"'\$' at column 3"),
         ("9 ^ 9 ^ 9", "too large"),
+        ("2 ^ 20000", "too large"),
+        ("[1, 2]", "it gives a list"),
         ("sqrt(-1)", "sqrt"),
         ("(0 - 8) ^ 0.5", "no real number"),
         ("__import__('os')", "not understood"),
@@ -79,6 +81,14 @@ def test_it_says_whether_an_expression_can_be_read_and_what_there_is() -> None:
     refused = call_tool("calculator", {"operation": "validate", "input": "a +"}).result
     assert refused == {"input": "a +", "valid": False, "error": "it ends too early"}
     assert "sqrt" in call_tool("calculator", {"operation": "functions"}).result["arithmetic"]
+
+
+def test_what_was_computed_is_counted() -> None:
+    called = call_tool("calculator", {"input": "1 + 2 * max(x, 3)", "variables": {"x": 1}})
+    assert called.outcome is not None
+    usage = called.outcome.fields["resource_usage"]
+    assert usage["operations_count"] == 3
+    assert usage["cpu_time_ms"] >= 0
 
 
 def test_infinity_is_a_word() -> None:
