@@ -90,8 +90,8 @@ def missing(name: str, *others: str) -> InvalidRequest:
 
 def parameters_schema(kind: type[ToolParameters]) -> dict[str, Any]:
     """The JSON Schema of a tool's parameters, without the titles that pydantic adds."""
-    schema: dict[str, Any] = kind.model_json_schema(by_alias=False)
-    return _plain(schema)
+    schema: dict[str, Any] = _plain(kind.model_json_schema(by_alias=False))
+    return schema
 
 
 def _plain(value: Any) -> Any:

@@ -47,7 +47,7 @@ def permissions_of(
         read=(*paths, *below, *kept.read, *rights.read),
         write=(*paths, *kept.write, *rights.write),
         net=(*hosts, *kept.net, *rights.net),
-        blocked=tuple(one for one in tools.http_request.blocked_hosts if one not in (*kept.net, *rights.net)),
+        blocked=tuple(one for one in tools.http_request.blocked_hosts if one not in (*hosts, *kept.net, *rights.net)),
         run=(*(names_of(system.allowed_commands) if may_run else ()), *kept.run, *rights.run),
         env=variables,
         variables={name: value for name, value in given.items() if {name, EVERYTHING} & {*variables}},

@@ -56,6 +56,8 @@ READ_BY = {
     "tools.file_operations.allowed_paths": KERNEL,
     "tools.http_request.allowed_hosts": KERNEL,
     "tools.http_request.blocked_hosts": KERNEL,
+    "tools.web_search.rate_limit_per_minute": KERNEL,
+    "tools.email.rate_limit_per_minute": KERNEL,
     "tools.system.allow_process_execution": KERNEL,
     "tools.system.allowed_commands": KERNEL,
     "tools.system.allowed_env_vars": KERNEL,
