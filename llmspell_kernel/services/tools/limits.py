@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.errors import Busy
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 60.0
 """The longest call of a tool whose tables name no time."""
-_TIMES = ("timeout_seconds", "processing_timeout_seconds", "command_timeout_seconds", "query_timeout_seconds")
 _MARGIN_S = 5.0
 """What a call may take beyond its tool's own limit, which ends it with a better error."""
 _RATE = "rate_limit_per_minute"
@@ -36,8 +35,15 @@ def timeout_of(tables: Mapping[str, Mapping[str, Any]], wanted_s: float | None) 
     """How long a call may take, in seconds: what the caller wants, else what its tables say."""
     if wanted_s is not None:
         return wanted_s
-    named = [float(table[key]) for table in tables.values() for key in _TIMES if table.get(key)]
+    named = [float(time) for table in tables.values() for time in _times(table) if time]
     return max(named) + _MARGIN_S if named else DEFAULT_TIMEOUT_S
+
+
+def _times(table: Mapping[str, Any]) -> Iterator[float | None]:
+    yield table.get("timeout_seconds")
+    yield table.get("processing_timeout_seconds")
+    yield table.get("command_timeout_seconds")
+    yield table.get("query_timeout_seconds")
 
 
 class Rates:

@@ -115,10 +115,10 @@ class Database(Table):
     """`[tools.database]`"""
 
     connection_timeout_seconds: int = Field(default=10, ge=1, description="connecting, in seconds")
-    max_connections: int = Field(default=10, ge=1, description="at the same time")
+    max_connections: Annotated[int, Idle()] = Field(default=10, ge=1, description="at the same time")
     allowed_hosts: NamesOrText = Field(default=("localhost", "127.0.0.1"), description="hosts")
     query_timeout_seconds: int | None = Field(default=None, ge=0, description="one query, in seconds; unset: none")
-    enable_query_logging: bool = Field(default=False, description="without parameters")
+    enable_query_logging: Annotated[bool, Idle()] = Field(default=False, description="without parameters")
 
 
 class Email(Table):
@@ -155,8 +155,8 @@ class DataTools(Table):
 
     max_csv_size: Size = Field(default=104_857_600, ge=1, description="largest CSV file, in bytes")
     max_json_depth: int = Field(default=100, ge=1, description="nesting")
-    max_xml_size: Size = Field(default=104_857_600, ge=1, description="largest XML file, in bytes")
-    enable_validation: bool = Field(default=True, description="check what is read")
+    max_xml_size: Annotated[Size, Idle()] = Field(default=104_857_600, ge=1, description="largest XML file, in bytes")
+    enable_validation: Annotated[bool, Idle()] = Field(default=True, description="check what is read")
     processing_timeout_seconds: int = Field(default=300, ge=1, description="one file, in seconds")
 
 

@@ -58,6 +58,8 @@ READ_BY = {
     "tools.http_request.blocked_hosts": KERNEL,
     "tools.web_search.rate_limit_per_minute": KERNEL,
     "tools.email.rate_limit_per_minute": KERNEL,
+    "tools.media.processing_timeout_seconds": KERNEL,
+    "tools.data.processing_timeout_seconds": KERNEL,
     "tools.system.allow_process_execution": KERNEL,
     "tools.system.allowed_commands": KERNEL,
     "tools.system.allowed_env_vars": KERNEL,
