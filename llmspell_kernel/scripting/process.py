@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from llmspell_kernel.process_tree import kill_tree
 from llmspell_kernel.request import Request, Submit
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
@@ -162,8 +163,9 @@ class ScriptProcess:
         await self._child.end()
 
     def kill(self) -> None:
-        """Ends the worker at once."""
-        self._child.kill()
+        """Ends the worker at once, with the programs that its script has started."""
+        if self._child.process.poll() is None:
+            kill_tree(self._child.pid)
 
     def send(self, frame: Frame) -> None:
         """Passes a frame to the worker."""

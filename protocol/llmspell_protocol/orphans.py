@@ -1,8 +1,23 @@
-"""What a worker that runs programs calls first, so that its end can be the end of everything that it has started."""
+"""What a process that runs others' programs calls, so that its end, or a call's, is the end of all that was started.
+
+A program that detaches itself (a session of its own, a parent that has ended) leaves its group and its parent, but not
+the process that adopts orphans: there it is found, and ended. Linux only; elsewhere what detaches itself stays.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+_ROUNDS = 100
+"""How often what was started meanwhile is looked for: stopped processes start nothing, so that few rounds find all."""
 
 
 def adopt_orphans() -> None:
@@ -16,3 +31,79 @@ def adopt_orphans() -> None:
 
     set_child_subreaper = 36
     ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
+
+
+def end_trees(pids: Iterable[int]) -> None:
+    """Ends processes and all below them: each is stopped as it is found, until nothing new is found; then all end.
+
+    They are not waited for.
+    """
+    # Only what ends processes needs it.
+    import psutil
+
+    seen: dict[int, psutil.Process] = {}
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            _stop(seen, psutil.Process(pid))
+    tops = list(seen.values())
+    for _ in range(_ROUNDS):
+        found = []
+        for top in tops:
+            with suppress(psutil.NoSuchProcess):
+                found += [one for one in top.children(recursive=True) if one.pid not in seen]
+        if not found:
+            break
+        for one in found:
+            _stop(seen, one)
+    for one in seen.values():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            one.kill()
+
+
+def _stop(seen: dict[int, psutil.Process], process: psutil.Process) -> None:
+    import psutil
+
+    seen[process.pid] = process
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        process.suspend()
+
+
+def children() -> frozenset[int]:
+    """The process ids of this process's children, those that have ended and were not waited for included."""
+    if not _has_children():
+        return frozenset()
+    # As above: seldom there is one.
+    import psutil
+
+    return frozenset(one.pid for one in psutil.Process().children())
+
+
+def end_left_behind(spared: Collection[int] = ()) -> None:
+    """Ends every child of this process, adopted or its own, with all below it, and waits for it; `spared` stay."""
+    out_of_reach = set(spared)
+    for _ in range(_ROUNDS):
+        found = children() - out_of_reach
+        if not found:
+            return
+        end_trees(found)
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except PermissionError:
+                out_of_reach.add(pid)  # It runs as another user, as `sudo` makes it.
+                continue
+            except ProcessLookupError:
+                pass
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _has_children() -> bool:
+    """Whether this process has a child; where that can't be asked (macOS before Python 3.13), True."""
+    if not hasattr(os, "waitid"):
+        return True
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True

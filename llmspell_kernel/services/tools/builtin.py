@@ -112,6 +112,8 @@ class WorkerTools:
                 ) from None
             if frame["op"] == EXITED:
                 raise _ended(what, frame["status"])
+            if frame["spent"]:
+                lease.spoil()  # It ends by itself, and must not be asked again meanwhile.
             if frame["op"] == "error":
                 error = error_from_content(frame["error"])
                 if isinstance(error, OutOfMemory):
