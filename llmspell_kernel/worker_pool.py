@@ -2,7 +2,8 @@
 
 So many calls run at the same time, further ones wait in the order they came. A call that is given up (cancelled, or
 too long) ends its process, with all that this has started: what computes in it can't be stopped otherwise. A few idle
-processes are kept for a while. Knows no calls and no answers; belongs to one event loop.
+processes are kept for a while. The modules go on guarded (`orphans.go_on_guarded`). Knows no calls and no answers;
+belongs to one event loop.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from llmspell_kernel.process_tree import kill_tree
+from llmspell_kernel.process_tree import end_guarded, kill_tree
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.calls import Calls
 from llmspell_protocol.child import Child
+
+_GRACE_S = 5.0
+"""What a worker's guard gets to end it; it has its own hands, and only a stopped one needs more."""
 
 
 class Lease:
@@ -88,10 +92,25 @@ class WorkerPool:
         return self._start()
 
     def _start(self) -> Calls:
-        child = Child.spawn(self._module, environment={}, log_path=self._log_path, memory_bytes=self._memory_bytes)
+        child = Child.spawn(
+            self._module,
+            environment={},
+            log_path=self._log_path,
+            memory_bytes=self._memory_bytes,
+            kill=self._end_process,
+        )
         self._running[child] = None
         child.exited.add_done_callback(lambda _: self._running.pop(child, None))
         return Calls(child)
+
+    def _end_process(self, pid: int) -> None:
+        end_guarded(pid)
+        of_no_request(asyncio.get_running_loop().call_later, _GRACE_S, self._kill, pid)
+
+    def _kill(self, pid: int) -> None:
+        for child in tuple(self._running):
+            if child.pid == pid and child.process.poll() is None:
+                kill_tree(pid)
 
     def _keep(self, calls: Calls) -> None:
         self._idle.append(calls)
@@ -104,5 +123,5 @@ class WorkerPool:
             self._end(self._idle.pop().child)
 
     def _end(self, child: Child) -> None:
-        if child.alive and child.process.poll() is None:
-            kill_tree(child.pid)
+        if child.alive:
+            child.kill()

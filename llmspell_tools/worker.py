@@ -2,7 +2,8 @@
 
 Frames: `invoke {tool, arguments, permissions, tables}` gives `progress {message, figures}` and, last,
 `done {outcome}` or `error {error}`; `plugins` gives `done {tools, problems}`: what other packages bring. The last frame
-says in `spent` whether the process has had enough, and ends. What a call has started and left ends with the call.
+says in `spent` whether the process has had enough, and ends. What a call has started and left ends with the call; and
+however this process ends, its guard, which is the process that the kernel knows, ends what is left.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, OutOfMemory, ToolError
 from llmspell_protocol.frames import Frame, FramePipe
 from llmspell_protocol.incidents import incident_in_worker
-from llmspell_protocol.orphans import adopt_orphans, end_left_behind
+from llmspell_protocol.orphans import end_left_behind, go_on_guarded
 from llmspell_protocol.tools.permissions import Permissions
 from llmspell_protocol.worker_memory import TOOL_BYTES, is_for_want_of_memory
 
@@ -30,7 +31,7 @@ _LONGEST_LOG_BYTES = 2_000_000
 def main() -> None:
     """Answers one frame after the other until the parent closes the pipe, or the process is spent."""
     pipe = connect_parent()
-    adopt_orphans()
+    go_on_guarded()
     # Here, while the kernel still prepares the first call.
     import llmspell_tools.contract
     import llmspell_tools.registry  # noqa: F401

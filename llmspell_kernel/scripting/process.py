@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from llmspell_kernel.process_tree import kill_tree
 from llmspell_kernel.request import Request, Submit
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
@@ -164,8 +163,7 @@ class ScriptProcess:
 
     def kill(self) -> None:
         """Ends the worker at once, with the programs that its script has started."""
-        if self._child.process.poll() is None:
-            kill_tree(self._child.pid)
+        self._child.kill()
 
     def send(self, frame: Frame) -> None:
         """Passes a frame to the worker."""

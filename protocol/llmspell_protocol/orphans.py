@@ -11,11 +11,14 @@ import signal
 import sys
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import psutil
 
+_SET_DEATH_SIGNAL = 1
+_SET_CHILD_SUBREAPER = 36
+"""PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of prctl(2)."""
 _ROUNDS = 100
 """How often what was started meanwhile is looked for: stopped processes start nothing, so that few rounds find all."""
 
@@ -23,14 +26,70 @@ _ROUNDS = 100
 def adopt_orphans() -> None:
     """This process becomes the parent of whatever its descendants leave behind, in place of init.
 
-    PR_SET_CHILD_SUBREAPER of prctl(2); nothing on other systems than Linux.
+    Nothing on other systems than Linux.
+    """
+    if sys.platform == "linux":
+        _prctl(_SET_CHILD_SUBREAPER, 1)
+
+
+def go_on_guarded() -> None:
+    """Goes on in a child of this process, which stays as its guard: however the child ends, all that it started ends.
+
+    The guard ends as the child does, or with its own parent. Called before there are threads. Both adopt orphans.
+    Nothing on other systems than Linux.
     """
     if sys.platform != "linux":
         return
+    adopt_orphans()
+    heard = {signal.SIGCHLD, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+    guard = os.getpid()
+    child = os.fork()
+    if child:
+        _guard(child, heard)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
+    _prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != guard:
+        raise SystemExit("the guard ended before its worker began")
+    adopt_orphans()
+
+
+def _guard(child: int, heard: Collection[signal.Signals]) -> NoReturn:
+    """Waits for the child's end, or for that of this process's parent; ends what is left, and this process."""
+    _prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
+    # The child's pipe is closed when the child's end of it is.
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    status = None
+    while status is None and signal.sigwait(heard) == signal.SIGCHLD:
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[0] == child:
+                    status = ended[1]
+    end_left_behind()
+    if status is None:
+        _end_by(signal.SIGTERM)
+    elif os.WIFSIGNALED(status):
+        _end_by(os.WTERMSIG(status))
+    else:
+        os._exit(os.WEXITSTATUS(status))
+
+
+def _end_by(number: int) -> NoReturn:
+    """Ends this process by a signal, without a second core file."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)
+
+
+def _prctl(option: int, value: int) -> None:
     import ctypes
 
-    set_child_subreaper = 36
-    ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def end_trees(pids: Iterable[int]) -> None:
