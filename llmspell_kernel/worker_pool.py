@@ -17,6 +17,7 @@ from llmspell_kernel.process_tree import end_guarded, kill_tree
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.calls import Calls
 from llmspell_protocol.child import Child
+from llmspell_protocol.errors import Unavailable
 
 _GRACE_S = 5.0
 """What a worker's guard gets to end it; it has its own hands, and only a stopped one needs more."""
@@ -45,7 +46,9 @@ class WorkerPool:
         self._memory_bytes = memory_bytes
         self._kept = kept
         self._kept_s = kept_s
+        self._size = size
         self._places = asyncio.Semaphore(size)
+        self._closed = False
         self._running: dict[Child, None] = {}
         self._idle: list[Calls] = []
         self._rest: asyncio.TimerHandle | None = None
@@ -56,25 +59,32 @@ class WorkerPool:
         return [child.pid for child in self._running]
 
     def prepare(self) -> None:
-        """Starts a process, if none is idle: a call will come."""
-        if not self._idle:
+        """Starts a process, if none is idle and there is a place for one: a call will come."""
+        if not self._idle and not self._closed and len(self._running) < self._size:
             self._keep(self._start())
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Lease]:
-        """A worker for one call, after a wait for a place. One whose call has not ended is ended with the block."""
+        """A worker for one call, after a wait for a place. One whose call has not ended is ended with the block.
+
+        Raises:
+            Unavailable: the pool was closed meanwhile.
+        """
         async with self._places:
+            if self._closed:
+                raise Unavailable("the kernel is ending")
             lease = Lease(self._take())
             try:
                 yield lease
             finally:
-                if lease.is_sound and len(self._idle) < self._kept and not len(lease.calls):
+                if lease.is_sound and not self._closed and len(self._idle) < self._kept and not len(lease.calls):
                     self._keep(lease.calls)
                 else:
                     self._end(lease.calls.child)
 
     async def close(self) -> None:
-        """Ends the processes."""
+        """Ends the processes; calls that wait for a place fail."""
+        self._closed = True
         if self._rest is not None:
             self._rest.cancel()
         self._idle.clear()

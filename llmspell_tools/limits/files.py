@@ -77,7 +77,7 @@ class Files:
         return int(self._settings.get("max_depth", 10))
 
     def absolute(self, path: str) -> str:
-        """The path as a whole one; nothing is looked up.
+        """The path as a whole one, without `.` and doubled slashes; nothing is looked up.
 
         Raises:
             InvalidRequest: it is empty, too long, no path at all, or relative to nothing.
@@ -90,11 +90,12 @@ class Files:
         except UnicodeEncodeError:
             raise InvalidRequest("the path has half a character in it") from None
         path = expanded_user(path, os.environ)
-        if os.path.isabs(path):
-            return path
-        if self._directory is None:
-            raise InvalidRequest(f"'{path}' is not a whole path", hint="begin it with /")
-        return os.path.join(self._directory, path)
+        if not os.path.isabs(path):
+            if self._directory is None:
+                raise InvalidRequest(f"'{path}' is not a whole path", hint="begin it with /")
+            path = os.path.join(self._directory, path)
+        # `..` stays: where it leads depends on the links before it.
+        return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
     # Reading
 
@@ -259,14 +260,14 @@ class Files:
 
     def make_directory(self, path: str, *, parents: bool = False) -> None:
         """Makes a directory, with those on the way if `parents`; one that is there already is fine."""
-        whole = self.absolute(path).rstrip("/") or "/"
+        whole = self.absolute(path)
         missing, made = [whole], set[str]()
         with self._allowed(path, "write"):
             while missing:
                 try:
                     self._make_one(missing[-1])
                 except FileNotFoundError:
-                    above = os.path.dirname(missing[-1]).rstrip("/") or "/"
+                    above = os.path.dirname(missing[-1])
                     if not parents or above in (*made, missing[-1]):
                         raise  # A link that leads nowhere, or what is above went again.
                     missing.append(above)
@@ -367,7 +368,7 @@ class Files:
         except (NotBeneath, NotPlain):
             # One of the places themselves, or a path that ends with `..`.
             with directory_beneath(places, whole) as descriptor:
-                return os.path.basename(whole.rstrip("/")), os.fstat(descriptor)
+                return os.path.basename(whole), os.fstat(descriptor)
 
     def _followed(self, path: str) -> str:
         """The path, or what a link in its place leads to: a new content goes where the old one is."""
@@ -382,7 +383,7 @@ class Files:
                         return whole  # One of the places themselves, or a path that ends with `..`.
             if target is None:
                 return whole
-            whole = os.path.join(os.path.dirname(whole.rstrip("/")), target)
+            whole = os.path.join(os.path.dirname(whole), target)
         raise ToolFailure(f"{path}: too many links")
 
     def _demand_readable(self, whole: str, directory: int) -> None:

@@ -158,7 +158,7 @@ def _copy_below(source: str, target: str, files: Files) -> int:
     """Copies a directory's files and directories; links are left out. Returns the size of all files."""
     # Before anything is made: the target may lie in the source.
     found = [one for one in files.walk(source) if one.kind in ("file", "directory")]
-    beginning = len(files.absolute(source).rstrip("/")) + 1
+    beginning = len(files.absolute(source)) + 1
     files.make_directory(target, parents=True)
     size = 0
     for one in found:

@@ -63,6 +63,7 @@ def run_program(
         OSError: it cannot be started.
     """
     others = children()
+    before_it_begins = _preparation(directory)
     process = subprocess.Popen(
         words,
         stdin=subprocess.PIPE if given else subprocess.DEVNULL,
@@ -71,7 +72,7 @@ def run_program(
         cwd=directory if isinstance(directory, str) else None,
         env=dict(environment),
         process_group=0,
-        preexec_fn=lambda: _in_the_child(directory),
+        preexec_fn=before_it_begins,
     )
     try:
         _pass_on(process, given, on_piece, stopped)
@@ -130,17 +131,28 @@ def _write(descriptor: int, rest: memoryview) -> memoryview:
         return rest[len(rest) :]
 
 
-def _in_the_child(directory: str | int | None) -> None:
+def _preparation(directory: str | int | None) -> Callable[[], None]:
+    """What the child does between its fork and the program.
+
+    All that it needs is imported before: another thread may hold the lock of imports, and a fork lacks that thread.
+    """
     import resource
 
-    if isinstance(directory, int):
-        os.fchdir(directory)
-    # The worker's limit of address space is the script's, not a program's.
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    prctl = None
     if sys.platform == "linux":
         import ctypes
 
-        set_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
-        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL, 0, 0, 0)
+        prctl = ctypes.CDLL(None).prctl
+
+    def prepare() -> None:
+        if isinstance(directory, int):
+            os.fchdir(directory)
+        # The worker's limit of address space is the script's, not a program's.
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if prctl is not None:
+            set_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
+            prctl(set_death_signal, signal.SIGKILL, 0, 0, 0)
+
+    return prepare

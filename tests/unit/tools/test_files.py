@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import itertools
 import os
 import socket
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -202,6 +204,21 @@ def test_what_is_nested_too_deep_stays(ground: Ground) -> None:
     assert len(list(files.walk(".", deepest=1000))) == 1 + 11
     files.remove("/".join(["d"] * 150), recursive=True)
     assert files.remove("d", recursive=True) == 149
+
+
+def test_what_another_disk_has_below_a_directory_stays(ground: Ground) -> None:
+    other = ground.inside / "tree" / "other"
+    other.mkdir(parents=True)
+    system = ctypes.CDLL(None)
+    if sys.platform != "linux" or system.mount(b"none", os.fsencode(other), b"tmpfs", 0, None):
+        pytest.skip("this user may not mount a disk")
+    try:
+        (other / "kept").write_bytes(b"x")
+        with pytest.raises(ToolFailure, match="another disk"):
+            ground.files().remove("tree", recursive=True)
+        assert (other / "kept").exists()
+    finally:
+        assert system.umount(os.fsencode(other)) == 0
 
 
 def test_the_places_themselves_are_told_and_listed_and_not_removed(ground: Ground) -> None:
