@@ -42,6 +42,8 @@ def go_on_guarded() -> None:
         return
     adopt_orphans()
     heard = {signal.SIGCHLD, signal.SIGTERM}
+    # A parent that ignores the ends of its children may have handed that on; nothing could be waited for then.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, heard)
     guard = os.getpid()
     child = os.fork()

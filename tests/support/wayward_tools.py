@@ -25,15 +25,19 @@ _WHEEL = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-
 _ENTRY_POINTS = f"[llmspell.tools]\n{NAME} = {_PACKAGE}:TOOL\nmissing = {_PACKAGE}:NONE\n"
 
 
-def install(directory: Path) -> Path:
-    """Builds the wheel and installs it; returns what goes onto a kernel's PYTHONPATH."""
+_CRASHING = f"[llmspell.tools]\n{NAME} = {_PACKAGE}_crashing:TOOL\n"
+
+
+def install(directory: Path, *, crashes: bool = False) -> Path:
+    """Builds the wheel and installs it; returns what goes onto a kernel's PYTHONPATH. It may crash when imported."""
     wheel = directory / f"{_PACKAGE}-1.0-py3-none-any.whl"
     info = f"{_PACKAGE}-1.0.dist-info"
     files = {
         f"{_PACKAGE}.py": Path(__file__).read_text(),
         f"{info}/METADATA": _METADATA,
         f"{info}/WHEEL": _WHEEL,
-        f"{info}/entry_points.txt": _ENTRY_POINTS,
+        f"{_PACKAGE}_crashing.py": "import os\nos.abort()\n",
+        f"{info}/entry_points.txt": _CRASHING if crashes else _ENTRY_POINTS,
     }
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, text in files.items():

@@ -77,6 +77,23 @@ def test_a_package_brings_a_tool_and_one_that_can_t_be_imported_is_told(kernel: 
         assert tested["success"] is True
 
 
+def test_a_package_that_crashes_takes_no_other_tools_away(home: Path, tmp_path: Path) -> None:
+    process = KernelProcess(env={"PYTHONPATH": str(wayward_tools.install(tmp_path, crashes=True))})
+    try:
+        with process.client() as client:
+            listed = client.request("tool_request", {"action": "list"}).result(WITHIN_S).content
+            names = [tool["name"] for tool in listed["tools"]]
+            assert "calculator" in names
+            assert "wayward" not in names
+            (problem,) = listed["problems"]
+            assert problem.startswith("the tools of other packages are left out: ")
+            assert "SIGABRT" in problem
+            tested = client.request("tool_request", {"action": "test", "tool": "calculator"}).result(WITHIN_S).content
+            assert tested["success"] is True
+    finally:
+        process.stop()
+
+
 def test_a_call_that_never_ends_is_ended_with_its_time(kernel: KernelProcess) -> None:
     with kernel.client() as client:
         pid = call(client, "behaves")["pid"]

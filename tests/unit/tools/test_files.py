@@ -174,6 +174,8 @@ def test_a_link_is_removed_moved_and_told_as_itself(ground: Ground) -> None:
     assert entry.kind == "link"
     files.move("dir", "moved")
     assert os.readlink(ground.inside / "moved") == str(ground.outside)
+    files.move("own.txt", "relative")
+    assert not (ground.inside / "relative").is_symlink()
     assert files.remove("link") == 1
     assert files.remove("moved/", recursive=True) == 1
     ground.demand_untouched()
