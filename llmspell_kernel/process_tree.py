@@ -1,37 +1,33 @@
 """Ends a worker together with all that it has started, however that has detached itself.
 
-The worker has called `adopt_orphans`: what its programs leave behind belongs to it, and the tree below it is whole.
+The worker has called `adopt_orphans` or `go_on_guarded`: what its programs leave behind belongs to it, and the tree
+below it is whole.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import suppress
+
+from llmspell_protocol.orphans import end_trees
 
 
 def kill_tree(pid: int) -> None:
-    """Ends a child process that was not reaped yet, and every descendant.
-
-    It is stopped first, so that it starts nothing more; what is found is stopped too, until nothing new is found.
-    """
-    # Only what ends a worker needs it.
-    import psutil
-
-    seen: dict[int, psutil.Process] = {}
-    with suppress(psutil.NoSuchProcess):
-        top = psutil.Process(pid)
-        top.suspend()
-        while found := [one for one in top.children(recursive=True) if one.pid not in seen]:
-            for one in found:
-                seen[one.pid] = one
-                with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                    one.suspend()
-    for one in seen.values():
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            one.kill()
+    """Ends a child process that was not reaped yet, its process group, and every descendant."""
+    end_trees([pid])
     with suppress(ProcessLookupError, PermissionError):
         if os.getpgid(pid) == pid:
             os.killpg(pid, signal.SIGKILL)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def end_guarded(pid: int) -> None:
+    """Asks the guard of a worker to end: it ends the worker and what that has started, waits for all, and goes."""
+    if sys.platform != "linux":
+        kill_tree(pid)  # There are no guards.
+        return
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)

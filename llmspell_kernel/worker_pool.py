@@ -2,7 +2,8 @@
 
 So many calls run at the same time, further ones wait in the order they came. A call that is given up (cancelled, or
 too long) ends its process, with all that this has started: what computes in it can't be stopped otherwise. A few idle
-processes are kept for a while. Knows no calls and no answers; belongs to one event loop.
+processes are kept for a while. The modules go on guarded (`orphans.go_on_guarded`). Knows no calls and no answers;
+belongs to one event loop.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from llmspell_kernel.process_tree import kill_tree
+from llmspell_kernel.process_tree import end_guarded, kill_tree
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.calls import Calls
 from llmspell_protocol.child import Child
+from llmspell_protocol.errors import Unavailable
+
+_GRACE_S = 5.0
+"""What a worker's guard gets to end it; it has its own hands, and only a stopped one needs more."""
 
 
 class Lease:
@@ -41,7 +46,9 @@ class WorkerPool:
         self._memory_bytes = memory_bytes
         self._kept = kept
         self._kept_s = kept_s
+        self._size = size
         self._places = asyncio.Semaphore(size)
+        self._closed = False
         self._running: dict[Child, None] = {}
         self._idle: list[Calls] = []
         self._rest: asyncio.TimerHandle | None = None
@@ -52,24 +59,32 @@ class WorkerPool:
         return [child.pid for child in self._running]
 
     def prepare(self) -> None:
-        """Starts a process, if none is idle: a call will come."""
-        self._keep(self._take())
+        """Starts a process, if none is idle and there is a place for one, or the idle one has ended: a call will come."""
+        if not self._closed and (self._idle or len(self._running) < self._size):
+            self._keep(self._take())
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Lease]:
-        """A worker for one call, after a wait for a place. One whose call has not ended is ended with the block."""
+        """A worker for one call, after a wait for a place. One whose call has not ended is ended with the block.
+
+        Raises:
+            Unavailable: the pool was closed meanwhile.
+        """
         async with self._places:
+            if self._closed:
+                raise Unavailable("the kernel is ending")
             lease = Lease(self._take())
             try:
                 yield lease
             finally:
-                if lease.is_sound and len(self._idle) < self._kept and not len(lease.calls):
+                if lease.is_sound and not self._closed and len(self._idle) < self._kept and not len(lease.calls):
                     self._keep(lease.calls)
                 else:
                     self._end(lease.calls.child)
 
     async def close(self) -> None:
-        """Ends the processes."""
+        """Ends the processes; calls that wait for a place fail."""
+        self._closed = True
         if self._rest is not None:
             self._rest.cancel()
         self._idle.clear()
@@ -87,10 +102,25 @@ class WorkerPool:
         return self._start()
 
     def _start(self) -> Calls:
-        child = Child.spawn(self._module, environment={}, log_path=self._log_path, memory_bytes=self._memory_bytes)
+        child = Child.spawn(
+            self._module,
+            environment={},
+            log_path=self._log_path,
+            memory_bytes=self._memory_bytes,
+            kill=self._end_process,
+        )
         self._running[child] = None
         child.exited.add_done_callback(lambda _: self._running.pop(child, None))
         return Calls(child)
+
+    def _end_process(self, pid: int) -> None:
+        end_guarded(pid)
+        of_no_request(asyncio.get_running_loop().call_later, _GRACE_S, self._kill, pid)
+
+    def _kill(self, pid: int) -> None:
+        for child in tuple(self._running):
+            if child.pid == pid and child.process.poll() is None:
+                kill_tree(pid)
 
     def _keep(self, calls: Calls) -> None:
         self._idle.append(calls)
@@ -103,5 +133,5 @@ class WorkerPool:
             self._end(self._idle.pop().child)
 
     def _end(self, child: Child) -> None:
-        if child.alive and child.process.poll() is None:
-            kill_tree(child.pid)
+        if child.alive:
+            child.kill()

@@ -11,13 +11,14 @@ class ToolFailure(Exception):
     """The operation itself said no: the call was right, and what it asked for can't be done.
 
     The call's outcome says `success: false` with `message` and `code`. Wrong parameters, missing permissions and time
-    limits are errors of the protocol instead.
+    limits are errors of the protocol instead. `outcome` is what there is to show all the same.
     """
 
-    def __init__(self, message: str, *, code: str = "tool_error") -> None:
+    def __init__(self, message: str, *, code: str = "tool_error", outcome: Outcome | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.outcome = outcome
 
 
 @dataclass(frozen=True, kw_only=True)

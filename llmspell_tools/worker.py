@@ -1,55 +1,81 @@
 """The process that runs tools: `python -m llmspell_tools.worker`. One call at a time; the kernel ends it to stop one.
 
 Frames: `invoke {tool, arguments, permissions, tables}` gives `progress {message, figures}` and, last,
-`done {outcome}` or `error {error}`; `plugins` gives `done {tools, problems}`: what other packages bring.
+`done {outcome}` or `error {error}`; `plugins` gives `done {tools, problems}`: what other packages bring. The last frame
+says in `spent` whether the process has had enough, and ends. What a call has started and left ends with the call; and
+however this process ends, its guard, which is the process that the kernel knows, ends what is left.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import InvalidRequest, LlmspellError, OutOfMemory
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, OutOfMemory, ToolError
 from llmspell_protocol.frames import Frame, FramePipe
 from llmspell_protocol.incidents import incident_in_worker
-from llmspell_protocol.orphans import adopt_orphans
+from llmspell_protocol.orphans import end_left_behind, go_on_guarded
 from llmspell_protocol.tools.permissions import Permissions
 from llmspell_protocol.worker_memory import TOOL_BYTES, is_for_want_of_memory
 
+if TYPE_CHECKING:
+    from llmspell_tools.limits.log import BoundedLog
+
+_LONGEST_LOG_BYTES = 2_000_000
+"""What tools print in the life of one process; a new one begins a new log where the old one has grown long."""
+
 
 def main() -> None:
-    """Answers one frame after the other until the parent closes the pipe."""
+    """Answers one frame after the other until the parent closes the pipe, or the process is spent."""
     pipe = connect_parent()
-    adopt_orphans()
+    go_on_guarded()
     # Here, while the kernel still prepares the first call.
     import llmspell_tools.contract
     import llmspell_tools.registry  # noqa: F401
+    from llmspell_tools.limits.log import BoundedLog
 
-    while (frame := pipe.receive()) is not None:
-        if frame["op"] in _OPS:
-            _answer(pipe, frame)
-
-
-def _answer(pipe: FramePipe, frame: Frame) -> None:
+    log = BoundedLog(_LONGEST_LOG_BYTES)
+    spent = False
     try:
-        answer = {"op": "done", **_OPS[frame["op"]](pipe, frame)}
-        pipe.send({**answer, "id": frame["id"]})
-        return
+        while not spent:
+            frame = pipe.receive()
+            if frame is not None and frame["op"] in _OPS:
+                spent = _answer(pipe, frame, log)
+    except (EOFError, BrokenPipeError):
+        pass  # The kernel has ended.
+    end_left_behind()
+    log.close()
+
+
+def _answer(pipe: FramePipe, frame: Frame, log: BoundedLog) -> bool:
+    """Does what the frame asks for; returns whether this was the last that this process does."""
+    last: dict[str, Any] = {"op": "error", "id": frame["id"]}
+    try:
+        last |= {"op": "done", **_OPS[frame["op"]](pipe, frame)}
+    except BrokenPipeError:
+        raise
     except LlmspellError as error:
-        content = error.to_content()
-    except (TypeError, ValueError) as error:
-        # Raised by `send`, or a defect of the tool: both are the tool's.
-        content = incident_in_worker(error, f"the tool gave what can't be sent: {error}").to_content()
+        last["error"] = error.to_content()
     except Exception as error:  # noqa: BLE001 - the worker's boundary: whatever it is, the kernel is told
         if is_for_want_of_memory(error):
-            content = _too_large(frame).to_content()
+            last["error"] = _too_large(frame).to_content()
         else:
             text = f"tool '{frame.get('tool')}' failed: {type(error).__name__}: {error}"
-            content = incident_in_worker(error, text).to_content()
-    pipe.send({"op": "error", "id": frame["id"], "error": content})
+            last["error"] = incident_in_worker(error, text).to_content()
+    end_left_behind()
+    last["spent"] = log.is_full
+    try:
+        pipe.send(last)
+    except (TypeError, ValueError, MemoryError) as error:
+        problem = ToolError(
+            f"tool '{frame.get('tool')}' gave what can't be sent: {error}",
+            hint="a result is made of texts, numbers, lists and maps, and is not larger than a frame",
+        )
+        pipe.send({"op": "error", "id": frame["id"], "error": problem.to_content(), "spent": last["spent"]})
+    return bool(last["spent"])
 
 
 def _invoke(pipe: FramePipe, frame: Frame) -> Mapping[str, Any]:
@@ -68,11 +94,13 @@ def _invoke(pipe: FramePipe, frame: Frame) -> Mapping[str, Any]:
         outcome = tool.run(wanted, call)
     except ToolFailure as failure:
         operation = str(getattr(wanted, "operation", None) or "")
-        outcome = Outcome(operation=operation, result=None)
+        outcome = failure.outcome or Outcome(operation=operation, result=None)
         error = {"message": failure.message, "code": failure.code}
         return {"outcome": to_content(outcome), "error": error, "duration_ms": _ms_since(began)}
     except RecursionError:
         raise InvalidRequest(f"tool '{tool.name}': the arguments are nested too deep") from None
+    if not isinstance(outcome, Outcome):
+        raise ToolError(f"tool '{tool.name}' gave no outcome, but {type(outcome).__name__}")
     return {"outcome": to_content(outcome), "error": None, "duration_ms": _ms_since(began)}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llmspell_kernel.directories import private_directory
+from llmspell_kernel.process_tree import kill_tree
 from llmspell_kernel.scripting.engines import DEFAULT, Engine
 from llmspell_protocol.child import Child, Spawned, spawn
 
@@ -17,7 +18,7 @@ LOG_NAME = "scripts.log"
 
 def launch(log_directory: Path | None, engine: Engine = DEFAULT) -> Child:
     """A worker that waits for its `start` frame; `Child.hand_over` says who hears it. Call on the loop's thread."""
-    return Child.attach(launch_early(log_directory, engine))
+    return Child.attach(launch_early(log_directory, engine), kill=kill_tree)
 
 
 def launch_early(log_directory: Path | None, engine: Engine = DEFAULT) -> Spawned:

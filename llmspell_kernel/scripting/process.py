@@ -162,7 +162,7 @@ class ScriptProcess:
         await self._child.end()
 
     def kill(self) -> None:
-        """Ends the worker at once."""
+        """Ends the worker at once, with the programs that its script has started."""
         self._child.kill()
 
     def send(self, frame: Frame) -> None:

@@ -1,34 +1,44 @@
 """The files of one call: every path is opened by descriptors, below what the call may read or write and nowhere else.
 
 What is looked at is what is used: no path is checked as a text and opened by it later (`llmspell_protocol.beneath`).
-Extensions, sizes and depths are held to `[tools.file_operations]`.
+Extensions, sizes, depths and the kinds of content are held to `[tools.file_operations]`. Two names of one file (hard
+links) can't be told apart: a file that is written anew leaves its other name the old content, one that is added to
+does not.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, NamedTuple
 
 from llmspell_protocol.beneath import (
+    MAX_LINKS,
     NotBeneath,
     NotPlain,
     Places,
     directory_beneath,
     entry_beneath,
     open_beneath,
+    open_plain,
 )
 from llmspell_protocol.errors import Forbidden, InvalidRequest
 from llmspell_protocol.request_options import EVERYTHING
 from llmspell_protocol.tools.description import Need
 from llmspell_protocol.tools.permissions import Permissions, denied
 from llmspell_protocol.user_home import expanded_user
+from llmspell_tools.limits.file_types import HEAD_BYTES, extension_of, mismatch
 from llmspell_tools.outcome import ToolFailure
 
 _FILE_SETTINGS = "tools.file_operations"
 _READ_PIECE = 1 << 20
+_LONGEST_PATH_BYTES = 4096
+"""Linux's PATH_MAX: each directory on the way is held open."""
+_DEEPEST_REMOVED = 200
+"""Directories in each other that are removed together: each is held open."""
 
 
 class Entry(NamedTuple):
@@ -67,19 +77,25 @@ class Files:
         return int(self._settings.get("max_depth", 10))
 
     def absolute(self, path: str) -> str:
-        """The path as a whole one; nothing is looked up.
+        """The path as a whole one, without `.` and doubled slashes; nothing is looked up.
 
         Raises:
-            InvalidRequest: it is empty, has a zero byte in it, or is relative to nothing.
+            InvalidRequest: it is empty, too long, no path at all, or relative to nothing.
         """
         if not path or "\0" in path:
             raise InvalidRequest("the path is empty" if not path else "the path has a zero byte in it")
+        try:
+            if len(os.fsencode(path)) >= _LONGEST_PATH_BYTES:
+                raise InvalidRequest(f"the path is longer than {_LONGEST_PATH_BYTES} bytes")
+        except UnicodeEncodeError:
+            raise InvalidRequest("the path has half a character in it") from None
         path = expanded_user(path, os.environ)
-        if os.path.isabs(path):
-            return path
-        if self._directory is None:
-            raise InvalidRequest(f"'{path}' is not a whole path", hint="begin it with /")
-        return os.path.join(self._directory, path)
+        if not os.path.isabs(path):
+            if self._directory is None:
+                raise InvalidRequest(f"'{path}' is not a whole path", hint="begin it with /")
+            path = os.path.join(self._directory, path)
+        # `..` stays: where it leads depends on the links before it.
+        return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
     # Reading
 
@@ -98,7 +114,7 @@ class Files:
         """The whole content."""
         limit = self.largest_bytes if largest_bytes is None else largest_bytes
         with self.open(path, largest_bytes=limit) as file:
-            data = file.read(limit + 1)
+            data = file.read(limit + 1) or b""  # None: one of the kernel's files that has nothing now.
         if len(data) > limit:
             # What grows while it is read, and files whose size is not told.
             raise too_large(path, len(data), limit)
@@ -121,31 +137,39 @@ class Files:
         whole = self.absolute(path)
         with self._allowed(path, "read"):
             try:
-                with self._parent(self._readable, whole) as (directory, name):
-                    return _entry(name, whole, os.stat(name, dir_fd=directory, follow_symlinks=False))
-            except FileNotFoundError:
+                name, found = self._found(self._readable, whole)
+            except (FileNotFoundError, NotADirectoryError):
                 return None
-            except NotADirectoryError:
-                return None
+            return _entry(name, whole, found)
 
     def status(self, path: str) -> os.stat_result:
         """What the system says about a file or directory, a link followed."""
         whole = self.absolute(path)
         with self._allowed(path, "read"):
+            _, found = self._found(self._readable, whole)
+            if not stat.S_ISLNK(found.st_mode):
+                return found
             try:
+                descriptor = open_beneath(self._readable, whole, os.O_RDONLY)
+            except NotPlain:
                 with directory_beneath(self._readable, whole) as descriptor:
                     return os.fstat(descriptor)
-            except (NotADirectoryError, FileNotFoundError):
-                pass
-            with self._parent(self._readable, whole) as (directory, name):
-                found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                if not stat.S_ISLNK(found.st_mode):
-                    return found
-            descriptor = open_beneath(self._readable, whole, os.O_RDONLY)
             try:
                 return os.fstat(descriptor)
             finally:
                 os.close(descriptor)
+
+    def status_to_write(self, path: str) -> os.stat_result:
+        """What the system says about what is to be written, a link followed: nothing that writing would not tell."""
+        whole = self._followed(path)
+        with self._allowed(path, "write"):
+            return self._found(self._writable, whole)[1]
+
+    @contextmanager
+    def directory(self, path: str) -> Iterator[int]:
+        """The descriptor of a directory that may be read, for what needs one; a link is followed."""
+        with self._allowed(path, "read"), directory_beneath(self._readable, self.absolute(path)) as descriptor:
+            yield descriptor
 
     def list(self, path: str) -> list[Entry]:
         """The entries of a directory, by name."""
@@ -153,16 +177,30 @@ class Files:
         with self._allowed(path, "read"), directory_beneath(self._readable, whole) as descriptor:
             return list(_entries(descriptor, whole))
 
-    def walk(self, path: str, *, recursive: bool = True, deepest: int | None = None) -> Iterator[Entry]:
-        """Everything below a directory, directories before what is in them; links are told and not followed."""
-        limit = min(self.deepest, deepest) if deepest is not None else self.deepest
-        yield from self._walk(self.absolute(path), limit if recursive else 0)
+    def walk(
+        self,
+        path: str,
+        *,
+        recursive: bool = True,
+        deepest: int | None = None,
+        enters: Callable[[Entry], bool] | None = None,
+    ) -> Iterator[Entry]:
+        """Everything below a directory, directories before what is in them; links are told and not followed.
 
-    def _walk(self, path: str, deeper: int) -> Iterator[Entry]:
-        for entry in self.list(path):
+        What is in a directory is left out where `enters` says so. What goes meanwhile is left out as well.
+        """
+        limit = min(self.deepest, deepest) if deepest is not None else self.deepest
+        yield from self._walk(self.list(path), limit if recursive else 0, enters)
+
+    def _walk(self, entries: Sequence[Entry], deeper: int, enters: Callable[[Entry], bool] | None) -> Iterator[Entry]:
+        for entry in entries:
             yield entry
-            if entry.kind == "directory" and deeper > 0:
-                yield from self._walk(entry.path, deeper - 1)
+            if entry.kind == "directory" and deeper > 0 and (enters is None or enters(entry)):
+                try:
+                    below = self.list(entry.path)
+                except (ToolFailure, Forbidden):
+                    continue  # It went, became a link, or may not be read.
+                yield from self._walk(below, deeper - 1, enters)
 
     # Writing
 
@@ -177,74 +215,124 @@ class Files:
             with self.replacing(path) as file:
                 file.write(data)
             return len(data)
-        how = os.O_APPEND if append else os.O_TRUNC
-        with os.fdopen(self._opened(path, os.O_WRONLY | os.O_CREAT | how, "write"), "ab" if append else "wb") as file:
-            self._demand_size(path, os.fstat(file.fileno()).st_size + len(data))
+        # Not with O_TRUNC: what must not be written leaves the old content as it is.
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else 0)
+        with os.fdopen(
+            self._opened(path, flags, "write", head=None if append else data), "ab" if append else "wb"
+        ) as file:
+            before = os.fstat(file.fileno()).st_size if append else 0
+            self._demand_size(path, before + len(data))
+            if not append:
+                os.ftruncate(file.fileno(), 0)
+            elif before == 0:
+                self._demand_type(path, data)
             file.write(data)
         return len(data)
 
     @contextmanager
     def replacing(self, path: str) -> Iterator[BinaryIO]:
-        """A file to write to whose content takes the place of `path` when the block ends without an exception."""
+        """A file to write to whose content takes the place of `path` when the block ends without an exception.
+
+        A link at the end of the path is followed; a file that is there keeps its mode, and one that may not be written
+        stays as it is.
+        """
         whole = self._followed(path)
-        self._demand_extension(whole, "write")
-        with self._allowed(path, "write"), self._parent(self._writable, whole) as (directory, name):
-            mode = 0o666
+        with self._allowed(path, "write"), entry_beneath(self._writable, whole) as (directory, name):
+            self._demand_extension(name, path, "write")
+            mode = _mode_of_old(directory, name, path)
+            temporary = f".{name[:50]}.{os.urandom(8).hex()}.new"
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(temporary, flags, 0o666, dir_fd=directory)
             try:
-                found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            except FileNotFoundError:
-                pass
-            else:
-                if not stat.S_ISREG(found.st_mode):
-                    raise ToolFailure(f"{path} is not a file that can be written")
-                mode = stat.S_IMODE(found.st_mode)
-            temporary = f".{name[:200]}.{os.urandom(6).hex()}.new"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(temporary, flags, mode, dir_fd=directory)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
+                with os.fdopen(descriptor, "w+b") as file:
                     yield file
                     file.flush()
                     self._demand_size(path, os.fstat(descriptor).st_size)
+                    self._demand_type(name, os.pread(descriptor, HEAD_BYTES, 0), path)
+                    if mode is not None:
+                        os.fchmod(descriptor, mode)
                     os.fsync(descriptor)
                 os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
             except BaseException:
-                os.unlink(temporary, dir_fd=directory)
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=directory)
                 raise
 
     def make_directory(self, path: str, *, parents: bool = False) -> None:
-        """Makes a directory; one that is there already is fine."""
-        whole = os.path.normpath(self.absolute(path))
+        """Makes a directory, with those on the way if `parents`; one that is there already is fine."""
+        whole = self.absolute(path)
+        missing, made = [whole], set[str]()
+        with self._allowed(path, "write"):
+            while missing:
+                try:
+                    self._make_one(missing[-1])
+                except FileNotFoundError:
+                    above = os.path.dirname(missing[-1])
+                    if not parents or above in (*made, missing[-1]):
+                        raise  # A link that leads nowhere, or what is above went again.
+                    missing.append(above)
+                    continue
+                made.add(missing.pop())
+
+    def _make_one(self, whole: str) -> None:
+        try:
+            with entry_beneath(self._writable, whole) as (directory, name):
+                os.mkdir(name, dir_fd=directory)
+        except (FileExistsError, NotBeneath, NotPlain):
+            # It is there, or is one of the places themselves, or ends with `..`.
+            with directory_beneath(self._writable, whole):
+                return
+
+    def change_mode(self, path: str, mode: int) -> None:
+        """Who may read, write and run a file or directory: nine bits."""
+        whole = self._followed(path)
         with self._allowed(path, "write"):
             try:
-                with self._parent(self._writable, whole) as (directory, name):
-                    os.mkdir(name, dir_fd=directory)
-            except FileExistsError:
-                with directory_beneath(self._writable, whole):
-                    return
-            except FileNotFoundError:
-                if not parents or whole == "/":
-                    raise
-                self.make_directory(os.path.dirname(whole), parents=True)
-                self.make_directory(whole)
+                descriptor = open_beneath(self._writable, whole, os.O_RDONLY)
+            except NotPlain:
+                with directory_beneath(self._writable, whole) as descriptor:
+                    os.fchmod(descriptor, mode & 0o777)
+                return
+            try:
+                os.fchmod(descriptor, mode & 0o777)
+            finally:
+                os.close(descriptor)
 
     def remove(self, path: str, *, recursive: bool = False) -> int:
-        """Removes a file, a link, or a directory (with all below if `recursive`); returns how many entries went."""
+        """Removes a file, a link, or a directory (with all below if `recursive`); returns how many entries went.
+
+        Links are removed and not followed; what another disk has below a directory stays.
+        """
         whole = self.absolute(path)
-        with self._allowed(path, "write"), self._parent(self._writable, whole) as (directory, name):
-            return _remove(directory, name, recursive=recursive)
+        with self._allowed(path, "write"), entry_beneath(self._writable, whole) as (directory, name):
+            return _remove(directory, name, path, deeper=_DEEPEST_REMOVED if recursive else 0)
 
     def move(self, source: str, target: str) -> None:
-        """Renames; a file at the target's place is replaced."""
+        """Renames what may be read and written; a file at the target's place is replaced. Links are moved themselves.
+
+        From one disk to another files alone are moved, by a copy.
+        """
         old, new = self.absolute(source), self.absolute(target)
-        self._demand_extension(new, "write")
         with (
             self._allowed(source, "write"),
-            self._parent(self._writable, old) as (old_directory, old_name),
+            entry_beneath(self._writable, old) as (old_directory, old_name),
         ):
-            os.stat(old_name, dir_fd=old_directory, follow_symlinks=False)
-            with self._allowed(target, "write"), self._parent(self._writable, new) as (directory, name):
-                os.rename(old_name, name, src_dir_fd=old_directory, dst_dir_fd=directory)
+            with self._allowed(source, "read"):
+                self._demand_readable(old, old_directory)
+            status = os.stat(old_name, dir_fd=old_directory, follow_symlinks=False)
+            with self._allowed(target, "write"), entry_beneath(self._writable, new) as (directory, name):
+                self._demand_extension(name, target, "write")
+                is_file = stat.S_ISREG(status.st_mode)
+                if is_file and extension_of(name) != extension_of(old_name):
+                    self._demand_type(name, _head(old_name, old_directory), target)
+                try:
+                    os.rename(old_name, name, src_dir_fd=old_directory, dst_dir_fd=directory)
+                    return
+                except OSError as error:
+                    if error.errno != errno.EXDEV or not is_file:
+                        raise
+        self.copy(source, target)
+        self.remove(source)
 
     def copy(self, source: str, target: str) -> int:
         """Copies one file's content; returns its size."""
@@ -255,29 +343,54 @@ class Files:
 
     # Within
 
-    def _opened(self, path: str, flags: int, kind: Need) -> int:
-        whole = self.absolute(path)
-        self._demand_extension(whole, kind)
+    def _opened(self, path: str, flags: int, kind: Need, *, head: bytes | None = None) -> int:
+        """A descriptor of a file; `head` is the beginning of what will be in it."""
+
+        def admit(name: str) -> None:
+            self._demand_extension(name, path, kind)
+            if head is not None:
+                self._demand_type(name, head, path)
+
         places = self._readable if kind == "read" else self._writable
+        whole = self.absolute(path)
         with self._allowed(path, kind):
-            return open_beneath(places, whole, flags)
+            try:
+                return open_beneath(places, whole, flags, admit)
+            except NotBeneath:
+                with directory_beneath(places, whole):
+                    raise NotPlain(path) from None  # One of the places themselves.
+
+    def _found(self, places: Places, whole: str) -> tuple[str, os.stat_result]:
+        """The name of what a path leads to, and what the system says about it: a link stays a link."""
+        try:
+            with entry_beneath(places, whole) as (directory, name):
+                return name, os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except (NotBeneath, NotPlain):
+            # One of the places themselves, or a path that ends with `..`.
+            with directory_beneath(places, whole) as descriptor:
+                return os.path.basename(whole), os.fstat(descriptor)
 
     def _followed(self, path: str) -> str:
         """The path, or what a link in its place leads to: a new content goes where the old one is."""
         whole = self.absolute(path)
-        for _ in range(40):
-            with self._allowed(path, "write"), self._parent(self._writable, whole) as (directory, name):
+        for _ in range(MAX_LINKS):
+            with self._allowed(path, "write"):
                 try:
-                    target = os.readlink(name, dir_fd=directory)
-                except OSError:
-                    return whole
+                    with entry_beneath(self._writable, whole) as (directory, name):
+                        target = _link_target(directory, name)
+                except (NotBeneath, NotPlain):
+                    with directory_beneath(self._writable, whole):
+                        return whole  # One of the places themselves, or a path that ends with `..`.
+            if target is None:
+                return whole
             whole = os.path.join(os.path.dirname(whole), target)
         raise ToolFailure(f"{path}: too many links")
 
-    @contextmanager
-    def _parent(self, places: Places, whole: str) -> Iterator[tuple[int, str]]:
-        with entry_beneath(places, whole) as found:
-            yield found
+    def _demand_readable(self, whole: str, directory: int) -> None:
+        """Raises `NotBeneath` where what was found to be changed may not be read: moved, it could be."""
+        with entry_beneath(self._readable, whole) as (same, _):
+            if not os.path.samestat(os.fstat(same), os.fstat(directory)):
+                raise NotBeneath
 
     @contextmanager
     def _allowed(self, path: str, kind: Need) -> Iterator[None]:
@@ -295,13 +408,28 @@ class Files:
         if size > self.largest_bytes:
             raise too_large(path, size, self.largest_bytes)
 
-    def _demand_extension(self, path: str, kind: Need) -> None:
-        extension = os.path.splitext(path)[1].removeprefix(".").lower()
+    def _demand_extension(self, name: str, path: str, kind: Need) -> None:
+        """Looks at the name that a file really has: the path's may be a link's, or end with a slash."""
+        extension = extension_of(name)
         blocked = {str(one).lower() for one in self._settings.get("blocked_extensions", ("exe", "dll", "so", "dylib"))}
         allowed = {str(one).lower() for one in self._settings.get("allowed_extensions", ())}
         if extension in blocked or (allowed and extension not in allowed):
             word = "blocked_extensions" if extension in blocked else "allowed_extensions"
-            raise denied(kind, path, why=f"files that end with .{extension}", setting=f"{_FILE_SETTINGS}.{word}")
+            what = f"files that end with .{extension}" if extension else "files without an extension"
+            raise denied(kind, path, why=what, setting=f"{_FILE_SETTINGS}.{word}")
+
+    def _demand_type(self, name: str, head: bytes, path: str | None = None) -> None:
+        """Raises where what is to be written is not what the file's name says."""
+        if not self._settings.get("validate_file_types", True):
+            return
+        why = mismatch(os.path.basename(name), head[:HEAD_BYTES])
+        if why is not None:
+            setting = f"{_FILE_SETTINGS}.validate_file_types"
+            raise Forbidden(
+                f"{path or name} can't be written: {why}",
+                hint=f"give it the extension of its content, or set {setting} = false",
+                details={"permission": "write", "name": path or name, "setting": setting},
+            )
 
 
 def too_large(path: str, size: int, limit: int, setting: str = f"{_FILE_SETTINGS}.max_file_size") -> Forbidden:
@@ -338,20 +466,58 @@ def _entry(name: str, path: str, found: os.stat_result) -> Entry:
     return Entry(name, path, kind, found.st_size, found.st_mtime)
 
 
-def _remove(directory: int, name: str, *, recursive: bool) -> int:
-    if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+def _remove(directory: int, name: str, path: str, *, deeper: int) -> int:
+    found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if not stat.S_ISDIR(found.st_mode):
         os.unlink(name, dir_fd=directory)
         return 1
     count = 0
-    if recursive:
+    if deeper:
         descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         try:
-            for inner in os.listdir(descriptor):
-                count += _remove(descriptor, inner, recursive=True)
+            if os.fstat(descriptor).st_dev != os.fstat(directory).st_dev:
+                raise ToolFailure(f"{path}: {name} is another disk")
+            inner = os.listdir(descriptor)
+            if deeper == 1 and inner:
+                raise ToolFailure(f"{path}: the directories are nested too deep")
+            for one in inner:
+                count += _remove(descriptor, one, path, deeper=deeper - 1)
         finally:
             os.close(descriptor)
     os.rmdir(name, dir_fd=directory)
     return count + 1
+
+
+def _mode_of_old(directory: int, name: str, path: str) -> int | None:
+    """The mode of the file whose place is taken, without what makes programs run as another user; None: there is none.
+
+    Raises:
+        ToolFailure: what is there is no file, or may not be written.
+    """
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise ToolFailure(f"{path} is not a plain file")
+    if not os.access(name, os.W_OK, dir_fd=directory, follow_symlinks=False):
+        raise ToolFailure(f"{path}: permission denied")
+    return stat.S_IMODE(found.st_mode) & 0o777
+
+
+def _link_target(directory: int, name: str) -> str | None:
+    try:
+        return os.readlink(name, dir_fd=directory)
+    except OSError:
+        return None
+
+
+def _head(name: str, directory: int) -> bytes:
+    descriptor = open_plain(name, os.O_RDONLY, directory)
+    try:
+        return os.read(descriptor, HEAD_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _code(error: OSError) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 MAX_LINKS = 40
@@ -76,8 +76,10 @@ class Places:
             return  # What isn't there has nothing below it.
 
 
-def open_beneath(places: Places, path: str, flags: int) -> int:
+def open_beneath(places: Places, path: str, flags: int, admit: Callable[[str], None] | None = None) -> int:
     """A descriptor of the plain file at an absolute path, opened with `flags` (`os.O_…`); links are followed.
+
+    `admit` gets each name on the way that may be the file's own, before it is opened, and raises to refuse it.
 
     Raises:
         NotBeneath: it is not one of the places nor below one, or a link leads out of them.
@@ -87,6 +89,8 @@ def open_beneath(places: Places, path: str, flags: int) -> int:
     with _Walk(places, path) as walk:
         while True:
             name = walk.parent()
+            if admit is not None:
+                admit(name)
             try:
                 return open_plain(name, flags, walk.directory)
             except OSError as problem:
@@ -101,6 +105,15 @@ def open_plain(name: str, flags: int, directory: int | None = None) -> int:
         NotPlain: it is something else.
         OSError: it cannot be opened; a link gives ELOOP.
     """
+    try:
+        # Already opening a pipe or a device can be felt at its other end.
+        if not stat.S_ISREG(found := os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            if stat.S_ISLNK(found):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+            raise NotPlain(name)
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
     try:
         descriptor = os.open(name, flags | _FILE, 0o666, dir_fd=directory)
     except OSError as problem:

@@ -161,7 +161,9 @@ class Child:
         on_frame: Callable[[Frame], None],
         on_exit: Callable[[int], None],
         loop: asyncio.AbstractEventLoop,
+        kill: Callable[[int], None] | None = None,
     ) -> None:
+        self._kill = kill
         self.process = spawned.process
         self.exited: asyncio.Future[int] = loop.create_future()
         self._read_fd = spawned.read_fd
@@ -191,16 +193,18 @@ class Child:
         on_frame: Callable[[Frame], None] | None = None,
         on_exit: Callable[[int], None] | None = None,
         arguments: tuple[str, ...] = (),
+        kill: Callable[[int], None] | None = None,
     ) -> Child:
         """Starts `python -m module` as `spawn` does; call on the loop's thread.
 
         `on_frame` gets each frame in order; `on_exit` gets the exit status (negative: the signal) once, after the last
-        frame; without them a later `hand_over` says who does.
+        frame; without them a later `hand_over` says who does. `kill` ends the process, by its id, where more than the
+        process has to end.
         """
         spawned = spawn(
             module, environment=environment, log_path=log_path, memory_bytes=memory_bytes, arguments=arguments
         )
-        return cls.attach(spawned, on_frame, on_exit)
+        return cls.attach(spawned, on_frame, on_exit, kill)
 
     @classmethod
     def attach(
@@ -208,12 +212,13 @@ class Child:
         spawned: Spawned,
         on_frame: Callable[[Frame], None] | None = None,
         on_exit: Callable[[int], None] | None = None,
+        kill: Callable[[int], None] | None = None,
     ) -> Child:
         """Takes a process over that `spawn` has started on this thread; from here on it belongs to its running loop."""
         # As above.
         import asyncio
 
-        return cls(spawned, on_frame or _unheard, on_exit or _unheard, asyncio.get_running_loop())
+        return cls(spawned, on_frame or _unheard, on_exit or _unheard, asyncio.get_running_loop(), kill)
 
     def hand_over(self, on_frame: Callable[[Frame], None], on_exit: Callable[[int], None]) -> None:
         """From here on these hear it: for a child that was started before its owner."""
@@ -250,7 +255,11 @@ class Child:
 
     def kill(self) -> None:
         """Ends the process at once (SIGKILL)."""
-        if self.process.poll() is None:
+        if self.process.poll() is not None:
+            return
+        if self._kill is not None:
+            self._kill(self.pid)
+        else:
             self.process.kill()
 
     def terminate(self) -> None:

@@ -24,6 +24,7 @@ from llmspell_kernel.scripting.lua.refusals import refusal
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.frames import Frame, FramePipe, FrameTooLarge
+from llmspell_protocol.orphans import adopt_orphans, end_left_behind
 from llmspell_protocol.worker_memory import SCRIPT_SPARE_BYTES, hold_address_space
 
 if TYPE_CHECKING:
@@ -384,7 +385,8 @@ def _failure_fields(failure: ScriptFailure, hint: str | None) -> dict[str, Any]:
 
 
 def _end() -> NoReturn:
-    """The kernel closed the pipe, which is how a worker is told to end, in the middle of a script too."""
+    """The kernel closed the pipe: so a worker is told to end, in the middle of a script or a program of it too."""
+    end_left_behind()
     sys.stderr.flush()
     # Nothing is left to be tidied up, and taking the interpreter apart would cost more than it ran.
     os._exit(0)
@@ -392,7 +394,9 @@ def _end() -> NoReturn:
 
 def main() -> None:
     """Connects to the kernel and serves it."""
-    Worker(connect_parent()).run()
+    pipe = connect_parent()
+    adopt_orphans()
+    Worker(pipe).run()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from llmspell_kernel.worker_pool import WorkerPool
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
 from llmspell_protocol.calls import EXITED, Call
 from llmspell_protocol.errors import (
+    Internal,
     InvalidRequest,
     OutOfMemory,
     Timeout,
@@ -58,7 +59,12 @@ class WorkerTools:
         """Those of this version, and of the packages that are installed beside it."""
         del owner
         if self._plugins is None:
-            self._plugins = await self._plugin_tools()
+            try:
+                self._plugins = await self._plugin_tools()
+            except (WorkerCrashed, OutOfMemory, Timeout, Internal) as error:
+                # A package that can't even be looked at takes nobody else's tools away, and is not looked at again.
+                self._plugins = ()
+                self.problems = (f"the tools of other packages are left out: {error.message}",)
         return (*builtin_tools().values(), *self._plugins)
 
     async def invoke(self, invocation: Invocation) -> ToolInvokeReply:
@@ -112,6 +118,8 @@ class WorkerTools:
                 ) from None
             if frame["op"] == EXITED:
                 raise _ended(what, frame["status"])
+            if frame["spent"]:
+                lease.spoil()  # It ends by itself, and must not be asked again meanwhile.
             if frame["op"] == "error":
                 error = error_from_content(frame["error"])
                 if isinstance(error, OutOfMemory):

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 60.0
 """The longest call of a tool whose tables name no time."""
+_PARAMETERS = {"timeout_seconds": 1.0, "timeout": 1.0, "timeout_ms": 0.001}
+"""Parameters of tools that say how long they go on, and what one of each is in seconds."""
+LONGEST_OWN_S = 3600.0
+"""What a call may ask for by such a parameter; for more its caller gives it the time."""
 _MARGIN_S = 5.0
 """What a call may take beyond its tool's own limit, which ends it with a better error."""
 _RATE = "rate_limit_per_minute"
@@ -31,12 +35,31 @@ def tables_of(tool: ToolDescription, settings: Settings) -> dict[str, Mapping[st
     return tables
 
 
-def timeout_of(tables: Mapping[str, Mapping[str, Any]], wanted_s: float | None) -> float:
-    """How long a call may take, in seconds: what the caller wants, else what its tables say."""
+def timeout_of(
+    tool: ToolDescription,
+    tables: Mapping[str, Mapping[str, Any]],
+    arguments: Mapping[str, Any],
+    wanted_s: float | None,
+) -> float:
+    """How long a call may take, in seconds: what the caller wants, else what its tables and its own times say."""
     if wanted_s is not None:
         return wanted_s
     named = [float(time) for table in tables.values() for time in _times(table) if time]
+    named += _own_times(tool, arguments)
     return max(named) + _MARGIN_S if named else DEFAULT_TIMEOUT_S
+
+
+def _own_times(tool: ToolDescription, arguments: Mapping[str, Any]) -> list[float]:
+    """What the tool's time parameters are in this call, in seconds, as far as they are numbers the tool takes."""
+    times = []
+    for name, seconds in _PARAMETERS.items():
+        schema = tool.parameters.get("properties", {}).get(name)
+        if schema is None:
+            continue
+        value = arguments.get(name, schema.get("default"))
+        if isinstance(value, int | float) and 0 < value * seconds <= LONGEST_OWN_S:
+            times.append(value * seconds)
+    return times
 
 
 def _times(table: Mapping[str, Any]) -> Iterator[float | None]:

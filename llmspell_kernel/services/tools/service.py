@@ -111,7 +111,7 @@ class ToolsService:
                         arguments=arguments,
                         permissions=permissions,
                         tables=tables,
-                        timeout_s=timeout_of(tables, timeout_s),
+                        timeout_s=timeout_of(tool, tables, arguments, timeout_s),
                         on_progress=on_progress,
                     )
                 )

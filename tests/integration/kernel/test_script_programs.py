@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
 from llmspell_kernel.scripting.lua.programs import Programs
+from tests.support.kernels import KernelProcess
 from tests.support.lua_kernel import LuaBench
+from tests.support.steering import wait_until
 
 
 def programs(*names: str, directory: Path | None = None, limit: int = 1000) -> LuaBench:
@@ -94,3 +97,32 @@ def test_a_program_that_goes_on_in_the_background_ends_with_the_call(tmp_path: P
     psutil.wait_procs(left, timeout=2)
     # A killed process that waits for its parent to notice is none that runs.
     assert [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of what descendants leave behind")
+DETACHED = "setsid sh -c 'echo $$ > pid; exec sleep 1000' &"
+
+
+@linux
+def test_a_program_that_detaches_itself_ends_with_the_call(tmp_path: Path) -> None:
+    programs("*", directory=tmp_path).run(f'os.execute("{DETACHED} while ! test -s pid; do sleep 0.01; done")')
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+@linux
+@pytest.mark.parametrize("how", ["the kernel ends", "the script is cancelled"])
+def test_a_program_that_detaches_itself_ends_with_its_script(kernel: KernelProcess, tmp_path: Path, how: str) -> None:
+    options = {"isolated": True, "cwd": str(tmp_path), "allow": {"run": ["*"]}}
+    with kernel.client() as client:
+        code = {"code": f'os.execute("{DETACHED} sleep 1000")'}
+        pending = client.request("execute_request", code, metadata={"llmspell": options})
+        wait_until(client, lambda _: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()))
+        left = processes(int((tmp_path / "pid").read_text()))
+        assert len(left) == 1
+        if how == "the script is cancelled":
+            pending.cancel()
+            wait_until(client, lambda _: not left[0].is_running() or left[0].status() == psutil.STATUS_ZOMBIE)
+    if how == "the kernel ends":
+        kernel.stop()
+        psutil.wait_procs(left, timeout=20)
+        assert not left[0].is_running() or left[0].status() == psutil.STATUS_ZOMBIE

@@ -33,9 +33,11 @@ def test_a_script_worker_imports_nothing_of_the_kernel_but_the_lua_side() -> Non
         "llmspell_kernel",
         "llmspell_kernel.scripting",
         "llmspell_protocol",
+        "llmspell_protocol.beneath",
         "llmspell_protocol.bounded",
         "llmspell_protocol.child",
         "llmspell_protocol.frames",
+        "llmspell_protocol.orphans",
         "llmspell_protocol.standard_streams",
         "llmspell_protocol.worker_memory",
     }
