@@ -93,7 +93,9 @@ def _show_permissions(output: Output, reply: Content) -> None:
     output.table(("KIND", "TOOLS", "TOOLS OF SCRIPTS", "OPTION", "SETTING"), rows)
     if not output.pretty:
         output.line()
-    output.prose(f"{_APPROVAL[reply['approval']]} (tools.approval)")
+    approval = str(reply["approval"])
+    # A later kernel may have further words.
+    output.prose(f"{_APPROVAL.get(approval, approval)} (tools.approval)")
 
 
 def _named(names: Sequence[str]) -> str:

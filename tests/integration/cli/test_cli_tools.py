@@ -57,9 +57,18 @@ def test_a_tool_with_a_slash_in_its_name_is_one_like_others(slow: list[str]) -> 
     assert untried.err.startswith("Error: tool 'team/slow' has no call that touches nothing")
 
 
-def test_ctrl_c_cancels_a_call(slow: list[str], kernel: KernelProcess) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("tool", "invoke", "team/slow", "--params", '{"seconds": 500}'),
+        ("exec", "pcall(Tool.execute, 'team/slow', {seconds = 500})"),
+        ("exec", "Tool.batch{{name = 'team/slow', params = {seconds = 500}}}"),
+    ],
+    ids=["invoke", "execute", "batch"],
+)
+def test_ctrl_c_cancels_a_call(words: tuple[str, ...], slow: list[str], kernel: KernelProcess) -> None:
     with kernel.client() as client:
-        running = Running(*slow, "tool", "invoke", "team/slow", "--params", '{"seconds": 500}')
+        running = Running(*slow, *words)
         try:
             _until_called(client)
         finally:
