@@ -120,7 +120,7 @@ def _by_words(text: str) -> datetime:
     """What is left: `15 January 2024 10:30 PM`. Taken only if the text itself has day, month and year."""
     import warnings
 
-    # 20 ms, and most dates are ISO's.
+    # 40 ms, and most dates are ISO's.
     from dateutil import parser
 
     try:

@@ -51,7 +51,7 @@ def render(source: str, values: Mapping[str, Any], *, escape: bool) -> str:
         TemplateProblem: it can't be read, a printed name is not there, or it does too much.
         NotSupported: it uses other templates, or a filter or test that is not there.
     """
-    # 60 ms.
+    # 200 ms.
     from jinja2 import TemplateAssertionError, TemplateError, TemplateSyntaxError
 
     demand_template_length(source)
