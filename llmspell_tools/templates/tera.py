@@ -84,7 +84,11 @@ def _environment(escape: bool, budget: Budget) -> Environment:
     from llmspell_tools.templates.filters import filters, tests
 
     environment = _kind_of_environment()(
-        undefined=_kind_of_undefined(), autoescape=escape, optimized=False, finalize=_finalizer(budget)
+        undefined=_kind_of_undefined(),
+        autoescape=escape,
+        optimized=False,
+        finalize=_finalizer(budget),
+        keep_trailing_newline=True,
     )
     environment.filters = {**filters(environment, budget), _BUDGET: functools.partial(_rounds, budget)}
     environment.tests = tests(environment)
