@@ -35,7 +35,7 @@ def filters(environment: Environment, budget: Budget) -> dict[str, Callable[...,
     return {
         **made,
         **_OWN,
-        "join": lambda values, sep="", **named: _join(budget, values, sep, **named),
+        "join": lambda values, sep="", attribute=None, **named: _join(budget, values, sep, attribute, **named),
         "replace": lambda text, *pair, **named: _replace(budget, text, pair, named),
         "indent": lambda text, width=4, first=False, **named: _indent(budget, text, width, first, **named),
         "unique": lambda values, **named: list(_unique(values, **named)),

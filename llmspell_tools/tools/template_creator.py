@@ -17,9 +17,8 @@ _HANDLEBARS = re.compile(r"\{\{\{|\{\{~?\s*(?:[#/>^!@&]|else\b|this\b|\.\./)")
 
 
 class Parameters(ToolParameters):
-    """What `template-creator` is called with."""
+    """What `template-creator` is called with; it does one thing, whatever `operation` says."""
 
-    operation: Literal["render"] = parameter("what to do", "render")
     input: str = parameter("the template", also=("template",))
     context: dict[str, Any] = parameter("the values by name", {}, also=("variables", "data", "values"))
     engine: Literal["tera", "handlebars"] | None = parameter(

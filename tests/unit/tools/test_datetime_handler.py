@@ -91,6 +91,9 @@ def test_what_is_no_whole_date_is_not_guessed(text: str) -> None:
         ({"operation": "now", "timezone": ""}, "Invalid timezone"),
         ({"operation": "now", "timezone": "+25:00"}, "Invalid timezone"),
         ({"operation": "now", "format": "%q"}, "%q is not known"),
+        ({"operation": "now", "format": "%::z"}, "%: is not known"),
+        ({"operation": "now", "format": "%5d"}, "%5 is not known"),
+        ({"operation": "now", "format": "%-f"}, "%-f is not known"),
         ({"operation": "now", "format": "%Y" * 101}, "202 characters"),
         ({"operation": "add", "input": "2024-01-15", "amount": 1, "unit": "moons"}, "Unknown unit: moons"),
         ({"operation": "add", "input": "2024-01-15", "amount": 1.5, "unit": "months"}, "months are added whole"),
@@ -158,6 +161,7 @@ def test_now_elsewhere_says_its_offset(zone: str) -> None:
         ("%+", "2024-01-15T10:30:00.250+00:00"),
         ("100%% %F %T", "100% 2024-01-15 10:30:00"),
         ("kein Code", "kein Code"),
+        ("%-m/%-d %", "1/15 %"),
     ],
 )
 def test_formats_are_strftime_s_and_a_few_more(form: str, expected: str) -> None:

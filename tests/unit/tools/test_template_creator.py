@@ -80,7 +80,6 @@ def test_a_template_may_have_no_values() -> None:
     [
         ({}, r"Missing required parameter 'input' \(or 'template'\)"),
         ({"input": "x", "engine": "erb"}, "Unknown engine: erb"),
-        ({"input": "x", "operation": "x"}, "Unknown operation: x"),
         ({"input": "x", "context": "x"}, "Parameter 'context'"),
     ],
 )
@@ -143,6 +142,9 @@ def test_what_is_wrong_with_a_call_is_told(arguments: dict[str, Any], why: str) 
         ),
         ("{{ list is containing('a') }}{{ object is object }}{{ 3 is odd }}{{ 'a' is string }}", "truetruetruetrue"),
         ("{{ [html | safe, '<'] | join(',') }}", "<b>,&lt;"),
+        ("{{ items | join(', ', 'n') }}", "x, y"),
+        ("{% for i in items %}{{ loop.revindex }}/{{ loop.length }} {% endfor %}", "2/2 1/2 "),
+        ("{{ title }}\n", "T\n"),
     ],
 )
 def test_tera_s_and_jinja_s_ways_work(template: str, expected: str) -> None:
