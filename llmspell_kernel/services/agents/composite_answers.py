@@ -74,8 +74,12 @@ class _Whole:
             return await self._in_sequence()
         if strategy == "custom":
             return await self._by_function()
-        turns = await self._side_by_side(stops=strategy == "parallel")
-        text = "\n\n".join(_text(turn) for turn in turns) if strategy == "parallel" else self._elected(turns)
+        if strategy == "parallel":
+            turns = await self._all()
+            text = "\n\n".join(_text(turn) for turn in turns)
+        else:
+            turns = await self._voters()
+            text = self._elected(turns)
         self._on_chunk(ChatChunk(text=text))
         return _joined(turns, text)
 
@@ -93,37 +97,38 @@ class _Whole:
                 break
         return _joined(turns, text)
 
-    async def _side_by_side(self, *, stops: bool) -> Sequence[TurnResult]:
-        """The turns of all members; `stops`: the first failure ends the others, else those that fail have no vote."""
-        failures: list[LlmspellError] = []
-        turns: dict[int, TurnResult] = {}
+    async def _all(self) -> Sequence[TurnResult]:
+        """The turns of all members; the first that fails ends the others."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                turns = [group.create_task(self._asked(member)) for member in self.composite.members]
+        except ExceptionGroup as problems:
+            raise problems.exceptions[0] from None
+        return [turn.result() for turn in turns]
 
-        async def run(number: int, member: Agent) -> None:
+    async def _voters(self) -> Sequence[TurnResult]:
+        """The turns of those members that have an answer; where none has, the first failure is raised."""
+        failures: list[LlmspellError] = []
+
+        async def vote(member: Agent) -> TurnResult | None:
             try:
-                turns[number] = await self.run(member, self._wanted.input, self._without_text)
+                return await self._asked(member)
             except LlmspellError as error:
                 failures.append(error)
-                if stops:
-                    group_done.set()
+                return None
 
-        group_done = asyncio.Event()
-        tasks = [asyncio.create_task(run(*one)) for one in enumerate(self.composite.members)]
-        stop = asyncio.create_task(group_done.wait())
         try:
-            waiting = set(tasks)
-            while waiting and not group_done.is_set():
-                done, _ = await asyncio.wait({*waiting, stop}, return_when=asyncio.FIRST_COMPLETED)
-                waiting -= done
-        finally:
-            for task in (*tasks, stop):
-                task.cancel()
-            await asyncio.gather(*tasks, stop, return_exceptions=True)
-        for task in tasks:
-            if not task.cancelled():
-                task.result()  # A defect is raised as what it is.
-        if failures and (stops or not turns):
+            async with asyncio.TaskGroup() as group:
+                votes = [group.create_task(vote(member)) for member in self.composite.members]
+        except ExceptionGroup as defects:
+            raise defects.exceptions[0] from None
+        turns = [turn for one in votes if (turn := one.result()) is not None]
+        if not turns:
             raise failures[0]
-        return [turns[number] for number in sorted(turns)]
+        return turns
+
+    async def _asked(self, member: Agent) -> TurnResult:
+        return await self.run(member, self._wanted.input, self._without_text)
 
     def _elected(self, turns: Sequence[TurnResult]) -> str:
         votes = Counter(_text(turn).strip().casefold() for turn in turns)

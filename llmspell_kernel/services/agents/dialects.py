@@ -45,7 +45,7 @@ class Plain:
         return message
 
 
-class NoTools:
+class WithoutTools:
     """For agents without tools, whose conversation may have calls from a time when there were some."""
 
     mode: ToolMode = "native"

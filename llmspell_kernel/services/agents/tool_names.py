@@ -23,7 +23,7 @@ class OfferedTools:
 
     def __init__(self, tools: Sequence[ToolDescription]) -> None:
         self._by_name: dict[str, ToolDescription] = {}
-        for tool in tools:
+        for tool in {tool.name: tool for tool in tools}.values():  # a tool may have been named twice, by an alias
             self._by_name[_free(_FORBIDDEN.sub("_", tool.name)[:_LONGEST], self._by_name)] = tool
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ from llmspell_kernel.services.agents.agent import BASIC_MODEL, Agent
 from llmspell_kernel.services.agents.called_tools import CalledTools
 from llmspell_kernel.services.agents.chats import Chats, together
 from llmspell_kernel.services.agents.conversation import Conversation, newest, newest_tokens
-from llmspell_kernel.services.agents.dialects import Dialect, Native, NoTools, Plain, Schema, with_ids
+from llmspell_kernel.services.agents.dialects import Dialect, Native, Plain, Schema, WithoutTools, with_ids
 from llmspell_kernel.services.agents.shortening import shortened
 from llmspell_kernel.services.agents.summary import summary_of, with_summary
 from llmspell_kernel.services.agents.tool_names import OfferedTools
@@ -66,7 +66,7 @@ class Turn:
         """Replies that were summaries."""
         self._calls: CalledTools | None = None
         self._ids: set[str] = set()
-        self._dialect: Dialect = NoTools()
+        self._dialect: Dialect = WithoutTools()
         self._kept: list[ChatMessage] = []
         self._summary = conversation.summary
         self._is_bounded = False
@@ -150,9 +150,9 @@ class Turn:
             fits=self._chats.demand_fit,
             on_event=self._tell,
         )
-        self._in_schema = Schema(offered, agent.schema)
+        self._offered = offered
         uses_schema = agent.tool_mode == "schema" or (agent.tool_mode == "auto" and agent.lacks_calls)
-        self._dialect = self._in_schema if uses_schema else Native(offered)
+        self._dialect = Schema(offered, agent.schema) if uses_schema else Native(offered)
 
     async def _fit_conversation(self) -> None:
         """Leaves out what the prompt has no room for, oldest first; the system prompt stays."""
@@ -228,7 +228,7 @@ class Turn:
             if not is_open or error.details.get("operation") != "tools":
                 raise
         self._agent.lacks_calls = True
-        self._dialect = self._in_schema
+        self._dialect = Schema(self._offered, self._agent.schema)
         return await self._asked()
 
     def _needs_schema(self) -> bool:

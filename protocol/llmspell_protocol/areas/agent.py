@@ -31,7 +31,8 @@ class AgentCreate(Struct):
 
     `tools` are names of tools that its model may call, in one turn at most `max_tool_calls` times; agents that are
     called as tools may call others `max_recursion_depth` levels deep. `max_tokens_total` bounds the tokens of all
-    prompts and replies of one turn together, `max_conversation_tokens` those of the conversation that a prompt repeats.
+    prompts and replies of one turn together, `max_conversation_tokens` those of the conversation that a prompt repeats:
+    counted by the model's tokenizer, or about four characters a token where its backend tells none.
     What the conversation loses is put into a few sentences by the model where `summarize` is set.
     """
 

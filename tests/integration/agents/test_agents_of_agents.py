@@ -84,6 +84,12 @@ def test_composites_answer_in_sequence_side_by_side_and_by_vote(kernel: KernelPr
             say(client, "strict", "yes")
         ask(client, "compose", name="kind", agents=["a", "b"], strategy="vote", fallback_agent="basic")
         assert say(client, "kind", "yes")["text"] == "yes"
+        ask(client, "create", name="lost", model="nothing-like-it@candle")
+        ask(client, "compose", name="broken choir", agents=["a", "lost"], strategy="parallel")
+        with pytest.raises(LlmspellError):
+            say(client, "broken choir", "yes")
+        ask(client, "compose", name="absent juror", agents=["lost", "echo", "basic"], strategy="vote")
+        assert say(client, "absent juror", "yes")["text"] == "yes"
         assert ask(client, "metrics", agent="strict")["requests_failed"] == 1
         assert ask(client, "metrics", agent="line")["success_rate"] == 1.0
 

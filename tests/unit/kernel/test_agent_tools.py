@@ -557,3 +557,4 @@ def test_names_for_models_have_no_other_characters_than_interfaces_allow_and_lea
     assert "x-also" not in json.dumps(offered.functions())
     own = offered.find("time/get_current_time")
     assert own is not None
+    assert len(OfferedTools([described("calculator"), described("calculator")])) == 1
