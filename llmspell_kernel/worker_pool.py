@@ -59,7 +59,7 @@ class WorkerPool:
         return [child.pid for child in self._running]
 
     def prepare(self) -> None:
-        """Starts a process, if none is idle and there is a place for one, or the idle one has ended: a call will come."""
+        """Starts a process, if there is no idle one that lives, and a place for one: a call will come."""
         if not self._closed and (self._idle or len(self._running) < self._size):
             self._keep(self._take())
 
