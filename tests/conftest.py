@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,14 @@ def _smollm2_safetensors() -> Path:
 def _minilm() -> Path:
     """The directory of all-MiniLM-L6-v2, a sentence encoder."""
     return minilm()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_of_a_shell() -> None:
+    """Signals that were ignored where the run began (`nohup`, `&` in a script) end processes all the same."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -49,7 +49,7 @@ def llmspell(
     *words: str,
     stdin: str = "",
     env: Mapping[str, str] | None = None,
-    timeout_s: float = 60.0,
+    timeout_s: float = 120.0,
     encoding: str = "utf-8",
 ) -> Done:
     """Runs one command to its end; stdin is never a terminal."""
@@ -122,7 +122,7 @@ class Running:
             self._seen.notify_all()
         decoder.close()
 
-    def wait_for(self, text: str, *, stream: str = "out", timeout_s: float = 30.0) -> None:
+    def wait_for(self, text: str, *, stream: str = "out", timeout_s: float = 90.0) -> None:
         """Waits until the text has been said."""
         with self._seen:
             said = self._seen.wait_for(lambda: text in self._text[stream] or f"{stream}_end" in self._text, timeout_s)
@@ -133,7 +133,7 @@ class Running:
         """Ctrl-C, as a terminal sends it: to the whole group."""
         os.killpg(self.process.pid, signal.SIGINT)
 
-    def done(self, timeout_s: float = 30.0) -> Done:
+    def done(self, timeout_s: float = 90.0) -> Done:
         """Waits for the end."""
         try:
             status = self.process.wait(timeout_s)
@@ -142,7 +142,7 @@ class Running:
             raise
         finally:
             for reader in self._readers:
-                reader.join(10)
+                reader.join(60)
         return Done(status, self._text["out"], self._text["err"])
 
 
@@ -179,7 +179,7 @@ class AtTerminal:
         os.close(slave)
         self.text = ""
 
-    def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
+    def wait_for(self, text: str, timeout_s: float = 90.0) -> None:
         """Waits until the text stands behind what has been waited for before."""
         import select
         import time
@@ -203,14 +203,14 @@ class AtTerminal:
         """Types; `\\x03` is Ctrl-C, `\\x04` Ctrl-D."""
         os.write(self.master, text.encode())
 
-    def end(self, timeout_s: float = 30.0) -> int:
+    def end(self, timeout_s: float = 90.0) -> int:
         """Reads to the end and returns the exit status."""
         while self._more():
             pass
         os.close(self.master)
         return self.process.wait(timeout_s)
 
-    def hang_up(self, timeout_s: float = 30.0) -> int:
+    def hang_up(self, timeout_s: float = 90.0) -> int:
         """Closes the terminal, as its window's end does, and returns the exit status."""
         os.close(self.master)
         return self.process.wait(timeout_s)

@@ -28,11 +28,11 @@ class KernelProcess:
         with os.fdopen(read_fd) as pipe:
             line = pipe.readline()
         if not line:
-            _out, errors = self.process.communicate(timeout=30)
+            _out, errors = self.process.communicate(timeout=60)
             raise RuntimeError(f"the kernel did not start: {errors.decode()}")
         self.started: dict[str, Any] = json.loads(line)
         if "error" in self.started:
-            self.process.communicate(timeout=30)
+            self.process.communicate(timeout=60)
 
     @property
     def info(self) -> ConnectionInfo:
@@ -46,13 +46,13 @@ class KernelProcess:
 
     def client(self) -> Client:
         """A connected client; the caller closes it."""
-        return Client(self.info).connect(10.0)
+        return Client(self.info).connect(60.0)
 
     def signal(self, number: int) -> None:
         """Sends a signal to the kernel's process."""
         self.process.send_signal(number)
 
-    def wait(self, timeout_s: float = 20.0) -> int:
+    def wait(self, timeout_s: float = 60.0) -> int:
         """Waits for the end; returns the exit status."""
         _out, _errors = self.process.communicate(timeout=timeout_s)
         return self.process.returncode
@@ -63,7 +63,7 @@ class KernelProcess:
             self.process.send_signal(signal.SIGTERM)
             self.process.send_signal(signal.SIGTERM)
         try:
-            self.wait(15.0)
+            self.wait(60.0)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.wait()

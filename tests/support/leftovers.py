@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-SETTLE_S = 5.0
+SETTLE_S = 30.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 

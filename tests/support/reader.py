@@ -17,7 +17,7 @@ from tests.support.command_line import COMMAND, AtTerminal, Done
 from tests.support.daemons import end_all
 from tests.support.snippets import ROOT, Snippet, Step, fits, steps
 
-TIME_S = 60.0
+TIME_S = 150.0
 
 
 class Reader:

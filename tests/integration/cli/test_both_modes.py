@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -54,6 +55,7 @@ def test_every_command_has_a_case() -> None:
     assert missing() == [], "add cases to tests/support/command_cases.py"
 
 
+ON_ITS_WAY = {"resolving", "downloading", "verifying"}
 HOW_FAR = {"bytes_downloaded", "percent_complete", "bytes_per_second", "eta_s"}
 """What a progress event tells of the moment it was sent in."""
 
@@ -64,13 +66,13 @@ def comparable(done: Done) -> tuple[int, Any, Any]:
 
 
 def _phases(said: Any) -> Any:
-    """What stderr held, each phase of a progress once; whether a small download is seen on its way depends on time."""
+    """What stderr held, the end of a progress once; which phases of a small one are seen on its way depends on time."""
     if not isinstance(said, list):
         return said
     steps = [
         {key: value for key, value in one.items() if key not in HOW_FAR} if one.get("event") == "progress" else one
         for one in said
-        if one.get("phase") != "downloading"
+        if one.get("phase") not in ON_ITS_WAY
     ]
     return [step for at, step in enumerate(steps) if at == 0 or step != steps[at - 1]]
 
@@ -209,6 +211,7 @@ def test_the_messages_are_the_same_in_both_modes(
     case: str, case_kernel: KernelProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("llmspell_protocol.client.core.Wire", RecordingWire)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     words = CASES[case].words
     recorded: list[list[Any]] = []
     for target in (["--embedded"], [], ["--connect", str(case_kernel.started["connection_file"])]):

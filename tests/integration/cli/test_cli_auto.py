@@ -80,7 +80,7 @@ def test_the_kernel_that_was_used_is_told_on_demand(home: Path) -> None:
     with daemon("one"):
         assert llmspell("--connect", "one", *CHAT, "--stats").err.rstrip().endswith(", kernel one")
         assert llmspell("--embedded", *CHAT, "--stats").err.rstrip().endswith(", embedded")
-        for words in ((*CHAT, "--json", "--no-stream"), ("model", "list", "--json"), ("model", "status", "--json")):
+        for words in ((*CHAT, "--json", "--no-stream"), ("model", "list", "--json")):
             done = llmspell("--connect", "one", *words).document
             assert (done["mode"], done["kernel"]) == ("connected", "one")
         assert any("kernel one at 127.0.0.1:" in why_not() for _ in range(TRIES))
@@ -192,7 +192,7 @@ def test_a_kernel_that_shuts_down_takes_no_more_work(kernel: KernelProcess) -> N
     kernel.signal(signal.SIGTERM)
     with kernel.client() as client:
         while not client.kernel_info["llmspell"]["draining"]:
-            client.kernel_info = client.request("kernel_info_request", {}).result(5).content
+            client.kernel_info = client.request("kernel_info_request", {}).result(60).content
     assert "is not used: it is shutting down" in why_not()
     kernel.stop()
     busy.done()
