@@ -162,5 +162,5 @@ def reader(directory: Path, models: Path) -> Iterator[Reader]:
         yield one
     finally:
         if not (one.home / "run").is_symlink() and list((one.home / "run").glob("*.json")):
-            one.runs("llmspell kernel stop --all --timeout 5")
+            one.runs("llmspell kernel stop --all --timeout 60")
             end_all(one.home / "run")

@@ -47,7 +47,7 @@ RESIDENT = together("kernel")
 ONE_OF_EACH = set(one_of_each())
 OF_THIS_COMMAND_LINE = {"config show", "version"}
 """What is about this command line, and asks a kernel only where one is named."""
-TRIES = 5
+TRIES = 20
 """Where others need the processors, a kernel may not answer within 0.2 s each time."""
 
 

@@ -18,7 +18,7 @@ from tests.support.daemons import daemon, end_all
 from tests.support.kernels import KernelProcess
 
 ASKED = ("exec", "return 1", "--json")
-TRIES = 5
+TRIES = 20
 CHAT = ("chat", "mock/a", "--message", "hi")
 
 

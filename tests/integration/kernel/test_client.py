@@ -308,6 +308,6 @@ def test_output_comes_to_clients_that_subscribe(start: Start, transport: Transpo
         yield "iopub", "status", {"execution_state": "idle"}
 
     with connected(start(transport, script)) as client:
-        client.subscribe(10.0)
+        client.subscribe(60.0)
         events = list(client.request("execute_request", {"code": "…"}, output=True))
         assert [event.content["text"] for event in events if isinstance(event, Output)] == ["late"]

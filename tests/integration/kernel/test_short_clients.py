@@ -99,7 +99,7 @@ def test_thousands_of_short_clients_leave_every_table_as_it_was(home: Path) -> N
 
     async def gone(kernel: InProcessKernel) -> None:
         def look() -> None:
-            with Client(kernel.info).connect(10.0) as client:
+            with Client(kernel.info).connect(60.0) as client:
                 wait_until(client, lambda status: status["clients"] == 1)
 
         await asyncio.to_thread(look)
