@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.support import forked
+
 COMMAND = (sys.executable, "-c", "from llmspell_cli.main import main; main()")
 
 
@@ -53,16 +55,39 @@ def llmspell(
     encoding: str = "utf-8",
 ) -> Done:
     """Runs one command to its end; stdin is never a terminal."""
+    environment = {**os.environ, **(env or {})}
+    status, out, err = finished(words, stdin.encode(encoding), environment=environment, timeout_s=timeout_s)
+    return Done(status, _text(out, encoding), _text(err, encoding))
+
+
+def finished(
+    words: Sequence[str],
+    stdin: bytes,
+    *,
+    stdout: int | None = None,
+    stderr: int | None = None,
+    environment: Mapping[str, str],
+    timeout_s: float = 120.0,
+) -> tuple[int, bytes, bytes]:
+    """The same in bytes; of a stream that is given nothing is returned."""
+    if forked.can_be_forked(environment):
+        return forked.run(
+            words, stdin=stdin, stdout=stdout, stderr=stderr, environment=environment, timeout_s=timeout_s
+        )
     done = subprocess.run(
         [*COMMAND, *words],
         input=stdin,
-        capture_output=True,
-        encoding=encoding,
+        stdout=subprocess.PIPE if stdout is None else stdout,
+        stderr=subprocess.PIPE if stderr is None else stderr,
         timeout=timeout_s,
-        env={**os.environ, **(env or {})},
+        env=environment,
         check=False,
     )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return done.returncode, done.stdout or b"", done.stderr or b""
+
+
+def _text(said: bytes, encoding: str) -> str:
+    return said.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: str) -> Done:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.forked import server_pid
+
 SETTLE_S = 30.0
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -51,6 +53,8 @@ def _descendants() -> list[psutil.Process]:
         return []
     found = []
     for process in psutil.Process().children(recursive=True):
+        if process.pid == server_pid():
+            continue
         try:
             if process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline()):
                 found.append(process)

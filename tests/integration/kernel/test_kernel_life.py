@@ -198,15 +198,20 @@ def test_the_figures_are_those_of_the_kernels_process(kernel: KernelProcess) -> 
     assert told["cpu_percent"] >= 0
 
 
-def test_psutil_is_imported_only_for_figures(kernel: KernelProcess) -> None:
+def test_psutil_is_imported_only_for_figures(home: Path) -> None:
+    kernel = KernelProcess(anew=True)
+
     def has_it() -> bool:
         return any("psutil" in region.path for region in psutil.Process(kernel.pid).memory_maps(grouped=True))
 
-    with kernel.client() as client:
-        client.request("execute_request", {"code": "return 1"}, metadata=ISOLATED).result()
-        assert not has_it()
-        ask_kernel(client, "metrics")
-        assert has_it()
+    try:
+        with kernel.client() as client:
+            client.request("execute_request", {"code": "return 1"}, metadata=ISOLATED).result()
+            assert not has_it()
+            ask_kernel(client, "metrics")
+            assert has_it()
+    finally:
+        kernel.stop()
 
 
 def test_a_kernel_on_socket_files_answers_and_removes_them(home: Path, tmp_path: Path) -> None:
