@@ -12,6 +12,8 @@ from llmspell_protocol.areas import AREAS, actions
 from llmspell_protocol.client.events import Delta, Output, Progress
 from llmspell_protocol.client.sync import Client, Pending
 from llmspell_protocol.errors import LlmspellError, ScriptError
+from tests.support.gguf_files import gguf_file
+from tests.support.hub_server import hub_server
 from tests.support.installed import install
 from tests.support.kernels import KernelProcess
 from tests.support.schemas import fits, is_answer_to
@@ -30,18 +32,24 @@ VARIANTS: Sequence[tuple[str, str, dict[str, Any]]] = (
 @pytest.fixture
 def client(home: Path) -> Iterator[Client]:
     install(home, "smollm2", "135m")
-    kernel = KernelProcess()
-    with kernel.client() as client:
-        yield client
-    kernel.stop()
+    with hub_server() as hub:
+        kernel = KernelProcess(env=hub.environment())
+        with kernel.client() as client:
+            yield client
+        kernel.stop()
 
 
 @pytest.mark.parametrize("area", AREAS)
-def test_every_action_of_an_area_is_answered_as_its_record_says(client: Client, area: str) -> None:
+def test_every_action_of_an_area_is_answered_as_its_record_says(client: Client, area: str, tmp_path: Path) -> None:
     for action, record in actions(area).items():
         # What is to be cancelled must be under way.
         endless = _endless(client) if action == "cancel" else None
-        _compare(client, area, action, {**record.example, **({"msg_id": endless.msg_id} if endless else {})})
+        fields = {**record.example, **({"msg_id": endless.msg_id} if endless else {})}
+        if action == "import_model":
+            # The example's file is nobody's.
+            fields["path"] = str(tmp_path / "x.gguf")
+            Path(fields["path"]).write_bytes(gguf_file())
+        _compare(client, area, action, fields)
         if endless is not None:
             with pytest.raises(LlmspellError, match="cancelled"):
                 endless.result()
