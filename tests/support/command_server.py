@@ -28,7 +28,7 @@ NOT_IMPORTED = ("__main__", "transformer", "worker", "prompt")
 LIBRARIES = (
     *("asyncio", "concurrent.futures", "http.client", "logging.handlers", "sqlite3", "ssl", "tomllib", "uuid"),
     *("click", "httpx2", "jsonschema", "msgpack", "psutil", "pydantic", "pygments", "rich.console", "rich.table"),
-    *("tomlkit", "wcwidth", "zmq", "zmq.asyncio"),
+    *("tomlkit", "wcwidth", "zmq", "zmq.asyncio", "openai", "anthropic"),
 )
 MOST_FDS = 8
 SIZE_BYTES = 4

@@ -20,9 +20,9 @@ from llmspell_protocol.wire import Wire
 from tests.support.kernel_in_process import SECRET, InProcessKernel, kernel_in_process
 from tests.support.steering import ask_kernel, wait_until
 
-CLIENTS = 6_000
+CLIENTS = 2_500
 AT_ONCE = 50
-DEADLINE_MS = 20_000
+DEADLINE_MS = 60_000
 
 
 def sizes(kernel: InProcessKernel) -> dict[str, int]:
@@ -105,7 +105,7 @@ def test_thousands_of_short_clients_leave_every_table_as_it_was(home: Path) -> N
         await asyncio.to_thread(look)
         # The end of the one that looked, on all of its channels.
         channels = _channels(kernel)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while any(each.live for each in channels._connections) or len(kernel.kernel._clients):
                 changed.clear()
                 await changed.wait()
