@@ -68,14 +68,21 @@ def finished(
     stderr: int | None = None,
     environment: Mapping[str, str],
     timeout_s: float = 120.0,
+    before: str = "",
 ) -> tuple[int, bytes, bytes]:
-    """The same in bytes; of a stream that is given nothing is returned."""
+    """The same in bytes; of a stream that is given nothing is returned. `before` is code that it runs first."""
     if forked.can_be_forked(environment):
         return forked.run(
-            words, stdin=stdin, stdout=stdout, stderr=stderr, environment=environment, timeout_s=timeout_s
+            words,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            environment=environment,
+            timeout_s=timeout_s,
+            before=before,
         )
     done = subprocess.run(
-        [*COMMAND, *words],
+        [*COMMAND[:2], f"{before}\n{COMMAND[2]}", *words],
         input=stdin,
         stdout=subprocess.PIPE if stdout is None else stdout,
         stderr=subprocess.PIPE if stderr is None else stderr,
@@ -192,15 +199,20 @@ class AtTerminal:
 
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        self.process = subprocess.Popen(
-            [*program, *words],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**os.environ, "TERM": "xterm-256color", **(env or {})},
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
+        environment = {**os.environ, "TERM": "xterm-256color", **(env or {})}
+        self.process: subprocess.Popen[bytes] | forked.Forked
+        if program is COMMAND and forked.can_be_forked(environment):
+            self.process = forked.Forked(words, (slave, slave, slave), environment=environment, terminal=True)
+        else:
+            self.process = subprocess.Popen(
+                [*program, *words],
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            )
         os.close(slave)
         self.text = ""
 

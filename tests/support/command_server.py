@@ -9,6 +9,7 @@ Run as `python -m tests.support.command_server FD`; its caller's side is `forked
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib
 import io
@@ -20,11 +21,13 @@ import signal
 import socket
 import sys
 import tempfile
+import termios
 from typing import Any, NoReturn
 
 PACKAGES = ("llmspell_protocol", "llmspell_profiles", "llmspell_kernel", "llmspell_providers", "llmspell_cli")
-NOT_IMPORTED = ("__main__", "transformer", "worker", "prompt")
-"""Parts of names of modules that are programs, or need an extra."""
+PROGRAMS = (".__main__", "worker")
+"""How the names end of modules that are programs."""
+OF_AN_EXTRA = ".transformer."
 LIBRARIES = (
     *("asyncio", "concurrent.futures", "http.client", "logging.handlers", "sqlite3", "ssl", "tomllib", "uuid"),
     *("click", "httpx2", "jsonschema", "msgpack", "psutil", "pydantic", "pygments", "rich.console", "rich.table"),
@@ -61,7 +64,7 @@ def _import_all() -> None:
     for package in PACKAGES:
         found = importlib.import_module(package)
         for module in pkgutil.walk_packages(found.__path__, f"{package}."):
-            if not any(part in module.name for part in NOT_IMPORTED):
+            if not module.name.endswith(PROGRAMS) and OF_AN_EXTRA not in module.name:
                 importlib.import_module(module.name)
 
 
@@ -110,6 +113,9 @@ def _become(request: dict[str, Any], directory_fd: int, streams: list[int]) -> N
                 os.close(int(name))
             except OSError:
                 pass  # the one that listed them
+    if request["terminal"]:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.environ.clear()
     os.environ.update(request["environment"])
     tempfile.tempdir = None
@@ -119,9 +125,11 @@ def _become(request: dict[str, Any], directory_fd: int, streams: list[int]) -> N
     into, out, err = (io.FileIO(fd, mode, closefd=False) for fd, mode in ((0, "r"), (1, "w"), (2, "w")))
     encoding = sys.stderr.encoding
     sys.stdin = io.TextIOWrapper(io.BufferedReader(into), sys.stdin.encoding, errors)
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(out), sys.stdout.encoding, errors)
+    at_terminal = out.isatty()
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(out), sys.stdout.encoding, errors, line_buffering=at_terminal)
     sys.stderr = io.TextIOWrapper(io.BufferedWriter(err), encoding, "backslashreplace", line_buffering=True)
     try:
+        exec(request["before"], {})
         _program(request["module"])
         status = 0
     except SystemExit as asked:

@@ -77,7 +77,8 @@ class Forked:
     """A running process, with the methods of `subprocess.Popen` that tests use.
 
     It runs the command line with `words`, or `module` as `python -m` does. `streams` are its standard streams, of which
-    the caller keeps its own; `passed` are descriptors that it has by the same numbers.
+    the caller keeps its own; `passed` are descriptors that it has by the same numbers. At a `terminal`, its standard
+    input is the one that controls it. `before` is code that it runs first.
     """
 
     def __init__(
@@ -89,8 +90,17 @@ class Forked:
         environment: Mapping[str, str],
         cwd: Path | None = None,
         passed: Sequence[int] = (),
+        terminal: bool = False,
+        before: str = "",
     ) -> None:
-        request = {"words": list(words), "module": module, "environment": dict(environment), "passed": list(passed)}
+        request = {
+            "words": list(words),
+            "module": module,
+            "environment": dict(environment),
+            "passed": list(passed),
+            "terminal": terminal,
+            "before": before,
+        }
         self.returncode: int | None = None
         self.stderr_fd = -1
         ours, theirs = socket.socketpair()
@@ -175,6 +185,7 @@ def run(
     stderr: int | None,
     environment: Mapping[str, str],
     timeout_s: float,
+    before: str = "",
 ) -> tuple[int, bytes, bytes]:
     """Runs one command to its end: its status, and what it said where no descriptor was given.
 
@@ -190,7 +201,7 @@ def run(
     process = None
     try:
         streams = (in_read, out_write if stdout is None else stdout, err_write if stderr is None else stderr)
-        process = Forked(words, streams, environment=environment)
+        process = Forked(words, streams, environment=environment, before=before)
         for fd in (in_read, out_write, err_write):
             _close(fd, open_fds)
         rest = memoryview(stdin)

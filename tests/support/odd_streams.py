@@ -57,13 +57,14 @@ def run(
     err: IO[bytes] | int = subprocess.PIPE,
     env: Mapping[str, str] | None = None,
     command: Sequence[str] = COMMAND,
+    before: str = "",
 ) -> Done:
-    """Runs one command to its end with these streams; what went elsewhere is empty."""
+    """Runs one command to its end with these streams; what went elsewhere is empty. `before` is code that it runs."""
     if command is COMMAND:
         told = [None if stream == subprocess.PIPE else _descriptor(stream) for stream in (out, err)]
         environment = {**os.environ, **(env or {})}
         status, said, remarks = finished(
-            words, os.fsencode(stdin), stdout=told[0], stderr=told[1], environment=environment
+            words, os.fsencode(stdin), stdout=told[0], stderr=told[1], environment=environment, before=before
         )
         return Done(status, said.decode(), remarks.decode())
     done = subprocess.run(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_cases import CASES, one_of_each, undo, words_of
-from tests.support.command_line import COMMAND, llmspell
+from tests.support.command_line import COMMAND, finished, llmspell
 from tests.support.kernels import KernelProcess
 
 LISTS = [
@@ -28,12 +28,10 @@ def without_reader(words: list[str], stdin: str = "") -> tuple[int, str]:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = subprocess.run(
-            [*COMMAND, *words], input=stdin, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False
-        )
+        status, _, said = finished(words, stdin.encode(), stdout=writer, environment=os.environ)
     finally:
         os.close(writer)
-    return done.returncode, done.stderr
+    return status, said.decode()
 
 
 @pytest.mark.parametrize("name", one_of_each())
