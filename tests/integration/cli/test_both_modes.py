@@ -212,6 +212,8 @@ def test_the_messages_are_the_same_in_both_modes(
 ) -> None:
     monkeypatch.setattr("llmspell_protocol.client.core.Wire", RecordingWire)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    # A kernel that is not named has a moment to answer in, which a busy machine may need.
+    monkeypatch.setattr("llmspell_cli.connect.ANSWERS_WITHIN_S", 60.0)
     words = CASES[case].words
     recorded: list[list[Any]] = []
     for target in (["--embedded"], [], ["--connect", str(case_kernel.started["connection_file"])]):
