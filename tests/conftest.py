@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forked import end_server
 from tests.support.kernels import KernelProcess
 from tests.support.leftovers import Traces, adopt_orphans, left_since
 from tests.support.models import smollm2
@@ -64,6 +65,13 @@ def _private_temporary_directory() -> Iterator[None]:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_server_of_commands_stays() -> Iterator[None]:
+    """What commands are forked from is started when the first is run."""
+    yield
+    end_server()
 
 
 @pytest.fixture(scope="session", autouse=True)

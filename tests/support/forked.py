@@ -37,6 +37,10 @@ class _Server:
         self._lock = threading.Lock()
         self._started_with = _of_the_start(os.environ)
 
+    def end(self) -> None:
+        self._control.close()
+        self.process.wait()
+
     def can_be(self, environment: Mapping[str, str]) -> bool:
         return _of_the_start(environment) == self._started_with
 
@@ -66,6 +70,12 @@ def _server() -> _Server:
 def server_pid() -> int | None:
     """The process id of the server; None before it is needed."""
     return _servers[0].process.pid if _servers else None
+
+
+def end_server() -> None:
+    """Ends the server, if it was needed."""
+    while _servers:
+        _servers.pop().end()
 
 
 def can_be_forked(environment: Mapping[str, str]) -> bool:
@@ -225,8 +235,9 @@ def run(
     finally:
         for fd in list(open_fds):
             _close(fd, open_fds)
-        if process is not None:
+        if process is not None and process.poll() is None:
             process.kill()
+            process.wait()
 
 
 def _written(fd: int, data: memoryview) -> int:
