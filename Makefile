@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo setup quick test test-engines fuzz check bench schemas docs pictures clean
+.PHONY: help demo setup quick test test-engines fuzz check check-types check-rest bench schemas docs pictures clean
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -13,6 +13,9 @@ STAMPS := .make
 # Not --quiet, which keeps --strict from seeing warnings; what it says is shown where it fails.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 INPUTS := pyproject.toml constraints.txt
+# A file's tests share kernels and models. In the order of their names: the last are unit tests, whose files are short,
+# so that no process waits long for another at the end.
+SIDE_BY_SIDE = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # Instructions that every x86-64 machine of the last ten years has; on real hardware leave them out (docs/guide/models.md).
 LLAMA_CPP_CMAKE_ARGS ?= -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON
 # Only what tests use: two minutes in place of ten.
@@ -50,19 +53,24 @@ quick: $(STAMPS)/dev ## the unit tests, none of which starts a process (half a m
 	@$(BIN)/python -m pytest -q -m "not engines" tests/unit $(ARGS)
 
 test: $(STAMPS)/dev ## all tests but those that need engines which are extras, in JOBS processes (2)
-	@$(BIN)/python -m pytest -m "not engines" -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not engines" $(SIDE_BY_SIDE) $(ARGS)
 
 # The first test trains the small T5 that all of them share; beside other work that takes minutes.
 test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-python
-	@$(BIN)/python -m pytest -m engines --timeout 900 tests $(ARGS)
+	@$(BIN)/python -m pytest -m engines --timeout 900 $(SIDE_BY_SIDE) tests $(ARGS)
 
 fuzz: $(STAMPS)/dev ## generated wrong input, a minute a topic, from a printed seed (ARGS="--seconds 600 --seed 7 --only requests")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: $(STAMPS)/dev ## format, lint, types, import contracts, drift of what is generated, the site's links
+	@$(MAKE) --no-print-directory -j $(JOBS) check-types check-rest
+
+check-types:
+	@$(BIN)/mypy
+
+check-rest:
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python protocol/generate_schemas.py --check
 	@$(BIN)/python -m generate.tools --check

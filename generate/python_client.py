@@ -39,6 +39,7 @@ question = {
     "action": "chat",
     "model": "smollm2:135m",
     "messages": [{"role": "user", "content": "Say hello in French."}],
+    "options": {"temperature": 0},
 }
 with Client(resolve("auto", home / "run", os.environ)).connect() as client:
     pending = client.request("model_request", question)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,6 +13,8 @@ from types import FrameType
 from llmspell_protocol.errors import Cancelled, LlmspellError
 
 _ASKED = (signal.SIGTERM, signal.SIGHUP)
+_ONE_ENDING_S = 0.5
+"""Signals that come within this time are one: timeout(1) sends one to the command and one to its process group."""
 
 
 def end_in_order() -> None:
@@ -20,11 +24,16 @@ def end_in_order() -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
+    began: float | None = None
 
     def end(number: int, _frame: FrameType | None) -> None:
-        for asked in _ASKED:
-            signal.signal(asked, signal.SIG_DFL)
-        raise SystemExit(128 + number)
+        nonlocal began
+        if began is None:
+            began = time.monotonic()
+            raise SystemExit(128 + number)
+        if time.monotonic() - began > _ONE_ENDING_S:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
     for asked in _ASKED:
         if signal.getsignal(asked) is signal.SIG_DFL:

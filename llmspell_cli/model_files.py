@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llmspell_protocol.model_origins import Origin
 
 _WEIGHTS = (".gguf", ".safetensors")
+_WHAT_A_MODEL_IS = "a model is a GGUF file, or a directory with model.safetensors"
 _HERE = ("./", "../", "/", "~/")
 
 
@@ -52,7 +53,10 @@ def installed_name(word: str, opened: Session, output: Output) -> str:
     if not is_file(word):
         return word
     path = whole(word)
-    demand_usable(opened.model("importable", paths=[path])["models"][0])
+    found = opened.model("importable", paths=[path])["models"]
+    if not found:
+        raise ModelNotFound(f"No model is in {path}", hint=_WHAT_A_MODEL_IS)
+    demand_usable(found[0])
     reply = imported(output, opened, path)
     if reply.get("download_status") != "already_present":
         how = "a link to it" if reply.get("linked") == "symbolic" else "the same file"
@@ -65,9 +69,7 @@ def demand_usable(model: Content) -> None:
     if model["problem"] == "does not exist":
         raise ModelNotFound(f"{model['path']} does not exist", hint="check the path; it is the kernel's machine's")
     if model["problem"]:
-        raise InvalidRequest(
-            f"{model['path']} {model['problem']}", hint="a model is a GGUF file, or a directory with model.safetensors"
-        )
+        raise InvalidRequest(f"{model['path']} {model['problem']}", hint=_WHAT_A_MODEL_IS)
 
 
 def imported(

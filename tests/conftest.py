@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.forked import end_server
 from tests.support.kernels import KernelProcess
 from tests.support.leftovers import Traces, adopt_orphans, left_since
 from tests.support.models import smollm2
@@ -40,6 +42,14 @@ def _minilm() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _signals_of_a_shell() -> None:
+    """Signals that were ignored where the run began (`nohup`, `&` in a script) end processes all the same."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _private_temporary_directory() -> Iterator[None]:
     """Temporary files of kernels and workers go where only this run's are; paths stay short for socket files."""
     adopt_orphans()
@@ -55,6 +65,13 @@ def _private_temporary_directory() -> Iterator[None]:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_server_of_commands_stays() -> Iterator[None]:
+    """What commands are forked from is started when the first is run."""
+    yield
+    end_server()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -45,15 +45,21 @@ class ProcessEnd:
         return self._gone
 
 
-def sleep_until_one_ends(pids: Sequence[int], timeout_s: float) -> None:
-    """Returns when one of the living processes ends, when a signal comes, or after this time."""
+def sleep_until_one_ends(pids: Sequence[int], timeout_s: float, gone: set[int]) -> None:
+    """Returns when one of the processes ends, when a signal comes, or after this time.
+
+    `gone` are those of which an earlier call has told that they are not there: they are not told of again.
+    """
     with ExitStack() as stack:
-        ends = [stack.enter_context(ProcessEnd(pid)) for pid in pids]
+        ends = {pid: stack.enter_context(ProcessEnd(pid)) for pid in pids}
+        ended = {pid for pid, end in ends.items() if end.gone}
+        if not ended <= gone:
+            gone |= ended
+            return
         sleep = Sleep()
         stack.callback(sleep.close)
-        for end in ends:
-            if not end.gone:
-                sleep.watch(end.fileno())
+        for pid in ends.keys() - ended:
+            sleep.watch(ends[pid].fileno())
         sleep(max(0, round(1000 * timeout_s)))
 
 

@@ -29,9 +29,10 @@ def loaded(model: Resident[W]) -> None:
 
 
 def not_loaded(model: Resident[W], error: BaseException) -> None:
-    """A load has failed."""
+    """A load has failed; where requests wait for it, the error is told to them."""
     why = f"{error.code}: {error.message}" if isinstance(error, LlmspellError) else f"{type(error).__name__}: {error}"
-    _log.warning("%s was not loaded: %s", model.name, " ".join(why.split()))
+    level = logging.INFO if model.users else logging.WARNING
+    _log.log(level, "%s was not loaded: %s", model.name, " ".join(why.split()))
 
 
 def given_up(model: Resident[W]) -> None:

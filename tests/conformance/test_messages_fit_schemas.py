@@ -128,7 +128,7 @@ def test_a_script_s_output_and_end_fit(client: Client) -> None:
 
 
 def test_what_a_notebook_sees_fits(client: Client) -> None:
-    client.subscribe(10.0)
+    client.subscribe(60.0)
     seen: set[str] = set()
     for code in ("print('hi') return 1", "error('boom')"):
         pending = client.request("execute_request", {"code": code, "allow_stdin": False}, output=True)

@@ -16,7 +16,7 @@ Start = Callable[..., ScriptedKernel]
 
 
 def connected(kernel: ScriptedKernel) -> Client:
-    return Client(kernel.info, context=kernel.client_context).connect(10.0)
+    return Client(kernel.info, context=kernel.client_context).connect(60.0)
 
 
 def stream_of(count: int) -> Callable[[Message], Iterator[Answer]]:

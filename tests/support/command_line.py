@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.support import forked
+
 COMMAND = (sys.executable, "-c", "from llmspell_cli.main import main; main()")
 
 
@@ -49,20 +51,50 @@ def llmspell(
     *words: str,
     stdin: str = "",
     env: Mapping[str, str] | None = None,
-    timeout_s: float = 60.0,
+    timeout_s: float = 120.0,
     encoding: str = "utf-8",
 ) -> Done:
     """Runs one command to its end; stdin is never a terminal."""
+    environment = {**os.environ, **(env or {})}
+    status, out, err = finished(words, stdin.encode(encoding), environment=environment, timeout_s=timeout_s)
+    return Done(status, _text(out, encoding), _text(err, encoding))
+
+
+def finished(
+    words: Sequence[str],
+    stdin: bytes,
+    *,
+    stdout: int | None = None,
+    stderr: int | None = None,
+    environment: Mapping[str, str],
+    timeout_s: float = 120.0,
+    before: str = "",
+) -> tuple[int, bytes, bytes]:
+    """The same in bytes; of a stream that is given nothing is returned. `before` is code that it runs first."""
+    if forked.can_be_forked(environment):
+        return forked.run(
+            words,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            environment=environment,
+            timeout_s=timeout_s,
+            before=before,
+        )
     done = subprocess.run(
-        [*COMMAND, *words],
+        [*COMMAND[:2], f"{before}\n{COMMAND[2]}", *words],
         input=stdin,
-        capture_output=True,
-        encoding=encoding,
+        stdout=subprocess.PIPE if stdout is None else stdout,
+        stderr=subprocess.PIPE if stderr is None else stderr,
         timeout=timeout_s,
-        env={**os.environ, **(env or {})},
+        env=environment,
         check=False,
     )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return done.returncode, done.stdout or b"", done.stderr or b""
+
+
+def _text(said: bytes, encoding: str) -> str:
+    return said.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: str) -> Done:
@@ -122,7 +154,7 @@ class Running:
             self._seen.notify_all()
         decoder.close()
 
-    def wait_for(self, text: str, *, stream: str = "out", timeout_s: float = 30.0) -> None:
+    def wait_for(self, text: str, *, stream: str = "out", timeout_s: float = 90.0) -> None:
         """Waits until the text has been said."""
         with self._seen:
             said = self._seen.wait_for(lambda: text in self._text[stream] or f"{stream}_end" in self._text, timeout_s)
@@ -133,7 +165,7 @@ class Running:
         """Ctrl-C, as a terminal sends it: to the whole group."""
         os.killpg(self.process.pid, signal.SIGINT)
 
-    def done(self, timeout_s: float = 30.0) -> Done:
+    def done(self, timeout_s: float = 90.0) -> Done:
         """Waits for the end."""
         try:
             status = self.process.wait(timeout_s)
@@ -142,7 +174,7 @@ class Running:
             raise
         finally:
             for reader in self._readers:
-                reader.join(10)
+                reader.join(60)
         return Done(status, self._text["out"], self._text["err"])
 
 
@@ -167,19 +199,24 @@ class AtTerminal:
 
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        self.process = subprocess.Popen(
-            [*program, *words],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**os.environ, "TERM": "xterm-256color", **(env or {})},
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
+        environment = {**os.environ, "TERM": "xterm-256color", **(env or {})}
+        self.process: subprocess.Popen[bytes] | forked.Forked
+        if program is COMMAND and forked.can_be_forked(environment):
+            self.process = forked.Forked(words, (slave, slave, slave), environment=environment, terminal=True)
+        else:
+            self.process = subprocess.Popen(
+                [*program, *words],
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            )
         os.close(slave)
         self.text = ""
 
-    def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
+    def wait_for(self, text: str, timeout_s: float = 90.0) -> None:
         """Waits until the text stands behind what has been waited for before."""
         import select
         import time
@@ -203,14 +240,14 @@ class AtTerminal:
         """Types; `\\x03` is Ctrl-C, `\\x04` Ctrl-D."""
         os.write(self.master, text.encode())
 
-    def end(self, timeout_s: float = 30.0) -> int:
+    def end(self, timeout_s: float = 90.0) -> int:
         """Reads to the end and returns the exit status."""
         while self._more():
             pass
         os.close(self.master)
         return self.process.wait(timeout_s)
 
-    def hang_up(self, timeout_s: float = 30.0) -> int:
+    def hang_up(self, timeout_s: float = 90.0) -> int:
         """Closes the terminal, as its window's end does, and returns the exit status."""
         os.close(self.master)
         return self.process.wait(timeout_s)

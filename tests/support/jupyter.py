@@ -18,7 +18,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from jupyter_client.session import Session
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 KERNEL_NAME = "llmspell"
 
 Json = dict[str, Any]

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import psutil
 
-SETTLE_S = 5.0
+from tests.support.forked import server_pid
+
+SETTLE_S = 30.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -34,9 +36,22 @@ class Traces:
         return cls(frozenset(process.pid for process in _descendants()), frozenset(_paths()))
 
 
+def _children_of(pid: int) -> set[int] | None:
+    """The process ids of the children of a process, ended or not; None where the system does not say."""
+    try:
+        found = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:
+        return None
+    return {int(child) for text in found for child in text.split()} if found else None
+
+
 def _has_children() -> bool:
-    """Whether this process has a child, ended or not; where that can't be asked (macOS before Python 3.13), True."""
-    if not hasattr(os, "waitid"):
+    """Whether this process or the server of commands has a child, ended or not; where that can't be asked, True."""
+    server = server_pid()
+    ours = _children_of(os.getpid())
+    if ours is not None:
+        return bool(ours - {server}) or (server is not None and bool(_children_of(server)))
+    if server is not None or not hasattr(os, "waitid"):
         return True
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -51,6 +66,8 @@ def _descendants() -> list[psutil.Process]:
         return []
     found = []
     for process in psutil.Process().children(recursive=True):
+        if process.pid == server_pid():
+            continue
         try:
             if process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline()):
                 found.append(process)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO
 
-from tests.support.command_line import COMMAND, Done
+from tests.support.command_line import COMMAND, Done, finished
 
 FULL = "/dev/full"
 
@@ -57,8 +57,16 @@ def run(
     err: IO[bytes] | int = subprocess.PIPE,
     env: Mapping[str, str] | None = None,
     command: Sequence[str] = COMMAND,
+    before: str = "",
 ) -> Done:
-    """Runs one command to its end with these streams; what went elsewhere is empty."""
+    """Runs one command to its end with these streams; what went elsewhere is empty. `before` is code that it runs."""
+    if command is COMMAND:
+        told = [None if stream == subprocess.PIPE else _descriptor(stream) for stream in (out, err)]
+        environment = {**os.environ, **(env or {})}
+        status, said, remarks = finished(
+            words, os.fsencode(stdin), stdout=told[0], stderr=told[1], environment=environment, before=before
+        )
+        return Done(status, said.decode(), remarks.decode())
     done = subprocess.run(
         [*command, *words],
         input=os.fsencode(stdin),
@@ -69,6 +77,10 @@ def run(
         check=False,
     )
     return Done(done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode())
+
+
+def _descriptor(stream: IO[bytes] | int) -> int:
+    return stream if isinstance(stream, int) else stream.fileno()
 
 
 def shape(text: str) -> str:

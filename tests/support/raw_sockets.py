@@ -13,7 +13,7 @@ from llmspell_protocol.connection import Channel, ConnectionInfo
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import Wire
 
-DEADLINE_MS = 20_000
+DEADLINE_MS = 60_000
 
 
 class RawSocket:
@@ -67,8 +67,16 @@ class RawSocket:
         return frames
 
     def receive(self) -> Message:
-        """The next message; fails after twenty seconds without one."""
+        """The next message; fails after a minute without one."""
         return self._wire.unpack(self.socket.recv_multipart())
+
+    def receive_until(self, msg_type: str) -> list[Message]:
+        """The next messages up to one of this type, all of them taken off the socket before any is read."""
+        ending = f'"{msg_type}"'.encode()
+        taken = []
+        while not taken or not any(ending in frame for frame in taken[-1]):
+            taken.append(self.socket.recv_multipart())
+        return [self._wire.unpack(frames) for frames in taken]
 
     def reply_to(self, request: Message) -> Message:
         """The reply to a request, past its progress and deltas."""

@@ -17,7 +17,7 @@ from tests.support.command_line import COMMAND, AtTerminal, Done
 from tests.support.daemons import end_all
 from tests.support.snippets import ROOT, Snippet, Step, fits, steps
 
-TIME_S = 60.0
+TIME_S = 150.0
 
 
 class Reader:
@@ -162,5 +162,5 @@ def reader(directory: Path, models: Path) -> Iterator[Reader]:
         yield one
     finally:
         if not (one.home / "run").is_symlink() and list((one.home / "run").glob("*.json")):
-            one.runs("llmspell kernel stop --all --timeout 5")
+            one.runs("llmspell kernel stop --all --timeout 60")
             end_all(one.home / "run")

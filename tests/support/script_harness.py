@@ -67,7 +67,7 @@ class Frontend:
         """The published messages of one type."""
         return [content for its_kind, content in self.published if its_kind == kind]
 
-    async def until(self, condition: Callable[[Frontend], bool], timeout_s: float = 20) -> None:
+    async def until(self, condition: Callable[[Frontend], bool], timeout_s: float = 60) -> None:
         """Waits until something that arrived makes the condition true."""
         async with asyncio.timeout(timeout_s):
             while not condition(self):

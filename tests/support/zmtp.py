@@ -7,7 +7,7 @@ import struct
 
 from llmspell_protocol.connection import Channel, ConnectionInfo
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31)
 
 

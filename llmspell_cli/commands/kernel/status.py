@@ -109,6 +109,7 @@ def _output(options: Options, form: str | None) -> Output:
 def _watch(output: Output, options: Options, selection: _Selection, interval_s: float) -> None:
     """Looks again and again; Ctrl+C is how one leaves, so it ends well."""
     infos: list[ConnectionInfo] = []
+    gone: set[int] = set()
     try:
         with LiveScreen(output) if output.terminal and not output.json else nullcontext() as screen:
             while True:
@@ -119,7 +120,7 @@ def _watch(output: Output, options: Options, selection: _Selection, interval_s: 
                     output.line(f"Every {interval_s:g} s   {time.strftime('%H:%M:%S')}   Ctrl+C to leave")
                 _show(output, selection, infos, kernels, watching=True)
                 # A kernel that ends is seen at once, not at the next look.
-                sleep_until_one_ends([info.pid for info in infos if info.pid is not None], interval_s)
+                sleep_until_one_ends([info.pid for info in infos if info.pid is not None], interval_s, gone)
     except KeyboardInterrupt:
         return
 

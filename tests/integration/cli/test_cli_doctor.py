@@ -222,7 +222,7 @@ def test_checks_wait_side_by_side() -> None:
     together = threading.Barrier(3)
 
     def meets() -> Any:
-        together.wait(10)
+        together.wait(60)
         return ok("met")
 
     assert {one.status for one in examine({name: Check(meets, 15.0) for name in "abc"}).values()} == {"ok"}

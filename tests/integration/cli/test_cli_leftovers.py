@@ -48,10 +48,12 @@ def _answering(*words: str) -> Running:
     return command
 
 
-def test_a_command_that_is_told_to_end_takes_its_engine_along(place: Path) -> None:
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "as timeout does"])
+def test_a_command_that_is_told_to_end_takes_its_engine_along(times: int, place: Path) -> None:
     command = _answering()
     assert _left(place)
-    command.process.send_signal(signal.SIGTERM)
+    for _ in range(times):
+        command.process.send_signal(signal.SIGTERM)
     assert command.done().status == 128 + signal.SIGTERM
 
 

@@ -83,7 +83,7 @@ def test_an_interrupt_leaves_another_clients_cell_alone(home: Path) -> None:
             notebook.subscribe()
             pending = notebook.request("execute_request", content, output=True, on_input=answer)
             shown = [event.content for event in pending if getattr(event, "msg_type", "") == "stream"]
-            assert pending.result(10).content["status"] == "ok"
+            assert pending.result(60).content["status"] == "ok"
             assert [one["text"] for one in shown] == ["unharmed\n"]
             assert asked == [""]
         terminal.wait_for("> ")
@@ -148,15 +148,16 @@ def test_a_signal_that_ends_it_leaves_the_terminal_as_it_was(repl: Callable[...,
     terminal = repl()
     assert not termios.tcgetattr(terminal.master)[3] & termios.ICANON
     terminal.process.send_signal(signal.SIGTERM)
-    terminal.process.wait(20)
+    terminal.process.wait(60)
     assert termios.tcgetattr(terminal.master)[3] & termios.ICANON
-    assert terminal.end() == 128 + signal.SIGTERM
+    # With a kernel of its own it ends in order and says so; with another's the signal ends it: the same for a shell.
+    assert terminal.end() in (128 + signal.SIGTERM, -signal.SIGTERM)
 
 
 def test_a_terminal_that_is_gone_ends_the_session(repl: Callable[..., AtTerminal]) -> None:
     terminal = repl()
     terminal.hang_up()
-    terminal.process.wait(20)
+    terminal.process.wait(60)
 
 
 def test_a_sigint_from_elsewhere_is_a_ctrl_c(repl: Callable[..., AtTerminal]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,15 @@ from tests.support.command_cases import CASES, Case, command_of, words_of
 from tests.support.command_line import Done, llmspell
 from tests.support.odd_streams import run
 
-UNKNOWN_USER = (
-    sys.executable,
-    "-c",
-    "import pwd\ndef unknown(_): raise KeyError\npwd.getpwuid = unknown\nfrom llmspell_cli.main import main\nmain()",
-)
-"""The command line of a user whom the system's list doesn't name, as in containers."""
+UNKNOWN_USER = "import pwd\ndef unknown(_): raise KeyError\npwd.getpwuid = unknown"
+"""Makes a command that of a user whom the system's list doesn't name, as in containers."""
 HINT = "set HOME or LLMSPELL_HOME"
 ONE_OF_EACH = {" ".join(command_of(one)): name for name, one in reversed(CASES.items()) if "json" not in name}
 
 
 def without_home(case: Case, directory: Path, home: str) -> Done:
     """Runs a case with this HOME ("": none) and no LLMSPELL_HOME."""
-    return run(words_of(case, directory), stdin=case.stdin, env={"HOME": home}, command=UNKNOWN_USER)
+    return run(words_of(case, directory), stdin=case.stdin, env={"HOME": home}, before=UNKNOWN_USER)
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH.values(), ids=ONE_OF_EACH)
@@ -104,8 +99,8 @@ def test_a_named_home_is_enough_for_a_user_without_one(home: Path) -> None:
         ["config", "validate"],
         ["-p", "rag-prod", "model", "list"],
     ):
-        done = run(words, env=env, command=UNKNOWN_USER)
+        done = run(words, env=env, before=UNKNOWN_USER)
         assert (done.status, "Error" in done.err) == (0, False), done.err
     Path("llmspell.toml").write_text('[providers.candle]\nmodel_directory = "~/models"\n')
-    done = run(["model", "list"], env=env, command=UNKNOWN_USER)
+    done = run(["model", "list"], env=env, before=UNKNOWN_USER)
     assert "'~/models' begins with the home directory, and this user has none" in done.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -197,9 +198,18 @@ def test_a_setting_lets_scripts_pull_addresses_but_never_from_this_machine_s_net
     assert asked != [], "whoever has the kernel's own key reaches it"
 
 
-@pytest.mark.parametrize("path", ["/tmp/x.gguf", "./x.gguf", "~/x.gguf", "x.gguf", "file:/tmp/x.gguf"])
-def test_a_plain_path_is_told_about_the_address_of_a_file(words: tuple[str, ...], path: str) -> None:
-    for command in (("model", "pull"), ("model", "info"), ("chat", "--message", "x")):
+@pytest.mark.parametrize("path", ["/nowhere/x.gguf", "./x.gguf", "~/x.gguf", "x.gguf", "file:/tmp/x.gguf"])
+def test_the_path_of_a_file_that_is_not_there_is_told(words: tuple[str, ...], path: str) -> None:
+    for command in (("model", "pull"), ("model", "import"), ("chat", "--message", "x")):
         done = llmspell(*words, *command, path, "--json")
-        assert (done.status, done.error["code"]) == (2, "invalid_request"), (command, done.err)
-        assert "file://" in done.error["hint"]
+        assert (done.status, done.error["code"]) == (3, "model_not_found"), (command, done.err)
+        assert "x.gguf does not exist" in done.error["message"]
+    done = llmspell(*words, "model", "info", path, "--json")
+    assert (done.status, done.error["code"]) == (2, "invalid_request"), done.err
+    assert f"llmspell model import {shlex.quote(path)}" in done.error["hint"]
+
+
+def test_a_directory_without_a_model_is_told(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = llmspell(*words, "chat", "./empty", "--message", "x", "--json")
+    assert (done.status, done.error["message"]) == (3, f"No model is in {tmp_path}/empty"), done.err

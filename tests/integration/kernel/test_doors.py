@@ -34,7 +34,7 @@ async def at_zmq(kernel: InProcessKernel, use: Callable[[Client], Any]) -> Any:
     """What a client at the ZeroMQ door gets; an error is what it gets too."""
 
     def talk() -> Any:
-        with Client(kernel.info).connect(10.0) as client:
+        with Client(kernel.info).connect(60.0) as client:
             try:
                 return use(client)
             except LlmspellError as error:

@@ -101,6 +101,6 @@ def test_a_killed_kernel_ends_what_is_open_and_then_refuses(manager: KernelManag
         manager.provisioner.process.kill()
         with pytest.raises(KernelUnreachable, match="connection broke"):
             endless.result()
-        manager.provisioner.process.wait(10.0)
+        manager.provisioner.process.wait(60.0)
     with pytest.raises(KernelUnreachable, match="refused"):
         Client(info).connect()

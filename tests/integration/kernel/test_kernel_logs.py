@@ -149,7 +149,7 @@ def test_a_reload_by_a_signal_says_what_it_could_not_change(home: Path, tmp_path
 def test_clients_of_other_kernels_do_not_appear(kernel: KernelProcess, home: Path) -> None:
     other = KernelProcess(["--log-level", "debug", "--id", "other"])
     try:
-        with Client(other.info).connect(10.0) as client:
+        with Client(other.info).connect(60.0) as client:
             asked = client.request("kernel_request", {"action": "status"})
             asked.result()
     finally:

@@ -39,7 +39,7 @@ def served(command: tuple[str, ...], home: Path, stderr: IO[bytes]) -> Iterator[
     with os.fdopen(reader) as told:
         assert "odd" in told.readline()
         try:
-            with Client(ConnectionInfo.read(home / "run" / "kernel-odd.json")).connect(10.0) as client:
+            with Client(ConnectionInfo.read(home / "run" / "kernel-odd.json")).connect(60.0) as client:
                 yield client
         finally:
             process.send_signal(signal.SIGTERM)

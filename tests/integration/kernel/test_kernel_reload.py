@@ -265,7 +265,7 @@ def test_a_loaded_model_stays_with_its_old_context_until_it_is_loaded_again(conf
 
         ask("load", model=model)
         before = resident()
-        talk = {"action": "generate", "model": model, "prompt": "Count.", "options": {"max_tokens": 300, "seed": 1}}
+        talk = {"action": "generate", "model": model, "prompt": "Count.", "options": {"max_tokens": 100, "seed": 1}}
         running = client.request("model_request", talk)
         next(event for event in running if isinstance(event, Delta))
         config.write_text(

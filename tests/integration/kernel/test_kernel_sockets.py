@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import CHANNELS
 from llmspell_protocol.errors import Busy, Cancelled, InvalidRequest, NotFound, Timeout
 from llmspell_protocol.wire import Wire
+from tests.support.asking_again import asked_until
 from tests.support.kernels import KernelProcess
 from tests.support.raw_sockets import raw_socket
 from tests.support.steering import wait_until
@@ -78,8 +80,11 @@ def test_an_unknown_request_gets_an_error_reply_of_its_own_type(kernel: KernelPr
 
 
 def test_inspect_tells_about_the_name_at_the_cursor(client: Client) -> None:
+    def inspected() -> dict[str, Any]:
+        return client.request("inspect_request", {"code": "LocalLLM.embed(", "cursor_pos": 15}).result().content
+
     client.request("execute_request", {"code": "return 1"}).result()  # a context that starts is not waited for as long
-    told = client.request("inspect_request", {"code": "LocalLLM.embed(", "cursor_pos": 15}).result().content
+    told = asked_until(inspected, lambda told: bool(told["found"]))
     assert told["found"]
     assert told["data"]["text/plain"].startswith("LocalLLM.embed(texts[, model]) → table\n\nOne vector")
     told = client.request("inspect_request", {"code": "no_such_name", "cursor_pos": 3}).result().content
@@ -237,9 +242,10 @@ def test_the_work_of_a_client_whose_process_is_killed_is_cancelled(kernel: Kerne
     script = f"""
 import sys
 from pathlib import Path
+from typing import Any
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import ConnectionInfo
-client = Client(ConnectionInfo.read(Path(sys.argv[1]))).connect(10.0)
+client = Client(ConnectionInfo.read(Path(sys.argv[1]))).connect(60.0)
 pending = client.request("execute_request", {{"code": {ENDLESS!r}}}, metadata={isolated()!r})
 print(pending.msg_id, flush=True)
 pending.result()

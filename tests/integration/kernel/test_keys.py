@@ -181,7 +181,7 @@ def test_a_key_signs_for_no_routing_id_but_its_own(home: Path) -> None:
             raw_socket(info, key="a guest's") as as_owner,
             raw_socket(info, key_id="guest") as as_guest,
             raw_socket(info, key="a guest's", key_id="unknown") as as_another,
-            Client(info).connect(10.0) as owner,
+            Client(info).connect(60.0) as owner,
         ):
             for raw in (as_owner, as_guest, as_another):
                 raw.send(raw.message("kernel_info_request", {}))

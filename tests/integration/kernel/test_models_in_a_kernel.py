@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 LONG_PROMPT = "The quick brown fox jumps over the lazy dog. " * 250
 CLIENTS = 10
-CRASH_DEADLINE_S = 1.0
+CRASH_DEADLINE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def test_unloading_returns_the_memory_to_the_system(client: Client, model: str) 
     reply = client.request("model_request", {"action": "unload", "model": model}).result().content
 
     assert reply["unloaded"][0]["bytes_freed"] > 100_000_000
-    process.wait(10)
+    process.wait(60)
 
 
 def residents(client: Client) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ def test_a_request_of_endless_maps_is_answered_with_what_is_allowed(
 
 
 def test_our_client_says_what_is_too_large_before_it_sends(kernel: KernelProcess) -> None:
-    with Client(kernel.info).connect(10.0) as client:
+    with Client(kernel.info).connect(60.0) as client:
         with pytest.raises(InvalidRequest, match="beside its buffers"):
             client.request("execute_request", {"code": "x" * (33 << 20)}).result()
         assert ask_kernel(client, "status")["status"] == "ok"

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from llmspell_kernel.services.reply_checks import MOST_AT_ONCE, ReplyChecks
 from llmspell_protocol.errors import InvalidRequest, SchemaUnsupported, SchemaViolation, WorkerCrashed
 from llmspell_protocol.models import ChatRequest
 from llmspell_providers.schemas.grammars import Grammar
+from tests.support.children import running_children
 from tests.support.schema_replies import asked, said
 
 ENDLESS = {"type": "string", "pattern": "^(a+)+$"}
@@ -82,7 +82,7 @@ def test_a_process_that_ends_in_the_middle_is_told(tmp_path: Path) -> None:
     async def scene(checks: ReplyChecks) -> None:
         endless = asyncio.create_task(checks.admit(asked({**ENDLESS, "const": "a" * 64 + "!"}), Grammar()))
         await asyncio.sleep(0)
-        (worker,) = psutil.Process().children()
+        (worker,) = running_children()
         worker.kill()
         with pytest.raises(WorkerCrashed):
             await endless
@@ -133,7 +133,7 @@ def test_so_many_are_checked_at_once_and_the_rest_wait(tmp_path: Path) -> None:
         endless = [asyncio.create_task(checks.check(said(ALMOST), asked(ENDLESS))) for _ in range(MOST_AT_ONCE)]
         innocent = asyncio.create_task(checks.check(said("[]"), asked({"type": "array"})))
         await asyncio.sleep(0)
-        assert len(psutil.Process().children()) == MOST_AT_ONCE
+        assert len(running_children()) == MOST_AT_ONCE
         endless[0].cancel()
         await innocent
         assert not any(check.done() for check in endless[1:])
@@ -148,7 +148,7 @@ def test_a_process_that_was_not_needed_for_a_while_is_ended_and_the_next_reply_g
     async def scene(checks: ReplyChecks) -> None:
         for _ in range(2):
             checks.prepare()
-            (worker,) = psutil.Process().children()
+            (worker,) = running_children()
             await asyncio.to_thread(worker.wait, 30)
         await checks.check(said("[]"), asked({"type": "array"}))
 

@@ -30,7 +30,7 @@ LABELS = ["contradicting", "malformed", "huge", "remote", "deep"]
 @pytest.fixture(params=["msgpack", "json"])
 def client(kernel: KernelProcess, request: pytest.FixtureRequest) -> Iterator[Client]:
     """A connected client of each encoding."""
-    with Client(kernel.info, encoding=request.param).connect(10.0) as connected:
+    with Client(kernel.info, encoding=request.param).connect(60.0) as connected:
         yield connected
 
 

@@ -353,6 +353,13 @@ def test_a_worker_started_ahead_under_other_settings_is_not_used() -> None:
     run(body)
 
 
+@pytest.fixture
+def _patient_introspection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up after a moment, which a busy machine may need."""
+    monkeypatch.setattr("llmspell_kernel.scripting.context.INTROSPECTION_S", 60.0)
+
+
+@pytest.mark.usefixtures("_patient_introspection")
 def test_a_waiting_script_serves_introspection() -> None:
     async def body(scripts: ScriptHarness) -> None:
         async def look_inside(_request: Request) -> Content:
@@ -365,6 +372,7 @@ def test_a_waiting_script_serves_introspection() -> None:
     run(body)
 
 
+@pytest.mark.usefixtures("_patient_introspection")
 def test_introspection_answers_as_jupyter_wants_it() -> None:
     async def body(scripts: ScriptHarness) -> None:
         await scripts.cell("grün = {feld = 1}")

@@ -20,9 +20,9 @@ from llmspell_protocol.wire import Wire
 from tests.support.kernel_in_process import SECRET, InProcessKernel, kernel_in_process
 from tests.support.steering import ask_kernel, wait_until
 
-CLIENTS = 6_000
+CLIENTS = 2_500
 AT_ONCE = 50
-DEADLINE_MS = 20_000
+DEADLINE_MS = 60_000
 
 
 def sizes(kernel: InProcessKernel) -> dict[str, int]:
@@ -99,13 +99,13 @@ def test_thousands_of_short_clients_leave_every_table_as_it_was(home: Path) -> N
 
     async def gone(kernel: InProcessKernel) -> None:
         def look() -> None:
-            with Client(kernel.info).connect(10.0) as client:
+            with Client(kernel.info).connect(60.0) as client:
                 wait_until(client, lambda status: status["clients"] == 1)
 
         await asyncio.to_thread(look)
         # The end of the one that looked, on all of its channels.
         channels = _channels(kernel)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while any(each.live for each in channels._connections) or len(kernel.kernel._clients):
                 changed.clear()
                 await changed.wait()

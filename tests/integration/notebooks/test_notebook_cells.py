@@ -12,6 +12,7 @@ from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from tests.support.asking_again import asked_until
 from tests.support.jupyter import (
     DEADLINE_S,
     KERNEL_NAME,
@@ -176,7 +177,10 @@ def test_user_expressions_are_evaluated_after_the_code_each_with_its_own_status(
     ],
 )
 def test_is_complete_tells_open_from_wrong_code(client: Client, code: str, status: str) -> None:
-    assert ask(client, "shell", "is_complete_request", {"code": code})["status"] == status
+    reply = asked_until(
+        lambda: ask(client, "shell", "is_complete_request", {"code": code}), lambda reply: reply["status"] != "unknown"
+    )
+    assert reply["status"] == status
 
 
 @pytest.mark.parametrize(
@@ -190,7 +194,8 @@ def test_is_complete_tells_open_from_wrong_code(client: Client, code: str, statu
 )
 def test_complete_knows_globals_and_fields(client: Client, code: str, wanted: str) -> None:
     run_cell(client, "own_table = {field = 1}")
-    reply = ask(client, "shell", "complete_request", {"code": code, "cursor_pos": len(code)})
+    content = {"code": code, "cursor_pos": len(code)}
+    reply = asked_until(lambda: ask(client, "shell", "complete_request", content), lambda reply: bool(reply["matches"]))
     assert reply["status"] == "ok"
     before, after = code[: reply["cursor_start"]], code[reply["cursor_end"] :]
     assert wanted in [before + match + after for match in reply["matches"]]
@@ -204,7 +209,7 @@ def test_history_and_comm_info_are_empty(client: Client) -> None:
 
 def test_shift_tab_shows_the_signature_and_what_a_function_does(client: Client) -> None:
     content = {"code": "a = Agent.create{model = 'x'}", "cursor_pos": 10, "detail_level": 0}
-    reply = ask(client, "shell", "inspect_request", content)
+    reply = asked_until(lambda: ask(client, "shell", "inspect_request", content), lambda reply: bool(reply["found"]))
     assert (reply["status"], reply["found"]) == ("ok", True)
     assert reply["data"]["text/plain"].startswith("Agent.create(settings) → agent\n")
 

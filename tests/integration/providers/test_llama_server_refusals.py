@@ -24,7 +24,7 @@ from tests.support.llama_server_launch import command_of, launch
 from tests.support.turns import until
 
 pytestmark = pytest.mark.slow
-CRASH_DEADLINE_S = 2.0
+CRASH_DEADLINE_S = 60.0
 
 
 def refused(smollm2_path: Path, tmp_path: Path, server: Path | None, **changes: Any) -> LlmspellError:

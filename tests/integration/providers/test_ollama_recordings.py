@@ -83,7 +83,7 @@ def replay() -> Iterator[OllamaReplay]:
 @pytest.mark.parametrize("name", ALL)
 def test_a_recording_is_sent_again_chunk_by_chunk(replay: OllamaReplay, name: str) -> None:
     request, recorded = ALL[name]["request"], ALL[name]["response"]
-    connection = http.client.HTTPConnection(replay.base_url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(replay.base_url.removeprefix("http://"), timeout=60)
     connection.request(
         request["method"],
         request["path"],

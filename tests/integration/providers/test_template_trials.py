@@ -6,7 +6,6 @@ import asyncio
 import importlib.util
 from pathlib import Path
 
-import psutil
 import pytest
 
 from llmspell_protocol.errors import ModelLoadFailed
@@ -15,6 +14,7 @@ from llmspell_providers.candle.template_trial import TemplateTrial
 from llmspell_providers.candle.trial import Trial
 from llmspell_providers.candle.trial_model import trial_model
 from llmspell_providers.library.gguf import read_gguf
+from tests.support.children import is_running, running_children
 from tests.support.hostile_templates import DEEP, ENDLESS, SOUND
 from tests.support.templates import TEMPLATE
 from tests.support.turns import until
@@ -68,7 +68,7 @@ def test_a_load_with_such_a_template_ends_soon_and_leaves_no_process(name: str, 
     with pytest.raises(ModelLoadFailed, match="the chat template of m cannot be used") as caught:
         asyncio.run(ModelProcess.start(_launch(path, tmp_path), on_exit=lambda: None))
     assert "reason" not in caught.value.details
-    assert not psutil.Process().children()
+    assert not running_children()
 
 
 def test_a_load_that_is_cancelled_takes_its_trial_along(tmp_path: Path) -> None:
@@ -77,13 +77,12 @@ def test_a_load_that_is_cancelled_takes_its_trial_along(tmp_path: Path) -> None:
 
     async def run() -> None:
         loading = asyncio.create_task(ModelProcess.start(_launch(path, tmp_path), on_exit=lambda: None))
-        await until(lambda: len(psutil.Process().children(recursive=True)) == 2)
-        children = psutil.Process().children(recursive=True)
+        await until(lambda: len(running_children(recursive=True)) == 2)
+        children = running_children(recursive=True)
         loading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await loading
-        psutil.wait_procs(children, timeout=5)
-        assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+        await until(lambda: not any(is_running(child) for child in children))
 
     asyncio.run(run())
 

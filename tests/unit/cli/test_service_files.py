@@ -147,7 +147,7 @@ def test_a_service_manager_hears_a_state_on_its_socket(abstract: bool) -> None:
     ):
         name = f"{directory}/notify"
         manager.bind("\0" + name if abstract else name)
-        manager.settimeout(10)
+        manager.settimeout(60)
         tell_service_manager("READY=1", {"NOTIFY_SOCKET": f"@{name}" if abstract else name})
         assert manager.recv(100) == b"READY=1"
 

@@ -17,7 +17,7 @@ from tests.support.scripted_models import ScriptedModels
 from tests.support.virtual_time import run_in_virtual_time
 
 OWNER = "context-1"
-DEADLINE_S = 5.0
+DEADLINE_S = 60.0
 
 
 class Scene:

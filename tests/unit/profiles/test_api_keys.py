@@ -251,7 +251,7 @@ def test_keys_added_at_the_same_time_are_all_kept(home: Path) -> None:
     start = threading.Barrier(len(names))
 
     def add(name: str) -> None:
-        start.wait(10)
+        start.wait(60)
         with KeyFile(home).changing() as content:
             content.keys[name] = KEY
 
@@ -259,7 +259,7 @@ def test_keys_added_at_the_same_time_are_all_kept(home: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert sorted(KeyFile(home).read().keys) == sorted(names)
     assert not list(home.glob(".keys.json.*"))
 

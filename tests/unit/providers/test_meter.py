@@ -83,7 +83,7 @@ def test_reports_come_at_most_ten_times_a_second_and_the_last_one_is_not_lost() 
     for _ in range(1000):
         meter.add("m", 1)
 
-    assert told.wait(10)
+    assert told.wait(60)
     assert len(seen) < 100
 
 

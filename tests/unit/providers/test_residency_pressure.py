@@ -71,9 +71,9 @@ def test_a_model_that_alone_is_too_large_goes_and_is_refused_the_next_time(caplo
         await residency.close()
 
     asyncio.run(scenario())
-    unloaded, refused = _said(caplog)
+    # That it was refused is told to the request that waited; a command with a kernel within shows warnings.
+    (unloaded,) = _said(caplog)
     assert unloaded.startswith("m holds 300 MB and was unloaded")
-    assert refused.startswith("m was not loaded: out_of_memory")
 
 
 @pytest.mark.parametrize("stays", ["pinned", "busy"])
