@@ -182,11 +182,11 @@ def _names_read(tree: ast.AST) -> Iterator[str]:
         match node:
             case ast.Attribute(attr=name, ctx=ast.Load()) | ast.Name(id=name, ctx=ast.Load()):
                 yield name
+            case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(str(name)), *_]):
+                yield name
             case ast.Call(func=ast.Name(id="getattr") | ast.Attribute(attr="get"), args=[*_, ast.Constant(str(name))]):
                 yield name
             case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(str(name)), _]):
-                yield name
-            case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(str(name)), *_]):
                 yield name
             case ast.Subscript(slice=ast.Constant(str(name)), ctx=ast.Load()):
                 yield name
