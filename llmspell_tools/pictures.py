@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -74,7 +75,13 @@ def _strict(pillow: Any) -> Iterator[None]:
         warnings.simplefilter("error", pillow.DecompressionBombWarning)
         # Remarks on damaged files are no business of the process.
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-        yield
+        log = logging.getLogger("PIL")
+        level = log.level
+        log.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def format_of(target_path: str | None, named: Format | None, otherwise: str) -> Format:
