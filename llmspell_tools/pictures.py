@@ -31,7 +31,7 @@ _DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, Ty
 
 def largest(media: Mapping[str, Any]) -> tuple[int, int]:
     """The most pixels across and down, of `tools.media.image_max_dimensions`."""
-    width, _, height = str(media.get("image_max_dimensions", "4096x4096")).partition("x")
+    width, _, height = str(media.get("image_max_dimensions") or "4096x4096").partition("x")
     return int(width), int(height)
 
 
