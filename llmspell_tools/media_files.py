@@ -65,6 +65,20 @@ def streams(container: Any) -> list[dict[str, Any]]:
     return found
 
 
+def decodable(found: Any, path: str, what: str) -> Any:
+    """The first of some streams that can be decoded; `what` is what is in them ("sound").
+
+    Raises:
+        ToolFailure: there is none.
+    """
+    if not found:
+        raise ToolFailure(f"{path} has no {what} in it")
+    known = [stream for stream in found if stream.codec_context is not None]
+    if not known:
+        raise ToolFailure(f"{path} has {what} in a form that is not known")
+    return known[0]
+
+
 def tags(given: Mapping[str, Any]) -> dict[str, str]:
     """What a file says about itself, names in lower case, texts not longer than 1,000 characters."""
     return {str(name).lower(): str(value)[:1000] for name, value in list(given.items())[:100]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,7 @@ _DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, Ty
 
 def largest(media: Mapping[str, Any]) -> tuple[int, int]:
     """The most pixels across and down, of `tools.media.image_max_dimensions`."""
-    width, _, height = str(media.get("image_max_dimensions", "4096x4096")).partition("x")
+    width, _, height = str(media.get("image_max_dimensions") or "4096x4096").partition("x")
     return int(width), int(height)
 
 
@@ -74,7 +75,13 @@ def _strict(pillow: Any) -> Iterator[None]:
         warnings.simplefilter("error", pillow.DecompressionBombWarning)
         # Remarks on damaged files are no business of the process.
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-        yield
+        log = logging.getLogger("PIL")
+        level = log.level
+        log.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def format_of(target_path: str | None, named: Format | None, otherwise: str) -> Format:

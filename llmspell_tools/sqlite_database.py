@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -85,7 +85,11 @@ def query(call: Call, path: str, statement: str, query_type: QueryType, values: 
         ToolFailure: SQLite says no.
     """
     writes = query_type != "SELECT"
-    with _connected(call, path, writes=writes, makes=query_type == "CREATE") as (connection, raw), told(path):
+    with (
+        _damage_told(path),
+        _connected(call, path, writes=writes, makes=query_type == "CREATE") as (connection, raw),
+        told(path),
+    ):
         raw.execute("BEGIN")
         held = _Held(query_type)
         try:
@@ -113,8 +117,17 @@ def query(call: Call, path: str, statement: str, query_type: QueryType, values: 
 
 def schema(call: Call, path: str) -> dict[str, Any]:
     """Tables and views."""
-    with _connected(call, path, writes=False, makes=False) as (connection, _), told(path):
+    with _damage_told(path), _connected(call, path, writes=False, makes=False) as (connection, _), told(path):
         return tables_of(connection)
+
+
+@contextmanager
+def _damage_told(path: str) -> Iterator[None]:
+    """What SQLite itself says of a file, as the call's failure."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ToolFailure(f"{path}: {error}") from None
 
 
 @contextmanager
@@ -140,7 +153,9 @@ def _connected(call: Call, path: str, *, writes: bool, makes: bool) -> Iterator[
             f"file:{quote(real)}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
         )
         try:
-            _prepare(raw, path, lambda: _identity(os.stat(real)) == identity)
+            _prepare(raw)
+            if _identity(os.stat(real)) != identity:
+                raise ToolFailure(f"{path} has been replaced meanwhile")
             if writes:
                 _bound(raw, max(size, call.files.largest_bytes))
             engine = create_engine("sqlite+pysqlite://", creator=lambda: raw, poolclass=StaticPool)
@@ -151,17 +166,12 @@ def _connected(call: Call, path: str, *, writes: bool, makes: bool) -> Iterator[
             raw.close()
 
 
-def _prepare(raw: sqlite3.Connection, path: str, is_checked: Callable[[], bool]) -> None:
-    try:
-        raw.execute("PRAGMA temp_store = MEMORY")
-        # A schema that was made to harm has no functions to call.
-        raw.execute("PRAGMA trusted_schema = OFF")
-        # Opens the file; from here on it is the one that was looked at, or another call.
-        raw.execute("PRAGMA schema_version").fetchall()
-    except sqlite3.Error as error:
-        raise ToolFailure(f"{path}: {error}") from None
-    if not is_checked():
-        raise ToolFailure(f"{path} has been replaced meanwhile")
+def _prepare(raw: sqlite3.Connection) -> None:
+    raw.execute("PRAGMA temp_store = MEMORY")
+    # A schema that was made to harm has no functions to call.
+    raw.execute("PRAGMA trusted_schema = OFF")
+    # Opens the file, so that it can be compared with the one that was looked at.
+    raw.execute("PRAGMA schema_version").fetchall()
 
 
 def _bound(raw: sqlite3.Connection, largest_bytes: int) -> None:

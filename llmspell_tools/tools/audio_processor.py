@@ -8,7 +8,7 @@ from typing import Any, Literal
 from llmspell_protocol.errors import InvalidRequest, Unsupported
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.extra_libraries import library
-from llmspell_tools.media_files import opened, streams, tags
+from llmspell_tools.media_files import decodable, opened, streams, tags
 from llmspell_tools.parameters import ToolParameters, missing, parameter
 
 _CODECS = {"wav": "pcm_s16le", "mp3": "libmp3lame"}
@@ -104,11 +104,10 @@ def _converted(wanted: Parameters, call: Call, file: Any, limit: int) -> Outcome
     if _CODECS[kind] not in av.codecs_available:
         raise Unsupported(f"this build of PyAV can't write {kind}: it has no codec {_CODECS[kind]}")
     with opened(file, wanted.source_path, "converting audio") as source:
-        if not source.streams.audio:
-            raise ToolFailure(f"{wanted.source_path} has no sound in it")
-        described = next(one for one in streams(source) if one["type"] == "audio")
+        stream = decodable(source.streams.audio, wanted.source_path, "sound")
+        described = streams(source)[stream.index]
         with call.files.replacing(wanted.target_path) as target:
-            duration = _written(av, source, target, kind, wanted, call, limit)
+            duration = _written(av, source, stream, target, kind, call, limit)
             size = target.seek(0, os.SEEK_END)
     result = {
         "source_path": wanted.source_path,
@@ -122,9 +121,8 @@ def _converted(wanted: Parameters, call: Call, file: Any, limit: int) -> Outcome
     return Outcome(operation="convert", result=result, output=wanted.target_path, message=message)
 
 
-def _written(av: Any, source: Any, target: Any, kind: str, wanted: Parameters, call: Call, limit: int) -> float:
+def _written(av: Any, source: Any, stream: Any, target: Any, kind: str, call: Call, limit: int) -> float:
     """Decodes and encodes all sound; returns how many seconds it was."""
-    stream = source.streams.audio[0]
     rate, told = stream.codec_context.sample_rate, 0.0
     samples = 0
     # MP3 has rates of its own, and no more than two channels.

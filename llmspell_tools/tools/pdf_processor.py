@@ -63,6 +63,7 @@ def _told(pypdf: Any, path: str) -> Iterator[None]:
 
 
 _DAMAGED = (
+    OSError,
     ValueError,
     TypeError,
     KeyError,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.extra_libraries import library
-from llmspell_tools.media_files import opened, seconds, streams, tags
+from llmspell_tools.media_files import decodable, opened, seconds, streams, tags
 from llmspell_tools.parameters import ToolParameters, parameter
 from llmspell_tools.pictures import Format, demand_size, format_of, given
 
@@ -35,9 +35,7 @@ def run(wanted: Parameters, call: Call) -> Outcome:
         if wanted.operation in ("detect", "metadata"):
             return _described(wanted, video, os.fstat(file.fileno()).st_size)
         library("PIL.Image", "pillow", "writing pictures")
-        if not video.streams.video:
-            raise ToolFailure(f"{path} has no pictures in it")
-        stream = video.streams.video[0]
+        stream = decodable(video.streams.video, path, "pictures")
         # Before anything is decoded.
         demand_size(path, stream.codec_context.width, stream.codec_context.height, media)
         picture, moment = _frame(wanted, video, stream, media)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from llmspell_protocol.errors import Forbidden, InvalidRequest, Unsupported
 from tests.support.tool_calls import Called, call_tool
@@ -279,3 +281,16 @@ def test_other_databases_are_not_supported(address: str) -> None:
 def test_an_address_names_a_host_and_nothing_of_this_machine(address: str) -> None:
     with pytest.raises(InvalidRequest, match="the database's address"):
         call_tool("database-connector", {"operation": "query", "database": address, "query": "SELECT 1"}, net=["*"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(st.data())
+def test_a_changed_file_is_read_or_refused(place: Path, data: st.DataObject) -> None:
+    changed = bytearray((place / "a.db").read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        changed[data.draw(st.integers(16, 4200))] = data.draw(st.integers(0, 255))
+    (place / "changed.db").write_bytes(changed)
+    ask(place, "SELECT * FROM t", database="changed.db")
+    ask(place, "INSERT INTO t (name) VALUES ('x')", "INSERT", database="changed.db")
+    arguments = {"operation": "schema", "database": str(place / "changed.db")}
+    call_tool("database-connector", arguments, read=[str(place)])

@@ -9,6 +9,8 @@ from typing import Any
 
 import av
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from llmspell_protocol.errors import Forbidden, InvalidRequest
@@ -37,9 +39,9 @@ def place(tmp_path: Path) -> Path:
 
 def process(place: Path, operation: str = "metadata", source: str = "a.mp4", **arguments: Any) -> Called:
     tables = arguments.pop("tables", None)
-    given = {"operation": operation, "file_path": source, **arguments}
+    asked = {"operation": operation, "file_path": source, **arguments}
     inside = [str(place)]
-    return call_tool("video-processor", given, read=inside, write=inside, directory=inside[0], tables=tables)
+    return call_tool("video-processor", asked, read=inside, write=inside, directory=inside[0], tables=tables)
 
 
 def red(called: Called) -> int:
@@ -129,3 +131,22 @@ def test_a_playlist_opens_nothing(place: Path) -> None:
     (place / "a.m3u8").write_text(text)
     for operation in ("metadata", "extract_frame"):
         assert "is not an audio or video file" in process(place, operation, "a.m3u8").said
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(st.data())
+def test_a_changed_file_is_read_or_refused(place: Path, data: st.DataObject) -> None:
+    changed = bytearray((place / "a.mp4").read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    (place / "changed.mp4").write_bytes(changed)
+    for operation in ("metadata", "extract_frame"):
+        process(place, operation, "changed.mp4")
+
+
+def test_pictures_in_a_form_that_is_not_known_are_told(place: Path) -> None:
+    film(place / "b.avi")
+    data = (place / "b.avi").read_bytes()
+    (place / "odd.avi").write_bytes(data.replace(b"FMP4", b"zzzz"))
+    assert "in a form that is not known" in process(place, "extract_frame", "odd.avi").said
+    assert process(place, source="odd.avi").result["codec"] is None
