@@ -115,7 +115,9 @@ class Services:
         """Tools of all sources."""
         from llmspell_kernel.services.tools.service import ToolsService
 
-        return ToolsService(self._settings, self.contexts, self._log_directory)
+        return ToolsService(
+            self._settings, self.contexts, self._log_directory, home=self._home, environment=self._environment
+        )
 
     def note(self, name: str, made: object) -> None:
         """Remembers a service that was made: what it takes part in, it takes part in from here on."""

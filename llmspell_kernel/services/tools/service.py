@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.tools.builtin import WorkerTools
 from llmspell_kernel.services.tools.invocation import Invocation, OnProgress, ToolSource
 from llmspell_kernel.services.tools.limits import Rates, tables_of, timeout_of
+from llmspell_kernel.services.tools.mcp.source import McpTools
 from llmspell_kernel.services.tools.permissions import demand
 from llmspell_kernel.services.tools.registered import RegisteredTools
 from llmspell_protocol.areas.tool import ToolInvokeReply
@@ -29,17 +31,27 @@ _Found = dict[str, tuple[ToolDescription, ToolSource]]
 class ToolsService:
     """All tools of a kernel; belongs to the loop."""
 
-    def __init__(self, settings: Callable[[], Settings], contexts: Contexts, log_directory: Path) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        contexts: Contexts,
+        log_directory: Path,
+        *,
+        home: Path,
+        environment: Mapping[str, str],
+    ) -> None:
         self._settings = settings
         self._rates = Rates()
         self.registered = RegisteredTools(contexts)
         self.workers = WorkerTools(log_directory, size=settings().tools.workers)
-        self._sources: list[ToolSource] = [self.registered, self.workers]
+        self.mcp = McpTools(settings, environment, home, log_directory)
+        self._near: list[ToolSource] = [self.registered, self.workers]
+        self._sources: list[ToolSource] = [*self._near, self.mcp]
         """The first that has a name has it."""
 
     async def list(self, owner: str, category: str | None = None) -> tuple[Sequence[ToolDescription], Sequence[str]]:
         """Every tool by name, and what is wrong with sources that could not be asked."""
-        found, problems = await self._found(owner)
+        found, problems = await self._found(owner, self._sources)
         tools = [tool for tool, _ in found.values() if category in (None, tool.category)]
         return sorted(tools, key=lambda tool: tool.name), problems
 
@@ -89,7 +101,7 @@ class ToolsService:
                 arguments=arguments,
                 permissions=permissions,
                 tables=tables,
-                timeout_s=timeout_of(tables, timeout_s),
+                timeout_s=timeout_of(tables, self.mcp.timeout_of(tool) if timeout_s is None else timeout_s),
                 on_progress=on_progress,
             )
         )
@@ -99,20 +111,29 @@ class ToolsService:
         self.registered.forget(owner)
 
     async def close(self) -> None:
-        """Ends the workers."""
-        await self.workers.close()
+        """Ends the workers and the servers."""
+        await asyncio.gather(self.workers.close(), self.mcp.close())
+
+    def reconfigure(self, settings: Settings, running: Collection[asyncio.Task[None]]) -> None:
+        """Takes over which servers there are; calls that run go on with the old ones."""
+        del running
+        self.mcp.reconfigure(settings)
 
     async def _find(self, name: str, owner: str) -> tuple[ToolDescription, ToolSource]:
-        found, _ = await self._found(owner)
+        # No server is started for the name of a tool that is here, or of another server.
+        found, _ = await self._found(owner, self._near)
         known = tool_name(name, found)
+        if known is None:
+            found |= {tool.name: (tool, self.mcp) for tool in await self.mcp.of_server(name)}
+            known = tool_name(name, found)
         if known is None:
             raise _missing(name, found)
         return found[known]
 
-    async def _found(self, owner: str) -> tuple[_Found, Sequence[str]]:
+    async def _found(self, owner: str, sources: Sequence[ToolSource]) -> tuple[_Found, Sequence[str]]:
         found: _Found = {}
         problems: Sequence[str] = ()
-        for source in self._sources:
+        for source in sources:
             try:
                 tools = await source.tools(owner)
             except LlmspellError as error:
@@ -120,7 +141,7 @@ class ToolsService:
                 continue
             for tool in tools:
                 found.setdefault(tool.name, (tool, source))
-        return found, (*problems, *self.workers.problems)
+        return found, (*problems, *self.workers.problems, *self.mcp.problems)
 
 
 def _missing(name: str, known: Collection[str]) -> ToolNotFound:
