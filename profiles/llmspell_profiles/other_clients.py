@@ -38,6 +38,18 @@ _KNOWN = frozenset(
         *("includeTools", "excludeTools", *_WITHOUT_MEANING_HERE),
     }
 )
+_OF_EDITORS = frozenset(
+    (
+        "workspaceFolder",
+        "workspaceFolderBasename",
+        "workspaceRoot",
+        "userHome",
+        "file",
+        "fileDirname",
+        "cwd",
+        "pathSeparator",
+    )
+)
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _LIKE_A_KEY = re.compile(
     r"(?:sk-|sk_|pk_|ghp_|gho_|github_pat_|glpat-|hf_|xox[abpr]-|AKIA|AIza|ya29\.|eyJ[A-Za-z0-9_-]{10})[A-Za-z0-9_.-]{6,}"
@@ -184,9 +196,15 @@ class _Reading:
             kept = _kept_as(server, what)
             self.wanting[kept] = None
             return _reference("secret", kept, start)
-        if kind not in ("", "env") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", what):
+        if not _is_variable(kind, what):
             raise _Inexpressible(f"{name} refers to ${{{references[0][:60]}}}, which means nothing here")
         return _reference("variable", what, start)
+
+
+def _is_variable(kind: str, name: str) -> bool:
+    """Whether `${kind:name}` is an environment variable, and nothing that an editor alone knows."""
+    is_named = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+    return is_named and (kind == "env" or (not kind and name not in _OF_EDITORS))
 
 
 def _reference(kind: str, name: str, prefix: str) -> dict[str, str]:
@@ -205,7 +223,7 @@ def _expandable(text: str) -> str:
         if found[1] is None:
             return "$$"
         kind, _, name = found[1].rpartition(":")
-        if kind not in ("", "env") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        if not _is_variable(kind, name):
             raise _Inexpressible(f"${{{found[1][:60]}}} means nothing here")
         return f"${{{name}}}"
 
