@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     cls=Command,
     local_only=True,
     examples=(
-        ("llmspell config import-mcp claude_desktop_config.json", "all of its servers"),
-        ("llmspell config import-mcp .vscode/mcp.json --dry-run", "what would be written"),
-        ("llmspell config import-mcp ~/.cursor/mcp.json --only github", "one of them"),
+        ("llmspell config import-mcp mcp.json", "all of its servers"),
+        ("llmspell config import-mcp mcp.json --dry-run", "what would be written"),
+        ("llmspell config import-mcp mcp.json --only github", "one of them"),
     ),
 )
 @click.option("--only", "only", multiple=True, metavar="NAME", help="This server; may be repeated.")
@@ -100,12 +100,8 @@ def _write(options: Options, output: Output, found: Imported) -> None:
     if output.json:
         output.document(
             {
-                "status": "imported",
+                **_document("imported", found),
                 "file": str(file),
-                "servers": list(found.tables),
-                "stored": list(found.secrets),
-                "wanting": list(found.wanting),
-                "notes": list(found.notes),
                 "kernels": running,
             }
         )
@@ -119,19 +115,21 @@ def _write(options: Options, output: Output, found: Imported) -> None:
     tell_who_does_not_know(output, running)
 
 
+def _document(status: str, found: Imported) -> dict[str, Any]:
+    return {
+        "status": status,
+        "servers": dict(found.tables),
+        "stored": list(found.secrets),
+        "wanting": list(found.wanting),
+        "notes": list(found.notes),
+    }
+
+
 def _show(output: Output, found: Imported) -> None:
     from llmspell_profiles.showing.toml_text import toml_text
 
     if output.json:
-        output.document(
-            {
-                "status": "would import",
-                "servers": dict(found.tables),
-                "stored": list(found.secrets),
-                "wanting": list(found.wanting),
-                "notes": list(found.notes),
-            }
-        )
+        output.document(_document("would import", found))
         return
     output.lines(toml_text(dict(found.tables), ("mcp", "servers"), "What would be written.", {}).rstrip())
     for name in found.secrets:
