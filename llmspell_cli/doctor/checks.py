@@ -14,6 +14,7 @@ from llmspell_cli.doctor.damaged import damaged_models
 from llmspell_cli.doctor.examination import Check, examine
 from llmspell_cli.doctor.finding import Finding, Problem, skip
 from llmspell_cli.doctor.subject import Answers, Subject, ask_kernel
+from llmspell_cli.doctor.tool_servers import tool_servers
 from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.key_sources import load
 from llmspell_profiles.loading.home import llmspell_home
@@ -81,6 +82,7 @@ def _checks(
         "kernel": Check(lambda: kernels.kernel(subject, run_directory()), _KERNEL_DEADLINE_S),
         "files": Check(lambda: _files(subject, found_files, answers), _KERNEL_DEADLINE_S),
         "keys": Check(lambda: configuration.keys(subject)),
+        "mcp": Check(lambda: tool_servers(subject)),
         "jupyter": Check(kernelspec.jupyter),
     }
 

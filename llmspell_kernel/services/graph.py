@@ -159,6 +159,7 @@ class Services:
             self._settings,
             self.contexts,
             self._log_directory,
+            home=self._home,
             environment=self._environment,
             file=self._configuration_file,
         )

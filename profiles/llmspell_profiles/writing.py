@@ -122,6 +122,37 @@ def unset_key(key: str, *, env: Mapping[str, str], cwd: Path, config: Path | Non
     return _change(env, cwd, config, take_out)[0]
 
 
+def add_servers(
+    tables: Mapping[str, Mapping[str, Any]], *, env: Mapping[str, str], cwd: Path, config: Path | None = None
+) -> list[Written]:
+    """Writes tables `[mcp.servers.NAME]` that are not there yet: all of them or none.
+
+    Raises:
+        InvalidRequest: the file has a server of one of these names.
+        ConfigError: a table is wrong, or the file can't be read or written.
+    """
+    # Only a command that writes needs it.
+    from tomlkit import inline_table
+
+    def put(document: TOMLDocument) -> list[KeyPath]:
+        paths: list[KeyPath] = []
+        for name, table in tables.items():
+            path = ("mcp", "servers", name)
+            if _value(document.unwrap(), path) is not None:
+                key = ".".join(path)
+                raise InvalidRequest(f"there is {key} already", hint=f"llmspell config unset {key}")
+            for key, value in table.items():
+                if isinstance(value, Mapping):
+                    inline = inline_table()
+                    inline.update(value)
+                    value = inline
+                _put(document, (*path, key), value)
+            paths.append(path)
+        return paths
+
+    return _change(env, cwd, config, put)
+
+
 def _target(env: Mapping[str, str], config: Path | None, cwd: Path) -> Path:
     """The file that is changed: the one that is named, else the user's own."""
     if config is not None:

@@ -208,6 +208,9 @@ CASES: dict[str, Case] = {
     "config set json": case("config", "set", "models.pin", "a,b", "-c", "mine.toml", "--json", where="local"),
     "config unset": case("config", "unset", "kernel.max_clients", "-c", "mine.toml", where="local"),
     "config unset json": case("config", "unset", "models.max_queue", "-c", "mine.toml", "--json", where="local"),
+    "config import-mcp": case("config", "import-mcp", "mcp.json", "-c", "mine.toml", where="local"),
+    "config import-mcp json": case("config", "import-mcp", "mcp.json", "-c", "mine.toml", "--json", where="local"),
+    "config import-mcp dry run json": case("config", "import-mcp", "mcp.json", "--dry-run", "--json", where="local"),
     "config reload": case("config", "reload", where="kernel"),
     "config reload json": case("config", "reload", "--json", where="kernel"),
     "config list-profiles": case("config", "list-profiles", where="local"),
@@ -250,6 +253,7 @@ FILES = {
     "x.png": b"\x89PNG\r\n\x1a\n" + bytes(8),
     "tiny.gguf": gguf_file(),
     "other.gguf": gguf_file(),
+    "mcp.json": b'{"mcpServers": {"time": {"command": "mcp-server-time"}}}',
     "mine.toml": b"[kernel]\nmax_clients = 5\n[models]\nmax_queue = 5\n",
     "home/keys.json": b'{"keys": {"groq": "sk-a"}, "in_keyring": []}',
 }

@@ -79,10 +79,11 @@ def _warn(
     if canonical(provider) in KNOWN:
         return
     try:
-        configured = load(options).settings.providers.tables
+        settings = load(options).settings
     except LlmspellError as error:
         output.warning(f"'{provider}' is not a provider that llmspell knows, and the configuration: {error.message}")
         return
+    configured = (*settings.providers.tables, *settings.mcp.servers.secrets)
     if canonical(provider) not in map(canonical, configured):
         output.warning(f"'{provider}' is not a provider that llmspell knows, and none in the configuration")
 

@@ -87,7 +87,7 @@ class WorkerTools:
             permissions=asdict(invocation.permissions),
             tables={name: dict(table) for name, table in invocation.tables.items()},
         )
-        return _reply(tool.name, frame)
+        return reply_of(tool.name, frame)
 
     async def close(self) -> None:
         """Ends the workers."""
@@ -143,7 +143,8 @@ def _ended(what: str, status: int) -> WorkerCrashed:
     )
 
 
-def _reply(name: str, frame: Frame) -> ToolInvokeReply:
+def reply_of(name: str, frame: Frame) -> ToolInvokeReply:
+    """The reply that a worker's last frame of a call stands for."""
     outcome, error = frame["outcome"], frame["error"]
     text = outcome["text"]
     if text is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from llmspell_kernel.services.tools.asking import MOST_QUESTIONS, Asking
 from llmspell_kernel.services.tools.builtin import WorkerTools
 from llmspell_kernel.services.tools.invocation import Invocation, OnProgress, ToolSource
 from llmspell_kernel.services.tools.limits import Rates, tables_of, timeout_of
+from llmspell_kernel.services.tools.mcp.source import McpTools
 from llmspell_kernel.services.tools.permissions import demand
 from llmspell_kernel.services.tools.registered import RegisteredTools
 from llmspell_protocol.areas.tool import ToolInvokeReply
@@ -36,6 +38,7 @@ class ToolsService:
         contexts: Contexts,
         log_directory: Path,
         *,
+        home: Path,
         environment: Mapping[str, str],
         file: Path | None = None,
     ) -> None:
@@ -44,16 +47,17 @@ class ToolsService:
         self._rates = Rates()
         self.registered = RegisteredTools(contexts)
         self.workers = WorkerTools(log_directory, size=settings().tools.workers)
-        self._sources: list[ToolSource] = [self.registered, self.workers]
-        """The first that has a name has it."""
+        self.mcp = McpTools(settings, environment, home, log_directory)
+        self._near: list[ToolSource] = [self.registered, self.workers]
+        """The first that has a name has it; servers, which have to be started, are asked last."""
 
     def add(self, source: ToolSource) -> None:
         """One more source, whose names come before those of packages and behind those of scripts."""
-        self._sources.insert(1, source)
+        self._near.insert(1, source)
 
     async def list(self, owner: str, category: str | None = None) -> tuple[Sequence[ToolDescription], Sequence[str]]:
         """Every tool by name, and what is wrong with sources that could not be asked."""
-        found, problems = await self._found(owner)
+        found, problems = await self._found(owner, [*self._near, self.mcp])
         tools = [tool for tool, _ in found.values() if category in (None, tool.category)]
         return sorted(tools, key=lambda tool: tool.name), problems
 
@@ -100,6 +104,7 @@ class ToolsService:
         settings = self._settings()
         tables = tables_of(tool, settings)
         self._rates.admit(tables, settings.tools.rate_limit_per_minute)
+        wanted_s = self.mcp.timeout_of(tool) if timeout_s is None else timeout_s
         permissions = self._asking.with_session(request, permissions)
         for _ in range(MOST_QUESTIONS):
             try:
@@ -111,7 +116,7 @@ class ToolsService:
                         arguments=arguments,
                         permissions=permissions,
                         tables=tables,
-                        timeout_s=timeout_of(tool, tables, arguments, timeout_s),
+                        timeout_s=timeout_of(tool, tables, arguments, wanted_s),
                         on_progress=on_progress,
                     )
                 )
@@ -125,20 +130,29 @@ class ToolsService:
         self._asking.forget(owner)
 
     async def close(self) -> None:
-        """Ends the workers."""
-        await self.workers.close()
+        """Ends the workers and the servers."""
+        await asyncio.gather(self.workers.close(), self.mcp.close())
+
+    def reconfigure(self, settings: Settings, running: Collection[asyncio.Task[None]]) -> None:
+        """Takes over which servers there are; calls that run go on with the old ones."""
+        del running
+        self.mcp.reconfigure(settings)
 
     async def _find(self, name: str, owner: str) -> tuple[ToolDescription, ToolSource]:
-        found, _ = await self._found(owner)
+        # No server is started for the name of a tool that is here, or of another server.
+        found, _ = await self._found(owner, self._near)
         known = tool_name(name, found)
+        if known is None:
+            found |= {tool.name: (tool, self.mcp) for tool in await self.mcp.of_server(name)}
+            known = tool_name(name, found)
         if known is None:
             raise _missing(name, found)
         return found[known]
 
-    async def _found(self, owner: str) -> tuple[_Found, Sequence[str]]:
+    async def _found(self, owner: str, sources: Sequence[ToolSource]) -> tuple[_Found, Sequence[str]]:
         found: _Found = {}
         problems: Sequence[str] = ()
-        for source in self._sources:
+        for source in sources:
             try:
                 tools = await source.tools(owner)
             except LlmspellError as error:
@@ -146,7 +160,7 @@ class ToolsService:
                 continue
             for tool in tools:
                 found.setdefault(tool.name, (tool, source))
-        return found, (*problems, *self.workers.problems)
+        return found, (*problems, *self.workers.problems, *self.mcp.problems)
 
 
 def _missing(name: str, known: Collection[str]) -> ToolNotFound:

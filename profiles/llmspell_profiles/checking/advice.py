@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmspell_profiles.credentials.key_store import KeyStore
-from llmspell_profiles.credentials.secrets import find_api_key, is_secret
+from llmspell_profiles.credentials.secrets import find_api_key, is_reference, is_secret
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.loading.origins import in_file
 from llmspell_profiles.problems import KeyPath, Remark
@@ -31,6 +31,7 @@ def advice(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
     yield from _literal_secrets(loaded)
     yield from _options(loaded)
     yield from _ignored(loaded)
+    yield from _servers_of_tools(loaded, env)
     yield from _unused_variables(loaded)
     yield from _doubtful_places(loaded)
     yield from _unencrypted(loaded)
@@ -76,6 +77,8 @@ def _literal_secrets(loaded: LoadedSettings) -> Iterator[Remark]:
         place, details = in_file(source, path)
         if path[0] == "providers" and path[-1] == "api_key":
             hint = f"use api_key_env or 'llmspell keys add {path[1]}'"
+        elif path[:2] == ("mcp", "servers"):
+            hint = f'llmspell keys add {path[2]}, and {{ secret = "{path[2]}" }} in its place'
         else:
             hint = 'write "${NAME}" and set that variable'
         yield Remark(place, "a secret stands in the file", details, hint)
@@ -99,6 +102,17 @@ def _ignored(loaded: LoadedSettings) -> Iterator[Remark]:
             is_set = getattr(table, key) != table.FIELDS[key].default
             if is_set and loaded.origins.source_of(("providers", name, key)) is not None:
                 yield _about(loaded, ("providers", name, key), "accepted, has no effect")
+
+
+def _servers_of_tools(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
+    if not any(path[0] == "mcp" for path, _ in _leaves(loaded.origins.source.data)):
+        return
+    # Only a configuration with such servers needs it.
+    from llmspell_profiles.checking.mcp_servers import problems_of_servers
+
+    for path, text, hint in problems_of_servers(loaded.settings.mcp, env, loaded.home):
+        place, details = loaded.origins.place(path)
+        yield Remark(place, text, details, hint)
 
 
 def _unused_variables(loaded: LoadedSettings) -> Iterator[Remark]:
@@ -152,6 +166,8 @@ def _is_plain_and_far(url: str) -> bool:
 
 def _leaves(data: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     for name, value in data.items():
+        if path[:1] == ("mcp",) and is_reference(value):
+            continue
         if isinstance(value, dict):
             yield from _leaves(value, (*path, name))
         else:

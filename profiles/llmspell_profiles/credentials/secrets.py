@@ -83,6 +83,11 @@ def is_secret(key: str, *, known: bool) -> bool:
     return not known and any(word in key.lower() for word in _SECRET_WORDS)
 
 
+def is_reference(value: Any) -> bool:
+    """Whether a value of the configuration names where a secret is, and is none itself."""
+    return isinstance(value, Mapping) and len(value.keys() & {"secret", "variable"}) == 1 and len(value) <= 2
+
+
 def shown(key: str, value: Any, *, known: bool) -> Any:
     """The value of a key as it may be shown: `HIDDEN` for a secret that is set; URLs without the secrets in them."""
     if is_secret(key, known=known):

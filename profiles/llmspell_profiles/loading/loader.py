@@ -317,7 +317,8 @@ def _did_you_mean(path: KeyPath, classes: Mapping[str, type[ProviderSettings]]) 
 
 
 def _is_named_table(found: Key | type[Table] | None, path: KeyPath, name: str) -> bool:
-    return found is FreeTable or (path == ("providers",) and name != "default_provider")
+    named = found is FreeTable or (path == ("providers",) and name != "default_provider")
+    return named or path == ("mcp", "servers")
 
 
 def _doubtful_values(settings: Settings, paths: list[KeyPath], origins: Origins) -> Iterator[Remark]:

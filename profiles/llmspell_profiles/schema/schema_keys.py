@@ -56,7 +56,7 @@ class Key(NamedTuple):
 
 
 def value_at(settings: Settings, path: KeyPath) -> Any:
-    """The value of a key in the settings; None for a key of a table that isn't there."""
+    """The value of a key in the settings; None for a key or a table that isn't there."""
     value: Any = settings
     for name in path:
         if value is None:
@@ -64,7 +64,7 @@ def value_at(settings: Settings, path: KeyPath) -> Any:
         if isinstance(value, dict):
             value = value.get(name)
         else:
-            value = value.others[name] if name in value.others else getattr(value, name)
+            value = value.others[name] if name in value.others else getattr(value, name, None)
     return value
 
 
@@ -113,7 +113,8 @@ def all_keys(providers: Mapping[str, type[ProviderSettings]]) -> Iterator[Key]:
 def find(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> Key | type[Table] | None:
     """The key or the table at a path; None if the schema has neither.
 
-    Below `engines` and `tools` each further name is a `FreeTable`, which has no keys of its own.
+    Below `engines` and `tools` each further name is a `FreeTable`, which has no keys of its own; below `mcp.servers` it
+    is a server.
     """
     table: type[Table] = Settings
     idle = False
@@ -124,6 +125,8 @@ def find(path: KeyPath, providers: Mapping[str, type[ProviderSettings]]) -> Key 
                 table = providers.get(name, CloudSettings)
             elif table.FREE_TABLES:
                 table = FreeTable
+            elif other := table.other_table():
+                table = other
             else:
                 return None
             continue

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from llmspell_profiles.schema.events import EventsSettings
     from llmspell_profiles.schema.hooks import HooksSettings
     from llmspell_profiles.schema.javascript import JavaScriptSettings
+    from llmspell_profiles.schema.mcp import McpSettings
     from llmspell_profiles.schema.rag import RagSettings
     from llmspell_profiles.schema.sessions import SessionsSettings
     from llmspell_profiles.schema.state import StateSettings
@@ -38,6 +39,7 @@ else:
     EventsSettings = Annotated[Any, Later("events", "EventsSettings")]
     HooksSettings = Annotated[Any, Later("hooks", "HooksSettings")]
     JavaScriptSettings = Annotated[Any, Later("javascript", "JavaScriptSettings")]
+    McpSettings = Annotated[Any, Later("mcp", "McpSettings")]
     RagSettings = Annotated[Any, Later("rag", "RagSettings")]
     SessionsSettings = Annotated[Any, Later("sessions", "SessionsSettings")]
     StateSettings = Annotated[Any, Later("state", "StateSettings")]
@@ -243,6 +245,7 @@ class Settings(Table):
     events: EventsSettings = later_table("the event bus")
     debug: DebugSettings = later_table("what scripts write while they are debugged")
     tools: ToolsSettings = later_table("what tools may do")
+    mcp: McpSettings = later_table("servers that bring tools by the Model Context Protocol")
     rag: RagSettings = later_table("retrieval from documents")
 
     @rule

@@ -123,6 +123,11 @@ class Table:
     FREE_TABLES: ClassVar[bool] = False
     """Whether the others are tables whose keys only a plug-in knows."""
 
+    @classmethod
+    def other_table(cls) -> "type[Table] | None":
+        """The class of the tables that the user names, where all of them have the same; None for any other table."""
+        return cls.OTHERS if isinstance(cls.OTHERS, type) and issubclass(cls.OTHERS, Table) else None
+
     IDLE: ClassVar[frozenset[str]] = frozenset()
     """Inherited keys and tables that nothing reads yet where they belong to this class: as if marked with `Idle`."""
 

@@ -55,6 +55,8 @@ def _table(table: type[Table], path: KeyPath) -> Schema:
         else:
             properties[name] = {"description": field.description, **_table(inner, (*path, name))}
     others: Any = {"type": "object"} if table.FREE_TABLES else table.OTHERS is not None
+    if other := table.other_table():
+        others = _table(other, (*path, "NAME"))
     if table is ProvidersSettings:
         for kind in PROVIDER_TYPES:
             # All of the cloud are alike; said once, it is a third as long.
@@ -133,4 +135,6 @@ def _map_value(kind: Any) -> Schema:
     value = get_args(kind)[1]
     while hasattr(value, "__metadata__"):
         value = value.__origin__
+    if hasattr(value, "MAP_VALUE"):
+        return dict(value.MAP_VALUE)
     return {"type": "string"} if value is str else {"enum": list(get_args(value))}

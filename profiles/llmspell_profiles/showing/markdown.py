@@ -66,7 +66,7 @@ def _table(section: Section) -> Iterator[str]:
 def _others(section: Section) -> str:
     if not section.open:
         return ""
-    if section.path == ("providers",):
+    if section.path in (("providers",), ("mcp", "servers")):
         return ""
     if section.path[0] != "providers":
         return " Other tables in it are handed to the plug-in of that name."

@@ -22,7 +22,7 @@ from llmspell_profiles.schema.table import FieldInfo, Table
 from llmspell_profiles.schema.values import Before, Form
 
 ANY_PROVIDER = "NAME"
-"""Stands for the name of a provider's table."""
+"""Stands for the name of a provider's table, or of a server's."""
 
 _TYPE_WORDS = {bool: "bool", int: "int", float: "float", str: "str", Path: "path", tuple: "list", dict: "map"}
 
@@ -73,6 +73,8 @@ def _sections(below: KeyPath) -> Iterator[Section]:
     if below[:1] == ("providers",) and len(below) > 1 and (len(below) > 2 or below[1] != "default_provider"):
         local = below[1] in ("ollama", "candle") and len(below) == 2
         below = below if local else ("providers", ANY_PROVIDER, *below[2:])
+    if below[:2] == ("mcp", "servers") and len(below) > 2:
+        below = ("mcp", "servers", ANY_PROVIDER, *below[3:])
     for each in _walk(Settings, (), "The whole configuration"):
         if each.path[: len(below)] == below:
             yield each
@@ -86,6 +88,8 @@ def _walk(table: type[Table], path: KeyPath, description: str) -> Iterator[Secti
     yield Section(path, description, tuple(keys), table.OTHERS is not None)
     for name, below in inner.items():
         yield from _walk(below, (*path, name), table.FIELDS[name].description or "")
+    if other := table.other_table():
+        yield from _walk(other, (*path, ANY_PROVIDER), "any server; the name is free")
     if table is ProvidersSettings:
         yield from _walk(CloudSettings, (*path, ANY_PROVIDER), "any provider; the name is free")
         for name, local in (("ollama", OllamaSettings), ("candle", CandleSettings)):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmspell_profiles.credentials.secrets import HIDDEN, is_secret, shown
+from llmspell_profiles.credentials.secrets import HIDDEN, is_reference, is_secret, shown
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.problems import KeyPath, unknown_section
 from llmspell_profiles.schema.providers import ProviderSettings
@@ -80,6 +80,8 @@ def _plain(name: str, value: Any, *, known: bool) -> Any:
     match value:
         case Table():
             return dict(_plain_table(value))
+        case Mapping() if is_reference(value):
+            return dict(value)
         case Mapping() if is_secret(name, known=known):
             return dict.fromkeys(value, HIDDEN)
         case Mapping():

@@ -33,6 +33,12 @@ _COMMON: Mapping[str, tuple[str, ...]] = {
 }
 """The keys that most people change, by table."""
 
+_REQUIRED: Mapping[KeyPath, Mapping[str, Any]] = {
+    ("providers", ANY_PROVIDER): {"provider_type": "openai"},
+    ("mcp", "servers", ANY_PROVIDER): {"command": "mcp-server-time"},
+}
+"""Keys without which a table that is named freely would be none."""
+
 _INTRODUCTION = """\
 # llmspell configuration. A line such as '# port = 9555' shows what holds anyway; take the '# ' away to change it.
 # Every key: llmspell config schema --format toml. Is it right: llmspell config validate.
@@ -67,9 +73,9 @@ def full(section: str = "", *, idle: bool = False) -> str:
     parts = [] if section else [_INTRODUCTION]
     for each in sections(section_path(section), idle=idle):
         if each.keys:
-            is_provider = len(each.path) > 1 and each.path[0] == "providers"
-            there = {"provider_type": "openai"} if each.path[1:] == (ANY_PROVIDER,) else {}
-            parts.append(_table(each.path, each.keys, there, commented=is_provider, about=each.description))
+            is_named = ANY_PROVIDER in each.path or (len(each.path) > 1 and each.path[0] == "providers")
+            there = _REQUIRED.get(each.path, {})
+            parts.append(_table(each.path, each.keys, there, commented=is_named, about=each.description))
     return "\n".join(parts)
 
 

@@ -38,6 +38,7 @@ CHECKS = [
         "kernel",
         "files",
         "keys",
+        "mcp",
     ),
     "jupyter",
 ]
@@ -62,6 +63,7 @@ def test_the_report_has_one_line_a_check_hints_below_and_a_sum(home: Path) -> No
         r"- kernel      none is running",
         rf"✓ files       modes of {re.escape(str(home))} are safe",
         r"✓ keys        none",
+        r"✓ mcp         none configured",
         r"- jupyter     no kernelspec of llmspell",
         r"\d+ ok, \d+ warnings?, 0 failed, 4 skipped",
     ]

@@ -188,8 +188,9 @@ def test_a_file_with_every_key_is_valid_and_has_the_defaults(tmp_path: Path) -> 
     assert problems(FULL) == []
     text = uncommented(FULL)
     assert problems(text) == []
-    settings = load(tmp_path, text).settings.with_values({"providers": None}).as_data()
-    assert settings == load(tmp_path, "").settings.with_values({"providers": None}).as_data()
+    freely_named = {"providers": None, "mcp": None}
+    settings = load(tmp_path, text).settings.with_values(freely_named).as_data()
+    assert settings == load(tmp_path, "").settings.with_values(freely_named).as_data()
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
