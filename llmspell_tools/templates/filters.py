@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmspell_tools.dates import BadDate, read_date, write_date, zone_named
 from llmspell_tools.templates.budget import MAX_CHARACTERS, ROUND_COST, Budget, TemplateProblem
-from llmspell_tools.wording import CASES
+from llmspell_tools.texts.dates import BadDate, read_date, write_date, zone_named
+from llmspell_tools.texts.wording import CASES
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
-from llmspell_tools.bodies import JSON_TYPE, json_body
 from llmspell_tools.contract import ToolFailure
 from llmspell_tools.limits.answers import Answer
-from llmspell_tools.markup import Page
+from llmspell_tools.web.bodies import JSON_TYPE, json_body
+from llmspell_tools.web.markup import Page
 
 Kind = Literal["web", "news", "images"]
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from llmspell_protocol.errors import InvalidRequest, Unsupported
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.extra_libraries import library
-from llmspell_tools.media_files import decodable, opened, streams, tags
+from llmspell_tools.media.av_files import decodable, opened, streams, tags
 from llmspell_tools.parameters import ToolParameters, missing, parameter
 
 _CODECS = {"wav": "pcm_s16le", "mp3": "libmp3lame"}

@@ -10,15 +10,15 @@ from typing import Any, Literal
 
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
-from llmspell_tools.csv_figures import analyzed, wrong_width
-from llmspell_tools.csv_filters import OPERATORS, BadFilter, read_filter
-from llmspell_tools.csv_output import excel, json_lines, parquet, record, records, separated
-from llmspell_tools.csv_tables import MOST_ERRORS, NotCsv, Table, kind_of, table, value_of
 from llmspell_tools.expressions import BadExpression, expression
-from llmspell_tools.json_values import written
 from llmspell_tools.parameters import ToolParameters, missing, parameter
-from llmspell_tools.text_files import NotText, decoded
-from llmspell_tools.validation_rules import BadRules, check_value
+from llmspell_tools.tables.csv_tables import MOST_ERRORS, NotCsv, Table, kind_of, table, value_of
+from llmspell_tools.tables.figures import analyzed, wrong_width
+from llmspell_tools.tables.filters import OPERATORS, BadFilter, read_filter
+from llmspell_tools.tables.output import excel, json_lines, parquet, record, records, separated
+from llmspell_tools.texts.files import NotText, decoded
+from llmspell_tools.values.json_values import written
+from llmspell_tools.values.rules import BadRules, check_value
 
 Operation = Literal["analyze", "parse", "convert", "filter", "transform", "validate", "sample"]
 Format = Literal["json", "jsonlines", "csv", "tsv", "parquet", "excel"]

@@ -7,10 +7,10 @@ from typing import Any
 
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
-from llmspell_tools.json_schema import BadSchema, problems
-from llmspell_tools.json_values import NotJson, demand_depth, read_json
 from llmspell_tools.parameters import ToolParameters, any_name, missing, parameter
-from llmspell_tools.validation_rules import MOST_ERRORS, BadRules, check_value
+from llmspell_tools.values.json_schema import BadSchema, problems
+from llmspell_tools.values.json_values import NotJson, demand_depth, read_json
+from llmspell_tools.values.rules import MOST_ERRORS, BadRules, check_value
 
 with any_name():
 

@@ -7,11 +7,11 @@ import time
 from typing import Any, Literal
 
 from llmspell_protocol.errors import InvalidRequest, Unsupported
-from llmspell_tools import postgresql_database, sqlite_database
 from llmspell_tools.contract import Call, Outcome, Tool
+from llmspell_tools.databases import postgresql, sqlite
+from llmspell_tools.databases.results import QueryType
 from llmspell_tools.extra_libraries import library
 from llmspell_tools.parameters import ToolParameters, missing, parameter
-from llmspell_tools.sql_results import QueryType
 
 _VARIABLES = {
     "postgresql": "DATABASE_POSTGRESQL_URL",
@@ -54,20 +54,16 @@ def run(wanted: Parameters, call: Call) -> Outcome:
     kind, where = _database(wanted.database, call)
     if wanted.operation == "query" and not (wanted.query or "").strip():
         raise missing("query")
-    server = postgresql_database.read_address(where) if kind == "postgresql" else None
+    server = postgresql.read_address(where) if kind == "postgresql" else None
     if wanted.operation == "schema":
-        found = postgresql_database.schema(call, server) if server is not None else sqlite_database.schema(call, where)
+        found = postgresql.schema(call, server) if server is not None else sqlite.schema(call, where)
         result = {"database_type": kind, **found}
         message = f"{len(found['tables'])} tables"
         return Outcome(operation="schema", result=result, output=found["tables"], message=message)
     assert wanted.query is not None
     began = time.perf_counter()
     asked = (wanted.query, wanted.query_type, wanted.values, wanted.max_rows)
-    rows = (
-        postgresql_database.query(call, server, *asked)
-        if server is not None
-        else sqlite_database.query(call, where, *asked)
-    )
+    rows = postgresql.query(call, server, *asked) if server is not None else sqlite.query(call, where, *asked)
     result = {
         "database_type": kind,
         "query": wanted.query,

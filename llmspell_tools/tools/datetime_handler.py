@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
-from llmspell_tools.dates import (
+from llmspell_tools.parameters import ToolParameters, missing, parameter
+from llmspell_tools.texts.dates import (
     EXAMPLES,
     FORMATS,
     ISO,
@@ -21,7 +22,6 @@ from llmspell_tools.dates import (
     write_date,
     zone_named,
 )
-from llmspell_tools.parameters import ToolParameters, missing, parameter
 
 _WITH_ZONE = "%Y-%m-%d %H:%M:%S %Z"
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.parameters import ToolParameters, parameter
-from llmspell_tools.text_files import NotText, decoded, encoded
+from llmspell_tools.texts.files import NotText, decoded, encoded
 
 _ENDINGS = {"lf": "\n", "crlf": "\r\n", "cr": "\r"}
 _ANY_ENDING = re.compile(r"\r\n|\r|\n")

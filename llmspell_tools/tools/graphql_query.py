@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from llmspell_protocol.errors import Unsupported
-from llmspell_tools.bodies import JSON_TYPE, json_body
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.limits.answers import Answer
 from llmspell_tools.limits.web import Retry
 from llmspell_tools.parameters import ToolParameters, missing, parameter
+from llmspell_tools.web.bodies import JSON_TYPE, json_body
 
 _TYPE = "kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name }}}}}"
 _INTROSPECTION = f"""query IntrospectionQuery {{ __schema {{

@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_tools.bodies import JSON_TYPE, json_body, shown_body
 from llmspell_tools.contract import Call, Outcome, Tool
 from llmspell_tools.limits.web import Retry
 from llmspell_tools.parameters import ToolParameters, missing, parameter
+from llmspell_tools.web.bodies import JSON_TYPE, json_body, shown_body
 
 
 class Auth(BaseModel):

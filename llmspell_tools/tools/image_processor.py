@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
+from llmspell_tools.media.pictures import Format, demand_size, format_of, given, opened
 from llmspell_tools.parameters import ToolParameters, missing, parameter
-from llmspell_tools.pictures import Format, demand_size, format_of, given, opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
-from llmspell_tools.json_schema import BadSchema, problems
-from llmspell_tools.json_values import NotJson, demand_depth, read_json, read_many, written
 from llmspell_tools.parameters import ToolParameters, any_name, missing, parameter
+from llmspell_tools.values.json_schema import BadSchema, problems
+from llmspell_tools.values.json_values import NotJson, demand_depth, read_json, read_many, written
 
 Operation = Literal["query", "validate", "stream", "parse", "stringify", "format", "merge"]
 

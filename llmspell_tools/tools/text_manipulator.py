@@ -12,7 +12,7 @@ from llmspell_protocol.errors import Unsupported
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.limits.results import demand_length
 from llmspell_tools.parameters import ToolParameters, missing, parameter
-from llmspell_tools.wording import CASES, dedented, printable, shortened, words_of, wrapped
+from llmspell_tools.texts.wording import CASES, dedented, printable, shortened, words_of, wrapped
 
 Scalar = str | int | float | bool
 _CASE_FORMATS: Mapping[str, Callable[[str], str]] = {

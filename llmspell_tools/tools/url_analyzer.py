@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.limits.hosts import host_name, is_address
-from llmspell_tools.markup import Page
 from llmspell_tools.parameters import ToolParameters, parameter
+from llmspell_tools.web.markup import Page
 
 _PORTS = {"http": 80, "https": 443, "ftp": 21, "ws": 80, "wss": 443, "ssh": 22}
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.extra_libraries import library
-from llmspell_tools.media_files import decodable, opened, seconds, streams, tags
+from llmspell_tools.media.av_files import decodable, opened, seconds, streams, tags
+from llmspell_tools.media.pictures import Format, demand_size, format_of, given
 from llmspell_tools.parameters import ToolParameters, parameter
-from llmspell_tools.pictures import Format, demand_size, format_of, given
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from llmspell_protocol.errors import InvalidRequest, Unsupported
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
-from llmspell_tools.markup import Page
 from llmspell_tools.parameters import ToolParameters, parameter
+from llmspell_tools.web.markup import Page
 
 _HTML = ("text/html", "application/xhtml+xml", "application/xml", "text/xml", "")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from llmspell_tools.bodies import JSON_TYPE, json_body, shown_body
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.limits.web import Retry
 from llmspell_tools.parameters import ToolParameters, parameter
+from llmspell_tools.web.bodies import JSON_TYPE, json_body, shown_body
 
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 

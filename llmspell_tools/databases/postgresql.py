@@ -11,8 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.tools.permissions import denied
-from llmspell_tools.extra_libraries import library
-from llmspell_tools.sql_results import (
+from llmspell_tools.databases.results import (
     READS,
     QueryType,
     Rows,
@@ -24,6 +23,7 @@ from llmspell_tools.sql_results import (
     tables_of,
     told,
 )
+from llmspell_tools.extra_libraries import library
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection

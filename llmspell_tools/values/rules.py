@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from llmspell_tools.text_kinds import is_credit_card, is_date, is_email, is_phone, is_url, is_uuid
+from llmspell_tools.texts.kinds import is_credit_card, is_date, is_email, is_phone, is_url, is_uuid
 
 MOST_ERRORS = 100
 """More are not told."""

@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from llmspell_tools.csv_tables import Kind, Table, value_of
 from llmspell_tools.extra_libraries import library
-from llmspell_tools.json_values import written
 from llmspell_tools.outcome import ToolFailure
+from llmspell_tools.tables.csv_tables import Kind, Table, value_of
+from llmspell_tools.values.json_values import written
 
 _EXCEL_ROWS = 1_048_576
 _EXCEL_TEXT = 32_767

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_tools.databases.results import QueryType, Rows, Values, executed, fetched, mismatch, tables_of, told
 from llmspell_tools.outcome import ToolFailure
-from llmspell_tools.sql_results import QueryType, Rows, Values, executed, fetched, mismatch, tables_of, told
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection

@@ -71,7 +71,7 @@ def _formats() -> Any:
 
     from jsonschema import FormatChecker
 
-    from llmspell_tools.text_kinds import is_email
+    from llmspell_tools.texts.kinds import is_email
 
     # Not the shared one, which would be changed for all.
     checker = FormatChecker(formats=("date", "ipv4", "ipv6", "regex"))

@@ -7,7 +7,7 @@ import statistics
 from array import array
 from typing import Any
 
-from llmspell_tools.csv_tables import MOST_ERRORS, Kind, Table, joined, kind_of, value_of
+from llmspell_tools.tables.csv_tables import MOST_ERRORS, Kind, Table, joined, kind_of, value_of
 
 _SAMPLES = 5
 
