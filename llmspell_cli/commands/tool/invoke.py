@@ -61,6 +61,7 @@ def invoke(
             allow=allow,
             timeout_s=timeout_s,
             on_progress=steps.show,
+            on_input=steps.ask if _is_watched(output, params) else None,
         )
     if not reply["success"]:
         raise _failure(reply)
@@ -69,6 +70,11 @@ def invoke(
         return
     text = str(reply["text"])
     output.as_it_is(text if text.endswith("\n") else f"{text}\n")
+
+
+def _is_watched(output: Output, params: str) -> bool:
+    """Whether a person can be asked: standard input is a terminal, and not the parameters."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and not output.json and params != "-"
 
 
 def _document(output: Output, reply: Content, *, stream: bool) -> None:
@@ -102,6 +108,16 @@ class Steps:
 
     def __exit__(self, *_: object) -> None:
         self._view.clear()
+
+    def ask(self, prompt: str, hidden: bool) -> str | None:
+        """A line for a question of the kernel's."""
+        # Few calls lack a permission.
+        from llmspell_cli.terminal.interrupts import Interrupts
+        from llmspell_cli.terminal.typed_line import typed_line
+
+        self._view.clear()
+        with Interrupts() as interrupts:
+            return typed_line(interrupts, prompt, hidden=hidden)
 
     def show(self, content: Content) -> None:
         """Takes one `{message, figures}`."""

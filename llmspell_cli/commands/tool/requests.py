@@ -12,6 +12,7 @@ from llmspell_cli.invocation import working_directory
 from llmspell_cli.options import Decorator
 from llmspell_cli.permissions import environment
 from llmspell_cli.session import Content, Session, document
+from llmspell_protocol.client.sync import OnInput
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.request_options import RequestOptions
 
@@ -25,10 +26,21 @@ def ask_tools(
     allow: Mapping[str, Sequence[str]] = NO_PERMISSIONS,
     timeout_s: float | None = None,
     on_progress: Callable[[Content], None] | None = None,
+    on_input: OnInput | None = None,
     **fields: Any,
 ) -> Content:
-    """The reply's content; fields that are None are left out. Raises what the kernel answers."""
-    options = RequestOptions(cwd=working_directory(), env=environment(allow), allow=dict(allow) or None)
+    """The reply's content; fields that are None are left out. `on_input` answers questions about permissions.
+
+    Raises what the kernel answers.
+    """
+    options = RequestOptions(
+        cwd=working_directory(),
+        env=environment(allow),
+        allow=dict(allow) or None,
+        interactive=on_input is not None,
+    )
+    if on_input is not None:
+        fields["allow_stdin"] = True
     return document(
         opened.ask(
             "tool_request",
@@ -36,6 +48,7 @@ def ask_tools(
             request_options=options,
             timeout_s=timeout_s,
             on_progress=on_progress,
+            on_input=on_input,
         )
     )
 

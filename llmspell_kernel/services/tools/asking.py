@@ -64,7 +64,8 @@ class Asking:
         caller = request.root.caller
         if kind is None or not isinstance(name, str) or not caller.local or not caller.may("admin"):
             raise refused
-        shown = "everything" if name == "*" else name
+        # A model must not draw its own question: what steers a terminal is written out.
+        shown = "everything" if name == "*" else name if name.isprintable() else json.dumps(name)
         answer = await request.ask_person(
             f"{tool} wants to {_DOING[kind].format(shown)}. Allow it? [y]es once, for this [s]ession, [a]lways, [N]o: "
         )

@@ -190,6 +190,7 @@ class AgentAnswer(Struct):
     max_tool_calls: int = 100
     max_execution_time_s: float = 300.0
     max_tokens_total: int | None = None
+    allow_stdin: bool = False
 
 
 class AgentNamed(Struct):

@@ -34,6 +34,8 @@ class ToolInvoke(Struct):
 
     tool: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    allow_stdin: bool = False
+    """A person at the client answers where the call lacks a permission."""
 
 
 class ToolRegister(Struct):

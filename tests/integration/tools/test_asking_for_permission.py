@@ -1,0 +1,124 @@
+"""A person at the client is asked for a permission that a call lacks; a client whose input is data is not."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmspell_protocol.client.sync import Client
+from llmspell_protocol.errors import Forbidden
+from llmspell_protocol.request_options import RequestOptions
+from tests.support.command_line import AtTerminal, llmspell
+from tests.support.kernels import KernelProcess
+
+
+class Person:
+    """Answers the kernel's questions in order."""
+
+    def __init__(self, *answers: str | None) -> None:
+        self._answers = list(answers)
+        self.asked: list[str] = []
+
+    def __call__(self, prompt: str, password: bool) -> str | None:
+        self.asked.append(prompt)
+        return self._answers.pop(0)
+
+
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A file outside of everything that may be read; tests' own directories are below what settings allow."""
+    place = Path("/var/tmp") / f"llmspell-{tmp_path_factory.getbasetemp().parent.name}-hidden.txt"
+    place.write_text("secret", encoding="utf-8")
+    yield str(place)
+    place.unlink()
+
+
+@pytest.fixture
+def client(home: Path) -> Iterator[Client]:
+    kernel = KernelProcess()
+    with kernel.client() as client:
+        yield client
+    kernel.stop()
+
+
+def read(client: Client, path: str, person: Person, **options: Any) -> str:
+    content = {
+        "action": "invoke",
+        "tool": "file-operations",
+        "parameters": {"operation": "read", "path": path},
+        "allow_stdin": True,
+    }
+    metadata = {"llmspell": RequestOptions(**options).metadata()}
+    return str(client.request("tool_request", content, on_input=person, metadata=metadata).result().content["text"])
+
+
+def test_yes_counts_for_one_call(client: Client, hidden: str) -> None:
+    person = Person("y", "n")
+    assert read(client, hidden, person) == "secret"
+    assert person.asked == [
+        f"Tool 'file-operations' wants to read {hidden}. Allow it? [y]es once, for this [s]ession, [a]lways, [N]o: "
+    ]
+    with pytest.raises(Forbidden, match="Path not allowed") as refused:
+        read(client, hidden, person)
+    assert refused.value.hint == (
+        f"allow it with --allow-read={hidden}, or for every call in the setting tools.permissions.read"
+    )
+    assert len(person.asked) == 2
+
+
+def test_session_counts_until_the_client_has_gone(client: Client, hidden: str) -> None:
+    person = Person("s")
+    assert [read(client, hidden, person) for _ in range(2)] == ["secret", "secret"]
+    assert len(person.asked) == 1
+    with Client(client.info).connect(10.0) as other, pytest.raises(Forbidden):
+        read(other, hidden, Person(""))
+
+
+def test_always_is_kept_in_the_configuration(client: Client, hidden: str, home: Path, tmp_path: Path) -> None:
+    assert read(client, hidden, Person("a")) == "secret"
+    written = tomllib.loads((home / "config.toml").read_text(encoding="utf-8"))
+    assert written["tools"]["permissions"]["read"] == [hidden]
+    with Client(client.info).connect(10.0) as other:
+        assert read(other, hidden, Person()) == "secret"
+    words = ("tool", "invoke", "file-operations", "--params", f'{{"operation": "read", "path": "{hidden}"}}')
+    assert llmspell("--embedded", *words).out == "secret\n"
+
+
+@pytest.mark.parametrize("answer", ["", "n", "what?", None])
+def test_anything_else_is_no(client: Client, hidden: str, answer: str | None) -> None:
+    with pytest.raises(Forbidden, match="Path not allowed"):
+        read(client, hidden, Person(answer))
+
+
+def test_a_client_whose_input_is_data_is_not_asked(client: Client, hidden: str) -> None:
+    person = Person()
+    with pytest.raises(Forbidden):
+        read(client, hidden, person, interactive=False)
+    assert person.asked == []
+
+
+def test_a_script_s_call_asks_the_person_who_runs_it(hidden: str, home: Path, tmp_path: Path) -> None:
+    script = tmp_path / "read.lua"
+    script.write_text(f'print(Tool.execute("file-operations", {{operation = "read", path = "{hidden}"}}).text)')
+    shell = AtTerminal(["--embedded", "run", str(script)])
+    shell.wait_for(f"wants to read {hidden}. Allow it?")
+    shell.type("y\n")
+    shell.wait_for("secret")
+    assert shell.end() == 0
+    piped = llmspell("--embedded", "run", str(script), stdin="y\n")
+    assert piped.status == 1
+    assert "Path not allowed" in piped.err
+    assert f"--allow-read={hidden}" in piped.err
+
+
+def test_tool_invoke_asks_at_a_terminal(hidden: str, home: Path) -> None:
+    params = f'{{"operation": "read", "path": "{hidden}"}}'
+    shell = AtTerminal(["--embedded", "tool", "invoke", "file-operations", "--params", params])
+    shell.wait_for("Allow it?")
+    shell.type("n\n")
+    shell.wait_for("Path not allowed")
+    assert shell.end() == 1
