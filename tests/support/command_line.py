@@ -182,7 +182,7 @@ class AtTerminal:
     """A command whose stdin, stdout and stderr are one terminal of the given width.
 
     `text` is what the terminal got; what is waited for is looked for in it without the marks of a line editor.
-    `program` may be another one: a shell.
+    `program` may be another one: a shell. `anew`: an interpreter starts for it.
     """
 
     def __init__(
@@ -192,6 +192,7 @@ class AtTerminal:
         columns: int = 80,
         env: Mapping[str, str] | None = None,
         program: Sequence[str] = COMMAND,
+        anew: bool = False,
     ) -> None:
         import fcntl
         import struct
@@ -201,7 +202,7 @@ class AtTerminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", **(env or {})}
         self.process: subprocess.Popen[bytes] | forked.Forked
-        if program is COMMAND and forked.can_be_forked(environment):
+        if program is COMMAND and not anew and forked.can_be_forked(environment):
             self.process = forked.Forked(words, (slave, slave, slave), environment=environment, terminal=True)
         else:
             self.process = subprocess.Popen(

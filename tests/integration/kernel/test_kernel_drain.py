@@ -222,7 +222,7 @@ def test_a_second_ctrl_c_in_the_foreground_ends_at_once(home: Path) -> None:
 
 
 def test_a_foreground_kernel_ends_with_its_terminal_although_sighup_reloads(home: Path) -> None:
-    terminal = AtTerminal(["kernel", "start", "--port", "0", "--id", "front"])
+    terminal = AtTerminal(["kernel", "start", "--port", "0", "--id", "front"], anew=True)
     terminal.wait_for("Press Ctrl+C to stop")
     terminal.process.send_signal(signal.SIGHUP)
     assert llmspell("--connect", "front", "chat", "mock/a", "--message", "x").out == "[mock/a] x\n"
