@@ -240,13 +240,18 @@ class _Told:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    """What a group of errors is about: a stream that was closed meanwhile is not why."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    inner = [_innermost(one) for one in error.exceptions]
+    return next((one for one in inner if not _is_closed(one)), inner[0])
 
 
 def _is_closed(error: BaseException) -> bool:
-    return isinstance(error, _CLOSED) or (isinstance(error, MCPError) and error.code == types.CONNECTION_CLOSED)
+    # Servers use the package's code for errors of their own; its text is its alone.
+    if isinstance(error, MCPError):
+        return error.code == types.CONNECTION_CLOSED and error.message == "Connection closed"
+    return isinstance(error, _CLOSED)
 
 
 def _not_begun(wanted: Wanted, error: BaseException) -> Exception:

@@ -57,7 +57,7 @@ def test_everything_is_shown_as_toml_below_a_heading(show: Show) -> None:
     assert config["providers"]["candle"]["default_model"] == "smollm2:135m"
     assert list(config) == [
         *("default_engine", "extends", "engines", "providers", "runtime", "kernel", "models", "cli"),
-        *("hooks", "events", "debug", "tools", "rag"),
+        *("hooks", "events", "debug", "tools", "mcp", "rag"),
     ]
 
 

@@ -134,7 +134,8 @@ class Server:
                     await calls.open("stop").last()
             except TimeoutError:
                 log.warning("MCP server '%s' does not end by itself, and is ended", self.name)
-            _end(calls)
+            finally:
+                _end(calls)
         await asyncio.gather(*(child.exited for child in self._children))
 
     async def _running(self, patience_s: float, on_progress: OnProgress | None) -> Calls:
