@@ -22,6 +22,8 @@ from llmspell_protocol.areas.tool import (
     ToolNamed,
     ToolPermission,
     ToolPermissionsReply,
+    ToolPermit,
+    ToolPermitReply,
     ToolRegister,
     ToolRegisterReply,
     ToolSearch,
@@ -29,7 +31,7 @@ from llmspell_protocol.areas.tool import (
     ToolSummary,
     ToolTestReply,
 )
-from llmspell_protocol.errors import LlmspellError, ToolNotFound, Unsupported
+from llmspell_protocol.errors import Forbidden, LlmspellError, ToolNotFound, Unsupported
 from llmspell_protocol.tools.description import ToolDescription
 from llmspell_protocol.tools.permissions import SETTINGS
 
@@ -103,6 +105,13 @@ class ToolHandler(AreaHandler):
             success, message, result = reply.success, reply.message, reply.result
         details = {"parameters": dict(tool.example), "result": result}
         return ToolTestReply(tool=tool.name, success=success, message=message, details=details)
+
+    async def permit(self, request: Request, wanted: ToolPermit) -> ToolPermitReply:
+        """Asks the person at the client for a permission of a script's own."""
+        if request.caller.kind != "script":
+            raise Forbidden("permissions are asked for by scripts; a command has options for them")
+        granted = await self._tools.permit(request, wanted.permission, wanted.name)
+        return ToolPermitReply(granted=granted)
 
     async def register(self, request: Request, wanted: ToolRegister) -> ToolRegisterReply:
         """A function of the script's as a tool."""

@@ -97,7 +97,8 @@ class ScriptProcess:
         fields = _job_fields(job)
 
         def open_call() -> Call:
-            return self._calls.open("execute", **fields, **_rights_fields(job, self.limits))
+            asks = request.root.options.interactive and job.stdin == "ask"
+            return self._calls.open("execute", asks=asks, **fields, **_rights_fields(job, self.limits))
 
         scope = Scope(self, request, on_output, open_call, hosts=(*self.limits.hosts, *job.rights.net))
         frame = await self._run(scope)

@@ -57,12 +57,13 @@ class Places:
         self.entries: set[tuple[tuple[int, int], str]] = set()
         self._parents: list[HeldDirectory] = []
         for path in paths:
-            self._add(path)
+            self.add(path)
 
     def __bool__(self) -> bool:
         return bool(self.roots or self.entries)
 
-    def _add(self, path: str) -> None:
+    def add(self, path: str) -> None:
+        """One more path, as those of the beginning; nothing where its directory isn't there."""
         try:
             if os.path.isdir(path):
                 self.roots.append(HeldDirectory(path))

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
+from llmspell_kernel.scripting.lua.refusals import Denied, Refusal, refusal
 from llmspell_protocol.beneath import (
     HeldDirectory,
     NotBeneath,
@@ -62,6 +62,10 @@ class Files:
         self._temporary_directory = os.environ.get("TMPDIR") or "/tmp"
         self._temporary_held = _held(self._temporary_directory) if self._writable else None
         self._temporary: dict[str, str] = {}
+
+    def allow(self, kind: str, path: str) -> None:
+        """From here on an absolute path may be read, or written."""
+        (self._readable if kind == "read" else self._writable).add(path)
 
     @property
     def _directories(self) -> list[str]:
@@ -178,7 +182,7 @@ class Files:
         try:
             return open_beneath(self._readable if kind == "read" else self._writable, full, flags)
         except NotBeneath:
-            raise _outside(path, asker, kind) from None
+            raise _outside(path, full, asker, kind) from None
         except NotPlain:
             raise _not_plain(path) from None
 
@@ -192,7 +196,7 @@ class Files:
             with entry_beneath(self._writable, full) as found:
                 yield found
         except NotBeneath:
-            raise _outside(path, asker, "write") from None
+            raise _outside(path, full, asker, "write") from None
         except NotPlain:
             raise _not_plain(path) from None
 
@@ -215,12 +219,12 @@ def _place(path: str) -> str:
     return "/" if path == EVERYTHING else path
 
 
-def _outside(path: str, asker: str | None, kind: str) -> Refusal:
+def _outside(path: str, full: str, asker: str | None, kind: str) -> Refusal:
     if asker is None:
         text = f"Path not allowed: {path} is neither below the script's directory nor the working directory"
         return refusal("not_found", f"{text}, and needs --allow-read={path}")
     doing = "reading" if kind == "read" else "writing"
-    return refusal("not_found", f"{asker}: {doing} {path} needs --allow-{kind}={path} (Path not allowed)")
+    return Denied(f"{asker}: {doing} {path} needs --allow-{kind}={path} (Path not allowed)", kind, full)
 
 
 def _not_plain(path: str) -> Refusal:

@@ -11,16 +11,18 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from llmspell_kernel.scripting.lua.convert import Border, NotConvertible
 from llmspell_kernel.scripting.lua.files import EVERYTHING, Files
 from llmspell_kernel.scripting.lua.json_text import parse, stringify
-from llmspell_kernel.scripting.lua.refusals import Refusal, refusal
+from llmspell_kernel.scripting.lua.refusals import Denied, Refusal, refusal
 from llmspell_kernel.scripting.lua.sources import Sources
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.lua.programs import Programs
+
+T = TypeVar("T")
 
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 MAX_SLEEP_S = 86_400.0
@@ -102,6 +104,8 @@ class Host:
         self._held: int | None = None
         self.last_refusal: tuple[str, Refusal] | None = None
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
+        self.asks = False
+        """Whether a person can be asked for a permission that the script lacks."""
         self.denied: str | None = None
         """What the last file function that gave nil would have needed: scripts that go on with the nil lose it."""
         self._told: set[str] = set()
@@ -236,21 +240,27 @@ class Host:
 
     def _demand_program(self, command: bytes | None, asker: bytes) -> tuple[Any, ...]:
         """Whether the command could be run; without one, whether anything could."""
-        if self.programs is None or not self.programs.any:
-            what = "programs" if command is None else os.fsdecode(command).split(None, 1)[:1]
-            name = what if isinstance(what, str) else "".join(what)
-            if command is None:
-                return (False,)
-            raise refusal("not_found", f"{asker.decode()}: running {name} needs --allow-run={name} (Command blocked)")
-        if command is not None:
-            self.programs.words(os.fsdecode(command), asker.decode())
+        if command is None:
+            return (self.programs is not None and self.programs.any,)
+        self._program_words(command, asker)
         return (True,)
+
+    def _program_words(self, command: bytes, asker: bytes) -> list[str]:
+        programs, text = self.programs, os.fsdecode(command)
+        if programs is None and self.asks:
+            # Few scripts run a program, and fewer without a permission.
+            from llmspell_kernel.scripting.lua.programs import Programs
+
+            programs = self.programs = Programs((), self.files.working_directory, self.environment)
+        if programs is None:
+            name = "".join(text.split(None, 1)[:1])
+            raise refusal("not_found", f"{asker.decode()}: running {name} needs --allow-run={name} (Command blocked)")
+        return self._permitted(lambda: programs.words(text, asker.decode()), lambda _, name: programs.allow(name))
 
     def _run_program(self, command: bytes, asker: bytes, given: bytes, captures: bool) -> tuple[Any, ...]:
         """How the program ended, and what it printed where that is kept; else that goes to the script's own output."""
-        self._demand_program(command, asker)
+        words = self._program_words(command, asker)
         assert self.programs is not None
-        words = self.programs.words(os.fsdecode(command), asker.decode())
         kept = bytearray()
         limit = self.programs.max_output_bytes
 
@@ -289,13 +299,30 @@ class Host:
     def _failure_of(self, act: Callable[[], None], path: bytes) -> tuple[Any, ...] | None:
         """What Lua's file functions return where they fail: nil, why, and the system's number; None: all is well."""
         try:
-            act()
+            self._permitted(act, self.files.allow)
         except Refusal as refused:
             self.denied = refused.message
             return None, _bytes(refused.text), errno.EACCES
         except OSError as problem:
             return None, path + f": {problem.strerror}".encode(), problem.errno
         return None
+
+    def _permitted(self, act: Callable[[], T], allow: Callable[[str, str], None]) -> T:
+        """What `act` gives; where a permission is lacking, after a person who can be asked has granted it."""
+        while True:
+            try:
+                return act()
+            except Denied as denied:
+                if not self.asks or not self._granted(denied):
+                    raise
+                allow(denied.kind, denied.name)
+
+    def _granted(self, denied: Denied) -> bool:
+        asked = {"action": "permit", "permission": denied.kind, "name": denied.name}
+        number = self._kernel.open("tool_request", asked)
+        while (event := self._kernel.next_event(number))[0] != "reply":
+            pass
+        return bool(event[1].get("granted"))
 
     def _open_file(self, path: bytes, mode: bytes, asker: bytes) -> tuple[Any, ...]:
         """A path under which Lua can open the very file that was found, until `release_file`."""

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 
 from llmspell_kernel.scripting.lua.files import EVERYTHING
-from llmspell_kernel.scripting.lua.refusals import refusal
+from llmspell_kernel.scripting.lua.refusals import Denied, refusal
 from llmspell_protocol.program_run import Ended, OnPiece, program_environment, run_program
 
 _FOR_A_SHELL = re.compile(r"[|&;<>()$`\\*?\[\]{}~#\n!]")
@@ -31,6 +31,10 @@ class Programs:
         self._names = frozenset(names)
         self._directory = directory
         self._environment = environment or {}
+
+    def allow(self, name: str) -> None:
+        """From here on a program may be run."""
+        self._names |= {name}
 
     @property
     def any(self) -> bool:
@@ -53,7 +57,8 @@ class Programs:
             raise refusal("invalid_request", f"{asker}: there is no program")
         program = words[0]
         if program not in self._names:
-            raise refusal("not_found", f"{asker}: running {program} needs --allow-run={program} (Command blocked)")
+            message = f"{asker}: running {program} needs --allow-run={program} (Command blocked)"
+            raise Denied(message, "run", program)
         special = _FOR_A_SHELL.search(re.sub(r"'[^']*'", "", command))
         if special is not None:
             raise refusal(

@@ -57,6 +57,15 @@ class Refusal(Exception):
         return f"{prefix}: {self.message}"
 
 
+class Denied(Refusal):
+    """A path or a program that a permission would allow: `kind` is `read`, `write` or `run`, `name` what it is of."""
+
+    def __init__(self, message: str, kind: str, name: str) -> None:
+        super().__init__({"code": "not_found", "message": message})
+        self.kind = kind
+        self.name = name
+
+
 def refusal(code: str, message: str, hint: str | None = None) -> Refusal:
     """A refusal that this worker decides by itself."""
     content: dict[str, Any] = {"code": code, "message": message}

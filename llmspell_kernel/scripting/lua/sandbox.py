@@ -125,11 +125,14 @@ class Sandbox:
         environment: Mapping[str, str],
         variables: Sequence[str] = (),
         programs: Programs | None = None,
+        asks: bool = False,
     ) -> None:
         """What the next execution may use: its files, the variables that it may read, and the programs that it may run.
 
         `environment` has the variables that there are; of those in `variables` that have none a script is told nil.
+        With `asks` a person can be asked for a permission that is lacking.
         """
+        self.host.asks = asks
         self.host.files = files
         self.host.environment = environment
         self.host.variables = variables

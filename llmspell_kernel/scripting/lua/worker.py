@@ -332,6 +332,7 @@ class Worker:
             environment=frame["environment"],
             variables=frame["variables"],
             programs=_programs(frame),
+            asks=frame["asks"],
         )
         words = frame["arguments"]
         if words is not None:

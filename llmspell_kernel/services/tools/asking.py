@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell_kernel.request import Request
 from llmspell_protocol.errors import Forbidden
 from llmspell_protocol.tools.description import Need
-from llmspell_protocol.tools.permissions import SETTINGS, Permissions
+from llmspell_protocol.tools.permissions import SETTINGS, Permissions, denied
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.settings import Settings
@@ -77,6 +77,17 @@ class Asking:
         elif how is _SESSION:
             self._granted.setdefault(_session(request), {}).setdefault(kind, []).append(name)
         return _with(permissions, kind, name)
+
+    async def permit(self, request: Request, kind: Need, name: str) -> bool:
+        """The same for what a script touches by itself: whether it may."""
+        granted = self.with_session(request, Permissions())
+        if name in getattr(granted, kind):
+            return True
+        try:
+            await self.ask(request, "The script", denied(kind, name), Permissions())
+        except Forbidden:
+            return False
+        return True
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended."""

@@ -19,7 +19,7 @@ from llmspell_kernel.services.tools.permissions import demand
 from llmspell_kernel.services.tools.registered import RegisteredTools
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.errors import Forbidden, LlmspellError, ToolNotFound
-from llmspell_protocol.tools.description import ToolDescription
+from llmspell_protocol.tools.description import Need, ToolDescription
 from llmspell_protocol.tools.names import LEFT_TO_OTHERS, tool_name
 from llmspell_protocol.tools.permissions import Permissions
 
@@ -123,6 +123,10 @@ class ToolsService:
             except Forbidden as refused:
                 permissions = await self._asking.ask(request, f"Tool '{tool.name}'", refused, permissions)
         raise Forbidden(f"tool '{tool.name}' asked for too many permissions in one call")
+
+    async def permit(self, request: Request, kind: Need, name: str) -> bool:
+        """Whether a script may touch something by itself that it has no permission for: a person is asked."""
+        return await self._asking.permit(request, kind, name)
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended, and its tools with it."""

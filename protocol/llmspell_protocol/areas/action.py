@@ -30,7 +30,7 @@ class Action(NamedTuple):
     delta: type | None = None
     """What may come as `<area>_delta`."""
     from_scripts: bool = False
-    """Only a script can ask it: its request names a function of the script's."""
+    """Only a script can ask it: for itself, or naming a function of its own."""
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)

@@ -170,6 +170,20 @@ class ToolPermissionsReply(Struct):
     """`tools.approval`: the level from which on a model's calls need a person's word"""
 
 
+class ToolPermit(Struct):
+    """A permission that a script lacks by itself: a person is asked for it."""
+
+    permission: Need
+    name: str
+    """an absolute path, a host or a program"""
+
+
+class ToolPermitReply(Struct):
+    """What the person said."""
+
+    granted: bool
+
+
 class ToolRegisterReply(Struct):
     """The tool that was registered or taken back."""
 
@@ -186,6 +200,13 @@ ACTIONS: Mapping[str, Action] = {
     "permissions": Action(Empty, ToolPermissionsReply, right="execute", example={}),
     "invoke": Action(ToolInvoke, ToolInvokeReply, right="execute", example=_SUM, progress=(ToolProgress,)),
     "test": Action(ToolNamed, ToolTestReply, right="execute", example=_CALCULATOR, progress=(ToolProgress,)),
+    "permit": Action(
+        ToolPermit,
+        ToolPermitReply,
+        right="execute",
+        example={"permission": "read", "name": "/etc/hostname"},
+        from_scripts=True,
+    ),
     "register": Action(
         ToolRegister,
         ToolRegisterReply,

@@ -122,3 +122,21 @@ def test_tool_invoke_asks_at_a_terminal(hidden: str, home: Path) -> None:
     shell.type("n\n")
     shell.wait_for("Path not allowed")
     assert shell.end() == 1
+
+
+def test_a_script_s_own_file_functions_and_programs_ask_as_well(hidden: str, home: Path, tmp_path: Path) -> None:
+    script = tmp_path / "own.lua"
+    script.write_text(f"print(io.open('{hidden}'):read('a')) print(io.popen('echo hi there'):read('a'))")
+    shell = AtTerminal(["--embedded", "run", str(script)])
+    shell.wait_for(f"The script wants to read {hidden}. Allow it?")
+    shell.type("y\n")
+    shell.wait_for("secret")
+    shell.wait_for("The script wants to run echo. Allow it?")
+    shell.type("s\n")
+    shell.wait_for("hi there")
+    assert shell.end() == 0
+    shell = AtTerminal(["--embedded", "run", str(script)])
+    shell.wait_for("Allow it?")
+    shell.type("n\n")
+    shell.wait_for(f"io.open: reading {hidden}")
+    assert shell.end() == 1
