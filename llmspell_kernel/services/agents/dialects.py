@@ -46,10 +46,15 @@ class Plain:
 
 
 class NoTools:
-    """For agents without tools, whose conversation may have calls from a time when there were some."""
+    """For agents without tools, whose conversation may have calls from a time when there were some.
 
-    mode: ToolMode = "native"
+    And for an answer after calls of a model that has no place for tools; `mode` is how it made them.
+    """
+
     streams = True
+
+    def __init__(self, mode: ToolMode = "native") -> None:
+        self.mode: ToolMode = mode
 
     def request(self, request: ChatRequest) -> ChatRequest:
         """The same with calls as text: a template without tools leaves them out, or refuses them."""
