@@ -205,8 +205,8 @@ class Turn:
 
     async def _answer_without_tools(self) -> None:
         """Asks for an answer from what there is: the model's calls lead nowhere."""
-        mode = self._dialect.mode
-        self._dialect = Plain() if mode == "native" else NoTools(mode)
+        is_native = self._dialect.mode == "native"
+        self._dialect = Plain() if is_native else Schema(OfferedTools(()), self._agent.schema)
         message = await self._next()
         if message is not None:
             self._said.append(replace(message, tool_calls=()))

@@ -570,7 +570,8 @@ def test_a_model_whose_calls_fail_three_times_in_a_row_is_asked_for_an_answer_wi
         return int(arguments["n"])
 
     async def scenario() -> None:
-        scene = AgentScene(wrong, wrong, right, wrong, wrong, wrong, "I can't.", wrong)
+        answer = "I can't." if has_tools else '{"answer": "I can\'t."}'
+        scene = AgentScene(wrong, wrong, right, wrong, wrong, wrong, answer, wrong)
         scene.tools.add("double", positive)
         scene.models.has_tools = has_tools
         agent = scene.agent("double")
@@ -581,7 +582,7 @@ def test_a_model_whose_calls_fail_three_times_in_a_row_is_asked_for_an_answer_wi
         assert scene.text.endswith("I can't.")
         last = scene.models.asked[-1]
         assert not last.tools
-        assert last.schema is None
+        assert has_tools or not any(word in json.dumps(last.schema) for word in ("tool", "double"))
         assert len(scene.models.replies) == 1
         assert agent.history[-1].content == "I can't."
 
