@@ -307,6 +307,25 @@ def test_a_limit_ends_a_turn_without_an_answer(client: Client) -> None:
     assert ran(client, code) == [False, True, "max_tool_calls", message, message, 0, False]
 
 
+def test_calls_that_keep_failing_end_in_an_answer_that_others_can_use(client: Client) -> None:
+    # Held to a schema, the mock model writes the smallest JSON that fits: a call as long as calls are allowed.
+    code = """
+        local tried = 0
+        Tool.register{name = "stuck", description = "Fails.", execute = function()
+          tried = tried + 1
+          error("no", 0)
+        end}
+        local ada = Agent.create{name = "ada", model = "mock/m", tools = {"stuck"}, tool_mode = "schema"}
+        local r = ada:execute("go")
+        local seen = {r.success, r.limit, tried, #r.tool_calls, r.text ~= nil and r.text ~= "", #ada:get_history()}
+        local bo = Agent.create{name = "bo", model = "mock/b"}
+        seen[7] = Agent.create_composite("both", {ada, bo}):complete("go") == "[mock/b] " .. r.text
+        seen[8] = Tool.execute(Agent.wrap_as_tool(ada), {text = "go"}).success
+        return seen
+    """
+    assert ran(client, code) == [True, "failed_calls", 3, 3, True, 8, True, True]
+
+
 def test_a_models_calls_reach_the_scripts_own_tools(client: Client) -> None:
     code = """
         local asked = {}
