@@ -540,25 +540,6 @@ def test_a_turn_that_is_longer_than_the_conversation_may_be_is_remembered_withou
     asyncio.run(scenario())
 
 
-def test_names_for_models_have_no_other_characters_than_interfaces_allow_and_lead_back() -> None:
-    def described(name: str) -> ToolDescription:
-        parameters = {"type": "object", "properties": {"n": {"type": "integer", "x-also": ["number"]}}}
-        return ToolDescription(
-            name=name, description="d", category="utility", security_level="safe", parameters=parameters
-        )
-
-    names = ["time/get_current_time", "time.get_current_time", "wörter", "x" * 80, "x" * 81, "calculator"]
-    offered = OfferedTools([described(name) for name in names])
-    told = [tool["function"]["name"] for tool in offered.functions()]
-    assert told[:3] == ["time_get_current_time", "time_get_current_time_2", "w_rter"]
-    assert all(len(name) <= 64 for name in told)
-    assert len(set(told)) == 6
-    assert [found.name for name in told if (found := offered.find(name))] == names
-    assert "x-also" not in json.dumps(offered.functions())
-    own = offered.find("time/get_current_time")
-    assert own is not None
-
-
 @pytest.mark.parametrize("has_tools", [True, False])
 def test_a_model_whose_calls_fail_three_times_in_a_row_is_asked_for_an_answer_without_tools(has_tools: bool) -> None:
     wrong = [called("double", {"n": -1})] if has_tools else '{"tool": "double", "arguments": {"n": -1}}'
@@ -587,3 +568,22 @@ def test_a_model_whose_calls_fail_three_times_in_a_row_is_asked_for_an_answer_wi
         assert agent.history[-1].content == "I can't."
 
     run_in_virtual_time(scenario())
+
+
+def test_names_for_models_have_no_other_characters_than_interfaces_allow_and_lead_back() -> None:
+    def described(name: str) -> ToolDescription:
+        parameters = {"type": "object", "properties": {"n": {"type": "integer", "x-also": ["number"]}}}
+        return ToolDescription(
+            name=name, description="d", category="utility", security_level="safe", parameters=parameters
+        )
+
+    names = ["time/get_current_time", "time.get_current_time", "wörter", "x" * 80, "x" * 81, "calculator"]
+    offered = OfferedTools([described(name) for name in names])
+    told = [tool["function"]["name"] for tool in offered.functions()]
+    assert told[:3] == ["time_get_current_time", "time_get_current_time_2", "w_rter"]
+    assert all(len(name) <= 64 for name in told)
+    assert len(set(told)) == 6
+    assert [found.name for name in told if (found := offered.find(name))] == names
+    assert "x-also" not in json.dumps(offered.functions())
+    own = offered.find("time/get_current_time")
+    assert own is not None
