@@ -86,6 +86,8 @@ def limit_notice(reply: Mapping[str, Any]) -> str | None:
     limit = reply.get("limit")
     if limit is None:
         return None
+    if limit == "failed_calls":
+        return "[answered without tools: the calls of three replies in a row had failed]"
     calls = len(reply.get("tool_calls") or ())
     return f"[stopped after {calls} calls of tools without an answer: {limit}]"
 

@@ -38,7 +38,16 @@ _GLOBALS = {
     "Streaming": ("streaming.lua",),
     "Debug": ("debug.lua",),
     "LocalLLM": ("local_llm_chat.lua", "local_llm.lua"),
-    "Agent": ("agent_builder.lua", "agent_text.lua", "agent.lua"),
+    "Agent": (
+        "agent_builder.lua",
+        "agent_text.lua",
+        "agent_turns.lua",
+        "agent_tools.lua",
+        "agent_states.lua",
+        "agent_shared.lua",
+        "agent_kinds.lua",
+        "agent.lua",
+    ),
     "Tool": ("tool_output.lua", "tool.lua"),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""

@@ -108,6 +108,7 @@ class Agent:
             max_recursion_depth=self.max_recursion_depth,
             history=[_shown(message) for message in self.history],
             summary=self.conversation.summary or None,
+            members=() if self.composite is None else tuple(member.id for member in self.composite.members),
         )
 
     def _summary(self) -> dict[str, Any]:

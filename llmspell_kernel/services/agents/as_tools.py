@@ -12,6 +12,7 @@ from typing import Any
 
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.runs import AgentRuns
+from llmspell_kernel.services.agents.turn_result import has_answer
 from llmspell_kernel.services.tools.invocation import Invocation
 from llmspell_protocol.areas.agent import AgentExecute
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
@@ -86,8 +87,8 @@ class AgentTools:
         )
         text = turn.result.message.content
         problem = None
-        if turn.limit is not None:
-            problem = ToolProblem(message=f"agent '{agent.name}' was ended by its {turn.limit}", code=turn.limit)
+        if not has_answer(turn.limit):
+            problem = ToolProblem(message=f"agent '{agent.name}' was ended by its {turn.limit}", code=str(turn.limit))
         result = {"content": text, "model": turn.result.model, "tool_calls": to_content(turn.tool_calls)}
         return ToolInvokeReply(
             tool=invocation.tool.name,

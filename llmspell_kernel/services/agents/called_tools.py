@@ -61,6 +61,8 @@ class CalledTools:
         self._on_event = on_event
         self._made = 0
         self._listed: list[_Listed] = []
+        self.all_failed = False
+        """Whether no call of the last reply succeeded."""
         self.limit: Limit | None = None
         """The limit that a call has reached: the turn ends with it."""
 
@@ -79,6 +81,7 @@ class CalledTools:
                     group.create_task(self._do(entry))
         except ExceptionGroup as defects:
             raise defects.exceptions[0] from None
+        self.all_failed = all(entry.error is not None for entry in entries)
         return [self._told(entry) for entry in entries]
 
     def listed(self, ended_by: str | None = None) -> list[CalledTool]:

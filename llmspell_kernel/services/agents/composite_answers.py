@@ -16,7 +16,7 @@ from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.chats import together
 from llmspell_kernel.services.agents.composite import COMPOSITE
-from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult
+from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult, has_answer
 from llmspell_protocol.areas.agent import AgentExecute
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelError
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatResult, Timings, Usage
@@ -93,7 +93,7 @@ class _Whole:
             is_last = member is self.composite.members[-1]
             turns.append(await self.run(member, text, self._on_chunk if is_last else self._without_text))
             text = _text(turns[-1])
-            if turns[-1].limit is not None:
+            if not has_answer(turns[-1].limit):
                 break
         return _joined(turns, text)
 

@@ -79,7 +79,10 @@ class Native:
 
 
 class Schema:
-    """For models without a place for tools: each reply is the JSON of one call, or of the answer."""
+    """For models without a place for tools: each reply is the JSON of one call, or of the answer.
+
+    Without tools it is that of the answer: after calls that led nowhere, a free reply would be one more of them.
+    """
 
     mode: ToolMode = "schema"
     streams = False
@@ -131,6 +134,8 @@ class Schema:
         return replace(message, content=json.dumps(answer, ensure_ascii=False) if self._has_answer_schema else answer)
 
     def _instruction(self) -> str:
+        if not self._functions:
+            return 'There are no tools. Answer from what you know by now: reply with JSON: {"answer": …}.'
         lines = [self._described(one) for one in self._functions]
         return "\n".join(
             (

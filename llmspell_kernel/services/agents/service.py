@@ -3,7 +3,8 @@
 An agent belongs to an owner, a script context or a client, and ends with it (`forget`); owners don't see each
 other's agents. Within an owner the newest agent of a name holds the name. Turns of one agent run one at a time, in the
 order they were asked for. A turn is remembered whole or not at all: one that failed, timed out, was cancelled or was
-ended by a limit leaves neither the user's message nor the half answer behind, so the same input can be tried again.
+ended by a limit before its answer leaves neither the user's message nor the half answer behind, so the same input can
+be tried again.
 Knows neither requests nor senders.
 """
 
@@ -22,7 +23,7 @@ from llmspell_kernel.services.agents.composite import COMPOSITE, Composite
 from llmspell_kernel.services.agents.conversation import Conversation
 from llmspell_kernel.services.agents.toolbox import NoTools, Toolbox
 from llmspell_kernel.services.agents.turn import Turn
-from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult
+from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult, has_answer
 from llmspell_protocol.areas.agent import AgentAnswer, AgentCompose, AgentCreate, AgentExecute
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Busy, InvalidRequest, NotFound, Timeout
@@ -153,7 +154,7 @@ class AgentsService:
             return await self._take(agent, turn)
         async with agent.turn:
             result = await self._take(agent, turn)
-            if not wanted.remember or turn.limit is not None:
+            if not wanted.remember or not has_answer(turn.limit):
                 return result
             pushed_out = turn.remember()
             return replace(result, dropped=result.dropped + pushed_out)

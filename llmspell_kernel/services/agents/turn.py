@@ -36,6 +36,9 @@ from llmspell_protocol.models import (
 )
 from llmspell_providers.token_estimate import estimated_tokens
 
+MOST_FAILED_REPLIES = 3
+"""Replies in a row whose calls may all fail: a small model repeats a call that can't be done for as long as it may."""
+
 
 class Turn:
     """One turn of an agent; `run` once."""
@@ -176,6 +179,7 @@ class Turn:
             return estimated_tokens(text)  # The field's description says so.
 
     async def _loop(self) -> None:
+        failed_replies = 0
         while True:
             message = await self._next()
             if message is None:
@@ -194,6 +198,19 @@ class Turn:
             if self._calls.limit is not None:
                 self.limit = self._calls.limit
                 return
+            failed_replies = failed_replies + 1 if self._calls.all_failed else 0
+            if failed_replies == MOST_FAILED_REPLIES:
+                await self._answer_without_tools()
+                return
+
+    async def _answer_without_tools(self) -> None:
+        """Asks for an answer from what there is: the model's calls lead nowhere."""
+        is_native = self._dialect.mode == "native"
+        self._dialect = Plain() if is_native else Schema(OfferedTools(()), self._agent.schema)
+        message = await self._next()
+        if message is not None:
+            self._said.append(replace(message, tool_calls=()))
+            self.limit = "failed_calls"
 
     async def _next(self) -> ChatMessage | None:
         """The model's next reply as calls or an answer; None where a limit allows no more."""

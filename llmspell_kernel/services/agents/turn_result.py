@@ -11,6 +11,11 @@ from llmspell_protocol.models import CalledTool, ChatChunk, ChatResult
 OnChunk = Callable[[ChatChunk], None]
 
 
+def has_answer(limit: Limit | None) -> bool:
+    """Whether a turn that ended like this has an answer: the model may still give one after calls that all failed."""
+    return limit in (None, "failed_calls")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TurnResult:
     """What a turn gave. `result` is the last reply with the sums of all."""

@@ -18,7 +18,7 @@ where the model has it."""
 Strategy = Literal["sequential", "parallel", "vote", "custom"]
 Inheritance = Literal["inherit", "copy", "share", "isolate"]
 StateOperation = Literal["show", "initialize", "start", "pause", "resume", "stop", "terminate", "fail", "recover"]
-Limit = Literal["max_tool_calls", "max_recursion_depth", "max_execution_time", "max_tokens_total"]
+Limit = Literal["max_tool_calls", "max_recursion_depth", "max_execution_time", "max_tokens_total", "failed_calls"]
 
 
 class AgentCreate(Struct):
@@ -235,6 +235,8 @@ class AgentDetails(AgentSummary):
     """`role` and `content` of each message, and `tool_calls` or the tool's `name` where it has some"""
     summary: str | None
     """of what the conversation has lost"""
+    members: Sequence[str]
+    """ids of the agents that a composite is made of"""
 
 
 class AgentReply(Struct):
@@ -255,7 +257,8 @@ class Dropped(Struct):
 class AgentExecuteReply(ChatResult):
     """One turn's answer; `text` is the message's. `usage` and `timings` are the sums of all that the model was asked.
 
-    A turn that a `limit` ended has no answer, but the last that the model said, and is not remembered.
+    A turn that a `limit` ended has no answer, but the last that the model said, and is not remembered; `failed_calls`
+    alone has one and is.
     """
 
     agent: AgentSummary
@@ -265,7 +268,8 @@ class AgentExecuteReply(ChatResult):
     tool_mode: ToolMode | None = None
     """how the model was given its tools: `native` or `schema`"""
     limit: Limit | None = None
-    """the limit that ended the turn"""
+    """the limit that ended the turn. `failed_calls`: three replies in a row had no call that succeeded, and the model
+    was asked for `text` without tools"""
     dropped: Dropped | None = None
 
 

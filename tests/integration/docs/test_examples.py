@@ -149,6 +149,35 @@ def test_own_tool_works(shell: Reader) -> None:
     assert "longer_than (number): count only longer words\n" in done.err
 
 
+def test_agent_calculator_works(shell: Reader) -> None:
+    run = "llmspell run examples/agent_calculator.lua -- --model mock/m "
+    done = shell.runs(run + """'call calculator {"input": "2 + 3"}'""", apart=True)
+    assert (done.status, done.out, done.err.splitlines()[-1]) == (0, "[mock/m] 5\n", "  2 + 3 = 5")
+    failed = shell.runs(run + """'call calculator {"input": "1 / 0"}'""", apart=True)
+    assert failed.status == 0
+    assert "  1 / 0 = 1 / 0: division by zero\n" in failed.err
+    calls = "'" + 'call calculator {"input": "1"}\n' * 11 + "'"
+    ended = shell.runs(run + calls, apart=True)
+    assert (ended.status, ended.err.splitlines()[-1]) == (1, "ended by max_tool_calls")
+
+
+def test_agent_list_works(shell: Reader) -> None:
+    run = "llmspell run examples/agent_list.lua -- --model mock/m --save"
+    lines = 'call add-item {"item": "milk", "count": 3}\ncall remove-item {"item": "milk", "count": 1}\n\nnot read\n'
+    done = shell.runs(run, lines)
+    assert (done.status, done.out.splitlines()[-1]) == (0, "To buy: 2 milk")
+    later = shell.runs(run, 'call add-item {"item": "eggs", "count": 6}\n')
+    assert later.out.splitlines()[-1] == "To buy: 2 milk, 6 eggs"
+    assert shell.runs(run.removesuffix(" --save"), "").out == "To buy: nothing\n"
+
+
+def test_agent_team_works(shell: Reader) -> None:
+    run = "llmspell run examples/agent_team.lua -- --model mock/m "
+    done = shell.runs(run + """'call shorten {"text": "A long text."}'""", apart=True)
+    assert (done.status, done.out) == (0, "[mock/m] [mock/m] A long text.\n")
+    assert "[mock/m] A long text.\n" in done.err
+
+
 def test_try_tools_works(shell: Reader) -> None:
     done = shell.runs("llmspell run examples/try_tools.lua")
     assert done.status == 0, done.out

@@ -540,6 +540,36 @@ def test_a_turn_that_is_longer_than_the_conversation_may_be_is_remembered_withou
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("has_tools", [True, False])
+def test_a_model_whose_calls_fail_three_times_in_a_row_is_asked_for_an_answer_without_tools(has_tools: bool) -> None:
+    wrong = [called("double", {"n": -1})] if has_tools else '{"tool": "double", "arguments": {"n": -1}}'
+    right = [called("double", {"n": 1})] if has_tools else '{"tool": "double", "arguments": {"n": 1}}'
+
+    async def positive(arguments: Mapping[str, Any]) -> int:
+        if arguments["n"] < 0:
+            raise Refused("too small")
+        return int(arguments["n"])
+
+    async def scenario() -> None:
+        answer = "I can't." if has_tools else '{"answer": "I can\'t."}'
+        scene = AgentScene(wrong, wrong, right, wrong, wrong, wrong, answer, wrong)
+        scene.tools.add("double", positive)
+        scene.models.has_tools = has_tools
+        agent = scene.agent("double")
+        turn = await scene.say(agent)
+        assert (turn.result.message.content, turn.limit) == ("I can't.", "failed_calls")
+        assert turn.tool_mode == ("native" if has_tools else "schema")
+        assert [call.success for call in turn.tool_calls].count(True) == 1
+        assert scene.text.endswith("I can't.")
+        last = scene.models.asked[-1]
+        assert not last.tools
+        assert has_tools or not any(word in json.dumps(last.schema) for word in ("tool", "double"))
+        assert len(scene.models.replies) == 1
+        assert agent.history[-1].content == "I can't."
+
+    run_in_virtual_time(scenario())
+
+
 def test_names_for_models_have_no_other_characters_than_interfaces_allow_and_lead_back() -> None:
     def described(name: str) -> ToolDescription:
         parameters = {"type": "object", "properties": {"n": {"type": "integer", "x-also": ["number"]}}}

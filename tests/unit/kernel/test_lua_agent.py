@@ -63,6 +63,18 @@ def _executed(bench: LuaBench) -> dict[str, Any]:
         ("{provider = 'candle'}", {"provider": "candle"}),
         ("{model = 'm', device = 'cpu', num_beams = 3}", {"model": "m", "device": "cpu", "num_beams": 3}),
         ("{model = 'm', speculation = 'ngram'}", {"model": "m", "speculation": "ngram"}),
+        ("{tools = {'a', {name = 'b'}}}", {"tools": ["a", "b"]}),
+        ("{allowed_tools = {'a'}, tool_mode = 'schema'}", {"tools": ["a"], "tool_mode": "schema"}),
+        ("{max_execution_time_secs = 5}", {"max_execution_time_s": 5}),
+        ("{max_execution_time = 5}", {"max_execution_time_s": 5}),
+        (
+            "{resource_limits = {max_tool_calls = 3, max_recursion_depth = 2}}",
+            {"max_tool_calls": 3, "max_recursion_depth": 2},
+        ),
+        (
+            "{max_tool_calls = 3, max_tokens_total = 9, max_conversation_tokens = 8, summarize = true}",
+            {"max_tool_calls": 3, "max_tokens_total": 9, "max_conversation_tokens": 8, "summarize": True},
+        ),
         ("{max_conversation_length = 4, context_window = 512}", {"max_conversation_length": 4, "num_ctx": 512}),
     ],
 )
@@ -114,7 +126,9 @@ def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str)
       :schema({type = "object"})
       :custom_config({min_p = 0.1, temperature = 9}):resource_limits({max_execution_time_secs = 9, max_memory_mb = 1})
       :max_execution_time(5):max_memory_mb(64):max_tool_calls(3):max_recursion_depth(2):max_conversation_length(8)
-      :context_window(512):capability("chat"):memory_enabled(true):stream(true):build().id
+      :context_window(512):capability("chat"):memory_enabled(true):stream(true):tool_mode("native"):summarize(true)
+      :allow_tool("t1"):tool("t2"):allowed_tools({"t3"}):tools({"t4", {name = "t5"}})
+      :max_tokens_total(99):max_conversation_tokens(88):build().id
     """
     assert bench.value(code.replace(":", dot) if dot == "." else code) == "a1"
     assert _created(bench) == {
@@ -128,6 +142,13 @@ def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str)
         "speculation": "off",
         "max_conversation_length": 8,
         "max_execution_time_s": 5,
+        "max_conversation_tokens": 88,
+        "max_tokens_total": 99,
+        "max_tool_calls": 3,
+        "max_recursion_depth": 2,
+        "summarize": True,
+        "tools": ["t1", "t2", "t3", "t4", "t5"],
+        "tool_mode": "native",
         "options": {
             "temperature": 0.5,
             "max_tokens": 9,
@@ -146,8 +167,9 @@ def test_every_row_of_the_builder_reaches_the_request(bench: LuaBench, dot: str)
     ("rows", "message"),
     [
         ("", "Model is required"),
-        (":model('m'):allow_tool('calculator')", "agents can't use tools in this version"),
-        (":model('m'):tools({'calculator'})", "agents can't use tools in this version"),
+        (":model('m'):allow_tool(5)", r"bad argument #1 to 'allow_tool' (string expected, got number)"),
+        (":model('m'):tool()", r"bad argument #1 to 'tool' (string expected, got no value)"),
+        (":model('m'):tools({'calculator', true})", r"bad argument #2 to 'tools' (string expected, got boolean)"),
         (":model('m'):api_key('secret')", "api_key of an agent can't be set"),
         (":model('m'):base_url('http://x')", "base_url of an agent can't be set"),
         (":temperature('hot')", r"bad argument #1 to 'temperature' (number expected, got string)"),
@@ -238,6 +260,46 @@ def test_a_callback_that_returns_false_stops_the_stream(bench: LuaBench) -> None
     result = bench.value("return Agent.create{}:invokeStream('x', function() return false end)")
     assert (result["text"], result["chunks_received"]) == ("hel", 1)
     assert bench.kernel.closed == [2]
+
+
+def test_a_tool_that_begins_and_ends_is_a_chunk(bench: LuaBench) -> None:
+    started = {"phase": "started", "id": "c1", "name": "calculator", "arguments": {"input": "1"}}
+    ended = {**started, "phase": "ended", "success": True, "result": {"result": 1}, "duration_ms": 2.5}
+    events = [("delta", {"tool": started}), ("delta", {"tool": ended}), *DELTAS]
+    bench.kernel.answers["agent execute"] = [*events, ("reply", {"status": "ok", **ANSWER})]
+    code = """
+    local chunks = {}
+    for chunk in Agent.create{}:stream('x') do chunks[#chunks + 1] = chunk end
+    return {{chunks[1].type, chunks[1].index, chunks[1].text}, chunks[1].tool, chunks[2].tool, chunks[4].index}
+    """
+    assert bench.value(code) == [["tool", 1, ""], started, ended, 4]
+
+
+CALLS = [{"name": "calculator", "arguments": {"input": "1"}, "success": True, "result": 1, "duration_ms": 2.5}]
+
+
+def test_a_turn_that_a_limit_ended_is_no_success(bench: LuaBench) -> None:
+    ended = {**ANSWER, "limit": "max_tool_calls", "tool_calls": CALLS}
+    bench.kernel.answers["agent execute"] = reply(**ended)
+    output = bench.value("local r = Agent.create{}:execute('x') r.said = 'no: ' .. r.error return r")
+    message = "Resource limit exceeded: the turn of agent 'helper' was ended by its max_tool_calls"
+    assert (output["success"], output["said"], output["limit"]) == (False, f"no: {message}", "max_tool_calls")
+    assert output["error"] == {"message": message, "code": "max_tool_calls"}
+    assert output["tool_calls"] == CALLS
+    assert not {"text", "content", "output"} & set(output)
+    assert output["result"]["content"] == "hello"
+    assert bench.caught("Agent.create{}:complete('x')") == message
+    bench.kernel.answers["agent execute"] = [*DELTAS, ("reply", {"status": "ok", **ended})]
+    streamed = bench.value("return Agent.create{}:invokeStream('x', function() end)")
+    assert (streamed["success"], streamed["limit"]) == (False, "max_tool_calls")
+
+
+def test_an_answer_after_failed_calls_is_a_success(bench: LuaBench) -> None:
+    dropped = {"messages": 2, "summarized": False}
+    bench.kernel.answers["agent execute"] = reply(**{**ANSWER, "limit": "failed_calls", "dropped": dropped})
+    output = bench.value("return Agent.create{}:execute('x')")
+    assert (output["success"], output["text"], output["limit"]) == (True, "hello", "failed_calls")
+    assert output["dropped"] == dropped
 
 
 def test_an_error_in_a_callback_is_the_scripts_own(bench: LuaBench) -> None:

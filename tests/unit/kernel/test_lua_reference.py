@@ -97,7 +97,7 @@ def test_an_object_has_the_fields_that_are_documented_and_no_other(bench: LuaBen
 def test_answers_have_the_fields_that_are_documented_and_no_other(bench: LuaBench) -> None:
     chat = kinds(bench, "LocalLLM.chat{prompt = 'x', schema = {type = 'object'}}")
     turn = kinds(bench, "Agent.create{}:execute('x')")
-    assert {*chat, *turn, "stopped"} == set(documented("answer"))
+    assert {*chat, *turn, "stopped", "limit", "dropped", "error"} == set(documented("answer"))
 
 
 def test_a_tools_output_has_the_fields_that_are_documented_and_no_other(bench: LuaBench) -> None:
@@ -125,8 +125,8 @@ def test_what_a_call_gives_is_a_section_or_a_type() -> None:
         ("Agent.builder():te", ["temperature"], 2),
         ("Agent.builder():model('a)b'):sche", ["schema"], 4),
         ("Agent.builder()\n  :model('x')\n  :bui", ["build"], 3),
-        ("Agent.create{model = 'x'}:exec", ["execute"], 4),
-        ("a:exec", ["execute"], 4),
+        ("Agent.create{model = 'x'}:gener", ["generate"], 5),
+        ("a:compl", ["complete"], 5),
         ("a:execute('x').finish", ["finish_reason"], 6),
         ("LocalLLM.chat('x').tru", ["truncated"], 3),
         ("Agent.builder():nosuch():", [], 0),

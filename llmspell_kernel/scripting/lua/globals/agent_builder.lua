@@ -2,8 +2,9 @@
 -- Gets `core`; adds `agent_builder`, `agent_settings`, `agent_configuration`.
 
 local core = ...
-local check, bad_argument = core.check, core.bad_argument
+local check, check_optional, bad_argument = core.check, core.check_optional, core.bad_argument
 local type, next, error, tostring, ipairs = type, next, error, tostring, ipairs
+local array = core.host.array
 local find, match, gsub, sub = string.find, string.match, string.gsub, string.sub
 
 local NUMBERS, OPTIONS = core.sampling_numbers, core.key_set(core.sampling_options)
@@ -35,9 +36,6 @@ end
 
 -- What the kernel cannot honour is refused, not forgotten.
 local function refuse_missing(settings)
-  if settings.tools ~= nil and next(settings.tools) ~= nil then
-    error("Component error: agents can't use tools in this version; leave out the list of tools", 0)
-  end
   for _, name in ipairs { "base_url", "api_key" } do
     if settings[name] ~= nil then
       error("Component error: " .. name .. " of an agent can't be set from a script in this version; "
@@ -63,7 +61,14 @@ function core.agent_configuration(settings)
     device = settings.device,
     speculation = settings.speculation,
     max_conversation_length = settings.max_conversation_length,
+    max_conversation_tokens = settings.max_conversation_tokens,
+    summarize = settings.summarize,
     max_execution_time_s = limits.max_execution_time_secs,
+    max_tokens_total = settings.max_tokens_total,
+    tools = settings.tools and settings.tools[1] and array(settings.tools) or nil,
+    tool_mode = settings.tool_mode,
+    max_tool_calls = limits.max_tool_calls,
+    max_recursion_depth = limits.max_recursion_depth,
   }
 end
 
@@ -72,6 +77,12 @@ local function empty_settings()
 end
 
 local LIMIT_KEYS = core.key_set(LIMITS)
+
+-- A limit as the builder's methods and keys beside `resource_limits` name it.
+local LIMIT_METHODS = {
+  max_execution_time = "max_execution_time_secs", max_memory_mb = "max_memory_mb", max_tool_calls = "max_tool_calls",
+  max_recursion_depth = "max_recursion_depth",
+}
 
 local function set_limits(settings, limits)
   core.check_keys("resource_limits", limits, LIMIT_KEYS)
@@ -109,13 +120,24 @@ local function provider_name(value)
   return value
 end
 
+-- The names of tools, from a list of names and of tools.
+local function tool_names(where, list)
+  local names = {}
+  for position, one in ipairs(list) do
+    names[position] = check(position, where, "string", type(one) == "table" and one.name or one)
+  end
+  return names
+end
+
 local STRING_KEYS = {
-  "name", "description", "system_prompt", "backend", "base_url", "api_key", "device", "speculation",
+  "name", "description", "system_prompt", "backend", "base_url", "api_key", "device", "speculation", "tool_mode",
 }
-local CONFIG = core.key_set(STRING_KEYS, core.sampling_options, {
-  "provider", "type", "agent_type", "model", "schema", "stream", "memory_enabled", "max_conversation_length", "tools",
-  "allowed_tools", "capabilities", "context_window", "resource_limits", "custom_config",
+local NUMBER_KEYS = { "max_conversation_length", "max_conversation_tokens", "max_tokens_total" }
+local CONFIG = core.key_set(STRING_KEYS, NUMBER_KEYS, core.sampling_options, LIMITS, {
+  "provider", "type", "agent_type", "model", "schema", "stream", "memory_enabled", "summarize", "tools",
+  "allowed_tools", "capabilities", "context_window", "max_execution_time", "resource_limits", "custom_config",
 })
+core.agent_keys = CONFIG
 local MODEL = core.key_set(core.sampling_options, { "provider", "model_id", "name", "model", "settings" })
 
 -- Settings from a configuration table: flat, or nested with a table under `model`.
@@ -131,8 +153,12 @@ function core.agent_settings(config)
   settings.type = config.agent_type or config.type
   settings.schema = core.schema_of("Agent.create: schema", config.schema)
   settings.stream, settings.remember = config.stream, config.memory_enabled
-  settings.max_conversation_length = config.max_conversation_length
-  settings.tools = config.allowed_tools or config.tools
+  for _, name in ipairs(NUMBER_KEYS) do
+    settings[name] = check_optional(1, "Agent.create: " .. name, "number", config[name])
+  end
+  settings.summarize = check_optional(1, "Agent.create: summarize", "boolean", config.summarize)
+  local tools = check_optional(1, "Agent.create: tools", "table", config.allowed_tools or config.tools)
+  settings.tools = tools and tool_names("Agent.create: tools", tools)
   settings.capabilities = config.capabilities or {}
   settings.options = core.sampling_of(config)
   settings.options.num_ctx = settings.options.num_ctx or config.context_window
@@ -156,6 +182,12 @@ function core.agent_settings(config)
   elseif model ~= nil then
     settings.model = check(1, "Agent.create: model", "string", model)
   end
+  for name, key in next, LIMIT_METHODS do
+    settings.limits[key] = check_optional(1, "Agent.create: " .. name, "number", config[name])
+  end
+  if config.max_execution_time_secs ~= nil then
+    set_limits(settings, { max_execution_time_secs = config.max_execution_time_secs })
+  end
   if config.resource_limits ~= nil then
     set_limits(settings, check(1, "Agent.create: resource_limits", "table", config.resource_limits))
   end
@@ -167,12 +199,8 @@ end
 
 -- ## The builder: one row a method; each returns the builder
 
-local STRINGS = { "name", "description", "type", "model", "system_prompt", "base_url", "api_key", "device", "speculation", "backend" }
-local LIMIT_METHODS = {
-  max_execution_time = "max_execution_time_secs", max_memory_mb = "max_memory_mb", max_tool_calls = "max_tool_calls",
-  max_recursion_depth = "max_recursion_depth",
-}
-
+local STRINGS = { "name", "description", "type", "model", "system_prompt", "base_url", "api_key", "device", "speculation",
+  "backend", "tool_mode" }
 local function simple_rows(settings, row)
   for _, name in ipairs(STRINGS) do
     row(name, "string", function(value) settings[name] = value end)
@@ -184,27 +212,33 @@ local function simple_rows(settings, row)
     row(name, "number", function(value) settings.limits[key] = value end)
   end
   row("context_window", "number", function(value) settings.options.num_ctx = value end)
-  row("max_conversation_length", "number", function(value) settings.max_conversation_length = value end)
+  for _, name in ipairs(NUMBER_KEYS) do
+    row(name, "number", function(value) settings[name] = value end)
+  end
+  row("summarize", "boolean", function(value) settings.summarize = value end)
   row("stream", "boolean", function(value) settings.stream = value end)
   row("memory_enabled", "boolean", function(value) settings.remember = value end)
   row("resource_limits", "table", function(value) set_limits(settings, value) end)
   row("capability", "string", function(value) settings.capabilities[#settings.capabilities + 1] = value end)
 end
 
-local function tool_rows(settings, row)
-  local function add(name)
+local function tool_rows(settings, methods, builder)
+  local function add(where, list)
     settings.tools = settings.tools or {}
-    settings.tools[#settings.tools + 1] = name
+    for _, name in ipairs(tool_names(where, list)) do
+      settings.tools[#settings.tools + 1] = name
+    end
+    return builder
   end
   for _, name in ipairs { "allow_tool", "tool" } do
-    row(name, "string", add)
+    methods[name] = function(one)
+      return add(name, { one == nil and bad_argument(1, name, "string", nil) or one })
+    end
   end
   for _, name in ipairs { "allowed_tools", "tools" } do
-    row(name, "table", function(names)
-      for _, one in ipairs(names) do
-        add(one)
-      end
-    end)
+    methods[name] = function(list)
+      return add(name, check(1, name, "table", list))
+    end
   end
 end
 
@@ -221,7 +255,7 @@ function core.agent_builder(build)
   end
 
   simple_rows(settings, row)
-  tool_rows(settings, row)
+  tool_rows(settings, methods, builder)
   row("custom_config", "table", function(value) custom = value end)
 
   function methods.schema(value)

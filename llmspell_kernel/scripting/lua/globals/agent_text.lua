@@ -1,4 +1,5 @@
--- What goes into an agent and what comes out of it. Gets `core`; adds `agent_input`, `agent_output`, `agent_options`.
+-- What goes into an agent and what comes out of it. Gets `core`; adds `agent_request`, `agent_input`, `agent_output`,
+-- `agent_limit`, `agent_options`.
 
 local core = ...
 local check_optional = core.check_optional
@@ -9,6 +10,11 @@ local json_parse = core.bind("json_parse")
 local TEXT_KEYS = { "text", "prompt", "input", "instruction", "message", "query" }
 local INPUT = core.key_set(TEXT_KEYS, { "parameters", "context", "output_modalities", "media", "image" })
 local OPTIONS = core.key_set(core.sampling_options)
+
+function core.agent_request(action, content)
+  content.action = action
+  return core.request("agent_request", content)
+end
 
 -- The fields of an execute request for a string or an input table.
 function core.agent_input(input)
@@ -43,18 +49,34 @@ function core.agent_options(options)
   return core.sampling_of(options)
 end
 
+-- Whether a turn that ended like this has an answer.
+local HAVE_ANSWER = { failed_calls = true }
+
+-- What to raise for a turn that a limit ended before there was an answer, or nil.
+function core.agent_limit(reply)
+  if reply.limit == nil or HAVE_ANSWER[reply.limit] then
+    return nil
+  end
+  local name = reply.agent and reply.agent.name or "?"
+  return "Resource limit exceeded: the turn of agent '" .. name .. "' was ended by its " .. reply.limit
+end
+
 -- The output table for a reply; `took_ms` is how long the script waited for it.
 function core.agent_output(reply, took_ms)
   local text = reply.text or ""
+  local ended = core.agent_limit(reply)
   local usage, agent = reply.usage or {}, reply.agent or {}
   local took = took_ms // 1 | 0
   local output = {
-    text = text,
+    text = ended == nil and text or nil,
     finish_reason = reply.finish_reason,
     truncated = reply.truncated or false,
-    content = text,
-    output = text,
-    success = true,
+    content = ended == nil and text or nil,
+    output = ended == nil and text or nil,
+    success = ended == nil,
+    error = ended and core.problem(ended, reply.limit),
+    limit = reply.limit,
+    dropped = reply.dropped,
     result = { content = text, model = reply.model, provider = reply.backend or agent.provider, usage = usage },
     metadata = {
       execution_time_ms = took,
@@ -65,10 +87,10 @@ function core.agent_output(reply, took_ms)
       extra = {},
     },
     media = {},
-    tool_calls = reply.message and reply.message.tool_calls or {},
+    tool_calls = reply.tool_calls or core.host.array {},
     duration_ms = took,
   }
-  if find(text, "^%s*[%[{]") then
+  if ended == nil and find(text, "^%s*[%[{]") then
     local ok, value = pcall(json_parse, text)
     output.data = ok and value or nil
   end

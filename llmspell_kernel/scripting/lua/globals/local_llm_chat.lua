@@ -10,6 +10,18 @@ local CHAT = core.key_set(core.sampling_options, OF_EVERY_REQUEST, { "messages",
 local GENERATE = core.key_set(core.sampling_options, OF_EVERY_REQUEST, { "raw" })
 local EMBED = core.key_set { "model", "normalize" }
 
+-- The chunks of a delta: a piece of text, or a tool that a model called and that begins or has ended.
+local function chunks_of(delta)
+  local chunks = {}
+  if delta.text ~= nil then
+    chunks[1] = { text = delta.text, type = "text" }
+  end
+  if delta.tool ~= nil then
+    chunks[#chunks + 1] = { text = "", type = "tool", tool = delta.tool }
+  end
+  return chunks
+end
+
 -- Runs a streamed request; `visit` gets each piece, and false from it ends the request. Returns the reply, or nil and
 -- the text so far where `visit` has ended it; then how many pieces there were.
 function core.stream_reply(msg_type, content, visit)
@@ -18,12 +30,14 @@ function core.stream_reply(msg_type, content, visit)
   local pieces, count = {}, 0
   while true do
     local kind, answer = core.next_event(id)
-    if kind == "delta" and answer.text ~= nil then
-      count = count + 1
-      pieces[count] = answer.text
-      if visit({ text = answer.text, index = count, type = "text" }) == false then
-        core.close(id)
-        return nil, concat(pieces), count
+    if kind == "delta" then
+      for _, chunk in ipairs(chunks_of(answer)) do
+        count = count + 1
+        pieces[count], chunk.index = chunk.text, count
+        if visit(chunk) == false then
+          core.close(id)
+          return nil, concat(pieces), count
+        end
       end
     elseif kind == "reply" then
       return answer, nil, count

@@ -43,6 +43,8 @@ local function found(name)
   error(reply, 0)
 end
 
+core.tool_found = found
+
 local function call_of(name, parameters)
   return { action = "invoke", tool = name, parameters = parameters }
 end
@@ -50,6 +52,7 @@ end
 local function execute(name, parameters)
   return core.tool_output(tool_request("invoke", call_of(name, parameters)))
 end
+core.tool_execute = execute
 
 -- ## A tool's methods
 

@@ -27,6 +27,10 @@ function PROBLEM.__index(_, key)
   end
 end
 
+function core.problem(message, code)
+  return setmetatable({ message = message, code = code }, PROBLEM)
+end
+
 -- ## The output table
 
 local function metadata_of(reply, took)
@@ -75,7 +79,7 @@ function core.tool_output(reply)
   if reply.success then
     output.text = reply.text
   else
-    output.error = setmetatable({ message = reply.error.message, code = reply.error.code }, PROBLEM)
+    output.error = core.problem(reply.error.message, reply.error.code)
   end
   return with_raw_text(output, reply)
 end
