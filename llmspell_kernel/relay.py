@@ -1,10 +1,16 @@
-"""A model's stream on its way to the caller: chunks become progress and deltas. Shared by chats and agents."""
+"""A model's stream on its way to the caller: chunks become progress and deltas. Shared by chats and agents.
+
+Where a script is run at a terminal, the calls of its agents stand there too, a line each on standard error.
+"""
 
 from __future__ import annotations
 
 from llmspell_kernel.request import Content, Request
 from llmspell_protocol.content import to_content
-from llmspell_protocol.models import ChatChunk
+from llmspell_protocol.models import ChatChunk, ToolEvent
+
+_SHOWN = 100
+"""Characters of a call's arguments in a line."""
 
 
 def relay(request: Request, chunk: ChatChunk, *, stream: bool) -> None:
@@ -19,6 +25,8 @@ def relay(request: Request, chunk: ChatChunk, *, stream: bool) -> None:
     if chunk.prefill is not None:
         request.progress({"phase": "prefill", **to_content(chunk.prefill)})
         return
+    if chunk.tool is not None and chunk.tool.phase == "started":
+        _show_call(request, chunk.tool)
     delta: Content = {}
     if chunk.text:
         delta["text"] = chunk.text
@@ -33,3 +41,16 @@ def relay(request: Request, chunk: ChatChunk, *, stream: bool) -> None:
     elif chunk.text:
         # What an error reply shows as the answer so far; a delta would add it by itself.
         request.partial.add("text", chunk.text)
+
+
+def _show_call(request: Request, event: ToolEvent) -> None:
+    root = request.root
+    if root is request or not (root.options.isolated and root.options.interactive):
+        return
+    # Few scripts have agents that call tools.
+    import json
+
+    shown = json.dumps(to_content(event.arguments), ensure_ascii=True)
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+    name = event.name if event.name.isprintable() else json.dumps(event.name)
+    root.delta({"stream": "stderr", "text": f"Calling {name} {shown}\n"})

@@ -76,3 +76,16 @@ def test_a_conversation_goes_on_with_what_tools_gave(target: list[str]) -> None:
         shell.wait_for(seen)
     shell.type("/exit\r")
     assert shell.end() == 0
+
+
+def test_a_script_s_agents_show_their_calls_where_people_watch(target: list[str], tmp_path: Path) -> None:
+    script = tmp_path / "agent.lua"
+    script.write_text(
+        'print(Agent.builder():model("mock/a"):tool("calculator"):build():execute([[' + CALL + "]]).text)"
+    )
+    shell = AtTerminal([*target, "run", str(script)])
+    shell.wait_for('Calling calculator {"input": "2 + 3"}')
+    shell.wait_for("[mock/a] 5")
+    assert shell.end() == 0
+    piped = llmspell(*target, "run", str(script))
+    assert (piped.out, piped.err) == ("[mock/a] 5\n", "")
