@@ -49,8 +49,8 @@ demo: $(STAMPS)/base ## install, pull a small real model, start a kernel, let a 
 
 setup: $(STAMPS)/dev ## everything that a developer needs
 
-quick: $(STAMPS)/dev ## the unit tests, none of which starts a process (half a minute)
-	@$(BIN)/python -m pytest -q -m "not engines" tests/unit $(ARGS)
+quick: $(STAMPS)/dev ## the unit tests, none of which starts a process (a minute or two)
+	@$(BIN)/python -m pytest -q -m "not engines" $(SIDE_BY_SIDE) tests/unit $(ARGS)
 
 test: $(STAMPS)/dev ## all tests but those that need engines which are extras, in JOBS processes (2)
 	@$(BIN)/python -m pytest -m "not engines" $(SIDE_BY_SIDE) $(ARGS)
