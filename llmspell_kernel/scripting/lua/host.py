@@ -241,9 +241,14 @@ class Host:
             name = what if isinstance(what, str) else "".join(what)
             if command is None:
                 return (False,)
-            raise refusal("not_found", f"{asker.decode()}: running {name} needs --allow-run={name} (Command blocked)")
+            self.denied = f"{asker.decode()}: running {name} needs --allow-run={name} (Command blocked)"
+            raise refusal("not_found", self.denied)
         if command is not None:
-            self.programs.words(os.fsdecode(command), asker.decode())
+            try:
+                self.programs.words(os.fsdecode(command), asker.decode())
+            except Refusal as refused:
+                self.denied = refused.message
+                raise
         return (True,)
 
     def _run_program(self, command: bytes, asker: bytes, given: bytes, captures: bool) -> tuple[Any, ...]:
