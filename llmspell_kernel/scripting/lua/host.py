@@ -121,7 +121,7 @@ class Host:
             for name in (
                 *("request", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
                 *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
-                *("open_file", "release_file", "remove", "rename", "demand_program", "run_program"),
+                *("open_file", "release_file", "remove", "rename", "admit_program", "run_program"),
                 *(
                     "nearest",
                     "schema_of_fields",
@@ -191,6 +191,14 @@ class Host:
             self.last_refusal = (text.decode("utf-8", "replace"), self.last_refusal[1])
         return ()
 
+    def _admit_program(self, command: bytes | None, asker: bytes) -> tuple[Any, ...]:
+        """As `_demand_program`; an error of the nil that `io.popen` returns then tells why."""
+        try:
+            return self._demand_program(command, asker)
+        except Refusal as refused:
+            self.denied = refused.message
+            raise
+
     def _offer(self, function: Any) -> tuple[Any, ...]:
         number = next(self._numbers)
         self.offered[number] = function
@@ -241,14 +249,9 @@ class Host:
             name = what if isinstance(what, str) else "".join(what)
             if command is None:
                 return (False,)
-            self.denied = f"{asker.decode()}: running {name} needs --allow-run={name} (Command blocked)"
-            raise refusal("not_found", self.denied)
+            raise refusal("not_found", f"{asker.decode()}: running {name} needs --allow-run={name} (Command blocked)")
         if command is not None:
-            try:
-                self.programs.words(os.fsdecode(command), asker.decode())
-            except Refusal as refused:
-                self.denied = refused.message
-                raise
+            self.programs.words(os.fsdecode(command), asker.decode())
         return (True,)
 
     def _run_program(self, command: bytes, asker: bytes, given: bytes, captures: bool) -> tuple[Any, ...]:
