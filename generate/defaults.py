@@ -55,6 +55,11 @@ DEFAULTS: Mapping[str, Sequence[Default]] = {
         Default("time that a script may run, in seconds", "runtime.script_timeout_seconds", "`--timeout S`"),
         Default("Lua's library", "engines.lua.stdlib"),
     ),
+    "tools": (
+        Default("whether a person is asked before a model's call", "tools.approval"),
+        Default("calls at the same time", "tools.workers"),
+        Default("the longest program of a tool, in seconds", "tools.system.command_timeout_seconds"),
+    ),
     "kernels": (
         Default("the first of its five ports", "kernel.port", "`kernel start --port`"),
         Default("transport", "kernel.transport", "`kernel start --transport ipc`"),

@@ -11,6 +11,7 @@ OF_OTHERS: Mapping[str, tuple[str, ...]] = {
     "--attachment": ("--image",),
     "--attach": ("--image",),
     "-a": ("--image",),
+    "-T": ("--tool",),
     "--sys": ("--system",),
     "--prompt": ("--message",),
     "--verbose": ("--stats", "--trace"),
@@ -23,7 +24,9 @@ OF_OTHERS: Mapping[str, tuple[str, ...]] = {
 """Options of Ollama and llm, and ours for the same, the nearest first."""
 _KEEPING = "llmspell model load MODEL --keep-alive 1h; for all models: llmspell config set models.keep_alive 1h"
 _ELSEWHERE: Mapping[str, Mapping[str, str]] = {
-    command: dict.fromkeys(("--keepalive", "--keep-alive"), _KEEPING) for command in ("chat", "embed")
+    "chat": dict.fromkeys(("--keepalive", "--keep-alive"), _KEEPING)
+    | {"--functions": "Tool.register in a script makes a tool of a function: llmspell run SCRIPT"},
+    "embed": dict.fromkeys(("--keepalive", "--keep-alive"), _KEEPING),
 }
 """By command: options of others, and what does the same here without an option."""
 _CHAT = ("-m", "--model", "-s", "--system", "-o", "--option", "-x", "--image", "--schema")

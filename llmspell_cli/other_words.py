@@ -50,6 +50,7 @@ INSTEAD: Mapping[str, str] = {
     "aliases": "llmspell config show models",
     "schemas": "llmspell chat PROMPT --schema FILE",
     "plugins": "llmspell model status",
+    "mcp": "[mcp.servers.NAME] in the configuration, or llmspell config import-mcp FILE; then llmspell tool list",
     "install": "pip install 'llmspell[NAME]'",
     "similar": "llmspell embed makes vectors; there is no store for them",
     "embed-multi": "llmspell embed --file FILE",

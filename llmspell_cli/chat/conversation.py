@@ -58,7 +58,7 @@ class Conversation:
         self.sampling: Sampling = dict(sampling or {})
         self.schema = schema
         self.think = think
-        self.tools = tools or ToolUse()
+        self.tools = ToolUse() if tools is None else tools
         """Tools that the model may call; without any it is asked alone."""
         self.messages: list[Message] = []
         self.last: Content | None = None
@@ -241,7 +241,12 @@ class Conversation:
         }
 
     def _tool_fields(self, on_input: OnInput | None) -> Content:
-        return {"tools": self.tools.names, "max_tool_calls": MAX_TOOL_CALLS, "allow_stdin": on_input is not None}
+        return {
+            "model": self.model or None,
+            "tools": self.tools.names,
+            "max_tool_calls": MAX_TOOL_CALLS,
+            "allow_stdin": on_input is not None,
+        }
 
 
 def _remembered(reply: Content) -> list[Message]:

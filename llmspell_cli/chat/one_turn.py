@@ -8,7 +8,7 @@ from typing import Literal
 
 from llmspell_cli.chat.conversation import Conversation, stats_line
 from llmspell_cli.chat.reply_view import ReplyView, Shown
-from llmspell_cli.chat.tool_use import limit_notice
+from llmspell_cli.chat.tool_use import failures, limit_notice
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.output import DIM, Output, styled
@@ -85,6 +85,9 @@ def _one_turn(
         output.last_event(done) if stream else output.document(done)
     elif not stream:
         _show_whole(output, view, reply["message"], done, shown)
+    if not output.json and not (stream and output.terminal):
+        for line in failures(reply):
+            output.note(line)
     if not output.json and (cut := cut_notice(reply, "option")) is not None:
         output.shown_note(styled(cut, DIM, sys.stderr, output.color))
     if not output.json and (stopped := limit_notice(reply)) is not None:

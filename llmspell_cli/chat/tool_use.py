@@ -81,6 +81,12 @@ def line_of(event: Mapping[str, Any], *, verbose: bool) -> str | None:
     return f"{name} failed{_time(event)}: {visible(str(event.get('error')))}"
 
 
+def failures(reply: Mapping[str, Any]) -> list[str]:
+    """A line for each call of a whole reply that failed or was refused: for readers who saw none of them."""
+    failed = (call for call in reply.get("tool_calls") or () if not call.get("success"))
+    return [f"{visible(str(call['name']))} failed: {visible(str(call.get('error')))}" for call in failed]
+
+
 def limit_notice(reply: Mapping[str, Any]) -> str | None:
     """Says which limit has ended a turn with tools; None where none has."""
     limit = reply.get("limit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,17 +14,42 @@ from llmspell_cli.commands.tool.requests import ask_tools, source_option
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import format_option, timeout_option
-from llmspell_cli.permissions import PermittingCommand, permission_options
+from llmspell_cli.permissions import NAMES, PermittingCommand, permission_options
 from llmspell_cli.session import Content
 from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.progress import ProgressView
 from llmspell_protocol.errors import InvalidRequest, ToolError
 
+_QUOTED = """--params '{"name": "value"}': names and texts in double quotes, single ones around the whole"""
+
+
+class InvokingCommand(PermittingCommand):
+    """`tool invoke`, whose parameters a shell takes apart where they are not quoted."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parses the words.
+
+        Raises:
+            InvalidRequest: there are words too many; the hint says how they are written.
+        """
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption:
+            raise
+        except click.UsageError as error:
+            said = error.message.rstrip(".")
+            if not said.startswith("Got unexpected extra argument"):
+                raise
+            pairs = itertools.pairwise(words)
+            behind = (f"did you mean {name}={word}?" for name, word in pairs if name in NAMES and f"({word}" in said)
+            raise InvalidRequest(f"{said[:1].lower()}{said[1:]}", hint=next(behind, _QUOTED)) from None
+
 
 @click.command(
     "invoke",
-    cls=PermittingCommand,
+    cls=InvokingCommand,
     examples=(
         ("""llmspell tool invoke NAME --params '{"input": "6*7"}'""", "as calculator takes it"),
         ("llmspell tool invoke calculator --params @sum.json", "from a file"),
@@ -53,16 +79,20 @@ def invoke(
     output = Output(options)
     parameters = _parameters(params)
     with session(options, output) as opened, Steps(output, tool, stream=stream) as steps:
-        reply = ask_tools(
-            opened,
-            "invoke",
-            tool=tool,
-            parameters=parameters,
-            allow=allow,
-            timeout_s=timeout_s,
-            on_progress=steps.show,
-            on_input=steps.ask if _is_watched(output, params) else None,
-        )
+        try:
+            reply = ask_tools(
+                opened,
+                "invoke",
+                tool=tool,
+                parameters=parameters,
+                allow=allow,
+                timeout_s=timeout_s,
+                on_progress=steps.show,
+                on_input=steps.ask if _is_watched(output, params) else None,
+            )
+        except InvalidRequest as error:
+            error.hint = error.hint or f"llmspell tool info {tool} shows the parameters"
+            raise
     if not reply["success"]:
         raise _failure(reply)
     if output.json:
@@ -155,16 +185,18 @@ def _parameters(given: str) -> dict[str, Any]:
     except RecursionError:
         raise InvalidRequest(f"Invalid JSON{where}: nested too deeply") from None
     if not isinstance(value, dict):
-        raise InvalidRequest(f"the parameters{where} are no JSON object", hint="""--params '{"name": "value"}'""")
+        raise InvalidRequest(f"the parameters{where} are no JSON object", hint=_QUOTED)
     return value
 
 
 def _hint(text: str, where: str) -> str | None:
-    """For what is a file and was meant to be read."""
+    """For what is a file and was meant to be read, and for what a shell or Python would write."""
     # Needed for a line that failed only.
     from llmspell_cli.terminal.input_text import files_among
 
-    return f"--params @{text} reads the file" if not where and files_among([text]) else None
+    if where:
+        return None
+    return f"--params @{text} reads the file" if files_among([text]) else _QUOTED
 
 
 _SAID = {

@@ -125,7 +125,7 @@ class Host:
             for name in (
                 *("request", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
                 *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
-                *("open_file", "release_file", "remove", "rename", "demand_program", "run_program"),
+                *("open_file", "release_file", "remove", "rename", "admit_program", "run_program"),
                 *(
                     "nearest",
                     "schema_of_fields",
@@ -194,6 +194,14 @@ class Host:
         if self.last_refusal is not None:
             self.last_refusal = (text.decode("utf-8", "replace"), self.last_refusal[1])
         return ()
+
+    def _admit_program(self, command: bytes | None, asker: bytes) -> tuple[Any, ...]:
+        """As `_demand_program`; an error of the nil that `io.popen` returns then tells why."""
+        try:
+            return self._demand_program(command, asker)
+        except Refusal as refused:
+            self.denied = refused.message
+            raise
 
     def _offer(self, function: Any) -> tuple[Any, ...]:
         number = next(self._numbers)

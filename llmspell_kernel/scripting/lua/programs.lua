@@ -2,7 +2,7 @@
 
 local core = ...
 local check, check_optional = core.check, core.check_optional
-local demand, run = core.bind("demand_program"), core.bind("run_program")
+local demand, run = core.bind("admit_program"), core.bind("run_program")
 local concat, error, find, setmetatable, tostring, type = table.concat, error, string.find, setmetatable, tostring, type
 local next, pcall = next, pcall
 

@@ -33,6 +33,48 @@ def test_a_pipe_gets_the_answer_alone(target: list[str]) -> None:
     assert (done.status, done.out, done.err) == (0, "[mock/a] 5\n", "")
 
 
+def test_a_pipe_gets_failures_on_standard_error(target: list[str]) -> None:
+    for more in ((), ("--no-stream",)):
+        done = llmspell(*target, "chat", "-m", "mock/a", "--tool", "calculator", WRONG, *more)
+        assert (done.status, done.out) == (0, "[mock/a] Error: 1 / 0: division by zero\n")
+        assert "calculator failed: 1 / 0: division by zero" in done.err
+
+
+def test_the_default_model_answers_where_none_is_named(home: Path) -> None:
+    (home / "config.toml").write_text(
+        '[providers]\ndefault_provider = "candle"\n[providers.candle]\ndefault_model = "a@mock"\n'
+    )
+    done = llmspell("--embedded", "chat", "--tool", "calculator", CALL)
+    assert (done.status, done.out, done.err) == (0, "[mock/a] 5\n", "")
+
+
+def test_calls_have_the_permissions_of_the_command(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "config.toml").write_text(
+        '[tools]\napproval = "never"\n[tools.file_operations]\nallowed_paths = ["/nowhere"]\n'
+    )
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "note.txt").write_text("found")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    call = f'call file-operations {{"operation": "read", "path": "{outside}/note.txt"}}'
+    chat = ("--embedded", "chat", "-m", "mock/a", "--tool", "file-operations")
+    refused = llmspell(*chat, call)
+    assert "Path not allowed" in refused.err
+    assert f"--allow-read={outside}/note.txt" in refused.err
+    for allowed in (f"--allow-read={outside}", "--allow-read", "-A"):
+        done = llmspell(*chat, allowed, call)
+        assert (done.out, done.err) == ("[mock/a] found\n", "")
+
+
+def test_a_pipe_is_told_that_no_person_could_be_asked(home: Path) -> None:
+    call = 'call process-executor {"executable": "date"}'
+    done = llmspell("--embedded", "chat", "-m", "mock/a", "--tool", "process-executor", "--allow-run=date", call)
+    assert "process-executor failed" in done.err
+    assert "no person could be asked" in done.err
+
+
 def test_json_has_the_events_of_calls_and_what_came_of_them(target: list[str]) -> None:
     done = llmspell(*target, "chat", "-m", "mock/a", "--tool", "calculator", CALL, "--json")
     events = [json.loads(line) for line in done.out.splitlines()]

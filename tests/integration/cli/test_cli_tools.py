@@ -126,6 +126,27 @@ def test_parameters_that_are_no_object_are_told_before_a_kernel_starts(params: s
     assert (done.status, done.err.splitlines()[0]) == (2, f"Error: {message}")
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("--params", "{input: 1+1}"), '--params \'{"name": "value"}\''),
+        (("--params", "{input:", "1+1}"), '--params \'{"name": "value"}\''),
+        (("input=1+1",), '--params \'{"name": "value"}\''),
+        (("--allow-write", "out.txt"), "did you mean --allow-write=out.txt?"),
+    ],
+)
+def test_parameters_that_a_shell_took_apart_get_a_hint(words: tuple[str, ...], hint: str, place: Path) -> None:
+    done = llmspell("--connect", "nowhere:1", "tool", "invoke", "calculator", *words)
+    assert done.status == 2
+    assert f"Hint: {hint}" in done.err
+
+
+def test_wrong_parameters_lead_to_their_description(place: Path) -> None:
+    done = llmspell("--embedded", "tool", "invoke", "calculator", "--params", '{"inptu": "1"}')
+    assert done.status == 2
+    assert "Hint: llmspell tool info calculator shows the parameters" in done.err
+
+
 def test_a_file_that_was_meant_is_named(place: Path) -> None:
     done = llmspell("tool", "invoke", "calculator", "--params", "call.json")
     assert done.err.endswith("Hint: --params @call.json reads the file\n")

@@ -46,6 +46,14 @@ DEEP = (
 )
 READS = (("reads.lua", 'for line in io.lines("data.txt") do print(line) end\n'), ("data.txt", "one\ntwo\n"))
 OUTSIDE = (("outside.lua", 'print(io.open("/etc/hostname"))\nassert(io.open("/etc/hostname"))\n'),)
+CLIENT = (
+    (
+        "claude_desktop_config.json",
+        '{"mcpServers": {"time": {"command": "sh", "args": ["-c", "exec mcp-server-time"]}}}',
+    ),
+)
+CALCULATES = 'call calculator {"input": "17 * 23"}'
+RUNS = 'call process-executor {"executable": "date"}'
 STDIN = (("stdin.lua", 'print("got " .. io.read("a"))\n'),)
 
 HABITS = {
@@ -95,6 +103,26 @@ HABITS = {
     "llm -t": Habit("llmspell templates", r"llmspell chat -s @FILE", 2),
     "keys set": Habit("llmspell keys set --help", r"llmspell keys add"),
     "kernel ls": Habit("llmspell kernel ls", r"ID"),
+    # Tools
+    "llm tools": Habit("llmspell tools list", r"^calculator$"),
+    "llm -T": Habit("llmspell chat -T calculator hi", r"did you mean '--tool'", 2),
+    "llm --functions": Habit("llmspell chat --functions 'def f(): pass' hi", r"Tool\.register", 2),
+    "a model with a tool": Habit(f"llmspell chat -m mock/a --tool calculator '{CALCULATES}'", r"391"),
+    "a misspelt tool": Habit("llmspell chat --tool calculatr hi", r"did you mean 'calculator'", 3),
+    "a file for a tool, not allowed": Habit(
+        """llmspell tool invoke file-operations --params '{"operation": "read", "path": "/etc/hostname"}'""",
+        r"Path not allowed[\s\S]*--allow-read=/etc/hostname",
+        1,
+    ),
+    "a program for a model, with no person": Habit(
+        f"llmspell chat -m mock/a --tool process-executor --allow-run '{RUNS}'",
+        r"no person could be asked[\s\S]*tools\.approval",
+    ),
+    "claude mcp": Habit("llmspell mcp list", r"config import-mcp", 2),
+    "servers of another client": Habit(
+        "llmspell config import-mcp claude_desktop_config.json --dry-run", r"\[mcp\.servers\.time\]", files=CLIENT
+    ),
+    "a server that there is not": Habit("llmspell chat --mcp github hi", r"\[mcp\.servers\.github\]", 3),
     # Numbers and errors
     "statistics of one token": Habit("llmspell chat -o max_tokens 1 --stats hi", r"\A(?![\s\S]*000000\.0 tokens/s)"),
     "an option out of its range": Habit("llmspell chat -o temperature 9 hi", r"temperature[\s\S]*0 to 2", 2),

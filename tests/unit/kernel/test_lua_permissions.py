@@ -117,6 +117,14 @@ def test_an_error_of_a_nil_tells_what_the_file_would_have_needed(place: Path, co
     assert made.sandbox.suggestion(made.failure(code).message) == needed
 
 
+@pytest.mark.parametrize("programs", [None, Programs(["ls"])])
+def test_an_error_of_a_nil_tells_what_the_program_would_have_needed(programs: Programs | None) -> None:
+    made = LuaBench()
+    made.place(programs=programs)
+    needed = "io.popen: running date needs --allow-run=date (Command blocked)"
+    assert made.sandbox.suggestion(made.failure("io.popen('date'):read('a')").message) == needed
+
+
 @pytest.mark.parametrize(
     "code", ["io.open('../beside/one.txt') error('of another kind')", "io.open('nosuch.txt'):read('a')"]
 )
