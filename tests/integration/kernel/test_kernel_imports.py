@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from llmspell_kernel.embedded import EmbeddedKernel
@@ -63,6 +62,7 @@ print(json.dumps([status, sorted(sys.modules), sorted(made)]), file=sys.__stderr
 LAUNCH = """
 import json, sys
 import llmspell_kernel.scripting.launch
+from tests.support.children import running_children
 print(json.dumps(sorted(sys.modules)), file=sys.__stderr__)
 """
 
@@ -93,11 +93,11 @@ def test_a_worker_is_launched_before_anything_of_the_settings_is_imported() -> N
 
 
 def test_a_worker_that_was_launched_ahead_ends_when_the_settings_are_wrong(tmp_path: Path) -> None:
-    before = psutil.Process().children()
+    before = running_children()
     kernel = EmbeddedKernel.start(
         profile="nonsense", env={"LLMSPELL_HOME": str(tmp_path)}, cwd=tmp_path, expect_script=True
     )
     with pytest.raises(ProfileNotFound):
         kernel.wait()
     kernel.stop()
-    assert psutil.Process().children() == before
+    assert running_children() == before

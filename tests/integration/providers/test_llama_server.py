@@ -26,6 +26,7 @@ from llmspell_providers.candle.process import ModelProcess
 from llmspell_providers.candle.server_binary import NEEDED
 from llmspell_providers.candle.server_process import guard
 from llmspell_providers.candle.socket_directory import remove_stale_directories
+from tests.support.children import running_children
 from tests.support.kernels import KernelProcess
 from tests.support.llama_server import launcher, stand_in
 from tests.support.llama_server_launch import command_of, launch
@@ -248,9 +249,8 @@ def test_a_kernel_that_is_killed_takes_worker_and_server_along_and_finds_the_ser
 def test_a_load_that_is_cancelled_leaves_no_server(smollm2_path: Path, tmp_path: Path) -> None:
     async def run() -> None:
         loading = asyncio.create_task(loaded(smollm2_path, tmp_path))
-        me = psutil.Process()
-        await until(lambda: any("--host" in command_of(one) for one in me.children(recursive=True)))
-        below = me.children(recursive=True)
+        await until(lambda: any("--host" in command_of(one) for one in running_children(recursive=True)))
+        below = running_children(recursive=True)
         loading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await loading

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from llmspell_protocol.errors import Forbidden, InvalidRequest
@@ -187,6 +186,7 @@ def test_a_program_whose_time_is_over_is_ended(tmp_path: Path) -> None:
 
 DETACHED = """
 import os, sys, time
+from tests.support.children import running_children
 for way in range(3):
     if os.fork() == 0:
         if way > 0:
@@ -208,7 +208,7 @@ def test_nothing_that_a_program_has_started_outlives_it(tmp_path: Path, ends: st
     called = within(tmp_path, "*", executable=sys.executable, arguments=["-c", code], timeout_ms=3000)
     assert (called.failure is None) == (ends == "by itself")
     assert Traces.now().processes <= before.processes
-    assert psutil.Process().children() == [one for one in psutil.Process().children() if one.pid in before.processes]
+    assert [one.pid for one in running_children() if one.pid not in before.processes] == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from llmspell_protocol.client.sync import Client, Pending
 from llmspell_protocol.errors import LlmspellError, OutOfMemory, Timeout, ToolError, WorkerCrashed
 from tests.support import wayward_tools
+from tests.support.children import is_running
 from tests.support.kernels import KernelProcess
 from tests.support.steering import wait_until
 
@@ -62,7 +63,7 @@ def demand_that_another_answers(client: Client, pid: int) -> None:
 
 
 def below(kernel: KernelProcess) -> list[psutil.Process]:
-    return [one for one in psutil.Process(kernel.pid).children(recursive=True) if one.status() != "zombie"]
+    return [one for one in psutil.Process(kernel.pid).children(recursive=True) if is_running(one)]
 
 
 def test_a_package_brings_a_tool_and_one_that_can_t_be_imported_is_told(kernel: KernelProcess) -> None:
