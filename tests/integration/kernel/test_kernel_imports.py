@@ -11,6 +11,7 @@ import pytest
 
 from llmspell_kernel.embedded import EmbeddedKernel
 from llmspell_protocol.errors import ProfileNotFound
+from tests.support.children import running_children
 
 NOT_FOR_A_SCRIPT = {
     "argparse",
@@ -62,7 +63,6 @@ print(json.dumps([status, sorted(sys.modules), sorted(made)]), file=sys.__stderr
 LAUNCH = """
 import json, sys
 import llmspell_kernel.scripting.launch
-from tests.support.children import running_children
 print(json.dumps(sorted(sys.modules)), file=sys.__stderr__)
 """
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from llmspell_protocol.errors import Forbidden, InvalidRequest
+from tests.support.children import running_children
 from tests.support.leftovers import Traces
 from tests.support.tool_calls import Called, call_tool
 
@@ -186,7 +187,6 @@ def test_a_program_whose_time_is_over_is_ended(tmp_path: Path) -> None:
 
 DETACHED = """
 import os, sys, time
-from tests.support.children import running_children
 for way in range(3):
     if os.fork() == 0:
         if way > 0:
