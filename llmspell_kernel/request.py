@@ -83,11 +83,13 @@ class Request:
     """It came through a connection in whose place another has come since."""
     unheard: bool = False
     """Nothing of it is published on IOPub."""
+    apart: bool = False
+    """It ends with its parent, but has nothing of what that was granted, and no person to ask: it is its own root."""
 
     @property
     def root(self) -> Request:
-        """The request at the top: what a person or program asked for."""
-        return self if self.parent is None else self.parent.root
+        """The request at the top: what a person or program asked for; or the one below that which stands apart."""
+        return self if self.parent is None or self.apart else self.parent.root
 
     @property
     def action(self) -> str:

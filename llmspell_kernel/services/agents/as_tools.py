@@ -1,4 +1,4 @@
-"""Agents as tools: other agents, scripts and commands can call them while their owner lives.
+"""Agents as tools: their owner, and its other agents, can call them while it lives.
 
 Each call is a conversation of its own: it neither sees what the agent remembers nor adds to it, so that several calls
 run side by side and an agent may even call itself, `max_recursion_depth` levels deep.
@@ -10,8 +10,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.runs import AgentRuns
+from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_kernel.services.tools.invocation import Invocation
 from llmspell_protocol.areas.agent import AgentExecute
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
@@ -60,9 +62,9 @@ class AgentTools:
         self._by_owner.setdefault(agent.owner, {})[tool] = described, agent
         return tool
 
-    async def tools(self, owner: str) -> Sequence[ToolDescription]:
+    async def tools(self, caller: Caller) -> Sequence[ToolDescription]:
         """The owner's own."""
-        return tuple(tool for tool, agent in self._by_owner.get(owner, {}).values() if not agent.deleted)
+        return tuple(tool for tool, agent in self._by_owner.get(owner_of(caller), {}).values() if not agent.deleted)
 
     async def invoke(self, invocation: Invocation) -> ToolInvokeReply:
         """One turn of the agent; its own limits bound it. A turn that a limit ended is its no.
@@ -71,8 +73,7 @@ class AgentTools:
             NotFound: the agent was deleted.
             LlmspellError: as `AgentRuns.run`.
         """
-        caller = invocation.request.caller
-        found = self._by_owner.get(caller.context or caller.client, {}).get(invocation.tool.name)
+        found = self._by_owner.get(owner_of(invocation.request.caller), {}).get(invocation.tool.name)
         if found is None or found[1].deleted:
             raise NotFound(f"the agent of tool '{invocation.tool.name}' was deleted")
         agent = found[1]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.tools.callers import owner_of, permissions_for
+from llmspell_kernel.services.tools.callers import permissions_for
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.tools.description import ToolDescription
@@ -25,7 +25,7 @@ class RequestTools:
 
     async def find(self, name: str) -> ToolDescription:
         """The tool of this name; raises `ToolNotFound`. Its worker starts while the model still thinks."""
-        tool = await self._tools().find(name, owner_of(self._request.caller))
+        tool = await self._tools().find(name, self._request.caller)
         self._tools().prepare(tool)
         return tool
 

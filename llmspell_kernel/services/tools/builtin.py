@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.services.tools.invocation import Invocation, OnProgress
 from llmspell_kernel.worker_pool import WorkerPool
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
@@ -55,14 +56,14 @@ class WorkerTools:
         """Starts a worker ahead of a call."""
         self._pool.prepare()
 
-    async def tools(self, owner: str) -> Sequence[ToolDescription]:
+    async def tools(self, caller: Caller) -> Sequence[ToolDescription]:
         """Those of this version, and of the packages that are installed beside it."""
-        del owner
+        del caller
         if self._plugins is None:
             try:
                 self._plugins = await self._plugin_tools()
             except (WorkerCrashed, OutOfMemory, Timeout, Internal) as error:
-                # A package that can't even be looked at takes nobody else's tools away, and is not looked at again.
+                # A package that can't even be looked at takes no other tools away, and is not looked at again.
                 self._plugins = ()
                 self.problems = (f"the tools of other packages are left out: {error.message}",)
         return (*builtin_tools().values(), *self._plugins)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.tools.description import ToolDescription
@@ -30,9 +31,9 @@ class Invocation:
 
 
 class ToolSource(Protocol):
-    """Where tools come from. `owner` is the script context or client that asks: some tools are its own."""
+    """Where tools come from. `caller` is the script or client that asks: some tools are its own."""
 
-    async def tools(self, owner: str) -> Sequence[ToolDescription]:
+    async def tools(self, caller: Caller) -> Sequence[ToolDescription]:
         """The tools of this source.
 
         Raises:
