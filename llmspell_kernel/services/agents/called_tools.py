@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from llmspell_kernel.services.agents.approval import Approval
@@ -55,7 +55,9 @@ class CalledTools:
     ) -> None:
         self._offered = offered
         self._toolbox = toolbox
-        self._approval = Approval(toolbox, agent, waiting)
+        self._approval = Approval(toolbox, agent, self._asking)
+        self._waiting = waiting
+        self._question = asyncio.Lock()
         self._most = most
         self._fits = fits
         self._on_event = on_event
@@ -135,7 +137,14 @@ class CalledTools:
             raise InvalidRequest("the arguments are no JSON object")
         await self._demand_fit(tool, arguments)
         await self._approval.demand(tool, arguments)
-        return await self._toolbox.invoke(tool, arguments)
+        return await self._toolbox.invoke(tool, arguments, asking=self._asking)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Around a question to a person: one at a time, while the clock of the turn stands."""
+        async with self._question:
+            with self._waiting():
+                yield
 
     async def _demand_fit(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> None:
         """Holds what a model gives to a script's function to its schema; others do this themselves."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Request
+from llmspell_kernel.services.tools.asking import AskingTime
 from llmspell_kernel.services.tools.callers import permissions_for
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.tool import ToolInvokeReply
@@ -38,7 +39,9 @@ class RequestTools:
         """What a person answers who sits where the command, the notebook or the repl is."""
         return await self._request.ask_person(question)
 
-    async def invoke(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> ToolInvokeReply:
+    async def invoke(
+        self, tool: ToolDescription, arguments: Mapping[str, Any], *, asking: AskingTime
+    ) -> ToolInvokeReply:
         """Does one call, within the limits of the request and of its command; raises as `ToolsService.invoke`."""
 
         def on_progress(message: str, figures: Mapping[str, Any]) -> None:
@@ -50,4 +53,5 @@ class RequestTools:
             arguments,
             permissions_for(self._request, self._settings()),
             on_progress=on_progress,
+            asking=asking,
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
-from llmspell_kernel.services.tools.asking import MOST_QUESTIONS, Asking
+from llmspell_kernel.services.tools.asking import MOST_QUESTIONS, Asking, AskingTime
 from llmspell_kernel.services.tools.builtin import WorkerTools
 from llmspell_kernel.services.tools.invocation import Invocation, OnProgress, ToolSource
 from llmspell_kernel.services.tools.limits import Rates, tables_of, timeout_of
@@ -95,8 +96,9 @@ class ToolsService:
         *,
         timeout_s: float | None = None,
         on_progress: OnProgress,
+        asking: AskingTime = nullcontext,
     ) -> ToolInvokeReply:
-        """Does one call for `request`, whose caller it is. Cancelling ends the work.
+        """Does one call for `request`, whose caller it is. Cancelling ends the work. A person is asked within `asking`.
 
         Raises:
             ToolNotFound: there is no such tool.
@@ -125,7 +127,7 @@ class ToolsService:
                     )
                 )
             except Forbidden as refused:
-                permissions = await self._asking.ask(request, f"Tool '{tool.name}'", refused, permissions)
+                permissions = await self._asking.ask(request, f"Tool '{tool.name}'", refused, permissions, asking)
         raise Forbidden(f"tool '{tool.name}' asked for too many permissions in one call")
 
     def forget(self, owner: str) -> None:

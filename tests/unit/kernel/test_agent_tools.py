@@ -386,6 +386,26 @@ def test_the_time_that_a_person_takes_does_not_count() -> None:
     run_in_virtual_time(scenario())
 
 
+def test_the_time_for_a_permission_does_not_count_and_questions_come_one_by_one() -> None:
+    async def scenario() -> None:
+        scene = AgentScene([called("double", {"n": 1}), called("double", {"n": 2})], "done")
+        scene.tools.add("double", double)
+        open_questions, most = 0, 0
+
+        async def answer() -> None:
+            nonlocal open_questions, most
+            open_questions += 1
+            most = max(most, open_questions)
+            await asyncio.sleep(500)
+            open_questions -= 1
+
+        scene.tools.asking_tools["double"] = answer
+        turn = await scene.say(scene.agent("double", max_execution_time_s=5))
+        assert (turn.limit, turn.result.message.content, most) == (None, "done", 1)
+
+    run_in_virtual_time(scenario())
+
+
 def schema_reply(**said: Any) -> str:
     return json.dumps(said)
 
