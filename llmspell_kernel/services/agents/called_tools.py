@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from llmspell_kernel.services.agents.approval import Approval
+from llmspell_kernel.services.agents.shortening import cut_to
 from llmspell_kernel.services.agents.tool_names import OfferedTools
 from llmspell_kernel.services.agents.toolbox import Toolbox
 from llmspell_protocol.areas.agent import Limit
@@ -30,6 +31,10 @@ from llmspell_protocol.tools.description import ToolDescription
 
 _UNREADABLE = "_text"
 """The one key of arguments that were no JSON object (`openai_chat.parse_arguments`)."""
+
+
+LONGEST_TOLD = 1_000_000
+"""Characters of a result that a model can be told: about the largest context that there is, held for a conversation."""
 
 
 class Fits(Protocol):
@@ -185,7 +190,7 @@ class _Listed:
     def take(self, reply: ToolInvokeReply) -> None:
         """The call was done; the operation itself may have said no."""
         self.ended = True
-        self.text, self.result = reply.text, reply.result
+        self.text, self.result = cut_to(reply.text, LONGEST_TOLD), reply.result
         if reply.error is not None:
             self.error, self.code = reply.error.message, reply.error.code
 

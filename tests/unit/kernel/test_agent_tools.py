@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from llmspell_kernel.services.agents.called_tools import LONGEST_TOLD
 from llmspell_kernel.services.agents.tool_names import OfferedTools
 from llmspell_protocol.errors import (
     ContextLengthExceeded,
@@ -404,6 +405,24 @@ def test_the_time_for_a_permission_does_not_count_and_questions_come_one_by_one(
         assert (turn.limit, turn.result.message.content, most) == (None, "done", 1)
 
     run_in_virtual_time(scenario())
+
+
+def test_a_result_of_megabytes_is_told_cut_and_listed_whole() -> None:
+    async def scenario() -> None:
+        scene = AgentScene([called("double", {"n": 1})], "done")
+        whole = "x" * (LONGEST_TOLD + 7)
+
+        async def long(_arguments: Mapping[str, Any]) -> str:
+            return whole
+
+        scene.tools.add("double", long)
+        agent = scene.agent("double")
+        turn = await scene.say(agent)
+        assert turn.tool_calls[0].result == whole
+        assert scene.told()[0].endswith("x\n… (7 more characters do not fit the context)")
+        assert max(len(message.content) for message in agent.history) < LONGEST_TOLD + 100
+
+    asyncio.run(scenario())
 
 
 def schema_reply(**said: Any) -> str:

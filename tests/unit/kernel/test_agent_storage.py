@@ -1,0 +1,68 @@
+"""What agents keep: conversations on disk by name and key, and values that they share, within their limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llmspell_kernel.identity import CONNECTION_KEY
+from llmspell_kernel.services.agents.conversation import Conversation
+from llmspell_kernel.services.agents.saved import SavedConversations
+from llmspell_kernel.services.agents.shared_data import DEEPEST, MOST, SharedData
+from llmspell_protocol.areas.agent import ContextCreate
+from llmspell_protocol.errors import Busy, ConfigError, InvalidRequest
+from llmspell_protocol.models import ChatMessage
+
+
+def said(text: str) -> Conversation:
+    return Conversation([ChatMessage(role="user", content=text)])
+
+
+def test_each_key_has_conversations_of_its_own(tmp_path: Path) -> None:
+    saved = SavedConversations(tmp_path)
+    saved.save("ada", said("secret"), key_id=CONNECTION_KEY)
+    assert saved.load("ada", key_id="guest") is None
+    assert saved.discard("ada", key_id="guest") is False
+    saved.save("ada", said("other"), key_id="guest")
+    loaded = [saved.load("ada", key_id=key) for key in (CONNECTION_KEY, "guest")]
+    assert [one and one.messages[0].content for one in loaded] == ["secret", "other"]
+
+
+def test_half_a_character_is_kept_as_it_is(tmp_path: Path) -> None:
+    saved = SavedConversations(tmp_path)
+    saved.save("\ud800", said("\udc00 é"), key_id=CONNECTION_KEY)
+    loaded = saved.load("\ud800", key_id=CONNECTION_KEY)
+    assert loaded is not None
+    assert loaded.messages[0].content == "\udc00 é"
+
+
+def test_a_file_that_can_not_be_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    saved = SavedConversations(tmp_path)
+    saved.save("ada", said("first"), key_id=CONNECTION_KEY)
+    [file] = (tmp_path / "agents").iterdir()
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ConfigError, match="the conversation of agent 'ada' can't be saved") as caught:
+        saved.save("ada", said("second"), key_id=CONNECTION_KEY)
+    assert caught.value.details["file"] == str(file)
+    assert list((tmp_path / "agents").iterdir()) == [file]
+
+
+def test_contexts_inherit_from_each_other_to_a_depth_that_can_be_followed() -> None:
+    shared = SharedData()
+    context = shared.create(ContextCreate(data={"tone": "kind"}), "owner")
+    for _ in range(DEEPEST - 1):
+        context = shared.create(ContextCreate(parent=context, inheritance="inherit"), "owner")
+    assert shared.get(context, "tone", "owner") == "kind"
+    with pytest.raises(InvalidRequest, match="inherit from each other"):
+        shared.create(ContextCreate(parent=context, inheritance="inherit"), "owner")
+    assert shared.create(ContextCreate(parent=context, inheritance="copy"), "owner")
+
+
+def test_a_context_has_so_many_values() -> None:
+    shared = SharedData()
+    context = shared.create(ContextCreate(data={str(number): number for number in range(MOST)}), "owner")
+    shared.set(context, "0", "changed", "owner")
+    with pytest.raises(Busy, match="has 10000 values already"):
+        shared.set(context, "more", 1, "owner")
