@@ -14,7 +14,7 @@ from llmspell_kernel.identity import Caller
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.runs import AgentRuns
 from llmspell_kernel.services.tools.callers import owner_of
-from llmspell_kernel.services.tools.invocation import Invocation
+from llmspell_kernel.services.tools.invocation import Invocation, demand_name, plain_reply
 from llmspell_protocol.areas.agent import AgentExecute
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
 from llmspell_protocol.content import to_content
@@ -22,6 +22,7 @@ from llmspell_protocol.errors import InvalidRequest, NotFound
 from llmspell_protocol.models import ChatChunk
 from llmspell_protocol.tools.description import Category, Level, ToolDescription
 
+MAX_PER_OWNER = 1000
 _TEXT = ("text", "prompt", "input", "instruction", "message", "query")
 """The parameter's name, and what else scripts call it."""
 _PARAMETERS: Mapping[str, Any] = {
@@ -45,11 +46,13 @@ class AgentTools:
         """Makes an agent a tool; returns the tool's name.
 
         Raises:
-            InvalidRequest: the name is none.
+            InvalidRequest: the name is none, or the owner has too many.
         """
         tool = name or f"{agent.name}_tool"
-        if len(tool) > 100 or not tool.isprintable():
-            raise InvalidRequest("a tool's name has 1 to 100 printable characters")
+        demand_name(tool)
+        living = {of: one for of, one in self._by_owner.get(agent.owner, {}).items() if not one[1].deleted}
+        if len(living) >= MAX_PER_OWNER and tool not in living:
+            raise InvalidRequest(f"there are {len(living)} agents as tools already", hint="delete some of these agents")
         described = ToolDescription(
             name=tool,
             description=description or agent.description,
@@ -59,7 +62,7 @@ class AgentTools:
             source="agent",
             result=_RESULT,
         )
-        self._by_owner.setdefault(agent.owner, {})[tool] = described, agent
+        self._by_owner[agent.owner] = {**living, tool: (described, agent)}
         return tool
 
     async def tools(self, caller: Caller) -> Sequence[ToolDescription]:
@@ -90,20 +93,7 @@ class AgentTools:
         if turn.limit is not None:
             problem = ToolProblem(message=f"agent '{agent.name}' was ended by its {turn.limit}", code=turn.limit)
         result = {"content": text, "model": turn.result.model, "tool_calls": to_content(turn.tool_calls)}
-        return ToolInvokeReply(
-            tool=invocation.tool.name,
-            operation="",
-            success=problem is None,
-            result=result,
-            output=text,
-            text=text if problem is None else problem.message,
-            message="" if problem is None else problem.message,
-            error=problem,
-            metadata={},
-            media=(),
-            fields={},
-            duration_ms=round((time.monotonic() - began) * 1000, 3),
-        )
+        return plain_reply(invocation.tool.name, result=result, output=text, text=text, problem=problem, began=began)
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended, and its agents with it."""

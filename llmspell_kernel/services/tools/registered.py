@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from itertools import count
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from llmspell_kernel.identity import Caller
+from llmspell_kernel.parts import part_of
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
 from llmspell_kernel.services.tools.builtin import shown
 from llmspell_kernel.services.tools.callers import owner_of
-from llmspell_kernel.services.tools.invocation import Invocation
+from llmspell_kernel.services.tools.invocation import Invocation, demand_name, plain_reply
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem, ToolRegister
 from llmspell_protocol.errors import InvalidRequest, ScriptError, Timeout
 from llmspell_protocol.tools.description import ToolDescription
@@ -47,8 +47,7 @@ class RegisteredTools:
         Raises:
             InvalidRequest: the name or the schema is none, or the context has too many.
         """
-        if not wanted.name or len(wanted.name) > 100 or not wanted.name.isprintable():
-            raise InvalidRequest("a tool's name has 1 to 100 printable characters")
+        demand_name(wanted.name)
         schema = wanted.parameters or _ANY_OBJECT
         if schema.get("type", "object") != "object":
             raise InvalidRequest(f"tool '{wanted.name}': parameters has to be the JSON Schema of an object")
@@ -131,21 +130,8 @@ class RegisteredTools:
             ) from None
         except ScriptError as failure:
             error = ToolProblem(message=failure.message, code=failure.code)
-        text = shown(result) if error is None else error.message
-        return ToolInvokeReply(
-            tool=name,
-            operation="",
-            success=error is None,
-            result=result,
-            output=result,
-            text=text,
-            message="" if error is None else error.message,
-            error=error,
-            metadata={},
-            media=(),
-            fields={},
-            duration_ms=round((time.monotonic() - began) * 1000, 3),
-        )
+        text = "" if error is not None else shown(result)
+        return plain_reply(name, result=result, output=result, text=text, problem=error, began=began)
 
     def _release(self, found: _Registered | None) -> None:
         if found is not None:
@@ -171,29 +157,10 @@ class ToolsOfOthers:
         return await self._registered.invoke_of_others(invocation)
 
 
-_numbers = count(1)
-
-
-@contextmanager
-def _standing_apart(request: Request, function: ScriptFunction) -> Iterator[Request]:
-    """The request for which the function of another's script runs: below `request`, without what that was granted."""
-    part = Request(
-        id=f"{request.id}.tool.{next(_numbers)}",
-        msg_type=request.msg_type,
-        content={},
-        caller=request.caller._replace(client=function.context),
-        sink=_Unread(),
-        parent=request,
-        header=request.header,
-        apart=True,
-    )
-    request.children.add(part)
-    try:
-        yield part
-    finally:
-        request.children.discard(part)
-        for child in tuple(part.children):
-            child.cancel("its parent ended")
+def _standing_apart(request: Request, function: ScriptFunction) -> AbstractContextManager[Request]:
+    """The request for which the function of another's script runs: without what `request` was granted."""
+    caller = request.caller._replace(client=function.context)
+    return part_of(request, {}, msg_type=request.msg_type, caller=caller, sink=_Unread(), apart=True)
 
 
 class _Unread:

@@ -1,4 +1,4 @@
-"""What agents keep: conversations on disk by name and key, and values that they share, within their limits."""
+"""What agents keep and are: conversations on disk by name and key, shared values, tools of others; within limits."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from llmspell_kernel.identity import CONNECTION_KEY
+from llmspell_kernel.services.agents.agent import Agent
+from llmspell_kernel.services.agents.as_tools import MAX_PER_OWNER
 from llmspell_kernel.services.agents.conversation import Conversation
 from llmspell_kernel.services.agents.saved import SavedConversations
 from llmspell_kernel.services.agents.shared_data import DEEPEST, MOST, SharedData
-from llmspell_protocol.areas.agent import ContextCreate
+from llmspell_kernel.services.graph import Services
+from llmspell_profiles.schema.settings import Settings
+from llmspell_protocol.areas.agent import AgentCreate, ContextCreate
 from llmspell_protocol.errors import Busy, ConfigError, InvalidRequest
 from llmspell_protocol.models import ChatMessage
 
@@ -66,3 +70,20 @@ def test_a_context_has_so_many_values() -> None:
     shared.set(context, "0", "changed", "owner")
     with pytest.raises(Busy, match="has 10000 values already"):
         shared.set(context, "more", 1, "owner")
+
+
+def test_an_owner_has_so_many_agents_as_tools_and_deleted_ones_do_not_count(tmp_path: Path) -> None:
+    services = Services(Settings, tmp_path, {}, lambda request: pytest.fail("nothing is asked for"))
+    first = services.agents.create(AgentCreate(name="ada", type="basic"), owner="owner")
+    second = services.agents.create(AgentCreate(name="eve", type="basic"), owner="owner")
+
+    def wrap(agent: Agent, name: str) -> str:
+        return services.agent_tools.wrap(agent, name=name, description=None, category="utility", level="safe")
+
+    for number in range(MAX_PER_OWNER):
+        wrap(first, str(number))
+    assert wrap(second, "0") == "0"
+    with pytest.raises(InvalidRequest, match="1000 agents as tools already"):
+        wrap(second, "more")
+    services.agents.delete(first)
+    assert wrap(second, "more") == "more"
