@@ -114,6 +114,12 @@ class Request:
             self.partial.add(key, text)
         self.sink.delta(content)
 
+    @property
+    def has_person(self) -> bool:
+        """Whether a person may sit at the client that made the request at the root."""
+        root = self.root
+        return root.options.interactive and bool(root.content.get("allow_stdin"))
+
     async def ask_person(self, prompt: str) -> str | None:
         """Asks the person at the client that made the request at the root; None where there is none to be asked."""
         root = self.root

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +65,11 @@ class Asking:
             for kind, names in granted.items():
                 permissions = _with(permissions, kind, *names)
         return permissions
+
+    def kinds(self, request: Request) -> Collection[Need]:
+        """The kinds of permission that a person is asked about; none where no person can be asked, or may grant any."""
+        caller = request.root.caller
+        return _DOING.keys() if request.has_person and caller.local and caller.may("admin") else ()
 
     async def ask(
         self, request: Request, tool: str, refused: Forbidden, permissions: Permissions, asking: AskingTime

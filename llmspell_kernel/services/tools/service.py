@@ -112,9 +112,10 @@ class ToolsService:
         self._rates.admit(tables, settings.tools.rate_limit_per_minute)
         wanted_s = self.mcp.timeout_of(tool) if timeout_s is None else timeout_s
         permissions = self._asking.with_session(request, permissions)
-        for _ in range(MOST_QUESTIONS):
+        asked: set[tuple[object, object]] = set()
+        while len(asked) < MOST_QUESTIONS:
             try:
-                demand(tool, permissions, settings)
+                demand(tool, permissions, settings, self._asking.kinds(request))
                 return await source.invoke(
                     Invocation(
                         request=request,
@@ -127,6 +128,10 @@ class ToolsService:
                     )
                 )
             except Forbidden as refused:
+                what = refused.details.get("permission"), refused.details.get("name")
+                if what in asked:
+                    raise  # The permission was given, and is not what was lacking.
+                asked.add(what)
                 permissions = await self._asking.ask(request, f"Tool '{tool.name}'", refused, permissions, asking)
         raise Forbidden(f"tool '{tool.name}' asked for too many permissions in one call")
 

@@ -113,6 +113,49 @@ def test_calls_side_by_side_ask_once_for_the_session(client: Client, hidden: str
     assert len(person.asked) == 1
 
 
+def call(client: Client, tool: str, person: Person, **parameters: Any) -> dict[str, Any]:
+    content = {"action": "invoke", "tool": tool, "parameters": parameters, "allow_stdin": True}
+    return dict(client.request("tool_request", content, on_input=person).result(30).content)
+
+
+def test_a_question_is_about_the_program_that_is_called_and_not_about_all(client: Client) -> None:
+    person = Person("s", "n")
+    assert call(client, "process-executor", person, executable="true")["success"]
+    with pytest.raises(Forbidden, match="Command blocked: false"):
+        call(client, "process-executor", person, executable="false")
+    assert [one.partition(". Allow")[0] for one in person.asked] == [
+        "Tool 'process-executor' wants to run true",
+        "Tool 'process-executor' wants to run false",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tool", "parameters", "setting"),
+    [
+        (
+            "file-operations",
+            {"operation": "write", "path": "/tmp/llmspell.exe", "input": "x"},
+            "tools.file_operations.blocked_extensions",
+        ),
+        (
+            "file-operations",
+            {"operation": "write", "path": "/tmp/llmspell.png", "input": "x"},
+            "tools.file_operations.validate_file_types",
+        ),
+        ("process-executor", {"executable": "true", "environment": {"LD_PRELOAD": "/x"}}, "tools.permissions.run"),
+    ],
+    ids=["extension", "kind of content", "variable"],
+)
+def test_what_no_permission_allows_is_not_asked_for(
+    client: Client, tool: str, parameters: dict[str, Any], setting: str
+) -> None:
+    person = Person("y")
+    with pytest.raises(Forbidden) as refused:
+        call(client, tool, person, **parameters)
+    assert refused.value.details["setting"] == setting
+    assert len(person.asked) == 1  # for the place, or the program
+
+
 def test_a_client_whose_input_is_data_is_not_asked(client: Client, hidden: str) -> None:
     person = Person()
     with pytest.raises(Forbidden):
