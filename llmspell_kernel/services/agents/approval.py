@@ -11,8 +11,8 @@ from llmspell_kernel.services.tools.asking import AskingTime
 from llmspell_protocol.errors import Forbidden
 from llmspell_protocol.tools.description import ToolDescription
 
-_SHOWN = 500
-"""Characters of the arguments in a question."""
+_BEGINNING, _END = 1500, 500
+"""Characters of long arguments in a question: what a person must not miss may stand at either end."""
 _SETTING = "tools.approval"
 
 
@@ -48,7 +48,8 @@ class Approval:
 def _question(agent: str, tool: ToolDescription, arguments: Mapping[str, Any]) -> str:
     # Escapes of a terminal and line ends are written out: a model must not draw its own question.
     shown = json.dumps(arguments, ensure_ascii=True)
-    if len(shown) > _SHOWN:
-        shown = f"{shown[:_SHOWN]}… ({len(shown)} characters)"
+    if len(shown) > _BEGINNING + _END:
+        left_out = len(shown) - _BEGINNING - _END
+        shown = f"{shown[:_BEGINNING]} … ({left_out} characters are not shown) … {shown[-_END:]}"
     name = json.dumps(agent, ensure_ascii=False) if not agent.isprintable() else f"'{agent}'"
     return f"Agent {name} wants to call {tool.name} ({tool.security_level}) with {shown}\nAllow it? [y/N] "

@@ -370,6 +370,20 @@ def test_a_question_shows_control_characters_of_arguments_written_out() -> None:
     asyncio.run(scenario())
 
 
+def test_a_question_shows_both_ends_of_long_arguments() -> None:
+    async def scenario() -> None:
+        scene = AgentScene([called("double", {"n": "x" * 3000, "z": "rm -rf"})], "done")
+        scene.tools.add("double", double, level="restricted")
+        scene.tools.approval = "restricted"
+        await scene.say(scene.agent("double"))
+        question = scene.tools.questions[0]
+        assert '{"n": "xxx' in question
+        assert '"z": "rm -rf"}' in question
+        assert "characters are not shown" in question
+
+    asyncio.run(scenario())
+
+
 def test_the_time_that_a_person_takes_does_not_count() -> None:
     async def scenario() -> None:
         scene = AgentScene([called("double", {"n": 2})], "done")
