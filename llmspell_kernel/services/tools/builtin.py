@@ -40,6 +40,7 @@ class WorkerTools:
     """Tools whose code is a Python package's; belongs to the loop. `size` calls run at the same time."""
 
     def __init__(self, log_directory: Path, *, size: int) -> None:
+        self._size = size
         self._pool = WorkerPool(
             _WORKER, log_path=log_directory / _LOG_NAME, size=size, memory_bytes=TOOL_BYTES, kept=size
         )
@@ -103,6 +104,9 @@ class WorkerTools:
         return tuple(ToolDescription.from_content(one) for one in frame["tools"])
 
     async def _ask(self, op: str, within_s: float, on_progress: OnProgress, what: str, **fields: Any) -> Frame:
+        if self._pool.is_full:
+            calls = "a call runs" if self._size == 1 else f"{self._size} calls run"
+            on_progress(f"waits: {calls} already (tools.workers)", {})
         async with self._pool.lease() as lease:
             try:
                 call = lease.calls.open(op, **fields)
