@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,12 @@ class Asking:
         return _DOING.keys() if request.has_person and caller.local and caller.may("admin") else ()
 
     async def ask(
-        self, request: Request, tool: str, refused: Forbidden, permissions: Permissions, asking: AskingTime
+        self,
+        request: Request,
+        tool: str,
+        refused: Forbidden,
+        permissions: Permissions,
+        asking: AskingTime = nullcontext,
     ) -> Permissions:
         """The permissions with what the refusal lacked. The person has `asking` to answer.
 
