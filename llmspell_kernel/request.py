@@ -83,11 +83,13 @@ class Request:
     """It came through a connection in whose place another has come since."""
     unheard: bool = False
     """Nothing of it is published on IOPub."""
+    apart: bool = False
+    """It ends with its parent, but has nothing of what that was granted, and no person to ask: it is its own root."""
 
     @property
     def root(self) -> Request:
-        """The request at the top: what a person or program asked for."""
-        return self if self.parent is None else self.parent.root
+        """The request at the top: what a person or program asked for; or the one below that which stands apart."""
+        return self if self.parent is None or self.apart else self.parent.root
 
     @property
     def action(self) -> str:
@@ -111,6 +113,12 @@ class Request:
             key = str(content.get("stream", "text"))
             self.partial.add(key, text)
         self.sink.delta(content)
+
+    @property
+    def has_person(self) -> bool:
+        """Whether a person may sit at the client that made the request at the root."""
+        root = self.root
+        return root.options.interactive and bool(root.content.get("allow_stdin"))
 
     async def ask_person(self, prompt: str) -> str | None:
         """Asks the person at the client that made the request at the root; None where there is none to be asked."""

@@ -58,6 +58,11 @@ class WorkerPool:
         """The processes that run, oldest first."""
         return [child.pid for child in self._running]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a lease has to wait for a place."""
+        return self._places.locked()
+
     def prepare(self) -> None:
         """Starts a process, if there is no idle one that lives, and a place for one: a call will come."""
         if not self._closed and (self._idle or len(self._running) < self._size):

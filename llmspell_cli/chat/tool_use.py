@@ -44,7 +44,7 @@ class ToolUse:
         if servers:
             listed = opened.ask("tool_request", {"action": "list"}).content
             for server in servers:
-                found += _tools_of(server, listed)
+                found += tools_of(server, listed)
         self.names += [name for name in dict.fromkeys(found) if name not in self.names]
 
     def request_options(self, *, interactive: bool) -> RequestOptions:
@@ -57,13 +57,21 @@ class ToolUse:
         )
 
 
-def _tools_of(server: str, listed: Content) -> list[str]:
-    names = [str(tool["name"]) for tool in listed["tools"] if str(tool["name"]).startswith(f"{server}/")]
-    if names:
+def tools_of(server: str, listed: Content) -> list[str]:
+    """The names of an MCP server's tools in a reply of `tool_request list`; a script's tool may be called alike.
+
+    Raises:
+        NotFound: it has none.
+    """
+    by_server: dict[str, list[str]] = {}
+    for tool in listed["tools"]:
+        kind, _, of = str(tool["source"]).partition(" ")
+        if kind == "mcp":
+            by_server.setdefault(of, []).append(str(tool["name"]))
+    if names := by_server.get(server):
         return names
     problem = next((text for text in listed.get("problems", ()) if server in text), None)
-    servers = sorted({str(tool["name"]).partition("/")[0] for tool in listed["tools"] if "/" in str(tool["name"])})
-    known = f"; servers with tools: {', '.join(servers)}" if servers else ""
+    known = f"; servers with tools: {', '.join(sorted(by_server))}" if by_server else ""
     raise NotFound(
         f"MCP server '{server}' has no tools{known}",
         hint=problem or f"name it in [mcp.servers.{server}] of the configuration; llmspell tool list shows its tools",

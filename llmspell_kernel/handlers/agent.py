@@ -167,14 +167,14 @@ class AgentHandler(AreaHandler):
         """Keeps a conversation under the agent's name, after the turn that is under way."""
         agent = self._find(request, wanted.agent)
         async with agent.turn:
-            await asyncio.to_thread(self._saved.save, agent.name, agent.conversation)
+            await asyncio.to_thread(self._saved.save, agent.name, agent.conversation, key_id=request.caller.key_id)
         return AgentSavedReply(agent=agent.summary(), found=True, messages=len(agent.history))
 
     async def load(self, request: Request, wanted: AgentNamed) -> AgentSavedReply:
         """Puts what was kept in the place of the conversation, after the turn that is under way."""
         agent = self._find(request, wanted.agent)
         async with agent.turn:
-            found = await asyncio.to_thread(self._saved.load, agent.name)
+            found = await asyncio.to_thread(self._saved.load, agent.name, key_id=request.caller.key_id)
             if found is not None:
                 agent.conversation.replace(found)
         return AgentSavedReply(agent=agent.summary(), found=found is not None, messages=len(agent.history))
@@ -182,7 +182,7 @@ class AgentHandler(AreaHandler):
     async def discard(self, request: Request, wanted: AgentNamed) -> AgentSavedReply:
         """Removes what was kept under the agent's name."""
         agent = self._find(request, wanted.agent)
-        found = await asyncio.to_thread(self._saved.discard, agent.name)
+        found = await asyncio.to_thread(self._saved.discard, agent.name, key_id=request.caller.key_id)
         return AgentSavedReply(agent=agent.summary(), found=found, messages=len(agent.history))
 
     async def context_create(self, request: Request, wanted: ContextCreate) -> ContextReply:

@@ -49,19 +49,19 @@ class ToolHandler(AreaHandler):
 
     async def list(self, request: Request, wanted: ToolList) -> ToolListReply:
         """All tools."""
-        found, problems = await self._tools.list(owner_of(request.caller), wanted.category)
+        found, problems = await self._tools.list(request.caller, wanted.category)
         tools = [_summary(tool) for tool in found]
         return ToolListReply(tools=tools, count=len(tools), category=wanted.category, problems=problems)
 
     async def search(self, request: Request, wanted: ToolSearch) -> ToolSearchReply:
         """Tools by words."""
-        found = await self._tools.search(wanted.query, owner_of(request.caller), wanted.category)
+        found = await self._tools.search(wanted.query, request.caller, wanted.category)
         matches = [_summary(tool) for tool in found]
         return ToolSearchReply(matches=matches, query=wanted.query, count=len(matches))
 
     async def info(self, request: Request, wanted: ToolNamed) -> ToolInfoReply:
         """Everything about one tool."""
-        tool = await self._tools.find(wanted.tool, owner_of(request.caller))
+        tool = await self._tools.find(wanted.tool, request.caller)
         names = [item.name for item in fields(ToolDetails)]
         return ToolInfoReply(tool=ToolDetails(**{name: getattr(tool, name) for name in names}))
 
@@ -90,7 +90,7 @@ class ToolHandler(AreaHandler):
 
     async def test(self, request: Request, wanted: ToolNamed) -> ToolTestReply:
         """One call with the tool's own example."""
-        tool = await self._tools.find(wanted.tool, owner_of(request.caller))
+        tool = await self._tools.find(wanted.tool, request.caller)
         if not tool.example:
             raise Unsupported(
                 f"tool '{tool.name}' has no call that touches nothing, so it can't be tested by itself",
@@ -116,7 +116,7 @@ class ToolHandler(AreaHandler):
     async def register(self, request: Request, wanted: ToolRegister) -> ToolRegisterReply:
         """A function of the script's as a tool."""
         function = self._contexts.function(request, wanted.execute)
-        return ToolRegisterReply(tool=self._tools.registered.register(wanted, function))
+        return ToolRegisterReply(tool=self._tools.registered.register(wanted, function, request.caller))
 
     async def unregister(self, request: Request, wanted: ToolNamed) -> ToolRegisterReply:
         """Takes a script's tool back."""

@@ -28,7 +28,7 @@ from llmspell_protocol.beneath import (
 from llmspell_protocol.errors import Forbidden, InvalidRequest
 from llmspell_protocol.request_options import EVERYTHING
 from llmspell_protocol.tools.description import Need
-from llmspell_protocol.tools.permissions import Permissions, denied
+from llmspell_protocol.tools.permissions import Permissions, denied, refused
 from llmspell_protocol.user_home import expanded_user
 from llmspell_tools.limits.file_types import HEAD_BYTES, extension_of, mismatch
 from llmspell_tools.outcome import ToolFailure
@@ -416,7 +416,7 @@ class Files:
         if extension in blocked or (allowed and extension not in allowed):
             word = "blocked_extensions" if extension in blocked else "allowed_extensions"
             what = f"files that end with .{extension}" if extension else "files without an extension"
-            raise denied(kind, path, why=what, setting=f"{_FILE_SETTINGS}.{word}")
+            raise refused(kind, path, why=what, setting=f"{_FILE_SETTINGS}.{word}")
 
     def _demand_type(self, name: str, head: bytes, path: str | None = None) -> None:
         """Raises where what is to be written is not what the file's name says."""
@@ -428,7 +428,7 @@ class Files:
             raise Forbidden(
                 f"{path or name} can't be written: {why}",
                 hint=f"give it the extension of its content, or set {setting} = false",
-                details={"permission": "write", "name": path or name, "setting": setting},
+                details={"name": path or name, "setting": setting},
             )
 
 

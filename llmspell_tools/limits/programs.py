@@ -18,7 +18,7 @@ from llmspell_protocol.beneath import NotBeneath, Places, directory_beneath
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.program_run import program_environment, run_program, search_path
 from llmspell_protocol.request_options import EVERYTHING
-from llmspell_protocol.tools.permissions import Permissions, denied
+from llmspell_protocol.tools.permissions import SETTINGS, Permissions, denied, refused
 from llmspell_tools.outcome import ToolFailure
 
 _STEERING = (
@@ -178,8 +178,11 @@ class Programs:
             if not name or "=" in name or "\0" in name + value:
                 raise InvalidRequest(f"environment: {name!r} can't be a variable of a program")
             if not self._permissions.programs_everything and _steers(name):
-                why = "it can make a program run others"
-                raise denied("run", f"{name}={value}", why=why)
+                error = refused(
+                    "run", f"{name}={value}", why="it can make a program run others", setting=SETTINGS["run"]
+                )
+                error.hint = "it is given to programs where all may run: --allow-run"
+                raise error
         return program_environment({**self._permissions.variables, **variables})
 
 

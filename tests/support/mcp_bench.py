@@ -50,7 +50,7 @@ class McpBench:
 
     async def names(self) -> list[str]:
         """The names of the tools that are listed."""
-        return [tool.name for tool in await self.tools.tools("")]
+        return [tool.name for tool in await self.tools.tools(Caller("client", "session"))]
 
     async def call(self, name: str, *, timeout_s: float = 30.0, **arguments: Any) -> ToolInvokeReply:
         """One call of a tool that its server lists."""

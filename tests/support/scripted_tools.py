@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from llmspell_kernel.services.tools.asking import AskingTime
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
 from llmspell_protocol.errors import ToolNotFound
 from llmspell_protocol.tools.description import Level, ToolDescription
@@ -33,6 +34,8 @@ class ScriptedTools:
         self.most_running = 0
         self.cancelled = 0
         self.begun = asyncio.Semaphore(0)
+        self.asking_tools: dict[str, Callable[[], Awaitable[None]]] = {}
+        """What these tools wait for within a person's time."""
         self._tools: dict[str, tuple[ToolDescription, Act]] = {}
 
     def add(
@@ -71,8 +74,13 @@ class ScriptedTools:
         self.questions.append(question)
         return self.answers.pop(0) if self.answers else None
 
-    async def invoke(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> ToolInvokeReply:
-        """Does what the test said."""
+    async def invoke(
+        self, tool: ToolDescription, arguments: Mapping[str, Any], *, asking: AskingTime
+    ) -> ToolInvokeReply:
+        """Does what the test said; a tool of `asking_tools` asks the person first."""
+        if tool.name in self.asking_tools:
+            async with asking():
+                await self.asking_tools[tool.name]()
         self.calls.append((tool.name, dict(arguments)))
         self.running += 1
         self.most_running = max(self.most_running, self.running)

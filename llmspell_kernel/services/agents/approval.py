@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from typing import Any
 
 from llmspell_kernel.services.agents.toolbox import Toolbox
+from llmspell_kernel.services.tools.asking import AskingTime
 from llmspell_protocol.errors import Forbidden
 from llmspell_protocol.tools.description import ToolDescription
 
-_SHOWN = 500
-"""Characters of the arguments in a question."""
+_BEGINNING, _END = 1500, 500
+"""Characters of long arguments in a question: what a person must not miss may stand at either end."""
 _SETTING = "tools.approval"
 
 
 class Approval:
-    """Asks for one call at a time; belongs to one turn."""
+    """Asks about the calls of one turn, each within `asking`."""
 
-    def __init__(self, toolbox: Toolbox, agent: str, waiting: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, toolbox: Toolbox, agent: str, asking: AskingTime) -> None:
         self._toolbox = toolbox
         self._agent = agent
-        self._waiting = waiting
-        """Around the time that the person takes."""
-        self._asking = asyncio.Lock()
+        self._asking = asking
 
     async def demand(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> None:
         """Returns if the call may be done.
@@ -36,9 +33,8 @@ class Approval:
         if not self._toolbox.needs_word(tool):
             return
         details = {"tool": tool.name, "security_level": tool.security_level, "setting": _SETTING}
-        async with self._asking:
-            with self._waiting():
-                answer = await self._toolbox.ask(_question(self._agent, tool, arguments))
+        async with self._asking():
+            answer = await self._toolbox.ask(_question(self._agent, tool, arguments))
         if answer is None:
             raise Forbidden(
                 f"tool '{tool.name}' is {tool.security_level} and was not called: no person could be asked",
@@ -52,7 +48,8 @@ class Approval:
 def _question(agent: str, tool: ToolDescription, arguments: Mapping[str, Any]) -> str:
     # Escapes of a terminal and line ends are written out: a model must not draw its own question.
     shown = json.dumps(arguments, ensure_ascii=True)
-    if len(shown) > _SHOWN:
-        shown = f"{shown[:_SHOWN]}… ({len(shown)} characters)"
+    if len(shown) > _BEGINNING + _END:
+        left_out = len(shown) - _BEGINNING - _END
+        shown = f"{shown[:_BEGINNING]} … ({left_out} characters are not shown) … {shown[-_END:]}"
     name = json.dumps(agent, ensure_ascii=False) if not agent.isprintable() else f"'{agent}'"
     return f"Agent {name} wants to call {tool.name} ({tool.security_level}) with {shown}\nAllow it? [y/N] "

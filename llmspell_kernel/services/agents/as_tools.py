@@ -1,4 +1,4 @@
-"""Agents as tools: other agents, scripts and commands can call them while their owner lives.
+"""Agents as tools: their owner, and its other agents, can call them while it lives.
 
 Each call is a conversation of its own: it neither sees what the agent remembers nor adds to it, so that several calls
 run side by side and an agent may even call itself, `max_recursion_depth` levels deep.
@@ -10,10 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.runs import AgentRuns
 from llmspell_kernel.services.agents.turn_result import has_answer
-from llmspell_kernel.services.tools.invocation import Invocation
+from llmspell_kernel.services.tools.callers import owner_of
+from llmspell_kernel.services.tools.invocation import Invocation, demand_name, plain_reply
 from llmspell_protocol.areas.agent import AgentExecute
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
 from llmspell_protocol.content import to_content
@@ -21,6 +23,7 @@ from llmspell_protocol.errors import InvalidRequest, NotFound
 from llmspell_protocol.models import ChatChunk
 from llmspell_protocol.tools.description import Category, Level, ToolDescription
 
+MAX_PER_OWNER = 1000
 _TEXT = ("text", "prompt", "input", "instruction", "message", "query")
 """The parameter's name, and what else scripts call it."""
 _PARAMETERS: Mapping[str, Any] = {
@@ -44,11 +47,13 @@ class AgentTools:
         """Makes an agent a tool; returns the tool's name.
 
         Raises:
-            InvalidRequest: the name is none.
+            InvalidRequest: the name is none, or the owner has too many.
         """
         tool = name or f"{agent.name}_tool"
-        if len(tool) > 100 or not tool.isprintable():
-            raise InvalidRequest("a tool's name has 1 to 100 printable characters")
+        demand_name(tool)
+        living = {of: one for of, one in self._by_owner.get(agent.owner, {}).items() if not one[1].deleted}
+        if len(living) >= MAX_PER_OWNER and tool not in living:
+            raise InvalidRequest(f"there are {len(living)} agents as tools already", hint="delete some of these agents")
         described = ToolDescription(
             name=tool,
             description=description or agent.description,
@@ -58,12 +63,12 @@ class AgentTools:
             source="agent",
             result=_RESULT,
         )
-        self._by_owner.setdefault(agent.owner, {})[tool] = described, agent
+        self._by_owner[agent.owner] = {**living, tool: (described, agent)}
         return tool
 
-    async def tools(self, owner: str) -> Sequence[ToolDescription]:
+    async def tools(self, caller: Caller) -> Sequence[ToolDescription]:
         """The owner's own."""
-        return tuple(tool for tool, agent in self._by_owner.get(owner, {}).values() if not agent.deleted)
+        return tuple(tool for tool, agent in self._by_owner.get(owner_of(caller), {}).values() if not agent.deleted)
 
     async def invoke(self, invocation: Invocation) -> ToolInvokeReply:
         """One turn of the agent; its own limits bound it. A turn that a limit ended is its no.
@@ -72,8 +77,7 @@ class AgentTools:
             NotFound: the agent was deleted.
             LlmspellError: as `AgentRuns.run`.
         """
-        caller = invocation.request.caller
-        found = self._by_owner.get(caller.context or caller.client, {}).get(invocation.tool.name)
+        found = self._by_owner.get(owner_of(invocation.request.caller), {}).get(invocation.tool.name)
         if found is None or found[1].deleted:
             raise NotFound(f"the agent of tool '{invocation.tool.name}' was deleted")
         agent = found[1]
@@ -90,20 +94,7 @@ class AgentTools:
         if not has_answer(turn.limit):
             problem = ToolProblem(message=f"agent '{agent.name}' was ended by its {turn.limit}", code=str(turn.limit))
         result = {"content": text, "model": turn.result.model, "tool_calls": to_content(turn.tool_calls)}
-        return ToolInvokeReply(
-            tool=invocation.tool.name,
-            operation="",
-            success=problem is None,
-            result=result,
-            output=text,
-            text=text if problem is None else problem.message,
-            message="" if problem is None else problem.message,
-            error=problem,
-            metadata={},
-            media=(),
-            fields={},
-            duration_ms=round((time.monotonic() - began) * 1000, 3),
-        )
+        return plain_reply(invocation.tool.name, result=result, output=text, text=text, problem=problem, began=began)
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended, and its agents with it."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from llmspell_kernel.services.agents.approval import Approval
+from llmspell_kernel.services.agents.shortening import cut_to
 from llmspell_kernel.services.agents.tool_names import OfferedTools
 from llmspell_kernel.services.agents.toolbox import Toolbox
 from llmspell_protocol.areas.agent import Limit
@@ -30,6 +31,10 @@ from llmspell_protocol.tools.description import ToolDescription
 
 _UNREADABLE = "_text"
 """The one key of arguments that were no JSON object (`openai_chat.parse_arguments`)."""
+
+
+LONGEST_TOLD = 1_000_000
+"""Characters of a result that a model can be told: about the largest context that there is, held for a conversation."""
 
 
 class Fits(Protocol):
@@ -55,7 +60,9 @@ class CalledTools:
     ) -> None:
         self._offered = offered
         self._toolbox = toolbox
-        self._approval = Approval(toolbox, agent, waiting)
+        self._approval = Approval(toolbox, agent, self._asking)
+        self._waiting = waiting
+        self._question = asyncio.Lock()
         self._most = most
         self._fits = fits
         self._on_event = on_event
@@ -138,7 +145,14 @@ class CalledTools:
             raise InvalidRequest("the arguments are no JSON object")
         await self._demand_fit(tool, arguments)
         await self._approval.demand(tool, arguments)
-        return await self._toolbox.invoke(tool, arguments)
+        return await self._toolbox.invoke(tool, arguments, asking=self._asking)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Around a question to a person: one at a time, while the clock of the turn stands."""
+        async with self._question:
+            with self._waiting():
+                yield
 
     async def _demand_fit(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> None:
         """Holds what a model gives to a script's function to its schema; others do this themselves."""
@@ -179,7 +193,7 @@ class _Listed:
     def take(self, reply: ToolInvokeReply) -> None:
         """The call was done; the operation itself may have said no."""
         self.ended = True
-        self.text, self.result = reply.text, reply.result
+        self.text, self.result = cut_to(reply.text, LONGEST_TOLD), reply.result
         if reply.error is not None:
             self.error, self.code = reply.error.message, reply.error.code
 

@@ -89,8 +89,8 @@ class _Whole:
     async def _in_sequence(self) -> TurnResult:
         turns: list[TurnResult] = []
         text = self._wanted.input
-        for member in self.composite.members:
-            is_last = member is self.composite.members[-1]
+        for number, member in enumerate(self.composite.members, 1):
+            is_last = number == len(self.composite.members)
             turns.append(await self.run(member, text, self._on_chunk if is_last else self._without_text))
             text = _text(turns[-1])
             if not has_answer(turns[-1].limit):

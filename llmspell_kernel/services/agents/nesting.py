@@ -7,10 +7,10 @@ which. Knows requests and agents, and runs nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import count
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
+from llmspell_kernel.parts import part_of
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_protocol.errors import InvalidRequest, ToolError
@@ -67,29 +67,16 @@ class Nestings:
         return Nesting()
 
 
-_numbers = count(1)
-
-
-@contextmanager
-def part_of(request: Request, agent: Agent) -> Iterator[Request]:
-    """A request for a turn that is part of `request`: what it asks for in turn ends with it."""
-    part = Request(
-        id=f"{request.id}.agent.{next(_numbers)}",
+def turn_within(request: Request, agent: Agent) -> AbstractContextManager[Request]:
+    """A request for a turn that is part of `request`."""
+    return part_of(
+        request,
+        {"action": "execute", "agent": agent.id},
         msg_type="agent_request",
-        content={"action": "execute", "agent": agent.id},
         caller=request.caller,
         sink=_PartSink(request),
         options=request.options,
-        parent=request,
-        header=request.header,
     )
-    request.children.add(part)
-    try:
-        yield part
-    finally:
-        request.children.discard(part)
-        for child in tuple(part.children):
-            child.cancel("its parent ended")
 
 
 class _PartSink:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.tools.callers import owner_of, permissions_for
+from llmspell_kernel.services.tools.asking import AskingTime
+from llmspell_kernel.services.tools.callers import permissions_for
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.tools.description import ToolDescription
@@ -25,7 +26,7 @@ class RequestTools:
 
     async def find(self, name: str) -> ToolDescription:
         """The tool of this name; raises `ToolNotFound`. Its worker starts while the model still thinks."""
-        tool = await self._tools().find(name, owner_of(self._request.caller))
+        tool = await self._tools().find(name, self._request.caller)
         self._tools().prepare(tool)
         return tool
 
@@ -38,7 +39,9 @@ class RequestTools:
         """What a person answers who sits where the command, the notebook or the repl is."""
         return await self._request.ask_person(question)
 
-    async def invoke(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> ToolInvokeReply:
+    async def invoke(
+        self, tool: ToolDescription, arguments: Mapping[str, Any], *, asking: AskingTime
+    ) -> ToolInvokeReply:
         """Does one call, within the limits of the request and of its command; raises as `ToolsService.invoke`."""
 
         def on_progress(message: str, figures: Mapping[str, Any]) -> None:
@@ -50,4 +53,5 @@ class RequestTools:
             arguments,
             permissions_for(self._request, self._settings()),
             on_progress=on_progress,
+            asking=asking,
         )

@@ -11,7 +11,7 @@ from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.composite_answers import answer_of
-from llmspell_kernel.services.agents.nesting import Nestings, part_of
+from llmspell_kernel.services.agents.nesting import Nestings, turn_within
 from llmspell_kernel.services.agents.request_tools import RequestTools
 from llmspell_kernel.services.agents.service import AgentsService
 from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult
@@ -74,7 +74,7 @@ class AgentRuns:
         self, request: Request, agent: Agent, wanted: AgentExecute, on_chunk: OnChunk, *, apart: bool = False
     ) -> TurnResult:
         """One turn that is part of a request which does other things, too."""
-        with part_of(request, agent) as part:
+        with turn_within(request, agent) as part:
             return await self.run(part, agent, wanted, on_chunk, apart=apart)
 
     async def _run_composite(

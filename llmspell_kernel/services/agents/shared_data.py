@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmspell_protocol.areas.agent import ContextCreate, Inheritance, MemoryScope
-from llmspell_protocol.errors import Busy, NotFound
+from llmspell_protocol.errors import Busy, InvalidRequest, NotFound
 
 MOST = 10_000
-"""Contexts, and values of shared memory, that an owner may have."""
+"""Contexts, values of one context, and values of shared memory, that an owner may have."""
+
+
+DEEPEST = 100
+"""Contexts that inherit from each other."""
 
 
 class _Context:
@@ -18,6 +22,11 @@ class _Context:
         self.data = data
         self.about = about
         self.parent = parent
+        self.depth: int = 1 if parent is None else parent.depth + 1
+        if self.depth > DEEPEST:
+            raise InvalidRequest(
+                f"more than {DEEPEST} contexts would inherit from each other", hint="make it with inheritance 'copy'"
+            )
 
     def get(self, key: str) -> Any:
         if key in self.data or self.parent is None:
@@ -51,8 +60,11 @@ class SharedData:
         return id
 
     def set(self, id: str, key: str, value: Any, owner: str) -> None:
-        """Puts a value into a context."""
-        self._find(id, owner).data[key] = value
+        """Puts a value into a context; raises `Busy` where it has too many."""
+        data = self._find(id, owner).data
+        if len(data) >= MOST and key not in data:
+            raise Busy(f"context '{id}' has {len(data)} values already", hint="begin another context")
+        data[key] = value
 
     def get(self, id: str, key: str, owner: str) -> Any:
         """A context's value, or where it inherits its parent's; None where there is none."""

@@ -25,8 +25,13 @@ def shortened(messages: Sequence[ChatMessage], error: ContextLengthExceeded) -> 
     if isinstance(tokens, int) and isinstance(limit, int) and tokens > 2 * limit:
         keep = min(keep, _length(longest) * limit // (2 * tokens))
     keep = max(_SHORTEST, keep)
-    text = longest.content[:keep] + _cut_note(_length(longest) - keep)
+    text = cut_to(longest.content, keep)
     return [replace(message, content=text) if message is longest else message for message in messages]
+
+
+def cut_to(text: str, most: int) -> str:
+    """The beginning of a text, with a note about the rest; a text of at most `most` characters as it is."""
+    return text if len(text) <= most else text[:most] + _cut_note(len(text) - most)
 
 
 def _length(message: ChatMessage) -> int:

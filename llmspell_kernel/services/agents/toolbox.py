@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from llmspell_kernel.services.tools.asking import AskingTime
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.errors import ToolNotFound
 from llmspell_protocol.tools.description import ToolDescription
@@ -22,8 +23,10 @@ class Toolbox(Protocol):
     async def ask(self, question: str) -> str | None:
         """What a person answers; None where no person can be asked."""
 
-    async def invoke(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> ToolInvokeReply:
-        """Does one call; raises as `ToolsService.invoke`. Cancelling ends the work."""
+    async def invoke(
+        self, tool: ToolDescription, arguments: Mapping[str, Any], *, asking: AskingTime
+    ) -> ToolInvokeReply:
+        """Does one call, as `ToolsService.invoke`. Cancelling ends the work."""
 
 
 class NoTools:
@@ -41,6 +44,8 @@ class NoTools:
         """There is no person."""
         return None
 
-    async def invoke(self, tool: ToolDescription, arguments: Mapping[str, Any]) -> ToolInvokeReply:
+    async def invoke(
+        self, tool: ToolDescription, arguments: Mapping[str, Any], *, asking: AskingTime
+    ) -> ToolInvokeReply:
         """Raises."""
         raise ToolNotFound(f"Tool '{tool.name}' not found", details={"tool": tool.name})

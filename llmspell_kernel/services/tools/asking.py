@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ from llmspell_protocol.tools.permissions import SETTINGS, Permissions, denied
 if TYPE_CHECKING:
     from llmspell_profiles.schema.settings import Settings
 
+AskingTime = Callable[[], AbstractAsyncContextManager[None]]
+"""Around the time that a person takes to answer, which is not the work's."""
+
 MOST_QUESTIONS = 8
 """So many permissions one call may ask for, one after the other."""
 
@@ -32,7 +36,12 @@ _DOING: Mapping[Need, str] = {
 }
 """What can be asked for. Not a variable: the client sends none that it was not told to."""
 _ONCE, _SESSION, _ALWAYS = "once", "session", "always"
-_WORDS = {"y": _ONCE, "o": _ONCE, "s": _SESSION, "a": _ALWAYS}
+_WORDS = {
+    **dict.fromkeys(("y", "yes", "once"), _ONCE),
+    **dict.fromkeys(("s", "session"), _SESSION),
+    **dict.fromkeys(("a", "always"), _ALWAYS),
+}
+"""Whole words: neither "stop" nor "abort" allows anything."""
 
 
 class Asking:
@@ -45,19 +54,36 @@ class Asking:
         self._granted: dict[str, dict[Need, list[str]]] = {}
         self._kept: dict[Need, list[str]] = {}
         """What was written into the configuration since the settings were read."""
+        self._read = settings()
+        self._writing = asyncio.Lock()
+        self._turns: dict[str, asyncio.Lock] = {}
+        """One question a session: its answer may be that of the next."""
 
     def with_session(self, request: Request, permissions: Permissions) -> Permissions:
         """The permissions with what was granted for this client's session."""
-        for granted in (self._kept, self._granted.get(_session(request), {})):
+        for granted in self._granted_at(_session(request)):
             for kind, names in granted.items():
                 permissions = _with(permissions, kind, *names)
         return permissions
 
-    async def ask(self, request: Request, tool: str, refused: Forbidden, permissions: Permissions) -> Permissions:
-        """The permissions with what the refusal lacked.
+    def kinds(self, request: Request) -> Collection[Need]:
+        """The kinds of permission that a person is asked about; none where no person can be asked, or may grant any."""
+        caller = request.root.caller
+        return _DOING.keys() if request.has_person and caller.local and caller.may("admin") else ()
+
+    async def ask(
+        self,
+        request: Request,
+        tool: str,
+        refused: Forbidden,
+        permissions: Permissions,
+        asking: AskingTime = nullcontext,
+    ) -> Permissions:
+        """The permissions with what the refusal lacked. The person has `asking` to answer.
 
         Raises:
             Forbidden: the refusal itself, where no person can be asked, or one said no.
+            ConfigError: the answer counts for good, and can't be written.
         """
         kind = next((one for one in _DOING if one == refused.details.get("permission")), None)
         name = refused.details.get("name")
@@ -66,16 +92,22 @@ class Asking:
             raise refused
         # A model must not draw its own question: what steers a terminal is written out.
         shown = "everything" if name == "*" else name if name.isprintable() else json.dumps(name)
-        answer = await request.ask_person(
-            f"{tool} wants to {_DOING[kind].format(shown)}. Allow it? [y]es once, for this [s]ession, [a]lways, [N]o: "
-        )
-        how = _WORDS.get((answer or "").strip().lower()[:1])
-        if how is None:
-            raise refused
-        if how is _ALWAYS:
-            await self._keep(kind, name)
-        elif how is _SESSION:
-            self._granted.setdefault(_session(request), {}).setdefault(kind, []).append(name)
+        session = _session(request)
+        async with self._turns.setdefault(session, asyncio.Lock()):
+            if any(name in granted.get(kind, ()) for granted in self._granted_at(session)):  # since it was refused
+                return _with(permissions, kind, name)
+            async with asking():
+                answer = await request.ask_person(
+                    f"{tool} wants to {_DOING[kind].format(shown)}. "
+                    "Allow it? [y]es once, for this [s]ession, [a]lways, [N]o: "
+                )
+            how = _WORDS.get((answer or "").strip().lower())
+            if how is None:
+                raise refused
+            if how is _ALWAYS:
+                await self._keep(kind, name)
+            elif how is _SESSION:
+                self._granted.setdefault(session, {}).setdefault(kind, []).append(name)
         return _with(permissions, kind, name)
 
     async def permit(self, request: Request, kind: Need, name: str) -> bool:
@@ -92,20 +124,26 @@ class Asking:
     def forget(self, owner: str) -> None:
         """A client or script context has ended."""
         self._granted.pop(owner, None)
+        self._turns.pop(owner, None)
+
+    def _granted_at(self, session: str) -> tuple[Mapping[Need, list[str]], ...]:
+        if self._settings() is not self._read:
+            # The configuration was read again: what was written into it is there, or was taken back.
+            self._kept.clear()
+            self._read = self._settings()
+        return self._kept, self._granted.get(session, {})
 
     async def _keep(self, kind: Need, name: str) -> None:
         # Only an answer that counts for good writes a file.
         from llmspell_profiles.writing import set_key
 
-        new = self._kept.setdefault(kind, [])
-        new.append(name)
-        names = dict.fromkeys((*getattr(self._settings().tools.permissions, kind), *new))
-        value = json.dumps(list(names), ensure_ascii=False)
-
-        def write() -> Any:
+        def write(value: str) -> Any:
             return set_key(SETTINGS[kind], value, env=self._environment, cwd=Path("/"), config=self._file)
 
-        await asyncio.to_thread(write)
+        async with self._writing:
+            before = (*getattr(self._settings().tools.permissions, kind), *self._kept.get(kind, ()))
+            await asyncio.to_thread(write, json.dumps(list(dict.fromkeys((*before, name))), ensure_ascii=False))
+            self._kept.setdefault(kind, []).append(name)
 
 
 def _session(request: Request) -> str:

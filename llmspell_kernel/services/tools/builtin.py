@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.services.tools.invocation import Invocation, OnProgress
 from llmspell_kernel.worker_pool import WorkerPool
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
@@ -39,6 +40,7 @@ class WorkerTools:
     """Tools whose code is a Python package's; belongs to the loop. `size` calls run at the same time."""
 
     def __init__(self, log_directory: Path, *, size: int) -> None:
+        self._size = size
         self._pool = WorkerPool(
             _WORKER, log_path=log_directory / _LOG_NAME, size=size, memory_bytes=TOOL_BYTES, kept=size
         )
@@ -55,14 +57,14 @@ class WorkerTools:
         """Starts a worker ahead of a call."""
         self._pool.prepare()
 
-    async def tools(self, owner: str) -> Sequence[ToolDescription]:
+    async def tools(self, caller: Caller) -> Sequence[ToolDescription]:
         """Those of this version, and of the packages that are installed beside it."""
-        del owner
+        del caller
         if self._plugins is None:
             try:
                 self._plugins = await self._plugin_tools()
             except (WorkerCrashed, OutOfMemory, Timeout, Internal) as error:
-                # A package that can't even be looked at takes nobody else's tools away, and is not looked at again.
+                # A package that can't even be looked at takes no other tools away, and is not looked at again.
                 self._plugins = ()
                 self.problems = (f"the tools of other packages are left out: {error.message}",)
         return (*builtin_tools().values(), *self._plugins)
@@ -102,6 +104,9 @@ class WorkerTools:
         return tuple(ToolDescription.from_content(one) for one in frame["tools"])
 
     async def _ask(self, op: str, within_s: float, on_progress: OnProgress, what: str, **fields: Any) -> Frame:
+        if self._pool.is_full:
+            calls = "a call runs" if self._size == 1 else f"{self._size} calls run"
+            on_progress(f"waits: {calls} already (tools.workers)", {})
         async with self._pool.lease() as lease:
             try:
                 call = lease.calls.open(op, **fields)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
-from llmspell_protocol.areas.tool import ToolInvokeReply
+from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
+from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.tools.description import ToolDescription
 from llmspell_protocol.tools.permissions import Permissions
+
+LONGEST_NAME = 100
 
 OnProgress = Callable[[str, Mapping[str, Any]], None]
 """Gets how far a call is: `(message, figures)`."""
@@ -29,10 +34,36 @@ class Invocation:
     on_progress: OnProgress
 
 
-class ToolSource(Protocol):
-    """Where tools come from. `owner` is the script context or client that asks: some tools are its own."""
+def demand_name(name: str) -> None:
+    """Raises `InvalidRequest` where a text can't be the name of a new tool."""
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidRequest(f"a tool's name has 1 to {LONGEST_NAME} printable characters")
 
-    async def tools(self, owner: str) -> Sequence[ToolDescription]:
+
+def plain_reply(
+    tool: str, *, result: Any, output: Any, text: str, problem: ToolProblem | None, began: float
+) -> ToolInvokeReply:
+    """The reply of a tool that knows a result and no more; `problem` is its no, `began` of `time.monotonic`."""
+    return ToolInvokeReply(
+        tool=tool,
+        operation="",
+        success=problem is None,
+        result=result,
+        output=output,
+        text=text if problem is None else problem.message,
+        message="" if problem is None else problem.message,
+        error=problem,
+        metadata={},
+        media=(),
+        fields={},
+        duration_ms=round((time.monotonic() - began) * 1000, 3),
+    )
+
+
+class ToolSource(Protocol):
+    """Where tools come from. `caller` is the script or client that asks: some tools are its own."""
+
+    async def tools(self, caller: Caller) -> Sequence[ToolDescription]:
         """The tools of this source.
 
         Raises:

@@ -6,14 +6,14 @@ calls of scripts alone. A grant (`--allow-read` and its like) counts for one com
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.scripting.rights import Rights
 from llmspell_protocol.errors import Forbidden
 from llmspell_protocol.request_options import EVERYTHING
-from llmspell_protocol.tools.description import ToolDescription
+from llmspell_protocol.tools.description import Need, ToolDescription
 from llmspell_protocol.tools.permissions import SETTINGS, Permissions
 
 if TYPE_CHECKING:
@@ -55,10 +55,13 @@ def permissions_of(
     )
 
 
-def demand(tool: ToolDescription, permissions: Permissions, settings: Settings) -> None:
+def demand(
+    tool: ToolDescription, permissions: Permissions, settings: Settings, asked_about: Collection[Need] = ()
+) -> None:
     """Raises `Forbidden` where tools are switched off, or the tool could do nothing with these permissions.
 
-    What exactly a call may touch is looked at again where it touches it, in the worker.
+    What exactly a call may touch is looked at again where it touches it, in the worker. For kinds that a person is
+    `asked_about` there alone: here the question would be about everything.
     """
     if not settings.tools.enabled:
         raise Forbidden("tools are switched off", hint="set tools.enabled = true", details={"setting": "tools.enabled"})
@@ -66,6 +69,8 @@ def demand(tool: ToolDescription, permissions: Permissions, settings: Settings) 
     if not missing or len(missing) < len(tool.needs):
         return
     kind = missing[0]
+    if not {*missing}.isdisjoint(asked_about):
+        return
     raise Forbidden(
         f"Permission denied: tool '{tool.name}' needs the permission to {_DOING[kind]}",
         hint=f"allow it with --allow-{kind}, or for every call in the setting {SETTINGS[kind]}",

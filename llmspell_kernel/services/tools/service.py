@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
-from llmspell_kernel.services.tools.asking import MOST_QUESTIONS, Asking
+from llmspell_kernel.services.tools.asking import MOST_QUESTIONS, Asking, AskingTime
 from llmspell_kernel.services.tools.builtin import WorkerTools
 from llmspell_kernel.services.tools.invocation import Invocation, OnProgress, ToolSource
 from llmspell_kernel.services.tools.limits import Rates, tables_of, timeout_of
 from llmspell_kernel.services.tools.mcp.source import McpTools
 from llmspell_kernel.services.tools.permissions import demand
-from llmspell_kernel.services.tools.registered import RegisteredTools
+from llmspell_kernel.services.tools.registered import RegisteredTools, ToolsOfOthers
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.errors import Forbidden, LlmspellError, ToolNotFound
 from llmspell_protocol.tools.description import Need, ToolDescription
@@ -49,35 +51,39 @@ class ToolsService:
         self.workers = WorkerTools(log_directory, size=settings().tools.workers)
         self.mcp = McpTools(settings, environment, home, log_directory)
         self._near: list[ToolSource] = [self.registered, self.workers]
-        """The first that has a name has it; servers, which have to be started, are asked last."""
+        """The first that has a name has it; servers, which have to be started, are asked after these."""
+        self._of_others = ToolsOfOthers(self.registered)
+        """Asked last: a script can't take the place of a tool that others mean."""
 
     def add(self, source: ToolSource) -> None:
         """One more source, whose names come before those of packages and behind those of scripts."""
         self._near.insert(1, source)
 
-    async def list(self, owner: str, category: str | None = None) -> tuple[Sequence[ToolDescription], Sequence[str]]:
+    async def list(
+        self, caller: Caller, category: str | None = None
+    ) -> tuple[Sequence[ToolDescription], Sequence[str]]:
         """Every tool by name, and what is wrong with sources that could not be asked."""
-        found, problems = await self._found(owner, [*self._near, self.mcp])
+        found, problems = await self._found(caller, [*self._near, self.mcp, self._of_others])
         tools = [tool for tool, _ in found.values() if category in (None, tool.category)]
         return sorted(tools, key=lambda tool: tool.name), problems
 
-    async def find(self, name: str, owner: str) -> ToolDescription:
+    async def find(self, name: str, caller: Caller) -> ToolDescription:
         """The tool that a name means.
 
         Raises:
             ToolNotFound: there is none; the hint has the nearest name.
         """
-        return (await self._find(name, owner))[0]
+        return (await self._find(name, caller))[0]
 
     def prepare(self, tool: ToolDescription) -> None:
         """A call of this tool may come: what it runs in gets ready beside everything else."""
         if tool.source == "builtin":
             self.workers.prepare()
 
-    async def search(self, query: str, owner: str, category: str | None = None) -> Sequence[ToolDescription]:
+    async def search(self, query: str, caller: Caller, category: str | None = None) -> Sequence[ToolDescription]:
         """Tools that match every word, best first: by name, then keyword, then description."""
         words = query.lower().split()
-        tools, _ = await self.list(owner, category)
+        tools, _ = await self.list(caller, category)
         scored = [(_score(tool, words), tool) for tool in tools]
         return [tool for score, tool in sorted(scored, key=lambda one: (-one[0], one[1].name)) if score > 0]
 
@@ -90,8 +96,9 @@ class ToolsService:
         *,
         timeout_s: float | None = None,
         on_progress: OnProgress,
+        asking: AskingTime = nullcontext,
     ) -> ToolInvokeReply:
-        """Does one call for `request`, whose caller it is. Cancelling ends the work.
+        """Does one call for `request`, whose caller it is. Cancelling ends the work. A person is asked within `asking`.
 
         Raises:
             ToolNotFound: there is no such tool.
@@ -99,16 +106,16 @@ class ToolsService:
             Busy: too many calls in the last minute.
             InvalidRequest, Timeout, OutOfMemory, WorkerCrashed, ToolError: as the tool's source says.
         """
-        owner = request.caller.context or request.caller.client
-        tool, source = await self._find(name, owner)
+        tool, source = await self._find(name, request.caller)
         settings = self._settings()
         tables = tables_of(tool, settings)
         self._rates.admit(tables, settings.tools.rate_limit_per_minute)
         wanted_s = self.mcp.timeout_of(tool) if timeout_s is None else timeout_s
         permissions = self._asking.with_session(request, permissions)
-        for _ in range(MOST_QUESTIONS):
+        asked: set[tuple[object, object]] = set()
+        while len(asked) < MOST_QUESTIONS:
             try:
-                demand(tool, permissions, settings)
+                demand(tool, permissions, settings, self._asking.kinds(request))
                 return await source.invoke(
                     Invocation(
                         request=request,
@@ -121,7 +128,11 @@ class ToolsService:
                     )
                 )
             except Forbidden as refused:
-                permissions = await self._asking.ask(request, f"Tool '{tool.name}'", refused, permissions)
+                what = refused.details.get("permission"), refused.details.get("name")
+                if what in asked:
+                    raise  # The permission was given, and is not what was lacking.
+                asked.add(what)
+                permissions = await self._asking.ask(request, f"Tool '{tool.name}'", refused, permissions, asking)
         raise Forbidden(f"tool '{tool.name}' asked for too many permissions in one call")
 
     async def permit(self, request: Request, kind: Need, name: str) -> bool:
@@ -142,23 +153,27 @@ class ToolsService:
         del running
         self.mcp.reconfigure(settings)
 
-    async def _find(self, name: str, owner: str) -> tuple[ToolDescription, ToolSource]:
+    async def _find(self, name: str, caller: Caller) -> tuple[ToolDescription, ToolSource]:
         # No server is started for the name of a tool that is here, or of another server.
-        found, _ = await self._found(owner, self._near)
+        found, _ = await self._found(caller, self._near)
         known = tool_name(name, found)
         if known is None:
             found |= {tool.name: (tool, self.mcp) for tool in await self.mcp.of_server(name)}
             known = tool_name(name, found)
         if known is None:
+            of_others, _ = await self._found(caller, [self._of_others])
+            found = {**of_others, **found}
+            known = tool_name(name, found)
+        if known is None:
             raise _missing(name, found)
         return found[known]
 
-    async def _found(self, owner: str, sources: Sequence[ToolSource]) -> tuple[_Found, Sequence[str]]:
+    async def _found(self, caller: Caller, sources: Sequence[ToolSource]) -> tuple[_Found, Sequence[str]]:
         found: _Found = {}
         problems: Sequence[str] = ()
         for source in sources:
             try:
-                tools = await source.tools(owner)
+                tools = await source.tools(caller)
             except LlmspellError as error:
                 problems = (*problems, error.message)
                 continue

@@ -56,14 +56,17 @@ _SAID: Mapping[Need, str] = {
 
 def denied(kind: Need, name: str, *, why: str = "", setting: str | None = None) -> Forbidden:
     """The refusal of `name`: a path, a host, a program or a variable. `details{permission, name, setting}`."""
-    where = setting or SETTINGS[kind]
+    error = refused(kind, name, why=why, setting=setting or SETTINGS[kind])
+    error.details["permission"] = kind
+    error.hint = f"allow it with --allow-{kind}={name}, or for every call in the setting {error.details['setting']}"
+    return error
+
+
+def refused(kind: Need, name: str, *, why: str, setting: str) -> Forbidden:
+    """The refusal of what no permission allows: the setting alone says it. `details{name, setting}`."""
     doing = {"read": "read ", "write": "write "}.get(kind, "")
     said = (
         _SAID[kind].format(name) if kind not in ("read", "write") else f"Path not allowed: {name} (to {doing.strip()})"
     )
-    details: dict[str, Any] = {"permission": kind, "name": name, "setting": where}
-    return Forbidden(
-        f"{said}{f': {why}' if why else ''}",
-        hint=f"allow it with --allow-{kind}={name}, or for every call in the setting {where}",
-        details=details,
-    )
+    details: dict[str, Any] = {"name": name, "setting": setting}
+    return Forbidden(f"{said}{f': {why}' if why else ''}", hint=f"change the setting {setting}", details=details)

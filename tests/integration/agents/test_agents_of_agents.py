@@ -75,6 +75,10 @@ def test_composites_answer_in_sequence_side_by_side_and_by_vote(kernel: KernelPr
         reply = pending.result().content
         assert reply["text"] == "[mock/b] [mock/a] hi"
         assert reply["usage"]["completion_tokens"] > 10
+        ask(client, "compose", name="there and back", agents=["a", "b", "a"])
+        pending = client.request("agent_request", {"action": "execute", "agent": "there and back", "input": "hi"})
+        streamed = "".join(event.content.get("text", "") for event in pending)
+        assert streamed == pending.result().content["text"] == "[mock/a] [mock/b] [mock/a] hi"
         ask(client, "compose", name="choir", agents=["a", "b"], strategy="parallel")
         assert say(client, "choir", "hi")["text"] == "[mock/a] hi\n\n[mock/b] hi"
         ask(client, "compose", name="jury", agents=["a", "basic", "echo"], strategy="vote")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmspell_kernel.identity import Caller
+from llmspell_kernel.scripting.contexts import ScriptFunction
+from llmspell_kernel.services.graph import Services
+from llmspell_kernel.services.tools.registered import RegisteredTools
+from llmspell_profiles.schema.settings import Settings
+from llmspell_protocol.areas.tool import ToolRegister
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.errors import LlmspellError, ScriptError
 from llmspell_protocol.messages import METADATA_KEY
@@ -141,6 +148,75 @@ def test_an_own_tool_stands_before_the_one_that_has_its_name(client: Client) -> 
 def test_a_tool_ends_with_its_script(client: Client) -> None:
     ran(client, "Tool.register{name = 'gone', description = 'd', execute = function() end}")
     assert ran(client, "return Tool.exists('gone')") is False
+
+
+OTHERS = """
+Tool.register{name = "calculator", description = "Always 7.", execute = function() return 7 end}
+Tool.register{
+  name = "team/read", description = "Reads for others.", parameters = "path",
+  execute = function(p)
+    local r = Tool.execute("file-operations", {operation = "read", path = p.path})
+    return r.text
+  end,
+}
+Tool.register{
+  name = "team/ask", description = "Asks for a line.",
+  execute = function() return tostring(io.read()) end,
+}
+print("ready")
+Utils.sleep(600)
+"""
+
+
+@pytest.fixture
+def others(client: Client) -> Iterator[None]:
+    """Another script of this client's waits, whose functions are tools."""
+    content = {"code": OTHERS, "allow_stdin": False}
+    script = client.request("execute_request", content, metadata={METADATA_KEY: {"isolated": True}})
+    next(iter(script))
+    yield
+    script.cancel()
+
+
+def test_a_script_takes_no_tool_s_place_for_others(client: Client, others: None) -> None:
+    code = "return {Tool.execute('calculator', {input = '8'}).output, Tool.get('calculator').source}"
+    assert ran(client, code) == [8, "builtin"]
+
+
+def test_another_script_s_tool_has_nothing_of_what_its_caller_was_granted(client: Client, others: None) -> None:
+    hidden = "/proc/self/status"
+    granted: dict[str, Any] = {"allow": {"read": [hidden]}}
+    own = f"return Tool.execute('file-operations', {{operation = 'read', path = '{hidden}'}}).success"
+    assert ran(client, own, **granted) is True
+    code = f"local r = Tool.execute('team/read', {{path = '{hidden}'}}) return {{r.success, tostring(r.error)}}"
+    success, error = ran(client, code, **granted)
+    assert success is False
+    assert "needs the permission to read files" in error
+
+
+def test_another_script_s_tool_asks_no_person(client: Client, others: None) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str, password: bool) -> str | None:
+        asked.append(prompt)
+        return "secret"
+
+    content = {"action": "invoke", "tool": "team/ask", "parameters": {}, "allow_stdin": True}
+    reply = client.request("tool_request", content, on_input=answer).result(20).content
+    assert (reply["result"], asked) == ("nil", [])
+
+
+def test_tools_of_scripts_are_seen_with_the_same_key_alone(home: Path) -> None:
+    def seen(tools: RegisteredTools, key_id: str) -> list[str]:
+        return list(tools.of_others(Caller("client", "session", key_id=key_id)))
+
+    services = Services(Settings, home, os.environ, lambda request: pytest.fail("nothing is asked for"))
+    tools = RegisteredTools(services.contexts)
+    script = Caller("script", "session", kind="script", key_id="one", context="isolated-1")
+    tools.register(
+        ToolRegister(name="own", description="d", execute={"$fn": 1}), ScriptFunction("isolated-1", 1), script
+    )
+    assert (seen(tools, "one"), seen(tools, "two")) == (["own"], [])
 
 
 def test_a_batch_gives_every_output_in_its_place(client: Client) -> None:

@@ -88,10 +88,72 @@ def test_always_is_kept_in_the_configuration(client: Client, hidden: str, home: 
     assert llmspell("--embedded", *words).out == "secret\n"
 
 
-@pytest.mark.parametrize("answer", ["", "n", "what?", None])
+@pytest.mark.parametrize("answer", ["", "n", "what?", "stop", "abort", "yesterday", None])
 def test_anything_else_is_no(client: Client, hidden: str, answer: str | None) -> None:
     with pytest.raises(Forbidden, match="Path not allowed"):
         read(client, hidden, Person(answer))
+
+
+def test_a_permission_that_was_taken_back_is_asked_for_again(client: Client, hidden: str, home: Path) -> None:
+    assert read(client, hidden, Person("always")) == "secret"
+    assert read(client, hidden, Person()) == "secret"
+    (home / "config.toml").write_text("", encoding="utf-8")
+    client.request("kernel_request", {"action": "reload_config"}).result(20)
+    with pytest.raises(Forbidden):
+        read(client, hidden, Person("n"))
+
+
+def test_calls_side_by_side_ask_once_for_the_session(client: Client, hidden: str) -> None:
+    call = f"{{name = 'file-operations', params = {{operation = 'read', path = '{hidden}'}}}}"
+    code = f"local t = {{}} for i, r in ipairs(Tool.batch{{{call}, {call}, {call}}}) do t[i] = r.text end return t"
+    person = Person("session")
+    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": True}
+    pending = client.request("execute_request", content, on_input=person, metadata={"llmspell": {"isolated": True}})
+    assert pending.result(30).content["result"] == ["secret"] * 3
+    assert len(person.asked) == 1
+
+
+def call(client: Client, tool: str, person: Person, **parameters: Any) -> dict[str, Any]:
+    content = {"action": "invoke", "tool": tool, "parameters": parameters, "allow_stdin": True}
+    return dict(client.request("tool_request", content, on_input=person).result(30).content)
+
+
+def test_a_question_is_about_the_program_that_is_called_and_not_about_all(client: Client) -> None:
+    person = Person("s", "n")
+    assert call(client, "process-executor", person, executable="true")["success"]
+    with pytest.raises(Forbidden, match="Command blocked: false"):
+        call(client, "process-executor", person, executable="false")
+    assert [one.partition(". Allow")[0] for one in person.asked] == [
+        "Tool 'process-executor' wants to run true",
+        "Tool 'process-executor' wants to run false",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tool", "parameters", "setting"),
+    [
+        (
+            "file-operations",
+            {"operation": "write", "path": "/tmp/llmspell.exe", "input": "x"},
+            "tools.file_operations.blocked_extensions",
+        ),
+        (
+            "file-operations",
+            {"operation": "write", "path": "/tmp/llmspell.png", "input": "x"},
+            "tools.file_operations.validate_file_types",
+        ),
+        ("process-executor", {"executable": "true", "environment": {"LD_PRELOAD": "/x"}}, "tools.permissions.run"),
+    ],
+    ids=["extension", "kind of content", "variable"],
+)
+def test_what_no_permission_allows_is_not_asked_for(
+    client: Client, tool: str, parameters: dict[str, Any], setting: str
+) -> None:
+    person = Person("y")
+    with pytest.raises(Forbidden) as refused:
+        call(client, tool, person, **parameters)
+    assert refused.value.details["setting"] == setting
+    assert len(person.asked) == 1  # for the place, or the program
 
 
 def test_a_client_whose_input_is_data_is_not_asked(client: Client, hidden: str) -> None:

@@ -103,6 +103,19 @@ def test_a_call_that_never_ends_is_ended_with_its_time(kernel: KernelProcess) ->
         demand_that_another_answers(client, pid)
 
 
+def test_a_call_without_a_place_says_that_it_waits(home: Path, site: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text("[tools]\nworkers = 1\n")
+    process = KernelProcess(["--config", str(tmp_path / "one.toml")], env={"PYTHONPATH": str(site)})
+    with process.client() as client:
+        first = begin(client, "never ends")
+        worker_of(first)
+        second = begin(client, "behaves")
+        assert next(iter(second)).content["message"] == "waits: a call runs already (tools.workers)"
+        first.cancel()
+        assert second.result(WITHIN_S).content["success"]
+    process.stop()
+
+
 def test_a_call_that_is_cancelled_is_ended(kernel: KernelProcess) -> None:
     with kernel.client() as client:
         pending = begin(client, "never ends")

@@ -8,7 +8,7 @@ import pytest
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.agents.nesting import Nestings, part_of
+from llmspell_kernel.services.agents.nesting import Nestings, turn_within
 from llmspell_protocol.errors import InvalidRequest, ToolError
 from tests.support.agent_scenes import AgentScene
 from tests.support.recording_sink import RecordingSink
@@ -45,7 +45,7 @@ def test_an_agent_does_not_wait_for_itself_and_may_call_itself_apart() -> None:
     top = request_of()
     with (
         nestings.enter(top, ada, apart=False),
-        part_of(top, eve) as part,
+        turn_within(top, eve) as part,
         nestings.enter(part, eve, apart=True),
     ):
         inner = request_of(part)
@@ -60,7 +60,7 @@ def test_an_agent_does_not_wait_for_itself_and_may_call_itself_apart() -> None:
 def test_a_part_is_a_child_of_the_whole_for_as_long_as_it_runs() -> None:
     scene = AgentScene()
     top = request_of()
-    with part_of(top, scene.agent()) as part:
+    with turn_within(top, scene.agent()) as part:
         assert (part.root, top.children) == (top, {part})
         part.sink.delta({"text": "hidden"})
         part.sink.progress({"phase": "loading"})

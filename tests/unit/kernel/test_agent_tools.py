@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from llmspell_kernel.services.agents.called_tools import LONGEST_TOLD
 from llmspell_kernel.services.agents.tool_names import OfferedTools
 from llmspell_protocol.errors import (
     ContextLengthExceeded,
@@ -369,6 +370,20 @@ def test_a_question_shows_control_characters_of_arguments_written_out() -> None:
     asyncio.run(scenario())
 
 
+def test_a_question_shows_both_ends_of_long_arguments() -> None:
+    async def scenario() -> None:
+        scene = AgentScene([called("double", {"n": "x" * 3000, "z": "rm -rf"})], "done")
+        scene.tools.add("double", double, level="restricted")
+        scene.tools.approval = "restricted"
+        await scene.say(scene.agent("double"))
+        question = scene.tools.questions[0]
+        assert '{"n": "xxx' in question
+        assert '"z": "rm -rf"}' in question
+        assert "characters are not shown" in question
+
+    asyncio.run(scenario())
+
+
 def test_the_time_that_a_person_takes_does_not_count() -> None:
     async def scenario() -> None:
         scene = AgentScene([called("double", {"n": 2})], "done")
@@ -384,6 +399,44 @@ def test_the_time_that_a_person_takes_does_not_count() -> None:
         assert (turn.limit, turn.result.message.content) == (None, "done")
 
     run_in_virtual_time(scenario())
+
+
+def test_the_time_for_a_permission_does_not_count_and_questions_come_one_by_one() -> None:
+    async def scenario() -> None:
+        scene = AgentScene([called("double", {"n": 1}), called("double", {"n": 2})], "done")
+        scene.tools.add("double", double)
+        open_questions, most = 0, 0
+
+        async def answer() -> None:
+            nonlocal open_questions, most
+            open_questions += 1
+            most = max(most, open_questions)
+            await asyncio.sleep(500)
+            open_questions -= 1
+
+        scene.tools.asking_tools["double"] = answer
+        turn = await scene.say(scene.agent("double", max_execution_time_s=5))
+        assert (turn.limit, turn.result.message.content, most) == (None, "done", 1)
+
+    run_in_virtual_time(scenario())
+
+
+def test_a_result_of_megabytes_is_told_cut_and_listed_whole() -> None:
+    async def scenario() -> None:
+        scene = AgentScene([called("double", {"n": 1})], "done")
+        whole = "x" * (LONGEST_TOLD + 7)
+
+        async def long(_arguments: Mapping[str, Any]) -> str:
+            return whole
+
+        scene.tools.add("double", long)
+        agent = scene.agent("double")
+        turn = await scene.say(agent)
+        assert turn.tool_calls[0].result == whole
+        assert scene.told()[0].endswith("x\n… (7 more characters do not fit the context)")
+        assert max(len(message.content) for message in agent.history) < LONGEST_TOLD + 100
+
+    asyncio.run(scenario())
 
 
 def schema_reply(**said: Any) -> str:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.services.tools.builtin import reply_of
 from llmspell_kernel.services.tools.invocation import Invocation
 from llmspell_kernel.services.tools.mcp.given import STARTED_WITH, start_values
@@ -43,9 +44,9 @@ class McpTools:
         """The workers' process ids."""
         return [pid for server in self._servers.values() for pid in server.pids]
 
-    async def tools(self, owner: str) -> Sequence[ToolDescription]:
+    async def tools(self, caller: Caller) -> Sequence[ToolDescription]:
         """The tools of every server, all asked side by side; those that can't be asked are in `problems`."""
-        del owner
+        del caller
         servers = tuple(self._servers.values())
         answers = await asyncio.gather(*map(_asked, servers))
         self.problems = tuple(problem for _, problems in answers for problem in problems)
