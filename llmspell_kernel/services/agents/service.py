@@ -183,7 +183,8 @@ class AgentsService:
             max_conversation_length=len(said),
         )
         agent = self._build(settings, client)
-        agent.think = wanted.think
+        # What a question about its calls names: the client has made no agent.
+        agent.name, agent.think = agent.model, wanted.think
         agent.conversation.messages = list(said[:-1])
         execute = AgentExecute(agent=agent.id, input=said[-1].content, stream=wanted.stream)
         turn = Turn(

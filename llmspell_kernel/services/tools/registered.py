@@ -22,6 +22,7 @@ from llmspell_kernel.services.tools.invocation import Invocation, demand_name, p
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem, ToolRegister
 from llmspell_protocol.errors import InvalidRequest, ScriptError, Timeout
 from llmspell_protocol.tools.description import ToolDescription
+from llmspell_protocol.tools.parameters import problems_of
 
 MAX_PER_CONTEXT = 1000
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object", "properties": {}}
@@ -115,6 +116,11 @@ class RegisteredTools:
         name, request = invocation.tool.name, invocation.request
         if name not in tools:
             raise InvalidRequest(f"tool '{name}' was taken back")
+        if problems := problems_of(invocation.tool.parameters, invocation.arguments):
+            raise InvalidRequest(
+                "; ".join(text for _, text in problems),
+                details={"problems": [{"field": field, "message": text} for field, text in problems]},
+            )
         function = tools[name].function
         began = time.monotonic()
         result, error = None, None

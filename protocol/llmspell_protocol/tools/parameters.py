@@ -45,6 +45,40 @@ def parameters_of(schema: Mapping[str, Any]) -> list[Parameter]:
     return sorted(found, key=lambda one: not one.required)
 
 
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list, tuple),
+    "object": (dict,),
+}
+
+
+def problems_of(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """`(parameter, what is wrong)` of a call whose function checks nothing: what is missing, and what has another type.
+
+    A look at the parameters themselves, not at what is in them.
+    """
+    problems = []
+    for one in parameters_of(schema):
+        value = arguments.get(one.name)
+        if value is None:
+            if one.required:
+                problems.append((one.name, f"Missing required parameter '{one.name}'"))
+        elif one.type in _KINDS and not _is(value, one.type):
+            problems.append((one.name, f"Parameter '{one.name}': has to be of type {one.type}"))
+        elif one.choices and value not in one.choices:
+            problems.append((one.name, f"Parameter '{one.name}': has to be one of {', '.join(map(str, one.choices))}"))
+    return problems
+
+
+def _is(value: Any, kind: str) -> bool:
+    # An empty table of Lua's is a list as well as a map.
+    if kind in ("array", "object") and value in ([], (), {}):
+        return True
+    return isinstance(value, _KINDS[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
 def _parameter(name: str, schema: Mapping[str, Any], required: bool, definitions: Mapping[str, Any]) -> Parameter:
     return Parameter(
         name=name,

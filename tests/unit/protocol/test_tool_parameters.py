@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmspell_protocol.tools.builtin import builtin_tools
-from llmspell_protocol.tools.parameters import Parameter, parameters_of
+from llmspell_protocol.tools.parameters import Parameter, parameters_of, problems_of
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,23 @@ def test_any_schema_gives_a_list(properties: dict[str, Any], definition: Any) ->
     found = parameters_of({"properties": properties, "$defs": {"A": definition}})
     assert {one.name for one in found} == set(properties)
     assert all(isinstance(one, Parameter) and isinstance(one.type, str) for one in found)
+
+
+def test_a_call_whose_function_checks_nothing_is_held_to_names_and_types() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "days": {"type": "integer"},
+            "unit": {"type": "string", "enum": ["c", "f"]},
+            "places": {"type": "array"},
+        },
+        "required": ["city"],
+    }
+    assert problems_of(schema, {"city": "Kyoto", "days": 3, "unit": "c", "places": {}, "more": 1}) == []
+    assert problems_of(schema, {"days": True, "unit": "k", "places": "one"}) == [
+        ("city", "Missing required parameter 'city'"),
+        ("days", "Parameter 'days': has to be of type number"),
+        ("unit", "Parameter 'unit': has to be one of c, f"),
+        ("places", "Parameter 'places': has to be of type array"),
+    ]
