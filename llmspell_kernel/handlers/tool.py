@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
-from llmspell_kernel.services.tools.callers import owner_of, permissions_for
+from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.tool import (
@@ -68,8 +68,8 @@ class ToolHandler(AreaHandler):
     async def permissions(self, request: Request, wanted: Empty) -> ToolPermissionsReply:
         """What the tools may touch that the caller and its scripts call."""
         settings = self._settings()
-        own = permissions_for(request, settings)
-        of_scripts = permissions_for(request, settings, of_script=True)
+        own = self._tools.permissions(request)
+        of_scripts = self._tools.permissions(request, of_script=True)
         return ToolPermissionsReply(
             permissions=[
                 ToolPermission(
@@ -132,7 +132,7 @@ class ToolHandler(AreaHandler):
             request,
             name,
             arguments,
-            permissions_for(request, self._settings()),
+            self._tools.permissions(request),
             timeout_s=request.options.timeout_s,
             on_progress=on_progress,
         )

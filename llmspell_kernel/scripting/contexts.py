@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from llmspell_kernel.request import Request, Submit
@@ -48,9 +49,10 @@ class Contexts:
         *,
         engine: Engine = DEFAULT,
         on_context_end: Callable[[str], None] | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
-        self._workers = Workers(settings, submit, log_directory, on_context_end)
+        self._workers = Workers(settings, submit, log_directory, on_context_end, environment)
         self._engine = engine
         self._numbers = count(1)
         self._by_id: dict[str, Context] = {}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
+
+from llmspell_protocol.request_options import EVERYTHING
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.settings import Settings
@@ -30,10 +33,15 @@ class ScriptLimits(NamedTuple):
     write: Sequence[str] = ()
     hosts: Sequence[str] = ()
     """Hosts whose addresses every script may pull from."""
+    values: Mapping[str, str] = MappingProxyType({})
+    """Of `variables` those that the kernel's own environment has: a client sends what its options name alone."""
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> ScriptLimits:
-        """The limits in force: where two settings limit the same thing, the smaller one."""
+    def from_settings(cls, settings: Settings, environment: Mapping[str, str] = MappingProxyType({})) -> ScriptLimits:
+        """The limits in force: where two settings limit the same thing, the smaller one.
+
+        `environment` is the kernel's own.
+        """
         lua, runtime = settings.engines.lua, settings.runtime
         limits = cls(
             stdlib=lua.stdlib,
@@ -48,14 +56,23 @@ class ScriptLimits(NamedTuple):
             return limits
         system, kept = settings.tools.system, settings.tools.permissions
         may_run = runtime.security.allow_process_spawn and system.allow_process_execution
+        variables = (*_names(system.allowed_env_vars), *kept.env)
         return limits._replace(
             programs=(*(_names(system.allowed_commands) if may_run else ()), *kept.run),
-            variables=(*_names(system.allowed_env_vars), *kept.env),
+            variables=variables,
+            values=named(environment, variables),
             read=kept.read,
             write=kept.write,
             hosts=kept.net,
             max_output_bytes=system.max_output_size,
         )
+
+
+def named(environment: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """The variables of an environment that are among the names; `*` is all."""
+    if not names:
+        return {}
+    return {name: value for name, value in environment.items() if name in names or EVERYTHING in names}
 
 
 def _names(value: str | Sequence[str]) -> Sequence[str]:

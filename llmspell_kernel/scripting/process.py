@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llmspell_kernel.request import Request, Submit
-from llmspell_kernel.scripting.limits import ScriptLimits
+from llmspell_kernel.scripting.limits import ScriptLimits, named
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
 from llmspell_kernel.scripting.rights import NO_RIGHTS, Rights
 from llmspell_kernel.scripting.scope import OnOutput, Scope
@@ -20,7 +20,6 @@ from llmspell_protocol.calls import EXITED, Call, Calls
 from llmspell_protocol.child import Child
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
-from llmspell_protocol.request_options import EVERYTHING
 
 ALLOWED_ENVIRONMENT = ("MODEL", "MODEL_SPEC")
 """Variables of the client's that every script may read."""
@@ -275,7 +274,7 @@ def _rights_fields(job: Job, limits: ScriptLimits) -> dict[str, Any]:
     """What the settings allow every script, and what this execution was granted."""
     rights = job.rights
     variables = (*ALLOWED_ENVIRONMENT, *limits.variables, *rights.env)
-    environment = {name: value for name, value in job.environment.items() if {name, EVERYTHING} & {*variables}}
+    environment = {**limits.values, **named(job.environment, variables)}
     return {
         "file_access": limits.file_access,
         "read": [*limits.read, *rights.read],

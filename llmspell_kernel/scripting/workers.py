@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Workers:
-    """Starts and ends script workers; belongs to the loop. `on_end` hears the name of each that ends."""
+    """Starts and ends script workers; belongs to the loop. `on_end` hears the name of each that ends.
+
+    `environment` is the kernel's own, of which settings may name variables for scripts.
+    """
 
     def __init__(
         self,
@@ -30,11 +33,13 @@ class Workers:
         submit: Submit,
         log_directory: Path | None,
         on_end: Callable[[str], None] | None,
+        environment: Mapping[str, str],
     ) -> None:
         self._settings = settings
         self._submit = submit
         self._log_directory = log_directory
         self._on_end = on_end
+        self._environment = environment
         self._numbers = count(1)
         self._spare: ScriptProcess | None = None
         self._processes: dict[str, ScriptProcess] = {}
@@ -59,7 +64,7 @@ class Workers:
         """A worker for a new context: the one that was readied, where it fits, or a new one."""
         spare, self._spare = self._spare, None
         if spare is not None:
-            if engine is DEFAULT and spare.alive and spare.limits == ScriptLimits.from_settings(self._settings()):
+            if engine is DEFAULT and spare.alive and spare.limits == self._limits():
                 return spare
             self.end(spare)
         return self._start(launch(self._log_directory, engine))
@@ -83,7 +88,9 @@ class Workers:
             await asyncio.wait(set(self._endings))
 
     def _start(self, child: Child) -> ScriptProcess:
-        limits = ScriptLimits.from_settings(self._settings())
-        process = ScriptProcess(child, limits, self._submit, name=f"script-{os.getpid()}-{next(self._numbers)}")
+        process = ScriptProcess(child, self._limits(), self._submit, name=f"script-{os.getpid()}-{next(self._numbers)}")
         self._processes[process.name] = process
         return process
+
+    def _limits(self) -> ScriptLimits:
+        return ScriptLimits.from_settings(self._settings(), self._environment)

@@ -101,7 +101,9 @@ class Services:
         self._configuration_file = configuration_file
         self._log_directory = private_directory(home / "logs")
         self._made: list[object] = []
-        self.contexts = Contexts(settings, submit, self._log_directory, on_context_end=self.forget)
+        self.contexts = Contexts(
+            settings, submit, self._log_directory, on_context_end=self.forget, environment=environment
+        )
         """Script contexts: what every kernel has."""
 
     @service

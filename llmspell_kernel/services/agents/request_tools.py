@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.tools.asking import AskingTime
-from llmspell_kernel.services.tools.callers import permissions_for
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.tools.description import ToolDescription
@@ -51,7 +50,7 @@ class RequestTools:
             self._request,
             tool.name,
             arguments,
-            permissions_for(self._request, self._settings()),
+            self._tools().permissions(self._request),
             on_progress=on_progress,
             asking=asking,
         )

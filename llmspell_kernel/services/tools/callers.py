@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.identity import Caller
@@ -20,8 +21,12 @@ def owner_of(caller: Caller) -> str:
     return caller.context or caller.client
 
 
-def permissions_for(request: Request, settings: Settings, *, of_script: bool = False) -> Permissions:
+def permissions_for(
+    request: Request, settings: Settings, environment: Mapping[str, str], *, of_script: bool = False
+) -> Permissions:
     """What the tools may touch that a request calls; `of_script`: that a script of its caller's would call.
+
+    `environment` is the kernel's own: variables that settings name, and that the client has not sent, are read there.
 
     Raises:
         InvalidRequest: a grant or a directory of the command makes no sense.
@@ -36,4 +41,5 @@ def permissions_for(request: Request, settings: Settings, *, of_script: bool = F
         granted(root),
         directories=[place for place in places if place is not None],
         environment=root.options.env,
+        own_environment=environment,
     )

@@ -7,9 +7,11 @@ calls of scripts alone. A grant (`--allow-read` and its like) counts for one com
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.identity import Caller
+from llmspell_kernel.scripting.limits import named
 from llmspell_kernel.scripting.rights import Rights
 from llmspell_protocol.errors import Forbidden
 from llmspell_protocol.request_options import EVERYTHING
@@ -27,11 +29,12 @@ def permissions_of(
     *,
     directories: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    own_environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Permissions:
     """The permissions of a caller's calls.
 
     `directories` are the working directory, first, and the script's: what is below can be read. `environment` are the
-    variables that the client has sent.
+    variables that the client has sent, `own_environment` the kernel's, which settings may name variables of.
     """
     tools, security = settings.tools, settings.runtime.security
     is_script = caller.kind == "script"
@@ -41,8 +44,8 @@ def permissions_of(
     hosts = tuple(tools.http_request.allowed_hosts) if security.allow_network_access or not is_script else ()
     system, kept = tools.system, tools.permissions
     may_run = security.allow_process_spawn and system.allow_process_execution
-    variables = (*names_of(system.allowed_env_vars), *kept.env, *rights.env)
-    given = environment or {}
+    by_settings = (*names_of(system.allowed_env_vars), *kept.env)
+    variables = (*by_settings, *rights.env)
     return Permissions(
         read=(*paths, *below, *kept.read, *rights.read),
         write=(*paths, *kept.write, *rights.write),
@@ -50,7 +53,7 @@ def permissions_of(
         blocked=tuple(one for one in tools.http_request.blocked_hosts if one not in (*hosts, *kept.net, *rights.net)),
         run=(*(names_of(system.allowed_commands) if may_run else ()), *kept.run, *rights.run),
         env=variables,
-        variables={name: value for name, value in given.items() if {name, EVERYTHING} & {*variables}},
+        variables={**named(own_environment, by_settings), **named(environment or {}, variables)},
         working_directory=directories[0] if directories else None,
     )
 

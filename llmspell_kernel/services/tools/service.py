@@ -14,6 +14,7 @@ from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.tools.asking import MOST_QUESTIONS, Asking, AskingTime
 from llmspell_kernel.services.tools.builtin import WorkerTools
+from llmspell_kernel.services.tools.callers import permissions_for
 from llmspell_kernel.services.tools.invocation import Invocation, OnProgress, ToolSource
 from llmspell_kernel.services.tools.limits import Rates, tables_of, timeout_of
 from llmspell_kernel.services.tools.mcp.source import McpTools
@@ -45,6 +46,7 @@ class ToolsService:
         file: Path | None = None,
     ) -> None:
         self._settings = settings
+        self._environment = environment
         self._asking = Asking(settings, environment, file)
         self._rates = Rates()
         self.registered = RegisteredTools(contexts)
@@ -54,6 +56,10 @@ class ToolsService:
         """The first that has a name has it; servers, which have to be started, are asked after these."""
         self._of_others = ToolsOfOthers(self.registered)
         """Asked last: a script can't take the place of a tool that others mean."""
+
+    def permissions(self, request: Request, *, of_script: bool = False) -> Permissions:
+        """What the tools may touch that a request calls, as `permissions_for`."""
+        return permissions_for(request, self._settings(), self._environment, of_script=of_script)
 
     def add(self, source: ToolSource) -> None:
         """One more source, whose names come before those of packages and behind those of scripts."""

@@ -202,3 +202,18 @@ def test_a_script_s_own_file_functions_and_programs_ask_as_well(hidden: str, hom
     shell.type("n\n")
     shell.wait_for(f"io.open: reading {hidden}")
     assert shell.end() == 1
+
+
+def test_a_variable_that_settings_name_is_the_kernel_s_where_the_client_has_sent_none(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "config.toml").write_text('[tools.permissions]\nenv = ["GREETING"]\n')
+    monkeypatch.setenv("GREETING", "hello")
+    monkeypatch.setenv("OTHER", "hidden")
+    script = "return os.getenv('GREETING') .. tostring(os.getenv('OTHER'))"
+    assert llmspell("--embedded", "exec", script).out == "hellonil\n"
+    words = ("tool", "invoke", "environment-reader", "--params")
+    assert llmspell("--embedded", *words, '{"name": "GREETING"}').out == "hello\n"
+    refused = llmspell("--embedded", *words, '{"name": "OTHER"}')
+    assert refused.status == 1
+    assert "Variable not allowed: OTHER" in refused.err
