@@ -126,6 +126,11 @@ class Forked:
         assert b"\n" in self._heard, "the process could not be forked"
         self.pid = int(self._heard.partition(b"\n")[0])
 
+    def __del__(self) -> None:
+        # A test that doesn't wait for its command leaves no descriptor to the garbage collector.
+        if hasattr(self, "_told"):
+            self._told.close()
+
     def poll(self) -> int | None:
         """The exit status (negative: the signal) if it has ended."""
         if self.returncode is None and select.select([self._told], [], [], 0)[0]:

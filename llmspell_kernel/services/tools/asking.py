@@ -98,7 +98,7 @@ class Asking:
                 return _with(permissions, kind, name)
             async with asking():
                 answer = await request.ask_person(
-                    f"{tool} wants to {_DOING[kind].format(shown)}. "
+                    f"{tool} wants to {_DOING[kind].format(shown)}.\n"
                     "Allow it? [y]es once, for this [s]ession, [a]lways, [N]o: "
                 )
             how = _WORDS.get((answer or "").strip().lower())

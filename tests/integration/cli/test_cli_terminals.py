@@ -56,6 +56,9 @@ def shown(case_directory: Path, request: pytest.FixtureRequest) -> Callable[...,
         if name.startswith("kernel start"):
             env = {"LLMSPELL_CLI__AUTOSTART": "never", **env}  # else a person at a terminal is asked
         terminal = AtTerminal([*words_of(case, case_directory), *words], columns=columns, env=env)
+        if name == "exec refused":
+            terminal.wait_for("Allow it?")
+            terminal.type("n\n")
         terminal.end()
         undo(case, case_directory)
         return terminal

@@ -226,7 +226,8 @@ def test_a_foreground_kernel_ends_with_its_terminal_although_sighup_reloads(home
     terminal.wait_for("Press Ctrl+C to stop")
     terminal.process.send_signal(signal.SIGHUP)
     assert llmspell("--connect", "front", "chat", "mock/a", "--message", "x").out == "[mock/a] x\n"
-    assert terminal.hang_up() == 0
+    # It may have had something to say on a terminal that is gone.
+    assert terminal.hang_up() in (0, 1)
     assert list((home / "run").iterdir()) == []
 
 

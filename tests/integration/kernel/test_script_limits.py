@@ -204,7 +204,7 @@ def test_memory_is_limited_and_the_context_lives_on() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "local t = {}\nfor i = 1, 1e9 do\nt[i] = {i}\nend",
+        "local t = {}\n\nfor i = 1, 1e9 do t[i] = {i} end",
         "local n = 1\nlocal s = 'x'\nwhile true do s = s .. s end",
         "local function grow()\nreturn\n('x'):rep(2e8)\nend grow()",
         "local t = {} for i = 1, 1e5 do t[i] = i end\nlocal s = 'x'\nfor i = 1, 60 do s = s .. s end",

@@ -60,7 +60,7 @@ def test_yes_counts_for_one_call(client: Client, hidden: str) -> None:
     person = Person("y", "n")
     assert read(client, hidden, person) == "secret"
     assert person.asked == [
-        f"Tool 'file-operations' wants to read {hidden}. Allow it? [y]es once, for this [s]ession, [a]lways, [N]o: "
+        f"Tool 'file-operations' wants to read {hidden}.\nAllow it? [y]es once, for this [s]ession, [a]lways, [N]o: "
     ]
     with pytest.raises(Forbidden, match="Path not allowed") as refused:
         read(client, hidden, person)
@@ -167,7 +167,8 @@ def test_a_script_s_call_asks_the_person_who_runs_it(hidden: str, home: Path, tm
     script = tmp_path / "read.lua"
     script.write_text(f'print(Tool.execute("file-operations", {{operation = "read", path = "{hidden}"}}).text)')
     shell = AtTerminal(["--embedded", "run", str(script)])
-    shell.wait_for(f"wants to read {hidden}. Allow it?")
+    shell.wait_for(f"wants to read {hidden}.")
+    shell.wait_for("Allow it?")
     shell.type("y\n")
     shell.wait_for("secret")
     assert shell.end() == 0
@@ -190,10 +191,12 @@ def test_a_script_s_own_file_functions_and_programs_ask_as_well(hidden: str, hom
     script = tmp_path / "own.lua"
     script.write_text(f"print(io.open('{hidden}'):read('a')) print(io.popen('echo hi there'):read('a'))")
     shell = AtTerminal(["--embedded", "run", str(script)])
-    shell.wait_for(f"The script wants to read {hidden}. Allow it?")
+    shell.wait_for(f"The script wants to read {hidden}.")
+    shell.wait_for("Allow it?")
     shell.type("y\n")
     shell.wait_for("secret")
-    shell.wait_for("The script wants to run echo. Allow it?")
+    shell.wait_for("The script wants to run echo.")
+    shell.wait_for("Allow it?")
     shell.type("s\n")
     shell.wait_for("hi there")
     assert shell.end() == 0

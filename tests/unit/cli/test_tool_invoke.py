@@ -42,6 +42,7 @@ def test_text_in_a_pipe_has_a_line_with_stream_alone(capsys: pytest.CaptureFixtu
 def test_a_terminal_has_a_bar_that_goes_away(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     out, err = _shown(capsys, "text", stream=False)
     assert out == ""

@@ -27,6 +27,7 @@ JOB = {
     "write": [],
     "programs": [],
     "variables": [],
+    "asks": False,
     "max_output_bytes": 1000,
     "stdin": "none",
     "expressions": {},
