@@ -123,7 +123,7 @@ def test_a_question_is_about_the_program_that_is_called_and_not_about_all(client
     assert call(client, "process-executor", person, executable="true")["success"]
     with pytest.raises(Forbidden, match="Command blocked: false"):
         call(client, "process-executor", person, executable="false")
-    assert [one.partition(". Allow")[0] for one in person.asked] == [
+    assert [one.partition(".\nAllow")[0] for one in person.asked] == [
         "Tool 'process-executor' wants to run true",
         "Tool 'process-executor' wants to run false",
     ]
