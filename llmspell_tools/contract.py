@@ -68,7 +68,7 @@ class Call:
         """The hosts that the call may speak to."""
         from llmspell_tools.limits.network import Network
 
-        return Network(self.permissions, self.tables)
+        return Network(self.permissions, self.tables, on_progress=self._on_progress)
 
     @cached_property
     def programs(self) -> Programs:

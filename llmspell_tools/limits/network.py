@@ -39,11 +39,13 @@ class Network:
         tables: Mapping[str, Mapping[str, Any]],
         *,
         resolver: Resolver = system_resolver,
+        on_progress: Callable[[str, Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._allowed = HostList(permissions.net)
         self._blocked = HostList(permissions.blocked)
         self._tables = tables
         self._resolver = resolver
+        self._on_progress = on_progress
 
     def demand(self, host: str, port: int) -> list[str]:
         """The checked addresses of a host; connect to them, and to no name.
@@ -111,6 +113,7 @@ class Network:
                 headers=headers,
                 pause_s=float(own.get("scraping_delay_ms", 0)) / 1000,
             ),
+            on_progress=self._on_progress,
         )
 
     @property

@@ -31,6 +31,8 @@ _TO_ANY_HOST = frozenset(
 """Headers that no secret stands in: these alone go on to another host."""
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
 """Headers that are made of the URL and the body, so that a request is what it looks like."""
+_PROGRESS_BYTES = 1 << 20
+"""So many bytes of an answer are told at a time."""
 _OF_THE_BODY = frozenset({"content-type", "content-encoding", "content-language"})
 
 
@@ -72,9 +74,15 @@ class Bounds:
 class Web:
     """A client for the requests of one call. `check` gives the addresses that a host may be reached at."""
 
-    def __init__(self, check: Callable[[str, int], Sequence[str]], bounds: Bounds) -> None:
+    def __init__(
+        self,
+        check: Callable[[str, int], Sequence[str]],
+        bounds: Bounds,
+        on_progress: Callable[[str, Mapping[str, Any]], None] | None = None,
+    ) -> None:
         self._check = check
         self._bounds = bounds
+        self._on_progress = on_progress
 
     def request(
         self,
@@ -192,9 +200,13 @@ class Web:
             if method != "HEAD" and announced.isdecimal():
                 self._demand_size(int(announced[:30]), f"the answer of {address.host}")
             content = bytearray()
+            told = 0
             for piece in response.iter_bytes():
                 content += piece
                 self._demand_size(len(content), f"the answer of {address.host}", so_far=True)
+                if self._on_progress is not None and len(content) - told >= _PROGRESS_BYTES:
+                    told = len(content)
+                    self._on_progress(f"{told:,} bytes of {address.host}", {"bytes": told})
         finally:
             response.close()
         return Answer(

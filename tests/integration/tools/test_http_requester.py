@@ -186,3 +186,11 @@ def test_parameters_that_are_missing_or_wrong_are_named() -> None:
         ask({"url": "http://127.0.0.1/", "auth": {"type": "digest"}})
     with pytest.raises(InvalidRequest, match=r"query\.a has to be"):
         ask({"url": "http://127.0.0.1/", "query": {"a": {"b": 1}}})
+
+
+def test_a_long_answer_is_told_as_it_comes(web: WebServer) -> None:
+    called = ask({"url": web.page("/long", b"x" * (3 << 20))})
+    assert len(called.output) == 3 << 20
+    told = [figures["bytes"] for _, figures in called.progress]
+    assert len(told) >= 2
+    assert told == sorted(told)
