@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -130,7 +131,8 @@ class _HttpCalls:
             yield
         except (OSError, HTTPException) as error:
             # A server that dies cuts its connections first; the end of this process then tells what happened.
-            self._process.wait(_DEATH_S)
+            if self._process.wait(_DEATH_S) is not None:
+                time.sleep(_DEATH_S)  # What waits for the server's end ends this process meanwhile.
             raise ModelError(f"llama-server cut the connection: {error!r}", retryable=True) from error
 
 
