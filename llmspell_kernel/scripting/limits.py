@@ -54,18 +54,29 @@ class ScriptLimits(NamedTuple):
         if "tools" not in settings.given:
             # The tables of tools are read where a file has one: without, the defaults above are theirs too.
             return limits
-        system, kept = settings.tools.system, settings.tools.permissions
-        may_run = runtime.security.allow_process_spawn and system.allow_process_execution
-        variables = (*_names(system.allowed_env_vars), *kept.env)
+        kept = settings.tools.permissions
+        variables = variables_of(settings)
         return limits._replace(
-            programs=(*(_names(system.allowed_commands) if may_run else ()), *kept.run),
+            programs=programs_of(settings),
             variables=variables,
             values=named(environment, variables),
             read=kept.read,
             write=kept.write,
             hosts=kept.net,
-            max_output_bytes=system.max_output_size,
+            max_output_bytes=settings.tools.system.max_output_size,
         )
+
+
+def programs_of(settings: Settings) -> tuple[str, ...]:
+    """The programs that the settings allow every call and script to run."""
+    system = settings.tools.system
+    may_run = settings.runtime.security.allow_process_spawn and system.allow_process_execution
+    return (*(system.allowed_commands if may_run else ()), *settings.tools.permissions.run)
+
+
+def variables_of(settings: Settings) -> tuple[str, ...]:
+    """The environment variables that the settings allow every call and script to read."""
+    return (*settings.tools.system.allowed_env_vars, *settings.tools.permissions.env)
 
 
 def named(environment: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
@@ -73,8 +84,3 @@ def named(environment: Mapping[str, str], names: Sequence[str]) -> dict[str, str
     if not names:
         return {}
     return {name: value for name, value in environment.items() if name in names or EVERYTHING in names}
-
-
-def _names(value: str | Sequence[str]) -> Sequence[str]:
-    """Names that a setting has as a list or as one text."""
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.identity import Caller
-from llmspell_kernel.scripting.limits import named
+from llmspell_kernel.scripting.limits import named, programs_of, variables_of
 from llmspell_kernel.scripting.rights import Rights
 from llmspell_protocol.errors import Forbidden
 from llmspell_protocol.request_options import EVERYTHING
@@ -42,16 +42,15 @@ def permissions_of(
     paths = tuple(files.allowed_paths) if files.enabled and (security.allow_file_access or not is_script) else ()
     below = tuple(one for one in directories if one != "/") if files.enabled else ()
     hosts = tuple(tools.http_request.allowed_hosts) if security.allow_network_access or not is_script else ()
-    system, kept = tools.system, tools.permissions
-    may_run = security.allow_process_spawn and system.allow_process_execution
-    by_settings = (*names_of(system.allowed_env_vars), *kept.env)
+    kept = tools.permissions
+    by_settings = variables_of(settings)
     variables = (*by_settings, *rights.env)
     return Permissions(
         read=(*paths, *below, *kept.read, *rights.read),
         write=(*paths, *kept.write, *rights.write),
         net=(*hosts, *kept.net, *rights.net),
         blocked=tuple(one for one in tools.http_request.blocked_hosts if one not in (*hosts, *kept.net, *rights.net)),
-        run=(*(names_of(system.allowed_commands) if may_run else ()), *kept.run, *rights.run),
+        run=(*programs_of(settings), *rights.run),
         env=variables,
         variables={**named(own_environment, by_settings), **named(environment or {}, variables)},
         working_directory=directories[0] if directories else None,
@@ -88,8 +87,3 @@ _DOING = {
     "run": "run programs",
     "env": "read environment variables",
 }
-
-
-def names_of(value: str | Sequence[str]) -> tuple[str, ...]:
-    """Names that a setting has as a list or as one text."""
-    return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else tuple(value)
