@@ -135,7 +135,7 @@ class Server:
             except TimeoutError:
                 log.warning("MCP server '%s' does not end by itself, and is ended", self.name)
             finally:
-                _end(calls)
+                calls.child.kill()
         await asyncio.gather(*(child.exited for child in self._children))
 
     async def _running(self, patience_s: float, on_progress: OnProgress | None) -> Calls:
@@ -170,7 +170,11 @@ class Server:
         except LlmspellError as error:
             raise self._failed(error, error.message) from None
         child = Child.spawn(
-            _WORKER, environment={}, log_path=self._log_directory / self._log_name, memory_bytes=TOOL_BYTES
+            _WORKER,
+            environment={},
+            log_path=self._log_directory / self._log_name,
+            memory_bytes=TOOL_BYTES,
+            kill=kill_tree,
         )
         calls = Calls(child, on_frame=lambda frame: self._told(calls, frame), on_exit=lambda _: self._ended(calls))
         self._children.add(child)
@@ -180,14 +184,14 @@ class Server:
             async with asyncio.timeout(within_s):
                 frame = await began.last()
         except TimeoutError:
-            _end(calls)
+            calls.child.kill()
             late = Timeout("", details={"timeout_s": within_s})
             raise self._failed(late, f"it was not ready within {within_s:g} s") from None
         except asyncio.CancelledError:
-            _end(calls)
+            calls.child.kill()
             raise
         if frame["op"] != "done":
-            _end(calls)
+            calls.child.kill()
             if frame["op"] == EXITED:
                 why = self._why or f"its process ended {ending(frame['status'])}"
                 raise self._failed(Unavailable(""), why)
@@ -223,7 +227,7 @@ class Server:
             self._listed = None
         elif frame["op"] == "ended":
             self._why = str(frame["reason"])
-            _end(calls)
+            calls.child.kill()
 
     def _ended(self, calls: Calls) -> None:
         self._children.discard(calls.child)
@@ -296,7 +300,7 @@ class Server:
             sign.leave()
             if self._calls is calls and not calls.wanted:
                 self._why = f"it answered nothing for {_ANSWERS_WITHIN_S:g} s after a call was given up"
-                _end(calls)
+                calls.child.kill()
 
 
 async def _last(call: Call, on_progress: OnProgress | None) -> Frame:
@@ -304,9 +308,3 @@ async def _last(call: Call, on_progress: OnProgress | None) -> Frame:
         if on_progress is not None:
             on_progress(frame["message"], frame["figures"])
     return frame
-
-
-def _end(calls: Calls) -> None:
-    child = calls.child
-    if child.alive and child.process.poll() is None:
-        kill_tree(child.pid)
