@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.tools.callers import owner_of
+from llmspell_kernel.services.tools.invocation import progress_of
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.tool import (
@@ -38,6 +39,8 @@ from llmspell_protocol.tools.permissions import SETTINGS
 if TYPE_CHECKING:
     from llmspell_profiles.schema.settings import Settings
 
+Shown = TypeVar("Shown", bound=ToolSummary)
+
 
 class ToolHandler(AreaHandler):
     """Answers `tool_request`."""
@@ -50,20 +53,18 @@ class ToolHandler(AreaHandler):
     async def list(self, request: Request, wanted: ToolList) -> ToolListReply:
         """All tools."""
         found, problems = await self._tools.list(request.caller, wanted.category)
-        tools = [_summary(tool) for tool in found]
+        tools = [_shown(ToolSummary, tool) for tool in found]
         return ToolListReply(tools=tools, count=len(tools), category=wanted.category, problems=problems)
 
     async def search(self, request: Request, wanted: ToolSearch) -> ToolSearchReply:
         """Tools by words."""
         found = await self._tools.search(wanted.query, request.caller, wanted.category)
-        matches = [_summary(tool) for tool in found]
+        matches = [_shown(ToolSummary, tool) for tool in found]
         return ToolSearchReply(matches=matches, query=wanted.query, count=len(matches))
 
     async def info(self, request: Request, wanted: ToolNamed) -> ToolInfoReply:
         """Everything about one tool."""
-        tool = await self._tools.find(wanted.tool, request.caller)
-        names = [item.name for item in fields(ToolDetails)]
-        return ToolInfoReply(tool=ToolDetails(**{name: getattr(tool, name) for name in names}))
+        return ToolInfoReply(tool=_shown(ToolDetails, await self._tools.find(wanted.tool, request.caller)))
 
     async def permissions(self, request: Request, wanted: Empty) -> ToolPermissionsReply:
         """What the tools may touch that the caller and its scripts call."""
@@ -125,18 +126,16 @@ class ToolHandler(AreaHandler):
         return ToolRegisterReply(tool=wanted.tool)
 
     async def _invoke(self, request: Request, name: str, arguments: Mapping[str, Any]) -> ToolInvokeReply:
-        def on_progress(message: str, figures: Mapping[str, Any]) -> None:
-            request.progress({"message": message, "figures": dict(figures)})
-
         return await self._tools.invoke(
             request,
             name,
             arguments,
             self._tools.permissions(request),
             timeout_s=request.options.timeout_s,
-            on_progress=on_progress,
+            on_progress=progress_of(request),
         )
 
 
-def _summary(tool: ToolDescription) -> ToolSummary:
-    return ToolSummary(**{item.name: getattr(tool, item.name) for item in fields(ToolSummary)})
+def _shown(kind: type[Shown], tool: ToolDescription) -> Shown:
+    """What a reply shows of a tool: the fields of `kind` that it has."""
+    return kind(**{item.name: getattr(tool, item.name) for item in fields(kind)})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.tools.asking import AskingTime
+from llmspell_kernel.services.tools.invocation import progress_of
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.tools.description import ToolDescription
@@ -42,15 +43,11 @@ class RequestTools:
         self, tool: ToolDescription, arguments: Mapping[str, Any], *, asking: AskingTime
     ) -> ToolInvokeReply:
         """Does one call, within the limits of the request and of its command; raises as `ToolsService.invoke`."""
-
-        def on_progress(message: str, figures: Mapping[str, Any]) -> None:
-            self._request.progress({"message": message, "figures": dict(figures)})
-
         return await self._tools().invoke(
             self._request,
             tool.name,
             arguments,
             self._tools().permissions(self._request),
-            on_progress=on_progress,
+            on_progress=progress_of(self._request),
             asking=asking,
         )

@@ -20,6 +20,15 @@ OnProgress = Callable[[str, Mapping[str, Any]], None]
 """Gets how far a call is: `(message, figures)`."""
 
 
+def progress_of(request: Request) -> OnProgress:
+    """Sends how far a call is as the request's progress."""
+
+    def on_progress(message: str, figures: Mapping[str, Any]) -> None:
+        request.progress({"message": message, "figures": dict(figures)})
+
+    return on_progress
+
+
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
     """One call. `request` is the one that it is made for: what it asks for in turn are children of it."""
