@@ -9,36 +9,18 @@ import pytest
 
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.errors import ScriptError
-from llmspell_protocol.messages import METADATA_KEY
-from tests.support.kernels import KernelProcess
-from tests.support.leftovers import Traces, left_since
+from tests.support.script_kernel import ran, script_kernel
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("agents")
-        home.chmod(0o700)
-        patch.setenv("LLMSPELL_HOME", str(home))
-        before = Traces.now()
-        kernel = KernelProcess()
-        with kernel.client() as connected:
-            yield connected
-        kernel.stop()
-        left = left_since(before)
-        assert not left, "left behind: " + "; ".join(left)
+    with script_kernel(tmp_path_factory.mktemp("agents")) as connected:
+        yield connected
 
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_behind() -> None:
     """The tests share a kernel, which keeps its tool workers; `client` looks when it has ended."""
-
-
-def ran(client: Client, code: str) -> Any:
-    """What a script of its own returns."""
-    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
-    metadata = {METADATA_KEY: {"isolated": True, "name": "test.lua"}}
-    return client.request("execute_request", content, metadata=metadata).result().content["result"]
 
 
 ADA = "local ada = Agent.create{name = 'ada', model = 'mock/m', tools = {'calculator'}} "

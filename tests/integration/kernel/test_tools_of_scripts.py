@@ -19,36 +19,20 @@ from llmspell_protocol.client.sync import Client
 from llmspell_protocol.errors import LlmspellError, ScriptError
 from llmspell_protocol.messages import METADATA_KEY
 from tests.support.kernels import KernelProcess
-from tests.support.leftovers import Traces, left_since
+from tests.support.script_kernel import ran, script_kernel
 
 Answers = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("tools")
-        home.chmod(0o700)
-        patch.setenv("LLMSPELL_HOME", str(home))
-        before = Traces.now()
-        kernel = KernelProcess()
-        with kernel.client() as connected:
-            yield connected
-        kernel.stop()
-        left = left_since(before)
-        assert not left, "left behind: " + "; ".join(left)
+    with script_kernel(tmp_path_factory.mktemp("tools")) as connected:
+        yield connected
 
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_behind() -> None:
     """The tests share a kernel, which keeps its tool workers; `client` looks when it has ended."""
-
-
-def ran(client: Client, code: str, **options: Any) -> Any:
-    """What a script of its own returns."""
-    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
-    metadata = {METADATA_KEY: {"isolated": True, "name": "test.lua", **options}}
-    return client.request("execute_request", content, metadata=metadata).result().content["result"]
 
 
 FORMS = {
