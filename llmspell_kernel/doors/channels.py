@@ -25,7 +25,13 @@ class Channels:
     """Shell, control, stdin, iopub and heartbeat of one kernel; belongs to the loop that opened it."""
 
     def __init__(
-        self, info: ConnectionInfo, ring: KeyRing, on_message: OnMessage, on_gone: OnGone, on_returned: OnReturned
+        self,
+        info: ConnectionInfo,
+        ring: KeyRing,
+        on_message: OnMessage,
+        on_gone: OnGone,
+        on_returned: OnReturned,
+        on_stdin: Callable[[], None],
     ) -> None:
         self.info = info
         self.headers = HeaderFactory()
@@ -35,6 +41,7 @@ class Channels:
         self._on_message = on_message
         self._on_gone = on_gone
         self._on_returned = on_returned
+        self._on_stdin = on_stdin
         self._routers: dict[str, Router] = {}
         self._iopub: IoPub | None = None
         self._heartbeat: Heartbeat | None = None
@@ -59,8 +66,11 @@ class Channels:
             router = self._routers[name] = Router(
                 name, sockets[name], self._wire, self._on_message, self._on_gone, self._on_returned
             )
-            # A client says nothing on stdin unasked, so that nothing is known of its connection there.
-            router.open(self._watched(sockets[name], router.ended), tells_of_ends=name != "stdin")
+            connections = self._watched(sockets[name], router.ended)
+            # A client says nothing on stdin unasked, so that nothing tells which connection there is whose.
+            router.open(connections, tells_of_ends=name != "stdin")
+            if name == "stdin" and connections is not None:
+                connections.on_ready = self._on_stdin
         self._iopub = IoPub(sockets["iopub"], self._iopub_wire, self.headers)
         self._iopub.open(self._watched(sockets["iopub"], self._iopub.ended))
         self._heartbeat = Heartbeat(sockets["hb"])
@@ -109,6 +119,10 @@ class Channels:
     def offer(self, channel: str, message: Message) -> bool:
         """Sends on shell, control or stdin if a client of that id is there and takes it now; whether it did."""
         return self._routers[channel].offer(message)
+
+    def connections_made(self, channel: str) -> int | None:
+        """How many connections a channel has had that could be sent to; None where nothing tells of them."""
+        return self._routers[channel].connections_made()
 
     def publish(self, message: Message, topic: str | None = None) -> None:
         """Sends on IOPub."""

@@ -40,7 +40,7 @@ class Connection:
 class Connections:
     """The live connections of one bound socket, by descriptor; belongs to the loop.
 
-    `on_end` hears the descriptor of each one that ended.
+    `on_end` hears the descriptor of each one that ended, `on_ready` of each that can be sent to.
     """
 
     def __init__(
@@ -49,14 +49,17 @@ class Connections:
         self.live: dict[int, Connection] = {}
         self._ended: set[int] = set()
         """Descriptors that have not been given out again."""
+        self.made = 0
+        """How many have come to where they can be sent to."""
         self.on_change: Callable[[], None] = _nothing
+        self.on_ready: Callable[[], None] = _nothing
         self._socket = socket
         self._endpoint = bytes(socket.get(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._look_scheduled = False
         address = f"inproc://llmspell-connections-{os.getpid()}-{next(_names)}"
-        socket.monitor(address, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        socket.monitor(address, zmq.EVENT_ACCEPTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         self._monitor = context.socket(zmq.PAIR)
         self._monitor.linger = 0
         # Unlimited: libzmq's own thread would wait for room, and with it every connection of this process.
@@ -74,7 +77,7 @@ class Connections:
     def look(self) -> None:
         """Takes in what has happened since."""
         self._look_scheduled = False
-        changed = False
+        changed = ready = False
         for _ in range(_TURN_EVENTS):
             if self._monitor.closed or not int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
                 break
@@ -83,6 +86,9 @@ class Connections:
             if kind == zmq.EVENT_ACCEPTED:
                 self._ended.discard(descriptor)
                 self.live[descriptor] = Connection()
+            elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self.made += 1
+                ready = True
             else:
                 self._ended.add(descriptor)
                 self.live.pop(descriptor, None)
@@ -93,6 +99,8 @@ class Connections:
                 of_no_request(self._loop.call_soon, self.look)
         if changed:
             self.on_change()
+        if ready:
+            self.on_ready()
 
     def lives(self, descriptor: int) -> bool:
         """Whether the connection that a message came through is there still, as far as has been told."""

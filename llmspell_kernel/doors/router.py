@@ -31,8 +31,8 @@ LINGER_MS = 2_000
 OnMessage = Callable[[str, Message], None]
 OnGone = Callable[[str, bytes], None]
 """(channel, routing id): no peer is connected any more, or, on stdin, not yet."""
-OnReturned = Callable[[bytes], None]
-"""(routing id): the client is there again, through another connection."""
+OnReturned = Callable[[str, bytes], None]
+"""(channel, routing id): the client is there again, through another connection."""
 
 
 class Router:
@@ -98,8 +98,17 @@ class Router:
             of_no_request(self._loop.call_later, RETRY_S, self._retry, route)
         self._look_again()
 
+    def connections_made(self) -> int | None:
+        """How many connections have been made until now; None where nothing tells of them."""
+        if self._connections is None:
+            return None
+        self._connections.look()
+        return self._connections.made
+
     def offer(self, message: Message) -> bool:
         """Sends to the message's first identity if a client is there and takes it now; nothing follows if not."""
+        # A send alone may pass over connections of the last millisecond.
+        self.socket.getsockopt(zmq.EVENTS)
         try:
             self.socket.send_multipart(self._wire.pack(message), zmq.NOBLOCK)
         except zmq.ZMQError as error:
@@ -211,7 +220,7 @@ class Router:
             return
         live = self._connections.lives(taken.descriptor)
         if live and self.routes.spoke(route, taken.descriptor, self._connections.live):
-            self._on_returned(route)
+            self._on_returned(self.name, route)
         self._on_message(self.name, message)
         if not live and not self.routes.known(route):
             # It was sent by one that has ended since, and no other has come in its place.

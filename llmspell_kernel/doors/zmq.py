@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
 
@@ -27,7 +28,7 @@ class ZmqDoor:
 
     def __init__(self, info: ConnectionInfo, sockets: Sockets, ring: KeyRing) -> None:
         self._ring = ring
-        self._channels = Channels(info, ring, self._receive, self._gone, self._returned)
+        self._channels = Channels(info, ring, self._receive, self._gone, self._returned, self._stdin_made)
         self._sockets = sockets
         self._questions = Questions(self._channels)
         self._name_secret = os.urandom(16)
@@ -62,9 +63,13 @@ class ZmqDoor:
             self._on_shell.discard(route)
             self._clients.gone(self._client_name(route))
 
-    def _returned(self, route: bytes) -> None:
+    def _returned(self, channel: str, route: bytes) -> None:
         self._clients.returned(self._client_name(route))
-        self._questions.ask_again(route)
+        if channel == "shell":  # It may return on control too, and is asked once.
+            self._questions.ask_again(route)
+
+    def _stdin_made(self) -> None:
+        self._questions.stdin_made()
 
     def _client_name(self, route: bytes) -> str:
         """What requests, queues and lists call a client: never its routing id, which is for it and the kernel alone.
@@ -167,12 +172,21 @@ class SocketSink:
         self._channels.send(self._channel, Outgoing(message, self._counter))
 
 
+@dataclass
+class _Question:
+    """An open question; `made` connections to stdin there were when it was sent last."""
+
+    answer: asyncio.Future[str | None]
+    message: Message
+    made: int | None
+
+
 class Questions:
     """Input that scripts wait for: one open question a client."""
 
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
-        self._open: dict[bytes, tuple[asyncio.Future[str | None], Message]] = {}
+        self._open: dict[bytes, _Question] = {}
         self._not_asked: set[bytes] = set()
         """Clients that have returned, and could not be asked again yet."""
 
@@ -180,7 +194,7 @@ class Questions:
         """Sends `input_request` to the client that started it all and waits for its answer."""
         route = request.identities[0]
         while (earlier := self._open.get(route)) is not None:  # several may have waited for it
-            await asyncio.wait([earlier[0]])
+            await asyncio.wait([earlier.answer])
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         message = Message(
             self._channels.headers("input_request"),
@@ -189,12 +203,12 @@ class Questions:
             identities=request.identities,
             encoding=request.encoding,
         )
-        self._open[route] = answer, message
+        question = self._open[route] = _Question(answer, message, self._channels.connections_made("stdin"))
         try:
             self._channels.send("stdin", Outgoing(message))
             return await answer
         finally:
-            if self._open.get(route, (None,))[0] is answer:
+            if self._open.get(route) is question:
                 del self._open[route]
                 self._not_asked.discard(route)
             answer.cancel()
@@ -205,9 +219,24 @@ class Questions:
             self._not_asked.add(route)
             self.heard_of(route)
 
+    def stdin_made(self) -> None:
+        """A connection to stdin was made: it may be that of a client that has returned."""
+        for route in tuple(self._not_asked):
+            self.heard_of(route)
+
     def heard_of(self, route: bytes) -> None:
-        """The client has sent something: its connection to stdin may be there by now."""
-        if route in self._not_asked and self._channels.offer("stdin", self._open[route][1]):
+        """The client has sent something: its connection to stdin may be there by now.
+
+        Until one has been made since it was asked, the question would go through the old one, to a peer that is gone.
+        """
+        if route not in self._not_asked:
+            return
+        question = self._open[route]
+        made = self._channels.connections_made("stdin")
+        if made is not None and made == question.made:
+            return
+        question.made = made
+        if self._channels.offer("stdin", question.message):
             self._not_asked.discard(route)
 
     def client_gone(self, route: bytes) -> None:
@@ -221,5 +250,5 @@ class Questions:
 
     def _settle(self, route: bytes, line: str | None) -> None:
         question = self._open.get(route)
-        if question is not None and not question[0].done():
-            question[0].set_result(line)
+        if question is not None and not question.answer.done():
+            question.answer.set_result(line)
