@@ -253,6 +253,24 @@ class RateLimited(DownloadError):
     code = "rate_limited"
 
 
+class StorageError(LlmspellError):
+    """A database of the home can't be used; `details{file, database}`. A full disk is `DiskFull`."""
+
+    code = "storage_error"
+
+
+class StorageDamaged(StorageError):
+    """The file of a database is damaged; nothing was changed."""
+
+    code = "storage_damaged"
+
+
+class StorageVersion(StorageError):
+    """A later version has written the database; `details{version, known}`."""
+
+    code = "storage_version"
+
+
 class ScriptError(LlmspellError):
     """A script failed; `details{script, line, source_line, traceback, output}`."""
 

@@ -1,0 +1,160 @@
+"""Opening a database file: private, in write-ahead mode, and brought to the version that this program knows.
+
+Several kernels and commands may open one file at once; one of them migrates, under a lock beside the file. Its methods
+block. Knows no threads.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from llmspell_kernel.directories import private_directory
+from llmspell_kernel.storage.failures import BUSY_TIMEOUT_S, told
+from llmspell_kernel.storage.schema import Schema, statements
+from llmspell_protocol.errors import StorageError, StorageVersion
+
+log = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x6C6C6D73
+"""`llms`: what the header of our databases says of whom they are (`PRAGMA application_id`)."""
+
+
+def opened(schema: Schema, path: Path | None) -> sqlite3.Connection:
+    """A connection to the database at `path`, made or migrated if need be; None: one in memory.
+
+    It commits by itself outside of a transaction; rows are tuples.
+
+    Raises:
+        StorageVersion: a later version of this program has written it.
+        StorageError, DiskFull, Busy: as `told`; also for a database that isn't ours.
+    """
+    with told(schema, path):
+        if path is None:
+            return _migrated(_connection(":memory:"), schema)
+        _make_file(schema, path)
+        connection = _connection(str(path))
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A commit is in the file's log before it returns, and survives the end of the process; what a power cut
+            # takes are the last ones, never what was there before.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if _version(connection) != schema.version:
+                with _locked(schema, path):
+                    _bring_up(connection, schema, path)
+            _demand_ours(connection, schema, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def integrity_problems(path: Path, schema: Schema, limit: int = 10) -> list[str]:
+    """What `PRAGMA integrity_check` says of a file, at most `limit` lines; nothing: it is sound."""
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+        try:
+            rows = connection.execute(f"PRAGMA integrity_check({limit})").fetchall()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as problem:
+        return [str(problem)]
+    said = [str(row[0]) for row in rows]
+    return [] if said == ["ok"] else said
+
+
+def _connection(place: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(place, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _make_file(schema: Schema, path: Path) -> None:
+    """SQLite would give a new file everyone's mode; the files beside it get the mode of this one."""
+    private_directory(path.parent)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as problem:
+        raise StorageError(
+            f"the database with {schema.holds} can't be used: {path}: {problem.strerror}",
+            hint="see to it that it is a file that you may read and write",
+            details={"file": str(path), "database": schema.name},
+        ) from None
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def _locked(schema: Schema, path: Path) -> Iterator[None]:
+    """Of those that would migrate at the same time one does; the others wait, and find it done."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise StorageError(
+            f"the database with {schema.holds} can't be migrated: {lock}: {problem.strerror}",
+            hint=f"see to it that {path.parent} can be written",
+            details={"file": str(path), "database": schema.name},
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
+    version = _version(connection)
+    if version > schema.version:
+        raise StorageVersion(
+            f"{path} was written by a later version of llmspell: it has version {version} of its tables, "
+            f"and this one knows {schema.version}",
+            hint="use that version of llmspell, or another LLMSPELL_HOME",
+            details={"file": str(path), "database": schema.name, "version": version, "known": schema.version},
+        )
+    if 0 < version < schema.version:
+        _demand_ours(connection, schema, path)
+        backup = path.with_name(f"{path.name}.version-{version}.backup")
+        if not backup.exists():
+            partial = backup.with_name(backup.name + ".part")
+            partial.unlink(missing_ok=True)
+            connection.execute("VACUUM INTO ?", (str(partial),))
+            os.chmod(partial, 0o600)
+            os.replace(partial, backup)
+        log.info("%s: migrated from version %d to %d; before that: %s", path, version, schema.version, backup)
+    _migrated(connection, schema)
+
+
+def _migrated(connection: sqlite3.Connection, schema: Schema) -> sqlite3.Connection:
+    """All migrations that are lacking, in one transaction: after a crash it has the old version, whole."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for migration in schema.migrations[_version(connection) :]:
+            if isinstance(migration, str):
+                for statement in statements(migration):
+                    connection.execute(statement)
+            else:
+                migration(connection)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {schema.version}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return connection
+
+
+def _demand_ours(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise StorageError(
+            f"{path} is a database of another program",
+            hint="name another file in the configuration",
+            details={"file": str(path), "database": schema.name},
+        )
