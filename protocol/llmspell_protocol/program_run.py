@@ -41,7 +41,7 @@ def program_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def search_path() -> str:
-    """Where programs are looked for: the absolute directories of PATH, which mean the same wherever a program is run."""
+    """Where programs are looked for: the absolute directories of PATH, which are the same in every directory."""
     found = os.environ.get("PATH", _PATH).split(os.pathsep)
     return os.pathsep.join(one for one in found if os.path.isabs(one)) or _PATH
 
