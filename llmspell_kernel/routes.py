@@ -48,6 +48,16 @@ def routes(
 
         return ToolHandler(services.tools, services.contexts, settings)
 
+    def event_handler() -> Handler:
+        from llmspell_kernel.handlers.event import EventHandler
+
+        return EventHandler(services.events, services.contexts)
+
+    def hook_handler() -> Handler:
+        from llmspell_kernel.handlers.hook import HookHandler
+
+        return HookHandler(services.hooks, services.contexts)
+
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler
 
@@ -75,6 +85,8 @@ def routes(
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),
         "tool_request": _when_asked(tool_handler),
+        "event_request": _when_asked(event_handler),
+        "hook_request": _when_asked(hook_handler),
     }
 
 
