@@ -252,7 +252,7 @@ class EventsService:
         self._configure(settings)
 
     def end_streams(self) -> None:
-        """The kernel is about to end: nobody is to wait for further events."""
+        """The kernel is about to end: no reader is to wait for further events."""
         for one in tuple(self._subscriptions.values()):
             self._end(one)
 

@@ -30,7 +30,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
@@ -74,7 +73,6 @@ class HooksService:
         self._within: set[Request] = set()
         """The requests for which hooks of scripts are being called."""
         self._tellings: set[asyncio.Task[None]] = set()
-        self._numbers = count(1)
         self._failures: WeakSet[LlmspellError] = WeakSet()
         """Failures that were told, on their way up."""
         self._wanted: HooksSettings | None = None
@@ -243,10 +241,9 @@ class HooksService:
                 details={"max_hooks": settings.max_hooks},
             )
         caller = ScriptHook(self._contexts, function, request, self._within)
-        number = next(self._numbers)
         hook = Hook(
             id=new_id(),
-            name=wanted.name or f"{point}_{number}",
+            name=wanted.name or f"{point}_{len(own) + 1}",
             point=point,
             priority=priority,
             context=function.context,
