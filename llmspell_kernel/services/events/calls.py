@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from llmspell_kernel.parts import SilentSink
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.events.subscription import Subscription
-from llmspell_kernel.services.hooks.hook import FAILURES_IN_A_ROW, Component
+from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import FAILURES_IN_A_ROW
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_protocol.errors import LlmspellError, NotFound
 

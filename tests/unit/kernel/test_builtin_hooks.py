@@ -10,7 +10,7 @@ import pytest
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.hooks.builtin.made import _MAKE
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.tools.invocation import plain_reply
 from llmspell_profiles.schema.hooks import BUILTIN
 from llmspell_protocol.areas.tool import ToolInvokeReply
@@ -224,11 +224,11 @@ def test_a_changed_configuration_changes_which_hooks_there_are() -> None:
         calls = Calls(bench)
         await calls()
         bench.settings = settings_of(hooks={"builtin": []})
-        bench.hooks.reconfigure(bench.settings, ())
+        bench.hooks.configure(bench.settings)
         await calls()
         assert bench.hooks.list(asked().caller) == []
         bench.settings = settings_of(hooks={"enabled": False, "builtin": ["rate_limit"]})
-        bench.hooks.reconfigure(bench.settings, ())
+        bench.hooks.configure(bench.settings)
         assert bench.hooks.list(asked().caller) == []
         await asyncio.sleep(0)
 

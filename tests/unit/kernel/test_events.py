@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from llmspell_kernel.services.events.bus import LONGEST_TYPE, MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.event import Event
 from llmspell_kernel.services.events.export import Redaction
-from llmspell_kernel.services.events.service import LONGEST_TYPE, MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
-from llmspell_kernel.services.hooks.hook import Component, Occasion
+from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.patterns import matcher
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 from tests.support.hook_bench import HookBench, asked, run, settings_of
@@ -195,7 +196,7 @@ def test_a_subscription_belongs_to_its_owner_and_ends_with_it() -> None:
         bench.events.forget("script-1")
         assert await waiting is None
         assert bench.events.subscriptions(mine.caller) == []
-        assert not bench.events.wanted("x")
+        assert not bench.event_service.wanted("x")
 
     run(scene)
 
@@ -277,7 +278,7 @@ def test_timings_changes_of_state_and_calls_of_hooks_are_told_as_the_settings_sa
         bench.settings = settings_of(
             events={"emit_timing_events": False, "emit_state_events": True, "emit_debug_events": True}
         )
-        bench.events.reconfigure(bench.settings, ())
+        bench.events.configure(bench.settings)
         assert bench.events.timing(0.5) == {}
         bench.events.state_changed("global", "k", "set", client)
         await bench.hooks.run("custom:x", client, component=_COMPONENT, data={})

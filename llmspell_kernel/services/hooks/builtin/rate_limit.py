@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.services.hooks.builtin.native import BEFORE
-from llmspell_kernel.services.hooks.hook import Component, Occasion
+from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.hooks.verdict import Verdict
 
 if TYPE_CHECKING:
