@@ -29,7 +29,7 @@ def routes(
     def model_handler() -> Handler:
         from llmspell_kernel.handlers.model import ModelHandler
 
-        return ModelHandler(services.models)
+        return ModelHandler(services.models, services.hooks)
 
     def agent_handler() -> Handler:
         from llmspell_kernel.handlers.agent import AgentHandler
@@ -47,6 +47,16 @@ def routes(
         from llmspell_kernel.handlers.tool import ToolHandler
 
         return ToolHandler(services.tools, services.contexts, settings)
+
+    def event_handler() -> Handler:
+        from llmspell_kernel.handlers.event import EventHandler
+
+        return EventHandler(services.events.bus, services.contexts)
+
+    def hook_handler() -> Handler:
+        from llmspell_kernel.handlers.hook import HookHandler
+
+        return HookHandler(services.hooks.registry, services.contexts)
 
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler
@@ -75,6 +85,8 @@ def routes(
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),
         "tool_request": _when_asked(tool_handler),
+        "event_request": _when_asked(event_handler),
+        "hook_request": _when_asked(hook_handler),
     }
 
 
