@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from llmspell_protocol.errors import InvalidRequest
@@ -16,6 +17,8 @@ CUSTOM = "custom"
 KINDS = ("user", "session", "agent", "tool", "workflow", "hook", CUSTOM)
 """Scopes of these kinds are written `KIND:ID`."""
 
+_LAST = "\U0010ffff"
+"""Behind every other text."""
 _FORBIDDEN = {"..": "'..'", "\\": "a backslash", "//": "'//'", "\0": "NUL", "\r": "a line break", "\n": "a line break"}
 _WHOLE = re.compile(rf"({'|'.join(KINDS)}):([^:]+):(.+)", re.DOTALL)
 
@@ -65,6 +68,21 @@ def scope_of(scope: str) -> str:
             raise _invalid("scope", f"'{kind}:' needs an id behind it", scope)
         return scope
     return f"{CUSTOM}:{scope}"
+
+
+def scopes_of(scope: str, kinds: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """The scopes that are meant, as ranges of names: of these `kinds` (`all` is every one), without any the `scope`."""
+    if not kinds:
+        name = scope_of(scope)
+        return [(name, name)]
+    if "all" in kinds:
+        return [("", _LAST)]
+    ranges = []
+    for kind in dict.fromkeys(kinds):
+        # Scripts write `session` too, where they mean no particular one.
+        plain = CUSTOM if kind == CUSTOM else f"{CUSTOM}:{kind}"
+        ranges += [(f"{kind}:", f"{kind}:{_LAST}"), (plain, plain)]
+    return ranges
 
 
 def _checked(what: str, text: str, most: int) -> str:
