@@ -192,7 +192,8 @@ def test_pages_hold_every_entry_once_however_many_and_large_they_are(state_bench
         small = [Wanted("user:1", f"{number:05d}", number) for number in range(2500)]
         large = [Wanted("user:2", str(number), "x" * 3_000_000) for number in range(3)]
         await service.set_many(ME, [*small, *large])
-        pages, after = [], START
+        pages = []
+        after: tuple[str, str] | None = START
         while after is not None:
             found, after = await service.page(ME, "global", ["user"], after)
             pages.append([(one.scope, one.key) for one in found])
