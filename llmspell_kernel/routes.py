@@ -29,7 +29,7 @@ def routes(
     def model_handler() -> Handler:
         from llmspell_kernel.handlers.model import ModelHandler
 
-        return ModelHandler(services.models)
+        return ModelHandler(services.models, services.hooks)
 
     def agent_handler() -> Handler:
         from llmspell_kernel.handlers.agent import AgentHandler
@@ -52,6 +52,16 @@ def routes(
         from llmspell_kernel.handlers.state import StateHandler
 
         return StateHandler(services.state)
+
+    def event_handler() -> Handler:
+        from llmspell_kernel.handlers.event import EventHandler
+
+        return EventHandler(services.events, services.contexts)
+
+    def hook_handler() -> Handler:
+        from llmspell_kernel.handlers.hook import HookHandler
+
+        return HookHandler(services.hooks, services.contexts)
 
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler
@@ -81,6 +91,8 @@ def routes(
         "agent_request": _when_asked(agent_handler),
         "tool_request": _when_asked(tool_handler),
         "state_request": _when_asked(state_handler),
+        "event_request": _when_asked(event_handler),
+        "hook_request": _when_asked(hook_handler),
     }
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.agents.saved import SavedConversations
     from llmspell_kernel.services.agents.service import AgentsService
     from llmspell_kernel.services.agents.shared_data import SharedData
+    from llmspell_kernel.services.events.service import EventsService
+    from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.state.service import StateService
     from llmspell_kernel.services.tools.service import ToolsService
@@ -126,9 +128,12 @@ class Services:
     @service
     def agent_runs(self) -> AgentRuns:
         """Turns of agents that requests ask for."""
+        from llmspell_kernel.services.agents.hooked import AgentOccasions
         from llmspell_kernel.services.agents.runs import AgentRuns
 
-        return AgentRuns(self.agents, lambda: self.tools, self.contexts, self._settings)
+        return AgentRuns(
+            self.agents, lambda: self.tools, self.contexts, self._settings, AgentOccasions(self.hooks, self.events)
+        )
 
     @service
     def agent_tools(self) -> AgentTools:
@@ -161,6 +166,20 @@ class Services:
         return StateService(self._settings)
 
     @service
+    def hooks(self) -> HooksService:
+        """Hooks of scripts and of the configuration."""
+        from llmspell_kernel.services.hooks.service import HooksService
+
+        return HooksService(self._settings, self.contexts)
+
+    @service
+    def events(self) -> EventsService:
+        """The event bus."""
+        from llmspell_kernel.services.events.service import EventsService
+
+        return EventsService(self._settings, self.contexts, self.hooks, environment=self._environment)
+
+    @service
     def tools(self) -> ToolsService:
         """Tools of all sources."""
         from llmspell_kernel.services.tools.service import ToolsService
@@ -169,6 +188,8 @@ class Services:
             self._settings,
             self.contexts,
             self._log_directory,
+            self.hooks,
+            self.events,
             home=self._home,
             environment=self._environment,
             file=self._configuration_file,
@@ -178,6 +199,18 @@ class Services:
         """Remembers a service that was made: what it takes part in, it takes part in from here on."""
         self.__dict__[name] = made
         self._made.append(made)
+
+    @property
+    def hooks_if_made(self) -> HooksService | None:
+        """The hooks, where something has asked for them: without, none can be registered."""
+        made: HooksService | None = self.__dict__.get("hooks")
+        return made
+
+    @property
+    def events_if_made(self) -> EventsService | None:
+        """The event bus, where something has asked for it: without, nothing listens."""
+        made: EventsService | None = self.__dict__.get("events")
+        return made
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended: what belonged to it goes."""

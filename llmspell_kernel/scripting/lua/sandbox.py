@@ -50,6 +50,8 @@ _GLOBALS = {
     ),
     "Tool": ("tool_output.lua", "tool.lua"),
     "State": ("state_copies.lua", "state.lua"),
+    "Event": ("event.lua",),
+    "Hook": ("hook.lua",),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
 _ALSO = {"Tools": "Tool"}
