@@ -51,7 +51,7 @@ def routes(
     def state_handler() -> Handler:
         from llmspell_kernel.handlers.state import StateHandler
 
-        return StateHandler(services.state)
+        return StateHandler(services.state, services.hooks, services.events)
 
     def event_handler() -> Handler:
         from llmspell_kernel.handlers.event import EventHandler
