@@ -48,6 +48,11 @@ def routes(
 
         return ToolHandler(services.tools, services.contexts, settings)
 
+    def state_handler() -> Handler:
+        from llmspell_kernel.handlers.state import StateHandler
+
+        return StateHandler(services.state, services.hooks, services.events)
+
     def event_handler() -> Handler:
         from llmspell_kernel.handlers.event import EventHandler
 
@@ -85,6 +90,7 @@ def routes(
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),
         "tool_request": _when_asked(tool_handler),
+        "state_request": _when_asked(state_handler),
         "event_request": _when_asked(event_handler),
         "hook_request": _when_asked(hook_handler),
     }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.events.service import EventsService
     from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.models import ModelsService
+    from llmspell_kernel.services.state.service import StateService
     from llmspell_kernel.services.tools.service import ToolsService
 
 S = TypeVar("S")
@@ -159,6 +160,13 @@ class Services:
         from llmspell_kernel.services.agents.saved import SavedConversations
 
         return SavedConversations(self._home)
+
+    @service
+    def state(self) -> StateService:
+        """Values that outlive scripts."""
+        from llmspell_kernel.services.state.service import StateService
+
+        return StateService(self._settings)
 
     @service
     def hooks(self) -> HooksService:

@@ -49,6 +49,7 @@ _GLOBALS = {
         "agent.lua",
     ),
     "Tool": ("tool_output.lua", "tool.lua"),
+    "State": ("state_copies.lua", "state.lua"),
     "Event": ("event.lua",),
     "Hook": ("hook.lua",),
 }

@@ -204,3 +204,20 @@ def test_try_tools_works(shell: Reader) -> None:
     assert re.search(r"^calculator +works: ", done.out, re.MULTILINE)
     of_one = shell.runs("llmspell run examples/try_tools.lua -- --category utility")
     assert "calculator" in of_one.out
+
+
+def test_remember_works(shell: Reader) -> None:
+    shell.runs("export LLMSPELL_STATE_BACKEND=sqlite")
+    first = shell.runs('llmspell run examples/remember.lua -- "water the plants"')
+    second = shell.runs("llmspell run examples/remember.lua")
+    assert (first.status, second.status) == (0, 0), second.out
+    assert first.out == "run 1\n  water the plants (run 1)\n"
+    assert second.out == "run 2\n  water the plants (run 1)\n"
+
+
+def test_shared_state_works(shell: Reader) -> None:
+    shell.runs("export LLMSPELL_STATE_BACKEND=sqlite")
+    for visits in (1, 2):
+        done = shell.runs("llmspell run examples/shared_state.lua")
+        assert done.status == 0, done.out
+        assert done.out == f"visits: {visits}\ntoken: s3cret\nprices: 100\ncleared: 0\nrestored: 100\n"
