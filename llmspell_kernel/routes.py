@@ -48,6 +48,11 @@ def routes(
 
         return ToolHandler(services.tools, services.contexts, settings)
 
+    def workflow_handler() -> Handler:
+        from llmspell_kernel.handlers.workflow import WorkflowHandler
+
+        return WorkflowHandler(services.workflows)
+
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler
 
@@ -75,6 +80,7 @@ def routes(
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),
         "tool_request": _when_asked(tool_handler),
+        "workflow_request": _when_asked(workflow_handler),
     }
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.agents.shared_data import SharedData
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.tools.service import ToolsService
+    from llmspell_kernel.services.workflows.service import WorkflowsService
 
 S = TypeVar("S")
 
@@ -156,6 +157,7 @@ class Services:
     def tools(self) -> ToolsService:
         """Tools of all sources."""
         from llmspell_kernel.services.tools.service import ToolsService
+    from llmspell_kernel.services.workflows.service import WorkflowsService
 
         return ToolsService(
             self._settings,
@@ -164,6 +166,21 @@ class Services:
             home=self._home,
             environment=self._environment,
             file=self._configuration_file,
+        )
+
+    @service
+    def workflows(self) -> WorkflowsService:
+        """Workflows, and their executions."""
+        from llmspell_kernel.services.workflows.service import WorkflowsService
+        from llmspell_kernel.services.workflows.state_entries import StateEntries
+
+        return WorkflowsService(
+            contexts=self.contexts,
+            tools=lambda: self.tools,
+            agents=self.agents,
+            agent_runs=self.agent_runs,
+            entries=StateEntries(lambda: self.state, self._settings),
+            home=self._home,
         )
 
     def note(self, name: str, made: object) -> None:
