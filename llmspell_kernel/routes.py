@@ -53,6 +53,11 @@ def routes(
 
         return WorkflowHandler(services.workflows)
 
+    def state_handler() -> Handler:
+        from llmspell_kernel.handlers.state import StateHandler
+
+        return StateHandler(services.state)
+
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler
 
@@ -81,6 +86,7 @@ def routes(
         "agent_request": _when_asked(agent_handler),
         "tool_request": _when_asked(tool_handler),
         "workflow_request": _when_asked(workflow_handler),
+        "state_request": _when_asked(state_handler),
     }
 
 

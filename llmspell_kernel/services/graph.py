@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.agents.service import AgentsService
     from llmspell_kernel.services.agents.shared_data import SharedData
     from llmspell_kernel.services.models import ModelsService
+    from llmspell_kernel.services.state.service import StateService
     from llmspell_kernel.services.tools.service import ToolsService
     from llmspell_kernel.services.workflows.service import WorkflowsService
 
@@ -152,6 +153,13 @@ class Services:
         from llmspell_kernel.services.agents.saved import SavedConversations
 
         return SavedConversations(self._home)
+
+    @service
+    def state(self) -> StateService:
+        """Values that outlive scripts."""
+        from llmspell_kernel.services.state.service import StateService
+
+        return StateService(self._settings)
 
     @service
     def tools(self) -> ToolsService:

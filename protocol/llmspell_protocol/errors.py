@@ -271,6 +271,13 @@ class StorageVersion(StorageError):
     code = "storage_version"
 
 
+class Conflict(LlmspellError):
+    """What a change was made for is not what is there now; `details{version, expected}`."""
+
+    code = "conflict"
+    retryable = True
+
+
 class ScriptError(LlmspellError):
     """A script failed; `details{script, line, source_line, traceback, output}`."""
 

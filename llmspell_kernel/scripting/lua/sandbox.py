@@ -49,6 +49,7 @@ _GLOBALS = {
         "agent.lua",
     ),
     "Tool": ("tool_output.lua", "tool.lua"),
+    "State": ("state.lua",),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
 _ALSO = {"Tools": "Tool"}

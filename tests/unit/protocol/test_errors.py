@@ -53,6 +53,7 @@ CODES = {
     "storage_error": 1,
     "storage_damaged": 1,
     "storage_version": 1,
+    "conflict": 1,
     "source_unavailable": 1,
     "rate_limited": 1,
     "script_error": 1,
