@@ -58,6 +58,16 @@ def routes(
 
         return StateHandler(services.state)
 
+    def event_handler() -> Handler:
+        from llmspell_kernel.handlers.event import EventHandler
+
+        return EventHandler(services.events, services.contexts)
+
+    def hook_handler() -> Handler:
+        from llmspell_kernel.handlers.hook import HookHandler
+
+        return HookHandler(services.hooks, services.contexts)
+
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler
 
@@ -87,6 +97,8 @@ def routes(
         "tool_request": _when_asked(tool_handler),
         "workflow_request": _when_asked(workflow_handler),
         "state_request": _when_asked(state_handler),
+        "event_request": _when_asked(event_handler),
+        "hook_request": _when_asked(hook_handler),
     }
 
 

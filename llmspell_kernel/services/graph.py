@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.agents.saved import SavedConversations
     from llmspell_kernel.services.agents.service import AgentsService
     from llmspell_kernel.services.agents.shared_data import SharedData
+    from llmspell_kernel.services.events.service import EventsService
+    from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.state.service import StateService
     from llmspell_kernel.services.tools.service import ToolsService
@@ -160,6 +162,19 @@ class Services:
         from llmspell_kernel.services.state.service import StateService
 
         return StateService(self._settings)
+
+    def hooks(self) -> HooksService:
+        """Hooks of scripts and of the configuration."""
+        from llmspell_kernel.services.hooks.service import HooksService
+
+        return HooksService(self._settings, self.contexts)
+
+    @service
+    def events(self) -> EventsService:
+        """The event bus."""
+        from llmspell_kernel.services.events.service import EventsService
+
+        return EventsService(self._settings, self.contexts, self.hooks, environment=self._environment)
 
     @service
     def tools(self) -> ToolsService:
