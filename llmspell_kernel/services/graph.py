@@ -163,6 +163,7 @@ class Services:
 
         return StateService(self._settings)
 
+    @service
     def hooks(self) -> HooksService:
         """Hooks of scripts and of the configuration."""
         from llmspell_kernel.services.hooks.service import HooksService
@@ -180,7 +181,6 @@ class Services:
     def tools(self) -> ToolsService:
         """Tools of all sources."""
         from llmspell_kernel.services.tools.service import ToolsService
-    from llmspell_kernel.services.workflows.service import WorkflowsService
 
         return ToolsService(
             self._settings,
@@ -202,7 +202,9 @@ class Services:
             tools=lambda: self.tools,
             agents=self.agents,
             agent_runs=self.agent_runs,
-            entries=StateEntries(lambda: self.state, self._settings),
+            entries=StateEntries(lambda: self.state),
+            events=self.events,
+            hooks=self.hooks,
             home=self._home,
         )
 

@@ -125,7 +125,19 @@ class Host:
         guarded: dict[str, Callable[..., Any]] = {
             name: _guarded(getattr(self, f"_{name}"))
             for name in (
-                *("request", "request_kept", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
+                *(
+                    "request",
+                    "request_kept",
+                    "open",
+                    "next_event",
+                    "close",
+                    "fail",
+                    "log",
+                    "sleep",
+                    "read_line",
+                    "exit",
+                    "getenv",
+                ),
                 *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
                 *("open_file", "release_file", "remove", "rename", "admit_program", "run_program"),
                 *(
@@ -135,6 +147,7 @@ class Host:
                     "unpack_vectors",
                     "hash",
                     "offer",
+                    "own_source",
                     "uuid",
                     "now_ms",
                     "precise_ms",
@@ -222,6 +235,11 @@ class Host:
         number = next(self._numbers)
         self.offered[number] = function
         return (self.border.to_lua({"$fn": number}),)
+
+    def _own_source(self, name: bytes) -> tuple[Any, ...]:
+        """The text of one of our own files."""
+        with open(f"{os.path.dirname(__file__)}/{name.decode()}", "rb") as file:
+            return (file.read(),)
 
     def _log(self, level: bytes, message: bytes, module: bytes | None = None, data: Any = None) -> tuple[Any, ...]:
         values = None if data is None else self.border.to_python(data)

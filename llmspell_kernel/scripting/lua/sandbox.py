@@ -50,6 +50,7 @@ _GLOBALS = {
     ),
     "Tool": ("tool_output.lua", "tool.lua"),
     "State": ("state.lua",),
+    "Workflow": ("workflow.lua",),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
 _ALSO = {"Tools": "Tool"}
@@ -185,6 +186,10 @@ class Sandbox:
         """Calls a function of the script's with plain values; its first result as plain data."""
         value = self._run(function, *(self.host.border.to_lua(argument) for argument in arguments))
         return self.host.border.to_python(value)
+
+    def evaluator(self) -> Any:
+        """The function that evaluates expressions of workflows."""
+        return self._run(self._core["module"], b"workflows/expressions.lua")
 
     def is_complete(self, source: str) -> str:
         """`complete`, `incomplete` or `invalid`."""

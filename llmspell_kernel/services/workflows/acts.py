@@ -81,7 +81,7 @@ async def _tool(step: Step, place: Place, given: Any) -> Done:
             reply = await run.tools.invoke(
                 part, name, given, run.tools.permissions(part), on_progress=lambda _message, _figures: None
             )
-    await run.keep(f"step:{name}:output", reply.output)
+    run.keep(f"step:{name}:output", reply.output)
     problem = None if reply.error is None else Problem(reply.error.message, reply.error.code)
     return Done(
         output=reply.output,
@@ -156,7 +156,7 @@ async def _turn(
     if step is not None:
         name = agent.name if isinstance(step.agent, str) else step.name
         run.agent_outputs[name] = answer
-        await run.keep(f"agent:{name}:output", answer)
+        run.keep(f"agent:{name}:output", answer)
     return Done(output=answer, result=result)
 
 
@@ -195,7 +195,9 @@ def agent_settings(given: Mapping[str, Any]) -> AgentCreate:
     Raises:
         InvalidRequest: there are keys that agents of workflows don't have, or values of another type.
     """
-    fields = {key: value for key, value in given.items() if key in AgentCreate.__dataclass_fields__ and key != "options"}
+    fields = {
+        key: value for key, value in given.items() if key in AgentCreate.__dataclass_fields__ and key != "options"
+    }
     options = {key: value for key, value in given.items() if key in _OPTIONS}
     if isinstance(given.get("options"), Mapping):
         options = {**given["options"], **options}
@@ -275,7 +277,7 @@ def said_by_function(said: Any) -> Done:
 
 async def _nested(step: Step, place: Place, given: Any) -> Done:
     run = place.run
-    is_inline = step.type not in ("workflow",) and step.workflow is None
+    is_inline = step.type != "workflow" and step.workflow is None
     definition = step.inner
     shared = place.names.shared
     if step.workflow is not None:

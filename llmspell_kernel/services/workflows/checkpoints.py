@@ -114,9 +114,7 @@ class DiskJournal:
         if kept is None or (step.inner is not None and _can_compensate(step.inner)):
             return None
         problem = kept["problem"]
-        return StepOutcome(
-            **{**kept, "problem": None if problem is None else Problem(*problem)}, restored=True
-        )
+        return StepOutcome(**{**kept, "problem": None if problem is None else Problem(*problem)}, restored=True)
 
     def decided(self, path: Path) -> tuple[bool, Any]:
         """Whether something was decided, and how."""
@@ -218,9 +216,7 @@ class Checkpoints:
             started_at=_time(now_ms),
             finished_steps=0,
         )
-        return DiskJournal(
-            checkpoint=checkpoint, database=self._open(), lock=lock, lock_file=self._lock_file(id)
-        )
+        return DiskJournal(checkpoint=checkpoint, database=self._open(), lock=lock, lock_file=self._lock_file(id))
 
     async def resume(self, id: str, *, key_id: str) -> DiskJournal:
         """The journal of an execution that was cut.
@@ -299,9 +295,7 @@ class Checkpoints:
 
 
 def _read(connection: sqlite3.Connection, id: str, key_id: str) -> tuple[Checkpoint, Sequence[tuple[str, str, str]]]:
-    row = connection.execute(
-        f"SELECT {_COLUMNS} FROM executions WHERE id = ? AND key_id = ?", (id, key_id)
-    ).fetchone()
+    row = connection.execute(f"SELECT {_COLUMNS} FROM executions WHERE id = ? AND key_id = ?", (id, key_id)).fetchone()
     if row is None:
         raise NotFound(
             f"no workflow execution '{id}' can be resumed",

@@ -17,7 +17,7 @@ async def compensate(place: Place, undo: list[Undo]) -> None:
         return
     run, path = place.run, place.path
     names = [one.step.name for one in reversed(undo)]
-    await run.watching.ask("WorkflowRollback", path, {"workflow": place.definition.name, "steps": names})
+    await run.watching.note("WorkflowRollback", path, {"workflow": place.definition.name, "steps": names})
     try:
         async with time_limit(LONGEST_S, "compensation"):
             while undo:
@@ -37,6 +37,6 @@ async def _undone(place: Place, one: Undo) -> None:
         if isinstance(error, Cancelled):
             raise
         place.run.warn(f"step '{name}': compensate failed: {error.message}")
-        place.run.watching.tell("compensation_failed", (*place.path, name), step=name, error=error.message)
+        place.run.watching.tell("step_compensation_failed", (*place.path, name), step=name, error=error.message)
     else:
         place.run.watching.tell("step_compensated", (*place.path, name), step=name)

@@ -60,11 +60,13 @@ def condition_of(
     if type == "not":
         if given.get("condition") is None:
             raise InvalidRequest(f"{where}: condition 'not' needs 'condition'")
-        return Condition(type="not", fields={"condition": condition_of(given["condition"], where, function_of, depth + 1)})
-    if type not in _KEYS:
+        return Condition(
+            type="not", fields={"condition": condition_of(given["condition"], where, function_of, depth + 1)}
+        )
+    if not isinstance(type, str) or type not in _KEYS:
         known = ", ".join([*_KEYS, *_OF_OTHERS])
         raise InvalidRequest(f"{where}: unknown condition type '{type}'. Supported types: {known}")
-    fields = {}
+    fields: dict[str, Any] = {}
     for names in _KEYS[type]:
         found = next((name for name in names if given.get(name) is not None), None)
         if found is None:

@@ -87,7 +87,9 @@ async def _of_shared(condition: Condition, place: Place) -> bool:
     if condition.type == "shared_data_equals":
         return bool(value == wanted) and isinstance(value, bool) is isinstance(wanted, bool)
     if not _comparable(value, wanted):
-        raise InvalidRequest(f"condition {condition.type}: '{key}' is {value_text(value)[:40]}, which can't be compared")
+        raise InvalidRequest(
+            f"condition {condition.type}: '{key}' is {value_text(value)[:40]}, which can't be compared"
+        )
     return bool(value > wanted) if condition.type == "shared_data_greater_than" else bool(value < wanted)
 
 

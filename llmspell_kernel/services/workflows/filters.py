@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from llmspell_kernel.services.workflows.value_text import value_text
 
-_PLAIN = {"uppercase": str.upper, "lowercase": str.lower, "trim": str.strip}
+_PLAIN: Mapping[str, Callable[[str], str]] = {"uppercase": str.upper, "lowercase": str.lower, "trim": str.strip}
 FILTERS = frozenset({*_PLAIN, "substring", "format"})
 """A part of a placeholder with one of these names begins its filters."""
 
@@ -51,7 +51,7 @@ def filtered(value: Any, parts: Sequence[str]) -> Any:
 
 
 def _bounds(rest: list[str]) -> tuple[int, int | None]:
-    numbers = []
+    numbers: list[int] = []
     while rest and len(numbers) < 2 and re.fullmatch(r"\d+", rest[0]):
         numbers.append(int(rest.pop(0)))
     if not numbers:

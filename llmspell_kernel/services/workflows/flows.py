@@ -71,17 +71,17 @@ class _Flow:
         self._about = {"workflow": self._definition.name, "type": self._definition.kind}
 
     async def run(self) -> FlowOutcome:
-        definition, outcome, watching = self._definition, self._outcome, self._run.watching
+        outcome, watching = self._outcome, self._run.watching
         began = time.monotonic()
-        told = await watching.ask(
-            "BeforeWorkflowStart", self._place.path, {**self._about, "input": self._place.names.input}
-        )
-        if told.kind in ("skip", "replace"):
-            outcome.skipped, outcome.output = told.kind == "skip", told.value
-            return outcome
         watching.tell("workflow_started", self._place.path, **self._about)
         try:
-            await self._body()
+            names = self._place.names
+            told = await watching.ask("BeforeWorkflowStart", self._place.path, {**self._about, "input": names.input})
+            if told.kind in ("skip", "replace"):
+                outcome.skipped, outcome.output = told.kind == "skip", told.value
+            else:
+                names.input = told.data.get("input")
+                await self._body()
         except LlmspellError as error:
             if isinstance(error, Cancelled):
                 raise
@@ -129,7 +129,7 @@ class _Flow:
     async def _failed(self) -> None:
         outcome, place = self._outcome, self._place
         problem = outcome.problem or Problem("it failed", "failed")
-        await self._run.watching.ask(
+        await self._run.watching.note(
             "WorkflowError", place.path, {**self._about, "step": outcome.failed_step, "error": problem.message}
         )
         if not outcome.failures and outcome.failed_step is None:
@@ -137,7 +137,9 @@ class _Flow:
             error = Argument("error", {"message": problem.message, "code": problem.code})
             await self._observe("on_error", error)
         # What went on past a failure is meant to stay; a branch's failure is its workflow's all the same.
-        went_on = problem.code == PARTIAL and (self._definition.kind != "parallel" or self._definition.strategy.continues)
+        went_on = problem.code == PARTIAL and (
+            self._definition.kind != "parallel" or self._definition.strategy.continues
+        )
         if not went_on:
             await compensate(place, place.undo)
 
@@ -162,7 +164,7 @@ class _Flow:
                 error=problem.message,
                 code=problem.code,
             )
-        await self._run.watching.ask("AfterWorkflowComplete", path, {**self._about, "result": result})
+        await self._run.watching.note("AfterWorkflowComplete", path, {**self._about, "result": result})
 
     async def _call(self, name: str, *arguments: Argument) -> Any:
         function = self._definition.callbacks.get(name)

@@ -72,7 +72,7 @@ class Functions:
                 sink=StepSink(request),
                 options=request.options,
             ) as part:
-                async with time_limit(None, what) as limit:
+                async with time_limit(limit_s, what, begun=False) as limit:
                     loop = asyncio.get_running_loop()
 
                     def begin() -> None:

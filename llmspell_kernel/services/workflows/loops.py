@@ -79,10 +79,11 @@ async def run_loop(place: Place) -> None:
         if await _ends_after(level):
             loop.break_reason = BREAK
             break
-    await place.run.keep("aggregated", loop.outputs)
+    place.run.keep("aggregated", loop.outputs)
+    await place.run.write()
     if dropped:
         place.run.warn(
-            f"workflow '{definition.name}': the outputs of {len(dropped)} rounds from round {dropped[0] + 1} on are left "
+            f"workflow '{definition.name}': outputs of {len(dropped)} rounds, from round {dropped[0] + 1} on, are left "
             "out of the result: it would be too large"
         )
 
@@ -185,22 +186,19 @@ async def _update(level: Place, position: LoopPosition, ok: bool, problem: str |
     if not known:
         body = {"body_output": output, "body_success": ok, "body_error": problem}
         if isinstance(update, ScriptFunction):
-            said = await level.run.functions.call(
-                update, level, with_context=True, more=body, what="state_update"
-            )
+            said = await level.run.functions.call(update, level, with_context=True, more=body, what="state_update")
             state = said if isinstance(said, Mapping) else level.names.state
         else:
             state = await level.run.expressions.state_after(update, {**level.names.variables(), **body})
         state = dict(state)
         level.run.journal.decide(path, state)
     position.state = dict(state)
+    level.run.watching.tell("state_updated", level.path, state=state)
 
 
 async def _tell(level: Place, position: LoopPosition, ok: bool) -> None:
     run = level.run
-    run.watching.tell(
-        "iteration_completed", level.path, iteration=position.index, total=position.total, success=ok
-    )
+    run.watching.tell("iteration_completed", level.path, iteration=position.index, total=position.total, success=ok)
     function = level.definition.callbacks.get("on_iteration_complete")
     if function is None:
         return

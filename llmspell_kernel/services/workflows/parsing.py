@@ -117,8 +117,8 @@ class _Parser:
 
     def _parallel(self, raw: Mapping[str, Any], where: str, depth: int) -> dict[str, Any]:
         branches = [self._branch(one, at, where, depth) for at, one in enumerate(_list(raw.get("branches")), 1)]
-        for step in self._list_of_steps(raw.get("steps"), where, depth):
-            branches.append(Branch(name=step.name, steps=[step], required=not step.optional))
+        steps = self._list_of_steps(raw.get("steps"), where, depth)
+        branches += [Branch(name=step.name, steps=[step], required=not step.optional) for step in steps]
         return {
             "branches": _with_own_names(branches),
             "post_steps": self._list_of_steps(raw.get("post_steps"), where, depth),
@@ -152,7 +152,9 @@ class _Parser:
         body = raw.get("body", raw.get("steps"))
         aggregation = raw.get("aggregation_strategy") or "collect_all"
         if aggregation not in ("collect_all", "collect_outputs"):
-            raise InvalidRequest(f"{where}: aggregation_strategy is '{aggregation}', not collect_all or collect_outputs")
+            raise InvalidRequest(
+                f"{where}: aggregation_strategy is '{aggregation}', not collect_all or collect_outputs"
+            )
         iterator, limit = self._iterator(raw, where)
         given = limit if raw.get("max_iterations") is None else raw.get("max_iterations")
         return {
@@ -185,12 +187,9 @@ class _Parser:
         return Iterator(type="while", condition=condition), limit
 
     def _range(self, given: Any, where: str) -> Iterator:
-        table: Mapping[str, Any]
-        if isinstance(given, Mapping):
-            table = given
-        else:
-            table = dict(zip(("start", "end", "step"), _list(given), strict=False))
-        numbers = {}
+        names = ("start", "end", "step")
+        table = given if isinstance(given, Mapping) else dict(zip(names, _list(given), strict=False))
+        numbers: dict[str, float] = {}
         for name, default in (("start", 1), ("end", None), ("step", 1)):
             value = table.get(name, default)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -198,12 +197,18 @@ class _Parser:
             numbers[name] = value
         if numbers["step"] == 0:
             raise InvalidRequest(f"{where}: Range configuration will not iterate (step is 0)")
-        return Iterator(type="range", exclusive=bool(table.get("exclusive")), **numbers)
+        return Iterator(
+            type="range",
+            start=numbers["start"],
+            end=numbers["end"],
+            step=numbers["step"],
+            exclusive=bool(table.get("exclusive")),
+        )
 
     def _collection(self, given: Any, where: str) -> Sequence[Any] | ScriptFunction | str:
         if self._is_function(given):
             return self._function_of(given)
-        if isinstance(given, str) or isinstance(given, (list, tuple)) or given == {}:
+        if isinstance(given, (str, list, tuple)) or given == {}:
             return given if isinstance(given, str) else _list(given)
         raise InvalidRequest(f"{where}: a collection is a list, a function or a placeholder")
 
@@ -248,7 +253,9 @@ class _Parser:
         if isinstance(given, Mapping) and ("steps" in given or "workflow" in given) and "type" not in given:
             branch = self._branch({**given, "name": name}, 1, where, depth)
             return Branch(name=name, steps=branch.steps, condition=condition)
-        return Branch(name=name, steps=self._list_of_steps(given, f"{where}, branch '{name}'", depth), condition=condition)
+        return Branch(
+            name=name, steps=self._list_of_steps(given, f"{where}, branch '{name}'", depth), condition=condition
+        )
 
     def _default(self, raw: Mapping[str, Any], where: str, depth: int) -> Branch | None:
         given = raw.get("default_branch", raw.get("default"))

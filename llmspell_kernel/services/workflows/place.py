@@ -1,4 +1,4 @@
-"""Where the engine is: the execution, the workflow in it that runs, the names that are known, and what can be undone."""
+"""Where the engine is: the execution, the workflow that runs, the names that are known, and what can be undone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell_kernel.services.workflows.definition import Definition, Step
 from llmspell_kernel.services.workflows.names import LoopPosition, Names
 from llmspell_kernel.services.workflows.outcomes import FlowOutcome
+from llmspell_kernel.services.workflows.results import branches_of
 
 if TYPE_CHECKING:
     from llmspell_kernel.services.workflows.run import Run
@@ -65,6 +66,8 @@ class Place:
         }
         if step_name is not None:
             found["step_name"] = step_name
+        if names.branches:
+            found["branch_results"] = branches_of(names.branches)
         if names.branch is not None:
             found["branch"] = names.branch
         if names.loop is not None:

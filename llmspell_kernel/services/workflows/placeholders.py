@@ -107,7 +107,9 @@ async def _value(reference: str, reading: Reading, leave: frozenset[str]) -> Fou
     first = next((at for at, part in enumerate(parts) if at and part in FILTERS), len(parts))
     found, value = await _named(parts[:first], reading)
     if not found:
-        reading.warn(f"{reading.where}: nothing is known by the placeholder '{{{{{reference}}}}}'; it was left as it is")
+        reading.warn(
+            f"{reading.where}: nothing is known by the placeholder '{{{{{reference}}}}}'; it was left as it is"
+        )
         return _NOTHING
     try:
         return True, filtered(value, parts[first:])
@@ -239,4 +241,3 @@ def _begins_with_a_name(expression: str, variables: Mapping[str, Any]) -> bool:
     """Prices and shell variables are no expressions: what is meant begins with something that is known here."""
     name = re.match(r"\w+", expression)
     return name is not None and name[0] in variables
-

@@ -35,7 +35,6 @@ def result_of(
         "partial_success": outcome.partial,
         "duration_ms": took,
         "execution_time": took,
-        "execution_id": id,
         "data": _data(outcome),
         "metadata": metadata,
         "media": [],

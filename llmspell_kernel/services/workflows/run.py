@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from llmspell_kernel.request import Request
@@ -44,8 +44,8 @@ class Entries(Protocol):
     async def get(self, request: Request, scope: str, key: str) -> Found:
         """A value of the caller's."""
 
-    async def set(self, request: Request, scope: str, key: str, value: Any) -> str | None:
-        """Writes one; returns why not, where it couldn't be."""
+    async def set(self, request: Request, scope: str, values: Sequence[tuple[str, Any]]) -> str | None:
+        """Writes values; returns why not, where they couldn't be."""
 
 
 class Around(NamedTuple):
@@ -91,6 +91,7 @@ class Run:
         self.warnings: list[str] = []
         self.budget = Budget(KEPT_BYTES)
         self._entries = around.entries
+        self._unwritten: list[tuple[str, Any]] = []
         self._unsaid = 0
 
     def warn(self, text: str) -> None:
@@ -106,11 +107,19 @@ class Run:
         """What the result tells of; how many more there were, last."""
         return [*self.warnings, *([f"{self._unsaid} more warnings"] if self._unsaid else [])]
 
-    async def keep(self, key: str, value: Any) -> None:
-        """Writes a value where scripts find it after the run: in the scope `workflow:ID` of State."""
-        problem = await self._entries.set(self.request, f"workflow:{self.id}", key, value)
+    def keep(self, key: str, value: Any) -> None:
+        """Notes a value that scripts find after the run, in the scope `workflow:ID` of State; `write` writes it."""
+        self._unwritten.append((key, value))
+
+    async def write(self) -> None:
+        """Writes what is to be kept."""
+        values, self._unwritten = self._unwritten, []
+        if not values:
+            return
+        problem = await self._entries.set(self.request, f"workflow:{self.id}", values)
         if problem is not None:
-            self.warn(f"State has no '{key}' of this run: {problem}")
+            names = ", ".join(f"'{key}'" for key, _ in values)
+            self.warn(f"State has no {names} of this run: {problem}")
 
     async def state_value(self, key: str) -> Found:
         """A value of the global State."""

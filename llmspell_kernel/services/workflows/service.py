@@ -33,6 +33,8 @@ from llmspell_protocol.errors import Busy, InvalidRequest, NotFound
 if TYPE_CHECKING:
     from llmspell_kernel.services.agents.runs import AgentRuns
     from llmspell_kernel.services.agents.service import AgentsService
+    from llmspell_kernel.services.events.service import EventsService
+    from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.tools.service import ToolsService
     from llmspell_kernel.services.workflows.run import Entries
 
@@ -102,6 +104,8 @@ class WorkflowsService:
         agents: AgentsService,
         agent_runs: AgentRuns,
         entries: Entries,
+        events: EventsService,
+        hooks: HooksService,
         home: Path,
     ) -> None:
         self._contexts = contexts
@@ -109,6 +113,8 @@ class WorkflowsService:
         self._agents = agents
         self._agent_runs = agent_runs
         self._entries = entries
+        self._events = events
+        self._hooks = hooks
         self._checkpoints = Checkpoints(home)
         self._kept: dict[str, dict[str, Kept]] = {}
         self._running: dict[str, _Running] = {}
@@ -207,7 +213,7 @@ class WorkflowsService:
             if workflow is None:
                 if checkpoint.has_functions:
                     raise InvalidRequest(
-                        f"workflow '{checkpoint.name}' has functions of a script, which only the script can bring again",
+                        f"workflow '{checkpoint.name}' has functions, which only its script can bring again",
                         hint="build it again in a script, and call Workflow.resume(id, workflow)",
                         details={"execution_id": id},
                     )
@@ -299,7 +305,7 @@ class WorkflowsService:
             functions=Functions(self._contexts),
             expressions=Expressions(self._contexts, request),
             journal=journal,
-            watching=Watching(request, id, progress=progress),
+            watching=Watching(request, id, workflow.definition.name, self._events, self._hooks, progress=progress),
         )
         self._running[id] = _Running(
             execution_id=id, workflow=workflow, request=request, key_id=request.caller.key_id, started_at=_now()
@@ -315,7 +321,7 @@ class WorkflowsService:
             if self._kept.get(workflow.owner, {}).get(workflow.id) is not workflow:
                 self._release(workflow)
         result = result_of(outcome, id, agent_outputs=run.agent_outputs, warnings=run.all_warnings())
-        return id, {**result, "shared": dict(workflow.shared)}
+        return id, result
 
     def _release(self, workflow: Kept) -> None:
         for function in workflow.functions:

@@ -93,12 +93,16 @@ class _Attempt:
                 watching.tell("step_skipped", self._path, **about)
                 return outcome
             self._given = await self._input()
+            if self._place.outcome.last_completed is not None:
+                moved = {"from": self._place.outcome.last_completed, "to": step.name}
+                await watching.note("WorkflowStageTransition", self._path, moved)
             told = await watching.ask("BeforeWorkflowStage", self._path, {**about, "input": self._given})
             if told.kind in ("skip", "replace"):
                 outcome.skipped = told.kind == "skip"
-                outcome.output = told.value
+                outcome.output = outcome.result = told.value
                 watching.tell("step_skipped", self._path, **about)
                 return outcome
+            self._given = told.data.get("input")
             watching.tell("step_started", self._path, **about)
             begun = True
             await self._observe("on_step_start", plain(step.name))
@@ -228,8 +232,9 @@ class _Attempt:
                 undo = place.context(step.name, input=self._given, output=outcome.output, result=outcome.result)
                 place.undo.append(Undo(step=step, context=undo))
             run.watching.tell("step_completed", self._path, **about, duration_ms=took, success=outcome.success)
-        await run.watching.ask("AfterWorkflowStage", self._path, {**about, "result": outcome.record()})
-        await self._keep(outcome)
+        await run.watching.note("AfterWorkflowStage", self._path, {**about, "result": outcome.record()})
+        self._keep(outcome)
+        await run.write()
         result = Argument("result", outcome.seen())
         await self._observe("after_execute", result, of="step")
         inner = outcome.result if outcome.inner is not None else outcome.seen()
@@ -237,7 +242,7 @@ class _Attempt:
         await self._observe("trace", plain(outcome.duration_ms), of="step")
         await self._observe("on_step_complete", plain(step.name), result)
 
-    async def _keep(self, outcome: StepOutcome) -> None:
+    def _keep(self, outcome: StepOutcome) -> None:
         names = self._place.names
         value = {
             "step_name": outcome.name,
@@ -247,10 +252,10 @@ class _Attempt:
             "retry_count": outcome.retries,
         }
         if names.loop is not None:
-            await self._run.keep(f"iteration_{names.loop.index}:{outcome.name}", value)
+            self._run.keep(f"iteration_{names.loop.index}:{outcome.name}", value)
         elif names.branch is not None:
-            await self._run.keep(f"branch_{names.branch}:{outcome.name}", value)
-        await self._run.keep(outcome.name, value)
+            self._run.keep(f"branch_{names.branch}:{outcome.name}", value)
+        self._run.keep(outcome.name, value)
 
     async def _call(self, name: str, *arguments: Argument, **how: Any) -> Any:
         """A callback of the step's whose failure is the step's."""

@@ -10,13 +10,13 @@ from llmspell_protocol.errors import Timeout
 
 
 @asynccontextmanager
-async def time_limit(seconds: float | None, what: str, hint: str | None = None) -> AsyncIterator[asyncio.Timeout]:
-    """Ends the block after so many seconds; None: never, unless the limit that is given is moved.
+async def time_limit(seconds: float | None, what: str, *, begun: bool = True) -> AsyncIterator[asyncio.Timeout]:
+    """Ends the block after so many seconds; None: never. Not `begun`: the block itself says when its time begins.
 
     Raises:
         Timeout: the time is over.
     """
-    limit = asyncio.timeout(seconds)
+    limit = asyncio.timeout(seconds if begun else None)
     try:
         async with limit:
             yield limit
@@ -24,4 +24,4 @@ async def time_limit(seconds: float | None, what: str, hint: str | None = None) 
         if not limit.expired():
             raise
         took = f" after {seconds:g}s" if seconds is not None else ""
-        raise Timeout(f"{what} timed out{took}", hint=hint, details={"timeout_s": seconds}) from None
+        raise Timeout(f"{what} timed out{took}", details={"timeout_s": seconds}) from None
