@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.clients import Clients
@@ -24,6 +24,9 @@ from llmspell_protocol.messages import ONE_WAY
 
 log = logging.getLogger(__name__)
 
+OnFailure = Callable[[Request, LlmspellError], Awaitable[None]]
+"""Hears of a request's failure before its answer leaves; raises nothing."""
+
 _SHOWN = 40
 """Characters of a type or an action that an error shows."""
 
@@ -32,12 +35,19 @@ class Dispatcher:
     """Starts a task for each request, answers each exactly once, and cancels what a client that goes leaves running."""
 
     def __init__(
-        self, handlers: Mapping[str, Handler], *, requests: ActiveRequests, clients: Clients, drain: Drain
+        self,
+        handlers: Mapping[str, Handler],
+        *,
+        requests: ActiveRequests,
+        clients: Clients,
+        drain: Drain,
+        on_failure: OnFailure | None = None,
     ) -> None:
         self._handlers = handlers
         self._requests = requests
         self._clients = clients
         self._drain = drain
+        self._on_failure = on_failure
         clients.on_gone(self._client_gone)
         clients.on_returned(requests.supersede)
 
@@ -97,6 +107,8 @@ class Dispatcher:
             request.reply({"status": "ok", **reply.content}, reply.buffers)
             log.debug("%s: done in %d ms", request.shown, (time.monotonic() - began) * 1000)
         except LlmspellError as error:
+            if self._on_failure is not None:
+                await self._on_failure(request, error)
             request.fail(_defect(request, error) if isinstance(error, Internal) else error)
         except asyncio.CancelledError:
             request.fail(_cancelled(request))

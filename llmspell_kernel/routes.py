@@ -29,7 +29,7 @@ def routes(
     def model_handler() -> Handler:
         from llmspell_kernel.handlers.model import ModelHandler
 
-        return ModelHandler(services.models)
+        return ModelHandler(services.models, services.hooks)
 
     def agent_handler() -> Handler:
         from llmspell_kernel.handlers.agent import AgentHandler

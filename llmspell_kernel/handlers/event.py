@@ -27,7 +27,7 @@ from llmspell_protocol.areas.event import (
     SubscriptionNamed,
     SubscriptionSummary,
 )
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.errors import Forbidden, InvalidRequest
 
 LONGEST_WAIT_MS = 3_600_000.0
 MOST_UNSENT = 64
@@ -86,6 +86,8 @@ class EventHandler(AreaHandler):
 
     async def listen(self, request: Request, wanted: EventListen) -> EventListenReply:
         """A subscription that is asked for its events, or whose events are given to a function."""
+        if request.caller.kind != "script":
+            raise Forbidden("subscriptions that wait are a script's; clients follow events with subscribe")
         function = None if wanted.execute is None else self._contexts.function(request, wanted.execute)
         made = self._events.subscribe(wanted.pattern, request, function)
         return EventListenReply(subscription=made.id, pattern=made.pattern)

@@ -129,9 +129,12 @@ class Services:
     @service
     def agent_runs(self) -> AgentRuns:
         """Turns of agents that requests ask for."""
+        from llmspell_kernel.services.agents.hooked import AgentOccasions
         from llmspell_kernel.services.agents.runs import AgentRuns
 
-        return AgentRuns(self.agents, lambda: self.tools, self.contexts, self._settings)
+        return AgentRuns(
+            self.agents, lambda: self.tools, self.contexts, self._settings, AgentOccasions(self.hooks, self.events)
+        )
 
     @service
     def agent_tools(self) -> AgentTools:
@@ -186,6 +189,8 @@ class Services:
             self._settings,
             self.contexts,
             self._log_directory,
+            self.hooks,
+            self.events,
             home=self._home,
             environment=self._environment,
             file=self._configuration_file,
@@ -212,6 +217,18 @@ class Services:
         """Remembers a service that was made: what it takes part in, it takes part in from here on."""
         self.__dict__[name] = made
         self._made.append(made)
+
+    @property
+    def hooks_if_made(self) -> HooksService | None:
+        """The hooks, where something has asked for them: without, none can be registered."""
+        made: HooksService | None = self.__dict__.get("hooks")
+        return made
+
+    @property
+    def events_if_made(self) -> EventsService | None:
+        """The event bus, where something has asked for it: without, nothing listens."""
+        made: EventsService | None = self.__dict__.get("events")
+        return made
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended: what belonged to it goes."""

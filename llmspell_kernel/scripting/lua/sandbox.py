@@ -51,6 +51,8 @@ _GLOBALS = {
     "Tool": ("tool_output.lua", "tool.lua"),
     "State": ("state.lua",),
     "Workflow": ("workflow.lua",),
+    "Event": ("event.lua",),
+    "Hook": ("hook.lua",),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
 _ALSO = {"Tools": "Tool"}

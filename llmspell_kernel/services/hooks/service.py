@@ -10,6 +10,7 @@ How a service has its work hooked:
         work=lambda data: self._do(data["parameters"]),     # gets the data as the hooks left it
         shown=lambda reply: reply.result,                    # the result as hooks see it, under `result`
         made=lambda value: reply_of(value),                  # a result from what a hook gave; None: it skipped the work
+        details=lambda reply: {"success": reply.success},    # what hooks are told of the result besides
         target="tool_name",                                  # the key of `data` that `redirect` changes
     )
 
@@ -31,6 +32,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
@@ -40,7 +42,7 @@ from llmspell_kernel.services.hooks.points import POINTS, PRIORITIES, SYSTEM_POI
 from llmspell_kernel.services.hooks.script_hook import ScriptHook
 from llmspell_kernel.services.hooks.verdict import NoVerdict, Verdict, cancelled
 from llmspell_protocol.background import of_no_request
-from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError, NotFound
+from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError, NotFound, OutOfMemory, ScriptLimit
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
@@ -73,6 +75,8 @@ class HooksService:
         """The requests for which hooks of scripts are being called."""
         self._tellings: set[asyncio.Task[None]] = set()
         self._numbers = count(1)
+        self._failures: WeakSet[LlmspellError] = WeakSet()
+        """Failures that were told, on their way up."""
         self._wanted: HooksSettings | None = None
         self._builtin: BuiltinHooks | None = None
         self.on_call: Callable[[Occasion, Hook, Verdict], None] | None = None
@@ -116,6 +120,8 @@ class HooksService:
         work: Callable[[Mapping[str, Any]], Awaitable[T]],
         shown: Callable[[T], Any] = _itself,
         made: Callable[[Any], T] = _itself,
+        details: Callable[[T], Mapping[str, Any]] | None = None,
+        result_key: str = "result",
         target: str | None = None,
     ) -> T:
         """Does `work` with the hooks of the three points around it; see above.
@@ -157,10 +163,13 @@ class HooksService:
                 if most is not None and attempt >= most:
                     raise
             else:
-                seen = {**data, "result": shown(result)} if after in self._by_point else data
+                seen: Mapping[str, Any] = data
+                if after in self._by_point:
+                    seen = {**data, **({} if details is None else details(result)), result_key: shown(result)}
                 verdict = await self.run(point, request, component=component, data=seen, raw=result)
                 if verdict.kind == "modified":
-                    return made(verdict.data.get("result"))
+                    changed = verdict.data.get(result_key)
+                    return result if changed == seen.get(result_key) else made(changed)
                 if verdict.kind in ("continue", "redirect") or (
                     verdict.kind == "retry" and attempt >= verdict.max_attempts
                 ):
@@ -190,6 +199,25 @@ class HooksService:
         """The same, and waits until they have been called; a point of the kernel itself has no request."""
         for hook in self._matching(point, request):
             await self._called(hook, Occasion(point, request, component, data))
+
+    async def failed(self, request: Request, error: LlmspellError) -> None:
+        """Tells of a failure that is a limit that was reached, or something that was refused; once each.
+
+        What a hook has refused itself is neither.
+        """
+        if isinstance(error, Forbidden):
+            point = "SecurityViolation"
+        elif isinstance(error, (ScriptLimit, OutOfMemory)):
+            point = "ResourceLimitExceeded"
+        else:
+            return
+        if "hook" in error.details or error in self._failures or not self.registered(point, request):
+            return
+        self._failures.add(error)
+        name = next((str(request.content[key]) for key in ("tool", "agent", "model") if key in request.content), "")
+        kind = request.msg_type.removesuffix("_request")
+        data = {"error": error.message, "code": error.code, "request": request.shown, "details": dict(error.details)}
+        await self.tell(point, request, component=Component(kind, name), data=data)
 
     # Who has registered what
 

@@ -34,7 +34,7 @@ class EventSubscribe(Struct):
 
 
 class EventListen(Struct):
-    """A subscription whose events wait for `receive`, or are given to a function of the script's (`{"$fn": id}`)."""
+    """A script's subscription: its events wait for `receive`, or are given to a function (`{"$fn": id}`)."""
 
     pattern: str
     execute: Mapping[str, Any] | None = None
@@ -162,11 +162,11 @@ ACTIONS: Mapping[str, Action] = {
         delta=EventDelta,
         looks=True,
     ),
-    "listen": Action(EventListen, EventListenReply, right="execute", example={"pattern": "order.*"}),
+    "listen": Action(EventListen, EventListenReply, right="execute", example={"pattern": "order.*"}, from_scripts=True),
     "receive": Action(
         EventReceive, EventReceiveReply, right="execute", example={**_NONE, "timeout_ms": 1}, from_scripts=True
     ),
-    "unsubscribe": Action(SubscriptionNamed, EventUnsubscribeReply, right="execute", example=_NONE),
+    "unsubscribe": Action(SubscriptionNamed, EventUnsubscribeReply, right="execute", example=_NONE, from_scripts=True),
     "subscriptions": Action(Empty, EventSubscriptionsReply, right="execute", example={}, looks=True),
     "stats": Action(Empty, EventStatsReply, right="execute", example={}, looks=True),
 }
