@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,8 +124,10 @@ STEPS = {
         f"{custom('c', 'return ctx.current_item')}}}}}}}:execute().outputs.l + 1"
     ),
     "conditional inside": (
-        "return Workflow.sequential{name = 'o', steps = {{name = 'c', type = 'conditional', condition = {type = 'never'},"
-        f" then_branch = {{{custom('t', 'return 1')}}}, else_branch = {{{custom('e', 'return 5')}}}}}}}}}:execute().output"
+        "return Workflow.sequential{name = 'o', steps = {{name = 'c', type = 'conditional', condition = "
+        "{type = 'never'},"
+        f" then_branch = {{{custom('t', 'return 1')}}}, else_branch = "
+        f"{{{custom('e', 'return 5')}}}}}}}}}:execute().output"
     ),
     "sequential inside sees the steps before": (
         f"return Workflow.sequential{{name = 'o', steps = {{{ADD}, {{name = 's', type = 'sequential', steps = {{"
@@ -201,7 +202,10 @@ IN_TEXT = {
 
 @pytest.mark.parametrize("text", IN_TEXT)
 def test_placeholders_among_other_words_are_texts(client: Client, text: str) -> None:
-    step = f"{{name = 'x', type = 'custom', execute = function(ctx) return ctx.parameters.deep[1] end, input = {{deep = {{[=[{text} ]=]}}}}}}"
+    step = (
+        f"{{name = 'x', type = 'custom', execute = function(ctx) return ctx.parameters.deep[1] end, "
+        f"input = {{deep = {{[=[{text} ]=]}}}}}}"
+    )
     given = "{name = 'ada', price = 7.5, blank = ' x ', date = '2026-01-02T03:04:05Z', obj = {a = 1}}"
     assert ran(client, f"local r = {sequential(ADD, step)}:execute({given}) return r.output") == IN_TEXT[text] + " "
 
@@ -261,14 +265,18 @@ CONDITIONS = {
 def test_a_condition_chooses_the_branch(client: Client, condition: str) -> None:
     script = AGENT + (
         f"State.set('of_state', 'x') local w = Workflow.conditional{{name = 'w', pre_steps = {{{ADD}}}, "
-        f"condition = {condition}, then_branch = {{{custom('t', 'return 1')}}}, else_branch = {{{custom('e', 'return 2')}}}}} "
+        f"condition = {condition}, then_branch = {{{custom('t', 'return 1')}}}, else_branch = "
+        f"{{{custom('e', 'return 2')}}}}} "
         "w:set_shared_data('k', 3) local r = w:execute{x = 1} return {r.branch_taken, r.output, r.data.branch_taken}"
     )
     wanted = ["then", 1, "then"] if CONDITIONS[condition] else ["else", 2, "else"]
     assert ran(client, script) == wanted
 
 
-BRANCHES = "branches = {{name = 'a', condition = 'input.n == 1', steps = {%s}}, {name = 'b', condition = 'input.n < 3', steps = {%s}}}"
+BRANCHES = (
+    "branches = {{name = 'a', condition = 'input.n == 1', steps = {%s}}, {name = 'b', condition = "
+    "'input.n < 3', steps = {%s}}}"
+)
 TWO = BRANCHES % (custom("a", "return 'A'"), custom("b", "return 'B'"))
 
 
@@ -277,7 +285,8 @@ def test_the_first_branch_that_fits_is_taken_or_all_or_the_default(client: Clien
         found = ran(
             client,
             f"local r = Workflow.conditional{{name = 'w', {TWO}{more}}}:execute{{n = {n}}} "
-            "return {r.branch_taken or 'none', r.output or 'none', r.matched_branches, r.metadata.extra.executed_branches, "
+            "return {r.branch_taken or 'none', r.output or 'none', r.matched_branches, "
+            "r.metadata.extra.executed_branches, "
             "r.success}",
         )
         return tuple(found)
@@ -340,14 +349,15 @@ def test_a_loops_state_is_changed_by_a_text_or_a_function_and_seen_by_conditions
     script = (
         "local r = Workflow.loop{name = 'w', iterator = {while_condition = 'not state.found', max_iterations = 9}, "
         "initial_state = {sum = 0, index = 1, items = {2, 3, 4}}, "
-        f"body = {{{{name = 'c', type = 'custom', execute = function(ctx) return ctx.parameters.item end, "
+        "body = {{name = 'c', type = 'custom', execute = function(ctx) return ctx.parameters.item end, "
         "input = {item = '$state.items[state.index]', at = '$iteration'}}}, "
         "state_update = 'state.sum = state.sum + body_output; state.index = state.index + 1; "
         "state.found = state.index > #state.items'}:execute() return {r.final_state.sum, r.iterations, r.break_reason}"
     )
     assert ran(client, script) == [9, 3, "condition_false"]
     script = (
-        f"local r = Workflow.loop{{name = 'w', range = {{1, 3}}, initial_state = {{n = 0}}, body = {custom('c', 'return 2')}, "
+        f"local r = Workflow.loop{{name = 'w', range = {{1, 3}}, initial_state = {{n = 0}}, body = "
+        f"{custom('c', 'return 2')}, "
         "state_update = function(ctx) ctx.state.n = ctx.state.n + ctx.body_output end}:execute() return r.final_state"
     )
     assert ran(client, script) == {"n": 6}
@@ -356,10 +366,12 @@ def test_a_loops_state_is_changed_by_a_text_or_a_function_and_seen_by_conditions
 def test_a_loop_of_several_steps_gives_a_table_each_round_and_names_of_the_round(client: Client) -> None:
     script = (
         "local seen = {} local r = Workflow.loop{name = 'w', items = {{id = 'x'}, {id = 'y'}}, body = {"
-        "{name = 'a', type = 'custom', input = {v = '{{loop:current_item.id}}-{{loop:current_index}}/{{loop:total_iterations}}'},"
+        "{name = 'a', type = 'custom', input = {v = "
+        "'{{loop:current_item.id}}-{{loop:current_index}}/{{loop:total_iterations}}'},"
         " execute = function(ctx) return ctx.parameters.v end}, "
         f"{custom('b', 'return ctx.steps.a.output .. ctx.total_iterations')}}}, "
-        "on_iteration_complete = function(i, about) seen[#seen + 1] = i .. about.current_item.id .. about.steps.a.output end}"
+        "on_iteration_complete = function(i, about) seen[#seen + 1] = i .. about.current_item.id .. "
+        "about.steps.a.output end}"
         ":execute() return {r.iteration_outputs, seen}"
     )
     outputs, seen = ran(client, script)
@@ -371,7 +383,8 @@ def test_a_builders_loop_does_not_reach_its_end_and_knows_loop_value(client: Cli
     script = (
         "local w = Workflow.builder():name('w'):description('d'):loop():with_range(0, 3, 1):add_step("
         "{name = 'a', type = 'custom', execute = function(ctx) return ctx.parameters end, "
-        "input = {'{{loop_value}}', '{{loop_index}}', '{{loop_item}}'}}):max_iterations(10):build() return w:execute().iteration_outputs"
+        "input = {'{{loop_value}}', '{{loop_index}}', '{{loop_item}}'}}):max_iterations(10):build() return "
+        "w:execute().iteration_outputs"
     )
     assert ran(client, script) == [[0, 0, 0], [1, 1, 1], [2, 2, 2]]
     script = (
@@ -379,7 +392,10 @@ def test_a_builders_loop_does_not_reach_its_end_and_knows_loop_value(client: Cli
         f"{custom('a', 'return ctx.current_value')}).build().execute().output"
     )
     assert ran(client, script) == 5
-    script = f"return Workflow.builder():loop():with_while('iteration < 2'):add_step({custom('a', 'return 1')}):build():execute().iterations"
+    script = (
+        f"return Workflow.builder():loop():with_while('iteration < "
+        f"2'):add_step({custom('a', 'return 1')}):build():execute().iterations"
+    )
     assert ran(client, script) == 2
 
 
@@ -387,10 +403,14 @@ def test_a_parallel_workflow_gives_its_branches_as_a_list_and_by_name(client: Cl
     script = (
         "local got, keys = {}, 0 local r = Workflow.parallel{name = 'w', max_concurrency = 2, branches = {"
         f"{{name = 'a', steps = {{{ADD}}}}}, {{name = 'b', steps = {{{custom('x', 'return 1')}, "
-        f"{custom('y', 'return ctx.branch')}}}}}}}, post_steps = {{{custom('p', 'return ctx.branch_results.a.output')}, "
-        "{name = 'q', type = 'custom', input = {v = '{{branch:b:x:output}}'}, execute = function(ctx) return ctx.parameters.v end}}}"
-        ":execute() for i, branch in ipairs(r.branches) do got[i] = branch.name end for _ in pairs(r.branches) do keys = keys + 1 end "
-        "return {got, keys, #r.branches, r.branches.b.steps[2].output, r.branches.b.steps.x.output, r.branches[1].outputs.add, "
+        f"{custom('y', 'return ctx.branch')}}}}}}}, post_steps = "
+        f"{{{custom('p', 'return ctx.branch_results.a.output')}, "
+        "{name = 'q', type = 'custom', input = {v = '{{branch:b:x:output}}'}, execute = function(ctx) "
+        "return ctx.parameters.v end}}}"
+        ":execute() for i, branch in ipairs(r.branches) do got[i] = branch.name end for _ in "
+        "pairs(r.branches) do keys = keys + 1 end "
+        "return {got, keys, #r.branches, r.branches.b.steps[2].output, r.branches.b.steps.x.output, "
+        "r.branches[1].outputs.add, "
         "r.outputs, r.data, r.text, r.metadata.extra.total_branches}"
     )
     names, keys, count, y, x, add, outputs, data, text, total = ran(client, script)
@@ -404,19 +424,24 @@ def test_a_parallel_workflow_gives_its_branches_as_a_list_and_by_name(client: Cl
 
 def test_each_step_of_a_builders_parallel_workflow_is_a_branch(client: Client) -> None:
     script = (
-        f"local r = Workflow.builder():name('w'):parallel():max_concurrency(2):add_step({ADD}):add_step({custom('b', 'return 1')})"
-        ":build():execute() return {r.branches.add.output, r.branches.b.output, #r.branches}"
+        f"local r = Workflow.builder():name('w'):parallel():max_concurrency(2):add_step({ADD})"
+        f":add_step({custom('b', 'return 1')}):build():execute() "
+        "return {r.branches.add.output, r.branches.b.output, #r.branches}"
     )
     assert ran(client, script) == [5, 1, 2]
 
 
 def test_what_a_parallel_workflow_needs_of_its_branches(client: Client) -> None:
     def succeeded(more: str, **of: str) -> Any:
-        branches = f"{{name = 'good', steps = {{{ADD}}}{of.get('good', '')}}}, {{name = 'bad', steps = {{{FAILS}}}{of.get('bad', '')}}}"
+        branches = (
+            f"{{name = 'good', steps = {{{ADD}}}{of.get('good', '')}}}, {{name = 'bad', steps = "
+            f"{{{FAILS}}}{of.get('bad', '')}}}"
+        )
         found = ran(
             client,
             f"local r = Workflow.parallel{{name = 'w', branches = {{{branches}}}{more}}}:execute() "
-            "return {r.success, r.failed_step or 'none', r.error and r.error.message or 'none', r.data.failed_branches}",
+            "return {r.success, r.failed_step or 'none', r.error and r.error.message or 'none', "
+            "r.data.failed_branches}",
         )
         return tuple(found)
 
@@ -438,7 +463,8 @@ def test_what_a_parallel_workflow_needs_of_its_branches(client: Client) -> None:
 def test_the_table_dialect_returns_a_failure_and_the_builder_raises_it(client: Client) -> None:
     after = custom("after", "ran_after = true")
     script = (
-        f"local r = {sequential(FAILS, after)}:execute() return {{r.success, r.failed_step, r.error.message, r.error.code ~= nil, "
+        f"local r = {sequential(FAILS, after)}:execute() return {{r.success, r.failed_step, "
+        f"r.error.message, r.error.code ~= nil, "
         "'say: ' .. r.error, tostring(r.error):match('zero') or r.error:match('zero'), ran_after or 'no', "
         "r.text:find('completed successfully') or 'no', r.text, r.step_results.bad.success, r.partial_success}"
     )
@@ -457,7 +483,8 @@ def test_the_table_dialect_returns_a_failure_and_the_builder_raises_it(client: C
     assert zero == "zero"
     assert text.startswith("Sequential workflow 'w' failed at step 'bad': ")
     script = (
-        f"local w = Workflow.builder():name('w'):sequential():add_step({FAILS}):build() local ok, e = pcall(w.execute, w) "
+        f"local w = Workflow.builder():name('w'):sequential():add_step({FAILS}):build() local ok, e = "
+        f"pcall(w.execute, w) "
         "return {ok, e}"
     )
     ok, raised = ran(client, script)
@@ -535,7 +562,8 @@ def test_the_callbacks_are_called_in_order_with_what_they_are_told(client: Clien
     step = (
         "{name = 's', tool = 'calculator', input = {input = '5'}, setup = function() say('setup') end, "
         "before_execute = function(ctx) say('before ' .. ctx.input.input) end, "
-        "after_execute = function(r) say('after ' .. r.output) end, on_complete = function(r) say('complete ' .. r.output) end, "
+        "after_execute = function(r) say('after ' .. r.output) end, on_complete = function(r) "
+        "say('complete ' .. r.output) end, "
         "trace = function(ms) say('trace ' .. type(ms)) end}"
     )
     more = (
@@ -564,7 +592,10 @@ def test_the_callbacks_are_called_in_order_with_what_they_are_told(client: Clien
 
 
 def test_the_other_kinds_complete_with_the_result_alone(client: Client) -> None:
-    script = f"Workflow.loop{{name = 'w', items = {{1}}, body = {ADD}, on_complete = function(r) seen = r.iterations end}}:execute() return seen"
+    script = (
+        f"Workflow.loop{{name = 'w', items = {{1}}, body = {ADD}, on_complete = function(r) seen = "
+        f"r.iterations end}}:execute() return seen"
+    )
     assert ran(client, script) == 1
 
 
@@ -592,7 +623,8 @@ def test_steps_are_skipped_by_their_conditions(client: Client) -> None:
     wanted = custom("c", "return ctx.steps.add.success and 5", ", when = 'true'")
     script = (
         f"local r = {sequential(never, skipped, wanted)}"
-        ":execute() return {r.success, r.step_results.add.skipped, r.step_results.b.skipped, r.outputs, r.data.steps_executed}"
+        ":execute() return {r.success, r.step_results.add.skipped, r.step_results.b.skipped, r.outputs, "
+        "r.data.steps_executed}"
     )
     assert ran(client, script) == [True, True, True, {"c": 5}, 1]
 
@@ -610,7 +642,10 @@ def test_a_step_and_a_workflow_have_time_limits(client: Client) -> None:
     script = f"local r = {sequential(slow)}:execute() return {{r.success, r.error.message}}"
     assert ran(client, script) == [False, "Step 'slow' failed: Step 'slow' timed out after 0.05s"]
     more = ", timeout_ms = 50, on_timeout = function() told = true end"
-    script = f"local r = {sequential(ADD, custom('slow', 'Utils.sleep(60)'), more=more)}:execute() return {{told, r.error.message, r.outputs}}"
+    script = (
+        f"local r = {sequential(ADD, custom('slow', 'Utils.sleep(60)'), more=more)}:execute() return "
+        f"{{told, r.error.message, r.outputs}}"
+    )
     told, message, _outputs = ran(client, script)
     assert told
     assert message == "Workflow 'w' timed out after 0.05s"
@@ -618,8 +653,8 @@ def test_a_step_and_a_workflow_have_time_limits(client: Client) -> None:
 
 def test_a_run_is_written_to_state(client: Client) -> None:
     script = (
-        AGENT
-        + f"local r = Workflow.sequential{{name = 'w', steps = {{{ADD}, {{name = 's', agent = 'ada', input = 'hi'}}}}}}:execute() "
+        AGENT + f"local r = Workflow.sequential{{name = 'w', steps = {{{ADD}, {{name = 's', agent = 'ada', input "
+        f"= 'hi'}}}}}}:execute() "
         "local id = r.metadata.extra.execution_id "
         "return {State.workflow_get(id, 'add').output, State.load('custom', ':workflow:' .. id .. ':s').output, "
         "State.load('workflow:' .. id, 'agent:ada:output'), State.load('workflow:' .. id, 'step:calculator:output'), "
@@ -631,8 +666,10 @@ def test_a_run_is_written_to_state(client: Client) -> None:
 def test_events_and_hooks_hear_of_every_step(client: Client) -> None:
     script = (
         "local all = Event.subscribe('workflow.*') local seen, points = {}, {} "
-        "for _, point in ipairs{'BeforeWorkflowStart', 'BeforeWorkflowStage', 'AfterWorkflowStage', 'WorkflowStageTransition', 'AfterWorkflowComplete', 'WorkflowError'} do "
-        "Hook.register(point, function(c) points[#points + 1] = point .. ':' .. (c.data.step or c.data.to or '') end) end "
+        "for _, point in ipairs{'BeforeWorkflowStart', 'BeforeWorkflowStage', 'AfterWorkflowStage', "
+        "'WorkflowStageTransition', 'AfterWorkflowComplete', 'WorkflowError'} do "
+        "Hook.register(point, function(c) points[#points + 1] = point .. ':' .. (c.data.step or c.data.to "
+        "or '') end) end "
         f"{sequential(ADD, FAILS)}:execute() while true do local e = Event.receive(all, 0) if not e then break end "
         "seen[#seen + 1] = e.event_type .. ':' .. (e.data.step or '') end return {seen, points}"
     )
@@ -661,7 +698,10 @@ def test_a_hook_may_skip_replace_change_or_cancel_a_step(client: Client) -> None
     def hooked(said: str, wanted: str) -> Any:
         return ran(
             client,
-            f"Hook.register('BeforeWorkflowStage', function(c) return {said} end) local r = {sequential(ADD)}:execute() return {wanted}",
+            (
+                f"Hook.register('BeforeWorkflowStage', function(c) return {said} end) local r = "
+                f"{sequential(ADD)}:execute() return {wanted}"
+            ),
         )
 
     assert hooked("'skip'", "r.step_results.add.skipped") is True
@@ -673,33 +713,54 @@ def test_a_hook_may_skip_replace_change_or_cancel_a_step(client: Client) -> None
 GLOBAL = {
     "execute": f"return Workflow.execute({sequential(ADD)}).output",
     "execute of a table": f"return Workflow.execute({{type = 'sequential', name = 'w', steps = {{{ADD}}}}}).output",
-    "execute with input": f"return Workflow.execute({sequential(custom('c', 'return ctx.input.x'))}, {{input = {{x = 5}}}}).output",
+    "execute with input": (
+        f"return Workflow.execute({sequential(custom('c', 'return ctx.input.x'))}, {{input = {{x = 5}}}}).output"
+    ),
     "list of types": "local l = Workflow.list() return #l == 4 and l[1].features[1] == 'steps' and 5",
-    "list": f"{sequential(ADD)} local l = Workflow.list() return #l == 1 and l[1].name == 'w' and l[1].type == 'sequential' and 5",
+    "list": (
+        f"{sequential(ADD)} local l = Workflow.list() return #l == 1 and l[1].name == 'w' and l[1].type "
+        f"== 'sequential' and 5"
+    ),
     "types": "return #Workflow.types() + 1",
     "discover_types": "return #Workflow.discover_types() + 1",
     "register, get, remove": (
         f"local id = Workflow.register('sequential', {{name = 'w', steps = {{{ADD}}}}}) local w = Workflow.get(id) "
-        "return w:execute().output == 5 and Workflow.remove(id) and not Workflow.remove(id) and Workflow.get(id) == nil and 5"
+        "return w:execute().output == 5 and Workflow.remove(id) and not Workflow.remove(id) and "
+        "Workflow.get(id) == nil and 5"
     ),
     "clear": f"{sequential(ADD)} Workflow.clear() return Workflow.get('w') == nil and 5",
     "sequential without a table": f"return Workflow.sequential():name('w'):add_step({ADD}):build():execute().output",
-    "fields": f"local w = {sequential(ADD)} return w.name == 'w' and w.type == 'sequential' and w.id:match('^workflow_') and #w.config.steps == 1 and 5",
+    "fields": (
+        f"local w = {sequential(ADD)} return w.name == 'w' and w.type == 'sequential' and "
+        f"w.id:match('^workflow_') and #w.config.steps == 1 and 5"
+    ),
     "get_info": f"local i = {sequential(ADD)}:get_info() return i.step_count == 1 and i.type == 'sequential' and 5",
     "outputs of the last run": (
         f"local w = {sequential(ADD)} w:execute() return w:get_all_outputs().add == 5 and w:list_outputs()[1] == 'add' "
         "and #w:get_execution_id() == 36 and w:get_status() == 'completed' and w:get_output('add')"
     ),
-    "clear_outputs": f"local w = {sequential(ADD)} w:execute() return w:clear_outputs().deleted == 1 and w:get_output('add') == nil and 5",
+    "clear_outputs": (
+        f"local w = {sequential(ADD)} w:execute() return w:clear_outputs().deleted == 1 and "
+        f"w:get_output('add') == nil and 5"
+    ),
     "before a run": (
         f"local ok, e = pcall(function() return {sequential(ADD)}:get_output('add') end) "
         "return not ok and e:match('No workflow execution found. Run execute%(%) first.') and 5"
     ),
-    "validate": f"local v = {sequential(ADD)}:validate() local e = Workflow.sequential{{steps = {{}}}}:validate() return v.valid and not e.valid and #e.errors == 1 and 5",
-    "emit": f"local s = Event.subscribe('mine') {sequential(ADD)}:emit('mine', {{x = 5}}) return Event.receive(s, 1000).data.x",
+    "validate": (
+        f"local v = {sequential(ADD)}:validate() local e = Workflow.sequential{{steps = "
+        f"{{}}}}:validate() return v.valid and not e.valid and #e.errors == 1 and 5"
+    ),
+    "emit": (
+        f"local s = Event.subscribe('mine') {sequential(ADD)}:emit('mine', {{x = 5}}) return "
+        f"Event.receive(s, 1000).data.x"
+    ),
     "debug": f"return {sequential(ADD)}:debug():match('sequential') and 5",
     "execute_async": f"return {sequential(ADD)}:execute_async().output",
-    "on_error of the object": f"local w = {sequential(FAILS)} w:on_error(function(e) seen = e.message end) w:execute() return seen:match('bad') and 5",
+    "on_error of the object": (
+        f"local w = {sequential(FAILS)} w:on_error(function(e) seen = e.message end) "
+        f"w:execute() return seen:match('bad') and 5"
+    ),
     "dots": f"local w = {sequential(ADD)} return w.execute().output",
 }
 
@@ -712,7 +773,8 @@ def test_a_function_of_workflow_or_of_an_object_works(client: Client, form: str)
 WRONG = {
     "Workflow.builder():build()": "Workflow type not specified",
     "Workflow.sequential{steps = {{name = 'a', type = 'nosuch'}}}": (
-        "Unknown step type: 'nosuch'. Supported types: tool, agent, workflow, custom, parallel, conditional, loop, sequential"
+        "Unknown step type: 'nosuch'. Supported types: tool, agent, workflow, custom, parallel, "
+        "conditional, loop, sequential"
     ),
     "Workflow.sequential{steps = {{name = 'a', tool = 't'}, {name = 'a', tool = 't'}}}": "two steps with the name 'a'",
     "Workflow.sequential{steps = {{name = 'a', type = 'custom'}}}": "needs 'execute', a function",
@@ -720,8 +782,12 @@ WRONG = {
     "Workflow.sequential{steps = {}, error_strategy = 'x'}": "not fail_fast, continue or retry",
     "Workflow.sequential{steps = {}, pre_condition = {type = 'x'}}": "unknown condition type 'x'",
     "Workflow.builder():sequential():build():execute()": "Cannot execute workflow without steps",
-    "Workflow.builder():loop():with_collection({}):add_step({tool = 't'}):build():execute()": "Collection iterator cannot be empty",
-    "Workflow.builder():loop():with_range(3, 1):add_step({tool = 't'}):build():execute()": "Range configuration will not iterate",
+    "Workflow.builder():loop():with_collection({}):add_step({tool = 't'}):build():execute()": (
+        "Collection iterator cannot be empty"
+    ),
+    "Workflow.builder():loop():with_range(3, 1):add_step({tool = 't'}):build():execute()": (
+        "Range configuration will not iterate"
+    ),
     "Workflow.execute(5)": "bad argument #1 to 'Workflow.execute'",
     "Workflow.resume('nosuch')": "can be resumed",
 }
@@ -743,8 +809,8 @@ def test_a_table_workflow_without_steps_returns_why(client: Client) -> None:
 
 def test_a_workflow_goes_to_json_and_back(client: Client) -> None:
     script = (
-        AGENT
-        + f"local w = Workflow.sequential{{name = 'w', steps = {{{ADD}, {{name = 's', agent = ada, input = '{{{{add.output}}}}'}}}}}} "
+        AGENT + f"local w = Workflow.sequential{{name = 'w', steps = {{{ADD}, {{name = 's', agent = ada, input = "
+        f"'{{{{add.output}}}}'}}}}}} "
         "local text = Workflow.to_json(w) ada:destroy() local back = Workflow.from_json(text) "
         "return {back:execute().output, Workflow.to_json(back) == text}"
     )
@@ -756,7 +822,8 @@ def test_a_workflow_goes_to_json_and_back(client: Client) -> None:
 def test_expressions_reach_nothing_and_end(client: Client) -> None:
     def said(expression: str) -> str:
         script = (
-            f"local r = Workflow.conditional{{name = 'w', condition = [=[{expression}]=], then_branch = {{{ADD}}}}}:execute() "
+            f"local r = Workflow.conditional{{name = 'w', condition = [=[{expression}]=], then_branch = "
+            f"{{{ADD}}}}}:execute() "
             "return r.error and r.error.message or r.branch_taken or 'none'"
         )
         return str(ran(client, script))
