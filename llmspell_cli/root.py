@@ -27,6 +27,8 @@ COMMANDS = {
     "model": ("llmspell_cli.commands.model:model", "List, pull, load and inspect models."),
     "tool": ("llmspell_cli.commands.tool:tool", "List, inspect and call tools."),
     "workflow": ("llmspell_cli.commands.workflow:workflow", "Run workflows, resume those that were cut."),
+    "state": ("llmspell_cli.commands.state:state", "Show and change what scripts keep."),
+    "events": ("llmspell_cli.commands.events:events", "Follow what scripts and the kernel tell."),
     "kernel": ("llmspell_cli.commands.kernel:kernel", "Start, stop and watch kernels."),
     "config": ("llmspell_cli.commands.config:config", "Write, check and show the configuration."),
     "jupyter": ("llmspell_cli.commands.jupyter:jupyter", "Make the kernel known to Jupyter."),
@@ -72,7 +74,7 @@ class Root(LazyGroup):
 
         if (meant := meant_as_argument(name)) is not None:
             return InvalidRequest(f"unknown command '{name}'", hint=meant)
-        for group in ("model", "tool", "workflow", "kernel", "config", "keys"):
+        for group in ("model", "tool", "state", "workflow", "kernel", "config", "keys"):
             command = self.get_command(ctx, group)
             if isinstance(command, LazyGroup) and name in (*command.lazy, *command.aliases):
                 own = command.aliases.get(name, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         KernelMetricsReply,
         KernelReloadReply,
         KernelStatusReply,
+        KernelStorageReply,
         QueuedRequest,
     )
 
@@ -99,6 +101,13 @@ class KernelService:
             models=list(self._resident_models()),
             metrics=self.metrics(),
         )
+
+    async def storage(self) -> KernelStorageReply:
+        """The databases of the home, each examined whole, on a thread."""
+        from llmspell_kernel.services.databases import databases
+        from llmspell_protocol.areas.kernel import KernelStorageReply
+
+        return KernelStorageReply(databases=await asyncio.to_thread(lambda: list(databases(self._settings()))))
 
     def metrics(self) -> KernelMetricsReply:
         """Figures of the kernel's process; `cpu_percent` is since the last time it was asked for."""

@@ -125,19 +125,8 @@ class Host:
         guarded: dict[str, Callable[..., Any]] = {
             name: _guarded(getattr(self, f"_{name}"))
             for name in (
-                *(
-                    "request",
-                    "request_kept",
-                    "open",
-                    "next_event",
-                    "close",
-                    "fail",
-                    "log",
-                    "sleep",
-                    "read_line",
-                    "exit",
-                    "getenv",
-                ),
+                *("request", "request_kept", "open", "next_event", "close", "fail", "log", "sleep", "read_line"),
+                *("exit", "getenv"),
                 *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
                 *("open_file", "release_file", "remove", "rename", "admit_program", "run_program"),
                 *(

@@ -49,7 +49,7 @@ _GLOBALS = {
         "agent.lua",
     ),
     "Tool": ("tool_output.lua", "tool.lua"),
-    "State": ("state.lua",),
+    "State": ("state_copies.lua", "state.lua"),
     "Workflow": ("workflow.lua",),
     "Event": ("event.lua",),
     "Hook": ("hook.lua",),

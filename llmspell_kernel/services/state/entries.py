@@ -6,7 +6,7 @@ Times are milliseconds of the machine's clock. An entry is expired from `expires
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from llmspell_kernel.services.state.places import Place
@@ -73,6 +73,12 @@ def page(connection: sqlite3.Connection, wanted: Selection, after: tuple[str, st
     return rows, False
 
 
+def all_of(connection: sqlite3.Connection, key_id: str) -> Iterator[Row]:
+    """All entries of a client, by scope and key; expired ones too."""
+    query = f"SELECT {_COLUMNS} FROM entries WHERE key_id = ? ORDER BY scope, key"
+    return (Row(*found) for found in connection.execute(query, (key_id,)))
+
+
 def names(connection: sqlite3.Connection, key_id: str, scope: str, after: str, most: int) -> list[Row]:
     """The entries of a scope behind a key, without their values."""
     return [
@@ -93,11 +99,6 @@ def scopes(connection: sqlite3.Connection, key_id: str, after: str, now_ms: int,
         (key_id, after, now_ms, most),
     )
     return [scope for (scope,) in found]
-
-
-def count(connection: sqlite3.Connection, key_id: str) -> int:
-    """How many entries a client has, expired ones too."""
-    return int(connection.execute("SELECT count(*) FROM entries WHERE key_id = ?", (key_id,)).fetchone()[0])
 
 
 def next_version(connection: sqlite3.Connection) -> int:

@@ -6,10 +6,11 @@ every write changes; no version comes twice.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -22,6 +23,7 @@ from llmspell_protocol.errors import ConfigError, Conflict, InvalidRequest
 from llmspell_protocol.kept_values import NULL, problems_of_form
 
 if TYPE_CHECKING:
+    from llmspell_kernel.services.state.schemas import Schemas, SchemaVersion
     from llmspell_profiles.schema.settings import Settings
     from llmspell_profiles.schema.state import StateSettings
 
@@ -63,6 +65,8 @@ class StateService:
         self._clock = clock
         self._database: Database | None = None
         self._next_sweep_ms = 0
+        self._is_changed = False
+        self._schemas: Schemas | None = None
 
     @property
     def path(self) -> Path | None:
@@ -101,8 +105,8 @@ class StateService:
     ) -> int:
         """Puts a value in the place of what was there; returns its version.
 
-        `ttl_s` seconds from now it is gone, or when what was there would have been (`keep_ttl`). With `version` it is written only where the entry still has this one
-        (`ABSENT`: where there is none).
+        `ttl_s` seconds from now it is gone, or when what was there would have been (`keep_ttl`). With `version` it is
+        written only where the entry still has this one (`ABSENT`: where there is none).
 
         Raises:
             InvalidRequest: there can be no such scope or key, the value is no form, or too large.
@@ -114,6 +118,8 @@ class StateService:
         now_ms = self.now_ms()
         expires_ms = _expiry(ttl_s, now_ms)
 
+        known = await self.schema_versions()
+
         def work(connection: sqlite3.Connection) -> int:
             kept_ms = expires_ms
             if version is not None or keep_ttl:
@@ -122,27 +128,31 @@ class StateService:
                     _demand_version(row, version, now_ms, place)
                 if keep_ttl and row is not None and not row.is_expired(now_ms):
                     kept_ms = row.expires_ms
+            _demand_fits(connection, known, place, value)
             return entries.write(connection, place, text, now_ms, kept_ms)
 
-        return await self._write(work)
+        return await self.write(work)
 
-    async def set_many(self, key_id: str, wanted: Sequence[Wanted], *, instead_of: Sequence[str] = ()) -> int:
-        """Writes all of these or none, in the place of everything in the scopes `instead_of`; returns how many. Raises
-        as `set`."""
+    async def set_many(
+        self, key_id: str, wanted: Sequence[Wanted], *, instead_of: Sequence[tuple[str, str]] = ()
+    ) -> int:
+        """Writes all of these or none, in the place of everything in the scopes `instead_of` (ranges, as of
+        `scopes_of`); returns how many. Raises as `set`."""
         now_ms = self.now_ms()
         rows = []
         for one in wanted:
             place = place_of(key_id, one.scope, one.key)
-            rows.append((place, self._text(place, one.value), _expiry(one.ttl_s, now_ms)))
-        removed = [(name, name) for name in dict.fromkeys(map(scope_of, instead_of))]
+            rows.append((place, one.value, self._text(place, one.value), _expiry(one.ttl_s, now_ms)))
+        known = await self.schema_versions()
 
         def work(connection: sqlite3.Connection) -> None:
-            if removed:
-                entries.clear(connection, Selection(key_id, removed))
-            for place, text, expires_ms in rows:
+            for one in instead_of:
+                entries.clear(connection, Selection(key_id, [one]))
+            for place, value, text, expires_ms in rows:
+                _demand_fits(connection, known, place, value)
                 entries.write(connection, place, text, now_ms, expires_ms)
 
-        await self._write(work)
+        await self.write(work)
         return len(rows)
 
     async def delete(self, key_id: str, scope: str, key: str, *, version: int | None = None) -> bool:
@@ -159,7 +169,7 @@ class StateService:
             entries.remove(connection, place)
             return not row.is_expired(now_ms)
 
-        return await self._write(work)
+        return await self.write(work)
 
     async def clear(self, key_id: str, scope: str, kinds: Sequence[str] = ()) -> int:
         """Removes all entries of a scope, or of the scopes of these kinds; returns how many. Raises as `get`."""
@@ -170,7 +180,7 @@ class StateService:
                 pass
             return entries.clear(connection, wanted)
 
-        return await self._write(work)
+        return await self.write(work)
 
     async def page(
         self, key_id: str, scope: str, kinds: Sequence[str] = (), after: tuple[str, str] = START
@@ -207,10 +217,27 @@ class StateService:
         )
         return found, found[-1] if len(found) == entries.PAGE_ROWS else None
 
+    async def schema_versions(self) -> Mapping[int, SchemaVersion]:
+        """What values have to look like, by version of the schema directory; raises `ConfigError`."""
+        directory = self.settings.schema_directory
+        if directory is None:
+            return {}
+        if self._schemas is None:
+            # Few have schemas.
+            from llmspell_kernel.services.state.schemas import Schemas
+
+            self._schemas = Schemas(directory)
+        return await asyncio.to_thread(lambda found: found.versions, self._schemas)
+
     async def close(self) -> None:
-        """Closes the database."""
-        if self._database is not None:
-            await self._database.close()
+        """Closes the database, and backs up before where the settings say so and anything was written."""
+        if self._database is None:
+            return
+        if self._is_changed and self.settings.backup_enabled:
+            from llmspell_kernel.services.state.copies import back_up_at_the_end
+
+            await back_up_at_the_end(self)
+        await self._database.close()
 
     def open(self) -> Database:
         """The database.
@@ -232,8 +259,9 @@ class StateService:
         """The machine's clock, in milliseconds since 1970."""
         return int(self._clock() * 1000)
 
-    async def _write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T]) -> T:
         """Writes, and now and then removes some of what has expired."""
+        self._is_changed = True
         now_ms = self.now_ms()
         if now_ms < self._next_sweep_ms <= now_ms + SWEEP_EVERY_MS:
             return await self.open().write(work)
@@ -269,6 +297,13 @@ class StateService:
                 details={"key": place.key, "scope": place.scope, "bytes": size, "limit_bytes": most},
             )
         return text
+
+
+def _demand_fits(connection: sqlite3.Connection, known: Mapping[int, SchemaVersion], place: Place, value: Any) -> None:
+    if known:
+        from llmspell_kernel.services.state.schemas import demand_fits
+
+        demand_fits(connection, known, place, value)
 
 
 def _expiry(ttl_s: float | None, now_ms: int) -> int | None:

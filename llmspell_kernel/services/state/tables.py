@@ -19,6 +19,8 @@ CREATE INDEX entries_that_expire ON entries (expires_ms) WHERE expires_ms IS NOT
 -- No version comes twice, not even in a database that was made anew in the place of another.
 CREATE TABLE versions (last INTEGER NOT NULL) STRICT;
 INSERT INTO versions VALUES (abs(random() % 1000000000000));
+-- The version of what a client keeps (`schemas.py`); those that are lacking have the first one.
+CREATE TABLE schema_versions (key_id TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT;
 """
 
 SCHEMA = Schema("state", "scripts' state", (_ENTRIES,))

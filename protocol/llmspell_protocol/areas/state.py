@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from llmspell_protocol.areas.action import Action, Struct
+from llmspell_protocol.areas.action import Action, Empty, Struct
 
 ScopeKind = Literal["all", "user", "session", "agent", "tool", "workflow", "hook", "custom"]
 
@@ -54,10 +54,11 @@ class StateSetMany(Struct):
 
 
 class StateImport(StateSetMany):
-    """Entries from elsewhere, in one transaction. Without `merge` what else is in the scopes that they name, and in
-    `scope`, is removed."""
+    """Entries from elsewhere, in one transaction. Without `merge` they take the place of everything in `scope`, or in
+    all scopes of these `kinds`, and in the scopes that they name."""
 
     merge: bool = False
+    kinds: Sequence[ScopeKind] = ()
 
 
 class StateDelete(StatePlace):
@@ -165,6 +166,101 @@ class StateScopesReply(Struct):
     after: str | None
 
 
+class BackupCreate(Struct):
+    """A copy of the whole state of this kernel, as it is at one moment, in a file of its own."""
+
+    name: str | None = None
+    """stands in the id: letters, digits, `.`, `_`, `-`"""
+
+
+class BackupNamed(Struct):
+    """A request about one backup."""
+
+    backup: str
+
+
+class BackupPrune(Struct):
+    """Removes backups that the settings no longer keep; with `dry_run` only tells which."""
+
+    dry_run: bool = False
+
+
+class StateBackup(Struct):
+    """One backup."""
+
+    backup: str
+    """its id"""
+    created_at: str
+    bytes: int
+    """of the file"""
+    count: int
+    """of the asker's entries in it"""
+    compression: Literal["gzip", "none"]
+
+
+class BackupReply(Struct):
+    """The backup that was made."""
+
+    backup: StateBackup
+
+
+class BackupsReply(Struct):
+    """Backups, the newest first, and the bytes of all."""
+
+    backups: Sequence[StateBackup]
+    count: int
+    bytes: int
+
+
+class BackupRestoreReply(Struct):
+    """How many entries are there now in the place of those before."""
+
+    backup: str
+    count: int
+
+
+class BackupVerifyReply(Struct):
+    """Whether a backup is what was made; `problem` says why not."""
+
+    backup: str
+    valid: bool
+    problem: str | None
+
+
+class BackupPruneReply(Struct):
+    """What was removed, or would be."""
+
+    removed: Sequence[str]
+    kept: int
+    bytes: int
+    """of what was removed"""
+
+
+class StateMigrate(Struct):
+    """Brings the asker's entries to a version of the schema directory."""
+
+    version: int
+
+
+class StateMigrateReply(Struct):
+    """What was done: nothing where both versions are the same."""
+
+    before: int
+    version: int
+    changed: int
+    """entries"""
+
+
+class StateSchemaReply(Struct):
+    """The version of the asker's entries, and those that there are."""
+
+    current: int
+    versions: Sequence[int]
+    targets: Sequence[int]
+    """those that it can be brought to"""
+    enabled: bool
+
+
 _THEME = {"key": "theme"}
 
 ACTIONS: Mapping[str, Action] = {
@@ -182,6 +278,13 @@ ACTIONS: Mapping[str, Action] = {
         right="execute",
         example={"entries": [{**_THEME, "value": "light"}], "merge": True},
     ),
+    "backup": Action(BackupCreate, BackupReply, right="execute", example={"name": "example"}),
+    "backups": Action(Empty, BackupsReply, right="execute", example={}),
+    "restore": Action(BackupNamed, BackupRestoreReply, right="execute", example={"backup": "20260131T101530.123-x"}),
+    "verify": Action(BackupNamed, BackupVerifyReply, right="execute", example={"backup": "20260131T101530.123-x"}),
+    "prune": Action(BackupPrune, BackupPruneReply, right="execute", example={"dry_run": True}),
+    "schema": Action(Empty, StateSchemaReply, right="execute", example={}),
+    "migrate": Action(StateMigrate, StateMigrateReply, right="execute", example={"version": 2}),
     "delete": Action(StateDelete, StateDeleteReply, right="execute", example=_THEME),
     "clear": Action(StateSelection, StateCountReply, right="execute", example={"kinds": ["all"]}),
 }

@@ -37,6 +37,7 @@ CHECKS = [
         "config",
         "kernel",
         "files",
+        "databases",
         "keys",
         "mcp",
     ),

@@ -177,6 +177,14 @@ IN_FILES = [
         "llmspell.toml:2 runtime.state_persistence.backend_type: 'redis' is not supported; use memory or sqlite",
         None,
     ),
+    *(
+        (
+            f"[runtime.state_persistence]\nbackend_type = '{name}'",
+            f"llmspell.toml:2 runtime.state_persistence.backend_type: '{name}' is not supported; use memory or sqlite",
+            None,
+        )
+        for name in ("sled", "RocksDB", "file")
+    ),
     (
         "[tools.file_operations]\nallowed_paths = []",
         'llmspell.toml:2 tools.file_operations.allowed_paths: needs at least one entry; "*" stands for all',

@@ -85,8 +85,6 @@ def test_each_word_is_accepted_in_any_case_and_another_is_not(tmp_path: Path, na
 @pytest.mark.parametrize(
     ("name", "written", "read"),
     [
-        ("runtime.state_persistence.backend_type", "sled", "sqlite"),
-        ("runtime.state_persistence.backend_type", "File", "sqlite"),
         ("runtime.sessions.storage_backend", "sled", "sqlite"),
         ("rag.vector_storage.hnsw.metric", "innerproduct", "inner_product"),
         ("default_engine", "JS", "javascript"),
@@ -111,7 +109,8 @@ def test_an_engine_with_a_table_of_its_own_may_be_the_default_one(tmp_path: Path
 def test_hooks_may_stand_below_runtime(tmp_path: Path) -> None:
     loaded = load(
         tmp_path,
-        "[runtime]\nlog_level = 'info'\n[runtime.hooks]\nmax_hooks = 7\ncircuit_breaker_threshold = 0.5\n[hooks]\ntimeout_ms = 9",
+        "[runtime]\nlog_level = 'info'\n[runtime.hooks]\nmax_hooks = 7\ncircuit_breaker_threshold = 0.5\n"
+        "[hooks]\ntimeout_ms = 9",
     )
     assert (loaded.settings.hooks.max_hooks, loaded.settings.hooks.timeout_ms) == (7, 9)
     assert loaded.settings.runtime.log_level == "info"

@@ -231,4 +231,6 @@ function methods.workflow_list(id)
   return list("keys", "keys", "workflow:" .. check(1, "State.workflow_list", "string", id))
 end
 
+core.add_state_copies(methods, state_request)
+
 return core.methods({}, methods)
