@@ -30,6 +30,7 @@ from llmspell_protocol.errors import LlmspellError
 if TYPE_CHECKING:
     from llmspell_kernel.doors.door import Door
     from llmspell_kernel.logs import KernelLog
+    from llmspell_kernel.services.events.export import WriteEvent
     from llmspell_kernel.services.kernel import KernelFiles, KernelService
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Kernel:
         files: KernelFiles | None = None,
         standing: bool = True,
         idle_timeout: bool = True,
+        write_event: WriteEvent | None = None,
     ) -> None:
         self._started = (time.time(), time.monotonic(), time.process_time())
         self._info = info
@@ -69,7 +71,7 @@ class Kernel:
         self._clients = Clients(limit=loaded.settings.kernel.max_clients)
         self.requests = ActiveRequests()
         self.drain = Drain(self.requests, standing=standing)
-        self._services = Services(self._settings, loaded.home, environment, self._submit, loaded.source)
+        self._services = Services(self._settings, loaded.home, environment, self._submit, loaded.source, write_event)
         self._pins = Pins(lambda: self._services.models)
         self._idleness = Idleness(self._in_use, self._end_idle)
         self._dispatcher = Dispatcher(

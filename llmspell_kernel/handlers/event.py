@@ -30,7 +30,7 @@ from llmspell_protocol.areas.event import (
 from llmspell_protocol.errors import Forbidden, InvalidRequest
 
 LONGEST_WAIT_MS = 3_600_000.0
-MOST_UNSENT = 64
+MOST_UNSENT = 8
 """Messages that a slow reader may have outstanding; further events stay in its buffer, which counts what it drops."""
 LOOK_AGAIN_S = 0.05
 

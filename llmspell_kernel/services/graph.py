@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.agents.saved import SavedConversations
     from llmspell_kernel.services.agents.service import AgentsService
     from llmspell_kernel.services.agents.shared_data import SharedData
+    from llmspell_kernel.services.events.export import WriteEvent
     from llmspell_kernel.services.events.service import EventsService
     from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.models import ModelsService
@@ -98,11 +99,13 @@ class Services:
         environment: Mapping[str, str],
         submit: Submit,
         configuration_file: Path | None = None,
+        write_event: WriteEvent | None = None,
     ) -> None:
         self._settings = settings
         self._home = home
         self._environment = environment
         self._configuration_file = configuration_file
+        self._write_event = write_event
         self._log_directory = private_directory(home / "logs")
         self._made: list[object] = []
         self.contexts = Contexts(
@@ -178,7 +181,13 @@ class Services:
         """The event bus."""
         from llmspell_kernel.services.events.service import EventsService
 
-        return EventsService(self._settings, self.contexts, self.hooks, environment=self._environment)
+        return EventsService(
+            self._settings,
+            self.contexts,
+            self.hooks,
+            environment=self._environment,
+            write_event=self._write_event,
+        )
 
     @service
     def tools(self) -> ToolsService:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WriteEvent = Callable[[Mapping[str, Any], str], None]
+"""Prints an event, `(content, its JSON)`, where the kernel's own output goes; may block."""
+
 BATCH = 100
 """Events that are written, or posted, at once."""
 POST_WITHIN_S = 10.0
@@ -37,14 +40,14 @@ class Exporter:
     """Writes events as `[events.export]` says; belongs to the loop."""
 
     def __init__(
-        self, settings: EventsSettings, environment: Mapping[str, str], write_line: Callable[[str], None] | None
+        self, settings: EventsSettings, environment: Mapping[str, str], write_event: WriteEvent | None
     ) -> None:
         self.exported = 0
         """Events that were written or posted everywhere."""
         self.dropped = 0
         """Events that were pushed out of the queue, or could not be written."""
         self._export = settings.export
-        self._write_line = write_line or _to_stdout
+        self._write_event = write_event or _to_stdout
         self._hide = Redaction(environment)
         self._queue: deque[Event] = deque()
         self._size = settings.buffer_size
@@ -88,6 +91,10 @@ class Exporter:
     def _line(self, content: Mapping[str, Any]) -> str:
         return json.dumps(content, ensure_ascii=False, default=str, indent=2 if self._export.pretty_json else None)
 
+    def _write_all(self, contents: Sequence[Mapping[str, Any]]) -> None:
+        for content in contents:
+            self._write_event(content, self._line(content))
+
     def _ways(self, contents: Sequence[Any], text: str) -> Sequence[tuple[str, Callable[[], Any]]]:
         ways: list[tuple[str, Callable[[], Any]]] = []
         export = self._export
@@ -95,7 +102,7 @@ class Exporter:
             path = export.file
             ways.append((str(path), lambda: asyncio.to_thread(_append, path, text)))
         if export.stdout:
-            ways.append(("stdout", lambda: asyncio.to_thread(self._write_line, text)))
+            ways.append(("stdout", lambda: asyncio.to_thread(self._write_all, contents)))
         if export.webhook is not None:
             url = str(export.webhook)
             ways.append(("the webhook", lambda: _post(url, contents)))
@@ -133,8 +140,8 @@ def _append(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _to_stdout(text: str) -> None:
-    sys.stdout.write(text)
+def _to_stdout(_content: Mapping[str, Any], text: str) -> None:
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 

@@ -33,7 +33,7 @@ from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
-    from llmspell_kernel.services.events.export import Exporter
+    from llmspell_kernel.services.events.export import Exporter, WriteEvent
     from llmspell_profiles.schema.events import EventsSettings
     from llmspell_profiles.schema.settings import Settings
 
@@ -49,7 +49,7 @@ _KERNEL = ""
 class EventsService:
     """The event bus of a kernel; belongs to the loop.
 
-    `write_line` prints a line where the kernel's own output goes; it may block, and is called on a thread of its own.
+    `write_event` prints an event where the kernel's own output goes; it is called on a thread of its own.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class EventsService:
         hooks: HooksService,
         *,
         environment: Mapping[str, str],
-        write_line: Callable[[str], None] | None = None,
+        write_event: WriteEvent | None = None,
     ) -> None:
         self._settings = settings
         self._contexts = contexts
         self._hooks = hooks
         self._environment = environment
-        self._write_line = write_line
+        self._write_event = write_event
         self.processed = 0
         """Events that were published."""
         self.filtered = 0
@@ -280,7 +280,7 @@ class EventsService:
             if wanted is not None:
                 from llmspell_kernel.services.events.export import Exporter
 
-                self._exporter = Exporter(wanted, self._environment, self._write_line)
+                self._exporter = Exporter(wanted, self._environment, self._write_event)
         if self._table is not None and not self._table.enabled:
             self.end_streams()
         self._listens = bool(self._subscriptions) or self._exporter is not None

@@ -58,6 +58,6 @@ class CostTracking:
 
 
 def _price(prices: Mapping[str, float], model: str) -> float:
-    """The price of the longest pattern that fits; a model that none fits costs nothing."""
+    """The price of the name itself, else of the longest pattern that fits; a model that none fits costs nothing."""
     fitting = [pattern for pattern in prices if matcher(pattern).match(model)]
-    return prices[max(fitting, key=len)] if fitting else 0.0
+    return prices[max(fitting, key=lambda pattern: (pattern == model, len(pattern)))] if fitting else 0.0
