@@ -56,11 +56,6 @@ def routes(
     def state_handler() -> Handler:
         from llmspell_kernel.handlers.state import StateHandler
 
-        return StateHandler(services.state)
-
-    def state_handler() -> Handler:
-        from llmspell_kernel.handlers.state import StateHandler
-
         return StateHandler(services.state, services.hooks, services.events)
 
     def event_handler() -> Handler:
