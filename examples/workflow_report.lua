@@ -1,7 +1,6 @@
 -- Steps one after the other: a tool counts, a function decides, an agent writes; each names what came before.
 --   llmspell run examples/workflow_report.lua -- smollm2:135m@candle
-local model = ARGS[1]
-local writer = Agent.builder():name("writer"):model(model):temperature(0):max_tokens(40):build()
+Agent.create { name = "writer", model = ARGS[1], temperature = 0, max_tokens = 40 }
 
 local report = Workflow.sequential {
   name = "report",

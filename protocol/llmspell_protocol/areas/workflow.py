@@ -139,12 +139,29 @@ class WorkflowSharedReply(Struct):
 
 
 class WorkflowProgress(Struct):
-    """Something happened at a place of the tree of steps; other keys say what."""
+    """Something happened at a place of the tree of steps; only those keys are there that belong to the event."""
 
     event: str
     """`workflow_started`, `step_completed`, `iteration_started`, …"""
     execution_id: str
     path: Sequence[str]
+    workflow: str | None = None
+    step: str | None = None
+    type: str | None = None
+    """of the step, or of the workflow"""
+    branch: str | None = None
+    iteration: int | None = None
+    """from 0"""
+    total: int | None = None
+    """how many rounds there are to be"""
+    success: bool | None = None
+    duration_ms: float | None = None
+    error: str | None = None
+    code: str | None = None
+    attempt: int | None = None
+    """of `step_retried`, from 1"""
+    state: Mapping[str, Any] | None = None
+    """of `state_updated`: the loop's"""
 
 
 _SUM = {
