@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.state.service import StateService
     from llmspell_kernel.services.tools.service import ToolsService
+    from llmspell_kernel.services.workflows.service import WorkflowsService
 
 S = TypeVar("S")
 
@@ -202,6 +203,23 @@ class Services:
             home=self._home,
             environment=self._environment,
             file=self._configuration_file,
+        )
+
+    @service
+    def workflows(self) -> WorkflowsService:
+        """Workflows, and their executions."""
+        from llmspell_kernel.services.workflows.service import WorkflowsService
+        from llmspell_kernel.services.workflows.state_entries import StateEntries
+
+        return WorkflowsService(
+            contexts=self.contexts,
+            tools=lambda: self.tools,
+            agents=self.agents,
+            agent_runs=self.agent_runs,
+            entries=StateEntries(lambda: self.state),
+            events=self.events,
+            hooks=self.hooks,
+            home=self._home,
         )
 
     def note(self, name: str, made: object) -> None:

@@ -36,6 +36,12 @@ def case(*words: str, stdin: str = "", where: Where = "both", undo: tuple[tuple[
     return Case(words, stdin, where, undo)
 
 
+SUM = """{"type": "sequential", "name": "sum", "steps": [
+  {"name": "add", "tool": "calculator", "input": {"input": "2 + 3"}},
+  {"name": "twice", "tool": "calculator", "input": {"input": "{{add.output}} * 2"}}]}
+"""
+"""A workflow's file."""
+
 CASES: dict[str, Case] = {
     "run": case("run", "hello.lua", "--", "--name", "world", "extra"),
     "run json": case("run", "hello.lua", "--json"),
@@ -181,6 +187,17 @@ CASES: dict[str, Case] = {
     "state import stdin": case("state", "import", stdin="a = 1\n", undo=(("state", "clear", "--yes"),)),
     "state import missing": case("state", "import", "nowhere.json"),
     "state import wrong": case("state", "import", stdin='{"a": {"$type": "x"}}'),
+    "workflow run": case("workflow", "run", "sum.workflow.json"),
+    "workflow run watched": case("workflow", "run", "sum.workflow.json", "--watch", "--input", '{"n": 2}', "--json"),
+    "workflow run stdin": case("workflow", "run", "-", "--input", "@call.json", "--json", stdin=SUM),
+    "workflow run failing": case("workflow", "run", "-", "--json", stdin=SUM.replace("2 + 3", "1 / 0")),
+    "workflow run missing": case("workflow", "run", "nosuch.json"),
+    "workflow run wrong": case("workflow", "run", "-", stdin='{"type": "sequential", "steps": [{"name": "a"}]}'),
+    "workflow resume": case("workflow", "resume", "nosuch"),
+    "workflow list": case("workflow", "list"),
+    "workflow list json": case("workflow", "list", "--json"),
+    "workflow cancel": case("workflow", "cancel", "nosuch"),
+    "workflow discard": case("workflow", "discard", "nosuch", "--json"),
     "tool search": case("tool", "search", "math"),
     "tool search json": case("tool", "search", "math", "--json"),
     "tool search nothing": case("tool", "search", "nosuchword"),
@@ -275,6 +292,7 @@ FILES = {
     "schema.json": b'{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}',
     "state.json": b'{"theme": "dark", "visits": 3, "mixed": {"$type": "table", "#1": 1, "=x": 2}}',
     "call.json": b'{"input": "6*7"}',
+    "sum.workflow.json": SUM.encode(),
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
     "user/systemd/user/there.service": b"[Unit]\n",

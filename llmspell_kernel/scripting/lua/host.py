@@ -136,6 +136,7 @@ class Host:
                     "unpack_vectors",
                     "hash",
                     "offer",
+                    "own_source",
                     "uuid",
                     "now_ms",
                     "precise_ms",
@@ -223,6 +224,11 @@ class Host:
         number = next(self._numbers)
         self.offered[number] = function
         return (self.border.to_lua({"$fn": number}),)
+
+    def _own_source(self, name: bytes) -> tuple[Any, ...]:
+        """The text of one of our own files."""
+        with open(f"{os.path.dirname(__file__)}/{name.decode()}", "rb") as file:
+            return (file.read(),)
 
     def _log(self, level: bytes, message: bytes, module: bytes | None = None, data: Any = None) -> tuple[Any, ...]:
         values = None if data is None else self.border.to_python(data)

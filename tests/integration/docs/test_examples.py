@@ -221,3 +221,33 @@ def test_shared_state_works(shell: Reader) -> None:
         done = shell.runs("llmspell run examples/shared_state.lua")
         assert done.status == 0, done.out
         assert done.out == f"visits: {visits}\ntoken: s3cret\nprices: 100\ncleared: 0\nrestored: 100\n"
+
+
+def test_workflow_report_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/workflow_report.lua")
+    assert done.status == 0, done.out
+    assert "warm\t21.5\n" in done.out
+    assert "text: " in done.out
+
+
+def test_workflow_parallel_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/workflow_parallel.lua")
+    assert done.out == "digest ok, id ok, broken failed\n64\t1 / 0: division by zero\n"
+
+
+def test_workflow_loop_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/workflow_loop.lua")
+    assert done.out == "1.41 after 10 rounds (condition_false)\nthe last square: 2.002 of 10\n"
+
+
+def test_workflow_triage_works(shell: Reader) -> None:
+    done = shell.runs('llmspell run examples/workflow_triage.lua -- "the page is slow"')
+    assert done.out == (
+        "then\tqueued as performance\ngave back seat 12\npay\tStep 'pay' failed: 1 / 0: division by zero\n"
+    )
+
+
+def test_the_workflow_in_a_file_is_run(shell: Reader) -> None:
+    given = '{"prices": [1, 20]}'
+    done = shell.runs(f"llmspell workflow run examples/workflow.json --input '{given}'")
+    assert done.out == "The last one is dear: 24\n"

@@ -45,6 +45,8 @@ MADE = {
     "stream": "Streaming.create(print)",
     "timer": "Debug.timer('t')",
     "tool": "Tool.get('calculator')",
+    "workflow": "Workflow.sequential{steps = {}}",
+    "workflow_builder": "Workflow.builder()",
 }
 
 
@@ -55,6 +57,7 @@ def bench() -> LuaBench:
         bench.kernel.answers[action] = reply(**ANSWER)
     bench.kernel.answers["tool info"] = reply(tool=to_content(builtin_tools()["calculator"]))
     bench.kernel.answers["tool invoke"] = reply(**CALLED)
+    bench.kernel.answers["workflow create"] = reply(workflow={"id": "w", "name": "w", "type": "sequential"})
     return bench
 
 
