@@ -23,7 +23,8 @@ _PARAMETER = re.compile(r"[\[\]]|[\w.]+")
 
 HEADING = f"""\
 ---@meta
--- llmspell {VERSION}: what scripts can call. Written by `llmspell jupyter lua-api`.
+-- llmspell {VERSION}: what scripts can call.
+-- Written by `llmspell jupyter lua-api`.
 
 ---@class {_NULL}
 """
