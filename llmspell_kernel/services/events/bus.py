@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.correlation import correlation_of, new_id
-from llmspell_kernel.services.events.event import Event
+from llmspell_kernel.services.events.event import SMALL, Event
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.hook import Hook, Occasion
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 MAX_SUBSCRIPTIONS = 1000
 """Subscriptions of one script or client."""
 LONGEST_TYPE = 200
+LARGEST = 1024 * 1024
+"""Bytes of an event's data."""
 _KERNEL = ""
 """The publisher of the kernel's own events."""
 
@@ -72,7 +74,6 @@ class EventBus:
         """What calls the functions of subscriptions, by the ids of these."""
         self._hooked: dict[str, asyncio.Task[Verdict]] = {}
         """By publisher the last of its events that goes through hooks."""
-        self._handling: set[Request] = set()
         self._exporter: Exporter | None = None
         self._export: EventsSettings | None = None
         self._table: EventsSettings | None = None
@@ -136,9 +137,12 @@ class EventBus:
             raise InvalidRequest(f"ttl_seconds is {ttl_s:g}, not more than 0")
         if correlation_id is not None:
             correlation_id = _uuid(correlation_id)
+        size = _size_of([data, metadata])
+        if size > LARGEST:
+            raise InvalidRequest(f"an event's data is {size} bytes long, more than {LARGEST}")
         self.processed += 1
         event = self._event(
-            event_type, data, request, "", correlation_id, ttl_s, language, metadata or {}, target_language
+            event_type, data, request, "", correlation_id, ttl_s, language, metadata or {}, target_language, size
         )
         verdict = await self._pass_on_and_wait(event, request)
         if verdict is not None and verdict.kind == "cancel":
@@ -181,7 +185,7 @@ class EventBus:
         if function is not None:
             from llmspell_kernel.services.events.calls import call_with_each
 
-            calling = call_with_each(made, self._contexts, request, self._hooks, self._handling)
+            calling = call_with_each(made, self._contexts, request, self._hooks)
             self._calls[made.id] = of_no_request(asyncio.get_running_loop().create_task, calling)
         return made
 
@@ -297,6 +301,7 @@ class EventBus:
         language: str,
         metadata: Mapping[str, Any],
         target_language: str | None,
+        size: int = SMALL,
     ) -> Event:
         self._sequence += 1
         if correlation_id is None:
@@ -315,6 +320,7 @@ class EventBus:
             expires=None if ttl_s is None else asyncio.get_running_loop().time() + ttl_s,
             metadata=metadata,
             target_language=target_language,
+            size=size,
         )
 
     def _pass_on(self, event: Event, request: Request | None) -> None:
@@ -391,13 +397,13 @@ class EventBus:
         return counted <= most
 
     async def _called_within(self, request: Request) -> None:
-        """Waits until the functions of the publishing script were called with its event; not where one publishes."""
+        """Waits until the functions of the publishing script were called with its event.
+
+        Not where a function of the script's publishes: those that wait for their turn would wait for each other.
+        """
+        if request.parent is None or request.parent.msg_type != "execute_request":
+            return
         owner = request.caller.context
-        above: Request | None = request
-        while above is not None:
-            if above in self._handling:
-                return
-            above = above.parent
         own = [one for one in self._subscriptions.values() if one.owner == owner and one.function is not None]
         for one in own:
             await one.handled()
@@ -448,6 +454,15 @@ def _let_in(event: Event, table: EventsSettings) -> bool:
     return fits_any(event.component, wanted.include_components) and not fits_any(
         event.component, wanted.exclude_components
     )
+
+
+def _size_of(value: Any) -> int:
+    import msgpack
+
+    try:
+        return len(msgpack.packb(value, unicode_errors="surrogatepass"))
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise InvalidRequest(f"an event's data can't be told: {problem}") from None
 
 
 def _uuid(text: str) -> str:

@@ -175,8 +175,13 @@ class HookRegistry:
 
     async def tell(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
         """The same, and waits until they have been called; a point of the kernel itself has no request."""
-        for hook in self._matching(point, request):
-            await self._called(hook, Occasion(point, request, component, data))
+        occasion = Occasion(point, request, component, data)
+        if request is not None:
+            for hook in self._matching(point, request):
+                await self._called(hook, occasion)
+            return
+        # A hook of a script that is busy may have to wait for all of its time: they wait together.
+        await asyncio.gather(*(self._called(hook, occasion) for hook in self._matching(point, request)))
 
     async def failed(self, request: Request, error: LlmspellError) -> None:
         """Tells of a failure that is a limit that was reached, or something that was refused; once each.

@@ -59,5 +59,5 @@ class CostTracking:
 
 def _price(prices: Mapping[str, float], model: str) -> float:
     """The price of the name itself, else of the longest pattern that fits; a model that none fits costs nothing."""
-    fitting = [pattern for pattern in prices if matcher(pattern).match(model)]
+    fitting = [pattern for pattern in prices if matcher(pattern)(model)]
     return prices[max(fitting, key=lambda pattern: (pattern == model, len(pattern)))] if fitting else 0.0
