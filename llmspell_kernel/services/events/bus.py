@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +70,8 @@ class EventBus:
         self._sequence = 0
         self._second = (0, 0)
         self._subscriptions: dict[str, Subscription] = {}
-        self._calls: dict[str, asyncio.Task[None]] = {}
-        """What calls the functions of subscriptions, by the ids of these."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        """What calls the functions of subscriptions, and closes exports that were replaced."""
         self._hooked: dict[str, asyncio.Task[Verdict]] = {}
         """By publisher the last of its events that goes through hooks."""
         self._exporter: Exporter | None = None
@@ -185,8 +185,7 @@ class EventBus:
         if function is not None:
             from llmspell_kernel.services.events.calls import call_with_each
 
-            calling = call_with_each(made, self._contexts, request, self._hooks)
-            self._calls[made.id] = of_no_request(asyncio.get_running_loop().create_task, calling)
+            self._start(call_with_each(made, self._contexts, request, self._hooks))
         return made
 
     def find(self, id: str, caller: Caller) -> Subscription:
@@ -240,13 +239,14 @@ class EventBus:
     def end_streams(self) -> None:
         """The kernel is about to end: no reader is to wait for further events."""
         for one in tuple(self._subscriptions.values()):
-            self._end(one)
+            self._leave(one)
+            one.end()
 
     async def close(self) -> None:
         """Writes what is still to be exported, for a while, and ends."""
         self.end_streams()
-        if self._calls:
-            await asyncio.wait(set(self._calls.values()))
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
         if self._exporter is not None:
             await self._exporter.close()
 
@@ -263,7 +263,7 @@ class EventBus:
             self._export = wanted
             old, self._exporter = self._exporter, None
             if old is not None:
-                of_no_request(asyncio.get_running_loop().create_task, old.close())
+                self._start(old.close())
             if wanted is not None:
                 from llmspell_kernel.services.events.export import Exporter
 
@@ -279,14 +279,18 @@ class EventBus:
             )
 
     def _end(self, subscription: Subscription) -> None:
+        self._leave(subscription)
+        # A function that is being called runs on: it may be what has unsubscribed.
+        subscription.drop()
+
+    def _leave(self, subscription: Subscription) -> None:
         self._subscriptions.pop(subscription.id, None)
-        subscription.end()
         self.listens = bool(self._subscriptions) or self._exporter is not None
-        calling = self._calls.pop(subscription.id, None)
-        if calling is not None:
-            calling.cancel()
-            if subscription.function is not None:
-                self._contexts.release(subscription.function)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = of_no_request(asyncio.get_running_loop().create_task, work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # An event's way
 

@@ -60,3 +60,4 @@ async def call_with_each(
             output("stderr", f"warning: it is called no more: it failed {failures} times in a row\n")
     finally:
         subscription.no_longer_handled()
+        contexts.release(function)

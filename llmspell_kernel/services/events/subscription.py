@@ -73,9 +73,16 @@ class Subscription:
         self._come.set()
 
     def end(self) -> None:
-        """Nothing comes any more; who waits is told."""
+        """Nothing comes any more; what is in the buffer can still be taken, and then who waits is told."""
         self.ended = True
         self._come.set()
+        self._handled.set()
+
+    def drop(self) -> None:
+        """Ends it, and what is in the buffer is delivered no more."""
+        self._buffer.clear()
+        self._bytes = 0
+        self.end()
 
     async def next(self) -> Event | None:
         """The oldest event in the buffer, as soon as there is one; None: the subscription has ended."""

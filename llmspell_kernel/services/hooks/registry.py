@@ -58,6 +58,8 @@ class HookRegistry:
         self._tellings: set[asyncio.Task[None]] = set()
         self._failures: WeakSet[LlmspellError] = WeakSet()
         """Failures that were told, on their way up."""
+        self._is_off = False
+        """Whether the settings have switched hooks off."""
         self._wanted: HooksSettings | None = None
         self._builtin: BuiltinHooks | None = None
 
@@ -283,6 +285,7 @@ class HookRegistry:
     def configure(self, settings: Settings) -> None:
         """Puts the built-in hooks that the settings name in the place of those before."""
         wanted = settings.hooks if "hooks" in settings.given else None
+        self._is_off = wanted is not None and not wanted.enabled
         if wanted == self._wanted:
             return
         self._wanted = wanted
@@ -352,6 +355,8 @@ class HookRegistry:
         return {**data, target: verdict.target}
 
     def _matching(self, point: str, request: Request | None) -> Sequence[Hook]:
+        if self._is_off:
+            return ()
         found = [hook for hook in self._by_point.get(point, ()) if not hook.is_off]
         if request is None:
             # What belongs to no request is no script's work, and only where it is told, and not steered, its business.

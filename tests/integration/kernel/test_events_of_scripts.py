@@ -128,6 +128,14 @@ def test_a_function_may_publish_itself(client: Client) -> None:
     assert ran(client, code) == ["a.x", "b.x"]
 
 
+def test_a_function_may_end_its_own_subscription(client: Client) -> None:
+    code = (
+        "local seen, id = {} id = Event.subscribe('x', function(e) seen[#seen + 1] = e.data Event.unsubscribe(id) end) "
+        "for i = 1, 3 do Event.publish('x', i) end return {seen, #Event.list_subscriptions()}"
+    )
+    assert ran(client, code) == [[1], 0]
+
+
 def test_functions_of_a_script_that_publish_wait_for_no_other(client: Client) -> None:
     code = (
         "local seen = {} Event.subscribe('x', function(e) seen[#seen + 1] = e.data end) "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -230,6 +229,8 @@ def test_a_changed_configuration_changes_which_hooks_there_are() -> None:
         bench.settings = settings_of(hooks={"enabled": False, "builtin": ["rate_limit"]})
         bench.hooks.configure(bench.settings)
         assert bench.hooks.list(asked().caller) == []
-        await asyncio.sleep(0)
+        bench.hook("BeforeToolExecution", "no", context="script-1")
+        assert not bench.hooks.registered("BeforeToolExecution", asked(context="script-1"))
+        await calls(1, asked(context="script-1"))
 
     run(scene)
