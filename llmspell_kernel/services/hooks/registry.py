@@ -268,9 +268,9 @@ class HookRegistry:
             or (caller.context is None and hook.key_id == caller.key_id)
         ]
 
-    def figures(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the built-in hooks have counted, by name."""
-        return {} if self._builtin is None else self._builtin.figures()
+    def figures(self, key_id: str) -> Mapping[str, Mapping[str, Any]]:
+        """What the built-in hooks have counted, by name; names of components and models are those of a key."""
+        return {} if self._builtin is None else self._builtin.figures(key_id)
 
     async def close(self) -> None:
         """Waits for what is being told; the time limits of the hooks bound it."""
@@ -330,7 +330,7 @@ class HookRegistry:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(None if waits else limit_s) as limit:
-                verdict = await hook.call(occasion, lambda: limit.reschedule(clock() + limit_s))
+                verdict = await hook.call(occasion, lambda: _begin(limit, clock() + limit_s))
         except TimeoutError:
             hook.failed(f"it took longer than {settings.timeout_ms} ms (hooks.timeout_ms)")
         except NotFound:
@@ -373,6 +373,12 @@ class HookRegistry:
                 contexts.add(above.caller.context)
             above = above.parent
         return [hook for hook in found if hook.context is None or hook.context in contexts]
+
+
+def _begin(limit: asyncio.Timeout, when: float) -> None:
+    """Has a time limit count from when its call has begun, unless it has been reached meanwhile."""
+    if not limit.expired():
+        limit.reschedule(when)
 
 
 def _settled(verdict: Verdict, point: str, made: Callable[[Any], T]) -> T:
