@@ -72,7 +72,7 @@ class HookHandler(AreaHandler):
     async def stats(self, request: Request, wanted: Empty) -> HookStatsReply:
         """What was counted."""
         hooks = [_summary(hook) for hook in self._hooks.list(request.caller)]
-        return HookStatsReply(hooks=hooks, builtin=self._hooks.figures())
+        return HookStatsReply(hooks=hooks, builtin=self._hooks.figures(request.caller.key_id))
 
 
 def _summary(hook: Hook) -> HookSummary:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.correlation import correlation_of, new_id
-from llmspell_kernel.services.events.event import Event
+from llmspell_kernel.services.events.event import SMALL, Event
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.hook import Hook, Occasion
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 MAX_SUBSCRIPTIONS = 1000
 """Subscriptions of one script or client."""
 LONGEST_TYPE = 200
+LARGEST = 1024 * 1024
+"""Bytes of an event's data."""
 _KERNEL = ""
 """The publisher of the kernel's own events."""
 
@@ -68,11 +70,10 @@ class EventBus:
         self._sequence = 0
         self._second = (0, 0)
         self._subscriptions: dict[str, Subscription] = {}
-        self._calls: dict[str, asyncio.Task[None]] = {}
-        """What calls the functions of subscriptions, by the ids of these."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        """What calls the functions of subscriptions, and closes exports that were replaced."""
         self._hooked: dict[str, asyncio.Task[Verdict]] = {}
         """By publisher the last of its events that goes through hooks."""
-        self._handling: set[Request] = set()
         self._exporter: Exporter | None = None
         self._export: EventsSettings | None = None
         self._table: EventsSettings | None = None
@@ -136,9 +137,12 @@ class EventBus:
             raise InvalidRequest(f"ttl_seconds is {ttl_s:g}, not more than 0")
         if correlation_id is not None:
             correlation_id = _uuid(correlation_id)
+        size = _size_of([data, metadata])
+        if size > LARGEST:
+            raise InvalidRequest(f"an event's data is {size} bytes long, more than {LARGEST}")
         self.processed += 1
         event = self._event(
-            event_type, data, request, "", correlation_id, ttl_s, language, metadata or {}, target_language
+            event_type, data, request, "", correlation_id, ttl_s, language, metadata or {}, target_language, size
         )
         verdict = await self._pass_on_and_wait(event, request)
         if verdict is not None and verdict.kind == "cancel":
@@ -181,8 +185,7 @@ class EventBus:
         if function is not None:
             from llmspell_kernel.services.events.calls import call_with_each
 
-            calling = call_with_each(made, self._contexts, request, self._hooks, self._handling)
-            self._calls[made.id] = of_no_request(asyncio.get_running_loop().create_task, calling)
+            self._start(call_with_each(made, self._contexts, request, self._hooks))
         return made
 
     def find(self, id: str, caller: Caller) -> Subscription:
@@ -236,13 +239,14 @@ class EventBus:
     def end_streams(self) -> None:
         """The kernel is about to end: no reader is to wait for further events."""
         for one in tuple(self._subscriptions.values()):
-            self._end(one)
+            self._leave(one)
+            one.end()
 
     async def close(self) -> None:
         """Writes what is still to be exported, for a while, and ends."""
         self.end_streams()
-        if self._calls:
-            await asyncio.wait(set(self._calls.values()))
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
         if self._exporter is not None:
             await self._exporter.close()
 
@@ -259,7 +263,7 @@ class EventBus:
             self._export = wanted
             old, self._exporter = self._exporter, None
             if old is not None:
-                of_no_request(asyncio.get_running_loop().create_task, old.close())
+                self._start(old.close())
             if wanted is not None:
                 from llmspell_kernel.services.events.export import Exporter
 
@@ -275,14 +279,18 @@ class EventBus:
             )
 
     def _end(self, subscription: Subscription) -> None:
+        self._leave(subscription)
+        # A function that is being called runs on: it may be what has unsubscribed.
+        subscription.drop()
+
+    def _leave(self, subscription: Subscription) -> None:
         self._subscriptions.pop(subscription.id, None)
-        subscription.end()
         self.listens = bool(self._subscriptions) or self._exporter is not None
-        calling = self._calls.pop(subscription.id, None)
-        if calling is not None:
-            calling.cancel()
-            if subscription.function is not None:
-                self._contexts.release(subscription.function)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = of_no_request(asyncio.get_running_loop().create_task, work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # An event's way
 
@@ -297,6 +305,7 @@ class EventBus:
         language: str,
         metadata: Mapping[str, Any],
         target_language: str | None,
+        size: int = SMALL,
     ) -> Event:
         self._sequence += 1
         if correlation_id is None:
@@ -315,6 +324,7 @@ class EventBus:
             expires=None if ttl_s is None else asyncio.get_running_loop().time() + ttl_s,
             metadata=metadata,
             target_language=target_language,
+            size=size,
         )
 
     def _pass_on(self, event: Event, request: Request | None) -> None:
@@ -391,13 +401,13 @@ class EventBus:
         return counted <= most
 
     async def _called_within(self, request: Request) -> None:
-        """Waits until the functions of the publishing script were called with its event; not where one publishes."""
+        """Waits until the functions of the publishing script were called with its event.
+
+        Not where a function of the script's publishes: those that wait for their turn would wait for each other.
+        """
+        if request.parent is None or request.parent.msg_type != "execute_request":
+            return
         owner = request.caller.context
-        above: Request | None = request
-        while above is not None:
-            if above in self._handling:
-                return
-            above = above.parent
         own = [one for one in self._subscriptions.values() if one.owner == owner and one.function is not None]
         for one in own:
             await one.handled()
@@ -448,6 +458,15 @@ def _let_in(event: Event, table: EventsSettings) -> bool:
     return fits_any(event.component, wanted.include_components) and not fits_any(
         event.component, wanted.exclude_components
     )
+
+
+def _size_of(value: Any) -> int:
+    import msgpack
+
+    try:
+        return len(msgpack.packb(value, unicode_errors="surrogatepass"))
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise InvalidRequest(f"an event's data can't be told: {problem}") from None
 
 
 def _uuid(text: str) -> str:

@@ -58,6 +58,8 @@ class HookRegistry:
         self._tellings: set[asyncio.Task[None]] = set()
         self._failures: WeakSet[LlmspellError] = WeakSet()
         """Failures that were told, on their way up."""
+        self._is_off = False
+        """Whether the settings have switched hooks off."""
         self._wanted: HooksSettings | None = None
         self._builtin: BuiltinHooks | None = None
 
@@ -175,8 +177,13 @@ class HookRegistry:
 
     async def tell(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
         """The same, and waits until they have been called; a point of the kernel itself has no request."""
-        for hook in self._matching(point, request):
-            await self._called(hook, Occasion(point, request, component, data))
+        occasion = Occasion(point, request, component, data)
+        if request is not None:
+            for hook in self._matching(point, request):
+                await self._called(hook, occasion)
+            return
+        # A hook of a script that is busy may have to wait for all of its time: they wait together.
+        await asyncio.gather(*(self._called(hook, occasion) for hook in self._matching(point, request)))
 
     async def failed(self, request: Request, error: LlmspellError) -> None:
         """Tells of a failure that is a limit that was reached, or something that was refused; once each.
@@ -261,9 +268,9 @@ class HookRegistry:
             or (caller.context is None and hook.key_id == caller.key_id)
         ]
 
-    def figures(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the built-in hooks have counted, by name."""
-        return {} if self._builtin is None else self._builtin.figures()
+    def figures(self, key_id: str) -> Mapping[str, Mapping[str, Any]]:
+        """What the built-in hooks have counted, by name; names of components and models are those of a key."""
+        return {} if self._builtin is None else self._builtin.figures(key_id)
 
     async def close(self) -> None:
         """Waits for what is being told; the time limits of the hooks bound it."""
@@ -278,6 +285,7 @@ class HookRegistry:
     def configure(self, settings: Settings) -> None:
         """Puts the built-in hooks that the settings name in the place of those before."""
         wanted = settings.hooks if "hooks" in settings.given else None
+        self._is_off = wanted is not None and not wanted.enabled
         if wanted == self._wanted:
             return
         self._wanted = wanted
@@ -322,7 +330,7 @@ class HookRegistry:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(None if waits else limit_s) as limit:
-                verdict = await hook.call(occasion, lambda: limit.reschedule(clock() + limit_s))
+                verdict = await hook.call(occasion, lambda: _begin(limit, clock() + limit_s))
         except TimeoutError:
             hook.failed(f"it took longer than {settings.timeout_ms} ms (hooks.timeout_ms)")
         except NotFound:
@@ -347,6 +355,8 @@ class HookRegistry:
         return {**data, target: verdict.target}
 
     def _matching(self, point: str, request: Request | None) -> Sequence[Hook]:
+        if self._is_off:
+            return ()
         found = [hook for hook in self._by_point.get(point, ()) if not hook.is_off]
         if request is None:
             # What belongs to no request is no script's work, and only where it is told, and not steered, its business.
@@ -363,6 +373,12 @@ class HookRegistry:
                 contexts.add(above.caller.context)
             above = above.parent
         return [hook for hook in found if hook.context is None or hook.context in contexts]
+
+
+def _begin(limit: asyncio.Timeout, when: float) -> None:
+    """Has a time limit count from when its call has begun, unless it has been reached meanwhile."""
+    if not limit.expired():
+        limit.reschedule(when)
 
 
 def _settled(verdict: Verdict, point: str, made: Callable[[Any], T]) -> T:

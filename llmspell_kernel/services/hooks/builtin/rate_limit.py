@@ -51,6 +51,6 @@ class RateLimit:
         self._allowed += 1
         return Verdict("continue", occasion.data)
 
-    def figures(self) -> Mapping[str, Any]:
+    def figures(self, key_id: str) -> Mapping[str, Any]:
         """How many were let through, and how many were not."""
         return {"allowed": self._allowed, "refused": self._refused}
