@@ -76,6 +76,7 @@ def test_the_block_on_profiles_is_printed_word_for_word(capsys: pytest.CaptureFi
   -p ollama      - Ollama local LLM backend
   -p candle      - Candle local LLM backend
   -p providers   - OpenAI/Anthropic provider setup
+  -p state       - State persistence with memory backend
 """
     assert call(capsys, "--help").out.endswith("\n" + expected)
 
