@@ -43,7 +43,9 @@ def export(options: Options, scope: str, written: str, path: str | None) -> None
         for one in kept:
             (state.setdefault(one["scope"], {}) if wanted.kinds else state)[one["key"]] = _plain(one["value"])
             count += 1
-    text = _as_toml(state) if written == "toml" else json.dumps(state, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    text = (
+        _as_toml(state) if written == "toml" else json.dumps(state, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    )
     if path is None or path == "-":
         output.as_it_is(text)
         output.note("✓ Exported state", keys=count)
