@@ -26,6 +26,7 @@ COMMANDS = {
     "embed": ("llmspell_cli.commands.embed:embed", "Turn texts into vectors."),
     "model": ("llmspell_cli.commands.model:model", "List, pull, load and inspect models."),
     "tool": ("llmspell_cli.commands.tool:tool", "List, inspect and call tools."),
+    "workflow": ("llmspell_cli.commands.workflow:workflow", "Run workflows, resume those that were cut."),
     "state": ("llmspell_cli.commands.state:state", "Show and change what scripts keep."),
     "events": ("llmspell_cli.commands.events:events", "Follow what scripts and the kernel tell."),
     "kernel": ("llmspell_cli.commands.kernel:kernel", "Start, stop and watch kernels."),
@@ -74,7 +75,7 @@ class Root(LazyGroup):
 
         if (meant := meant_as_argument(name)) is not None:
             return InvalidRequest(f"unknown command '{name}'", hint=meant)
-        for group in ("model", "tool", "state", "kernel", "config", "keys"):
+        for group in ("model", "tool", "state", "workflow", "kernel", "config", "keys"):
             command = self.get_command(ctx, group)
             if isinstance(command, LazyGroup) and name in (*command.lazy, *command.aliases):
                 own = command.aliases.get(name, name)

@@ -48,6 +48,11 @@ def routes(
 
         return ToolHandler(services.tools, services.contexts, settings)
 
+    def workflow_handler() -> Handler:
+        from llmspell_kernel.handlers.workflow import WorkflowHandler
+
+        return WorkflowHandler(services.workflows)
+
     def state_handler() -> Handler:
         from llmspell_kernel.handlers.state import StateHandler
 
@@ -56,12 +61,12 @@ def routes(
     def event_handler() -> Handler:
         from llmspell_kernel.handlers.event import EventHandler
 
-        return EventHandler(services.events, services.contexts)
+        return EventHandler(services.events.bus, services.contexts)
 
     def hook_handler() -> Handler:
         from llmspell_kernel.handlers.hook import HookHandler
 
-        return HookHandler(services.hooks, services.contexts)
+        return HookHandler(services.hooks.registry, services.contexts)
 
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler
@@ -90,6 +95,7 @@ def routes(
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),
         "tool_request": _when_asked(tool_handler),
+        "workflow_request": _when_asked(workflow_handler),
         "state_request": _when_asked(state_handler),
         "event_request": _when_asked(event_handler),
         "hook_request": _when_asked(hook_handler),

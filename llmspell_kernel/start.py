@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -35,13 +35,16 @@ from llmspell_kernel.log_file import remove_empty_logs
 from llmspell_kernel.logs import LEVELS, KernelLog, filters_in
 from llmspell_kernel.notebook_id import notebook_id
 from llmspell_kernel.services.kernel import KernelFiles
-from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.loader import LoadedSettings, load_trusted
 from llmspell_profiles.loading.provenance import digests, special_file
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import is_running
 from llmspell_protocol.errors import Busy, Internal, InvalidRequest, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.standard_streams import have_standard_streams
 from llmspell_protocol.version import VERSION
+
+if TYPE_CHECKING:
+    from llmspell_kernel.services.events.export import WriteEvent
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +95,7 @@ class Start:
     """One start of a kernel: settings, files, sockets, signals, in that order.
 
     `on_started` gets the `started` document when the kernel answers; `write_log` the lines of a kernel in the
-    foreground, which go to standard error without it.
+    foreground, which go to standard error without it; `write_event` its exported events, else on standard output.
     """
 
     def __init__(
@@ -100,10 +103,12 @@ class Start:
         arguments: argparse.Namespace,
         on_started: Callable[[dict[str, Any]], None],
         write_log: Callable[[str], None] | None = None,
+        write_event: WriteEvent | None = None,
     ) -> None:
         self._arguments = arguments
         self._on_started = on_started
         self._write_log = write_log
+        self._write_event = write_event
         self._parent = int(os.environ.pop("JPY_PARENT_PID", "0") or 0)
         self._environment = dict(os.environ)
         # Kept: a kernel outlives the directory that it was started in.
@@ -124,7 +129,7 @@ class Start:
 
     def _load(self) -> LoadedSettings:
         flags = {key: getattr(self._arguments, name) for name, key in _FLAGS.items()}
-        return load_settings(
+        return load_trusted(
             profile=self._arguments.profile,
             config=self._arguments.config,
             env=self._environment,
@@ -201,6 +206,7 @@ class Start:
                 connection_file=self._files.connection_file, pid_file=self._files.pid_file, log_file=self._log_file
             ),
             idle_timeout=not self._frontend,
+            write_event=self._write_event,
         )
         self._handle_signals(kernel)
         if self._frontend:

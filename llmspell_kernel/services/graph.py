@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.agents.saved import SavedConversations
     from llmspell_kernel.services.agents.service import AgentsService
     from llmspell_kernel.services.agents.shared_data import SharedData
+    from llmspell_kernel.services.events.export import WriteEvent
     from llmspell_kernel.services.events.service import EventsService
     from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.state.service import StateService
     from llmspell_kernel.services.tools.service import ToolsService
+    from llmspell_kernel.services.workflows.service import WorkflowsService
 
 S = TypeVar("S")
 
@@ -97,11 +99,13 @@ class Services:
         environment: Mapping[str, str],
         submit: Submit,
         configuration_file: Path | None = None,
+        write_event: WriteEvent | None = None,
     ) -> None:
         self._settings = settings
         self._home = home
         self._environment = environment
         self._configuration_file = configuration_file
+        self._write_event = write_event
         self._log_directory = private_directory(home / "logs")
         self._made: list[object] = []
         self.contexts = Contexts(
@@ -177,7 +181,13 @@ class Services:
         """The event bus."""
         from llmspell_kernel.services.events.service import EventsService
 
-        return EventsService(self._settings, self.contexts, self.hooks, environment=self._environment)
+        return EventsService(
+            self._settings,
+            self.contexts,
+            self.hooks,
+            environment=self._environment,
+            write_event=self._write_event,
+        )
 
     @service
     def tools(self) -> ToolsService:
@@ -193,6 +203,23 @@ class Services:
             home=self._home,
             environment=self._environment,
             file=self._configuration_file,
+        )
+
+    @service
+    def workflows(self) -> WorkflowsService:
+        """Workflows, and their executions."""
+        from llmspell_kernel.services.workflows.service import WorkflowsService
+        from llmspell_kernel.services.workflows.state_entries import StateEntries
+
+        return WorkflowsService(
+            contexts=self.contexts,
+            tools=lambda: self.tools,
+            agents=self.agents,
+            agent_runs=self.agent_runs,
+            entries=StateEntries(lambda: self.state),
+            events=self.events,
+            hooks=self.hooks,
+            home=self._home,
         )
 
     def note(self, name: str, made: object) -> None:

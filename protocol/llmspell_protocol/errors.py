@@ -296,6 +296,12 @@ class ToolError(LlmspellError):
     code = "tool_error"
 
 
+class WorkflowFailed(LlmspellError):
+    """A workflow that a command ran has failed; `details{execution_id, failed_step, result}`."""
+
+    code = "workflow_failed"
+
+
 def _tree(root: type[LlmspellError]) -> dict[str, type[LlmspellError]]:
     found = {root.code: root}
     for child in root.__subclasses__():

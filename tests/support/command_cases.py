@@ -36,6 +36,12 @@ def case(*words: str, stdin: str = "", where: Where = "both", undo: tuple[tuple[
     return Case(words, stdin, where, undo)
 
 
+SUM = """{"type": "sequential", "name": "sum", "steps": [
+  {"name": "add", "tool": "calculator", "input": {"input": "2 + 3"}},
+  {"name": "twice", "tool": "calculator", "input": {"input": "{{add.output}} * 2"}}]}
+"""
+"""A workflow's file."""
+
 CASES: dict[str, Case] = {
     "run": case("run", "hello.lua", "--", "--name", "world", "extra"),
     "run json": case("run", "hello.lua", "--json"),
@@ -137,7 +143,6 @@ CASES: dict[str, Case] = {
     "model ps json": case("model", "ps", "--json", where="kernel"),
     "events": case("events", where="kernel"),
     "events json": case("events", "--json", where="kernel"),
-    "events follow": case("events", "--follow", "order.*", "--count", "0", where="kernel"),
     "events follow json": case("events", "-f", "-n", "0", "--json", where="kernel"),
     "tool list": case("tool", "list"),
     "tool list verbose": case("tool", "list", "-v", "--category", "utility"),
@@ -181,6 +186,17 @@ CASES: dict[str, Case] = {
     "state import stdin": case("state", "import", stdin="a = 1\n", undo=(("state", "clear", "--yes"),)),
     "state import missing": case("state", "import", "nowhere.json"),
     "state import wrong": case("state", "import", stdin='{"a": {"$type": "x"}}'),
+    "workflow run": case("workflow", "run", "sum.workflow.json"),
+    "workflow run watched": case("workflow", "run", "sum.workflow.json", "--watch", "--input", '{"n": 2}', "--json"),
+    "workflow run stdin": case("workflow", "run", "-", "--input", "@call.json", "--json", stdin=SUM),
+    "workflow run failing": case("workflow", "run", "-", "--json", stdin=SUM.replace("2 + 3", "1 / 0")),
+    "workflow run missing": case("workflow", "run", "nosuch.json"),
+    "workflow run wrong": case("workflow", "run", "-", stdin='{"type": "sequential", "steps": [{"name": "a"}]}'),
+    "workflow resume": case("workflow", "resume", "nosuch"),
+    "workflow list": case("workflow", "list"),
+    "workflow list json": case("workflow", "list", "--json"),
+    "workflow cancel": case("workflow", "cancel", "nosuch"),
+    "workflow discard": case("workflow", "discard", "nosuch", "--json"),
     "tool search": case("tool", "search", "math"),
     "tool search json": case("tool", "search", "math", "--json"),
     "tool search nothing": case("tool", "search", "nosuchword"),
@@ -232,6 +248,9 @@ CASES: dict[str, Case] = {
     "config set json": case("config", "set", "models.pin", "a,b", "-c", "mine.toml", "--json", where="local"),
     "config unset": case("config", "unset", "kernel.max_clients", "-c", "mine.toml", where="local"),
     "config unset json": case("config", "unset", "models.max_queue", "-c", "mine.toml", "--json", where="local"),
+    "config trust": case("config", "trust", "mine.toml", "--yes", where="local"),
+    "config trust json": case("config", "trust", "mine.toml", "--yes", "--json", where="local"),
+    "config trust revoke json": case("config", "trust", "mine.toml", "--revoke", "--json", where="local"),
     "config import-mcp": case("config", "import-mcp", "mcp.json", "-c", "mine.toml", where="local"),
     "config import-mcp json": case("config", "import-mcp", "mcp.json", "-c", "mine.toml", "--json", where="local"),
     "config import-mcp dry run json": case("config", "import-mcp", "mcp.json", "--dry-run", "--json", where="local"),
@@ -259,6 +278,8 @@ CASES: dict[str, Case] = {
     "jupyter install json": case("jupyter", "install", "--prefix", "env", "--json", where="local"),
     "jupyter remove": case("jupyter", "remove", "--prefix", "there", "--yes", where="local"),
     "jupyter remove json": case("jupyter", "remove", "--prefix", "there", "--yes", "--json", where="local"),
+    "jupyter lua-api": case("jupyter", "lua-api"),
+    "jupyter lua-api json": case("jupyter", "lua-api", "--json"),
     "version": case("version", "--component", "cli"),
     "version verbose": case("version", "--verbose", "--component", "cli"),
     "version json": case("version", "--json"),
@@ -272,6 +293,7 @@ FILES = {
     "schema.json": b'{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}',
     "state.json": b'{"theme": "dark", "visits": 3, "mixed": {"$type": "table", "#1": 1, "=x": 2}}',
     "call.json": b'{"input": "6*7"}',
+    "sum.workflow.json": SUM.encode(),
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
     "user/systemd/user/there.service": b"[Unit]\n",

@@ -320,7 +320,8 @@ class Worker:
                 self._asked.pop(number, None)
 
     def _invoke(self, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
-        function = sandbox.host.offered.get(frame["fn"])
+        # The number 0 is no script's: it evaluates expressions of workflows.
+        function = sandbox.host.offered.get(frame["fn"]) if frame["fn"] else sandbox.evaluator()
         if function is None:
             raise ScriptFailure(f"function {frame['fn']} is not there any more", kind="not_found")
         return {"op": "done", "value": sandbox.call(function, frame["arguments"])}

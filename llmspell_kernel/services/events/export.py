@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WriteEvent = Callable[[Mapping[str, Any], str], None]
+"""Prints an event, `(content, its JSON)`, where the kernel's own output goes; may block."""
+
 BATCH = 100
 """Events that are written, or posted, at once."""
+QUEUED_BYTES = 64 * 1024 * 1024
+"""The data of events that wait, however few they are."""
 POST_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
 _SHORTEST_KEY = 8
@@ -37,17 +42,18 @@ class Exporter:
     """Writes events as `[events.export]` says; belongs to the loop."""
 
     def __init__(
-        self, settings: EventsSettings, environment: Mapping[str, str], write_line: Callable[[str], None] | None
+        self, settings: EventsSettings, environment: Mapping[str, str], write_event: WriteEvent | None
     ) -> None:
         self.exported = 0
         """Events that were written or posted everywhere."""
         self.dropped = 0
         """Events that were pushed out of the queue, or could not be written."""
         self._export = settings.export
-        self._write_line = write_line or _to_stdout
+        self._write_event = write_event or _to_stdout
         self._hide = Redaction(environment)
         self._queue: deque[Event] = deque()
         self._size = settings.buffer_size
+        self._bytes = 0
         self._come = asyncio.Event()
         self._closing = False
         self._failed: set[str] = set()
@@ -55,10 +61,11 @@ class Exporter:
 
     def add(self, event: Event) -> None:
         """Queues an event."""
-        if len(self._queue) >= self._size:
-            self._queue.popleft()
-            self.dropped += 1
         self._queue.append(event)
+        self._bytes += event.size
+        while len(self._queue) > self._size or self._bytes > QUEUED_BYTES:
+            self._bytes -= self._queue.popleft().size
+            self.dropped += 1
         self._come.set()
 
     async def close(self) -> None:
@@ -77,6 +84,7 @@ class Exporter:
                 await self._come.wait()
                 continue
             batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            self._bytes -= sum(event.size for event in batch)
             contents = [self._hide(event.as_content()) for event in batch]
             text = "".join(f"{self._line(content)}\n" for content in contents)
             done = [await self._sent(where, send) for where, send in self._ways(contents, text)]
@@ -88,6 +96,10 @@ class Exporter:
     def _line(self, content: Mapping[str, Any]) -> str:
         return json.dumps(content, ensure_ascii=False, default=str, indent=2 if self._export.pretty_json else None)
 
+    def _write_all(self, contents: Sequence[Mapping[str, Any]]) -> None:
+        for content in contents:
+            self._write_event(content, self._line(content))
+
     def _ways(self, contents: Sequence[Any], text: str) -> Sequence[tuple[str, Callable[[], Any]]]:
         ways: list[tuple[str, Callable[[], Any]]] = []
         export = self._export
@@ -95,7 +107,7 @@ class Exporter:
             path = export.file
             ways.append((str(path), lambda: asyncio.to_thread(_append, path, text)))
         if export.stdout:
-            ways.append(("stdout", lambda: asyncio.to_thread(self._write_line, text)))
+            ways.append(("stdout", lambda: asyncio.to_thread(self._write_all, contents)))
         if export.webhook is not None:
             url = str(export.webhook)
             ways.append(("the webhook", lambda: _post(url, contents)))
@@ -133,8 +145,8 @@ def _append(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _to_stdout(text: str) -> None:
-    sys.stdout.write(text)
+def _to_stdout(_content: Mapping[str, Any], text: str) -> None:
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 

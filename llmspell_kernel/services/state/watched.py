@@ -11,7 +11,7 @@ from typing import Any
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.events.service import EventsService
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.state.places import Place, place_of, scope_of
 from llmspell_kernel.services.state.service import ABSENT, Entry, StateService, Wanted

@@ -21,6 +21,7 @@ from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
 from llmspell_kernel.handlers.state import StateHandler
 from llmspell_kernel.handlers.tool import ToolHandler
+from llmspell_kernel.handlers.workflow import WorkflowHandler
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_protocol.areas import AREAS, actions
@@ -37,6 +38,7 @@ HANDLERS: dict[str, type[AreaHandler]] = {
     "event": EventHandler,
     "hook": HookHandler,
     "state": StateHandler,
+    "workflow": WorkflowHandler,
 }
 
 
@@ -134,7 +136,7 @@ def test_what_only_looks_is_answered_while_the_kernel_drains_and_when_it_is_full
 def test_looking_and_steering_is_said_by_each_action() -> None:
     looks = {(area, name) for area in AREAS for name, record in actions(area).items() if record.looks}
     assert looks == {
-        *(("model", "status"), ("model", "ps"), ("hook", "list"), ("hook", "stats")),
+        *(("model", "status"), ("model", "ps"), ("workflow", "cancel"), ("hook", "list"), ("hook", "stats")),
         *(("event", name) for name in ("subscribe", "subscriptions", "stats")),
         *(("kernel", name) for name in actions("kernel")),
     }

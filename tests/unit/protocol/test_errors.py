@@ -59,6 +59,7 @@ CODES = {
     "script_error": 1,
     "script_limit": 1,
     "tool_error": 1,
+    "workflow_failed": 1,
     "internal": 1,
 }
 
