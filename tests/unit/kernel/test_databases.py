@@ -23,14 +23,14 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_every_database_that_a_service_opens_is_in_the_table() -> None:
-    schemas = {
-        path.relative_to(KERNEL.parent).with_suffix("").as_posix().replace("/", ".")
+    schemas = [
+        f"{path.relative_to(KERNEL.parent).with_suffix('').as_posix().replace('/', '.')}:{name}"
         for path in (KERNEL / "services").rglob("*.py")
-        if re.search(r"^SCHEMA = Schema\(", path.read_text(), re.MULTILINE)
-    }
+        for name in re.findall(r"^([A-Z_]+) = Schema\(", path.read_text(), re.MULTILINE)
+    ]
     table = (KERNEL / "services" / "databases.py").read_text()
     assert schemas
-    assert [module for module in schemas if f'"{module}"' not in table] == []
+    assert [schema for schema in schemas if f'"{schema}"' not in table] == []
 
 
 def test_a_home_without_databases_has_none(settings: Settings, tmp_path: Path) -> None:
