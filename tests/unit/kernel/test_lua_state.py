@@ -343,3 +343,10 @@ def test_a_migration_tells_what_it_has_done(bench: LuaBench) -> None:
     done = bench.value("return State.migrate(2)")
     assert done.pop("duration_ms") >= 0
     assert done == {"success": True, "status": "completed", "from_version": 1, "to_version": 2, "items_migrated": 5}
+
+
+def test_what_one_request_holds_is_bounded(bench: LuaBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmspell_kernel.scripting.lua.convert.MAX_VALUES", 1000)
+    fill = "local t = {} for i = 1, %d do t['k' .. i] = i end State.set_many(t)"
+    bench.run(fill % 500)
+    assert "more than 1000 values" in bench.caught(fill % 501)
