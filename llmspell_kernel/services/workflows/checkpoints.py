@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path as File
-from typing import Any
+from typing import Any, ClassVar
 
 from llmspell_kernel.directories import private_directory
 from llmspell_kernel.scripting.contexts import FUNCTION_KEY
@@ -100,6 +100,7 @@ def _shape(value: Any) -> Any:
 class DiskJournal:
     """The journal of one execution, kept on disk; holds the execution's lock until `leave`."""
 
+    is_kept: ClassVar[bool] = True
     checkpoint: Checkpoint
     database: Database
     lock: int | None

@@ -56,7 +56,7 @@ def interpreted(node: Node, at: float) -> Ended:
         for one in chosen * node.rounds:
             inner = interpreted(one, at)
             at, ok, calls, steps = inner.at, ok and inner.ok, calls + inner.calls, steps + inner.steps
-            if not inner.ok and not node.goes_on:
+            if not inner.ok and not (node.goes_on or one.goes_on):
                 break
     return Ended(at, ok, calls, [*steps, (at, node.name, ok)])
 
@@ -82,8 +82,7 @@ def definition_of(node: Node) -> dict[str, Any]:
         made |= {"branches": branches}
     else:
         made |= {"steps": steps, "max_concurrency": 64}
-    # A nested step fails as what is in it does, and its own strategy is its inside's.
-    return {**made, "error_strategy": "continue" if node.goes_on else "fail_fast", "continue_on_error": False}
+    return {**made, "error_strategy": "continue" if node.goes_on else "fail_fast"}
 
 
 @st.composite
