@@ -17,20 +17,23 @@ if TYPE_CHECKING:
 
 
 class _Known(NamedTuple):
-    """One database: the module that has its `SCHEMA`, and its file by the settings."""
+    """One database: the module that has its `SCHEMA`, and its file by the settings and the home."""
 
     module: str
-    path: Callable[[Settings], Path]
+    path: Callable[[Settings, Path], Path]
 
 
-_KNOWN = (_Known("llmspell_kernel.services.state.tables", lambda settings: settings.runtime.state_persistence.path),)
+_KNOWN = (
+    _Known("llmspell_kernel.services.state.tables", lambda settings, _home: settings.runtime.state_persistence.path),
+    _Known("llmspell_kernel.services.workflows.tables", lambda _settings, home: home / "workflows.db"),
+)
 """Every database that a service opens has a line here."""
 
 
-def databases(settings: Settings) -> Iterator[KernelDatabase]:
+def databases(settings: Settings, home: Path) -> Iterator[KernelDatabase]:
     """The databases whose file is there, whether the settings use it or not, each examined whole."""
     for known in _KNOWN:
-        path = known.path(settings)
+        path = known.path(settings, home)
         if path.exists():
             schema: Schema = import_module(known.module).SCHEMA
             problems = integrity_problems(path, schema)

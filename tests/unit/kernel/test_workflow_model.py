@@ -183,6 +183,8 @@ def test_a_cancelled_workflow_ends_at_once_and_leaves_nothing_running(node: Node
         before = asyncio.all_tasks()
         wanted = interpreted(node, loop.time())
         cut = loop.time() + (wanted.at - loop.time()) * share
+        if any(abs(at - cut) < 1e-6 for at, _ in wanted.calls):
+            return  # Which of two at one moment is first is not said.
         running = loop.create_task(bench.execute(whole(node)))
         loop.call_at(cut, running.cancel)
         await asyncio.wait([running])
