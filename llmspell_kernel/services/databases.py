@@ -20,12 +20,17 @@ class _Known(NamedTuple):
     """One database: its schema (`module:NAME`), and its file by the settings and the home."""
 
     schema: str
+    """One database: the module that has its `SCHEMA`, and its file by the settings and the home."""
+
+    module: str
     path: Callable[[Settings, Path], Path]
 
 
 _KNOWN = (
     _Known("llmspell_kernel.services.state.tables:SCHEMA", lambda settings, _: settings.runtime.state_persistence.path),
     _Known("llmspell_kernel.services.workflows.checkpoints:SCHEMA", lambda _, home: home / "workflows.db"),
+    _Known("llmspell_kernel.services.state.tables", lambda settings, _home: settings.runtime.state_persistence.path),
+    _Known("llmspell_kernel.services.workflows.tables", lambda _settings, home: home / "workflows.db"),
 )
 """Every database that a service opens has a line here."""
 

@@ -112,6 +112,8 @@ class KernelService:
         return KernelStorageReply(
             databases=await asyncio.to_thread(lambda: list(databases(self._settings(), self._settings.loaded.home)))
         )
+        home = self._settings.loaded.home
+        return KernelStorageReply(databases=await asyncio.to_thread(lambda: list(databases(self._settings(), home))))
 
     def metrics(self) -> KernelMetricsReply:
         """Figures of the kernel's process; `cpu_percent` is since the last time it was asked for."""

@@ -24,34 +24,11 @@ from llmspell_kernel.scripting.contexts import FUNCTION_KEY
 from llmspell_kernel.services.workflows.definition import Definition, Step
 from llmspell_kernel.services.workflows.outcomes import Problem, StepOutcome
 from llmspell_kernel.services.workflows.place import Path
+from llmspell_kernel.services.workflows.tables import FILE, SCHEMA
 from llmspell_kernel.storage.database import Database
-from llmspell_kernel.storage.schema import Schema
 from llmspell_protocol.errors import Busy, InvalidRequest, NotFound
 
 KEPT_DAYS = 30
-
-_EXECUTIONS = """
-CREATE TABLE executions (
-  id TEXT PRIMARY KEY,
-  key_id TEXT NOT NULL,
-  name TEXT NOT NULL,
-  definition TEXT NOT NULL,
-  has_functions INTEGER NOT NULL,
-  input TEXT NOT NULL,
-  shared TEXT NOT NULL,
-  started_ms INTEGER NOT NULL,
-  changed_ms INTEGER NOT NULL
-) STRICT;
-CREATE TABLE done (
-  execution_id TEXT NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
-  kind TEXT NOT NULL,
-  path TEXT NOT NULL,
-  value TEXT NOT NULL,
-  PRIMARY KEY (execution_id, kind, path)
-) STRICT;
-"""
-
-SCHEMA = Schema("workflows", "checkpoints of workflows", (_EXECUTIONS,))
 
 _STEP, _DECISION = "step", "decision"
 _COLUMNS = "id, name, definition, has_functions, input, shared, started_ms"
@@ -104,6 +81,7 @@ class DiskJournal:
     database: Database
     lock: int | None
     lock_file: File
+    is_kept: bool = True
     steps: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     decisions: dict[str, Any] = field(default_factory=dict)
     unwritten: dict[str, Any] = field(default_factory=dict)
@@ -271,7 +249,7 @@ class Checkpoints:
 
     @property
     def _file(self) -> File:
-        return self._home / "workflows.db"
+        return self._home / FILE
 
     def _open(self) -> Database:
         if self._database is None:

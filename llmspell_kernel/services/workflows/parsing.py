@@ -293,10 +293,10 @@ class _Parser:
             type=type,
             input=self._input(raw, inside),
             timeout_s=self._timeout(raw, type, inside),
-            retry=self._retry(raw, strategy, inside),
+            retry=self._retry(raw, None if type in KINDS else strategy, inside),
             condition=self._condition(self._own_condition(raw, type), inside),
             skip_if=self._condition(raw.get("skip_if"), inside),
-            continues=self._continues(raw, strategy, inside),
+            continues=self._continues(raw, strategy, inside, is_nested=type in KINDS),
             optional=raw.get("optional") is True or raw.get("required") is False,
             callbacks=self._callbacks(raw, _STEP_CALLBACKS, inside),
             metadata=_table(raw.get("metadata"), f"{inside}: metadata"),
@@ -371,12 +371,17 @@ class _Parser:
             return Retry(attempts=1 + again)
         return Retry(attempts=1 + again, backoff_ms=_number(delay, f"{where}: retry_delay_ms"))
 
-    def _continues(self, raw: Mapping[str, Any], strategy: Strategy | None, where: str) -> bool | None:
+    def _continues(
+        self, raw: Mapping[str, Any], strategy: Strategy | None, where: str, *, is_nested: bool
+    ) -> bool | None:
+        """Whether the workflow around goes on; what is nested has its strategy for itself, unless that goes on."""
         for key, wanted in (("continue_on_error", True), ("optional", True), ("required", False)):
             given = _truth(raw.get(key), f"{where}: {key}")
             if given is not None:
                 return given is wanted
-        return None if strategy is None or strategy.retry is not None else strategy.continues
+        if strategy is None or strategy.retry is not None or (is_nested and not strategy.continues):
+            return None
+        return strategy.continues
 
     # Values
 

@@ -56,7 +56,7 @@ def interpreted(node: Node, at: float) -> Ended:
         for one in chosen * node.rounds:
             inner = interpreted(one, at)
             at, ok, calls, steps = inner.at, ok and inner.ok, calls + inner.calls, steps + inner.steps
-            if not inner.ok and not node.goes_on:
+            if not inner.ok and not (node.goes_on or one.goes_on):
                 break
     return Ended(at, ok, calls, [*steps, (at, node.name, ok)])
 
@@ -82,8 +82,7 @@ def definition_of(node: Node) -> dict[str, Any]:
         made |= {"branches": branches}
     else:
         made |= {"steps": steps, "max_concurrency": 64}
-    # A nested step fails as what is in it does, and its own strategy is its inside's.
-    return {**made, "error_strategy": "continue" if node.goes_on else "fail_fast", "continue_on_error": False}
+    return {**made, "error_strategy": "continue" if node.goes_on else "fail_fast"}
 
 
 @st.composite
@@ -184,6 +183,8 @@ def test_a_cancelled_workflow_ends_at_once_and_leaves_nothing_running(node: Node
         before = asyncio.all_tasks()
         wanted = interpreted(node, loop.time())
         cut = loop.time() + (wanted.at - loop.time()) * share
+        if any(abs(at - cut) < 1e-6 for at, _ in wanted.calls):
+            return  # Which of two at one moment is first is not said.
         running = loop.create_task(bench.execute(whole(node)))
         loop.call_at(cut, running.cancel)
         await asyncio.wait([running])
