@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -473,6 +476,19 @@ def test_letters_works(shell: Reader) -> None:
     shell.runs("printf '{{ number' > broken.txt")
     assert "row 1: " in shell.runs("llmspell run examples/letters.lua -- broken.txt people.csv").out
     assert "usage: " in shell.runs("llmspell run examples/letters.lua").out
+
+
+def test_the_demo_runs_from_its_first_line_to_its_last(tmp_path: Path, models: Path) -> None:
+    with reader(tmp_path, models) as one:
+        home = one.work / ".demo"
+        home.mkdir(mode=0o700)
+        shutil.copytree(models, home / "models", copy_function=os.link)  # so that there is nothing to download
+        done = one.runs("bash examples/demo.sh")
+        assert done.status == 0, done.out
+        shown = [line.split()[1:] for line in done.out.splitlines() if line.startswith("$ llmspell ")]
+        steps = re.findall(r"^step (.+)$", (ROOT / "examples" / "demo.sh").read_text(), re.MULTILINE)
+        assert [words[1:3] for words in shown] == [shlex.split(step)[:2] for step in steps]
+        assert not list((home / "run").glob("*.json"))
 
 
 def test_every_line_of_the_examples_has_run(shell: Reader, request: pytest.FixtureRequest) -> None:
