@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 
 class _Known(NamedTuple):
-    """One database: its schema (`module:NAME`), and its file by the settings and the home."""
-
-    schema: str
     """One database: the module that has its `SCHEMA`, and its file by the settings and the home."""
 
     module: str
@@ -27,8 +24,6 @@ class _Known(NamedTuple):
 
 
 _KNOWN = (
-    _Known("llmspell_kernel.services.state.tables:SCHEMA", lambda settings, _: settings.runtime.state_persistence.path),
-    _Known("llmspell_kernel.services.workflows.checkpoints:SCHEMA", lambda _, home: home / "workflows.db"),
     _Known("llmspell_kernel.services.state.tables", lambda settings, _home: settings.runtime.state_persistence.path),
     _Known("llmspell_kernel.services.workflows.tables", lambda _settings, home: home / "workflows.db"),
 )
@@ -40,8 +35,7 @@ def databases(settings: Settings, home: Path) -> Iterator[KernelDatabase]:
     for known in _KNOWN:
         path = known.path(settings, home)
         if path.exists():
-            module, _, name = known.schema.partition(":")
-            schema: Schema = getattr(import_module(module), name)
+            schema: Schema = import_module(known.module).SCHEMA
             problems = integrity_problems(path, schema)
             version = None if problems else _version(path)
             yield KernelDatabase(

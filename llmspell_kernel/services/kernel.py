@@ -109,9 +109,6 @@ class KernelService:
         from llmspell_kernel.services.databases import databases
         from llmspell_protocol.areas.kernel import KernelStorageReply
 
-        return KernelStorageReply(
-            databases=await asyncio.to_thread(lambda: list(databases(self._settings(), self._settings.loaded.home)))
-        )
         home = self._settings.loaded.home
         return KernelStorageReply(databases=await asyncio.to_thread(lambda: list(databases(self._settings(), home))))
 
