@@ -76,8 +76,9 @@ def read_filter(given: str | Mapping[str, Any], names: Sequence[str]) -> Filter:
     """
     if isinstance(given, str):
         found = _SENTENCE.fullmatch(given)
-        if found is None:
-            raise BadFilter(f"'{given}' is not a column, an operator and a value, such as 'age > 30'")
+        if found is None or not found["value"]:
+            empty = """; for empty fields: 'age == ""'""" if found is not None else ""
+            raise BadFilter(f"'{given}' is not a column, an operator and a value, such as 'age > 30'{empty}")
         column, operator = found["quoted"] or found["name"], found["operator"]
         value: Any = _unquoted(found["value"])
         if operator == "in":

@@ -39,6 +39,7 @@ OUTSIDE = {
     "llmspell_kernel/lifecycle.py": "before any request",
     "llmspell_kernel/embedded.py": "another thread's",
     "llmspell_kernel/doors/channels.py": "the kernel's own end",
+    "llmspell_kernel/services/events/export.py": "a thread's",
     "llmspell_providers/ollama/daemon.py": "another thread's",
     "protocol/llmspell_protocol/child.py": "in contexts of their own, or nothing that logs",
 }
