@@ -74,6 +74,7 @@ class Kernel:
             requests=self.requests,
             clients=self._clients,
             drain=self.drain,
+            observe=self._services.observe,
         )
         # After dispatch, which cancels what would still use it.
         self._clients.on_gone(self._services.forget)

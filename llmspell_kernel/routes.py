@@ -48,6 +48,16 @@ def routes(
 
         return ToolHandler(services.tools, services.contexts, settings)
 
+    def session_handler() -> Handler:
+        from llmspell_kernel.handlers.session import SessionHandler
+
+        return SessionHandler(services.sessions, lambda: services.replays)
+
+    def artifact_handler() -> Handler:
+        from llmspell_kernel.handlers.artifact import ArtifactHandler
+
+        return ArtifactHandler(services.sessions, settings)
+
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler
 
@@ -75,6 +85,8 @@ def routes(
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),
         "tool_request": _when_asked(tool_handler),
+        "session_request": _when_asked(session_handler),
+        "artifact_request": _when_asked(artifact_handler),
     }
 
 
