@@ -1,4 +1,4 @@
-"""JSON objects in files that users name: read with errors that say where, written for the owner's eyes alone."""
+"""JSON objects and texts in files that users name: read with errors that say where, written for their owner alone."""
 
 from __future__ import annotations
 
@@ -55,8 +55,13 @@ def write_json(path: str, value: Mapping[str, Any]) -> None:
     Raises:
         InvalidRequest: the file can't be written.
     """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a text; a file that is new may be read by its owner alone. Raises as `write_json`."""
     # Half of a pair of code units (Lua and JSON know it, UTF-8 does not) becomes U+FFFD, as on the wire.
-    data = (whole_text(json.dumps(value, indent=2, ensure_ascii=False)) + "\n").encode()
+    data = whole_text(text).encode()
     try:
         fd = os.open(expanded_user(path, os.environ), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:

@@ -26,6 +26,7 @@ COMMANDS = {
     "embed": ("llmspell_cli.commands.embed:embed", "Turn texts into vectors."),
     "model": ("llmspell_cli.commands.model:model", "List, pull, load and inspect models."),
     "tool": ("llmspell_cli.commands.tool:tool", "List, inspect and call tools."),
+    "session": ("llmspell_cli.commands.session:session", "Read, search and replay what was recorded."),
     "kernel": ("llmspell_cli.commands.kernel:kernel", "Start, stop and watch kernels."),
     "config": ("llmspell_cli.commands.config:config", "Write, check and show the configuration."),
     "jupyter": ("llmspell_cli.commands.jupyter:jupyter", "Make the kernel known to Jupyter."),
@@ -71,7 +72,7 @@ class Root(LazyGroup):
 
         if (meant := meant_as_argument(name)) is not None:
             return InvalidRequest(f"unknown command '{name}'", hint=meant)
-        for group in ("model", "tool", "kernel", "config", "keys"):
+        for group in ("model", "tool", "session", "kernel", "config", "keys"):
             command = self.get_command(ctx, group)
             if isinstance(command, LazyGroup) and name in (*command.lazy, *command.aliases):
                 own = command.aliases.get(name, name)

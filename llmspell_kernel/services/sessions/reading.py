@@ -25,6 +25,8 @@ def title_of(msg_type: str, content: Mapping[str, Any], options: Mapping[str, An
     """What a session that begins with this request is called."""
     if msg_type == "execute_request":
         return str(options.get("name") or ("exec" if options.get("isolated") else "notebook"))
+    if "tool" in content:
+        return _details(msg_type, content, options)
     asked = " ".join(_asked(msg_type, content).split())
     return (asked[: _LONGEST_NAME - 1] + "…" if len(asked) > _LONGEST_NAME else asked) or _details(
         msg_type, content, options
@@ -49,7 +51,7 @@ def read(
     error = f"{said.get('message') or said.get('evalue') or said.get('code')}" if failed else _tool_problem(said)
     model = _with_backend(said) or content.get("model")
     return Read(
-        details=_details(msg_type, content, options),
+        details=_agent(said) or _details(msg_type, content, options),
         asked=_asked(msg_type, content),
         answered=_partial(said) if failed else _answered(msg_type, said),
         error=error,
@@ -66,6 +68,12 @@ def _details(msg_type: str, content: Mapping[str, Any], options: Mapping[str, An
         if isinstance(content.get(key), str) and content[key]:
             return str(content[key])
     return ""
+
+
+def _agent(reply: Mapping[str, Any]) -> str | None:
+    """The name of the agent that answered: a request may have its id."""
+    agent = reply.get("agent")
+    return str(agent["name"]) if isinstance(agent, Mapping) and agent.get("name") else None
 
 
 def _asked(msg_type: str, content: Mapping[str, Any]) -> str:

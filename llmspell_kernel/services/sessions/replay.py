@@ -103,7 +103,7 @@ class Replays:
         return SessionReplayReply(
             session_id=details.id,
             correlation_id=str(uuid.uuid4()),
-            mode=wanted.mode,  # type: ignore[arg-type]  # `_demand` has looked
+            replay_mode=wanted.mode,  # type: ignore[arg-type]  # `_demand` has looked
             start_time=rows.time_text(started_at),
             total_duration_ms=round((time.monotonic() - began) * 1000, 3),
             from_step=wanted.from_step,

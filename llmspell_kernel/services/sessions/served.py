@@ -26,7 +26,11 @@ _MOST_TOLD = 20
 
 
 class Served:
-    """The answers below one step. `asks_otherwise`: what has no recorded answer, or is changed, is really asked."""
+    """The answers below one step.
+
+    `asks_otherwise`: what has no recorded answer, or is changed, is really asked; and so is what remembers earlier
+    requests, an agent for one: those before it may have been changed.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,9 @@ class Served:
             return await handler(request)
         asked = self._redactor.value(request.content)
         step = self._taken(request, asked)
+        if self._asks_otherwise and not _forgets(request):
+            request.content = modified(request.content, self._number, self._changes)
+            return await handler(request)
         if step is None:
             return await self._unknown(request, handler, "was not asked when it was recorded")
         changed = modified(request.content, self._number, self._changes)
@@ -103,6 +110,11 @@ class Served:
 
     def _tell(self, found: Sequence[Difference]) -> None:
         self._otherwise = [*self._otherwise, *found][:_MOST_TOLD]
+
+
+def _forgets(request: Request) -> bool:
+    """Whether the answer depends on nothing but the request."""
+    return request.msg_type == "model_request" or (request.msg_type, request.action) == ("tool_request", "invoke")
 
 
 def _recorded(request: Request, step: Step) -> Reply:

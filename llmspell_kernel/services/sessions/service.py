@@ -126,7 +126,13 @@ class SessionsService:
         found = [one for writing in self._all() for one in await writing.write(work)]
         found.sort(key=lambda one: one.last_activity, reverse=True)
         chosen = found[: wanted.limit]
-        return SessionListReply(sessions=chosen, count=len(chosen), enabled=self.enabled, place=self.place)
+        return SessionListReply(
+            sessions=chosen,
+            count=len(chosen),
+            enabled=self.enabled,
+            place=self.place,
+            file=str(self._settings().runtime.sessions.path),
+        )
 
     async def show(self, session: str, key_id: str) -> SessionDetails:
         """Everything about one session, without its steps. Raises as `_find`."""

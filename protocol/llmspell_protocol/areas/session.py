@@ -178,7 +178,9 @@ class SessionListReply(Struct):
     enabled: bool
     """whether everything is recorded; a request that names a session is in any case"""
     place: str
-    """the file where sessions are kept, or `memory`"""
+    """where what no request has named is kept: the file, or `memory`"""
+    file: str
+    """where sessions are kept that requests name"""
 
 
 class SessionShowReply(Struct):
@@ -270,7 +272,7 @@ class SessionReplayReply(Struct):
 
     session_id: str
     correlation_id: str
-    mode: ReplayMode
+    replay_mode: ReplayMode
     start_time: str
     total_duration_ms: float
     from_step: int | None
