@@ -222,9 +222,7 @@ def remove_stale_engine_directories() -> None:
     remove_engine_leftovers()
 
 
-def run_kernel(
-    words: list[str], on_started: Callable[[Mapping[str, Any]], None], write_log: Callable[[str], None]
-) -> None:
+def run_kernel(words: list[str], on_started: Callable[[Mapping[str, Any]], None], output: Output) -> None:
     """Runs a kernel in this process, in the foreground, until it is stopped; `words` are its own options.
 
     Raises:
@@ -234,7 +232,7 @@ def run_kernel(
     from llmspell_kernel.start import Start, parse_arguments
 
     leave_out_plugins()
-    Start(parse_arguments(words), on_started, write_log).run()
+    Start(parse_arguments(words), on_started, output.log, output.exported).run()
 
 
 @contextmanager
@@ -255,6 +253,7 @@ def _embedded(options: Options, output: Output, runs_script: bool) -> Iterator[S
         log_level=options.trace,
         log=output.log,
         expect_script=runs_script,
+        write_event=output.exported,
     )
     opened: Session | None = None
     try:

@@ -27,6 +27,7 @@ COMMANDS = {
     "model": ("llmspell_cli.commands.model:model", "List, pull, load and inspect models."),
     "tool": ("llmspell_cli.commands.tool:tool", "List, inspect and call tools."),
     "session": ("llmspell_cli.commands.session:session", "Read, search and replay what was recorded."),
+    "events": ("llmspell_cli.commands.events:events", "Follow what scripts and the kernel tell."),
     "kernel": ("llmspell_cli.commands.kernel:kernel", "Start, stop and watch kernels."),
     "config": ("llmspell_cli.commands.config:config", "Write, check and show the configuration."),
     "jupyter": ("llmspell_cli.commands.jupyter:jupyter", "Make the kernel known to Jupyter."),

@@ -20,18 +20,22 @@ from llmspell_kernel.pins import Pins
 from llmspell_kernel.request import Request
 from llmspell_kernel.routes import routes
 from llmspell_kernel.services.graph import Services
+from llmspell_kernel.services.hooks.hook import Component
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.child import Child
 from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.errors import LlmspellError
 
 if TYPE_CHECKING:
     from llmspell_kernel.doors.door import Door
     from llmspell_kernel.logs import KernelLog
+    from llmspell_kernel.services.events.export import WriteEvent
     from llmspell_kernel.services.kernel import KernelFiles, KernelService
 
 log = logging.getLogger(__name__)
 
+_SYSTEM = Component("system", "kernel")
 _SLOW_READERS_S = 2.0
 """How long the doors stay open for clients that have not taken their replies yet and take nothing."""
 
@@ -54,6 +58,7 @@ class Kernel:
         files: KernelFiles | None = None,
         standing: bool = True,
         idle_timeout: bool = True,
+        write_event: WriteEvent | None = None,
     ) -> None:
         self._started = (time.time(), time.monotonic(), time.process_time())
         self._info = info
@@ -66,7 +71,7 @@ class Kernel:
         self._clients = Clients(limit=loaded.settings.kernel.max_clients)
         self.requests = ActiveRequests()
         self.drain = Drain(self.requests, standing=standing)
-        self._services = Services(self._settings, loaded.home, environment, self._submit, loaded.source)
+        self._services = Services(self._settings, loaded.home, environment, self._submit, loaded.source, write_event)
         self._pins = Pins(lambda: self._services.models)
         self._idleness = Idleness(self._in_use, self._end_idle)
         self._dispatcher = Dispatcher(
@@ -75,6 +80,7 @@ class Kernel:
             clients=self._clients,
             drain=self.drain,
             observe=self._services.observe,
+            on_failure=self._failed,
         )
         # After dispatch, which cancels what would still use it.
         self._clients.on_gone(self._services.forget)
@@ -108,7 +114,9 @@ class Kernel:
                 self._pins.change((), self._settings().models.pin)
             on_ready()
             self._limit_idleness()
+            await self._tell_of_start()
             await self.drain.wait_begun()
+            await self._tell_of_end()
             await self.drain.finish()
             await asyncio.gather(*(door.all_taken(_SLOW_READERS_S) for door in self._doors))
         finally:
@@ -131,6 +139,28 @@ class Kernel:
     def _dropped(self) -> Counter[str]:
         return sum((Counter(door.dropped) for door in self._doors), Counter())
 
+    async def _failed(self, request: Request, error: LlmspellError) -> None:
+        hooks = self._services.hooks_if_made
+        if hooks is not None:
+            await hooks.failed(request, error)
+
+    async def _tell_of_start(self) -> None:
+        """Calls hooks of the configuration, and exports that the kernel has begun, where there are such."""
+        given = self._settings().given
+        if "events" in given:
+            self._services.events.publish("system.started", {"kernel": self._info.id}, request=None)
+        if "hooks" in given:
+            await self._services.hooks.tell("SystemStartup", None, component=_SYSTEM, data={"kernel": self._info.id})
+
+    async def _tell_of_end(self) -> None:
+        """Scripts that run still hear of it; who follows events follows them no more."""
+        hooks, events = self._services.hooks_if_made, self._services.events_if_made
+        if hooks is not None:
+            await hooks.tell("SystemShutdown", None, component=_SYSTEM, data={"kernel": self._info.id})
+        if events is not None:
+            events.publish("system.stopping", {"kernel": self._info.id}, request=None)
+            events.end_streams()
+
     def _take_over(self, old: Settings, new: Settings) -> None:
         """Gives new settings to what keeps some; everything else reads them when it needs them."""
         if self._log is not None:
@@ -139,8 +169,19 @@ class Kernel:
         if new.kernel.idle_timeout_seconds != old.kernel.idle_timeout_seconds:
             self._limit_idleness()
         self._services.reconfigure(new, self.requests.tasks() | self._pins.tasks)
+        self._tell_of_change(old, new)
         if self._standing:
             self._pins.change(old.models.pin, new.models.pin)
+
+    def _tell_of_change(self, old: Settings, new: Settings) -> None:
+        hooks, events = self._services.hooks_if_made, self._services.events_if_made
+        if hooks is None and events is None:
+            return
+        told = {"sections": [name for name, value in new.items() if getattr(old, name, None) != value]}
+        if hooks is not None:
+            hooks.notify("ConfigurationChange", None, component=_SYSTEM, data=told)
+        if events is not None:
+            events.publish("system.configuration_changed", told, request=None)
 
     def _in_use(self) -> bool:
         return bool(self._clients) or bool(self.requests)

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from llmspell_kernel.active_requests import ActiveRequests
 from llmspell_kernel.clients import Clients
@@ -24,6 +24,9 @@ from llmspell_protocol.incidents import as_incident, incident_number
 from llmspell_protocol.messages import ONE_WAY
 
 log = logging.getLogger(__name__)
+
+OnFailure = Callable[[Request, LlmspellError], Awaitable[None]]
+"""Hears of a request's failure before its answer leaves; raises nothing."""
 
 _SHOWN = 40
 """Characters of a type or an action that an error shows."""
@@ -40,6 +43,7 @@ class Dispatcher:
         clients: Clients,
         drain: Drain,
         observe: Callable[[Request], Record | None] | None = None,
+        on_failure: OnFailure | None = None,
     ) -> None:
         """`observe` is shown each request that is about to be handled, and gives what is to hear of its reply."""
         self._handlers = handlers
@@ -47,6 +51,7 @@ class Dispatcher:
         self._requests = requests
         self._clients = clients
         self._drain = drain
+        self._on_failure = on_failure
         clients.on_gone(self._client_gone)
         clients.on_returned(requests.supersede)
 
@@ -106,6 +111,8 @@ class Dispatcher:
             request.reply({"status": "ok", **reply.content}, reply.buffers)
             log.debug("%s: done in %d ms", request.shown, (time.monotonic() - began) * 1000)
         except LlmspellError as error:
+            if self._on_failure is not None:
+                await self._on_failure(request, error)
             request.fail(_defect(request, error) if isinstance(error, Internal) else error)
         except asyncio.CancelledError:
             request.fail(_cancelled(request))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from llmspell_kernel.app import Kernel
+    from llmspell_kernel.services.events.export import WriteEvent
     from llmspell_profiles.loading.loader import LoadedSettings
     from llmspell_protocol.child import Child, Spawned
 
@@ -35,6 +36,7 @@ class EmbeddedKernel:
         log_level: str | None,
         log: Callable[[str], None] | None,
         expect_script: bool,
+        write_event: WriteEvent | None,
     ) -> None:
         self.info = ConnectionInfo.inproc(f"embedded-{os.getpid()}")
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -43,6 +45,7 @@ class EmbeddedKernel:
         self._flags = {"runtime.log_level": log_level} if log_level is not None else None
         self._log = log
         self._expect_script = expect_script
+        self._write_event = write_event
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -60,13 +63,15 @@ class EmbeddedKernel:
         log_level: str | None = None,
         log: Callable[[str], None] | None = None,
         expect_script: bool = False,
+        write_event: WriteEvent | None = None,
     ) -> EmbeddedKernel:
         """Starts the thread and returns at once; `wait` tells when the kernel answers.
 
         `log` gets the lines of the log, on the kernel's thread; `log_level` goes before the configured one;
-        `expect_script` starts a script's worker ahead of its request, and of all else.
+        `expect_script` starts a script's worker ahead of its request, and of all else. `write_event` gets exported
+        events, on a thread of its own; without it they go to standard output.
         """
-        kernel = cls(profile, config, env, cwd, log_level, log, expect_script)
+        kernel = cls(profile, config, env, cwd, log_level, log, expect_script, write_event)
         kernel._thread.start()
         return kernel
 
@@ -165,6 +170,7 @@ class EmbeddedKernel:
             reload=load,
             kernel_log=kernel_log,
             standing=False,
+            write_event=self._write_event,
         )
         if launched is not None:
             kernel.expect_script(launched)

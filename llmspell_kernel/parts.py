@@ -5,7 +5,7 @@ Such a part has come through no door and from no worker, and nothing dispatches 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 
@@ -48,3 +48,23 @@ def part_of(
         request.children.discard(part)
         for child in tuple(part.children):
             child.cancel("its parent ended")
+
+
+class SilentSink:
+    """A sink without a reader, for a part whose value is all that comes of it. There is no person behind it."""
+
+    def progress(self, content: Content) -> None:
+        """Is not sent."""
+
+    def delta(self, content: Content) -> None:
+        """Is not sent."""
+
+    def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
+        """Is not sent."""
+
+    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+        """Is not published."""
+
+    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
+        """There is no person."""
+        return None

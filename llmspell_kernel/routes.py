@@ -29,7 +29,7 @@ def routes(
     def model_handler() -> Handler:
         from llmspell_kernel.handlers.model import ModelHandler
 
-        return ModelHandler(services.models)
+        return ModelHandler(services.models, services.hooks)
 
     def agent_handler() -> Handler:
         from llmspell_kernel.handlers.agent import AgentHandler
@@ -57,6 +57,16 @@ def routes(
         from llmspell_kernel.handlers.artifact import ArtifactHandler
 
         return ArtifactHandler(services.sessions, settings)
+
+    def event_handler() -> Handler:
+        from llmspell_kernel.handlers.event import EventHandler
+
+        return EventHandler(services.events, services.contexts)
+
+    def hook_handler() -> Handler:
+        from llmspell_kernel.handlers.hook import HookHandler
+
+        return HookHandler(services.hooks, services.contexts)
 
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler
@@ -87,6 +97,8 @@ def routes(
         "tool_request": _when_asked(tool_handler),
         "session_request": _when_asked(session_handler),
         "artifact_request": _when_asked(artifact_handler),
+        "event_request": _when_asked(event_handler),
+        "hook_request": _when_asked(hook_handler),
     }
 
 

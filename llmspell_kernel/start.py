@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -42,6 +42,9 @@ from llmspell_protocol.discovery import is_running
 from llmspell_protocol.errors import Busy, Internal, InvalidRequest, LlmspellError, NotFound, Unsupported
 from llmspell_protocol.standard_streams import have_standard_streams
 from llmspell_protocol.version import VERSION
+
+if TYPE_CHECKING:
+    from llmspell_kernel.services.events.export import WriteEvent
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +95,7 @@ class Start:
     """One start of a kernel: settings, files, sockets, signals, in that order.
 
     `on_started` gets the `started` document when the kernel answers; `write_log` the lines of a kernel in the
-    foreground, which go to standard error without it.
+    foreground, which go to standard error without it; `write_event` its exported events, else on standard output.
     """
 
     def __init__(
@@ -100,10 +103,12 @@ class Start:
         arguments: argparse.Namespace,
         on_started: Callable[[dict[str, Any]], None],
         write_log: Callable[[str], None] | None = None,
+        write_event: WriteEvent | None = None,
     ) -> None:
         self._arguments = arguments
         self._on_started = on_started
         self._write_log = write_log
+        self._write_event = write_event
         self._parent = int(os.environ.pop("JPY_PARENT_PID", "0") or 0)
         self._environment = dict(os.environ)
         # Kept: a kernel outlives the directory that it was started in.
@@ -201,6 +206,7 @@ class Start:
                 connection_file=self._files.connection_file, pid_file=self._files.pid_file, log_file=self._log_file
             ),
             idle_timeout=not self._frontend,
+            write_event=self._write_event,
         )
         self._handle_signals(kernel)
         if self._frontend:

@@ -202,6 +202,13 @@ class Output:
         """One object on stderr (JSON mode)."""
         self._object(event)
 
+    def exported(self, event: Mapping[str, Any], text: str) -> None:
+        """An event that the configuration has printed: on stdout, in JSON mode beside the result."""
+        if self.json:
+            self._object({"event": "published", "published": event})
+        else:
+            self.write(f"{text}\n")
+
     def emphasis(self, text: str, code: str = BOLD) -> str:
         """The text for stdout, decorated in the pretty format only."""
         return styled(text, code, sys.stdout, self.color) if self.pretty else text

@@ -116,6 +116,10 @@ class Channels:
         """Sends on shell, control or stdin."""
         self._routers[channel].send(outgoing)
 
+    def backlog(self, channel: str, route: bytes) -> int:
+        """Messages that a client of that id has not taken yet."""
+        return self._routers[channel].backlog(route)
+
     def offer(self, channel: str, message: Message) -> bool:
         """Sends on shell, control or stdin if a client of that id is there and takes it now; whether it did."""
         return self._routers[channel].offer(message)

@@ -58,6 +58,9 @@ class Outbox:
     def __iter__(self) -> Iterator[Outgoing]:
         return iter(tuple(self._waiting))
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def __bool__(self) -> bool:
         return bool(self._waiting)
 

@@ -98,6 +98,11 @@ class Router:
             of_no_request(self._loop.call_later, RETRY_S, self._retry, route)
         self._look_again()
 
+    def backlog(self, route: bytes) -> int:
+        """Messages that wait for the client of this routing id."""
+        outbox = self._outboxes.get(route)
+        return 0 if outbox is None else len(outbox)
+
     def connections_made(self) -> int | None:
         """How many connections have been made until now; None where nothing tells of them."""
         if self._connections is None:

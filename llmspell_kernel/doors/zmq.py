@@ -160,6 +160,10 @@ class SocketSink:
             return None
         return await self._questions.ask(self._request, prompt, password)
 
+    def backlog(self) -> int:
+        """Messages that wait for the client to read."""
+        return self._channels.backlog(self._channel, self._request.identities[0])
+
     def _send(self, kind: str, content: Content, buffers: Sequence[bytes] = ()) -> None:
         message = Message(
             self._channels.headers(f"{self._area}_{kind}"),

@@ -76,7 +76,14 @@ class AgentHandler(AreaHandler):
         wanted = _with_default(wanted, request)
         await self._runs.demand_tools(request, wanted.tools)
         await self._agents.demand_backend(wanted)
-        agent = self._agents.create(wanted, owner=owner_of(request.caller))
+
+        async def make(asked: AgentCreate) -> Agent:
+            if asked is not wanted:
+                await self._runs.demand_tools(request, asked.tools)
+                await self._agents.demand_backend(asked)
+            return self._agents.create(asked, owner=owner_of(request.caller))
+
+        agent = await self._runs.occasions.around_init(request, wanted, make)
         return AgentReply(agent=agent.summary())
 
     async def execute(self, request: Request, wanted: AgentExecute) -> AgentExecuteReply:
@@ -127,7 +134,7 @@ class AgentHandler(AreaHandler):
     async def delete(self, request: Request, wanted: AgentNamed) -> AgentReply:
         """Ends an agent."""
         agent = self._find(request, wanted.agent)
-        self._agents.delete(agent)
+        await self._runs.occasions.around_shutdown(request, agent, lambda: self._agents.delete(agent))
         return AgentReply(agent=agent.summary())
 
     async def compose(self, request: Request, wanted: AgentCompose) -> AgentReply:
@@ -139,7 +146,13 @@ class AgentHandler(AreaHandler):
             threshold=wanted.threshold,
             function=None if wanted.execute is None else self._contexts.function(request, wanted.execute),
         )
-        return AgentReply(agent=self._agents.compose(wanted, composite, owner=owner_of(request.caller)).summary())
+
+        async def make(asked: AgentCreate) -> Agent:
+            named = replace(wanted, name=asked.name or wanted.name, description=asked.description)
+            return self._agents.compose(named, composite, owner=owner_of(request.caller))
+
+        asked = AgentCreate(name=wanted.name, type="basic", description=wanted.description)
+        return AgentReply(agent=(await self._runs.occasions.around_init(request, asked, make)).summary())
 
     async def wrap(self, request: Request, wanted: AgentWrap) -> AgentWrapReply:
         """An agent as a tool."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import fields, replace
 from typing import Any
@@ -11,6 +11,9 @@ from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.pull_reach import demand_files, demand_reach
 from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Content, Request
+from llmspell_kernel.services.hooked_models import changed_chat, chat_data, given_chat, no_vectors
+from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.models import ModelsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.found_models import (
@@ -45,7 +48,15 @@ from llmspell_protocol.areas.model import (
     OfBackend,
 )
 from llmspell_protocol.content import to_content
-from llmspell_protocol.models import ChatRequest, ChatResult, LoadedModel, ModelInfo, PullProgress, PullResult
+from llmspell_protocol.models import (
+    ChatRequest,
+    ChatResult,
+    Embeddings,
+    LoadedModel,
+    ModelInfo,
+    PullProgress,
+    PullResult,
+)
 
 _DOWNLOADED = "downloaded successfully"
 
@@ -53,8 +64,9 @@ _DOWNLOADED = "downloaded successfully"
 class ModelHandler(AreaHandler):
     """Answers `model_request`."""
 
-    def __init__(self, models: ModelsService) -> None:
+    def __init__(self, models: ModelsService, hooks: HooksService) -> None:
         self._models = models
+        self._hooks = hooks
         self._inventory = models.inventory
 
     async def list(self, request: Request, wanted: OfBackend) -> ModelListReply:
@@ -126,10 +138,31 @@ class ModelHandler(AreaHandler):
 
     async def chat(self, request: Request, wanted: ChatRequest) -> ChatResult:
         """A streamed answer."""
-        result: ChatResult | None = None
         if not wanted.model:
             # The model that the client has chosen for what names none.
             wanted = replace(wanted, model=request.root.options.model or "")
+
+        async def work(data: Mapping[str, Any]) -> ChatResult:
+            return await self._chat(request, changed_chat(wanted, data))
+
+        return await self._hooks.around(
+            request,
+            before="BeforeModelExecution",
+            after="AfterModelExecution",
+            error="ModelError",
+            component=Component("model", wanted.model),
+            data=chat_data(wanted)
+            if self._hooks.registered("BeforeModelExecution", request)
+            else {"model": wanted.model},
+            work=work,
+            shown=lambda result: result.message.content,
+            details=lambda result: {"usage": to_content(result.usage), "model": result.model},
+            made=given_chat,
+            target="model",
+        )
+
+    async def _chat(self, request: Request, wanted: ChatRequest) -> ChatResult:
+        result: ChatResult | None = None
         chunks = self._models.chat(wanted, client=request.caller.client)
         async with aclosing(chunks):
             async for chunk in chunks:
@@ -144,8 +177,24 @@ class ModelHandler(AreaHandler):
 
     async def embed(self, request: Request, wanted: ModelEmbed) -> ModelEmbedReply:
         """Vectors of texts."""
-        found = await self._models.embed(
-            [*wanted.input], model=wanted.model, normalize=wanted.normalize, client=request.caller.client
+
+        async def work(data: Mapping[str, Any]) -> Embeddings:
+            return await self._models.embed(
+                [*data["input"]], model=data["model"], normalize=wanted.normalize, client=request.caller.client
+            )
+
+        found = await self._hooks.around(
+            request,
+            before="BeforeModelExecution",
+            after="AfterModelExecution",
+            error="ModelError",
+            component=Component("model", wanted.model or ""),
+            data={"model": wanted.model, "input": [*wanted.input]},
+            work=work,
+            shown=lambda made: {"count": made.count, "dimensions": made.dimensions},
+            details=lambda made: {"usage": to_content(made.usage), "model": made.model},
+            made=no_vectors,
+            target="model",
         )
         return ModelEmbedReply(
             model=found.model,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_kernel.services.hooks.hook import Component
 from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_kernel.services.tools.invocation import progress_of
 from llmspell_kernel.services.tools.service import ToolsService
@@ -52,15 +53,46 @@ class ToolHandler(AreaHandler):
 
     async def list(self, request: Request, wanted: ToolList) -> ToolListReply:
         """All tools."""
-        found, problems = await self._tools.list(request.caller, wanted.category)
+        found, problems = await self._discovered(request, wanted.category, None)
         tools = [_shown(ToolSummary, tool) for tool in found]
         return ToolListReply(tools=tools, count=len(tools), category=wanted.category, problems=problems)
 
     async def search(self, request: Request, wanted: ToolSearch) -> ToolSearchReply:
         """Tools by words."""
-        found = await self._tools.search(wanted.query, request.caller, wanted.category)
+        found, _ = await self._discovered(request, wanted.category, wanted.query)
         matches = [_shown(ToolSummary, tool) for tool in found]
         return ToolSearchReply(matches=matches, query=wanted.query, count=len(matches))
+
+    async def _discovered(
+        self, request: Request, category: str | None, query: str | None
+    ) -> tuple[Sequence[ToolDescription], Sequence[str]]:
+        """The tools that are found; hooks may say which of them are shown, by name."""
+        known: Sequence[ToolDescription] = ()
+
+        async def work(data: Mapping[str, Any]) -> tuple[Sequence[ToolDescription], Sequence[str]]:
+            nonlocal known
+            if data["query"] is None:
+                known, problems = await self._tools.list(request.caller, data["category"])
+                return known, problems
+            known = await self._tools.search(data["query"], request.caller, data["category"])
+            return known, ()
+
+        def made(value: Any) -> tuple[Sequence[ToolDescription], Sequence[str]]:
+            names = value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+            return [tool for tool in known if tool.name in names], ()
+
+        return await self._tools.hooks.around(
+            request,
+            before="BeforeToolDiscovery",
+            after="AfterToolDiscovery",
+            error=None,
+            component=Component("tool", "discovery"),
+            data={"category": category, "query": query},
+            work=work,
+            shown=lambda found: [tool.name for tool in found[0]],
+            result_key="tools",
+            made=made,
+        )
 
     async def info(self, request: Request, wanted: ToolNamed) -> ToolInfoReply:
         """Everything about one tool."""

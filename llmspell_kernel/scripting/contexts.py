@@ -130,7 +130,13 @@ class Contexts:
         return ScriptFunction(request.caller.context, number)
 
     async def invoke(
-        self, request: Request, function: ScriptFunction, arguments: Sequence[Any], on_output: OnOutput
+        self,
+        request: Request,
+        function: ScriptFunction,
+        arguments: Sequence[Any],
+        on_output: OnOutput,
+        *,
+        on_begin: Callable[[], None] | None = None,
     ) -> Any:
         """Calls a function of a script's for `request`, whose children its requests are. As `ScriptProcess.invoke`.
 
@@ -140,7 +146,17 @@ class Contexts:
         process = self._workers.named(function.context)
         if process is None:
             raise NotFound("the script that gave this function has ended")
-        return await process.invoke(request, function.number, arguments, on_output)
+        return await process.invoke(request, function.number, arguments, on_output, on_begin)
+
+    def output_of(self, function: ScriptFunction) -> OnOutput:
+        """Prints where the script of a function prints, while it runs."""
+
+        def on_output(stream: str, text: str) -> None:
+            process = self._workers.named(function.context)
+            if process is not None:
+                process.print(stream, text)
+
+        return on_output
 
     def release(self, function: ScriptFunction) -> None:
         """Lets a script's worker forget a function; nothing where it has ended."""

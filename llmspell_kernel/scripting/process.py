@@ -6,7 +6,7 @@ Knows requests and frames; which context the worker is for is `context.py`'s bus
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -64,6 +64,7 @@ class ScriptProcess:
         self._child = child
         self._calls = Calls(child, on_frame=self._take)
         self._scopes: dict[int, Scope] = {}
+        self._executing: Scope | None = None
         self._running: list[Scope] = []
         """What the worker has begun and not ended, innermost last."""
         self._invoked: list[_Turn] = []
@@ -100,7 +101,11 @@ class ScriptProcess:
             return self._calls.open("execute", asks=asks, **fields, **_rights_fields(job, self.limits))
 
         scope = Scope(self, request, on_output, open_call, hosts=(*self.limits.hosts, *job.rights.net))
-        frame = await self._run(scope)
+        self._executing = scope
+        try:
+            frame = await self._run(scope)
+        finally:
+            self._executing = None
         self._raise_failure(scope, frame, job.name)
         return Result(
             value=frame["value"],
@@ -110,10 +115,18 @@ class ScriptProcess:
             expressions=frame.get("expressions", {}),
         )
 
-    async def invoke(self, request: Request, function: int, arguments: Sequence[Any], on_output: OnOutput) -> Any:
+    async def invoke(
+        self,
+        request: Request,
+        function: int,
+        arguments: Sequence[Any],
+        on_output: OnOutput,
+        on_begin: Callable[[], None] | None = None,
+    ) -> Any:
         """Calls a function that a script has offered, with plain values, for `request`; its first result.
 
         It runs between executions or while one waits; what it asks for are children of `request`, with its rights.
+        `on_begin` is called when its turn has come and the worker runs it.
 
         Raises:
             NotFound: the function was released, or forgotten with the context's variables.
@@ -126,7 +139,7 @@ class ScriptProcess:
 
         async with self._turn(request) as turn:
             try:
-                scope = turn.scope = Scope(self, request, on_output, open_call)
+                scope = turn.scope = Scope(self, request, on_output, open_call, on_begin=on_begin)
             except FrameTooLarge:
                 raise InvalidRequest("the arguments are too large for a script") from None
             frame = await self._run(scope)
@@ -134,6 +147,11 @@ class ScriptProcess:
             raise NotFound(str(frame["message"]))
         self._raise_failure(scope, frame, "function")
         return frame["value"]
+
+    def print(self, stream: str, text: str) -> None:
+        """Prints as the execution does that runs here; nothing where none does."""
+        if self._executing is not None:
+            self._executing.print(stream, text)
 
     def release(self, function: int) -> None:
         """Lets the worker forget a function that it has offered."""

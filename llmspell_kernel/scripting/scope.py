@@ -70,6 +70,7 @@ class Scope:
         on_output: OnOutput,
         open_call: Callable[[], Call],
         hosts: Sequence[str] = (),
+        on_begin: Callable[[], None] | None = None,
     ) -> None:
         self.request = request
         self.clock = ScriptClock(worker.limits.compute_s, worker.limits.wall_s, self._limit_reached)
@@ -81,6 +82,7 @@ class Scope:
         self._worker = worker
         self._on_output = on_output
         self._hosts = hosts
+        self._on_begin = on_begin
         self._stopping = False
         self._grace: asyncio.TimerHandle | None = None
         self._requests: dict[int, Request] = {}
@@ -184,9 +186,15 @@ class Scope:
         elif op == "log":
             self._log(frame)
 
+    def print(self, stream: str, text: str) -> None:
+        """What something else prints where this scope is what runs."""
+        self._on_output(stream, text)
+
     def begin(self) -> None:
         """The worker runs it from here on."""
         self.begun = True
+        if self._on_begin is not None:
+            self._on_begin()
         if self._stopping:
             self._set_grace()
         else:

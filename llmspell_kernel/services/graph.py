@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.agents.saved import SavedConversations
     from llmspell_kernel.services.agents.service import AgentsService
     from llmspell_kernel.services.agents.shared_data import SharedData
+    from llmspell_kernel.services.events.export import WriteEvent
+    from llmspell_kernel.services.events.service import EventsService
+    from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.sessions.replay import Replays
     from llmspell_kernel.services.sessions.service import SessionsService
@@ -96,12 +99,14 @@ class Services:
         environment: Mapping[str, str],
         submit: Submit,
         configuration_file: Path | None = None,
+        write_event: WriteEvent | None = None,
     ) -> None:
         self._settings = settings
         self._home = home
         self._environment = environment
         self._configuration_file = configuration_file
         self._submit = submit
+        self._write_event = write_event
         self._log_directory = private_directory(home / "logs")
         self._made: list[object] = []
         self._records_all = _records_all(settings())
@@ -129,9 +134,12 @@ class Services:
     @service
     def agent_runs(self) -> AgentRuns:
         """Turns of agents that requests ask for."""
+        from llmspell_kernel.services.agents.hooked import AgentOccasions
         from llmspell_kernel.services.agents.runs import AgentRuns
 
-        return AgentRuns(self.agents, lambda: self.tools, self.contexts, self._settings)
+        return AgentRuns(
+            self.agents, lambda: self.tools, self.contexts, self._settings, AgentOccasions(self.hooks, self.events)
+        )
 
     @service
     def agent_tools(self) -> AgentTools:
@@ -157,6 +165,26 @@ class Services:
         return SavedConversations(self._home)
 
     @service
+    def hooks(self) -> HooksService:
+        """Hooks of scripts and of the configuration."""
+        from llmspell_kernel.services.hooks.service import HooksService
+
+        return HooksService(self._settings, self.contexts)
+
+    @service
+    def events(self) -> EventsService:
+        """The event bus."""
+        from llmspell_kernel.services.events.service import EventsService
+
+        return EventsService(
+            self._settings,
+            self.contexts,
+            self.hooks,
+            environment=self._environment,
+            write_event=self._write_event,
+        )
+
+    @service
     def tools(self) -> ToolsService:
         """Tools of all sources."""
         from llmspell_kernel.services.tools.service import ToolsService
@@ -165,6 +193,8 @@ class Services:
             self._settings,
             self.contexts,
             self._log_directory,
+            self.hooks,
+            self.events,
             home=self._home,
             environment=self._environment,
             file=self._configuration_file,
@@ -194,6 +224,18 @@ class Services:
         """Remembers a service that was made: what it takes part in, it takes part in from here on."""
         self.__dict__[name] = made
         self._made.append(made)
+
+    @property
+    def hooks_if_made(self) -> HooksService | None:
+        """The hooks, where something has asked for them: without, none can be registered."""
+        made: HooksService | None = self.__dict__.get("hooks")
+        return made
+
+    @property
+    def events_if_made(self) -> EventsService | None:
+        """The event bus, where something has asked for it: without, nothing listens."""
+        made: EventsService | None = self.__dict__.get("events")
+        return made
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended: what belonged to it goes."""

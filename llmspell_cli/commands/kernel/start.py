@@ -79,7 +79,7 @@ def start(options: Options, daemon: bool, **wanted: Any) -> int:
             served.append(str(started["id"]))
             _serving(output, started)
 
-        run_kernel(words, serving, output.log)
+        run_kernel(words, serving, output)
         _tell_end(output, served)
     return 0
 

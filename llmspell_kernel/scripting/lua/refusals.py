@@ -38,7 +38,7 @@ _PREFIXES = {
 }
 """Codes without a prefix speak for themselves: `Model 'x' not found in any backend`."""
 
-_WHOLE_SENTENCES = ("Invalid model spec ", "Backend '")
+_WHOLE_SENTENCES = ("Invalid model spec ", "Backend '", "Operation cancelled by hook: ")
 """Messages that scripts match from their beginning."""
 
 

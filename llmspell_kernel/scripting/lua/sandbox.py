@@ -49,6 +49,8 @@ _GLOBALS = {
         "agent.lua",
     ),
     "Tool": ("tool_output.lua", "tool.lua"),
+    "Event": ("event.lua",),
+    "Hook": ("hook.lua",),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
 _ALSO = {"Tools": "Tool"}

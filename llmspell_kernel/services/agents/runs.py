@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.composite_answers import answer_of
+from llmspell_kernel.services.agents.hooked import AgentOccasions
 from llmspell_kernel.services.agents.nesting import Nestings, turn_within
 from llmspell_kernel.services.agents.request_tools import RequestTools
 from llmspell_kernel.services.agents.service import AgentsService
@@ -33,11 +35,14 @@ class AgentRuns:
         tools: Callable[[], ToolsService],
         contexts: Contexts,
         settings: Callable[[], Settings],
+        occasions: AgentOccasions,
     ) -> None:
         self._agents = agents
         self._tools = tools
         self._contexts = contexts
         self._settings = settings
+        self.occasions = occasions
+        agents.on_end = occasions.ended
         self._nestings = Nestings()
 
     async def demand_tools(self, request: Request, names: Sequence[str]) -> None:
@@ -55,20 +60,33 @@ class AgentRuns:
             ToolError, InvalidRequest: as `Nestings.enter`.
             LlmspellError: as `AgentsService.execute`.
         """
-        with self._nestings.enter(request, agent, apart=apart):
-            if agent.composite is not None:
-                return await self._run_composite(request, agent, wanted, on_chunk)
-            toolbox = RequestTools(request, self._tools, self._settings)
-            return await self._agents.execute(
-                agent, wanted, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox, apart=apart
-            )
+
+        async def do(name: str, asked: AgentExecute) -> TurnResult:
+            chosen = agent if name == agent.name else self._agents.find(name, owner=agent.owner)
+            with self._nestings.enter(request, chosen, apart=apart):
+                if chosen.composite is not None:
+                    return await self._run_composite(request, chosen, asked, on_chunk)
+                toolbox = RequestTools(request, self._tools, self._settings)
+                return await self._agents.execute(
+                    chosen, asked, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox, apart=apart
+                )
+
+        return await self.occasions.around_turn(request, agent, wanted, do)
 
     async def answer(
         self, request: Request, wanted: AgentAnswer, on_chunk: OnChunk
     ) -> tuple[TurnResult, Sequence[ChatMessage]]:
         """One turn over a conversation that the client keeps, as `AgentsService.answer`."""
-        toolbox = RequestTools(request, self._tools, self._settings)
-        return await self._agents.answer(wanted, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox)
+        last = wanted.messages[-1] if wanted.messages else ChatMessage(role="user")
+
+        async def do(model: str, text: str) -> tuple[TurnResult, Sequence[ChatMessage]]:
+            asked = wanted if model == (wanted.model or "") else replace(wanted, model=model)
+            if text != last.content:
+                asked = replace(asked, messages=[*wanted.messages[:-1], replace(last, content=text)])
+            toolbox = RequestTools(request, self._tools, self._settings)
+            return await self._agents.answer(asked, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox)
+
+        return await self.occasions.around_answer(request, wanted.model or "", last, do)
 
     async def run_part(
         self, request: Request, agent: Agent, wanted: AgentExecute, on_chunk: OnChunk, *, apart: bool = False

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -41,6 +41,8 @@ class AgentsService:
         self._models = models
         self._agents: dict[str, dict[str, Agent]] = {}
         self._names: dict[str, dict[str, Agent]] = {}
+        self.on_end: Callable[[Agent], None] | None = None
+        """Hears of each agent that ends with its owner."""
 
     async def demand_backend(self, wanted: AgentCreate) -> None:
         """Whether the agent's model could be asked for, before any model is: for callers that may wait.
@@ -252,6 +254,8 @@ class AgentsService:
         """Ends all agents of an owner that is gone."""
         for agent in self._agents.pop(owner, {}).values():
             agent.deleted = True
+            if self.on_end is not None:
+                self.on_end(agent)
         self._names.pop(owner, None)
 
     def _model_of(self, wanted: AgentCreate) -> str:

@@ -19,7 +19,7 @@ from llmspell_protocol.areas import AREA_OF, actions
 if TYPE_CHECKING:
     from llmspell_kernel.services.sessions.writing import Writing
 
-_NEVER = frozenset({"session", "artifact", "kernel"})
+_NEVER = frozenset({"session", "artifact", "event", "hook", "kernel"})
 """Areas whose requests are about sessions, or about the kernel."""
 _BUFFERS_BYTES = 4 << 20
 """Vectors beyond this are not kept."""

@@ -20,8 +20,8 @@ from llmspell_protocol.errors import NotFound, error_from_content
 
 _VARIES = frozenset({"seq", "timings", "duration_ms", "execution_time_ms", "usage", "correlation_id"})
 """What is another each time, and says nothing about the answer."""
-_OURS = frozenset({"session", "artifact", "kernel"})
-"""Areas whose requests were not recorded: they are really asked."""
+_OURS = frozenset({"session", "artifact", "event", "hook", "kernel"})
+"""Areas whose requests are not recorded: they are really asked."""
 _MOST_TOLD = 20
 
 

@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from llmspell_kernel.identity import Caller
-from llmspell_kernel.parts import part_of
-from llmspell_kernel.request import Content, Request
+from llmspell_kernel.parts import SilentSink, part_of
+from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
 from llmspell_kernel.services.tools.builtin import shown
 from llmspell_kernel.services.tools.callers import owner_of
@@ -166,24 +166,4 @@ class ToolsOfOthers:
 def _standing_apart(request: Request, function: ScriptFunction) -> AbstractContextManager[Request]:
     """The request for which the function of another's script runs: without what `request` was granted."""
     caller = request.caller._replace(client=function.context)
-    return part_of(request, {}, msg_type=request.msg_type, caller=caller, sink=_Unread(), apart=True)
-
-
-class _Unread:
-    """A sink without a reader: the function's result is all that comes of it."""
-
-    def progress(self, content: Content) -> None:
-        """Is not sent."""
-
-    def delta(self, content: Content) -> None:
-        """Is not sent."""
-
-    def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
-        """Is not sent."""
-
-    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
-        """Is not published: another's script shows nothing in this notebook."""
-
-    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
-        """There is no person: another's script asks nothing at this terminal."""
-        return None
+    return part_of(request, {}, msg_type=request.msg_type, caller=caller, sink=SilentSink(), apart=True)

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_kernel.services.events.service import EventsService
+from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.tools.asking import MOST_QUESTIONS, Asking, AskingTime
 from llmspell_kernel.services.tools.builtin import WorkerTools
 from llmspell_kernel.services.tools.callers import permissions_for
+from llmspell_kernel.services.tools.hooked import ToolOccasions
 from llmspell_kernel.services.tools.invocation import Invocation, OnProgress, ToolSource
 from llmspell_kernel.services.tools.limits import Rates, tables_of, timeout_of
 from llmspell_kernel.services.tools.mcp.source import McpTools
@@ -40,12 +43,16 @@ class ToolsService:
         settings: Callable[[], Settings],
         contexts: Contexts,
         log_directory: Path,
+        hooks: HooksService,
+        events: EventsService,
         *,
         home: Path,
         environment: Mapping[str, str],
         file: Path | None = None,
     ) -> None:
         self._settings = settings
+        self.hooks = hooks
+        self._occasions = ToolOccasions(hooks, events)
         self._environment = environment
         self._asking = Asking(settings, environment, file)
         self._rates = Rates()
@@ -113,6 +120,37 @@ class ToolsService:
             InvalidRequest, Timeout, OutOfMemory, WorkerCrashed, ToolError: as the tool's source says.
         """
         tool, source = await self._find(name, request.caller)
+
+        async def do(wanted: str, parameters: Mapping[str, Any]) -> ToolInvokeReply:
+            found = (tool, source) if wanted == tool.name else await self._find(wanted, request.caller)
+            return await self._invoke(
+                request,
+                found,
+                parameters,
+                permissions,
+                timeout_s=timeout_s,
+                on_progress=on_progress,
+                asking=asking,
+            )
+
+        try:
+            return await self._occasions.around(request, tool, arguments, do)
+        except LlmspellError as error:
+            await self.hooks.failed(request, error)
+            raise
+
+    async def _invoke(
+        self,
+        request: Request,
+        found: tuple[ToolDescription, ToolSource],
+        arguments: Mapping[str, Any],
+        permissions: Permissions,
+        *,
+        timeout_s: float | None,
+        on_progress: OnProgress,
+        asking: AskingTime,
+    ) -> ToolInvokeReply:
+        tool, source = found
         settings = self._settings()
         tables = tables_of(tool, settings)
         self._rates.admit(tables, settings.tools.rate_limit_per_minute)

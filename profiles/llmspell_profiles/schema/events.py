@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from llmspell_profiles.schema.table import Field, IdleTable, rule, subtable
+from llmspell_profiles.schema.table import Field, Table, rule, subtable
 from llmspell_profiles.schema.values import FilePath, High, Names, Url, wrong
 
 
@@ -13,7 +13,7 @@ def _disjoint(included: Sequence[str], excluded: Sequence[str], names: tuple[str
         raise wrong(f"'{both[0]}' is in {names[0]} too", names[1])
 
 
-class EventFiltering(IdleTable):
+class EventFiltering(Table):
     """`[events.filtering]`: globs."""
 
     include_types: Names = Field(default=("*",), description="event types let in")
@@ -27,7 +27,7 @@ class EventFiltering(IdleTable):
         _disjoint(self.include_components, self.exclude_components, ("include_components", "exclude_components"))
 
 
-class EventExport(IdleTable):
+class EventExport(Table):
     """`[events.export]`"""
 
     stdout: bool = Field(default=False, description="NDJSON on stderr in JSON mode, else on stdout")
@@ -36,16 +36,16 @@ class EventExport(IdleTable):
     pretty_json: bool = Field(default=False, description="indented")
 
 
-class EventsSettings(IdleTable):
+class EventsSettings(Table):
     """`[events]`"""
 
     enabled: bool = Field(default=True, description="the event bus")
     buffer_size: Annotated[int, High(1_000_000)] = Field(
         default=10_000, ge=1, description="queued events; the oldest are dropped and counted"
     )
-    emit_timing_events: bool = Field(default=True, description="timings")
-    emit_state_events: bool = Field(default=False, description="state changes")
-    emit_debug_events: bool = Field(default=False, description="debug events")
+    emit_timing_events: bool = Field(default=True, description="duration_ms in events of work that has ended")
+    emit_state_events: bool = Field(default=False, description="an event for each change of state")
+    emit_debug_events: bool = Field(default=False, description="an event for each call of a hook")
     max_events_per_second: Annotated[int | None, High(100_000)] = Field(
         default=None, ge=1, description="rate limit; unset: none"
     )

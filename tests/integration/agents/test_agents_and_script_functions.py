@@ -8,6 +8,7 @@ import pytest
 
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.composite import Composite
+from llmspell_kernel.services.agents.hooked import AgentOccasions
 from llmspell_kernel.services.agents.runs import AgentRuns
 from llmspell_kernel.services.agents.service import AgentsService
 from llmspell_profiles.schema.settings import Settings
@@ -15,6 +16,7 @@ from llmspell_protocol.areas.agent import AgentCompose, AgentCreate, AgentExecut
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.models import ChatChunk
 from tests.support.function_bench import Bench, asking, bench
+from tests.support.hook_bench import HookBench
 from tests.support.scripted_models import ScriptedModels
 
 
@@ -26,7 +28,9 @@ def no_tools() -> NoReturn:
 def test_a_function_gets_the_input_and_the_names_and_returns_the_answer() -> None:
     async def body(bench: Bench) -> None:
         service = AgentsService(ScriptedModels())
-        runs = AgentRuns(service, no_tools, bench.scripts.contexts, Settings)
+        services = HookBench()
+        occasions = AgentOccasions(services.hooks, services.events)
+        runs = AgentRuns(service, no_tools, bench.scripts.contexts, Settings, occasions)
         members = [service.create(AgentCreate(name=name, type="basic"), owner="c") for name in ("a", "b")]
 
         async def made(function: str) -> Agent:

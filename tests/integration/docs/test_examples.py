@@ -103,6 +103,26 @@ def test_batch_works(shell: Reader) -> None:
     assert all(row["output"] for row in rows)
 
 
+def test_order_events_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/order_events.lua")
+    assert done.status == 0
+    *orders, last = done.out.splitlines()
+    assert orders[:2] == ["order.placed  order 1  25.00", "order.paid  order 1  25.00"]
+    assert len(orders) == 6
+    assert last == "99.50 paid; the calculator was called 3 times"
+
+
+def test_tool_hooks_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/tool_hooks.lua", apart=True)
+    assert done.status == 0
+    assert done.out.splitlines() == [
+        "3,5 * 2 =\t7",
+        "nothing =\tno number",
+        "Operation cancelled by hook: this script runs no programs",
+        "calls of the calculator:\t2",
+    ]
+
+
 def test_fallback_works(shell: Reader) -> None:
     done = shell.runs('llmspell run examples/fallback.lua -- "Say hello." --models llama3.2@ollama,smollm2:135m@candle')
     assert done.status == 0

@@ -15,6 +15,8 @@ from llmspell_kernel.clients import Clients
 from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.handlers.agent import AgentHandler
+from llmspell_kernel.handlers.event import EventHandler
+from llmspell_kernel.handlers.hook import HookHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
 from llmspell_kernel.handlers.tool import ToolHandler
@@ -31,6 +33,8 @@ HANDLERS: dict[str, type[AreaHandler]] = {
     "agent": AgentHandler,
     "kernel": KernelHandler,
     "tool": ToolHandler,
+    "event": EventHandler,
+    "hook": HookHandler,
 }
 
 
@@ -127,7 +131,11 @@ def test_what_only_looks_is_answered_while_the_kernel_drains_and_when_it_is_full
 
 def test_looking_and_steering_is_said_by_each_action() -> None:
     looks = {(area, name) for area in AREAS for name, record in actions(area).items() if record.looks}
-    assert looks == {("model", "status"), ("model", "ps"), *(("kernel", name) for name in actions("kernel"))}
+    assert looks == {
+        *(("model", "status"), ("model", "ps"), ("hook", "list"), ("hook", "stats")),
+        *(("event", name) for name in ("subscribe", "subscriptions", "stats")),
+        *(("kernel", name) for name in actions("kernel")),
+    }
 
 
 def test_requests_without_fields_share_a_class() -> None:

@@ -49,7 +49,7 @@ def test_the_language_and_our_globals_are_there_at_every_level(level: str) -> No
 
 
 def test_globals_that_come_later_are_nil() -> None:
-    names = ["Config", "State", "Event", "Hook", "Replay", "Provider", "Workflow", "RAG", "Session"]
+    names = ["Config", "State", "Replay", "Provider", "Workflow", "RAG", "Session"]
     assert _there(LuaBench(), [*names, "Artifact"]) == []
 
 

@@ -21,6 +21,7 @@ from llmspell_protocol.errors import (
     ModelNotFound,
     Unsupported,
 )
+from tests.support.hook_bench import HookBench
 from tests.support.installed import install
 from tests.support.recording_sink import RecordingSink
 from tests.support.settings import settings_from
@@ -50,7 +51,7 @@ class Answered:
     async def _run(self) -> Reply:
         service = ModelsService(settings_from(self._toml, self._home), self._home, **_surroundings(self._home))
         try:
-            return await ModelHandler(service)(self.request)
+            return await ModelHandler(service, HookBench().hooks)(self.request)
         finally:
             await service.close()
 

@@ -211,6 +211,8 @@ def test_keys_that_nothing_reads_are_left_out_unless_asked_for() -> None:
         "kernel",
         "models",
         "tools",
+        "hooks",
+        "events",
     }
     for text in (full(), tables()):
         assert "no effect)" not in text

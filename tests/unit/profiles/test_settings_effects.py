@@ -28,6 +28,8 @@ REMOTE = "llmspell_providers/remote"
 HTTP = "llmspell_providers/http"
 PROFILES = "profiles/llmspell_profiles"
 TOOLS = "llmspell_tools"
+HOOKS = "llmspell_kernel/services/hooks"
+EVENTS = "llmspell_kernel/services/events"
 
 READ_BY = {
     "cli.connect": COMMANDS,
@@ -75,6 +77,37 @@ READ_BY = {
     "tools.system.max_output_size": KERNEL,
     "runtime.security.max_memory_bytes": KERNEL,
     "runtime.security.max_execution_time_ms": KERNEL,
+    "hooks.enabled": HOOKS,
+    "hooks.rate_limit_per_minute": HOOKS,
+    "hooks.timeout_ms": HOOKS,
+    "hooks.max_hooks": HOOKS,
+    "hooks.builtin": HOOKS,
+    "hooks.logging.level": HOOKS,
+    "hooks.rate_limit.per_minute": HOOKS,
+    "hooks.caching.components": HOOKS,
+    "hooks.caching.ttl_seconds": HOOKS,
+    "hooks.caching.max_entries": HOOKS,
+    "hooks.cost_tracking.input_prices": HOOKS,
+    "hooks.cost_tracking.output_prices": HOOKS,
+    "hooks.cost_tracking.budget_usd": HOOKS,
+    "hooks.retry.max_attempts": HOOKS,
+    "hooks.retry.delay_ms": HOOKS,
+    "hooks.security.max_parameter_length": HOOKS,
+    "hooks.security.block": HOOKS,
+    "events.enabled": EVENTS,
+    "events.buffer_size": EVENTS,
+    "events.emit_timing_events": EVENTS,
+    "events.emit_state_events": EVENTS,
+    "events.emit_debug_events": EVENTS,
+    "events.max_events_per_second": EVENTS,
+    "events.filtering.include_types": EVENTS,
+    "events.filtering.exclude_types": EVENTS,
+    "events.filtering.include_components": EVENTS,
+    "events.filtering.exclude_components": EVENTS,
+    "events.export.stdout": EVENTS,
+    "events.export.file": EVENTS,
+    "events.export.webhook": EVENTS,
+    "events.export.pretty_json": EVENTS,
     "kernel.host": KERNEL,
     "kernel.port": KERNEL,
     "kernel.transport": KERNEL,
@@ -150,8 +183,6 @@ ONE_VALUE = {"kernel.security.hmac"}
 TABLES_WITHOUT_A_READER = {
     ("engines", "javascript"),
     ("runtime", "state_persistence"),
-    ("settings", "hooks"),
-    ("settings", "events"),
     ("settings", "debug"),
     ("settings", "rag"),
 }

@@ -109,9 +109,13 @@ def test_an_engine_with_a_table_of_its_own_may_be_the_default_one(tmp_path: Path
 
 
 def test_hooks_may_stand_below_runtime(tmp_path: Path) -> None:
-    loaded = load(tmp_path, "[runtime]\nlog_level = 'info'\n[runtime.hooks]\nmax_hooks = 7\n[hooks]\ntimeout_ms = 9")
+    loaded = load(
+        tmp_path,
+        "[runtime]\nlog_level = 'info'\n[runtime.hooks]\nmax_hooks = 7\ncircuit_breaker_threshold = 0.5\n"
+        "[hooks]\ntimeout_ms = 9",
+    )
     assert (loaded.settings.hooks.max_hooks, loaded.settings.hooks.timeout_ms) == (7, 9)
     assert loaded.settings.runtime.log_level == "info"
-    assert "llmspell.toml:4 hooks.max_hooks: accepted, has no effect" in loaded.warnings
+    assert "llmspell.toml:5 hooks.circuit_breaker_threshold: accepted, has no effect" in loaded.warnings
     with pytest.raises(ConfigError, match=r"^llmspell\.toml:2 hooks\.max_hooks: must be at least 1, got 0$"):
         load(tmp_path, "[runtime.hooks]\nmax_hooks = 0")

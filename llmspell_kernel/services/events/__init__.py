@@ -1,0 +1,1 @@
+"""Events: what scripts, clients and the kernel itself tell to whom wants to hear it."""

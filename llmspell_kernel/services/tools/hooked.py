@@ -1,0 +1,111 @@
+"""A call of a tool among hooks and events: what they are told of it, and what they may change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from llmspell_kernel.request import Request
+from llmspell_kernel.services.events.service import EventsService
+from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.service import HooksService
+from llmspell_kernel.services.tools.builtin import shown
+from llmspell_kernel.services.tools.invocation import plain_reply
+from llmspell_protocol.areas.tool import ToolInvokeReply
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.tools.description import ToolDescription
+
+Do = Callable[[str, Mapping[str, Any]], Awaitable[ToolInvokeReply]]
+"""Does a call: the tool's name and its parameters."""
+
+
+class ToolOccasions:
+    """The points and events of tools' calls."""
+
+    def __init__(self, hooks: HooksService, events: EventsService) -> None:
+        self._hooks = hooks
+        self._events = events
+
+    async def around(
+        self, request: Request, tool: ToolDescription, arguments: Mapping[str, Any], do: Do
+    ) -> ToolInvokeReply:
+        """Does a call with the hooks around it; raises as `HooksService.around`."""
+        component = Component("tool", tool.name)
+        began = time.monotonic()
+
+        async def work(data: Mapping[str, Any]) -> ToolInvokeReply:
+            parameters = data["parameters"]
+            if self._hooks.registered("ToolValidation", request):
+                told = {"tool_name": tool.name, "parameters": parameters, "schema": tool.parameters}
+                verdict = await self._hooks.run("ToolValidation", request, component=component, data=told)
+                verdict.demand_not_cancelled("ToolValidation")
+                parameters = verdict.data["parameters"]
+            if not isinstance(parameters, Mapping):
+                raise InvalidRequest(f"a hook gave tool '{tool.name}' parameters that are no table")
+            return await self._told(request, tool, str(data["tool_name"]), parameters, do)
+
+        return await self._hooks.around(
+            request,
+            before="BeforeToolExecution",
+            after="AfterToolExecution",
+            error="ToolError",
+            component=component,
+            data={"tool_name": tool.name, "parameters": arguments, "source": tool.source},
+            work=work,
+            shown=lambda reply: reply.result,
+            details=lambda reply: {
+                "success": reply.success,
+                "duration_ms": reply.duration_ms,
+                **({} if reply.error is None else {"error": reply.error.message}),
+            },
+            made=lambda value: plain_reply(
+                tool.name,
+                result=value,
+                output=value,
+                text="" if value is None else shown(value),
+                problem=None,
+                began=began,
+            ),
+            target="tool_name",
+        )
+
+    async def _told(
+        self, request: Request, tool: ToolDescription, name: str, parameters: Mapping[str, Any], do: Do
+    ) -> ToolInvokeReply:
+        events = self._events
+        if not events.wanted("tool.started"):
+            events.processed += 2
+            return await do(name, parameters)
+        began = time.monotonic()
+        told = {
+            "component_name": name,
+            "component_version": tool.version,
+            "input_text_length": sum(len(value) for value in parameters.values() if isinstance(value, str)),
+            "has_context": False,
+            "parameter_keys": sorted(map(str, parameters)),
+            "session_id": request.root.caller.session or None,
+            "conversation_id": None,
+        }
+        events.publish("tool.started", told, request=request, component=name)
+        try:
+            reply = await do(name, parameters)
+        except LlmspellError as problem:
+            failed = {"component_name": name, "error": problem.message, "error_type": problem.code}
+            events.publish(
+                "tool.failed", {**failed, **events.timing(time.monotonic() - began)}, request=request, component=name
+            )
+            raise
+        done = {
+            "component_name": name,
+            "success": reply.success,
+            "output_text_length": len(reply.text),
+            "has_tool_calls": False,
+            "tool_call_count": 0,
+            "confidence": None,
+            "model_used": None,
+        }
+        events.publish(
+            "tool.completed", {**done, **events.timing(time.monotonic() - began)}, request=request, component=name
+        )
+        return reply
