@@ -33,6 +33,7 @@ from llmspell_protocol.areas.model import (
     ModelListReply,
     ModelLoad,
     ModelNamed,
+    ModelProvidersReply,
     ModelPsReply,
     ModelPull,
     ModelPullReply,
@@ -107,6 +108,10 @@ class ModelHandler(AreaHandler):
     async def status(self, request: Request, wanted: OfBackend) -> ModelStatusReply:
         """Health of the backends."""
         return await self._inventory.status(wanted.backend)
+
+    async def providers(self, request: Request, wanted: Empty) -> ModelProvidersReply:
+        """The configured providers."""
+        return await self._models.providers()
 
     async def info(self, request: Request, wanted: ModelNamed) -> ModelInfo:
         """Everything about one model."""

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         KernelCancelReply,
         KernelConfigReply,
         KernelDrainReply,
+        KernelLuaApiReply,
         KernelMetricsReply,
         KernelReloadReply,
+        KernelSettingsReply,
         KernelStatusReply,
         QueuedRequest,
     )
@@ -190,6 +192,20 @@ class KernelService:
         from llmspell_kernel.configuration import shown_configuration
 
         return shown_configuration(self._settings.loaded, section)
+
+    def settings_for_scripts(self) -> KernelSettingsReply:
+        """The settings in force as a script may know them."""
+        from llmspell_kernel.configuration import settings_for_scripts
+        from llmspell_protocol.areas.kernel import KernelSettingsReply
+
+        return KernelSettingsReply(settings=settings_for_scripts(self._settings.loaded))
+
+    def lua_api(self) -> KernelLuaApiReply:
+        """What scripts can call, for editors."""
+        from llmspell_kernel.scripting.lua.definitions import definitions
+        from llmspell_protocol.areas.kernel import KernelLuaApiReply
+
+        return KernelLuaApiReply(version=VERSION, definitions=definitions())
 
     def log_lines(self, count: int) -> list[str]:
         """The last lines of the kernel's log; none where it has no log file."""

@@ -273,6 +273,8 @@ CASES: dict[str, Case] = {
     "jupyter install json": case("jupyter", "install", "--prefix", "env", "--json", where="local"),
     "jupyter remove": case("jupyter", "remove", "--prefix", "there", "--yes", where="local"),
     "jupyter remove json": case("jupyter", "remove", "--prefix", "there", "--yes", "--json", where="local"),
+    "jupyter lua-api": case("jupyter", "lua-api"),
+    "jupyter lua-api json": case("jupyter", "lua-api", "--json"),
     "version": case("version", "--component", "cli"),
     "version verbose": case("version", "--verbose", "--component", "cli"),
     "version json": case("version", "--json"),
