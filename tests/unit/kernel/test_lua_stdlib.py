@@ -44,7 +44,20 @@ def test_a_level_has_its_part_of_the_library_and_nothing_else(level: str, presen
 @pytest.mark.parametrize("level", ["None", "Basic", "Standard", "All"])
 def test_the_language_and_our_globals_are_there_at_every_level(level: str) -> None:
     names = ["print", "pairs", "pcall", "select", "rawlen", "JSON", "Logger", "Utils", "Streaming", "Debug", "LocalLLM"]
-    more = ["Agent", "Tool", "Tools", "Config", "Provider", "Replay", "ARGS", "arg", "_G", "_VERSION"]
+    more = [
+        "Agent",
+        "Tool",
+        "Tools",
+        "Config",
+        "Provider",
+        "Replay",
+        "Session",
+        "Artifact",
+        "ARGS",
+        "arg",
+        "_G",
+        "_VERSION",
+    ]
     assert _there(LuaBench(level), [*names, *more]) == [*names, *more]
 
 
