@@ -51,7 +51,7 @@ def routes(
     def session_handler() -> Handler:
         from llmspell_kernel.handlers.session import SessionHandler
 
-        return SessionHandler(services.sessions, lambda: services.replays)
+        return SessionHandler(services.sessions, lambda: services.replays, services.hooks)
 
     def artifact_handler() -> Handler:
         from llmspell_kernel.handlers.artifact import ArtifactHandler

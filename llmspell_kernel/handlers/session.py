@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
+from llmspell_kernel.services.hooks.hook import Component
 from llmspell_kernel.services.sessions.conversation import conversation_of
 from llmspell_kernel.services.sessions.service import SessionsService, shown_step
 from llmspell_protocol.areas.action import Empty
@@ -14,6 +15,7 @@ from llmspell_protocol.areas.session import (
     SessionConversationReply,
     SessionCreate,
     SessionDelete,
+    SessionDetails,
     SessionDeleteReply,
     SessionList,
     SessionListReply,
@@ -29,26 +31,34 @@ from llmspell_protocol.areas.session import (
     SessionUse,
     SessionUseReply,
 )
-from llmspell_protocol.errors import Forbidden, InvalidRequest
+from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError
 
 if TYPE_CHECKING:
+    from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.sessions.replay import Replays
 
 
 class SessionHandler(AreaHandler):
     """Answers `session_request`."""
 
-    def __init__(self, sessions: SessionsService, replays: Callable[[], Replays]) -> None:
+    def __init__(self, sessions: SessionsService, replays: Callable[[], Replays], hooks: HooksService) -> None:
         self._sessions = sessions
         self._replays = replays
+        self._hooks = hooks
 
     async def list(self, request: Request, wanted: SessionList) -> SessionListReply:
         """The caller's sessions."""
         return await self._sessions.listed(wanted, request.caller.key_id)
 
     async def create(self, request: Request, wanted: SessionCreate) -> SessionReply:
-        """A new session."""
-        return SessionReply(session=await self._sessions.create(wanted, request.caller.key_id))
+        """A new session; a hook that cancels it ends it again."""
+        session = await self._sessions.create(wanted, request.caller.key_id)
+        try:
+            await self._reach("SessionStart", request, session)
+        except LlmspellError:
+            await self._sessions.delete(session.id, request.caller.key_id)
+            raise
+        return SessionReply(session=session)
 
     async def show(self, request: Request, wanted: SessionShow) -> SessionShowReply:
         """One session."""
@@ -96,28 +106,49 @@ class SessionHandler(AreaHandler):
 
     async def save(self, request: Request, wanted: SessionNamed) -> SessionReply:
         """Everything that came so far is written."""
-        return SessionReply(session=await self._sessions.save(wanted.session, request.caller.key_id))
+        session = await self._sessions.save(wanted.session, request.caller.key_id)
+        await self._reach("SessionSave", request, session)
+        return SessionReply(session=session)
 
     async def suspend(self, request: Request, wanted: SessionNamed) -> SessionReply:
         """A session that rests."""
-        return await self._changed(request, wanted, "suspended")
+        return await self._changed(request, wanted, "suspended", "SessionCheckpoint")
 
     async def resume(self, request: Request, wanted: SessionNamed) -> SessionReply:
         """A session that goes on."""
-        return await self._changed(request, wanted, "active")
+        return await self._changed(request, wanted, "active", "SessionRestore")
 
     async def complete(self, request: Request, wanted: SessionNamed) -> SessionReply:
         """A session that is done."""
-        return await self._changed(request, wanted, "completed")
+        return await self._changed(request, wanted, "completed", "SessionEnd")
 
     async def delete(self, request: Request, wanted: SessionDelete) -> SessionDeleteReply:
         """A session, or all, with what was stored in it."""
         if (wanted.session is None) != wanted.all:
             raise InvalidRequest("either a session is named, or all are meant")
+        if wanted.session is not None:
+            session = await self._sessions.show(wanted.session, request.caller.key_id)
+            await self._reach("SessionEnd", request, session)
         return SessionDeleteReply(deleted=await self._sessions.delete(wanted.session, request.caller.key_id))
 
-    async def _changed(self, request: Request, wanted: SessionNamed, status: str) -> SessionReply:
-        return SessionReply(session=await self._sessions.change(wanted.session, request.caller.key_id, status))
+    async def _changed(self, request: Request, wanted: SessionNamed, status: str, point: str) -> SessionReply:
+        key_id = request.caller.key_id
+        session = await self._sessions.show(wanted.session, key_id)
+        self._sessions.demand_change(session, status)
+        await self._reach(point, request, session)
+        return SessionReply(session=await self._sessions.change(session.id, key_id, status))
+
+    async def _reach(self, point: str, request: Request, session: SessionDetails) -> None:
+        """Calls the hooks of a point.
+
+        Raises:
+            Forbidden: one of them has cancelled what is about to be done.
+        """
+        if not self._hooks.registered(point, request):
+            return
+        data = {"session_id": session.id, "name": session.name, "status": session.status}
+        verdict = await self._hooks.run(point, request, component=Component("session", session.id), data=data)
+        verdict.demand_not_cancelled(point)
 
 
 def _demand_script(request: Request) -> None:

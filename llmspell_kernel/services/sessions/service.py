@@ -158,16 +158,20 @@ class SessionsService:
         writing, row = await self._find(key_id, session)
 
         def work(connection: sqlite3.Connection) -> None:
-            now = _known(connection, key_id, row.id).status
-            if now not in _MAY_BECOME[status]:
-                raise InvalidRequest(
-                    f"session '{row.name}' is {now}, and can't be {_VERBS[status]}",
-                    details={"session": row.id, "status": now},
-                )
+            self.demand_change(_known(connection, key_id, row.id), status)
             rows.set_status(connection, row.id, status)
 
         await writing.write(work)
         return await self._details(writing, row)
+
+    @staticmethod
+    def demand_change(session: SessionSummary | rows.Row, status: str) -> None:
+        """Raises `InvalidRequest` where a session can't have this status now."""
+        if session.status not in _MAY_BECOME[status]:
+            raise InvalidRequest(
+                f"session '{session.name}' is {session.status}, and can't be {_VERBS[status]}",
+                details={"session": session.id, "status": session.status},
+            )
 
     async def save(self, session: str, key_id: str) -> SessionDetails:
         """The session, once everything that came so far is written. Raises as `_find`."""

@@ -128,6 +128,24 @@ def test_artifacts_are_kept_once_and_go_with_the_last_who_has_them(home: Path, t
     assert found["gone"].startswith("Session error: session 'one' has no artifact 1")
 
 
+def test_hooks_see_what_becomes_of_a_session_and_may_say_no(home: Path) -> None:
+    code = """
+    local seen = {}
+    for _, point in ipairs{"SessionStart", "SessionSave", "SessionCheckpoint", "SessionRestore"} do
+      Hook.register(point, function(context) seen[#seen + 1] = point .. " " .. context.data.name end)
+    end
+    Hook.register("SessionEnd", function(context) return "not yet" end)
+    local id = Session.create{name = "s"}
+    Session.save(id) Session.suspend(id) Session.resume(id)
+    local ok, why = pcall(Session.complete, id)
+    return {seen = seen, ok = ok, why = why, status = Session.get(id).status}"""
+    found = value(home, code)
+    assert found["seen"] == ["SessionStart s", "SessionSave s", "SessionCheckpoint s", "SessionRestore s"]
+    assert found["ok"] is False
+    assert "not yet" in found["why"]
+    assert found["status"] == "active"
+
+
 def test_without_sessions_there_are_no_such_globals_and_the_error_says_why(home: Path) -> None:
     def body(talk: Talk) -> None:
         assert talk.script("return {Session == nil, Artifact == nil}")["result"] == [True, True]
