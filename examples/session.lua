@@ -1,6 +1,6 @@
-#!/usr/bin/env -S llmspell -p sessions run --
--- A session of its own, an answer and a note kept in it, and the whole asked again from what was recorded.
--- llmspell -p sessions run examples/session.lua -- "What is the capital of France?"
+#!/usr/bin/env -S llmspell run --
+-- A session of its own: an answer is recorded and kept in it, and then given again from the record.
+-- LLMSPELL_SESSIONS_ENABLED=true llmspell run examples/session.lua -- "What is the capital of France?"
 
 local question = ARGS[1] or "What is the capital of France?"
 

@@ -24,7 +24,8 @@ class Read(NamedTuple):
 def title_of(msg_type: str, content: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """What a session that begins with this request is called."""
     if msg_type == "execute_request":
-        return str(options.get("name") or ("exec" if options.get("isolated") else "notebook"))
+        unnamed = "exec" if options.get("isolated") else "repl" if options.get("deltas") else "notebook"
+        return str(options.get("name") or unnamed)
     if "tool" in content:
         return _details(msg_type, content, options)
     asked = " ".join(_asked(msg_type, content).split())
@@ -94,7 +95,7 @@ def _asked(msg_type: str, content: Mapping[str, Any]) -> str:
 def _answered(msg_type: str, reply: Mapping[str, Any]) -> str:
     if msg_type == "execute_request":
         printed = reply.get("printed") or {}
-        result = reply.get("result_repr")
+        result = reply.get("result_repr", printed.get("result"))
         texts = [str(printed[name]).rstrip("\n") for name in ("stdout", "stderr") if printed.get(name)]
         return "\n".join([*texts, *([str(result)] if result is not None else [])])
     message = reply.get("message")

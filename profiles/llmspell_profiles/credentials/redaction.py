@@ -28,7 +28,8 @@ _LIKE_A_KEY = re.compile(
     r"(?<![A-Za-z0-9_-])(?:sk-|sk_|pk_|rk_|ghp_|gho_|ghs_|github_pat_|glpat-|hf_|xox[abpr]-|gsk_|AKIA|AIza|ya29\.)"
     r"[A-Za-z0-9_.-]{6,}|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"
 )
-_SCHEME = re.compile(r"(?i)\b(Bearer|Basic)( +)[A-Za-z0-9+/=._~-]{6,}")
+# A word behind it is prose ("basic understanding"); a token has a digit or the like in it.
+_SCHEME = re.compile(r"(?i)\b(Bearer|Basic)( +)(?=[a-z+/._~-]*[0-9=_])[a-z0-9+/=._~-]{6,}")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _QUOTED = re.compile(rf"""(?i)((?:[\w-]*[_-])?{_NAME}\\?["']?\]?\s*[:=]\s*)(\\?["'])((?:(?!\2).)+)(\2)""")
 """`api_key = "…"` in code, and the same in JSON that stands in a text."""

@@ -32,6 +32,20 @@ def test_a_script_is_recorded_with_what_it_asked_for(home: Path) -> None:
     talking(home, run, look, **RECORDING)
 
 
+def test_cells_of_a_notebook_are_recorded_with_what_they_showed(home: Path) -> None:
+    def cells(talk: Talk) -> None:
+        talk.ask("execute", {"code": "x = 6 print('six')", "silent": False})
+        talk.ask("execute", {"code": "x * 7", "silent": False})
+        talk.ask("execute", {"code": "print('silent')", "silent": True})
+
+    def look(talk: Talk) -> None:
+        [listed] = talk.session("list")["sessions"]
+        assert (listed["name"], listed["kind"], listed["status"]) == ("notebook", "notebook", "completed")
+        assert [step["answered"] for step in talk.steps("notebook")] == ["six", "42"]
+
+    talking(home, cells, look, **RECORDING)
+
+
 def test_a_failed_script_makes_a_failed_session_with_what_it_had_printed(home: Path) -> None:
     def run(talk: Talk) -> None:
         with pytest.raises(Exception, match="no such"):
