@@ -1,4 +1,4 @@
-"""A session's steps as people read them: a conversation as one, anything else step by step. Plain lines, or Markdown."""
+"""A session's steps as people read them: a conversation as one, anything else step by step. Lines, or Markdown."""
 
 from __future__ import annotations
 
