@@ -15,10 +15,12 @@ from llmspell_kernel.clients import Clients
 from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.handlers.agent import AgentHandler
+from llmspell_kernel.handlers.artifact import ArtifactHandler
 from llmspell_kernel.handlers.event import EventHandler
 from llmspell_kernel.handlers.hook import HookHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
+from llmspell_kernel.handlers.session import SessionHandler
 from llmspell_kernel.handlers.tool import ToolHandler
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
@@ -35,6 +37,8 @@ HANDLERS: dict[str, type[AreaHandler]] = {
     "tool": ToolHandler,
     "event": EventHandler,
     "hook": HookHandler,
+    "session": SessionHandler,
+    "artifact": ArtifactHandler,
 }
 
 
@@ -135,6 +139,8 @@ def test_looking_and_steering_is_said_by_each_action() -> None:
         *(("model", "status"), ("model", "ps"), ("hook", "list"), ("hook", "stats")),
         *(("event", name) for name in ("subscribe", "subscriptions", "stats")),
         *(("kernel", name) for name in actions("kernel")),
+        *(("session", name) for name in ("list", "show", "conversation", "search", "replayable")),
+        *(("artifact", name) for name in ("get", "query")),
     }
 
 
