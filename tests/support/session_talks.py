@@ -13,7 +13,7 @@ from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import ConnectionInfo
 from tests.support.kernel_in_process import kernel_in_process
 
-RECORDING = {"runtime__sessions__enabled": True, "runtime__sessions__storage_backend": "sqlite"}
+RECORDING: dict[str, Any] = {"runtime__sessions__enabled": True, "runtime__sessions__storage_backend": "sqlite"}
 Content = dict[str, Any]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 _LONGEST_NAME = 60
+_LOOKED_AT = 1_000
+"""Characters of a question that its session may be called after."""
 
 
 class Read(NamedTuple):
@@ -28,7 +30,7 @@ def title_of(msg_type: str, content: Mapping[str, Any], options: Mapping[str, An
         return str(options.get("name") or unnamed)
     if "tool" in content:
         return _details(msg_type, content, options)
-    asked = " ".join(_asked(msg_type, content).split())
+    asked = " ".join(_asked(msg_type, content)[:_LOOKED_AT].split())
     return (asked[: _LONGEST_NAME - 1] + "…" if len(asked) > _LONGEST_NAME else asked) or _details(
         msg_type, content, options
     )

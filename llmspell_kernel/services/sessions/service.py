@@ -209,7 +209,7 @@ class SessionsService:
             matches = []
             for session, name, step, started_at, text in steps.search(connection, key_id, words, limit):
                 if session not in labels:
-                    labels[session] = {one.id: one.label for one in steps.of_session(connection, session)}
+                    labels[session] = steps.labels(connection, session)
                 matches.append(
                     SessionMatch(
                         session=session,

@@ -6,7 +6,8 @@ Each function works on a connection inside a transaction of the caller's.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from llmspell_kernel.services.sessions import rows
@@ -24,6 +25,7 @@ from llmspell_kernel.services.sessions.records import (
 )
 from llmspell_profiles.credentials.redaction import Redactor
 
+LONGEST_NAME = 200
 LONGEST_TEXT = 200_000
 """Characters of a step that can be searched in."""
 
@@ -34,7 +36,6 @@ class Step(NamedTuple):
     id: str
     label: str
     """`2`, and `2.1` for what came of it"""
-    parent_id: str | None
     msg_type: str
     action: str
     status: str
@@ -49,7 +50,7 @@ class Step(NamedTuple):
     @property
     def is_root(self) -> bool:
         """Whether a client asked it."""
-        return self.parent_id is None
+        return "." not in self.label
 
     @property
     def number(self) -> int:
@@ -78,7 +79,7 @@ def write(connection: sqlite3.Connection, batch: Sequence[Entry], redactor: Reda
 
 def _open(connection: sqlite3.Connection, target: Target, redactor: Redactor, limits: rows.Limits) -> str:
     id = target.id or rows.new_id()
-    name = clean(redactor.text(target.name or target.ref or "")) or id[:8]
+    name = clean(redactor.text(target.name or target.ref or ""))[:LONGEST_NAME] or id[:8]
     rows.insert(connection, id=id, key_id=target.key_id, name=name, kind=target.kind)
     rows.retain(connection, limits, keep=id)
     return id
@@ -103,14 +104,11 @@ def _begin(connection: sqlite3.Connection, entry: Begun, redactor: Redactor, lim
         return
     content, options = redactor.value(entry.content), redactor.value(entry.options)
     request = packed({"content": content, "options": options})
-    (last,) = connection.execute(
-        "SELECT coalesce(max(position), 0) FROM steps WHERE session_id = ? AND parent_id IS ?", (session, entry.parent)
-    ).fetchone()
     row = connection.execute(
-        "INSERT INTO steps (id, session_id, parent_id, position, msg_type, action, status, started_at, request, model)"
-        " VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?, ?)",
+        "INSERT INTO steps (id, session_id, parent_id, msg_type, action, status, started_at, request, model)"
+        " VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)",
         (
-            *(entry.step, session, entry.parent, last + 1, entry.msg_type, entry.action, entry.started_at, request),
+            *(entry.step, session, entry.parent, entry.msg_type, entry.action, entry.started_at, request),
             clean(str(content["model"])) if content.get("model") else None,
         ),
     )
@@ -150,7 +148,7 @@ def _close(connection: sqlite3.Connection, target: Target) -> None:
     if target.id is None or rows.by_id(connection, target.key_id, target.id) is None:
         return
     last = connection.execute(
-        "SELECT status FROM steps WHERE session_id = ? AND parent_id IS NULL ORDER BY position DESC LIMIT 1",
+        "SELECT status FROM steps WHERE session_id = ? AND parent_id IS NULL ORDER BY number DESC LIMIT 1",
         (target.id,),
     ).fetchone()
     connection.execute(
@@ -165,41 +163,51 @@ def _rest(connection: sqlite3.Connection, target: Target) -> None:
         rows.set_status(connection, means[0].id, "suspended")
 
 
+def labels(connection: sqlite3.Connection, session: str) -> dict[str, str]:
+    """The label of each step of a session by its id."""
+    parents = dict(
+        connection.execute("SELECT id, parent_id FROM steps WHERE session_id = ? ORDER BY number", (session,))
+    )
+    counts: Counter[str | None] = Counter()
+    found: dict[str, str] = {}
+    for id, parent in parents.items():
+        above = parent if parent in found else None
+        counts[above] += 1
+        found[id] = str(counts[above]) if above is None else f"{found[above]}.{counts[above]}"
+    return found
+
+
 def of_session(connection: sqlite3.Connection, session: str) -> list[Step]:
     """All steps, each with what came of it behind it."""
+    label_of = labels(connection, session)
     found = connection.execute(
-        "SELECT id, parent_id, msg_type, action, status, started_at, duration_ms, request, reply FROM steps"
-        " WHERE session_id = ? ORDER BY number",
+        "SELECT id, msg_type, action, status, started_at, duration_ms, request, reply FROM steps WHERE session_id = ?",
         (session,),
-    ).fetchall()
-    below: dict[str | None, list[Any]] = {}
-    known = {row[0] for row in found}
-    for row in found:
-        below.setdefault(row[1] if row[1] in known else None, []).append(row)
-    return list(_in_order(below, None, ""))
+    )
+    return sorted((_step(row, label_of[row[0]]) for row in found), key=lambda step: _numbers(step.label))
 
 
-def _in_order(below: Mapping[str | None, list[Any]], parent: str | None, prefix: str) -> Iterator[Step]:
-    for position, row in enumerate(below.get(parent, ()), 1):
-        id, parent_id, msg_type, action, status, started_at, duration_ms, request, reply = row
-        asked = unpacked(request)
-        answer = None if reply is None else unpacked(reply)
-        label = f"{prefix}{position}"
-        yield Step(
-            id=id,
-            label=label,
-            parent_id=parent_id if prefix else None,
-            msg_type=msg_type,
-            action=action,
-            status=status,
-            started_at=started_at,
-            duration_ms=duration_ms,
-            content=asked["content"],
-            options=asked["options"],
-            reply=None if answer is None else answer["content"],
-            buffers=() if answer is None else answer.get("buffers", ()),
-        )
-        yield from _in_order(below, id, f"{label}.")
+def _numbers(label: str) -> list[int]:
+    return [int(number) for number in label.split(".")]
+
+
+def _step(row: Sequence[Any], label: str) -> Step:
+    id, msg_type, action, status, started_at, duration_ms, request, reply = row
+    asked = unpacked(request)
+    answer = None if reply is None else unpacked(reply)
+    return Step(
+        id=id,
+        label=label,
+        msg_type=msg_type,
+        action=action,
+        status=status,
+        started_at=started_at,
+        duration_ms=duration_ms,
+        content=asked["content"],
+        options=asked["options"],
+        reply=None if answer is None else answer["content"],
+        buffers=() if answer is None else answer.get("buffers", ()),
+    )
 
 
 def totals(connection: sqlite3.Connection, session: str) -> tuple[int, int, int]:

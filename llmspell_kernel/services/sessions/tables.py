@@ -28,7 +28,6 @@ CREATE TABLE steps (
   id TEXT NOT NULL UNIQUE,
   session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
   parent_id TEXT,
-  position INTEGER NOT NULL,
   msg_type TEXT NOT NULL,
   action TEXT NOT NULL,
   status TEXT NOT NULL,
@@ -40,7 +39,7 @@ CREATE TABLE steps (
   prompt_tokens INTEGER,
   completion_tokens INTEGER
 ) STRICT;
-CREATE INDEX steps_of_a_session ON steps (session_id, parent_id, position);
+CREATE INDEX steps_of_a_session ON steps (session_id, parent_id);
 
 CREATE VIRTUAL TABLE texts USING fts5 (text, session_id UNINDEXED, tokenize = 'unicode61 remove_diacritics 2');
 

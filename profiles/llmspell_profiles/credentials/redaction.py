@@ -6,10 +6,10 @@ bearer token or a private key. Knows neither requests nor files.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from llmspell_profiles.credentials.secrets import HIDDEN, without_secrets
+from llmspell_profiles.credentials.secrets import HIDDEN
 
 SHORTEST = 6
 """Characters of the shortest value that is looked for everywhere: a shorter one is part of too many words."""
@@ -31,9 +31,14 @@ _LIKE_A_KEY = re.compile(
 # A word behind it is prose ("basic understanding"); a token has a digit or the like in it.
 _SCHEME = re.compile(r"(?i)\b(Bearer|Basic)( +)(?=[a-z+/._~-]*[0-9=_])[a-z0-9+/=._~-]{6,}")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_QUOTED = re.compile(rf"""(?i)((?:[\w-]*[_-])?{_NAME}\\?["']?\]?\s*[:=]\s*)(\\?["'])((?:(?!\2).)+)(\2)""")
+_QUOTED = re.compile(rf"""(?i)((?<![a-z]){_NAME}\\?["']?\]?\s*[:=]\s*)(\\?["'])((?:(?!\2).)+)(\2)""")
 """`api_key = "…"` in code, and the same in JSON that stands in a text."""
 _ASSIGNED = re.compile(r"\b([A-Z0-9_]*(?:API_KEY|SECRET|PASSWORD|TOKEN|ACCESS_KEY))=([^\s\"'&;]+)")
+# Pieces of these have a longest length: a text may have a megabyte without a blank in it.
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s:]{0,200}):[^/@\s]{1,200}@")
+_SECRET_IN_QUERY = re.compile(
+    r"(?i)([?&;][^=&;#\s]{0,40}(?:key|token|secret|password|credential|authorization)[^=&;#\s]{0,40}=)[^&;#\s]+"
+)
 _OPTION = re.compile(rf"(?i)--?[a-z-]*?{_NAME}(?:=(.+))?")
 
 
@@ -68,7 +73,15 @@ class Redactor:
             text = self._known.sub(HIDDEN, text)
         if "-----BEGIN" in text:
             text = _PRIVATE_KEY.sub(HIDDEN, text)
-        text = _LIKE_A_KEY.sub(HIDDEN, without_secrets(text))
+        if len(text) <= _PIECE:
+            return self._piece(text)
+        # One look at megabytes would keep every other thread from running meanwhile.
+        return "".join(map(self._piece, _pieces(text)))
+
+    def _piece(self, text: str) -> str:
+        if "://" in text:
+            text = _SECRET_IN_QUERY.sub(rf"\1{HIDDEN}", _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", text))
+        text = _LIKE_A_KEY.sub(HIDDEN, text)
         text = _SCHEME.sub(rf"\1\2{HIDDEN}", text)
         text = _QUOTED.sub(rf"\1\2{HIDDEN}\4", text)
         return _ASSIGNED.sub(rf"\1={HIDDEN}", text)
@@ -94,6 +107,22 @@ class Redactor:
                 found.append(self.value(one, name))
             hide = option is not None and option[1] is None
         return found
+
+
+_PIECE = 128 * 1024
+"""Characters that are looked at in one go."""
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A long text in pieces that end with a line or, where there is none, a word."""
+    start = 0
+    while len(text) - start > _PIECE:
+        end = start + _PIECE
+        cut = max(text.rfind("\n", start, end), 0) or max(text.rfind(" ", start, end), 0)
+        end = cut + 1 if cut > start else end
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def is_secret_name(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,8 +73,8 @@ def test_sessions_end_when_all_of_them_are_larger_than_they_may_be(home: Path) -
         assert talk.names() == ["next", "small"]
 
     # Compressed it would be small.
-    limits = {"max_bytes": 200_000, "artifact_compression_threshold": 1_000_000}
-    talking(home, body, **RECORDING, **{f"runtime__sessions__{key}": value for key, value in limits.items()})
+    limits: dict[str, Any] = {"runtime__sessions__artifact_compression_threshold": 1_000_000}
+    talking(home, body, runtime__sessions__max_bytes=200_000, **limits, **RECORDING)
 
 
 def test_a_session_that_rests_is_suspended_when_it_is_looked_at(home: Path) -> None:

@@ -281,7 +281,14 @@ def test_the_profiles_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["count"] == len(document["profiles"]) == 10
     shown = call(capsys, "config", "list-profiles", "--json").document["profiles"]
     assert shown == [profile for profile in document["profiles"] if profile["has_effect"]]
-    assert [profile["name"] for profile in shown] == ["minimal", "development", "ollama", "candle", "providers", "sessions"]
+    assert [profile["name"] for profile in shown] == [
+        "minimal",
+        "development",
+        "ollama",
+        "candle",
+        "providers",
+        "sessions",
+    ]
     for profile in shown:
         assert list(profile) == ["name", "alias", "category", "description", "use_cases", "features", "has_effect"]
         assert profile["use_cases"]

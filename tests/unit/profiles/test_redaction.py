@@ -63,6 +63,13 @@ def test_texts_without_one_stay(text: str) -> None:
     assert PLAIN.text(text) == text
 
 
+def test_a_long_text_is_searched_whole_and_takes_no_time_for_its_length() -> None:
+    word = "x" * 3_000_000
+    text = f"{word} sk-abcdefgh12345\n{'_' * 300_000}\n" + "line with password = 'p'\n" * 20_000
+    kept = PLAIN.text(text)
+    assert kept == f"{word} ***\n{'_' * 300_000}\n" + "line with password = '***'\n" * 20_000
+
+
 def test_known_values_are_hidden_wherever_they_stand() -> None:
     redactor = Redactor.of_environment(
         {"SERVICE_TOKEN": "env-value", "HOME": "/root", "X_CREDENTIALS": "/path/to/file", "A_KEY": "tiny"},
