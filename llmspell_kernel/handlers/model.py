@@ -12,7 +12,7 @@ from llmspell_kernel.pull_reach import demand_files, demand_reach
 from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.hooked_models import changed_chat, chat_data, given_chat, no_vectors
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.models import ModelsService
 from llmspell_protocol.areas.action import Empty

@@ -137,7 +137,6 @@ CASES: dict[str, Case] = {
     "model ps json": case("model", "ps", "--json", where="kernel"),
     "events": case("events", where="kernel"),
     "events json": case("events", "--json", where="kernel"),
-    "events follow": case("events", "--follow", "order.*", "--count", "0", where="kernel"),
     "events follow json": case("events", "-f", "-n", "0", "--json", where="kernel"),
     "tool list": case("tool", "list"),
     "tool list verbose": case("tool", "list", "-v", "--category", "utility"),

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +32,8 @@ WriteEvent = Callable[[Mapping[str, Any], str], None]
 
 BATCH = 100
 """Events that are written, or posted, at once."""
+QUEUED_BYTES = 64 * 1024 * 1024
+"""The data of events that wait, however few they are."""
 POST_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
 _SHORTEST_KEY = 8
@@ -51,6 +55,7 @@ class Exporter:
         self._hide = Redaction(environment)
         self._queue: deque[Event] = deque()
         self._size = settings.buffer_size
+        self._bytes = 0
         self._come = asyncio.Event()
         self._closing = False
         self._failed: set[str] = set()
@@ -58,10 +63,11 @@ class Exporter:
 
     def add(self, event: Event) -> None:
         """Queues an event."""
-        if len(self._queue) >= self._size:
-            self._queue.popleft()
-            self.dropped += 1
         self._queue.append(event)
+        self._bytes += event.size
+        while len(self._queue) > self._size or self._bytes > QUEUED_BYTES:
+            self._bytes -= self._queue.popleft().size
+            self.dropped += 1
         self._come.set()
 
     async def close(self) -> None:
@@ -80,6 +86,7 @@ class Exporter:
                 await self._come.wait()
                 continue
             batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            self._bytes -= sum(event.size for event in batch)
             contents = [self._hide(event.as_content()) for event in batch]
             text = "".join(f"{self._line(content)}\n" for content in contents)
             done = [await self._sent(where, send) for where, send in self._ways(contents, text)]
@@ -100,9 +107,9 @@ class Exporter:
         export = self._export
         if export.file is not None:
             path = export.file
-            ways.append((str(path), lambda: asyncio.to_thread(_append, path, text)))
+            ways.append((str(path), lambda: _on_a_thread(lambda: _append(path, text))))
         if export.stdout:
-            ways.append(("stdout", lambda: asyncio.to_thread(self._write_all, contents)))
+            ways.append(("stdout", lambda: _on_a_thread(lambda: self._write_all(contents))))
         if export.webhook is not None:
             url = str(export.webhook)
             ways.append(("the webhook", lambda: _post(url, contents)))
@@ -135,8 +142,35 @@ class _Refused(Exception):
     """The webhook's server did not take a batch."""
 
 
+async def _on_a_thread(write: Callable[[], None]) -> None:
+    """Writes on a thread of its own, which keeps nothing from ending: a pipe may have no reader for ever."""
+    loop = asyncio.get_running_loop()
+    written: asyncio.Future[None] = loop.create_future()
+
+    def tell(problem: OSError | None) -> None:
+        if not written.done():
+            if problem is None:
+                written.set_result(None)
+            else:
+                written.set_exception(problem)
+
+    def run() -> None:
+        try:
+            write()
+        except OSError as error:
+            problem: OSError | None = error
+        else:
+            problem = None
+        with suppress(RuntimeError):  # The loop has ended meanwhile.
+            loop.call_soon_threadsafe(tell, problem)
+
+    threading.Thread(target=run, name="export of events", daemon=True).start()
+    await written
+
+
 def _append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8", errors="replace") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8", errors="replace") as file:
         file.write(text)
 
 

@@ -270,6 +270,26 @@ def test_a_notebook_s_hook_hears_of_a_changed_configuration(home: Path) -> None:
         kernel.stop()
 
 
+def test_a_script_s_hook_at_the_start_is_called_when_it_is_registered(client: Client) -> None:
+    code = "local n = 0 Hook.register('SystemStartup', function(ctx) n = n + 1 end) Hook.list() Hook.list() return n"
+    assert ran(client, code) == 1
+
+
+def test_a_notebook_s_hook_hears_of_the_kernel_s_end(home: Path) -> None:
+    kernel = KernelProcess()
+    try:
+        with kernel.client() as client:
+            following = client.request("event_request", {"action": "subscribe", "pattern": "bye"})
+            next(iter(following))
+            code = "Hook.register('SystemShutdown', function(ctx) Event.publish('bye', ctx.point) end)"
+            client.request("execute_request", {"code": code, "allow_stdin": False}).result()
+            client.request("kernel_request", {"action": "drain", "timeout_s": 30}, channel="control").result()
+            [said] = [event.content["event"]["data"] for event in following if isinstance(event, Delta)]
+            assert said == "SystemShutdown"
+    finally:
+        kernel.stop()
+
+
 def test_hooks_that_are_switched_off_say_so(home: Path) -> None:
     (home / "config.toml").write_text("[hooks]\nenabled = false\n")
     kernel = KernelProcess()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmspell_kernel.services.events.bus import LONGEST_TYPE, MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.event import Event
 from llmspell_kernel.services.events.export import Redaction
-from llmspell_kernel.services.events.service import LONGEST_TYPE, MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
-from llmspell_kernel.services.hooks.hook import Component, Occasion
+from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.patterns import matcher
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 from tests.support.hook_bench import HookBench, asked, run, settings_of
@@ -47,12 +49,28 @@ def types(subscription: Subscription) -> list[str]:
     ],
 )
 def test_patterns(pattern: str, fitting: list[str], others: list[str]) -> None:
-    assert all(matcher(pattern).match(one) for one in fitting)
-    assert not any(matcher(pattern).match(one) for one in others)
+    assert all(matcher(pattern)(one) for one in fitting)
+    assert not any(matcher(pattern)(one) for one in others)
 
 
-def test_a_pattern_of_many_stars_takes_no_time() -> None:
-    assert matcher("*" * 100 + "a").match("b" * 10_000) is None
+def test_no_pattern_takes_long() -> None:
+    assert not matcher("*" * 100 + "a")("b" * 10_000)
+    assert not matcher("*a" * 100)("a" * 199 + "b")
+    assert matcher("*a" * 100 + "*")("a" * 199 + "b")
+    assert not matcher("?" * 5)("a" * 4)
+
+
+def test_what_an_event_holds_is_bounded_and_so_is_what_waits() -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        with pytest.raises(InvalidRequest, match="more than 1048576"):
+            await bench.events.publish_for(client, "x", "x" * 1024 * 1024)
+        subscription = bench.events.subscribe("*", client)
+        for _ in range(20):
+            await bench.events.publish_for(client, "x", "x" * 1024 * 1000)
+        assert (subscription.waiting, subscription.dropped) == (16, 4)
+
+    run(scene)
 
 
 def test_an_event_has_all_its_fields() -> None:
@@ -95,11 +113,13 @@ def test_events_before_the_subscription_and_after_its_end_are_not_seen() -> None
         bench.events.publish("before", None, request=client)
         subscription = bench.events.subscribe("*", client)
         bench.events.publish("now", None, request=client)
+        assert types(subscription) == ["now"]
+        bench.events.publish("too late", None, request=client)
         assert bench.events.unsubscribe(subscription.id, client.caller)
         assert not bench.events.unsubscribe(subscription.id, client.caller)
         bench.events.publish("after", None, request=client)
-        assert types(subscription) == ["now"]
-        assert bench.events.processed == 3
+        assert types(subscription) == []
+        assert bench.events.processed == 4
 
     run(scene)
 
@@ -195,7 +215,7 @@ def test_a_subscription_belongs_to_its_owner_and_ends_with_it() -> None:
         bench.events.forget("script-1")
         assert await waiting is None
         assert bench.events.subscriptions(mine.caller) == []
-        assert not bench.events.wanted("x")
+        assert not bench.event_service.wanted("x")
 
     run(scene)
 
@@ -277,7 +297,7 @@ def test_timings_changes_of_state_and_calls_of_hooks_are_told_as_the_settings_sa
         bench.settings = settings_of(
             events={"emit_timing_events": False, "emit_state_events": True, "emit_debug_events": True}
         )
-        bench.events.reconfigure(bench.settings, ())
+        bench.events.configure(bench.settings)
         assert bench.events.timing(0.5) == {}
         bench.events.state_changed("global", "k", "set", client)
         await bench.hooks.run("custom:x", client, component=_COMPONENT, data={})
@@ -371,6 +391,36 @@ def test_an_export_that_fails_is_told_once_and_takes_nothing_down(
 
     run(scene)
     assert len([record for record in caplog.records if "can't be exported" in record.message]) == 1
+
+
+def test_an_export_that_takes_nothing_holds_nothing_up(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    async def scene() -> None:
+        bench = HookBench(settings_of(events={"buffer_size": 2, "export": {"file": path}}))
+        subscription = bench.events.subscribe("*", asked())
+        for number in range(5):
+            await bench.events.publish_for(asked(), "n", number)
+            await asyncio.sleep(0)
+        assert [event.data for event in taken(subscription)] == [3, 4]
+        await bench.events.close()
+        assert bench.events.figures()["export_dropped"] >= 2
+
+    run(scene)
+    # The thread that waits for a reader has one now, and ends.
+    with path.open() as reader:
+        assert json.loads(reader.readline())["data"] == 0
+
+
+def test_a_file_of_events_is_its_owner_s_alone(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bench = HookBench(settings_of(events={"export": {"file": tmp_path / "events"}}))
+        await bench.events.publish_for(asked(), "x", None)
+        await bench.events.close()
+
+    run(scene)
+    assert (tmp_path / "events").stat().st_mode & 0o777 == 0o600
 
 
 def test_the_queue_of_an_export_is_bounded(tmp_path: Path) -> None:
