@@ -39,6 +39,10 @@ VOLATILE = {
         "expires_at",
         "incident",
         "mode",
+        "start_time",
+        "total_duration_ms",
+        "correlation_id",
+        "deleted",
     ),
     *(
         "kernel",

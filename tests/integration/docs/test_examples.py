@@ -134,6 +134,20 @@ def test_ollama_chat_says_what_is_missing(shell: Reader) -> None:
     assert "Ollama isn't running (connection refused). Start it with: ollama serve" in done.out
 
 
+@pytest.mark.parametrize("mode", ["embedded", "connected"])
+def test_session_works(mode: str, tmp_path: Path, models: Path) -> None:
+    with reader(tmp_path, models) as one:
+        one.runs("export LLMSPELL_SESSIONS_ENABLED=true")
+        if mode == "connected":
+            one.runs("llmspell kernel start --daemon --port 0")
+        done = one.runs('llmspell run examples/session.lua -- "Name a colour."')
+        assert done.status == 0, done.out
+        assert "Question: Name a colour.\nAnswer:   " in done.out
+        assert "Kept as artifact 1, sha256 " in done.out
+        assert "Read again: true" in done.out
+        assert "Replayed step 1 (model chat): same" in done.out
+
+
 def test_extract_works(shell: Reader) -> None:
     text = "Ada Lovelace was born in London in 1815."
     done = shell.runs("llmspell run --json examples/extract.lua", text, apart=True)
