@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import sqlite3
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.services.state.backups import EVERYONE, Backup, Backups, restore
@@ -62,11 +62,10 @@ class Copies:
         files, now_ms = self._files, self._state.now_ms()
         backup = await asyncio.to_thread(files.find, id, key_id)
 
-        def work(connection: sqlite3.Connection) -> int:
-            with files.unpacked(backup) as unpacked:
-                return restore(connection, unpacked, key_id, now_ms)
-
-        return await self._state.write(work)
+        with ExitStack() as stack:
+            # Before the transaction, which others wait for.
+            unpacked = await asyncio.to_thread(stack.enter_context, files.unpacked(backup))
+            return await self._state.write(lambda connection: restore(connection, unpacked, key_id, now_ms))
 
     async def problem(self, key_id: str, id: str) -> str | None:
         """Why a backup is not what was made; None: it is. Raises `NotFound`."""

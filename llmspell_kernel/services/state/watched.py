@@ -6,6 +6,7 @@ registered, what this costs is a look.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,7 +42,8 @@ class WatchedState:
         place = place_of(key_id, scope, key)
 
         async def work(data: Data) -> Entry | None:
-            return await self._state.get(key_id, data["scope"], data["key"])
+            _, scope, key = _place(key_id, data)
+            return await self._state.get(key_id, scope, key)
 
         def made(value: Any) -> Entry | None:
             now_ms = self._state.now_ms()
@@ -89,7 +91,7 @@ class WatchedState:
         seen = shown(wanted.value)
 
         async def work(data: Data) -> int:
-            return await write(place_of(key_id, data["scope"], data["key"]), _left(data, seen, wanted.value))
+            return await write(_place(key_id, data), _left(data, seen, wanted.value))
 
         return await self._around_write(request, place, "set", {"value": seen}, work)
 
@@ -112,7 +114,8 @@ class WatchedState:
         place = place_of(key_id, wanted.scope, wanted.key)
 
         async def work(data: Data) -> int:
-            return await remove(data["scope"], data["key"])
+            _, scope, key = _place(key_id, data)
+            return await remove(scope, key)
 
         return bool(await self._around_write(request, place, "delete", {}, work))
 
@@ -176,8 +179,8 @@ class WatchedState:
         verdict.demand_not_cancelled(_WRITE[0])
         if verdict.kind in ("skip", "replace"):
             return None
-        left = verdict.data
-        return wanted._replace(scope=left["scope"], key=left["key"], value=_left(left, seen, wanted.value))
+        _, scope, key = _place(request.caller.key_id, verdict.data)
+        return wanted._replace(scope=scope, key=key, value=_left(verdict.data, seen, wanted.value))
 
     async def _tell_conflict(self, request: Request, problem: Conflict) -> None:
         if self._hooks.registered("StateConflict", request):
@@ -191,9 +194,20 @@ class WatchedState:
         self._events.state_changed(place.scope, place.key, operation, request)
 
 
+def _place(key_id: str, data: Data) -> Place:
+    """The place as hooks have left it."""
+    scope, key = data.get("scope"), data.get("key")
+    if not isinstance(scope, str) or not isinstance(key, str):
+        raise InvalidRequest("a hook gave a scope or a key that is no text")
+    return place_of(key_id, scope, key)
+
+
 def _left(data: Data, seen: Any, form: Any) -> Any:
     """The form of the value that hooks have left: its own where they have not changed what they saw."""
-    return form if data.get("value") == seen else _kept(data.get("value"))
+    value = data.get("value")
+    # 1, 1.0 and true are equal, and different values.
+    is_same = value is seen or json.dumps(value, sort_keys=True) == json.dumps(seen, sort_keys=True)
+    return form if is_same else _kept(value)
 
 
 def _kept(value: Any) -> Any:

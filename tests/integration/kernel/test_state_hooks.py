@@ -77,6 +77,27 @@ def test_hooks_give_other_values_to_readers_and_refuse_readers() -> None:
 
 
 @pytest.mark.usefixtures("home")
+def test_what_a_hook_gives_is_kept_as_what_it_is_or_refused() -> None:
+    out = run(
+        """
+        local give
+        Hook.register("BeforeStateWrite", function() return { type = "modified", data = give } end)
+        give = { value = true } State.set("a", 1)
+        give = { value = 1.0 } State.set("b", 1)
+        give = { key = "d" } State.set("c", { 1, x = "\\255" })
+        print(State.get("a"), math.type(State.get("b")), State.get("c"), State.get("d").x == "\\255")
+        give = { key = 5 } print(pcall(State.set, "e", 1))
+        give = { key = ".." } print(pcall(State.set_many, { e = 1 }))
+        """
+    )
+    assert out.splitlines() == [
+        "true\tfloat\tnil\ttrue",
+        "false\tValidation error: a hook gave a scope or a key that is no text",
+        "false\tValidation error: Invalid state key: it has '..' in it: '..'",
+    ]
+
+
+@pytest.mark.usefixtures("home")
 def test_a_conflict_is_a_point_and_update_goes_on_after_it() -> None:
     out = run(
         """

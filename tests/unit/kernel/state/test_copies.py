@@ -80,6 +80,18 @@ def test_a_backup_is_a_database_that_only_its_owner_may_read(state_bench: StateB
     connection.close()
 
 
+def test_a_higher_level_compresses_more(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        await service.set(ME, "global", "a", [str(number * number) for number in range(20_000)])
+        sizes = []
+        for level in (1, 9):
+            backup(state_bench, compression_level=level)
+            sizes.append((await Copies(service).back_up(ME)).bytes)
+        assert sizes[1] < sizes[0]
+
+    state_bench.run(body)
+
+
 def test_compression_that_is_switched_off_is_off(state_bench: StateBench) -> None:
     backup(state_bench, compression_enabled=False)
 
