@@ -51,10 +51,16 @@ def _section(one: Section, every: Mapping[str, Section]) -> Iterator[str]:
     yield f"### {_title(one)}\n"
     if one.call is not None:
         yield f"`{one.name}{one.call}`{_gives(one.gives, every)}\n"
-    yield one.doc + "\n"
+    yield f"{one.doc} *Since {one.since}.*\n"
     if one.fields:
-        yield from table(("", ""), ((_named(entry, every), _cell(entry.doc)) for entry in one.fields.values()))
+        rows = ((_named(entry, every), _cell(entry.doc) + _since(entry, one)) for entry in one.fields.values())
+        yield from table(("", ""), rows)
         yield ""
+
+
+def _since(entry: Entry, section: Section) -> str:
+    """Since when, where a function is younger than what it belongs to."""
+    return "" if entry.since == section.since else f" *Since {entry.since}.*"
 
 
 def _named(entry: Entry, every: Mapping[str, Section]) -> str:

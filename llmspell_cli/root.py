@@ -45,6 +45,7 @@ Use --profile (-p) to load builtin configurations:
   -p ollama      - Ollama local LLM backend
   -p candle      - Candle local LLM backend
   -p providers   - OpenAI/Anthropic provider setup
+  -p state       - State persistence with memory backend
 """
 
 

@@ -20,7 +20,6 @@ from llmspell_kernel.pins import Pins
 from llmspell_kernel.request import Request
 from llmspell_kernel.routes import routes
 from llmspell_kernel.services.graph import Services
-from llmspell_kernel.services.hooks.hook import Component
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.child import Child
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
     from llmspell_kernel.doors.door import Door
     from llmspell_kernel.logs import KernelLog
     from llmspell_kernel.services.events.export import WriteEvent
+    from llmspell_kernel.services.hooks.component import Component
     from llmspell_kernel.services.kernel import KernelFiles, KernelService
 
 log = logging.getLogger(__name__)
 
-_SYSTEM = Component("system", "kernel")
 _SLOW_READERS_S = 2.0
 """How long the doors stay open for clients that have not taken their replies yet and take nothing."""
 
@@ -149,13 +148,13 @@ class Kernel:
         if "events" in given:
             self._services.events.publish("system.started", {"kernel": self._info.id}, request=None)
         if "hooks" in given:
-            await self._services.hooks.tell("SystemStartup", None, component=_SYSTEM, data={"kernel": self._info.id})
+            await self._services.hooks.tell("SystemStartup", None, component=_system(), data={"kernel": self._info.id})
 
     async def _tell_of_end(self) -> None:
         """Scripts that run still hear of it; who follows events follows them no more."""
         hooks, events = self._services.hooks_if_made, self._services.events_if_made
         if hooks is not None:
-            await hooks.tell("SystemShutdown", None, component=_SYSTEM, data={"kernel": self._info.id})
+            await hooks.tell("SystemShutdown", None, component=_system(), data={"kernel": self._info.id})
         if events is not None:
             events.publish("system.stopping", {"kernel": self._info.id}, request=None)
             events.end_streams()
@@ -178,7 +177,7 @@ class Kernel:
             return
         told = {"sections": [name for name, value in new.items() if getattr(old, name, None) != value]}
         if hooks is not None:
-            hooks.notify("ConfigurationChange", None, component=_SYSTEM, data=told)
+            hooks.notify("ConfigurationChange", None, component=_system(), data=told)
         if events is not None:
             events.publish("system.configuration_changed", told, request=None)
 
@@ -192,3 +191,10 @@ class Kernel:
     def _end_idle(self) -> None:
         log.info("no client and no work for %d s: ending", self._settings().kernel.idle_timeout_seconds)
         self.drain.begin(0)
+
+
+def _system() -> Component:
+    # Only where a hook may be called.
+    from llmspell_kernel.services.hooks.component import Component
+
+    return Component("system", "kernel")

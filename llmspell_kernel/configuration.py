@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmspell_profiles.loading.loader import LoadedSettings
 
@@ -29,3 +29,25 @@ def shown_configuration(loaded: LoadedSettings, section: str | None) -> KernelCo
         profile=loaded.profile,
         config_file=str(loaded.source) if loaded.source is not None else None,
     )
+
+
+REDACTED = "<REDACTED>"
+"""What a script reads in place of a secret."""
+
+
+def settings_for_scripts(loaded: LoadedSettings) -> dict[str, Any]:
+    """All settings in force without what is unset; what is secret, at whatever depth, is `REDACTED`."""
+    # Seldom asked for, and start-up counts.
+    from llmspell_profiles.showing.shown import plain_settings
+
+    return {name: _redacted(value) for name, value in plain_settings(loaded).items() if value is not None}
+
+
+def _redacted(value: Any) -> Any:
+    from llmspell_profiles.credentials.secrets import HIDDEN
+
+    if isinstance(value, dict):
+        return {name: _redacted(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_redacted(each) for each in value]
+    return REDACTED if value == HIDDEN else value

@@ -61,12 +61,12 @@ def routes(
     def event_handler() -> Handler:
         from llmspell_kernel.handlers.event import EventHandler
 
-        return EventHandler(services.events, services.contexts)
+        return EventHandler(services.events.bus, services.contexts)
 
     def hook_handler() -> Handler:
         from llmspell_kernel.handlers.hook import HookHandler
 
-        return HookHandler(services.hooks, services.contexts)
+        return HookHandler(services.hooks.registry, services.contexts)
 
     def inspect_handler() -> Handler:
         from llmspell_kernel.handlers.inspect import InspectHandler

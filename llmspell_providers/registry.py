@@ -96,6 +96,23 @@ class ProviderRegistry:
         """The configured backends that are servers of a vendor, or compatible ones."""
         return self._tables.remote
 
+    @property
+    def tables(self) -> Mapping[str, ProviderSettings]:
+        """The settings' tables by name, of providers that are switched off too."""
+        return self._settings.providers.tables
+
+    def table(self, backend: str) -> ProviderSettings:
+        """The table that a backend's name means; raises as `get`."""
+        return self._table(backend)
+
+    def made_for(self, name: str, table: ProviderSettings) -> Provider:
+        """A provider that is asked nothing but what it can do, for a table that may be switched off.
+
+        Raises:
+            Unsupported: its vendor has no interface that is spoken here.
+        """
+        return self._factory.make(name, table, self._settings.models)
+
     async def keyed(self) -> list[str]:
         """The vendors without a table whose models can be used all the same: there is a key."""
         names = await asyncio.to_thread(self._keyed_vendors)

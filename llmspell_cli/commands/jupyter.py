@@ -27,9 +27,13 @@ jupyter = LazyGroup(
     {
         "install": (f"{__name__}:install", "Install the kernelspec."),
         "remove": (f"{__name__}:remove", "Remove the kernelspec."),
+        "lua-api": ("llmspell_cli.commands.lua_api:lua_api", "Print definitions for editors."),
     },
     help="Make the kernel known to Jupyter.",
-    examples=(("llmspell -p candle jupyter install", "then: jupyter lab"),),
+    examples=(
+        ("llmspell -p candle jupyter install", "then: jupyter lab"),
+        ("llmspell jupyter lua-api > llmspell.d.lua", "for an editor"),
+    ),
 )
 
 

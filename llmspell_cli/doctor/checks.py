@@ -19,6 +19,7 @@ from llmspell_cli.doctor.tool_servers import tool_servers
 from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.key_sources import load
 from llmspell_profiles.loading.home import llmspell_home
+from llmspell_profiles.loading.trust import TrustedFiles
 from llmspell_protocol.errors import LlmspellError
 
 _KERNEL_DEADLINE_S = 20.0
@@ -30,8 +31,10 @@ def subject_of(options: Options, *, offline: bool) -> Subject:
     loaded = problem = None
     try:
         loaded = load(options)
+        if loaded.guarded is not None:
+            TrustedFiles(loaded.home).demand(loaded.guarded)
     except LlmspellError as error:
-        problem = error
+        loaded, problem = None, error
     return Subject(
         options=options,
         env=os.environ,

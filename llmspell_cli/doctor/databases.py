@@ -37,10 +37,8 @@ def _problem(database: Mapping[str, Any]) -> str:
 
 
 def _later(database: Mapping[str, Any]) -> str:
-    place = home_path(str(database["path"]))
-    return (
-        f"{place} has version {database['version']} of its tables, and this llmspell knows {database['known_version']}"
-    )
+    known = database["known_version"]
+    return f"{home_path(str(database['path']))} has version {database['version']}, and this llmspell knows {known}"
 
 
 def _fix(database: Mapping[str, Any]) -> Fix:

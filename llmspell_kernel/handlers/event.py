@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
-from llmspell_kernel.services.events.service import EventsService
+from llmspell_kernel.services.events.bus import EventBus
 from llmspell_kernel.services.events.subscription import Subscription
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.event import (
@@ -46,7 +46,7 @@ class HasBacklog(Protocol):
 class EventHandler(AreaHandler):
     """Answers `event_request`."""
 
-    def __init__(self, events: EventsService, contexts: Contexts) -> None:
+    def __init__(self, events: EventBus, contexts: Contexts) -> None:
         self._events = events
         self._contexts = contexts
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
-from llmspell_kernel.services.hooks.hook import Component, Hook
+from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import Hook
 from llmspell_kernel.services.hooks.points import CUSTOM, demand_point, demand_priority
-from llmspell_kernel.services.hooks.service import HooksService
+from llmspell_kernel.services.hooks.registry import HookRegistry
 from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.hook import (
@@ -28,7 +29,7 @@ from llmspell_protocol.errors import InvalidRequest
 class HookHandler(AreaHandler):
     """Answers `hook_request`."""
 
-    def __init__(self, hooks: HooksService, contexts: Contexts) -> None:
+    def __init__(self, hooks: HookRegistry, contexts: Contexts) -> None:
         self._hooks = hooks
         self._contexts = contexts
 
@@ -71,7 +72,7 @@ class HookHandler(AreaHandler):
     async def stats(self, request: Request, wanted: Empty) -> HookStatsReply:
         """What was counted."""
         hooks = [_summary(hook) for hook in self._hooks.list(request.caller)]
-        return HookStatsReply(hooks=hooks, builtin=self._hooks.figures())
+        return HookStatsReply(hooks=hooks, builtin=self._hooks.figures(request.caller.key_id))
 
 
 def _summary(hook: Hook) -> HookSummary:

@@ -15,9 +15,11 @@ from llmspell_protocol.areas.kernel import (
     KernelDrainReply,
     KernelLogs,
     KernelLogsReply,
+    KernelLuaApiReply,
     KernelMetricsReply,
     KernelQueueReply,
     KernelReloadReply,
+    KernelSettingsReply,
     KernelStatusReply,
     KernelStorageReply,
 )
@@ -44,6 +46,14 @@ class KernelHandler(AreaHandler):
     async def config(self, request: Request, wanted: KernelConfig) -> KernelConfigReply:
         """The settings in force."""
         return self._kernel.configuration(wanted.section)
+
+    async def settings(self, request: Request, wanted: Empty) -> KernelSettingsReply:
+        """The settings in force, as scripts may know them."""
+        return self._kernel.settings_for_scripts()
+
+    async def lua_api(self, request: Request, wanted: Empty) -> KernelLuaApiReply:
+        """What scripts can call."""
+        return self._kernel.lua_api()
 
     async def logs(self, request: Request, wanted: KernelLogs) -> KernelLogsReply:
         """The end of the log."""

@@ -12,7 +12,7 @@ from llmspell_kernel.pull_reach import demand_files, demand_reach
 from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.hooked_models import changed_chat, chat_data, given_chat, no_vectors
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.models import ModelsService
 from llmspell_protocol.areas.action import Empty
@@ -33,6 +33,7 @@ from llmspell_protocol.areas.model import (
     ModelListReply,
     ModelLoad,
     ModelNamed,
+    ModelProvidersReply,
     ModelPsReply,
     ModelPull,
     ModelPullReply,
@@ -107,6 +108,10 @@ class ModelHandler(AreaHandler):
     async def status(self, request: Request, wanted: OfBackend) -> ModelStatusReply:
         """Health of the backends."""
         return await self._inventory.status(wanted.backend)
+
+    async def providers(self, request: Request, wanted: Empty) -> ModelProvidersReply:
+        """The configured providers."""
+        return await self._models.providers()
 
     async def info(self, request: Request, wanted: ModelNamed) -> ModelInfo:
         """Everything about one model."""

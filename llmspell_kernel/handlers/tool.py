@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_kernel.services.tools.invocation import progress_of
 from llmspell_kernel.services.tools.service import ToolsService

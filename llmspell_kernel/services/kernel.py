@@ -26,8 +26,10 @@ if TYPE_CHECKING:
         KernelCancelReply,
         KernelConfigReply,
         KernelDrainReply,
+        KernelLuaApiReply,
         KernelMetricsReply,
         KernelReloadReply,
+        KernelSettingsReply,
         KernelStatusReply,
         KernelStorageReply,
         QueuedRequest,
@@ -107,8 +109,9 @@ class KernelService:
         from llmspell_kernel.services.databases import databases
         from llmspell_protocol.areas.kernel import KernelStorageReply
 
-        home = self._settings.loaded.home
-        return KernelStorageReply(databases=await asyncio.to_thread(lambda: list(databases(self._settings(), home))))
+        return KernelStorageReply(
+            databases=await asyncio.to_thread(lambda: list(databases(self._settings(), self._settings.loaded.home)))
+        )
 
     def metrics(self) -> KernelMetricsReply:
         """Figures of the kernel's process; `cpu_percent` is since the last time it was asked for."""
@@ -200,6 +203,20 @@ class KernelService:
         from llmspell_kernel.configuration import shown_configuration
 
         return shown_configuration(self._settings.loaded, section)
+
+    def settings_for_scripts(self) -> KernelSettingsReply:
+        """The settings in force as a script may know them."""
+        from llmspell_kernel.configuration import settings_for_scripts
+        from llmspell_protocol.areas.kernel import KernelSettingsReply
+
+        return KernelSettingsReply(settings=settings_for_scripts(self._settings.loaded))
+
+    def lua_api(self) -> KernelLuaApiReply:
+        """What scripts can call, for editors."""
+        from llmspell_kernel.scripting.lua.definitions import definitions
+        from llmspell_protocol.areas.kernel import KernelLuaApiReply
+
+        return KernelLuaApiReply(version=VERSION, definitions=definitions())
 
     def log_lines(self, count: int) -> list[str]:
         """The last lines of the kernel's log; none where it has no log file."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.inventory import Inventory
     from llmspell_profiles.schema.providers import ProviderSettings
     from llmspell_profiles.schema.settings import Settings
+    from llmspell_protocol.areas.model import ModelProvidersReply
     from llmspell_providers.base import Provider
 
 
@@ -88,6 +89,13 @@ class ModelsService:
         from llmspell_kernel.services.inventory import Inventory
 
         return Inventory(self._registry)
+
+    async def providers(self) -> ModelProvidersReply:
+        """The configured providers; no server is asked."""
+        # Only who asks for them needs it.
+        from llmspell_kernel.services.providers import configured_providers
+
+        return await configured_providers(self._registry)
 
     async def info(self, model: str) -> ModelInfo:
         """Everything known about an installed model; Ollama is searched first, then candle. Empty: the default one."""

@@ -169,8 +169,8 @@ def problems_of_form(form: Any, place: str) -> Iterator[tuple[str, str]]:
 
 
 def shown(form: Any) -> Any:
-    """A form as JSON for people: tables of all kinds are objects, whose integer keys are texts; bytes and what is no
-    number stay forms."""
+    """A form as JSON for people: tables of all kinds are objects in the order of their keys, which are texts; bytes and
+    what is no number stay forms."""
     if isinstance(form, (list, tuple)):
         return [shown(item) for item in form]
     if not isinstance(form, Mapping):
@@ -180,7 +180,7 @@ def shown(form: Any) -> Any:
         keys = sorted((key_of(name), name) for name in form if name != MARK and name[0] in "#~")
         ordered = [(_shown_number(key), name) for key, name in keys]
         taken = {text for text, _ in ordered}
-        for name in form:
+        for name in sorted(form):
             if name != MARK and name[0] not in "#~":
                 text = name[1:] if name[0] in "=?" else name
                 ordered.append((f'"{text}"' if text in taken else text, name))
@@ -190,7 +190,7 @@ def shown(form: Any) -> Any:
         return special_of(form)
     if kind is not None:
         return dict(form)
-    return {name: shown(item) for name, item in form.items()}
+    return {name: shown(form[name]) for name in sorted(form)}
 
 
 def _shown_number(key: object) -> str:

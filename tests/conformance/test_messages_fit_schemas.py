@@ -34,7 +34,7 @@ def client(home: Path, tmp_path: Path) -> Iterator[Client]:
     install(home, "smollm2", "135m")
     (tmp_path / "x.gguf").write_bytes(gguf_file())
     with hub_server() as hub:
-        kernel = KernelProcess(env=hub.environment())
+        kernel = KernelProcess(env={**hub.environment(), "LLMSPELL_STATE_MIGRATION_ENABLED": "true"})
         with kernel.client() as client:
             yield client
         kernel.stop()
@@ -54,6 +54,9 @@ def test_every_action_of_an_area_is_answered_as_its_record_says(client: Client, 
             given = _long_workflow(client, action)
         if action == "import_model":
             given["path"] = str(tmp_path / "x.gguf")
+        if area == "state" and action in ("restore", "verify"):
+            made = client.request("state_request", {"action": "backups"}).result().content["backups"]
+            given["backup"] = made[0]["backup"]
         _compare(client, area, action, given)
         if endless is not None:
             with pytest.raises(LlmspellError, match="cancelled"):

@@ -10,7 +10,8 @@ from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.events.service import EventsService
-from llmspell_kernel.services.hooks.hook import Component, Hook, Occasion
+from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import Hook, Occasion
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.hooks.verdict import Verdict, read_verdict
 from llmspell_profiles.schema.settings import Settings
@@ -35,8 +36,12 @@ class HookBench:
     def __init__(self, settings: Settings | None = None, environment: Mapping[str, str] | None = None) -> None:
         self.settings = settings or Settings()
         contexts = Contexts(lambda: self.settings, no_requests, None)
-        self.hooks = HooksService(lambda: self.settings, contexts)
-        self.events = EventsService(lambda: self.settings, contexts, self.hooks, environment=environment or {})
+        self.services = HooksService(lambda: self.settings, contexts)
+        self.hooks = self.services.registry
+        self.event_service = EventsService(
+            lambda: self.settings, contexts, self.services, environment=environment or {}
+        )
+        self.events = self.event_service.bus
         self.told: list[str] = []
         self.occasions: list[Occasion] = []
 

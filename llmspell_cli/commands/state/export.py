@@ -43,7 +43,9 @@ def export(options: Options, scope: str, written: str, path: str | None) -> None
         for one in kept:
             (state.setdefault(one["scope"], {}) if wanted.kinds else state)[one["key"]] = _plain(one["value"])
             count += 1
-    text = _as_toml(state) if written == "toml" else json.dumps(state, ensure_ascii=False, indent=2) + "\n"
+    text = (
+        _as_toml(state) if written == "toml" else json.dumps(state, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    )
     if path is None or path == "-":
         output.as_it_is(text)
         output.note("✓ Exported state", keys=count)
@@ -72,7 +74,7 @@ def _as_toml(state: Mapping[str, Any]) -> str:
 def _without_null(value: Any) -> Any:
     """TOML has no null; the form that stands for it is read as well."""
     if isinstance(value, Mapping):
-        return {name: _without_null(item) for name, item in value.items()}
+        return {name: _without_null(value[name]) for name in sorted(value)}
     if isinstance(value, list):
         return [_without_null(item) for item in value]
     return dict(NULL) if value is None else value

@@ -40,12 +40,15 @@ def import_file(options: Options, scope: str, merge: bool, path: str | None) -> 
     text = stdin_text() if named is None else file_text(named, missing="Import file does not exist")
     where = named or "standard input"
     entries = list(_entries(_read(text, where), bool(wanted.kinds), where))
+    # What is to be replaced are all of these scopes, not only those that the file names.
+    kinds = wanted.kinds if wanted.kinds and not merge else None
     with session(options, output) as opened:
-        if wanted.kinds and not merge:
-            # What is to be replaced are all of these scopes, not only those that the file names.
-            reply = ask_state(opened, "import", entries=entries, kinds=wanted.kinds)
-        else:
-            reply = ask_state(opened, "import", scope=wanted.scope, entries=entries, merge=merge)
+        try:
+            reply = ask_state(opened, "import", scope=wanted.scope, kinds=kinds, entries=entries, merge=merge)
+        except InvalidRequest as error:
+            if "limit_bytes" in error.details and error.hint is None:
+                error.hint = "an import is one request; take the file apart, and import the parts with --merge"
+            raise
     if output.json:
         output.document({"status": "imported", "path": named, "merge": merge, "keys": reply["count"]})
     else:

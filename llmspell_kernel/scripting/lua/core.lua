@@ -8,7 +8,7 @@ local sethook, getinfo, traceback = debug.sethook, debug.getinfo, debug.tracebac
 local running, create, resume, close = coroutine.running, coroutine.create, coroutine.resume, coroutine.close
 local error, type, tostring, pcall, xpcall, load, next = error, type, tostring, pcall, xpcall, load, next
 local rawget, rawequal, getmetatable, setmetatable = rawget, rawequal, getmetatable, setmetatable
-local find, sub, format, concat = string.find, string.sub, string.format, table.concat
+local find, sub, format, gmatch, concat = string.find, string.sub, string.format, string.gmatch, table.concat
 
 local core = { host = host }
 
@@ -52,9 +52,13 @@ local function by_line()
   end
 end
 
+-- How often garbage has been collected.
+core.collections = 0
+
 local sentinel = {}
 function sentinel.__gc()
   note(3)
+  core.collections = core.collections + 1
   setmetatable({}, sentinel)
 end
 setmetatable({}, sentinel)
@@ -217,7 +221,42 @@ function core.methods(object, methods, kind)
   return object
 end
 
+-- ## What is read late
+
+local read_own = core.bind("read_own")
+local read = {}
+
+-- What the file of globals returns. It is read when this is called first: what is long and seldom used costs no start.
+function core.part(file)
+  if read[file] == nil then
+    read[file] = load(read_own(file), "=" .. OURS, "t")(core)
+  end
+  return read[file]
+end
+
+-- Adds functions to `methods`, for each of the `names` in a text, that are in a part.
+function core.late(methods, file, names)
+  for name in gmatch(names, "%S+") do
+    methods[name] = function(...)
+      return core.part(file)[name](...)
+    end
+  end
+  return methods
+end
+
+-- A global of which every function is in a part.
+function core.late_global(file, names)
+  return core.methods({}, core.late({}, file, names))
+end
+
+-- ## Objects that are a text where one is needed: their metatables. `table.concat` takes them too.
+
+core.text_kinds = {}
+
 -- ## Running scripts
+
+-- Counts executions: what is kept for one of them is old in the next.
+core.executions = 0
 
 local failure = {}
 
@@ -292,6 +331,7 @@ end
 -- The chunk of a source, or Lua's message. Where its value is to be shown (`shows_value`), a last statement that
 -- is an expression is what the chunk returns.
 function core.compile(source, name, env, shows_value)
+  core.executions = core.executions + 1
   local with_return, in_parentheses
   if shows_value then
     with_return, in_parentheses = core.with_return(source)

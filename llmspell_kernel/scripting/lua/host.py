@@ -18,6 +18,7 @@ from llmspell_kernel.scripting.lua.files import EVERYTHING, Files
 from llmspell_kernel.scripting.lua.json_text import parse, stringify
 from llmspell_kernel.scripting.lua.refusals import Denied, Refusal, refusal
 from llmspell_kernel.scripting.lua.sources import Sources
+from llmspell_protocol.worker_memory import resident_bytes
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.lua.kept import KeptBorder
@@ -143,6 +144,10 @@ class Host:
                     "timestamp",
                     "clock_text",
                     "unix_seconds",
+                    "read_own",
+                    "memory",
+                    "source_line",
+                    "matches",
                 ),
             )
         }
@@ -434,6 +439,29 @@ class Host:
 
     def _clock_text(self) -> tuple[Any, ...]:
         return (time.strftime("%Y-%m-%d %H:%M:%S").encode(),)
+
+    def _read_own(self, file: bytes) -> tuple[Any, ...]:
+        """The text of a file of globals that is read when it is first needed."""
+        with open(f"{os.path.dirname(__file__)}/globals/{file.decode()}", "rb") as opened:
+            return (opened.read(),)
+
+    def _memory(self) -> tuple[Any, ...]:
+        """Bytes that the Lua state holds, and those of this process in memory."""
+        return self._runtime.get_memory_used(total=True), resident_bytes()
+
+    def _source_line(self, script: bytes, line: int) -> tuple[Any, ...]:
+        found = self.sources.line(script.decode("utf-8", "replace"), line)
+        return (None if found is None else _bytes(found),)
+
+    def _matches(self, pattern: bytes, text: bytes) -> tuple[Any, ...]:
+        """Whether a regular expression fits a text from its beginning to its end; nil where it is none."""
+        # Few scripts filter their messages that way.
+        import re
+
+        try:
+            return (re.fullmatch(pattern.decode("utf-8", "replace"), text.decode("utf-8", "replace")) is not None,)
+        except re.error:
+            return (None,)
 
     def _unix_seconds(self, text: bytes) -> tuple[Any, ...]:
         from datetime import datetime

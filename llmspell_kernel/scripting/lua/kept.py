@@ -28,13 +28,16 @@ class KeptBorder:
             NotConvertible: as `Border.to_python`, but for bytes, which are kept.
         """
         content: dict[str, Any] = {}
+        # One for all: what they hold together has a limit.
+        outward = _Exact(self._border.shape, refuse, exact=True)
         for name, item in table.items():
             if name == b"value":
-                content["value"] = self._form(item)
+                content["value"] = _form(outward, item)
             elif name == b"values":
-                content["entries"] = [
-                    {"key": self._border.to_python(key), "value": self._form(one)} for key, one in item.items()
-                ]
+                entries = content["entries"] = []
+                for key, one in item.items():
+                    outward.count(2)
+                    entries.append({"key": self._border.to_python(key), "value": _form(outward, one)})
             else:
                 content[name.decode()] = self._border.to_python(item, exact=True)
         return content
@@ -53,10 +56,6 @@ class KeptBorder:
         table = self._border.to_lua({name: item for name, item in entry.items() if name != "value"})
         table[b"value"] = self._value(entry["value"], 0)
         return table
-
-    def _form(self, value: Any) -> Any:
-        form = _Exact(self._border.shape, refuse, exact=True).convert(value, 0)
-        return dict(NULL) if form is None else form
 
     def _value(self, form: Any, depth: int) -> Any:
         """The value that a form stands for; the kernel has checked it."""
@@ -115,6 +114,11 @@ class _Exact(Outward):
             if isinstance(name, str) and name != MARK:
                 form[name] = value
         return form if len(form) == len(items) else kept_table(named)
+
+
+def _form(outward: _Exact, value: Any) -> Any:
+    form = outward.convert(value, 0)
+    return dict(NULL) if form is None else form
 
 
 def _key(key: Any) -> str | bytes | float:

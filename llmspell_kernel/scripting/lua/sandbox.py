@@ -37,6 +37,7 @@ _GLOBALS = {
     "Utils": ("utils.lua",),
     "Streaming": ("streaming.lua",),
     "Debug": ("debug.lua",),
+    "Replay": ("replay.lua",),
     "LocalLLM": ("local_llm_chat.lua", "local_llm.lua"),
     "Agent": (
         "agent_builder.lua",
@@ -55,6 +56,16 @@ _GLOBALS = {
     "Hook": ("hook.lua",),
 }
 """Each global and its files, in the order they need each other; the last one returns the global."""
+_LATE_GLOBALS = {
+    "Config": (
+        "config.lua",
+        "get getDefaultEngine getProvider listProviders getSecurity getTools getSection isFileAccessAllowed"
+        " isNetworkAccessAllowed isProcessSpawnAllowed getPermissions addAllowedPath setProvider setSecurity snapshot"
+        " restoreSnapshot toJson",
+    ),
+    "Provider": ("provider.lua", "list get getCapabilities isAvailable"),
+}
+"""Globals whose file is read when one of their functions is first called, and these functions."""
 _ALSO = {"Tools": "Tool"}
 """Further names of globals."""
 
@@ -266,6 +277,8 @@ class Sandbox:
         self._core = {key.decode(): value for key, value in argument.items()}
         self._stdlib, self._display = values["stdlib.lua"], values["display.lua"]
         self._add_globals = [(name, values[f"globals/{files[-1]}"]) for name, files in _GLOBALS.items()]
+        for name, (part, functions) in _LATE_GLOBALS.items():
+            self._add_globals.append((name, self._core["late_global"](part.encode(), functions.encode())))
 
     def _fill(self) -> None:
         self._stdlib(self._environment, self._level)

@@ -8,7 +8,7 @@ local check, check_optional = core.check, core.check_optional
 local error, type, tostring, load, pcall, next = error, type, tostring, load, pcall, next
 local concat, pack, unpack = table.concat, table.pack, table.unpack
 local find, gsub, format = string.find, string.gsub, string.format
-local select, setmetatable, collectgarbage = select, setmetatable, collectgarbage
+local select, setmetatable, getmetatable, collectgarbage = select, setmetatable, getmetatable, collectgarbage
 local open, lines, io_type, io_close = io.open, io.lines, io.type, io.close
 local getinfo, traceback = debug.getinfo, debug.traceback
 
@@ -50,10 +50,31 @@ end
 
 -- ## Basic
 
+-- `table.concat` that takes objects of ours which are a text where one is needed, such as those of `Tool.list()`.
+local function concat_texts(list, separator, first, last)
+  local ok, text = pcall(concat, list, separator, first, last)
+  if ok then
+    return text
+  end
+  if type(list) == "table" and find(text, "^invalid value") then
+    local texts = {}
+    for at = first or 1, last or #list do
+      local item = list[at]
+      texts[at] = core.text_kinds[getmetatable(item) or false] and tostring(item) or item
+    end
+    ok, text = pcall(concat, texts, separator, first or 1, last or #list)
+    if ok then
+      return text
+    end
+  end
+  error((gsub(text, "'table%.concat'", "'concat'", 1)), 2)
+end
+
 local function add_basic(env)
   for _, name in next, { "string", "table", "math", "utf8", "coroutine" } do
     env[name] = copy(native[name])
   end
+  env.table.concat = concat_texts
   env.math.pow = function(x, y) return x ^ y end -- gone in 5.4, still used
   env.coroutine.create, env.coroutine.wrap = core.create, core.wrap
   env.os = { time = native.os.time, clock = native.os.clock, date = native.os.date, difftime = native.os.difftime }

@@ -11,7 +11,7 @@ from llmspell_kernel.request import Request
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.turn_result import TurnResult
 from llmspell_kernel.services.events.service import EventsService
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_protocol.areas.agent import AgentCreate, AgentExecute
 from llmspell_protocol.content import to_content
@@ -157,7 +157,7 @@ class AgentOccasions:
     ) -> Made:
         events = self._events
         if not events.wanted("agent.started"):
-            events.processed += 2
+            events.unheard(2)
             return await do()
         began = time.monotonic()
         told = {

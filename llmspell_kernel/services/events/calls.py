@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from llmspell_kernel.parts import SilentSink
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.events.subscription import Subscription
-from llmspell_kernel.services.hooks.hook import FAILURES_IN_A_ROW, Component
+from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import FAILURES_IN_A_ROW
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_protocol.errors import LlmspellError, NotFound
 
@@ -23,12 +24,8 @@ async def call_with_each(
     contexts: Contexts,
     subscribing: Request,
     hooks: HooksService,
-    handling: set[Request],
 ) -> None:
-    """Runs until the subscription or the script ends, or the function has failed five times in a row, which is told.
-
-    `handling` has the requests for which such functions are being called.
-    """
+    """Runs until the subscription or the script ends, or the function has failed five times in a row, which is told."""
     function = subscription.function
     assert function is not None
     # The request that subscribed has ended by now: a call is the script's own, without what a command was granted.
@@ -39,7 +36,6 @@ async def call_with_each(
         caller=subscribing.caller,
         sink=SilentSink(),
     )
-    handling.add(request)
     output = contexts.output_of(function)
     failures = 0
     try:
@@ -63,5 +59,5 @@ async def call_with_each(
         if failures:
             output("stderr", f"warning: it is called no more: it failed {failures} times in a row\n")
     finally:
-        handling.discard(request)
         subscription.no_longer_handled()
+        contexts.release(function)

@@ -30,6 +30,8 @@ WriteEvent = Callable[[Mapping[str, Any], str], None]
 
 BATCH = 100
 """Events that are written, or posted, at once."""
+QUEUED_BYTES = 64 * 1024 * 1024
+"""The data of events that wait, however few they are."""
 POST_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
 _SHORTEST_KEY = 8
@@ -51,6 +53,7 @@ class Exporter:
         self._hide = Redaction(environment)
         self._queue: deque[Event] = deque()
         self._size = settings.buffer_size
+        self._bytes = 0
         self._come = asyncio.Event()
         self._closing = False
         self._failed: set[str] = set()
@@ -58,10 +61,11 @@ class Exporter:
 
     def add(self, event: Event) -> None:
         """Queues an event."""
-        if len(self._queue) >= self._size:
-            self._queue.popleft()
-            self.dropped += 1
         self._queue.append(event)
+        self._bytes += event.size
+        while len(self._queue) > self._size or self._bytes > QUEUED_BYTES:
+            self._bytes -= self._queue.popleft().size
+            self.dropped += 1
         self._come.set()
 
     async def close(self) -> None:
@@ -80,6 +84,7 @@ class Exporter:
                 await self._come.wait()
                 continue
             batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            self._bytes -= sum(event.size for event in batch)
             contents = [self._hide(event.as_content()) for event in batch]
             text = "".join(f"{self._line(content)}\n" for content in contents)
             done = [await self._sent(where, send) for where, send in self._ways(contents, text)]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 BUFFERED = 1000
 """Events that a subscription keeps for a reader who is slower than the publishers."""
 
+BUFFERED_BYTES = 16 * 1024 * 1024
+"""The data of events that it keeps, however few they are."""
+
 
 class Subscription:
     """One subscription; belongs to the loop. It gets events of its own key and the kernel's."""
@@ -43,9 +46,10 @@ class Subscription:
         self.expired = 0
         """Events whose time was over before they were taken."""
         self.ended = False
-        self._fits = matcher(pattern).match
+        self._fits = matcher(pattern)
         self._buffer: deque[Event] = deque()
         self._size = size
+        self._bytes = 0
         self._come = asyncio.Event()
         self.handled_count = 0
         self._is_handled = function is not None
@@ -58,19 +62,27 @@ class Subscription:
 
     def offer(self, event: Event) -> None:
         """Takes an event, if it is one of those that are wanted."""
-        if event.key_id not in (None, self.key_id) or self._fits(event.event_type) is None:
+        if event.key_id not in (None, self.key_id) or not self._fits(event.event_type):
             return
         self.received += 1
-        if len(self._buffer) >= self._size:
-            self._buffer.popleft()
-            self.dropped += 1
         self._buffer.append(event)
+        self._bytes += event.size
+        while len(self._buffer) > self._size or self._bytes > BUFFERED_BYTES:
+            self._bytes -= self._buffer.popleft().size
+            self.dropped += 1
         self._come.set()
 
     def end(self) -> None:
-        """Nothing comes any more; who waits is told."""
+        """Nothing comes any more; what is in the buffer can still be taken, and then who waits is told."""
         self.ended = True
         self._come.set()
+        self._handled.set()
+
+    def drop(self) -> None:
+        """Ends it, and what is in the buffer is delivered no more."""
+        self._buffer.clear()
+        self._bytes = 0
+        self.end()
 
     async def next(self) -> Event | None:
         """The oldest event in the buffer, as soon as there is one; None: the subscription has ended."""
@@ -87,6 +99,7 @@ class Subscription:
         now = asyncio.get_running_loop().time()
         while self._buffer:
             event = self._buffer.popleft()
+            self._bytes -= event.size
             if event.expires is None or event.expires > now:
                 return event
             self.expired += 1

@@ -8,17 +8,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from llmspell_kernel.request import Request
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.verdict import Verdict
 
 FAILURES_IN_A_ROW = 5
-
-
-class Component(NamedTuple):
-    """What the work at a point is about."""
-
-    type: str
-    """`agent`, `tool`, `model`, `workflow`, `state`, `session`, `event`, `system` or `custom`."""
-    name: str
 
 
 class Occasion(NamedTuple):

@@ -1,4 +1,4 @@
-"""Hooks of scripts and of the configuration: registered at points, found for a request, called, and obeyed.
+"""Hooks of scripts and of the configuration, for the services whose work is hooked.
 
 How a service has its work hooked:
 
@@ -19,44 +19,31 @@ and a point without work around it:
     verdict = await self._hooks.run("SessionSave", request, component=Component("session", id), data={…})
     verdict.demand_not_cancelled("SessionSave")
 
-Where no hook is registered, either is a look at an empty dict. Who has to prepare something costly for the data asks
-`registered(point, request)` first. A hook that hangs, raises or dies is told, counted and ignored: neither call raises
-anything but `Forbidden` (a hook cancelled the work) and what the work itself raises.
+Where no hook is registered, either is one look, and nothing of what hooks need is imported. Who has to prepare
+something costly for the data asks `registered(point, request)` first. A hook that hangs, raises or dies is told,
+counted and ignored: neither call raises anything but `Forbidden` (a hook cancelled the work) and what the work itself
+raises.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from itertools import count
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
 
-from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.correlation import new_id
-from llmspell_kernel.services.hooks.hook import Component, Hook, Occasion
-from llmspell_kernel.services.hooks.points import POINTS, PRIORITIES, SYSTEM_POINTS, demand_point, demand_priority
-from llmspell_kernel.services.hooks.script_hook import ScriptHook
-from llmspell_kernel.services.hooks.verdict import NoVerdict, Verdict, cancelled
-from llmspell_protocol.background import of_no_request
-from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError, NotFound, OutOfMemory, ScriptLimit
+from llmspell_kernel.services.hooks.component import Component
 
 if TYPE_CHECKING:
-    from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
-    from llmspell_kernel.services.hooks.builtin.made import BuiltinHooks
-    from llmspell_profiles.schema.hooks import HooksSettings
+    from llmspell_kernel.scripting.contexts import Contexts
+    from llmspell_kernel.services.hooks.hook import Hook, Occasion
+    from llmspell_kernel.services.hooks.registry import HookRegistry
+    from llmspell_kernel.services.hooks.verdict import Verdict
     from llmspell_profiles.schema.settings import Settings
-    from llmspell_protocol.areas.hook import HookRegister
-
-log = logging.getLogger(__name__)
+    from llmspell_protocol.errors import LlmspellError
 
 T = TypeVar("T")
-
-MOST_REDIRECTIONS = 10
-"""Attempts that a failure may be redirected to, by hooks that know no end."""
 
 
 def _itself(value: Any) -> Any:
@@ -64,49 +51,38 @@ def _itself(value: Any) -> Any:
 
 
 class HooksService:
-    """All hooks of a kernel; belongs to the loop."""
+    """The hooks of a kernel; belongs to the loop."""
 
     def __init__(self, settings: Callable[[], Settings], contexts: Contexts) -> None:
         self._settings = settings
         self._contexts = contexts
-        self._by_point: dict[str, tuple[Hook, ...]] = {}
-        self._by_context: dict[str, dict[str, Hook]] = {}
-        self._within: set[Request] = set()
-        """The requests for which hooks of scripts are being called."""
-        self._tellings: set[asyncio.Task[None]] = set()
-        self._numbers = count(1)
-        self._failures: WeakSet[LlmspellError] = WeakSet()
-        """Failures that were told, on their way up."""
-        self._wanted: HooksSettings | None = None
-        self._builtin: BuiltinHooks | None = None
+        self._made: HookRegistry | None = None
         self.on_call: Callable[[Occasion, Hook, Verdict], None] | None = None
         """Hears of each call that gave a verdict."""
         self._configure(settings())
 
-    # At the points
+    @cached_property
+    def registry(self) -> HookRegistry:
+        """Who has registered what; made with the first hook."""
+        from llmspell_kernel.services.hooks.registry import HookRegistry
+
+        self._made = HookRegistry(self._settings, self._contexts, self._called)
+        return self._made
 
     def registered(self, point: str, request: Request | None) -> bool:
         """Whether a hook would be called at this point for this request."""
-        return point in self._by_point and bool(self._matching(point, request))
+        return self._made is not None and self._made.registered(point, request)
 
     async def run(
         self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any], raw: Any = None
     ) -> Verdict:
-        """Calls the hooks of a point one after the other, the highest priority first.
+        """Calls the hooks of a point, as `HookRegistry.run`."""
+        if self._made is None:
+            # Named tuples take time to be made, and most kernels have no hook.
+            from llmspell_kernel.services.hooks.verdict import Verdict
 
-        The first that says more than how the data is to be changed has the last word. `raw` is the work's result as the
-        service has it, for built-in hooks.
-        """
-        if point not in self._by_point:
             return Verdict("continue", data)
-        is_modified = False
-        for hook in self._matching(point, request):
-            verdict = await self._called(hook, Occasion(point, request, component, data, raw))
-            if verdict.kind not in ("continue", "modified"):
-                return verdict
-            is_modified = is_modified or verdict.kind == "modified"
-            data = verdict.data
-        return Verdict("modified" if is_modified else "continue", data)
+        return await self._made.run(point, request, component=component, data=data, raw=raw)
 
     async def around(
         self,
@@ -124,169 +100,48 @@ class HooksService:
         result_key: str = "result",
         target: str | None = None,
     ) -> T:
-        """Does `work` with the hooks of the three points around it; see above.
+        """Does `work` with the hooks of the three points around it, as `HookRegistry.around`; see above.
 
         Raises:
             Forbidden: a hook has cancelled it.
             LlmspellError: what the work raises, and no hook of `error` has put something in its place.
         """
-        if not self._by_point or not any(
-            self.registered(point, request) for point in (before, after, error) if point is not None
-        ):
+        if self._made is None:
             return await work(data)
-        verdict = await self.run(before, request, component=component, data=data)
-        data, again, attempt = verdict.data, verdict, 1
-        if verdict.kind not in ("continue", "modified", "retry", "redirect"):
-            return _settled(verdict, before, made)
-        if verdict.kind == "redirect":
-            data = self._redirected(verdict, before, data, target)
-        while True:
-            point = after
-            try:
-                result = await work(data)
-            except LlmspellError as problem:
-                if again.kind == "retry" and attempt < again.max_attempts:
-                    attempt += 1
-                    await asyncio.sleep(again.delay_ms / 1000)
-                    continue
-                if error is None:
-                    raise
-                failed = {**data, "error": problem.message, "code": problem.code}
-                point = error
-                verdict = await self.run(point, request, component=component, data=failed, raw=problem)
-                if verdict.kind in ("continue", "modified"):
-                    if verdict.data.get("error") != problem.message:
-                        problem.message = str(verdict.data.get("error"))
-                        problem.args = (problem.message,)
-                    raise
-                most = {"retry": verdict.max_attempts, "redirect": MOST_REDIRECTIONS}.get(verdict.kind)
-                if most is not None and attempt >= most:
-                    raise
-            else:
-                seen: Mapping[str, Any] = data
-                if after in self._by_point:
-                    seen = {**data, **({} if details is None else details(result)), result_key: shown(result)}
-                verdict = await self.run(point, request, component=component, data=seen, raw=result)
-                if verdict.kind == "modified":
-                    changed = verdict.data.get(result_key)
-                    return result if changed == seen.get(result_key) else made(changed)
-                if verdict.kind in ("continue", "redirect") or (
-                    verdict.kind == "retry" and attempt >= verdict.max_attempts
-                ):
-                    return result
-            if verdict.kind == "retry":
-                attempt += 1
-                await asyncio.sleep(verdict.delay_ms / 1000)
-            elif verdict.kind == "redirect":
-                attempt += 1
-                data = self._redirected(verdict, point, data, target)
-            else:
-                return _settled(verdict, point, made)
+        return await self._made.around(
+            request,
+            before=before,
+            after=after,
+            error=error,
+            component=component,
+            data=data,
+            work=work,
+            shown=shown,
+            made=made,
+            details=details,
+            result_key=result_key,
+            target=target,
+        )
 
     def notify(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
         """Calls the hooks of a point in the background; what they say changes nothing."""
-        if not self.registered(point, request):
-            return
-
-        async def tell() -> None:
-            await self.tell(point, request, component=component, data=data)
-
-        telling = of_no_request(asyncio.get_running_loop().create_task, tell())
-        self._tellings.add(telling)
-        telling.add_done_callback(self._tellings.discard)
+        if self._made is not None:
+            self._made.notify(point, request, component=component, data=data)
 
     async def tell(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
         """The same, and waits until they have been called; a point of the kernel itself has no request."""
-        for hook in self._matching(point, request):
-            await self._called(hook, Occasion(point, request, component, data))
+        if self._made is not None:
+            await self._made.tell(point, request, component=component, data=data)
 
     async def failed(self, request: Request, error: LlmspellError) -> None:
-        """Tells of a failure that is a limit that was reached, or something that was refused; once each.
+        """Tells of a failure that is a limit that was reached, or something that was refused; once each."""
+        if self._made is not None:
+            await self._made.failed(request, error)
 
-        What a hook has refused itself is neither.
-        """
-        if isinstance(error, Forbidden):
-            point = "SecurityViolation"
-        elif isinstance(error, (ScriptLimit, OutOfMemory)):
-            point = "ResourceLimitExceeded"
-        else:
-            return
-        if "hook" in error.details or error in self._failures or not self.registered(point, request):
-            return
-        self._failures.add(error)
-        name = next((str(request.content[key]) for key in ("tool", "agent", "model") if key in request.content), "")
-        kind = request.msg_type.removesuffix("_request")
-        data = {"error": error.message, "code": error.code, "request": request.shown, "details": dict(error.details)}
-        await self.tell(point, request, component=Component(kind, name), data=data)
-
-    # Who has registered what
-
-    def register(self, wanted: HookRegister, function: ScriptFunction, request: Request) -> Hook:
-        """Has a script's function called at a point of the script's work, until it is taken back or the script ends.
-
-        Raises:
-            InvalidRequest: there is no such point or priority, or the script has `hooks.max_hooks` hooks.
-            Unsupported: the point is never reached.
-            Forbidden: hooks are switched off.
-        """
-        settings = self._settings().hooks
-        if not settings.enabled:
-            raise Forbidden(
-                "hooks are switched off", hint="set hooks.enabled = true", details={"setting": "hooks.enabled"}
-            )
-        point, priority = demand_point(wanted.point), demand_priority(wanted.priority)
-        own = self._by_context.setdefault(function.context, {})
-        if len(own) >= settings.max_hooks:
-            raise InvalidRequest(
-                f"there are {len(own)} hooks of this script already (hooks.max_hooks)",
-                hint="unregister those that are no longer needed",
-                details={"max_hooks": settings.max_hooks},
-            )
-        caller = ScriptHook(self._contexts, function, request, self._within)
-        number = next(self._numbers)
-        hook = Hook(
-            id=new_id(),
-            name=wanted.name or f"{point}_{number}",
-            point=point,
-            priority=priority,
-            context=function.context,
-            key_id=request.caller.key_id,
-            call=caller.call,
-            tell=caller.tell,
-            release=lambda: self._contexts.release(function),
-            tags=tuple(wanted.tags),
-            description=wanted.description,
-        )
-        own[hook.id] = hook
-        self.add(hook)
-        return hook
-
-    def unregister(self, id: str, context: str) -> bool:
-        """Takes back a hook of a context's; whether there was one."""
-        hook = self._by_context.get(context, {}).pop(id, None)
-        if hook is None:
-            return False
-        self._take_out(hook)
-        hook.release()
-        return True
-
-    def list(self, caller: Caller) -> Sequence[Hook]:
-        """The hooks of the configuration, and those of the caller's script; a client's own: of all scripts of its key.
-
-        In the order in which they would be called, by point.
-        """
-        return [
-            hook
-            for point in (*POINTS, *sorted(self._by_point.keys() - {*POINTS}))
-            for hook in self._by_point.get(point, ())
-            if hook.context is None
-            or hook.context == caller.context
-            or (caller.context is None and hook.key_id == caller.key_id)
-        ]
-
-    def figures(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the built-in hooks have counted, by name."""
-        return {} if self._builtin is None else self._builtin.figures()
+    def forget(self, owner: str) -> None:
+        """A script context has ended, and its hooks with it."""
+        if self._made is not None:
+            self._made.forget(owner)
 
     def reconfigure(self, settings: Settings, running: Collection[asyncio.Task[None]]) -> None:
         """Puts the built-in hooks that the settings name in the place of those before."""
@@ -295,110 +150,14 @@ class HooksService:
 
     async def close(self) -> None:
         """Waits for what is being told; the time limits of the hooks bound it."""
-        if self._tellings:
-            await asyncio.wait(set(self._tellings))
-
-    def forget(self, owner: str) -> None:
-        """A script context has ended, and its hooks with it."""
-        for hook in self._by_context.pop(owner, {}).values():
-            self._take_out(hook)
+        if self._made is not None:
+            await self._made.close()
 
     def _configure(self, settings: Settings) -> None:
         # A configuration without the table has no built-in hooks, and most have none.
-        wanted = settings.hooks if "hooks" in settings.given else None
-        if wanted == self._wanted:
-            return
-        self._wanted = wanted
-        for hook in () if self._builtin is None else self._builtin.hooks:
-            self._take_out(hook)
-        self._builtin = None
-        if wanted is not None and wanted.enabled and wanted.builtin:
-            from llmspell_kernel.services.hooks.builtin.made import BuiltinHooks
+        if self._made is not None or "hooks" in settings.given:
+            self.registry.configure(settings)
 
-            self._builtin = BuiltinHooks(wanted)
-            for hook in self._builtin.hooks:
-                self.add(hook)
-
-    def add(self, hook: Hook) -> None:
-        """Has a hook called at its point from here on."""
-        hooks = [*self._by_point.get(hook.point, ()), hook]
-        # Those of the configuration come first among equals; a sort keeps the order of registration.
-        self._by_point[hook.point] = tuple(
-            sorted(hooks, key=lambda one: (PRIORITIES[one.priority], one.context is not None))
-        )
-
-    def _take_out(self, hook: Hook) -> None:
-        left = tuple(one for one in self._by_point.get(hook.point, ()) if one is not hook)
-        if left:
-            self._by_point[hook.point] = left
-        else:
-            self._by_point.pop(hook.point, None)
-
-    # Calls
-
-    async def _called(self, hook: Hook, occasion: Occasion) -> Verdict:
-        """One call: its verdict, or `continue` where it has failed."""
-        settings = self._settings().hooks
-        unchanged = Verdict("continue", occasion.data)
-        if settings.rate_limit_per_minute is not None and not hook.admits(settings.rate_limit_per_minute):
-            return unchanged
-        limit_s = settings.timeout_ms / 1000
-        clock = asyncio.get_running_loop().time
-        # A script's function waits for its turn in the script first; that is not its own time. Where no work waits for
-        # it, its turn may never come.
-        waits = hook.context is not None and occasion.request is not None
-        began = time.perf_counter()
-        try:
-            async with asyncio.timeout(None if waits else limit_s) as limit:
-                verdict = await hook.call(occasion, lambda: limit.reschedule(clock() + limit_s))
-        except TimeoutError:
-            hook.failed(f"it took longer than {settings.timeout_ms} ms (hooks.timeout_ms)")
-        except NotFound:
-            pass  # Its script has ended meanwhile.
-        except (LlmspellError, NoVerdict) as problem:
-            hook.failed(str(problem))
-        except Exception as defect:
-            log.exception("hook %s at %s", hook.name, hook.point)
-            hook.failed(f"{type(defect).__name__}: {defect}")
-        else:
-            hook.succeeded((time.perf_counter() - began) * 1000)
-            if self.on_call is not None:
-                self.on_call(occasion, hook, verdict)
-            return verdict._replace(by=hook.name)
-        return unchanged
-
-    def _redirected(
-        self, verdict: Verdict, point: str, data: Mapping[str, Any], target: str | None
-    ) -> Mapping[str, Any]:
-        if target is None:
-            log.warning("hook '%s': work at %s can't be redirected; it goes on as it is", verdict.by, point)
-            return data
-        return {**data, target: verdict.target}
-
-    def _matching(self, point: str, request: Request | None) -> Sequence[Hook]:
-        found = [hook for hook in self._by_point.get(point, ()) if not hook.is_off]
-        if request is None:
-            # What belongs to no request is no script's work, and only where it is told, and not steered, its business.
-            return found if point in SYSTEM_POINTS else [hook for hook in found if hook.context is None]
-        if all(hook.context is None for hook in found):
-            return found
-        contexts: set[str] = set()
-        above: Request | None = request
-        while above is not None:
-            if above in self._within:
-                # What a hook asks for is no occasion for hooks of scripts: they would call themselves.
-                return [hook for hook in found if hook.context is None]
-            if above.caller.context is not None:
-                contexts.add(above.caller.context)
-            above = above.parent
-        return [hook for hook in found if hook.context is None or hook.context in contexts]
-
-
-def _settled(verdict: Verdict, point: str, made: Callable[[Any], T]) -> T:
-    """What a verdict puts in the place of the work's result."""
-    if verdict.kind == "cancel":
-        raise cancelled(verdict, point)
-    if verdict.kind == "replace" and verdict.raw is not None:
-        result: T = verdict.raw
-        return result
-    return made(verdict.value if verdict.kind == "replace" else None)
+    def _called(self, occasion: Occasion, hook: Hook, verdict: Verdict) -> None:
+        if self.on_call is not None:
+            self.on_call(occasion, hook, verdict)

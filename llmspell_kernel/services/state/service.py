@@ -114,6 +114,12 @@ class StateService:
             Others as `get`.
         """
         place = place_of(key_id, scope, key)
+        return await self.set_at(place, value, ttl_s=ttl_s, keep_ttl=keep_ttl, version=version)
+
+    async def set_at(
+        self, place: Place, value: Any, *, ttl_s: float | None, keep_ttl: bool, version: int | None
+    ) -> int:
+        """The same, at a place."""
         text = self._text(place, value)
         now_ms = self.now_ms()
         expires_ms = _expiry(ttl_s, now_ms)

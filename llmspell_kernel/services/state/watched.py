@@ -11,7 +11,7 @@ from typing import Any
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.events.service import EventsService
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.state.places import Place, place_of, scope_of
 from llmspell_kernel.services.state.service import ABSENT, Entry, StateService, Wanted
@@ -72,27 +72,24 @@ class WatchedState:
         `Forbidden`."""
         key_id = request.caller.key_id
 
-        async def write(scope: str, key: str, value: Any) -> int:
+        async def write(place: Place, value: Any) -> int:
             try:
-                version = await self._state.set(
-                    *(key_id, scope, key, value),
-                    ttl_s=wanted.ttl_s,
-                    keep_ttl=wanted.keep_ttl,
-                    version=wanted.version,
+                version = await self._state.set_at(
+                    place, value, ttl_s=wanted.ttl_s, keep_ttl=wanted.keep_ttl, version=wanted.version
                 )
             except Conflict as problem:
                 await self._tell_conflict(request, problem)
                 raise
-            self._changed(request, scope, key, "set")
+            self._events.state_changed(place.scope, place.key, "set", request)
             return version
 
-        if not self._is_hooked(_WRITE, request):
-            return await write(wanted.scope, wanted.key, wanted.value)
         place = place_of(key_id, wanted.scope, wanted.key)
+        if not self._is_hooked(_WRITE, request):
+            return await write(place, wanted.value)
         seen = shown(wanted.value)
 
         async def work(data: Data) -> int:
-            return await write(data["scope"], data["key"], _left(data, seen, wanted.value))
+            return await write(place_of(key_id, data["scope"], data["key"]), _left(data, seen, wanted.value))
 
         return await self._around_write(request, place, "set", {"value": seen}, work)
 

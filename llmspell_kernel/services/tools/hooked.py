@@ -8,7 +8,7 @@ from typing import Any
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.events.service import EventsService
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.tools.builtin import shown
 from llmspell_kernel.services.tools.invocation import plain_reply
@@ -75,7 +75,7 @@ class ToolOccasions:
     ) -> ToolInvokeReply:
         events = self._events
         if not events.wanted("tool.started"):
-            events.processed += 2
+            events.unheard(2)
             return await do(name, parameters)
         began = time.monotonic()
         told = {

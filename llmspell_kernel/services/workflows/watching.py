@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 
 if TYPE_CHECKING:
     from llmspell_kernel.request import Request

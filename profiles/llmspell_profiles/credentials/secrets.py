@@ -4,7 +4,7 @@ What `llmspell keys add` has kept is `key_store.py`'s; loading that waits until 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.vendors import KEY_VARIABLES
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _SECRET_WORDS = ("key", "token", "secret", "password", "credential", "authorization", "cookie")
 _PASSWORD_IN_URL = r"(?<=://)([^/@\s:]*):[^/@\s]+@"
+_SECRET_WORD = rf"[^\s=:]*(?:{'|'.join(_SECRET_WORDS)})[^\s=:]*"
+_SECRET_IN_WORD = rf"(?is)\A({_SECRET_WORD}\s*[=:]\s*)\S.*\Z"
 _SECRET_IN_QUERY = rf"(?i)([?&;][^=&;#\s]*(?:{'|'.join(_SECRET_WORDS)})[^=&;#\s]*=)[^&;#\s]+"
 
 HIDDEN = "***"
@@ -93,6 +95,19 @@ def shown(key: str, value: Any, *, known: bool) -> Any:
     if is_secret(key, known=known):
         return HIDDEN if value else value
     return without_secrets(value) if isinstance(value, str) else value
+
+
+def arguments_without_secrets(words: Sequence[str]) -> list[str]:
+    """A program's arguments with `HIDDEN` for what follows `--api-key`, `--token=`, `Authorization:` and the like."""
+    shown_words: list[str] = []
+    hides = False
+    for word in words:
+        if hides and not word.startswith("-"):
+            shown_words.append(HIDDEN)
+        else:
+            shown_words.append(re.sub(_SECRET_IN_WORD, rf"\1{HIDDEN}", without_secrets(word)))
+        hides = re.fullmatch(rf"--?{_SECRET_WORD}", word, re.IGNORECASE) is not None
+    return shown_words
 
 
 def without_secrets(text: str) -> str:

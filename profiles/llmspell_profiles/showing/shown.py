@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmspell_profiles.credentials.secrets import HIDDEN, is_reference, is_secret, shown
+from llmspell_profiles.credentials.secrets import HIDDEN, arguments_without_secrets, is_reference, is_secret, shown
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.problems import KeyPath, unknown_section
 from llmspell_profiles.schema.providers import ProviderSettings
 from llmspell_profiles.schema.table import Table
 from llmspell_profiles.schema.values import Before
+
+_TAKE_REFERENCES = ("env", "headers")
+"""Maps of an MCP server whose values may name where a secret is; elsewhere `{secret = …}` is one itself."""
 
 DEFAULT = "default"
 """The source of a value that was not set."""
@@ -80,13 +83,18 @@ def _plain(name: str, value: Any, *, known: bool) -> Any:
     match value:
         case Table():
             return dict(_plain_table(value))
-        case Mapping() if is_reference(value):
-            return dict(value)
+        case Mapping() if known and name in _TAKE_REFERENCES:
+            return {
+                inner: dict(each) if is_reference(each) else _plain(inner, each, known=False)
+                for inner, each in value.items()
+            }
         case Mapping() if is_secret(name, known=known):
             return dict.fromkeys(value, HIDDEN)
         case Mapping():
             # The names in a map are the user's own, such as headers.
             return {inner: _plain(inner, each, known=False) for inner, each in value.items()}
+        case tuple() | list() if name == "args" and all(isinstance(each, str) for each in value):
+            return arguments_without_secrets(value)
         case tuple() | list():
             return shown(name, [_plain("", each, known=known) for each in value], known=known)
         case Path():

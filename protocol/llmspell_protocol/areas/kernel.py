@@ -125,6 +125,22 @@ class KernelConfigReply(Struct):
     config_file: str | None
 
 
+class KernelSettingsReply(Struct):
+    """All settings in force as scripts may know them: nested tables, without what is unset.
+
+    Secrets are `"<REDACTED>"`.
+    """
+
+    settings: Mapping[str, Any]
+
+
+class KernelLuaApiReply(Struct):
+    """What scripts of this kernel can call, as definitions for an editor's Lua language server."""
+
+    version: str
+    definitions: str
+
+
 class KernelLogs(Struct):
     """The last lines of the kernel's log."""
 
@@ -162,6 +178,9 @@ ACTIONS: Mapping[str, Action] = {
     "metrics": Action(Empty, KernelMetricsReply, right=None, example={}, looks=True),
     "queue": Action(Empty, KernelQueueReply, right="admin", example={}, looks=True),
     "config": Action(KernelConfig, KernelConfigReply, right="admin", example={"section": "kernel.port"}, looks=True),
+    # A script is told the same, so who may run one may ask.
+    "settings": Action(Empty, KernelSettingsReply, right="execute", example={}, looks=True),
+    "lua_api": Action(Empty, KernelLuaApiReply, right=None, example={}, looks=True),
     "logs": Action(KernelLogs, KernelLogsReply, right="admin", example={"lines": 5}, looks=True),
     "reload_config": Action(Empty, KernelReloadReply, right="admin", example={}, looks=True),
     "storage": Action(Empty, KernelStorageReply, right="admin", example={}, looks=True),

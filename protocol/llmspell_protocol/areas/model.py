@@ -321,6 +321,32 @@ class ModelTokenizeReply(Struct):
     count: int
 
 
+class ConfiguredProvider(Struct):
+    """A provider of the settings, or a vendor that there is a key for."""
+
+    name: str
+    type: str
+    enabled: bool
+    available: bool
+    """It is enabled and has the key that it needs; whether its server answers is not asked"""
+    reason: str | None
+    """why it is not available"""
+    default_model: str | None
+    streaming: bool
+    images: bool
+    """it takes pictures"""
+    context_tokens: int | None
+    """the longest context that the settings allow; null: the model's own"""
+    models: Sequence[str] | None
+    """what is installed; null: its server would have to be asked"""
+
+
+class ModelProvidersReply(Struct):
+    """The providers by name. No server is asked."""
+
+    providers: Sequence[ConfiguredProvider]
+
+
 _MOCK = {"model": "mock/a"}
 _SAID = [{"role": "user", "content": "hello you"}]
 _STREAM = (LoadingStep, PrefillStep)
@@ -334,6 +360,7 @@ ACTIONS: Mapping[str, Action] = {
     ),
     "search": Action(ModelSearch, ModelSearchReply, right="pull", example={"words": "qwen3", "limit": 3}),
     "status": Action(OfBackend, ModelStatusReply, right="infer", example={}, looks=True),
+    "providers": Action(Empty, ModelProvidersReply, right="infer", example={}),
     "info": Action(ModelNamed, ModelInfo, right="infer", example=_MOCK),
     "available": Action(ModelAvailable, ModelAvailableReply, right="infer", example={"recommended": True}),
     "install_ollama": Action(ModelInstallOllama, ModelInstallOllamaReply, right="admin", example={}),

@@ -284,7 +284,7 @@ ACTIONS: Mapping[str, Action] = {
     "verify": Action(BackupNamed, BackupVerifyReply, right="execute", example={"backup": "20260131T101530.123-x"}),
     "prune": Action(BackupPrune, BackupPruneReply, right="execute", example={"dry_run": True}),
     "schema": Action(Empty, StateSchemaReply, right="execute", example={}),
-    "migrate": Action(StateMigrate, StateMigrateReply, right="execute", example={"version": 2}),
+    "migrate": Action(StateMigrate, StateMigrateReply, right="execute", example={"version": 1}),
     "delete": Action(StateDelete, StateDeleteReply, right="execute", example=_THEME),
     "clear": Action(StateSelection, StateCountReply, right="execute", example={"kinds": ["all"]}),
 }

@@ -29,7 +29,7 @@ def test_a_function_gets_the_input_and_the_names_and_returns_the_answer() -> Non
     async def body(bench: Bench) -> None:
         service = AgentsService(ScriptedModels())
         services = HookBench()
-        occasions = AgentOccasions(services.hooks, services.events)
+        occasions = AgentOccasions(services.services, services.event_service)
         runs = AgentRuns(service, no_tools, bench.scripts.contexts, Settings, occasions)
         members = [service.create(AgentCreate(name=name, type="basic"), owner="c") for name in ("a", "b")]
 

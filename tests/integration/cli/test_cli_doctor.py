@@ -63,6 +63,7 @@ def test_the_report_has_one_line_a_check_hints_below_and_a_sum(home: Path) -> No
         r"✓ config      no file, using defaults",
         r"- kernel      none is running",
         rf"✓ files       modes of {re.escape(str(home))} are safe",
+        r"✓ databases   there is none yet; each is made when needed",
         r"✓ keys        none",
         r"✓ mcp         none configured",
         r"- jupyter     no kernelspec of llmspell",

@@ -23,12 +23,13 @@ FIRST = list({command_of(CASES[name]): name for name in reversed(TEXT)}.values()
 def copyable(line: str, columns: int) -> bool:
     """Whether a line may be longer than the terminal: a command, or one that ends with a path or an address.
 
-    So may a line of a script for a shell, or of a file for a service manager.
+    So may a line of a script for a shell, of a file for a service manager, or of definitions for an editor.
     """
     last = line.split()[-1]
     is_script = any(sign in line for sign in ("COMP_WORDS=", "completion", "ExecStart="))
     is_log = re.match(r"\d{4}-\d\d-\d\dT", line) is not None  # as it stands in the file
-    is_code = is_script or is_log or line.lstrip().startswith("llmspell ")
+    is_definition = line.startswith(("---", "function "))
+    is_code = is_script or is_log or is_definition or line.lstrip().startswith("llmspell ")
     return is_code or ("/" in last and len(line) - len(last) < columns)
 
 

@@ -128,6 +128,24 @@ def test_a_function_may_publish_itself(client: Client) -> None:
     assert ran(client, code) == ["a.x", "b.x"]
 
 
+def test_a_function_may_end_its_own_subscription(client: Client) -> None:
+    code = (
+        "local seen, id = {} id = Event.subscribe('x', function(e) seen[#seen + 1] = e.data Event.unsubscribe(id) end) "
+        "for i = 1, 3 do Event.publish('x', i) end return {seen, #Event.list_subscriptions()}"
+    )
+    assert ran(client, code) == [[1], 0]
+
+
+def test_functions_of_a_script_that_publish_wait_for_no_other(client: Client) -> None:
+    code = (
+        "local seen = {} Event.subscribe('x', function(e) seen[#seen + 1] = e.data end) "
+        "Hook.register('BeforeToolExecution', function() Event.publish('x', 'hook') end) "
+        "Tool.register{name = 'mine', description = 'd', execute = function() Event.publish('x', 'tool') end} "
+        "Tool.execute('mine', {}) Event.publish('x', 'last') return seen"
+    )
+    assert ran(client, code) == ["hook", "tool", "last"]
+
+
 def test_a_function_that_fails_is_told_to_hooks_and_called_no_more_after_five(client: Client) -> None:
     code = (
         "local n, told = 0, {} "

@@ -77,6 +77,7 @@ Core:
   development - Verbose logging, debugging enabled
 Common Workflows:
   providers - OpenAI/Anthropic provider setup
+  state - State persistence with memory backend
 Local LLM:
   ollama - Ollama local LLM backend
   candle - Candle local LLM backend
@@ -280,7 +281,14 @@ def test_the_profiles_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["count"] == len(document["profiles"]) == 10
     shown = call(capsys, "config", "list-profiles", "--json").document["profiles"]
     assert shown == [profile for profile in document["profiles"] if profile["has_effect"]]
-    assert [profile["name"] for profile in shown] == ["minimal", "development", "ollama", "candle", "providers"]
+    assert [profile["name"] for profile in shown] == [
+        "minimal",
+        "development",
+        "ollama",
+        "candle",
+        "providers",
+        "state",
+    ]
     for profile in shown:
         assert list(profile) == ["name", "alias", "category", "description", "use_cases", "features", "has_effect"]
         assert profile["use_cases"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.hooks.builtin.made import _MAKE
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.tools.invocation import plain_reply
 from llmspell_profiles.schema.hooks import BUILTIN
 from llmspell_protocol.areas.tool import ToolInvokeReply
@@ -51,7 +50,7 @@ class Calls:
         return reply.result
 
     def figures(self) -> Mapping[str, Any]:
-        [found] = self._bench.hooks.figures().values()
+        [found] = self._bench.hooks.figures("conn").values()
         return found
 
 
@@ -82,6 +81,7 @@ def test_metrics_counts_by_component() -> None:
         with pytest.raises(ToolError):
             await calls()
         await calls()
+        await calls(request=asked(key="other"))
         assert calls.figures() == {"tool calculator": {"started": 2, "completed": 1, "failed": 1}}
 
     run(scene)
@@ -165,9 +165,9 @@ def test_cost_tracking_adds_up_by_the_nearest_price_and_ends_at_the_budget() -> 
             "cost_tracking", input_prices={"gpt-*": 9.0, "gpt-x": 2.0}, output_prices={"*": 4.0}, budget_usd=7.0
         )
         await model_turn(bench)
-        assert bench.hooks.figures()["cost_tracking"]["cost_usd"] == 4.0
+        assert bench.hooks.figures("conn")["cost_tracking"]["cost_usd"] == 4.0
         await model_turn(bench)
-        assert bench.hooks.figures()["cost_tracking"]["models"] == {
+        assert bench.hooks.figures("conn")["cost_tracking"]["models"] == {
             "gpt-x": {"prompt_tokens": 2_000_000, "completion_tokens": 1_000_000, "cost_usd": 8.0}
         }
         with pytest.raises(Forbidden, match=r"the budget of \$7 is spent"):
@@ -212,7 +212,7 @@ def test_security_tells_of_what_was_refused(caplog: pytest.LogCaptureFixture) ->
         await bench.hooks.failed(request, refused)
         await bench.hooks.failed(request, refused)
         await bench.hooks.failed(request, Forbidden("by a hook", details={"hook": "x"}))
-        assert bench.hooks.figures()["security"]["violations"] == 1
+        assert bench.hooks.figures("conn")["security"]["violations"] == 1
 
     run(scene)
     assert "was refused: forbidden" in caplog.text
@@ -224,12 +224,14 @@ def test_a_changed_configuration_changes_which_hooks_there_are() -> None:
         calls = Calls(bench)
         await calls()
         bench.settings = settings_of(hooks={"builtin": []})
-        bench.hooks.reconfigure(bench.settings, ())
+        bench.hooks.configure(bench.settings)
         await calls()
         assert bench.hooks.list(asked().caller) == []
         bench.settings = settings_of(hooks={"enabled": False, "builtin": ["rate_limit"]})
-        bench.hooks.reconfigure(bench.settings, ())
+        bench.hooks.configure(bench.settings)
         assert bench.hooks.list(asked().caller) == []
-        await asyncio.sleep(0)
+        bench.hook("BeforeToolExecution", "no", context="script-1")
+        assert not bench.hooks.registered("BeforeToolExecution", asked(context="script-1"))
+        await calls(1, asked(context="script-1"))
 
     run(scene)

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from llmspell_kernel.services.events.bus import LONGEST_TYPE, MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.event import Event
 from llmspell_kernel.services.events.export import Redaction
-from llmspell_kernel.services.events.service import LONGEST_TYPE, MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
-from llmspell_kernel.services.hooks.hook import Component, Occasion
+from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.patterns import matcher
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 from tests.support.hook_bench import HookBench, asked, run, settings_of
@@ -47,12 +48,28 @@ def types(subscription: Subscription) -> list[str]:
     ],
 )
 def test_patterns(pattern: str, fitting: list[str], others: list[str]) -> None:
-    assert all(matcher(pattern).match(one) for one in fitting)
-    assert not any(matcher(pattern).match(one) for one in others)
+    assert all(matcher(pattern)(one) for one in fitting)
+    assert not any(matcher(pattern)(one) for one in others)
 
 
-def test_a_pattern_of_many_stars_takes_no_time() -> None:
-    assert matcher("*" * 100 + "a").match("b" * 10_000) is None
+def test_no_pattern_takes_long() -> None:
+    assert not matcher("*" * 100 + "a")("b" * 10_000)
+    assert not matcher("*a" * 100)("a" * 199 + "b")
+    assert matcher("*a" * 100 + "*")("a" * 199 + "b")
+    assert not matcher("?" * 5)("a" * 4)
+
+
+def test_what_an_event_holds_is_bounded_and_so_is_what_waits() -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        with pytest.raises(InvalidRequest, match="more than 1048576"):
+            await bench.events.publish_for(client, "x", "x" * 1024 * 1024)
+        subscription = bench.events.subscribe("*", client)
+        for _ in range(20):
+            await bench.events.publish_for(client, "x", "x" * 1024 * 1000)
+        assert (subscription.waiting, subscription.dropped) == (16, 4)
+
+    run(scene)
 
 
 def test_an_event_has_all_its_fields() -> None:
@@ -95,11 +112,13 @@ def test_events_before_the_subscription_and_after_its_end_are_not_seen() -> None
         bench.events.publish("before", None, request=client)
         subscription = bench.events.subscribe("*", client)
         bench.events.publish("now", None, request=client)
+        assert types(subscription) == ["now"]
+        bench.events.publish("too late", None, request=client)
         assert bench.events.unsubscribe(subscription.id, client.caller)
         assert not bench.events.unsubscribe(subscription.id, client.caller)
         bench.events.publish("after", None, request=client)
-        assert types(subscription) == ["now"]
-        assert bench.events.processed == 3
+        assert types(subscription) == []
+        assert bench.events.processed == 4
 
     run(scene)
 
@@ -195,7 +214,7 @@ def test_a_subscription_belongs_to_its_owner_and_ends_with_it() -> None:
         bench.events.forget("script-1")
         assert await waiting is None
         assert bench.events.subscriptions(mine.caller) == []
-        assert not bench.events.wanted("x")
+        assert not bench.event_service.wanted("x")
 
     run(scene)
 
@@ -277,7 +296,7 @@ def test_timings_changes_of_state_and_calls_of_hooks_are_told_as_the_settings_sa
         bench.settings = settings_of(
             events={"emit_timing_events": False, "emit_state_events": True, "emit_debug_events": True}
         )
-        bench.events.reconfigure(bench.settings, ())
+        bench.events.configure(bench.settings)
         assert bench.events.timing(0.5) == {}
         bench.events.state_changed("global", "k", "set", client)
         await bench.hooks.run("custom:x", client, component=_COMPONENT, data={})

@@ -19,6 +19,7 @@ from llmspell_kernel.handlers.event import EventHandler
 from llmspell_kernel.handlers.hook import HookHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
+from llmspell_kernel.handlers.state import StateHandler
 from llmspell_kernel.handlers.tool import ToolHandler
 from llmspell_kernel.handlers.workflow import WorkflowHandler
 from llmspell_kernel.identity import Caller
@@ -36,6 +37,7 @@ HANDLERS: dict[str, type[AreaHandler]] = {
     "tool": ToolHandler,
     "event": EventHandler,
     "hook": HookHandler,
+    "state": StateHandler,
     "workflow": WorkflowHandler,
 }
 
@@ -51,7 +53,7 @@ class Half(AreaHandler):
 
 
 def _methods(handler: type) -> dict[str, Any]:
-    return {name: method for name, method in vars(handler).items() if not name.startswith("_")}
+    return {name.removesuffix("_"): method for name, method in vars(handler).items() if not name.startswith("_")}
 
 
 def test_every_area_has_a_handler() -> None:

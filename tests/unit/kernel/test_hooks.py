@@ -12,7 +12,7 @@ from llmspell_kernel.request import Request
 from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.hooks.points import POINTS, demand_point, demand_priority
 from llmspell_kernel.services.hooks.verdict import NoVerdict, read_verdict
-from llmspell_protocol.errors import Forbidden, InvalidRequest, ToolError, Unsupported
+from llmspell_protocol.errors import Forbidden, InvalidRequest, ScriptLimit, ToolError, Unsupported
 from tests.support.hook_bench import CALCULATOR, HookBench, asked, run, settings_of
 
 BEFORE, AFTER, ERROR = "BeforeToolExecution", "AfterToolExecution", "ToolError"
@@ -313,6 +313,20 @@ def test_calls_beyond_the_rate_are_left_out_which_is_told_once() -> None:
             assert await around(bench, Work()) == "did 1"
         assert 2 <= len(bench.occasions) < 5
         assert len([line for line in bench.told if "rate_limit_per_minute" in line]) <= 2
+
+    run(scene)
+
+
+def test_a_limit_that_was_reached_and_what_was_refused_are_told_once_each() -> None:
+    async def scene() -> None:
+        bench, request = HookBench(), asked()
+        bench.hook("ResourceLimitExceeded")
+        bench.hook("SecurityViolation")
+        limit, refused = ScriptLimit("too long"), Forbidden("Permission denied")
+        for error in (limit, limit, refused, refused, ToolError("neither"), Forbidden("no", details={"hook": "x"})):
+            await bench.hooks.failed(request, error)
+        assert bench.points == ["ResourceLimitExceeded", "SecurityViolation"]
+        assert bench.occasions[0].data["error"] == "too long"
 
     run(scene)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -47,6 +48,12 @@ MADE = {
     "tool": "Tool.get('calculator')",
     "workflow": "Workflow.sequential{steps = {}}",
     "workflow_builder": "Workflow.builder()",
+    "schedules": "Replay.schedules",
+    "replay_mode": "Replay.modes.exact",
+    "replay_config": "Replay.create_config()",
+    "replay_modification": "Replay.create_modification('a', 1)",
+    "replay_comparator": "Replay.create_comparator()",
+    "provider": "Provider.get('openai')",
 }
 
 
@@ -58,6 +65,15 @@ def bench() -> LuaBench:
     bench.kernel.answers["tool info"] = reply(tool=to_content(builtin_tools()["calculator"]))
     bench.kernel.answers["tool invoke"] = reply(**CALLED)
     bench.kernel.answers["workflow create"] = reply(workflow={"id": "w", "name": "w", "type": "sequential"})
+    told = {
+        "name": "openai",
+        "type": "openai",
+        "enabled": True,
+        "available": False,
+        "reason": "r",
+        "default_model": "m",
+    }
+    bench.kernel.answers["model providers"] = reply(providers=[told])
     return bench
 
 
@@ -120,6 +136,17 @@ def test_what_a_call_gives_is_a_section_or_a_type() -> None:
         for entry in section.fields.values():
             assert entry.gives in types | set(sections()), f"{section.name}.{entry.name}"
             assert entry.doc.endswith((".", "`")), f"{section.name}.{entry.name}"
+            assert re.fullmatch(r"\d+\.\d+\.\d+", entry.since), f"{section.name}.{entry.name}"
+
+
+def test_functions_whose_file_is_read_late_are_completed_and_described_before(bench: LuaBench) -> None:
+    assert bench.sandbox.complete("Config.getS") == (["getSection", "getSecurity"], 4)
+    assert bench.sandbox.complete("Debug.flame") == (["flameGraph"], 5)
+    told = bench.sandbox.inspect("Provider.isAvailable(", 21)
+    assert told is not None
+    assert told.startswith("Provider.isAvailable(name) → boolean\n\nWhether it is configured")
+    assert told.endswith("\n\nsince 0.1.0")
+    assert bench.kernel.requests == []
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ class Answered:
     async def _run(self) -> Reply:
         service = ModelsService(settings_from(self._toml, self._home), self._home, **_surroundings(self._home))
         try:
-            return await ModelHandler(service, HookBench().hooks)(self.request)
+            return await ModelHandler(service, HookBench().services)(self.request)
         finally:
             await service.close()
 

@@ -44,9 +44,26 @@ local function refuse_missing(settings)
   end
 end
 
+-- What the script has set for a provider (`Config.setProvider`), where the agent names it and sets nothing itself.
+local function fill_from_provider(settings)
+  local changed = core.provider_changes and core.provider_changes()[settings.provider]
+  if changed == nil then
+    return
+  end
+  for name, value in next, changed do
+    if OPTIONS[name] and settings.options[name] == nil then
+      settings.options[name] = value
+    end
+  end
+  settings.model = settings.model or changed.default_model
+end
+
 -- The content of `agent_request` create.
 function core.agent_configuration(settings)
   refuse_missing(settings)
+  if settings.provider ~= nil then
+    fill_from_provider(settings)
+  end
   local limits = settings.limits
   return {
     name = settings.name,

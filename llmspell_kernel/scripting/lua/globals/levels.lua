@@ -19,14 +19,14 @@ local function parse(word)
 end
 
 -- Gives `methods` one function a level, `log`, `setLevel` and `getLevel`. What is at or above the level, at first
--- `lowest`, goes to `emit(name, level, message, extra)`; `name` is the function's, for errors about its arguments.
+-- `lowest`, goes to `emit(name, level, message, …)`; `name` is the function's, for errors about its arguments.
 local function add_to(methods, global, lowest, emit)
   local threshold = rank[lowest]
 
-  local function pass(name, level, message, extra)
+  local function pass(name, level, message, ...)
     core.check(1, name, "string", message)
     if rank[level] >= threshold then
-      emit(name, level, message, extra)
+      emit(name, level, message, ...)
     end
   end
 
@@ -37,12 +37,12 @@ local function add_to(methods, global, lowest, emit)
     methods[word] = function(message, extra) pass(name, level, message, extra) end
   end
 
-  function methods.log(level, message, extra)
+  function methods.log(level, message, ...)
     local known = parse(level)
     if known == nil or known == "OFF" then
       error("Validation error: unknown log level '" .. tostring(level) .. "'", 0)
     end
-    pass(global .. ".log", known, message, extra)
+    pass(global .. ".log", known, message, ...)
   end
 
   function methods.setLevel(level)

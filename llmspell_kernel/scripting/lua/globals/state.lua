@@ -54,7 +54,7 @@ function methods.set(first, ...)
   if select("#", ...) >= 2 then
     return write("State.set", first, ...)
   end
-  return write("State.set", "global", first, (...))
+  return write("State.set", "global", check(1, "State.set", "string", first), (...))
 end
 
 function methods.save(scope, key, value, options)
@@ -176,11 +176,10 @@ local random = math.random
 -- `update(key, fn)`, or `update(scope, key, fn[, options])`: `fn` gets the value, and what it returns is written where
 -- no other has written meanwhile; else it is called again.
 function methods.update(scope, key, fn, options)
-  if type(key) == "function" then
-    scope, key, fn, options = "global", scope, key, fn
-  end
   check(1, "State.update", "string", scope)
-  check(2, "State.update", "string", key)
+  if type(key) ~= "string" then
+    scope, key, fn, options = "global", scope, check(2, "State.update", "function", key), fn
+  end
   check(3, "State.update", "function", fn)
   local ttl = ttl_of(4, "State.update", options)
   for attempt = 1, ATTEMPTS do

@@ -128,6 +128,7 @@ end
 -- ## Lists
 
 local ITEM = { __name = "tool" }
+core.text_kinds[ITEM] = true
 
 function ITEM.__tostring(item)
   return item.name

@@ -23,6 +23,11 @@ local function copy(value, seen)
   return seen[value]
 end
 
+-- A copy with copies of all tables in it.
+function core.deep_copy(value)
+  return copy(value, {})
+end
+
 local function is_object(value)
   return type(value) == "table" and #value == 0 and shape(value) == nil
 end
@@ -59,9 +64,7 @@ function methods.hash(text, algorithm)
   return (hash(check(1, "Utils.hash", "string", text), check_optional(2, "Utils.hash", "string", algorithm) or "sha256"))
 end
 
-function methods.deep_copy(value)
-  return copy(value, {})
-end
+methods.deep_copy = core.deep_copy
 
 function methods.merge(first, second)
   return merge(check(1, "Utils.merge", "table", first), check(2, "Utils.merge", "table", second), 1)

@@ -54,6 +54,6 @@ class Caching:
                 del self._kept[next(iter(self._kept))]
         return unchanged
 
-    def figures(self) -> Mapping[str, Any]:
+    def figures(self, key_id: str) -> Mapping[str, Any]:
         """How often a result was there."""
         return {"hits": self._hits, "misses": self._misses, "entries": len(self._kept)}

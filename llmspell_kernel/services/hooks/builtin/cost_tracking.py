@@ -27,7 +27,7 @@ class CostTracking:
     def __init__(self, settings: CostTrackingHook) -> None:
         self._input, self._output = settings.input_prices, settings.output_prices
         self._budget = settings.budget_usd
-        self._by_model: dict[str, dict[str, float]] = {}
+        self._by_key: dict[str, dict[str, dict[str, float]]] = {}
         self._spent = 0.0
 
     async def at(self, occasion: Occasion) -> Verdict:
@@ -40,18 +40,21 @@ class CostTracking:
             return Verdict("continue", data)
         usage, model = data.get("usage"), str(data.get("model") or "")
         if isinstance(usage, Mapping):
-            self._add(model, int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+            key = "" if occasion.request is None else occasion.request.caller.key_id
+            own = self._by_key.setdefault(key, {})
+            self._add(own, model, int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
         return Verdict("continue", data)
 
-    def figures(self) -> Mapping[str, Any]:
+    def figures(self, key_id: str) -> Mapping[str, Any]:
         """In all, and by model."""
-        return {"cost_usd": self._spent, "models": {name: dict(counts) for name, counts in self._by_model.items()}}
+        own = self._by_key.get(key_id, {})
+        return {"cost_usd": self._spent, "models": {name: dict(counts) for name, counts in own.items()}}
 
-    def _add(self, model: str, prompt: int, completion: int) -> None:
+    def _add(self, own: dict[str, dict[str, float]], model: str, prompt: int, completion: int) -> None:
         cost = (prompt * _price(self._input, model) + completion * _price(self._output, model)) / _MILLION
         self._spent += cost
-        name = model if model in self._by_model or len(self._by_model) < MOST_MODELS else "others"
-        counts = self._by_model.setdefault(name, {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0})
+        name = model if model in own or len(own) < MOST_MODELS else "others"
+        counts = own.setdefault(name, {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0})
         counts["prompt_tokens"] += prompt
         counts["completion_tokens"] += completion
         counts["cost_usd"] += cost
@@ -59,5 +62,5 @@ class CostTracking:
 
 def _price(prices: Mapping[str, float], model: str) -> float:
     """The price of the name itself, else of the longest pattern that fits; a model that none fits costs nothing."""
-    fitting = [pattern for pattern in prices if matcher(pattern).match(model)]
+    fitting = [pattern for pattern in prices if matcher(pattern)(model)]
     return prices[max(fitting, key=lambda pattern: (pattern == model, len(pattern)))] if fitting else 0.0

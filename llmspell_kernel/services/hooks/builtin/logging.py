@@ -40,6 +40,6 @@ class Logging:
             log.log(self._level, "%s: %s '%s'%s", occasion.point, kind, name, code)
         return Verdict("continue", occasion.data)
 
-    def figures(self) -> Mapping[str, Any]:
+    def figures(self, key_id: str) -> Mapping[str, Any]:
         """How many lines."""
         return {"lines": self._lines}

@@ -42,9 +42,9 @@ class BuiltinHooks:
         self._native = [_MAKE[name](settings) for name in dict.fromkeys(settings.builtin)]
         self.hooks: Sequence[Hook] = [_hook(native, point) for native in self._native for point in native.points]
 
-    def figures(self) -> Mapping[str, Mapping[str, Any]]:
-        """What they have counted, by name."""
-        return {native.name: native.figures() for native in self._native}
+    def figures(self, key_id: str) -> Mapping[str, Mapping[str, Any]]:
+        """What they have counted, by name; what names components or models is of this key alone."""
+        return {native.name: native.figures(key_id) for native in self._native}
 
 
 def _hook(native: NativeHook, point: str) -> Hook:

@@ -22,17 +22,19 @@ class Metrics:
     description = "counts executions"
 
     def __init__(self) -> None:
-        self._by_component: dict[str, Counter[str]] = {}
+        self._by_key: dict[str, dict[str, Counter[str]]] = {}
 
     async def at(self, occasion: Occasion) -> Verdict:
         """Counts one."""
         name = f"{occasion.component.type} {occasion.component.name}"
-        if name not in self._by_component and len(self._by_component) >= MOST_COMPONENTS:
+        key = "" if occasion.request is None else occasion.request.caller.key_id
+        own = self._by_key.setdefault(key, {})
+        if name not in own and len(own) >= MOST_COMPONENTS:
             name = "others"
         what = "started" if occasion.point in BEFORE else "completed" if occasion.point in AFTER else "failed"
-        self._by_component.setdefault(name, Counter(started=0, completed=0, failed=0))[what] += 1
+        own.setdefault(name, Counter(started=0, completed=0, failed=0))[what] += 1
         return Verdict("continue", occasion.data)
 
-    def figures(self) -> Mapping[str, Any]:
+    def figures(self, key_id: str) -> Mapping[str, Any]:
         """By component."""
-        return {name: dict(counts) for name, counts in self._by_component.items()}
+        return {name: dict(counts) for name, counts in self._by_key.get(key_id, {}).items()}

@@ -35,5 +35,5 @@ class NativeHook(Protocol):
     async def at(self, occasion: Occasion) -> Verdict:
         """What it says about the work."""
 
-    def figures(self) -> Mapping[str, Any]:
-        """What it has counted."""
+    def figures(self, key_id: str) -> Mapping[str, Any]:
+        """What it has counted; what it names is of this key alone."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.services.hooks.builtin.native import BEFORE
-from llmspell_kernel.services.hooks.hook import Component, Occasion
+from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.hooks.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -50,6 +51,6 @@ class RateLimit:
         self._allowed += 1
         return Verdict("continue", occasion.data)
 
-    def figures(self) -> Mapping[str, Any]:
+    def figures(self, key_id: str) -> Mapping[str, Any]:
         """How many were let through, and how many were not."""
         return {"allowed": self._allowed, "refused": self._refused}

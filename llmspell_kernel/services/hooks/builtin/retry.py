@@ -34,6 +34,6 @@ class Retry:
         self._asked += 1
         return Verdict("retry", occasion.data, delay_ms=self._delay_ms, max_attempts=self._most)
 
-    def figures(self) -> Mapping[str, Any]:
+    def figures(self, key_id: str) -> Mapping[str, Any]:
         """How often another attempt was asked for."""
         return {"asked_for": self._asked}

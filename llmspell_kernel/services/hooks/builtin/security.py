@@ -49,7 +49,7 @@ class Security:
                 return Verdict("cancel", occasion.data, reason=reason)
         return Verdict("continue", occasion.data)
 
-    def figures(self) -> Mapping[str, Any]:
+    def figures(self, key_id: str) -> Mapping[str, Any]:
         """What was seen, and what was cancelled."""
         return {"violations": self._violations, "blocked": self._blocked}
 

@@ -71,9 +71,7 @@ def test_a_migration_changes_what_is_there_and_what_can_be_written(state_bench: 
     state_bench.run(body)
 
 
-def test_a_migration_after_which_a_value_would_not_fit_changes_nothing(
-    state_bench: StateBench, schemas: Path
-) -> None:
+def test_a_migration_after_which_a_value_would_not_fit_changes_nothing(state_bench: StateBench, schemas: Path) -> None:
     state_bench.values["backup_on_migration"] = False
 
     async def body(service: StateService) -> None:

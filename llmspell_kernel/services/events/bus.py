@@ -1,0 +1,478 @@
+"""The event bus: which events are let in, through which hooks, and who gets them. It never waits for a reader."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from llmspell_kernel.identity import Caller
+from llmspell_kernel.request import Request
+from llmspell_kernel.services.correlation import correlation_of, new_id
+from llmspell_kernel.services.events.event import SMALL, Event
+from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
+from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import Hook, Occasion
+from llmspell_kernel.services.hooks.service import HooksService
+from llmspell_kernel.services.hooks.verdict import Verdict, cancelled
+from llmspell_kernel.services.patterns import fits_any
+from llmspell_protocol.background import of_no_request
+from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
+    from llmspell_kernel.services.events.export import Exporter, WriteEvent
+    from llmspell_profiles.schema.events import EventsSettings
+    from llmspell_profiles.schema.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MAX_SUBSCRIPTIONS = 1000
+"""Subscriptions of one script or client."""
+LONGEST_TYPE = 200
+LARGEST = 1024 * 1024
+"""Bytes of an event's data."""
+_KERNEL = ""
+"""The publisher of the kernel's own events."""
+
+
+class EventBus:
+    """The event bus of a kernel; belongs to the loop.
+
+    `write_event` prints an event where the kernel's own output goes; it is called on a thread of its own.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        contexts: Contexts,
+        hooks: HooksService,
+        *,
+        environment: Mapping[str, str],
+        write_event: WriteEvent | None = None,
+        processed: int = 0,
+    ) -> None:
+        self._settings = settings
+        self._contexts = contexts
+        self._hooks = hooks
+        self._environment = environment
+        self._write_event = write_event
+        self.processed = processed
+        """Events that were published."""
+        self.filtered = 0
+        """Events that the settings keep out."""
+        self.rate_limited = 0
+        """Events beyond `events.max_events_per_second`."""
+        self.cancelled = 0
+        """Events that a hook has cancelled."""
+        self._sequence = 0
+        self._second = (0, 0)
+        self._subscriptions: dict[str, Subscription] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        """What calls the functions of subscriptions, and closes exports that were replaced."""
+        self._hooked: dict[str, asyncio.Task[Verdict]] = {}
+        """By publisher the last of its events that goes through hooks."""
+        self._exporter: Exporter | None = None
+        self._export: EventsSettings | None = None
+        self._table: EventsSettings | None = None
+        self.listens = False
+        """Whether anything wants events."""
+        self.configure(settings())
+
+    # Publishing
+
+    def publish(
+        self,
+        event_type: str,
+        data: Any,
+        *,
+        request: Request | None,
+        component: str = "",
+        correlation_id: str | None = None,
+        ttl_s: float | None = None,
+    ) -> None:
+        """As `EventsService.publish`."""
+        self.processed += 1
+        if not self.listens and not self._hooks.registered("BeforeEventEmit", request):
+            return
+        event = self._event(event_type, data, request, component, correlation_id, ttl_s, "native", {}, None)
+        self._pass_on(event, request)
+
+    def timing(self, duration_s: float) -> Mapping[str, float]:
+        """`duration_ms` for an event's data; nothing where timings are not wanted (`events.emit_timing_events`)."""
+        if self._table is None or self._table.emit_timing_events:
+            return {"duration_ms": round(duration_s * 1000, 3)}
+        return {}
+
+    def state_changed(self, scope: str, key: str, operation: str, request: Request | None) -> None:
+        """Publishes `state.changed` where `events.emit_state_events` says so; the value itself is not told."""
+        if self._table is not None and self._table.emit_state_events:
+            told = {"scope": scope, "key": key, "operation": operation}
+            self.publish("state.changed", told, request=request, component=scope)
+
+    async def publish_for(
+        self,
+        request: Request,
+        event_type: str,
+        data: Any,
+        *,
+        correlation_id: str | None = None,
+        ttl_s: float | None = None,
+        language: str = "lua",
+        metadata: Mapping[str, Any] | None = None,
+        target_language: str | None = None,
+    ) -> Event:
+        """Publishes a client's or script's event: hooks have been asked, and functions of its own script were called.
+
+        Raises:
+            Forbidden: events are switched off, or a hook has cancelled it.
+            InvalidRequest: the type is empty or too long, or the time to live no time.
+        """
+        self._demand_enabled()
+        if not event_type or len(event_type) > LONGEST_TYPE:
+            raise InvalidRequest(f"an event's type has 1 to {LONGEST_TYPE} characters")
+        if ttl_s is not None and not ttl_s > 0:
+            raise InvalidRequest(f"ttl_seconds is {ttl_s:g}, not more than 0")
+        if correlation_id is not None:
+            correlation_id = _uuid(correlation_id)
+        size = _size_of([data, metadata])
+        if size > LARGEST:
+            raise InvalidRequest(f"an event's data is {size} bytes long, more than {LARGEST}")
+        self.processed += 1
+        event = self._event(
+            event_type, data, request, "", correlation_id, ttl_s, language, metadata or {}, target_language, size
+        )
+        verdict = await self._pass_on_and_wait(event, request)
+        if verdict is not None and verdict.kind == "cancel":
+            raise cancelled(verdict, "BeforeEventEmit")
+        await self._called_within(request)
+        return event
+
+    # Subscriptions
+
+    def subscribe(self, pattern: str, request: Request, function: ScriptFunction | None = None) -> Subscription:
+        """A subscription of the caller's, until it is taken back or the caller is gone.
+
+        Events that were published before are not seen. With `function` a function of the caller's script is called
+        with each event, between the script's own calls.
+
+        Raises:
+            InvalidRequest: the pattern is empty or too long, or there are too many.
+            Forbidden: events are switched off.
+        """
+        self._demand_enabled()
+        if not pattern:
+            raise InvalidRequest("Pattern cannot be empty")
+        if len(pattern) > LONGEST_TYPE:
+            raise InvalidRequest(f"a pattern has at most {LONGEST_TYPE} characters")
+        owner = _owner(request.caller)
+        if sum(one.owner == owner for one in self._subscriptions.values()) >= MAX_SUBSCRIPTIONS:
+            raise InvalidRequest(f"there are {MAX_SUBSCRIPTIONS} subscriptions already", hint="unsubscribe some")
+        size = BUFFERED if self._table is None else min(BUFFERED, self._table.buffer_size)
+        made = Subscription(
+            new_id(),
+            pattern,
+            owner=owner,
+            key_id=request.caller.key_id,
+            size=size,
+            of_script=request.caller.kind == "script",
+            function=function,
+        )
+        self._subscriptions[made.id] = made
+        self.listens = True
+        if function is not None:
+            from llmspell_kernel.services.events.calls import call_with_each
+
+            self._start(call_with_each(made, self._contexts, request, self._hooks))
+        return made
+
+    def find(self, id: str, caller: Caller) -> Subscription:
+        """The caller's subscription of this id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = self._subscriptions.get(id)
+        if found is None or found.owner != _owner(caller):
+            raise NotFound(f"No active subscription found: {id:.100}", details={"subscription": id[:100]})
+        return found
+
+    def unsubscribe(self, id: str, caller: Caller) -> bool:
+        """Takes back a subscription of the caller's; whether there was one."""
+        try:
+            found = self.find(id, caller)
+        except NotFound:
+            return False
+        self._end(found)
+        return True
+
+    def subscriptions(self, caller: Caller) -> Sequence[Subscription]:
+        """The caller's subscriptions, oldest first; a client's that is no script: those of all with its key."""
+        if caller.kind == "script":
+            return [one for one in self._subscriptions.values() if one.owner == _owner(caller)]
+        return [one for one in self._subscriptions.values() if one.key_id == caller.key_id]
+
+    def figures(self) -> Mapping[str, int]:
+        """What was counted, of all keys: numbers alone."""
+        subscriptions = self._subscriptions.values()
+        return {
+            "events_processed": self.processed,
+            "events_filtered": self.filtered,
+            "rate_limit_violations": self.rate_limited,
+            "events_cancelled": self.cancelled,
+            "events_dropped": sum(one.dropped for one in subscriptions),
+            "events_expired": sum(one.expired for one in subscriptions),
+            "buffer_size": self._settings().events.buffer_size,
+            "events_exported": 0 if self._exporter is None else self._exporter.exported,
+            "export_dropped": 0 if self._exporter is None else self._exporter.dropped,
+        }
+
+    # The kernel's life
+
+    def forget(self, owner: str) -> None:
+        """A client or script context has ended, and its subscriptions with it."""
+        for one in [one for one in self._subscriptions.values() if one.owner == owner]:
+            self._end(one)
+
+    def end_streams(self) -> None:
+        """The kernel is about to end: no reader is to wait for further events."""
+        for one in tuple(self._subscriptions.values()):
+            self._leave(one)
+            one.end()
+
+    async def close(self) -> None:
+        """Writes what is still to be exported, for a while, and ends."""
+        self.end_streams()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+        if self._exporter is not None:
+            await self._exporter.close()
+
+    def configure(self, settings: Settings) -> None:
+        """Uses these settings from here on."""
+        # A configuration without the table has the defaults, which need no class of theirs.
+        self._table = settings.events if "events" in settings.given else None
+        wanted = None
+        if self._table is not None and self._table.enabled:
+            export = self._table.export
+            if export.stdout or export.file is not None or export.webhook is not None:
+                wanted = self._table
+        if wanted != self._export:
+            self._export = wanted
+            old, self._exporter = self._exporter, None
+            if old is not None:
+                self._start(old.close())
+            if wanted is not None:
+                from llmspell_kernel.services.events.export import Exporter
+
+                self._exporter = Exporter(wanted, self._environment, self._write_event)
+        if self._table is not None and not self._table.enabled:
+            self.end_streams()
+        self.listens = bool(self._subscriptions) or self._exporter is not None
+
+    def _demand_enabled(self) -> None:
+        if self._table is not None and not self._table.enabled:
+            raise Forbidden(
+                "events are switched off", hint="set events.enabled = true", details={"setting": "events.enabled"}
+            )
+
+    def _end(self, subscription: Subscription) -> None:
+        self._leave(subscription)
+        # A function that is being called runs on: it may be what has unsubscribed.
+        subscription.drop()
+
+    def _leave(self, subscription: Subscription) -> None:
+        self._subscriptions.pop(subscription.id, None)
+        self.listens = bool(self._subscriptions) or self._exporter is not None
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = of_no_request(asyncio.get_running_loop().create_task, work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # An event's way
+
+    def _event(
+        self,
+        event_type: str,
+        data: Any,
+        request: Request | None,
+        component: str,
+        correlation_id: str | None,
+        ttl_s: float | None,
+        language: str,
+        metadata: Mapping[str, Any],
+        target_language: str | None,
+        size: int = SMALL,
+    ) -> Event:
+        self._sequence += 1
+        if correlation_id is None:
+            correlation_id = new_id() if request is None else correlation_of(request)
+        return Event(
+            id=new_id(),
+            event_type=event_type,
+            data=data,
+            timestamp=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            sequence=self._sequence,
+            correlation_id=correlation_id,
+            language=language,
+            key_id=None if request is None else request.caller.key_id,
+            component=component,
+            ttl_s=ttl_s,
+            expires=None if ttl_s is None else asyncio.get_running_loop().time() + ttl_s,
+            metadata=metadata,
+            target_language=target_language,
+            size=size,
+        )
+
+    def _pass_on(self, event: Event, request: Request | None) -> None:
+        """Gives the event to all at once, or, where hooks are asked first, behind the earlier ones of its publisher."""
+        publisher = _KERNEL if request is None else _owner(request.caller)
+        if publisher not in self._hooked and not self._hooks.registered("BeforeEventEmit", request):
+            self._emit(event)
+            self._hooks.notify("AfterEventEmit", request, component=_component(event), data=_seen(event))
+            return
+        self._through_hooks(event, request, publisher)
+
+    async def _pass_on_and_wait(self, event: Event, request: Request) -> Verdict | None:
+        publisher = _owner(request.caller)
+        if publisher not in self._hooked and not self._hooks.registered("BeforeEventEmit", request):
+            self._emit(event)
+            if self._hooks.registered("AfterEventEmit", request):
+                await self._hooks.tell("AfterEventEmit", request, component=_component(event), data=_seen(event))
+            return None
+        if self._is_within_hook(request):
+            # A hook that publishes must not wait for itself.
+            self._emit(event)
+            return None
+        return await self._through_hooks(event, request, publisher)
+
+    def _is_within_hook(self, request: Request) -> bool:
+        return not self._hooks.registered("BeforeEventEmit", request)
+
+    def _through_hooks(self, event: Event, request: Request | None, publisher: str) -> asyncio.Task[Verdict]:
+        before = self._hooked.get(publisher)
+
+        async def go() -> Verdict:
+            if before is not None:
+                await asyncio.wait({before})
+            verdict = await self._hooks.run("BeforeEventEmit", request, component=_component(event), data=_seen(event))
+            passed = _changed(event, verdict)
+            if passed is None:
+                self.cancelled += 1
+            else:
+                self._emit(passed)
+                await self._hooks.tell("AfterEventEmit", request, component=_component(passed), data=_seen(passed))
+            return verdict
+
+        task = of_no_request(asyncio.get_running_loop().create_task, go())
+        self._hooked[publisher] = task
+
+        def done(_: object) -> None:
+            if self._hooked.get(publisher) is task:
+                del self._hooked[publisher]
+
+        task.add_done_callback(done)
+        return task
+
+    def _emit(self, event: Event) -> None:
+        table = self._table
+        if table is not None:
+            if not table.enabled:
+                return
+            if not _let_in(event, table):
+                self.filtered += 1
+                return
+            if table.max_events_per_second is not None and not self._within_rate(table.max_events_per_second):
+                self.rate_limited += 1
+                return
+        for one in tuple(self._subscriptions.values()):
+            one.offer(event)
+        if self._exporter is not None:
+            self._exporter.add(event)
+
+    def _within_rate(self, most: int) -> bool:
+        second = int(asyncio.get_running_loop().time())
+        seen, counted = self._second
+        counted = counted + 1 if seen == second else 1
+        self._second = second, counted
+        return counted <= most
+
+    async def _called_within(self, request: Request) -> None:
+        """Waits until the functions of the publishing script were called with its event.
+
+        Not where a function of the script's publishes: those that wait for their turn would wait for each other.
+        """
+        if request.parent is None or request.parent.msg_type != "execute_request":
+            return
+        owner = request.caller.context
+        own = [one for one in self._subscriptions.values() if one.owner == owner and one.function is not None]
+        for one in own:
+            await one.handled()
+
+    def hook_called(self, occasion: Occasion, hook: Hook, verdict: Verdict) -> None:
+        """Publishes `hook.executed` where `events.emit_debug_events` says so; events' own hooks are no news."""
+        if self._table is None or not self._table.emit_debug_events or occasion.component.type == "event":
+            return
+        told = {"hook": hook.name, "point": occasion.point, "verdict": verdict.kind}
+        self.publish("hook.executed", told, request=occasion.request, component=hook.name)
+
+
+def _owner(caller: Caller) -> str:
+    return caller.context or caller.client
+
+
+def _component(event: Event) -> Component:
+    return Component("event", event.event_type)
+
+
+def _seen(event: Event) -> dict[str, Any]:
+    return {"event_type": event.event_type, "data": event.data, "event": event.as_content()}
+
+
+def _changed(event: Event, verdict: Verdict) -> Event | None:
+    """The event as hooks left it; None: they left it out."""
+    from dataclasses import replace
+
+    if verdict.kind in ("cancel", "skip"):
+        return None
+    if verdict.kind == "replace":
+        return replace(event, data=verdict.value)
+    if verdict.kind == "redirect":
+        return replace(event, event_type=verdict.target)
+    if verdict.data.get("data") is not event.data:
+        return replace(event, data=verdict.data.get("data"))
+    return event
+
+
+def _let_in(event: Event, table: EventsSettings) -> bool:
+    wanted = table.filtering
+    if not fits_any(event.event_type, wanted.include_types):
+        return False
+    if fits_any(event.event_type, wanted.exclude_types):
+        return False
+    if not event.component:
+        return True
+    return fits_any(event.component, wanted.include_components) and not fits_any(
+        event.component, wanted.exclude_components
+    )
+
+
+def _size_of(value: Any) -> int:
+    import msgpack
+
+    try:
+        return len(msgpack.packb(value, unicode_errors="surrogatepass"))
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise InvalidRequest(f"an event's data can't be told: {problem}") from None
+
+
+def _uuid(text: str) -> str:
+    from uuid import UUID
+
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise InvalidRequest(f"correlation_id '{text:.60}' is no UUID") from None
