@@ -225,12 +225,13 @@ CASES: dict[str, Case] = {
     "session export file": case("session", "export", "notes", "notes.json"),
     "session export file json": case("session", "export", "notes", "notes.md", "--json"),
     "session replay": case("session", "replay", "notes", "--dry-run"),
+    "session replay unknown json": case("session", "replay", "nosuch", "--json"),
     "session replay json": case("session", "replay", "notes", "--json"),
     "session replay modified": case(
         *("session", "replay", "notes", "--set", "messages.0.content", "other", "--to-step", "1", "--json")
     ),
-    "session replay debug": case("session", "replay", "notes", "--mode", "debug"),
     "session delete": case("session", "delete", "nosuch"),
+    "session delete unknown json": case("session", "delete", "nosuch", "--json"),
     "session delete json": case(
         *("session", "delete", "--all", "--yes", "--json"),
         undo=(("chat", "mock/a", "--session", "notes", "--message", "What is the capital of France?"),),

@@ -77,8 +77,9 @@ def markdown(shown: Mapping[str, Any]) -> str:
     parts = [f"# {_one_line(session['name'])}", ""]
     if session["description"]:
         parts += [session["description"], ""]
-    tokens = f"{session['prompt_tokens']} tokens read, {session['completion_tokens']} written"
-    parts += [f"{date(session['created_at'])}, {session['status']}, {tokens}, session `{session['id']}`", ""]
+    parts += [f"- {date(session['created_at'])}, {session['status']}"]
+    parts += [f"- {session['prompt_tokens']} tokens read, {session['completion_tokens']} written"]
+    parts += [f"- session `{session['id']}`", ""]
     for step in shown["steps"]:
         if is_turn(step):
             parts += ["## You", "", step["asked"], "", f"## {step['model'] or step['details'] or 'Model'}", ""]

@@ -125,6 +125,12 @@ def test_a_replay_that_fails_ends_with_1(home: Path, tmp_path: Path) -> None:
     assert done.out.startswith("✗ step 1 failed: execute ")
 
 
+def test_a_replay_step_by_step_needs_a_terminal(home: Path) -> None:
+    done = llmspell("session", "replay", "s", "--mode", "debug")
+    assert done.status == 2
+    assert "debug waits at each step for a person at a terminal" in done.err
+
+
 def test_a_replay_step_by_step_waits_for_enter(home: Path) -> None:
     for text in ("one", "two"):
         llmspell("chat", "mock/a", "--session", "s", text)

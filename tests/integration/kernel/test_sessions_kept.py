@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from llmspell_kernel.identity import Key
 from llmspell_kernel.services.sessions import writing
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.errors import InvalidRequest, SessionNotFound
+from tests.support.kernels import KernelProcess
 from tests.support.session_talks import RECORDING, Talk, talking
 
 
@@ -193,3 +195,66 @@ def test_a_session_survives_a_kernel_and_a_damaged_file_stops_no_request(home: P
         assert talk.chat("hello", session="notes")["message"]["content"] == "[mock/a] hello"
 
     talking(home, goes_on)
+
+
+def test_sessions_are_kept_where_the_setting_says(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere" / "mine.db"
+
+    def body(talk: Talk) -> None:
+        talk.chat("hello", session="notes")
+        assert talk.session("show", session="notes")["session"]["place"] == str(path)
+
+    talking(home, body, runtime__sessions__path=str(path))
+    assert path.exists()
+    assert path.stat().st_mode & 0o077 == 0
+    assert not (home / "sessions.db").exists()
+
+
+def test_what_a_killed_kernel_had_recorded_is_there(home: Path) -> None:
+    kernel = KernelProcess()
+    with kernel.client() as client:
+        talk = Talk(client)
+        talk.chat("hello", session="notes")
+        options = {"llmspell": {"isolated": True, "session": "notes", "name": "endless.lua"}}
+        endless = client.request("execute_request", {"code": "print('on') while true do end"}, metadata=options)
+        next(iter(endless))
+        assert [step["status"] for step in talk.steps("notes")] == ["ok", "running"]
+        kernel.signal(signal.SIGKILL)
+        kernel.wait()
+    after = KernelProcess()
+    with after.client() as client:
+        talk = Talk(client)
+        assert [step["details"] for step in talk.steps("notes")] == ["mock/a", "endless.lua"]
+        talk.chat("again", session="notes")
+        assert talk.session("show", session="notes")["session"]["steps"] == 3
+    after.stop()
+
+
+def test_a_replay_ends_when_its_time_is_over(home: Path, tmp_path: Path) -> None:
+    def body(talk: Talk) -> None:
+        talk.script("while io.open('on.txt') do end return 1", session="s", cwd=str(tmp_path))
+        (tmp_path / "on.txt").touch()
+        reply = talk.session("replay", session="s", timeout_seconds=0.5)
+        [step] = reply["steps"]
+        assert (reply["outcome"], step["status"]) == ("failed", "failed")
+        assert "timed out after" in step["error"]
+
+    talking(home, body)
+
+
+def test_a_replay_grants_nothing_that_was_granted_then(home: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "elsewhere" / "secret.txt"
+    secret.parent.mkdir()
+    secret.write_text("hidden")
+    place = tmp_path / "here"
+    place.mkdir()
+
+    def body(talk: Talk) -> None:
+        code = f"local file = assert(io.open('{secret}')) return file:read('a')"
+        allow = {"read": [str(secret.parent)]}
+        assert talk.script(code, session="s", cwd=str(place), allow=allow)["result"] == "hidden"
+        [step] = talk.session("replay", session="s")["steps"]
+        assert step["status"] == "failed"
+        assert "Permission denied" in step["error"] or "not allowed" in step["error"]
+
+    talking(home, body)
