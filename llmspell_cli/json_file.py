@@ -1,4 +1,4 @@
-"""JSON objects in files that users name: read with errors that say where, written for the owner's eyes alone."""
+"""JSON objects and texts in files that users name: read with errors that say where, written for their owner alone."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "prompt": ("chat",),
     "key": ("keys",),
     "tools": ("tool",),
+    "sessions": ("session",),
 }
 """Top-level words and the commands that they are."""
 
@@ -44,7 +45,7 @@ INSTEAD: Mapping[str, str] = {
     "signout": "llmspell keys remove PROVIDER",
     "start": "llmspell kernel start --daemon",
     "status": "llmspell kernel status, llmspell model status",
-    "logs": "llmspell kernel logs for a kernel's log; prompts and replies are not recorded",
+    "logs": "llmspell session list for prompts and replies; llmspell kernel logs for a kernel's log",
     "templates": "a script is a template: llmspell run SCRIPT; a system prompt in a file: llmspell chat -s @FILE",
     "fragments": "llmspell chat PROMPT < FILE",
     "aliases": "llmspell config show models",

@@ -33,6 +33,8 @@ class Script(NamedTuple):
     arguments: Sequence[str] = ()
     show_result: bool = False
     allow: Mapping[str, Sequence[str]] = MappingProxyType({})
+    session: str | None = None
+    """Where it is recorded."""
 
 
 def _engine(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -45,6 +47,11 @@ def engine_option(function: Any) -> Any:
     return click.option("--engine", metavar="ENGINE", callback=_engine, help=f"{DEFAULT_ENGINE}, so far the only one.")(
         function
     )
+
+
+def session_option(function: Any) -> Any:
+    """`--session NAME`."""
+    return click.option("--session", "recorded_in", metavar="SESSION", help="Record it in this session.")(function)
 
 
 def _replaced(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
@@ -127,6 +134,7 @@ def _request_options(script: Script) -> RequestOptions:
         env=environment(script.allow),
         allow=dict(script.allow) or None,
         interactive=sys.stdin.isatty() and sys.stdout.isatty(),
+        session=script.session,
     )
 
 

@@ -78,6 +78,7 @@ class Kernel:
             requests=self.requests,
             clients=self._clients,
             drain=self.drain,
+            observe=self._services.observe,
             on_failure=self._failed,
         )
         # After dispatch, which cancels what would still use it.

@@ -7,6 +7,7 @@ idle on IOPub; our own publish nothing there. Knows no sockets: a request's sink
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +17,7 @@ from llmspell_kernel.clients import Clients
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.flat_content import request_options
 from llmspell_kernel.identity import standard_right
-from llmspell_kernel.request import Handler, Reply, Request, handled_request
+from llmspell_kernel.request import Handler, Record, Reply, Request, handled_request
 from llmspell_protocol.areas import AREA_OF, actions
 from llmspell_protocol.errors import Busy, Cancelled, Internal, InvalidRequest, LlmspellError, Timeout, Unsupported
 from llmspell_protocol.incidents import as_incident, incident_number
@@ -41,9 +42,12 @@ class Dispatcher:
         requests: ActiveRequests,
         clients: Clients,
         drain: Drain,
+        observe: Callable[[Request], Record | None] | None = None,
         on_failure: OnFailure | None = None,
     ) -> None:
+        """`observe` is shown each request that is about to be handled, and gives what is to hear of its reply."""
         self._handlers = handlers
+        self._observe = observe
         self._requests = requests
         self._clients = clients
         self._drain = drain
@@ -130,6 +134,11 @@ class Dispatcher:
         if problem is not None:
             raise problem
         self._check_room(request)
+        if self._observe is not None:
+            request.record = self._observe(request)
+        if request.parent is not None and request.parent.answers is not None:
+            request.answers = request.parent.answers
+            handler = functools.partial(request.answers.answer, handler=handler)
         timeout_s = request.options.timeout_s
         if timeout_s is None:
             return await handler(request)

@@ -38,6 +38,8 @@ def part_of(
         parent=request,
         header=request.header,
         apart=apart,
+        record=request.record,
+        answers=request.answers,
     )
     request.children.add(part)
     try:

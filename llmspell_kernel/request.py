@@ -56,6 +56,20 @@ class Sink(Protocol):
         """Asks the client that started it for a line of input; None: the end of input, or no client to ask."""
 
 
+class Record(Protocol):
+    """What is kept of a request."""
+
+    def answered(self, content: Content, buffers: Sequence[bytes]) -> None:
+        """It has this reply, which isn't changed any more; doesn't block."""
+
+
+class Answers(Protocol):
+    """Recorded answers to what a request asks for."""
+
+    async def answer(self, request: Request, handler: Handler) -> Reply:
+        """The reply to a descendant: a recorded one, or what its handler gives."""
+
+
 @dataclass(slots=True, eq=False)
 class Request:
     """One request on its way through the kernel; belongs to the loop."""
@@ -85,6 +99,10 @@ class Request:
     """Nothing of it is published on IOPub."""
     apart: bool = False
     """It ends with its parent, but has nothing of what that was granted, and no person to ask: it is its own root."""
+    record: Record | None = None
+    """What is kept of it, where it belongs to a session; it is told of the reply."""
+    answers: Answers | None = None
+    """What answers its descendants in their handlers' place, where it is replayed."""
 
     @property
     def root(self) -> Request:
@@ -130,6 +148,8 @@ class Request:
         if not self.answered:
             self.sink.reply(content, buffers)
             self.answered = True
+            if self.record is not None:
+                self.record.answered(content, buffers)
 
     def fail(self, error: LlmspellError) -> None:
         """Replies with an error, the first time; it shows what the answer was so far."""

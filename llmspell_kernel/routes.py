@@ -58,6 +58,16 @@ def routes(
 
         return StateHandler(services.state, services.hooks, services.events)
 
+    def session_handler() -> Handler:
+        from llmspell_kernel.handlers.session import SessionHandler
+
+        return SessionHandler(services.sessions, lambda: services.replays, services.hooks)
+
+    def artifact_handler() -> Handler:
+        from llmspell_kernel.handlers.artifact import ArtifactHandler
+
+        return ArtifactHandler(services.sessions, settings)
+
     def event_handler() -> Handler:
         from llmspell_kernel.handlers.event import EventHandler
 
@@ -97,6 +107,8 @@ def routes(
         "tool_request": _when_asked(tool_handler),
         "workflow_request": _when_asked(workflow_handler),
         "state_request": _when_asked(state_handler),
+        "session_request": _when_asked(session_handler),
+        "artifact_request": _when_asked(artifact_handler),
         "event_request": _when_asked(event_handler),
         "hook_request": _when_asked(hook_handler),
     }

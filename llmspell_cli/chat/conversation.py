@@ -12,6 +12,7 @@ from llmspell_cli.terminal.text import short_time
 from llmspell_protocol.client.sync import OnInput
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.model_options import option_from_text, unknown_option
+from llmspell_protocol.request_options import RequestOptions
 
 MAX_TOOL_CALLS = 25
 """Of one turn of a chat; a small model may call one wrong tool after the other."""
@@ -60,6 +61,8 @@ class Conversation:
         self.think = think
         self.tools = ToolUse() if tools is None else tools
         """Tools that the model may call; without any it is asked alone."""
+        self.session: str | None = None
+        """The session that each turn is recorded in; None leaves that to the kernel."""
         self.messages: list[Message] = []
         self.last: Content | None = None
         """The last whole reply: usage, timings, finish reason."""
@@ -107,7 +110,7 @@ class Conversation:
                     on_delta=take,
                     on_progress=on_progress,
                     on_input=on_input,
-                    request_options=self.tools.request_options(interactive=on_input is not None),
+                    request_options=self.tools.request_options(interactive=on_input is not None, session=self.session),
                     timeout_s=timeout_s,
                 )
             else:
@@ -116,6 +119,7 @@ class Conversation:
                     self._request(asked, stream),
                     on_delta=take,
                     on_progress=on_progress,
+                    request_options=_recorded_in(self.session),
                     timeout_s=timeout_s,
                 )
         except BaseException:
@@ -147,6 +151,17 @@ class Conversation:
             if self.messages[-1].get(UNANSWERED):
                 self.messages = before
             raise
+
+    def restore(self, messages: list[Message], *, system: str | None, sampling: Sampling) -> None:
+        """Goes on behind earlier messages; a system prompt and options that are there already stay.
+
+        A last message of the user's that has no reply is `unanswered`.
+        """
+        if messages and messages[-1]["role"] == "user":
+            messages[-1][UNANSWERED] = True
+        self.messages = messages
+        self.system = self.system if self.system is not None else system
+        self.sampling = {**{name: value for name, value in sampling.items() if name in SAMPLING}, **self.sampling}
 
     def undo(self) -> Message | None:
         """Takes the last message back, with its reply, and returns it; None when there is none."""
@@ -247,6 +262,10 @@ class Conversation:
             "max_tool_calls": MAX_TOOL_CALLS,
             "allow_stdin": on_input is not None,
         }
+
+
+def _recorded_in(session: str | None) -> RequestOptions | None:
+    return None if session is None else RequestOptions(session=session)
 
 
 def _remembered(reply: Content) -> list[Message]:

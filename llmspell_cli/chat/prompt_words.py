@@ -71,6 +71,11 @@ class Given(NamedTuple):
         one_model = len(self.words) == 1 and self.model is None and likeness(self.words[0]) != "text"
         return not self.words or one_model
 
+    @property
+    def names_model(self) -> bool:
+        """Whether the first word is a model's name by its form."""
+        return bool(self.words) and likeness(self.words[0]) == "model"
+
     def demand_message(self) -> None:
         """Raises `InvalidRequest` where it is clear without a kernel that there is no message, or two."""
         if self.message is not None:

@@ -47,13 +47,14 @@ class ToolUse:
                 found += tools_of(server, listed)
         self.names += [name for name in dict.fromkeys(found) if name not in self.names]
 
-    def request_options(self, *, interactive: bool) -> RequestOptions:
+    def request_options(self, *, interactive: bool, session: str | None = None) -> RequestOptions:
         """What a request says beside its content: where it is made, what it grants, and whether a person answers."""
         return RequestOptions(
             cwd=working_directory(),
             env=environment(self._allow) or None,
             allow=dict(self._allow) or None,
             interactive=interactive,
+            session=session,
         )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from llmspell_cli.chat.conversation import SAMPLING, Conversation
+from llmspell_cli.chat.kept_session import Kept, Wanted, taken_up
 from llmspell_cli.chat.one_turn import answer
 from llmspell_cli.chat.prompt_words import Given, Tell
 from llmspell_cli.chat.reply_options import image_file, reply_schema, set_options
@@ -35,6 +37,8 @@ from llmspell_protocol.errors import InvalidRequest, ModelNotFound
         ("cat FILE | llmspell chat -m smollm2:135m Summarise", "with a file"),
         ('llmspell chat "Name two." --schema "name, age int"', "JSON"),
         ('llmspell chat --tool calculator "What is 17 * 23?"', "with a tool"),
+        ("llmspell chat --session notes", "kept, and gone on with"),
+        ('llmspell chat --continue "And of Italy?"', "the last one again"),
     ),
 )
 @click.option("-m", "--model", metavar="MODEL", help="Model; all words are the prompt then.")
@@ -62,6 +66,8 @@ from llmspell_protocol.errors import InvalidRequest, ModelNotFound
 @click.option("--num-ctx", type=int, metavar="N", help="Context: tokens of prompt and reply.")
 @click.option("--num-beams", type=int, metavar="N", help="1 to 64 beams (PyTorch models).")
 @click.option("--stop", multiple=True, metavar="TEXT", help="End the reply here; may be repeated.")
+@click.option("--session", "recorded_in", metavar="SESSION", help="Keep it in this session; one that is there goes on.")
+@click.option("--continue", "goes_on", is_flag=True, help="Go on with the last chat that was kept.")
 @click.option("--message", metavar="TEXT", help="The prompt, as an option.")
 @click.option("--no-stream", is_flag=True, help="Show the reply when it is whole.")
 @click.option("--markdown", is_flag=True, help="Show headings, lists, bold and code as they are meant.")
@@ -81,6 +87,8 @@ def chat(
     reply_format: str | None,
     think: bool | None,
     message: str | None,
+    recorded_in: str | None,
+    goes_on: bool,
     no_stream: bool,
     markdown: bool,
     stats: bool,
@@ -93,6 +101,8 @@ def chat(
     The first word is the model if it names one, else the default one answers. Piped input goes below the prompt.
     """
     output = Output(options)
+    wanted = Wanted(recorded_in, goes_on)
+    wanted.demand_one()
     given = Given(words, model, message, piped_text(), at_terminal=sys.stdin.isatty())
     conversation = Conversation(
         model,
@@ -115,15 +125,42 @@ def chat(
     if given.may_be_interactive:
         if output.json:
             raise InvalidRequest("JSON mode needs a prompt or piped input", hint="llmspell chat --json PROMPT")
-        return _talk(options, output, conversation, given, seen, shown, tools, servers)
-    given.demand_message()
+        return _talk(options, output, conversation, given, seen, shown, tools, servers, wanted)
+    if not wanted:
+        given.demand_message()
     with session(options, output, needs_model=True) as opened:
         conversation.tools.add(opened, tools, servers)
+        given, kept = _taken_up(given, wanted, opened, output, conversation)
+        given.demand_message()
         given = _imported(given, opened, output)
         conversation.model, text, _ = given.asked(opened, _tell(output))
         _tell_of_files(output, given)
-        answer(opened, output, conversation, text, seen, shown)
+        with _named_if_gone(kept):
+            answer(opened, output, conversation, text, seen, shown)
     return 0
+
+
+def _taken_up(
+    given: Given, wanted: Wanted, opened: Session, output: Output, conversation: Conversation
+) -> tuple[Given, Kept | None]:
+    """What is given, with the model of the session that goes on where no other one is named."""
+    if not wanted:
+        return given, None
+    kept = taken_up(opened, conversation, wanted)
+    if (tell := _tell(output)) is not None:
+        tell(kept.told())
+    if kept.model is None or given.model is not None or given.names_model:
+        return given, None
+    return given._replace(model=kept.model), kept
+
+
+@contextmanager
+def _named_if_gone(kept: Kept | None) -> Iterator[None]:
+    """A model that is gone is told as the session's."""
+    try:
+        yield
+    except ModelNotFound as error:
+        raise error if kept is None else kept.without_model(error) from None
 
 
 def _tell_of_files(output: Output, given: Given) -> None:
@@ -161,6 +198,7 @@ def _talk(
     shown: Shown,
     tools: Sequence[str],
     servers: Sequence[str],
+    wanted: Wanted,
 ) -> int:
     # Only a conversation at a terminal needs the loop and its line editing.
     from llmspell_cli.chat.chat_loop import ChatLoop
@@ -170,16 +208,19 @@ def _talk(
 
     with KernelLink(options, output) as link:
         conversation.tools.add(link.session, tools, servers)
+        given, kept = _taken_up(given, wanted, link.session, output, conversation)
         given = _imported(given, link.session, output)
         conversation.model, text, info = given.asked(link.session, _tell(output))
         if text:
             # One word that names no model is a prompt.
             _tell_of_files(output, given)
-            answer(link.session, output, conversation, text, images, shown)
+            with _named_if_gone(kept):
+                answer(link.session, output, conversation, text, images, shown)
             return 0
         if images or shown.block is not None:
             raise InvalidRequest(f"{'--image' if images else '--extract'} needs a prompt", hint="llmspell chat PROMPT")
-        info = info or _info_or_pull(link.session, output, conversation.model)
+        with _named_if_gone(kept):
+            info = info or _info_or_pull(link.session, output, conversation.model)
         if info is None:
             return 0
         conversation.model = f"{info['id']}@{info['backend']}"

@@ -9,7 +9,7 @@ import click
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import timeout_option
 from llmspell_cli.permissions import PermittingCommand, permission_options
-from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
+from llmspell_cli.script import Script, engine_option, execute, rag_profile_option, session_option
 from llmspell_cli.terminal.input_text import stdin_text
 from llmspell_cli.terminal.output import Output
 
@@ -26,6 +26,7 @@ from llmspell_cli.terminal.output import Output
 @permission_options
 @engine_option
 @click.option("--stream", is_flag=True, help="JSON mode: output as it comes, one event a line.")
+@session_option
 @timeout_option
 @rag_profile_option
 @click.argument("code", metavar="CODE")
@@ -35,12 +36,21 @@ def exec_code(
     engine: str | None,
     stream: bool,
     timeout_s: float | None,
+    recorded_in: str | None,
     allow: Mapping[str, Sequence[str]],
 ) -> int:
     """Run CODE and show its value; - reads it from standard input."""
     text = stdin_text() if code == "-" else code
     return execute(
-        Script(name="exec", code=text, engine=engine, allow=allow, shown={"code_length": len(text)}, show_result=True),
+        Script(
+            name="exec",
+            code=text,
+            engine=engine,
+            allow=allow,
+            session=recorded_in,
+            shown={"code_length": len(text)},
+            show_result=True,
+        ),
         options=options,
         output=Output(options),
         stream=stream,

@@ -10,7 +10,7 @@ import click
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
 from llmspell_cli.permissions import NAMES, permission_options, with_values
-from llmspell_cli.script import Script, engine_option, execute, rag_profile_option
+from llmspell_cli.script import Script, engine_option, execute, rag_profile_option, session_option
 from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.errors import InvalidRequest, NotFound
@@ -115,6 +115,7 @@ def _divide(rest: list[str]) -> tuple[list[str], list[str]]:
 @permission_options
 @engine_option
 @click.option("--stream", is_flag=True, help="JSON mode: output as it comes, one event a line.")
+@session_option
 @timeout_option
 @rag_profile_option
 @click.argument("script", metavar="SCRIPT")
@@ -125,6 +126,7 @@ def run(
     engine: str | None,
     stream: bool,
     timeout_s: float | None,
+    recorded_in: str | None,
     allow: Mapping[str, Sequence[str]],
 ) -> int:
     """Run a script; - reads it from standard input."""
@@ -142,6 +144,7 @@ def run(
             path=path,
             arguments=arguments,
             allow=allow,
+            session=recorded_in,
             shown={"script": script, "script_length": len(code), "args_count": len(arguments)},
         ),
         options=options,

@@ -46,6 +46,9 @@ async def _run(context: Context, request: Request, wanted: ExecuteRequest) -> Co
         return {**_failed(request, error), "execution_count": number}
     finally:
         output.flush()
+    if result.text is not None and request.record is not None and not options.deltas:
+        # The reply has no result; what is recorded of the cell has.
+        request.partial.add("result", result.text)
     if result.text is not None and not wanted.silent:
         request.sink.publish(
             "execute_result",
@@ -71,6 +74,8 @@ def _failed(request: Request, error: LlmspellError) -> Content:
 
 
 def _to_iopub(request: Request, stream: str, text: str) -> None:
+    if request.record is not None:
+        request.partial.add(stream, text)
     request.sink.publish("stream", {"name": stream, "text": text})
 
 
@@ -79,7 +84,7 @@ def _to_requester(request: Request, stream: str, text: str) -> None:
 
 
 def _to_both(request: Request, stream: str, text: str) -> None:
-    _to_iopub(request, stream, text)
+    request.sink.publish("stream", {"name": stream, "text": text})
     _to_requester(request, stream, text)
 
 

@@ -33,6 +33,8 @@ class ScriptLimits(NamedTuple):
     write: Sequence[str] = ()
     hosts: Sequence[str] = ()
     """Hosts whose addresses every script may pull from."""
+    sessions: bool = False
+    """Whether there are the globals Session and Artifact."""
     values: Mapping[str, str] = MappingProxyType({})
     """Of `variables` those that the kernel's own environment has: a client sends what its options name alone."""
 
@@ -50,6 +52,7 @@ class ScriptLimits(NamedTuple):
             wall_s=min(float(runtime.script_timeout_seconds), runtime.security.max_execution_time_ms / 1000),
             file_access=runtime.security.allow_file_access,
             pull_addresses=runtime.security.allow_pull_addresses,
+            sessions="sessions" in runtime.given and runtime.sessions.enabled,
         )
         if "tools" not in settings.given:
             # The tables of tools are read where a file has one: without, the defaults above are theirs too.

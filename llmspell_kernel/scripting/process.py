@@ -70,7 +70,9 @@ class ScriptProcess:
         self._invoked: list[_Turn] = []
         """The turns of the functions that are being called, innermost last."""
         self._queued: list[_Turn] = []
-        self._calls.open("start", stdlib=limits.stdlib, max_memory_bytes=limits.max_memory_bytes)
+        self._calls.open(
+            "start", stdlib=limits.stdlib, max_memory_bytes=limits.max_memory_bytes, sessions=limits.sessions
+        )
 
     @property
     def alive(self) -> bool:

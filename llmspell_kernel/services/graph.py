@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload, runtime_checkable
 
 from llmspell_kernel.directories import private_directory
-from llmspell_kernel.request import Submit
+from llmspell_kernel.request import Record, Request, Submit
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_profiles.schema.settings import Settings
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.events.service import EventsService
     from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.models import ModelsService
+    from llmspell_kernel.services.sessions.replay import Replays
+    from llmspell_kernel.services.sessions.service import SessionsService
     from llmspell_kernel.services.state.service import StateService
     from llmspell_kernel.services.tools.service import ToolsService
     from llmspell_kernel.services.workflows.service import WorkflowsService
@@ -105,9 +107,11 @@ class Services:
         self._home = home
         self._environment = environment
         self._configuration_file = configuration_file
+        self._submit = submit
         self._write_event = write_event
         self._log_directory = private_directory(home / "logs")
         self._made: list[object] = []
+        self._records_all = _records_all(settings())
         self.contexts = Contexts(
             settings, submit, self._log_directory, on_context_end=self.forget, environment=environment
         )
@@ -222,6 +226,26 @@ class Services:
             home=self._home,
         )
 
+    @service
+    def sessions(self) -> SessionsService:
+        """What is recorded of requests."""
+        from llmspell_kernel.services.sessions.service import SessionsService
+
+        return SessionsService(self._settings, self._environment)
+
+    @service
+    def replays(self) -> Replays:
+        """Recorded requests asked again."""
+        from llmspell_kernel.services.sessions.replay import Replays
+
+        return Replays(self.sessions, self._submit)
+
+    def observe(self, request: Request) -> Record | None:
+        """Records a request that belongs to a session: for dispatch, which shows every one."""
+        if not self._records_all and request.options.session is None and "sessions" not in self.__dict__:
+            return None
+        return self.sessions.observe(request)
+
     def note(self, name: str, made: object) -> None:
         """Remembers a service that was made: what it takes part in, it takes part in from here on."""
         self.__dict__[name] = made
@@ -247,6 +271,7 @@ class Services:
 
     def reconfigure(self, settings: Settings, running: Collection[asyncio.Task[None]]) -> None:
         """Gives the new settings to the services that keep some; the `running` tasks may go on with the old ones."""
+        self._records_all = _records_all(settings)
         for one in (self.contexts, *self._made):
             if isinstance(one, Reconfigures):
                 one.reconfigure(settings, running)
@@ -262,3 +287,8 @@ class Services:
         for one in (self.contexts, *reversed(self._made)):
             if isinstance(one, Closes):
                 await one.close()
+
+
+def _records_all(settings: Settings) -> bool:
+    """Whether every request is recorded; a table that no file has is not looked at, and not made."""
+    return "sessions" in settings.runtime.given and bool(settings.runtime.sessions.enabled)

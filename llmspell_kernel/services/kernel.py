@@ -109,9 +109,8 @@ class KernelService:
         from llmspell_kernel.services.databases import databases
         from llmspell_protocol.areas.kernel import KernelStorageReply
 
-        return KernelStorageReply(
-            databases=await asyncio.to_thread(lambda: list(databases(self._settings(), self._settings.loaded.home)))
-        )
+        home = self._settings.loaded.home
+        return KernelStorageReply(databases=await asyncio.to_thread(lambda: list(databases(self._settings(), home))))
 
     def metrics(self) -> KernelMetricsReply:
         """Figures of the kernel's process; `cpu_percent` is since the last time it was asked for."""

@@ -45,6 +45,8 @@ class RequestOptions(NamedTuple):
     interactive: bool = True
     """A person sits at the client and can be asked for permission, where the content says `allow_stdin`; false where
     its input is data."""
+    session: str | None = None
+    """The session that it is recorded in: an id or a name; one that there is not begins."""
     drain_s: float | None = None
     """How long running work may go on."""
 

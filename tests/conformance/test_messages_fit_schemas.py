@@ -34,7 +34,8 @@ def client(home: Path, tmp_path: Path) -> Iterator[Client]:
     install(home, "smollm2", "135m")
     (tmp_path / "x.gguf").write_bytes(gguf_file())
     with hub_server() as hub:
-        kernel = KernelProcess(env={**hub.environment(), "LLMSPELL_STATE_MIGRATION_ENABLED": "true"})
+        env = {"LLMSPELL_STATE_MIGRATION_ENABLED": "true", "LLMSPELL_SESSIONS_ENABLED": "true"}
+        kernel = KernelProcess(env={**hub.environment(), **env})
         with kernel.client() as client:
             yield client
         kernel.stop()
@@ -42,6 +43,8 @@ def client(home: Path, tmp_path: Path) -> Iterator[Client]:
 
 @pytest.mark.parametrize("area", AREAS)
 def test_every_action_of_an_area_is_answered_as_its_record_says(client: Client, area: str, tmp_path: Path) -> None:
+    if area == "artifact":
+        client.request("session_request", {"action": "create", "name": "notes"}).result()
     for action, record in actions(area).items():
         if record.from_scripts:
             continue

@@ -24,6 +24,9 @@ def home_of_the_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home.chmod(0o700)
     done = llmspell("model", "pull", f"file://{directory}/tiny.gguf", env={"LLMSPELL_HOME": str(home)})
     assert done.status == 0, done.err
+    words = ("--embedded", "chat", "mock/a", "--session", "notes", "--message", "What is the capital of France?")
+    done = llmspell(*words, env={"LLMSPELL_HOME": str(home)})
+    assert done.status == 0, done.err
     return home
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import zmq
 
@@ -39,11 +40,19 @@ class InProcessKernel:
 
 @asynccontextmanager
 async def kernel_in_process(
-    home: Path, *, doors: Iterable[Door] = (), keys: Iterable[Key] = (), **settings: object
+    home: Path,
+    *,
+    doors: Iterable[Door] = (),
+    keys: Iterable[Key] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+    **settings: object,
 ) -> AsyncIterator[InProcessKernel]:
-    """A kernel for the time of a block; `settings` by dotted key, with `__` for the dot. It has ended afterwards."""
+    """A kernel for the time of a block; `settings` by dotted key, with `__` for the dot. It has ended afterwards.
+
+    `variables` are its environment, besides its home.
+    """
     flags = {key.replace("__", "."): value for key, value in settings.items()}
-    environment = {"LLMSPELL_HOME": str(home)}
+    environment = {**variables, "LLMSPELL_HOME": str(home)}
 
     def load() -> LoadedSettings:
         return load_settings(profile=None, config=None, env=environment, cwd=home, flags=flags)

@@ -145,6 +145,8 @@ class Host:
                     "clock_text",
                     "unix_seconds",
                     "read_own",
+                    "to_base64",
+                    "from_base64",
                     "memory",
                     "source_line",
                     "matches",
@@ -439,6 +441,16 @@ class Host:
 
     def _clock_text(self) -> tuple[Any, ...]:
         return (time.strftime("%Y-%m-%d %H:%M:%S").encode(),)
+
+    def _to_base64(self, data: bytes) -> tuple[Any, ...]:
+        import binascii
+
+        return (binascii.b2a_base64(data, newline=False),)
+
+    def _from_base64(self, text: bytes) -> tuple[Any, ...]:
+        import binascii
+
+        return (binascii.a2b_base64(text),)
 
     def _read_own(self, file: bytes) -> tuple[Any, ...]:
         """The text of a file of globals that is read when it is first needed."""

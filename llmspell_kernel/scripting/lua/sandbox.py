@@ -64,8 +64,16 @@ _LATE_GLOBALS = {
         " restoreSnapshot toJson",
     ),
     "Provider": ("provider.lua", "list get getCapabilities isAvailable"),
+    "Session": (
+        "session.lua",
+        "create get list save complete suspend resume delete load get_current set_current setCurrent can_replay"
+        " list_replayable replay get_replay_metadata builder",
+    ),
+    "Artifact": ("artifact.lua", "store store_file get delete list query"),
 }
 """Globals whose file is read when one of their functions is first called, and these functions."""
+_OF_SESSIONS = frozenset({"Session", "Artifact"})
+"""Globals that are there where sessions are on."""
 _ALSO = {"Tools": "Tool"}
 """Further names of globals."""
 
@@ -120,8 +128,9 @@ class Value:
 class Sandbox:
     """A Lua state for one context; everything runs on the calling thread."""
 
-    def __init__(self, kernel: Kernel, *, stdlib: str, max_memory_bytes: int) -> None:
+    def __init__(self, kernel: Kernel, *, stdlib: str, max_memory_bytes: int, sessions: bool = True) -> None:
         self._kernel = kernel
+        self._sessions = sessions
         self._runtime = LuaRuntime(
             encoding=None,
             register_eval=False,
@@ -249,6 +258,8 @@ class Sandbox:
         what, name = used.groups()
         if what == "global":
             level = _LEVEL_OF.get(name)
+            if name in _OF_SESSIONS:
+                return f"{name} needs runtime.sessions.enabled = true: llmspell -p sessions …"
             if level is not None:
                 return f"'{name}' needs engines.lua.stdlib = \"{level}\" or more"
             names = [key.decode("utf-8", "replace") for key in self._core["global_names"](self._environment).values()]
@@ -278,6 +289,8 @@ class Sandbox:
         self._stdlib, self._display = values["stdlib.lua"], values["display.lua"]
         self._add_globals = [(name, values[f"globals/{files[-1]}"]) for name, files in _GLOBALS.items()]
         for name, (part, functions) in _LATE_GLOBALS.items():
+            if name in _OF_SESSIONS and not self._sessions:
+                continue
             self._add_globals.append((name, self._core["late_global"](part.encode(), functions.encode())))
 
     def _fill(self) -> None:

@@ -219,6 +219,9 @@ local function safe_open(path, mode)
   return file, problem, code
 end
 
+-- `io.open` as scripts have it, for our own globals.
+core.open_file = safe_open
+
 local function add_files(env)
   local io_read = env.io.read
   env.io.open = safe_open

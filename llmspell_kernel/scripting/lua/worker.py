@@ -293,7 +293,9 @@ class Worker:
         raise ScriptFailure(f"unknown frame {op}")
 
     def _start(self, frame: Frame) -> dict[str, Any]:
-        self._sandbox = Sandbox(self, stdlib=frame["stdlib"], max_memory_bytes=frame["max_memory_bytes"])
+        self._sandbox = Sandbox(
+            self, stdlib=frame["stdlib"], max_memory_bytes=frame["max_memory_bytes"], sessions=frame["sessions"]
+        )
         hold_address_space(4 * frame["max_memory_bytes"] + SCRIPT_SPARE_BYTES)
         return {"op": "done"}
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -105,9 +107,9 @@ class Exporter:
         export = self._export
         if export.file is not None:
             path = export.file
-            ways.append((str(path), lambda: asyncio.to_thread(_append, path, text)))
+            ways.append((str(path), lambda: _on_a_thread(lambda: _append(path, text))))
         if export.stdout:
-            ways.append(("stdout", lambda: asyncio.to_thread(self._write_all, contents)))
+            ways.append(("stdout", lambda: _on_a_thread(lambda: self._write_all(contents))))
         if export.webhook is not None:
             url = str(export.webhook)
             ways.append(("the webhook", lambda: _post(url, contents)))
@@ -140,8 +142,35 @@ class _Refused(Exception):
     """The webhook's server did not take a batch."""
 
 
+async def _on_a_thread(write: Callable[[], None]) -> None:
+    """Writes on a thread of its own, which keeps nothing from ending: a pipe may have no reader for ever."""
+    loop = asyncio.get_running_loop()
+    written: asyncio.Future[None] = loop.create_future()
+
+    def tell(problem: OSError | None) -> None:
+        if not written.done():
+            if problem is None:
+                written.set_result(None)
+            else:
+                written.set_exception(problem)
+
+    def run() -> None:
+        try:
+            write()
+        except OSError as error:
+            problem: OSError | None = error
+        else:
+            problem = None
+        with suppress(RuntimeError):  # The loop has ended meanwhile.
+            loop.call_soon_threadsafe(tell, problem)
+
+    threading.Thread(target=run, name="export of events", daemon=True).start()
+    await written
+
+
 def _append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8", errors="replace") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8", errors="replace") as file:
         file.write(text)
 
 

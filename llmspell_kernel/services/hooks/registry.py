@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
@@ -55,7 +55,7 @@ class HookRegistry:
         self._by_context: dict[str, dict[str, Hook]] = {}
         self._within: set[Request] = set()
         """The requests for which hooks of scripts are being called."""
-        self._tellings: set[asyncio.Task[None]] = set()
+        self._tellings: set[asyncio.Task[Any]] = set()
         self._failures: WeakSet[LlmspellError] = WeakSet()
         """Failures that were told, on their way up."""
         self._is_off = False
@@ -165,15 +165,8 @@ class HookRegistry:
 
     def notify(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
         """Calls the hooks of a point in the background; what they say changes nothing."""
-        if not self.registered(point, request):
-            return
-
-        async def tell() -> None:
-            await self.tell(point, request, component=component, data=data)
-
-        telling = of_no_request(asyncio.get_running_loop().create_task, tell())
-        self._tellings.add(telling)
-        telling.add_done_callback(self._tellings.discard)
+        if self.registered(point, request):
+            self._in_background(self.tell(point, request, component=component, data=data))
 
     async def tell(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
         """The same, and waits until they have been called; a point of the kernel itself has no request."""
@@ -243,6 +236,9 @@ class HookRegistry:
         )
         own[hook.id] = hook
         self.add(hook)
+        if point == "SystemStartup":
+            # The kernel has started before there could be a script: the hook hears of it now.
+            self._in_background(self._called(hook, Occasion(point, None, Component("system", "kernel"), {})))
         return hook
 
     def unregister(self, id: str, context: str) -> bool:
@@ -298,6 +294,11 @@ class HookRegistry:
             self._builtin = BuiltinHooks(wanted)
             for hook in self._builtin.hooks:
                 self.add(hook)
+
+    def _in_background(self, calls: Coroutine[Any, Any, Any]) -> None:
+        telling = of_no_request(asyncio.get_running_loop().create_task, calls)
+        self._tellings.add(telling)
+        telling.add_done_callback(self._tellings.discard)
 
     def add(self, hook: Hook) -> None:
         """Has a hook called at its point from here on."""

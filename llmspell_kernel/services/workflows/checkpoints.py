@@ -24,34 +24,11 @@ from llmspell_kernel.scripting.contexts import FUNCTION_KEY
 from llmspell_kernel.services.workflows.definition import Definition, Step
 from llmspell_kernel.services.workflows.outcomes import Problem, StepOutcome
 from llmspell_kernel.services.workflows.place import Path
+from llmspell_kernel.services.workflows.tables import FILE, SCHEMA
 from llmspell_kernel.storage.database import Database
-from llmspell_kernel.storage.schema import Schema
 from llmspell_protocol.errors import Busy, InvalidRequest, NotFound
 
 KEPT_DAYS = 30
-
-_EXECUTIONS = """
-CREATE TABLE executions (
-  id TEXT PRIMARY KEY,
-  key_id TEXT NOT NULL,
-  name TEXT NOT NULL,
-  definition TEXT NOT NULL,
-  has_functions INTEGER NOT NULL,
-  input TEXT NOT NULL,
-  shared TEXT NOT NULL,
-  started_ms INTEGER NOT NULL,
-  changed_ms INTEGER NOT NULL
-) STRICT;
-CREATE TABLE done (
-  execution_id TEXT NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
-  kind TEXT NOT NULL,
-  path TEXT NOT NULL,
-  value TEXT NOT NULL,
-  PRIMARY KEY (execution_id, kind, path)
-) STRICT;
-"""
-
-SCHEMA = Schema("workflows", "checkpoints of workflows", (_EXECUTIONS,))
 
 _STEP, _DECISION = "step", "decision"
 _COLUMNS = "id, name, definition, has_functions, input, shared, started_ms"
@@ -104,22 +81,26 @@ class DiskJournal:
     database: Database
     lock: int | None
     lock_file: File
+    is_kept: bool = True
     steps: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     decisions: dict[str, Any] = field(default_factory=dict)
     unwritten: dict[str, Any] = field(default_factory=dict)
 
     def finished(self, path: Path, step: Step) -> StepOutcome | None:
-        """What came of a step. A nested one whose steps can be compensated runs again, and finds those finished."""
-        kept = self.steps.get(_key(path))
+        """What came of a step; told once, since a workflow that is tried again does its steps again.
+
+        A nested one whose steps can be compensated runs again, and finds those finished.
+        """
+        kept = self.steps.pop(_key(path), None)
         if kept is None or (step.inner is not None and _can_compensate(step.inner)):
             return None
         problem = kept["problem"]
         return StepOutcome(**{**kept, "problem": None if problem is None else Problem(*problem)}, restored=True)
 
     def decided(self, path: Path) -> tuple[bool, Any]:
-        """Whether something was decided, and how."""
+        """Whether something was decided, and how; told once, as of steps."""
         key = _key(path)
-        return key in self.decisions, self.decisions.get(key)
+        return key in self.decisions, self.decisions.pop(key, None)
 
     def decide(self, path: Path, value: Any) -> None:
         """Notes a decision until the next step has finished."""
@@ -271,7 +252,7 @@ class Checkpoints:
 
     @property
     def _file(self) -> File:
-        return self._home / "workflows.db"
+        return self._home / FILE
 
     def _open(self) -> Database:
         if self._database is None:
@@ -333,7 +314,7 @@ def _can_compensate(definition: Definition) -> bool:
 
 
 def _key(path: Path) -> str:
-    return json.dumps(path, ensure_ascii=False)
+    return json.dumps(path)
 
 
 def _json(value: Any) -> str:

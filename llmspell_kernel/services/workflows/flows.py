@@ -24,6 +24,7 @@ from llmspell_protocol.errors import Cancelled, InvalidRequest, LlmspellError, T
 MAX_NESTING = 32
 
 SKIPPED = "Precondition not met"
+DEEP = "too_deep"
 PARTIAL = "partial_failure"
 """The code of an error of which the whole was more than one step."""
 
@@ -47,8 +48,9 @@ async def run_flow(definition: Definition, around: Place, names: Names) -> FlowO
     Raises:
         Cancelled: a request of it was cancelled.
     """
-    if len(around.path) > MAX_NESTING * 4:
-        raise InvalidRequest(f"workflows are nested deeper than {MAX_NESTING}: does '{definition.name}' run itself?")
+    if len(around.path) > 2 * MAX_NESTING:
+        problem = f"workflows are nested deeper than {MAX_NESTING}: does '{definition.name}' run itself?"
+        return FlowOutcome(definition=definition, success=False, problem=Problem(problem, DEEP))
     place = Place(
         run=around.run,
         definition=definition,
@@ -117,6 +119,8 @@ class _Flow:
             failed = outcome.steps.get(outcome.failed_step)
             why = failed.problem if failed is not None else None
             outcome.success = False
+            if why is not None and why.code == DEEP:
+                outcome.problem = why  # Said once, not by every level.
             if outcome.problem is None:
                 said = why.message if why is not None else "it failed"
                 text = f"Step '{outcome.failed_step}' failed: {said}"

@@ -16,6 +16,9 @@ from llmspell_kernel.services.workflows.place import Path
 class Journal(Protocol):
     """Where finished steps and decisions are noted."""
 
+    is_kept: bool
+    """Whether it outlives the execution."""
+
     def finished(self, path: Path, step: Step) -> StepOutcome | None:
         """What came of a step before the execution was cut."""
 
@@ -37,6 +40,8 @@ class Journal(Protocol):
 
 class NoJournal:
     """Of an execution that can't be resumed."""
+
+    is_kept = False
 
     def finished(self, path: Path, step: Step) -> StepOutcome | None:
         """Nothing is."""

@@ -62,6 +62,8 @@ async def run_step(step: Step, place: Place, key: str) -> StepOutcome:
     if outcome is None:
         outcome = await _Attempt(step, place).run()
         await run.journal.finish(path, outcome, names.shared)
+        if run.journal.is_kept:
+            await run.watching.note("WorkflowCheckpoint", path, {"step": step.name, "result": outcome.record()})
     elif not outcome.failed and not outcome.skipped and "compensate" in step.callbacks:
         place.undo.append(Undo(step=step, context=place.context(step.name, input=None)))
     around = names.around

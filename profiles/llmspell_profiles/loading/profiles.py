@@ -96,7 +96,6 @@ PROFILES = (
         "Sessions + state + hooks + events",
         ("Conversations that are kept", "Recording what scripts do"),
         ("Whole Lua library", "Sessions and state in memory", "Hooks", "Events"),
-        without="sessions, hooks and events",
     ),
 )
 """All of them, in the order in which they are named."""

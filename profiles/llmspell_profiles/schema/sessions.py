@@ -3,17 +3,23 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from llmspell_profiles.schema.table import Field, IdleTable
+from llmspell_profiles.schema.table import Field, Table
 from llmspell_profiles.schema.values import FilePath, Size, words
 
 SessionBackend = Literal["memory", "sqlite"]
 
 
-class SessionsSettings(IdleTable):
+class SessionsSettings(Table):
     """`[runtime.sessions]`"""
 
-    enabled: bool = Field(default=False, description="the Session global, recording, session commands")
-    max_sessions: int = Field(default=100, ge=1, description="kept at the same time")
+    enabled: bool = Field(default=False, description="record every request; the Session and Artifact globals")
+    max_sessions: int = Field(default=100, ge=1, description="kept at the same time; the longest unused go first")
+    max_age_seconds: int = Field(
+        default=0, ge=0, description="unused sessions are kept so long, in seconds; 0: for ever"
+    )
+    max_bytes: Size = Field(
+        default=1_000_000_000, ge=0, description="steps and artifacts of all sessions, as kept; 0: no limit"
+    )
     max_artifacts_per_session: int = Field(default=1000, ge=1, description="artifacts of a session")
     artifact_compression_threshold: Size = Field(
         default=10_240, ge=0, description="larger artifacts are compressed, in bytes"
@@ -24,4 +30,8 @@ class SessionsSettings(IdleTable):
     storage_backend: Annotated[SessionBackend, words(SessionBackend, {"sled": "sqlite"})] = Field(
         default="memory", description="where sessions live"
     )
-    path: FilePath = Field(default=Path("~/.llmspell/sessions.db"), check_default=True, description="SQLite file")
+    path: FilePath = Field(
+        default=Path("~/.llmspell/sessions.db"),
+        check_default=True,
+        description="SQLite file; sessions that a command names are kept there in any case",
+    )

@@ -32,6 +32,11 @@ class Action(NamedTuple):
     from_scripts: bool = False
     """Only a script can ask it: for itself, or naming a function of its own."""
 
+    @property
+    def is_turn(self) -> bool:
+        """It does what takes a while and tells how far it is: what a session records of a client's requests."""
+        return self.right in ("infer", "execute") and (bool(self.progress) or self.delta is not None)
+
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Struct:

@@ -147,6 +147,30 @@ def test_built_in_hooks_of_the_configuration_work_in_both_modes(home: Path, mode
     assert listed
 
 
+def test_built_in_hooks_count_what_commands_ask_for(home: Path) -> None:
+    (home / "config.toml").write_text(
+        '[hooks]\nbuiltin = ["rate_limit", "cost_tracking", "security"]\n[hooks.rate_limit]\nper_minute = 1\n'
+        "[hooks.cost_tracking]\noutput_prices = { '*' = 1000000.0 }\n"
+    )
+    kernel = KernelProcess()
+    try:
+        assert llmspell("chat", "mock/a", "--message", "hello").out == "[mock/a] hello\n"
+        again = llmspell("chat", "mock/a", "--message", "hello")
+        assert again.status == 1
+        assert "Operation cancelled by hook: rate limit: " in again.err
+        tool = ("tool", "invoke", "calculator", "--params", '{"input": "6*7"}', "--json")
+        assert llmspell(*tool).document["output"] == 42
+        refused = llmspell(*tool)
+        assert (refused.status, refused.error["details"]["hook"]) == (1, "rate_limit")
+        read = '{"operation": "read", "path": "/etc/shadow"}'
+        assert llmspell("tool", "invoke", "file-operations", "--params", read).status == 1
+        stats = llmspell("exec", "return Hook.get_stats().builtin", "--json").document["result"]
+        assert stats["cost_tracking"]["cost_usd"] > 0
+        assert stats["security"]["violations"] == 1
+    finally:
+        kernel.stop()
+
+
 def test_events_are_exported_to_standard_output_or_as_events_beside_a_document(home: Path) -> None:
     (home / "config.toml").write_text(
         "[events.export]\nstdout = true\n[events.filtering]\ninclude_types = ['order.*']\n"

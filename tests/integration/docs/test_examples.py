@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,6 +132,20 @@ def test_ollama_chat_says_what_is_missing(shell: Reader) -> None:
     done = shell.runs("llmspell run examples/ollama_chat.lua")
     assert done.status == 1
     assert "Ollama isn't running (connection refused). Start it with: ollama serve" in done.out
+
+
+@pytest.mark.parametrize("mode", ["embedded", "connected"])
+def test_session_works(mode: str, tmp_path: Path, models: Path) -> None:
+    with reader(tmp_path, models) as one:
+        one.runs("export LLMSPELL_SESSIONS_ENABLED=true")
+        if mode == "connected":
+            one.runs("llmspell kernel start --daemon --port 0")
+        done = one.runs('llmspell run examples/session.lua -- "Name a colour."')
+        assert done.status == 0, done.out
+        assert "Question: Name a colour.\nAnswer:   " in done.out
+        assert "Kept as artifact 1, sha256 " in done.out
+        assert "Read again: true" in done.out
+        assert "Replayed step 1 (model chat): same" in done.out
 
 
 def test_extract_works(shell: Reader) -> None:
@@ -473,6 +490,19 @@ def test_letters_works(shell: Reader) -> None:
     shell.runs("printf '{{ number' > broken.txt")
     assert "row 1: " in shell.runs("llmspell run examples/letters.lua -- broken.txt people.csv").out
     assert "usage: " in shell.runs("llmspell run examples/letters.lua").out
+
+
+def test_the_demo_runs_from_its_first_line_to_its_last(tmp_path: Path, models: Path) -> None:
+    with reader(tmp_path, models) as one:
+        home = one.work / ".demo"
+        home.mkdir(mode=0o700)
+        shutil.copytree(models, home / "models", copy_function=os.link)  # so that there is nothing to download
+        done = one.runs("bash examples/demo.sh")
+        assert done.status == 0, done.out
+        shown = [line.split()[1:] for line in done.out.splitlines() if line.startswith("$ llmspell ")]
+        steps = re.findall(r"^step (.+)$", (ROOT / "examples" / "demo.sh").read_text(), re.MULTILINE)
+        assert [words[1:3] for words in shown] == [shlex.split(step)[:2] for step in steps]
+        assert not list((home / "run").glob("*.json"))
 
 
 def test_every_line_of_the_examples_has_run(shell: Reader, request: pytest.FixtureRequest) -> None:

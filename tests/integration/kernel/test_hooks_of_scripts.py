@@ -10,7 +10,7 @@ import pytest
 
 from llmspell_protocol.client.events import Delta
 from llmspell_protocol.client.sync import Client
-from llmspell_protocol.errors import LlmspellError, WorkerCrashed
+from llmspell_protocol.errors import LlmspellError, ScriptLimit, WorkerCrashed
 from llmspell_protocol.messages import METADATA_KEY
 from tests.support.kernels import KernelProcess
 from tests.support.script_kernel import ran, script_kernel
@@ -270,6 +270,26 @@ def test_a_notebook_s_hook_hears_of_a_changed_configuration(home: Path) -> None:
         kernel.stop()
 
 
+def test_a_script_s_hook_at_the_start_is_called_when_it_is_registered(client: Client) -> None:
+    code = "local n = 0 Hook.register('SystemStartup', function(ctx) n = n + 1 end) Hook.list() Hook.list() return n"
+    assert ran(client, code) == 1
+
+
+def test_a_notebook_s_hook_hears_of_the_kernel_s_end(home: Path) -> None:
+    kernel = KernelProcess()
+    try:
+        with kernel.client() as client:
+            following = client.request("event_request", {"action": "subscribe", "pattern": "bye"})
+            next(iter(following))
+            code = "Hook.register('SystemShutdown', function(ctx) Event.publish('bye', ctx.point) end)"
+            client.request("execute_request", {"code": code, "allow_stdin": False}).result()
+            client.request("kernel_request", {"action": "drain", "timeout_s": 30}, channel="control").result()
+            [said] = [event.content["event"]["data"] for event in following if isinstance(event, Delta)]
+            assert said == "SystemShutdown"
+    finally:
+        kernel.stop()
+
+
 def test_hooks_that_are_switched_off_say_so(home: Path) -> None:
     (home / "config.toml").write_text("[hooks]\nenabled = false\n")
     kernel = KernelProcess()
@@ -279,3 +299,23 @@ def test_hooks_that_are_switched_off_say_so(home: Path) -> None:
             assert "hooks are switched off" in said
     finally:
         kernel.stop()
+
+
+def test_a_hook_of_the_configuration_hears_of_the_kernel_s_whole_life(home: Path) -> None:
+    (home / "config.toml").write_text('[hooks]\nbuiltin = ["logging"]\n')
+    kernel = KernelProcess()
+    try:
+        with kernel.client() as client:
+            assert ran(client, CALL) == 6
+            with pytest.raises(ScriptLimit):
+                ran(client, "local t = {} while true do t[#t + 1] = ('x'):rep(1000000) end")
+            (home / "config.toml").write_text('[hooks]\nbuiltin = ["logging"]\n[tools]\nrate_limit_per_minute = 60\n')
+            client.request("kernel_request", {"action": "reload_config"}).result()
+            client.request("kernel_request", {"action": "drain", "timeout_s": 30}, channel="control").result()
+            kernel.wait()
+    finally:
+        kernel.stop()
+    log = "\n".join(path.read_text() for path in (home / "logs").glob("kernel-*.log"))
+    points = ("SystemStartup", "BeforeToolExecution", "AfterToolExecution", "ResourceLimitExceeded")
+    for point in (*points, "ConfigurationChange", "SystemShutdown"):
+        assert f"{point}: " in log, point

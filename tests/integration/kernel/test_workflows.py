@@ -788,6 +788,10 @@ WRONG = {
     "Workflow.builder():loop():with_range(3, 1):add_step({tool = 't'}):build():execute()": (
         "Range configuration will not iterate"
     ),
+    "Workflow.sequential{steps = {{name = 'a', tool = 't', input = JSON.parse('{\"$fn\": 1}')}}}": (
+        "can't have the key '$fn'"
+    ),
+    'Workflow.from_json(\'{"type": "sequential", "steps": [{"execute": {"$fn": 1}}]}\')': "can't have the key '$fn'",
     "Workflow.execute(5)": "bad argument #1 to 'Workflow.execute'",
     "Workflow.resume('nosuch')": "can be resumed",
 }

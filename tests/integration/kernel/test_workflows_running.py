@@ -14,6 +14,7 @@ from llmspell_protocol.client.sync import Client, Pending
 from llmspell_protocol.errors import Busy, InvalidRequest, LlmspellError, NotFound, ScriptError
 from llmspell_protocol.messages import METADATA_KEY
 from tests.support.kernels import KernelProcess
+from tests.support.model_server import Act, Asked, ModelServer, said
 from tests.support.web_server import Answering, WebServer, web_server
 
 WITHIN_S = 60
@@ -152,6 +153,43 @@ def test_one_request_ends_a_workflow_and_all_that_it_does(kernel: KernelProcess,
             asked(other, "cancel", workflow="long")
     gate.open.set()
     second.open.set()
+
+
+def test_models_of_agents_overlap(home: Path) -> None:
+    both = threading.Barrier(2, timeout=WITHIN_S)
+
+    def meet(asked: Asked) -> Act:
+        both.wait()
+        return said("met")
+
+    with ModelServer(said("x"), models=("m",)) as server:
+        server.answers(meet)
+        path = home / "box.toml"
+        table = f'[providers.box]\nprovider_type = "openai"\nbase_url = "{server.base_url}"\napi_key = "k"\n'
+        path.write_text(table)
+        kernel = KernelProcess(["--config", str(path)], env={"LLMSPELL_HOME": str(home)})
+        with kernel.client() as client:
+            steps = [{"name": name, "agent": {"model": "box/m"}, "input": "hi"} for name in ("a", "b")]
+            result = execute(client, {"type": "parallel", "name": "w", "steps": steps}).result(WITHIN_S)
+            assert result.content["result"]["outputs"] == {"a": "met", "b": "met"}
+        kernel.stop()
+
+
+def test_a_cancel_compensates_nothing(kernel: KernelProcess, web: WebServer) -> None:
+    gate = Gate(web, "/slow")
+    code = f"""
+        Workflow.sequential{{name = 'undoable', steps = {{
+          {{name = 'done', type = 'custom', execute = function() print('did') end,
+            compensate = function() print('undid') end}},
+          {{name = 'get', tool = 'http-requester', input = {{input = '{gate.url}'}}}}}}}}:execute()
+    """
+    with kernel.client() as client, kernel.client() as other:
+        pending = script(client, code)
+        assert gate.begun.wait(WITHIN_S)
+        asked(other, "cancel", workflow="undoable")
+        printed = [event.content["text"] for event in pending if event.content.get("stream") == "stdout"]
+        assert "".join(printed) == "did\n"
+    gate.open.set()
 
 
 def test_a_step_that_fails_ends_the_others_and_a_limit_ends_all(kernel: KernelProcess, web: WebServer) -> None:

@@ -78,6 +78,7 @@ Core:
 Common Workflows:
   providers - OpenAI/Anthropic provider setup
   state - State persistence with memory backend
+  sessions - Sessions + state + hooks + events
 Local LLM:
   ollama - Ollama local LLM backend
   candle - Candle local LLM backend
@@ -288,6 +289,7 @@ def test_the_profiles_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "candle",
         "providers",
         "state",
+        "sessions",
     ]
     for profile in shown:
         assert list(profile) == ["name", "alias", "category", "description", "use_cases", "features", "has_effect"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -390,6 +391,36 @@ def test_an_export_that_fails_is_told_once_and_takes_nothing_down(
 
     run(scene)
     assert len([record for record in caplog.records if "can't be exported" in record.message]) == 1
+
+
+def test_an_export_that_takes_nothing_holds_nothing_up(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    async def scene() -> None:
+        bench = HookBench(settings_of(events={"buffer_size": 2, "export": {"file": path}}))
+        subscription = bench.events.subscribe("*", asked())
+        for number in range(5):
+            await bench.events.publish_for(asked(), "n", number)
+            await asyncio.sleep(0)
+        assert [event.data for event in taken(subscription)] == [3, 4]
+        await bench.events.close()
+        assert bench.events.figures()["export_dropped"] >= 2
+
+    run(scene)
+    # The thread that waits for a reader has one now, and ends.
+    with path.open() as reader:
+        assert json.loads(reader.readline())["data"] == 0
+
+
+def test_a_file_of_events_is_its_owner_s_alone(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bench = HookBench(settings_of(events={"export": {"file": tmp_path / "events"}}))
+        await bench.events.publish_for(asked(), "x", None)
+        await bench.events.close()
+
+    run(scene)
+    assert (tmp_path / "events").stat().st_mode & 0o777 == 0o600
 
 
 def test_the_queue_of_an_export_is_bounded(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from llmspell_kernel.clients import Clients
 from llmspell_kernel.dispatch import Dispatcher
 from llmspell_kernel.drain import Drain
 from llmspell_kernel.handlers.agent import AgentHandler
+from llmspell_kernel.handlers.artifact import ArtifactHandler
 from llmspell_kernel.handlers.event import EventHandler
 from llmspell_kernel.handlers.hook import HookHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
+from llmspell_kernel.handlers.session import SessionHandler
 from llmspell_kernel.handlers.state import StateHandler
 from llmspell_kernel.handlers.tool import ToolHandler
 from llmspell_kernel.handlers.workflow import WorkflowHandler
@@ -39,6 +41,8 @@ HANDLERS: dict[str, type[AreaHandler]] = {
     "hook": HookHandler,
     "state": StateHandler,
     "workflow": WorkflowHandler,
+    "session": SessionHandler,
+    "artifact": ArtifactHandler,
 }
 
 
@@ -139,6 +143,8 @@ def test_looking_and_steering_is_said_by_each_action() -> None:
         *(("model", "status"), ("model", "ps"), ("workflow", "cancel"), ("hook", "list"), ("hook", "stats")),
         *(("event", name) for name in ("subscribe", "subscriptions", "stats")),
         *(("kernel", name) for name in actions("kernel")),
+        *(("session", name) for name in ("list", "show", "conversation", "search", "replayable")),
+        *(("artifact", name) for name in ("get", "query")),
     }
 
 

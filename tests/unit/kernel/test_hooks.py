@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_kernel.services.events.service import EventsService
 from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.hooks.points import POINTS, demand_point, demand_priority
+from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.hooks.verdict import NoVerdict, read_verdict
+from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.errors import Forbidden, InvalidRequest, ScriptLimit, ToolError, Unsupported
-from tests.support.hook_bench import CALCULATOR, HookBench, asked, run, settings_of
+from tests.support.hook_bench import CALCULATOR, HookBench, asked, no_requests, run, settings_of
 
 BEFORE, AFTER, ERROR = "BeforeToolExecution", "AfterToolExecution", "ToolError"
 
@@ -51,6 +55,26 @@ def test_work_without_a_hook_is_just_done() -> None:
         bench, work = HookBench(), Work()
         assert await around(bench, work) == "did 1"
         assert not bench.hooks.registered(BEFORE, asked())
+
+    run(scene)
+
+
+def test_without_any_hook_nothing_of_theirs_is_made() -> None:
+    async def scene() -> None:
+        hooks = HooksService(Settings, Contexts(Settings, no_requests, None))
+        events = EventsService(Settings, Contexts(Settings, no_requests, None), hooks, environment={})
+        work = Work()
+        done = await hooks.around(
+            asked(), before=BEFORE, after=AFTER, error=ERROR, component=CALCULATOR, data={"parameters": 1}, work=work
+        )
+        assert done == "did 1"
+        assert not hooks.registered(BEFORE, asked())
+        assert (await hooks.run(BEFORE, asked(), component=CALCULATOR, data={})).kind == "continue"
+        events.publish("x", None, request=asked())
+        assert not events.wanted("x")
+        assert "registry" not in vars(hooks)
+        assert "bus" not in vars(events)
+        assert events.bus.processed == 1
 
     run(scene)
 

@@ -54,6 +54,7 @@ MADE = {
     "replay_modification": "Replay.create_modification('a', 1)",
     "replay_comparator": "Replay.create_comparator()",
     "provider": "Provider.get('openai')",
+    "session_builder": "Session.builder()",
 }
 
 

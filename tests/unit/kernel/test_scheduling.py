@@ -24,7 +24,6 @@ SCHEDULES = {"call_soon", "call_later", "call_at", "call_soon_threadsafe", "add_
 OF_A_REQUEST = {
     "llmspell_kernel/dispatch.py": "a request's own task",
     "llmspell_kernel/pins.py": "what a reload has asked for",
-    "llmspell_kernel/services/workflows/branches.py": "a workflow's branches",
     "llmspell_kernel/services/agents/called_tools.py": "a turn's calls",
     "llmspell_kernel/services/agents/composite_answers.py": "the turns of a composite's agents",
     "llmspell_kernel/scripting/clock.py": "an execution's time",
@@ -39,6 +38,7 @@ OUTSIDE = {
     "llmspell_kernel/lifecycle.py": "before any request",
     "llmspell_kernel/embedded.py": "another thread's",
     "llmspell_kernel/doors/channels.py": "the kernel's own end",
+    "llmspell_kernel/services/events/export.py": "a thread's",
     "llmspell_providers/ollama/daemon.py": "another thread's",
     "protocol/llmspell_protocol/child.py": "in contexts of their own, or nothing that logs",
 }

@@ -40,6 +40,15 @@ READ_BY = {
     "engines.lua.max_memory_bytes": KERNEL,
     "engines.lua.timeout_ms": KERNEL,
     "runtime.max_concurrent_scripts": KERNEL,
+    "runtime.sessions.enabled": KERNEL,
+    "runtime.sessions.max_sessions": KERNEL,
+    "runtime.sessions.max_age_seconds": KERNEL,
+    "runtime.sessions.max_bytes": KERNEL,
+    "runtime.sessions.max_artifacts_per_session": KERNEL,
+    "runtime.sessions.artifact_compression_threshold": KERNEL,
+    "runtime.sessions.session_timeout_seconds": KERNEL,
+    "runtime.sessions.storage_backend": KERNEL,
+    "runtime.sessions.path": KERNEL,
     "runtime.script_timeout_seconds": KERNEL,
     "runtime.log_level": KERNEL,
     "runtime.security.allow_file_access": KERNEL,
@@ -188,7 +197,6 @@ ONE_VALUE = {"kernel.security.hmac"}
 
 TABLES_WITHOUT_A_READER = {
     ("engines", "javascript"),
-    ("runtime", "sessions"),
     ("settings", "debug"),
     ("settings", "rag"),
 }

@@ -39,6 +39,10 @@ function definitions.plain(value, offered, depth)
   if name ~= nil then
     return name
   end
+  if value["$fn"] ~= nil then
+    -- Data of others that say so would be taken for a function of this script's.
+    error("Validation error: a workflow's settings can't have the key '$fn'", 0)
+  end
   if depth > MAX_DEPTH then
     error("Validation error: a workflow's settings are nested deeper than " .. MAX_DEPTH .. ", or contain themselves", 0)
   end

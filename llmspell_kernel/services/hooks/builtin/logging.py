@@ -17,14 +17,16 @@ log = logging.getLogger(__name__)
 
 _LEVELS = {"off": 0, "error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO, "debug": 10, "trace": 5}
 
+_TOLD = ("SystemStartup", "SystemShutdown", "ConfigurationChange", "ResourceLimitExceeded")
+
 
 class Logging:
     """`logging`"""
 
     name = "logging"
     priority = "lowest"
-    points = (*BEFORE, *AFTER, *ERRORS)
-    description = "a line in the log for each execution"
+    points = (*BEFORE, *AFTER, *ERRORS, *_TOLD)
+    description = "a line in the log for each execution, and for what becomes of the kernel"
 
     def __init__(self, settings: LoggingHook) -> None:
         self._level = _LEVELS[settings.level]

@@ -1,0 +1,95 @@
+"""The session that keeps a conversation: which one is meant, and what of an earlier one is taken up again.
+
+Knows the kernel's session requests; not how a conversation is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llmspell_cli.session import document
+from llmspell_cli.terminal.text import home_path
+from llmspell_protocol.errors import InvalidRequest, ModelNotFound, SessionNotFound
+
+if TYPE_CHECKING:
+    from llmspell_cli.chat.conversation import Conversation
+    from llmspell_cli.session import Content, Session
+
+_HINT = "chat --session NAME keeps a chat; config set runtime.sessions.enabled true keeps all"
+
+
+class Wanted(NamedTuple):
+    """`--session NAME`, or `--continue`."""
+
+    name: str | None
+    goes_on: bool
+
+    def __bool__(self) -> bool:
+        return self.name is not None or self.goes_on
+
+    def demand_one(self) -> None:
+        """Raises `InvalidRequest` where both are given."""
+        if self.name is not None and self.goes_on:
+            raise InvalidRequest("--continue takes the last chat, --session one by its name", hint="drop one of them")
+
+
+class Kept(NamedTuple):
+    """What was taken up: the session's name, where it is kept, how many messages there were, and their model."""
+
+    name: str
+    place: str
+    messages: int
+    model: str | None
+
+    def told(self) -> str:
+        """A line about it."""
+        if not self.messages:
+            return f"This chat is kept in session '{self.name}' ({home_path(self.place)})"
+        return f"Going on with session '{self.name}': {self.messages} messages"
+
+    def without_model(self, error: ModelNotFound) -> ModelNotFound:
+        """The error where the model of then is gone."""
+        also = f"{error.hint}; or " if error.hint else ""
+        return ModelNotFound(
+            f"session '{self.name}' was held with {self.model}: {error.message}",
+            hint=f"{also}-m MODEL goes on with another model",
+            details=error.details,
+        )
+
+
+def taken_up(opened: Session, conversation: Conversation, wanted: Wanted) -> Kept:
+    """Has the conversation go on in the session that is wanted, with the messages in it; a new one begins empty.
+
+    What the command line says (system prompt, options) stays before what the session had.
+
+    Raises:
+        SessionNotFound: `--continue`, and there is no chat.
+        InvalidRequest: the name means several.
+    """
+    name = wanted.name if wanted.name is not None else _last_chat(opened)
+    try:
+        found = document(opened.ask("session_request", {"action": "conversation", "session": name}))
+    except SessionNotFound:
+        conversation.session = name
+        place = document(opened.ask("session_request", {"action": "list", "limit": 1}))["file"]
+        return Kept(name, place, 0, None)
+    known = found["session"]
+    conversation.session = known["id"]
+    conversation.restore(
+        [_message(one) for one in found["messages"]], system=found["system"], sampling=found["options"]
+    )
+    return Kept(known["name"], known["place"], len(found["messages"]), found["model"])
+
+
+def _last_chat(opened: Session) -> str:
+    reply = document(opened.ask("session_request", {"action": "list", "kind": "chat", "limit": 1}))
+    if not reply["sessions"]:
+        raise SessionNotFound("there is no chat to go on with", hint=_HINT)
+    return str(reply["sessions"][0]["id"])
+
+
+def _message(message: Mapping[str, Any]) -> Content:
+    """A message as the conversation keeps it."""
+    kept = ("role", "tool_calls", "tool_call_id", "name")
+    return {name: message[name] for name in kept if message.get(name)} | {"content": message.get("content") or ""}

@@ -1,0 +1,52 @@
+"""Values and contents as the database keeps them: JSON, and compressed where they are long. Knows no tables."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+LEVEL = 3
+STEPS_FROM_BYTES = 2048
+"""From this length on the JSON of a step is compressed: a conversation repeats itself, and a tenth of it is left."""
+_MAGIC = b"\x28\xb5\x2f\xfd"
+"""What a zstd frame begins with; JSON never does."""
+
+
+def compressed(data: bytes) -> bytes:
+    """The same as a zstd frame."""
+    # Only sessions need it.
+    from backports import zstd
+
+    return zstd.compress(data, level=LEVEL)
+
+
+def decompressed(data: bytes) -> bytes:
+    """What was compressed."""
+    from backports import zstd
+
+    return zstd.decompress(data)
+
+
+def packed(value: Any) -> bytes:
+    """A value of requests and replies as JSON; bytes in it are base64, half a character is an escape."""
+    text = json.dumps(value, default=_plain).encode()
+    return compressed(text) if len(text) >= STEPS_FROM_BYTES else text
+
+
+def unpacked(data: bytes) -> Any:
+    """What was packed."""
+    return json.loads(decompressed(data) if data.startswith(_MAGIC) else data)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(bytes(value)).decode()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value)

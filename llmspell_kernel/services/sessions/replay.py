@@ -1,0 +1,264 @@
+"""Recorded steps asked again: what is served from the record, what is really asked, and what comes out otherwise.
+
+A script runs again in a context of its own, without the permissions that it had; what it asks for is answered with what
+was recorded. Knows sessions and requests, no tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmspell_kernel.request import Content, Request, Submit
+from llmspell_kernel.services.sessions import rows
+from llmspell_kernel.services.sessions.comparison import differences
+from llmspell_kernel.services.sessions.modifications import demand_paths, modified
+from llmspell_kernel.services.sessions.reading import read
+from llmspell_kernel.services.sessions.served import Served, without_what_varies
+from llmspell_kernel.services.sessions.service import SessionsService, shown_step
+from llmspell_kernel.services.sessions.steps import Step
+from llmspell_protocol.areas.session import (
+    Difference,
+    Modification,
+    ReplayedStep,
+    SessionReplay,
+    SessionReplayableReply,
+    SessionReplayReply,
+)
+from llmspell_protocol.content import to_content
+from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.request_options import RequestOptions
+
+log = logging.getLogger(__name__)
+
+MODES = ("exact", "modified", "simulate", "debug")
+_KEPT_OPTIONS = frozenset({"isolated", "shows_value", "name", "args", "engine", "model", "path", "cwd"})
+"""Of a recorded request's options what a replay has too; permissions and variables are not among them."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """How a step went."""
+
+    content: Mapping[str, Any] | None = None
+    served: int = 0
+    asked_otherwise: Sequence[Difference] = field(default_factory=list)
+    error: str | None = None
+
+
+class Replays:
+    """Replays sessions; belongs to the loop."""
+
+    def __init__(self, sessions: SessionsService, submit: Submit) -> None:
+        self._sessions = sessions
+        self._submit = submit
+
+    async def replayable(self, session: str, key_id: str) -> SessionReplayableReply:
+        """What there is to be replayed. Raises as `SessionsService.show`."""
+        details = await self._sessions.show(session, key_id)
+        roots = [step for step in await self._sessions.steps(details.id, key_id) if step.is_root]
+        return SessionReplayableReply(
+            session_id=details.id,
+            can_replay=any(step.reply is not None for step in roots),
+            total_steps=len(roots),
+            first_timestamp=rows.time_text(roots[0].started_at) if roots else None,
+            last_timestamp=rows.time_text(roots[-1].started_at) if roots else None,
+            total_duration_ms=sum(step.duration_ms or 0.0 for step in roots),
+        )
+
+    async def replay(self, request: Request, wanted: SessionReplay) -> SessionReplayReply:
+        """Replays the steps that are wanted, one after the other; each is told as progress.
+
+        Raises:
+            InvalidRequest: an unknown mode, steps that there are not, or paths that lead nowhere.
+            SessionNotFound: there is no such session.
+            Timeout: it took longer than `timeout_seconds`.
+        """
+        _demand(wanted)
+        key_id = request.caller.key_id
+        details = await self._sessions.show(wanted.session, key_id)
+        recorded = await self._sessions.steps(details.id, key_id)
+        roots = [step for step in recorded if step.is_root]
+        first, last = wanted.from_step or 1, min(wanted.to_step or len(roots), len(roots))
+        if roots and first > len(roots):
+            raise InvalidRequest(
+                f"session '{details.name}' has {len(roots)} steps; there is no step {first}",
+                details={"session": details.id, "steps": len(roots)},
+            )
+        began, started_at = time.monotonic(), time.time()
+        replayed: list[ReplayedStep] = []
+        for root in roots[first - 1 : last]:
+            left = wanted.timeout_seconds - (time.monotonic() - began)
+            step = await self._step(request, wanted, root, recorded, left)
+            replayed.append(step)
+            request.progress(to_content(step))
+            if step.status == "failed" and wanted.stop_on_error:
+                break
+        failed = sum(step.status == "failed" for step in replayed)
+        return SessionReplayReply(
+            session_id=details.id,
+            correlation_id=str(uuid.uuid4()),
+            replay_mode=wanted.mode,  # type: ignore[arg-type]  # `_demand` has looked
+            start_time=rows.time_text(started_at),
+            total_duration_ms=round((time.monotonic() - began) * 1000, 3),
+            from_step=wanted.from_step,
+            to_step=wanted.to_step,
+            steps=replayed,
+            outcome="failed" if failed else "completed",
+            successful_replays=sum(step.status in ("same", "differs") for step in replayed),
+            failed_replays=failed,
+            metadata=wanted.metadata,
+        )
+
+    async def _step(
+        self, request: Request, wanted: SessionReplay, root: Step, recorded: Sequence[Step], left_s: float
+    ) -> ReplayedStep:
+        shown = shown_step(root)
+        if wanted.mode == "simulate":
+            return _told(root, _Outcome(served=_below(root, recorded)), 0.0, status="simulated", same=None)
+        if wanted.mode == "debug" and wanted.allow_stdin:
+            answer = await request.ask_person(
+                f"step {root.label}: {shown.action} {shown.details}".rstrip() + " [Enter] "
+            )
+            if answer is None or answer.strip().lower() in ("s", "skip"):
+                return _told(root, _Outcome(), 0.0, status="skipped", same=None)
+        began = time.monotonic()
+        outcome = await self._run(request, wanted, root, recorded, left_s)
+        duration_ms = (time.monotonic() - began) * 1000
+        if outcome.error is not None:
+            return _told(root, outcome, duration_ms, status="failed", same=False)
+        if not wanted.compare_results:
+            return _told(root, outcome, duration_ms, status="same" if root.reply is None else "differs", same=None)
+        found = differences(without_what_varies(root.reply), without_what_varies(outcome.content))
+        return _told(root, outcome, duration_ms, status="differs" if found else "same", same=not found, found=found)
+
+    async def _run(
+        self, request: Request, wanted: SessionReplay, root: Step, recorded: Sequence[Step], left_s: float
+    ) -> _Outcome:
+        changes: Sequence[Modification] = wanted.modifications if wanted.mode == "modified" else ()
+        asked = modified(root.content, root.number, changes)
+        below = [step for step in recorded if step.label.startswith(f"{root.label}.")]
+        served = Served(
+            below,
+            number=root.number,
+            changes=changes,
+            redactor=self._sessions.redaction(),
+            asks_otherwise=wanted.mode == "modified",
+        )
+        if root.msg_type != "execute_request" and asked == root.content and root.reply is not None:
+            # A model's or tool's own step: its answer is what was recorded.
+            return _Outcome(content=root.reply, served=1, error=_error_of(root, root.reply))
+        sink = _Kept()
+        again = Request(
+            id=f"{request.id}.replay.{root.label}",
+            msg_type=root.msg_type,
+            content=asked,
+            caller=request.caller,
+            sink=sink,
+            raw_options=_options(root, left_s),
+            parent=request,
+            header=request.header,
+        )
+        again.answers = served if root.msg_type == "execute_request" else None
+        task = self._submit(again)
+        try:
+            await asyncio.shield(asyncio.wait((task,)))
+        except asyncio.CancelledError:
+            again.cancel("the replay was cancelled")
+            raise
+        content = dict(sink.content)
+        if root.msg_type == "execute_request" and (printed := again.partial.content()):
+            content["printed"] = printed
+        content = self._sessions.redaction().value(content)
+        return _Outcome(
+            content=content,
+            served=served.count,
+            asked_otherwise=served.otherwise(),
+            error=_error_of(root, content),
+        )
+
+
+class _Kept:
+    """A sink that keeps the reply."""
+
+    def __init__(self) -> None:
+        self.content: Content = {}
+
+    def progress(self, content: Content) -> None:
+        """Nobody follows it."""
+
+    def delta(self, content: Content) -> None:
+        """What is printed is kept with the request."""
+
+    def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
+        """Keeps the reply."""
+        self.content = content
+
+    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+        """It has no frontend."""
+
+    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
+        """It has no person to be asked."""
+        return None
+
+
+def _demand(wanted: SessionReplay) -> None:
+    if wanted.mode not in MODES:
+        raise InvalidRequest(f"Unknown replay mode: {wanted.mode}. Expected: {', '.join(MODES)}")
+    for name, number in (("from_step", wanted.from_step), ("to_step", wanted.to_step)):
+        if number is not None and number < 1:
+            raise InvalidRequest(f"{name} has to be at least 1")
+    if not wanted.timeout_seconds > 0:
+        raise InvalidRequest("timeout_seconds has to be more than 0")
+    if wanted.modifications and wanted.mode != "modified":
+        raise InvalidRequest(f"mode {wanted.mode} changes nothing", hint="modifications need mode modified")
+    demand_paths(wanted.modifications)
+
+
+def _options(root: Step, left_s: float) -> dict[str, Any]:
+    kept = {name: value for name, value in root.options.items() if name in _KEPT_OPTIONS}
+    if root.msg_type == "execute_request":
+        # A notebook's cell runs alone too: what earlier cells left is not there.
+        kept["isolated"] = True
+    options = RequestOptions(**kept, interactive=False, timeout_s=max(left_s, 0.001))
+    return options.metadata()
+
+
+def _error_of(root: Step, content: Mapping[str, Any]) -> str | None:
+    """What went wrong in the replay, where it had not gone wrong in the same way before."""
+    now = read(root.msg_type, root.content, root.options, content)
+    before = read(root.msg_type, root.content, root.options, root.reply)
+    return now.error if now.error != before.error and content.get("status") == "error" else None
+
+
+def _below(root: Step, recorded: Sequence[Step]) -> int:
+    return sum(step.label.startswith(f"{root.label}.") for step in recorded)
+
+
+def _told(
+    root: Step,
+    outcome: _Outcome,
+    duration_ms: float,
+    *,
+    status: Any,
+    same: bool | None,
+    found: Sequence[Difference] = (),
+) -> ReplayedStep:
+    shown = shown_step(root)
+    return ReplayedStep(
+        step=root.label,
+        action=shown.action,
+        details=shown.details,
+        status=status,
+        duration_ms=round(duration_ms, 3),
+        same=same,
+        differences=found,
+        asked_otherwise=outcome.asked_otherwise,
+        served=outcome.served,
+        error=outcome.error,
+    )

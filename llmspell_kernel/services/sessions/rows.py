@@ -1,0 +1,209 @@
+"""Rows of sessions: made, found by what people write, changed, and ended when there are too many.
+
+Each function works on a connection inside a transaction of the caller's. Knows no requests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from llmspell_protocol.errors import InvalidRequest, SessionNotFound
+
+_START_OF_AN_ID = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}", re.IGNORECASE)
+_NAMED = 5
+"""So many sessions of one name are listed in an error."""
+
+
+class Limits(NamedTuple):
+    """How much of all sessions is kept: 0 is no limit."""
+
+    sessions: int
+    age_s: float
+    bytes: int
+    idle_s: float
+    """after which an active session is suspended"""
+
+
+class Row(NamedTuple):
+    """A session as it is kept; times are seconds since 1970."""
+
+    id: str
+    key_id: str
+    name: str
+    description: str
+    kind: str
+    status: str
+    tags: Sequence[str]
+    metadata: Mapping[str, Any]
+    parent_session_id: str | None
+    created_at: float
+    last_activity: float
+    dropped: int
+    steps_bytes: int
+
+
+_COLUMNS = ", ".join(Row._fields)
+
+
+def time_text(seconds: float) -> str:
+    """A time as the protocol has it: UTC, ISO 8601, milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_id() -> str:
+    """The id of a session."""
+    return str(uuid.uuid4())
+
+
+def insert(
+    connection: sqlite3.Connection,
+    *,
+    id: str,
+    key_id: str,
+    name: str,
+    kind: str,
+    description: str = "",
+    tags: Sequence[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+    parent: str | None = None,
+) -> None:
+    """A new, active session."""
+    now = time.time()
+    connection.execute(
+        "INSERT INTO sessions (id, key_id, name, kind, description, tags, metadata, parent_session_id, status,"
+        " created_at, last_activity) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'active', ?, ?)",
+        (id, key_id, name, kind, description, json.dumps(list(tags)), json.dumps(metadata or {}), parent, now, now),
+    )
+
+
+def by_id(connection: sqlite3.Connection, key_id: str, id: str) -> Row | None:
+    """The session of exactly this id."""
+    return _one(connection, "key_id = ? AND id = ?", (key_id, id))
+
+
+def newest_named(connection: sqlite3.Connection, key_id: str, name: str) -> Row | None:
+    """The session of this name that was used last."""
+    return _one(connection, "key_id = ? AND name = ? ORDER BY last_activity DESC", (key_id, name))
+
+
+def candidates(connection: sqlite3.Connection, key_id: str, wanted: str) -> list[Row]:
+    """What a person may mean: the session of this id, else those of this name, else those whose id begins so."""
+    if (exact := by_id(connection, key_id, wanted.lower())) is not None:
+        return [exact]
+    found = _all(connection, "key_id = ? AND name = ? ORDER BY last_activity DESC", (key_id, wanted))
+    if found or not _START_OF_AN_ID.fullmatch(wanted):
+        return found
+    pattern = f"{wanted.lower()}%"
+    return _all(connection, "key_id = ? AND id LIKE ? ORDER BY last_activity DESC", (key_id, pattern))
+
+
+def the_one(found: Sequence[Row], wanted: str) -> Row:
+    """The only candidate.
+
+    Raises:
+        SessionNotFound: there is none.
+        InvalidRequest: there are several.
+    """
+    if not found:
+        raise SessionNotFound(
+            f"session '{wanted[:80]}' not found", hint="llmspell session list shows them", details={"session": wanted}
+        )
+    if len(found) > 1:
+        listed = ", ".join(f"{one.id[:8]} ({time_text(one.last_activity)[:16]})" for one in found[:_NAMED])
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise InvalidRequest(
+            f"'{wanted[:80]}' means {len(found)} sessions: {listed}{more}",
+            hint="name one by the beginning of its id",
+            details={"session": wanted, "ids": [one.id for one in found]},
+        )
+    return found[0]
+
+
+def listed(connection: sqlite3.Connection, key_id: str) -> list[Row]:
+    """All sessions of a key, the last used first."""
+    return _all(connection, "key_id = ? ORDER BY last_activity DESC, rowid DESC", (key_id,))
+
+
+def set_status(connection: sqlite3.Connection, id: str, status: str) -> None:
+    """Changes the status; a change is no use, so that the order of use stays."""
+    connection.execute("UPDATE sessions SET status = ? WHERE id = ?", (status, id))
+
+
+def touch(connection: sqlite3.Connection, id: str, *, size: int = 0) -> bool:
+    """The session is used now, and active; `size` bytes of steps have come. Whether there is one."""
+    changed = connection.execute(
+        "UPDATE sessions SET last_activity = ?, status = 'active', steps_bytes = steps_bytes + ? WHERE id = ?",
+        (time.time(), size, id),
+    )
+    return changed.rowcount > 0
+
+
+def delete(connection: sqlite3.Connection, id: str) -> None:
+    """A session with its steps and artifacts, and the contents that nothing else has."""
+    connection.execute("DELETE FROM sessions WHERE id = ?", (id,))
+
+
+def suspend_idle(connection: sqlite3.Connection, limits: Limits) -> None:
+    """What was not used for long is suspended."""
+    connection.execute(
+        "UPDATE sessions SET status = 'suspended' WHERE status = 'active' AND last_activity < ?",
+        (time.time() - limits.idle_s,),
+    )
+
+
+def retain(connection: sqlite3.Connection, limits: Limits, *, keep: str) -> list[str]:
+    """Ends sessions that are too old, too many or too large together, the longest unused first; never `keep`, and no
+    active one. Their ids."""
+    suspend_idle(connection, limits)
+    gone: list[str] = []
+
+    def end(id: str) -> None:
+        delete(connection, id)
+        gone.append(id)
+
+    may_go = "status != 'active' AND id != ?"
+    if limits.age_s:
+        old = f"SELECT id FROM sessions WHERE {may_go} AND last_activity < ?"
+        for (id,) in connection.execute(old, (keep, time.time() - limits.age_s)).fetchall():
+            end(id)
+    by_use = f"SELECT id, key_id FROM sessions WHERE {may_go} ORDER BY last_activity"
+    if limits.sessions:
+        per_key = dict(connection.execute("SELECT key_id, count(*) FROM sessions GROUP BY key_id"))
+        for id, key_id in connection.execute(by_use, (keep,)).fetchall():
+            if per_key[key_id] > limits.sessions:
+                per_key[key_id] -= 1
+                end(id)
+    if limits.bytes:
+        for id, _ in connection.execute(by_use, (keep,)).fetchall():
+            if used_bytes(connection) <= limits.bytes:
+                break
+            end(id)
+    return gone
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """What steps and artifacts of all sessions take, compressed as they are."""
+    (steps,) = connection.execute("SELECT coalesce(sum(steps_bytes), 0) FROM sessions").fetchone()
+    (contents,) = connection.execute("SELECT coalesce(sum(stored_bytes), 0) FROM contents").fetchone()
+    return int(steps + contents)
+
+
+def _one(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> Row | None:
+    row = connection.execute(f"SELECT {_COLUMNS} FROM sessions WHERE {where} LIMIT 1", values).fetchone()
+    return None if row is None else _row(row)
+
+
+def _all(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Row]:
+    return [_row(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM sessions WHERE {where}", values)]
+
+
+def _row(columns: Sequence[Any]) -> Row:
+    row = Row(*columns)
+    return row._replace(tags=json.loads(str(row.tags)), metadata=json.loads(str(row.metadata)))

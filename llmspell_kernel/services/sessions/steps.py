@@ -1,0 +1,244 @@
+"""Steps: requests with their answers, written as they come and read as people and replays need them.
+
+Each function works on a connection inside a transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from llmspell_kernel.services.sessions import rows
+from llmspell_kernel.services.sessions.packing import packed, unpacked
+from llmspell_kernel.services.sessions.reading import read
+from llmspell_kernel.services.sessions.records import (
+    Begun,
+    Closed,
+    Dropped,
+    Ended,
+    Entry,
+    Opened,
+    Rested,
+    Target,
+)
+from llmspell_profiles.credentials.redaction import Redactor
+
+LONGEST_NAME = 200
+LONGEST_TEXT = 200_000
+"""Characters of a step that can be searched in."""
+
+
+class Step(NamedTuple):
+    """A recorded request; `reply` None: it has none."""
+
+    id: str
+    label: str
+    """`2`, and `2.1` for what came of it"""
+    msg_type: str
+    action: str
+    status: str
+    started_at: float
+    duration_ms: float | None
+    content: Mapping[str, Any]
+    options: Mapping[str, Any]
+    reply: Mapping[str, Any] | None
+    buffers: Sequence[str]
+    """in base64"""
+
+    @property
+    def is_root(self) -> bool:
+        """Whether a client asked it."""
+        return "." not in self.label
+
+    @property
+    def number(self) -> int:
+        """The number of the client's request that it is, or came of."""
+        return int(self.label.partition(".")[0])
+
+
+def write(connection: sqlite3.Connection, batch: Sequence[Entry], redactor: Redactor, limits: rows.Limits) -> None:
+    """Writes what has come, in its order, without the secrets in it."""
+    for entry in batch:
+        match entry:
+            case Opened(target):
+                _open(connection, target, redactor, limits)
+            case Begun():
+                _begin(connection, entry, redactor, limits)
+            case Ended():
+                _end(connection, entry, redactor)
+            case Closed(target):
+                _close(connection, target)
+            case Rested(target):
+                _rest(connection, target)
+            case Dropped(target, count):
+                if (id := _session(connection, target, redactor, limits)) is not None:
+                    connection.execute("UPDATE sessions SET dropped = dropped + ? WHERE id = ?", (count, id))
+
+
+def _open(connection: sqlite3.Connection, target: Target, redactor: Redactor, limits: rows.Limits) -> str:
+    id = target.id or rows.new_id()
+    name = clean(redactor.text(target.name or target.ref or ""))[:LONGEST_NAME] or id[:8]
+    rows.insert(connection, id=id, key_id=target.key_id, name=name, kind=target.kind)
+    rows.retain(connection, limits, keep=id)
+    return id
+
+
+def _session(connection: sqlite3.Connection, target: Target, redactor: Redactor, limits: rows.Limits) -> str | None:
+    """The id of the session that is meant, which is made where a name alone was given; None: it is gone."""
+    if target.id is not None:
+        found = rows.by_id(connection, target.key_id, target.id)
+        return None if found is None else found.id
+    wanted = target.ref or ""
+    means = rows.candidates(connection, target.key_id, wanted)
+    # Of several with one name the last used goes on; the beginnings of several ids are no id.
+    if means and (len(means) == 1 or means[0].name == wanted):
+        return means[0].id
+    return _open(connection, target, redactor, limits)
+
+
+def _begin(connection: sqlite3.Connection, entry: Begun, redactor: Redactor, limits: rows.Limits) -> None:
+    session = _session(connection, entry.target, redactor, limits)
+    if session is None:
+        return
+    content, options = redactor.value(entry.content), redactor.value(entry.options)
+    request = packed({"content": content, "options": options})
+    row = connection.execute(
+        "INSERT INTO steps (id, session_id, parent_id, msg_type, action, status, started_at, request, model)"
+        " VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)",
+        (
+            *(entry.step, session, entry.parent, entry.msg_type, entry.action, entry.started_at, request),
+            clean(str(content["model"])) if content.get("model") else None,
+        ),
+    )
+    seen = read(entry.msg_type, content, options, None)
+    connection.execute(
+        "INSERT INTO texts (rowid, text, session_id) VALUES (?, ?, ?)", (row.lastrowid, _searched(seen.asked), session)
+    )
+    rows.touch(connection, session, size=len(request))
+
+
+def _end(connection: sqlite3.Connection, entry: Ended, redactor: Redactor) -> None:
+    found = connection.execute(
+        "SELECT number, session_id, msg_type, request FROM steps WHERE id = ?", (entry.step,)
+    ).fetchone()
+    if found is None:
+        return
+    number, session, msg_type, request = found
+    asked = unpacked(request)
+    reply = redactor.value({**entry.content, **({"printed": dict(entry.printed)} if entry.printed else {})})
+    data = packed({"content": reply, **({"buffers": list(entry.buffers)} if entry.buffers else {})})
+    seen = read(msg_type, asked["content"], asked["options"], reply)
+    status = "error" if seen.error is not None else "ok"
+    connection.execute(
+        "UPDATE steps SET status = ?, duration_ms = ?, reply = ?, model = coalesce(?, model), prompt_tokens = ?,"
+        " completion_tokens = ? WHERE number = ?",
+        (
+            *(status, round(entry.duration_ms, 3), data, clean(seen.model) if seen.model else None),
+            *(seen.prompt_tokens, seen.completion_tokens, number),
+        ),
+    )
+    said = "\n".join(filter(None, (seen.asked, seen.answered, seen.error)))
+    connection.execute("UPDATE texts SET text = ? WHERE rowid = ?", (_searched(said), number))
+    rows.touch(connection, session, size=len(data))
+
+
+def _close(connection: sqlite3.Connection, target: Target) -> None:
+    if target.id is None or rows.by_id(connection, target.key_id, target.id) is None:
+        return
+    last = connection.execute(
+        "SELECT status FROM steps WHERE session_id = ? AND parent_id IS NULL ORDER BY number DESC LIMIT 1",
+        (target.id,),
+    ).fetchone()
+    connection.execute(
+        "UPDATE sessions SET status = ? WHERE id = ? AND status IN ('active', 'suspended')",
+        ("failed" if last is not None and last[0] == "error" else "completed", target.id),
+    )
+
+
+def _rest(connection: sqlite3.Connection, target: Target) -> None:
+    means = rows.candidates(connection, target.key_id, target.ref or "")
+    if means and means[0].status == "active":
+        rows.set_status(connection, means[0].id, "suspended")
+
+
+def labels(connection: sqlite3.Connection, session: str) -> dict[str, str]:
+    """The label of each step of a session by its id."""
+    parents = dict(
+        connection.execute("SELECT id, parent_id FROM steps WHERE session_id = ? ORDER BY number", (session,))
+    )
+    counts: Counter[str | None] = Counter()
+    found: dict[str, str] = {}
+    for id, parent in parents.items():
+        above = parent if parent in found else None
+        counts[above] += 1
+        found[id] = str(counts[above]) if above is None else f"{found[above]}.{counts[above]}"
+    return found
+
+
+def of_session(connection: sqlite3.Connection, session: str) -> list[Step]:
+    """All steps, each with what came of it behind it."""
+    label_of = labels(connection, session)
+    found = connection.execute(
+        "SELECT id, msg_type, action, status, started_at, duration_ms, request, reply FROM steps WHERE session_id = ?",
+        (session,),
+    )
+    return sorted((_step(row, label_of[row[0]]) for row in found), key=lambda step: _numbers(step.label))
+
+
+def _numbers(label: str) -> list[int]:
+    return [int(number) for number in label.split(".")]
+
+
+def _step(row: Sequence[Any], label: str) -> Step:
+    id, msg_type, action, status, started_at, duration_ms, request, reply = row
+    asked = unpacked(request)
+    answer = None if reply is None else unpacked(reply)
+    return Step(
+        id=id,
+        label=label,
+        msg_type=msg_type,
+        action=action,
+        status=status,
+        started_at=started_at,
+        duration_ms=duration_ms,
+        content=asked["content"],
+        options=asked["options"],
+        reply=None if answer is None else answer["content"],
+        buffers=() if answer is None else answer.get("buffers", ()),
+    )
+
+
+def totals(connection: sqlite3.Connection, session: str) -> tuple[int, int, int]:
+    """How many requests of clients a session has, and the tokens of its prompts and replies."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM steps WHERE session_id = ? AND parent_id IS NULL", (session,)
+    ).fetchone()
+    prompt, reply = connection.execute(
+        "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM steps WHERE session_id = ?",
+        (session,),
+    ).fetchone()
+    return int(count), int(prompt), int(reply)
+
+
+def search(
+    connection: sqlite3.Connection, key_id: str, words: Sequence[str], limit: int
+) -> list[tuple[str, str, str, float, str]]:
+    """Session, its name, the step's id, when, and the text around the words: steps in which all of them stand."""
+    query = " ".join('"' + word.replace('"', '""') + '"' for word in words)
+    return connection.execute(
+        "SELECT sessions.id, sessions.name, steps.id, steps.started_at, snippet(texts, 0, '[', ']', '…', 16)"
+        " FROM texts JOIN steps ON steps.number = texts.rowid JOIN sessions ON sessions.id = steps.session_id"
+        " WHERE texts MATCH ? AND sessions.key_id = ? ORDER BY bm25(texts), steps.number DESC LIMIT ?",
+        (query, key_id, limit),
+    ).fetchall()
+
+
+def clean(text: str) -> str:
+    """The text with U+FFFD for half characters, which a database does not take."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _searched(text: str) -> str:
+    return clean(text[:LONGEST_TEXT])

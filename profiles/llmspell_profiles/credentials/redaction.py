@@ -1,0 +1,130 @@
+"""Secrets taken out of what is about to be kept: known ones wherever they stand, others by their names and looks.
+
+A secret is a value that is known to be one (a key of the environment or the configuration), the text of a field that
+is called like one (`password`, `Authorization`), and text that looks like a key of a vendor's, a password in a URL, a
+bearer token or a private key. Knows neither requests nor files.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from llmspell_profiles.credentials.secrets import HIDDEN
+
+SHORTEST = 6
+"""Characters of the shortest value that is looked for everywhere: a shorter one is part of too many words."""
+
+_NAME = (
+    r"(?:api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|secret|password|passwd|passphrase|token"
+    r"|credentials?|authorization|cookie)"
+)
+_SECRET_NAME = re.compile(rf"(?i)(?:.*[_\-.])?{_NAME}|.*(?:apikey|accesstoken|clientsecret|password)|key_material")
+_SECRET_VARIABLE = re.compile(rf"(?i)(?:.*_)?(?:key|{_NAME})")
+_AUTH = re.compile(r"(?i)auth(?:entication)?|credentials?|secrets?")
+"""A map of this name holds nothing that may be shown but what kind it is of."""
+_KINDS = frozenset({"type", "kind", "scheme", "header"})
+
+_LIKE_A_KEY = re.compile(
+    r"(?<![A-Za-z0-9_-])(?:sk-|sk_|pk_|rk_|ghp_|gho_|ghs_|github_pat_|glpat-|hf_|xox[abpr]-|gsk_|AKIA|AIza|ya29\.)"
+    r"[A-Za-z0-9_.-]{6,}|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"
+)
+# A word behind it is prose ("basic understanding"); a token has a digit or the like in it.
+_SCHEME = re.compile(r"(?i)\b(Bearer|Basic)( +)(?=[a-z+/._~-]*[0-9=_])[a-z0-9+/=._~-]{6,}")
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_QUOTED = re.compile(rf"""(?i)((?<![a-z]){_NAME}\\?["']?\]?\s*[:=]\s*)(\\?["'])((?:(?!\2).)+)(\2)""")
+"""`api_key = "…"` in code, and the same in JSON that stands in a text."""
+_ASSIGNED = re.compile(r"\b([A-Z0-9_]*(?:API_KEY|SECRET|PASSWORD|TOKEN|ACCESS_KEY))=([^\s\"'&;]+)")
+# Pieces of these have a longest length: a text may have a megabyte without a blank in it.
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s:]{0,200}):[^/@\s]{1,200}@")
+_SECRET_IN_QUERY = re.compile(
+    r"(?i)([?&;][^=&;#\s]{0,40}(?:key|token|secret|password|credential|authorization)[^=&;#\s]{0,40}=)[^&;#\s]+"
+)
+_OPTION = re.compile(rf"(?i)--?[a-z-]*?{_NAME}(?:=(.+))?")
+
+
+class Redactor:
+    """Replaces secrets by `***`; `values` are those that are known, of which short ones are left out."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        known = sorted({value for value in values if len(value) >= SHORTEST}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str], values: Iterable[str] = ()) -> "Redactor":
+        """One that knows `values` and what the environment has under names of secrets."""
+        found = (value for name, value in environment.items() if _SECRET_VARIABLE.fullmatch(name))
+        return cls([*values, *(value for value in found if not value.startswith("/"))])
+
+    def value(self, value: Any, name: str = "") -> Any:
+        """Plain data without the secrets in it; `name` is that of the field that it stands in."""
+        if isinstance(value, str):
+            return HIDDEN if value and is_secret_name(name) else self.text(value)
+        if isinstance(value, Mapping):
+            if _AUTH.fullmatch(name):
+                return {key: self._of_auth(key, one) for key, one in value.items()}
+            return {key: self.value(one, key if isinstance(key, str) else "") for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return self._items(value, name)
+        return value
+
+    def text(self, text: str) -> str:
+        """A text without the secrets in it."""
+        if self._known is not None:
+            text = self._known.sub(HIDDEN, text)
+        if "-----BEGIN" in text:
+            text = _PRIVATE_KEY.sub(HIDDEN, text)
+        if len(text) <= _PIECE:
+            return self._piece(text)
+        # One look at megabytes would keep every other thread from running meanwhile.
+        return "".join(map(self._piece, _pieces(text)))
+
+    def _piece(self, text: str) -> str:
+        if "://" in text:
+            text = _SECRET_IN_QUERY.sub(rf"\1{HIDDEN}", _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", text))
+        text = _LIKE_A_KEY.sub(HIDDEN, text)
+        text = _SCHEME.sub(rf"\1\2{HIDDEN}", text)
+        text = _QUOTED.sub(rf"\1\2{HIDDEN}\4", text)
+        return _ASSIGNED.sub(rf"\1={HIDDEN}", text)
+
+    def _of_auth(self, key: Any, value: Any) -> Any:
+        if isinstance(value, str) and value and key not in _KINDS:
+            return HIDDEN
+        return self.value(value, key if isinstance(key, str) else "")
+
+    def _items(self, values: list[Any] | tuple[Any, ...], name: str) -> list[Any]:
+        """A list; behind a word such as `--api-key` stands what it names, and a pair may be a header."""
+        if len(values) == 2 and isinstance(values[0], str) and isinstance(values[1], str) and is_secret_name(values[0]):
+            return [values[0], HIDDEN]
+        found: list[Any] = []
+        hide = False
+        for one in values:
+            option = _OPTION.fullmatch(one) if isinstance(one, str) else None
+            if hide and isinstance(one, str) and not one.startswith("-"):
+                found.append(HIDDEN)
+            elif option is not None and option[1] is not None:
+                found.append(f"{one.partition('=')[0]}={HIDDEN}")
+            else:
+                found.append(self.value(one, name))
+            hide = option is not None and option[1] is None
+        return found
+
+
+_PIECE = 128 * 1024
+"""Characters that are looked at in one go."""
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A long text in pieces that end with a line or, where there is none, a word."""
+    start = 0
+    while len(text) - start > _PIECE:
+        end = start + _PIECE
+        cut = max(text.rfind("\n", start, end), 0) or max(text.rfind(" ", start, end), 0)
+        end = cut + 1 if cut > start else end
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field, header or variable of this name holds a secret; `max_tokens` and `key` alone do not."""
+    return _SECRET_NAME.fullmatch(name) is not None

@@ -1,0 +1,310 @@
+"""`session_request`: what was asked and answered, kept by sessions: listed, shown, searched, replayed, deleted.
+
+Which session a request is recorded in says `metadata.llmspell.session`. A session is named by its id, the beginning of
+one, or its name; times are UTC, ISO 8601.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Any, Literal
+
+from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.models import ChatMessage
+
+SessionStatus = Literal["active", "suspended", "completed", "failed"]
+SessionKind = Literal["script", "chat", "notebook", "other"]
+ReplayMode = Literal["exact", "modified", "simulate", "debug"]
+StepOutcome = Literal["same", "differs", "failed", "simulated", "skipped"]
+
+
+class SessionCreate(Struct):
+    """A new session; without a name it is called after its id."""
+
+    name: str | None = None
+    description: str | None = None
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    parent: str | None = None
+    """the session that it goes on from"""
+
+
+class SessionList(Struct):
+    """Sessions, the last used first."""
+
+    status: SessionStatus | None = None
+    tags: Sequence[str] = ()
+    """only those that have all of these"""
+    kind: SessionKind | None = None
+    limit: int | None = None
+
+
+class SessionNamed(Struct):
+    """A request about one session."""
+
+    session: str
+
+
+class SessionShow(Struct):
+    """One session, with its steps unless `steps` is false."""
+
+    session: str
+    steps: bool = True
+
+
+class SessionDelete(Struct):
+    """One session, or all."""
+
+    session: str | None = None
+    all: bool = False
+
+
+class SessionSearch(Struct):
+    """Words that all stand in what was asked or answered."""
+
+    query: str
+    limit: int = 20
+
+
+class SessionUse(Struct):
+    """Where the script's requests are recorded from here on; null: where they were before."""
+
+    session: str | None = None
+
+
+class Modification(Struct):
+    """A value in place of a recorded one: `options.temperature`, `messages.1.content`; with a step's number in front
+    (`2.options.seed`) in that step alone."""
+
+    path: str
+    value: Any
+    enabled: bool = True
+
+
+class SessionReplay(Struct):
+    """A session's steps asked again.
+
+    `exact`: models and tools answer what was recorded. `modified`: the same, but what `modifications` change, and what
+    comes of it, is really asked. `simulate` asks nothing. `debug` is `exact`, and a person at the client says before
+    each step that it may go on (`allow_stdin`).
+    """
+
+    session: str
+    mode: str = "exact"
+    """`exact`, `modified`, `simulate`, `debug`"""
+    from_step: int | None = None
+    to_step: int | None = None
+    compare_results: bool = True
+    stop_on_error: bool = False
+    timeout_seconds: float = 300.0
+    modifications: Sequence[Modification] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    allow_stdin: bool = False
+
+
+class SessionSummary(Struct):
+    """One session in a list."""
+
+    id: str
+    name: str
+    kind: SessionKind
+    status: SessionStatus
+    created_at: str
+    last_activity: str
+    steps: int
+    """requests of clients, without those that came of them"""
+    artifacts: int
+    tags: Sequence[str]
+
+
+class SessionDetails(SessionSummary):
+    """Everything about one session."""
+
+    description: str
+    parent_session_id: str | None
+    metadata: Mapping[str, Any]
+    place: str
+    """the file that it is kept in, or `memory`"""
+    size_bytes: int
+    prompt_tokens: int
+    completion_tokens: int
+    dropped: int
+    """steps that are not recorded, since too many came at once"""
+
+
+class SessionStep(Struct):
+    """One request and its answer, as people read it."""
+
+    step: str
+    """`2`, and `2.1` for what came of it"""
+    timestamp: str
+    action: str
+    """`execute`, `model chat`, `tool invoke`"""
+    details: str
+    """the script's, model's or tool's name"""
+    status: Literal["ok", "error", "running"]
+    asked: str
+    answered: str
+    error: str | None
+    duration_ms: float | None
+    model: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class ArtifactLine(Struct):
+    """An artifact in the list of its session's."""
+
+    id: str
+    """`artifact get` knows it by this, its number in the session"""
+    type: str
+    name: str
+    created_at: str
+    size_bytes: int
+
+
+class SessionReply(Struct):
+    """The session that was made or changed."""
+
+    session: SessionDetails
+
+
+class SessionListReply(Struct):
+    """Sessions."""
+
+    sessions: Sequence[SessionSummary]
+    count: int
+    enabled: bool
+    """whether everything is recorded; a request that names a session is in any case"""
+    place: str
+    """where what no request has named is kept: the file, or `memory`"""
+    file: str
+    """where sessions are kept that requests name"""
+
+
+class SessionShowReply(Struct):
+    """A session with its steps and artifacts."""
+
+    session: SessionDetails
+    steps: Sequence[SessionStep]
+    artifacts: Sequence[ArtifactLine]
+
+
+class SessionConversationReply(Struct):
+    """What a conversation needs to go on: that of the last model that was talked to."""
+
+    session: SessionDetails
+    model: str | None
+    system: str | None
+    messages: Sequence[ChatMessage]
+    options: Mapping[str, Any]
+    tools: Sequence[str]
+
+
+class SessionDeleteReply(Struct):
+    """The ids of the sessions that are gone."""
+
+    deleted: Sequence[str]
+
+
+class SessionMatch(Struct):
+    """A step in which the words stand."""
+
+    session: str
+    name: str
+    step: str
+    timestamp: str
+    text: str
+    """around the words, which stand between `[` and `]`"""
+
+
+class SessionSearchReply(Struct):
+    """The best matches first."""
+
+    matches: Sequence[SessionMatch]
+    query: str
+    count: int
+
+
+class SessionUseReply(Struct):
+    """Where the script's requests are recorded; null: in no session of its own choice."""
+
+    session: str | None
+
+
+class SessionReplayableReply(Struct):
+    """What could be replayed."""
+
+    session_id: str
+    can_replay: bool
+    total_steps: int
+    first_timestamp: str | None
+    last_timestamp: str | None
+    total_duration_ms: float
+
+
+class Difference(Struct):
+    """Where two answers, or two requests, differ."""
+
+    path: str
+    description: str
+
+
+class ReplayedStep(Struct):
+    """What came of one step; `served` are the recorded answers that were given to it."""
+
+    step: str
+    action: str
+    details: str
+    status: StepOutcome
+    duration_ms: float
+    same: bool | None
+    differences: Sequence[Difference]
+    asked_otherwise: Sequence[Difference]
+    """what the step asked for that was not recorded so"""
+    served: int
+    error: str | None
+
+
+class SessionReplayReply(Struct):
+    """A replay; its `outcome` is `failed` where a step is."""
+
+    session_id: str
+    correlation_id: str
+    replay_mode: ReplayMode
+    start_time: str
+    total_duration_ms: float
+    from_step: int | None
+    to_step: int | None
+    steps: Sequence[ReplayedStep]
+    outcome: Literal["completed", "failed"]
+    successful_replays: int
+    failed_replays: int
+    metadata: Mapping[str, Any]
+
+
+_ONE = {"session": "notes"}
+
+ACTIONS: Mapping[str, Action] = {
+    "list": Action(SessionList, SessionListReply, right="execute", example={"status": "active"}, looks=True),
+    "create": Action(SessionCreate, SessionReply, right="execute", example={"name": "notes", "tags": ["work"]}),
+    "show": Action(SessionShow, SessionShowReply, right="execute", example=_ONE, looks=True),
+    "conversation": Action(SessionNamed, SessionConversationReply, right="execute", example=_ONE, looks=True),
+    "search": Action(SessionSearch, SessionSearchReply, right="execute", example={"query": "paris"}, looks=True),
+    "replayable": Action(SessionNamed, SessionReplayableReply, right="execute", example=_ONE, looks=True),
+    "use": Action(SessionUse, SessionUseReply, right="execute", example=_ONE, from_scripts=True),
+    "current": Action(Empty, SessionUseReply, right="execute", example={}, from_scripts=True),
+    "replay": Action(
+        SessionReplay,
+        SessionReplayReply,
+        right="execute",
+        example={**_ONE, "mode": "simulate"},
+        progress=(ReplayedStep,),
+    ),
+    "save": Action(SessionNamed, SessionReply, right="execute", example=_ONE),
+    "suspend": Action(SessionNamed, SessionReply, right="execute", example=_ONE),
+    "resume": Action(SessionNamed, SessionReply, right="execute", example=_ONE),
+    "complete": Action(SessionNamed, SessionReply, right="execute", example=_ONE),
+    "delete": Action(SessionDelete, SessionDeleteReply, right="execute", example=_ONE),
+}

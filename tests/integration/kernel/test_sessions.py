@@ -1,0 +1,197 @@
+"""Sessions in a kernel: what is recorded where, what is read of it, and what never gets into it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from llmspell_kernel.services.sessions.packing import unpacked
+from llmspell_protocol.errors import ConfigError, InvalidRequest, SessionNotFound
+from tests.support.session_talks import RECORDING, Talk, talking
+
+
+def test_a_script_is_recorded_with_what_it_asked_for(home: Path) -> None:
+    code = "print('begun') return Agent.create{model = 'mock/a'}:complete('hi there')"
+
+    def run(talk: Talk) -> None:
+        talk.script(code, "hello.lua")
+
+    def look(talk: Talk) -> None:
+        [listed] = talk.session("list")["sessions"]
+        assert (listed["name"], listed["kind"], listed["status"]) == ("hello.lua", "script", "completed")
+        assert listed["steps"] == 1
+        whole, *below = talk.steps("hello.lua")
+        assert (whole["step"], whole["action"], whole["details"]) == ("1", "execute", "hello.lua")
+        assert (whole["asked"], whole["answered"]) == (code, 'begun\n"[mock/a] hi there"')
+        assert [(one["step"], one["action"]) for one in below] == [("1.1", "agent create"), ("1.2", "agent execute")]
+        assert below[1]["answered"] == "[mock/a] hi there"
+        assert below[1]["completion_tokens"] > 0
+        assert all(one["duration_ms"] is not None for one in (whole, *below))
+
+    talking(home, run, look, **RECORDING)
+
+
+def test_cells_of_a_notebook_are_recorded_with_what_they_showed(home: Path) -> None:
+    def cells(talk: Talk) -> None:
+        talk.ask("execute", {"code": "x = 6 print('six')", "silent": False})
+        talk.ask("execute", {"code": "x * 7", "silent": False})
+        talk.ask("execute", {"code": "print('silent')", "silent": True})
+
+    def look(talk: Talk) -> None:
+        [listed] = talk.session("list")["sessions"]
+        assert (listed["name"], listed["kind"], listed["status"]) == ("notebook", "notebook", "completed")
+        assert [step["answered"] for step in talk.steps("notebook")] == ["six", "42"]
+
+    talking(home, cells, look, **RECORDING)
+
+
+def test_a_failed_script_makes_a_failed_session_with_what_it_had_printed(home: Path) -> None:
+    def run(talk: Talk) -> None:
+        with pytest.raises(Exception, match="no such"):
+            talk.script("print('so far') error('no such thing')")
+
+    def look(talk: Talk) -> None:
+        [listed] = talk.session("list")["sessions"]
+        assert listed["status"] == "failed"
+        [step] = talk.steps(listed["id"])
+        assert step["status"] == "error"
+        assert "no such thing" in step["error"]
+        assert step["answered"] == "so far"
+
+    talking(home, run, look, **RECORDING)
+
+
+def test_a_clients_turns_are_one_session_called_after_the_first(home: Path) -> None:
+    def chat(talk: Talk) -> None:
+        talk.chat("What is the capital of France?")
+        talk.chat("What is the capital of France?", "Paris", "And of Italy?")
+        talk.ask("model", {"action": "list"})
+        talk.ask("tool", {"action": "info", "tool": "calculator"})
+        talk.ask("tool", {"action": "invoke", "tool": "calculator", "parameters": {"input": "2+3"}})
+
+    def look(talk: Talk) -> None:
+        assert talk.names() == ["What is the capital of France?"]
+        steps = talk.steps("What is the capital of France?")
+        assert [step["asked"] for step in steps[:2]] == ["What is the capital of France?", "And of Italy?"]
+        assert [(step["action"], step["details"]) for step in steps[2:]] == [("tool invoke", "calculator")]
+        assert (steps[2]["asked"], steps[2]["answered"]) == ('{"input": "2+3"}', "5")
+
+    talking(home, chat, look, **RECORDING)
+
+
+def test_a_request_that_names_a_session_is_recorded_in_it_also_when_sessions_are_off(home: Path) -> None:
+    def chat(talk: Talk) -> None:
+        talk.chat("unheard")
+        talk.chat("one", session="notes")
+
+    def go_on(talk: Talk) -> None:
+        [before] = talk.session("list")["sessions"]
+        assert (before["name"], before["status"]) == ("notes", "suspended")
+        talk.chat("two", session=before["id"][:8])
+        [after] = talk.session("list")["sessions"]
+        assert (after["id"], after["status"], after["steps"]) == (before["id"], "active", 2)
+        assert talk.session("list")["place"] == str(home / "sessions.db")
+
+    talking(home, chat, go_on)
+
+
+def test_what_nothing_names_leaves_no_file_where_sessions_are_off(home: Path) -> None:
+    def body(talk: Talk) -> None:
+        talk.chat("hello")
+        assert talk.session("list")["sessions"] == []
+        with pytest.raises(ConfigError, match="switched off"):
+            talk.session("create", name="x")
+
+    talking(home, body)
+    assert not (home / "sessions.db").exists()
+
+
+def test_sessions_in_memory_are_there_as_long_as_the_kernel(home: Path) -> None:
+    def chat(talk: Talk) -> None:
+        talk.chat("hello")
+
+    def look(talk: Talk) -> None:
+        assert talk.names() == ["hello"]
+        assert talk.session("list")["place"] == "memory"
+
+    talking(home, chat, look, runtime__sessions__enabled=True)
+    assert not (home / "sessions.db").exists()
+    talking(home, lambda talk: talk.names() == [] or pytest.fail("they are still there"))
+
+
+def test_a_session_is_named_by_the_beginning_of_its_id_or_by_a_name_of_its_own(home: Path) -> None:
+    def body(talk: Talk) -> None:
+        one, two = (talk.session("create", name="same")["session"]["id"] for _ in range(2))
+        assert talk.session("show", session=one[:12])["session"]["id"] == one
+        with pytest.raises(InvalidRequest, match="'same' means 2 sessions") as raised:
+            talk.session("show", session="same")
+        assert set(raised.value.details["ids"]) == {one, two}
+        with pytest.raises(SessionNotFound, match="session 'nosuch' not found"):
+            talk.session("show", session="nosuch")
+
+    talking(home, body, **RECORDING)
+
+
+def test_a_status_is_reached_from_some_others_only(home: Path) -> None:
+    def body(talk: Talk) -> None:
+        id = talk.session("create", name="work")["session"]["id"]
+        assert talk.session("suspend", session=id)["session"]["status"] == "suspended"
+        with pytest.raises(InvalidRequest, match="'work' is suspended, and can't be suspended"):
+            talk.session("suspend", session=id)
+        assert talk.session("resume", session=id)["session"]["status"] == "active"
+        assert talk.session("complete", session=id)["session"]["status"] == "completed"
+        with pytest.raises(InvalidRequest, match="is completed, and can't be resumed"):
+            talk.session("resume", session=id)
+        assert talk.session("list", status="completed")["count"] == 1
+        assert talk.session("list", status="active")["count"] == 0
+
+    talking(home, body, **RECORDING)
+
+
+def test_words_are_found_in_what_was_asked_and_answered(home: Path) -> None:
+    def body(talk: Talk) -> None:
+        talk.chat("Where is Zürich?", session="places")
+        talk.script("print('a needle in the hay')", "hay.lua", session="scripts")
+        [match] = talk.session("search", query="zurich")["matches"]
+        assert (match["name"], match["step"]) == ("places", "1")
+        assert "[Zürich]" in match["text"]
+        assert [one["name"] for one in talk.session("search", query="hay NEEDLE")["matches"]] == ["scripts"]
+        assert talk.session("search", query='needle "AND NOT')["matches"] == []
+        talk.session("delete", session="scripts")
+        assert talk.session("search", query="needle")["matches"] == []
+
+    talking(home, body)
+
+
+def test_secrets_are_not_in_the_file(home: Path) -> None:
+    """Canaries in a prompt, a tool's arguments and headers, a script's code, arguments, variables and output."""
+    known = "canary-of-the-environment"
+    (home / "config.toml").write_text(
+        "[providers.box]\nprovider_type = 'openai'\nbase_url = 'http://127.0.0.1:9'\napi_key = 'canary-of-the-file'\n"
+    )
+    env = {"MODEL": "mock/a", "SERVICE_TOKEN": "canary-of-a-variable"}
+
+    def body(talk: Talk) -> None:
+        talk.chat("my key is sk-canary1234567890 and canary-of-the-file", session="s")
+        parameters = {"url": "http://u:canary-in-a-url@127.0.0.1:9/", "headers": {"X-Api-Key": "canary-in-a-header"}}
+        parameters["auth"] = {"type": "bearer", "token": "canary-of-a-call"}
+        with pytest.raises(Exception, match=r".+"):
+            talk.ask("tool", {"action": "invoke", "tool": "http-requester", "parameters": parameters}, session="s")
+        code = f"local api_key = 'canary-in-the-code' print('Bearer canary-printed-1') print('{known}')"
+        talk.script(code, session="s", args=["--api-key", "canary-of-an-argument"], env=env)
+        talk.artifact("store", session="s", type="note", name="n", content="x", metadata={"password": "canary-meta"})
+        assert "canary" not in str(talk.session("show", session="s"))
+        assert "canary" not in str(talk.artifact("query", session="s"))
+
+    talking(home, body, variables={"SOME_API_KEY": known})
+    for path in home.glob("sessions.db*"):
+        data = path.read_bytes()
+        assert b"canary" not in data, path
+    connection = sqlite3.connect(home / "sessions.db")
+    kept = connection.execute("SELECT request, reply FROM steps").fetchall()
+    assert len(kept) == 3
+    # What is long is compressed.
+    assert "canary" not in str([unpacked(part) for row in kept for part in row if part is not None])
+    connection.close()
