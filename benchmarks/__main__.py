@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import agents, cli, contention, generation, kernel, loading, speculation, t5, tools
+from benchmarks import agents, cli, contention, generation, kernel, loading, speculation, state, t5, tools
 from benchmarks.bytecode import compile_packages
 from benchmarks.machine import description
 from benchmarks.result import Result, table, write
@@ -42,6 +42,7 @@ ROWS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "lua_call": kernel.lua_call,
     "agent_overhead": agents.agent_overhead,
     "tool_call": tools.tool_call,
+    "state_set": state.state_set,
     "t5_speed": t5.t5_speed,
     "t5_busy_neighbour": t5.t5_busy_neighbour,
     "t5_load": t5.t5_load,

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmspell_cli.invocation import AUTO, Options
+from llmspell_cli.invocation import AUTO, EMBEDDED, Options
 from llmspell_profiles.loading.home import home_text
 from llmspell_profiles.loading.provenance import cli_setting, digests, special_file
 from llmspell_protocol.connection import ConnectionInfo
@@ -49,7 +49,24 @@ def wish(options: Options) -> str:
     """What a command that names no target wants: `auto`, `embedded`, or the target of the setting `cli.connect`."""
     if options.unnamed != "setting":
         return options.unnamed
-    return cli_setting("connect", os.environ, directory()) or AUTO
+    target = cli_setting("connect", os.environ, directory()) or AUTO
+    if target not in (AUTO, EMBEDDED):
+        _demand_trust()
+    return target
+
+
+def _demand_trust() -> None:
+    """A file that came with a directory may lead commands to another kernel only when it is trusted.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    # Few files name a kernel.
+    from pathlib import Path
+
+    from llmspell_profiles.loading.loader import load_trusted
+
+    load_trusted(profile=None, config=None, env=os.environ, cwd=Path(directory()), flags=None)
 
 
 def candidates() -> Candidates:

@@ -55,11 +55,15 @@ def write_json(path: str, value: Mapping[str, Any]) -> None:
     Raises:
         InvalidRequest: the file can't be written.
     """
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_private(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_text(path: str, text: str) -> None:
-    """Writes a text; a file that is new may be read by its owner alone. Raises as `write_json`."""
+def write_private(path: str, text: str) -> None:
+    """Writes a text; a file that is new may be read by its owner alone.
+
+    Raises:
+        InvalidRequest: the file can't be written.
+    """
     # Half of a pair of code units (Lua and JSON know it, UTF-8 does not) becomes U+FFFD, as on the wire.
     data = whole_text(text).encode()
     try:

@@ -33,7 +33,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 INSTEAD: Mapping[str, str] = {
     "app": "llmspell run SCRIPT",
     "apps": "llmspell run SCRIPT",
-    "backup": "copy the folder ~/.llmspell while no kernel runs",
+    "backup": "llmspell state export FILE keeps state; or copy the folder ~/.llmspell while no kernel runs",
     "setup": "nothing is needed before the first command: llmspell model available",
     "providers": "llmspell model status",
     "create": "llmspell model pull file:///PATH for a file; prompt and options: llmspell chat -s TEXT -o NAME VALUE",

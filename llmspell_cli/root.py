@@ -26,6 +26,8 @@ COMMANDS = {
     "embed": ("llmspell_cli.commands.embed:embed", "Turn texts into vectors."),
     "model": ("llmspell_cli.commands.model:model", "List, pull, load and inspect models."),
     "tool": ("llmspell_cli.commands.tool:tool", "List, inspect and call tools."),
+    "workflow": ("llmspell_cli.commands.workflow:workflow", "Run workflows, resume those that were cut."),
+    "state": ("llmspell_cli.commands.state:state", "Show and change what scripts keep."),
     "session": ("llmspell_cli.commands.session:session", "Read, search and replay what was recorded."),
     "events": ("llmspell_cli.commands.events:events", "Follow what scripts and the kernel tell."),
     "kernel": ("llmspell_cli.commands.kernel:kernel", "Start, stop and watch kernels."),
@@ -44,6 +46,7 @@ Use --profile (-p) to load builtin configurations:
   -p ollama      - Ollama local LLM backend
   -p candle      - Candle local LLM backend
   -p providers   - OpenAI/Anthropic provider setup
+  -p state       - State persistence with memory backend
   -p sessions    - Sessions + state + hooks + events
 """
 
@@ -74,7 +77,7 @@ class Root(LazyGroup):
 
         if (meant := meant_as_argument(name)) is not None:
             return InvalidRequest(f"unknown command '{name}'", hint=meant)
-        for group in ("model", "tool", "session", "kernel", "config", "keys"):
+        for group in ("model", "tool", "state", "workflow", "session", "kernel", "config", "keys"):
             command = self.get_command(ctx, group)
             if isinstance(command, LazyGroup) and name in (*command.lazy, *command.aliases):
                 own = command.aliases.get(name, name)

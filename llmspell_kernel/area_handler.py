@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import fields
+from keyword import iskeyword
 from typing import Any
 
 from llmspell_kernel.request import Content, Reply, Request
@@ -17,13 +18,14 @@ class AreaHandler:
     """Answers `<area>_request` with one method an action: `async def NAME(self, request, wanted)`.
 
     The method is named like the action, gets the request and its content as the class that the action's record names,
-    and returns the record's reply class. An action whose method is missing ends as every defect does, in `internal`.
+    and returns the record's reply class; where Python has the name as a word of its own it has `_` behind (`import_`).
+    An action whose method is missing ends as every defect does, in `internal`.
     """
 
     async def __call__(self, request: Request) -> Reply:
         """Validates, calls the action's method, and turns what it returns into content and buffers."""
         action = actions(AREA_OF[request.msg_type])[request.action]
-        method = getattr(self, request.action)
+        method = getattr(self, f"{request.action}_" if iskeyword(request.action) else request.action)
         return _reply(await method(request, validate(request, action.request)))
 
 

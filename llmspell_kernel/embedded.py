@@ -140,13 +140,13 @@ class EmbeddedKernel:
         from llmspell_kernel.doors.zmq import ZmqDoor
         from llmspell_kernel.identity import KeyRing
         from llmspell_kernel.logs import KernelLog, filters_in
-        from llmspell_profiles.loading.loader import load_settings
+        from llmspell_profiles.loading.loader import load_trusted
         from llmspell_protocol.child import tell_unwritable_logs
 
         profile, config, env, cwd = self._arguments
 
         def load() -> LoadedSettings:
-            return load_settings(profile=profile, config=config, env=env, cwd=cwd, flags=self._flags)
+            return load_trusted(profile=profile, config=config, env=env, cwd=cwd, flags=self._flags)
 
         loaded = load()
         filters = "" if self._flags else filters_in(env)

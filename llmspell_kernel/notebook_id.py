@@ -13,8 +13,8 @@ _LONGEST_NAME = 40
 def notebook_id(file_name: str, session_name: str, taken: Callable[[str], bool]) -> str:
     """`analysis-0677` for the notebook `analysis.ipynb`, `notebook-0677daab` where no name is known.
 
-    `file_name` is the connection file's without its ending: what it holds behind `kernel-` is kept if somebody has
-    chosen it. `session_name` is what a Jupyter server calls the session: a notebook's path. `taken` ids get a longer
+    `file_name` is the connection file's without its ending: what it holds behind `kernel-` is kept where it
+    was chosen. `session_name` is what a Jupyter server calls the session: a notebook's path. `taken` ids get a longer
     end.
     """
     own = file_name.removeprefix("kernel-")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from llmspell_kernel.request import Content, Request
 from llmspell_protocol.content import to_content
 from llmspell_protocol.models import ChatChunk, ToolEvent
+from llmspell_protocol.plain_text import shown_name
 
 _SHOWN = 100
 """Characters of a call's arguments in a line."""
@@ -52,5 +53,4 @@ def _show_call(request: Request, event: ToolEvent) -> None:
 
     shown = json.dumps(to_content(event.arguments), ensure_ascii=True)
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-    name = event.name if event.name.isprintable() else json.dumps(event.name)
-    root.delta({"stream": "stderr", "text": f"Calling {name} {shown}\n"})
+    root.delta({"stream": "stderr", "text": f"Calling {shown_name(event.name)} {shown}\n"})

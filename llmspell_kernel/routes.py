@@ -48,6 +48,16 @@ def routes(
 
         return ToolHandler(services.tools, services.contexts, settings)
 
+    def workflow_handler() -> Handler:
+        from llmspell_kernel.handlers.workflow import WorkflowHandler
+
+        return WorkflowHandler(services.workflows)
+
+    def state_handler() -> Handler:
+        from llmspell_kernel.handlers.state import StateHandler
+
+        return StateHandler(services.state, services.hooks, services.events)
+
     def session_handler() -> Handler:
         from llmspell_kernel.handlers.session import SessionHandler
 
@@ -95,6 +105,8 @@ def routes(
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),
         "tool_request": _when_asked(tool_handler),
+        "workflow_request": _when_asked(workflow_handler),
+        "state_request": _when_asked(state_handler),
         "session_request": _when_asked(session_handler),
         "artifact_request": _when_asked(artifact_handler),
         "event_request": _when_asked(event_handler),

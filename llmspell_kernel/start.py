@@ -35,7 +35,7 @@ from llmspell_kernel.log_file import remove_empty_logs
 from llmspell_kernel.logs import LEVELS, KernelLog, filters_in
 from llmspell_kernel.notebook_id import notebook_id
 from llmspell_kernel.services.kernel import KernelFiles
-from llmspell_profiles.loading.loader import LoadedSettings, load_settings
+from llmspell_profiles.loading.loader import LoadedSettings, load_trusted
 from llmspell_profiles.loading.provenance import digests, special_file
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import is_running
@@ -129,7 +129,7 @@ class Start:
 
     def _load(self) -> LoadedSettings:
         flags = {key: getattr(self._arguments, name) for name, key in _FLAGS.items()}
-        return load_settings(
+        return load_trusted(
             profile=self._arguments.profile,
             config=self._arguments.config,
             env=self._environment,

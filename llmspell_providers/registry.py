@@ -123,7 +123,7 @@ class ProviderRegistry:
         return await cast("RemoteProvider", self.get(backend)).offered(deadline_s)
 
     def is_absent(self, backend: str) -> bool:
-        """Whether it is an Ollama that nobody has."""
+        """Whether it is an Ollama that isn't there."""
         return self._tables.is_absent(backend, self._environment)
 
     def is_remote(self, backend: str) -> bool:
@@ -392,7 +392,7 @@ class ProviderRegistry:
         )
 
     def _telling(self, reasons: Mapping[str, str]) -> dict[str, str]:
-        """Without those of an Ollama that nobody has."""
+        """Without those of an Ollama that isn't there."""
         return {name: why for name, why in reasons.items() if why == "not installed" or not self.is_absent(name)}
 
     def _table(self, backend: str) -> ProviderSettings:

@@ -65,7 +65,7 @@ class ProviderTables:
         return backend not in self.enabled and self._of_vendor(backend) is not None
 
     def is_absent(self, backend: str, environment: Mapping[str, str]) -> bool:
-        """Whether it is an Ollama that nobody has: nothing is set for it, and no such program is installed."""
+        """Whether it is an Ollama that isn't there: nothing is set for it, and no such program is installed."""
         table = self.table(backend)
         if table.provider_type != "ollama" or table.base_url != table.FIELDS["base_url"].default:
             return False
@@ -76,7 +76,7 @@ class ProviderTables:
         return not started and which("ollama", path=environment.get("PATH", os.defpath)) is None
 
     def not_configured(self, backend: str) -> BackendNotConfigured:
-        """The error for a backend that can't be used: what it lacks, or that somebody has switched it off."""
+        """The error for a backend that can't be used: what it lacks, or that it is switched off."""
         if backend in self._providers.tables:
             return BackendNotConfigured(
                 f"Backend '{backend}' is switched off",

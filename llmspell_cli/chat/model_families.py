@@ -31,5 +31,5 @@ _VERSIONED = re.compile(
 
 
 def looks_like_a_model(word: str) -> bool:
-    """Whether a word is called as models are, though it may be none that there is."""
+    """Whether a word is called as models are, whether or not there is such a model."""
     return vendor_of(word) is not None or _VERSIONED.fullmatch(word.lower()) is not None

@@ -8,6 +8,7 @@ from typing import Any
 from llmspell_cli.json_file import json_object, read_json
 from llmspell_protocol.errors import NotFound
 from llmspell_protocol.schema_fields import schema_of_fields
+from llmspell_protocol.user_home import expanded_user
 
 ANY_OBJECT: dict[str, Any] = {"type": "object"}
 """Plain JSON: an object, whatever is in it."""
@@ -24,7 +25,7 @@ def read_schema(value: str) -> dict[str, Any]:
     text = value.strip()
     if text.startswith("{"):
         return json_object(text, "--schema")
-    is_file = os.path.exists(os.path.expanduser(value)) or text.endswith(".json")
+    is_file = os.path.exists(expanded_user(value, os.environ)) or text.endswith(".json")
     if not is_file and any(mark in text for mark in " ,\n:"):
         return schema_of_fields(text, "--schema")
     try:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from llmspell_cli.connect import run_directory
 from llmspell_cli.doctor import configuration, engines, files, kernels, kernelspec, machine, network
 from llmspell_cli.doctor.damaged import damaged_models
+from llmspell_cli.doctor.databases import databases
 from llmspell_cli.doctor.examination import Check, examine
 from llmspell_cli.doctor.finding import Finding, Problem, skip
 from llmspell_cli.doctor.subject import Answers, Subject, ask_kernel
@@ -18,6 +19,7 @@ from llmspell_cli.doctor.tool_servers import tool_servers
 from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.key_sources import load
 from llmspell_profiles.loading.home import llmspell_home
+from llmspell_profiles.loading.trust import TrustedFiles
 from llmspell_protocol.errors import LlmspellError
 
 _KERNEL_DEADLINE_S = 20.0
@@ -29,8 +31,10 @@ def subject_of(options: Options, *, offline: bool) -> Subject:
     loaded = problem = None
     try:
         loaded = load(options)
+        if loaded.guarded is not None:
+            TrustedFiles(loaded.home).demand(loaded.guarded)
     except LlmspellError as error:
-        problem = error
+        loaded, problem = None, error
     return Subject(
         options=options,
         env=os.environ,
@@ -81,6 +85,7 @@ def _checks(
         "config": Check(lambda: configuration.config(subject)),
         "kernel": Check(lambda: kernels.kernel(subject, run_directory()), _KERNEL_DEADLINE_S),
         "files": Check(lambda: _files(subject, found_files, answers), _KERNEL_DEADLINE_S),
+        "databases": Check(asked(lambda answers: databases(answers.databases)), _KERNEL_DEADLINE_S),
         "keys": Check(lambda: configuration.keys(subject)),
         "mcp": Check(lambda: tool_servers(subject)),
         "jupyter": Check(kernelspec.jupyter),
@@ -101,8 +106,8 @@ def _files(subject: Subject, found: files.Files, answers: Future[Answers] | None
     return files.files(subject.home, found, problems)
 
 
-def files_again(subject: Subject) -> Finding:
-    """The finding of the check `files` after something was put right."""
+def fixed_again(subject: Subject) -> dict[str, Finding]:
+    """The findings of the checks whose fixes were applied."""
     found = files.look_at_files(subject.home)
     answers: Future[Answers] | None = None
     if subject.loaded is not None:
@@ -111,7 +116,10 @@ def files_again(subject: Subject) -> Finding:
             answers.set_result(ask_kernel(subject))
         except LlmspellError as error:
             answers.set_exception(error)
-    return _files(subject, found, answers)
+    again = {"files": _files(subject, found, answers)}
+    if answers is not None and answers.exception() is None:
+        again["databases"] = databases(answers.result().databases)
+    return again
 
 
 def _directory_of(subject: Subject, name: str) -> Path:

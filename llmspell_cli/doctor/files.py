@@ -16,7 +16,16 @@ from llmspell_protocol.errors import Forbidden
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
-_SECRETS = ("keys.json", "repl_history", "run/kernel-*.json", "state.db", "sessions.db", "history.db", "logs/*")
+_SECRETS = (
+    "keys.json",
+    "repl_history",
+    "run/kernel-*.json",
+    "state.db",
+    "sessions.db",
+    "workflows.db",
+    "history.db",
+    "logs/*",
+)
 """What others must not read: keys, connections, what was typed and what was answered."""
 
 

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 class Answers(NamedTuple):
     """What a kernel with these settings says: backends by name as in `model status`, and figures as in `model ps`.
 
-    `damaged` are the models that `model list` calls so; `unreadable` says why a directory of models can't be listed.
+    `damaged` are the models that `model list` calls so; `unreadable` says why a directory of models can't be listed;
+    `databases` are those of the home, as in `kernel storage`.
     """
 
     backends: Mapping[str, Mapping[str, Any]]
     residents: Mapping[str, Any]
     damaged: Sequence[Mapping[str, Any]] = ()
     unreadable: Sequence[str] = ()
+    databases: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,7 @@ def ask_kernel(subject: Subject) -> Answers:
     """
     # The kernel's modules take a while to load, and can't run where the settings can't be used.
     from llmspell_cli.connect import session
+    from llmspell_cli.session import document
 
     options = subject.options._replace(connect=None, connect_named=False, unnamed=EMBEDDED)
     with session(options, _Quiet(options)) as opened:
@@ -85,7 +88,8 @@ def ask_kernel(subject: Subject) -> Answers:
                 damaged += opened.model("list", backend=name)["damaged"]
             except LlmspellError as error:
                 unreadable.append(error.message)
-        return Answers(backends, opened.model("ps"), damaged, unreadable)
+        databases = document(opened.ask("kernel_request", {"action": "storage"}))["databases"]
+        return Answers(backends, opened.model("ps"), damaged, unreadable, databases)
 
 
 def is_near(url: str | None) -> bool:

@@ -41,7 +41,7 @@ def _is_wide(char: str) -> bool:
 
 
 def _begins_sign(char: str) -> bool:
-    """Whether a character is none that belongs to the one before."""
+    """Whether a character stands for itself, and doesn't belong to the one before."""
     joins = char == _JOINER or unicodedata.category(char) in ("Mn", "Me", "Mc") or _is_modifier(char)
     return not joins and not (char.isascii() and not char.isalnum())
 

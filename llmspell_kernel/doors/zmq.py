@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
 
@@ -176,13 +175,15 @@ class SocketSink:
         self._channels.send(self._channel, Outgoing(message, self._counter))
 
 
-@dataclass
 class _Question:
     """An open question; `made` connections to stdin there were when it was sent last."""
 
-    answer: asyncio.Future[str | None]
-    message: Message
-    made: int | None
+    __slots__ = ("answer", "made", "message")
+
+    def __init__(self, answer: asyncio.Future[str | None], message: Message, made: int | None) -> None:
+        self.answer = answer
+        self.message = message
+        self.made = made
 
 
 class Questions:

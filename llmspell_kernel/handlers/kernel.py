@@ -21,6 +21,7 @@ from llmspell_protocol.areas.kernel import (
     KernelReloadReply,
     KernelSettingsReply,
     KernelStatusReply,
+    KernelStorageReply,
 )
 
 
@@ -57,6 +58,10 @@ class KernelHandler(AreaHandler):
     async def logs(self, request: Request, wanted: KernelLogs) -> KernelLogsReply:
         """The end of the log."""
         return KernelLogsReply(lines=self._kernel.log_lines(wanted.lines))
+
+    async def storage(self, request: Request, wanted: Empty) -> KernelStorageReply:
+        """The databases, examined."""
+        return await self._kernel.storage()
 
     async def reload_config(self, request: Request, wanted: Empty) -> KernelReloadReply:
         """Settings from the files again."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.hooks.hook import Component
+from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.sessions.conversation import conversation_of
 from llmspell_kernel.services.sessions.service import SessionsService, shown_step
 from llmspell_protocol.areas.action import Empty

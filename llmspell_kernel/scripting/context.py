@@ -50,6 +50,11 @@ class Context:
         """The worker's process id; None where none has been needed yet, or it has died."""
         return self._process.pid if self._process is not None and self._process.alive else None
 
+    @property
+    def worker_name(self) -> str:
+        """The name of its worker, which functions of its script have as their context; starts one where none runs."""
+        return self._worker().name
+
     @asynccontextmanager
     async def turn(self, request: Request) -> AsyncIterator[None]:
         """One cell's turn, in the order of arrival.

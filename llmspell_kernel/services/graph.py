@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.sessions.replay import Replays
     from llmspell_kernel.services.sessions.service import SessionsService
+    from llmspell_kernel.services.state.service import StateService
     from llmspell_kernel.services.tools.service import ToolsService
+    from llmspell_kernel.services.workflows.service import WorkflowsService
 
 S = TypeVar("S")
 
@@ -165,6 +167,13 @@ class Services:
         return SavedConversations(self._home)
 
     @service
+    def state(self) -> StateService:
+        """Values that outlive scripts."""
+        from llmspell_kernel.services.state.service import StateService
+
+        return StateService(self._settings)
+
+    @service
     def hooks(self) -> HooksService:
         """Hooks of scripts and of the configuration."""
         from llmspell_kernel.services.hooks.service import HooksService
@@ -198,6 +207,23 @@ class Services:
             home=self._home,
             environment=self._environment,
             file=self._configuration_file,
+        )
+
+    @service
+    def workflows(self) -> WorkflowsService:
+        """Workflows, and their executions."""
+        from llmspell_kernel.services.workflows.service import WorkflowsService
+        from llmspell_kernel.services.workflows.state_entries import StateEntries
+
+        return WorkflowsService(
+            contexts=self.contexts,
+            tools=lambda: self.tools,
+            agents=self.agents,
+            agent_runs=self.agent_runs,
+            entries=StateEntries(lambda: self.state),
+            events=self.events,
+            hooks=self.hooks,
+            home=self._home,
         )
 
     @service

@@ -202,7 +202,7 @@ class Inventory:
             place,
             name=spec_name(spec),
             variant=spec.variant if name else None,
-            owner=SHOWN[origin] if origin else f"whoever keeps {as_text(path)}",
+            owner=SHOWN[origin] if origin else f"the owner of {as_text(path)}",
             sha256=digest,
             force=force,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         KernelReloadReply,
         KernelSettingsReply,
         KernelStatusReply,
+        KernelStorageReply,
         QueuedRequest,
     )
 
@@ -101,6 +103,14 @@ class KernelService:
             models=list(self._resident_models()),
             metrics=self.metrics(),
         )
+
+    async def storage(self) -> KernelStorageReply:
+        """The databases of the home, each examined whole, on a thread."""
+        from llmspell_kernel.services.databases import databases
+        from llmspell_protocol.areas.kernel import KernelStorageReply
+
+        home = self._settings.loaded.home
+        return KernelStorageReply(databases=await asyncio.to_thread(lambda: list(databases(self._settings(), home))))
 
     def metrics(self) -> KernelMetricsReply:
         """Figures of the kernel's process; `cpu_percent` is since the last time it was asked for."""

@@ -57,9 +57,12 @@ def _error(problem: sqlite3.Error, schema: Schema, path: Path | None) -> Llmspel
     if kind in _DAMAGED and path is not None:
         return damaged(schema, path, str(problem))
     if kind in _FULL:
+        where = (
+            "remove what is no longer needed, or keep it in a file" if path is None else "free some space on its disk"
+        )
         return DiskFull(
             f"there is no room for {schema.holds}: {place}",
-            hint="free some space on its disk; what was kept before is untouched",
+            hint=f"{where}; what was kept before is untouched",
             details=details,
         )
     if kind in _BUSY:

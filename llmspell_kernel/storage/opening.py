@@ -21,6 +21,9 @@ from llmspell_protocol.errors import StorageError, StorageVersion
 
 log = logging.getLogger(__name__)
 
+MAX_MEMORY_BYTES = 1 << 30
+"""What a database in memory may take: scripts that fill one must not end the kernel."""
+
 APPLICATION_ID = 0x6C6C6D73
 """`llms`: what the header of our databases says of whom they are (`PRAGMA application_id`)."""
 
@@ -36,7 +39,10 @@ def opened(schema: Schema, path: Path | None) -> sqlite3.Connection:
     """
     with told(schema, path):
         if path is None:
-            return _migrated(_connection(":memory:"), schema)
+            connection = _connection(":memory:")
+            page_bytes = int(connection.execute("PRAGMA page_size").fetchone()[0])
+            connection.execute(f"PRAGMA max_page_count = {MAX_MEMORY_BYTES // page_bytes}")
+            return _migrated(connection, schema)
         _make_file(schema, path)
         connection = _connection(str(path))
         try:

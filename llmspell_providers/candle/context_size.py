@@ -65,7 +65,7 @@ def with_way_out(error: ContextLengthExceeded, model: str, trained: int | None) 
 def choose(
     setting: Literal["auto"] | int, trained: int | None, *, chats: bool, room: Room, needs: Callable[[int], int]
 ) -> ContextSize:
-    """The context for a model that nobody asked another one for.
+    """The context for a model where no other was asked for.
 
     `needs` are the bytes of the model with a context.
     """

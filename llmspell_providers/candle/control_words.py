@@ -1,7 +1,7 @@
 """Words of a model's template that stand in a user's text: there they are text. Knows no engine.
 
 Templates mark turns with tokens such as <|im_end|>, and engines read a finished prompt token for token: a quoted page
-with that word in it would end the turn, and go on as whoever it likes. No engine here can be told which part of a
+with that word in it would end the turn, and go on in any role. No engine here can be told which part of a
 prompt is text, so the word is parted by a blank after its first character, which makes it ordinary characters.
 """
 

@@ -188,7 +188,7 @@ class Residency(Generic[W]):
                 details={"model": name, "requests": model.users},
             )
         freed = model.memory_bytes
-        reason = f"'{name}' was unloaded by force" if model.users else "somebody asked for it"
+        reason = f"'{name}' was unloaded by force" if model.users else "it was asked for"
         await asyncio.wait([self._end(model, reason)])
         return freed
 

@@ -61,6 +61,7 @@ _WORDS = {
     "=": "==", "eq": "==", "equals": "==", "<>": "!=", "ne": "!=", "not_equals": "!=", "gt": ">", "greater_than": ">",
     "gte": ">=", "ge": ">=", "lt": "<", "less_than": "<", "lte": "<=", "le": "<=", "regex": "matches",
 }  # fmt: skip
+_OF_EMPTY_FIELDS = ("==", "=", "!=", "<>")
 _SENTENCE = re.compile(
     r"\s*(?:\"(?P<quoted>[^\"]+)\"|(?P<name>.+?))\s*"
     r"(?P<operator>==|!=|<>|>=|<=|=|>|<|\b(?:contains|starts_with|ends_with|matches|in)\b)\s*(?P<value>.*?)\s*",
@@ -76,8 +77,9 @@ def read_filter(given: str | Mapping[str, Any], names: Sequence[str]) -> Filter:
     """
     if isinstance(given, str):
         found = _SENTENCE.fullmatch(given)
-        if found is None:
-            raise BadFilter(f"'{given}' is not a column, an operator and a value, such as 'age > 30'")
+        if found is None or (not found["value"] and found["operator"] not in _OF_EMPTY_FIELDS):
+            empty = "; for empty fields: 'age =='" if found is not None else ""
+            raise BadFilter(f"'{given}' is not a column, an operator and a value, such as 'age > 30'{empty}")
         column, operator = found["quoted"] or found["name"], found["operator"]
         value: Any = _unquoted(found["value"])
         if operator == "in":

@@ -22,6 +22,7 @@ from llmspell_profiles.loading.loader import load_settings
 from llmspell_profiles.loading.origins import spellings
 from llmspell_profiles.loading.provenance import special_file
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
+from llmspell_profiles.loading.trust import Guarded, TrustedFiles
 from llmspell_profiles.problems import KeyPath
 from llmspell_profiles.schema.backend_options import meant_by
 from llmspell_profiles.schema.schema_keys import Key, find, nearest, provider_classes
@@ -180,7 +181,10 @@ def _change(
         new = tomlkit.dumps(document)
         left = _checked(text or "", new, file, env, cwd)
         if new != text:
+            trusted = _is_trusted(place, env, cwd)
             _replace(place, style.written(new))
+            if trusted:
+                _trust(place, env, cwd)
     now = tomllib.loads(new)
     return [
         Written(
@@ -221,6 +225,28 @@ def _checked(old: str, new: str, file: Path, env: Mapping[str, str], cwd: Path) 
 
         return still_wrong(error, old, new, file=file, env=kept, cwd=cwd)
     return ()
+
+
+def _is_trusted(file: Path, env: Mapping[str, str], cwd: Path) -> bool:
+    """Whether a file may say what needs trust: then it may say as well what its owner writes into it by a command."""
+    guarded = _guarded(file, env, cwd)
+    return guarded is None or TrustedFiles(llmspell_home(env)).knows(guarded)
+
+
+def _trust(file: Path, env: Mapping[str, str], cwd: Path) -> None:
+    guarded = _guarded(file, env, cwd)
+    if guarded is not None and guarded.values:
+        TrustedFiles(llmspell_home(env)).add(guarded)
+
+
+def _guarded(file: Path, env: Mapping[str, str], cwd: Path) -> Guarded | None:
+    """What needs trust in a file that would be found in its directory; None: it is no such file, or it is wrong."""
+    if file.name not in {Path(place).name for place in LOCAL_PLACES} or not file.exists():
+        return None
+    try:
+        return load_settings(config=file, env=env, cwd=cwd).guarded
+    except LlmspellError:
+        return None
 
 
 def _is_setting(variable: str) -> bool:

@@ -271,6 +271,13 @@ class StorageVersion(StorageError):
     code = "storage_version"
 
 
+class Conflict(LlmspellError):
+    """What a change was made for is not what is there now; `details{version, expected}`."""
+
+    code = "conflict"
+    retryable = True
+
+
 class ScriptError(LlmspellError):
     """A script failed; `details{script, line, source_line, traceback, output}`."""
 
@@ -287,6 +294,12 @@ class ToolError(LlmspellError):
     """A tool failed."""
 
     code = "tool_error"
+
+
+class WorkflowFailed(LlmspellError):
+    """A workflow that a command ran has failed; `details{execution_id, failed_step, result}`."""
+
+    code = "workflow_failed"
 
 
 def _tree(root: type[LlmspellError]) -> dict[str, type[LlmspellError]]:

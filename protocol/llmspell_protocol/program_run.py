@@ -41,7 +41,7 @@ def program_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def search_path() -> str:
-    """Where programs are looked for: the absolute directories of PATH; what stands in others is anybody's."""
+    """Where programs are looked for: the absolute directories of PATH, which are the same in every directory."""
     found = os.environ.get("PATH", _PATH).split(os.pathsep)
     return os.pathsep.join(one for one in found if os.path.isabs(one)) or _PATH
 
@@ -122,7 +122,7 @@ def _pass_on(process: subprocess.Popen[bytes], given: bytes, on_piece: OnPiece, 
 
 
 def _write(descriptor: int, rest: memoryview) -> memoryview:
-    """What is left after as much as the pipe takes; nothing where nobody reads it."""
+    """What is left after as much as the pipe takes; nothing where its reader is gone."""
     try:
         return rest[os.write(descriptor, rest[:_PIECE_BYTES]) :]
     except BlockingIOError:

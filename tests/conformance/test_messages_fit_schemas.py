@@ -34,7 +34,8 @@ def client(home: Path, tmp_path: Path) -> Iterator[Client]:
     install(home, "smollm2", "135m")
     (tmp_path / "x.gguf").write_bytes(gguf_file())
     with hub_server() as hub:
-        kernel = KernelProcess(env={**hub.environment(), "LLMSPELL_SESSIONS_ENABLED": "true"})
+        env = {"LLMSPELL_STATE_MIGRATION_ENABLED": "true", "LLMSPELL_SESSIONS_ENABLED": "true"}
+        kernel = KernelProcess(env={**hub.environment(), **env})
         with kernel.client() as client:
             yield client
         kernel.stop()
@@ -48,12 +49,17 @@ def test_every_action_of_an_area_is_answered_as_its_record_says(client: Client, 
         if record.from_scripts:
             continue
         # What is to be cancelled must be under way.
-        endless = _endless(client) if action == "cancel" else None
+        endless = _endless(client) if (area, action) == ("kernel", "cancel") else None
         given = dict(record.example)
         if endless is not None:
             given["msg_id"] = endless.msg_id
+        if area == "workflow" and action in ("cancel", "resume", "discard"):
+            given = _long_workflow(client, action)
         if action == "import_model":
             given["path"] = str(tmp_path / "x.gguf")
+        if area == "state" and action in ("restore", "verify"):
+            made = client.request("state_request", {"action": "backups"}).result().content["backups"]
+            given["backup"] = made[0]["backup"]
         _compare(client, area, action, given)
         if endless is not None:
             with pytest.raises(LlmspellError, match="cancelled"):
@@ -88,6 +94,20 @@ def _endless(client: Client) -> Pending:
     )
     assert isinstance(next(iter(pending)), Delta)  # it runs
     return pending
+
+
+def _long_workflow(client: Client, action: str) -> dict[str, Any]:
+    """Fields that name a workflow that runs, or, where it is to be resumed or discarded, one that was cut."""
+    step = {"name": "add", "tool": "calculator", "input": {"input": "1 + {{loop_value}}"}}
+    definition = {"type": "loop", "name": "long", "range": [1, 500], "body": [step], "checkpoint": True}
+    pending = client.request("workflow_request", {"action": "execute", "definition": definition})
+    id = next(iter(pending)).content["execution_id"]
+    if action == "cancel":
+        return {"workflow": id}
+    client.request("workflow_request", {"action": "cancel", "workflow": id}).result()
+    with pytest.raises(LlmspellError, match="cancelled"):
+        pending.result()
+    return {"execution_id": id}
 
 
 def test_a_key_too_many_and_a_key_too_few_are_noticed(client: Client) -> None:

@@ -36,6 +36,12 @@ def case(*words: str, stdin: str = "", where: Where = "both", undo: tuple[tuple[
     return Case(words, stdin, where, undo)
 
 
+SUM = """{"type": "sequential", "name": "sum", "steps": [
+  {"name": "add", "tool": "calculator", "input": {"input": "2 + 3"}},
+  {"name": "twice", "tool": "calculator", "input": {"input": "{{add.output}} * 2"}}]}
+"""
+"""A workflow's file."""
+
 CASES: dict[str, Case] = {
     "run": case("run", "hello.lua", "--", "--name", "world", "extra"),
     "run json": case("run", "hello.lua", "--json"),
@@ -160,6 +166,37 @@ CASES: dict[str, Case] = {
     "tool invoke timeout": case(
         *("tool", "invoke", "calculator", "--timeout", "0.001", "--params", '{"input": "1"}', "--json")
     ),
+    "state show": case("state", "show"),
+    "state show json": case("state", "show", "--json"),
+    "state show missing": case("state", "show", "nosuch"),
+    "state show key json": case("state", "show", "nosuch", "--json"),
+    "state show scope json": case("state", "show", "--scope", "all", "--json"),
+    "state show bad scope": case("state", "show", "--scope", "a..b"),
+    "state clear": case("state", "clear", "--yes"),
+    "state clear json": case("state", "clear", "--yes", "--json"),
+    "state clear asks": case("state", "clear", stdin="n\n"),
+    "state clear missing": case("state", "clear", "nosuch"),
+    "state export": case("state", "export"),
+    "state export json": case("state", "export", "state-out.json", "--json"),
+    "state export toml": case("state", "export", "--format", "toml", "--scope", "all"),
+    "state import": case("state", "import", "state.json", undo=(("state", "clear", "--yes"),)),
+    "state import json": case(
+        "state", "import", "state.json", "--merge", "--json", undo=(("state", "clear", "--yes"),)
+    ),
+    "state import stdin": case("state", "import", stdin="a = 1\n", undo=(("state", "clear", "--yes"),)),
+    "state import missing": case("state", "import", "nowhere.json"),
+    "state import wrong": case("state", "import", stdin='{"a": {"$type": "x"}}'),
+    "workflow run": case("workflow", "run", "sum.workflow.json"),
+    "workflow run watched": case("workflow", "run", "sum.workflow.json", "--watch", "--input", '{"n": 2}', "--json"),
+    "workflow run stdin": case("workflow", "run", "-", "--input", "@call.json", "--json", stdin=SUM),
+    "workflow run failing": case("workflow", "run", "-", "--json", stdin=SUM.replace("2 + 3", "1 / 0")),
+    "workflow run missing": case("workflow", "run", "nosuch.json"),
+    "workflow run wrong": case("workflow", "run", "-", stdin='{"type": "sequential", "steps": [{"name": "a"}]}'),
+    "workflow resume": case("workflow", "resume", "nosuch"),
+    "workflow list": case("workflow", "list"),
+    "workflow list json": case("workflow", "list", "--json"),
+    "workflow cancel": case("workflow", "cancel", "nosuch"),
+    "workflow discard": case("workflow", "discard", "nosuch", "--json"),
     "tool search": case("tool", "search", "math"),
     "tool search json": case("tool", "search", "math", "--json"),
     "tool search nothing": case("tool", "search", "nosuchword"),
@@ -246,6 +283,9 @@ CASES: dict[str, Case] = {
     "config set json": case("config", "set", "models.pin", "a,b", "-c", "mine.toml", "--json", where="local"),
     "config unset": case("config", "unset", "kernel.max_clients", "-c", "mine.toml", where="local"),
     "config unset json": case("config", "unset", "models.max_queue", "-c", "mine.toml", "--json", where="local"),
+    "config trust": case("config", "trust", "mine.toml", "--yes", where="local"),
+    "config trust json": case("config", "trust", "mine.toml", "--yes", "--json", where="local"),
+    "config trust revoke json": case("config", "trust", "mine.toml", "--revoke", "--json", where="local"),
     "config import-mcp": case("config", "import-mcp", "mcp.json", "-c", "mine.toml", where="local"),
     "config import-mcp json": case("config", "import-mcp", "mcp.json", "-c", "mine.toml", "--json", where="local"),
     "config import-mcp dry run json": case("config", "import-mcp", "mcp.json", "--dry-run", "--json", where="local"),
@@ -286,7 +326,9 @@ FILES = {
     "bad.lua": b"print('before')\nlocal x = nil\nprint(x.y)\n",
     "impossible.json": b'{"type": "string", "minLength": 5, "maxLength": 2}',
     "schema.json": b'{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}',
+    "state.json": b'{"theme": "dark", "visits": 3, "mixed": {"$type": "table", "#1": 1, "=x": 2}}',
     "call.json": b'{"input": "6*7"}',
+    "sum.workflow.json": SUM.encode(),
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
     "user/systemd/user/there.service": b"[Unit]\n",

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class Reader:
         self.home.mkdir(mode=0o700)
         shutil.copytree(models, self.home / "models", copy_function=os.link)
         shutil.copytree(ROOT / "examples", self.work / "examples")
+        self.sees: Callable[[str], str] = str
+        """What the reader makes of what is printed, before anything else looks at it."""
         self._state = directory / "state"
         self._place = directory / "place"
         self._place.write_text(str(self.work))
@@ -120,6 +122,7 @@ class Reader:
                 terminal.process.wait()
 
     def _readable(self, text: str) -> str:
+        text = self.sees(text)
         text = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", text)
         return text.replace(str(self.user), "~")
 

@@ -14,6 +14,7 @@ config = LazyGroup(
         "show": (f"{_HERE}.show:show", "Show the configuration in force."),
         "set": (f"{_HERE}.set:set_value", "Set one key of a file."),
         "unset": (f"{_HERE}.unset:unset", "Take one key out of a file."),
+        "trust": (f"{_HERE}.trust:trust", "Let a project's file act."),
         "import-mcp": (f"{_HERE}.import_mcp:import_mcp", "Take over MCP servers of another client."),
         "reload": (f"{_HERE}.reload:reload", "Let running kernels read it again."),
         "list-profiles": (f"{_HERE}.list_profiles:list_profiles", "Show the builtin profiles."),

@@ -10,7 +10,7 @@ from llmspell_cli.commands.session.requests import ask_sessions
 from llmspell_cli.commands.session.transcript import markdown
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
-from llmspell_cli.json_file import write_json, write_text
+from llmspell_cli.json_file import write_json, write_private
 from llmspell_cli.options import Command
 from llmspell_cli.session import Content
 from llmspell_cli.terminal.output import Output, document_text
@@ -46,7 +46,7 @@ def export(options: Options, session_id: str, file: str | None, kind: str | None
     if kind == "json":
         write_json(path, whole)
     else:
-        write_text(path, markdown(whole))
+        write_private(path, markdown(whole))
     if output.json:
         output.document(
             {"status": "exported", "session": whole["session"]["id"], "path": os.path.abspath(path), "format": kind}

@@ -51,7 +51,7 @@ class Border:
         Raises:
             NotConvertible: a cycle, nesting deeper than `MAX_DEPTH`, bytes that are no text, or what `opaque` refuses.
         """
-        return _Outward(self.shape, opaque, exact).convert(value, 0)
+        return Outward(self.shape, opaque, exact).convert(value, 0)
 
     def to_lua(self, value: Any, *, nulls: bool = False) -> Any:
         """A JSON-like value as what the runtime hands to Lua; lone surrogates become U+FFFD.
@@ -83,7 +83,12 @@ class Border:
         raise NotConvertible(f"{type(value).__name__} has no form in Lua")
 
 
-class _Outward:
+class Outward:
+    """One conversion of a Lua value; `table` says what becomes of a table."""
+
+    PLAIN: object = object()
+    """No value: the table is none that has a form of its own."""
+
     def __init__(self, shape: Any, opaque: Callable[[Any, str], Any], exact: bool) -> None:
         self._shape = shape
         self._opaque = opaque
@@ -91,6 +96,7 @@ class _Outward:
         self._left = MAX_VALUES
 
     def convert(self, value: Any, depth: int) -> Any:
+        """A value inside of `depth` tables."""
         if value is None or isinstance(value, (bool, int)):
             return value
         if isinstance(value, bytes):
@@ -102,15 +108,21 @@ class _Outward:
             return self._opaque(value, kind or "userdata")
         if depth >= MAX_DEPTH:
             raise NotConvertible(f"table is nested deeper than {MAX_DEPTH} or contains itself")
-        return self._table(value, depth + 1)
+        return self.table(value, depth + 1)
 
-    def _table(self, table: Any, depth: int) -> Any:
+    def table(self, table: Any, depth: int) -> Any:
+        """A table, whose items are inside of `depth` tables."""
         items = list(table.items())
-        self._count(len(items))
+        self.count(len(items))
         length = len(table) if items else 0
-        if length and _are_indices(items, length):
-            return self._array(items, length, depth)
+        if length and are_indices(items, length):
+            return self.array(items, length, depth)
         # Most tables are told by their keys; only of others Lua is asked.
+        value = self.shaped(table, items, depth)
+        return {_key(key): self.convert(item, depth) for key, item in items} if value is self.PLAIN else value
+
+    def shaped(self, table: Any, items: list[tuple[Any, Any]], depth: int) -> Any:
+        """What a table with a form of its own (`shapes.lua`) is: None, an integer or a list; `PLAIN`: it has none."""
         shape, digits = _pair(self._shape(table))
         if shape == b"null":
             return None
@@ -118,24 +130,27 @@ class _Outward:
             return _integer(digits)
         if shape == b"array":
             longest = max((key for key, _ in items if type(key) is int), default=0)
-            if _are_indices(items, longest):
-                self._count(longest - len(items))
-                return self._array(items, longest, depth)
-        return {_key(key): self.convert(value, depth) for key, value in items}
+            if are_indices(items, longest):
+                self.count(longest - len(items))
+                return self.array(items, longest, depth)
+        return self.PLAIN
 
-    def _array(self, items: list[tuple[Any, Any]], length: int, depth: int) -> list[Any]:
+    def array(self, items: list[tuple[Any, Any]], length: int, depth: int) -> list[Any]:
+        """A list of items with the indices 1 to `length`; those that are lacking are None."""
         array: list[Any] = [None] * length
         for key, value in items:
             array[key - 1] = self.convert(value, depth)
         return array
 
-    def _count(self, values: int) -> None:
+    def count(self, values: int) -> None:
+        """Counts values; raises `NotConvertible` where they are too many."""
         self._left -= values
         if self._left < 0:
             raise NotConvertible(f"table has more than {MAX_VALUES} values")
 
 
-def _are_indices(items: list[tuple[Any, Any]], length: int) -> bool:
+def are_indices(items: list[tuple[Any, Any]], length: int) -> bool:
+    """Whether the keys are integers from 1 to `length`, with holes or without."""
     return all(type(key) is int and 1 <= key <= length for key, _ in items)
 
 

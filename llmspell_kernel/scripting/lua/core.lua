@@ -152,6 +152,26 @@ function core.bind(name)
   end
 end
 
+-- Whether the script has to stop, in a hook of another file's: raises then, through every pcall.
+function core.poll()
+  if stopped() then
+    halt()
+  end
+end
+
+-- ## Files that are read when they are needed
+
+local own_source = core.bind("own_source")
+local modules = {}
+
+-- What a file of ours gives; it gets `core`, and is run once.
+function core.module(name)
+  if modules[name] == nil then
+    modules[name] = { load(own_source(name), "=" .. OURS, "t")(core) }
+  end
+  return modules[name][1]
+end
+
 -- ## Arguments
 
 function core.bad_argument(position, name, expected, value)

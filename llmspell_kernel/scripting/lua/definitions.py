@@ -75,7 +75,9 @@ def _global(section: Section) -> str:
     if not section.fields:
         same = re.match(r"The same as `(\w+)`\.", section.doc)
         lines.append(
-            f"{section.name} = {same[1]}" if same else f"---@type table<string|integer, string?>\n{section.name} = {{}}"
+            f"{section.name} = {same[1]}"
+            if same
+            else f"---@type string[]|table<string, string?>\n{section.name} = {{}}"
         )
         return "\n".join([*lines, ""])
     lines.append(f"---@class {_PREFIX}global.{section.name}")

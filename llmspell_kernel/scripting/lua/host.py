@@ -21,6 +21,7 @@ from llmspell_kernel.scripting.lua.sources import Sources
 from llmspell_protocol.worker_memory import resident_bytes
 
 if TYPE_CHECKING:
+    from llmspell_kernel.scripting.lua.kept import KeptBorder
     from llmspell_kernel.scripting.lua.programs import Programs
 
 T = TypeVar("T")
@@ -117,6 +118,7 @@ class Host:
         self._runtime = runtime
         self.border = Border(runtime)
         self._max_memory_bytes = max_memory_bytes
+        self._kept: KeptBorder | None = None
 
     def functions(self) -> dict[str, Any]:
         """Every function under the name that the Lua files use."""
@@ -124,7 +126,8 @@ class Host:
         guarded: dict[str, Callable[..., Any]] = {
             name: _guarded(getattr(self, f"_{name}"))
             for name in (
-                *("request", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit", "getenv"),
+                *("request", "request_kept", "open", "next_event", "close", "fail", "log", "sleep", "read_line"),
+                *("exit", "getenv"),
                 *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
                 *("open_file", "release_file", "remove", "rename", "admit_program", "run_program"),
                 *(
@@ -134,6 +137,7 @@ class Host:
                     "unpack_vectors",
                     "hash",
                     "offer",
+                    "own_source",
                     "uuid",
                     "now_ms",
                     "precise_ms",
@@ -168,6 +172,19 @@ class Host:
             if kind == "reply":
                 return self._answer(content)
 
+    def _request_kept(self, msg_type: bytes, table: Any) -> tuple[Any, ...]:
+        """As `_request`; values are kept exactly."""
+        if self._kept is None:
+            # Few scripts keep anything.
+            from llmspell_kernel.scripting.lua.kept import KeptBorder
+
+            self._kept = KeptBorder(self.border, self._runtime)
+        number = self._kernel.open(msg_type.decode(), self._kept.content(table))
+        while True:
+            kind, content = self._kernel.next_event(number)
+            if kind == "reply":
+                return self._answer(content, self._kept.reply)
+
     def _open(self, msg_type: bytes, table: Any) -> tuple[Any, ...]:
         return (self._kernel.open(msg_type.decode(), self._content(table)),)
 
@@ -185,13 +202,13 @@ class Host:
             raise NotConvertible("a request's content has to be an object")
         return content
 
-    def _answer(self, content: dict[str, Any]) -> tuple[Any, ...]:
+    def _answer(self, content: dict[str, Any], to_lua: Callable[[Any], Any] | None = None) -> tuple[Any, ...]:
         if content.get("status") == "error":
             refused = Refusal(content)
             self.last_refusal = (refused.text, refused)
             return False, _bytes(refused.text), _bytes(refused.message), _bytes(refused.code)
         kept = {key: value for key, value in content.items() if key not in ("status", "seq")}
-        return True, self.border.to_lua(kept)
+        return True, (to_lua or self.border.to_lua)(kept)
 
     def _close(self, number: int) -> tuple[Any, ...]:
         self._kernel.close(number)
@@ -214,6 +231,11 @@ class Host:
         number = next(self._numbers)
         self.offered[number] = function
         return (self.border.to_lua({"$fn": number}),)
+
+    def _own_source(self, name: bytes) -> tuple[Any, ...]:
+        """The text of one of our own files."""
+        with open(f"{os.path.dirname(__file__)}/{name.decode()}", "rb") as file:
+            return (file.read(),)
 
     def _log(self, level: bytes, message: bytes, module: bytes | None = None, data: Any = None) -> tuple[Any, ...]:
         values = None if data is None else self.border.to_python(data)

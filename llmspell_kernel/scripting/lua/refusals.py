@@ -31,6 +31,7 @@ _PREFIXES = {
     "storage_error": "Storage error",
     "storage_damaged": "Storage error",
     "storage_version": "Storage error",
+    "conflict": "Storage error",
     "script_error": "Script execution error",
     "script_limit": "Resource error",
     "tool_error": "Tool execution error",

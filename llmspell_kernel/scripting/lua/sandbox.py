@@ -50,6 +50,8 @@ _GLOBALS = {
         "agent.lua",
     ),
     "Tool": ("tool_output.lua", "tool.lua"),
+    "State": ("state_copies.lua", "state.lua"),
+    "Workflow": ("workflow.lua",),
     "Event": ("event.lua",),
     "Hook": ("hook.lua",),
 }
@@ -206,6 +208,10 @@ class Sandbox:
         """Calls a function of the script's with plain values; its first result as plain data."""
         value = self._run(function, *(self.host.border.to_lua(argument) for argument in arguments))
         return self.host.border.to_python(value)
+
+    def evaluator(self) -> Any:
+        """The function that evaluates expressions of workflows."""
+        return self._run(self._core["module"], b"workflows/expressions.lua")
 
     def is_complete(self, source: str) -> str:
         """`complete`, `incomplete` or `invalid`."""

@@ -23,7 +23,7 @@ from llmspell_kernel.scripting.lua.host import Stopped
 from llmspell_kernel.scripting.lua.refusals import refusal
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
 from llmspell_protocol.child import connect_parent
-from llmspell_protocol.frames import Frame, FramePipe, FrameTooLarge
+from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FramePipe, FrameTooLarge
 from llmspell_protocol.orphans import adopt_orphans, end_left_behind
 from llmspell_protocol.worker_memory import SCRIPT_SPARE_BYTES, hold_address_space
 
@@ -127,7 +127,12 @@ class Worker:
         number = next(self._numbers)
         self._asked[number] = _Asked(scope.id)
         scope.requests.append(number)
-        self._send({"op": "request", "scope": scope.id, "id": number, "msg_type": msg_type, "content": content})
+        try:
+            self._send({"op": "request", "scope": scope.id, "id": number, "msg_type": msg_type, "content": content})
+        except FrameTooLarge:
+            del self._asked[number]
+            scope.requests.remove(number)
+            raise refusal("invalid_request", f"more than a request holds: {MAX_FRAME_BYTES >> 20} MiB") from None
         return number
 
     def next_event(self, number: int) -> tuple[str, dict[str, Any]]:
@@ -317,7 +322,8 @@ class Worker:
                 self._asked.pop(number, None)
 
     def _invoke(self, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
-        function = sandbox.host.offered.get(frame["fn"])
+        # The number 0 is no script's: it evaluates expressions of workflows.
+        function = sandbox.host.offered.get(frame["fn"]) if frame["fn"] else sandbox.evaluator()
         if function is None:
             raise ScriptFailure(f"function {frame['fn']} is not there any more", kind="not_found")
         return {"op": "done", "value": sandbox.call(function, frame["arguments"])}

@@ -9,6 +9,7 @@ from typing import Any
 from llmspell_kernel.services.agents.toolbox import Toolbox
 from llmspell_kernel.services.tools.asking import AskingTime
 from llmspell_protocol.errors import Forbidden
+from llmspell_protocol.plain_text import shown_name
 from llmspell_protocol.tools.description import ToolDescription
 
 _BEGINNING, _END = 1500, 500
@@ -51,5 +52,5 @@ def _question(agent: str, tool: ToolDescription, arguments: Mapping[str, Any]) -
     if len(shown) > _BEGINNING + _END:
         left_out = len(shown) - _BEGINNING - _END
         shown = f"{shown[:_BEGINNING]} … ({left_out} characters are not shown) … {shown[-_END:]}"
-    name = json.dumps(agent, ensure_ascii=False) if not agent.isprintable() else f"'{agent}'"
+    name = f"'{agent}'" if agent.isprintable() else shown_name(agent)
     return f"Agent {name} wants to call {tool.name} ({tool.security_level}) with {shown}\nAllow it? [y/N] "

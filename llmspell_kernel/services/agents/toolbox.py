@@ -37,7 +37,7 @@ class NoTools:
         raise ToolNotFound(f"Tool '{name}' not found", details={"tool": name})
 
     def needs_word(self, tool: ToolDescription) -> bool:
-        """There is none that could."""
+        """No tool is there to be called, so each would need one."""
         return True
 
     async def ask(self, question: str) -> str | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Request
 from llmspell_protocol.errors import Forbidden
+from llmspell_protocol.plain_text import shown_name
 from llmspell_protocol.tools.description import Need
 from llmspell_protocol.tools.permissions import SETTINGS, Permissions, denied
 
@@ -34,7 +35,7 @@ _DOING: Mapping[Need, str] = {
     "net": "connect to {}",
     "run": "run {}",
 }
-"""What can be asked for. Not a variable: the client sends none that it was not told to."""
+"""What can be asked for. Not a variable: the client sends only those that it was told to."""
 _ONCE, _SESSION, _ALWAYS = "once", "session", "always"
 _WORDS = {
     **dict.fromkeys(("y", "yes", "once"), _ONCE),
@@ -91,7 +92,7 @@ class Asking:
         if kind is None or not isinstance(name, str) or not caller.local or not caller.may("admin"):
             raise refused
         # A model must not draw its own question: what steers a terminal is written out.
-        shown = "everything" if name == "*" else name if name.isprintable() else json.dumps(name)
+        shown = "everything" if name == "*" else shown_name(name)
         session = _session(request)
         async with self._turns.setdefault(session, asyncio.Lock()):
             if any(name in granted.get(kind, ()) for granted in self._granted_at(session)):  # since it was refused

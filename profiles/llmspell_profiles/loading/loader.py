@@ -5,7 +5,7 @@ The only place that looks at configuration files and at the environment for sett
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmspell_profiles.loading.environment import read_environment
 from llmspell_profiles.loading.expansion import UndefinedVariable, expanded, moved_home
@@ -39,6 +39,9 @@ from llmspell_profiles.schema.values import PathContext
 from llmspell_protocol.errors import InvalidRequest, ProfileNotFound
 from llmspell_protocol.user_home import expanded_user
 
+if TYPE_CHECKING:
+    from llmspell_profiles.loading.trust import Guarded
+
 
 class LoadedSettings(NamedTuple):
     """The settings in force and where they came from.
@@ -46,7 +49,7 @@ class LoadedSettings(NamedTuple):
     `source` is the configuration file, None without one. `profile` is the canonical name of the builtin profile that is
     the base, or that the file extends. `origins` tells where each value came from, but for those that a running kernel
     has `kept` (dotted keys), although what is read now says otherwise. `unused` are variables of providers that aren't
-    configured, with the key that each one would set.
+    configured, with the key that each one would set. `guarded` is what the file says that needs trust (`trust.py`).
     """
 
     settings: Settings
@@ -56,6 +59,7 @@ class LoadedSettings(NamedTuple):
     home: Path
     origins: Origins
     unused: Mapping[str, KeyPath]
+    guarded: "Guarded | None" = None
     kept: tuple[str, ...] = ()
 
     @property
@@ -92,6 +96,7 @@ class _Base(NamedTuple):
     below: TomlSource | None = None
     moved: Sequence[KeyPath] = ()
     mistakes: Sequence[SettingError] = ()
+    guarded: "Guarded | None" = None
 
 
 def load_settings(
@@ -144,7 +149,24 @@ def load_settings(
         *_doubtful_values(settings, checked, origins),
         *_moved_paths(base.profile, moved, home),
     )
-    return LoadedSettings(settings, base.source, base.profile, remarks, home, origins, overlay.unused)
+    return LoadedSettings(settings, base.source, base.profile, remarks, home, origins, overlay.unused, base.guarded)
+
+
+def load_trusted(
+    *, profile: str | None, config: Path | None, env: Mapping[str, str], cwd: Path, flags: Mapping[str, object] | None
+) -> LoadedSettings:
+    """`load_settings` for a kernel, which acts on what it reads.
+
+    Raises:
+        ConfigError: as that; or the file was found in the working directory and sets what needs trust, without having
+            been trusted.
+    """
+    loaded = load_settings(profile=profile, config=config, env=env, cwd=cwd, flags=flags)
+    if loaded.guarded is not None:
+        from llmspell_profiles.loading.trust import TrustedFiles
+
+        TrustedFiles(loaded.home).demand(loaded.guarded)
+    return loaded
 
 
 def _idle_profile(base: _Base, origins: Origins) -> Iterator[Remark]:
@@ -200,7 +222,7 @@ def _base(profile: str | None, config: Path | None, env: Mapping[str, str], cwd:
         if str(place) in LOCAL_PLACES and sets_nothing(toml.text):
             idle = idle or place
             continue
-        return _from_file(toml, cwd / place, env, home, read)
+        return _from_file(toml, cwd / place, env, home, read, found=str(place) in LOCAL_PLACES)
     if idle is not None:
         return _from_file(read(cwd / idle, str(idle)), cwd / idle, env, home, read)
     return _builtin(ZERO_CONFIGURATION, env, home, read)
@@ -229,7 +251,9 @@ def _moved_paths(profile: str | None, paths: Sequence[KeyPath], home: Path) -> I
         yield Remark(f"profile {profile}", text, {"key": keys})
 
 
-def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path, read: Read) -> _Base:
+def _from_file(
+    toml: TomlSource, path: Path, env: Mapping[str, str], home: Path, read: Read, *, found: bool = False
+) -> _Base:
     profile = _extended_profile(toml)
     extended = _builtin(profile or ZERO_CONFIGURATION, env, home, read)
     remarks: list[Remark] = []
@@ -238,6 +262,10 @@ def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path,
     below = extended.data if profile else beside(_tables(own), extended.data)
     classes = provider_classes(_tables(_merged(below, own)))
     own = _known_keys(own, (), toml, classes, remarks, mistakes)
+    # Only a file has such keys.
+    from llmspell_profiles.loading.trust import Guarded, guarded_values
+
+    guarded = Guarded(path, toml.name, found, guarded_values(own, classes))
     try:
         own = expanded(own, env, known_user_home(env))
     except UndefinedVariable as error:
@@ -249,7 +277,7 @@ def _from_file(toml: TomlSource, path: Path, env: Mapping[str, str], home: Path,
     if profile:
         own["extends"] = profile
     data = _merged(below, own)
-    return _Base(data, toml, own, path, profile, remarks, extended.toml, extended.moved, mistakes)
+    return _Base(data, toml, own, path, profile, remarks, extended.toml, extended.moved, mistakes, guarded)
 
 
 def _extended_profile(toml: TomlSource) -> str | None:

@@ -89,7 +89,6 @@ PROFILES = (
         "State persistence with memory backend",
         ("Scripts that share values", "Trying the State global"),
         ("Whole Lua library", "State in memory, 10 MB a key"),
-        without="state that scripts share",
     ),
     Profile(
         "sessions",

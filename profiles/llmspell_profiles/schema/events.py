@@ -30,6 +30,8 @@ class EventFiltering(Table):
 class EventExport(Table):
     """`[events.export]`"""
 
+    NEEDS_TRUST = True
+
     stdout: bool = Field(default=False, description="NDJSON on stderr in JSON mode, else on stdout")
     file: FilePath | None = Field(default=None, description="NDJSON file")
     webhook: Url | None = Field(default=None, description="POST per batch")

@@ -61,6 +61,8 @@ class Given:
 class McpServer(Table):
     """`[mcp.servers.NAME]`: either `command` (a program of this machine) or `url` (streamable HTTP)."""
 
+    NEEDS_TRUST = True
+
     enabled: bool = Field(default=True, description="false: as if not configured")
     command: str | None = Field(default=None, description="program that speaks MCP on its standard streams")
     args: Names = Field(default=(), description="its arguments")

@@ -10,9 +10,11 @@ from llmspell_profiles.schema.values import (
     AutoOrSize,
     BaseUrl,
     Device,
+    Elsewhere,
     FilePath,
     High,
     Idle,
+    NeedsTrust,
     Quantization,
     StopStrings,
     Variable,
@@ -65,7 +67,7 @@ class ProviderSettings(Table):
     name: Annotated[str, Idle()] = Field(default="", description="display name; default: the table's name")
     provider_type: str = Field(description="implementation; default: the table's name, if that is a known type")
     enabled: bool = Field(default=True, description="false: as if not configured")
-    base_url: BaseUrl | None = Field(default=None, description="endpoint; default: the vendor's")
+    base_url: Annotated[BaseUrl | None, Elsewhere] = Field(default=None, description="endpoint; default: the vendor's")
     api_key_env: Variable | None = Field(default=None, description="variable that holds the key; default: the vendor's")
     api_key: str | None = Field(default=None, secret=True, description="literal key, discouraged")
     default_model: str | None = Field(default=None, description="model when none is named")
@@ -104,7 +106,7 @@ class CloudSettings(ProviderSettings):
     """A provider behind an HTTP interface; `openai` with a `base_url` is any compatible server."""
 
     provider_type: CloudType = Field(description="implementation; default: the table's name, if that is a known type")
-    base_urls: tuple[BaseUrl, ...] = Field(
+    base_urls: Annotated[tuple[BaseUrl, ...], Elsewhere] = Field(
         default=(), description="several servers with the same models; the least busy one is asked"
     )
     max_tokens: int | None = Field(
@@ -126,7 +128,7 @@ class OllamaSettings(LocalSettings):
     """An Ollama daemon."""
 
     provider_type: Literal["ollama"] = Field(default="ollama", description="implementation")
-    base_url: BaseUrl = Field(default="http://localhost:11434", description="endpoint")
+    base_url: Annotated[BaseUrl, Elsewhere] = Field(default="http://localhost:11434", description="endpoint")
     timeout_seconds: Annotated[int, High(600)] = Field(
         default=120, ge=1, description="longest wait for the first token, and for each next one, in seconds"
     )
@@ -161,7 +163,7 @@ class CandleSettings(LocalSettings):
     batch_size: int = Field(default=256, ge=1, le=INT32_HIGH, description="prefill batch, in tokens")
     use_flash_attention: bool = Field(default=True, description="where the engine has it")
     engine: Annotated[GgufEngine, words(GgufEngine)] = Field(default="xllamacpp", description="GGUF engine")
-    server_path: FilePath | None = Field(
+    server_path: Annotated[FilePath | None, NeedsTrust()] = Field(
         default=None, description="binary for engine = llama-server; default: the one on PATH"
     )
     spin_count: int = Field(

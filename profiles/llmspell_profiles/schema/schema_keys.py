@@ -18,7 +18,7 @@ from llmspell_profiles.schema.providers import (
 )
 from llmspell_profiles.schema.settings import Settings
 from llmspell_profiles.schema.table import FieldInfo, FreeTable, IdleTable, Later, Table
-from llmspell_profiles.schema.values import High, Idle
+from llmspell_profiles.schema.values import High, Idle, NeedsTrust
 
 PREFIX = "LLMSPELL_"
 """What our variables begin with."""
@@ -96,6 +96,14 @@ def keys_below(table: type[Table], path: KeyPath = (), *, idle: bool = False) ->
             yield Key((*path, name), field, table, idle)
         else:
             yield from keys_below(inner, (*path, name), idle=idle or _is_idle(table, name, field))
+
+
+def needs_trust(key: Key, value: Any) -> bool:
+    """Whether a file that comes with a directory may not say this of a key by itself."""
+    if value == key.field.default or (isinstance(value, list) and tuple(value) == key.field.default):
+        return False
+    mark = next((mark for mark in key.field.marks if isinstance(mark, NeedsTrust)), None)
+    return key.table.NEEDS_TRUST if mark is None else not mark.harmless(value)
 
 
 def _is_idle(table: type[Table], name: str, field: FieldInfo) -> bool:

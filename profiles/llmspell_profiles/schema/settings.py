@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from llmspell_profiles.schema.providers import ProvidersSettings
 from llmspell_profiles.schema.table import Field, Later, Table, later_table, rule, subtable
 from llmspell_profiles.schema.values import (
+    Allows,
     AutoOrSize,
     Before,
     Duration,
     High,
     Idle,
     LogLevel,
+    NeedsTrust,
     SecurityLevel,
     Size,
     at_odds,
@@ -97,17 +99,17 @@ class EnginesSettings(Table):
 class RuntimeSecuritySettings(Table):
     """`[runtime.security]`"""
 
-    allow_file_access: bool = Field(
+    allow_file_access: Annotated[bool, Allows] = Field(
         default=False, description="scripts may write below their own directories too; one run: --allow-write"
     )
-    allow_network_access: bool = Field(
+    allow_network_access: Annotated[bool, Allows] = Field(
         default=True, description="network tools of scripts reach what tools.http_request allows; not model providers"
     )
-    allow_pull_addresses: bool = Field(
+    allow_pull_addresses: Annotated[bool, Allows] = Field(
         default=False,
         description="scripts pull models from public https and pypi addresses too; names and hf.co/… they always may",
     )
-    allow_process_spawn: bool = Field(
+    allow_process_spawn: Annotated[bool, Allows] = Field(
         default=False, description="scripts may run programs; needs tools.system.allow_process_execution too"
     )
     max_memory_bytes: Annotated[Size, High(2_000_000_000)] = Field(
@@ -147,13 +149,15 @@ class KernelSecuritySettings(Table):
     curve: Annotated[Curve, words(Curve)] = Field(
         default="auto", description="encryption: auto = on for non-loopback tcp, required = on for every tcp socket"
     )
-    allow_remote: bool = Field(default=False, description="permit a non-loopback host")
+    allow_remote: Annotated[bool, Allows] = Field(default=False, description="permit a non-loopback host")
 
 
 class KernelSettings(Table):
     """`[kernel]`"""
 
-    host: str = Field(default="127.0.0.1", description="address for tcp; not loopback: needs security.allow_remote")
+    host: Annotated[str, NeedsTrust()] = Field(
+        default="127.0.0.1", description="address for tcp; not loopback: needs security.allow_remote"
+    )
     port: int = Field(
         default=9555,
         ge=0,
@@ -216,7 +220,7 @@ class ModelsSettings(Table):
 class CliSettings(Table):
     """`[cli]`"""
 
-    connect: str = Field(
+    connect: Annotated[str, NeedsTrust(lambda value: value == "embedded")] = Field(
         default="auto",
         description="the kernel of commands: auto = the newest that runs, else one of their own; embedded = always one "
         "of their own; else a target as --connect takes it",

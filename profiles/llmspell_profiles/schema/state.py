@@ -3,40 +3,47 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from llmspell_profiles.schema.table import Field, IdleTable, subtable
-from llmspell_profiles.schema.values import Before, FilePath, High, Size, words, wrong
+from llmspell_profiles.schema.table import Field, Table, subtable
+from llmspell_profiles.schema.values import Before, FilePath, High, Idle, Size, words, wrong
 
 StateBackend = Literal["memory", "sqlite"]
-Compression = Literal["zstd", "lz4", "none"]
+Compression = Literal["gzip", "zstd", "lz4", "none"]
+
+_OF_OTHERS = ("sled", "rocksdb", "redis", "file")
 
 
-def _no_redis(value: object) -> object:
-    if isinstance(value, str) and value.casefold() == "redis":
+def no_other_backend(value: object) -> object:
+    """Refuses the stores of other programs by name."""
+    if isinstance(value, str) and value.casefold() in _OF_OTHERS:
         raise wrong(f"'{value}' is not supported; use memory or sqlite")
     return value
 
 
-class BackupSettings(IdleTable):
+class BackupSettings(Table):
     """`[runtime.state_persistence.backup]`"""
 
-    backup_dir: FilePath = Field(default=Path("backups"), check_default=True, description="target directory")
+    backup_dir: FilePath = Field(
+        default=Path("~/.llmspell/backups"), check_default=True, description="target directory"
+    )
     compression_enabled: bool = Field(default=True, description="compress")
     compression_type: Annotated[Compression, words(Compression)] = Field(
-        default="zstd", description="method; one that isn't installed: gzip and a warning"
+        default="gzip", description="method; zstd and lz4 are not part of this version: gzip and a warning"
     )
     compression_level: int = Field(default=3, ge=1, le=9, description="level")
-    incremental_enabled: bool = Field(default=True, description="only changed keys")
+    incremental_enabled: Annotated[bool, Idle()] = Field(
+        default=True, description="only changed keys; every backup is whole"
+    )
     max_backups: int = Field(default=10, ge=1, description="keep at most")
     max_backup_age: int = Field(default=2_592_000, ge=0, description="delete older ones, in seconds")
 
 
-class StateSettings(IdleTable):
+class StateSettings(Table):
     """`[runtime.state_persistence]`"""
 
     enabled: bool = Field(default=True, description="the State global and state commands")
-    backend_type: Annotated[
-        StateBackend, words(StateBackend, {"sled": "sqlite", "file": "sqlite"}), Before(_no_redis)
-    ] = Field(default="memory", description="where state lives")
+    backend_type: Annotated[StateBackend, words(StateBackend), Before(no_other_backend)] = Field(
+        default="memory", description="where state lives; memory ends with the kernel"
+    )
     path: FilePath = Field(default=Path("~/.llmspell/state.db"), check_default=True, description="SQLite file")
     migration_enabled: bool = Field(default=False, description="run registered migrations")
     backup_on_migration: bool = Field(default=True, description="copy before migrating")

@@ -128,6 +128,9 @@ class Table:
         """The class of the tables that the user names, where all of them have the same; None for any other table."""
         return cls.OTHERS if isinstance(cls.OTHERS, type) and issubclass(cls.OTHERS, Table) else None
 
+    NEEDS_TRUST: ClassVar[bool] = False
+    """Whether each of its keys counts as marked with `NeedsTrust`."""
+
     IDLE: ClassVar[frozenset[str]] = frozenset()
     """Inherited keys and tables that nothing reads yet where they belong to this class: as if marked with `Idle`."""
 

@@ -5,7 +5,19 @@ from tempfile import gettempdir
 from typing import Annotated, Any, ClassVar, Literal
 
 from llmspell_profiles.schema.table import Field, IdleTable, Table, subtable
-from llmspell_profiles.schema.values import Before, High, Idle, Names, NamesOrText, Size, expected, words, wrong
+from llmspell_profiles.schema.values import (
+    Allows,
+    Before,
+    High,
+    Idle,
+    Names,
+    NamesOrText,
+    NeedsTrust,
+    Size,
+    expected,
+    words,
+    wrong,
+)
 
 Approval = Literal["never", "restricted", "always"]
 SearchEngine = Literal["google", "bing", "duckduckgo", "brave", "serpapi", "serperdev", "searxng"]
@@ -27,7 +39,7 @@ class FileOperations(Table):
     """`[tools.file_operations]`"""
 
     enabled: bool = Field(default=True, description="file tools; scripts also need runtime.security.allow_file_access")
-    allowed_paths: Annotated[Names, Before(_some)] = Field(
+    allowed_paths: Annotated[Names, Before(_some), NeedsTrust()] = Field(
         default=(gettempdir(),), description='paths after resolving links; "*" = all'
     )
     max_file_size: Annotated[Size, High(1_000_000_000)] = Field(
@@ -44,6 +56,8 @@ class FileOperations(Table):
 
 class Permissions(Table):
     """`[tools.permissions]`: what `--allow-read` and its like grant, for every script and every call of a tool."""
+
+    NEEDS_TRUST = True
 
     read: NamesOrText = Field(default=(), description='absolute paths, with all below; "*" = everything')
     write: NamesOrText = Field(default=(), description="the same, to be written")
@@ -68,8 +82,8 @@ class WebSearch(Table):
 class HttpRequest(Table):
     """`[tools.http_request]`"""
 
-    allowed_hosts: Names = Field(default=("*",), description="host or parent domain")
-    blocked_hosts: Names = Field(
+    allowed_hosts: Annotated[Names, NeedsTrust()] = Field(default=("*",), description="host or parent domain")
+    blocked_hosts: Annotated[Names, NeedsTrust()] = Field(
         default=("localhost", "127.0.0.1", "0.0.0.0"),
         description="private and link-local addresses are refused besides, unless allowed_hosts names them",
     )
@@ -86,7 +100,7 @@ class Network(Table):
 
     timeout_seconds: int = Field(default=30, ge=1, description="default of network tools, in seconds")
     max_retries: Annotated[int, High(10)] = Field(default=3, ge=0, description="retries of retryable failures")
-    verify_ssl: bool = Field(default=True, description="check certificates")
+    verify_ssl: Annotated[bool, NeedsTrust()] = Field(default=True, description="check certificates")
 
 
 class WebTools(Table):
@@ -116,13 +130,15 @@ class Database(Table):
 
     connection_timeout_seconds: int = Field(default=10, ge=1, description="connecting, in seconds")
     max_connections: Annotated[int, Idle()] = Field(default=10, ge=1, description="at the same time")
-    allowed_hosts: NamesOrText = Field(default=("localhost", "127.0.0.1"), description="hosts")
+    allowed_hosts: Annotated[NamesOrText, NeedsTrust()] = Field(default=("localhost", "127.0.0.1"), description="hosts")
     query_timeout_seconds: int | None = Field(default=None, ge=0, description="one query, in seconds; unset: none")
     enable_query_logging: Annotated[bool, Idle()] = Field(default=False, description="without parameters")
 
 
 class Email(Table):
     """`[tools.email]`"""
+
+    NEEDS_TRUST = True
 
     smtp_host: str | None = Field(default=None, description="mail server")
     smtp_port: int = Field(default=587, ge=1, le=65_535, description="its port")
@@ -136,16 +152,16 @@ class Email(Table):
 class SystemTools(Table):
     """`[tools.system]`"""
 
-    allow_process_execution: bool = Field(
+    allow_process_execution: Annotated[bool, Allows] = Field(
         default=False,
         description="every script may run allowed_commands; needs runtime.security.allow_process_spawn too",
     )
-    allowed_commands: NamesOrText = Field(
+    allowed_commands: Annotated[NamesOrText, NeedsTrust()] = Field(
         default=("ls", "cat", "echo", "pwd"), description='programs; "*" = all, and a shell; one run: --allow-run'
     )
     max_output_size: Size = Field(default=1_048_576, ge=1, description="what io.popen keeps of a program, in bytes")
     command_timeout_seconds: int = Field(default=30, ge=1, description="one program, in seconds")
-    allowed_env_vars: NamesOrText = Field(
+    allowed_env_vars: Annotated[NamesOrText, NeedsTrust()] = Field(
         default=(), description="variables of the client that every script may read; one run: --allow-env"
     )
 
@@ -189,7 +205,7 @@ class Search(Table):
     api_key: str | None = Field(
         default=None, secret=True, description="key of default_engine, or where that needs none of the engine of a call"
     )
-    endpoint: str | None = Field(
+    endpoint: Annotated[str | None, NeedsTrust()] = Field(
         default=None, description="URL of default_engine in place of its usual one; searxng has no usual one"
     )
     google_engine_id: str | None = Field(default=None, description="the search engine (cx) that Google's key is for")
@@ -206,7 +222,7 @@ class ToolsSettings(Table):
     enabled: bool = Field(default=True, description="all tools")
     rate_limit_per_minute: int | None = Field(default=None, ge=1, description="all tools together; unset: none")
     workers: Annotated[int, High(32)] = Field(default=4, ge=1, description="calls that run at the same time")
-    approval: Annotated[Approval, words(Approval)] = Field(
+    approval: Annotated[Approval, words(Approval), NeedsTrust(lambda value: value == "always")] = Field(
         default="restricted",
         description="the level from which on a person is asked before a model's call: never, restricted, always",
     )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 from llmspell_profiles.schema.checks import Check, Refusal
 from llmspell_protocol.addresses import BadAddress, has_query, parse_address
 from llmspell_protocol.durations import read_seconds
+from llmspell_protocol.loopback import is_loopback
 from llmspell_protocol.numbers import INT64_HIGH, is_whole
 
 _BYTES_IN = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -34,6 +35,29 @@ class High(NamedTuple):
 
 class Idle(NamedTuple):
     """Marks a key that nothing reads yet: what differs from its default is accepted, with a warning."""
+
+
+def _never(_value: Any) -> bool:
+    return False
+
+
+class NeedsTrust(NamedTuple):
+    """Marks a key by which a file that comes with a directory could act for others (see `loading/trust.py`).
+
+    Values that are `harmless` need none, and the default never does.
+    """
+
+    harmless: Callable[[Any], bool] = _never
+
+
+def _is_near(value: Any) -> bool:
+    """Whether a URL, or each of several, leads to this machine."""
+    if isinstance(value, list):
+        return all(map(_is_near, value))
+    try:
+        return isinstance(value, str) and is_loopback(parse_address(value).host)
+    except BadAddress:
+        return False
 
 
 class PathContext(NamedTuple):
@@ -256,6 +280,10 @@ StopStrings = tuple[Annotated[str, Before(_check_stop)], ...]
 Url = Annotated[str, Before(_check_url, Form("url"))]
 BaseUrl = Annotated[str, Before(_check_base_url, Form("url"))]
 """The URL of a server to which the paths of its interface are appended."""
+Allows = NeedsTrust(lambda value: value is False)
+"""The mark of switches that let scripts, tools or other machines do more."""
+Elsewhere = NeedsTrust(_is_near)
+"""The mark of URLs to which keys and prompts are sent."""
 Variable = Annotated[str, Before(_check_variable)]
 Device = Annotated[str, Before(_check_device)]
 Quantization = Annotated[str, Before(_check_quantization)]

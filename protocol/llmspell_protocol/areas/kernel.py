@@ -153,6 +153,26 @@ class KernelLogsReply(Struct):
     lines: Sequence[str]
 
 
+class KernelDatabase(Struct):
+    """A database of this kernel's home whose file is there; `problems` say how it is damaged."""
+
+    name: str
+    holds: str
+    path: str
+    bytes: int
+    version: int | None
+    """None: it is damaged"""
+    known_version: int
+    """a file with a later version is refused"""
+    problems: Sequence[str]
+
+
+class KernelStorageReply(Struct):
+    """All of them, each examined whole."""
+
+    databases: Sequence[KernelDatabase]
+
+
 ACTIONS: Mapping[str, Action] = {
     "status": Action(Empty, KernelStatusReply, right=None, example={}, looks=True),
     "metrics": Action(Empty, KernelMetricsReply, right=None, example={}, looks=True),
@@ -163,6 +183,7 @@ ACTIONS: Mapping[str, Action] = {
     "lua_api": Action(Empty, KernelLuaApiReply, right=None, example={}, looks=True),
     "logs": Action(KernelLogs, KernelLogsReply, right="admin", example={"lines": 5}, looks=True),
     "reload_config": Action(Empty, KernelReloadReply, right="admin", example={}, looks=True),
+    "storage": Action(Empty, KernelStorageReply, right="admin", example={}, looks=True),
     # Anyone may ask, because it reaches only requests of the same session, others only with `admin`.
     "cancel": Action(KernelCancel, KernelCancelReply, right=None, example={"msg_id": "5c1…_7"}, looks=True),
     "drain": Action(KernelDrain, KernelDrainReply, right="admin", example={"timeout_s": 0}, looks=True),

@@ -46,7 +46,7 @@ def test_a_file_is_imported_by_its_path_here_and_removed_without_it(target: list
     )
     assert llmspell(*target, "model", "import", "./tiny.gguf").out.startswith("✓ Already here: tiny")
     info = llmspell(*target, "model", "info", "tiny", "--json").document
-    assert info["owner"] == f"whoever keeps {work}/tiny.gguf"
+    assert info["owner"] == f"the owner of {work}/tiny.gguf"
     assert llmspell(*target, "model", "pull", "./tiny.gguf").out.startswith("✓ Already present: tiny")
     assert llmspell(*target, "model", "remove", "tiny", "--yes").status == 0
     assert (work / "tiny.gguf").read_bytes() == TINY

@@ -107,4 +107,4 @@ def test_the_log_tells_of_the_load_and_of_the_end_of_a_killed_worker(place: Path
     assert f"PID {loaded['pid']}" in said
     assert f"[ERROR] the worker of m (PID {loaded['pid']}) ended by signal SIGKILL with 0 open requests" in said
     assert "[INFO] unloads m@candle (" in said
-    assert "): somebody asked for it" in said
+    assert "): it was asked for" in said

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.example_lines import ExampleLines
 from tests.support.ollama_replay import OllamaReplay
 from tests.support.reader import Reader, reader
 from tests.support.snippets import ROOT
 
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.lua"))
 OF_THE_REQUIREMENTS = {"local_chat.lua", "ollama_chat.lua", "candle_inference.lua", "backend_comparison.lua"}
+
+
+LINES: dict[str, ExampleLines] = {}
+"""What has run of the examples, by mode."""
+
+
+def watched(one: Reader, mode: str) -> Reader:
+    """The reader, whose examples tell which of their lines run."""
+    lines = ExampleLines(one.work / "examples")
+    one.sees = LINES.setdefault(mode, lines).taken_out
+    return one
 
 
 @pytest.fixture(scope="module", params=["embedded", "connected"])
@@ -25,7 +41,7 @@ def shell(
     with reader(tmp_path_factory.mktemp("examples"), models) as one:
         if request.param == "connected":
             one.joins(neighbour)
-        yield one
+        yield watched(one, request.param)
 
 
 def test_the_examples_are_all_tried_here() -> None:
@@ -64,13 +80,25 @@ def test_backend_comparison_works(shell: Reader) -> None:
     assert "ollama   not used: connection refused" in done.out
 
 
-@pytest.mark.parametrize("mode", ["embedded", "connected"])
-def test_ollama_chat_works(mode: str, tmp_path: Path, models: Path) -> None:
-    recordings = ("003-version", "033-tags-two", "038-show", "050-ps-one", "064-chat-stream", "067-chat-nonstream")
-    with OllamaReplay(*recordings) as server, reader(tmp_path, models) as one:
-        one.runs(f"export OLLAMA_HOST={server.base_url}")
+RECORDINGS = ("003-version", "033-tags-two", "038-show", "050-ps-one", "064-chat-stream", "067-chat-nonstream")
+
+
+@contextmanager
+def beside_ollama(server: OllamaReplay, mode: str, directory: Path, models: Path, *settings: str) -> Iterator[Reader]:
+    """A reader whose Ollama this server is, and whose kernel is their own."""
+    directory.mkdir()
+    with reader(directory, models) as one:
+        watched(one, mode)
+        for each in (f"OLLAMA_HOST={server.base_url}", *settings):
+            one.runs(f"export {each}")
         if mode == "connected":
             one.runs("llmspell kernel start --daemon --port 0")
+        yield one
+
+
+def test_ollama_chat_works(shell: Reader, request: pytest.FixtureRequest, tmp_path: Path, models: Path) -> None:
+    mode = request.node.callspec.params["shell"]
+    with OllamaReplay(*RECORDINGS) as server, beside_ollama(server, mode, tmp_path / "works", models) as one:
         done = one.runs("llmspell run examples/ollama_chat.lua -- Hi")
         assert done.status == 0, done.out
         assert " tokens)\n" in done.out
@@ -78,6 +106,26 @@ def test_ollama_chat_works(mode: str, tmp_path: Path, models: Path) -> None:
         assert both.status == 0
         assert "candle   smollm2:135m: " in both.out
         assert "ollama   smollm2:copy: " in both.out
+    with OllamaReplay(*RECORDINGS[:-2]) as server, beside_ollama(server, mode, tmp_path / "fails", models) as one:
+        failed = one.runs("llmspell run examples/backend_comparison.lua")
+        assert failed.status == 0
+        assert "ollama   smollm2:copy failed: " in failed.out
+
+
+def test_examples_say_what_is_missing(shell: Reader, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    settings = ("LLMSPELL_TOOLS__RATE_LIMIT_PER_MINUTE=1", "LLMSPELL_TOOLS__PERMISSIONS__READ=/data")
+    mode = request.node.callspec.params["shell"]
+    with (
+        OllamaReplay("003-version", "009-tags-empty") as server,
+        beside_ollama(server, mode, tmp_path / "empty", tmp_path / "models", *settings) as one,
+    ):
+        assert "No model is installed. First: " in one.runs("llmspell run examples/local_chat.lua").out
+        assert "Ollama has no model. First: " in one.runs("llmspell run examples/ollama_chat.lua").out
+        tried = one.runs("llmspell run examples/try_tools.lua -- --category utility")
+        assert tried.status == 1
+        assert "FAILED: " in tried.out
+        assert "always allowed: read /data\n" in one.runs("llmspell run examples/what_may_i.lua").out
 
 
 def test_ollama_chat_says_what_is_missing(shell: Reader) -> None:
@@ -141,6 +189,9 @@ def test_fallback_works(shell: Reader) -> None:
     done = shell.runs('llmspell run examples/fallback.lua -- "Say hello." --models llama3.2@ollama,smollm2:135m@candle')
     assert done.status == 0
     assert done.out.startswith("llama3.2@ollama: ")
+    none = shell.runs("llmspell run examples/fallback.lua -- --models nosuch@candle,llama3.2@ollama")
+    assert none.status == 1
+    assert "none of the models answered" in none.out
 
 
 def test_commit_message_works(shell: Reader) -> None:
@@ -148,6 +199,8 @@ def test_commit_message_works(shell: Reader) -> None:
     assert done.status == 0
     assert len(done.out.splitlines()) == 1
     assert "no change on standard input" in shell.runs("llmspell run examples/commit_message.lua").out
+    cut = shell.runs("llmspell run examples/commit_message.lua -- --limit 10", "-  return a - b\n+  return a + b\n")
+    assert "only the first 10 of 32 bytes are read\n" in cut.out
 
 
 def test_summarize_works(shell: Reader) -> None:
@@ -218,3 +271,243 @@ def test_try_tools_works(shell: Reader) -> None:
     assert re.search(r"^calculator +works: ", done.out, re.MULTILINE)
     of_one = shell.runs("llmspell run examples/try_tools.lua -- --category utility")
     assert "calculator" in of_one.out
+
+
+def test_remember_works(shell: Reader) -> None:
+    shell.runs("export LLMSPELL_STATE_BACKEND=sqlite")
+    first = shell.runs('llmspell run examples/remember.lua -- "water the plants"')
+    second = shell.runs("llmspell run examples/remember.lua")
+    assert (first.status, second.status) == (0, 0), second.out
+    assert first.out == "run 1\n  water the plants (run 1)\n"
+    assert second.out == "run 2\n  water the plants (run 1)\n"
+
+
+def test_shared_state_works(shell: Reader) -> None:
+    shell.runs("export LLMSPELL_STATE_BACKEND=sqlite")
+    for visits in (1, 2):
+        done = shell.runs("llmspell run examples/shared_state.lua")
+        assert done.status == 0, done.out
+        assert done.out == f"visits: {visits}\ntoken: s3cret\nprices: 100\ncleared: 0\nrestored: 100\n"
+
+
+def test_workflow_report_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/workflow_report.lua")
+    assert done.status == 0, done.out
+    assert "warm\t21.5\n" in done.out
+    assert "text: " in done.out
+
+
+def test_workflow_parallel_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/workflow_parallel.lua")
+    assert done.out == "digest ok, id ok, broken failed\n64\t1 / 0: division by zero\n"
+
+
+def test_workflow_loop_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/workflow_loop.lua")
+    assert done.out == "1.41 after 10 rounds (condition_false)\nthe last square: 2.002 of 10\n"
+
+
+def test_workflow_triage_works(shell: Reader) -> None:
+    done = shell.runs('llmspell run examples/workflow_triage.lua -- "the page is slow"')
+    assert done.out == (
+        "then\tqueued as performance\ngave back seat 12\npay\tStep 'pay' failed: 1 / 0: division by zero\n"
+    )
+
+
+def test_the_workflow_in_a_file_is_run(shell: Reader) -> None:
+    given = '{"prices": [1, 20]}'
+    done = shell.runs(f"llmspell workflow run examples/workflow.json --input '{given}'")
+    assert done.out == "The last one is dear: 24\n"
+
+
+ROWS = "printf 'name,town,age\nAda,London,36\nGrace,\"New York, NY\",85\n' > people.csv"
+
+
+def test_json_fields_works(shell: Reader) -> None:
+    lines = '{"level": "info", "user": {"name": "Ada"}}\nno json\n{"level": null, "user": 12345678901234567890}\n'
+    deep = shell.runs("llmspell run examples/json_fields.lua -- a.b", '{"a": 5}')
+    assert deep.out == "{}\n"
+    done = shell.runs("llmspell run examples/json_fields.lua -- level user user.name", lines, apart=True)
+    assert done.status == 0
+    first, second = done.out.splitlines()
+    assert json.loads(first) == {"level": "info", "user": {"name": "Ada"}, "user.name": "Ada"}
+    assert second == '{"level":null,"user":12345678901234567890}'
+    assert "line 2: JSON parse error: " in done.err
+    tabs = shell.runs("llmspell run examples/json_fields.lua -- level user user.name --tabs", lines, apart=True)
+    assert tabs.out == 'info\t{"name":"Ada"}\tAda\nnull\t12345678901234567890\t\n'
+    assert "usage: " in shell.runs("llmspell run examples/json_fields.lua").out
+
+
+def test_log_work_works(shell: Reader) -> None:
+    shell.runs("printf 'hello' > hello.txt")
+    done = shell.runs("llmspell run examples/log_work.lua -- hello.txt nosuch.txt")
+    assert (done.status, done.out.splitlines()[-1]) == (1, "1 read, 1 not")
+    is_connected = (shell.home / "run").is_symlink()
+    logs = "\n".join(path.read_text() for path in (shell.home / "run").resolve().parent.glob("logs/*.log"))
+    # Without a kernel that runs, a command shows warnings itself.
+    assert "file not read" in (logs if is_connected else done.out)
+    assert ("file read" in logs) is is_connected
+    assert shell.runs("llmspell run examples/log_work.lua -- hello.txt --verbose").status == 0
+
+
+def test_what_may_i_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/what_may_i.lua")
+    assert done.status == 0
+    assert "writes below its directory: no\n" in done.out
+    assert "provider candle: " in done.out
+    part = shell.runs("llmspell run examples/what_may_i.lua -- tools.file_operations", apart=True)
+    assert json.loads(part.out)["enabled"] is True
+
+
+def test_slow_parts_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/slow_parts.lua -- --rounds 100", apart=True)
+    assert done.status == 0
+    assert done.out.startswith("Performance report: 3 timers, 0 running\n")
+    assert "figures:\n{ (table, 2 pairs)\n" in done.out
+    assert "[slow_parts] 100 texts, " in done.err
+    assert "nothing to see" not in done.err
+    stacks = shell.runs("llmspell run examples/slow_parts.lua -- --rounds 100 --stacks", apart=True)
+    assert re.fullmatch(r"everything \d+\neverything;make texts \d+\neverything;hash \d+\n", stacks.out)
+
+
+def test_ask_cached_works(shell: Reader) -> None:
+    run = "llmspell run --allow-write=answers.json examples/ask_cached.lua -- --model mock/m "
+    assert shell.runs(run + "'A question'", apart=True).out == "[mock/m] A question\n"
+    again = shell.runs(run + "'A question'", apart=True)
+    assert again.out == "[mock/m] A question\n"
+    assert again.err.startswith("from 20")
+    failed = shell.runs(run.replace("mock/m", "nosuch@candle") + "--tries 2 'A question'", apart=True)
+    assert failed.status == 1
+    assert "try 1 of 2: " in failed.err
+    assert "try 2 of 2: " in failed.err
+    assert "usage: " in shell.runs("llmspell run examples/ask_cached.lua").out
+
+
+def test_compare_json_works(shell: Reader) -> None:
+    shell.runs("""printf '{"a": [1, 2], "b": "x"}' > one.json; printf '{"a": [1, 3], "b": "x"}' > two.json""")
+    same = shell.runs("llmspell run examples/compare_json.lua -- one.json one.json")
+    assert (same.status, same.out) == (0, "identical (100% alike)\n")
+    other = shell.runs("llmspell run examples/compare_json.lua -- one.json two.json")
+    assert (other.status, other.out) == (1, "a[1]: 2 and 3\n1 of 3 values differ (66% alike)\n")
+    assert "usage: " in shell.runs("llmspell run examples/compare_json.lua -- one.json").out
+
+
+def test_csv_columns_works(shell: Reader) -> None:
+    shell.runs(ROWS)
+    done = shell.runs("llmspell run examples/csv_columns.lua -- people.csv --where 'age > 40'")
+    assert done.status == 0, done.out
+    assert done.out.startswith("2 rows, separated by ','\n")
+    assert re.search(r"^age +\w+ +from 36 to 85, mean 60.5$", done.out, re.MULTILINE)
+    assert json.loads(done.out.splitlines()[-1])["name"] == "Grace"
+    assert "--where: " in shell.runs("llmspell run examples/csv_columns.lua -- people.csv --where 'nosuch > 1'").out
+    assert shell.runs("llmspell run examples/csv_columns.lua -- nosuch.csv").status == 1
+    assert "usage: " in shell.runs("llmspell run examples/csv_columns.lua").out
+
+
+def test_providers_works(shell: Reader) -> None:
+    done = shell.runs("llmspell run examples/providers.lua")
+    assert done.status == 0
+    assert done.out.startswith("configured: candle, ollama\n")
+    assert "installed: smollm2:135m\n" in done.out
+    asked = shell.runs('llmspell run examples/providers.lua -- "Say hello."')
+    assert asked.status == 0
+    assert re.search(r"^smollm2:135m\S*: .", asked.out, re.MULTILINE)
+    refused = shell.runs('llmspell run examples/providers.lua -- "Say hello." --use groq')
+    assert "groq can't be used here" in refused.out
+
+
+def test_remembering_chat_works(shell: Reader) -> None:
+    run = "llmspell run examples/remembering_chat.lua -- --model mock/m --name ada"
+    assert shell.runs(run, "I am Ada.\n\nnot read\n").out == "Hello! An empty line ends it.\n[mock/m] I am Ada.\n"
+    later = shell.runs(run, "Who am I?\n")
+    assert later.out == "We have talked before: 2 messages. An empty line ends it.\n[mock/m] Who am I?\n"
+    assert shell.runs(run + " --forget").out == "Forgotten.\n"
+    assert shell.runs(run, "").out == "Hello! An empty line ends it.\n"
+
+
+def test_sentences_works(shell: Reader) -> None:
+    run = "llmspell run examples/sentences.lua -- --model mock/m "
+    done = shell.runs(run + "'One is first. Two? The rest has no end'")
+    assert done.out == "1. [mock/m] One is first.\n2. Two?\n3. The rest has no end\n"
+    assert shell.runs(run + "'One. Two. Three.' --most 2").out == "1. [mock/m] One.\n2. Two.\n"
+
+
+def test_models_works(shell: Reader) -> None:
+    first = shell.runs("llmspell run examples/models.lua -- --load smollm2:135m")
+    assert first.status == 0
+    assert re.match(r"smollm2:135m\S* loaded in \d+ ms\n", first.out)
+    assert "  in memory\n" in first.out
+    done = shell.runs("llmspell run examples/models.lua", apart=True)
+    assert done.status == 0
+    assert re.match(r"smollm2:135m +candle +\d+ MB  ", done.out)
+    assert done.out.endswith(" MB in all\n")
+    assert "ollama: connection refused\n" in done.err
+
+
+def test_compare_models_works(shell: Reader) -> None:
+    run = "llmspell run examples/compare_models.lua -- --models "
+    done = shell.runs(run + "mock/a,mock/b 'Name a fruit.' Twice", apart=True)
+    assert done.status == 0
+    lines = done.out.splitlines()
+    assert (lines[0], lines[3]) == ("1. Name a fruit.", "2. Twice")
+    assert re.fullmatch(r"   mock/b +\d+ ms  \[mock/b\] Name a fruit\.", lines[2])
+    assert "mock/a: " in done.err
+    same = shell.runs(run + "mock/a,mock/a")
+    assert same.out.count("   the same\n") == 2
+
+
+def test_csv_prompts_works(shell: Reader) -> None:
+    shell.runs(ROWS)
+    run = "llmspell run examples/csv_prompts.lua -- people.csv --model mock/m --prompt "
+    done = shell.runs(run + "'Greet {name} from {town} ({nosuch})'", apart=True)
+    assert done.status == 0, done.err
+    assert done.out.splitlines() == [
+        "prompt,answer",
+        "Greet Ada from London (?),[mock/m] Greet Ada from London (?)",
+        '"Greet Grace from New York, NY (?)","[mock/m] Greet Grace from New York, NY (?)"',
+    ]
+    assert "2 of 2, about 0 s left\n" in done.err
+    assert "usage: " in shell.runs("llmspell run examples/csv_prompts.lua").out
+
+
+def test_contacts_works(shell: Reader) -> None:
+    shell.runs("printf 'Ada was born in London in 1815.\n\nGrace came in 1906.\n' > notes.txt")
+    done = shell.runs("llmspell run examples/contacts.lua -- notes.txt --model mock/m", apart=True)
+    assert done.status == 0, done.err
+    people = json.loads(done.out)
+    assert [one["text"] for one in people] == ["Ada was born in London in 1815.", "Grace came in 1906."]
+    assert {*people[0]} == {"name", "town", "year", "text"}
+    assert "2 people, " in done.err
+    real = shell.runs("llmspell run examples/contacts.lua", "Ada was born in London in 1815.", apart=True)
+    assert isinstance(json.loads(real.out)[0]["year"], int)
+
+
+def test_letters_works(shell: Reader) -> None:
+    shell.runs(ROWS)
+    shell.runs("printf '{{ number }}. Dear {{ name }} of {{ town }}' > letter.txt")
+    done = shell.runs("llmspell run examples/letters.lua -- letter.txt people.csv")
+    assert (done.status, done.out) == (0, "1. Dear Ada of London\n2. Dear Grace of New York, NY\n")
+    shell.runs("printf '{{ number' > broken.txt")
+    assert "row 1: " in shell.runs("llmspell run examples/letters.lua -- broken.txt people.csv").out
+    assert "usage: " in shell.runs("llmspell run examples/letters.lua").out
+
+
+def test_the_demo_runs_from_its_first_line_to_its_last(tmp_path: Path, models: Path) -> None:
+    with reader(tmp_path, models) as one:
+        home = one.work / ".demo"
+        home.mkdir(mode=0o700)
+        shutil.copytree(models, home / "models", copy_function=os.link)  # so that there is nothing to download
+        done = one.runs("bash examples/demo.sh")
+        assert done.status == 0, done.out
+        shown = [line.split()[1:] for line in done.out.splitlines() if line.startswith("$ llmspell ")]
+        steps = re.findall(r"^step (.+)$", (ROOT / "examples" / "demo.sh").read_text(), re.MULTILINE)
+        assert [words[1:3] for words in shown] == [shlex.split(step)[:2] for step in steps]
+        assert not list((home / "run").glob("*.json"))
+
+
+def test_every_line_of_the_examples_has_run(shell: Reader, request: pytest.FixtureRequest) -> None:
+    selected = {item.name.partition("[")[0] for item in request.session.items if item.path == request.path}
+    if not {name for name in globals() if name.startswith("test_")} <= selected:
+        pytest.skip("only where all tests of this file run")
+    left = LINES[request.node.callspec.params["shell"]].not_run()
+    assert not left, "these lines did not run: " + ", ".join(left)

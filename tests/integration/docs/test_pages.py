@@ -20,9 +20,26 @@ def _to_do(page: Path) -> list[Snippet]:
 PAGES = [page for page in pages() if _to_do(page)]
 
 
+def _is_about_kernels(to_do: list[Snippet]) -> bool:
+    """Whether a page starts, stops or counts kernels, so that none may be there before."""
+    typed = [line for one in to_do if one.language in ("console", "sh") for line in commands(one)]
+    typed += [line for one in to_do for line in one.setup]
+    return any("kernel" in words for line in typed for words in every_call(line))
+
+
+SCRIPTS = [
+    page for page in PAGES if any(one.language == "lua" for one in _to_do(page)) and not _is_about_kernels(_to_do(page))
+]
+"""What has Lua in it and says nothing of kernels is followed in both modes."""
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_what_a_page_says_works_as_it_says(page: Path, tmp_path: Path, models: Path, neighbour: Reader) -> None:
     to_do = _to_do(page)
     with reader(tmp_path, models) as one:
@@ -32,8 +49,10 @@ def test_what_a_page_says_works_as_it_says(page: Path, tmp_path: Path, models: P
             one.follows(snippet)
 
 
-def _is_about_kernels(to_do: list[Snippet]) -> bool:
-    """Whether a page starts, stops or counts kernels, so that none may be there before."""
-    typed = [line for one in to_do if one.language in ("console", "sh") for line in commands(one)]
-    typed += [line for one in to_do for line in one.setup]
-    return any("kernel" in words for line in typed for words in every_call(line))
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", SCRIPTS, ids=_name)
+def test_what_a_page_says_of_scripts_works_without_a_kernel_too(page: Path, tmp_path: Path, models: Path) -> None:
+    with reader(tmp_path, models) as one:
+        for snippet in _to_do(page):
+            one.follows(snippet)

@@ -10,7 +10,7 @@ import pytest
 
 from llmspell_protocol.client.events import Delta
 from llmspell_protocol.client.sync import Client
-from llmspell_protocol.errors import LlmspellError, WorkerCrashed
+from llmspell_protocol.errors import LlmspellError, ScriptLimit, WorkerCrashed
 from llmspell_protocol.messages import METADATA_KEY
 from tests.support.kernels import KernelProcess
 from tests.support.script_kernel import ran, script_kernel
@@ -299,3 +299,23 @@ def test_hooks_that_are_switched_off_say_so(home: Path) -> None:
             assert "hooks are switched off" in said
     finally:
         kernel.stop()
+
+
+def test_a_hook_of_the_configuration_hears_of_the_kernel_s_whole_life(home: Path) -> None:
+    (home / "config.toml").write_text('[hooks]\nbuiltin = ["logging"]\n')
+    kernel = KernelProcess()
+    try:
+        with kernel.client() as client:
+            assert ran(client, CALL) == 6
+            with pytest.raises(ScriptLimit):
+                ran(client, "local t = {} while true do t[#t + 1] = ('x'):rep(1000000) end")
+            (home / "config.toml").write_text('[hooks]\nbuiltin = ["logging"]\n[tools]\nrate_limit_per_minute = 60\n')
+            client.request("kernel_request", {"action": "reload_config"}).result()
+            client.request("kernel_request", {"action": "drain", "timeout_s": 30}, channel="control").result()
+            kernel.wait()
+    finally:
+        kernel.stop()
+    log = "\n".join(path.read_text() for path in (home / "logs").glob("kernel-*.log"))
+    points = ("SystemStartup", "BeforeToolExecution", "AfterToolExecution", "ResourceLimitExceeded")
+    for point in (*points, "ConfigurationChange", "SystemShutdown"):
+        assert f"{point}: " in log, point

@@ -76,6 +76,7 @@ def test_the_block_on_profiles_is_printed_word_for_word(capsys: pytest.CaptureFi
   -p ollama      - Ollama local LLM backend
   -p candle      - Candle local LLM backend
   -p providers   - OpenAI/Anthropic provider setup
+  -p state       - State persistence with memory backend
   -p sessions    - Sessions + state + hooks + events
 """
     assert call(capsys, "--help").out.endswith("\n" + expected)
@@ -130,7 +131,7 @@ def test_commands_of_the_original_say_what_to_use_instead(name: str, capsys: pyt
     assert done.err.startswith(f"Error: '{name}' is not part of llmspell\nHint: ")
 
 
-@pytest.mark.parametrize("name", ["state", "debug", "bench"])
+@pytest.mark.parametrize("name", ["debug", "bench"])
 def test_commands_that_do_not_exist_yet_are_unknown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, name).err.startswith(f"Error: unknown command '{name}'")
 

@@ -77,6 +77,7 @@ Core:
   development - Verbose logging, debugging enabled
 Common Workflows:
   providers - OpenAI/Anthropic provider setup
+  state - State persistence with memory backend
   sessions - Sessions + state + hooks + events
 Local LLM:
   ollama - Ollama local LLM backend
@@ -287,6 +288,7 @@ def test_the_profiles_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "ollama",
         "candle",
         "providers",
+        "state",
         "sessions",
     ]
     for profile in shown:

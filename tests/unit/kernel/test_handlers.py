@@ -21,7 +21,9 @@ from llmspell_kernel.handlers.hook import HookHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
 from llmspell_kernel.handlers.session import SessionHandler
+from llmspell_kernel.handlers.state import StateHandler
 from llmspell_kernel.handlers.tool import ToolHandler
+from llmspell_kernel.handlers.workflow import WorkflowHandler
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_protocol.areas import AREAS, actions
@@ -37,6 +39,8 @@ HANDLERS: dict[str, type[AreaHandler]] = {
     "tool": ToolHandler,
     "event": EventHandler,
     "hook": HookHandler,
+    "state": StateHandler,
+    "workflow": WorkflowHandler,
     "session": SessionHandler,
     "artifact": ArtifactHandler,
 }
@@ -53,7 +57,7 @@ class Half(AreaHandler):
 
 
 def _methods(handler: type) -> dict[str, Any]:
-    return {name: method for name, method in vars(handler).items() if not name.startswith("_")}
+    return {name.removesuffix("_"): method for name, method in vars(handler).items() if not name.startswith("_")}
 
 
 def test_every_area_has_a_handler() -> None:
@@ -136,7 +140,7 @@ def test_what_only_looks_is_answered_while_the_kernel_drains_and_when_it_is_full
 def test_looking_and_steering_is_said_by_each_action() -> None:
     looks = {(area, name) for area in AREAS for name, record in actions(area).items() if record.looks}
     assert looks == {
-        *(("model", "status"), ("model", "ps"), ("hook", "list"), ("hook", "stats")),
+        *(("model", "status"), ("model", "ps"), ("workflow", "cancel"), ("hook", "list"), ("hook", "stats")),
         *(("event", name) for name in ("subscribe", "subscriptions", "stats")),
         *(("kernel", name) for name in actions("kernel")),
         *(("session", name) for name in ("list", "show", "conversation", "search", "replayable")),

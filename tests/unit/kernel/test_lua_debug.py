@@ -152,6 +152,15 @@ def test_reports_for_programs_have_the_same_timers(bench: LuaBench) -> None:
     assert abs(int(stacks["outer"]) + int(stacks["outer;inner"]) - took[1] * 1000) <= 2
 
 
+def test_reports_know_the_last_timers_and_keep_those_that_run(bench: LuaBench) -> None:
+    bench.run("open = Debug.timer('open') for i = 1, 1500 do Debug.timer('t;' .. i):stop() end")
+    told = json.loads(bench.value("return Debug.jsonReport()"))
+    assert told["timer_count"] == 1000
+    assert (told["timers"][0]["name"], told["timers"][-1]["name"]) == ("open", "t;1500")
+    assert bench.value("return Debug.flameGraph()").splitlines()[1].startswith("open;t 502 ")
+    assert bench.value("return open:stop() ~= nil") is True
+
+
 def test_memory_is_measured(bench: LuaBench) -> None:
     # What is read late is there before it is measured.
     code = """Debug.memoryStats() collectgarbage()

@@ -12,17 +12,13 @@ from llmspell_kernel.scripting.lua.reference import parameter_types, sections
 
 LINES = definitions().splitlines()
 NAME = r"[A-Za-z_][\w.]*"
-TYPE = re.compile(
-    rf"""
-    (?P<one>
-        fun\((?:{NAME}\??:\ [^,()]+(?:,\ {NAME}\??:\ [^,()]+)*)?\)(?::\ {NAME}\??)?
-      | table<[^<>]+,\ {NAME}\??>
-      | {NAME}(?:\[\])?\*?\??
-    )
-    (?:\|(?:function|{NAME}(?:\[\])?\??))*
-    """,
-    re.VERBOSE,
+ARGUMENT = rf"{NAME}\??: [^,()]+"
+ONE = (
+    rf"(?:fun\((?:{ARGUMENT}(?:, {ARGUMENT})*)?\)(?:: {NAME}\??)?"
+    rf"|table<[^<>]+, {NAME}\??>"
+    rf"|{NAME}(?:\[\])?\*?\??)"
 )
+TYPE = re.compile(rf"{ONE}(?:\|{ONE})*")
 ANNOTATIONS = {
     "meta": re.compile(r"\Z"),
     "class": re.compile(rf"{NAME}\Z"),

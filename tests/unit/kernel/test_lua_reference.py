@@ -46,6 +46,8 @@ MADE = {
     "stream": "Streaming.create(print)",
     "timer": "Debug.timer('t')",
     "tool": "Tool.get('calculator')",
+    "workflow": "Workflow.sequential{steps = {}}",
+    "workflow_builder": "Workflow.builder()",
     "schedules": "Replay.schedules",
     "replay_mode": "Replay.modes.exact",
     "replay_config": "Replay.create_config()",
@@ -63,6 +65,7 @@ def bench() -> LuaBench:
         bench.kernel.answers[action] = reply(**ANSWER)
     bench.kernel.answers["tool info"] = reply(tool=to_content(builtin_tools()["calculator"]))
     bench.kernel.answers["tool invoke"] = reply(**CALLED)
+    bench.kernel.answers["workflow create"] = reply(workflow={"id": "w", "name": "w", "type": "sequential"})
     told = {
         "name": "openai",
         "type": "openai",

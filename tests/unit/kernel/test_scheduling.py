@@ -26,6 +26,7 @@ OF_A_REQUEST = {
     "llmspell_kernel/pins.py": "what a reload has asked for",
     "llmspell_kernel/services/agents/called_tools.py": "a turn's calls",
     "llmspell_kernel/services/agents/composite_answers.py": "the turns of a composite's agents",
+    "llmspell_kernel/services/workflows/branches.py": "a workflow's branches",
     "llmspell_kernel/scripting/clock.py": "an execution's time",
     "llmspell_kernel/scripting/output.py": "an execution's output",
     "llmspell_kernel/scripting/scope.py": "an execution's questions and end",
@@ -38,6 +39,7 @@ OUTSIDE = {
     "llmspell_kernel/lifecycle.py": "before any request",
     "llmspell_kernel/embedded.py": "another thread's",
     "llmspell_kernel/doors/channels.py": "the kernel's own end",
+    "llmspell_kernel/services/events/export.py": "a thread's",
     "llmspell_providers/ollama/daemon.py": "another thread's",
     "protocol/llmspell_protocol/child.py": "in contexts of their own, or nothing that logs",
 }

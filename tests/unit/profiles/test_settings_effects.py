@@ -20,6 +20,7 @@ from llmspell_protocol.models import SAMPLING
 ROOT = Path(__file__).parents[3]
 
 KERNEL = "llmspell_kernel"
+STATE = "llmspell_kernel/services/state"
 COMMANDS = "llmspell_cli"
 REGISTRY = "llmspell_providers/registry.py"
 CANDLE = "llmspell_providers/candle"
@@ -77,6 +78,20 @@ READ_BY = {
     "tools.system.max_output_size": KERNEL,
     "runtime.security.max_memory_bytes": KERNEL,
     "runtime.security.max_execution_time_ms": KERNEL,
+    "runtime.state_persistence.enabled": STATE,
+    "runtime.state_persistence.backend_type": STATE,
+    "runtime.state_persistence.path": STATE,
+    "runtime.state_persistence.migration_enabled": STATE,
+    "runtime.state_persistence.backup_on_migration": STATE,
+    "runtime.state_persistence.backup_enabled": STATE,
+    "runtime.state_persistence.schema_directory": STATE,
+    "runtime.state_persistence.max_state_size_bytes": STATE,
+    "runtime.state_persistence.backup.backup_dir": STATE,
+    "runtime.state_persistence.backup.compression_enabled": STATE,
+    "runtime.state_persistence.backup.compression_type": STATE,
+    "runtime.state_persistence.backup.compression_level": STATE,
+    "runtime.state_persistence.backup.max_backups": STATE,
+    "runtime.state_persistence.backup.max_backup_age": STATE,
     "hooks.enabled": HOOKS,
     "hooks.rate_limit_per_minute": HOOKS,
     "hooks.timeout_ms": HOOKS,
@@ -182,7 +197,6 @@ ONE_VALUE = {"kernel.security.hmac"}
 
 TABLES_WITHOUT_A_READER = {
     ("engines", "javascript"),
-    ("runtime", "state_persistence"),
     ("settings", "debug"),
     ("settings", "rag"),
 }

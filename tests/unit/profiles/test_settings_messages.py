@@ -9,7 +9,7 @@ from llmspell_protocol.errors import ConfigError, InvalidRequest, ProfileNotFoun
 from tests.support.settings import error_of, load
 
 LISTS_ALL = "'llmspell config validate' lists every problem"
-AVAILABLE = "minimal, development, ollama, candle, providers, sessions"
+AVAILABLE = "minimal, development, ollama, candle, providers, state, sessions"
 
 IN_FILES = [
     (
@@ -176,6 +176,14 @@ IN_FILES = [
         "[runtime.state_persistence]\nbackend_type = 'redis'",
         "llmspell.toml:2 runtime.state_persistence.backend_type: 'redis' is not supported; use memory or sqlite",
         None,
+    ),
+    *(
+        (
+            f"[runtime.state_persistence]\nbackend_type = '{name}'",
+            f"llmspell.toml:2 runtime.state_persistence.backend_type: '{name}' is not supported; use memory or sqlite",
+            None,
+        )
+        for name in ("sled", "RocksDB", "file")
     ),
     (
         "[tools.file_operations]\nallowed_paths = []",

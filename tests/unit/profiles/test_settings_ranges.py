@@ -85,8 +85,6 @@ def test_each_word_is_accepted_in_any_case_and_another_is_not(tmp_path: Path, na
 @pytest.mark.parametrize(
     ("name", "written", "read"),
     [
-        ("runtime.state_persistence.backend_type", "sled", "sqlite"),
-        ("runtime.state_persistence.backend_type", "File", "sqlite"),
         ("runtime.sessions.storage_backend", "sled", "sqlite"),
         ("rag.vector_storage.hnsw.metric", "innerproduct", "inner_product"),
         ("default_engine", "JS", "javascript"),

@@ -53,11 +53,13 @@ CODES = {
     "storage_error": 1,
     "storage_damaged": 1,
     "storage_version": 1,
+    "conflict": 1,
     "source_unavailable": 1,
     "rate_limited": 1,
     "script_error": 1,
     "script_limit": 1,
     "tool_error": 1,
+    "workflow_failed": 1,
     "internal": 1,
 }
 

@@ -204,6 +204,7 @@ def test_a_condition_may_come_in_parts(operator: str) -> None:
         ({}, "Missing required parameter 'filter'"),
         ({"filter": "weight > 3"}, "there is no column 'weight'"),
         ({"filter": "age"}, "not a column, an operator and a value"),
+        ({"filter": "age >"}, "for empty fields"),
         ({"column": "age", "operator": "~", "value": 1}, "there is no operator '~'"),
         ({"column": "age", "operator": ">"}, "'value' is missing"),
         ({"filter": "name matches ("}, "no regular expression"),

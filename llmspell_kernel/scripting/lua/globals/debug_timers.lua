@@ -3,13 +3,14 @@
 
 local core = ...
 local check, check_optional, ipairs, next, type = core.check, core.check_optional, ipairs, next, type
-local format, concat, sort, huge, min, max = string.format, table.concat, table.sort, math.huge, math.min, math.max
+local format, gsub, concat, sort = string.format, string.gsub, table.concat, table.sort
+local huge, min, max = math.huge, math.min, math.max
 local collectgarbage, remove = collectgarbage, table.remove
 local array, copy = core.host.array, core.deep_copy
 local now_ms, memory, unix_ms = core.bind("precise_ms"), core.bind("memory"), core.bind("now_ms")
 
 -- The timers that reports know, oldest first; of many, those that have ended first go first.
-local MOST_TIMERS = 10000
+local MOST_TIMERS = 1000
 local timers = {}
 local by_id = {}
 -- Those that run, innermost last: a timer that begins while another runs is a part of it.
@@ -145,7 +146,8 @@ function methods.jsonReport()
 end
 
 local function path_of(one)
-  return one.parent and path_of(one.parent) .. ";" .. one.name or one.name
+  local name = gsub(one.name, "[;%c]", " ")
+  return one.parent and path_of(one.parent) .. ";" .. name or name
 end
 
 -- One line a stack, as flame graph programs read it: names, then the microseconds that were spent there and in no part.

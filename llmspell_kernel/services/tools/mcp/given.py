@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmspell_protocol.errors import ConfigError
+from llmspell_protocol.user_home import expanded_user
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.mcp import McpServer
@@ -28,10 +28,10 @@ def start_values(name: str, table: McpServer, environment: Mapping[str, str], ho
     basic = {variable: environment[variable] for variable in _OF_ALL if environment.get(variable)}
     return {
         "name": name,
-        "command": None if table.command is None else os.path.expanduser(table.command),
+        "command": None if table.command is None else expanded_user(table.command, environment),
         "args": list(table.args),
         "env": basic | given["env"],
-        "cwd": None if table.cwd is None else os.path.expanduser(table.cwd),
+        "cwd": None if table.cwd is None else expanded_user(table.cwd, environment),
         "url": table.url,
         "headers": given["headers"],
         "timeout_s": float(max(table.timeout_seconds, table.start_timeout_seconds)),

@@ -13,7 +13,7 @@ import pytest
 from llmspell_kernel.storage.database import Database
 from llmspell_kernel.storage.opening import integrity_problems
 from llmspell_kernel.storage.schema import Schema, statements
-from llmspell_protocol.errors import StorageDamaged, StorageError, StorageVersion
+from llmspell_protocol.errors import DiskFull, StorageDamaged, StorageError, StorageVersion
 
 FIRST = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -287,3 +287,19 @@ def test_a_script_of_sql_is_taken_apart_at_its_statements() -> None:
         ["CREATE", "TRIGGER"],
         ["SELECT", "1"],
     ]
+
+
+def test_a_database_in_memory_has_a_limit_and_keeps_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmspell_kernel.storage.opening.MAX_MEMORY_BYTES", 1 << 20)
+
+    async def body(database: Database) -> None:
+        await database.write(put("a", "x" * 500_000))
+        with pytest.raises(DiskFull, match="no room for the notes: memory") as told:
+            await database.write(put("b", "x" * 1_000_000))
+        assert told.value.hint == (
+            "remove what is no longer needed, or keep it in a file; what was kept before is untouched"
+        )
+        assert list(await database.read(entries)) == ["a"]
+        await database.write(put("c", "y"))
+
+    run(ONE, None, body)

@@ -1,0 +1,35 @@
+-- Takes the people out of notes, one object a paragraph: a schema in words, and a check of what came back.
+--   llmspell run examples/contacts.lua -- notes.txt
+local text
+if ARGS[1] then
+  local file = assert(io.open(ARGS[1]))
+  text = file:read("a")
+  file:close()
+else
+  text = io.read("a")
+end
+
+-- The model can answer nothing else than this; whether it is true is another question.
+local agent = Agent.create {
+  model = ARGS.model or "smollm2:135m@candle",
+  system_prompt = "Take the person out of the text.",
+  schema = "name, town, year int: when the person was born",
+  temperature = 0,
+  max_tokens = 120,
+  memory_enabled = false,
+}
+
+local people, odd = JSON.array(), 0
+for paragraph in (text .. "\n\n"):gmatch("(.-)\n%s*\n") do
+  if paragraph:match("%S") then
+    local person = agent:execute(paragraph).data
+    if not paragraph:find(person.name, 1, true) then
+      odd = odd + 1
+      io.stderr:write("not in the text: " .. person.name .. "\n")
+    end
+    people[#people + 1] = Utils.merge(person, { text = paragraph })
+  end
+end
+io.stderr:write(("%d people, %d odd\n"):format(#people, odd))
+print(JSON.stringify(people, 2))
+return people

@@ -1,0 +1,58 @@
+"""The databases of a home: which there can be, and whether those that there are can be used. Blocks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from llmspell_kernel.storage.opening import integrity_problems
+from llmspell_kernel.storage.schema import Schema
+from llmspell_protocol.areas.kernel import KernelDatabase
+
+if TYPE_CHECKING:
+    from llmspell_profiles.schema.settings import Settings
+
+
+class _Known(NamedTuple):
+    """One database: the module that has its `SCHEMA`, and its file by the settings and the home."""
+
+    module: str
+    path: Callable[[Settings, Path], Path]
+
+
+_KNOWN = (
+    _Known("llmspell_kernel.services.state.tables", lambda settings, _home: settings.runtime.state_persistence.path),
+    _Known("llmspell_kernel.services.sessions.tables", lambda settings, _home: settings.runtime.sessions.path),
+    _Known("llmspell_kernel.services.workflows.tables", lambda _settings, home: home / "workflows.db"),
+)
+"""Every database that a service opens has a line here."""
+
+
+def databases(settings: Settings, home: Path) -> Iterator[KernelDatabase]:
+    """The databases whose file is there, whether the settings use it or not, each examined whole."""
+    for known in _KNOWN:
+        path = known.path(settings, home)
+        if path.exists():
+            schema: Schema = import_module(known.module).SCHEMA
+            problems = integrity_problems(path, schema)
+            version = None if problems else _version(path)
+            yield KernelDatabase(
+                name=schema.name,
+                holds=schema.holds,
+                path=str(path),
+                bytes=path.stat().st_size,
+                version=version,
+                known_version=schema.version,
+                problems=problems,
+            )
+
+
+def _version(path: Path) -> int:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    finally:
+        connection.close()

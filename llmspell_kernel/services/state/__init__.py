@@ -1,0 +1,1 @@
+"""State: values that outlive the script which has set them, by scope and key."""

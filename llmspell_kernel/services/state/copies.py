@@ -1,0 +1,97 @@
+"""Backups of the state that is open: made, restored, pruned. Knows files by `backups.py` only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from llmspell_kernel.services.state.backups import EVERYONE, Backup, Backups, restore
+from llmspell_protocol.errors import LlmspellError
+
+if TYPE_CHECKING:
+    from llmspell_kernel.services.state.service import StateService
+
+log = logging.getLogger(__name__)
+
+
+class Copies:
+    """The backups of a kernel's state; belongs to the loop."""
+
+    def __init__(self, state: StateService) -> None:
+        self._state = state
+
+    @property
+    def _files(self) -> Backups:
+        return Backups(self._state.settings.backup)
+
+    async def all(self, key_id: str) -> list[Backup]:
+        """The backups that a client may see, the newest first. Raises `StorageError`."""
+        return await asyncio.to_thread(self._files.all, key_id)
+
+    async def back_up(self, owner: str, name: str | None = None) -> Backup:
+        """Makes a backup of everything, and removes those that are no longer kept.
+
+        Raises:
+            InvalidRequest: the name can't be one.
+            DiskFull, StorageError: it can't be written.
+            Others as `StateService.get`.
+        """
+        files, now_ms, database = self._files, self._state.now_ms(), self._state.open()
+        id = files.new_id(name, now_ms)
+        copy = await asyncio.to_thread(files.place)
+        try:
+            await database.copy(copy)
+            made = await asyncio.to_thread(files.add, copy, id, owner, now_ms)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, copy.parent, ignore_errors=True)
+        await self.prune()
+        log.info("state was backed up: %s", made.id)
+        return made
+
+    async def restore(self, key_id: str, id: str) -> int:
+        """Puts what a backup holds of a client in the place of its entries, whole or not at all; returns how many.
+
+        Raises:
+            NotFound: there is no such backup.
+            StorageDamaged: it is not what was made.
+            Others as `StateService.set`.
+        """
+        files, now_ms = self._files, self._state.now_ms()
+        backup = await asyncio.to_thread(files.find, id, key_id)
+
+        with ExitStack() as stack:
+            # Before the transaction, which others wait for.
+            unpacked = await asyncio.to_thread(stack.enter_context, files.unpacked(backup))
+            return await self._state.write(lambda connection: restore(connection, unpacked, key_id, now_ms))
+
+    async def problem(self, key_id: str, id: str) -> str | None:
+        """Why a backup is not what was made; None: it is. Raises `NotFound`."""
+        backup = await asyncio.to_thread(self._files.find, id, key_id)
+        return await asyncio.to_thread(self._files.problem, backup)
+
+    async def prune(self, *, dry_run: bool = False) -> tuple[list[Backup], int]:
+        """Removes backups that the settings no longer keep, or tells which; and how many stay.
+
+        Raises:
+            StorageError: the directory can't be used.
+        """
+
+        def work() -> tuple[list[Backup], int]:
+            files = self._files
+            obsolete, there = files.obsolete(self._state.now_ms()), len(files.all())
+            for one in () if dry_run else obsolete:
+                files.remove(one)
+            return obsolete, there - len(obsolete)
+
+        return await asyncio.to_thread(work)
+
+
+async def back_up_at_the_end(state: StateService) -> None:
+    """The backup of a kernel that stops; what goes wrong is in its log."""
+    try:
+        await Copies(state).back_up(EVERYONE, "stop")
+    except LlmspellError as problem:
+        log.error("state could not be backed up: %s", problem.message)

@@ -1,0 +1,1 @@
+"""Workflows: definitions of steps, and the engine that runs them."""

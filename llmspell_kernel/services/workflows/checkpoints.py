@@ -1,0 +1,326 @@
+"""Executions on disk, so that one that was cut can be resumed: what they were to do, and what they have done.
+
+A file of tables below the home (`workflows.db`). An execution is written in one transaction with each step that
+finishes, and removed when it ends by itself; one that was cancelled, or cut with its kernel, stays for `KEPT_DAYS`.
+While it runs its kernel holds a lock, which ends with the process however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path as File
+from typing import Any
+
+from llmspell_kernel.directories import private_directory
+from llmspell_kernel.scripting.contexts import FUNCTION_KEY
+from llmspell_kernel.services.workflows.definition import Definition, Step
+from llmspell_kernel.services.workflows.outcomes import Problem, StepOutcome
+from llmspell_kernel.services.workflows.place import Path
+from llmspell_kernel.services.workflows.tables import FILE, SCHEMA
+from llmspell_kernel.storage.database import Database
+from llmspell_protocol.errors import Busy, InvalidRequest, NotFound
+
+KEPT_DAYS = 30
+
+_STEP, _DECISION = "step", "decision"
+_COLUMNS = "id, name, definition, has_functions, input, shared, started_ms"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """An execution as it was kept."""
+
+    id: str
+    name: str
+    raw: Mapping[str, Any]
+    has_functions: bool
+    input: Any
+    shared: Mapping[str, Any]
+    started_at: str
+    finished_steps: int
+
+    def demand_same(self, raw: Mapping[str, Any]) -> None:
+        """Raises `InvalidRequest` where a definition is not the one that was cut; functions count by their place."""
+        if digest_of(raw) != digest_of(self.raw):
+            raise InvalidRequest(
+                f"this is not the workflow '{self.name}' that was cut: its steps or settings are others",
+                hint="resume with the definition that was executed, or execute the new one from its beginning",
+                details={"execution_id": self.id},
+            )
+
+
+def digest_of(raw: Mapping[str, Any]) -> str:
+    """A digest of a definition's shape: the same for the same steps and settings, whatever its functions are."""
+    return hashlib.sha256(json.dumps(_shape(raw), sort_keys=True).encode()).hexdigest()
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if FUNCTION_KEY in value:
+            return {FUNCTION_KEY: 0}
+        return {key: _shape(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        # A script's empty table is either.
+        return [_shape(item) for item in value] or {}
+    return value
+
+
+@dataclass(kw_only=True)
+class DiskJournal:
+    """The journal of one execution, kept on disk; holds the execution's lock until `leave`."""
+
+    checkpoint: Checkpoint
+    database: Database
+    lock: int | None
+    lock_file: File
+    is_kept: bool = True
+    steps: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    decisions: dict[str, Any] = field(default_factory=dict)
+    unwritten: dict[str, Any] = field(default_factory=dict)
+
+    def finished(self, path: Path, step: Step) -> StepOutcome | None:
+        """What came of a step. A nested one whose steps can be compensated runs again, and finds those finished."""
+        kept = self.steps.get(_key(path))
+        if kept is None or (step.inner is not None and _can_compensate(step.inner)):
+            return None
+        problem = kept["problem"]
+        return StepOutcome(**{**kept, "problem": None if problem is None else Problem(*problem)}, restored=True)
+
+    def decided(self, path: Path) -> tuple[bool, Any]:
+        """Whether something was decided, and how."""
+        key = _key(path)
+        return key in self.decisions, self.decisions.get(key)
+
+    def decide(self, path: Path, value: Any) -> None:
+        """Notes a decision until the next step has finished."""
+        self.unwritten[_key(path)] = value
+
+    async def finish(self, path: Path, outcome: StepOutcome, shared: dict[str, Any]) -> None:
+        """Writes a finished step, the decisions before it and the shared data in one transaction."""
+        kept = {
+            "name": outcome.name,
+            "type": outcome.type,
+            "success": outcome.success,
+            "output": outcome.output,
+            "result": outcome.result,
+            "problem": outcome.problem,
+            "failed": outcome.failed,
+            "optional": outcome.optional,
+            "skipped": outcome.skipped,
+            "retries": outcome.retries,
+            "duration_ms": outcome.duration_ms,
+        }
+        decisions, self.unwritten = self.unwritten, {}
+        rows = [(_DECISION, key, _json(value)) for key, value in decisions.items()]
+        rows.append((_STEP, _key(path), _json(kept)))
+        shared_text, id = _json(shared), self.checkpoint.id
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT OR REPLACE INTO done (execution_id, kind, path, value) VALUES (?, ?, ?, ?)",
+                [(id, *row) for row in rows],
+            )
+            connection.execute(
+                "UPDATE executions SET shared = ?, changed_ms = ? WHERE id = ?", (shared_text, _now_ms(), id)
+            )
+
+        await self.database.write(work)
+
+    async def end(self) -> None:
+        """The execution has ended by itself: nothing of it is kept."""
+        id = self.checkpoint.id
+        await self.database.write(lambda connection: connection.execute("DELETE FROM executions WHERE id = ?", (id,)))
+        self.lock_file.unlink(missing_ok=True)
+
+    def leave(self) -> None:
+        """It runs no more in this kernel."""
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
+
+
+class Checkpoints:
+    """The executions below a home that can be resumed; opened by the first use. Belongs to the loop."""
+
+    def __init__(self, home: File) -> None:
+        self._home = home
+        self._database: Database | None = None
+
+    async def begin(
+        self,
+        id: str,
+        *,
+        key_id: str,
+        raw: Mapping[str, Any],
+        has_functions: bool,
+        name: str,
+        input: Any,
+        shared: Mapping[str, Any],
+    ) -> DiskJournal:
+        """A new execution's journal.
+
+        Raises:
+            StorageError, DiskFull, …: as `Database.write`.
+        """
+        now_ms = _now_ms()
+        row = (id, key_id, name, _json(raw), int(has_functions), _json(input), _json(shared), now_ms, now_ms)
+        lock = self._locked(id)
+        assert lock is not None
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM executions WHERE changed_ms < ?", (now_ms - KEPT_DAYS * 86_400_000,))
+            connection.execute("INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+        try:
+            await self._open().write(work)
+        except BaseException:
+            os.close(lock)
+            raise
+        checkpoint = Checkpoint(
+            id=id,
+            name=name,
+            raw=raw,
+            has_functions=has_functions,
+            input=input,
+            shared=shared,
+            started_at=_time(now_ms),
+            finished_steps=0,
+        )
+        return DiskJournal(checkpoint=checkpoint, database=self._open(), lock=lock, lock_file=self._lock_file(id))
+
+    async def resume(self, id: str, *, key_id: str) -> DiskJournal:
+        """The journal of an execution that was cut.
+
+        Raises:
+            NotFound: there is none of this id that the caller may see.
+            Busy: it runs.
+        """
+        checkpoint, rows = await self._open().read(lambda connection: _read(connection, id, key_id))
+        lock = self._locked(id)
+        if lock is None:
+            raise Busy(
+                f"workflow '{id}' runs already",
+                hint="wait for it, or cancel it",
+                details={"execution_id": id, "retry_after_s": 5},
+            )
+        return DiskJournal(
+            checkpoint=checkpoint,
+            database=self._open(),
+            lock=lock,
+            lock_file=self._lock_file(id),
+            steps={path: json.loads(value) for kind, path, value in rows if kind == _STEP},
+            decisions={path: json.loads(value) for kind, path, value in rows if kind == _DECISION},
+        )
+
+    async def list(self, key_id: str) -> Sequence[Checkpoint]:
+        """Those that were cut, oldest first, and those that run in other kernels of this home: no lock is looked at."""
+        if self._database is None and not self._file.exists():
+            return ()
+
+        def work(connection: sqlite3.Connection) -> Sequence[Checkpoint]:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM executions WHERE key_id = ? ORDER BY started_ms, id", (key_id,)
+            ).fetchall()
+            return tuple(_checkpoint(connection, row) for row in rows)
+
+        return await self._open().read(work)
+
+    async def discard(self, id: str, *, key_id: str) -> Checkpoint:
+        """Removes one. Raises as `resume`."""
+        journal = await self.resume(id, key_id=key_id)
+        try:
+            await journal.end()
+        finally:
+            journal.leave()
+        return journal.checkpoint
+
+    async def close(self) -> None:
+        """Closes the database."""
+        if self._database is not None:
+            await self._database.close()
+
+    @property
+    def _file(self) -> File:
+        return self._home / FILE
+
+    def _open(self) -> Database:
+        if self._database is None:
+            self._database = Database(SCHEMA, self._file)
+        return self._database
+
+    def _lock_file(self, id: str) -> File:
+        return self._home / "workflows" / f"{hashlib.sha256(id.encode()).hexdigest()[:32]}.lock"
+
+    def _locked(self, id: str) -> int | None:
+        """The lock of an execution; None: another kernel, or another request, has it."""
+        file = self._lock_file(id)
+        private_directory(file.parent)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+
+def _read(connection: sqlite3.Connection, id: str, key_id: str) -> tuple[Checkpoint, Sequence[tuple[str, str, str]]]:
+    row = connection.execute(f"SELECT {_COLUMNS} FROM executions WHERE id = ? AND key_id = ?", (id, key_id)).fetchone()
+    if row is None:
+        raise NotFound(
+            f"no workflow execution '{id}' can be resumed",
+            hint="llmspell workflow list shows those that can",
+            details={"execution_id": id},
+        )
+    rows = connection.execute("SELECT kind, path, value FROM done WHERE execution_id = ?", (id,)).fetchall()
+    return _checkpoint(connection, row), rows
+
+
+def _checkpoint(connection: sqlite3.Connection, row: Sequence[Any]) -> Checkpoint:
+    id, name, definition, has_functions, given, shared, started_ms = row
+    [finished] = connection.execute(
+        "SELECT count(*) FROM done WHERE execution_id = ? AND kind = ?", (id, _STEP)
+    ).fetchone()
+    return Checkpoint(
+        id=id,
+        name=name,
+        raw=json.loads(definition),
+        has_functions=bool(has_functions),
+        input=json.loads(given),
+        shared=json.loads(shared),
+        started_at=_time(started_ms),
+        finished_steps=finished,
+    )
+
+
+def _can_compensate(definition: Definition) -> bool:
+    steps = [*definition.steps, *definition.post_steps]
+    for branch in (*definition.branches, *([definition.default] if definition.default is not None else [])):
+        steps.extend(branch.steps)
+    return any(
+        "compensate" in step.callbacks or (step.inner is not None and _can_compensate(step.inner)) for step in steps
+    )
+
+
+def _key(path: Path) -> str:
+    return json.dumps(path, ensure_ascii=False)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

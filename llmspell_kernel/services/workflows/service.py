@@ -1,0 +1,345 @@
+"""Workflows by owner and name, and the executions that run: made, executed, cancelled, resumed.
+
+A workflow belongs to an owner, a script context or a client, and ends with it; owners don't see each other's. Within
+an owner the newest of a name holds the name. Executions are known to all clients with the key of the one that began.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
+from llmspell_kernel.services.tools.callers import owner_of
+from llmspell_kernel.services.workflows.checkpoints import Checkpoint, Checkpoints
+from llmspell_kernel.services.workflows.definition import KINDS, Definition
+from llmspell_kernel.services.workflows.expressions import Expressions
+from llmspell_kernel.services.workflows.flows import run_top
+from llmspell_kernel.services.workflows.functions import Functions
+from llmspell_kernel.services.workflows.journal import Journal, NoJournal
+from llmspell_kernel.services.workflows.names import Names
+from llmspell_kernel.services.workflows.parsing import parse
+from llmspell_kernel.services.workflows.results import result_of
+from llmspell_kernel.services.workflows.run import Around, Run
+from llmspell_kernel.services.workflows.watching import Watching
+from llmspell_protocol.areas.workflow import WorkflowDetails, WorkflowRun, WorkflowSummary
+from llmspell_protocol.errors import Busy, InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from llmspell_kernel.services.agents.runs import AgentRuns
+    from llmspell_kernel.services.agents.service import AgentsService
+    from llmspell_kernel.services.events.service import EventsService
+    from llmspell_kernel.services.hooks.service import HooksService
+    from llmspell_kernel.services.tools.service import ToolsService
+    from llmspell_kernel.services.workflows.run import Entries
+
+MAX_PER_OWNER = 1000
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Kept:
+    """A workflow that is kept; belongs to the loop."""
+
+    id: str
+    owner: str
+    raw: Mapping[str, Any]
+    definition: Definition
+    functions: Sequence[ScriptFunction]
+    created_at: str
+    shared: dict[str, Any] = field(default_factory=dict)
+    executions: int = 0
+
+    def summary(self) -> WorkflowSummary:
+        """What lists and replies show of it."""
+        return WorkflowSummary(**self._summary())
+
+    def details(self) -> WorkflowDetails:
+        """The same with what it was made from."""
+        return WorkflowDetails(**self._summary(), definition=self.raw, shared=dict(self.shared))
+
+    def _summary(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.definition.name,
+            "type": self.definition.kind,
+            "description": self.definition.description,
+            "step_count": self.definition.step_count,
+            "executions": self.executions,
+            "created_at": self.created_at,
+        }
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Running:
+    execution_id: str
+    workflow: Kept
+    request: Request
+    key_id: str
+    started_at: str
+
+    def shown(self) -> WorkflowRun:
+        return WorkflowRun(
+            execution_id=self.execution_id,
+            workflow_id=self.workflow.id,
+            name=self.workflow.definition.name,
+            type=self.workflow.definition.kind,
+            state="running",
+            started_at=self.started_at,
+        )
+
+
+class WorkflowsService:
+    """All workflows of a kernel; belongs to the loop."""
+
+    def __init__(
+        self,
+        *,
+        contexts: Contexts,
+        tools: Callable[[], ToolsService],
+        agents: AgentsService,
+        agent_runs: AgentRuns,
+        entries: Entries,
+        events: EventsService,
+        hooks: HooksService,
+        home: Path,
+    ) -> None:
+        self._contexts = contexts
+        self._tools = tools
+        self._agents = agents
+        self._agent_runs = agent_runs
+        self._entries = entries
+        self._events = events
+        self._hooks = hooks
+        self._checkpoints = Checkpoints(home)
+        self._kept: dict[str, dict[str, Kept]] = {}
+        self._running: dict[str, _Running] = {}
+
+    # Workflows
+
+    def create(self, request: Request, raw: Mapping[str, Any]) -> Kept:
+        """A workflow that is kept until its owner ends.
+
+        Raises:
+            InvalidRequest: the definition makes no sense.
+            Busy: the owner has `MAX_PER_OWNER` already.
+        """
+        owner = owner_of(request.caller)
+        own = self._kept.setdefault(owner, {})
+        if len(own) >= MAX_PER_OWNER:
+            raise Busy(
+                f"There are {len(own)} workflows already",
+                hint="remove workflows that are no longer needed (Workflow.remove), or make one and execute it again",
+                details={"limit": MAX_PER_OWNER},
+            )
+        made = self._made(request, raw)
+        own[made.id] = made
+        return made
+
+    def find(self, request: Request, name: str) -> Kept:
+        """The caller's workflow with this id, else the newest of this name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        own = self._kept.get(owner_of(request.caller), {})
+        found = own.get(name) or next((one for one in reversed(own.values()) if one.definition.name == name), None)
+        if found is None:
+            raise NotFound(
+                f"Workflow '{name}' not found",
+                hint="workflows end with the script, notebook or client that made them",
+                details={"workflow": name},
+            )
+        return found
+
+    def list(self, request: Request) -> Sequence[Kept]:
+        """The caller's workflows, oldest first."""
+        return tuple(self._kept.get(owner_of(request.caller), {}).values())
+
+    def delete(self, request: Request, name: str) -> Kept:
+        """Takes a workflow away; executions under way go on. Raises as `find`."""
+        found = self.find(request, name)
+        del self._kept[found.owner][found.id]
+        if not any(running.workflow is found for running in self._running.values()):
+            self._release(found)
+        return found
+
+    # Executions
+
+    async def execute(
+        self, request: Request, workflow: Kept, given: Any, *, progress: bool, shared: Mapping[str, Any] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """Runs a workflow; the execution's id and its result. A failure is a result, too.
+
+        Raises:
+            Cancelled: it was cancelled.
+            StorageError, DiskFull, …: its checkpoint can't be written.
+        """
+        workflow.shared.update(shared or {})
+        id = str(uuid.uuid4())
+        journal: Journal = NoJournal()
+        definition = workflow.definition
+        if given is None:
+            given = definition.input
+        if definition.checkpoint:
+            journal = await self._checkpoints.begin(
+                id,
+                key_id=request.caller.key_id,
+                raw=workflow.raw,
+                has_functions=bool(workflow.functions),
+                name=definition.name,
+                input=given,
+                shared=workflow.shared,
+            )
+        return await self._run(id, request, workflow, given, journal, progress=progress)
+
+    async def resume(
+        self, request: Request, id: str, workflow: Kept | None, *, progress: bool
+    ) -> tuple[str, Kept, dict[str, Any]]:
+        """Goes on with an execution that was cut, after its last finished step. As `execute`.
+
+        Raises:
+            NotFound: no such execution was cut.
+            InvalidRequest: the workflow has functions, and is not given; or it is another than the one that was cut.
+            Busy: it still runs.
+        """
+        journal = await self._checkpoints.resume(id, key_id=request.caller.key_id)
+        try:
+            checkpoint = journal.checkpoint
+            if workflow is None:
+                if checkpoint.has_functions:
+                    raise InvalidRequest(
+                        f"workflow '{checkpoint.name}' has functions, which only its script can bring again",
+                        hint="build it again in a script, and call Workflow.resume(id, workflow)",
+                        details={"execution_id": id},
+                    )
+                workflow = self._made(request, checkpoint.raw)
+            else:
+                checkpoint.demand_same(workflow.raw)
+            workflow.shared.clear()
+            workflow.shared.update(checkpoint.shared)
+        except BaseException:
+            journal.leave()
+            raise
+        id, result = await self._run(id, request, workflow, checkpoint.input, journal, progress=progress)
+        return id, workflow, result
+
+    def made_for_once(self, request: Request, raw: Mapping[str, Any]) -> Kept:
+        """A workflow that is executed and not kept. Raises as `create`."""
+        return self._made(request, raw)
+
+    def cancel(self, request: Request, name: str) -> Sequence[WorkflowRun]:
+        """Cancels executions: the one with this id, else all of the workflow with this id or name.
+
+        Raises:
+            NotFound: none runs.
+        """
+        own = [one for one in self._running.values() if one.key_id == request.caller.key_id]
+        found = [one for one in own if name == one.execution_id]
+        found = found or [one for one in own if name in (one.workflow.id, one.workflow.definition.name)]
+        if not found:
+            raise NotFound(
+                f"no workflow '{name}' is running", hint="llmspell workflow list", details={"workflow": name}
+            )
+        for one in found:
+            one.request.cancel("the workflow was cancelled")
+        return [one.shown() for one in found]
+
+    async def runs(self, request: Request) -> Sequence[WorkflowRun]:
+        """Executions of the caller's key: those that run, and those that were cut and can be resumed."""
+        key_id = request.caller.key_id
+        running = [one.shown() for one in self._running.values() if one.key_id == key_id]
+        here = {one.execution_id for one in running}
+        cut = await self._checkpoints.list(key_id)
+        return [*running, *(_cut(one) for one in cut if one.id not in here)]
+
+    async def discard(self, request: Request, id: str) -> WorkflowRun:
+        """Removes the checkpoint of an execution that was cut. Raises as `resume`."""
+        return _cut(await self._checkpoints.discard(id, key_id=request.caller.key_id))
+
+    def forget(self, owner: str) -> None:
+        """An owner has ended: its functions have, too."""
+        self._kept.pop(owner, None)
+
+    async def close(self) -> None:
+        """Closes the database of checkpoints."""
+        await self._checkpoints.close()
+
+    # Inside
+
+    def _made(self, request: Request, raw: Mapping[str, Any]) -> Kept:
+        functions: list[ScriptFunction] = []
+
+        def function_of(value: Mapping[str, Any]) -> ScriptFunction:
+            functions.append(self._contexts.function(request, value))
+            return functions[-1]
+
+        definition = parse(raw, function_of)
+        return Kept(
+            id=f"workflow_{uuid.uuid4()}",
+            owner=owner_of(request.caller),
+            raw=raw,
+            definition=definition,
+            functions=functions,
+            created_at=_now(),
+            shared=dict(definition.shared),
+        )
+
+    async def _run(
+        self, id: str, request: Request, workflow: Kept, given: Any, journal: Journal, *, progress: bool
+    ) -> tuple[str, dict[str, Any]]:
+        run = Run(
+            id,
+            request,
+            Around(
+                tools=self._tools(),
+                agents=self._agents,
+                agent_runs=self._agent_runs,
+                entries=self._entries,
+                find_workflow=lambda name: self.find(request, name),
+            ),
+            functions=Functions(self._contexts),
+            expressions=Expressions(self._contexts, request),
+            journal=journal,
+            watching=Watching(request, id, workflow.definition.name, self._events, self._hooks, progress=progress),
+        )
+        self._running[id] = _Running(
+            execution_id=id, workflow=workflow, request=request, key_id=request.caller.key_id, started_at=_now()
+        )
+        workflow.executions += 1
+        try:
+            outcome = await run_top(workflow.definition, run, Names(input=given, shared=workflow.shared))
+            await journal.end()
+        finally:
+            journal.leave()
+            del self._running[id]
+            await run.close()
+            if self._kept.get(workflow.owner, {}).get(workflow.id) is not workflow:
+                self._release(workflow)
+        result = result_of(outcome, id, agent_outputs=run.agent_outputs, warnings=run.all_warnings())
+        return id, result
+
+    def _release(self, workflow: Kept) -> None:
+        for function in workflow.functions:
+            self._contexts.release(function)
+
+
+def _cut(one: Checkpoint) -> WorkflowRun:
+    return WorkflowRun(
+        execution_id=one.id,
+        workflow_id=None,
+        name=one.name,
+        type=next((kind for kind in KINDS if kind == one.raw.get("type")), "sequential"),
+        state="cut",
+        started_at=one.started_at,
+        finished_steps=one.finished_steps,
+        needs_script=one.has_functions,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,242 @@
+"""Backups of the state: whole, verified, restored for who asks, and kept as the settings say."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmspell_kernel.services.state.copies import Copies
+from llmspell_kernel.services.state.service import StateService
+from llmspell_protocol.errors import ConfigError, InvalidRequest, NotFound, StorageDamaged
+from tests.support.state_bench import StateBench
+
+ME = "conn"
+
+
+async def keys(service: StateService, key_id: str = ME) -> list[str]:
+    return await service.keys(key_id, "global")
+
+
+def backup(state_bench: StateBench, **values: Any) -> None:
+    state_bench.values["backup"] = {**state_bench.values["backup"], **values}
+
+
+def directory(state_bench: StateBench) -> Path:
+    return Path(state_bench.values["backup"]["backup_dir"])
+
+
+def test_a_backup_is_restored_whole_and_for_who_asks_alone(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        await service.set(ME, "global", "a", 1)
+        await service.set(ME, "global", "short", 1, ttl_s=60)
+        await service.set("other", "global", "a", "theirs")
+        made = await copies.back_up(ME, "first")
+        assert made.count(ME) == 2
+        await service.set(ME, "global", "b", 2)
+        version = await service.set(ME, "global", "a", 3)
+        await service.set("other", "global", "a", "changed")
+        state_bench.clock.now += 61
+        assert await copies.restore(ME, made.id) == 1
+        assert await keys(service) == ["a"]
+        found = await service.get(ME, "global", "a")
+        assert found is not None
+        assert found.value == 1
+        assert found.version > version
+        theirs = await service.get("other", "global", "a")
+        assert theirs is not None
+        assert theirs.value == "changed"
+
+    state_bench.run(body)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "none"])
+def test_a_backup_is_a_database_that_only_its_owner_may_read(state_bench: StateBench, compression: str) -> None:
+    backup(state_bench, compression_type=compression, compression_level=9)
+
+    async def body(service: StateService) -> None:
+        await service.set(ME, "global", "a", "x" * 10_000)
+        made = await Copies(service).back_up(ME)
+        assert made.compression == compression
+
+    state_bench.run(body)
+    files = sorted(directory(state_bench).iterdir())
+    assert [file.suffix for file in files] == [".gz" if compression == "gzip" else ".db", ".json"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    data = files[0].read_bytes()
+    if compression == "gzip":
+        assert len(data) < 5_000
+        data = gzip.decompress(data)
+    connection = sqlite3.connect(":memory:")
+    connection.deserialize(data)
+    assert connection.execute("SELECT key, length(value) FROM entries").fetchall() == [("a", 10_002)]
+    connection.close()
+
+
+def test_a_higher_level_compresses_more(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        await service.set(ME, "global", "a", [str(number * number) for number in range(20_000)])
+        sizes = []
+        for level in (1, 9):
+            backup(state_bench, compression_level=level)
+            sizes.append((await Copies(service).back_up(ME)).bytes)
+        assert sizes[1] < sizes[0]
+
+    state_bench.run(body)
+
+
+def test_compression_that_is_switched_off_is_off(state_bench: StateBench) -> None:
+    backup(state_bench, compression_enabled=False)
+
+    async def body(service: StateService) -> None:
+        assert (await Copies(service).back_up(ME)).compression == "none"
+
+    state_bench.run(body)
+
+
+def test_a_method_that_is_not_part_of_this_version_is_told(
+    state_bench: StateBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    backup(state_bench, compression_type="zstd")
+
+    async def body(service: StateService) -> None:
+        assert (await Copies(service).back_up(ME)).compression == "gzip"
+
+    state_bench.run(body)
+    assert "compressed by gzip: zstd is not part of this version" in caplog.text
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "gone"])
+def test_a_damaged_backup_is_told_and_changes_nothing(state_bench: StateBench, harm: str) -> None:
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        await service.set(ME, "global", "a", 1)
+        made = await copies.back_up(ME)
+        assert await copies.problem(ME, made.id) is None
+        (file,) = directory(state_bench).glob("*.gz")
+        data = bytearray(file.read_bytes())
+        if harm == "gone":
+            file.unlink()
+        else:
+            data[-1] ^= 1
+            file.write_bytes(data[:-1] if harm == "cut" else data)
+        problem = await copies.problem(ME, made.id)
+        assert problem is not None
+        assert "is damaged" in problem
+        with pytest.raises(StorageDamaged):
+            await copies.restore(ME, made.id)
+        assert await keys(service) == ["a"]
+
+    state_bench.run(body)
+
+
+def test_only_so_many_are_kept_and_none_that_is_too_old_but_the_newest(state_bench: StateBench) -> None:
+    backup(state_bench, max_backups=3, max_backup_age=100)
+
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        made = []
+        for _ in range(5):
+            made.append((await copies.back_up(ME)).id)
+            state_bench.clock.now += 10
+        assert [one.id for one in await copies.all(ME)] == made[:1:-1]
+        state_bench.clock.now += 1000
+        obsolete, kept = await copies.prune(dry_run=True)
+        assert ([one.id for one in obsolete], kept) == (made[-2:-4:-1], 1)
+        assert len(await copies.all(ME)) == 3
+        await copies.prune()
+        assert [one.id for one in await copies.all(ME)] == made[-1:]
+
+    state_bench.run(body)
+
+
+def test_a_clock_that_is_set_back_puts_no_backup_in_the_place_of_another(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        ids = {(await copies.back_up(ME, "x")).id for _ in range(3)}
+        assert len(ids) == len(await copies.all(ME)) == 3
+
+    state_bench.run(body)
+
+
+def test_backups_of_other_clients_are_not_seen(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        made = await copies.back_up("other")
+        assert await copies.all(ME) == []
+        with pytest.raises(NotFound):
+            await copies.restore(ME, made.id)
+
+    state_bench.run(body)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "x" * 65, "ü"])
+def test_a_name_that_can_be_no_files_is_refused(state_bench: StateBench, name: str) -> None:
+    async def body(service: StateService) -> None:
+        with pytest.raises(InvalidRequest, match="a backup can't be called"):
+            await Copies(service).back_up(ME, name)
+
+    state_bench.run(body)
+
+
+def test_what_describes_no_backup_is_told_and_left_out(
+    state_bench: StateBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(service: StateService) -> None:
+        await Copies(service).back_up(ME)
+        (directory(state_bench) / "other.json").write_text("[1]")
+        assert len(await Copies(service).all(ME)) == 1
+
+    state_bench.run(body)
+    assert "other.json describes no backup" in caplog.text
+
+
+def test_a_directory_that_cannot_be_used_is_told(state_bench: StateBench, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    backup(state_bench, backup_dir=str(tmp_path / "file"))
+
+    async def body(service: StateService) -> None:
+        with pytest.raises(ConfigError, match="cannot use the directory"):
+            await Copies(service).back_up(ME)
+
+    state_bench.run(body)
+
+
+def test_a_kernel_that_stops_backs_up_what_it_has_written(
+    state_bench: StateBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    state_bench.values["backup_enabled"] = True
+
+    async def looks(service: StateService) -> None:
+        assert await service.get(ME, "global", "a") is None
+
+    async def writes(service: StateService) -> None:
+        await service.set(ME, "global", "a", 1)
+
+    state_bench.run(looks)
+    assert not directory(state_bench).exists()
+    state_bench.run(writes)
+    (description,) = directory(state_bench).glob("*-stop.json")
+    assert json.loads(description.read_text())["entries"] == {ME: 1}
+
+
+def test_a_backup_that_was_restored_is_as_it_was_and_nothing_else_is_left(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        await service.set(ME, "global", "a", 1)
+        copies = Copies(service)
+        made = await copies.back_up(ME)
+        (file,) = directory(state_bench).glob("*.gz")
+        before = file.read_bytes()
+        await copies.restore(ME, made.id)
+        assert file.read_bytes() == before
+        assert not [one for one in directory(state_bench).iterdir() if one.name.startswith(".")]
+
+    state_bench.run(body)
