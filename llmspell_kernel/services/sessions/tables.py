@@ -78,4 +78,4 @@ WHEN NOT EXISTS (SELECT 1 FROM artifacts WHERE hash = OLD.hash) BEGIN
 END;
 """
 
-SESSIONS = Schema("sessions", "the sessions", (_FIRST,))
+SCHEMA = Schema("sessions", "the sessions", (_FIRST,))

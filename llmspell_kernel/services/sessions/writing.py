@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from llmspell_kernel.services.sessions import rows, steps
 from llmspell_kernel.services.sessions.records import Begun, Dropped, Ended, Entry, Target
-from llmspell_kernel.services.sessions.tables import SESSIONS
+from llmspell_kernel.services.sessions.tables import SCHEMA
 from llmspell_kernel.storage.database import Database, Work
 from llmspell_profiles.credentials.redaction import Redactor
 from llmspell_protocol.background import of_no_request
@@ -35,7 +35,7 @@ class Writing:
         self, path: Path | None, *, redactor: Callable[[], Redactor], limits: Callable[[], rows.Limits]
     ) -> None:
         self.path = path
-        self._database = Database(SESSIONS, path)
+        self._database = Database(SCHEMA, path)
         self._redactor = redactor
         self._limits = limits
         self._waiting: deque[tuple[Entry, int]] = deque()

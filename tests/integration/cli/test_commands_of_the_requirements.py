@@ -238,10 +238,10 @@ def test_an_unknown_profile_is_answered_with_those_that_exist() -> None:
 
 def test_the_help_lists_the_profiles_that_do_something() -> None:
     done = typed("llmspell --help | grep -A12 'profile'")
-    for name in ["minimal", "development", "ollama", "candle", "providers", "sessions"]:
+    for name in ["minimal", "development", "ollama", "candle", "providers", "state", "sessions"]:
         assert f"  -p {name} " in done.out
     listed = typed("llmspell config list-profiles --all").out
-    for name in ["rag-dev", "rag-prod", "rag-perf", "state"]:
+    for name in ["rag-dev", "rag-prod", "rag-perf"]:
         assert f"  -p {name} " not in done.out
         assert name in listed
 
