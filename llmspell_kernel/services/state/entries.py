@@ -103,8 +103,8 @@ def scopes(connection: sqlite3.Connection, key_id: str, after: str, now_ms: int,
 
 def next_version(connection: sqlite3.Connection) -> int:
     """A version that no entry has had."""
-    connection.execute("UPDATE versions SET last = last + 1")
-    return int(connection.execute("SELECT last FROM versions").fetchone()[0])
+    ((last,),) = connection.execute("UPDATE versions SET last = last + 1 RETURNING last").fetchall()
+    return int(last)
 
 
 def write(connection: sqlite3.Connection, place: Place, text: str, now_ms: int, expires_ms: int | None) -> int:

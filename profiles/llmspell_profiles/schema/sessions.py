@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from llmspell_profiles.schema.table import Field, Table
-from llmspell_profiles.schema.values import FilePath, Size, words
+from llmspell_profiles.schema.values import Before, FilePath, Size, no_other_store, words
 
 SessionBackend = Literal["memory", "sqlite"]
 
@@ -27,7 +27,7 @@ class SessionsSettings(Table):
     session_timeout_seconds: int = Field(
         default=3600, ge=1, description="an idle session becomes suspended, in seconds"
     )
-    storage_backend: Annotated[SessionBackend, words(SessionBackend, {"sled": "sqlite"})] = Field(
+    storage_backend: Annotated[SessionBackend, words(SessionBackend), Before(no_other_store)] = Field(
         default="memory", description="where sessions live"
     )
     path: FilePath = Field(

@@ -4,19 +4,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from llmspell_profiles.schema.table import Field, Table, subtable
-from llmspell_profiles.schema.values import Before, FilePath, High, Idle, Size, words, wrong
+from llmspell_profiles.schema.values import Before, FilePath, High, Idle, Size, no_other_store, words
 
 StateBackend = Literal["memory", "sqlite"]
 Compression = Literal["gzip", "zstd", "lz4", "none"]
-
-_OF_OTHERS = ("sled", "rocksdb", "redis", "file")
-
-
-def no_other_backend(value: object) -> object:
-    """Refuses the stores of other programs by name."""
-    if isinstance(value, str) and value.casefold() in _OF_OTHERS:
-        raise wrong(f"'{value}' is not supported; use memory or sqlite")
-    return value
 
 
 class BackupSettings(Table):
@@ -41,7 +32,7 @@ class StateSettings(Table):
     """`[runtime.state_persistence]`"""
 
     enabled: bool = Field(default=True, description="the State global and state commands")
-    backend_type: Annotated[StateBackend, words(StateBackend), Before(no_other_backend)] = Field(
+    backend_type: Annotated[StateBackend, words(StateBackend), Before(no_other_store)] = Field(
         default="memory", description="where state lives; memory ends with the kernel"
     )
     path: FilePath = Field(default=Path("~/.llmspell/state.db"), check_default=True, description="SQLite file")

@@ -134,6 +134,13 @@ def words(literal: Any, also: Mapping[str, str] | None = None) -> Before:
     return Before(match, Form(also=tuple(also or ())))
 
 
+def no_other_store(value: object) -> object:
+    """Refuses the stores of other programs by name."""
+    if isinstance(value, str) and value.casefold() in ("sled", "rocksdb", "redis", "file"):
+        raise wrong(f"'{value}' is not supported; use memory or sqlite")
+    return value
+
+
 def listed(value: object) -> object:
     """A list that may also be written as one string with commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -89,7 +89,6 @@ SOUND = [
     'models.memory_budget_bytes = "auto"',
     'models.memory_budget_bytes = "2GB"',
     "models.stream_window_ms = 25",
-    'runtime.sessions.storage_backend = "sled"',
     'tools.web_tools.allowed_domains = "a.org, b.org"',
     'tools.web_tools.allowed_domains = ["a.org"]',
     "tools.mine.anything = 1",

@@ -179,10 +179,11 @@ IN_FILES = [
     ),
     *(
         (
-            f"[runtime.state_persistence]\nbackend_type = '{name}'",
-            f"llmspell.toml:2 runtime.state_persistence.backend_type: '{name}' is not supported; use memory or sqlite",
+            f"[runtime.{table}]\n{key} = '{name}'",
+            f"llmspell.toml:2 runtime.{table}.{key}: '{name}' is not supported; use memory or sqlite",
             None,
         )
+        for table, key in (("state_persistence", "backend_type"), ("sessions", "storage_backend"))
         for name in ("sled", "RocksDB", "file")
     ),
     (

@@ -85,7 +85,6 @@ def test_each_word_is_accepted_in_any_case_and_another_is_not(tmp_path: Path, na
 @pytest.mark.parametrize(
     ("name", "written", "read"),
     [
-        ("runtime.sessions.storage_backend", "sled", "sqlite"),
         ("rag.vector_storage.hnsw.metric", "innerproduct", "inner_product"),
         ("default_engine", "JS", "javascript"),
         ("tools.web_tools.allowed_domains", "example.org, example.net", ("example.org", "example.net")),
