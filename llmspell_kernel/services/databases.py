@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class _Known(NamedTuple):
-    """One database: the module that has its `SCHEMA`, and its file by the settings and the home."""
+    """One database: its schema (`module:NAME`), and its file by the settings and the home."""
 
-    module: str
+    schema: str
     path: Callable[[Settings, Path], Path]
 
 
 _KNOWN = (
-    _Known("llmspell_kernel.services.state.tables", lambda settings, _home: settings.runtime.state_persistence.path),
-    _Known("llmspell_kernel.services.sessions.tables", lambda settings, _home: settings.runtime.sessions.path),
-    _Known("llmspell_kernel.services.workflows.tables", lambda _settings, home: home / "workflows.db"),
+    _Known("llmspell_kernel.services.state.tables:SCHEMA", lambda settings, _: settings.runtime.state_persistence.path),
+    _Known("llmspell_kernel.services.workflows.tables:SCHEMA", lambda _, home: home / "workflows.db"),
+    _Known("llmspell_kernel.services.sessions.tables:SCHEMA", lambda settings, _: settings.runtime.sessions.path),
 )
 """Every database that a service opens has a line here."""
 
@@ -36,7 +36,8 @@ def databases(settings: Settings, home: Path) -> Iterator[KernelDatabase]:
     for known in _KNOWN:
         path = known.path(settings, home)
         if path.exists():
-            schema: Schema = import_module(known.module).SCHEMA
+            module, _, name = known.schema.partition(":")
+            schema: Schema = getattr(import_module(module), name)
             problems = integrity_problems(path, schema)
             version = None if problems else _version(path)
             yield KernelDatabase(

@@ -266,8 +266,11 @@ class EventBus:
                 self._start(old.close())
             if wanted is not None:
                 from llmspell_kernel.services.events.export import Exporter
+                from llmspell_profiles.credentials.redaction import Redactor
+                from llmspell_profiles.credentials.settings_secrets import secrets_in
 
-                self._exporter = Exporter(wanted, self._environment, self._write_event)
+                redactor = Redactor.of_environment(self._environment, secrets_in(self._settings()))
+                self._exporter = Exporter(wanted, redactor, self._write_event)
         if self._table is not None and not self._table.enabled:
             self.end_streams()
         self.listens = bool(self._subscriptions) or self._exporter is not None

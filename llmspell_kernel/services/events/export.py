@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.services.events.event import Event
-from llmspell_profiles.credentials.secrets import HIDDEN, is_secret, shown
+from llmspell_profiles.credentials.redaction import Redactor
 from llmspell_protocol.background import of_no_request
 
 if TYPE_CHECKING:
@@ -36,23 +36,19 @@ QUEUED_BYTES = 64 * 1024 * 1024
 """The data of events that wait, however few they are."""
 POST_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
-_SHORTEST_KEY = 8
-"""Characters from which on the value of a variable is looked for in texts."""
 
 
 class Exporter:
     """Writes events as `[events.export]` says; belongs to the loop."""
 
-    def __init__(
-        self, settings: EventsSettings, environment: Mapping[str, str], write_event: WriteEvent | None
-    ) -> None:
+    def __init__(self, settings: EventsSettings, redactor: Redactor, write_event: WriteEvent | None) -> None:
         self.exported = 0
         """Events that were written or posted everywhere."""
         self.dropped = 0
         """Events that were pushed out of the queue, or could not be written."""
         self._export = settings.export
         self._write_event = write_event or _to_stdout
-        self._hide = Redaction(environment)
+        self._redactor = redactor
         self._queue: deque[Event] = deque()
         self._size = settings.buffer_size
         self._bytes = 0
@@ -87,7 +83,7 @@ class Exporter:
                 continue
             batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
             self._bytes -= sum(event.size for event in batch)
-            contents = [self._hide(event.as_content()) for event in batch]
+            contents = [self._redactor.value(event.as_content()) for event in batch]
             text = "".join(f"{self._line(content)}\n" for content in contents)
             done = [await self._sent(where, send) for where, send in self._ways(contents, text)]
             if all(done):
@@ -190,33 +186,3 @@ async def _post(url: str, contents: Sequence[Any]) -> None:
         raise _Refused(f"{type(error).__name__}") from None
     if answer.status_code >= 300:
         raise _Refused(f"it answered {answer.status_code}")
-
-
-def _is_secret(key: str) -> bool:
-    """Whether a value under this name is hidden; `key` and `…_keys` are what names are under."""
-    name = key.lower()
-    return bool(name) and name != "key" and not name.endswith("keys") and is_secret(name, known=False)
-
-
-class Redaction:
-    """Takes secrets out of plain data."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._keys = [
-            value for name, value in environment.items() if len(value) >= _SHORTEST_KEY and is_secret(name, known=False)
-        ]
-
-    def __call__(self, value: Any, key: str = "") -> Any:
-        """The data without them."""
-        if isinstance(value, (str, Mapping, list, tuple)) and _is_secret(key):
-            return HIDDEN if value else value
-        if isinstance(value, Mapping):
-            return {str(name): self(one, str(name)) for name, one in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self(one) for one in value]
-        if isinstance(value, str):
-            text = shown("", value, known=True)
-            for secret in self._keys:
-                text = text.replace(secret, HIDDEN)
-            return text
-        return value

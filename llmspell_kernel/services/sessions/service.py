@@ -20,6 +20,7 @@ from llmspell_kernel.services.sessions.records import Target
 from llmspell_kernel.services.sessions.steps import Step, clean
 from llmspell_kernel.services.sessions.writing import Writing
 from llmspell_profiles.credentials.redaction import Redactor
+from llmspell_profiles.credentials.settings_secrets import secrets_in
 from llmspell_protocol.areas.session import (
     ArtifactLine,
     SessionCreate,
@@ -322,28 +323,8 @@ class SessionsService:
 
     def _redaction(self) -> Redactor:
         if self._redactor is None:
-            self._redactor = Redactor.of_environment(self._environment, _keys_of(self._settings()))
+            self._redactor = Redactor.of_environment(self._environment, secrets_in(self._settings()))
         return self._redactor
-
-
-def _keys_of(settings: Settings) -> Sequence[str]:
-    """The secrets that stand in the configuration."""
-    found = [table.api_key for table in settings.providers.tables.values() if table.api_key]
-    if "tools" in settings.given:
-        found += _secrets_in(settings.tools)
-    return found
-
-
-def _secrets_in(table: Any) -> list[str]:
-    """The values of a table's keys that are marked as secret, and of the tables in it."""
-    found: list[str] = []
-    for name, value in table.items():
-        field = table.FIELDS.get(name)
-        if hasattr(value, "FIELDS"):
-            found += _secrets_in(value)
-        elif field is not None and field.secret and isinstance(value, str):
-            found.append(value)
-    return found
 
 
 def shown_step(step: Step) -> SessionStep:

@@ -19,7 +19,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -89,8 +89,9 @@ class Backups:
             directory = private_directory(self._directory)
             for left in directory.glob(f"{_MAKING}*"):
                 # Of a kernel that was killed; one that is at it has written a moment ago.
-                if time.time() - left.stat().st_mtime > _LEFT_S:
-                    shutil.rmtree(left, ignore_errors=True)
+                with suppress(FileNotFoundError):
+                    if time.time() - left.stat().st_mtime > _LEFT_S:
+                        shutil.rmtree(left, ignore_errors=True)
             return Path(tempfile.mkdtemp(dir=directory, prefix=_MAKING)) / "copy.db"
 
     def add(self, copy: Path, id: str, owner: str, now_ms: int) -> Backup:
@@ -115,7 +116,7 @@ class Backups:
                     gzip.GzipFile("", "wb", self._settings.compression_level, fileobj=file, mtime=0) as compressed,
                 ):
                     shutil.copyfileobj(source, compressed, _PIECE_BYTES)
-            id = self._free(id)
+            id = self._reserved(id, compression)
             written.chmod(0o600)
             made = Backup(id, owner, now_ms, written.stat().st_size, counts, compression, _sha256(written))
             _synced(written)
@@ -134,6 +135,8 @@ class Backups:
             for path in self._directory.glob("*.json") if self._directory.is_dir() else ():
                 try:
                     found.append(Backup(**json.loads(path.read_text(encoding="utf-8"))))
+                except FileNotFoundError:
+                    continue  # It was removed a moment ago.
                 except (ValueError, TypeError) as problem:
                     log.warning("%s describes no backup: %s", path, problem)
         seen = [one for one in found if owner is None or one.owner in (EVERYONE, owner)]
@@ -197,13 +200,17 @@ class Backups:
         log.warning("backups of state are compressed by gzip: %s is not part of this version", wanted)
         return "gzip"
 
-    def _free(self, id: str) -> str:
-        """The id, or where it is taken (by a clock that was set back) one that isn't."""
+    def _reserved(self, id: str, compression: str) -> str:
+        """The id, or where another has it (by a clock that was set back, or at the same moment) one that is free."""
         number, free = 1, id
-        while self._description(free).exists():
-            number += 1
-            free = f"{id}-{number}"
-        return free
+        while True:
+            try:
+                os.close(os.open(self._directory / f"{free}{_ENDINGS[compression]}", os.O_CREAT | os.O_EXCL, 0o600))
+            except FileExistsError:
+                number += 1
+                free = f"{id}-{number}"
+                continue
+            return free
 
     def _file(self, backup: Backup) -> Path:
         return self._directory / f"{backup.id}{_ENDINGS.get(backup.compression, '.db')}"

@@ -27,7 +27,7 @@ async def run_parallel(place: Place) -> None:
     if not definition.branches:
         raise InvalidRequest("Cannot execute workflow without steps")
     await call_once(place, "setup")
-    fail_fast = _fails_fast(place)
+    fail_fast = definition.fails_fast
     outcome.branches = [BranchOutcome(name=one.name, required=one.required) for one in definition.branches]
     levels = [place.inside("branch", one.name, branch=one.name) for one in definition.branches]
     room = asyncio.Semaphore(definition.max_concurrency)
@@ -61,13 +61,6 @@ async def run_parallel(place: Place) -> None:
     if outcome.failed_step is None and definition.post_steps:
         await run_steps(definition.post_steps, place, "post")
         outcome.output = place.names.previous
-
-
-def _fails_fast(place: Place) -> bool:
-    definition = place.definition
-    if definition.fail_fast is not None:
-        return definition.fail_fast
-    return not definition.strategy.continues and definition.success_criteria == "all"
 
 
 async def _all_ended(tasks: Sequence[asyncio.Task[None]]) -> None:

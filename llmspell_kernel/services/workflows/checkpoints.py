@@ -87,17 +87,20 @@ class DiskJournal:
     unwritten: dict[str, Any] = field(default_factory=dict)
 
     def finished(self, path: Path, step: Step) -> StepOutcome | None:
-        """What came of a step. A nested one whose steps can be compensated runs again, and finds those finished."""
-        kept = self.steps.get(_key(path))
+        """What came of a step; told once, since a workflow that is tried again does its steps again.
+
+        A nested one whose steps can be compensated runs again, and finds those finished.
+        """
+        kept = self.steps.pop(_key(path), None)
         if kept is None or (step.inner is not None and _can_compensate(step.inner)):
             return None
         problem = kept["problem"]
         return StepOutcome(**{**kept, "problem": None if problem is None else Problem(*problem)}, restored=True)
 
     def decided(self, path: Path) -> tuple[bool, Any]:
-        """Whether something was decided, and how."""
+        """Whether something was decided, and how; told once, as of steps."""
         key = _key(path)
-        return key in self.decisions, self.decisions.get(key)
+        return key in self.decisions, self.decisions.pop(key, None)
 
     def decide(self, path: Path, value: Any) -> None:
         """Notes a decision until the next step has finished."""
@@ -311,7 +314,7 @@ def _can_compensate(definition: Definition) -> bool:
 
 
 def _key(path: Path) -> str:
-    return json.dumps(path, ensure_ascii=False)
+    return json.dumps(path)
 
 
 def _json(value: Any) -> str:

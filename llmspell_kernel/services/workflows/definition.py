@@ -149,6 +149,13 @@ class Definition:
     aggregation: Literal["collect_all", "collect_outputs"] = "collect_all"
 
     @property
+    def fails_fast(self) -> bool:
+        """Whether a branch that fails ends the others."""
+        if self.fail_fast is not None:
+            return self.fail_fast
+        return not self.strategy.continues and self.success_criteria == "all"
+
+    @property
     def step_count(self) -> int:
         """How many steps it names, those of nested ones not counted."""
         branches = (*self.branches, *([self.default] if self.default is not None else []))

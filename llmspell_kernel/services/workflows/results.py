@@ -47,7 +47,7 @@ def result_of(
     if outcome.loop is not None:
         loop = outcome.loop
         result |= {
-            "iterations": loop.completed,
+            "iterations": loop.completed + loop.failed,
             "iteration_outputs": loop.outputs,
             "final_state": loop.state,
             "break_reason": loop.break_reason,
@@ -111,7 +111,8 @@ def _counts(outcome: FlowOutcome) -> str:
         return f"{outcome.executed} steps executed, {taken}"
     if kind == "loop" and outcome.loop is not None:
         ended = f", ended by {outcome.loop.break_reason}" if outcome.loop.break_reason is not None else ""
-        return f"{outcome.loop.completed} iterations executed, {outcome.executed} steps executed{ended}"
+        rounds = outcome.loop.completed + outcome.loop.failed
+        return f"{rounds} iterations executed, {outcome.executed} steps executed{ended}"
     return f"{outcome.executed} steps executed"
 
 
@@ -151,14 +152,13 @@ def _extra(outcome: FlowOutcome, id: str, agent_outputs: Mapping[str, str]) -> d
     }
     if definition.kind == "parallel":
         good = sum(one.success for one in outcome.branches)
-        fail_fast = definition.fail_fast
         extra |= {
             "total_branches": len(definition.branches),
             "successful_branches": good,
             "failed_branches": len(outcome.branches) - good,
             "stopped_early": outcome.stopped_early,
             "max_concurrency": definition.max_concurrency,
-            "fail_fast": not definition.strategy.continues if fail_fast is None else fail_fast,
+            "fail_fast": definition.fails_fast,
         }
     elif definition.kind == "conditional":
         extra |= {

@@ -12,7 +12,6 @@ import pytest
 
 from llmspell_kernel.services.events.bus import LONGEST_TYPE, MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.event import Event
-from llmspell_kernel.services.events.export import Redaction
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.hook import Occasion
@@ -434,8 +433,3 @@ def test_the_queue_of_an_export_is_bounded(tmp_path: Path) -> None:
         assert bench.events.figures()["export_dropped"] == 3
 
     run(scene)
-
-
-def test_redaction_leaves_plain_data_as_it_is() -> None:
-    plain = {"a": [1, 2.5, None, True, "text"], "token_count": 3, "b": {"c": "d"}}
-    assert Redaction({})(plain) == plain

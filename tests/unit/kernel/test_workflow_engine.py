@@ -212,3 +212,23 @@ def test_a_digest_knows_the_shape_and_not_the_functions() -> None:
     assert digest_of(shaped(1)) == digest_of(shaped(7))
     assert digest_of(shaped(1)) != digest_of(shaped(1, "b"))
     assert digest_of(shaped(1)) == digest_of(sequential({"metadata": [], "execute": {"$fn": 2}, "name": "a"}))
+
+
+def test_a_loop_that_goes_on_counts_rounds_that_failed_apart_and_tells_its_state() -> None:
+    async def body(bench: WorkflowBench) -> None:
+        async def odd(arguments: Mapping[str, Any]) -> Any:
+            if arguments["n"] % 2 == 0:
+                raise Failing("even")
+            return arguments["n"]
+
+        bench.tools.acts["odd"] = odd
+        rounds = {"name": "a", "tool": "odd", "input": {"n": "{{loop_value}}"}}
+        loop = {"type": "loop", "name": "w", "range": [1, 4], "body": [rounds], "error_strategy": "continue"}
+        result = await bench.execute(loop)
+        assert (result["success"], result["partial_success"], result["iterations"]) == (False, True, 4)
+        assert result["data"]["completed_iterations"] == 2
+        assert result["iteration_outputs"] == [1, None, 3, None]
+        assert result["error"]["message"] == "Some steps failed: a"
+        assert result["metadata"]["extra"]["total_iterations"] == 4
+
+    bench(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
@@ -238,5 +239,19 @@ def test_a_backup_that_was_restored_is_as_it_was_and_nothing_else_is_left(state_
         await copies.restore(ME, made.id)
         assert file.read_bytes() == before
         assert not [one for one in directory(state_bench).iterdir() if one.name.startswith(".")]
+
+    state_bench.run(body)
+
+
+def test_backups_that_are_made_and_removed_at_once_do_not_get_in_each_others_way(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        made = await asyncio.gather(*(copies.back_up(ME, "x") for _ in range(6)))
+        assert len({one.id for one in made}) == 6
+        backup(state_bench, max_backups=2)
+        await asyncio.gather(*(copies.back_up(ME, "y") for _ in range(6)))
+        kept = await copies.all(ME)
+        assert 1 <= len(kept) <= 2
+        assert [await copies.problem(ME, one.id) for one in kept] == [None] * len(kept)
 
     state_bench.run(body)
