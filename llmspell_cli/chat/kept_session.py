@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _HINT = "chat --session NAME keeps a chat; config set runtime.sessions.enabled true keeps all"
 
+_HINT_IN_MEMORY = "sessions end with the kernel: config set runtime.sessions.storage_backend sqlite keeps them"
+
 
 class Wanted(NamedTuple):
     """`--session NAME`, or `--continue`."""
@@ -85,7 +87,8 @@ def taken_up(opened: Session, conversation: Conversation, wanted: Wanted) -> Kep
 def _last_chat(opened: Session) -> str:
     reply = document(opened.ask("session_request", {"action": "list", "kind": "chat", "limit": 1}))
     if not reply["sessions"]:
-        raise SessionNotFound("there is no chat to go on with", hint=_HINT)
+        ends = reply["enabled"] and reply["place"] == "memory"
+        raise SessionNotFound("there is no chat to go on with", hint=_HINT_IN_MEMORY if ends else _HINT)
     return str(reply["sessions"][0]["id"])
 
 

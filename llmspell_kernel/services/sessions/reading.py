@@ -54,7 +54,7 @@ def read(
     error = f"{said.get('message') or said.get('evalue') or said.get('code')}" if failed else _tool_problem(said)
     model = _with_backend(said) or content.get("model")
     return Read(
-        details=_agent(said) or _details(msg_type, content, options),
+        details=_named(said) or _details(msg_type, content, options),
         asked=_asked(msg_type, content),
         answered=_partial(said) if failed else _answered(msg_type, said),
         error=error,
@@ -73,10 +73,13 @@ def _details(msg_type: str, content: Mapping[str, Any], options: Mapping[str, An
     return ""
 
 
-def _agent(reply: Mapping[str, Any]) -> str | None:
-    """The name of the agent that answered: a request may have its id."""
-    agent = reply.get("agent")
-    return str(agent["name"]) if isinstance(agent, Mapping) and agent.get("name") else None
+def _named(reply: Mapping[str, Any]) -> str | None:
+    """The name of the agent or workflow that answered: a request may have its id."""
+    for kind in ("agent", "workflow"):
+        found = reply.get(kind)
+        if isinstance(found, Mapping) and found.get("name"):
+            return str(found["name"])
+    return None
 
 
 def _asked(msg_type: str, content: Mapping[str, Any]) -> str:

@@ -42,6 +42,10 @@ class Writing:
         self._characters = 0
         self._dropped: Counter[Target] = Counter()
         self._task: asyncio.Task[None] | None = None
+        self._handed_over = 0
+        self._settled = 0
+        """Entries that were written or given up."""
+        self._after_batch = asyncio.Event()
 
     @property
     def place(self) -> str:
@@ -57,6 +61,7 @@ class Writing:
             return False
         self._waiting.append((entry, size))
         self._characters += size
+        self._handed_over += 1
         if self._task is None:
             self._task = of_no_request(asyncio.get_running_loop().create_task, self._write())
         return True
@@ -73,12 +78,14 @@ class Writing:
 
     async def flush(self) -> None:
         """Waits until everything is written that waits now, or was given up."""
-        while self._task is not None:
-            await asyncio.wait((self._task,))
+        wanted = self._handed_over
+        while self._settled < wanted:
+            await self._after_batch.wait()
 
     async def close(self) -> None:
         """Writes what waits, and closes."""
-        await self.flush()
+        while self._task is not None:
+            await asyncio.wait((self._task,))
         await self._database.close()
 
     async def _write(self) -> None:
@@ -89,6 +96,9 @@ class Writing:
                 dropped, self._dropped = self._dropped, Counter()
                 told = [Dropped(target, count) for target, count in dropped.items()]
                 await self._write_batch([*(entry for entry, _ in taken), *told])
+                self._settled += len(taken)
+                done, self._after_batch = self._after_batch, asyncio.Event()
+                done.set()
         finally:
             self._task = None
 
@@ -99,6 +109,11 @@ class Writing:
         except LlmspellError as error:
             self._give_up(batch, error.message)
         except Exception as defect:
+            # One entry that can't be written must not take others with it.
+            if len(batch) > 1:
+                for entry in batch:
+                    await self._write_batch([entry])
+                return
             log.exception("a defect in what is recorded", exc_info=defect)
             self._give_up(batch, "a defect of llmspell")
 

@@ -48,6 +48,8 @@ def test_there_is_nothing_to_go_on_with_without_a_kept_chat(home: Path) -> None:
     assert done.status == 3
     assert "there is no chat to go on with" in done.err
     assert "--session NAME keeps a chat" in done.err
+    done = llmspell("chat", "--continue", "hello", env={"LLMSPELL_SESSIONS_ENABLED": "true"})
+    assert "sessions end with the kernel" in done.err
 
 
 def test_a_model_that_is_gone_is_told_with_the_session(home: Path) -> None:

@@ -26,6 +26,7 @@ NOT_FOR_A_SCRIPT = {
     "llmspell_kernel.services.agents",
     "llmspell_kernel.services.kernel",
     "llmspell_kernel.services.models",
+    "llmspell_kernel.services.sessions",
     "llmspell_kernel.validate",
     "llmspell_protocol.areas.agent",
     "llmspell_protocol.areas.kernel",
@@ -39,6 +40,7 @@ NOT_FOR_A_SCRIPT = {
     "pydantic",
     "pydantic_core",
     "shutil",
+    "sqlite3",
     "tempfile",
     "zipfile",
 }

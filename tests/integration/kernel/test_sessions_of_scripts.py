@@ -84,6 +84,28 @@ def test_what_a_script_asks_is_recorded_where_it_says_and_answered_from_there(ho
     assert found["metadata"]["total_hooks"] == 3
 
 
+def test_workflows_and_state_of_a_script_are_recorded_and_answered_from_the_record(home: Path) -> None:
+    code = """
+    local flow = Workflow.builder():name("sum"):sequential()
+      :add_step{name = "a", type = "tool", tool = "calculator", input = {input = "6*7"}}:build()
+    print(flow:execute({}).success)
+    State.set("visits", (State.get("visits") or 0) + 1)
+    print(State.get("visits"))"""
+
+    def body(talk: Talk) -> None:
+        talk.script(code, session="s")
+        whole, *below = talk.steps("s")
+        assert whole["answered"] == "true\n1"
+        assert "workflow execute" in [one["action"] for one in below]
+        assert "state set" in [one["action"] for one in below]
+        [step] = talk.session("replay", session="s")["steps"]
+        # What is served sets nothing: the second visit would be another one.
+        assert (step["status"], step["served"]) == ("same", len(below))
+        assert talk.script("return State.get('visits')")["result"] == 1
+
+    talking(home, body)
+
+
 def test_artifacts_are_kept_once_and_go_with_the_last_who_has_them(home: Path, tmp_path: Path) -> None:
     (tmp_path / "file.bin").write_bytes(b"\x00\xffbytes")
     code = """
