@@ -18,8 +18,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from llmspell_kernel.services.sessions import rows
-from llmspell_kernel.services.sessions.packing import compressed, decompressed
 from llmspell_kernel.services.sessions.steps import clean
+from llmspell_kernel.storage.compression import compressed, decompressed
 from llmspell_protocol.areas.artifact import ArtifactMetadata, ArtifactNamed, ArtifactQuery, ArtifactRef
 from llmspell_protocol.areas.session import ArtifactLine
 from llmspell_protocol.errors import InvalidRequest, NotFound
@@ -200,7 +200,7 @@ def stored_bytes(connection: sqlite3.Connection, session: str) -> int:
 
 
 def _keep(connection: sqlite3.Connection, digest: str, data: bytes, compress_from: int) -> None:
-    small = compressed(data) if len(data) > compress_from else data
+    small = compressed(data, LEVEL) if len(data) > compress_from else data
     is_compressed = len(small) < len(data)
     kept = small if is_compressed else data
     connection.execute(

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from llmspell_kernel.storage.compression import compressed, decompressed
+
 LEVEL = 3
 STEPS_FROM_BYTES = 2048
 """From this length on the JSON of a step is compressed: a conversation repeats itself, and a tenth of it is left."""
@@ -14,25 +16,10 @@ _MAGIC = b"\x28\xb5\x2f\xfd"
 """What a zstd frame begins with; JSON never does."""
 
 
-def compressed(data: bytes) -> bytes:
-    """The same as a zstd frame."""
-    # Only sessions need it.
-    from backports import zstd
-
-    return zstd.compress(data, level=LEVEL)
-
-
-def decompressed(data: bytes) -> bytes:
-    """What was compressed."""
-    from backports import zstd
-
-    return zstd.decompress(data)
-
-
 def packed(value: Any) -> bytes:
     """A value of requests and replies as JSON; bytes in it are base64, half a character is an escape."""
     text = json.dumps(value, default=_plain).encode()
-    return compressed(text) if len(text) >= STEPS_FROM_BYTES else text
+    return compressed(text, LEVEL) if len(text) >= STEPS_FROM_BYTES else text
 
 
 def unpacked(data: bytes) -> Any:

@@ -22,12 +22,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from llmspell_kernel.directories import private_directory
 from llmspell_kernel.services.state import entries
 from llmspell_kernel.services.state.places import Place
 from llmspell_kernel.services.state.tables import SCHEMA
+from llmspell_kernel.storage.compression import zstd_file
 from llmspell_kernel.storage.opening import integrity_problems, opened
 from llmspell_protocol.errors import DiskFull, InvalidRequest, NotFound, StorageDamaged, StorageError
 
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 EVERYONE = ""
 """The owner of backups that the kernel makes by itself."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ENDINGS = {"gzip": ".db.gz", "none": ".db"}
+_ENDINGS = {"zstd": ".db.zst", "gzip": ".db.gz", "none": ".db"}
 _PIECE_BYTES = 1 << 20
 _MAKING = ".making-"
 _LEFT_S = 86_400
@@ -108,12 +109,12 @@ class Backups:
         compression = self._compression()
         with self._told():
             written = copy
-            if compression == "gzip":
-                written = copy.with_suffix(".db.gz")
+            if compression != "none":
+                written = copy.with_suffix(_ENDINGS[compression])
                 with (
                     copy.open("rb") as source,
                     written.open("xb") as file,
-                    gzip.GzipFile("", "wb", self._settings.compression_level, fileobj=file, mtime=0) as compressed,
+                    _compressing(file, compression, self._settings.compression_level) as compressed,
                 ):
                     shutil.copyfileobj(source, compressed, _PIECE_BYTES)
             id = self._reserved(id, compression)
@@ -172,8 +173,7 @@ class Backups:
             if not path.is_file() or _sha256(path) != backup.sha256:
                 raise _damaged(backup, path, "the file has changed" if path.is_file() else "the file is gone")
             unpacked = Path(place) / "backup.db"
-            opener = gzip.open if backup.compression == "gzip" else open
-            with opener(path, "rb") as source, unpacked.open("xb") as file:
+            with _decompressed(path, backup.compression) as source, unpacked.open("xb") as file:
                 shutil.copyfileobj(source, file, _PIECE_BYTES)
             problems = integrity_problems(unpacked, SCHEMA)
             if problems:
@@ -197,8 +197,8 @@ class Backups:
         wanted = self._settings.compression_type if self._settings.compression_enabled else "none"
         if wanted in _ENDINGS:
             return wanted
-        log.warning("backups of state are compressed by gzip: %s is not part of this version", wanted)
-        return "gzip"
+        log.warning("backups of state are compressed by zstd: %s is not part of this version", wanted)
+        return "zstd"
 
     def _reserved(self, id: str, compression: str) -> str:
         """The id, or where another has it (by a clock that was set back, or at the same moment) one that is free."""
@@ -235,6 +235,20 @@ class Backups:
                 hint=f"see to it that {self._directory} can be read and written",
                 details=details,
             ) from None
+
+
+def _compressing(file: BinaryIO, compression: str, level: int) -> BinaryIO:
+    """What takes the bytes that are to be compressed into a file."""
+    if compression == "gzip":
+        return cast("BinaryIO", gzip.GzipFile("", "wb", level, fileobj=file, mtime=0))
+    return zstd_file(file, "wb", level)
+
+
+def _decompressed(path: Path, compression: str) -> BinaryIO:
+    """A backup's bytes as they were before."""
+    if compression == "none":
+        return path.open("rb")
+    return cast("BinaryIO", gzip.open(path, "rb")) if compression == "gzip" else zstd_file(path, "rb")
 
 
 def restore(connection: sqlite3.Connection, backup: Path, key_id: str, now_ms: int) -> int:

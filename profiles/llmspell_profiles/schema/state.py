@@ -7,7 +7,7 @@ from llmspell_profiles.schema.table import Field, Table, subtable
 from llmspell_profiles.schema.values import Before, FilePath, High, Idle, Size, no_other_store, words
 
 StateBackend = Literal["memory", "sqlite"]
-Compression = Literal["gzip", "zstd", "lz4", "none"]
+Compression = Literal["zstd", "gzip", "lz4", "none"]
 
 
 class BackupSettings(Table):
@@ -18,7 +18,7 @@ class BackupSettings(Table):
     )
     compression_enabled: bool = Field(default=True, description="compress")
     compression_type: Annotated[Compression, words(Compression)] = Field(
-        default="gzip", description="method; zstd and lz4 are not part of this version: gzip and a warning"
+        default="zstd", description="method; lz4 is not part of this version: zstd and a warning"
     )
     compression_level: int = Field(default=3, ge=1, le=9, description="level")
     incremental_enabled: Annotated[bool, Idle()] = Field(
