@@ -18,6 +18,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from llmspell_kernel.services.sessions import rows
+from llmspell_kernel.services.sessions.packing import LEVEL
 from llmspell_kernel.services.sessions.steps import clean
 from llmspell_kernel.storage.compression import compressed, decompressed
 from llmspell_protocol.areas.artifact import ArtifactMetadata, ArtifactNamed, ArtifactQuery, ArtifactRef
