@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -105,5 +104,5 @@ def _content(wanted: ArtifactStore) -> bytes:
         return wanted.content.encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(wanted.content_base64 or "", validate=True)
-    except binascii.Error:
+    except ValueError:  # also characters that are not ASCII
         raise InvalidRequest("content_base64 is not base64") from None

@@ -90,7 +90,7 @@ def wrong_request(random: Random) -> Sent:
             content = _changed(random, content, encoding)
         if name and isinstance(content, dict) and random.random() < 0.95:
             content["action"] = name
-    _make_harmless(random, name or msg_type, content, encoding)
+    _make_harmless(random, f"{msg_type.removesuffix('_request')} {name}".rstrip(), content, encoding)
     return Sent(msg_type, encoding, content, metadata)
 
 
@@ -189,15 +189,17 @@ def _make_harmless(random: Random, name: str, content: Any, encoding: str) -> No
     """What would really end the kernel, install or delete something, or take long, is made wrong for sure."""
     if not isinstance(content, dict):
         return
-    if name == "shutdown_request":
+    if name == "shutdown":
         content["restart"] = random.choice((5, "yes", [], {}, 0.5))
-    elif name == "drain":
+    elif name == "kernel drain":
         content["timeout_s"] = random.choice((-1, "x", [], {}, float("nan"), float("inf"), True))
-    elif name == "install_ollama":
+    elif name == "event subscribe":
+        content["count"] = random.choice((0, -1, "x", [], {}, 1.5, True))  # A stream of events ends only when told to.
+    elif name == "model install_ollama":
         content["execute"] = random.choice((False, [], {}, 7, "x"))
-    elif name == "delete":
+    elif name == "agent delete":
         content["agent"] = random.choice(("nobody", wrong_value(random, encoding)))
-    elif name == "embed" and isinstance(content.get("input"), list) and len(content["input"]) > 100:
+    elif name == "model embed" and isinstance(content.get("input"), list) and len(content["input"]) > 100:
         content["model"] = "mock/a"  # A real model would take its time for thousands of texts.
-    elif name == "remove":
+    elif name == "model remove":
         content["model"] = random.choice(("mock/a", "", "nothing@candle", wrong_value(random, encoding)))

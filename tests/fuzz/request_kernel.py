@@ -22,6 +22,13 @@ model_directory = "{models}"
 base_url = "http://127.0.0.1:9/v1"
 api_key_env = "LLMSPELL_NO_SUCH_KEY"
 max_retries = 0
+[runtime.state_persistence]
+backend_type = "sqlite"
+migration_enabled = true
+[runtime.sessions]
+enabled = true
+storage_backend = "sqlite"
+max_sessions = 3
 [runtime.security]
 max_execution_time_ms = 5000
 allow_file_access = true

@@ -201,7 +201,7 @@ class SessionsService:
         Raises:
             InvalidRequest: there are no words.
         """
-        words = query.split()
+        words = query.replace("\0", " ").split()  # A zero byte ends what SQLite reads.
         if not words:
             raise InvalidRequest("there are no words to search for")
 

@@ -159,6 +159,7 @@ def test_words_are_found_in_what_was_asked_and_answered(home: Path) -> None:
         assert "[Zürich]" in match["text"]
         assert [one["name"] for one in talk.session("search", query="hay NEEDLE")["matches"]] == ["scripts"]
         assert talk.session("search", query='needle "AND NOT')["matches"] == []
+        assert [one["name"] for one in talk.session("search", query="hay\0needle")["matches"]] == ["scripts"]
         talk.session("delete", session="scripts")
         assert talk.session("search", query="needle")["matches"] == []
 
