@@ -143,6 +143,7 @@ def _image_bytes(image: Any) -> Any:
 
 
 def _problems(value: Any, action: str) -> Iterator[tuple[str, str]]:
+    yield from _out_of_range(value, "")
     options = getattr(value, "options", None)
     if options is not None:
         yield from _problems_of_options(options)
@@ -159,15 +160,20 @@ def _problems(value: Any, action: str) -> Iterator[tuple[str, str]]:
                 yield f"input.{number}", "is empty: there is nothing to embed"
 
 
-def _problems_of_options(options: SamplingOptions) -> Iterator[tuple[str, str]]:
-    for option in fields(options):
-        number = getattr(options, option.name)
-        if number is None or "range" not in option.metadata:
+def _out_of_range(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """The numbers outside of the range that their field names."""
+    for one in fields(value):
+        number = getattr(value, one.name)
+        if number is None or "range" not in one.metadata:
             continue
         try:
-            demand_range(number, *option.metadata["range"])
+            demand_range(number, *one.metadata["range"])
         except WrongNumber as problem:
-            yield f"options.{option.name}", str(problem)
+            yield f"{place}{one.name}", str(problem)
+
+
+def _problems_of_options(options: SamplingOptions) -> Iterator[tuple[str, str]]:
+    yield from _out_of_range(options, "options.")
     if "" in (options.stop or ()):
         yield "options.stop", "an empty text would end every reply before its first word"
 

@@ -149,7 +149,8 @@ class ChatMessage:
     images: Sequence[bytes] = ()
 
 
-def _between(low: float, high: float) -> Any:
+def between(low: float, high: float) -> Any:
+    """A number of this range, both ends included, or None."""
     return field(default=None, metadata={"range": (low, high)})
 
 
@@ -163,17 +164,17 @@ class SamplingOptions:
     A number's `range`, both ends included, is in its field's metadata.
     """
 
-    temperature: float | None = _between(0, 2)
-    top_p: float | None = _between(0, 1)
-    top_k: int | None = _between(0, INT32_HIGH)
-    min_p: float | None = _between(0, 1)
-    repeat_penalty: float | None = _between(0.01, 100)
-    repeat_last_n: int | None = _between(-1, INT32_HIGH)
-    seed: int | None = _between(0, LARGEST_SEED)
-    max_tokens: int | None = _between(1, INT32_HIGH)
+    temperature: float | None = between(0, 2)
+    top_p: float | None = between(0, 1)
+    top_k: int | None = between(0, INT32_HIGH)
+    min_p: float | None = between(0, 1)
+    repeat_penalty: float | None = between(0.01, 100)
+    repeat_last_n: int | None = between(-1, INT32_HIGH)
+    seed: int | None = between(0, LARGEST_SEED)
+    max_tokens: int | None = between(1, INT32_HIGH)
     stop: Sequence[str] | None = None
-    num_ctx: int | None = _between(1, INT32_HIGH)
-    num_beams: int | None = _between(1, 64)
+    num_ctx: int | None = between(1, INT32_HIGH)
+    num_beams: int | None = between(1, 64)
 
 
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_last_n", "seed", "max_tokens", "stop")

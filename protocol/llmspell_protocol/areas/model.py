@@ -27,7 +27,9 @@ from llmspell_protocol.models import (
     PullResult,
     Speculation,
     Usage,
+    between,
 )
+from llmspell_protocol.numbers import INT32_HIGH
 
 
 class BackendError(Struct):
@@ -210,7 +212,7 @@ class ModelLoad(Struct):
     pin: bool = False
     device: str | None = None
     speculation: Speculation | None = None
-    num_ctx: int | None = None
+    num_ctx: int | None = between(1, INT32_HIGH)
 
 
 class ModelUnload(Struct):

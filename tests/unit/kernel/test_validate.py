@@ -106,6 +106,11 @@ def test_options_out_of_range_are_refused(option: str, value: float) -> None:
     ]
 
 
+@pytest.mark.parametrize("number", [0, -1, -(2**31), 2**31])
+def test_a_context_that_no_model_can_have_is_refused_where_one_is_loaded(number: int) -> None:
+    assert "num_ctx" in _problems("model", action="load", model="m", num_ctx=number)
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "", "cuda:٣", "cuda:" + "9" * 5000])
 def test_a_word_that_is_no_device_is_refused_wherever_a_request_may_have_one(device: str) -> None:
     chat = {"action": "chat", "model": "m", "messages": [{"role": "user", "content": "hi"}]}
