@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -375,3 +376,9 @@ def test_points_that_do_not_exist_or_are_never_reached_are_refused() -> None:
             demand_point(point)
     with pytest.raises(InvalidRequest, match="none of highest, high, normal, low, lowest"):
         demand_priority("urgent")
+
+
+def test_every_point_is_reached_somewhere() -> None:
+    kernel = Path(__file__).parents[3] / "llmspell_kernel"
+    sources = "".join(path.read_text() for path in kernel.rglob("*.py") if path.name != "points.py")
+    assert [point for point in POINTS if f'"{point}"' not in sources] == []
