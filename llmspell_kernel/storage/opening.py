@@ -6,6 +6,7 @@ block. Knows no threads.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -81,10 +82,19 @@ def _connection(place: str) -> sqlite3.Connection:
 
 
 def _make_file(schema: Schema, path: Path) -> None:
-    """SQLite would give a new file everyone's mode; the files beside it get the mode of this one."""
+    """SQLite would give a new file everyone's mode; the files beside it get the mode of this one.
+
+    A file that is there is never opened here: to close any descriptor of a file drops every lock that this process has
+    on it (POSIX), SQLite's too, and another process would then take itself for the last one and remove the log.
+    """
     private_directory(path.parent)
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        # A link that leads nowhere yet: what it leads to is made.
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
     except OSError as problem:
         raise StorageError(
             f"the database with {schema.holds} can't be used: {path}: {problem.strerror}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -156,6 +157,20 @@ def test_two_kernels_and_commands_on_one_home_lose_no_change(sqlite: Path) -> No
         assert ask(one, "get", key="n") == ask(two, "get", key="n")
         assert ask(two, "get", key="n")["entry"]["value"] == 400
     assert llmspell("--embedded", "state", "show", "n").out == "Key: n\nValue: 400\n"
+
+
+def test_reads_of_a_kernel_leave_the_locks_that_other_processes_go_by(sqlite: Path) -> None:
+    """A process that reads has several connections to one file: nothing it does may drop the locks of the others."""
+    script = "for i = 1, 60 do local key = 'embedded %d ' .. i State.set(key, i) assert(State.get(key) == i) end"
+    with kernel() as running, running.client() as client:
+        for turn in range(4):
+            ask(client, "set", key=f"before {turn}", value=turn)
+            ask(client, "get", key=f"before {turn}")
+            done = llmspell("--embedded", "exec", script % turn)
+            assert done.status == 0, done.err
+            ask(client, "set", key=f"after {turn}", value=turn)
+        assert len(kept(client)) == 4 * 62
+    assert json.loads(llmspell("--embedded", "state", "show", "--json").out)["count"] == 4 * 62
 
 
 def test_a_damaged_file_is_told_and_moved_aside_by_doctor_while_the_kernel_runs(sqlite: Path) -> None:
