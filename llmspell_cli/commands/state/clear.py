@@ -47,5 +47,9 @@ def clear(options: Options, scope: str, key_named: str | None, yes: bool, key: s
             count = ask_state(opened, "clear", **wanted.fields)["count"]
     if output.json:
         output.document({"status": "success", "cleared": count, "scope": scope})
+    elif key is not None:
+        output.line(f"✓ Cleared state key: {key}")
+    elif count:
+        output.line("✓ Cleared all state keys")
     else:
-        output.line("✓ Cleared all state keys" if key is None else f"✓ Cleared state key: {key}")
+        output.line("No state keys found" if scope in ("global", "all") else f"No state keys found in scope '{scope}'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from llmspell_cli.options import Command
 from llmspell_cli.terminal.input_text import file_text, stdin_text
 from llmspell_cli.terminal.output import Output
 from llmspell_protocol.errors import InvalidRequest
+
+_SCOPE = re.compile(r"global|custom|(?:user|session|agent|tool|workflow|hook|custom):.+")
 
 
 @click.command(
@@ -39,7 +42,10 @@ def import_file(options: Options, scope: str, merge: bool, path: str | None) -> 
     named = path if path not in (None, "-") else None
     text = stdin_text() if named is None else file_text(named, missing="Import file does not exist")
     where = named or "standard input"
-    entries = list(_entries(_read(text, where), bool(wanted.kinds), where))
+    found = _read(text, where)
+    if not wanted.kinds:
+        _demand_one_scope(found, where)
+    entries = list(_entries(found, bool(wanted.kinds), where))
     # What is to be replaced are all of these scopes, not only those that the file names.
     kinds = wanted.kinds if wanted.kinds and not merge else None
     with session(options, output) as opened:
@@ -58,15 +64,51 @@ def import_file(options: Options, scope: str, merge: bool, path: str | None) -> 
 
 
 def _read(text: str, where: str) -> Mapping[str, Any]:
+    if not text.strip():
+        # A command before it in a pipe has failed, more often than not.
+        raise InvalidRequest(
+            f"{where} is empty; nothing was changed",
+            hint="to remove everything: llmspell state clear",
+            details={"file": where},
+        )
     if text.lstrip().startswith("{"):
         return json_object(text, where)
     # JSON's objects begin with a brace, which nothing in TOML does.
     import tomllib
 
     try:
-        return tomllib.loads(text)
+        found = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as problem:
         raise InvalidRequest(f"{where} is neither a JSON object nor TOML: {problem}", details={"file": where}) from None
+    for key, value in found.items():
+        _demand_plain(value, key, where)
+    return found
+
+
+def _demand_plain(value: Any, key: str, where: str) -> None:
+    """Raises for a date or a time, which TOML has and state can't keep."""
+    if isinstance(value, Mapping):
+        for name, inside in value.items():
+            _demand_plain(inside, f"{key}.{name}", where)
+    elif isinstance(value, list):
+        for one in value:
+            _demand_plain(one, key, where)
+    elif not isinstance(value, (str, int, float)):
+        raise InvalidRequest(
+            f"{where}: '{key}' is a {type(value).__name__}, which state can't keep",
+            hint=f'write it as a text: {key} = "{value}"',
+            details={"file": where, "key": key},
+        )
+
+
+def _demand_one_scope(found: Mapping[str, Any], where: str) -> None:
+    """Raises for a file of several scopes, which would become keys of one."""
+    if found and all(_SCOPE.fullmatch(key) and isinstance(value, Mapping) for key, value in found.items()):
+        raise InvalidRequest(
+            f"{where} has entries by scope ({', '.join(list(found)[:3])})",
+            hint="llmspell state import --scope all FILE",
+            details={"file": where},
+        )
 
 
 def _entries(found: Mapping[str, Any], by_scope: bool, where: str) -> Iterator[Mapping[str, Any]]:

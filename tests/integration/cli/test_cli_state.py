@@ -107,7 +107,10 @@ def test_an_export_goes_to_standard_output_alone_and_an_import_comes_from_standa
     [
         ('{"a": 1, "..": 2}', "Invalid state key"),
         ('{"a": 1, "b": {"$type": "cat"}}', "the value of state key 'b' can't be kept"),
-        ("a = 1979-05-27", "can't"),
+        ("a = 1\nb = [{c = 1979-05-27}]", "'b.c' is a date, which state can't keep"),
+        ("", "standard input is empty; nothing was changed"),
+        (" \n", "standard input is empty; nothing was changed"),
+        ('{"global": {"a": 1}, "user:ada": {}}', "has entries by scope (global, user:ada)"),
         ("[", "standard input is neither a JSON object nor TOML"),
         ('{"a": ', "line 1 column 7"),
     ],
@@ -134,6 +137,10 @@ def test_clearing_asks_and_a_missing_key_is_an_error(target: list[str]) -> None:
     assert llmspell(*target, "state", "show", "--scope", "all", "--json").document["count"] == 3
     cleared = llmspell(*target, "state", "clear", "--scope", "all", "--yes", "--json").document
     assert {"status": "success", "cleared": 3, "scope": "all"}.items() <= cleared.items()
+
+
+def test_clearing_a_scope_that_has_nothing_says_so() -> None:
+    assert fine(llmspell("state", "clear", "--scope", "glob", "--yes")) == "No state keys found in scope 'glob'\n"
 
 
 @pytest.mark.parametrize("words", [("show", "a", "--scope", "session"), ("clear", "a", "--scope", "all")])
