@@ -25,8 +25,6 @@ local report = Workflow.sequential {
 }
 
 local result = report:execute({ high = 24 })
-if not result.success then
-  error(result.error)
-end
+if not result.success then error(result.error) end
 print(result.outputs.judge, result.outputs.mean)
 print(result.output)

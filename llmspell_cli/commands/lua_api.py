@@ -30,4 +30,4 @@ def lua_api(options: Options) -> None:
     if output.json:
         output.document(reply)
     else:
-        output.write(reply["definitions"])
+        output.as_it_is(reply["definitions"])

@@ -41,9 +41,14 @@ class ExampleLines:
     def _change(self, path: Path) -> None:
         compiles = LuaRuntime().eval("function(text) return load(text) ~= nil end")
         lines = path.read_text(encoding="utf-8").splitlines()
+
+        def is_lua_with(at: int, changed: str) -> bool:
+            return bool(compiles("\n".join([*lines[:at], changed, *lines[at + 1 :]])))
+
         for at, line in enumerate(lines):
             changed = f"do _at({at + 1}) end {line}"
-            if not _CLOSES.match(line) and compiles("\n".join([*lines[:at], changed, *lines[at + 1 :]])):
+            # What may have anything before it stands in a long text.
+            if not _CLOSES.match(line) and is_lua_with(at, changed) and not is_lua_with(at, f"?? {line}"):
                 lines[at] = changed
                 self.all.add((path.name, at + 1))
         text = _BEGINNING.format(name=path.name) + "\n".join(lines) + "\n"

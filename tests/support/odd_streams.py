@@ -89,4 +89,5 @@ def shape(text: str) -> str:
         text = json.dumps(json.loads(text), sort_keys=True)
     except ValueError:
         pass
+    text = re.sub(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "0", text)
     return re.sub(r" +", " ", re.sub(r"[0-9a-f]{32,}|\d+(?:\.\d+)?", "0", text))

@@ -342,11 +342,11 @@ def test_log_work_works(shell: Reader) -> None:
     shell.runs("printf 'hello' > hello.txt")
     done = shell.runs("llmspell run examples/log_work.lua -- hello.txt nosuch.txt")
     assert (done.status, done.out.splitlines()[-1]) == (1, "1 read, 1 not")
-    is_connected = (shell.home / "run").is_symlink()
     logs = "\n".join(path.read_text() for path in (shell.home / "run").resolve().parent.glob("logs/*.log"))
-    # Without a kernel that runs, a command shows warnings itself.
-    assert "file not read" in (logs if is_connected else done.out)
-    assert ("file read" in logs) is is_connected
+    # Without a kernel that runs, or that answers in time, a command shows warnings itself.
+    is_in_log = "file not read" in logs
+    assert is_in_log or "file not read" in done.out
+    assert ("file read" in logs) is is_in_log
     assert shell.runs("llmspell run examples/log_work.lua -- hello.txt --verbose").status == 0
 
 

@@ -99,7 +99,7 @@ HABITS = {
     "ollama list": Habit("llmspell list", r"smollm2:135m"),
     "ollama ps": Habit("llmspell ps", r"MODEL"),
     "ollama show": Habit("llmspell show smollm2:135m", r"smollm2"),
-    "llm logs": Habit("llmspell logs", r"not recorded", 2),
+    "llm logs": Habit("llmspell logs", r"llmspell session list", 2),
     "llm -t": Habit("llmspell templates", r"llmspell chat -s @FILE", 2),
     "keys set": Habit("llmspell keys set --help", r"llmspell keys add"),
     "kernel ls": Habit("llmspell kernel ls", r"ID"),
