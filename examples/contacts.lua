@@ -1,4 +1,4 @@
--- Takes the people out of notes, one object a paragraph: a schema in words, and a check of what came back.
+-- Takes the people out of notes, one object a paragraph: a schema with limits, and a check of what came back.
 --   llmspell run examples/contacts.lua -- notes.txt
 local text
 if ARGS[1] then
@@ -9,11 +9,17 @@ else
   text = io.read("a")
 end
 
--- The model can answer nothing else than this; whether it is true is another question.
+-- The model can answer nothing else than this; whether it is true is another question. Without a longest length a
+-- small model may never end a text.
+local line = { type = "string", maxLength = 40 }
 local agent = Agent.create {
   model = ARGS.model or "smollm2:135m@candle",
   system_prompt = "Take the person out of the text.",
-  schema = "name, town, year int: when the person was born",
+  schema = {
+    type = "object",
+    properties = { name = line, town = line, year = { type = "integer", minimum = 0, maximum = 9999 } },
+    required = { "name", "town", "year" },
+  },
   temperature = 0,
   max_tokens = 120,
   memory_enabled = false,

@@ -479,6 +479,7 @@ def test_contacts_works(shell: Reader) -> None:
     assert {*people[0]} == {"name", "town", "year", "text"}
     assert "2 people, " in done.err
     real = shell.runs("llmspell run examples/contacts.lua", "Ada was born in London in 1815.", apart=True)
+    assert real.status == 0, real.err
     assert isinstance(json.loads(real.out)[0]["year"], int)
 
 
