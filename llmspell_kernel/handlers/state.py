@@ -48,7 +48,7 @@ from llmspell_protocol.areas.state import (
 )
 
 if TYPE_CHECKING:
-    from llmspell_kernel.services.state.backups import Backup
+    from llmspell_kernel.services.state.descriptions import Backup
     from llmspell_kernel.services.state.copies import Copies
     from llmspell_kernel.services.state.migrations import Migrations
 

@@ -8,7 +8,8 @@ import shutil
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from llmspell_kernel.services.state.backups import EVERYONE, Backup, Backups, restore
+from llmspell_kernel.services.state.backups import EVERYONE, Backups, restore
+from llmspell_kernel.services.state.descriptions import Backup
 from llmspell_protocol.errors import LlmspellError
 
 if TYPE_CHECKING:

@@ -200,6 +200,80 @@ def test_what_describes_no_backup_is_told_and_left_out(
     assert "other.json describes no backup" in caplog.text
 
 
+A_DAY = "20200101T000000.000"
+DESCRIBED = {
+    "id": A_DAY,
+    "owner": ME,
+    "created_ms": 1,
+    "bytes": 0,
+    "entries": {},
+    "compression": "none",
+    "sha256": "0" * 64,
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"id": "../victim/settings"},
+        {"id": "20200101T000000.001"},
+        {"owner": 1},
+        {"created_ms": "1"},
+        {"created_ms": True},
+        {"created_ms": 1 << 60},
+        {"bytes": None},
+        {"entries": [1]},
+        {"entries": {ME: "1"}},
+        {"compression": ["none"]},
+        {"compression": "lz4"},
+        {"sha256": "x"},
+        {"more": 1},
+    ],
+)
+def test_a_description_that_is_no_kernels_is_left_out_beside_a_good_one(
+    state_bench: StateBench, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]
+) -> None:
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        made = await copies.back_up(ME)
+        (directory(state_bench) / f"{A_DAY}.json").write_text(json.dumps({**DESCRIBED, **wrong}))
+        assert [one.id for one in await copies.all(ME)] == [made.id]
+
+    state_bench.run(body)
+    assert f"{A_DAY}.json describes no backup" in caplog.text
+
+
+def test_a_description_of_a_backup_under_its_own_name_counts(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        directory(state_bench).mkdir()
+        (directory(state_bench) / f"{A_DAY}.json").write_text(json.dumps(DESCRIBED))
+        assert [one.id for one in await Copies(service).all(ME)] == [A_DAY]
+
+    state_bench.run(body)
+
+
+def test_descriptions_from_elsewhere_remove_no_files_elsewhere(state_bench: StateBench, tmp_path: Path) -> None:
+    backup(state_bench, max_backups=1)
+    victims = [tmp_path / "victim" / name for name in ("settings.json", "settings.db")]
+    victims[0].parent.mkdir()
+    for file in victims:
+        file.write_text("{}")
+    planted = json.dumps({**DESCRIBED, "id": "../victim/settings"})
+    directory(state_bench).mkdir()
+    for name in ("a", A_DAY):
+        (directory(state_bench) / f"{name}.json").write_text(planted)
+    (directory(state_bench) / "20200102T000000.000.json").symlink_to(victims[0])
+
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        await copies.back_up(ME)
+        made = await copies.back_up(ME)
+        assert [one.id for one in await copies.all(ME)] == [made.id]
+
+    state_bench.run(body)
+    assert [file.read_text() for file in victims] == ["{}", "{}"]
+
+
 def test_a_directory_that_cannot_be_used_is_told(state_bench: StateBench, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     backup(state_bench, backup_dir=str(tmp_path / "file"))
