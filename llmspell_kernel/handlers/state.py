@@ -48,8 +48,8 @@ from llmspell_protocol.areas.state import (
 )
 
 if TYPE_CHECKING:
-    from llmspell_kernel.services.state.descriptions import Backup
     from llmspell_kernel.services.state.copies import Copies
+    from llmspell_kernel.services.state.descriptions import Backup
     from llmspell_kernel.services.state.migrations import Migrations
 
 
