@@ -1,8 +1,8 @@
 """Backups of the state: whole copies of the database as files of their own, listed, verified, restored and pruned.
 
 A backup is a file, compressed or not, and beside it a `.json` that describes it and is written last: what lacks one is
-no backup. Each belongs to the key whose client made it, or to all (the kernel's own); what is restored are the entries
-of the asker's key alone. Its methods block.
+no backup. Each belongs to the key whose client made it, or to all (the kernel's own), and limits count each owner's by
+themselves; what is restored are the entries of the asker's key alone. Its methods block.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from llmspell_kernel.directories import private_directory
 from llmspell_kernel.services.state import descriptions, entries
-from llmspell_kernel.services.state.descriptions import ENDING, ENDINGS, NAME, Backup
+from llmspell_kernel.services.state.descriptions import ENDING, ENDINGS, NAME, Backup, Compression
 from llmspell_kernel.services.state.places import Place
 from llmspell_kernel.services.state.tables import SCHEMA
 from llmspell_kernel.storage.compression import zstd_file
@@ -161,12 +162,19 @@ class Backups:
                 raise _damaged(backup, path, problems[0])
             yield unpacked
 
-    def obsolete(self, now_ms: int) -> list[Backup]:
-        """What the settings no longer keep: beyond `max_backups`, or too old. The newest one always stays."""
+    def obsolete(self, backups: Iterable[Backup], now_ms: int) -> list[Backup]:
+        """Which of some, the newest first, the settings no longer keep: of each owner those beyond `max_backups`, and
+        those that are too old. An owner's newest one always stays."""
         oldest_ms = now_ms - self._settings.max_backup_age * 1000
         most = self._settings.max_backups
-        found = enumerate(self.all())
-        return [one for at, one in found if at > 0 and (at >= most or one.created_ms < oldest_ms)]
+        found = []
+        newer: Counter[str] = Counter()
+        for one in backups:
+            at = newer[one.owner]
+            newer[one.owner] += 1
+            if at > 0 and (at >= most or one.created_ms < oldest_ms):
+                found.append(one)
+        return found
 
     def remove(self, backup: Backup) -> None:
         """Removes a backup, its description first."""
@@ -174,14 +182,14 @@ class Backups:
             self._description(backup.id).unlink(missing_ok=True)
             self._file(backup).unlink(missing_ok=True)
 
-    def _compression(self) -> str:
+    def _compression(self) -> Compression:
         wanted = self._settings.compression_type if self._settings.compression_enabled else "none"
-        if wanted in ENDINGS:
+        if wanted != "lz4":
             return wanted
         log.warning("backups of state are compressed by zstd: %s is not part of this version", wanted)
         return "zstd"
 
-    def _reserved(self, id: str, compression: str) -> str:
+    def _reserved(self, id: str, compression: Compression) -> str:
         """The id, or where another has it (by a clock that was set back, or at the same moment) one that is free."""
         number, free = 1, id
         while True:

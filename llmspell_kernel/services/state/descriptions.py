@@ -11,9 +11,11 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-ENDINGS: Mapping[str, str] = {"zstd": ".db.zst", "gzip": ".db.gz", "none": ".db"}
+Compression = Literal["zstd", "gzip", "none"]
+
+ENDINGS: Mapping[Compression, str] = {"zstd": ".db.zst", "gzip": ".db.gz", "none": ".db"}
 """The endings of backups' files by how they are compressed."""
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What a caller may call a backup."""
@@ -36,7 +38,7 @@ class Backup(NamedTuple):
     created_ms: int
     bytes: int
     entries: dict[str, int]
-    compression: str
+    compression: Compression
     sha256: str
 
     def count(self, key_id: str) -> int:

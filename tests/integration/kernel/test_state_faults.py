@@ -152,6 +152,15 @@ def test_a_backup_for_which_there_is_no_room_leaves_nothing(small_disk: Path, mo
         assert kept(client) == {"a": "x" * 4_000_000}
 
 
+@pytest.mark.parametrize("compression", ["zstd", "gzip", "none"])
+def test_a_backup_says_how_it_is_compressed(monkeypatch: pytest.MonkeyPatch, compression: str) -> None:
+    monkeypatch.setenv("LLMSPELL_RUNTIME__STATE_PERSISTENCE__BACKUP__COMPRESSION_TYPE", compression)
+    with kernel() as process, process.client() as client:
+        made = ask(client, "backup")["backup"]
+        assert made["compression"] == compression
+        assert ask(client, "backups")["backups"] == [made]
+
+
 def test_two_kernels_and_commands_on_one_home_lose_no_change(sqlite: Path) -> None:
     script = "for i = 1, 100 do State.update('n', function(n) return (n or 0) + 1 end) end return State.get('n')"
     with kernel() as first, kernel() as second, first.client() as one, second.client() as two:
