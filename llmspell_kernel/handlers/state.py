@@ -48,8 +48,8 @@ from llmspell_protocol.areas.state import (
 )
 
 if TYPE_CHECKING:
-    from llmspell_kernel.services.state.backups import Backup
     from llmspell_kernel.services.state.copies import Copies
+    from llmspell_kernel.services.state.descriptions import Backup
     from llmspell_kernel.services.state.migrations import Migrations
 
 
@@ -136,8 +136,8 @@ class StateHandler(AreaHandler):
         return BackupVerifyReply(backup=wanted.backup, valid=problem is None, problem=problem)
 
     async def prune(self, request: Request, wanted: BackupPrune) -> BackupPruneReply:
-        """Removes backups that are no longer kept."""
-        removed, kept = await self._copies.prune(dry_run=wanted.dry_run)
+        """Removes the asker's backups that are no longer kept."""
+        removed, kept = await self._copies.prune(request.caller.key_id, dry_run=wanted.dry_run)
         return BackupPruneReply(removed=[one.id for one in removed], kept=kept, bytes=sum(one.bytes for one in removed))
 
     async def schema(self, request: Request, wanted: Empty) -> StateSchemaReply:
@@ -183,7 +183,7 @@ def _backup(backup: Backup, request: Request) -> StateBackup:
         created_at=_time(backup.created_ms),
         bytes=backup.bytes,
         count=backup.count(request.caller.key_id),
-        compression="gzip" if backup.compression == "gzip" else "none",
+        compression=backup.compression,
     )
 
 

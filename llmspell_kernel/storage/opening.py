@@ -1,5 +1,8 @@
 """Opening a database file: private, in write-ahead mode, and brought to the version that this program knows.
 
+Nothing is written to a file before it is known to be ours or empty. The first that is written to an empty one is whose
+it is, and only then write-ahead mode: what was cut at any moment is ours or empty still.
+
 Several kernels and commands may open one file at once; one of them migrates, under a lock beside the file. Its methods
 block. Knows no threads.
 """
@@ -11,8 +14,10 @@ import fcntl
 import logging
 import os
 import sqlite3
+import stat
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from llmspell_kernel.directories import private_directory
@@ -27,6 +32,9 @@ MAX_MEMORY_BYTES = 1 << 30
 
 APPLICATION_ID = 0x6C6C6D73
 """`llms`: what the header of our databases says of whom they are (`PRAGMA application_id`)."""
+
+_MAKING = threading.Lock()
+"""Held while a file is made: no connection of this process may be to it when the file is closed."""
 
 
 def opened(schema: Schema, path: Path | None) -> sqlite3.Connection:
@@ -45,8 +53,12 @@ def opened(schema: Schema, path: Path | None) -> sqlite3.Connection:
             connection.execute(f"PRAGMA max_page_count = {MAX_MEMORY_BYTES // page_bytes}")
             return _migrated(connection, schema)
         _make_file(schema, path)
+        if _is_empty(schema, path):
+            with _locked(schema, path):
+                _mark(schema, path)
         connection = _connection(str(path))
         try:
+            _demand_ours(connection, schema, path)
             connection.execute("PRAGMA journal_mode = WAL")
             # A commit is in the file's log before it returns, and survives the end of the process; what a power cut
             # takes are the last ones, never what was there before.
@@ -54,7 +66,6 @@ def opened(schema: Schema, path: Path | None) -> sqlite3.Connection:
             if _version(connection) != schema.version:
                 with _locked(schema, path):
                     _bring_up(connection, schema, path)
-            _demand_ours(connection, schema, path)
         except BaseException:
             connection.close()
             raise
@@ -84,23 +95,75 @@ def _connection(place: str) -> sqlite3.Connection:
 def _make_file(schema: Schema, path: Path) -> None:
     """SQLite would give a new file everyone's mode; the files beside it get the mode of this one.
 
-    A file that is there is never opened here: to close any descriptor of a file drops every lock that this process has
-    on it (POSIX), SQLite's too, and another process would then take itself for the last one and remove the log.
+    A file that is there is not opened: when a process closes a file, the locks of all its connections to it are gone
+    (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_), and
+    another process would remove the log that they write.
     """
     private_directory(path.parent)
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        # A link that leads nowhere yet: what it leads to is made.
-        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        return
+        with _MAKING, suppress(FileExistsError):
+            # Of a link it is what it leads to that is made.
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            os.close(os.open(os.path.realpath(path), flags, 0o600))
+        why = _why_unusable(path)
     except OSError as problem:
+        why = problem.strerror
+    if why is not None:
         raise StorageError(
-            f"the database with {schema.holds} can't be used: {path}: {problem.strerror}",
+            f"the database with {schema.holds} can't be used: {path}: {why}",
             hint="see to it that it is a file that you may read and write",
             details={"file": str(path), "database": schema.name},
-        ) from None
+        )
+
+
+def _why_unusable(path: Path) -> str | None:
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        return os.strerror(errno.EISDIR)
+    if not stat.S_ISREG(mode):
+        return "it is no file"
+    return None if os.access(path, os.R_OK | os.W_OK) else os.strerror(errno.EACCES)
+
+
+def _is_empty(schema: Schema, path: Path) -> bool:
+    """Whether a database is empty; False: it is ours. SQLite is not let write to it.
+
+    Raises:
+        StorageError: it is another program's.
+    """
+    # Without a log beside it SQLite is told that nothing changes the file: else it would make one, and undo what was
+    # cut, which is the matter of whose it is.
+    file = Path(os.path.realpath(path))
+    alone = not file.with_name(file.name + "-wal").exists()
+    uri = f"{file.as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("BEGIN")
+        return not _is_ours(connection, schema, path)
+    finally:
+        connection.close()
+
+
+def _mark(schema: Schema, path: Path) -> None:
+    """Writes into an empty file whose it is."""
+    connection = _connection(str(path))
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        if not _is_ours(connection, schema, path):
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def _is_ours(connection: sqlite3.Connection, schema: Schema, path: Path) -> bool:
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    if application == APPLICATION_ID:
+        return True
+    holds = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]
+    if application or holds or _version(connection):
+        raise _of_another(schema, path)
+    return False
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -136,7 +199,6 @@ def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> Non
             details={"file": str(path), "database": schema.name, "version": version, "known": schema.version},
         )
     if 0 < version < schema.version:
-        _demand_ours(connection, schema, path)
         backup = path.with_name(f"{path.name}.version-{version}.backup")
         if not backup.exists():
             partial = backup.with_name(backup.name + ".part")
@@ -169,8 +231,12 @@ def _migrated(connection: sqlite3.Connection, schema: Schema) -> sqlite3.Connect
 
 def _demand_ours(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise StorageError(
-            f"{path} is a database of another program",
-            hint="name another file in the configuration",
-            details={"file": str(path), "database": schema.name},
-        )
+        raise _of_another(schema, path)
+
+
+def _of_another(schema: Schema, path: Path) -> StorageError:
+    return StorageError(
+        f"{path} is a database of another program",
+        hint="name another file in the configuration",
+        details={"file": str(path), "database": schema.name},
+    )

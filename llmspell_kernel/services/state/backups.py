@@ -1,8 +1,8 @@
 """Backups of the state: whole copies of the database as files of their own, listed, verified, restored and pruned.
 
 A backup is a file, compressed or not, and beside it a `.json` that describes it and is written last: what lacks one is
-no backup. Each belongs to the key whose client made it, or to all (the kernel's own); what is restored are the entries
-of the asker's key alone. Its methods block.
+no backup. Each belongs to the key whose client made it, or to all (the kernel's own), and limits count each owner's by
+themselves; what is restored are the entries of the asker's key alone. Its methods block.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
-import json
 import logging
 import os
-import re
 import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from llmspell_kernel.directories import private_directory
-from llmspell_kernel.services.state import entries
+from llmspell_kernel.services.state import descriptions, entries
+from llmspell_kernel.services.state.descriptions import ENDING, ENDINGS, NAME, Backup, Compression
 from llmspell_kernel.services.state.places import Place
 from llmspell_kernel.services.state.tables import SCHEMA
 from llmspell_kernel.storage.compression import zstd_file
@@ -39,27 +39,9 @@ log = logging.getLogger(__name__)
 
 EVERYONE = ""
 """The owner of backups that the kernel makes by itself."""
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ENDINGS = {"zstd": ".db.zst", "gzip": ".db.gz", "none": ".db"}
 _PIECE_BYTES = 1 << 20
 _MAKING = ".making-"
 _LEFT_S = 86_400
-
-
-class Backup(NamedTuple):
-    """One backup: times are milliseconds since 1970, `entries` counts by key, `sha256` is of the file as it lies."""
-
-    id: str
-    owner: str
-    created_ms: int
-    bytes: int
-    entries: dict[str, int]
-    compression: str
-    sha256: str
-
-    def count(self, key_id: str) -> int:
-        """The entries that a key's client has in it."""
-        return self.entries.get(key_id, 0)
 
 
 class Backups:
@@ -75,7 +57,7 @@ class Backups:
         Raises:
             InvalidRequest: it can't be a file's name.
         """
-        if name is not None and not _NAME.fullmatch(name):
+        if name is not None and not NAME.fullmatch(name):
             raise InvalidRequest(
                 f"a backup can't be called {name[:80]!r}",
                 hint="1 to 64 letters, digits, '.', '_' and '-'",
@@ -110,7 +92,7 @@ class Backups:
         with self._told():
             written = copy
             if compression != "none":
-                written = copy.with_suffix(_ENDINGS[compression])
+                written = copy.with_suffix(ENDINGS[compression])
                 with (
                     copy.open("rb") as source,
                     written.open("xb") as file,
@@ -122,8 +104,8 @@ class Backups:
             made = Backup(id, owner, now_ms, written.stat().st_size, counts, compression, _sha256(written))
             _synced(written)
             os.replace(written, self._file(made))
-            description = copy.with_suffix(".json")
-            description.write_text(json.dumps(made._asdict()), encoding="utf-8")
+            description = copy.with_suffix(ENDING)
+            description.write_text(descriptions.as_text(made), encoding="utf-8")
             description.chmod(0o600)
             _synced(description)
             os.replace(description, self._description(id))
@@ -133,12 +115,12 @@ class Backups:
         """The backups, the newest first: those that a key's client may see, or every one."""
         found = []
         with self._told():
-            for path in self._directory.glob("*.json") if self._directory.is_dir() else ():
+            for path in self._directory.glob(f"*{ENDING}") if self._directory.is_dir() else ():
                 try:
-                    found.append(Backup(**json.loads(path.read_text(encoding="utf-8"))))
+                    found.append(descriptions.read(path))
                 except FileNotFoundError:
                     continue  # It was removed a moment ago.
-                except (ValueError, TypeError) as problem:
+                except ValueError as problem:
                     log.warning("%s describes no backup: %s", path, problem)
         seen = [one for one in found if owner is None or one.owner in (EVERYONE, owner)]
         return sorted(seen, key=lambda one: (one.created_ms, one.id), reverse=True)
@@ -180,12 +162,19 @@ class Backups:
                 raise _damaged(backup, path, problems[0])
             yield unpacked
 
-    def obsolete(self, now_ms: int) -> list[Backup]:
-        """What the settings no longer keep: beyond `max_backups`, or too old. The newest one always stays."""
+    def obsolete(self, backups: Iterable[Backup], now_ms: int) -> list[Backup]:
+        """Which of some, the newest first, the settings no longer keep: of each owner those beyond `max_backups`, and
+        those that are too old. An owner's newest one always stays."""
         oldest_ms = now_ms - self._settings.max_backup_age * 1000
         most = self._settings.max_backups
-        found = enumerate(self.all())
-        return [one for at, one in found if at > 0 and (at >= most or one.created_ms < oldest_ms)]
+        found = []
+        newer: Counter[str] = Counter()
+        for one in backups:
+            at = newer[one.owner]
+            newer[one.owner] += 1
+            if at > 0 and (at >= most or one.created_ms < oldest_ms):
+                found.append(one)
+        return found
 
     def remove(self, backup: Backup) -> None:
         """Removes a backup, its description first."""
@@ -193,19 +182,19 @@ class Backups:
             self._description(backup.id).unlink(missing_ok=True)
             self._file(backup).unlink(missing_ok=True)
 
-    def _compression(self) -> str:
+    def _compression(self) -> Compression:
         wanted = self._settings.compression_type if self._settings.compression_enabled else "none"
-        if wanted in _ENDINGS:
+        if wanted != "lz4":
             return wanted
         log.warning("backups of state are compressed by zstd: %s is not part of this version", wanted)
         return "zstd"
 
-    def _reserved(self, id: str, compression: str) -> str:
+    def _reserved(self, id: str, compression: Compression) -> str:
         """The id, or where another has it (by a clock that was set back, or at the same moment) one that is free."""
         number, free = 1, id
         while True:
             try:
-                os.close(os.open(self._directory / f"{free}{_ENDINGS[compression]}", os.O_CREAT | os.O_EXCL, 0o600))
+                os.close(os.open(self._directory / f"{free}{ENDINGS[compression]}", os.O_CREAT | os.O_EXCL, 0o600))
             except FileExistsError:
                 number += 1
                 free = f"{id}-{number}"
@@ -213,10 +202,10 @@ class Backups:
             return free
 
     def _file(self, backup: Backup) -> Path:
-        return self._directory / f"{backup.id}{_ENDINGS.get(backup.compression, '.db')}"
+        return self._directory / f"{backup.id}{ENDINGS[backup.compression]}"
 
     def _description(self, id: str) -> Path:
-        return self._directory / f"{id}.json"
+        return self._directory / f"{id}{ENDING}"
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -8,7 +8,8 @@ import shutil
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from llmspell_kernel.services.state.backups import EVERYONE, Backup, Backups, restore
+from llmspell_kernel.services.state.backups import EVERYONE, Backups, restore
+from llmspell_kernel.services.state.descriptions import Backup
 from llmspell_protocol.errors import LlmspellError
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Copies:
             made = await asyncio.to_thread(files.add, copy, id, owner, now_ms)
         finally:
             await asyncio.to_thread(shutil.rmtree, copy.parent, ignore_errors=True)
-        await self.prune()
+        # The limits are the kernel's, so that also owners who ask no more have no more than these say.
+        await self._prune(None, dry_run=False)
         log.info("state was backed up: %s", made.id)
         return made
 
@@ -72,19 +74,24 @@ class Copies:
         backup = await asyncio.to_thread(self._files.find, id, key_id)
         return await asyncio.to_thread(self._files.problem, backup)
 
-    async def prune(self, *, dry_run: bool = False) -> tuple[list[Backup], int]:
-        """Removes backups that the settings no longer keep, or tells which; and how many stay.
+    async def prune(self, owner: str, *, dry_run: bool = False) -> tuple[list[Backup], int]:
+        """Removes backups of an owner that the settings no longer keep, or tells which; and how many of its stay.
 
         Raises:
             StorageError: the directory can't be used.
         """
+        return await self._prune(owner, dry_run=dry_run)
+
+    async def _prune(self, owner: str | None, *, dry_run: bool) -> tuple[list[Backup], int]:
+        """The same for one owner, or for all."""
 
         def work() -> tuple[list[Backup], int]:
             files = self._files
-            obsolete, there = files.obsolete(self._state.now_ms()), len(files.all())
+            there = [one for one in files.all(owner) if owner is None or one.owner == owner]
+            obsolete = files.obsolete(there, self._state.now_ms())
             for one in () if dry_run else obsolete:
                 files.remove(one)
-            return obsolete, there - len(obsolete)
+            return obsolete, len(there) - len(obsolete)
 
         return await asyncio.to_thread(work)
 

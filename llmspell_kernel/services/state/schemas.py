@@ -125,7 +125,7 @@ def migrate(
     """Makes the changes of each version up to `target`, in its transaction; returns how many entries were changed.
 
     Raises:
-        InvalidRequest: an entry does not fit the version then.
+        InvalidRequest: an entry does not fit the version then, or two would get one name.
     """
     changed = 0
     for number in range(version_of(connection, key_id) + 1, target + 1):
@@ -141,23 +141,36 @@ def migrate(
 def _change(connection: sqlite3.Connection, key_id: str, change: Mapping[str, Any], now_ms: int) -> int:
     scope = change.get("scope", GLOBAL)
     rows = [row for row in _rows(connection, key_id, scope) if not row.is_expired(now_ms)]
-    changed = 0
     if "default" in change:
         scopes = {row.scope for row in rows} | ({scope} if "*" not in scope and "?" not in scope else set())
         there = {row.scope for row in rows if row.key == change["default"]}
-        for one in sorted(scopes - there):
+        lacking = sorted(scopes - there)
+        for one in lacking:
             text = json.dumps(change["value"], ensure_ascii=False, separators=(",", ":"))
             entries.write(connection, place_of(key_id, one, change["default"]), text, now_ms, None)
-            changed += 1
-        return changed
-    for row in rows:
-        if fnmatchcase(row.key, change.get("rename") or change.get("remove") or ""):
-            entries.remove(connection, Place(key_id, row.scope, row.key))
-            if "rename" in change:
-                place = place_of(key_id, row.scope, change["to"])
-                entries.write(connection, place, row.text, row.changed_ms, row.expires_ms)
-            changed += 1
-    return changed
+        return len(lacking)
+    chosen = [row for row in rows if fnmatchcase(row.key, change.get("rename") or change.get("remove") or "")]
+    if "rename" in change:
+        _demand_apart(rows, chosen, change["to"])
+    for row in chosen:
+        entries.remove(connection, Place(key_id, row.scope, row.key))
+        if "rename" in change:
+            place = place_of(key_id, row.scope, change["to"])
+            entries.write(connection, place, row.text, row.changed_ms, row.expires_ms)
+    return len(chosen)
+
+
+def _demand_apart(rows: Sequence[Row], chosen: Sequence[Row], to: str) -> None:
+    """Of entries that get one name in one scope only one would be left."""
+    has_name = {row.scope: row.key for row in rows if row.key == to}
+    for row in chosen:
+        other = has_name.setdefault(row.scope, row.key)
+        if other != row.key:
+            raise InvalidRequest(
+                f"state keys '{other}' and '{row.key}' of the scope '{row.scope}' would both become '{to}'",
+                hint="nothing was changed; remove one of them, or rename them to different keys",
+                details={"scope": row.scope, "keys": [other, row.key], "to": to},
+            )
 
 
 def _rows(connection: sqlite3.Connection, key_id: str, scope: str) -> list[Row]:

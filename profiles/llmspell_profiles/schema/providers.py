@@ -149,7 +149,7 @@ class CandleSettings(LocalSettings):
     timeout_seconds: Annotated[int, High(600)] = Field(
         default=300, ge=1, description="longest wait for the first token, and for each next one, in seconds"
     )
-    model_directory: FilePath = Field(
+    model_directory: Annotated[FilePath, NeedsTrust()] = Field(
         default=Path("~/.llmspell/models/candle"), check_default=True, description="weights and manifests"
     )
     device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:N or metal")

@@ -6,6 +6,7 @@ provider type, so functions take the `Providers` in question: class by table nam
 
 import types
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
 from llmspell_profiles.problems import KeyPath
@@ -100,7 +101,10 @@ def keys_below(table: type[Table], path: KeyPath = (), *, idle: bool = False) ->
 
 def needs_trust(key: Key, value: Any) -> bool:
     """Whether a file that comes with a directory may not say this of a key by itself."""
-    if value == key.field.default or (isinstance(value, list) and tuple(value) == key.field.default):
+    default = key.field.default
+    if value == default or (isinstance(value, list) and tuple(value) == default):
+        return False
+    if isinstance(default, Path) and value == str(default):
         return False
     mark = next((mark for mark in key.field.marks if isinstance(mark, NeedsTrust)), None)
     return key.table.NEEDS_TRUST if mark is None else not mark.harmless(value)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from llmspell_profiles.schema.table import Field, Table
-from llmspell_profiles.schema.values import Before, FilePath, Size, no_other_store, words
+from llmspell_profiles.schema.values import Before, FilePath, NeedsTrust, Size, keeping, no_other_store, words
 
 SessionBackend = Literal["memory", "sqlite"]
 
@@ -13,11 +13,13 @@ class SessionsSettings(Table):
     """`[runtime.sessions]`"""
 
     enabled: bool = Field(default=False, description="record every request; the Session and Artifact globals")
-    max_sessions: int = Field(default=100, ge=1, description="kept at the same time; the longest unused go first")
-    max_age_seconds: int = Field(
+    max_sessions: Annotated[int, keeping(100)] = Field(
+        default=100, ge=1, description="kept at the same time; the longest unused go first"
+    )
+    max_age_seconds: Annotated[int, NeedsTrust()] = Field(
         default=0, ge=0, description="unused sessions are kept so long, in seconds; 0: for ever"
     )
-    max_bytes: Size = Field(
+    max_bytes: Annotated[Size, keeping(1_000_000_000, or_none=True)] = Field(
         default=1_000_000_000, ge=0, description="steps and artifacts of all sessions, as kept; 0: no limit"
     )
     max_artifacts_per_session: int = Field(default=1000, ge=1, description="artifacts of a session")
@@ -30,7 +32,7 @@ class SessionsSettings(Table):
     storage_backend: Annotated[SessionBackend, words(SessionBackend), Before(no_other_store)] = Field(
         default="memory", description="where sessions live"
     )
-    path: FilePath = Field(
+    path: Annotated[FilePath, NeedsTrust()] = Field(
         default=Path("~/.llmspell/sessions.db"),
         check_default=True,
         description="SQLite file; sessions that a command names are kept there in any case",

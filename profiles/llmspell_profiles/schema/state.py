@@ -4,7 +4,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from llmspell_profiles.schema.table import Field, Table, subtable
-from llmspell_profiles.schema.values import Before, FilePath, High, Idle, Size, no_other_store, words
+from llmspell_profiles.schema.values import (
+    Before,
+    FilePath,
+    High,
+    Idle,
+    NeedsTrust,
+    Size,
+    keeping,
+    no_other_store,
+    words,
+)
 
 StateBackend = Literal["memory", "sqlite"]
 Compression = Literal["zstd", "gzip", "lz4", "none"]
@@ -13,7 +23,7 @@ Compression = Literal["zstd", "gzip", "lz4", "none"]
 class BackupSettings(Table):
     """`[runtime.state_persistence.backup]`"""
 
-    backup_dir: FilePath = Field(
+    backup_dir: Annotated[FilePath, NeedsTrust()] = Field(
         default=Path("~/.llmspell/backups"), check_default=True, description="target directory"
     )
     compression_enabled: bool = Field(default=True, description="compress")
@@ -24,8 +34,10 @@ class BackupSettings(Table):
     incremental_enabled: Annotated[bool, Idle()] = Field(
         default=True, description="only changed keys; every backup is whole"
     )
-    max_backups: int = Field(default=10, ge=1, description="keep at most")
-    max_backup_age: int = Field(default=2_592_000, ge=0, description="delete older ones, in seconds")
+    max_backups: Annotated[int, keeping(10)] = Field(default=10, ge=1, description="keep at most, of each client key")
+    max_backup_age: Annotated[int, keeping(2_592_000)] = Field(
+        default=2_592_000, ge=0, description="delete older ones, in seconds"
+    )
 
 
 class StateSettings(Table):
@@ -35,11 +47,15 @@ class StateSettings(Table):
     backend_type: Annotated[StateBackend, words(StateBackend), Before(no_other_store)] = Field(
         default="memory", description="where state lives; memory ends with the kernel"
     )
-    path: FilePath = Field(default=Path("~/.llmspell/state.db"), check_default=True, description="SQLite file")
+    path: Annotated[FilePath, NeedsTrust()] = Field(
+        default=Path("~/.llmspell/state.db"), check_default=True, description="SQLite file"
+    )
     migration_enabled: bool = Field(default=False, description="run registered migrations")
     backup_on_migration: bool = Field(default=True, description="copy before migrating")
     backup_enabled: bool = Field(default=False, description="a backup when the kernel stops")
-    schema_directory: FilePath | None = Field(default=None, description="JSON Schemas for state values")
+    schema_directory: Annotated[FilePath | None, NeedsTrust()] = Field(
+        default=None, description="JSON Schemas for state values"
+    )
     max_state_size_bytes: Annotated[Size, High(100_000_000)] = Field(
         default=10_000_000, ge=1, description="one key's value, in bytes"
     )

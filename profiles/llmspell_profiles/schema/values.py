@@ -291,6 +291,24 @@ Allows = NeedsTrust(lambda value: value is False)
 """The mark of switches that let scripts, tools or other machines do more."""
 Elsewhere = NeedsTrust(_is_near)
 """The mark of URLs to which keys and prompts are sent."""
+
+
+def keeping(least: int, *, or_none: bool = False) -> NeedsTrust:
+    """The mark of a limit past which what a user has is deleted: `least` or more keeps what the default would.
+
+    `or_none`: 0 is no limit.
+    """
+
+    def keeps(value: Any) -> bool:
+        try:
+            number = _parse_size(value)
+        except Refusal:
+            return False
+        return type(number) is int and (number >= least or (or_none and number == 0))
+
+    return NeedsTrust(keeps)
+
+
 Variable = Annotated[str, Before(_check_variable)]
 Device = Annotated[str, Before(_check_device)]
 Quantization = Annotated[str, Before(_check_quantization)]

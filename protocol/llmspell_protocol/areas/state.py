@@ -180,7 +180,7 @@ class BackupNamed(Struct):
 
 
 class BackupPrune(Struct):
-    """Removes backups that the settings no longer keep; with `dry_run` only tells which."""
+    """Removes the asker's backups that the settings no longer keep; with `dry_run` only tells which."""
 
     dry_run: bool = False
 
@@ -195,7 +195,7 @@ class StateBackup(Struct):
     """of the file"""
     count: int
     """of the asker's entries in it"""
-    compression: Literal["gzip", "none"]
+    compression: Literal["zstd", "gzip", "none"]
 
 
 class BackupReply(Struct):

@@ -109,6 +109,16 @@ def test_a_batch_is_there_as_a_whole_or_not_at_all_when_the_kernel_is_killed(sql
         assert len(set(found.values())) <= 1
 
 
+def test_what_a_kernel_writes_after_a_command_has_come_and_gone_is_there_for_the_next(sqlite: Path) -> None:
+    with kernel() as process, process.client() as client:
+        ask(client, "set", key="a", value=1)
+        for _ in range(4):  # each of the kernel's connections is opened
+            assert kept(client) == {"a": 1}
+        for value in (1, 2, 3):
+            ask(client, "set", key="a", value=value)
+            assert llmspell("--embedded", "state", "show", "a").out == f"Key: a\nValue: {value}\n"
+
+
 def fill(file: Path) -> None:
     """Takes all room that is left on a file's disk."""
     with file.open("wb", buffering=0) as opened, contextlib.suppress(OSError):
@@ -141,6 +151,15 @@ def test_a_backup_for_which_there_is_no_room_leaves_nothing(small_disk: Path, mo
             ask(client, "backup")
         assert list((small_disk / "backups").iterdir()) == []
         assert kept(client) == {"a": "x" * 4_000_000}
+
+
+@pytest.mark.parametrize("compression", ["zstd", "gzip", "none"])
+def test_a_backup_says_how_it_is_compressed(monkeypatch: pytest.MonkeyPatch, compression: str) -> None:
+    monkeypatch.setenv("LLMSPELL_RUNTIME__STATE_PERSISTENCE__BACKUP__COMPRESSION_TYPE", compression)
+    with kernel() as process, process.client() as client:
+        made = ask(client, "backup")["backup"]
+        assert made["compression"] == compression
+        assert ask(client, "backups")["backups"] == [made]
 
 
 def test_two_kernels_and_commands_on_one_home_lose_no_change(sqlite: Path) -> None:

@@ -108,6 +108,10 @@ def test_a_file_that_is_named_and_ones_own_need_no_trust(load: Load, tmp_path: P
         "[kernel]\nhost = '127.0.0.1'\n[tools]\napproval = 'always'\n",
         "[cli]\nconnect = 'embedded'\n",
         "extends = 'development'\n",
+        "[runtime.state_persistence]\nbackend_type = 'sqlite'\npath = '~/.llmspell/state.db'\nbackup_enabled = true\n",
+        "[runtime.state_persistence.backup]\nmax_backups = 20\nmax_backup_age = 9_999_999\n",
+        "[runtime.sessions]\nenabled = true\nmax_sessions = 100\nmax_age_seconds = 0\nmax_bytes = '2 GB'\n",
+        "[runtime.sessions]\nmax_bytes = 0\n",
     ],
 )
 def test_what_forbids_stays_here_or_repeats_a_default_needs_no_trust(load: Load, harmless: str) -> None:
@@ -130,6 +134,17 @@ def test_what_forbids_stays_here_or_repeats_a_default_needs_no_trust(load: Load,
         "[providers.candle]\nserver_path = 'bin/llama-server'\n",
         "[providers]\nopenai = { base_url = 'https://elsewhere.example' }\n",
         "[cli]\nconnect = 'kernel.json'\n",
+        "[providers.candle]\nmodel_directory = 'models'\n",
+        "[runtime.state_persistence]\npath = 'state.db'\n",
+        "[runtime.state_persistence]\nschema_directory = 'schemas'\n",
+        "[runtime.state_persistence.backup]\nbackup_dir = 'bk'\n",
+        "[runtime.state_persistence.backup]\nmax_backups = 1\n",
+        "[runtime.state_persistence.backup]\nmax_backup_age = 0\n",
+        "[runtime.sessions]\npath = '../sessions.db'\n",
+        "[runtime.sessions]\nmax_sessions = 1\n",
+        "[runtime.sessions]\nmax_age_seconds = 1\n",
+        "[runtime.sessions]\nmax_bytes = '1 KB'\n",
+        "[runtime.sessions]\nmax_bytes = '${LITTLE:-1 KB}'\n",
     ],
 )
 def test_what_grants_starts_or_leads_elsewhere_needs_trust(load: Load, acting: str) -> None:
@@ -173,6 +188,12 @@ def test_trust_can_be_taken_back_and_damage_of_its_file_is_told(
         load(ACTING)
 
 
+def test_every_key_that_takes_a_path_and_has_an_effect_needs_trust() -> None:
+    paths = [key for key in all_keys(known_providers()) if Path in key.kinds]
+    assert {key.name for key in paths} >= {"events.export.file", "rag.security.audit_log_path"}
+    assert [key.name for key in paths if not key.idle and not needs_trust(key, "elsewhere")] == []
+
+
 def test_the_keys_that_need_trust_are_these() -> None:
     known = known_providers()
     keys = all_keys({"candle": known["candle"], "openai": known["openai"], "ollama": known["ollama"]})
@@ -185,6 +206,15 @@ def test_the_keys_that_need_trust_are_these() -> None:
         "runtime.security.allow_network_access",
         "runtime.security.allow_process_spawn",
         "runtime.security.allow_pull_addresses",
+        "runtime.sessions.max_age_seconds",
+        "runtime.sessions.max_bytes",
+        "runtime.sessions.max_sessions",
+        "runtime.sessions.path",
+        "runtime.state_persistence.backup.backup_dir",
+        "runtime.state_persistence.backup.max_backup_age",
+        "runtime.state_persistence.backup.max_backups",
+        "runtime.state_persistence.path",
+        "runtime.state_persistence.schema_directory",
         "tools.approval",
         "tools.database.allowed_hosts",
         "tools.file_operations.allowed_paths",
@@ -198,6 +228,7 @@ def test_the_keys_that_need_trust_are_these() -> None:
         "providers.openai.base_url",
         "providers.openai.base_urls",
         "providers.ollama.base_url",
+        "providers.candle.model_directory",
         "providers.candle.server_path",
     }
     for table in ("tools.permissions", "tools.email", "events.export"):

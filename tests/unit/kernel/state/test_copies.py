@@ -8,11 +8,13 @@ import json
 import logging
 import sqlite3
 import stat
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmspell_kernel.services.state.backups import EVERYONE
 from llmspell_kernel.services.state.copies import Copies
 from llmspell_kernel.services.state.service import StateService
 from llmspell_kernel.storage.compression import decompressed
@@ -150,11 +152,57 @@ def test_only_so_many_are_kept_and_none_that_is_too_old_but_the_newest(state_ben
             state_bench.clock.now += 10
         assert [one.id for one in await copies.all(ME)] == made[:1:-1]
         state_bench.clock.now += 1000
-        obsolete, kept = await copies.prune(dry_run=True)
+        obsolete, kept = await copies.prune(ME, dry_run=True)
         assert ([one.id for one in obsolete], kept) == (made[-2:-4:-1], 1)
         assert len(await copies.all(ME)) == 3
-        await copies.prune()
+        await copies.prune(ME)
         assert [one.id for one in await copies.all(ME)] == made[-1:]
+
+    state_bench.run(body)
+
+
+def test_limits_count_the_backups_of_each_owner_by_themselves(state_bench: StateBench) -> None:
+    backup(state_bench, max_backups=2, max_backup_age=100)
+
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        mine = await copies.back_up(ME)
+        stop = await copies.back_up(EVERYONE, "stop")
+        theirs = []
+        for _ in range(5):
+            state_bench.clock.now += 1
+            theirs.append((await copies.back_up("other")).id)
+        assert {one.id for one in await copies.all(ME)} == {mine.id, stop.id}
+        assert [one.id for one in await copies.all("other") if one.owner == "other"] == theirs[:2:-1]
+
+    state_bench.run(body)
+
+
+def test_pruning_neither_tells_nor_removes_what_belongs_to_others(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        for owner in (ME, EVERYONE, "other"):
+            for _ in range(3):
+                await copies.back_up(owner)
+        backup(state_bench, max_backups=1)
+        for dry_run in (True, False):
+            removed, kept = await copies.prune(ME, dry_run=dry_run)
+            assert ({one.owner for one in removed}, len(removed), kept) == ({ME}, 2, 1)
+        assert Counter(one.owner for one in await copies.all(ME)) == {ME: 1, EVERYONE: 3}
+        assert Counter(one.owner for one in await copies.all("other")) == {"other": 3, EVERYONE: 3}
+
+    state_bench.run(body)
+
+
+def test_a_backup_of_one_owner_removes_what_is_too_much_of_the_others(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        for owner in (ME, "other"):
+            for _ in range(3):
+                await copies.back_up(owner)
+        backup(state_bench, max_backups=2)
+        await copies.back_up(EVERYONE, "stop")
+        assert Counter(one.owner for one in await copies.all("other")) == {"other": 2, EVERYONE: 1}
 
     state_bench.run(body)
 
@@ -198,6 +246,80 @@ def test_what_describes_no_backup_is_told_and_left_out(
 
     state_bench.run(body)
     assert "other.json describes no backup" in caplog.text
+
+
+A_DAY = "20200101T000000.000"
+DESCRIBED = {
+    "id": A_DAY,
+    "owner": ME,
+    "created_ms": 1,
+    "bytes": 0,
+    "entries": {},
+    "compression": "none",
+    "sha256": "0" * 64,
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"id": "../victim/settings"},
+        {"id": "20200101T000000.001"},
+        {"owner": 1},
+        {"created_ms": "1"},
+        {"created_ms": True},
+        {"created_ms": 1 << 60},
+        {"bytes": None},
+        {"entries": [1]},
+        {"entries": {ME: "1"}},
+        {"compression": ["none"]},
+        {"compression": "lz4"},
+        {"sha256": "x"},
+        {"more": 1},
+    ],
+)
+def test_a_description_that_is_no_kernels_is_left_out_beside_a_good_one(
+    state_bench: StateBench, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]
+) -> None:
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        made = await copies.back_up(ME)
+        (directory(state_bench) / f"{A_DAY}.json").write_text(json.dumps({**DESCRIBED, **wrong}))
+        assert [one.id for one in await copies.all(ME)] == [made.id]
+
+    state_bench.run(body)
+    assert f"{A_DAY}.json describes no backup" in caplog.text
+
+
+def test_a_description_of_a_backup_under_its_own_name_counts(state_bench: StateBench) -> None:
+    async def body(service: StateService) -> None:
+        directory(state_bench).mkdir()
+        (directory(state_bench) / f"{A_DAY}.json").write_text(json.dumps(DESCRIBED))
+        assert [one.id for one in await Copies(service).all(ME)] == [A_DAY]
+
+    state_bench.run(body)
+
+
+def test_descriptions_from_elsewhere_remove_no_files_elsewhere(state_bench: StateBench, tmp_path: Path) -> None:
+    backup(state_bench, max_backups=1)
+    victims = [tmp_path / "victim" / name for name in ("settings.json", "settings.db")]
+    victims[0].parent.mkdir()
+    for file in victims:
+        file.write_text("{}")
+    planted = json.dumps({**DESCRIBED, "id": "../victim/settings"})
+    directory(state_bench).mkdir()
+    for name in ("a", A_DAY):
+        (directory(state_bench) / f"{name}.json").write_text(planted)
+    (directory(state_bench) / "20200102T000000.000.json").symlink_to(victims[0])
+
+    async def body(service: StateService) -> None:
+        copies = Copies(service)
+        await copies.back_up(ME)
+        made = await copies.back_up(ME)
+        assert [one.id for one in await copies.all(ME)] == [made.id]
+
+    state_bench.run(body)
+    assert [file.read_text() for file in victims] == ["{}", "{}"]
 
 
 def test_a_directory_that_cannot_be_used_is_told(state_bench: StateBench, tmp_path: Path) -> None:

@@ -97,6 +97,47 @@ def test_several_versions_are_passed_one_after_the_other(state_bench: StateBench
     state_bench.run(body)
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (["old_a", "old_b"], "'old_a' and 'old_b' of the scope 'user:1' would both become 'new'"),
+        (["new", "old_a"], "'new' and 'old_a' of the scope 'user:1' would both become 'new'"),
+    ],
+)
+def test_a_rename_that_would_make_one_entry_of_two_changes_nothing(
+    state_bench: StateBench, schemas: Path, keys: list[str], told: str
+) -> None:
+    write(schemas, 2, changes=[{"remove": "gone"}, {"scope": "user:*", "rename": "old_*", "to": "new"}])
+
+    async def body(service: StateService) -> None:
+        await service.set(ME, "global", "gone", 1)
+        await service.set(ME, "user:2", "old_a", "alone in its scope")
+        for key in keys:
+            await service.set(ME, "user:1", key, key)
+        before = await everything(service)
+        with pytest.raises(InvalidRequest, match=told) as raised:
+            await migrations(service).migrate(ME, 2)
+        assert raised.value.details["keys"] == keys
+        assert await everything(service) == before
+        assert (await migrations(service).status(ME)).current == 1
+
+    state_bench.run(body)
+
+
+def test_a_rename_goes_by_scope_and_past_what_has_expired(state_bench: StateBench, schemas: Path) -> None:
+    write(schemas, 2, changes=[{"scope": "user:*", "rename": "n*", "to": "new"}])
+
+    async def body(service: StateService) -> None:
+        await service.set(ME, "user:1", "name", 1)
+        await service.set(ME, "user:1", "new", 2, ttl_s=60)
+        await service.set(ME, "user:2", "new", 3)
+        state_bench.clock.now += 61
+        await migrations(service).migrate(ME, 2)
+        assert await everything(service) == {"user:1:new": 1, "user:2:new": 3}
+
+    state_bench.run(body)
+
+
 @pytest.mark.parametrize("version", [0, 3, -1])
 def test_a_version_that_there_is_not_is_refused(state_bench: StateBench, schemas: Path, version: int) -> None:
     async def body(service: StateService) -> None:

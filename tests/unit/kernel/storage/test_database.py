@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import stat
 from collections.abc import Awaitable, Callable
@@ -211,6 +212,89 @@ def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
             await database.write(put("a", "1"))
 
     run(ONE, path, body)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE notes (text); INSERT INTO notes VALUES ('mine')",
+        "PRAGMA application_id = 7",
+        "PRAGMA application_id = 7; CREATE TABLE notes (text)",
+        "PRAGMA user_version = 3",
+        "PRAGMA journal_mode = WAL; CREATE TABLE notes (text)",
+    ],
+)
+def test_nothing_is_written_to_the_database_of_another_program(tmp_path: Path, script: str) -> None:
+    path = tmp_path / "notes.db"
+    other = sqlite3.connect(path)
+    other.executescript(script)
+    other.close()
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    async def body(database: Database) -> None:
+        for call in (database.read(entries), database.write(put("a", "1"))):
+            with pytest.raises(StorageError, match="of another program"):
+                await call
+
+    run(ONE, path, body)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_database_that_another_program_writes_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.db"
+    other = sqlite3.connect(path)
+    other.executescript("PRAGMA journal_mode = WAL; CREATE TABLE notes (text)")
+    log = tmp_path / "notes.db-wal"
+    before = path.read_bytes(), log.read_bytes()
+
+    async def body(database: Database) -> None:
+        with pytest.raises(StorageError, match="of another program"):
+            await database.write(put("a", "1"))
+
+    run(ONE, path, body)
+    assert (path.read_bytes(), log.read_bytes()) == before
+    other.close()
+
+
+@pytest.mark.parametrize("script", ["", "VACUUM", "PRAGMA journal_mode = WAL", f"PRAGMA application_id = {0x6C6C6D73}"])
+def test_a_file_without_anything_in_it_and_one_whose_first_opening_was_cut_are_used(
+    tmp_path: Path, script: str
+) -> None:
+    path = tmp_path / "notes.db"
+    path.touch()
+    cut = sqlite3.connect(path)
+    cut.executescript(script)
+    cut.close()
+
+    async def body(database: Database) -> None:
+        await database.write(put("a", "1"))
+        assert await database.read(entries) == {"a": "1"}
+
+    run(ONE, path, body)
+
+
+def test_a_link_to_where_nothing_is_yet_leads_to_the_database(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "notes.db"
+    link.symlink_to(tmp_path / "there" / "real.db")
+
+    async def body(database: Database) -> None:
+        await database.write(put("a", "1"))
+        assert await database.read(entries) == {"a": "1"}
+
+    run(ONE, link, body)
+    assert link.is_symlink()
+    assert stat.S_IMODE((tmp_path / "there" / "real.db").stat().st_mode) == 0o600
+
+
+def test_a_pipe_is_no_database(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "notes.db")
+
+    async def body(database: Database) -> None:
+        with pytest.raises(StorageError, match=r"notes\.db: it is no file"):
+            await database.read(entries)
+
+    run(ONE, tmp_path / "notes.db", body)
 
 
 def test_a_path_that_cannot_be_a_file_is_told(tmp_path: Path) -> None:
