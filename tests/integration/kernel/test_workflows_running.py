@@ -389,6 +389,39 @@ def test_a_cancelled_workflow_can_be_resumed_or_discarded_and_a_running_one_can_
         assert asked(other, "list")["runs"] == []
 
 
+REMOVED_INSIDE = {
+    "by the inner of two executions": """
+        local depth, w = 0, nil
+        w = Workflow.sequential{name = 'w', steps = {
+          {name = 'first', type = 'custom', execute = function()
+            depth = depth + 1
+            if depth == 1 then inner = w:execute() else Workflow.remove(w.id) end
+          end},
+          {name = 'second', type = 'custom', execute = function() return 'second' end}}}
+        return {w:execute().output, inner.output}
+    """,
+    "while it runs as a step of another": """
+        local inner
+        inner = Workflow.sequential{name = 'inner', steps = {
+          {name = 'first', type = 'custom', execute = function() Workflow.remove(inner.id) end},
+          {name = 'second', type = 'custom', execute = function() return 'second' end}}}
+        local steps = {{name = 'in', workflow = 'inner'}}
+        local w = Workflow.sequential{name = 'w', steps = steps}
+        return {w:execute().output, w:execute().error.code}
+    """,
+}
+
+
+@pytest.mark.parametrize(
+    ("how", "result"), list(zip(REMOVED_INSIDE, (["second"] * 2, ["second", "not_found"]), strict=True))
+)
+def test_functions_of_a_workflow_that_is_removed_stay_as_long_as_any_execution_has_it(
+    kernel: KernelProcess, how: str, result: list[str]
+) -> None:
+    with kernel.client() as client:
+        assert script(client, REMOVED_INSIDE[how]).result(WITHIN_S).content["result"] == result
+
+
 ROUNDS = 1_000_000
 WAITS_FOR_NOTHING = {
     "type": "loop",
