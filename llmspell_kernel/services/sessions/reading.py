@@ -28,9 +28,14 @@ def title_of(msg_type: str, content: Mapping[str, Any], options: Mapping[str, An
     if msg_type == "execute_request":
         unnamed = "exec" if options.get("isolated") else "repl" if options.get("deltas") else "notebook"
         return str(options.get("name") or unnamed)
-    if "tool" in content:
+    if "tool" in content or content.get("workflow"):
         return _details(msg_type, content, options)
-    asked = " ".join(_asked(msg_type, content)[:_LOOKED_AT].split())
+    definition = content.get("definition")
+    if isinstance(definition, Mapping):
+        asked = str(definition.get("name") or definition.get("type") or "workflow")
+    else:
+        asked = _asked(msg_type, content)
+    asked = " ".join(asked[:_LOOKED_AT].split())
     return (asked[: _LONGEST_NAME - 1] + "…" if len(asked) > _LONGEST_NAME else asked) or _details(
         msg_type, content, options
     )

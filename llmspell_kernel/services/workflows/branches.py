@@ -53,6 +53,9 @@ async def run_parallel(place: Place) -> None:
         for each in zip(definition.branches, levels, outcome.branches, strict=True)
     ]
     await _all_ended(tasks)
+    # Which of two branches was first says nothing, and is another each time: what failed is told in their order.
+    ended = [step for one in outcome.branches for step in one.steps]
+    outcome.failures = [step.name for step in ended if step.failed and not step.optional]
     for level in levels:
         place.names.take_all(level.names)
     place.names.branches = outcome.branches

@@ -7,10 +7,9 @@ While it runs its kernel holds a lock, which ends with the process however that 
 
 from __future__ import annotations
 
-import fcntl
+import asyncio
 import hashlib
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path as File
 from typing import Any
 
-from llmspell_kernel.directories import private_directory
 from llmspell_kernel.scripting.contexts import FUNCTION_KEY
 from llmspell_kernel.services.workflows.definition import Definition, Step
+from llmspell_kernel.services.workflows.locks import Lock, Locks
 from llmspell_kernel.services.workflows.outcomes import Problem, StepOutcome
 from llmspell_kernel.services.workflows.place import Path
 from llmspell_kernel.services.workflows.tables import FILE, SCHEMA
@@ -79,8 +78,7 @@ class DiskJournal:
 
     checkpoint: Checkpoint
     database: Database
-    lock: int | None
-    lock_file: File
+    lock: Lock
     is_kept: bool = True
     steps: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     decisions: dict[str, Any] = field(default_factory=dict)
@@ -140,14 +138,20 @@ class DiskJournal:
     async def end(self) -> None:
         """The execution has ended by itself: nothing of it is kept."""
         id = self.checkpoint.id
-        await self.database.write(lambda connection: connection.execute("DELETE FROM executions WHERE id = ?", (id,)))
-        self.lock_file.unlink(missing_ok=True)
+        deleting = asyncio.ensure_future(
+            self.database.write(lambda connection: connection.execute("DELETE FROM executions WHERE id = ?", (id,)))
+        )
+        try:
+            await asyncio.shield(deleting)
+        except asyncio.CancelledError:
+            # The lock is held until it is deleted, so that it can't be resumed in between.
+            await asyncio.wait([deleting])
+            raise
+        self.lock.remove()
 
     def leave(self) -> None:
         """It runs no more in this kernel."""
-        if self.lock is not None:
-            os.close(self.lock)
-            self.lock = None
+        self.lock.release()
 
 
 class Checkpoints:
@@ -155,7 +159,9 @@ class Checkpoints:
 
     def __init__(self, home: File) -> None:
         self._home = home
+        self._locks = Locks(home / "workflows")
         self._database: Database | None = None
+        self._swept = False
 
     async def begin(
         self,
@@ -175,17 +181,18 @@ class Checkpoints:
         """
         now_ms = _now_ms()
         row = (id, key_id, name, _json(raw), int(has_functions), _json(input), _json(shared), now_ms, now_ms)
-        lock = self._locked(id)
+        lock = self._locks.taken(id)
         assert lock is not None
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM executions WHERE changed_ms < ?", (now_ms - KEPT_DAYS * 86_400_000,))
             connection.execute("INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
         try:
+            await self._expire(now_ms - KEPT_DAYS * 86_400_000)
             await self._open().write(work)
         except BaseException:
-            os.close(lock)
+            lock.remove()
+            lock.release()
             raise
         checkpoint = Checkpoint(
             id=id,
@@ -197,7 +204,7 @@ class Checkpoints:
             started_at=_time(now_ms),
             finished_steps=0,
         )
-        return DiskJournal(checkpoint=checkpoint, database=self._open(), lock=lock, lock_file=self._lock_file(id))
+        return DiskJournal(checkpoint=checkpoint, database=self._open(), lock=lock)
 
     async def resume(self, id: str, *, key_id: str) -> DiskJournal:
         """The journal of an execution that was cut.
@@ -206,8 +213,16 @@ class Checkpoints:
             NotFound: there is none of this id that the caller may see.
             Busy: it runs.
         """
-        checkpoint, rows = await self._open().read(lambda connection: _read(connection, id, key_id))
-        lock = self._locked(id)
+        # First the lock: what is read under it can't end in another kernel meanwhile.
+        lock = self._locks.taken(id)
+        try:
+            checkpoint, rows = await self._open().read(lambda connection: _read(connection, id, key_id))
+        except BaseException as error:
+            if lock is not None:
+                if isinstance(error, NotFound):
+                    lock.remove()
+                lock.release()
+            raise
         if lock is None:
             raise Busy(
                 f"workflow '{id}' runs already",
@@ -218,7 +233,6 @@ class Checkpoints:
             checkpoint=checkpoint,
             database=self._open(),
             lock=lock,
-            lock_file=self._lock_file(id),
             steps={path: json.loads(value) for kind, path, value in rows if kind == _STEP},
             decisions={path: json.loads(value) for kind, path, value in rows if kind == _DECISION},
         )
@@ -250,6 +264,31 @@ class Checkpoints:
         if self._database is not None:
             await self._database.close()
 
+    async def _expire(self, before_ms: int) -> None:
+        """Removes what has not gone on since, but for what runs; and, once, lock files that were left behind."""
+        held: list[Lock] = []
+
+        def work(connection: sqlite3.Connection) -> Sequence[str]:
+            ids = [id for (id,) in connection.execute("SELECT id FROM executions ORDER BY id").fetchall()]
+            old = connection.execute("SELECT id FROM executions WHERE changed_ms < ?", (before_ms,)).fetchall()
+            for (id,) in old:
+                lock = self._locks.taken(id)
+                if lock is not None:
+                    held.append(lock)
+                    connection.execute("DELETE FROM executions WHERE id = ?", (id,))
+            return ids
+
+        try:
+            ids = await self._open().write(work)
+            for lock in held:
+                lock.remove()
+        finally:
+            for lock in held:
+                lock.release()
+        if not self._swept:
+            self._swept = True
+            self._locks.remove_others(ids)
+
     @property
     def _file(self) -> File:
         return self._home / FILE
@@ -258,21 +297,6 @@ class Checkpoints:
         if self._database is None:
             self._database = Database(SCHEMA, self._file)
         return self._database
-
-    def _lock_file(self, id: str) -> File:
-        return self._home / "workflows" / f"{hashlib.sha256(id.encode()).hexdigest()[:32]}.lock"
-
-    def _locked(self, id: str) -> int | None:
-        """The lock of an execution; None: another kernel, or another request, has it."""
-        file = self._lock_file(id)
-        private_directory(file.parent)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        return descriptor
 
 
 def _read(connection: sqlite3.Connection, id: str, key_id: str) -> tuple[Checkpoint, Sequence[tuple[str, str, str]]]:

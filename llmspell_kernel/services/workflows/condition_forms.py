@@ -26,13 +26,18 @@ _OF_OTHERS = ("and", "or", "not", "custom")
 
 
 def condition_of(
-    given: Any, where: str, function_of: Callable[[Mapping[str, Any]], ScriptFunction], depth: int = 0
+    given: Any,
+    where: str,
+    function_of: Callable[[Mapping[str, Any]], ScriptFunction],
+    counted: Callable[[], None],
+    depth: int = 0,
 ) -> Condition:
-    """A condition.
+    """A condition; `counted` is called for it and for each one in it.
 
     Raises:
         InvalidRequest: it is none.
     """
+    counted()
     if depth > 32:
         raise InvalidRequest(f"{where}: conditions are nested deeper than 32")
     if isinstance(given, bool):
@@ -55,13 +60,13 @@ def condition_of(
         several = given.get("conditions")
         if not isinstance(several, (list, tuple)) or not several:
             raise InvalidRequest(f"{where}: condition '{type}' needs 'conditions', a list")
-        inner = tuple(condition_of(one, where, function_of, depth + 1) for one in several)
+        inner = tuple(condition_of(one, where, function_of, counted, depth + 1) for one in several)
         return Condition(type=type, fields={"conditions": inner})
     if type == "not":
         if given.get("condition") is None:
             raise InvalidRequest(f"{where}: condition 'not' needs 'condition'")
         return Condition(
-            type="not", fields={"condition": condition_of(given["condition"], where, function_of, depth + 1)}
+            type="not", fields={"condition": condition_of(given["condition"], where, function_of, counted, depth + 1)}
         )
     if not isinstance(type, str) or type not in _KEYS:
         known = ", ".join([*_KEYS, *_OF_OTHERS])
@@ -72,4 +77,6 @@ def condition_of(
         if found is None:
             raise InvalidRequest(f"{where}: condition '{type}' needs '{names[0]}'")
         fields[names[0]] = given[found]
+    if type == "agent_evaluates_true" and not (isinstance(fields["agent"], (str, Mapping)) and fields["agent"]):
+        raise InvalidRequest(f"{where}: condition '{type}' needs 'agent', a name or its settings")
     return Condition(type=type, fields=fields)

@@ -34,6 +34,7 @@ async def holds(
 
 
 async def _holds(condition: Condition, place: Place, step: str | None, more: Mapping[str, Any]) -> bool:
+    await place.run.pace.pause()
     type, fields = condition.type, condition.fields
     if type in ("always", "never"):
         return type == "always"

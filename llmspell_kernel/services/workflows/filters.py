@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from llmspell_kernel.services.workflows.value_text import value_text
+from llmspell_kernel.services.workflows.value_text import value_text, whole_number
 
 _PLAIN: Mapping[str, Callable[[str], str]] = {"uppercase": str.upper, "lowercase": str.lower, "trim": str.strip}
 FILTERS = frozenset({*_PLAIN, "substring", "format"})
@@ -52,8 +52,9 @@ def filtered(value: Any, parts: Sequence[str]) -> Any:
 
 def _bounds(rest: list[str]) -> tuple[int, int | None]:
     numbers: list[int] = []
-    while rest and len(numbers) < 2 and re.fullmatch(r"\d+", rest[0]):
-        numbers.append(int(rest.pop(0)))
+    while rest and len(numbers) < 2 and (number := whole_number(rest[0])) is not None:
+        numbers.append(number)
+        rest.pop(0)
     if not numbers:
         raise BadFilter("substring needs a start, and may have an end: substring:0:3")
     return numbers[0], numbers[1] if len(numbers) == 2 else None

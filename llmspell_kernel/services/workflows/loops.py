@@ -15,7 +15,7 @@ from llmspell_kernel.services.workflows.functions import Argument, plain
 from llmspell_kernel.services.workflows.names import LoopPosition
 from llmspell_kernel.services.workflows.outcomes import LoopOutcome, StepOutcome
 from llmspell_kernel.services.workflows.place import Place
-from llmspell_kernel.services.workflows.placeholders import Reading, substituted
+from llmspell_kernel.services.workflows.placeholders import reading_of, substituted
 from llmspell_kernel.services.workflows.steps import run_steps
 from llmspell_protocol.errors import Cancelled, InvalidRequest, LlmspellError
 
@@ -37,7 +37,7 @@ async def run_loop(place: Place) -> None:
     """Runs the body for each value, as long as the conditions hold.
 
     Raises:
-        InvalidRequest: there is nothing to run, or nothing to go over.
+        InvalidRequest: there is nothing to run, or nothing to go over, or the execution has had its rounds.
         LlmspellError: as conditions and functions do.
     """
     definition, iterator = place.definition, place.definition.iterator
@@ -47,7 +47,7 @@ async def run_loop(place: Place) -> None:
     loop = place.outcome.loop = LoopOutcome(state=dict(definition.initial_state))
     values = await _values(iterator, place, loop)
     kept = place.run.budget
-    dropped: list[int] = []
+    dropped, first_dropped = 0, 0
     place.outcome.output = place.names.previous
     for index in count():
         item = next(values, _END)
@@ -59,6 +59,7 @@ async def run_loop(place: Place) -> None:
         if reason is not None:
             loop.break_reason = reason
             break
+        place.run.pace.round()
         done = await _round(level, position)
         # An update may have put another table in the place of the state.
         loop.state = position.state
@@ -72,7 +73,7 @@ async def run_loop(place: Place) -> None:
         if kept.admits(done.output):
             loop.outputs.append(done.output)
         else:
-            dropped.append(index)
+            dropped, first_dropped = dropped + 1, first_dropped or index + 1
         if done.failed is not None:
             loop.break_reason = ERROR
             break
@@ -83,7 +84,7 @@ async def run_loop(place: Place) -> None:
     await place.run.write()
     if dropped:
         place.run.warn(
-            f"workflow '{definition.name}': outputs of {len(dropped)} rounds, from round {dropped[0] + 1} on, are left "
+            f"workflow '{definition.name}': outputs of {dropped} rounds, from round {first_dropped} on, are left "
             "out of the result: it would be too large"
         )
 
@@ -127,7 +128,7 @@ async def _collection(iterator: Iterator, place: Place) -> Sequence[Any]:
         if isinstance(given, ScriptFunction):
             found = await place.run.functions.call(given, place, with_context=True, what="the collection's function")
         else:
-            reading = Reading(place.names, place.run, place.run.warn, f"workflow '{place.definition.name}'")
+            reading = reading_of(place.names, place.run, place.run.warn, f"workflow '{place.definition.name}'")
             found = await substituted(given, reading)
         place.run.journal.decide(path, found)
     if isinstance(found, (list, tuple)):

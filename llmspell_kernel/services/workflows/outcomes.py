@@ -105,7 +105,7 @@ class FlowOutcome:
     failed_step: str | None = None
     last_completed: str | None = None
     failures: list[str] = field(default_factory=list)
-    """The names of the steps that failed, in the order in which they did."""
+    """The names of the steps that failed, in the order in which they did; those of branches in the branches' order."""
     steps: dict[str, StepOutcome] = field(default_factory=dict)
     """The last outcome of each name, those of branches and rounds too."""
     executed: int = 0

@@ -17,11 +17,14 @@ from llmspell_kernel.services.workflows.definition import (
     Kind,
 )
 from llmspell_kernel.services.workflows.raw_values import items, seconds, strategy_of, table, text, truth, whole
-from llmspell_kernel.services.workflows.step_forms import FunctionOf, StepForms
+from llmspell_kernel.services.workflows.step_forms import MAX_BRANCHES, FunctionOf, StepForms
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.numbers import is_number
 
 MAX_DEPTH = 32
 MAX_CONCURRENCY = 64
+MAX_RANGE = 2**53
+"""Values of a range; a loop of it ends at its `max_iterations`, and what counts them is carried everywhere."""
 
 _CALLBACKS = (
     "on_start",
@@ -73,7 +76,7 @@ class _Parser:
             "shared": table(raw.get("shared_data"), f"{where}: shared_data"),
             "callbacks": self._forms.callbacks(raw, _CALLBACKS, where),
             "checkpoint": truth(raw.get("checkpoint"), f"{where}: checkpoint") or False,
-            "agents": table(raw.get("agents"), f"{where}: agents"),
+            "agents": self._agents(raw.get("agents"), where),
         }
         build = {
             "sequential": self._sequential,
@@ -82,6 +85,11 @@ class _Parser:
             "loop": self._loop,
         }[given]
         return Definition(**common, **build(raw, where, depth))
+
+    @staticmethod
+    def _agents(given: Any, where: str) -> Mapping[str, Mapping[str, Any]]:
+        agents = table(given, f"{where}: agents")
+        return {name: table(one, f"{where}: agent '{name}'") for name, one in agents.items()}
 
     def _sequential(self, raw: Mapping[str, Any], where: str, depth: int) -> dict[str, Any]:
         return {"steps": self._forms.steps(raw.get("steps"), where, depth)}
@@ -159,15 +167,17 @@ class _Parser:
 
     def _range(self, given: Any, where: str) -> Iterator:
         names = ("start", "end", "step")
-        found = given if isinstance(given, Mapping) else dict(zip(names, items(given), strict=False))
+        found: Mapping[str, Any] = given if isinstance(given, Mapping) else dict(zip(names, items(given), strict=False))
         numbers: dict[str, float] = {}
         for name, default in (("start", 1), ("end", None), ("step", 1)):
             value = found.get(name, default)
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
+            if not is_number(value):
                 raise InvalidRequest(f"{where}: range needs a number as '{name}'")
             numbers[name] = value
         if numbers["step"] == 0:
             raise InvalidRequest(f"{where}: Range configuration will not iterate (step is 0)")
+        if not abs((numbers["end"] - numbers["start"]) / numbers["step"]) <= MAX_RANGE:
+            raise InvalidRequest(f"{where}: range has more than {MAX_RANGE} values")
         return Iterator(
             type="range",
             start=numbers["start"],
@@ -202,6 +212,7 @@ class _Parser:
     # Branches
 
     def _branch(self, raw: Any, number: int, where: str, depth: int) -> Branch:
+        self._forms.counted("branches", MAX_BRANCHES)
         if not isinstance(raw, Mapping):
             raise InvalidRequest(f"{where}: branch {number} is no table")
         name = text(raw, "name") or f"branch_{number}"

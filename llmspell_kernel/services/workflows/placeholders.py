@@ -16,14 +16,19 @@ from llmspell_kernel.services.workflows.filters import FILTERS, BadFilter, filte
 from llmspell_kernel.services.workflows.names import Names, input_of
 from llmspell_kernel.services.workflows.outcomes import StepOutcome
 from llmspell_kernel.services.workflows.value_text import value_text, within
-from llmspell_protocol.errors import ScriptError
+from llmspell_kernel.services.workflows.weight import Budget
+from llmspell_protocol.errors import InvalidRequest, ScriptError
 
-_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 _DOLLAR = re.compile(r"\$([A-Za-z_]\w*(?:[.\[].*)?)", re.DOTALL)
 """A whole text that is a Lua expression: a name, and what may follow one."""
 _SIMPLE = re.compile(r"([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*|\[\d+\])*)")
 
 MAX_DEPTH = 64
+MAX_FILLED_BYTES = 64 << 20
+"""What all placeholders that stand among other words may be filled with, in one input."""
+MAX_PARTS = 64
+"""Names, filters and what filters are told, between colons."""
 _NOTHING = (False, None)
 
 Found = tuple[bool, Any]
@@ -32,6 +37,9 @@ Warn = Callable[[str], None]
 
 class Sources(Protocol):
     """Where values come from that are not among the names."""
+
+    async def pause(self) -> None:
+        """Gives way to what else waits for the loop, now and then."""
 
     async def state(self, key: str) -> Found:
         """A value of the global State."""
@@ -47,12 +55,24 @@ class Reading(NamedTuple):
     sources: Sources
     warn: Warn
     where: str
+    room: Budget
+    """What may be filled into texts."""
+
+
+def reading_of(names: Names, sources: Sources, warn: Warn, where: str) -> Reading:
+    """The reading of one input."""
+    return Reading(names, sources, warn, where, Budget(MAX_FILLED_BYTES))
 
 
 async def substituted(value: Any, reading: Reading, leave: frozenset[str] = frozenset(), depth: int = 0) -> Any:
-    """The value with its placeholders replaced; bare names in `leave` stay."""
+    """The value with its placeholders replaced; bare names in `leave` stay.
+
+    Raises:
+        InvalidRequest: what is to be filled in is too large.
+    """
     if depth > MAX_DEPTH:
         return value
+    await reading.sources.pause()
     if isinstance(value, str):
         return await _text(value, reading, leave)
     if isinstance(value, Mapping):
@@ -80,7 +100,7 @@ async def template_input(value: Any, reading: Reading) -> Any:
 async def _text(text: str, reading: Reading, leave: frozenset[str]) -> Any:
     whole = _PLACEHOLDER.fullmatch(text)
     if whole is not None:
-        found, value = await _value(whole[1], reading, leave)
+        found, value = await _value(whole[1].strip(), reading, leave)
         return value if found else text
     if "{{" in text:
         return await _filled(text, reading, leave)
@@ -94,8 +114,14 @@ async def _text(text: str, reading: Reading, leave: frozenset[str]) -> Any:
 async def _filled(text: str, reading: Reading, leave: frozenset[str]) -> str:
     pieces, at = [], 0
     for placeholder in _PLACEHOLDER.finditer(text):
-        found, value = await _value(placeholder[1], reading, leave)
-        pieces += [text[at : placeholder.start()], value_text(value) if found else placeholder[0]]
+        await reading.sources.pause()
+        found, value = await _value(placeholder[1].strip(), reading, leave)
+        filled = value_text(value) if found else placeholder[0]
+        if not reading.room.admits(filled):
+            raise InvalidRequest(
+                f"{reading.where}: its placeholders stand for more than {MAX_FILLED_BYTES >> 20} MB of text"
+            )
+        pieces += [text[at : placeholder.start()], filled]
         at = placeholder.end()
     return "".join([*pieces, text[at:]])
 
@@ -104,6 +130,9 @@ async def _value(reference: str, reading: Reading, leave: frozenset[str]) -> Fou
     if reference in leave:
         return _NOTHING
     parts = reference.split(":")
+    if len(parts) > MAX_PARTS:
+        reading.warn(f"{reading.where}: a placeholder has more than {MAX_PARTS} parts; it was left as it is")
+        return _NOTHING
     first = next((at for at, part in enumerate(parts) if at and part in FILTERS), len(parts))
     found, value = await _named(parts[:first], reading)
     if not found:

@@ -10,6 +10,11 @@ from typing import Any
 
 from llmspell_kernel.services.workflows.definition import Retry, Strategy
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.numbers import is_number
+
+MOST_MS = 1e12
+"""Of time limits and pauses: some thirty years."""
+MOST_MULTIPLIER = 1000.0
 
 
 def strategy_of(given: Any, where: str) -> Strategy:
@@ -32,7 +37,9 @@ def strategy_of(given: Any, where: str) -> Strategy:
         retry=Retry(
             attempts=whole(given.get("max_attempts"), plain.attempts, 1, 1000, f"{where}: max_attempts"),
             backoff_ms=number(given.get("backoff_ms", plain.backoff_ms), f"{where}: backoff_ms"),
-            multiplier=number(given.get("backoff_multiplier", plain.multiplier), f"{where}: backoff_multiplier"),
+            multiplier=number(
+                given.get("backoff_multiplier", plain.multiplier), f"{where}: backoff_multiplier", MOST_MULTIPLIER
+            ),
             jitter=truth(given.get("jitter"), f"{where}: jitter") is not False,
         )
     )
@@ -84,11 +91,11 @@ def truth(given: Any, where: str) -> bool | None:
     raise InvalidRequest(f"{where} is neither true nor false")
 
 
-def number(given: Any, where: str) -> float:
-    """A number from 0 on."""
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given >= 0:
-        raise InvalidRequest(f"{where} is no number from 0 on")
-    return given
+def number(given: Any, where: str, most: float = MOST_MS) -> float:
+    """A number from 0 to `most`."""
+    if not is_number(given) or not 0 <= given <= most:
+        raise InvalidRequest(f"{where} is no number from 0 to {most:g}")
+    return float(given)
 
 
 def seconds(given: Any, where: str) -> float | None:
@@ -105,7 +112,7 @@ def whole(given: Any, default: int, least: int, most: int, where: str) -> int:
     """A whole number in a range."""
     if given is None:
         return default
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or given != int(given):
+    if not is_number(given) or (isinstance(given, float) and not given.is_integer()):
         raise InvalidRequest(f"{where} is no whole number")
     if not least <= given <= most:
         raise InvalidRequest(f"{where} is {given:g}, not {least} to {most}")

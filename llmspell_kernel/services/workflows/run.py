@@ -16,6 +16,7 @@ from llmspell_kernel.services.workflows.definition import Definition
 from llmspell_kernel.services.workflows.expressions import Expressions
 from llmspell_kernel.services.workflows.functions import Functions
 from llmspell_kernel.services.workflows.journal import Journal
+from llmspell_kernel.services.workflows.pace import Pace
 from llmspell_kernel.services.workflows.watching import Watching
 from llmspell_kernel.services.workflows.weight import Budget
 
@@ -90,6 +91,7 @@ class Run:
         self.made_agents: dict[str, Agent] = {}
         self.warnings: list[str] = []
         self.budget = Budget(KEPT_BYTES)
+        self.pace = Pace()
         self._entries = around.entries
         self._unwritten: list[tuple[str, Any]] = []
         self._unsaid = 0
@@ -126,6 +128,10 @@ class Run:
         return await self._entries.get(self.request, "global", key)
 
     # What placeholders ask (`placeholders.Sources`)
+
+    async def pause(self) -> None:
+        """Gives way to what else waits for the loop, now and then."""
+        await self.pace.pause()
 
     async def state(self, key: str) -> Found:
         """As `state_value`."""

@@ -7,7 +7,8 @@ an owner the newest of a name holds the name. Executions are known to all client
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +82,8 @@ class _Running:
     request: Request
     key_id: str
     started_at: str
+    used: set[Kept]
+    """The workflow and those that have run in it: their functions stay until it ends."""
 
     def shown(self) -> WorkflowRun:
         return WorkflowRun(
@@ -164,8 +167,7 @@ class WorkflowsService:
         """Takes a workflow away; executions under way go on. Raises as `find`."""
         found = self.find(request, name)
         del self._kept[found.owner][found.id]
-        if not any(running.workflow is found for running in self._running.values()):
-            self._release(found)
+        self._release_unused(found)
         return found
 
     # Executions
@@ -185,17 +187,18 @@ class WorkflowsService:
         definition = workflow.definition
         if given is None:
             given = definition.input
-        if definition.checkpoint:
-            journal = await self._checkpoints.begin(
-                id,
-                key_id=request.caller.key_id,
-                raw=workflow.raw,
-                has_functions=bool(workflow.functions),
-                name=definition.name,
-                input=given,
-                shared=workflow.shared,
-            )
-        return await self._run(id, request, workflow, given, journal, progress=progress)
+        with self._under_way(id, request, workflow) as running:
+            if definition.checkpoint:
+                journal = await self._checkpoints.begin(
+                    id,
+                    key_id=request.caller.key_id,
+                    raw=workflow.raw,
+                    has_functions=bool(workflow.functions),
+                    name=definition.name,
+                    input=given,
+                    shared=workflow.shared,
+                )
+            return await self._run(running, given, journal, progress=progress)
 
     async def resume(
         self, request: Request, id: str, workflow: Kept | None, *, progress: bool
@@ -225,7 +228,8 @@ class WorkflowsService:
         except BaseException:
             journal.leave()
             raise
-        id, result = await self._run(id, request, workflow, checkpoint.input, journal, progress=progress)
+        with self._under_way(id, request, workflow) as running:
+            id, result = await self._run(running, checkpoint.input, journal, progress=progress)
         return id, workflow, result
 
     def made_for_once(self, request: Request, raw: Mapping[str, Any]) -> Kept:
@@ -289,9 +293,35 @@ class WorkflowsService:
             shared=dict(definition.shared),
         )
 
+    @contextmanager
+    def _under_way(self, id: str, request: Request, workflow: Kept) -> Iterator[_Running]:
+        """An execution, from before its first await to its end; what it alone has used is released with it."""
+        running = self._running[id] = _Running(
+            execution_id=id,
+            workflow=workflow,
+            request=request,
+            key_id=request.caller.key_id,
+            started_at=_now(),
+            used={workflow},
+        )
+        workflow.executions += 1
+        try:
+            yield running
+        finally:
+            del self._running[id]
+            for used in running.used:
+                self._release_unused(used)
+
     async def _run(
-        self, id: str, request: Request, workflow: Kept, given: Any, journal: Journal, *, progress: bool
+        self, running: _Running, given: Any, journal: Journal, *, progress: bool
     ) -> tuple[str, dict[str, Any]]:
+        id, request, workflow = running.execution_id, running.request, running.workflow
+
+        def found(name: str) -> Kept:
+            kept = self.find(request, name)
+            running.used.add(kept)
+            return kept
+
         run = Run(
             id,
             request,
@@ -300,30 +330,27 @@ class WorkflowsService:
                 agents=self._agents,
                 agent_runs=self._agent_runs,
                 entries=self._entries,
-                find_workflow=lambda name: self.find(request, name),
+                find_workflow=found,
             ),
             functions=Functions(self._contexts),
             expressions=Expressions(self._contexts, request),
             journal=journal,
             watching=Watching(request, id, workflow.definition.name, self._events, self._hooks, progress=progress),
         )
-        self._running[id] = _Running(
-            execution_id=id, workflow=workflow, request=request, key_id=request.caller.key_id, started_at=_now()
-        )
-        workflow.executions += 1
         try:
             outcome = await run_top(workflow.definition, run, Names(input=given, shared=workflow.shared))
             await journal.end()
         finally:
             journal.leave()
-            del self._running[id]
             await run.close()
-            if self._kept.get(workflow.owner, {}).get(workflow.id) is not workflow:
-                self._release(workflow)
         result = result_of(outcome, id, agent_outputs=run.agent_outputs, warnings=run.all_warnings())
         return id, result
 
-    def _release(self, workflow: Kept) -> None:
+    def _release_unused(self, workflow: Kept) -> None:
+        """Has the script forget the functions of a workflow that is neither kept nor run by any execution."""
+        is_kept = self._kept.get(workflow.owner, {}).get(workflow.id) is workflow
+        if is_kept or any(workflow in running.used for running in self._running.values()):
+            return
         for function in workflow.functions:
             self._contexts.release(function)
 

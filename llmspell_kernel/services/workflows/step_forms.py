@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -37,6 +38,8 @@ FunctionOf = Callable[[Mapping[str, Any]], ScriptFunction]
 """The function that `{"$fn": n}` stands for; raises where the caller can have none."""
 
 MAX_STEPS = 10_000
+MAX_CONDITIONS = 10_000
+MAX_BRANCHES = 10_000
 
 _STEP_CALLBACKS = (
     "before_execute",
@@ -72,7 +75,7 @@ class StepForms:
     def __init__(self, function_of: FunctionOf, definition_of: DefinitionOf) -> None:
         self.function_of = function_of
         self._definition_of = definition_of
-        self._count = 0
+        self._counts: Counter[str] = Counter()
 
     def steps(self, given: Any, where: str, depth: int) -> Sequence[Step]:
         """A list of steps, or one."""
@@ -87,9 +90,7 @@ class StepForms:
 
     def step(self, raw: Any, number: int, where: str, depth: int) -> Step:
         """One step; `number` is its place, which names one that has no name."""
-        self._count += 1
-        if self._count > MAX_STEPS:
-            raise InvalidRequest(f"a workflow has {MAX_STEPS} steps at most")
+        self.counted("steps", MAX_STEPS)
         if not isinstance(raw, Mapping):
             raise InvalidRequest(f"{where}: step {number} is no table")
         name = text(raw, "name") or f"step_{number}"
@@ -193,7 +194,15 @@ class StepForms:
 
     def condition(self, given: Any, where: str) -> Condition | None:
         """A condition in any of its forms."""
-        return None if given is None else condition_of(given, where, self.function_of)
+        if given is None:
+            return None
+        return condition_of(given, where, self.function_of, lambda: self.counted("conditions", MAX_CONDITIONS))
+
+    def counted(self, what: str, most: int) -> None:
+        """Counts one more of what a workflow has, nested ones included; raises `InvalidRequest` beyond the most."""
+        self._counts[what] += 1
+        if self._counts[what] > most:
+            raise InvalidRequest(f"a workflow has {most} {what} at most")
 
     def callbacks(self, raw: Mapping[str, Any], names: Sequence[str], where: str) -> dict[str, ScriptFunction]:
         """The functions under these keys."""

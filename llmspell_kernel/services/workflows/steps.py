@@ -14,7 +14,7 @@ from llmspell_kernel.services.workflows.definition import Retry, Step
 from llmspell_kernel.services.workflows.functions import Argument, plain
 from llmspell_kernel.services.workflows.outcomes import Problem, StepOutcome
 from llmspell_kernel.services.workflows.place import Place, Undo
-from llmspell_kernel.services.workflows.placeholders import Reading, substituted, template_input
+from llmspell_kernel.services.workflows.placeholders import reading_of, substituted, template_input
 from llmspell_protocol.errors import (
     Cancelled,
     ConfigError,
@@ -54,7 +54,9 @@ async def run_step(step: Step, place: Place, key: str) -> StepOutcome:
 
     Raises:
         Cancelled: a hook or the caller ended it all.
+        InvalidRequest: the execution has begun as many steps as it may.
     """
+    await place.run.pace.step()
     place = place.inside(key)
     path = (*place.path, step.name)
     run, names = place.run, place.names
@@ -137,7 +139,7 @@ class _Attempt:
         given, place = self._step.input, self._place
         if isinstance(given, ScriptFunction):
             return await self._run.functions.call(given, place, step=self._step.name, with_context=True)
-        reading = Reading(place.names, self._run, self._run.warn, f"step '{self._step.name}'")
+        reading = reading_of(place.names, self._run, self._run.warn, f"step '{self._step.name}'")
         is_template = self._step.tool is not None and tool_name(self._step.tool, _TEMPLATES) is not None
         return await (template_input(given, reading) if is_template else substituted(given, reading))
 
@@ -179,7 +181,7 @@ class _Attempt:
         about = {"step": self._step.name, "attempt": number, "error": problem.message if problem else ""}
         self._run.watching.tell("step_retried", self._path, **about)
         await self._observe("on_retry", plain(number), _error(problem))
-        seconds = retry.backoff_ms / 1000 * retry.multiplier ** (number - 1)
+        seconds = _pause_s(retry, number)
         if retry.jitter:
             seconds *= self._run.uniform(0.75, 1.25)
         if seconds > 0:
@@ -278,6 +280,14 @@ class _Attempt:
             if isinstance(error, Cancelled):
                 raise
             self._run.warn(f"step '{self._step.name}': {name} failed: {error.message}")
+
+
+def _pause_s(retry: Retry, number: int) -> float:
+    """The pause before a try; what grows beyond all bounds is infinite, where a power would be an error."""
+    seconds = retry.backoff_ms / 1000
+    for _ in range(number - 1):
+        seconds *= retry.multiplier
+    return seconds
 
 
 def _error(problem: Problem | None) -> Argument:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _PATH_PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def value_text(value: Any) -> str:
@@ -26,6 +27,11 @@ def value_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def whole_number(text: str) -> int | None:
+    """The number that a placeholder writes, an index or a bound; None: it is none, or beyond any length."""
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
+
+
 def within(value: Any, path: str) -> tuple[bool, Any]:
     """Whether there is a value at a path such as `.items[1].name`, and which; lists count from 1."""
     at = 0
@@ -39,10 +45,11 @@ def within(value: Any, path: str) -> tuple[bool, Any]:
             if key not in value:
                 return False, None
             value = value[key]
-        elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and key.isdigit():
-            if not 1 <= int(key) <= len(value):
+        elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            number = whole_number(key)
+            if number is None or not 1 <= number <= len(value):
                 return False, None
-            value = value[int(key) - 1]
+            value = value[number - 1]
         else:
             return False, None
     return True, value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmspell_protocol.client.sync import Client, Pending
-from llmspell_protocol.errors import Busy, InvalidRequest, LlmspellError, NotFound, ScriptError
+from llmspell_protocol.errors import Busy, Cancelled, InvalidRequest, LlmspellError, NotFound, ScriptError, Timeout
 from llmspell_protocol.messages import METADATA_KEY
 from tests.support.kernels import KernelProcess
 from tests.support.model_server import Act, Asked, ModelServer, said
@@ -386,3 +387,97 @@ def test_a_cancelled_workflow_can_be_resumed_or_discarded_and_a_running_one_can_
         assert asked(other, "list")["runs"][0]["state"] == "cut"
         assert asked(other, "discard", execution_id=id)["run"]["name"] == "c"
         assert asked(other, "list")["runs"] == []
+
+
+REMOVED_INSIDE = {
+    "by the inner of two executions": """
+        local depth, w = 0, nil
+        w = Workflow.sequential{name = 'w', steps = {
+          {name = 'first', type = 'custom', execute = function()
+            depth = depth + 1
+            if depth == 1 then inner = w:execute() else Workflow.remove(w.id) end
+          end},
+          {name = 'second', type = 'custom', execute = function() return 'second' end}}}
+        return {w:execute().output, inner.output}
+    """,
+    "while it runs as a step of another": """
+        local inner
+        inner = Workflow.sequential{name = 'inner', steps = {
+          {name = 'first', type = 'custom', execute = function() Workflow.remove(inner.id) end},
+          {name = 'second', type = 'custom', execute = function() return 'second' end}}}
+        local steps = {{name = 'in', workflow = 'inner'}}
+        local w = Workflow.sequential{name = 'w', steps = steps}
+        return {w:execute().output, w:execute().error.code}
+    """,
+}
+
+
+@pytest.mark.parametrize(
+    ("how", "result"), list(zip(REMOVED_INSIDE, (["second"] * 2, ["second", "not_found"]), strict=True))
+)
+def test_functions_of_a_workflow_that_is_removed_stay_as_long_as_any_execution_has_it(
+    kernel: KernelProcess, how: str, result: list[str]
+) -> None:
+    with kernel.client() as client:
+        assert script(client, REMOVED_INSIDE[how]).result(WITHIN_S).content["result"] == result
+
+
+ROUNDS = 1_000_000
+WAITS_FOR_NOTHING = {
+    "type": "loop",
+    "name": "busy",
+    "range": [1, ROUNDS],
+    "max_iterations": ROUNDS,
+    "body": [
+        {
+            "name": "in",
+            "type": "loop",
+            "range": [1, ROUNDS],
+            "max_iterations": ROUNDS,
+            "body": [{"name": "a", "tool": "calculator", "condition": {"type": "never"}}],
+        }
+    ],
+}
+
+
+def run_of(client: Client, name: str) -> dict[str, Any]:
+    """The execution of this name, as soon as there is one."""
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        found: list[dict[str, Any]] = [one for one in asked(client, "list")["runs"] if one["name"] == name]
+        if found:
+            return found[0]
+    raise AssertionError(f"no execution of '{name}' has begun")
+
+
+def test_others_are_answered_while_a_workflow_waits_for_nothing_and_a_cancel_ends_it(kernel: KernelProcess) -> None:
+    with kernel.client() as client, kernel.client() as other:
+        pending = execute(client, WAITS_FOR_NOTHING, progress=False)
+        run = run_of(other, "busy")
+        status = other.request("kernel_request", {"action": "status"}).result(WITHIN_S).content
+        assert status["status"] == "ok"
+        assert run_of(other, "busy") == run
+        asked(other, "cancel", workflow="busy")
+        with pytest.raises(Cancelled, match="the workflow was cancelled"):
+            pending.result(WITHIN_S)
+
+
+def test_limits_of_time_end_a_workflow_that_waits_for_nothing(kernel: KernelProcess) -> None:
+    with kernel.client() as client:
+        limited = execute(client, {**WAITS_FOR_NOTHING, "timeout_ms": 500}, progress=False)
+        result = limited.result(WITHIN_S).content["result"]
+        assert result["error"] == {"message": "Workflow 'busy' timed out after 0.5s", "code": "timeout"}
+        content = {"action": "execute", "definition": WAITS_FOR_NOTHING, "progress": False}
+        with pytest.raises(Timeout):
+            client.request("workflow_request", content, metadata=metadata_of(timeout_s=0.5)).result(WITHIN_S)
+
+
+def test_a_kernel_ends_while_a_workflow_waits_for_nothing(home: Path) -> None:
+    path = home / "short.toml"
+    path.write_text("[kernel]\ndrain_timeout_seconds = 1\n")
+    kernel = KernelProcess(["--config", str(path)], env={"LLMSPELL_HOME": str(home)})
+    with kernel.client() as client, kernel.client() as other:
+        execute(client, WAITS_FOR_NOTHING, progress=False)
+        run_of(other, "busy")
+        kernel.signal(signal.SIGTERM)
+        kernel.wait(WITHIN_S)

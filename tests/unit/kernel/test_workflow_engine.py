@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from llmspell_kernel.services.workflows import pace
 from llmspell_kernel.services.workflows.checkpoints import digest_of
 from llmspell_kernel.services.workflows.parsing import parse
 from llmspell_kernel.services.workflows.weight import Budget, weight
@@ -189,6 +190,21 @@ def no_functions(value: Mapping[str, Any]) -> Any:
         ({"type": "conditional", "condition": {"type": "and"}}, "needs 'conditions', a list"),
         ({"type": "conditional", "condition": {"type": "step_output_equals"}}, "needs 'step_name'"),
         ({"type": "conditional", "condition": 5}, "a condition is a table, a function or a text"),
+        ({"type": "conditional", "condition": {"type": "agent_evaluates_true", "agent": 5, "prompt": "x"}}, "'agent'"),
+        (sequential(agents={"q": 5}), "workflow 'w': agent 'q' is no table"),
+        (sequential(timeout_ms=10**400), "timeout_ms is no number from 0 to 1e+12"),
+        (sequential(timeout_ms=float("inf")), "timeout_ms is no number from 0 to 1e+12"),
+        (
+            sequential({"name": "a", "tool": "t", "retry_count": 1, "retry_delay_ms": 1e300}),
+            "retry_delay_ms is no number",
+        ),
+        (sequential({"name": "a", "tool": "t", "retries": float("nan")}), "retries is no whole number"),
+        (sequential({"name": "a", "tool": "t", "retries": 10**400}), "retries is no whole number"),
+        (sequential(error_strategy={"type": "retry", "backoff_multiplier": 1e200}), "is no number from 0 to 1000"),
+        ({"type": "loop", "range": [0, 10**400], "body": []}, "range needs a number as 'end'"),
+        ({"type": "loop", "range": [0, 1e300, 1e-9], "body": []}, "range has more than 9007199254740992 values"),
+        ({"type": "parallel", "branches": [{"name": str(at)} for at in range(10_001)]}, "10000 branches at most"),
+        (sequential(pre_condition={"type": "or", "conditions": [False] * 10_001}), "10000 conditions at most"),
     ],
 )
 def test_a_definition_that_makes_no_sense_is_refused_with_its_place(definition: Any, problem: str) -> None:
@@ -232,3 +248,130 @@ def test_a_loop_that_goes_on_counts_rounds_that_failed_apart_and_tells_its_state
         assert result["metadata"]["extra"]["total_iterations"] == 4
 
     bench(body)
+
+
+def test_numbers_in_placeholders_are_read_in_one_way_and_none_of_them_breaks_a_workflow() -> None:
+    async def body(bench: WorkflowBench) -> None:
+        long = "9" * 5000
+        texts = {
+            "index": "{{xs[2]}}",
+            "long_index": f"{{{{xs[{long}]}}}}",
+            "odd_index": "{{xs.²}}",
+            "other_digits": "{{xs[٢]}}",
+            "long_start": f"{{{{word:substring:{long}}}}}",
+            "long_end": f"{{{{word:substring:0:{long}}}}}",
+            "odd_start": "{{word:substring:²}}",
+            "far_end": "{{word:substring:1:999999999999999999}}",
+            "dollar": f"$input.xs[{long}]",
+        }
+        steps = [step(name, "say", input={"value": text}) for name, text in texts.items()]
+        outputs = (await bench.execute(sequential(*steps), {"xs": ["a", "b"], "word": "text"}))["outputs"]
+        kept = {name: text for name, text in texts.items() if name not in ("index", "far_end")}
+        assert outputs == {"index": "b", "far_end": "ext", **kept}
+
+    bench(body)
+
+
+def test_pauses_that_grow_beyond_all_bounds_are_the_longest() -> None:
+    async def body(bench: WorkflowBench) -> None:
+        strategy = {"type": "retry", "max_attempts": 200, "backoff_ms": 1e12, "backoff_multiplier": 1000}
+        await bench.execute(sequential(step("bad", "fail"), error_strategy=strategy))
+        assert [round(at, 6) for at, _ in bench.tools.begun] == [60 * number for number in range(200)]
+
+    bench(body)
+
+
+def test_placeholders_of_nothing_but_blanks_are_read_quickly_and_stay() -> None:
+    async def body(bench: WorkflowBench) -> None:
+        text = "{{" + " " * 200_000 + "}"
+        result = await bench.execute(sequential(step("a", "say", input={"value": text}), step("b", "say")))
+        assert result["outputs"]["a"] == text
+
+    bench(body)
+
+
+def test_placeholders_that_would_fill_in_too_much_are_refused() -> None:
+    async def body(bench: WorkflowBench) -> None:
+        given = {"large": "x" * 1_000_000}
+        definition = sequential(step("a", "say", input={"value": ["-{{large}}" * 50, "-{{large}}" * 50]}))
+        result = await bench.execute(definition, given)
+        assert (
+            result["error"]["message"]
+            == "Step 'a' failed: step 'a': its placeholders stand for more than 64 MB of text"
+        )
+        result = await bench.execute(sequential(step("a", "say", input={"value": "{{x:trim" + ":trim" * 100 + "}}"})))
+        assert result["metadata"]["warnings"] == [
+            "step 'a': a placeholder has more than 64 parts; it was left as it is"
+        ]
+
+    bench(body)
+
+
+NEVER = {"name": "a", "tool": "say", "condition": {"type": "never"}}
+
+
+def looped(*body: Mapping[str, Any], rounds: int = 1_000_000, **more: Any) -> dict[str, Any]:
+    return {"type": "loop", "name": "w", "range": [1, rounds], "max_iterations": rounds, "body": list(body), **more}
+
+
+def test_all_rounds_of_an_execution_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "MAX_ROUNDS", 100)
+
+    async def body(bench: WorkflowBench) -> None:
+        inner = {**looped(NEVER, rounds=30), "name": "in"}
+        for strategy in ("fail_fast", "continue"):
+            result = await bench.execute(looped(inner, rounds=30, error_strategy=strategy))
+            assert result["success"] is False
+            said = "the workflow is ended: its loops have run 100 rounds in all, the most that one execution may have"
+            assert said in result["error"]["message"]
+        assert (await bench.execute(looped(NEVER, rounds=100)))["success"] is True
+
+    bench(body)
+
+
+def test_all_steps_of_an_execution_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "MAX_STEPS", 1000)
+
+    async def body(bench: WorkflowBench) -> None:
+        bench.service.create(bench.request, sequential(NEVER, name="w0"))
+        for level in range(1, 20):
+            steps = [{"name": f"s{at}", "workflow": f"w{level - 1}"} for at in range(10)]
+            bench.service.create(bench.request, sequential(*steps, name=f"w{level}", error_strategy="continue"))
+        result = await bench.execute(sequential({"name": "all", "workflow": "w19"}))
+        assert result["success"] is False
+        assert any("1000 steps have run in all" in one["error"]["message"] for one in result["step_results"].values())
+
+    bench(body)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        looped(NEVER),
+        looped({**looped(NEVER), "name": "in"}),
+        {"type": "parallel", "name": "w", "steps": [{**looped(NEVER), "name": f"in_{at}"} for at in range(4)]},
+        looped({**NEVER, "condition": {"type": "or", "conditions": [False] * 5000}}),
+        sequential({**NEVER, "condition": None, "input": {"value": "-{{long}}" * 500_000}}),
+        sequential({**NEVER, "condition": None, "input": {"value": ["{{long}}"] * 500_000}}),
+    ],
+)
+def test_a_workflow_that_waits_for_nothing_gives_way_to_what_else_runs(definition: Mapping[str, Any]) -> None:
+    async def say(arguments: Mapping[str, Any]) -> Any:
+        return None
+
+    async def body() -> None:
+        bench = WorkflowBench()
+        bench.tools.acts["say"] = say
+        loop = asyncio.get_running_loop()
+        running = loop.create_task(bench.execute(definition, {"long": "x"}))
+        await asyncio.sleep(0)  # It has begun.
+        turns = 0
+        while turns < 5:
+            await asyncio.sleep(0)
+            turns += not running.done()
+            assert not running.done()
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+
+    asyncio.run(body())
