@@ -337,7 +337,7 @@ class EventBus:
             self._emit(event)
             self._hooks.notify("AfterEventEmit", request, component=_component(event), data=_seen(event))
             return
-        self._through_hooks(event, request, publisher)
+        self._through_hooks(event, request, publisher, awaited=False)
 
     async def _pass_on_and_wait(self, event: Event, request: Request) -> Verdict | None:
         publisher = _owner(request.caller)
@@ -350,24 +350,30 @@ class EventBus:
             # A hook that publishes must not wait for itself.
             self._emit(event)
             return None
-        return await self._through_hooks(event, request, publisher)
+        return await self._through_hooks(event, request, publisher, awaited=True)
 
     def _is_within_hook(self, request: Request) -> bool:
         return not self._hooks.registered("BeforeEventEmit", request)
 
-    def _through_hooks(self, event: Event, request: Request | None, publisher: str) -> asyncio.Task[Verdict]:
+    def _through_hooks(
+        self, event: Event, request: Request | None, publisher: str, *, awaited: bool
+    ) -> asyncio.Task[Verdict]:
         before = self._hooked.get(publisher)
 
         async def go() -> Verdict:
             if before is not None:
                 await asyncio.wait({before})
-            verdict = await self._hooks.run("BeforeEventEmit", request, component=_component(event), data=_seen(event))
+            verdict = await self._hooks.run(
+                "BeforeEventEmit", request, component=_component(event), data=_seen(event), awaited=awaited
+            )
             passed = _changed(event, verdict)
             if passed is None:
                 self.cancelled += 1
             else:
                 self._emit(passed)
-                await self._hooks.tell("AfterEventEmit", request, component=_component(passed), data=_seen(passed))
+                await self._hooks.tell(
+                    "AfterEventEmit", request, component=_component(passed), data=_seen(passed), awaited=awaited
+                )
             return verdict
 
         task = of_no_request(asyncio.get_running_loop().create_task, go())

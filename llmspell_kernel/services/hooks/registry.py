@@ -70,18 +70,25 @@ class HookRegistry:
         return point in self._by_point and bool(self._matching(point, request))
 
     async def run(
-        self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any], raw: Any = None
+        self,
+        point: str,
+        request: Request | None,
+        *,
+        component: Component,
+        data: Mapping[str, Any],
+        raw: Any = None,
+        awaited: bool = True,
     ) -> Verdict:
         """Calls the hooks of a point one after the other, the highest priority first.
 
         The first that says more than how the data is to be changed has the last word. `raw` is the work's result as the
-        service has it, for built-in hooks.
+        service has it, for built-in hooks; `awaited` as in `Occasion`.
         """
         if point not in self._by_point:
             return Verdict("continue", data)
         is_modified = False
         for hook in self._matching(point, request):
-            verdict = await self._called(hook, Occasion(point, request, component, data, raw))
+            verdict = await self._called(hook, Occasion(point, request, component, data, raw, awaited))
             if verdict.kind not in ("continue", "modified"):
                 return verdict
             is_modified = is_modified or verdict.kind == "modified"
@@ -166,11 +173,22 @@ class HookRegistry:
     def notify(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
         """Calls the hooks of a point in the background; what they say changes nothing."""
         if self.registered(point, request):
-            self._in_background(self.tell(point, request, component=component, data=data))
+            self._in_background(self.tell(point, request, component=component, data=data, awaited=False))
 
-    async def tell(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
-        """The same, and waits until they have been called; a point of the kernel itself has no request."""
-        occasion = Occasion(point, request, component, data)
+    async def tell(
+        self,
+        point: str,
+        request: Request | None,
+        *,
+        component: Component,
+        data: Mapping[str, Any],
+        awaited: bool = True,
+    ) -> None:
+        """The same, and waits until they have been called; a point of the kernel itself has no request.
+
+        `awaited` as in `Occasion`: whether the request waits too.
+        """
+        occasion = Occasion(point, request, component, data, awaited=awaited)
         if request is not None:
             for hook in self._matching(point, request):
                 await self._called(hook, occasion)

@@ -74,7 +74,14 @@ class HooksService:
         return self._made is not None and self._made.registered(point, request)
 
     async def run(
-        self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any], raw: Any = None
+        self,
+        point: str,
+        request: Request | None,
+        *,
+        component: Component,
+        data: Mapping[str, Any],
+        raw: Any = None,
+        awaited: bool = True,
     ) -> Verdict:
         """Calls the hooks of a point, as `HookRegistry.run`."""
         if self._made is None:
@@ -82,7 +89,7 @@ class HooksService:
             from llmspell_kernel.services.hooks.verdict import Verdict
 
             return Verdict("continue", data)
-        return await self._made.run(point, request, component=component, data=data, raw=raw)
+        return await self._made.run(point, request, component=component, data=data, raw=raw, awaited=awaited)
 
     async def around(
         self,
@@ -128,10 +135,22 @@ class HooksService:
         if self._made is not None:
             self._made.notify(point, request, component=component, data=data)
 
-    async def tell(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
-        """The same, and waits until they have been called; a point of the kernel itself has no request."""
+    async def tell(
+        self,
+        point: str,
+        request: Request | None,
+        *,
+        component: Component,
+        data: Mapping[str, Any],
+        awaited: bool = True,
+    ) -> None:
+        """The same, and waits until they have been called; a point of the kernel itself has no request.
+
+        Where the request itself does not wait for that (`awaited`), it may end meanwhile, and hooks have none of its
+        grants.
+        """
         if self._made is not None:
-            await self._made.tell(point, request, component=component, data=data)
+            await self._made.tell(point, request, component=component, data=data, awaited=awaited)
 
     async def failed(self, request: Request, error: LlmspellError) -> None:
         """Tells of a failure that is a limit that was reached, or something that was refused; once each."""
