@@ -37,7 +37,7 @@ class Calls:
             found = f"{data['parameters']} {self.made}"
             return plain_reply("calculator", result=found, output=found, text=found, problem=None, began=0)
 
-        reply = await self._bench.hooks.around(
+        reply = await self._bench.services.around(
             request or asked(),
             before="BeforeToolExecution",
             after="AfterToolExecution",
@@ -100,6 +100,37 @@ def test_rate_limit_cancels_what_is_too_much_for_each_key_and_component() -> Non
     run(scene)
 
 
+def test_a_call_looks_at_no_other_components_and_those_of_a_minute_ago_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Counted(str):
+        looked_at = 0
+
+        def __hash__(self) -> int:
+            Counted.looked_at += 1
+            return super().__hash__()
+
+    async def scene() -> None:
+        bench = bench_with("rate_limit", per_minute=2)
+        now = 1000.0
+        monkeypatch.setattr("llmspell_kernel.services.hooks.builtin.rate_limit.time.monotonic", lambda: now)
+
+        async def call(name: str) -> str:
+            component = Component("tool", name)
+            return (await bench.hooks.run("BeforeToolExecution", asked(), component=component, data={})).kind
+
+        for number in range(100):
+            assert await call(Counted(number)) == "continue"
+        Counted.looked_at = 0
+        assert [await call("calculator") for _ in range(3)] == ["continue", "continue", "cancel"]
+        assert Counted.looked_at == 0
+        now += 60
+        assert await call("calculator") == "continue"
+        assert Counted.looked_at == 100
+
+    run(scene)
+
+
 def test_caching_gives_what_was_kept_to_the_same_key_alone() -> None:
     async def scene() -> None:
         calls = Calls(bench_with("caching", components=["calc*"], max_entries=2))
@@ -147,7 +178,7 @@ async def model_turn(bench: HookBench, model: str = "gpt-x") -> None:
     async def work(data: Mapping[str, Any]) -> str:
         return "answer"
 
-    await bench.hooks.around(
+    await bench.services.around(
         asked(),
         before="BeforeModelExecution",
         after="AfterModelExecution",
