@@ -290,6 +290,31 @@ def test_a_notebook_s_hook_hears_of_the_kernel_s_end(home: Path) -> None:
         kernel.stop()
 
 
+def test_caching_gives_a_script_nothing_that_another_was_granted(home: Path, tmp_path: Path) -> None:
+    (home / "config.toml").write_text('[hooks]\nbuiltin = ["caching"]\ncaching.components = ["*"]\n')
+    places = [tmp_path / name for name in ("one", "two")]
+    for place in places:
+        place.mkdir()
+        (place / "note.txt").write_text(place.name)
+
+    def read(path: object) -> str:
+        return f"return Tool.execute('file-operations', {{operation = 'read', path = '{path}'}}).text"
+
+    kernel = KernelProcess()
+    try:
+        with kernel.client() as client:
+            secret = read(places[0] / "note.txt")
+            grant = {"read": [str(tmp_path)]}
+            assert [ran(client, secret, allow=grant) for _ in range(2)] == ["one", "one"]
+            hits = "return Hook.get_stats().builtin.caching.hits"
+            assert ran(client, hits) == 1
+            with pytest.raises(LlmspellError, match="not allowed|denied"):
+                ran(client, secret)
+            assert [ran(client, read("note.txt"), cwd=str(place)) for place in places] == ["one", "two"]
+    finally:
+        kernel.stop()
+
+
 def test_hooks_that_are_switched_off_say_so(home: Path) -> None:
     (home / "config.toml").write_text("[hooks]\nenabled = false\n")
     kernel = KernelProcess()
