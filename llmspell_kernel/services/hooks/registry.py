@@ -99,10 +99,13 @@ class HookRegistry:
             return await hooked.work(hooked.data)
         return await Doing(self, request, hooked).done()
 
-    def notify(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
-        """Calls the hooks of a point in the background; what they say changes nothing."""
-        if self.registered(point, request):
-            self._in_background(self.tell(point, request, component=component, data=data, awaited=False))
+    def notify(
+        self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]
+    ) -> asyncio.Task[Any] | None:
+        """Calls the hooks of a point in the background; what they say changes nothing. None: there is no hook."""
+        if not self.registered(point, request):
+            return None
+        return self._in_background(self.tell(point, request, component=component, data=data, awaited=False))
 
     async def tell(
         self,
@@ -242,10 +245,11 @@ class HookRegistry:
             for hook in self._builtin.hooks:
                 self.add(hook)
 
-    def _in_background(self, calls: Coroutine[Any, Any, Any]) -> None:
+    def _in_background(self, calls: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         telling = of_no_request(asyncio.get_running_loop().create_task, calls)
         self._tellings.add(telling)
         telling.add_done_callback(self._tellings.discard)
+        return telling
 
     def add(self, hook: Hook) -> None:
         """Has a hook called at its point from here on."""

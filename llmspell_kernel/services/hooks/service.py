@@ -143,10 +143,13 @@ class HooksService:
         )
         return await self._made.around(request, hooked)
 
-    def notify(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
-        """Calls the hooks of a point in the background; what they say changes nothing."""
-        if self._made is not None:
-            self._made.notify(point, request, component=component, data=data)
+    def notify(
+        self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]
+    ) -> asyncio.Task[Any] | None:
+        """Calls the hooks of a point in the background; what they say changes nothing. None: there is no hook."""
+        if self._made is None:
+            return None
+        return self._made.notify(point, request, component=component, data=data)
 
     async def tell(
         self,

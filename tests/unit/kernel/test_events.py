@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from llmspell_kernel.services.events.bus import LONGEST_TYPE, MAX_SUBSCRIPTIONS
+from llmspell_kernel.services.events.backlog import BEFORE_HOOKS, OWNER_BYTES
+from llmspell_kernel.services.events.bus import MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.event import Event
+from llmspell_kernel.services.events.sizes import HEAVIEST, LARGEST, LONGEST_TYPE
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.hook import Occasion
@@ -151,6 +153,120 @@ def test_a_buffer_keeps_the_newest_and_counts_what_it_drops() -> None:
         assert (subscription.waiting, subscription.dropped) == (BUFFERED, 5)
         assert taken(subscription)[0].data == 5
         assert bench.events.figures()["events_dropped"] == 5
+
+    run(scene)
+
+
+def test_what_takes_much_memory_is_refused_however_short_it_is_when_it_is_sent() -> None:
+    async def scene() -> None:
+        bench = HookBench()
+        with pytest.raises(InvalidRequest, match="takes more than"):
+            await bench.events.publish_for(asked(), "n", [{} for _ in range(240_000)])
+        with pytest.raises(InvalidRequest, match="bytes long, more than"):
+            await bench.events.publish_for(asked(), "n", None, target_language="x" * LARGEST)
+
+    run(scene)
+
+
+def test_the_subscriptions_of_an_owner_keep_so_many_bytes_together() -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        own = [bench.events.subscribe("*", client), bench.events.subscribe("n", client)]
+        other = bench.events.subscribe("*", asked(client="client-2"))
+        small: list[dict[str, int]] = [{} for _ in range(10_000)]
+        for _ in range(60):
+            await bench.events.publish_for(client, "n", small)
+        size = own[0].taken().size  # type: ignore[union-attr]
+        assert size > 10_000 * 64
+        most = OWNER_BYTES // size
+        # What both have is there once.
+        assert [one.dropped for one in own] == [60 - most] * 2
+        assert own[1].waiting == other.waiting == most
+        text = "x" * 1_000_000
+        for number in range(40):
+            await bench.events.publish_for(client, f"other.{number}", text)
+        assert own[1].waiting == 0
+        assert [event.event_type for event in taken(own[0])][-1] == "other.39"
+        bench.events.unsubscribe(own[0].id, client.caller)
+        bench.events.publish("n", None, request=client)
+        assert types(own[1]) == ["n"]
+
+    run(scene)
+
+
+def test_the_kernel_s_own_events_count_what_they_take_and_too_large_ones_are_shortened() -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        subscription = bench.events.subscribe("*", client)
+        for number in range(20):
+            bench.events.publish("n", {"round": number, "state": "x" * 2_000_000}, request=client)
+        assert subscription.waiting == OWNER_BYTES // 2_002_000
+        bench.events.publish("n", {"round": 20, "state": "x" * 9_000_000, "path": ["a"]}, request=client)
+        said = taken(subscription)[-1].data
+        assert said == {
+            "round": 20,
+            "path": ["a"],
+            "state": f"left out: it takes more than {HEAVIEST} bytes of memory",
+            "shortened": ["state"],
+        }
+
+    run(scene)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"type": "modified", "data": {"data": "x" * (LARGEST + 1)}},
+        {"type": "replace", "data": [{} for _ in range(240_000)]},
+        {"type": "redirect", "target": "x" * (LONGEST_TYPE + 1)},
+    ],
+)
+def test_a_hook_that_makes_an_event_too_large_has_failed(said: Any) -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        subscription = bench.events.subscribe("*", client)
+        bench.hook("BeforeEventEmit", said)
+        await bench.events.publish_for(client, "n", 1)
+        assert [(event.event_type, event.data) for event in taken(subscription)] == [("n", 1)]
+        assert "failed and is ignored: an event's" in bench.told[0]
+
+    run(scene)
+
+
+def test_an_event_is_as_large_as_hooks_have_made_it() -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        subscription = bench.events.subscribe("*", client)
+        bench.hook("BeforeEventEmit", {"type": "modified", "data": {"data": "x" * 1_000_000}})
+        for _ in range(30):
+            await bench.events.publish_for(client, "n", 1)
+        assert subscription.waiting == OWNER_BYTES // 1_002_000
+
+    run(scene)
+
+
+@pytest.mark.parametrize("point", ["BeforeEventEmit", "AfterEventEmit"])
+def test_events_that_wait_for_hooks_are_bounded(point: str) -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        bench.events.subscribe("*", client)
+        goes_on, all_called = asyncio.Event(), asyncio.Event()
+
+        async def act(occasion: Occasion) -> None:
+            await goes_on.wait()
+            if len(bench.occasions) == BEFORE_HOOKS:
+                all_called.set()
+
+        bench.hook(point, act=act)
+        for number in range(BEFORE_HOOKS + 10):
+            bench.events.publish("n", number, request=client)
+        for _ in range(40):
+            bench.events.publish("n", "x" * 2_000_000, request=client)
+        assert bench.events.figures()["events_dropped"] >= 50
+        goes_on.set()
+        await all_called.wait()
+        await bench.services.close()
+        assert len(bench.occasions) == BEFORE_HOOKS
 
     run(scene)
 
