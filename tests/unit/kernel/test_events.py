@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 from llmspell_kernel.services.events.backlog import BEFORE_HOOKS, OWNER_BYTES
 from llmspell_kernel.services.events.bus import MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.event import Event
+from llmspell_kernel.services.events.export import Exporter
 from llmspell_kernel.services.events.sizes import HEAVIEST, LARGEST, LONGEST_TYPE
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.patterns import matcher
+from llmspell_profiles.credentials.redaction import Redactor
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 from tests.support.hook_bench import HookBench, asked, run, settings_of
 from tests.support.virtual_time import run_in_virtual_time
@@ -526,6 +529,78 @@ def test_an_export_that_takes_nothing_holds_nothing_up(tmp_path: Path) -> None:
     # The thread that waits for a reader has one now, and ends.
     with path.open() as reader:
         assert json.loads(reader.readline())["data"] == 0
+
+
+def test_one_event_that_can_not_be_written_is_told_and_the_others_are_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        bench = HookBench(settings_of(events={"export": {"file": tmp_path / "events"}}))
+        for data in ("before", {b"\xff": "no key of JSON's"}, "behind"):
+            bench.events.publish("n", data, request=asked())
+        await bench.events.close()
+        figures = bench.events.figures()
+        assert (figures["events_exported"], figures["export_dropped"]) == (2, 1)
+
+    run(scene)
+    assert [json.loads(line)["data"] for line in (tmp_path / "events").read_text().splitlines()] == ["before", "behind"]
+    assert "an event can't be exported and is dropped" in caplog.text
+    assert "incident " in caplog.text
+
+
+def test_an_export_goes_on_behind_a_defect_which_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    written: list[str] = []
+
+    def write(_content: object, line: str) -> None:
+        if not written:
+            written.append("nothing")
+            raise ZeroDivisionError
+        written.append(json.loads(line)["event_type"])
+
+    async def scene() -> None:
+        redactor = Redactor()
+        exporter = Exporter(settings_of(events={"export": {"stdout": True}}).events, redactor, write)
+        bench = HookBench()
+        subscription = bench.events.subscribe("*", asked())
+        for name in ("one", "two"):
+            bench.events.publish(name, "x" * 3_000_000, request=asked())
+            bench.events.publish(name, "x" * 3_000_000, request=asked())
+        for event in taken(subscription):
+            exporter.add(event)
+        await exporter.close()
+        assert (exporter.exported, exporter.dropped) == (2, 2)
+
+    run(scene)
+    assert written == ["nothing", "two", "two"]
+    assert len([record for record in caplog.records if "incident" in record.message]) == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_events_are_redacted_and_written_on_no_thread_that_has_the_loop() -> None:
+    threads: set[int] = set()
+
+    class Watched(Redactor):
+        def value(self, value: Any, name: str = "") -> Any:
+            threads.add(threading.get_ident())
+            return super().value(value, name)
+
+    async def scene() -> None:
+        exporter = Exporter(
+            settings_of(events={"export": {"stdout": True}}).events,
+            Watched(),
+            lambda _content, _line: threads.add(threading.get_ident()),
+        )
+        bench = HookBench()
+        subscription = bench.events.subscribe("*", asked())
+        bench.events.publish("n", {"api_key": "canary"}, request=asked())
+        [event] = taken(subscription)
+        exporter.add(event)
+        await exporter.close()
+        assert exporter.exported == 1
+        assert threading.get_ident() not in threads
+        assert threads
+
+    run(scene)
 
 
 def test_a_file_of_events_is_its_owner_s_alone(tmp_path: Path) -> None:
