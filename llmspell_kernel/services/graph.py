@@ -7,6 +7,7 @@ service is one property here. What it takes part in it says by having the method
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload, runtime_checkable
@@ -15,6 +16,7 @@ from llmspell_kernel.directories import private_directory
 from llmspell_kernel.request import Record, Request, Submit
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_profiles.schema.settings import Settings
+from llmspell_protocol.incidents import incident_number
 
 if TYPE_CHECKING:
     from llmspell_kernel.services.agents.as_tools import AgentTools
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.state.service import StateService
     from llmspell_kernel.services.tools.service import ToolsService
     from llmspell_kernel.services.workflows.service import WorkflowsService
+
+log = logging.getLogger(__name__)
 
 S = TypeVar("S")
 
@@ -283,10 +287,16 @@ class Services:
         }
 
     async def close(self) -> None:
-        """Ends what the services have started: scripts, which ask all the others, and then the newest first."""
+        """Ends what the services have started: scripts, which ask all the others, and then the newest first.
+
+        One that fails is told in the log, and keeps no other from being closed.
+        """
         for one in (self.contexts, *reversed(self._made)):
             if isinstance(one, Closes):
-                await one.close()
+                try:
+                    await one.close()
+                except Exception:  # The others have something to end as well.
+                    log.exception("incident %s: %s could not be closed", incident_number(), type(one).__name__)
 
 
 def _records_all(settings: Settings) -> bool:

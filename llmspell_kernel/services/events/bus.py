@@ -7,13 +7,16 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.correlation import correlation_of, new_id
-from llmspell_kernel.services.events.event import SMALL, Event
+from llmspell_kernel.services.events.backlog import Backlog, BeforeHooks
+from llmspell_kernel.services.events.event import Event
+from llmspell_kernel.services.events.hooked import changed, check, component_of, seen
+from llmspell_kernel.services.events.sizes import LONGEST_TYPE, demand_size, demand_type, fitting
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
-from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.hook import Hook, Occasion
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.hooks.verdict import Verdict, cancelled
@@ -31,9 +34,6 @@ log = logging.getLogger(__name__)
 
 MAX_SUBSCRIPTIONS = 1000
 """Subscriptions of one script or client."""
-LONGEST_TYPE = 200
-LARGEST = 1024 * 1024
-"""Bytes of an event's data."""
 _KERNEL = ""
 """The publisher of the kernel's own events."""
 
@@ -67,9 +67,14 @@ class EventBus:
         """Events beyond `events.max_events_per_second`."""
         self.cancelled = 0
         """Events that a hook has cancelled."""
+        self.not_hooked = 0
+        """Events of the kernel's own work that were dropped, since too many waited for hooks."""
         self._sequence = 0
         self._second = (0, 0)
         self._subscriptions: dict[str, Subscription] = {}
+        self._backlogs: WeakValueDictionary[str, Backlog] = WeakValueDictionary()
+        """By owner, for as long as a subscription of its own has one."""
+        self._before_hooks = BeforeHooks()
         self._tasks: set[asyncio.Task[None]] = set()
         """What calls the functions of subscriptions, and closes exports that were replaced."""
         self._hooked: dict[str, asyncio.Task[Verdict]] = {}
@@ -97,7 +102,8 @@ class EventBus:
         self.processed += 1
         if not self.listens and not self._hooks.registered("BeforeEventEmit", request):
             return
-        event = self._event(event_type, data, request, component, correlation_id, ttl_s, "native", {}, None)
+        data, size = fitting(data)
+        event = self._event(event_type, data, request, component, correlation_id, ttl_s, "native", {}, None, size)
         self._pass_on(event, request)
 
     def timing(self, duration_s: float) -> Mapping[str, float]:
@@ -131,15 +137,12 @@ class EventBus:
             InvalidRequest: the type is empty or too long, or the time to live no time.
         """
         self._demand_enabled()
-        if not event_type or len(event_type) > LONGEST_TYPE:
-            raise InvalidRequest(f"an event's type has 1 to {LONGEST_TYPE} characters")
+        demand_type(event_type)
         if ttl_s is not None and not ttl_s > 0:
             raise InvalidRequest(f"ttl_seconds is {ttl_s:g}, not more than 0")
         if correlation_id is not None:
             correlation_id = _uuid(correlation_id)
-        size = _size_of([data, metadata])
-        if size > LARGEST:
-            raise InvalidRequest(f"an event's data is {size} bytes long, more than {LARGEST}")
+        size = demand_size([data, metadata, language, target_language])
         self.processed += 1
         event = self._event(
             event_type, data, request, "", correlation_id, ttl_s, language, metadata or {}, target_language, size
@@ -177,6 +180,7 @@ class EventBus:
             owner=owner,
             key_id=request.caller.key_id,
             size=size,
+            backlog=self._backlogs.setdefault(owner, Backlog()),
             of_script=request.caller.kind == "script",
             function=function,
         )
@@ -222,7 +226,7 @@ class EventBus:
             "events_filtered": self.filtered,
             "rate_limit_violations": self.rate_limited,
             "events_cancelled": self.cancelled,
-            "events_dropped": sum(one.dropped for one in subscriptions),
+            "events_dropped": self.not_hooked + sum(one.dropped for one in subscriptions),
             "events_expired": sum(one.expired for one in subscriptions),
             "buffer_size": self._settings().events.buffer_size,
             "events_exported": 0 if self._exporter is None else self._exporter.exported,
@@ -308,7 +312,7 @@ class EventBus:
         language: str,
         metadata: Mapping[str, Any],
         target_language: str | None,
-        size: int = SMALL,
+        size: int,
     ) -> Event:
         self._sequence += 1
         if correlation_id is None:
@@ -335,39 +339,67 @@ class EventBus:
         publisher = _KERNEL if request is None else _owner(request.caller)
         if publisher not in self._hooked and not self._hooks.registered("BeforeEventEmit", request):
             self._emit(event)
-            self._hooks.notify("AfterEventEmit", request, component=_component(event), data=_seen(event))
+            if self._hooks.registered("AfterEventEmit", request):
+                self._in_background(
+                    publisher,
+                    event,
+                    lambda: self._hooks.notify(
+                        "AfterEventEmit", request, component=component_of(event), data=seen(event)
+                    ),
+                )
             return
-        self._through_hooks(event, request, publisher)
+        self._in_background(publisher, event, lambda: self._through_hooks(event, request, publisher, awaited=False))
+
+    def _in_background(self, publisher: str, event: Event, start: Callable[[], asyncio.Task[Any] | None]) -> None:
+        """Begins to call hooks for an event, which nothing waits for, unless too many wait already."""
+        if not self._before_hooks.admits(publisher, event):
+            self.not_hooked += 1
+            return
+        task = start()
+        if task is not None:
+            self._before_hooks.begin(publisher, event)
+            task.add_done_callback(lambda _: self._before_hooks.end(publisher, event))
 
     async def _pass_on_and_wait(self, event: Event, request: Request) -> Verdict | None:
         publisher = _owner(request.caller)
         if publisher not in self._hooked and not self._hooks.registered("BeforeEventEmit", request):
             self._emit(event)
             if self._hooks.registered("AfterEventEmit", request):
-                await self._hooks.tell("AfterEventEmit", request, component=_component(event), data=_seen(event))
+                await self._hooks.tell("AfterEventEmit", request, component=component_of(event), data=seen(event))
             return None
         if self._is_within_hook(request):
             # A hook that publishes must not wait for itself.
             self._emit(event)
             return None
-        return await self._through_hooks(event, request, publisher)
+        return await self._through_hooks(event, request, publisher, awaited=True)
 
     def _is_within_hook(self, request: Request) -> bool:
         return not self._hooks.registered("BeforeEventEmit", request)
 
-    def _through_hooks(self, event: Event, request: Request | None, publisher: str) -> asyncio.Task[Verdict]:
+    def _through_hooks(
+        self, event: Event, request: Request | None, publisher: str, *, awaited: bool
+    ) -> asyncio.Task[Verdict]:
         before = self._hooked.get(publisher)
 
         async def go() -> Verdict:
             if before is not None:
                 await asyncio.wait({before})
-            verdict = await self._hooks.run("BeforeEventEmit", request, component=_component(event), data=_seen(event))
-            passed = _changed(event, verdict)
+            verdict = await self._hooks.run(
+                "BeforeEventEmit",
+                request,
+                component=component_of(event),
+                data=seen(event),
+                awaited=awaited,
+                check=lambda said: check(event, said),
+            )
+            passed = changed(event, verdict)
             if passed is None:
                 self.cancelled += 1
             else:
                 self._emit(passed)
-                await self._hooks.tell("AfterEventEmit", request, component=_component(passed), data=_seen(passed))
+                await self._hooks.tell(
+                    "AfterEventEmit", request, component=component_of(passed), data=seen(passed), awaited=awaited
+                )
             return verdict
 
         task = of_no_request(asyncio.get_running_loop().create_task, go())
@@ -427,29 +459,6 @@ def _owner(caller: Caller) -> str:
     return caller.context or caller.client
 
 
-def _component(event: Event) -> Component:
-    return Component("event", event.event_type)
-
-
-def _seen(event: Event) -> dict[str, Any]:
-    return {"event_type": event.event_type, "data": event.data, "event": event.as_content()}
-
-
-def _changed(event: Event, verdict: Verdict) -> Event | None:
-    """The event as hooks left it; None: they left it out."""
-    from dataclasses import replace
-
-    if verdict.kind in ("cancel", "skip"):
-        return None
-    if verdict.kind == "replace":
-        return replace(event, data=verdict.value)
-    if verdict.kind == "redirect":
-        return replace(event, event_type=verdict.target)
-    if verdict.data.get("data") is not event.data:
-        return replace(event, data=verdict.data.get("data"))
-    return event
-
-
 def _let_in(event: Event, table: EventsSettings) -> bool:
     wanted = table.filtering
     if not fits_any(event.event_type, wanted.include_types):
@@ -461,15 +470,6 @@ def _let_in(event: Event, table: EventsSettings) -> bool:
     return fits_any(event.component, wanted.include_components) and not fits_any(
         event.component, wanted.exclude_components
     )
-
-
-def _size_of(value: Any) -> int:
-    import msgpack
-
-    try:
-        return len(msgpack.packb(value, unicode_errors="surrogatepass"))
-    except (TypeError, ValueError, OverflowError) as problem:
-        raise InvalidRequest(f"an event's data can't be told: {problem}") from None
 
 
 def _uuid(text: str) -> str:

@@ -53,7 +53,7 @@ async def call_with_each(
                 )
                 told = {"pattern": subscription.pattern, "error": problem.message, "event": event.as_content()}
                 component = Component("event", event.event_type)
-                await hooks.tell("EventHandlerError", subscribing, component=component, data=told)
+                await hooks.tell("EventHandlerError", request, component=component, data=told)
             finally:
                 subscription.was_handled()
         if failures:

@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SMALL = 1024
-"""Bytes that an event of the kernel's own counts for."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -31,8 +28,8 @@ class Event:
     expires: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     target_language: str | None = None
-    size: int = SMALL
-    """bytes of its data, about"""
+    size: int
+    """about the bytes that it takes in memory"""
 
     def as_content(self) -> dict[str, Any]:
         """The event as readers get it."""

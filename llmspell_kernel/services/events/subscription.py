@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
+from llmspell_kernel.services.events.backlog import Backlog
 from llmspell_kernel.services.events.event import Event
 from llmspell_kernel.services.patterns import matcher
 
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 BUFFERED = 1000
 """Events that a subscription keeps for a reader who is slower than the publishers."""
 
-BUFFERED_BYTES = 16 * 1024 * 1024
-"""The data of events that it keeps, however few they are."""
-
 
 class Subscription:
-    """One subscription; belongs to the loop. It gets events of its own key and the kernel's."""
+    """One subscription; belongs to the loop. It gets events of its own key and the kernel's.
+
+    `size` is the most events that wait; what they take counts in the `backlog` of its owner.
+    """
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Subscription:
         owner: str,
         key_id: str,
         size: int,
+        backlog: Backlog,
         of_script: bool = True,
         function: ScriptFunction | None = None,
     ) -> None:
@@ -49,7 +51,7 @@ class Subscription:
         self._fits = matcher(pattern)
         self._buffer: deque[Event] = deque()
         self._size = size
-        self._bytes = 0
+        self._backlog = backlog
         self._come = asyncio.Event()
         self.handled_count = 0
         self._is_handled = function is not None
@@ -66,11 +68,15 @@ class Subscription:
             return
         self.received += 1
         self._buffer.append(event)
-        self._bytes += event.size
-        while len(self._buffer) > self._size or self._bytes > BUFFERED_BYTES:
-            self._bytes -= self._buffer.popleft().size
-            self.dropped += 1
+        self._backlog.keep(event, self)
+        while len(self._buffer) > self._size:
+            self.drop_oldest()
         self._come.set()
+
+    def drop_oldest(self) -> None:
+        """The oldest event in the buffer is not delivered."""
+        self._backlog.leave(self._buffer.popleft(), self)
+        self.dropped += 1
 
     def end(self) -> None:
         """Nothing comes any more; what is in the buffer can still be taken, and then who waits is told."""
@@ -80,8 +86,8 @@ class Subscription:
 
     def drop(self) -> None:
         """Ends it, and what is in the buffer is delivered no more."""
-        self._buffer.clear()
-        self._bytes = 0
+        while self._buffer:
+            self._backlog.leave(self._buffer.popleft(), self)
         self.end()
 
     async def next(self) -> Event | None:
@@ -99,7 +105,7 @@ class Subscription:
         now = asyncio.get_running_loop().time()
         while self._buffer:
             event = self._buffer.popleft()
-            self._bytes -= event.size
+            self._backlog.leave(event, self)
             if event.expires is None or event.expires > now:
                 return event
             self.expired += 1

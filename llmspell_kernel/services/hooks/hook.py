@@ -15,7 +15,11 @@ FAILURES_IN_A_ROW = 5
 
 
 class Occasion(NamedTuple):
-    """One call of a hook: what it is told. `raw` is the work's result as the service has it, after the work."""
+    """One call of a hook: what it is told. `raw` is the work's result as the service has it, after the work.
+
+    `awaited` says whether the request waits for it. Where it does not, it may have ended meanwhile: the hook has
+    nothing of what was granted to the request.
+    """
 
     point: str
     request: Request | None
@@ -23,6 +27,9 @@ class Occasion(NamedTuple):
     component: Component
     data: Mapping[str, Any]
     raw: Any = None
+    awaited: bool = True
+    basis: Callable[[], str] | None = None
+    """What the result depends on beside the data, as far as it is known by now: for built-in hooks."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
@@ -14,9 +14,10 @@ from llmspell_kernel.request import Request
 from llmspell_kernel.services.correlation import new_id
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.hook import Hook, Occasion
+from llmspell_kernel.services.hooks.hooked_work import CheckVerdict, Doing, HookedWork
 from llmspell_kernel.services.hooks.points import POINTS, PRIORITIES, SYSTEM_POINTS, demand_point, demand_priority
 from llmspell_kernel.services.hooks.script_hook import ScriptHook
-from llmspell_kernel.services.hooks.verdict import NoVerdict, Verdict, cancelled
+from llmspell_kernel.services.hooks.verdict import NoVerdict, Verdict
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError, NotFound, OutOfMemory, ScriptLimit
 
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-MOST_REDIRECTIONS = 10
-"""Attempts that a failure may be redirected to, by hooks that know no end."""
-
-
-def _itself(value: Any) -> Any:
-    return value
 
 
 class HookRegistry:
@@ -70,107 +64,63 @@ class HookRegistry:
         return point in self._by_point and bool(self._matching(point, request))
 
     async def run(
-        self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any], raw: Any = None
+        self,
+        point: str,
+        request: Request | None,
+        *,
+        component: Component,
+        data: Mapping[str, Any],
+        raw: Any = None,
+        awaited: bool = True,
+        check: CheckVerdict | None = None,
+        basis: Callable[[], str] | None = None,
     ) -> Verdict:
         """Calls the hooks of a point one after the other, the highest priority first.
 
-        The first that says more than how the data is to be changed has the last word. `raw` is the work's result as the
-        service has it, for built-in hooks.
+        The first that says more than how the data is to be changed has the last word; one whose word `check` refuses
+        has failed. `raw` is the work's result as the service has it, for built-in hooks; `awaited` and `basis` as in
+        `Occasion`.
         """
         if point not in self._by_point:
             return Verdict("continue", data)
         is_modified = False
         for hook in self._matching(point, request):
-            verdict = await self._called(hook, Occasion(point, request, component, data, raw))
+            verdict = await self._called(hook, Occasion(point, request, component, data, raw, awaited, basis), check)
             if verdict.kind not in ("continue", "modified"):
                 return verdict
             is_modified = is_modified or verdict.kind == "modified"
             data = verdict.data
         return Verdict("modified" if is_modified else "continue", data)
 
-    async def around(
+    async def around(self, request: Request, hooked: HookedWork[T]) -> T:
+        """Does work with the hooks of the three points around it, as `Doing.done`."""
+        points = (hooked.before, hooked.after, hooked.error)
+        if not any(self.registered(point, request) for point in points if point is not None):
+            return await hooked.work(hooked.data)
+        return await Doing(self, request, hooked).done()
+
+    def notify(
+        self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]
+    ) -> asyncio.Task[Any] | None:
+        """Calls the hooks of a point in the background; what they say changes nothing. None: there is no hook."""
+        if not self.registered(point, request):
+            return None
+        return self._in_background(self.tell(point, request, component=component, data=data, awaited=False))
+
+    async def tell(
         self,
-        request: Request,
+        point: str,
+        request: Request | None,
         *,
-        before: str,
-        after: str,
-        error: str | None,
         component: Component,
         data: Mapping[str, Any],
-        work: Callable[[Mapping[str, Any]], Awaitable[T]],
-        shown: Callable[[T], Any] = _itself,
-        made: Callable[[Any], T] = _itself,
-        details: Callable[[T], Mapping[str, Any]] | None = None,
-        result_key: str = "result",
-        target: str | None = None,
-    ) -> T:
-        """Does `work` with the hooks of the three points around it; see above.
+        awaited: bool = True,
+    ) -> None:
+        """The same, and waits until they have been called; a point of the kernel itself has no request.
 
-        Raises:
-            Forbidden: a hook has cancelled it.
-            LlmspellError: what the work raises, and no hook of `error` has put something in its place.
+        `awaited` as in `Occasion`: whether the request waits too.
         """
-        if not self._by_point or not any(
-            self.registered(point, request) for point in (before, after, error) if point is not None
-        ):
-            return await work(data)
-        verdict = await self.run(before, request, component=component, data=data)
-        data, again, attempt = verdict.data, verdict, 1
-        if verdict.kind not in ("continue", "modified", "retry", "redirect"):
-            return _settled(verdict, before, made)
-        if verdict.kind == "redirect":
-            data = self._redirected(verdict, before, data, target)
-        while True:
-            point = after
-            try:
-                result = await work(data)
-            except LlmspellError as problem:
-                if again.kind == "retry" and attempt < again.max_attempts:
-                    attempt += 1
-                    await asyncio.sleep(again.delay_ms / 1000)
-                    continue
-                if error is None:
-                    raise
-                failed = {**data, "error": problem.message, "code": problem.code}
-                point = error
-                verdict = await self.run(point, request, component=component, data=failed, raw=problem)
-                if verdict.kind in ("continue", "modified"):
-                    if verdict.data.get("error") != problem.message:
-                        problem.message = str(verdict.data.get("error"))
-                        problem.args = (problem.message,)
-                    raise
-                most = {"retry": verdict.max_attempts, "redirect": MOST_REDIRECTIONS}.get(verdict.kind)
-                if most is not None and attempt >= most:
-                    raise
-            else:
-                seen: Mapping[str, Any] = data
-                if after in self._by_point:
-                    seen = {**data, **({} if details is None else details(result)), result_key: shown(result)}
-                verdict = await self.run(point, request, component=component, data=seen, raw=result)
-                if verdict.kind == "modified":
-                    changed = verdict.data.get(result_key)
-                    return result if changed == seen.get(result_key) else made(changed)
-                if verdict.kind in ("continue", "redirect") or (
-                    verdict.kind == "retry" and attempt >= verdict.max_attempts
-                ):
-                    return result
-            if verdict.kind == "retry":
-                attempt += 1
-                await asyncio.sleep(verdict.delay_ms / 1000)
-            elif verdict.kind == "redirect":
-                attempt += 1
-                data = self._redirected(verdict, point, data, target)
-            else:
-                return _settled(verdict, point, made)
-
-    def notify(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
-        """Calls the hooks of a point in the background; what they say changes nothing."""
-        if self.registered(point, request):
-            self._in_background(self.tell(point, request, component=component, data=data))
-
-    async def tell(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
-        """The same, and waits until they have been called; a point of the kernel itself has no request."""
-        occasion = Occasion(point, request, component, data)
+        occasion = Occasion(point, request, component, data, awaited=awaited)
         if request is not None:
             for hook in self._matching(point, request):
                 await self._called(hook, occasion)
@@ -295,10 +245,11 @@ class HookRegistry:
             for hook in self._builtin.hooks:
                 self.add(hook)
 
-    def _in_background(self, calls: Coroutine[Any, Any, Any]) -> None:
+    def _in_background(self, calls: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         telling = of_no_request(asyncio.get_running_loop().create_task, calls)
         self._tellings.add(telling)
         telling.add_done_callback(self._tellings.discard)
+        return telling
 
     def add(self, hook: Hook) -> None:
         """Has a hook called at its point from here on."""
@@ -317,7 +268,7 @@ class HookRegistry:
 
     # Calls
 
-    async def _called(self, hook: Hook, occasion: Occasion) -> Verdict:
+    async def _called(self, hook: Hook, occasion: Occasion, check: CheckVerdict | None = None) -> Verdict:
         """One call: its verdict, or `continue` where it has failed."""
         settings = self._settings().hooks
         unchanged = Verdict("continue", occasion.data)
@@ -332,6 +283,8 @@ class HookRegistry:
         try:
             async with asyncio.timeout(None if waits else limit_s) as limit:
                 verdict = await hook.call(occasion, lambda: _begin(limit, clock() + limit_s))
+            if check is not None:
+                check(verdict)
         except TimeoutError:
             hook.failed(f"it took longer than {settings.timeout_ms} ms (hooks.timeout_ms)")
         except NotFound:
@@ -346,14 +299,6 @@ class HookRegistry:
             self._on_call(occasion, hook, verdict)
             return verdict._replace(by=hook.name)
         return unchanged
-
-    def _redirected(
-        self, verdict: Verdict, point: str, data: Mapping[str, Any], target: str | None
-    ) -> Mapping[str, Any]:
-        if target is None:
-            log.warning("hook '%s': work at %s can't be redirected; it goes on as it is", verdict.by, point)
-            return data
-        return {**data, target: verdict.target}
 
     def _matching(self, point: str, request: Request | None) -> Sequence[Hook]:
         if self._is_off:
@@ -380,13 +325,3 @@ def _begin(limit: asyncio.Timeout, when: float) -> None:
     """Has a time limit count from when its call has begun, unless it has been reached meanwhile."""
     if not limit.expired():
         limit.reschedule(when)
-
-
-def _settled(verdict: Verdict, point: str, made: Callable[[Any], T]) -> T:
-    """What a verdict puts in the place of the work's result."""
-    if verdict.kind == "cancel":
-        raise cancelled(verdict, point)
-    if verdict.kind == "replace" and verdict.raw is not None:
-        result: T = verdict.raw
-        return result
-    return made(verdict.value if verdict.kind == "replace" else None)

@@ -41,7 +41,14 @@ class ScriptHook:
         request = occasion.request or self._home
         told = _told(occasion, correlation_of(request))
         output = self._contexts.output_of(self._function)
-        with part_of(request, {}, msg_type="hook_request", caller=request.caller, sink=SilentSink()) as part:
+        with part_of(
+            request,
+            {},
+            msg_type="hook_request",
+            caller=request.caller,
+            sink=SilentSink(),
+            apart=not occasion.awaited,
+        ) as part:
             self._within.add(part)
             try:
                 said = await self._contexts.invoke(part, self._function, [told], output, on_begin=on_begin)

@@ -12,6 +12,8 @@ How a service has its work hooked:
         made=lambda value: reply_of(value),                  # a result from what a hook gave; None: it skipped the work
         details=lambda reply: {"success": reply.success},    # what hooks are told of the result besides
         target="tool_name",                                  # the key of `data` that `redirect` changes
+        check=lambda data: …,                                # raises InvalidRequest: that hook has failed
+        basis=lambda: …,                                     # what the result depends on besides; see `Occasion`
     )
 
 and a point without work around it:
@@ -38,6 +40,7 @@ from llmspell_kernel.services.hooks.component import Component
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.contexts import Contexts
     from llmspell_kernel.services.hooks.hook import Hook, Occasion
+    from llmspell_kernel.services.hooks.hooked_work import CheckVerdict
     from llmspell_kernel.services.hooks.registry import HookRegistry
     from llmspell_kernel.services.hooks.verdict import Verdict
     from llmspell_profiles.schema.settings import Settings
@@ -74,7 +77,15 @@ class HooksService:
         return self._made is not None and self._made.registered(point, request)
 
     async def run(
-        self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any], raw: Any = None
+        self,
+        point: str,
+        request: Request | None,
+        *,
+        component: Component,
+        data: Mapping[str, Any],
+        raw: Any = None,
+        awaited: bool = True,
+        check: CheckVerdict | None = None,
     ) -> Verdict:
         """Calls the hooks of a point, as `HookRegistry.run`."""
         if self._made is None:
@@ -82,7 +93,9 @@ class HooksService:
             from llmspell_kernel.services.hooks.verdict import Verdict
 
             return Verdict("continue", data)
-        return await self._made.run(point, request, component=component, data=data, raw=raw)
+        return await self._made.run(
+            point, request, component=component, data=data, raw=raw, awaited=awaited, check=check
+        )
 
     async def around(
         self,
@@ -99,8 +112,10 @@ class HooksService:
         details: Callable[[T], Mapping[str, Any]] | None = None,
         result_key: str = "result",
         target: str | None = None,
+        check: Callable[[Mapping[str, Any]], object] | None = None,
+        basis: Callable[[], str] | None = None,
     ) -> T:
-        """Does `work` with the hooks of the three points around it, as `HookRegistry.around`; see above.
+        """Does `work` with the hooks of the three points around it, as `Doing.done`; see above.
 
         Raises:
             Forbidden: a hook has cancelled it.
@@ -108,8 +123,10 @@ class HooksService:
         """
         if self._made is None:
             return await work(data)
-        return await self._made.around(
-            request,
+        # Most kernels have no hook.
+        from llmspell_kernel.services.hooks.hooked_work import HookedWork
+
+        hooked = HookedWork(
             before=before,
             after=after,
             error=error,
@@ -121,17 +138,35 @@ class HooksService:
             details=details,
             result_key=result_key,
             target=target,
+            check=check,
+            basis=basis,
         )
+        return await self._made.around(request, hooked)
 
-    def notify(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
-        """Calls the hooks of a point in the background; what they say changes nothing."""
-        if self._made is not None:
-            self._made.notify(point, request, component=component, data=data)
+    def notify(
+        self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]
+    ) -> asyncio.Task[Any] | None:
+        """Calls the hooks of a point in the background; what they say changes nothing. None: there is no hook."""
+        if self._made is None:
+            return None
+        return self._made.notify(point, request, component=component, data=data)
 
-    async def tell(self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]) -> None:
-        """The same, and waits until they have been called; a point of the kernel itself has no request."""
+    async def tell(
+        self,
+        point: str,
+        request: Request | None,
+        *,
+        component: Component,
+        data: Mapping[str, Any],
+        awaited: bool = True,
+    ) -> None:
+        """The same, and waits until they have been called; a point of the kernel itself has no request.
+
+        Where the request itself does not wait for that (`awaited`), it may end meanwhile, and hooks have none of its
+        grants.
+        """
         if self._made is not None:
-            await self._made.tell(point, request, component=component, data=data)
+            await self._made.tell(point, request, component=component, data=data, awaited=awaited)
 
     async def failed(self, request: Request, error: LlmspellError) -> None:
         """Tells of a failure that is a limit that was reached, or something that was refused; once each."""

@@ -12,6 +12,7 @@ from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.tools.builtin import shown
 from llmspell_kernel.services.tools.invocation import plain_reply
+from llmspell_kernel.services.tools.standing import Standing
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.tools.description import ToolDescription
@@ -28,7 +29,12 @@ class ToolOccasions:
         self._events = events
 
     async def around(
-        self, request: Request, tool: ToolDescription, arguments: Mapping[str, Any], do: Do
+        self,
+        request: Request,
+        tool: ToolDescription,
+        arguments: Mapping[str, Any],
+        standing: Standing,
+        do: Do,
     ) -> ToolInvokeReply:
         """Does a call with the hooks around it; raises as `HooksService.around`."""
         component = Component("tool", tool.name)
@@ -43,7 +49,10 @@ class ToolOccasions:
                 parameters = verdict.data["parameters"]
             if not isinstance(parameters, Mapping):
                 raise InvalidRequest(f"a hook gave tool '{tool.name}' parameters that are no table")
-            return await self._told(request, tool, str(data["tool_name"]), parameters, do)
+            name = str(data["tool_name"])
+            if name != tool.name or parameters != data["parameters"]:
+                standing.done_instead(name, parameters)
+            return await self._told(request, tool, name, parameters, do)
 
         return await self._hooks.around(
             request,
@@ -68,6 +77,7 @@ class ToolOccasions:
                 began=began,
             ),
             target="tool_name",
+            basis=standing.text,
         )
 
     async def _told(

@@ -23,6 +23,7 @@ from llmspell_kernel.services.tools.limits import Rates, tables_of, timeout_of
 from llmspell_kernel.services.tools.mcp.source import McpTools
 from llmspell_kernel.services.tools.permissions import demand
 from llmspell_kernel.services.tools.registered import RegisteredTools, ToolsOfOthers
+from llmspell_kernel.services.tools.standing import Standing
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.errors import Forbidden, LlmspellError, ToolNotFound
 from llmspell_protocol.tools.description import Need, ToolDescription
@@ -120,6 +121,7 @@ class ToolsService:
             InvalidRequest, Timeout, OutOfMemory, WorkerCrashed, ToolError: as the tool's source says.
         """
         tool, source = await self._find(name, request.caller)
+        standing = Standing(request, tool, self._asking.with_session(request, permissions), self._settings)
 
         async def do(wanted: str, parameters: Mapping[str, Any]) -> ToolInvokeReply:
             found = (tool, source) if wanted == tool.name else await self._find(wanted, request.caller)
@@ -127,14 +129,14 @@ class ToolsService:
                 request,
                 found,
                 parameters,
-                permissions,
+                standing,
                 timeout_s=timeout_s,
                 on_progress=on_progress,
                 asking=asking,
             )
 
         try:
-            return await self._occasions.around(request, tool, arguments, do)
+            return await self._occasions.around(request, tool, arguments, standing, do)
         except LlmspellError as error:
             await self.hooks.failed(request, error)
             raise
@@ -144,7 +146,7 @@ class ToolsService:
         request: Request,
         found: tuple[ToolDescription, ToolSource],
         arguments: Mapping[str, Any],
-        permissions: Permissions,
+        standing: Standing,
         *,
         timeout_s: float | None,
         on_progress: OnProgress,
@@ -155,17 +157,16 @@ class ToolsService:
         tables = tables_of(tool, settings)
         self._rates.admit(tables, settings.tools.rate_limit_per_minute)
         wanted_s = self.mcp.timeout_of(tool) if timeout_s is None else timeout_s
-        permissions = self._asking.with_session(request, permissions)
         asked: set[tuple[object, object]] = set()
         while len(asked) < MOST_QUESTIONS:
             try:
-                demand(tool, permissions, settings, self._asking.kinds(request))
+                demand(tool, standing.permissions, settings, self._asking.kinds(request))
                 return await source.invoke(
                     Invocation(
                         request=request,
                         tool=tool,
                         arguments=arguments,
-                        permissions=permissions,
+                        permissions=standing.permissions,
                         tables=tables,
                         timeout_s=timeout_of(tool, tables, arguments, wanted_s),
                         on_progress=on_progress,
@@ -176,7 +177,9 @@ class ToolsService:
                 if what in asked:
                     raise  # The permission was given, and is not what was lacking.
                 asked.add(what)
-                permissions = await self._asking.ask(request, f"Tool '{tool.name}'", refused, permissions, asking)
+                standing.permissions = await self._asking.ask(
+                    request, f"Tool '{tool.name}'", refused, standing.permissions, asking
+                )
         raise Forbidden(f"tool '{tool.name}' asked for too many permissions in one call")
 
     async def permit(self, request: Request, kind: Need, name: str) -> bool:

@@ -12,13 +12,13 @@ from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.runs import AgentRuns
 from llmspell_kernel.services.agents.service import AgentsService
 from llmspell_kernel.services.tools.service import ToolsService
+from llmspell_kernel.services.weight import Budget
 from llmspell_kernel.services.workflows.definition import Definition
 from llmspell_kernel.services.workflows.expressions import Expressions
 from llmspell_kernel.services.workflows.functions import Functions
 from llmspell_kernel.services.workflows.journal import Journal
 from llmspell_kernel.services.workflows.pace import Pace
 from llmspell_kernel.services.workflows.watching import Watching
-from llmspell_kernel.services.workflows.weight import Budget
 
 MAX_WARNINGS = 100
 KEPT_BYTES = 16 * 1024 * 1024

@@ -290,6 +290,31 @@ def test_a_notebook_s_hook_hears_of_the_kernel_s_end(home: Path) -> None:
         kernel.stop()
 
 
+def test_caching_gives_a_script_nothing_that_another_was_granted(home: Path, tmp_path: Path) -> None:
+    (home / "config.toml").write_text('[hooks]\nbuiltin = ["caching"]\ncaching.components = ["*"]\n')
+    places = [tmp_path / name for name in ("one", "two")]
+    for place in places:
+        place.mkdir()
+        (place / "note.txt").write_text(place.name)
+
+    def read(path: object) -> str:
+        return f"return Tool.execute('file-operations', {{operation = 'read', path = '{path}'}}).text"
+
+    kernel = KernelProcess()
+    try:
+        with kernel.client() as client:
+            secret = read(places[0] / "note.txt")
+            grant = {"read": [str(tmp_path)]}
+            assert [ran(client, secret, allow=grant) for _ in range(2)] == ["one", "one"]
+            hits = "return Hook.get_stats().builtin.caching.hits"
+            assert ran(client, hits) == 1
+            with pytest.raises(LlmspellError, match="not allowed|denied"):
+                ran(client, secret)
+            assert [ran(client, read("note.txt"), cwd=str(place)) for place in places] == ["one", "two"]
+    finally:
+        kernel.stop()
+
+
 def test_hooks_that_are_switched_off_say_so(home: Path) -> None:
     (home / "config.toml").write_text("[hooks]\nenabled = false\n")
     kernel = KernelProcess()
@@ -319,3 +344,38 @@ def test_a_hook_of_the_configuration_hears_of_the_kernel_s_whole_life(home: Path
     points = ("SystemStartup", "BeforeToolExecution", "AfterToolExecution", "ResourceLimitExceeded")
     for point in (*points, "ConfigurationChange", "SystemShutdown"):
         assert f"{point}: " in log, point
+
+
+LAPSED = {
+    "of a function that failed": (
+        "Hook.register('EventHandlerError', function() got = got or {{pcall(read)}} end) "
+        "Event.subscribe('x', function() error('broken') end)",
+        "Event.publish('x')",
+    ),
+    "of an event in the background": (
+        "Hook.register('BeforeEventEmit', function(ctx) "
+        "if ctx.data.event_type == 'tool.completed' then got = got or {{pcall(read)}} end end) "
+        "Event.subscribe('none') Tool.execute('calculator', {{input = '6'}})",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LAPSED)
+def test_a_hook_that_no_request_waits_for_has_none_of_what_was_granted(
+    client: Client, tmp_path: Path, what: str
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("hidden")
+    register, then = LAPSED[what]
+    read = f"function read() return Tool.execute('file-operations', {{operation = 'read', path = '{secret}'}}).text end"
+    code = f"got = nil {read} seen = read() {register.format()}"
+    waiting = f"{then} while not got do Event.receive(Event.subscribe('wait'), 20) end return {{seen, got[1]}}"
+    granting = {METADATA_KEY: {"allow": {"read": [str(tmp_path)]}}}
+    try:
+        client.request("execute_request", {"code": code, "allow_stdin": False}, metadata=granting).result()
+        options = {METADATA_KEY: {"deltas": True}}
+        done = client.request("execute_request", {"code": waiting, "allow_stdin": False}, metadata=options).result()
+        assert done.content["result"] == ["hidden", False]
+    finally:
+        client.request("execute_request", {"code": "1"}, metadata={METADATA_KEY: {"reset": True}}).result()

@@ -8,17 +8,24 @@ from typing import Any
 import pytest
 
 from llmspell_kernel.request import Request
+from llmspell_kernel.services.hooks.builtin.caching import KEPT_BYTES, LARGEST
 from llmspell_kernel.services.hooks.builtin.made import _MAKE
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.tools.invocation import plain_reply
+from llmspell_kernel.services.tools.standing import Standing
 from llmspell_profiles.schema.hooks import BUILTIN
 from llmspell_protocol.areas.tool import ToolInvokeReply
 from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError, ToolError
+from llmspell_protocol.tools.description import ToolDescription
+from llmspell_protocol.tools.permissions import Permissions
 from tests.support.hook_bench import CALCULATOR, HookBench, asked, run, settings_of
 
 
 def bench_with(name: str, **table: Any) -> HookBench:
     return HookBench(settings_of(hooks={"builtin": [name], name: table} if table else {"builtin": [name]}))
+
+
+NOTHING = Permissions()
 
 
 class Calls:
@@ -29,23 +36,41 @@ class Calls:
         self._bench = bench
         self._errors = list(errors)
 
-    async def __call__(self, parameters: Any = 1, request: Request | None = None, **data: Any) -> Any:
+    async def __call__(
+        self,
+        parameters: Any = 1,
+        request: Request | None = None,
+        *,
+        source: str = "builtin",
+        permissions: Permissions = NOTHING,
+        asked_for: Permissions | None = None,
+        length: int = 0,
+    ) -> Any:
+        request = request or asked()
+        tool = ToolDescription(
+            name="calculator", description="d", category="utility", security_level="safe", parameters={}, source=source
+        )
+        standing = Standing(request, tool, permissions, lambda: self._bench.settings)
+
         async def work(data: Mapping[str, Any]) -> ToolInvokeReply:
             self.made += 1
             if self._errors:
                 raise self._errors.pop(0)
+            standing.permissions = asked_for or permissions
             found = f"{data['parameters']} {self.made}"
-            return plain_reply("calculator", result=found, output=found, text=found, problem=None, began=0)
+            text = found.ljust(length)
+            return plain_reply("calculator", result=found, output=found, text=text, problem=None, began=0)
 
-        reply = await self._bench.hooks.around(
-            request or asked(),
+        reply = await self._bench.services.around(
+            request,
             before="BeforeToolExecution",
             after="AfterToolExecution",
             error="ToolError",
             component=CALCULATOR,
-            data={"tool_name": "calculator", "parameters": parameters, **data},
+            data={"tool_name": "calculator", "parameters": parameters, "source": source},
             work=work,
             shown=lambda reply: reply.result,
+            basis=standing.text,
         )
         return reply.result
 
@@ -100,6 +125,37 @@ def test_rate_limit_cancels_what_is_too_much_for_each_key_and_component() -> Non
     run(scene)
 
 
+def test_a_call_looks_at_no_other_components_and_those_of_a_minute_ago_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Counted(str):
+        looked_at = 0
+
+        def __hash__(self) -> int:
+            Counted.looked_at += 1
+            return super().__hash__()
+
+    async def scene() -> None:
+        bench = bench_with("rate_limit", per_minute=2)
+        now = 1000.0
+        monkeypatch.setattr("llmspell_kernel.services.hooks.builtin.rate_limit.time.monotonic", lambda: now)
+
+        async def call(name: str) -> str:
+            component = Component("tool", name)
+            return (await bench.hooks.run("BeforeToolExecution", asked(), component=component, data={})).kind
+
+        for number in range(100):
+            assert await call(Counted(number)) == "continue"
+        Counted.looked_at = 0
+        assert [await call("calculator") for _ in range(3)] == ["continue", "continue", "cancel"]
+        assert Counted.looked_at == 0
+        now += 60
+        assert await call("calculator") == "continue"
+        assert Counted.looked_at == 100
+
+    run(scene)
+
+
 def test_caching_gives_what_was_kept_to_the_same_key_alone() -> None:
     async def scene() -> None:
         calls = Calls(bench_with("caching", components=["calc*"], max_entries=2))
@@ -127,9 +183,47 @@ def test_caching_forgets_what_is_too_old(monkeypatch: pytest.MonkeyPatch) -> Non
         assert builtin is not None
         [native] = builtin._native
         kept = native._kept  # type: ignore[attr-defined]
-        for entry, (expires, result) in list(kept.items()):
-            kept[entry] = expires - 2, result
+        for entry, one in list(kept.items()):
+            kept[entry] = one._replace(until=one.until - 2)
         assert await calls(1) == "1 2"
+
+    run(scene)
+
+
+def test_caching_gives_nothing_to_who_may_not_touch_the_same() -> None:
+    async def scene() -> None:
+        calls = Calls(bench_with("caching", components=["*"]))
+        granted = Permissions(read=("/secret",), working_directory="/here")
+        assert await calls(permissions=granted) == "1 1"
+        assert await calls(permissions=Permissions(working_directory="/here")) == "1 2"
+        assert await calls(permissions=Permissions(read=("/secret",), working_directory="/there")) == "1 3"
+        assert await calls(permissions=granted) == "1 1"
+        less = asked()
+        less.caller = less.caller._replace(capabilities=frozenset({"execute"}))
+        assert await calls(request=less, permissions=granted) == "1 4"
+
+    run(scene)
+
+
+def test_caching_gives_nothing_that_a_person_was_asked_for_during_the_call() -> None:
+    async def scene() -> None:
+        calls = Calls(bench_with("caching", components=["*"]))
+        assert await calls(asked_for=Permissions(read=("/secret",))) == "1 1"
+        assert await calls() == "1 2"
+        assert await calls(permissions=Permissions(read=("/secret",))) == "1 1"
+
+    run(scene)
+
+
+def test_what_caching_keeps_is_bounded_in_bytes() -> None:
+    async def scene() -> None:
+        calls = Calls(bench_with("caching", components=["*"]))
+        assert [await calls("large", length=LARGEST), await calls("large")] == ["large 1", "large 2"]
+        each = LARGEST - 10_000
+        for number in range(KEPT_BYTES // each + 1):
+            await calls(number, length=each)
+        assert calls.figures()["entries"] == KEPT_BYTES // each
+        assert await calls("large") == f"large {calls.made}"
 
     run(scene)
 
@@ -147,7 +241,7 @@ async def model_turn(bench: HookBench, model: str = "gpt-x") -> None:
     async def work(data: Mapping[str, Any]) -> str:
         return "answer"
 
-    await bench.hooks.around(
+    await bench.services.around(
         asked(),
         before="BeforeModelExecution",
         after="AfterModelExecution",

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmspell_kernel.services.events.bus import LONGEST_TYPE, MAX_SUBSCRIPTIONS
+from llmspell_kernel.services.events.backlog import BEFORE_HOOKS, OWNER_BYTES
+from llmspell_kernel.services.events.bus import MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.event import Event
+from llmspell_kernel.services.events.export import Exporter
+from llmspell_kernel.services.events.sizes import HEAVIEST, LARGEST, LONGEST_TYPE
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.patterns import matcher
+from llmspell_profiles.credentials.redaction import Redactor
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 from tests.support.hook_bench import HookBench, asked, run, settings_of
 from tests.support.virtual_time import run_in_virtual_time
@@ -151,6 +156,120 @@ def test_a_buffer_keeps_the_newest_and_counts_what_it_drops() -> None:
         assert (subscription.waiting, subscription.dropped) == (BUFFERED, 5)
         assert taken(subscription)[0].data == 5
         assert bench.events.figures()["events_dropped"] == 5
+
+    run(scene)
+
+
+def test_what_takes_much_memory_is_refused_however_short_it_is_when_it_is_sent() -> None:
+    async def scene() -> None:
+        bench = HookBench()
+        with pytest.raises(InvalidRequest, match="takes more than"):
+            await bench.events.publish_for(asked(), "n", [{} for _ in range(240_000)])
+        with pytest.raises(InvalidRequest, match="bytes long, more than"):
+            await bench.events.publish_for(asked(), "n", None, target_language="x" * LARGEST)
+
+    run(scene)
+
+
+def test_the_subscriptions_of_an_owner_keep_so_many_bytes_together() -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        own = [bench.events.subscribe("*", client), bench.events.subscribe("n", client)]
+        other = bench.events.subscribe("*", asked(client="client-2"))
+        small: list[dict[str, int]] = [{} for _ in range(10_000)]
+        for _ in range(60):
+            await bench.events.publish_for(client, "n", small)
+        size = own[0].taken().size  # type: ignore[union-attr]
+        assert size > 10_000 * 64
+        most = OWNER_BYTES // size
+        # What both have is there once.
+        assert [one.dropped for one in own] == [60 - most] * 2
+        assert own[1].waiting == other.waiting == most
+        text = "x" * 1_000_000
+        for number in range(40):
+            await bench.events.publish_for(client, f"other.{number}", text)
+        assert own[1].waiting == 0
+        assert [event.event_type for event in taken(own[0])][-1] == "other.39"
+        bench.events.unsubscribe(own[0].id, client.caller)
+        bench.events.publish("n", None, request=client)
+        assert types(own[1]) == ["n"]
+
+    run(scene)
+
+
+def test_the_kernel_s_own_events_count_what_they_take_and_too_large_ones_are_shortened() -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        subscription = bench.events.subscribe("*", client)
+        for number in range(20):
+            bench.events.publish("n", {"round": number, "state": "x" * 2_000_000}, request=client)
+        assert subscription.waiting == OWNER_BYTES // 2_002_000
+        bench.events.publish("n", {"round": 20, "state": "x" * 9_000_000, "path": ["a"]}, request=client)
+        said = taken(subscription)[-1].data
+        assert said == {
+            "round": 20,
+            "path": ["a"],
+            "state": f"left out: it takes more than {HEAVIEST} bytes of memory",
+            "shortened": ["state"],
+        }
+
+    run(scene)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"type": "modified", "data": {"data": "x" * (LARGEST + 1)}},
+        {"type": "replace", "data": [{} for _ in range(240_000)]},
+        {"type": "redirect", "target": "x" * (LONGEST_TYPE + 1)},
+    ],
+)
+def test_a_hook_that_makes_an_event_too_large_has_failed(said: Any) -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        subscription = bench.events.subscribe("*", client)
+        bench.hook("BeforeEventEmit", said)
+        await bench.events.publish_for(client, "n", 1)
+        assert [(event.event_type, event.data) for event in taken(subscription)] == [("n", 1)]
+        assert "failed and is ignored: an event's" in bench.told[0]
+
+    run(scene)
+
+
+def test_an_event_is_as_large_as_hooks_have_made_it() -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        subscription = bench.events.subscribe("*", client)
+        bench.hook("BeforeEventEmit", {"type": "modified", "data": {"data": "x" * 1_000_000}})
+        for _ in range(30):
+            await bench.events.publish_for(client, "n", 1)
+        assert subscription.waiting == OWNER_BYTES // 1_002_000
+
+    run(scene)
+
+
+@pytest.mark.parametrize("point", ["BeforeEventEmit", "AfterEventEmit"])
+def test_events_that_wait_for_hooks_are_bounded(point: str) -> None:
+    async def scene() -> None:
+        bench, client = HookBench(), asked()
+        bench.events.subscribe("*", client)
+        goes_on, all_called = asyncio.Event(), asyncio.Event()
+
+        async def act(occasion: Occasion) -> None:
+            await goes_on.wait()
+            if len(bench.occasions) == BEFORE_HOOKS:
+                all_called.set()
+
+        bench.hook(point, act=act)
+        for number in range(BEFORE_HOOKS + 10):
+            bench.events.publish("n", number, request=client)
+        for _ in range(40):
+            bench.events.publish("n", "x" * 2_000_000, request=client)
+        assert bench.events.figures()["events_dropped"] >= 50
+        goes_on.set()
+        await all_called.wait()
+        await bench.services.close()
+        assert len(bench.occasions) == BEFORE_HOOKS
 
     run(scene)
 
@@ -410,6 +529,78 @@ def test_an_export_that_takes_nothing_holds_nothing_up(tmp_path: Path) -> None:
     # The thread that waits for a reader has one now, and ends.
     with path.open() as reader:
         assert json.loads(reader.readline())["data"] == 0
+
+
+def test_one_event_that_can_not_be_written_is_told_and_the_others_are_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        bench = HookBench(settings_of(events={"export": {"file": tmp_path / "events"}}))
+        for data in ("before", {b"\xff": "no key of JSON's"}, "behind"):
+            bench.events.publish("n", data, request=asked())
+        await bench.events.close()
+        figures = bench.events.figures()
+        assert (figures["events_exported"], figures["export_dropped"]) == (2, 1)
+
+    run(scene)
+    assert [json.loads(line)["data"] for line in (tmp_path / "events").read_text().splitlines()] == ["before", "behind"]
+    assert "an event can't be exported and is dropped" in caplog.text
+    assert "incident " in caplog.text
+
+
+def test_an_export_goes_on_behind_a_defect_which_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    written: list[str] = []
+
+    def write(_content: object, line: str) -> None:
+        if not written:
+            written.append("nothing")
+            raise ZeroDivisionError
+        written.append(json.loads(line)["event_type"])
+
+    async def scene() -> None:
+        redactor = Redactor()
+        exporter = Exporter(settings_of(events={"export": {"stdout": True}}).events, redactor, write)
+        bench = HookBench()
+        subscription = bench.events.subscribe("*", asked())
+        for name in ("one", "two"):
+            bench.events.publish(name, "x" * 3_000_000, request=asked())
+            bench.events.publish(name, "x" * 3_000_000, request=asked())
+        for event in taken(subscription):
+            exporter.add(event)
+        await exporter.close()
+        assert (exporter.exported, exporter.dropped) == (2, 2)
+
+    run(scene)
+    assert written == ["nothing", "two", "two"]
+    assert len([record for record in caplog.records if "incident" in record.message]) == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_events_are_redacted_and_written_on_no_thread_that_has_the_loop() -> None:
+    threads: set[int] = set()
+
+    class Watched(Redactor):
+        def value(self, value: Any, name: str = "") -> Any:
+            threads.add(threading.get_ident())
+            return super().value(value, name)
+
+    async def scene() -> None:
+        exporter = Exporter(
+            settings_of(events={"export": {"stdout": True}}).events,
+            Watched(),
+            lambda _content, _line: threads.add(threading.get_ident()),
+        )
+        bench = HookBench()
+        subscription = bench.events.subscribe("*", asked())
+        bench.events.publish("n", {"api_key": "canary"}, request=asked())
+        [event] = taken(subscription)
+        exporter.add(event)
+        await exporter.close()
+        assert exporter.exported == 1
+        assert threading.get_ident() not in threads
+        assert threads
+
+    run(scene)
 
 
 def test_a_file_of_events_is_its_owner_s_alone(tmp_path: Path) -> None:

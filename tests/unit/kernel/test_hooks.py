@@ -38,7 +38,7 @@ class Work:
 
 
 async def around(bench: HookBench, work: Work, request: Request | None = None) -> str:
-    return await bench.hooks.around(
+    return await bench.services.around(
         request or asked(),
         before=BEFORE,
         after=AFTER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from llmspell_kernel.services.workflows import pace
 from llmspell_kernel.services.workflows.checkpoints import digest_of
 from llmspell_kernel.services.workflows.parsing import parse
-from llmspell_kernel.services.workflows.weight import Budget, weight
+from llmspell_kernel.services.weight import Budget, weight
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from tests.support.virtual_time import run_in_virtual_time
 from tests.support.workflow_bench import Failing, WorkflowBench
@@ -114,7 +114,13 @@ def test_a_budget_is_spent_and_looks_no_further_than_it_goes() -> None:
     assert budget.admits({"a": [1, 2, "text"]})
     assert not budget.admits("x" * 1000)
     assert not budget.admits("y")
-    assert weight(["x" * 10] * 1_000_000, 1000) < 10_000
+
+    class Unseen(list[str]):
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("it was looked into")
+
+    assert weight(Unseen("x" * 1000), 1000) > 1000
+    assert weight([{} for _ in range(1000)], 1_000_000) > 64_000
 
 
 def test_a_workflow_that_runs_itself_ends_and_says_why() -> None:

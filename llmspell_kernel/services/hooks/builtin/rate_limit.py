@@ -29,6 +29,7 @@ class RateLimit:
     def __init__(self, settings: RateLimitHook) -> None:
         self._most = settings.per_minute
         self._began: dict[tuple[str, Component], deque[float]] = {}
+        """Those that began last come last."""
         self._allowed = 0
         self._refused = 0
 
@@ -36,8 +37,7 @@ class RateLimit:
         """Whether this one is within the limit; those of clients with other keys have their own."""
         key = "" if occasion.request is None else occasion.request.caller.key_id
         now = time.monotonic()
-        # Components that have done nothing for a minute are forgotten: scripts make up their names.
-        self._began = {who: seen for who, seen in self._began.items() if seen[-1] > now - _MINUTE_S}
+        self._forget(now)
         seen = self._began.get((key, occasion.component), deque())
         while seen and seen[0] <= now - _MINUTE_S:
             seen.popleft()
@@ -47,9 +47,18 @@ class RateLimit:
             reason = f"rate limit: {kind} '{name}' was executed {self._most} times within a minute"
             return Verdict("cancel", occasion.data, reason=reason)
         seen.append(now)
+        self._began.pop((key, occasion.component), None)
         self._began[key, occasion.component] = seen
         self._allowed += 1
         return Verdict("continue", occasion.data)
+
+    def _forget(self, now: float) -> None:
+        """Takes out components that have done nothing for a minute: scripts make up their names."""
+        while self._began:
+            who, seen = next(iter(self._began.items()))
+            if seen[-1] > now - _MINUTE_S:
+                return
+            del self._began[who]
 
     def figures(self, key_id: str) -> Mapping[str, Any]:
         """How many were let through, and how many were not."""

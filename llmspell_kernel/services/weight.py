@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-_OBJECT_BYTES = 56
-
 
 def weight(value: Any, most: int) -> int:
-    """About how many bytes a value of JSON's takes; more than `most` is told as soon as it is known."""
+    """About how many bytes a value of JSON's takes; more than `most` is told as soon as it is known.
+
+    What stands in it several times counts each time.
+    """
     total, waiting = 0, [value]
-    while waiting and total <= most:
+    while waiting:
         one = waiting.pop()
-        total += _OBJECT_BYTES
-        if isinstance(one, (str, bytes)):
-            total += len(one)
-        elif isinstance(one, Mapping):
+        total += sys.getsizeof(one)
+        if total > most:
+            break
+        if isinstance(one, Mapping):
+            waiting.extend(one)
             waiting.extend(one.values())
-            total += sum(len(str(key)) for key in one)
         elif isinstance(one, (list, tuple)):
             waiting.extend(one)
     return total
