@@ -105,7 +105,7 @@ class SessionsService:
                 metadata=redactor.value(wanted.metadata),
                 parent=parent,
             )
-            rows.retain(connection, limits, keep=id)
+            rows.retain(connection, limits, key_id=key_id, keep=id)
             return _details(connection, _known(connection, key_id, id), writing.place)
 
         return await writing.write(work)

@@ -81,7 +81,7 @@ def _open(connection: sqlite3.Connection, target: Target, redactor: Redactor, li
     id = target.id or rows.new_id()
     name = clean(redactor.text(target.name or target.ref or ""))[:LONGEST_NAME] or id[:8]
     rows.insert(connection, id=id, key_id=target.key_id, name=name, kind=target.kind)
-    rows.retain(connection, limits, keep=id)
+    rows.retain(connection, limits, key_id=target.key_id, keep=id)
     return id
 
 

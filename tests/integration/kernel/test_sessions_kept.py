@@ -15,7 +15,7 @@ from llmspell_kernel.services.sessions import writing
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.errors import InvalidRequest, SessionNotFound
 from tests.support.kernels import KernelProcess
-from tests.support.session_talks import RECORDING, Talk, talking
+from tests.support.session_talks import RECORDING, Talk, talking, talking_by_key
 
 
 def aged(home: Path, name: str, seconds: float) -> None:
@@ -77,6 +77,31 @@ def test_sessions_end_when_all_of_them_are_larger_than_they_may_be(home: Path) -
     # Compressed it would be small.
     limits: dict[str, Any] = {"runtime__sessions__artifact_compression_threshold": 1_000_000}
     talking(home, body, runtime__sessions__max_bytes=200_000, **limits, **RECORDING)
+
+
+def test_what_one_key_keeps_ends_no_session_of_another(home: Path) -> None:
+    def as_owner(talk: Talk) -> None:
+        talk.chat("hello", session="mine")
+        talk.session("complete", session="mine")
+
+    def as_guest(talk: Talk) -> None:
+        for name in ("a", "b", "c"):
+            talk.session("create", name=name)
+            talk.artifact("store", session=name, type="t", name="n", content=name * 300_000)
+            talk.session("complete", session=name)
+        # Their own count.
+        assert talk.names() == ["c"]
+
+    def is_there(talk: Talk) -> None:
+        assert talk.names() == ["mine"]
+
+    limits: dict[str, Any] = {
+        "runtime__sessions__artifact_compression_threshold": 1_000_000,
+        "runtime__sessions__max_bytes": 200_000,
+        "runtime__sessions__max_sessions": 2,
+    }
+    keys = (Key("guest", b"the guest's"),)
+    talking_by_key(home, (None, as_owner), ("guest", as_guest), (None, is_there), keys=keys, **limits, **RECORDING)
 
 
 def test_a_session_that_rests_is_suspended_when_it_is_looked_at(home: Path) -> None:
