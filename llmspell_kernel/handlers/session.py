@@ -101,7 +101,7 @@ class SessionHandler(AreaHandler):
     async def current(self, request: Request, wanted: Empty) -> SessionUseReply:
         """The session that a script has chosen."""
         _demand_script(request)
-        chosen = self._sessions.recorder.chosen(request.caller.context or "")
+        chosen = self._sessions.recorder.chosen(request.caller.context or "", request.caller.key_id)
         return SessionUseReply(session=None if chosen is None else chosen.id)
 
     async def save(self, request: Request, wanted: SessionNamed) -> SessionReply:

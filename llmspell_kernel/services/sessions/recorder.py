@@ -36,8 +36,8 @@ class Recorder:
         """The session of each client."""
         self._named_by: dict[str, set[tuple[Writing, Target]]] = {}
         """What each client has named."""
-        self._chosen: dict[str, tuple[Writing, Target]] = {}
-        """What scripts have chosen, by their context."""
+        self._chosen: dict[tuple[str, str], tuple[Writing, Target]] = {}
+        """What scripts have chosen, by their context and key: clients with different keys may share a context."""
 
     def begin(self, request: Request) -> Recorded | None:
         """What is to hear of the reply; None: the request isn't recorded."""
@@ -59,21 +59,22 @@ class Recorder:
         # What a script has chosen another session for begins there, and isn't below the script's own step.
         return None if place is None else Recorded(request, *place, None)
 
-    def choose(self, context: str, place: tuple[Writing, Target] | None) -> None:
-        """Where a script's requests are recorded from here on; None: where they were before."""
+    def choose(self, context: str, key_id: str, place: tuple[Writing, Target] | None) -> None:
+        """Where the requests that a context makes for a key are recorded from here on; None: where they were before."""
         if place is None:
-            self._chosen.pop(context, None)
+            self._chosen.pop((context, key_id), None)
         else:
-            self._chosen[context] = place
+            self._chosen[context, key_id] = place
 
-    def chosen(self, context: str) -> Target | None:
+    def chosen(self, context: str, key_id: str) -> Target | None:
         """What a script has chosen."""
-        place = self._chosen.get(context)
+        place = self._chosen.get((context, key_id))
         return None if place is None else place[1]
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended: its own session is complete."""
-        self._chosen.pop(owner, None)
+        for one in [one for one in self._chosen if one[0] == owner]:
+            del self._chosen[one]
         for writing, target in self._named_by.pop(owner, ()):
             writing.put(Rested(target))
         own = self._own.pop(owner, None)
@@ -88,7 +89,7 @@ class Recorder:
 
     def _chosen_by(self, request: Request) -> tuple[Writing, Target] | None:
         context = request.caller.context
-        return None if context is None else self._chosen.get(context)
+        return None if context is None else self._chosen.get((context, request.caller.key_id))
 
     def _place_of(self, request: Request) -> tuple[Writing, Target] | None:
         key_id = request.caller.key_id

@@ -228,10 +228,10 @@ class SessionsService:
         """Where the requests of a script's context are recorded from here on; the session's id. Raises as `_find`."""
         context, key_id = request.caller.context or "", request.caller.key_id
         if session is None:
-            self.recorder.choose(context, None)
+            self.recorder.choose(context, key_id, None)
             return None
         writing, row = await self._find(key_id, session)
-        self.recorder.choose(context, (writing, Target(key_id, row.id, name=row.name, kind=row.kind)))
+        self.recorder.choose(context, key_id, (writing, Target(key_id, row.id, name=row.name, kind=row.kind)))
         return row.id
 
     async def in_session(self, session: str, key_id: str, work: Callable[[sqlite3.Connection, rows.Row], T]) -> T:

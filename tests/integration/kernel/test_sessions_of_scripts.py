@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from llmspell_kernel.identity import Key
 from llmspell_protocol.errors import ScriptError
-from tests.support.session_talks import RECORDING, Talk, talking
+from tests.support.session_talks import RECORDING, Talk, talking, talking_by_key
 
 
 def value(home: Path, code: str, **options: Any) -> Any:
@@ -82,6 +83,26 @@ def test_what_a_script_asks_is_recorded_where_it_says_and_answered_from_there(ho
     assert [step["status"] for step in found["changed"]] == ["same", "same", "differs"]
     assert "Unknown replay mode: wild. Expected: exact, modified, simulate, debug" in found["why"]
     assert found["metadata"]["total_hooks"] == 3
+
+
+def test_what_one_key_has_chosen_in_a_shared_context_is_no_others_choice(home: Path) -> None:
+    def as_owner(talk: Talk) -> None:
+        talk.ask("execute", {"code": "Session.set_current(Session.create{name = 'mine'})"})
+        talk.ask("execute", {"code": "assert(Session.get_current())"})
+
+    def as_guest(talk: Talk) -> None:
+        talk.ask("execute", {"code": "assert(Session.get_current() == nil)"})
+        talk.ask("execute", {"code": "Tool.execute('calculator', {input = '6*7'})"})
+        assert [step["action"] for step in talk.steps("notebook")][-1] == "tool invoke"
+
+    def as_owner_again(talk: Talk) -> None:
+        assert talk.steps("mine") == []
+        talk.ask("execute", {"code": "Tool.execute('calculator', {input = '1+1'})"})
+        assert [step["action"] for step in talk.steps("mine")] == ["tool invoke"]
+
+    keys = (Key("guest", b"the guest's"),)
+    bodies = ((None, as_owner), ("guest", as_guest), (None, as_owner_again))
+    talking_by_key(home, *bodies, keys=keys, **RECORDING)
 
 
 def test_workflows_and_state_of_a_script_are_recorded_and_answered_from_the_record(home: Path) -> None:
