@@ -200,6 +200,8 @@ class SessionConversationReply(Struct):
     messages: Sequence[ChatMessage]
     options: Mapping[str, Any]
     tools: Sequence[str]
+    left_out: Sequence[str]
+    """the steps after it that can't be read: what was asked in them was refused"""
 
 
 class SessionDeleteReply(Struct):

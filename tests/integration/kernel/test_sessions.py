@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,35 @@ def test_a_status_is_reached_from_some_others_only(home: Path) -> None:
         assert talk.session("list", status="active")["count"] == 0
 
     talking(home, body, **RECORDING)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"messages": value} for value in (5, [{}], "abc", [5], [{"role": "user", "content": "x", "tool_calls": 5}])),
+        {"messages": [{"role": "user", "content": "x", "tool_calls": [5]}]},
+        *({"options": value} for value in ([1], {"temperature": 99})),
+        *({"tools": value} for value in (5, [5])),
+        {"model": 5},
+    ],
+)
+def test_a_turn_that_was_refused_is_left_out_of_the_conversation_and_told(home: Path, wrong: dict[str, Any]) -> None:
+    def body(talk: Talk) -> None:
+        asked = {"action": "chat", "model": "mock/a", "messages": [{"role": "user", "content": "hi"}], **wrong}
+        with pytest.raises(InvalidRequest):
+            talk.ask("model", asked, session="s")
+        found = talk.session("conversation", session="s")
+        assert (found["messages"], found["left_out"]) == ([], ["1"])
+        talk.chat("one", session="s")
+        with pytest.raises(InvalidRequest):
+            talk.ask("model", asked, session="s")
+        found = talk.session("conversation", session="s")
+        assert [one["content"] for one in found["messages"]] == ["one", "[mock/a] one"]
+        assert (found["model"], found["left_out"]) == ("mock/a", ["3"])
+        assert len(talk.steps("s")) == 3
+        assert talk.session("replay", session="s")["outcome"] == "completed"
+
+    talking(home, body)
 
 
 def test_words_are_found_in_what_was_asked_and_answered(home: Path) -> None:
