@@ -5,7 +5,7 @@ A request is recorded as it came, also one that was refused: what is read back i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llmspell_kernel.services.sessions.steps import Step
@@ -23,14 +23,15 @@ class _Said(Struct):
     messages: Sequence[ChatMessage]
 
 
-def conversation_of(session: SessionDetails, steps: Sequence[Step]) -> SessionConversationReply:
+def conversation_of(session: SessionDetails, last_first: Iterable[Step]) -> SessionConversationReply:
     """The messages of the last turn that a client asked for with its whole conversation; nothing where there is none.
+    `last_first` are what clients asked, the last of it first; no more of it is read than is needed.
 
     Each turn has all messages before it; the images in them are left out, since only their text is recorded whole. A
     turn that can't be read is left out, and its step is told.
     """
     left_out: list[str] = []
-    for step in reversed([step for step in steps if is_turn(step)]):
+    for step in filter(is_turn, last_first):
         try:
             return _read(session, step, left_out[::-1])
         except InvalidRequest:
@@ -41,8 +42,8 @@ def conversation_of(session: SessionDetails, steps: Sequence[Step]) -> SessionCo
 
 
 def is_turn(step: Step) -> bool:
-    """Whether a client held a conversation with it."""
-    return step.is_root and step.msg_type in AREA_OF and bool(step.content.get("messages"))
+    """Whether a conversation was held with what a client asked."""
+    return step.msg_type in AREA_OF and bool(step.content.get("messages"))
 
 
 def _read(session: SessionDetails, step: Step, left_out: Sequence[str]) -> SessionConversationReply:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from llmspell_kernel.services.sessions import rows
@@ -177,18 +177,49 @@ def labels(connection: sqlite3.Connection, session: str) -> dict[str, str]:
     return found
 
 
-def of_session(connection: sqlite3.Connection, session: str) -> list[Step]:
+class Place(NamedTuple):
+    """Where a step is."""
+
+    id: str
+    label: str
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Those of its label: by these steps are sorted, each with what came of it behind it."""
+        return tuple(int(number) for number in self.label.split("."))
+
+
+def order(connection: sqlite3.Connection, session: str) -> list[Place]:
+    """All steps of a session, each with what came of it behind it."""
+    return sorted((Place(*one) for one in labels(connection, session).items()), key=lambda place: place.numbers)
+
+
+def each(connection: sqlite3.Connection, places: Iterable[Place]) -> Iterator[Step]:
+    """The steps at these places, read one by one: all of a long session may be more than fits into memory."""
+    for place in places:
+        row = connection.execute(
+            "SELECT id, msg_type, action, status, started_at, duration_ms, request, reply FROM steps WHERE id = ?",
+            (place.id,),
+        ).fetchone()
+        if row is not None:
+            yield _step(row, place.label)
+
+
+def of_session(connection: sqlite3.Connection, session: str) -> Iterator[Step]:
     """All steps, each with what came of it behind it."""
-    label_of = labels(connection, session)
-    found = connection.execute(
-        "SELECT id, msg_type, action, status, started_at, duration_ms, request, reply FROM steps WHERE session_id = ?",
-        (session,),
-    )
-    return sorted((_step(row, label_of[row[0]]) for row in found), key=lambda step: _numbers(step.label))
+    return each(connection, order(connection, session))
 
 
-def _numbers(label: str) -> list[int]:
-    return [int(number) for number in label.split(".")]
+def times(connection: sqlite3.Connection, session: str) -> list[tuple[float, float | None, bool]]:
+    """Of each request of a client's: when it began, how long it took in milliseconds, and whether it has a reply."""
+    return [
+        (started_at, duration_ms, bool(has_reply))
+        for started_at, duration_ms, has_reply in connection.execute(
+            "SELECT started_at, duration_ms, reply IS NOT NULL FROM steps WHERE session_id = ? AND parent_id IS NULL"
+            " ORDER BY number",
+            (session,),
+        )
+    ]
 
 
 def _step(row: Sequence[Any], label: str) -> Step:

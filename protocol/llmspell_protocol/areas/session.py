@@ -47,10 +47,13 @@ class SessionNamed(Struct):
 
 
 class SessionShow(Struct):
-    """One session, with its steps unless `steps` is false."""
+    """One session, with as many of its steps as a message holds, those behind `after`; with none where `steps` is
+    false."""
 
     session: str
     steps: bool = True
+    after: str | None = None
+    """the step before them, as `2.1`"""
 
 
 class SessionDelete(Struct):
@@ -184,11 +187,13 @@ class SessionListReply(Struct):
 
 
 class SessionShowReply(Struct):
-    """A session with its steps and artifacts."""
+    """A session with some of its steps; `after` is where the next ones begin, null: these are the last, and its
+    artifacts are there."""
 
     session: SessionDetails
     steps: Sequence[SessionStep]
     artifacts: Sequence[ArtifactLine]
+    after: str | None
 
 
 class SessionConversationReply(Struct):
