@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.sessions.writing import Writing
 
 _NEVER = frozenset({"session", "artifact", "event", "hook", "kernel"})
-"""Areas whose requests are about sessions, or about the kernel."""
+"""Areas whose requests are about sessions, or about the kernel: those of scripts alone are recorded."""
+_OF_THE_RECORD = frozenset({"use", "current"})
+"""Actions about where requests are recorded; they are no part of what is."""
 _BUFFERS_BYTES = 4 << 20
 """Vectors beyond this are not kept."""
 
@@ -89,6 +91,9 @@ class Recorder:
 
     def _chosen_by(self, request: Request) -> tuple[Writing, Target] | None:
         context = request.caller.context
+        # What is asked about sessions and of the kernel is no part of what a script has chosen a session for.
+        if AREA_OF.get(request.msg_type) in _NEVER:
+            return None
         return None if context is None else self._chosen.get((context, request.caller.key_id))
 
     def _place_of(self, request: Request) -> tuple[Writing, Target] | None:
@@ -157,5 +162,6 @@ def _of_clients(request: Request) -> bool:
 
 def _of_scripts(request: Request) -> bool:
     """Whether what a script asks is recorded: everything, since a replay answers with it."""
-    area = AREA_OF.get(request.msg_type)
-    return area is not None and area not in _NEVER
+    if request.msg_type not in AREA_OF:
+        return False
+    return request.msg_type != "session_request" or request.action not in _OF_THE_RECORD

@@ -127,6 +127,54 @@ def test_workflows_and_state_of_a_script_are_recorded_and_answered_from_the_reco
     talking(home, body)
 
 
+def test_an_exact_replay_does_nothing_twice(home: Path) -> None:
+    code = """
+    local id = Session.create{name = "made"}
+    local doomed = Session.create{name = "doomed"}
+    Session.set_current(id)
+    assert(Session.get_current() == id)
+    local ref = Artifact.store("", "note", "n.txt", "content")
+    print(Artifact.get("", ref).content, #Artifact.list(""))
+    Session.set_current(nil)
+    Session.suspend(id)
+    Session.delete(doomed)
+    Hook.register("custom:mine", function() print("called") end)
+    local mine = Event.subscribe("mine.*")
+    Event.publish("mine.one", {n = 1})
+    print(Event.receive(mine, 5000).data.n, type(Config.get()))
+    return {id, Session.get(id).status}"""
+
+    def body(talk: Talk) -> None:
+        first = talk.script(code, session="script")["result"]
+        assert first[1] == "suspended"
+        [before] = talk.session("list", status="suspended")["sessions"]
+        published = talk.ask("event", {"action": "stats"})["events_processed"]
+        artifacts = talk.artifact("query")["artifacts"]
+        [step] = talk.session("replay", session="script")["steps"]
+        assert (step["status"], step["differences"], step["asked_otherwise"]) == ("same", [], [])
+        assert sorted(talk.names()) == ["made", "script"]
+        assert talk.session("list", status="suspended")["sessions"] == [before]
+        assert talk.artifact("query")["artifacts"] == artifacts
+        assert talk.ask("event", {"action": "stats"})["events_processed"] == published
+
+    talking(home, body, **RECORDING)
+
+
+def test_a_replay_of_a_script_that_asks_for_more_says_so_and_does_it_not(home: Path, tmp_path: Path) -> None:
+    code = "if io.open('more.txt') then Session.create{name = 'more'} end return 1"
+
+    def body(talk: Talk) -> None:
+        talk.script(code, session="script", cwd=str(tmp_path))
+        (tmp_path / "more.txt").touch()
+        [step] = talk.session("replay", session="script")["steps"]
+        assert step["status"] == "failed"
+        [told] = step["asked_otherwise"]
+        assert (told["path"], told["description"]) == ("session create", "was not asked when it was recorded")
+        assert talk.names() == ["script"]
+
+    talking(home, body, **RECORDING)
+
+
 def test_artifacts_are_kept_once_and_go_with_the_last_who_has_them(home: Path, tmp_path: Path) -> None:
     (tmp_path / "file.bin").write_bytes(b"\x00\xffbytes")
     code = """
