@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.request import Content, Request
@@ -83,6 +83,11 @@ class Recorder:
         if own is not None:
             writing, target = own
             writing.put(Closed(target))
+
+    def deleted(self, ids: Collection[str]) -> None:
+        """Sessions are gone: what their clients and scripts ask from here on is recorded as if they had none."""
+        self._own = {owner: place for owner, place in self._own.items() if place[1].id not in ids}
+        self._chosen = {owner: place for owner, place in self._chosen.items() if place[1].id not in ids}
 
     def close(self) -> None:
         """All clients are gone."""

@@ -42,6 +42,8 @@ MODES = ("exact", "modified", "simulate", "debug")
 _KEPT_OPTIONS = frozenset({"isolated", "shows_value", "name", "args", "engine", "model", "path", "cwd"})
 """Of a recorded request's options what a replay has too; permissions and variables are not among them."""
 
+_UNANSWERED = "had no answer when it was recorded"
+
 
 @dataclass(slots=True)
 class _Outcome:
@@ -114,7 +116,7 @@ class Replays:
             to_step=wanted.to_step,
             steps=replayed,
             outcome="failed" if failed else "completed",
-            successful_replays=sum(step.status in ("same", "differs") for step in replayed),
+            successful_replays=sum(step.status in ("same", "differs", "done") for step in replayed),
             failed_replays=failed,
             metadata=wanted.metadata,
         )
@@ -137,7 +139,7 @@ class Replays:
         if outcome.error is not None:
             return _told(root, outcome, duration_ms, status="failed", same=False)
         if not wanted.compare_results:
-            return _told(root, outcome, duration_ms, status="same" if root.reply is None else "differs", same=None)
+            return _told(root, outcome, duration_ms, status="done", same=None)
         found = differences(without_what_varies(root.reply), without_what_varies(outcome.content))
         return _told(root, outcome, duration_ms, status="differs" if found else "same", same=not found, found=found)
 
@@ -156,6 +158,9 @@ class Replays:
         if root.msg_type != "execute_request" and asked == root.content and root.reply is not None:
             # A model's or tool's own step: its answer is what was recorded.
             return _Outcome(content=root.reply, served=1, error=_error_of(root, root.reply))
+        if root.msg_type != "execute_request" and root.reply is None and wanted.mode != "modified":
+            told = Difference(path=root.label, description=_UNANSWERED)
+            return _Outcome(asked_otherwise=[told], error=f"the replay has no recorded answer: it {_UNANSWERED}")
         sink = _Kept()
         again = Request(
             id=f"{request.id}.replay.{root.label}",

@@ -212,6 +212,7 @@ class SessionsService:
         if session is not None:
             writing, row = await self._find(key_id, session)
             await writing.write(lambda connection: rows.delete(connection, row.id))
+            self.recorder.deleted([row.id])
             return [row.id]
 
         def all_of(connection: sqlite3.Connection) -> list[str]:
@@ -220,7 +221,9 @@ class SessionsService:
                 rows.delete(connection, id)
             return found
 
-        return [id for writing in self._all() for id in await writing.write(all_of)]
+        gone = [id for writing in self._all() for id in await writing.write(all_of)]
+        self.recorder.deleted(gone)
+        return gone
 
     async def search(self, query: str, limit: int, key_id: str) -> Sequence[SessionMatch]:
         """Steps in which all words stand.

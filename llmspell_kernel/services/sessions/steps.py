@@ -101,7 +101,10 @@ def _session(connection: sqlite3.Connection, target: Target, redactor: Redactor,
 def _begin(connection: sqlite3.Connection, entry: Begun, redactor: Redactor, limits: rows.Limits) -> None:
     session = _session(connection, entry.target, redactor, limits)
     if session is None:
-        return
+        if entry.parent is not None:
+            return
+        # It was ended for room, or by another process: what a client asks goes on being recorded.
+        session = _open(connection, entry.target, redactor, limits)
     content, options = redactor.value(entry.content), redactor.value(entry.options)
     request = packed({"content": content, "options": options})
     row = connection.execute(

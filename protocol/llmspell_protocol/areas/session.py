@@ -16,7 +16,8 @@ from llmspell_protocol.models import ChatMessage
 SessionStatus = Literal["active", "suspended", "completed", "failed"]
 SessionKind = Literal["script", "chat", "notebook", "other"]
 ReplayMode = Literal["exact", "modified", "simulate", "debug"]
-StepOutcome = Literal["same", "differs", "failed", "simulated", "skipped"]
+StepOutcome = Literal["same", "differs", "done", "failed", "simulated", "skipped"]
+"""Of a replayed step; `done` is one whose answer wasn't compared."""
 
 
 class SessionCreate(Struct):

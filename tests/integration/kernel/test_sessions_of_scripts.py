@@ -63,6 +63,7 @@ def test_what_a_script_asks_is_recorded_where_it_says_and_answered_from_there(ho
     Tool.execute("calculator", {input = "6*7"})
     Session.set_current(nil)
     local exact = Session.replay(id, {compare_results = true})
+    local uncompared = Session.replay(id)
     local simulated = Session.replay(id, Replay.create_config("simulate"))
     local config = Replay.create_config(Replay.modes.modified, {compare_results = true})
     config:add_modification("parameters.input", "6*8")
@@ -70,7 +71,7 @@ def test_what_a_script_asks_is_recorded_where_it_says_and_answered_from_there(ho
     local ok, why = pcall(Session.replay, id, {mode = "wild"})
     return {
       before = before == nil, said = said, can = Session.can_replay(id), all = #Session.list_replayable(),
-      exact = exact, simulated = simulated.steps, changed = changed.steps, why = why,
+      exact = exact, uncompared = uncompared, simulated = simulated.steps, changed = changed.steps, why = why,
       metadata = Session.get_replay_metadata(id),
     }"""
     found = value(home, code)
@@ -79,6 +80,9 @@ def test_what_a_script_asks_is_recorded_where_it_says_and_answered_from_there(ho
     assert (found["exact"]["hooks_replayed"], found["exact"]["successful_replays"]) == (3, 3)
     assert [step["action"] for step in found["exact"]["steps"]] == ["agent create", "agent execute", "tool invoke"]
     assert {step["status"] for step in found["exact"]["steps"]} == {"same"}
+    uncompared = found["uncompared"]
+    assert {(step["status"], step.get("same")) for step in uncompared["steps"]} == {("done", None)}
+    assert (uncompared["successful_replays"], uncompared["failed_replays"]) == (3, 0)
     assert {step["status"] for step in found["simulated"]} == {"simulated"}
     assert [step["status"] for step in found["changed"]] == ["same", "same", "differs"]
     assert "Unknown replay mode: wild. Expected: exact, modified, simulate, debug" in found["why"]
