@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -42,12 +42,17 @@ def validate(request: Request, kind: type) -> Any:
     Raises:
         InvalidRequest: fields are missing or wrong; `details.problems` lists every one.
     """
+    return validated(request.content, kind, f"{request.msg_type.removesuffix('_request')} {request.action}")
+
+
+def validated(given: Mapping[str, Any], kind: type, name: str) -> Any:
+    """The content of a request that is called `name` (`model chat`) as its class. Raises as `validate`."""
     if not fields(kind):
         return kind()
     # What asks nothing is answered without: `kernel status`, `model ps`.
     from pydantic import ValidationError
 
-    content = {key: value for key, value in request.content.items() if key != "action" and value is not None}
+    content = {key: value for key, value in given.items() if key != "action" and value is not None}
     problems = dict(islice(problems_of_fields(kind, content), _MANY))
     if "messages" in content:
         content["messages"] = _with_image_bytes(content["messages"])
@@ -65,11 +70,10 @@ def validate(request: Request, kind: type) -> Any:
         count = 0 if first is error else error.error_count()
     else:
         if not problems:
-            problems = dict(_problems(value, request.action))
+            problems = dict(_problems(value, name.rpartition(" ")[2]))
         if not problems:
             return value
-    what = f"Invalid {request.msg_type.removesuffix('_request')} {request.action} request"
-    raise invalid(what, list(problems.items()), separator=": ", count=max(count, len(problems)))
+    raise invalid(f"Invalid {name} request", list(problems.items()), separator=": ", count=max(count, len(problems)))
 
 
 def _unknown_options(options: Any) -> dict[str, str]:

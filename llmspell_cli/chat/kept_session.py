@@ -5,7 +5,7 @@ Knows the kernel's session requests; not how a conversation is held.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmspell_cli.session import document
@@ -37,18 +37,22 @@ class Wanted(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What was taken up: the session's name, where it is kept, how many messages there were, and their model."""
+    """What was taken up: the session's name, where it is kept, how many messages there were, their model, and the
+    later steps that can't be read."""
 
     name: str
     place: str
     messages: int
     model: str | None
+    left_out: Sequence[str] = ()
 
     def told(self) -> str:
         """A line about it."""
+        steps = f"step{'' if len(self.left_out) == 1 else 's'} {', '.join(self.left_out)}"
+        left_out = f", without {steps}, which can't be read" if self.left_out else ""
         if not self.messages:
-            return f"This chat is kept in session '{self.name}' ({home_path(self.place)})"
-        return f"Going on with session '{self.name}': {self.messages} messages"
+            return f"This chat is kept in session '{self.name}' ({home_path(self.place)}){left_out}"
+        return f"Going on with session '{self.name}': {self.messages} messages{left_out}"
 
     def without_model(self, error: ModelNotFound) -> ModelNotFound:
         """The error where the model of then is gone."""
@@ -81,7 +85,7 @@ def taken_up(opened: Session, conversation: Conversation, wanted: Wanted) -> Kep
     conversation.restore(
         [_message(one) for one in found["messages"]], system=found["system"], sampling=found["options"]
     )
-    return Kept(known["name"], known["place"], len(found["messages"]), found["model"])
+    return Kept(known["name"], known["place"], len(found["messages"]), found["model"], found["left_out"])
 
 
 def _last_chat(opened: Session) -> str:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.hooks.component import Component
-from llmspell_kernel.services.sessions.conversation import conversation_of
-from llmspell_kernel.services.sessions.service import SessionsService, shown_step
+from llmspell_kernel.services.sessions.service import SessionsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.session import (
     SessionConversationReply,
@@ -65,18 +64,14 @@ class SessionHandler(AreaHandler):
         key_id = request.caller.key_id
         session = await self._sessions.show(wanted.session, key_id)
         if not wanted.steps:
-            return SessionShowReply(session=session, steps=(), artifacts=())
-        return SessionShowReply(
-            session=session,
-            steps=[shown_step(step) for step in await self._sessions.steps(session.id, key_id)],
-            artifacts=await self._sessions.artifact_lines(session.id, key_id),
-        )
+            return SessionShowReply(session=session, steps=(), artifacts=(), after=None)
+        steps, after = await self._sessions.page(session.id, key_id, wanted.after)
+        lines = await self._sessions.artifact_lines(session.id, key_id) if after is None else ()
+        return SessionShowReply(session=session, steps=steps, artifacts=lines, after=after)
 
     async def conversation(self, request: Request, wanted: SessionNamed) -> SessionConversationReply:
         """What a chat needs to go on."""
-        key_id = request.caller.key_id
-        session = await self._sessions.show(wanted.session, key_id)
-        return conversation_of(session, await self._sessions.steps(session.id, key_id))
+        return await self._sessions.conversation(wanted.session, request.caller.key_id)
 
     async def search(self, request: Request, wanted: SessionSearch) -> SessionSearchReply:
         """Steps by words."""
@@ -101,7 +96,7 @@ class SessionHandler(AreaHandler):
     async def current(self, request: Request, wanted: Empty) -> SessionUseReply:
         """The session that a script has chosen."""
         _demand_script(request)
-        chosen = self._sessions.recorder.chosen(request.caller.context or "")
+        chosen = self._sessions.recorder.chosen(request.caller.context or "", request.caller.key_id)
         return SessionUseReply(session=None if chosen is None else chosen.id)
 
     async def save(self, request: Request, wanted: SessionNamed) -> SessionReply:

@@ -75,3 +75,21 @@ def talking(
             return [await asyncio.to_thread(with_client, kernel.info, body) for body in bodies]
 
     return asyncio.run(main())
+
+
+def talking_by_key(
+    home: Path, *bodies: tuple[str | None, Callable[[Talk], Any]], keys: tuple[Key, ...], **settings: object
+) -> list[Any]:
+    """The same, each body with the key of this id; None: the connection's."""
+    secret_of = {key.id: key.secret.decode() for key in keys}
+
+    def call(info: ConnectionInfo, key_id: str | None, body: Callable[[Talk], Any]) -> Any:
+        if key_id is None:
+            return with_client(info, body)
+        return with_client(info._replace(key=secret_of[key_id]), body, key_id=key_id)
+
+    async def main() -> list[Any]:
+        async with kernel_in_process(home, keys=keys, **settings) as kernel:
+            return [await asyncio.to_thread(call, kernel.info, key_id, body) for key_id, body in bodies]
+
+    return asyncio.run(main())

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from llmspell_cli.commands.session.requests import ask_sessions
+from llmspell_cli.commands.session.requests import Shown
 from llmspell_cli.commands.session.transcript import markdown
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
@@ -38,8 +38,7 @@ def export(options: Options, session_id: str, file: str | None, kind: str | None
     path = None if file in (None, "-") else file
     kind = kind or ("json" if path is not None and path.endswith(".json") else "markdown")
     with session(options, output) as opened:
-        reply = ask_sessions(opened, "show", session=session_id)
-    whole = {key: value for key, value in reply.items() if key != "status"}
+        whole = Shown(opened, session_id).whole()
     if path is None:
         _print(output, whole, kind)
         return

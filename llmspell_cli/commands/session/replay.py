@@ -20,7 +20,7 @@ from llmspell_cli.terminal.typed_line import typed_line
 from llmspell_protocol.errors import InvalidRequest
 
 MODES = ("exact", "modified", "simulate", "debug")
-_MARKS = {"same": "✓", "differs": "≠", "failed": "✗", "simulated": "·", "skipped": "·"}
+_MARKS = {"same": "✓", "differs": "≠", "done": "✓", "failed": "✗", "simulated": "·", "skipped": "·"}
 _SHOWN = 5
 """Differences of a step that are shown; JSON has them all."""
 
@@ -119,10 +119,9 @@ def _answer(prompt: str, _password: bool) -> str | None:
 def _show(output: Output, step: Content) -> None:
     name = " ".join(filter(None, (step["action"], step["details"])))
     served = f", {step['served']} recorded answer{'' if step['served'] == 1 else 's'}" if step["served"] else ""
-    words = {"same": "same", "differs": "differs", "failed": "failed", "simulated": "not run", "skipped": "skipped"}
+    word = "not run" if step["status"] == "simulated" else step["status"]
     output.line(
-        f"{_MARKS[step['status']]} step {step['step']} {words[step['status']]}: {name}"
-        f" ({short_time(step['duration_ms'])}{served})"
+        f"{_MARKS[step['status']]} step {step['step']} {word}: {name} ({short_time(step['duration_ms'])}{served})"
     )
     if step["error"]:
         output.line(f"    {step['error']}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from llmspell_cli.commands.session.requests import ask_sessions, short_id
+from llmspell_cli.commands.session.requests import Shown, short_id
 from llmspell_cli.commands.session.transcript import lines
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
@@ -32,23 +32,24 @@ def show(options: Options, session_id: str) -> None:
     """
     output = Output(options)
     with session(options, output) as opened:
-        reply = ask_sessions(opened, "show", session=session_id)
-    if output.json:
-        output.document({**reply.pop("session"), **{key: value for key, value in reply.items() if key != "status"}})
-        return
-    _show_properties(output, reply["session"])
-    if reply["steps"]:
-        output.line()
-        for line in lines(reply["steps"]):
+        shown = Shown(opened, session_id)
+        if output.json:
+            whole = shown.whole()
+            output.document({**whole.pop("session"), **whole})
+            return
+        _show_properties(output, shown.session)
+        for at, line in enumerate(lines(shown.steps())):
+            if at == 0:
+                output.line()
             output.lines(line)
-    if reply["artifacts"]:
+    if shown.artifacts:
         output.line()
         output.line("Artifacts:")
         output.table(
             ("ID", "NAME", "TYPE", "SIZE", "STORED"),
             [
                 (one["id"], one["name"], one["type"], size(one["size_bytes"]), date(one["created_at"]))
-                for one in reply["artifacts"]
+                for one in shown.artifacts
             ],
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from llmspell_cli.terminal.text import date, short_time
@@ -26,7 +26,7 @@ def is_root(step: Step) -> bool:
     return "." not in step["step"]
 
 
-def lines(steps: Sequence[Step]) -> Iterator[str]:
+def lines(steps: Iterable[Step]) -> Iterator[str]:
     """The steps as lines; a blank one between two that clients asked."""
     for at, step in enumerate(steps):
         if is_root(step):

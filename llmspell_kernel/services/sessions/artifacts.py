@@ -51,7 +51,7 @@ def store(
     most: int,
     compress_from: int,
 ) -> tuple[ArtifactRef, bool]:
-    """Keeps a content in a session; its reference, and whether nothing had this content before.
+    """Keeps a content in a session; its reference, and whether no session of its key had this content before.
 
     Raises:
         InvalidRequest: no type or name, metadata of another form, too large, or more than `most` in the session.
@@ -72,8 +72,8 @@ def store(
     if not isinstance(tags, Sequence) or isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
         raise InvalidRequest("an artifact's tags are a list of texts")
     digest = hashlib.sha256(data).hexdigest()
-    is_new = connection.execute("SELECT 1 FROM contents WHERE hash = ?", (digest,)).fetchone() is None
-    if is_new:
+    is_new = not _has(connection, session.key_id, digest)
+    if connection.execute("SELECT 1 FROM contents WHERE hash = ?", (digest,)).fetchone() is None:
         _keep(connection, digest, data, compress_from)
     (sequence,) = connection.execute(
         "UPDATE sessions SET last_sequence = last_sequence + 1 WHERE id = ? RETURNING last_sequence", (session.id,)
@@ -134,13 +134,24 @@ def find(connection: sqlite3.Connection, session: rows.Row, wanted: ArtifactName
 
 
 def delete(connection: sqlite3.Connection, session: rows.Row, wanted: ArtifactNamed) -> tuple[ArtifactRef, int]:
-    """Ends an artifact, and its content where nothing else has it: how many bytes that took. Raises as `find`."""
+    """Ends an artifact, and its content where nothing else has it; how many bytes that frees of its key's.
+
+    Raises as `find`.
+    """
     found = find(connection, session, wanted)
     digest = found.id.content_hash
     (stored,) = connection.execute("SELECT stored_bytes FROM contents WHERE hash = ?", (digest,)).fetchone()
     connection.execute("DELETE FROM artifacts WHERE session_id = ? AND sequence = ?", (session.id, found.id.sequence))
-    gone = connection.execute("SELECT 1 FROM contents WHERE hash = ?", (digest,)).fetchone() is None
-    return found.id, stored if gone else 0
+    return found.id, 0 if _has(connection, session.key_id, digest) else stored
+
+
+def _has(connection: sqlite3.Connection, key_id: str, digest: str) -> bool:
+    """Whether a key's sessions have a content; that another key has it too is nothing to be told."""
+    found = connection.execute(
+        "SELECT 1 FROM artifacts JOIN sessions ON sessions.id = session_id WHERE hash = ? AND key_id = ? LIMIT 1",
+        (digest, key_id),
+    )
+    return found.fetchone() is not None
 
 
 def query(

@@ -17,8 +17,9 @@ def modified(content: Mapping[str, Any], number: int, changes: Sequence[Modifica
     for change in changes:
         if change.enabled:
             names = change.path.split(".")
-            if names[0].isdigit():
-                if int(names[0]) != number:
+            step = _number(names[0])
+            if step is not None:
+                if step != number:
                     continue
                 names = names[1:]
             _set(found, names, change.value)
@@ -29,7 +30,7 @@ def demand_paths(changes: Sequence[Modification]) -> None:
     """Raises `InvalidRequest` for a path that names nothing."""
     for change in changes:
         names = change.path.split(".")
-        rest = names[1:] if names[0].isdigit() else names
+        rest = names if _number(names[0]) is None else names[1:]
         if not rest or not all(rest):
             raise InvalidRequest(
                 f"'{change.path[:80]}' is no path of a request",
@@ -51,13 +52,21 @@ def _set(content: Any, names: Sequence[str], value: Any) -> None:
         # A key that a request doesn't have is added where it stands in a table of its own: `options.seed`.
         if last in at or len(names) > 1:
             at[last] = value
-    elif isinstance(at, list) and last.isdigit() and int(last) < len(at):
-        at[int(last)] = value
+    elif isinstance(at, list) and (position := _number(last)) is not None and position < len(at):
+        at[position] = value
 
 
 def _inside(at: Any, name: str) -> Any:
     if isinstance(at, dict):
         return at.get(name)
-    if isinstance(at, list) and name.isdigit() and int(name) < len(at):
-        return at[int(name)]
+    if isinstance(at, list) and (position := _number(name)) is not None and position < len(at):
+        return at[position]
     return None
+
+
+_DIGITS = 9
+"""Of the largest number of a step, or position in a list; what has more is a name."""
+
+
+def _number(name: str) -> int | None:
+    return int(name) if name.isascii() and name.isdigit() and len(name) <= _DIGITS else None

@@ -110,7 +110,12 @@ def _answered(msg_type: str, reply: Mapping[str, Any]) -> str:
         return "\n".join([*texts, *([str(result)] if result is not None else [])])
     message = reply.get("message")
     if isinstance(message, Mapping):
-        called = [f"[{one.get('name')} {_json(one.get('arguments'))}]" for one in message.get("tool_calls") or ()]
+        calls = message.get("tool_calls")
+        called = [
+            f"[{one.get('name')} {_json(one.get('arguments'))}]"
+            for one in (calls if isinstance(calls, Sequence) else ())
+            if isinstance(one, Mapping)
+        ]
         return "\n".join([*([str(message.get("content", ""))] if message.get("content") else []), *called])
     if isinstance(reply.get("text"), str):
         return str(reply["text"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.request import Content, Request
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.sessions.writing import Writing
 
 _NEVER = frozenset({"session", "artifact", "event", "hook", "kernel"})
-"""Areas whose requests are about sessions, or about the kernel."""
+"""Areas whose requests are about sessions, or about the kernel: those of scripts alone are recorded."""
+_OF_THE_RECORD = frozenset({"use", "current"})
+"""Actions about where requests are recorded; they are no part of what is."""
 _BUFFERS_BYTES = 4 << 20
 """Vectors beyond this are not kept."""
 
@@ -36,8 +38,8 @@ class Recorder:
         """The session of each client."""
         self._named_by: dict[str, set[tuple[Writing, Target]]] = {}
         """What each client has named."""
-        self._chosen: dict[str, tuple[Writing, Target]] = {}
-        """What scripts have chosen, by their context."""
+        self._chosen: dict[tuple[str, str], tuple[Writing, Target]] = {}
+        """What scripts have chosen, by their context and key: clients with different keys may share a context."""
 
     def begin(self, request: Request) -> Recorded | None:
         """What is to hear of the reply; None: the request isn't recorded."""
@@ -59,27 +61,33 @@ class Recorder:
         # What a script has chosen another session for begins there, and isn't below the script's own step.
         return None if place is None else Recorded(request, *place, None)
 
-    def choose(self, context: str, place: tuple[Writing, Target] | None) -> None:
-        """Where a script's requests are recorded from here on; None: where they were before."""
+    def choose(self, context: str, key_id: str, place: tuple[Writing, Target] | None) -> None:
+        """Where the requests that a context makes for a key are recorded from here on; None: where they were before."""
         if place is None:
-            self._chosen.pop(context, None)
+            self._chosen.pop((context, key_id), None)
         else:
-            self._chosen[context] = place
+            self._chosen[context, key_id] = place
 
-    def chosen(self, context: str) -> Target | None:
+    def chosen(self, context: str, key_id: str) -> Target | None:
         """What a script has chosen."""
-        place = self._chosen.get(context)
+        place = self._chosen.get((context, key_id))
         return None if place is None else place[1]
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended: its own session is complete."""
-        self._chosen.pop(owner, None)
+        for one in [one for one in self._chosen if one[0] == owner]:
+            del self._chosen[one]
         for writing, target in self._named_by.pop(owner, ()):
             writing.put(Rested(target))
         own = self._own.pop(owner, None)
         if own is not None:
             writing, target = own
             writing.put(Closed(target))
+
+    def deleted(self, ids: Collection[str]) -> None:
+        """Sessions are gone: what their clients and scripts ask from here on is recorded as if they had none."""
+        self._own = {owner: place for owner, place in self._own.items() if place[1].id not in ids}
+        self._chosen = {owner: place for owner, place in self._chosen.items() if place[1].id not in ids}
 
     def close(self) -> None:
         """All clients are gone."""
@@ -88,7 +96,10 @@ class Recorder:
 
     def _chosen_by(self, request: Request) -> tuple[Writing, Target] | None:
         context = request.caller.context
-        return None if context is None else self._chosen.get(context)
+        # What is asked about sessions and of the kernel is no part of what a script has chosen a session for.
+        if AREA_OF.get(request.msg_type) in _NEVER:
+            return None
+        return None if context is None else self._chosen.get((context, request.caller.key_id))
 
     def _place_of(self, request: Request) -> tuple[Writing, Target] | None:
         key_id = request.caller.key_id
@@ -156,5 +167,6 @@ def _of_clients(request: Request) -> bool:
 
 def _of_scripts(request: Request) -> bool:
     """Whether what a script asks is recorded: everything, since a replay answers with it."""
-    area = AREA_OF.get(request.msg_type)
-    return area is not None and area not in _NEVER
+    if request.msg_type not in AREA_OF:
+        return False
+    return request.msg_type != "session_request" or request.action not in _OF_THE_RECORD

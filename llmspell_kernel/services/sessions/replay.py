@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from llmspell_kernel.request import Content, Request, Submit
@@ -20,7 +21,8 @@ from llmspell_kernel.services.sessions.comparison import differences
 from llmspell_kernel.services.sessions.modifications import demand_paths, modified
 from llmspell_kernel.services.sessions.reading import read
 from llmspell_kernel.services.sessions.served import Served, without_what_varies
-from llmspell_kernel.services.sessions.service import SessionsService, shown_step
+from llmspell_kernel.services.sessions.service import SessionsService
+from llmspell_kernel.services.sessions.showing import shown_step
 from llmspell_kernel.services.sessions.steps import Step
 from llmspell_protocol.areas.session import (
     Difference,
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 MODES = ("exact", "modified", "simulate", "debug")
 _KEPT_OPTIONS = frozenset({"isolated", "shows_value", "name", "args", "engine", "model", "path", "cwd"})
 """Of a recorded request's options what a replay has too; permissions and variables are not among them."""
+
+_UNANSWERED = "had no answer when it was recorded"
 
 
 @dataclass(slots=True)
@@ -61,14 +65,14 @@ class Replays:
     async def replayable(self, session: str, key_id: str) -> SessionReplayableReply:
         """What there is to be replayed. Raises as `SessionsService.show`."""
         details = await self._sessions.show(session, key_id)
-        roots = [step for step in await self._sessions.steps(details.id, key_id) if step.is_root]
+        roots = await self._sessions.times(details.id, key_id)
         return SessionReplayableReply(
             session_id=details.id,
-            can_replay=any(step.reply is not None for step in roots),
+            can_replay=any(has_reply for *_, has_reply in roots),
             total_steps=len(roots),
-            first_timestamp=rows.time_text(roots[0].started_at) if roots else None,
-            last_timestamp=rows.time_text(roots[-1].started_at) if roots else None,
-            total_duration_ms=sum(step.duration_ms or 0.0 for step in roots),
+            first_timestamp=rows.time_text(roots[0][0]) if roots else None,
+            last_timestamp=rows.time_text(roots[-1][0]) if roots else None,
+            total_duration_ms=sum(duration_ms or 0.0 for _, duration_ms, _ in roots),
         )
 
     async def replay(self, request: Request, wanted: SessionReplay) -> SessionReplayReply:
@@ -82,8 +86,9 @@ class Replays:
         _demand(wanted)
         key_id = request.caller.key_id
         details = await self._sessions.show(wanted.session, key_id)
-        recorded = await self._sessions.steps(details.id, key_id)
-        roots = [step for step in recorded if step.is_root]
+        # Of each step only what came of it is read: all of a long session may be more than fits into memory.
+        places = await self._sessions.places(details.id, key_id)
+        roots = [list(tree) for _, tree in groupby(places, key=lambda place: place.numbers[0])]
         first, last = wanted.from_step or 1, min(wanted.to_step or len(roots), len(roots))
         if roots and first > len(roots):
             raise InvalidRequest(
@@ -92,9 +97,10 @@ class Replays:
             )
         began, started_at = time.monotonic(), time.time()
         replayed: list[ReplayedStep] = []
-        for root in roots[first - 1 : last]:
+        for tree in roots[first - 1 : last]:
+            root, *below = await self._sessions.steps(details.id, key_id, tree)
             left = wanted.timeout_seconds - (time.monotonic() - began)
-            step = await self._step(request, wanted, root, recorded, left)
+            step = await self._step(request, wanted, root, below, left)
             replayed.append(step)
             request.progress(to_content(step))
             if step.status == "failed" and wanted.stop_on_error:
@@ -110,17 +116,17 @@ class Replays:
             to_step=wanted.to_step,
             steps=replayed,
             outcome="failed" if failed else "completed",
-            successful_replays=sum(step.status in ("same", "differs") for step in replayed),
+            successful_replays=sum(step.status in ("same", "differs", "done") for step in replayed),
             failed_replays=failed,
             metadata=wanted.metadata,
         )
 
     async def _step(
-        self, request: Request, wanted: SessionReplay, root: Step, recorded: Sequence[Step], left_s: float
+        self, request: Request, wanted: SessionReplay, root: Step, below: Sequence[Step], left_s: float
     ) -> ReplayedStep:
         shown = shown_step(root)
         if wanted.mode == "simulate":
-            return _told(root, _Outcome(served=_below(root, recorded)), 0.0, status="simulated", same=None)
+            return _told(root, _Outcome(served=len(below)), 0.0, status="simulated", same=None)
         if wanted.mode == "debug" and wanted.allow_stdin:
             answer = await request.ask_person(
                 f"step {root.label}: {shown.action} {shown.details}".rstrip() + " [Enter] "
@@ -128,21 +134,20 @@ class Replays:
             if answer is None or answer.strip().lower() in ("s", "skip"):
                 return _told(root, _Outcome(), 0.0, status="skipped", same=None)
         began = time.monotonic()
-        outcome = await self._run(request, wanted, root, recorded, left_s)
+        outcome = await self._run(request, wanted, root, below, left_s)
         duration_ms = (time.monotonic() - began) * 1000
         if outcome.error is not None:
             return _told(root, outcome, duration_ms, status="failed", same=False)
         if not wanted.compare_results:
-            return _told(root, outcome, duration_ms, status="same" if root.reply is None else "differs", same=None)
+            return _told(root, outcome, duration_ms, status="done", same=None)
         found = differences(without_what_varies(root.reply), without_what_varies(outcome.content))
         return _told(root, outcome, duration_ms, status="differs" if found else "same", same=not found, found=found)
 
     async def _run(
-        self, request: Request, wanted: SessionReplay, root: Step, recorded: Sequence[Step], left_s: float
+        self, request: Request, wanted: SessionReplay, root: Step, below: Sequence[Step], left_s: float
     ) -> _Outcome:
         changes: Sequence[Modification] = wanted.modifications if wanted.mode == "modified" else ()
         asked = modified(root.content, root.number, changes)
-        below = [step for step in recorded if step.label.startswith(f"{root.label}.")]
         served = Served(
             below,
             number=root.number,
@@ -153,6 +158,9 @@ class Replays:
         if root.msg_type != "execute_request" and asked == root.content and root.reply is not None:
             # A model's or tool's own step: its answer is what was recorded.
             return _Outcome(content=root.reply, served=1, error=_error_of(root, root.reply))
+        if root.msg_type != "execute_request" and root.reply is None and wanted.mode != "modified":
+            told = Difference(path=root.label, description=_UNANSWERED)
+            return _Outcome(asked_otherwise=[told], error=f"the replay has no recorded answer: it {_UNANSWERED}")
         sink = _Kept()
         again = Request(
             id=f"{request.id}.replay.{root.label}",
@@ -234,10 +242,6 @@ def _error_of(root: Step, content: Mapping[str, Any]) -> str | None:
     now = read(root.msg_type, root.content, root.options, content)
     before = read(root.msg_type, root.content, root.options, root.reply)
     return now.error if now.error != before.error and content.get("status") == "error" else None
-
-
-def _below(root: Step, recorded: Sequence[Step]) -> int:
-    return sum(step.label.startswith(f"{root.label}.") for step in recorded)
 
 
 def _told(

@@ -22,7 +22,7 @@ _NAMED = 5
 
 
 class Limits(NamedTuple):
-    """How much of all sessions is kept: 0 is no limit."""
+    """How much of the sessions of one key is kept: 0 is no limit."""
 
     sessions: int
     age_s: float
@@ -158,9 +158,12 @@ def suspend_idle(connection: sqlite3.Connection, limits: Limits) -> None:
     )
 
 
-def retain(connection: sqlite3.Connection, limits: Limits, *, keep: str) -> list[str]:
-    """Ends sessions that are too old, too many or too large together, the longest unused first; never `keep`, and no
-    active one. Their ids."""
+def retain(connection: sqlite3.Connection, limits: Limits, *, key_id: str, keep: str) -> list[str]:
+    """Ends sessions that are too old, and those of a key that are too many or too large together, the longest unused
+    first; never `keep`, and no active one. Their ids.
+
+    What the clients of one key do ends nothing of another's.
+    """
     suspend_idle(connection, limits)
     gone: list[str] = []
 
@@ -173,25 +176,30 @@ def retain(connection: sqlite3.Connection, limits: Limits, *, keep: str) -> list
         old = f"SELECT id FROM sessions WHERE {may_go} AND last_activity < ?"
         for (id,) in connection.execute(old, (keep, time.time() - limits.age_s)).fetchall():
             end(id)
-    by_use = f"SELECT id, key_id FROM sessions WHERE {may_go} ORDER BY last_activity"
+    by_use = f"SELECT id FROM sessions WHERE {may_go} AND key_id = ? ORDER BY last_activity"
     if limits.sessions:
-        per_key = dict(connection.execute("SELECT key_id, count(*) FROM sessions GROUP BY key_id"))
-        for id, key_id in connection.execute(by_use, (keep,)).fetchall():
-            if per_key[key_id] > limits.sessions:
-                per_key[key_id] -= 1
-                end(id)
+        (count,) = connection.execute("SELECT count(*) FROM sessions WHERE key_id = ?", (key_id,)).fetchone()
+        for (id,) in connection.execute(by_use, (keep, key_id)).fetchall()[: max(0, count - limits.sessions)]:
+            end(id)
     if limits.bytes:
-        for id, _ in connection.execute(by_use, (keep,)).fetchall():
-            if used_bytes(connection) <= limits.bytes:
+        for (id,) in connection.execute(by_use, (keep, key_id)).fetchall():
+            if used_bytes(connection, key_id) <= limits.bytes:
                 break
             end(id)
     return gone
 
 
-def used_bytes(connection: sqlite3.Connection) -> int:
-    """What steps and artifacts of all sessions take, compressed as they are."""
-    (steps,) = connection.execute("SELECT coalesce(sum(steps_bytes), 0) FROM sessions").fetchone()
-    (contents,) = connection.execute("SELECT coalesce(sum(stored_bytes), 0) FROM contents").fetchone()
+def used_bytes(connection: sqlite3.Connection, key_id: str) -> int:
+    """What steps and artifacts of a key's sessions take, compressed as they are; a content that another key has too
+    is counted for both."""
+    (steps,) = connection.execute(
+        "SELECT coalesce(sum(steps_bytes), 0) FROM sessions WHERE key_id = ?", (key_id,)
+    ).fetchone()
+    (contents,) = connection.execute(
+        "SELECT coalesce(sum(stored_bytes), 0) FROM contents WHERE hash IN (SELECT hash FROM artifacts"
+        " JOIN sessions ON sessions.id = artifacts.session_id WHERE sessions.key_id = ?)",
+        (key_id,),
+    ).fetchone()
     return int(steps + contents)
 
 

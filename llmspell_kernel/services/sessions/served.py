@@ -20,8 +20,6 @@ from llmspell_protocol.errors import NotFound, error_from_content
 
 _VARIES = frozenset({"seq", "timings", "duration_ms", "execution_time_ms", "usage", "correlation_id"})
 """What is another each time, and says nothing about the answer."""
-_OURS = frozenset({"session", "artifact", "event", "hook", "kernel"})
-"""Areas whose requests are not recorded: they are really asked."""
 _MOST_TOLD = 20
 
 
@@ -48,6 +46,8 @@ class Served:
         self._redactor = redactor
         self._asks_otherwise = asks_otherwise
         self._otherwise: list[Difference] = []
+        self._chosen: str | None = None
+        """The session that the script has chosen: what a replay asks is recorded nowhere, so that this is all of it."""
 
     async def answer(self, request: Request, handler: Handler) -> Reply:
         """The recorded reply, or what the handler gives.
@@ -56,8 +56,8 @@ class Served:
             NotFound: nothing was recorded that could answer.
             LlmspellError: the recorded error, or the handler's.
         """
-        if AREA_OF.get(request.msg_type) in _OURS:
-            return await handler(request)
+        if request.msg_type == "session_request" and request.action in ("use", "current"):
+            return self._choice(request)
         asked = self._redactor.value(request.content)
         step = self._taken(request, asked)
         if self._asks_otherwise and not _forgets(request):
@@ -80,6 +80,12 @@ class Served:
         # What came of it comes no more.
         self._left = [one for one in self._left if not one.label.startswith(f"{step.label}.")]
         return _recorded(request, step)
+
+    def _choice(self, request: Request) -> Reply:
+        if request.action == "use":
+            session = request.content.get("session")
+            self._chosen = session if isinstance(session, str) else None
+        return Reply({"session": self._chosen})
 
     def otherwise(self) -> list[Difference]:
         """What was asked otherwise, or not at all."""

@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.sessions import artifacts, rows, steps
-from llmspell_kernel.services.sessions.reading import read
+from llmspell_kernel.services.sessions.conversation import conversation_of
 from llmspell_kernel.services.sessions.recorder import Recorded, Recorder
 from llmspell_kernel.services.sessions.records import Target
+from llmspell_kernel.services.sessions.showing import Page, page
 from llmspell_kernel.services.sessions.steps import Step, clean
 from llmspell_kernel.services.sessions.writing import Writing
 from llmspell_profiles.credentials.redaction import Redactor
 from llmspell_profiles.credentials.settings_secrets import secrets_in
 from llmspell_protocol.areas.session import (
     ArtifactLine,
+    SessionConversationReply,
     SessionCreate,
     SessionDetails,
     SessionList,
     SessionListReply,
     SessionMatch,
-    SessionStep,
     SessionSummary,
 )
 from llmspell_protocol.errors import ConfigError, InvalidRequest
@@ -105,7 +106,7 @@ class SessionsService:
                 metadata=redactor.value(wanted.metadata),
                 parent=parent,
             )
-            rows.retain(connection, limits, keep=id)
+            rows.retain(connection, limits, key_id=key_id, keep=id)
             return _details(connection, _known(connection, key_id, id), writing.place)
 
         return await writing.write(work)
@@ -140,10 +141,36 @@ class SessionsService:
         writing, row = await self._find(key_id, session)
         return await self._details(writing, row)
 
-    async def steps(self, session: str, key_id: str) -> Sequence[Step]:
-        """What was recorded in it. Raises as `_find`."""
+    async def page(self, session: str, key_id: str, after: str | None) -> Page:
+        """As many of its steps as a message holds. Raises as `showing.page` and `_find`."""
         writing, row = await self._find(key_id, session)
-        return await writing.read(lambda connection: steps.of_session(connection, row.id))
+        return await writing.read(lambda connection: page(connection, row.id, after))
+
+    async def places(self, session: str, key_id: str) -> Sequence[steps.Place]:
+        """Where its steps are, each with what came of it behind it. Raises as `_find`."""
+        writing, row = await self._find(key_id, session)
+        return await writing.read(lambda connection: steps.order(connection, row.id))
+
+    async def steps(self, session: str, key_id: str, places: Sequence[steps.Place]) -> Sequence[Step]:
+        """What was recorded at these places. Raises as `_find`."""
+        writing, _ = await self._find(key_id, session)
+        return await writing.read(lambda connection: list(steps.each(connection, places)))
+
+    async def times(self, session: str, key_id: str) -> Sequence[tuple[float, float | None, bool]]:
+        """As `steps.times`. Raises as `_find`."""
+        writing, row = await self._find(key_id, session)
+        return await writing.read(lambda connection: steps.times(connection, row.id))
+
+    async def conversation(self, session: str, key_id: str) -> SessionConversationReply:
+        """What a chat needs to go on. Raises as `_find`."""
+        writing, row = await self._find(key_id, session)
+        details = await self._details(writing, row)
+
+        def work(connection: sqlite3.Connection) -> SessionConversationReply:
+            roots = (place for place in reversed(steps.order(connection, row.id)) if len(place.numbers) == 1)
+            return conversation_of(details, steps.each(connection, roots))
+
+        return await writing.read(work)
 
     async def artifact_lines(self, session: str, key_id: str) -> Sequence[ArtifactLine]:
         """The artifacts of a session, for its list. Raises as `_find`."""
@@ -185,6 +212,7 @@ class SessionsService:
         if session is not None:
             writing, row = await self._find(key_id, session)
             await writing.write(lambda connection: rows.delete(connection, row.id))
+            self.recorder.deleted([row.id])
             return [row.id]
 
         def all_of(connection: sqlite3.Connection) -> list[str]:
@@ -193,7 +221,9 @@ class SessionsService:
                 rows.delete(connection, id)
             return found
 
-        return [id for writing in self._all() for id in await writing.write(all_of)]
+        gone = [id for writing in self._all() for id in await writing.write(all_of)]
+        self.recorder.deleted(gone)
+        return gone
 
     async def search(self, query: str, limit: int, key_id: str) -> Sequence[SessionMatch]:
         """Steps in which all words stand.
@@ -228,10 +258,10 @@ class SessionsService:
         """Where the requests of a script's context are recorded from here on; the session's id. Raises as `_find`."""
         context, key_id = request.caller.context or "", request.caller.key_id
         if session is None:
-            self.recorder.choose(context, None)
+            self.recorder.choose(context, key_id, None)
             return None
         writing, row = await self._find(key_id, session)
-        self.recorder.choose(context, (writing, Target(key_id, row.id, name=row.name, kind=row.kind)))
+        self.recorder.choose(context, key_id, (writing, Target(key_id, row.id, name=row.name, kind=row.kind)))
         return row.id
 
     async def in_session(self, session: str, key_id: str, work: Callable[[sqlite3.Connection, rows.Row], T]) -> T:
@@ -325,26 +355,6 @@ class SessionsService:
         if self._redactor is None:
             self._redactor = Redactor.of_environment(self._environment, secrets_in(self._settings()))
         return self._redactor
-
-
-def shown_step(step: Step) -> SessionStep:
-    """A step as people read it."""
-    seen = read(step.msg_type, step.content, step.options, step.reply)
-    area = step.msg_type.removesuffix("_request")
-    return SessionStep(
-        step=step.label,
-        timestamp=rows.time_text(step.started_at),
-        action=f"{area} {step.action}".rstrip(),
-        details=clean(seen.details),
-        status="running" if step.reply is None else "error" if seen.error is not None else "ok",
-        asked=clean(seen.asked),
-        answered=clean(seen.answered),
-        error=None if seen.error is None else clean(seen.error),
-        duration_ms=step.duration_ms,
-        model=seen.model,
-        prompt_tokens=seen.prompt_tokens,
-        completion_tokens=seen.completion_tokens,
-    )
 
 
 def _known(connection: sqlite3.Connection, key_id: str, id: str) -> rows.Row:

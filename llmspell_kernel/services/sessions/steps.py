@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from llmspell_kernel.services.sessions import rows
@@ -81,7 +81,7 @@ def _open(connection: sqlite3.Connection, target: Target, redactor: Redactor, li
     id = target.id or rows.new_id()
     name = clean(redactor.text(target.name or target.ref or ""))[:LONGEST_NAME] or id[:8]
     rows.insert(connection, id=id, key_id=target.key_id, name=name, kind=target.kind)
-    rows.retain(connection, limits, keep=id)
+    rows.retain(connection, limits, key_id=target.key_id, keep=id)
     return id
 
 
@@ -101,7 +101,10 @@ def _session(connection: sqlite3.Connection, target: Target, redactor: Redactor,
 def _begin(connection: sqlite3.Connection, entry: Begun, redactor: Redactor, limits: rows.Limits) -> None:
     session = _session(connection, entry.target, redactor, limits)
     if session is None:
-        return
+        if entry.parent is not None:
+            return
+        # It was ended for room, or by another process: what a client asks goes on being recorded.
+        session = _open(connection, entry.target, redactor, limits)
     content, options = redactor.value(entry.content), redactor.value(entry.options)
     request = packed({"content": content, "options": options})
     row = connection.execute(
@@ -177,18 +180,49 @@ def labels(connection: sqlite3.Connection, session: str) -> dict[str, str]:
     return found
 
 
-def of_session(connection: sqlite3.Connection, session: str) -> list[Step]:
+class Place(NamedTuple):
+    """Where a step is."""
+
+    id: str
+    label: str
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Those of its label: by these steps are sorted, each with what came of it behind it."""
+        return tuple(int(number) for number in self.label.split("."))
+
+
+def order(connection: sqlite3.Connection, session: str) -> list[Place]:
+    """All steps of a session, each with what came of it behind it."""
+    return sorted((Place(*one) for one in labels(connection, session).items()), key=lambda place: place.numbers)
+
+
+def each(connection: sqlite3.Connection, places: Iterable[Place]) -> Iterator[Step]:
+    """The steps at these places, read one by one: all of a long session may be more than fits into memory."""
+    for place in places:
+        row = connection.execute(
+            "SELECT id, msg_type, action, status, started_at, duration_ms, request, reply FROM steps WHERE id = ?",
+            (place.id,),
+        ).fetchone()
+        if row is not None:
+            yield _step(row, place.label)
+
+
+def of_session(connection: sqlite3.Connection, session: str) -> Iterator[Step]:
     """All steps, each with what came of it behind it."""
-    label_of = labels(connection, session)
-    found = connection.execute(
-        "SELECT id, msg_type, action, status, started_at, duration_ms, request, reply FROM steps WHERE session_id = ?",
-        (session,),
-    )
-    return sorted((_step(row, label_of[row[0]]) for row in found), key=lambda step: _numbers(step.label))
+    return each(connection, order(connection, session))
 
 
-def _numbers(label: str) -> list[int]:
-    return [int(number) for number in label.split(".")]
+def times(connection: sqlite3.Connection, session: str) -> list[tuple[float, float | None, bool]]:
+    """Of each request of a client's: when it began, how long it took in milliseconds, and whether it has a reply."""
+    return [
+        (started_at, duration_ms, bool(has_reply))
+        for started_at, duration_ms, has_reply in connection.execute(
+            "SELECT started_at, duration_ms, reply IS NOT NULL FROM steps WHERE session_id = ? AND parent_id IS NULL"
+            " ORDER BY number",
+            (session,),
+        )
+    ]
 
 
 def _step(row: Sequence[Any], label: str) -> Step:

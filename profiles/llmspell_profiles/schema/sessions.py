@@ -14,13 +14,13 @@ class SessionsSettings(Table):
 
     enabled: bool = Field(default=False, description="record every request; the Session and Artifact globals")
     max_sessions: Annotated[int, keeping(100)] = Field(
-        default=100, ge=1, description="kept at the same time; the longest unused go first"
+        default=100, ge=1, description="kept at the same time of each key; the longest unused go first"
     )
     max_age_seconds: Annotated[int, NeedsTrust()] = Field(
         default=0, ge=0, description="unused sessions are kept so long, in seconds; 0: for ever"
     )
     max_bytes: Annotated[Size, keeping(1_000_000_000, or_none=True)] = Field(
-        default=1_000_000_000, ge=0, description="steps and artifacts of all sessions, as kept; 0: no limit"
+        default=1_000_000_000, ge=0, description="what all sessions of a key take, as kept; 0: no limit"
     )
     max_artifacts_per_session: int = Field(default=1000, ge=1, description="artifacts of a session")
     artifact_compression_threshold: Size = Field(

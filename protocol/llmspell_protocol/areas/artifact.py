@@ -79,7 +79,7 @@ class ArtifactStoreReply(Struct):
 
     id: ArtifactRef
     is_new: bool
-    """whether no artifact had this content before"""
+    """whether no artifact of the caller's had this content before"""
 
 
 class ArtifactGetReply(Struct):
@@ -98,7 +98,7 @@ class ArtifactListReply(Struct):
 
 
 class ArtifactDeleteReply(Struct):
-    """What is gone; `freed_bytes` of its content, where nothing else has it."""
+    """What is gone; `freed_bytes` of its content, where no other of the caller's has it."""
 
     id: ArtifactRef
     freed_bytes: int

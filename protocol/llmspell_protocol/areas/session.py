@@ -16,7 +16,8 @@ from llmspell_protocol.models import ChatMessage
 SessionStatus = Literal["active", "suspended", "completed", "failed"]
 SessionKind = Literal["script", "chat", "notebook", "other"]
 ReplayMode = Literal["exact", "modified", "simulate", "debug"]
-StepOutcome = Literal["same", "differs", "failed", "simulated", "skipped"]
+StepOutcome = Literal["same", "differs", "done", "failed", "simulated", "skipped"]
+"""Of a replayed step; `done` is one whose answer wasn't compared."""
 
 
 class SessionCreate(Struct):
@@ -47,10 +48,13 @@ class SessionNamed(Struct):
 
 
 class SessionShow(Struct):
-    """One session, with its steps unless `steps` is false."""
+    """One session, with as many of its steps as a message holds, those behind `after`; with none where `steps` is
+    false."""
 
     session: str
     steps: bool = True
+    after: str | None = None
+    """the step before them, as `2.1`"""
 
 
 class SessionDelete(Struct):
@@ -184,11 +188,13 @@ class SessionListReply(Struct):
 
 
 class SessionShowReply(Struct):
-    """A session with its steps and artifacts."""
+    """A session with some of its steps; `after` is where the next ones begin, null: these are the last, and its
+    artifacts are there."""
 
     session: SessionDetails
     steps: Sequence[SessionStep]
     artifacts: Sequence[ArtifactLine]
+    after: str | None
 
 
 class SessionConversationReply(Struct):
@@ -200,6 +206,8 @@ class SessionConversationReply(Struct):
     messages: Sequence[ChatMessage]
     options: Mapping[str, Any]
     tools: Sequence[str]
+    left_out: Sequence[str]
+    """the steps after it that can't be read: what was asked in them was refused"""
 
 
 class SessionDeleteReply(Struct):

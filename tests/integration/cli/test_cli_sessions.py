@@ -160,6 +160,21 @@ def test_a_session_is_exported_by_the_files_name(home: Path, tmp_path: Path, nam
     assert (tmp_path / name).stat().st_mode & 0o077 == 0
 
 
+def test_a_session_of_several_messages_is_shown_and_exported_whole(home: Path, tmp_path: Path) -> None:
+    script = tmp_path / "long.lua"
+    script.write_text("for i = 1, 12 do State.set('k' .. i, string.rep('long text ', 50000)) end")
+    assert llmspell("run", "--session", "long", str(script)).status == 0
+    steps = llmspell("session", "show", "long", "--json").document["steps"]
+    assert [step["step"] for step in steps] == ["1", *(f"1.{at}" for at in range(1, 13))]
+    assert all(len(step["asked"]) > 500_000 for step in steps[1:])
+    shown = llmspell("session", "show", "long").out
+    assert [line.split()[0] for line in shown.splitlines() if "state set" in line] == [
+        step["step"] for step in steps[1:]
+    ]
+    assert llmspell("session", "export", "long", "long.json").status == 0
+    assert json.loads((tmp_path / "long.json").read_text())["steps"] == steps
+
+
 def test_deleting_asks_where_it_takes_much(home: Path) -> None:
     for name in ("a", "b", "c"):
         llmspell("chat", "mock/a", "--session", name, "hello")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from llmspell_kernel.services.sessions import showing
 from llmspell_kernel.services.sessions.packing import unpacked
 from llmspell_protocol.errors import ConfigError, InvalidRequest, SessionNotFound
 from tests.support.session_talks import RECORDING, Talk, talking
@@ -148,6 +150,70 @@ def test_a_status_is_reached_from_some_others_only(home: Path) -> None:
         assert talk.session("list", status="active")["count"] == 0
 
     talking(home, body, **RECORDING)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"messages": value} for value in (5, [{}], "abc", [5], [{"role": "user", "content": "x", "tool_calls": 5}])),
+        {"messages": [{"role": "user", "content": "x", "tool_calls": [5]}]},
+        *({"options": value} for value in ([1], {"temperature": 99})),
+        *({"tools": value} for value in (5, [5])),
+        {"model": 5},
+    ],
+)
+def test_a_turn_that_was_refused_is_left_out_of_the_conversation_and_told(home: Path, wrong: dict[str, Any]) -> None:
+    def body(talk: Talk) -> None:
+        asked = {"action": "chat", "model": "mock/a", "messages": [{"role": "user", "content": "hi"}], **wrong}
+        with pytest.raises(InvalidRequest):
+            talk.ask("model", asked, session="s")
+        found = talk.session("conversation", session="s")
+        assert (found["messages"], found["left_out"]) == ([], ["1"])
+        talk.chat("one", session="s")
+        with pytest.raises(InvalidRequest):
+            talk.ask("model", asked, session="s")
+        found = talk.session("conversation", session="s")
+        assert [one["content"] for one in found["messages"]] == ["one", "[mock/a] one"]
+        assert (found["model"], found["left_out"]) == ("mock/a", ["3"])
+        assert len(talk.steps("s")) == 3
+        assert talk.session("replay", session="s")["outcome"] == "completed"
+
+    talking(home, body)
+
+
+def test_a_long_session_is_shown_page_by_page(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(showing, "PAGE_CHARACTERS", 10_000)
+    code = "for i = 1, 20 do Tool.execute('calculator', {input = i .. '+1'}) end print(string.rep('x', 4000))"
+
+    def body(talk: Talk) -> None:
+        for _ in range(3):
+            talk.script(code, session="s")
+        talk.artifact("store", session="s", type="t", name="n", content="c")
+        talk.chat("hello", session="s")
+        found: list[str] = []
+        after, pages = None, 0
+        while True:
+            page = talk.session("show", session="s", after=after)
+            assert sum(len(step["asked"]) + len(step["answered"]) for step in page["steps"]) < 10_000
+            found += [step["step"] for step in page["steps"]]
+            after, pages = page["after"], pages + 1
+            assert len(page["artifacts"]) == (1 if after is None else 0)
+            if after is None:
+                break
+        assert pages > 3
+        below = [f"{root}.{number}" for root in range(1, 4) for number in range(1, 21)]
+        assert sorted(found) == sorted([*below, "1", "2", "3", "4"])
+        assert found[:3] == ["1", "1.1", "1.2"]
+        assert talk.session("conversation", session="s")["messages"][0]["content"] == "hello"
+        replayed = talk.session("replay", session="s", from_step=2)["steps"]
+        assert [(step["step"], step["status"], step["served"]) for step in replayed] == [
+            *(("2", "same", 20), ("3", "same", 20), ("4", "same", 1)),
+        ]
+        for wrong in ("x", "²", "1.", "9" * 5000):
+            with pytest.raises(InvalidRequest, match="is no step"):
+                talk.session("show", session="s", after=wrong)
+
+    talking(home, body)
 
 
 def test_words_are_found_in_what_was_asked_and_answered(home: Path) -> None:

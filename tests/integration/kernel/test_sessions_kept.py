@@ -15,7 +15,7 @@ from llmspell_kernel.services.sessions import writing
 from llmspell_protocol.client.sync import Client
 from llmspell_protocol.errors import InvalidRequest, SessionNotFound
 from tests.support.kernels import KernelProcess
-from tests.support.session_talks import RECORDING, Talk, talking
+from tests.support.session_talks import RECORDING, Talk, talking, talking_by_key
 
 
 def aged(home: Path, name: str, seconds: float) -> None:
@@ -79,6 +79,31 @@ def test_sessions_end_when_all_of_them_are_larger_than_they_may_be(home: Path) -
     talking(home, body, runtime__sessions__max_bytes=200_000, **limits, **RECORDING)
 
 
+def test_what_one_key_keeps_ends_no_session_of_another(home: Path) -> None:
+    def as_owner(talk: Talk) -> None:
+        talk.chat("hello", session="mine")
+        talk.session("complete", session="mine")
+
+    def as_guest(talk: Talk) -> None:
+        for name in ("a", "b", "c"):
+            talk.session("create", name=name)
+            talk.artifact("store", session=name, type="t", name="n", content=name * 300_000)
+            talk.session("complete", session=name)
+        # Their own count.
+        assert talk.names() == ["c"]
+
+    def is_there(talk: Talk) -> None:
+        assert talk.names() == ["mine"]
+
+    limits: dict[str, Any] = {
+        "runtime__sessions__artifact_compression_threshold": 1_000_000,
+        "runtime__sessions__max_bytes": 200_000,
+        "runtime__sessions__max_sessions": 2,
+    }
+    keys = (Key("guest", b"the guest's"),)
+    talking_by_key(home, (None, as_owner), ("guest", as_guest), (None, is_there), keys=keys, **limits, **RECORDING)
+
+
 def test_a_session_that_rests_is_suspended_when_it_is_looked_at(home: Path) -> None:
     def body(talk: Talk) -> None:
         talk.chat("hello", session="notes")
@@ -132,6 +157,65 @@ def test_the_contents_of_a_deleted_session_are_gone(home: Path) -> None:
     connection = sqlite3.connect(home / "sessions.db")
     assert [data for (data,) in connection.execute("SELECT data FROM contents")] == [b"shared"]
     connection.close()
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_client_whose_session_was_deleted_is_recorded_in_a_new_one(home: Path, everything: bool) -> None:
+    def body(talk: Talk) -> None:
+        talk.chat("one")
+        [before] = talk.session("list")["sessions"]
+        talk.session("delete", **({"all": True} if everything else {"session": before["id"]}))
+        talk.chat("two")
+        talk.chat("three")
+        [after] = talk.session("list")["sessions"]
+        assert (after["name"], after["steps"]) == ("two", 2)
+        assert after["id"] != before["id"]
+
+    talking(home, body, **RECORDING)
+
+
+def test_whether_a_content_is_new_and_what_its_end_frees_says_nothing_of_another_key(home: Path) -> None:
+    def stored(talk: Talk) -> None:
+        talk.session("create", name="s")
+        fields = {"session": "s", "type": "t", "name": "n", "content": "x" * 100}
+        assert [talk.artifact("store", **fields)["is_new"] for _ in range(2)] == [True, False]
+
+    def deleted(talk: Talk) -> None:
+        assert [talk.artifact("delete", session="s", sequence=at)["freed_bytes"] for at in (1, 2)] == [0, 100]
+
+    keys = (Key("guest", b"the guest's"),)
+    talking_by_key(
+        home, *((None, stored), ("guest", stored), ("guest", deleted), (None, deleted)), keys=keys, **RECORDING
+    )
+
+
+def test_a_client_whose_session_was_ended_for_room_goes_on_being_recorded(home: Path) -> None:
+    def body(talk: Talk) -> None:
+        talk.chat("one")
+        talk.session("complete", session="one")
+        talk.session("create", name="other")
+        assert talk.names() == ["other"]
+        talk.chat("two")
+        assert [step["asked"] for step in talk.steps("one")] == ["two"]
+
+    talking(home, body, **RECORDING, runtime__sessions__max_sessions=1)
+
+
+def test_what_was_never_answered_is_not_asked_in_an_exact_replay(home: Path) -> None:
+    def chat(talk: Talk) -> None:
+        talk.chat("hello", session="s")
+
+    def look(talk: Talk) -> None:
+        [step] = talk.session("replay", session="s")["steps"]
+        assert (step["status"], step["served"]) == ("failed", 0)
+        assert step["asked_otherwise"] == [{"path": "1", "description": "had no answer when it was recorded"}]
+
+    talking(home, chat)
+    connection = sqlite3.connect(home / "sessions.db")
+    with connection:
+        connection.execute("UPDATE steps SET reply = NULL")
+    connection.close()
+    talking(home, look)
 
 
 def test_clients_with_another_key_have_sessions_of_their_own(home: Path) -> None:

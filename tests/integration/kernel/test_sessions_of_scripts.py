@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from llmspell_kernel.identity import Key
 from llmspell_protocol.errors import ScriptError
-from tests.support.session_talks import RECORDING, Talk, talking
+from tests.support.session_talks import RECORDING, Talk, talking, talking_by_key
 
 
 def value(home: Path, code: str, **options: Any) -> Any:
@@ -62,6 +63,7 @@ def test_what_a_script_asks_is_recorded_where_it_says_and_answered_from_there(ho
     Tool.execute("calculator", {input = "6*7"})
     Session.set_current(nil)
     local exact = Session.replay(id, {compare_results = true})
+    local uncompared = Session.replay(id)
     local simulated = Session.replay(id, Replay.create_config("simulate"))
     local config = Replay.create_config(Replay.modes.modified, {compare_results = true})
     config:add_modification("parameters.input", "6*8")
@@ -69,7 +71,7 @@ def test_what_a_script_asks_is_recorded_where_it_says_and_answered_from_there(ho
     local ok, why = pcall(Session.replay, id, {mode = "wild"})
     return {
       before = before == nil, said = said, can = Session.can_replay(id), all = #Session.list_replayable(),
-      exact = exact, simulated = simulated.steps, changed = changed.steps, why = why,
+      exact = exact, uncompared = uncompared, simulated = simulated.steps, changed = changed.steps, why = why,
       metadata = Session.get_replay_metadata(id),
     }"""
     found = value(home, code)
@@ -78,10 +80,33 @@ def test_what_a_script_asks_is_recorded_where_it_says_and_answered_from_there(ho
     assert (found["exact"]["hooks_replayed"], found["exact"]["successful_replays"]) == (3, 3)
     assert [step["action"] for step in found["exact"]["steps"]] == ["agent create", "agent execute", "tool invoke"]
     assert {step["status"] for step in found["exact"]["steps"]} == {"same"}
+    uncompared = found["uncompared"]
+    assert {(step["status"], step.get("same")) for step in uncompared["steps"]} == {("done", None)}
+    assert (uncompared["successful_replays"], uncompared["failed_replays"]) == (3, 0)
     assert {step["status"] for step in found["simulated"]} == {"simulated"}
     assert [step["status"] for step in found["changed"]] == ["same", "same", "differs"]
     assert "Unknown replay mode: wild. Expected: exact, modified, simulate, debug" in found["why"]
     assert found["metadata"]["total_hooks"] == 3
+
+
+def test_what_one_key_has_chosen_in_a_shared_context_is_no_others_choice(home: Path) -> None:
+    def as_owner(talk: Talk) -> None:
+        talk.ask("execute", {"code": "Session.set_current(Session.create{name = 'mine'})"})
+        talk.ask("execute", {"code": "assert(Session.get_current())"})
+
+    def as_guest(talk: Talk) -> None:
+        talk.ask("execute", {"code": "assert(Session.get_current() == nil)"})
+        talk.ask("execute", {"code": "Tool.execute('calculator', {input = '6*7'})"})
+        assert [step["action"] for step in talk.steps("notebook")][-1] == "tool invoke"
+
+    def as_owner_again(talk: Talk) -> None:
+        assert talk.steps("mine") == []
+        talk.ask("execute", {"code": "Tool.execute('calculator', {input = '1+1'})"})
+        assert [step["action"] for step in talk.steps("mine")] == ["tool invoke"]
+
+    keys = (Key("guest", b"the guest's"),)
+    bodies = ((None, as_owner), ("guest", as_guest), (None, as_owner_again))
+    talking_by_key(home, *bodies, keys=keys, **RECORDING)
 
 
 def test_workflows_and_state_of_a_script_are_recorded_and_answered_from_the_record(home: Path) -> None:
@@ -104,6 +129,54 @@ def test_workflows_and_state_of_a_script_are_recorded_and_answered_from_the_reco
         assert talk.script("return State.get('visits')")["result"] == 1
 
     talking(home, body)
+
+
+def test_an_exact_replay_does_nothing_twice(home: Path) -> None:
+    code = """
+    local id = Session.create{name = "made"}
+    local doomed = Session.create{name = "doomed"}
+    Session.set_current(id)
+    assert(Session.get_current() == id)
+    local ref = Artifact.store("", "note", "n.txt", "content")
+    print(Artifact.get("", ref).content, #Artifact.list(""))
+    Session.set_current(nil)
+    Session.suspend(id)
+    Session.delete(doomed)
+    Hook.register("custom:mine", function() print("called") end)
+    local mine = Event.subscribe("mine.*")
+    Event.publish("mine.one", {n = 1})
+    print(Event.receive(mine, 5000).data.n, type(Config.get()))
+    return {id, Session.get(id).status}"""
+
+    def body(talk: Talk) -> None:
+        first = talk.script(code, session="script")["result"]
+        assert first[1] == "suspended"
+        [before] = talk.session("list", status="suspended")["sessions"]
+        published = talk.ask("event", {"action": "stats"})["events_processed"]
+        artifacts = talk.artifact("query")["artifacts"]
+        [step] = talk.session("replay", session="script")["steps"]
+        assert (step["status"], step["differences"], step["asked_otherwise"]) == ("same", [], [])
+        assert sorted(talk.names()) == ["made", "script"]
+        assert talk.session("list", status="suspended")["sessions"] == [before]
+        assert talk.artifact("query")["artifacts"] == artifacts
+        assert talk.ask("event", {"action": "stats"})["events_processed"] == published
+
+    talking(home, body, **RECORDING)
+
+
+def test_a_replay_of_a_script_that_asks_for_more_says_so_and_does_it_not(home: Path, tmp_path: Path) -> None:
+    code = "if io.open('more.txt') then Session.create{name = 'more'} end return 1"
+
+    def body(talk: Talk) -> None:
+        talk.script(code, session="script", cwd=str(tmp_path))
+        (tmp_path / "more.txt").touch()
+        [step] = talk.session("replay", session="script")["steps"]
+        assert step["status"] == "failed"
+        [told] = step["asked_otherwise"]
+        assert (told["path"], told["description"]) == ("session create", "was not asked when it was recorded")
+        assert talk.names() == ["script"]
+
+    talking(home, body, **RECORDING)
 
 
 def test_artifacts_are_kept_once_and_go_with_the_last_who_has_them(home: Path, tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ def test_a_change_for_another_step_or_another_kind_of_request_changes_nothing() 
     assert modified(content, 1, off) == content
 
 
+@pytest.mark.parametrize("path", ["².code", "١.code", "9" * 5000 + ".code", "messages.²", "messages." + "9" * 5000])
+def test_what_is_no_number_of_a_step_or_position_is_a_name(path: str) -> None:
+    content = {"code": "x", "messages": [1]}
+    demand_paths([Modification(path=path, value=1)])
+    assert changed(content, (path, 1)) == content
+
+
 @pytest.mark.parametrize("path", ["", "1", "a..b", "."])
 def test_a_path_that_names_nothing_is_refused(path: str) -> None:
     with pytest.raises(InvalidRequest, match="is no path of a request"):

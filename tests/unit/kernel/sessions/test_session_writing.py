@@ -39,7 +39,7 @@ def ended(step: str) -> Ended:
 
 
 async def seen(kept: Writing) -> list[str]:
-    found = await kept.read(lambda connection: steps.of_session(connection, "id-1"))
+    found = await kept.read(lambda connection: list(steps.of_session(connection, "id-1")))
     return [str(step.content["code"]) for step in found]
 
 
