@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
+from llmspell_kernel.services.weight import Budget
 from llmspell_kernel.services.workflows.filters import FILTERS, BadFilter, filtered
 from llmspell_kernel.services.workflows.names import Names, input_of
 from llmspell_kernel.services.workflows.outcomes import StepOutcome
 from llmspell_kernel.services.workflows.value_text import value_text, within
-from llmspell_kernel.services.workflows.weight import Budget
 from llmspell_protocol.errors import InvalidRequest, ScriptError
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")

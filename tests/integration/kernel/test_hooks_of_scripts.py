@@ -308,7 +308,7 @@ def test_caching_gives_a_script_nothing_that_another_was_granted(home: Path, tmp
             assert [ran(client, secret, allow=grant) for _ in range(2)] == ["one", "one"]
             hits = "return Hook.get_stats().builtin.caching.hits"
             assert ran(client, hits) == 1
-            with pytest.raises(LlmspellError, match="not allowed|denied"):
+            with pytest.raises(LlmspellError, match=r"not allowed|denied"):
                 ran(client, secret)
             assert [ran(client, read("note.txt"), cwd=str(place)) for place in places] == ["one", "two"]
     finally:
