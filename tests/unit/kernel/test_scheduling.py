@@ -25,6 +25,8 @@ OF_A_REQUEST = {
     "llmspell_kernel/dispatch.py": "a request's own task",
     "llmspell_kernel/pins.py": "what a reload has asked for",
     "llmspell_kernel/services/agents/called_tools.py": "a turn's calls",
+    "llmspell_kernel/services/workflows/branches.py": "a workflow's branches",
+    "llmspell_kernel/services/workflows/checkpoints.py": "an execution's own journal",
     "llmspell_kernel/services/agents/composite_answers.py": "the turns of a composite's agents",
     "llmspell_kernel/scripting/clock.py": "an execution's time",
     "llmspell_kernel/scripting/output.py": "an execution's output",
