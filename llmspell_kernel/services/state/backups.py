@@ -193,13 +193,14 @@ class Backups:
         """The id, or where another has it (by a clock that was set back, or at the same moment) one that is free."""
         number, free = 1, id
         while True:
-            try:
-                os.close(os.open(self._directory / f"{free}{ENDINGS[compression]}", os.O_CREAT | os.O_EXCL, 0o600))
-            except FileExistsError:
-                number += 1
-                free = f"{id}-{number}"
-                continue
-            return free
+            # One that is compressed otherwise has other files, and its description is called the same.
+            if not any((self._directory / f"{free}{ending}").exists() for ending in (*ENDINGS.values(), ENDING)):
+                with suppress(FileExistsError):
+                    file = self._directory / f"{free}{ENDINGS[compression]}"
+                    os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
+                    return free
+            number += 1
+            free = f"{id}-{number}"
 
     def _file(self, backup: Backup) -> Path:
         return self._directory / f"{backup.id}{ENDINGS[backup.compression]}"

@@ -210,8 +210,12 @@ def test_a_backup_of_one_owner_removes_what_is_too_much_of_the_others(state_benc
 def test_a_clock_that_is_set_back_puts_no_backup_in_the_place_of_another(state_bench: StateBench) -> None:
     async def body(service: StateService) -> None:
         copies = Copies(service)
-        ids = {(await copies.back_up(ME, "x")).id for _ in range(3)}
-        assert len(ids) == len(await copies.all(ME)) == 3
+        ids = set()
+        for compression in ("zstd", "zstd", "none", "gzip"):
+            backup(state_bench, compression_type=compression)
+            ids.add((await copies.back_up(ME, "x")).id)
+        assert len(ids) == len(await copies.all(ME)) == 4
+        assert [await copies.problem(ME, id) for id in ids] == [None] * 4
 
     state_bench.run(body)
 
