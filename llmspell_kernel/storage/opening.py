@@ -46,6 +46,9 @@ def opened(schema: Schema, path: Path | None) -> sqlite3.Connection:
         _make_file(schema, path)
         connection = _connection(str(path))
         try:
+            if path.stat().st_size == 0:
+                # Its owner may give pages back that are free; a file that was made before can only use them again.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             # A commit is in the file's log before it returns, and survives the end of the process; what a power cut
             # takes are the last ones, never what was there before.
