@@ -148,6 +148,8 @@ def _mark(schema: Schema, path: Path) -> None:
     """Writes into an empty file whose it is."""
     connection = _connection(str(path))
     try:
+        # Its owner may give pages back that are free; a file that was made before can only use them again.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("BEGIN IMMEDIATE")
         if not _is_ours(connection, schema, path):
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

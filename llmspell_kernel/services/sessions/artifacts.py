@@ -142,6 +142,7 @@ def delete(connection: sqlite3.Connection, session: rows.Row, wanted: ArtifactNa
     digest = found.id.content_hash
     (stored,) = connection.execute("SELECT stored_bytes FROM contents WHERE hash = ?", (digest,)).fetchone()
     connection.execute("DELETE FROM artifacts WHERE session_id = ? AND sequence = ?", (session.id, found.id.sequence))
+    rows.free_pages(connection)
     return found.id, 0 if _has(connection, session.key_id, digest) else stored
 
 

@@ -137,7 +137,7 @@ def set_status(connection: sqlite3.Connection, id: str, status: str) -> None:
 
 
 def touch(connection: sqlite3.Connection, id: str, *, size: int = 0) -> bool:
-    """The session is used now, and active; `size` bytes of steps have come. Whether there is one."""
+    """The session is used now, and active; its steps take `size` bytes more. Whether there is one."""
     changed = connection.execute(
         "UPDATE sessions SET last_activity = ?, status = 'active', steps_bytes = steps_bytes + ? WHERE id = ?",
         (time.time(), size, id),
@@ -148,6 +148,25 @@ def touch(connection: sqlite3.Connection, id: str, *, size: int = 0) -> bool:
 def delete(connection: sqlite3.Connection, id: str) -> None:
     """A session with its steps and artifacts, and the contents that nothing else has."""
     connection.execute("DELETE FROM sessions WHERE id = ?", (id,))
+
+
+_MERGES = 8
+_MERGED_PAGES = 250
+_FREED_PAGES = 25_000
+"""At once, so that nothing waits long for it; what is left is used again, or freed the next time."""
+
+
+def free_pages(connection: sqlite3.Connection) -> None:
+    """Gives back what was deleted: of the words of steps, which are only marked at first, and of the file."""
+    for _ in range(_MERGES):
+        before = connection.total_changes
+        connection.execute("INSERT INTO texts (texts, rank) VALUES ('merge', ?)", (-_MERGED_PAGES,))
+        if connection.total_changes - before < 2:  # As FTS5 says that there is nothing to be merged.
+            break
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    for _ in range(min(free, _FREED_PAGES)):
+        # Python takes one step of it, which frees one page.
+        connection.execute("PRAGMA incremental_vacuum(1)")
 
 
 def suspend_idle(connection: sqlite3.Connection, limits: Limits) -> None:
@@ -186,12 +205,14 @@ def retain(connection: sqlite3.Connection, limits: Limits, *, key_id: str, keep:
             if used_bytes(connection, key_id) <= limits.bytes:
                 break
             end(id)
+    if gone:
+        free_pages(connection)
     return gone
 
 
 def used_bytes(connection: sqlite3.Connection, key_id: str) -> int:
-    """What steps and artifacts of a key's sessions take, compressed as they are; a content that another key has too
-    is counted for both."""
+    """What steps, the words to find them by and artifacts of a key's sessions take, compressed as they are; a content
+    that another key has too is counted for both."""
     (steps,) = connection.execute(
         "SELECT coalesce(sum(steps_bytes), 0) FROM sessions WHERE key_id = ?", (key_id,)
     ).fetchone()

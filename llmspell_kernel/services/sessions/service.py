@@ -211,7 +211,12 @@ class SessionsService:
         """Ends a session, or (None) all of a key; the ids. Raises as `_find`."""
         if session is not None:
             writing, row = await self._find(key_id, session)
-            await writing.write(lambda connection: rows.delete(connection, row.id))
+
+            def one(connection: sqlite3.Connection) -> None:
+                rows.delete(connection, row.id)
+                rows.free_pages(connection)
+
+            await writing.write(one)
             self.recorder.deleted([row.id])
             return [row.id]
 
@@ -219,6 +224,7 @@ class SessionsService:
             found = [row.id for row in rows.listed(connection, key_id)]
             for id in found:
                 rows.delete(connection, id)
+            rows.free_pages(connection)
             return found
 
         gone = [id for writing in self._all() for id in await writing.write(all_of)]

@@ -26,8 +26,10 @@ from llmspell_kernel.services.sessions.records import (
 from llmspell_profiles.credentials.redaction import Redactor
 
 LONGEST_NAME = 200
-LONGEST_TEXT = 200_000
-"""Characters of a step that can be searched in."""
+LONGEST_TEXT = 10_000
+"""Characters of a question, and of an answer, that can be searched in."""
+_INDEX = 2
+"""What a text that can be searched takes of the file, to its bytes: with its words it was 1.7 to 2.5."""
 
 
 class Step(NamedTuple):
@@ -116,10 +118,9 @@ def _begin(connection: sqlite3.Connection, entry: Begun, redactor: Redactor, lim
         ),
     )
     seen = read(entry.msg_type, content, options, None)
-    connection.execute(
-        "INSERT INTO texts (rowid, text, session_id) VALUES (?, ?, ?)", (row.lastrowid, _searched(seen.asked), session)
-    )
-    rows.touch(connection, session, size=len(request))
+    text = _searched(seen.asked)
+    connection.execute("INSERT INTO texts (rowid, text, session_id) VALUES (?, ?, ?)", (row.lastrowid, text, session))
+    rows.touch(connection, session, size=len(request) + _index_bytes(text))
 
 
 def _end(connection: sqlite3.Connection, entry: Ended, redactor: Redactor) -> None:
@@ -142,9 +143,9 @@ def _end(connection: sqlite3.Connection, entry: Ended, redactor: Redactor) -> No
             *(seen.prompt_tokens, seen.completion_tokens, number),
         ),
     )
-    said = "\n".join(filter(None, (seen.asked, seen.answered, seen.error)))
-    connection.execute("UPDATE texts SET text = ? WHERE rowid = ?", (_searched(said), number))
-    rows.touch(connection, session, size=len(data))
+    before, text = _searched(seen.asked), _searched(seen.asked, seen.answered, seen.error)
+    connection.execute("UPDATE texts SET text = ? WHERE rowid = ?", (text, number))
+    rows.touch(connection, session, size=len(data) + _index_bytes(text) - _index_bytes(before))
 
 
 def _close(connection: sqlite3.Connection, target: Target) -> None:
@@ -274,5 +275,9 @@ def clean(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _searched(text: str) -> str:
-    return clean(text[:LONGEST_TEXT])
+def _searched(*texts: str | None) -> str:
+    return clean("\n".join(text[:LONGEST_TEXT] for text in texts if text))
+
+
+def _index_bytes(text: str) -> int:
+    return _INDEX * len(text.encode())

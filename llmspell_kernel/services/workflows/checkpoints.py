@@ -90,7 +90,7 @@ class DiskJournal:
         A nested one whose steps can be compensated runs again, and finds those finished.
         """
         kept = self.steps.pop(_key(path), None)
-        if kept is None or (step.inner is not None and _can_compensate(step.inner)):
+        if kept is None or (step.inner is not None and can_compensate(step.inner)):
             return None
         problem = kept["problem"]
         return StepOutcome(**{**kept, "problem": None if problem is None else Problem(*problem)}, restored=True)
@@ -328,12 +328,13 @@ def _checkpoint(connection: sqlite3.Connection, row: Sequence[Any]) -> Checkpoin
     )
 
 
-def _can_compensate(definition: Definition) -> bool:
+def can_compensate(definition: Definition) -> bool:
+    """Whether a step of it, or of one nested in it, has something that undoes it."""
     steps = [*definition.steps, *definition.post_steps]
     for branch in (*definition.branches, *([definition.default] if definition.default is not None else [])):
         steps.extend(branch.steps)
     return any(
-        "compensate" in step.callbacks or (step.inner is not None and _can_compensate(step.inner)) for step in steps
+        "compensate" in step.callbacks or (step.inner is not None and can_compensate(step.inner)) for step in steps
     )
 
 

@@ -17,19 +17,20 @@ from typing import TYPE_CHECKING, Any
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
 from llmspell_kernel.services.tools.callers import owner_of
-from llmspell_kernel.services.workflows.checkpoints import Checkpoint, Checkpoints
+from llmspell_kernel.services.workflows.checkpoints import Checkpoint, Checkpoints, can_compensate
 from llmspell_kernel.services.workflows.definition import KINDS, Definition
 from llmspell_kernel.services.workflows.expressions import Expressions
 from llmspell_kernel.services.workflows.flows import run_top
 from llmspell_kernel.services.workflows.functions import Functions
 from llmspell_kernel.services.workflows.journal import Journal, NoJournal
 from llmspell_kernel.services.workflows.names import Names
+from llmspell_kernel.services.workflows.outcomes import FlowOutcome
 from llmspell_kernel.services.workflows.parsing import parse
 from llmspell_kernel.services.workflows.results import result_of
 from llmspell_kernel.services.workflows.run import Around, Run
 from llmspell_kernel.services.workflows.watching import Watching
 from llmspell_protocol.areas.workflow import WorkflowDetails, WorkflowRun, WorkflowSummary
-from llmspell_protocol.errors import Busy, InvalidRequest, NotFound
+from llmspell_protocol.errors import Busy, Forbidden, InvalidRequest, NotFound
 
 if TYPE_CHECKING:
     from llmspell_kernel.services.agents.runs import AgentRuns
@@ -339,7 +340,8 @@ class WorkflowsService:
         )
         try:
             outcome = await run_top(workflow.definition, run, Names(input=given, shared=workflow.shared))
-            await journal.end()
+            if not _may_go_on(outcome):
+                await journal.end()
         finally:
             journal.leave()
             await run.close()
@@ -353,6 +355,12 @@ class WorkflowsService:
             return
         for function in workflow.functions:
             self._contexts.release(function)
+
+
+def _may_go_on(outcome: FlowOutcome) -> bool:
+    """Whether it failed for want of a permission, with nothing undone: who grants it may have it go on."""
+    refused = outcome.problem is not None and outcome.problem.code == Forbidden.code
+    return refused and not outcome.success and not can_compensate(outcome.definition)
 
 
 def _cut(one: Checkpoint) -> WorkflowRun:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from llmspell_kernel.services.sessions import rows, steps, writing
-from llmspell_kernel.services.sessions.records import Begun, Ended, Opened, Target
+from llmspell_kernel.services.sessions.records import Begun, Closed, Ended, Opened, Target
 from llmspell_kernel.services.sessions.writing import Writing
 from llmspell_profiles.credentials.redaction import Redactor
 
@@ -103,3 +105,52 @@ def test_a_file_that_can_not_be_written_stops_nothing(tmp_path: Path, caplog: py
     with caplog.at_level(logging.WARNING):
         run(body, path)
     assert "2 entries of sessions are not recorded: " in caplog.text
+
+
+def words(seed: int, characters: int) -> str:
+    found = random.Random(seed)
+    return "".join(found.choices("abcdefghijklmnopqrstuvwxyz     ", k=characters))
+
+
+def test_a_file_is_no_larger_than_sessions_may_be_together(tmp_path: Path) -> None:
+    """What can be searched counts, long texts are cut for it, and what was ended leaves the file."""
+    path = tmp_path / "sessions.db"
+    limits = LIMITS._replace(bytes=1_000_000)
+
+    async def main() -> None:
+        kept = Writing(path, redactor=Redactor, limits=lambda: limits)
+        for at in range(40):
+            target = Target("conn", f"id-{at}", name=str(at), kind="script")
+            kept.put(Opened(target))
+            code = {"code": words(at, 50_000) + "\nlast"}
+            kept.put(begun(f"{at}", code)._replace(target=target))
+            kept.put(ended(f"{at}")._replace(target=target, printed={"stdout": f"found{at}"}))
+            kept.put(Closed(target))
+        rest = await kept.read(lambda connection: rows.listed(connection, "conn"))
+        assert 10 < len(rest) < 40
+        assert all(row.steps_bytes > 35_000 for row in rest)
+        for word, count in (("found39", 1), ("found0", 0), ("last", 0)):
+            found = await kept.read(lambda connection, word=word: steps.search(connection, "conn", [word], 10))
+            assert len(found) == count, word
+        await kept.close()
+
+    asyncio.run(main())
+    assert path.stat().st_size < 1_500_000
+
+
+def test_what_is_deleted_leaves_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.db"
+
+    def gone(connection: sqlite3.Connection) -> None:
+        rows.delete(connection, "id-1")
+        rows.free_pages(connection)
+
+    async def body(kept: Writing) -> None:
+        kept.put(Opened(TARGET))
+        for at in range(40):
+            kept.put(begun(str(at), {"code": words(at, 50_000)}))
+        await kept.write(lambda connection: None)
+        await kept.write(gone)
+
+    run(body, path)
+    assert path.stat().st_size < 300_000
