@@ -25,7 +25,7 @@ from llmspell_kernel.services.workflows.outcomes import Problem, StepOutcome
 from llmspell_kernel.services.workflows.place import Path
 from llmspell_kernel.services.workflows.tables import FILE, SCHEMA
 from llmspell_kernel.storage.database import Database
-from llmspell_protocol.errors import Busy, InvalidRequest, NotFound
+from llmspell_protocol.errors import Busy, Forbidden, InvalidRequest, NotFound
 
 KEPT_DAYS = 30
 
@@ -105,7 +105,12 @@ class DiskJournal:
         self.unwritten[_key(path)] = value
 
     async def finish(self, path: Path, outcome: StepOutcome, shared: dict[str, Any]) -> None:
-        """Writes a finished step, the decisions before it and the shared data in one transaction."""
+        """Writes a finished step, the decisions before it and the shared data in one transaction.
+
+        A step that lacked a permission is as good as not begun: it is done when the workflow goes on with it.
+        """
+        if outcome.failed and outcome.problem is not None and outcome.problem.code == Forbidden.code:
+            return
         kept = {
             "name": outcome.name,
             "type": outcome.type,

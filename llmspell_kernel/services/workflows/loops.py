@@ -101,7 +101,8 @@ async def _values(iterator: Iterator, place: Place, loop: LoopOutcome) -> Values
         # What it goes over is how often it has been gone over: from 1 on.
         return iter(count(1))
     items = await _collection(iterator, place)
-    if not items:
+    # A list that is found out may well be empty; one that is written empty is a mistake.
+    if not items and not isinstance(iterator.collection, (ScriptFunction, str)):
         raise InvalidRequest("Collection iterator cannot be empty")
     loop.total = loop.collection_size = len(items)
     return iter(items)

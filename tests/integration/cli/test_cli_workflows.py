@@ -205,6 +205,24 @@ def test_a_command_that_is_killed_leaves_a_workflow_that_another_one_resumes(pla
     assert llmspell("workflow", "resume", id).status == 3
 
 
+def test_a_workflow_that_lacks_a_permission_goes_on_with_it(words: list[str], place: Path) -> None:
+    steps = [
+        {"name": "sum", "tool": "calculator", "input": {"input": "1 + 1"}},
+        {"name": "say", "tool": "process-executor", "input": {"command": "echo {{step:sum:output}}"}},
+    ]
+    flow = {"name": "say", "type": "sequential", "checkpoint": True, "steps": steps}
+    (place / "say.json").write_text(json.dumps(flow))
+    failed = llmspell(*words, "workflow", "run", "say.json")
+    assert (failed.status, "needs the permission" in failed.err) == (1, True), failed.err
+    [cut] = llmspell(*words, "workflow", "list", "--json").document["runs"]
+    assert (cut["state"], cut["finished_steps"]) == ("cut", 1)
+    again = llmspell(*words, "workflow", "resume", cut["execution_id"])
+    assert again.status == 1
+    done = llmspell(*words, "workflow", "resume", cut["execution_id"], "--allow-run=echo")
+    assert (done.status, done.out) == (0, "2\n"), done.err
+    assert llmspell(*words, "workflow", "list", "--json").document["runs"] == []
+
+
 def test_ctrl_c_ends_a_workflow_and_says_how_it_goes_on(words: list[str], place: Path, slow: Slow) -> None:
     (place / "cut.json").write_text(json.dumps(cut_flow(slow.url)))
     running = Running(*words, "workflow", "run", "cut.json", "--allow-net=127.0.0.1", "--watch")

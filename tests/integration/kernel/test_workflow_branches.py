@@ -136,6 +136,20 @@ def test_a_loop_goes_over_its_values_and_says_what_ended_it(client: Client, form
     assert ran(client, script) == [True, count, values, reason or "none", values, count, count]
 
 
+def test_a_list_that_turns_out_to_be_empty_is_gone_over_in_no_round(client: Client) -> None:
+    code = """
+    local loop = { name = "none", body = { { name = "a", tool = "calculator", input = { input = "1" } } } }
+    local found = {}
+    for _, items in ipairs { "{{input.items}}", function() return {} end } do
+      loop.items = items
+      local result = Workflow.loop(loop):execute { items = {} }
+      found[#found + 1] = { result.success, result.iterations }
+    end
+    return found
+    """
+    assert ran(client, code) == [[True, 0], [True, 0]]
+
+
 def test_a_loops_state_is_changed_by_a_text_or_a_function_and_seen_by_conditions(client: Client) -> None:
     script = (
         "local r = Workflow.loop{name = 'w', iterator = {while_condition = 'not state.found', max_iterations = 9}, "
