@@ -16,6 +16,7 @@ from llmspell_kernel.services.workflows.definition import (
     Iterator,
     Kind,
 )
+from llmspell_kernel.services.workflows.misspelt import demand_no_misspelt
 from llmspell_kernel.services.workflows.raw_values import items, seconds, strategy_of, table, text, truth, whole
 from llmspell_kernel.services.workflows.step_forms import MAX_BRANCHES, FunctionOf, StepForms
 from llmspell_protocol.errors import InvalidRequest
@@ -64,6 +65,7 @@ class _Parser:
             raise InvalidRequest(f"Unknown workflow type: '{given}'. Supported types: {', '.join(KINDS)}")
         name = text(raw, "name") or f"{given}_workflow"
         where = f"workflow '{name}'"
+        demand_no_misspelt(raw, where)
         common: dict[str, Any] = {
             "kind": given,
             "name": name,

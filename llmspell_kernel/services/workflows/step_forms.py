@@ -20,6 +20,7 @@ from llmspell_kernel.services.workflows.definition import (
     StepType,
     Strategy,
 )
+from llmspell_kernel.services.workflows.misspelt import demand_no_misspelt
 from llmspell_kernel.services.workflows.raw_values import (
     first,
     items,
@@ -95,6 +96,7 @@ class StepForms:
             raise InvalidRequest(f"{where}: step {number} is no table")
         name = text(raw, "name") or f"step_{number}"
         inside = f"step '{name}'"
+        demand_no_misspelt(raw, inside)
         type = self._type(raw, name)
         strategy = None if raw.get("error_strategy") is None else strategy_of(raw["error_strategy"], inside)
         return Step(

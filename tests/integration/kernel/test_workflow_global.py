@@ -90,6 +90,10 @@ WRONG = {
         "conditional, loop, sequential"
     ),
     "Workflow.sequential{steps = {{name = 'a', tool = 't'}, {name = 'a', tool = 't'}}}": "two steps with the name 'a'",
+    "Workflow.sequential{steps = {{name = 'a', tool = 't', retrys = 3}}}": "step 'a' has no setting 'retrys'",
+    "Workflow.sequential{steps = {{name = 'a', tol = 't'}}}": "step 'a' has no setting 'tol'",
+    "Workflow.sequential{name = 'w', stps = {}}": "workflow 'w' has no setting 'stps'",
+    "Workflow.sequential{name = 'w', steps = {}, timeout = 5}": "workflow 'w' has no setting 'timeout'",
     "Workflow.sequential{steps = {{name = 'a', type = 'custom'}}}": "needs 'execute', a function",
     "Workflow.loop{body = {}, items = {1}, aggregation_strategy = 'x'}": "aggregation_strategy",
     "Workflow.sequential{steps = {}, error_strategy = 'x'}": "not fail_fast, continue or retry",
