@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -44,10 +44,17 @@ def validate(request: Request, kind: type) -> Any:
     """
     if not fields(kind):
         return kind()
+    content = {key: value for key, value in request.content.items() if key != "action"}
+    what = f"Invalid {request.msg_type.removesuffix('_request')} {request.action} request"
+    return validated(kind, request.action, content, what=what)
+
+
+def validated(kind: type, action: str, content: Mapping[str, Any], *, what: str) -> Any:
+    """The same for a content without its action; `what` begins the error's message."""
     # What asks nothing is answered without: `kernel status`, `model ps`.
     from pydantic import ValidationError
 
-    content = {key: value for key, value in request.content.items() if key != "action" and value is not None}
+    content = {key: value for key, value in content.items() if value is not None}
     problems = dict(islice(problems_of_fields(kind, content), _MANY))
     if "messages" in content:
         content["messages"] = _with_image_bytes(content["messages"])
@@ -65,10 +72,9 @@ def validate(request: Request, kind: type) -> Any:
         count = 0 if first is error else error.error_count()
     else:
         if not problems:
-            problems = dict(_problems(value, request.action))
+            problems = dict(_problems(value, action))
         if not problems:
             return value
-    what = f"Invalid {request.msg_type.removesuffix('_request')} {request.action} request"
     raise invalid(what, list(problems.items()), separator=": ", count=max(count, len(problems)))
 
 
