@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from llmspell_kernel.services.weight import Budget, weight
 from llmspell_kernel.services.workflows.checkpoints import digest_of
 from llmspell_kernel.services.workflows.parsing import parse
-from llmspell_kernel.services.weight import Budget, weight
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from tests.support.virtual_time import run_in_virtual_time
 from tests.support.workflow_bench import Failing, WorkflowBench
