@@ -42,11 +42,12 @@ def validate(request: Request, kind: type) -> Any:
     Raises:
         InvalidRequest: fields are missing or wrong; `details.problems` lists every one.
     """
-    return validated(request.content, kind, f"{request.msg_type.removesuffix('_request')} {request.action}")
+    what = f"Invalid {request.msg_type.removesuffix('_request')} {request.action} request"
+    return validated(request.content, kind, request.action, what=what)
 
 
-def validated(given: Mapping[str, Any], kind: type, name: str) -> Any:
-    """The content of a request that is called `name` (`model chat`) as its class. Raises as `validate`."""
+def validated(given: Mapping[str, Any], kind: type, action: str, *, what: str) -> Any:
+    """The same for a content that no request has brought; `what` begins the error's message."""
     if not fields(kind):
         return kind()
     # What asks nothing is answered without: `kernel status`, `model ps`.
@@ -70,10 +71,10 @@ def validated(given: Mapping[str, Any], kind: type, name: str) -> Any:
         count = 0 if first is error else error.error_count()
     else:
         if not problems:
-            problems = dict(_problems(value, name.rpartition(" ")[2]))
+            problems = dict(_problems(value, action))
         if not problems:
             return value
-    raise invalid(f"Invalid {name} request", list(problems.items()), separator=": ", count=max(count, len(problems)))
+    raise invalid(what, list(problems.items()), separator=": ", count=max(count, len(problems)))
 
 
 def _unknown_options(options: Any) -> dict[str, str]:

@@ -11,7 +11,7 @@ from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.pull_reach import demand_files, demand_reach
 from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Content, Request
-from llmspell_kernel.services.hooked_models import changed_chat, chat_data, given_chat, no_vectors
+from llmspell_kernel.services.hooked_models import changed_chat, changed_embed, chat_data, given_chat, no_vectors
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.models import ModelsService
@@ -164,6 +164,7 @@ class ModelHandler(AreaHandler):
             details=lambda result: {"usage": to_content(result.usage), "model": result.model},
             made=given_chat,
             target="model",
+            check=lambda data: changed_chat(wanted, data),
         )
 
     async def _chat(self, request: Request, wanted: ChatRequest) -> ChatResult:
@@ -184,8 +185,9 @@ class ModelHandler(AreaHandler):
         """Vectors of texts."""
 
         async def work(data: Mapping[str, Any]) -> Embeddings:
+            asked = changed_embed(wanted, data)
             return await self._models.embed(
-                [*data["input"]], model=data["model"], normalize=wanted.normalize, client=request.caller.client
+                [*asked.input], model=asked.model, normalize=asked.normalize, client=request.caller.client
             )
 
         found = await self._hooks.around(
@@ -200,6 +202,7 @@ class ModelHandler(AreaHandler):
             details=lambda made: {"usage": to_content(made.usage), "model": made.model},
             made=no_vectors,
             target="model",
+            check=lambda data: changed_embed(wanted, data),
         )
         return ModelEmbedReply(
             model=found.model,

@@ -10,6 +10,7 @@ from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.given import given
 from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_kernel.services.tools.invocation import progress_of
 from llmspell_kernel.services.tools.service import ToolsService
@@ -92,6 +93,7 @@ class ToolHandler(AreaHandler):
             shown=lambda found: [tool.name for tool in found[0]],
             result_key="tools",
             made=made,
+            check=_demand_search,
         )
 
     async def info(self, request: Request, wanted: ToolNamed) -> ToolInfoReply:
@@ -166,6 +168,11 @@ class ToolHandler(AreaHandler):
             timeout_s=request.options.timeout_s,
             on_progress=progress_of(request),
         )
+
+
+def _demand_search(data: Mapping[str, Any]) -> None:
+    """Raises `InvalidRequest` where hooks have left neither a search nor a list of tools."""
+    given(ToolSearch, "search", {"query": data["query"] or "", "category": data["category"]})
 
 
 def _shown(kind: type[Shown], tool: ToolDescription) -> Shown:

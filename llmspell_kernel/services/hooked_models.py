@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
+from llmspell_kernel.services.hooks.given import given, listed
+from llmspell_protocol.areas.model import ModelEmbed
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Forbidden, InvalidRequest
 from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, Timings, Usage
@@ -27,16 +29,19 @@ def changed_chat(wanted: ChatRequest, data: Mapping[str, Any]) -> ChatRequest:
     Raises:
         InvalidRequest: what they gave is none.
     """
-    if data["model"] != wanted.model:
-        wanted = replace(wanted, model=str(data["model"]))
-    if "messages" not in data:
+    if "messages" not in data and data["model"] == wanted.model:
         return wanted
     before = chat_data(wanted)
-    if data["prompt"] != before["prompt"]:
-        wanted = replace(wanted, prompt=_text(data["prompt"]))
-    if data["messages"] != before["messages"]:
-        wanted = replace(wanted, messages=[_message(one) for one in data["messages"] or ()])
-    return wanted
+    changed = {key: data[key] for key in ("model", "prompt", "messages") if key in data and data[key] != before[key]}
+    if "messages" in changed:
+        changed["messages"] = [_message(one) for one in _list(data["messages"])]
+    if not changed:
+        return wanted
+    left = {**before, **changed}
+    # The options are the client's own, and were looked at.
+    content = {"model": left["model"], "prompt": left["prompt"], "messages": left["messages"]}
+    valid = given(ChatRequest, "chat" if left["prompt"] is None else "generate", content)
+    return replace(wanted, **{key: getattr(valid, key) for key in changed})
 
 
 def given_chat(value: Any) -> ChatResult:
@@ -58,10 +63,29 @@ def no_vectors(_value: Any) -> NoReturn:
     raise Forbidden("Operation cancelled by hook: vectors can't be left out or replaced")
 
 
-def _message(one: Any) -> ChatMessage:
+def changed_embed(wanted: ModelEmbed, data: Mapping[str, Any]) -> ModelEmbed:
+    """The same for vectors: the model and the texts.
+
+    Raises:
+        InvalidRequest: what hooks gave is none.
+    """
+    content = {"model": data["model"], "input": listed(data["input"])}
+    if content == {"model": wanted.model, "input": [*wanted.input]}:
+        return wanted
+    return given(ModelEmbed, "embed", {**content, "normalize": wanted.normalize})
+
+
+def _list(value: Any) -> Sequence[Any]:
+    value = listed(value) or ()
+    if not isinstance(value, (list, tuple)):
+        raise InvalidRequest("a hook gave a model messages that are no list")
+    return value
+
+
+def _message(one: Any) -> Mapping[str, Any]:
     if not isinstance(one, Mapping) or one.get("role") not in ("system", "user", "assistant"):
         raise InvalidRequest("a hook gave a model a message that has no role of system, user or assistant")
-    return ChatMessage(role=one["role"], content=_text(one.get("content")))
+    return {"role": one["role"], "content": _text(one.get("content"))}
 
 
 def _text(value: Any) -> str:

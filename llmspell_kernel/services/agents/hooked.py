@@ -12,6 +12,7 @@ from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.turn_result import TurnResult
 from llmspell_kernel.services.events.service import EventsService
 from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.given import given, listed
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_protocol.areas.agent import AgentCreate, AgentExecute
 from llmspell_protocol.content import to_content
@@ -42,6 +43,9 @@ class AgentOccasions:
     ) -> TurnResult:
         """One turn with the hooks around it; `do` gets the agent's name, which hooks may change, and what is asked."""
 
+        def check(data: Mapping[str, Any]) -> None:
+            given(AgentExecute, "execute", {"agent": data["agent"], "input": _text(data["input"])})
+
         async def work(data: Mapping[str, Any]) -> TurnResult:
             asked = wanted if data["input"] == wanted.input else replace(wanted, input=_text(data["input"]))
             return await self._told(request, agent.name, asked, lambda: do(str(data["agent"]), asked), _figures)
@@ -66,6 +70,7 @@ class AgentOccasions:
             details=lambda turn: {"usage": to_content(turn.result.usage), "model": turn.result.model},
             made=given_turn,
             target="agent",
+            check=check,
         )
 
     async def around_answer(
@@ -76,6 +81,10 @@ class AgentOccasions:
         do: Callable[[str, str], Awaitable[tuple[TurnResult, Sequence[ChatMessage]]]],
     ) -> tuple[TurnResult, Sequence[ChatMessage]]:
         """The same over a conversation of the client's; `do` gets the model and the last message's text."""
+
+        def check(data: Mapping[str, Any]) -> None:
+            # What is redirected is another model, which stands where an agent's name would.
+            given(AgentExecute, "execute", {"agent": data["model"], "input": _text(data["input"])})
 
         async def work(data: Mapping[str, Any]) -> tuple[TurnResult, Sequence[ChatMessage]]:
             text, model = _text(data["input"]), str(data["model"])
@@ -99,6 +108,7 @@ class AgentOccasions:
             details=lambda answer: {"usage": to_content(answer[0].result.usage), "model": answer[0].result.model},
             made=made,
             target="model",
+            check=check,
         )
 
     async def around_init(
@@ -108,8 +118,7 @@ class AgentOccasions:
         name = wanted.name or ""
 
         async def work(data: Mapping[str, Any]) -> Agent:
-            changed = {key: data[key] for key in _CHANGEABLE if data[key] != getattr(wanted, key)}
-            return await do(replace(wanted, **changed) if changed else wanted)
+            return await do(_changed(wanted, data))
 
         return await self._hooks.around(
             request,
@@ -123,6 +132,7 @@ class AgentOccasions:
             result_key="agent",
             made=_no_agent,
             target="model",
+            check=lambda data: _changed(wanted, data),
         )
 
     async def around_shutdown(self, request: Request, agent: Agent, do: Callable[[], None]) -> None:
@@ -203,6 +213,20 @@ def _figures(turn: TurnResult) -> Mapping[str, Any]:
         "confidence": None,
         "model_used": turn.result.model,
     }
+
+
+def _changed(wanted: AgentCreate, data: Mapping[str, Any]) -> AgentCreate:
+    """The agent as hooks want it made.
+
+    Raises:
+        InvalidRequest: what they gave is none.
+    """
+    left = {**data, "tools": listed(data["tools"])}
+    changed = {key: left[key] for key in _CHANGEABLE if left[key] != getattr(wanted, key)}
+    if not changed:
+        return wanted
+    valid = given(AgentCreate, "create", changed)
+    return replace(wanted, **{key: getattr(valid, key) for key in changed})
 
 
 def _text(value: Any) -> str:

@@ -24,7 +24,7 @@ MOST_REDIRECTIONS = 10
 
 _GOES_ON = ("continue", "modified")
 
-CheckVerdict = Callable[[Verdict], None]
+CheckVerdict = Callable[[Verdict], object]
 """Raises `InvalidRequest` where the work could do nothing with what a hook said: then the hook has failed."""
 
 

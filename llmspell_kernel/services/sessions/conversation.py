@@ -49,9 +49,11 @@ def is_turn(step: Step) -> bool:
 def _read(session: SessionDetails, step: Step, left_out: Sequence[str]) -> SessionConversationReply:
     area = AREA_OF[step.msg_type]
     content = {**step.content, "messages": _without_images(step.content["messages"])}
-    asked = validated(content, actions(area)[step.action].request, f"{area} {step.action}")
+    asked = validated(content, actions(area)[step.action].request, step.action, what="Invalid record")
     # Of another kind of request `messages` may be anything: a field that its class doesn't have.
-    said: Sequence[ChatMessage] = validated({"messages": content["messages"]}, _Said, "conversation").messages
+    said: Sequence[ChatMessage] = validated(
+        {"messages": content["messages"]}, _Said, "", what="Invalid record"
+    ).messages
     options = step.content.get("options") or {}
     return SessionConversationReply(
         session=session,
@@ -76,7 +78,9 @@ def _answer(reply: Mapping[str, Any] | None) -> Sequence[ChatMessage]:
     message = reply.get("message")
     has_answer = isinstance(message, Mapping) and message.get("content")
     remembered = reply.get("messages") or ([message] if has_answer else [])
-    added: Sequence[ChatMessage] = validated({"messages": _without_images(remembered)}, _Said, "conversation").messages
+    added: Sequence[ChatMessage] = validated(
+        {"messages": _without_images(remembered)}, _Said, "", what="Invalid record"
+    ).messages
     return added
 
 

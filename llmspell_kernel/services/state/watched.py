@@ -7,7 +7,7 @@ registered, what this costs is a look.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from llmspell_kernel.request import Request
@@ -60,6 +60,7 @@ class WatchedState:
             shown=lambda entry: None if entry is None else shown(entry.value),
             made=made,
             result_key="value",
+            check=lambda data: _place(key_id, data),
         )
 
     async def look(self, request: Request, scope: str, operation: str) -> None:
@@ -90,10 +91,13 @@ class WatchedState:
             return await write(place, wanted.value)
         seen = shown(wanted.value)
 
-        async def work(data: Data) -> int:
-            return await write(_place(key_id, data), _left(data, seen, wanted.value))
+        def left(data: Data) -> tuple[Place, Any]:
+            return _place(key_id, data), _left(data, seen, wanted.value)
 
-        return await self._around_write(request, place, "set", {"value": seen}, work)
+        async def work(data: Data) -> int:
+            return await write(*left(data))
+
+        return await self._around_write(request, place, "set", {"value": seen}, work, check=left)
 
     async def delete(self, request: Request, wanted: StateDelete) -> bool:
         """Removes an entry; whether there was one. Raises as `StateService.delete`, and `Forbidden`."""
@@ -117,7 +121,9 @@ class WatchedState:
             _, scope, key = _place(key_id, data)
             return await remove(scope, key)
 
-        return bool(await self._around_write(request, place, "delete", {}, work))
+        return bool(
+            await self._around_write(request, place, "delete", {}, work, check=lambda data: _place(key_id, data))
+        )
 
     async def set_many(
         self, request: Request, wanted: Sequence[Wanted], *, instead_of: Sequence[tuple[str, str]] = ()
@@ -158,7 +164,16 @@ class WatchedState:
     def _is_hooked(self, points: Sequence[str], request: Request) -> bool:
         return any(self._hooks.registered(point, request) for point in points)
 
-    async def _around_write(self, request: Request, place: Place, operation: str, more: Data, work: Any) -> int:
+    async def _around_write(
+        self,
+        request: Request,
+        place: Place,
+        operation: str,
+        more: Data,
+        work: Callable[[Data], Awaitable[int]],
+        *,
+        check: Callable[[Data], object] | None = None,
+    ) -> int:
         return await self._hooks.around(
             request,
             before=_WRITE[0],
@@ -168,6 +183,7 @@ class WatchedState:
             data={"scope": place.scope, "key": place.key, "operation": operation, **more},
             work=work,
             made=lambda _: ABSENT,
+            check=check,
         )
 
     async def _before(self, request: Request, wanted: Wanted) -> Wanted | None:
@@ -175,12 +191,20 @@ class WatchedState:
         place = place_of(request.caller.key_id, wanted.scope, wanted.key)
         seen = shown(wanted.value)
         data: Data = {"scope": place.scope, "key": place.key, "operation": "set", "value": seen}
-        verdict = await self._hooks.run(_WRITE[0], request, component=Component("state", place.scope), data=data)
+
+        def left(data: Data) -> Wanted:
+            _, scope, key = _place(request.caller.key_id, data)
+            return wanted._replace(scope=scope, key=key, value=_left(data, seen, wanted.value))
+
+        verdict = await self._hooks.run(
+            _WRITE[0],
+            request,
+            component=Component("state", place.scope),
+            data=data,
+            check=lambda said: left(said.data),
+        )
         verdict.demand_not_cancelled(_WRITE[0])
-        if verdict.kind in ("skip", "replace"):
-            return None
-        _, scope, key = _place(request.caller.key_id, verdict.data)
-        return wanted._replace(scope=scope, key=key, value=_left(verdict.data, seen, wanted.value))
+        return None if verdict.kind in ("skip", "replace") else left(verdict.data)
 
     async def _tell_conflict(self, request: Request, problem: Conflict) -> None:
         if self._hooks.registered("StateConflict", request):
@@ -206,8 +230,16 @@ def _left(data: Data, seen: Any, form: Any) -> Any:
     """The form of the value that hooks have left: its own where they have not changed what they saw."""
     value = data.get("value")
     # 1, 1.0 and true are equal, and different values.
-    is_same = value is seen or json.dumps(value, sort_keys=True) == json.dumps(seen, sort_keys=True)
+    is_same = value is seen or _text(value) == _text(seen)
     return form if is_same else _kept(value)
+
+
+def _text(value: Any) -> str | None:
+    """A text that is another for every other value of JSON's; None: it is no value of those."""
+    try:
+        return json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError):
+        return None
 
 
 def _kept(value: Any) -> Any:

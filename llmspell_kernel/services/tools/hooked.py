@@ -9,12 +9,13 @@ from typing import Any
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.events.service import EventsService
 from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.given import given
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.tools.builtin import shown
 from llmspell_kernel.services.tools.invocation import plain_reply
 from llmspell_kernel.services.tools.standing import Standing
-from llmspell_protocol.areas.tool import ToolInvokeReply
-from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.areas.tool import ToolInvoke, ToolInvokeReply
+from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.tools.description import ToolDescription
 
 Do = Callable[[str, Mapping[str, Any]], Awaitable[ToolInvokeReply]]
@@ -39,17 +40,22 @@ class ToolOccasions:
         """Does a call with the hooks around it; raises as `HooksService.around`."""
         component = Component("tool", tool.name)
         began = time.monotonic()
+        about = {"tool_name": tool.name, "parameters": arguments, "source": tool.source}
 
         async def work(data: Mapping[str, Any]) -> ToolInvokeReply:
-            parameters = data["parameters"]
+            call = _call(data) if data is not about else ToolInvoke(tool=tool.name, parameters=arguments)
+            name, parameters = call.tool, call.parameters
             if self._hooks.registered("ToolValidation", request):
                 told = {"tool_name": tool.name, "parameters": parameters, "schema": tool.parameters}
-                verdict = await self._hooks.run("ToolValidation", request, component=component, data=told)
+                verdict = await self._hooks.run(
+                    "ToolValidation",
+                    request,
+                    component=component,
+                    data=told,
+                    check=lambda said: _call(said.data) if said.kind == "modified" else None,
+                )
                 verdict.demand_not_cancelled("ToolValidation")
-                parameters = verdict.data["parameters"]
-            if not isinstance(parameters, Mapping):
-                raise InvalidRequest(f"a hook gave tool '{tool.name}' parameters that are no table")
-            name = str(data["tool_name"])
+                parameters = _call(verdict.data).parameters if verdict.kind == "modified" else parameters
             if name != tool.name or parameters != data["parameters"]:
                 standing.done_instead(name, parameters)
             return await self._told(request, tool, name, parameters, do)
@@ -60,7 +66,7 @@ class ToolOccasions:
             after="AfterToolExecution",
             error="ToolError",
             component=component,
-            data={"tool_name": tool.name, "parameters": arguments, "source": tool.source},
+            data=about,
             work=work,
             shown=lambda reply: reply.result,
             details=lambda reply: {
@@ -77,6 +83,7 @@ class ToolOccasions:
                 began=began,
             ),
             target="tool_name",
+            check=_call,
             basis=standing.text,
         )
 
@@ -119,3 +126,9 @@ class ToolOccasions:
             "tool.completed", {**done, **events.timing(time.monotonic() - began)}, request=request, component=name
         )
         return reply
+
+
+def _call(data: Mapping[str, Any]) -> ToolInvoke:
+    """The call that hooks have made of a point's data; raises `InvalidRequest` where it is none."""
+    parameters = {} if data["parameters"] == [] else data["parameters"]
+    return given(ToolInvoke, "invoke", {"tool": data["tool_name"], "parameters": parameters})

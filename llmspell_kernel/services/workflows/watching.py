@@ -57,7 +57,9 @@ class Watching:
         Raises:
             Forbidden: one has cancelled it.
         """
-        verdict = await self._hooks.run(point, self._request, component=self._component, data=self._about(path, data))
+        verdict = await self._hooks.run(
+            point, self._request, component=self._component, data=self._about(path, data), check=_check
+        )
         verdict.demand_not_cancelled(point)
         return verdict
 
@@ -68,3 +70,14 @@ class Watching:
 
     def _about(self, path: Sequence[str], data: Mapping[str, Any]) -> dict[str, Any]:
         return {"workflow_id": self._id, "path": list(path), **data}
+
+
+def _check(said: Verdict) -> None:
+    """Raises `InvalidRequest` where a workflow can do nothing with what a hook gave."""
+    # Only where a hook was called.
+    from llmspell_kernel.services.hooks.given import demand_data
+
+    if said.kind == "modified":
+        demand_data(said.data.get("input"), "input")
+    elif said.kind == "replace":
+        demand_data(said.value, "data")

@@ -308,7 +308,7 @@ def test_caching_gives_a_script_nothing_that_another_was_granted(home: Path, tmp
             assert [ran(client, secret, allow=grant) for _ in range(2)] == ["one", "one"]
             hits = "return Hook.get_stats().builtin.caching.hits"
             assert ran(client, hits) == 1
-            with pytest.raises(LlmspellError, match=r"not allowed|denied"):
+            with pytest.raises(LlmspellError, match="Permission denied"):
                 ran(client, secret)
             assert [ran(client, read("note.txt"), cwd=str(place)) for place in places] == ["one", "two"]
     finally:
@@ -344,6 +344,62 @@ def test_a_hook_of_the_configuration_hears_of_the_kernel_s_whole_life(home: Path
     points = ("SystemStartup", "BeforeToolExecution", "AfterToolExecution", "ResourceLimitExceeded")
     for point in (*points, "ConfigurationChange", "SystemShutdown"):
         assert f"{point}: " in log, point
+
+
+_CREATE = "Agent.create{name = 'ada', model = 'mock/a'}"
+_SAID = f"{_CREATE}:complete('hi')"
+_CHAT = "LocalLLM.chat{model = 'mock/a', prompt = 'hi'}.text"
+_SUM = CALL.removeprefix("return ")
+_FOUND = "#Tool.discover{tag = 'calculator'} > 0"
+WRONG = [
+    ("BeforeAgentInit", "model = 5", f"{_CREATE}:get_config().model", "mock/a"),
+    ("BeforeAgentInit", "tools = 5", f"{_CREATE}.name", "ada"),
+    ("BeforeAgentInit", "tools = {5}", f"{_CREATE}.name", "ada"),
+    ("BeforeAgentInit", "name = 5", f"{_CREATE}.name", "ada"),
+    ("BeforeAgentInit", "system_prompt = {1}", f"{_CREATE}.name", "ada"),
+    ("BeforeAgentExecution", "input = 5", _SAID, "[mock/a] hi"),
+    ("AfterAgentExecution", "output = 5", _SAID, "[mock/a] hi"),
+    ("BeforeModelExecution", "messages = 5", _CHAT, "[mock/a] hi"),
+    ("BeforeModelExecution", "messages = {5}", _CHAT, "[mock/a] hi"),
+    ("BeforeModelExecution", "messages = {{role = 'user', content = 5}}", _CHAT, "[mock/a] hi"),
+    ("BeforeModelExecution", "model = {1}", _CHAT, "[mock/a] hi"),
+    ("BeforeModelExecution", "prompt = 5", _CHAT, "[mock/a] hi"),
+    ("AfterModelExecution", "result = 5", _CHAT, "[mock/a] hi"),
+    ("BeforeModelExecution", "input = 5", "#LocalLLM.embed({'a'}, {model = 'mock/a'})", 1),
+    ("BeforeModelExecution", "input = {5}", "#LocalLLM.embed({'a'}, {model = 'mock/a'})", 1),
+    ("BeforeToolExecution", "parameters = 5", _SUM, 6),
+    ("BeforeToolExecution", "tool_name = 5", _SUM, 6),
+    ("ToolValidation", "parameters = 5", _SUM, 6),
+    ("BeforeToolDiscovery", "query = 5", _FOUND, True),
+    ("BeforeToolDiscovery", "category = 5", _FOUND, True),
+    ("BeforeStateWrite", "key = 5", "State.set('k', 1) == nil or State.get('k') == 1", True),
+    ("BeforeStateRead", "scope = {1}", "State.get('none') == nil", True),
+]
+
+
+@pytest.mark.parametrize(("point", "data", "work", "result"), WRONG)
+def test_what_no_client_could_ask_for_is_a_failure_of_the_hook_that_gave_it(
+    client: Client, point: str, data: str, work: str, result: Any
+) -> None:
+    said = f"{{type = 'modified', data = {{{data}}}}}"
+    out, found = printed(client, f"Hook.register('{point}', function() return {said} end) return {work}")
+    assert f"at {point} failed and is ignored: " in out["stderr"]
+    assert found == result
+
+
+def test_a_hook_may_give_an_empty_table_for_an_empty_list(client: Client) -> None:
+    said = "{type = 'modified', data = {tools = {}, description = 'd'}}"
+    out, found = printed(
+        client, f"Hook.register('BeforeAgentInit', function() return {said} end) return {_CREATE}.name"
+    )
+    assert (out["stderr"], found) == ("", "ada")
+
+
+def test_an_answer_that_is_none_is_a_failure_of_the_hook(client: Client) -> None:
+    said = "{type = 'replace', data = 5}"
+    out, found = printed(client, f"Hook.register('BeforeAgentExecution', function() return {said} end) return {_SAID}")
+    assert "failed and is ignored: a hook gave an agent what is no text" in out["stderr"]
+    assert found == "[mock/a] hi"
 
 
 LAPSED = {
