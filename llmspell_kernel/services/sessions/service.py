@@ -102,7 +102,7 @@ class SessionsService:
                 name=clean(redactor.text(wanted.name or id[:8])),
                 kind="other",
                 description=clean(redactor.text(wanted.description or "")),
-                tags=list(wanted.tags),
+                tags=[clean(redactor.text(tag)) for tag in wanted.tags],
                 metadata=redactor.value(wanted.metadata),
                 parent=parent,
             )

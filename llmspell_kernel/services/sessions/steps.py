@@ -132,7 +132,12 @@ def _end(connection: sqlite3.Connection, entry: Ended, redactor: Redactor) -> No
     number, session, msg_type, request = found
     asked = unpacked(request)
     reply = redactor.value({**entry.content, **({"printed": dict(entry.printed)} if entry.printed else {})})
-    data = packed({"content": reply, **({"buffers": list(entry.buffers)} if entry.buffers else {})})
+    data = packed(
+        {
+            "content": reply,
+            **({"buffers": [redactor.data(bytes(one)) for one in entry.buffers]} if entry.buffers else {}),
+        }
+    )
     seen = read(msg_type, asked["content"], asked["options"], reply)
     status = "error" if seen.error is not None else "ok"
     connection.execute(
