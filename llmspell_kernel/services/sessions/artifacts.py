@@ -21,6 +21,7 @@ from llmspell_kernel.services.sessions import rows
 from llmspell_kernel.services.sessions.packing import LEVEL
 from llmspell_kernel.services.sessions.steps import clean
 from llmspell_kernel.storage.compression import compressed, decompressed
+from llmspell_kernel.times import time_text
 from llmspell_protocol.areas.artifact import ArtifactMetadata, ArtifactNamed, ArtifactQuery, ArtifactRef
 from llmspell_protocol.areas.session import ArtifactLine
 from llmspell_protocol.errors import InvalidRequest, NotFound
@@ -187,7 +188,7 @@ def query(
 def lines(connection: sqlite3.Connection, session: str) -> list[ArtifactLine]:
     """The artifacts of a session, for its list."""
     return [
-        ArtifactLine(id=str(sequence), type=type, name=name, created_at=rows.time_text(created_at), size_bytes=size)
+        ArtifactLine(id=str(sequence), type=type, name=name, created_at=time_text(created_at), size_bytes=size)
         for sequence, type, name, created_at, size in connection.execute(
             "SELECT sequence, type, name, created_at, size FROM artifacts JOIN contents USING (hash)"
             " WHERE session_id = ? ORDER BY sequence",
@@ -234,7 +235,7 @@ def _metadata(row: Sequence[Any]) -> ArtifactMetadata:
         tags=json.loads(tags),
         custom=json.loads(custom),
         version=version,
-        created_at=rows.time_text(created_at),
+        created_at=time_text(created_at),
         created_by=created_by,
         parent_artifact=parent,
         is_compressed=bool(is_compressed),

@@ -11,9 +11,9 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from llmspell_kernel.times import time_text
 from llmspell_protocol.errors import InvalidRequest, SessionNotFound
 
 _START_OF_AN_ID = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}", re.IGNORECASE)
@@ -50,11 +50,6 @@ class Row(NamedTuple):
 
 
 _COLUMNS = ", ".join(Row._fields)
-
-
-def time_text(seconds: float) -> str:
-    """A time as the protocol has it: UTC, ISO 8601, milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def new_id() -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from llmspell_kernel.services.workflows.parsing import parse
 from llmspell_kernel.services.workflows.results import result_of
 from llmspell_kernel.services.workflows.run import Around, Run
 from llmspell_kernel.services.workflows.watching import Watching
+from llmspell_kernel.times import now_text
 from llmspell_protocol.areas.workflow import WorkflowDetails, WorkflowRun, WorkflowSummary
 from llmspell_protocol.errors import Busy, InvalidRequest, NotFound
 
@@ -285,7 +285,7 @@ class WorkflowsService:
             raw=raw,
             definition=definition,
             functions=functions,
-            created_at=_now(),
+            created_at=now_text(),
             shared=dict(definition.shared),
         )
 
@@ -308,7 +308,7 @@ class WorkflowsService:
             watching=Watching(request, id, workflow.definition.name, self._events, self._hooks, progress=progress),
         )
         self._running[id] = _Running(
-            execution_id=id, workflow=workflow, request=request, key_id=request.caller.key_id, started_at=_now()
+            execution_id=id, workflow=workflow, request=request, key_id=request.caller.key_id, started_at=now_text()
         )
         workflow.executions += 1
         try:
@@ -339,7 +339,3 @@ def _cut(one: Checkpoint) -> WorkflowRun:
         finished_steps=one.finished_steps,
         needs_script=one.has_functions,
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
