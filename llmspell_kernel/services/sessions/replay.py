@@ -22,7 +22,7 @@ from llmspell_kernel.services.sessions.reading import read
 from llmspell_kernel.services.sessions.served import Served, without_what_varies
 from llmspell_kernel.services.sessions.service import SessionsService
 from llmspell_kernel.services.sessions.showing import shown_step
-from llmspell_kernel.services.sessions.steps import Step
+from llmspell_kernel.services.sessions.steps import UNREADABLE, Step
 from llmspell_kernel.times import time_text
 from llmspell_protocol.areas.session import (
     Difference,
@@ -147,6 +147,8 @@ class Replays:
         self, request: Request, wanted: SessionReplay, root: Step, below: Sequence[Step], left_s: float
     ) -> _Outcome:
         changes: Sequence[Modification] = wanted.modifications if wanted.mode == "modified" else ()
+        if not root.is_readable:
+            return _Outcome(error=UNREADABLE)
         asked = modified(root.content, root.number, changes)
         served = Served(
             below,
