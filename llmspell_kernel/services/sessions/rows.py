@@ -145,6 +145,8 @@ def delete(connection: sqlite3.Connection, id: str) -> None:
     connection.execute("DELETE FROM sessions WHERE id = ?", (id,))
 
 
+_INCREMENTAL = 2
+"""What `PRAGMA auto_vacuum` says of a file that can become smaller."""
 _MERGES = 8
 _MERGED_PAGES = 250
 _FREED_PAGES = 25_000
@@ -158,6 +160,8 @@ def free_pages(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO texts (texts, rank) VALUES ('merge', ?)", (-_MERGED_PAGES,))
         if connection.total_changes - before < 2:  # As FTS5 says that there is nothing to be merged.
             break
+    if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+        return  # In memory, or made by an earlier version: what is free is used again.
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     for _ in range(min(free, _FREED_PAGES)):
         # Python takes one step of it, which frees one page.
