@@ -45,7 +45,7 @@ class ArtifactHandler(AreaHandler):
             return artifacts.store(
                 connection,
                 session,
-                type=wanted.type,
+                type=redactor.text(wanted.type),
                 name=redactor.text(wanted.name),
                 data=data,
                 metadata=redactor.value(wanted.metadata),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.state.places import scope_of, scopes_of
 from llmspell_kernel.services.state.service import START, Entry, StateService, Wanted
 from llmspell_kernel.services.state.watched import WatchedState
+from llmspell_kernel.times import time_text
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.state import (
     BackupCreate,
@@ -180,7 +180,7 @@ class StateHandler(AreaHandler):
 def _backup(backup: Backup, request: Request) -> StateBackup:
     return StateBackup(
         backup=backup.id,
-        created_at=_time(backup.created_ms),
+        created_at=time_text(backup.created_ms / 1000),
         bytes=backup.bytes,
         count=backup.count(request.caller.key_id),
         compression=backup.compression,
@@ -197,10 +197,6 @@ def _shown(entry: Entry) -> StateEntry:
         key=entry.key,
         value=entry.value,
         version=entry.version,
-        changed_at=_time(entry.changed_ms),
-        expires_at=None if entry.expires_ms is None else _time(entry.expires_ms),
+        changed_at=time_text(entry.changed_ms / 1000),
+        expires_at=None if entry.expires_ms is None else time_text(entry.expires_ms / 1000),
     )
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

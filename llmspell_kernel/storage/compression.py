@@ -17,8 +17,12 @@ def compressed(data: bytes, level: int) -> bytes:
 
 
 def decompressed(data: bytes) -> bytes:
-    """What was compressed."""
-    found: bytes = _library().decompress(data)
+    """What was compressed; raises `ValueError` for what is damaged."""
+    zstd = _library()
+    try:
+        found: bytes = zstd.decompress(data)
+    except zstd.ZstdError as problem:
+        raise ValueError(str(problem)) from None
     return found
 
 

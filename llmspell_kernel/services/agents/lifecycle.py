@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
+from llmspell_kernel.times import now_text
 from llmspell_protocol.areas.agent import AgentStateReply, AgentTransition, StateOperation
 from llmspell_protocol.errors import InvalidRequest
 
@@ -94,7 +94,7 @@ class Lifecycle:
         now = time.monotonic()
         elapsed = now - self.since
         self.seconds[self.state] = self.seconds.get(self.state, 0.0) + elapsed
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = now_text()
         step = AgentTransition(before=self.state, after=state, timestamp=at, elapsed_s=round(elapsed, 3), reason=reason)
         self.history = [*self.history[1 - _KEPT :], step]
         self.state, self.since = state, now

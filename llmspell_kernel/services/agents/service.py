@@ -15,7 +15,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from llmspell_kernel.services.agents.agent import BASIC_MODEL, Agent
 from llmspell_kernel.services.agents.chats import Chats
@@ -24,6 +23,7 @@ from llmspell_kernel.services.agents.conversation import Conversation
 from llmspell_kernel.services.agents.toolbox import NoTools, Toolbox
 from llmspell_kernel.services.agents.turn import Turn
 from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult, has_answer
+from llmspell_kernel.times import now_text
 from llmspell_protocol.areas.agent import AgentAnswer, AgentCompose, AgentCreate, AgentExecute
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Busy, InvalidRequest, NotFound, Timeout
@@ -299,7 +299,7 @@ class AgentsService:
             tool_mode=wanted.tool_mode,
             max_tool_calls=wanted.max_tool_calls,
             max_recursion_depth=wanted.max_recursion_depth,
-            created_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            created_at=now_text(),
         )
 
 

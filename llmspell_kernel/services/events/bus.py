@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -21,6 +20,7 @@ from llmspell_kernel.services.hooks.hook import Hook, Occasion
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.hooks.verdict import Verdict, cancelled
 from llmspell_kernel.services.patterns import fits_any
+from llmspell_kernel.times import now_text
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 
@@ -321,7 +321,7 @@ class EventBus:
             id=new_id(),
             event_type=event_type,
             data=data,
-            timestamp=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            timestamp=now_text(),
             sequence=self._sequence,
             correlation_id=correlation_id,
             language=language,

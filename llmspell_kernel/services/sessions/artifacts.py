@@ -21,9 +21,10 @@ from llmspell_kernel.services.sessions import rows
 from llmspell_kernel.services.sessions.packing import LEVEL
 from llmspell_kernel.services.sessions.steps import clean
 from llmspell_kernel.storage.compression import compressed, decompressed
+from llmspell_kernel.times import time_text
 from llmspell_protocol.areas.artifact import ArtifactMetadata, ArtifactNamed, ArtifactQuery, ArtifactRef
 from llmspell_protocol.areas.session import ArtifactLine
-from llmspell_protocol.errors import InvalidRequest, NotFound
+from llmspell_protocol.errors import InvalidRequest, NotFound, StorageDamaged
 
 LARGEST_BYTES = 48 << 20
 """Of one content: what comes back has to fit into a message."""
@@ -99,12 +100,23 @@ def store(
 
 
 def get(connection: sqlite3.Connection, session: rows.Row, wanted: ArtifactNamed) -> tuple[ArtifactMetadata, bytes]:
-    """An artifact and its content. Raises as `find`."""
+    """An artifact and its content.
+
+    Raises:
+        StorageDamaged: the content can't be read. And as `find`.
+    """
     found = find(connection, session, wanted)
     data, is_compressed = connection.execute(
         "SELECT data, is_compressed FROM contents WHERE hash = ?", (found.id.content_hash,)
     ).fetchone()
-    return found, decompressed(data) if is_compressed else bytes(data)
+    try:
+        return found, decompressed(data) if is_compressed else bytes(data)
+    except ValueError as problem:
+        raise StorageDamaged(
+            f"the content of artifact {found.id.sequence} of session '{session.name}' is damaged: {problem}",
+            hint="llmspell doctor examines the file; artifact delete ends this one",
+            details={"session": session.id, "sequence": found.id.sequence},
+        ) from None
 
 
 def find(connection: sqlite3.Connection, session: rows.Row, wanted: ArtifactNamed) -> ArtifactMetadata:
@@ -187,7 +199,7 @@ def query(
 def lines(connection: sqlite3.Connection, session: str) -> list[ArtifactLine]:
     """The artifacts of a session, for its list."""
     return [
-        ArtifactLine(id=str(sequence), type=type, name=name, created_at=rows.time_text(created_at), size_bytes=size)
+        ArtifactLine(id=str(sequence), type=type, name=name, created_at=time_text(created_at), size_bytes=size)
         for sequence, type, name, created_at, size in connection.execute(
             "SELECT sequence, type, name, created_at, size FROM artifacts JOIN contents USING (hash)"
             " WHERE session_id = ? ORDER BY sequence",
@@ -234,7 +246,7 @@ def _metadata(row: Sequence[Any]) -> ArtifactMetadata:
         tags=json.loads(tags),
         custom=json.loads(custom),
         version=version,
-        created_at=rows.time_text(created_at),
+        created_at=time_text(created_at),
         created_by=created_by,
         parent_artifact=parent,
         is_compressed=bool(is_compressed),

@@ -12,6 +12,7 @@ from llmspell_protocol.areas.session import Difference
 MOST = 20
 """So many differences are told."""
 _SHOWN = 60
+_LONGEST_PATH = 200
 _MISSING = object()
 
 
@@ -19,7 +20,7 @@ def differences(before: Any, now: Any) -> list[Difference]:
     """Where `now` is another than `before`; `path` has names and positions from 0, with dots between."""
     found = []
     for path, description in _differences(before, now, ""):
-        found.append(Difference(path=path or ".", description=description))
+        found.append(Difference(path=path[:_LONGEST_PATH] or ".", description=description))
         if len(found) == MOST:
             break
     return found

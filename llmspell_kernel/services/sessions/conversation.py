@@ -32,6 +32,9 @@ def conversation_of(session: SessionDetails, last_first: Iterable[Step]) -> Sess
     """
     left_out: list[str] = []
     for step in filter(is_turn, last_first):
+        if not step.is_readable:
+            left_out.append(step.label)
+            continue
         try:
             return _read(session, step, left_out[::-1])
         except InvalidRequest:
@@ -42,8 +45,8 @@ def conversation_of(session: SessionDetails, last_first: Iterable[Step]) -> Sess
 
 
 def is_turn(step: Step) -> bool:
-    """Whether a conversation was held with what a client asked."""
-    return step.msg_type in AREA_OF and bool(step.content.get("messages"))
+    """Whether a conversation was held with what a client asked, or may have been."""
+    return step.msg_type in AREA_OF and (bool(step.content.get("messages")) or not step.is_readable)
 
 
 def _read(session: SessionDetails, step: Step, left_out: Sequence[str]) -> SessionConversationReply:

@@ -22,9 +22,16 @@ def packed(value: Any) -> bytes:
     return compressed(text, LEVEL) if len(text) >= STEPS_FROM_BYTES else text
 
 
-def unpacked(data: bytes) -> Any:
-    """What was packed."""
-    return json.loads(decompressed(data) if data.startswith(_MAGIC) else data)
+def unpacked(data: bytes) -> Mapping[str, Any]:
+    """The map that was packed.
+
+    Raises:
+        ValueError: it is damaged, or was none.
+    """
+    found = json.loads(decompressed(data) if data.startswith(_MAGIC) else data)
+    if not isinstance(found, Mapping):
+        raise ValueError("no map")
+    return found
 
 
 def _plain(value: Any) -> Any:

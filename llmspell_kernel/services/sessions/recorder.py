@@ -56,6 +56,8 @@ class Recorder:
             return None
         above = parent.record
         place = self._chosen_by(request)
+        if isinstance(above, Recorded) and above.target.key_id != request.caller.key_id:
+            above = None
         if isinstance(above, Recorded) and (place is None or place[1] == above.target):
             return Recorded(request, above.writing, above.target, above.step)
         # What a script has chosen another session for begins there, and isn't below the script's own step.

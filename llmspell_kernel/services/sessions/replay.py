@@ -16,14 +16,14 @@ from itertools import groupby
 from typing import Any
 
 from llmspell_kernel.request import Content, Request, Submit
-from llmspell_kernel.services.sessions import rows
 from llmspell_kernel.services.sessions.comparison import differences
 from llmspell_kernel.services.sessions.modifications import demand_paths, modified
 from llmspell_kernel.services.sessions.reading import read
 from llmspell_kernel.services.sessions.served import Served, without_what_varies
 from llmspell_kernel.services.sessions.service import SessionsService
 from llmspell_kernel.services.sessions.showing import shown_step
-from llmspell_kernel.services.sessions.steps import Step
+from llmspell_kernel.services.sessions.steps import UNREADABLE, Step
+from llmspell_kernel.times import time_text
 from llmspell_protocol.areas.session import (
     Difference,
     Modification,
@@ -70,8 +70,8 @@ class Replays:
             session_id=details.id,
             can_replay=any(has_reply for *_, has_reply in roots),
             total_steps=len(roots),
-            first_timestamp=rows.time_text(roots[0][0]) if roots else None,
-            last_timestamp=rows.time_text(roots[-1][0]) if roots else None,
+            first_timestamp=time_text(roots[0][0]) if roots else None,
+            last_timestamp=time_text(roots[-1][0]) if roots else None,
             total_duration_ms=sum(duration_ms or 0.0 for _, duration_ms, _ in roots),
         )
 
@@ -110,7 +110,7 @@ class Replays:
             session_id=details.id,
             correlation_id=str(uuid.uuid4()),
             replay_mode=wanted.mode,  # type: ignore[arg-type]  # `_demand` has looked
-            start_time=rows.time_text(started_at),
+            start_time=time_text(started_at),
             total_duration_ms=round((time.monotonic() - began) * 1000, 3),
             from_step=wanted.from_step,
             to_step=wanted.to_step,
@@ -147,6 +147,8 @@ class Replays:
         self, request: Request, wanted: SessionReplay, root: Step, below: Sequence[Step], left_s: float
     ) -> _Outcome:
         changes: Sequence[Modification] = wanted.modifications if wanted.mode == "modified" else ()
+        if not root.is_readable:
+            return _Outcome(error=UNREADABLE)
         asked = modified(root.content, root.number, changes)
         served = Served(
             below,

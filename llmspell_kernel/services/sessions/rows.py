@@ -11,9 +11,9 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from llmspell_kernel.times import time_text
 from llmspell_protocol.errors import InvalidRequest, SessionNotFound
 
 _START_OF_AN_ID = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}", re.IGNORECASE)
@@ -50,11 +50,6 @@ class Row(NamedTuple):
 
 
 _COLUMNS = ", ".join(Row._fields)
-
-
-def time_text(seconds: float) -> str:
-    """A time as the protocol has it: UTC, ISO 8601, milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def new_id() -> str:
@@ -150,6 +145,8 @@ def delete(connection: sqlite3.Connection, id: str) -> None:
     connection.execute("DELETE FROM sessions WHERE id = ?", (id,))
 
 
+_INCREMENTAL = 2
+"""What `PRAGMA auto_vacuum` says of a file that can become smaller."""
 _MERGES = 8
 _MERGED_PAGES = 250
 _FREED_PAGES = 25_000
@@ -163,6 +160,8 @@ def free_pages(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO texts (texts, rank) VALUES ('merge', ?)", (-_MERGED_PAGES,))
         if connection.total_changes - before < 2:  # As FTS5 says that there is nothing to be merged.
             break
+    if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+        return  # In memory, or made by an earlier version: what is free is used again.
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     for _ in range(min(free, _FREED_PAGES)):
         # Python takes one step of it, which frees one page.

@@ -20,6 +20,7 @@ from llmspell_kernel.services.sessions.records import Target
 from llmspell_kernel.services.sessions.showing import Page, page
 from llmspell_kernel.services.sessions.steps import Step, clean
 from llmspell_kernel.services.sessions.writing import Writing
+from llmspell_kernel.times import time_text
 from llmspell_profiles.credentials.redaction import Redactor
 from llmspell_profiles.credentials.settings_secrets import secrets_in
 from llmspell_protocol.areas.session import (
@@ -102,7 +103,7 @@ class SessionsService:
                 name=clean(redactor.text(wanted.name or id[:8])),
                 kind="other",
                 description=clean(redactor.text(wanted.description or "")),
-                tags=list(wanted.tags),
+                tags=[clean(redactor.text(tag)) for tag in wanted.tags],
                 metadata=redactor.value(wanted.metadata),
                 parent=parent,
             )
@@ -252,7 +253,7 @@ class SessionsService:
                         session=session,
                         name=name,
                         step=labels[session][step],
-                        timestamp=rows.time_text(started_at),
+                        timestamp=time_text(started_at),
                         text=" ".join(text.split()),
                     )
                 )
@@ -379,8 +380,8 @@ def _summary_fields(connection: sqlite3.Connection, row: rows.Row, count: int) -
         "name": row.name,
         "kind": row.kind,
         "status": row.status,
-        "created_at": rows.time_text(row.created_at),
-        "last_activity": rows.time_text(row.last_activity),
+        "created_at": time_text(row.created_at),
+        "last_activity": time_text(row.last_activity),
         "steps": count,
         "artifacts": artifacts.count(connection, row.id),
         "tags": list(row.tags),

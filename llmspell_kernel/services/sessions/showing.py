@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from llmspell_kernel.services.sessions import rows, steps
+from llmspell_kernel.services.sessions import steps
 from llmspell_kernel.services.sessions.reading import read
 from llmspell_kernel.services.sessions.steps import Place, Step, clean
+from llmspell_kernel.times import time_text
 from llmspell_protocol.areas.session import SessionStep
 from llmspell_protocol.errors import InvalidRequest
 
@@ -56,7 +57,7 @@ def shown_step(step: Step) -> SessionStep:
     area = step.msg_type.removesuffix("_request")
     return SessionStep(
         step=step.label,
-        timestamp=rows.time_text(step.started_at),
+        timestamp=time_text(step.started_at),
         action=f"{area} {step.action}".rstrip(),
         details=clean(seen.details),
         status="running" if step.reply is None else "error" if seen.error is not None else "ok",

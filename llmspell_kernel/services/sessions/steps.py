@@ -48,6 +48,8 @@ class Step(NamedTuple):
     reply: Mapping[str, Any] | None
     buffers: Sequence[str]
     """in base64"""
+    is_readable: bool = True
+    """false where the file is damaged here: content and options are empty then, and the reply is an error"""
 
     @property
     def is_root(self) -> bool:
@@ -132,7 +134,12 @@ def _end(connection: sqlite3.Connection, entry: Ended, redactor: Redactor) -> No
     number, session, msg_type, request = found
     asked = unpacked(request)
     reply = redactor.value({**entry.content, **({"printed": dict(entry.printed)} if entry.printed else {})})
-    data = packed({"content": reply, **({"buffers": list(entry.buffers)} if entry.buffers else {})})
+    data = packed(
+        {
+            "content": reply,
+            **({"buffers": [redactor.data(bytes(one)) for one in entry.buffers]} if entry.buffers else {}),
+        }
+    )
     seen = read(msg_type, asked["content"], asked["options"], reply)
     status = "error" if seen.error is not None else "ok"
     connection.execute(
@@ -226,11 +233,12 @@ def times(connection: sqlite3.Connection, session: str) -> list[tuple[float, flo
     ]
 
 
+UNREADABLE = "what was recorded of this step can't be read"
+
+
 def _step(row: Sequence[Any], label: str) -> Step:
     id, msg_type, action, status, started_at, duration_ms, request, reply = row
-    asked = unpacked(request)
-    answer = None if reply is None else unpacked(reply)
-    return Step(
+    step = Step(
         id=id,
         label=label,
         msg_type=msg_type,
@@ -238,11 +246,29 @@ def _step(row: Sequence[Any], label: str) -> Step:
         status=status,
         started_at=started_at,
         duration_ms=duration_ms,
-        content=asked["content"],
-        options=asked["options"],
-        reply=None if answer is None else answer["content"],
-        buffers=() if answer is None else answer.get("buffers", ()),
+        content={},
+        options={},
+        reply=None,
+        buffers=(),
     )
+    try:
+        asked = unpacked(request)
+        step = step._replace(content=_map(asked, "content"), options=_map(asked, "options"))
+        if reply is not None:
+            answer = unpacked(reply)
+            step = step._replace(reply=_map(answer, "content"), buffers=answer.get("buffers", ()))
+    except ValueError:
+        # It is told where it stands; the others are as they were.
+        error = {"status": "error", "code": "storage_damaged", "message": UNREADABLE}
+        return step._replace(content={}, options={}, reply=error, is_readable=False)
+    return step
+
+
+def _map(packed: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = packed.get(name)
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{name} is no map")
+    return found
 
 
 def totals(connection: sqlite3.Connection, session: str) -> tuple[int, int, int]:

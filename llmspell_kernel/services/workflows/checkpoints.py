@@ -14,7 +14,6 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path as File
 from typing import Any
 
@@ -25,6 +24,7 @@ from llmspell_kernel.services.workflows.outcomes import Problem, StepOutcome
 from llmspell_kernel.services.workflows.place import Path
 from llmspell_kernel.services.workflows.tables import FILE, SCHEMA
 from llmspell_kernel.storage.database import Database
+from llmspell_kernel.times import time_text
 from llmspell_protocol.errors import Busy, Forbidden, InvalidRequest, NotFound
 
 KEPT_DAYS = 30
@@ -206,7 +206,7 @@ class Checkpoints:
             has_functions=has_functions,
             input=input,
             shared=shared,
-            started_at=_time(now_ms),
+            started_at=time_text(now_ms / 1000),
             finished_steps=0,
         )
         return DiskJournal(checkpoint=checkpoint, database=self._open(), lock=lock)
@@ -328,7 +328,7 @@ def _checkpoint(connection: sqlite3.Connection, row: Sequence[Any]) -> Checkpoin
         has_functions=bool(has_functions),
         input=json.loads(given),
         shared=json.loads(shared),
-        started_at=_time(started_ms),
+        started_at=time_text(started_ms / 1000),
         finished_steps=finished,
     )
 
@@ -353,7 +353,3 @@ def _json(value: Any) -> str:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,7 +9,6 @@ import random
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from llmspell_kernel.services.weight import Budget
@@ -17,6 +16,7 @@ from llmspell_kernel.services.workflows.filters import FILTERS, BadFilter, filte
 from llmspell_kernel.services.workflows.names import Names, input_of
 from llmspell_kernel.services.workflows.outcomes import StepOutcome
 from llmspell_kernel.services.workflows.value_text import value_text, within
+from llmspell_kernel.times import now_text
 from llmspell_protocol.errors import InvalidRequest, ScriptError
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
@@ -239,7 +239,7 @@ def _by_key(table: Mapping[str, Any], key: str) -> Found:
 
 _MADE: Mapping[str, Callable[[], Any]] = {
     "random": random.random,
-    "timestamp": lambda: datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    "timestamp": now_text,
     "uuid": lambda: str(uuid.uuid4()),
 }
 

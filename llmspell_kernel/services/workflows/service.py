@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from llmspell_kernel.services.workflows.parsing import parse
 from llmspell_kernel.services.workflows.results import result_of
 from llmspell_kernel.services.workflows.run import Around, Run
 from llmspell_kernel.services.workflows.watching import Watching
+from llmspell_kernel.times import now_text
 from llmspell_protocol.areas.workflow import WorkflowDetails, WorkflowRun, WorkflowSummary
 from llmspell_protocol.errors import Busy, Forbidden, InvalidRequest, NotFound
 
@@ -290,7 +290,7 @@ class WorkflowsService:
             raw=raw,
             definition=definition,
             functions=functions,
-            created_at=_now(),
+            created_at=now_text(),
             shared=dict(definition.shared),
         )
 
@@ -302,7 +302,7 @@ class WorkflowsService:
             workflow=workflow,
             request=request,
             key_id=request.caller.key_id,
-            started_at=_now(),
+            started_at=now_text(),
             used={workflow},
         )
         workflow.executions += 1
@@ -374,7 +374,3 @@ def _cut(one: Checkpoint) -> WorkflowRun:
         finished_steps=one.finished_steps,
         needs_script=one.has_functions,
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

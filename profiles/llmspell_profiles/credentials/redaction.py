@@ -6,10 +6,10 @@ bearer token or a private key. Knows neither requests nor files.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llmspell_profiles.credentials.secrets import HIDDEN
+from llmspell_profiles.credentials.secrets import HIDDEN, PASSWORD_IN_URL, SECRET_IN_QUERY
 
 SHORTEST = 6
 """Characters of the shortest value that is looked for everywhere: a shorter one is part of too many words."""
@@ -34,11 +34,8 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-
 _QUOTED = re.compile(rf"""(?i)((?<![a-z]){_NAME}\\?["']?\]?\s*[:=]\s*)(\\?["'])((?:(?!\2).)+)(\2)""")
 """`api_key = "…"` in code, and the same in JSON that stands in a text."""
 _ASSIGNED = re.compile(r"\b([A-Z0-9_]*(?:API_KEY|SECRET|PASSWORD|TOKEN|ACCESS_KEY))=([^\s\"'&;]+)")
-# Pieces of these have a longest length: a text may have a megabyte without a blank in it.
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s:]{0,200}):[^/@\s]{1,200}@")
-_SECRET_IN_QUERY = re.compile(
-    r"(?i)([?&;][^=&;#\s]{0,40}(?:key|token|secret|password|credential|authorization)[^=&;#\s]{0,40}=)[^&;#\s]+"
-)
+_PASSWORD_IN_URL = re.compile(PASSWORD_IN_URL)
+_SECRET_IN_QUERY = re.compile(SECRET_IN_QUERY)
 _OPTION = re.compile(rf"(?i)--?[a-z-]*?{_NAME}(?:=(.+))?")
 
 
@@ -70,21 +67,31 @@ class Redactor:
     def text(self, text: str) -> str:
         """A text without the secrets in it."""
         if self._known is not None:
-            text = self._known.sub(HIDDEN, text)
+            text = _replaced(self._known, HIDDEN, text)
         if "-----BEGIN" in text:
             text = _PRIVATE_KEY.sub(HIDDEN, text)
-        if len(text) <= _PIECE:
-            return self._piece(text)
-        # One look at megabytes would keep every other thread from running meanwhile.
-        return "".join(map(self._piece, _pieces(text)))
-
-    def _piece(self, text: str) -> str:
         if "://" in text:
-            text = _SECRET_IN_QUERY.sub(rf"\1{HIDDEN}", _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", text))
-        text = _LIKE_A_KEY.sub(HIDDEN, text)
-        text = _SCHEME.sub(rf"\1\2{HIDDEN}", text)
-        text = _QUOTED.sub(rf"\1\2{HIDDEN}\4", text)
-        return _ASSIGNED.sub(rf"\1={HIDDEN}", text)
+            text = _replaced(_PASSWORD_IN_URL, rf"\1:{HIDDEN}@", text)
+            text = _replaced(_SECRET_IN_QUERY, rf"\1{HIDDEN}", text)
+        text = _replaced(_LIKE_A_KEY, HIDDEN, text)
+        text = _replaced(_SCHEME, rf"\1\2{HIDDEN}", text)
+        text = _replaced(_QUOTED, rf"\1\2{HIDDEN}\4", text)
+        return _replaced(_ASSIGNED, rf"\1={HIDDEN}", text)
+
+    def data(self, data: bytes) -> bytes:
+        """Bytes without the secrets in them: a text as a text, of anything else those that are known and keys."""
+        try:
+            return self.text(data.decode()).encode()
+        except UnicodeDecodeError:
+            pass
+        # Each byte as a character, and so are the known ones.
+        text = data.decode("latin-1")
+        if self._known is not None:
+            known = re.compile(self._known.pattern.encode().decode("latin-1"))
+            text = _replaced(known, HIDDEN, text)
+        if "-----BEGIN" in text:
+            text = _PRIVATE_KEY.sub(HIDDEN, text)
+        return text.encode("latin-1")
 
     def _of_auth(self, key: Any, value: Any) -> Any:
         if isinstance(value, str) and value and key not in _KINDS:
@@ -110,19 +117,29 @@ class Redactor:
 
 
 _PIECE = 128 * 1024
-"""Characters that are looked at in one go."""
+"""Characters that are looked at in one go: one look at megabytes would keep every other thread from running."""
+_OVERLAP = 32 * 1024
+"""Characters behind a piece that what begins in it may reach into; one that has no end goes on beyond them."""
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """A long text in pieces that end with a line or, where there is none, a word."""
-    start = 0
-    while len(text) - start > _PIECE:
+def _replaced(pattern: re.Pattern[str], by: str, text: str) -> str:
+    """The text with `by` for each match, as `pattern.sub`, however it is cut into pieces."""
+    if len(text) <= _PIECE:
+        return pattern.sub(by, text)
+    found: list[str] = []
+    copied = start = 0
+    while start < len(text):
         end = start + _PIECE
-        cut = max(text.rfind("\n", start, end), 0) or max(text.rfind(" ", start, end), 0)
-        end = cut + 1 if cut > start else end
-        yield text[start:end]
-        start = end
-    yield text[start:]
+        seen = min(end + _OVERLAP, len(text))
+        for match in pattern.finditer(text, start, seen):
+            if match.start() >= end:
+                break
+            whole = pattern.match(text, match.start()) if match.end() == seen else None
+            one = match if whole is None else whole
+            found += (text[copied : one.start()], one.expand(by))
+            copied = one.end()
+        start = max(end, copied)
+    return "".join((*found, text[copied:]))
 
 
 def is_secret_name(name: str) -> bool:

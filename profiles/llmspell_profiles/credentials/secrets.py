@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import ProviderSettings
 
 _SECRET_WORDS = ("key", "token", "secret", "password", "credential", "authorization", "cookie")
-_PASSWORD_IN_URL = r"(?<=://)([^/@\s:]*):[^/@\s]+@"
+PASSWORD_IN_URL = r"(?<=://)([^/@\s:]*):[^/@\s]+@"
+"""Group 1 is the user's name."""
 _SECRET_WORD = rf"[^\s=:]*(?:{'|'.join(_SECRET_WORDS)})[^\s=:]*"
 _SECRET_IN_WORD = rf"(?is)\A({_SECRET_WORD}\s*[=:]\s*)\S.*\Z"
-_SECRET_IN_QUERY = rf"(?i)([?&;][^=&;#\s]*(?:{'|'.join(_SECRET_WORDS)})[^=&;#\s]*=)[^&;#\s]+"
+# A name has a longest length: a text may have a megabyte without a blank in it.
+_OF_A_NAME = r"[^=&;#?\s]{0,100}"
+SECRET_IN_QUERY = rf"(?i)([?&;]{_OF_A_NAME}(?:{'|'.join(_SECRET_WORDS)}){_OF_A_NAME}=)[^&;#\s]+"
+"""Group 1 is what stands before the value."""
 
 HIDDEN = "***"
 """What stands for a secret wherever settings are shown."""
@@ -114,4 +118,4 @@ def without_secrets(text: str) -> str:
     """The text with `HIDDEN` for passwords and for `api_key=…` and the like in URLs."""
     if "://" not in text:
         return text
-    return re.sub(_SECRET_IN_QUERY, rf"\1{HIDDEN}", re.sub(_PASSWORD_IN_URL, rf"\1:{HIDDEN}@", text))
+    return re.sub(SECRET_IN_QUERY, rf"\1{HIDDEN}", re.sub(PASSWORD_IN_URL, rf"\1:{HIDDEN}@", text))

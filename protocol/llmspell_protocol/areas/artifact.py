@@ -7,6 +7,8 @@ from dataclasses import field
 from typing import Any
 
 from llmspell_protocol.areas.action import Action, Struct
+from llmspell_protocol.models import between
+from llmspell_protocol.numbers import INT32_HIGH
 
 
 class ArtifactRef(Struct):
@@ -49,7 +51,7 @@ class ArtifactQuery(Struct):
     created_before: str | None = None
     min_size: int | None = None
     max_size: int | None = None
-    limit: int | None = None
+    limit: int | None = between(1, INT32_HIGH)
 
 
 class ArtifactMetadata(Struct):

@@ -11,7 +11,8 @@ from dataclasses import field
 from typing import Any, Literal
 
 from llmspell_protocol.areas.action import Action, Empty, Struct
-from llmspell_protocol.models import ChatMessage
+from llmspell_protocol.models import ChatMessage, between
+from llmspell_protocol.numbers import INT32_HIGH
 
 SessionStatus = Literal["active", "suspended", "completed", "failed"]
 SessionKind = Literal["script", "chat", "notebook", "other"]
@@ -38,7 +39,7 @@ class SessionList(Struct):
     tags: Sequence[str] = ()
     """only those that have all of these"""
     kind: SessionKind | None = None
-    limit: int | None = None
+    limit: int | None = between(1, INT32_HIGH)
 
 
 class SessionNamed(Struct):

@@ -232,6 +232,27 @@ def test_words_are_found_in_what_was_asked_and_answered(home: Path) -> None:
     talking(home, body)
 
 
+def test_secrets_are_not_in_a_sessions_own_fields(home: Path) -> None:
+    known = "canary-of-the-environment"
+
+    def body(talk: Talk) -> None:
+        made = talk.session("create", name=known, tags=[f"a {known}"], description=known, metadata={"m": known})
+        assert "canary" not in str(made)
+        assert made["session"]["tags"] == ["a ***"]
+
+    talking(home, body, variables={"SOME_API_KEY": known}, **RECORDING)
+
+
+@pytest.mark.parametrize("limit", [-1, 0])
+def test_a_limit_below_one_is_refused(home: Path, limit: int) -> None:
+    def body(talk: Talk) -> None:
+        for ask in (lambda: talk.session("list", limit=limit), lambda: talk.artifact("query", limit=limit)):
+            with pytest.raises(InvalidRequest, match="limit"):
+                ask()
+
+    talking(home, body, **RECORDING)
+
+
 def test_secrets_are_not_in_the_file(home: Path) -> None:
     """Canaries in a prompt, a tool's arguments and headers, a script's code, arguments, variables and output."""
     known = "canary-of-the-environment"
@@ -248,7 +269,9 @@ def test_secrets_are_not_in_the_file(home: Path) -> None:
             talk.ask("tool", {"action": "invoke", "tool": "http-requester", "parameters": parameters}, session="s")
         code = f"local api_key = 'canary-in-the-code' print('Bearer canary-printed-1') print('{known}')"
         talk.script(code, session="s", args=["--api-key", "canary-of-an-argument"], env=env)
-        talk.artifact("store", session="s", type="note", name="n", content="x", metadata={"password": "canary-meta"})
+        fields = {"type": f"type {known}", "name": f"name {known}", "content": "x"}
+        fields["metadata"] = {"password": "canary-meta", "tags": [f"tag {known}"]}
+        talk.artifact("store", session="s", **fields)
         assert "canary" not in str(talk.session("show", session="s"))
         assert "canary" not in str(talk.artifact("query", session="s"))
 

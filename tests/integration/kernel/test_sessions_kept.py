@@ -13,7 +13,7 @@ import pytest
 from llmspell_kernel.identity import Key
 from llmspell_kernel.services.sessions import writing
 from llmspell_protocol.client.sync import Client
-from llmspell_protocol.errors import InvalidRequest, SessionNotFound
+from llmspell_protocol.errors import InvalidRequest, SessionNotFound, StorageDamaged
 from tests.support.kernels import KernelProcess
 from tests.support.session_talks import RECORDING, Talk, talking, talking_by_key
 
@@ -279,6 +279,47 @@ def test_a_session_survives_a_kernel_and_a_damaged_file_stops_no_request(home: P
         assert talk.chat("hello", session="notes")["message"]["content"] == "[mock/a] hello"
 
     talking(home, goes_on)
+
+
+@pytest.mark.parametrize("damage", [b"\x28\xb5\x2f\xfdno", b"{", b"[]", b'{"content": 5, "options": {}}', b"\xff"])
+def test_a_damaged_step_is_told_and_left_out(home: Path, damage: bytes) -> None:
+    def chat(talk: Talk) -> None:
+        talk.chat("one", session="s")
+        talk.chat("two", session="s")
+
+    def look(talk: Talk) -> None:
+        one, two = talk.steps("s")
+        assert (one["status"], one["asked"]) == ("ok", "one")
+        assert (two["status"], two["error"]) == ("error", "what was recorded of this step can't be read")
+        found = talk.session("conversation", session="s")
+        assert (found["messages"][0]["content"], found["left_out"]) == ("one", ["2"])
+        replayed = talk.session("replay", session="s")["steps"]
+        assert [step["status"] for step in replayed] == ["same", "failed"]
+
+    talking(home, chat)
+    connection = sqlite3.connect(home / "sessions.db")
+    with connection:
+        connection.execute("UPDATE steps SET request = ? WHERE number = 2", (damage,))
+    connection.close()
+    talking(home, look)
+
+
+def test_a_damaged_artifact_is_told(home: Path) -> None:
+    def store(talk: Talk) -> None:
+        talk.session("create", name="s")
+        talk.artifact("store", session="s", type="t", name="n", content="x" * 20_000)
+
+    def look(talk: Talk) -> None:
+        with pytest.raises(StorageDamaged, match="artifact 1 of session 's' is damaged"):
+            talk.artifact("get", session="s", sequence=1)
+        assert talk.artifact("query", session="s")["count"] == 1
+
+    talking(home, store, **RECORDING)
+    connection = sqlite3.connect(home / "sessions.db")
+    with connection:
+        connection.execute("UPDATE contents SET data = ?", (b"\x28\xb5\x2f\xfdno",))
+    connection.close()
+    talking(home, look, **RECORDING)
 
 
 def test_sessions_are_kept_where_the_setting_says(home: Path, tmp_path: Path) -> None:

@@ -70,6 +70,46 @@ def test_a_long_text_is_searched_whole_and_takes_no_time_for_its_length() -> Non
     assert kept == f"{word} ***\n{'_' * 300_000}\n" + "line with password = '***'\n" * 20_000
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("sk-abcdefgh12345", "***"),
+        ("Bearer abc.def-123", "Bearer ***"),
+        ("api_key = 'one two three'", "api_key = '***'"),
+        ("OPENAI_API_KEY=abc", "OPENAI_API_KEY=***"),
+        ("http://user:password@host", "http://user:***@host"),
+        ("http://host/x?api_key=secret&b=2", "http://host/x?api_key=***&b=2"),
+        ("known to all", "***"),
+    ],
+)
+@pytest.mark.parametrize("filler", ["word ", "::::", "line\n"])
+def test_a_secret_is_hidden_wherever_it_stands_in_a_long_text(text: str, kept: str, filler: str) -> None:
+    redactor = Redactor(["known to all"])
+    blank = "\n" if filler == "line\n" else " "
+    after = blank + filler * 10_000
+    for at in range(128 * 1024 - len(text) - 1, 128 * 1024 + 2, 4):
+        before = (filler * (at // len(filler) + 1))[: at - 1] + blank
+        assert redactor.text(f"{before}{text}{after}") == f"{before}{kept}{after}", at
+
+
+def test_a_secret_that_is_longer_than_a_piece_is_hidden_whole() -> None:
+    long = "a1" * 200_000
+    assert PLAIN.text(f"{'word ' * 20_000}sk-{long} end") == f"{'word ' * 20_000}*** end"
+
+
+@pytest.mark.parametrize("text", ["?" * 2_000_000, "?key" * 500_000, "?" + "key" * 600_000, "://a:" * 400_000])
+def test_a_long_text_without_a_blank_is_looked_at_once(text: str) -> None:
+    assert PLAIN.text(f"http://x {text}") == f"http://x {text}"
+
+
+def test_bytes_lose_secrets_too() -> None:
+    redactor = Redactor(["grünes-geheimnis"])
+    assert redactor.data(b"key sk-abcdefgh12345, gr\xc3\xbcnes-geheimnis") == b"key ***, ***"
+    assert redactor.data(b"\xff\x00gr\xc3\xbcnes-geheimnis\xfe") == b"\xff\x00***\xfe"
+    vector = bytes(range(256)) * 100
+    assert redactor.data(vector) == vector
+
+
 def test_known_values_are_hidden_wherever_they_stand() -> None:
     redactor = Redactor.of_environment(
         {"SERVICE_TOKEN": "env-value", "HOME": "/root", "X_CREDENTIALS": "/path/to/file", "A_KEY": "tiny"},

@@ -46,6 +46,11 @@ def test_at_most_so_many_differences_are_told() -> None:
     assert len(told([0] * 1000, [1] * 1000)) == MOST
 
 
+def test_a_path_of_long_names_is_cut() -> None:
+    [(path, _)] = told({"x" * 1_000_000: 1}, {"x" * 1_000_000: 2})
+    assert path == "x" * 200
+
+
 def changed(content: dict[str, Any], *changes: tuple[str, Any], number: int = 1) -> dict[str, Any]:
     return modified(content, number, [Modification(path=path, value=value) for path, value in changes])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import random
 import sqlite3
@@ -154,3 +155,14 @@ def test_what_is_deleted_leaves_the_file(tmp_path: Path) -> None:
 
     run(body, path)
     assert path.stat().st_size < 300_000
+
+
+def test_secrets_are_taken_out_of_buffers_too() -> None:
+    async def body(kept: Writing) -> None:
+        kept.put(Opened(TARGET))
+        kept.put(begun("a"))
+        kept.put(ended("a")._replace(buffers=[b"key sk-abcdefgh12345", b"\xff\x00"]))
+        [step] = await kept.read(lambda connection: list(steps.of_session(connection, "id-1")))
+        assert [base64.b64decode(one) for one in step.buffers] == [b"key ***", b"\xff\x00"]
+
+    run(body)
