@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,18 @@ def test_a_chat_that_goes_on_at_a_terminal_says_so_and_takes_words_as_the_prompt
     assert "You: What is Rome?\n\nmock/a: [mock/a] What is Rome?\n\nYou: more\n\nmock/a: [mock/a] more\n" in shown
 
 
+def test_a_chat_that_goes_on_says_which_turn_is_left_out(home: Path) -> None:
+    for text in ("one", "two"):
+        llmspell("chat", "mock/a", "--session", "italy", text)
+    with closing(sqlite3.connect(home / "sessions.db")) as connection, connection:
+        connection.execute("UPDATE steps SET request = X'7B' WHERE number = 2")
+    terminal = AtTerminal(["chat", "--session", "italy"], columns=200)
+    terminal.wait_for("Going on with session 'italy': 2 messages, without step 2, which can't be read")
+    terminal.wait_for("> ")
+    terminal.type("\x04")
+    assert terminal.end() == 0
+
+
 def test_a_new_chat_that_is_kept_says_where(home: Path) -> None:
     terminal = AtTerminal(["chat", "mock/a", "--session", "new one", "hello"], columns=200)
     terminal.wait_for("This chat is kept in session 'new one'")
@@ -55,8 +69,6 @@ def test_there_is_nothing_to_go_on_with_without_a_kept_chat(home: Path) -> None:
 def test_a_model_that_is_gone_is_told_with_the_session(home: Path) -> None:
     llmspell("chat", "mock/a", "--session", "old", "hello")
     home.joinpath("sessions.db").exists()
-    import sqlite3
-
     with sqlite3.connect(home / "sessions.db") as connection:
         (request,) = connection.execute("SELECT request FROM steps").fetchone()
         changed = request.replace(b'"mock/a"', b'"tinyllama:gone@candle"')
