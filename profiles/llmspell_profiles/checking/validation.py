@@ -14,6 +14,7 @@ from llmspell_profiles.loading.loader import LoadedSettings, Read, load_settings
 from llmspell_profiles.loading.origins import in_order, spellings
 from llmspell_profiles.loading.profiles import PROFILE_NAMES, SHORT_NAMES
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
+from llmspell_profiles.loading.trust import COMMAND, TrustedFiles
 from llmspell_profiles.problems import KeyPath, Remark, SettingError
 from llmspell_profiles.schema.checks import Refusal
 from llmspell_profiles.schema.providers import PROVIDER_TYPES
@@ -61,13 +62,17 @@ def check(*, profile: str | None = None, config: Path | None = None, env: Mappin
     wrong = {error.details.get("key") for error in errors} - {None}
     remarks = [each for each in loaded.remarks if each.details.get("key") not in wrong]
     remarks += advice(loaded, env)
+    untrusted = TrustedFiles(loaded.home).refusal(loaded.guarded) if loaded.guarded is not None else None
+    if untrusted is not None:
+        remarks.append(Remark("", untrusted.message, dict(untrusted.details), f"{COMMAND} shows it, and asks"))
     return Report(
         workshop.file,
         loaded.source,
         loaded.profile,
         tuple(sorted(errors, key=in_order)),
         tuple(sorted(remarks, key=in_order)),
-        tuple(_servers(loaded)),
+        # What stands in a file that isn't trusted is not even looked at from here.
+        tuple(_servers(loaded)) if untrusted is None else (),
     )
 
 

@@ -82,11 +82,17 @@ class TrustedFiles:
 
     def demand(self, guarded: Guarded) -> None:
         """Raises ConfigError where a file that was found isn't trusted."""
+        refused = self.refusal(guarded)
+        if refused is not None:
+            raise refused
+
+    def refusal(self, guarded: Guarded) -> ConfigError | None:
+        """The error for a file that was found and isn't trusted; None: it may be used."""
         if not guarded.found or self.knows(guarded):
-            return
+            return None
         keys = list(guarded.values)
         more = f" and {len(keys) - _SHOWN_KEYS} more" if len(keys) > _SHOWN_KEYS else ""
-        raise ConfigError(
+        return ConfigError(
             f"{guarded.name} of this directory is not trusted: it sets {', '.join(keys[:_SHOWN_KEYS])}{more}",
             hint=f"look at what it sets, and say yes to it: {COMMAND}",
             details={"file": str(guarded.file), "untrusted": keys},

@@ -65,7 +65,9 @@ def test_a_project_s_file_leads_commands_to_no_other_kernel(project: Path) -> No
 
 def test_doctor_says_it_and_the_file_can_still_be_looked_at(project: Path) -> None:
     assert "is not trusted" in llmspell("doctor", "--offline").out
-    assert "valid" in llmspell("config", "validate", "--offline").out.lower()
+    validated = llmspell("config", "validate").out
+    assert "✓ Valid" in validated
+    assert "llmspell.toml of this directory is not trusted" in validated
     llmspell("-c", "llmspell.toml", "config", "set", "models.max_queue", "3")
     assert llmspell("model", "status").status == 2
 

@@ -235,6 +235,8 @@ min_p = 0.2
         "llmspell.toml:9 providers.anthropic.min_p: accepted, has no effect",
         "llmspell.toml:19 providers.far.repeat_penalty: accepted, has no effect",
         "llmspell.toml:20 providers.far.min_p: accepted, has no effect",
+        "llmspell.toml of this directory is not trusted: it sets providers.far.base_url; "
+        "llmspell config trust shows it, and asks",
         "LLMSPELL_PROVIDERS__ANTHROPIC__SEED: accepted, has no effect",
     ]
 
@@ -287,4 +289,5 @@ providers.candle.device = "cpu"
 events.export.webhook = "http://localhost:1/"
 events.export.file = "{tmp_path}/logs/e"
 """
-    assert [each for each in warnings(report(tmp_path, toml)) if "no effect" not in each] == []
+    found = [each for each in warnings(report(tmp_path, toml)) if "no effect" not in each]
+    assert [each for each in found if "is not trusted" not in each] == []
