@@ -14,7 +14,7 @@ from llmspell_protocol.durations import LONGEST_S
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.messages import METADATA_KEY
 from llmspell_protocol.numbers import FINITE_NUMBER, WHOLE_NUMBER, is_number, is_whole
-from llmspell_protocol.request_options import NO_OPTIONS, RequestOptions
+from llmspell_protocol.request_options import LONGEST_SESSION, NO_OPTIONS, RequestOptions
 
 T = TypeVar("T")
 
@@ -58,6 +58,10 @@ def request_options(given: Any) -> RequestOptions:
         raise invalid("Invalid options", [(f"metadata.{METADATA_KEY}.timeout_s", "has to be more than 0")])
     if (options.timeout_s or 0) > LONGEST_S:
         raise invalid("Invalid options", [(f"metadata.{METADATA_KEY}.timeout_s", f"has to be at most {LONGEST_S}")])
+    session = options.session
+    if session is not None and (not session.strip() or len(session) > LONGEST_SESSION):
+        problem = f"has to be 1 to {LONGEST_SESSION} characters, not blanks alone"
+        raise invalid("Invalid options", [(f"metadata.{METADATA_KEY}.session", problem)])
     if options.drain_s is not None and options.drain_s < 0:
         raise invalid("Invalid options", [(f"metadata.{METADATA_KEY}.drain_s", "has to be at least 0")])
     return options

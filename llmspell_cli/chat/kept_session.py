@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from llmspell_cli.session import document
 from llmspell_cli.terminal.text import home_path
 from llmspell_protocol.errors import InvalidRequest, ModelNotFound, SessionNotFound
+from llmspell_protocol.request_options import LONGEST_SESSION
 
 if TYPE_CHECKING:
     from llmspell_cli.chat.conversation import Conversation
@@ -34,6 +35,10 @@ class Wanted(NamedTuple):
         """Raises `InvalidRequest` where both are given."""
         if self.name is not None and self.goes_on:
             raise InvalidRequest("--continue takes the last chat, --session one by its name", hint="drop one of them")
+        if self.name is not None and (not self.name.strip() or len(self.name) > LONGEST_SESSION):
+            raise InvalidRequest(
+                f"a session's name has 1 to {LONGEST_SESSION} characters", hint="llmspell chat --session notes"
+            )
 
 
 class Kept(NamedTuple):

@@ -9,6 +9,8 @@ PERMISSIONS = ("read", "write", "net", "run", "env")
 """What an execute can allow its script; also the names of the commands' options, `--allow-read` and so on."""
 EVERYTHING = "*"
 """In a permission: whatever there is."""
+LONGEST_SESSION = 200
+"""Characters of a session's name."""
 
 
 class RequestOptions(NamedTuple):
@@ -46,7 +48,8 @@ class RequestOptions(NamedTuple):
     """A person sits at the client and can be asked for permission, where the content says `allow_stdin`; false where
     its input is data."""
     session: str | None = None
-    """The session that it is recorded in: an id or a name; one that there is not begins."""
+    """The session that it is recorded in: an id or a name (1 to `LONGEST_SESSION` characters, not blanks alone); one
+    that there is not begins."""
     drain_s: float | None = None
     """How long running work may go on."""
 

@@ -24,8 +24,8 @@ from llmspell_kernel.services.sessions.records import (
     Target,
 )
 from llmspell_profiles.credentials.redaction import Redactor
+from llmspell_protocol.request_options import LONGEST_SESSION
 
-LONGEST_NAME = 200
 LONGEST_TEXT = 10_000
 """Characters of a question, and of an answer, that can be searched in."""
 _INDEX = 2
@@ -83,7 +83,7 @@ def write(connection: sqlite3.Connection, batch: Sequence[Entry], redactor: Reda
 
 def _open(connection: sqlite3.Connection, target: Target, redactor: Redactor, limits: rows.Limits) -> str:
     id = target.id or rows.new_id()
-    name = clean(redactor.text(target.name or target.ref or ""))[:LONGEST_NAME] or id[:8]
+    name = clean(redactor.text(target.name or target.ref or ""))[:LONGEST_SESSION] or id[:8]
     rows.insert(connection, id=id, key_id=target.key_id, name=name, kind=target.kind)
     rows.retain(connection, limits, key_id=target.key_id, keep=id)
     return id

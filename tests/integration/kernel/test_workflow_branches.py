@@ -48,6 +48,9 @@ CONDITIONS = {
     "{type = 'agent_evaluates_true', agent = 'ada', prompt = 'no'}": False,
     "{type = 'expression', expression = 'steps.add.output > 4'}": True,
     "'input.x == 2'": False,
+    "'input.nosuch > 1'": False,
+    "'not (input.nosuch > 1)'": True,
+    "'input.a.b.c == nil and #input.items == 0'": True,
     "'true'": True,
 }
 

@@ -152,6 +152,9 @@ def test_expressions_reach_nothing_and_end(client: Client) -> None:
     for name in ("os", "io", "require", "load", "getmetatable", "debug", "Tool", "State", "_G", "pcall", "coroutine"):
         assert said(name) == "none", name
     assert said("string.dump") == "none"
+    assert "in 'input.n + 1 > 2': attempt to perform arithmetic on a nil value" in said("input.n + 1 > 2")
+    assert said("input.n >").endswith("in 'input.n >': unexpected symbol near <eof>")
+    assert ran(client, "return {pcall(function() return nil < 1 end)}")[0] is False
     assert "computes for too long" in said("(function() while true do end end)()")
     assert "attempt to" in said("1 + {}")
 

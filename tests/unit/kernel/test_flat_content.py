@@ -69,6 +69,8 @@ def test_options_are_read_and_written_by_one_class() -> None:
         ({"detach": "yes"}, "metadata.llmspell.detach has to be true or false"),
         ({"args": ["a", 1]}, "metadata.llmspell.args has to be a list of texts"),
         ({"timeout_s": True}, "metadata.llmspell.timeout_s has to be a finite number"),
+        ({"session": " "}, "metadata.llmspell.session has to be 1 to 200 characters"),
+        ({"session": "x" * 201}, "metadata.llmspell.session has to be 1 to 200 characters"),
         ({"timeout_s": -1}, "metadata.llmspell.timeout_s has to be more than 0"),
         ({"timeout_s": float("nan")}, "metadata.llmspell.timeout_s has to be a finite number"),
         ({"timeout_s": 10**30}, "metadata.llmspell.timeout_s has to be a finite number"),

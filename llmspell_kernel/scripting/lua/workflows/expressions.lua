@@ -3,8 +3,9 @@
 
 local core = ...
 local create, resume, close = coroutine.create, coroutine.resume, coroutine.close
-local error, load, next, sethook = error, load, next, debug.sethook
-local poll = core.poll
+local error, load, next, sethook, set_metatable = error, load, next, debug.sethook, debug.setmetatable
+local gsub, sub, type = string.gsub, string.sub, type
+local poll, pcall = core.poll, pcall
 
 -- Enough for any condition; as many take about a second.
 local MOST = 20000000
@@ -30,6 +31,11 @@ local function environment(variables)
   return found
 end
 
+local function no() return false end
+
+-- In an expression what is missing has no fields and compares as false. It holds while one is evaluated.
+local MISSING = { __index = function() return nil end, __lt = no, __le = no, __len = function() return 0 end }
+
 -- What `fn` gives, within the limit; a script that has to stop stops here too.
 local function limited(fn)
   local thread, left = create(fn), MOST // STRIDE
@@ -48,6 +54,15 @@ local function limited(fn)
   return value
 end
 
+-- A problem with the expression that has it in place of a position.
+local function about(text, problem)
+  if type(problem) ~= "string" then
+    return problem
+  end
+  local shown = #text > 80 and sub(text, 1, 80) .. "…" or text
+  return "in '" .. shown .. "': " .. gsub(problem, "^expression:%d+: ", "")
+end
+
 return function(kind, text, variables)
   local env = environment(variables)
   if kind == "chunk" then
@@ -60,7 +75,13 @@ return function(kind, text, variables)
   end
   local chunk, problem = load("return " .. text, "=expression", "t", env)
   if chunk == nil then
-    error(problem, 0)
+    error(about(text, problem), 0)
   end
-  return limited(chunk)
+  set_metatable(nil, MISSING)
+  local ok, value = pcall(limited, chunk)
+  set_metatable(nil, nil)
+  if not ok then
+    error(about(text, value), 0)
+  end
+  return value
 end
