@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from llmspell_cli.chat.conversation import Conversation
     from llmspell_cli.session import Content, Session
 
+_LAST = 20
+"""Chats among which one is looked for that can be gone on with."""
 _HINT = "chat --session NAME keeps a chat; config set runtime.sessions.enabled true keeps all"
 
 _HINT_IN_MEMORY = "sessions end with the kernel: config set runtime.sessions.storage_backend sqlite keeps them"
@@ -94,11 +96,15 @@ def taken_up(opened: Session, conversation: Conversation, wanted: Wanted) -> Kep
 
 
 def _last_chat(opened: Session) -> str:
-    reply = document(opened.ask("session_request", {"action": "list", "kind": "chat", "limit": 1}))
-    if not reply["sessions"]:
-        ends = reply["enabled"] and reply["place"] == "memory"
-        raise SessionNotFound("there is no chat to go on with", hint=_HINT_IN_MEMORY if ends else _HINT)
-    return str(reply["sessions"][0]["id"])
+    """The last one in which something was answered."""
+    reply = document(opened.ask("session_request", {"action": "list", "kind": "chat", "limit": _LAST}))
+    for one in reply["sessions"]:
+        # A chat whose model was not found is none to go on with.
+        found = document(opened.ask("session_request", {"action": "conversation", "session": one["id"]}))
+        if any(message["role"] == "assistant" for message in found["messages"]):
+            return str(one["id"])
+    ends = reply["enabled"] and reply["place"] == "memory"
+    raise SessionNotFound("there is no chat to go on with", hint=_HINT_IN_MEMORY if ends else _HINT)
 
 
 def _message(message: Mapping[str, Any]) -> Content:

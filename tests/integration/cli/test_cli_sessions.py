@@ -57,6 +57,19 @@ def test_a_new_chat_that_is_kept_says_where(home: Path) -> None:
     assert terminal.end() == 0
 
 
+def test_a_chat_in_which_nothing_was_answered_is_none_to_go_on_with(home: Path) -> None:
+    llmspell("chat", "mock/a", "--session", "italy", "What is Rome?")
+    assert llmspell("chat", "nosuch@candle", "--session", "wrong", "What is Rome?").status == 3
+    done = llmspell("chat", "--continue", "And Milan?")
+    assert (done.status, done.out) == (0, "[mock/a] And Milan?\n"), done.err
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 201])
+def test_a_session_has_a_name_that_can_be_said_again(home: Path, name: str) -> None:
+    done = llmspell("chat", "mock/a", "--session", name, "hello")
+    assert (done.status, "a session's name has 1 to 200 characters" in done.err) == (2, True), done.err
+
+
 def test_there_is_nothing_to_go_on_with_without_a_kept_chat(home: Path) -> None:
     done = llmspell("chat", "--continue", "hello")
     assert done.status == 3
