@@ -148,6 +148,8 @@ class ScriptProcess:
         if frame.get("kind") == "not_found" and not scope.cancelled:
             raise NotFound(str(frame["message"]))
         self._raise_failure(scope, frame, "function")
+        if frame.get("exit_code") is not None:
+            raise ScriptError("the function called os.exit, which ends a script and no function")
         return frame["value"]
 
     def print(self, stream: str, text: str) -> None:

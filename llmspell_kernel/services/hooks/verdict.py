@@ -61,7 +61,7 @@ def read_verdict(said: Any, data: Mapping[str, Any]) -> Verdict:
             return Verdict("skip", data)
         return Verdict("cancel", data, reason=said)
     if not isinstance(said, Mapping):
-        raise NoVerdict(f"it returned {said!r:.60}")
+        raise NoVerdict(f"it returned {'false' if said is False else repr(said)[:60]}")
     kind, reason = said.get("type"), said.get("reason")
     reason = reason if isinstance(reason, str) else ""
     if kind == "continue":
@@ -87,7 +87,8 @@ def read_verdict(said: Any, data: Mapping[str, Any]) -> Verdict:
         return Verdict(
             "retry", data, delay_ms=_within(delay, LONGEST_DELAY_MS), max_attempts=_within(most, MOST_ATTEMPTS)
         )
-    raise NoVerdict(f"it returned a table whose type is {kind!r:.60}")
+    shown = "without a type" if kind is None else f"whose type is {kind!r:.60}"
+    raise NoVerdict(f"it returned a table {shown}")
 
 
 def _within(value: Any, most: int) -> int:

@@ -196,7 +196,7 @@ BAD = {
 def test_a_hook_that_fails_leaves_the_work_done(client: Client, what: str) -> None:
     out, result = printed(client, f"Hook.register('BeforeToolExecution', function() {BAD[what]} end) {CALL}")
     assert result == 6
-    assert ("failed and is ignored" in out["stderr"]) == (what != "leaves")
+    assert "failed and is ignored" in out["stderr"]
 
 
 def test_a_hook_that_nothing_stops_costs_its_script_and_nothing_else(client: Client) -> None:
