@@ -36,6 +36,15 @@ _QUOTED = re.compile(rf"""(?i)((?<![a-z]){_NAME}\\?["']?\]?\s*[:=]\s*)(\\?["'])(
 _ASSIGNED = re.compile(r"\b([A-Z0-9_]*(?:API_KEY|SECRET|PASSWORD|TOKEN|ACCESS_KEY))=([^\s\"'&;]+)")
 _PASSWORD_IN_URL = re.compile(PASSWORD_IN_URL)
 _SECRET_IN_QUERY = re.compile(SECRET_IN_QUERY)
+# Of a word behind a name one that has a digit: without one it is prose, or code.
+_SAID = re.compile(
+    r"(?i)((?<![\w.])(?:password|passwd|passphrase|secret|token|api[_-]?key)=)(?=[^\s\"'&;()]{0,200}\d)"
+    r"[^\s\"'&;().,]{6,200}(?![\w(.])"
+)
+_OPTION_IN_TEXT = re.compile(
+    rf"""(?i)((?<![\w-])--[a-z-]{{0,30}}?{_NAME}\\?["']?(?:[ =]|,\s?)\s?\\?["']?)"""
+    r"""(?=[^\s"',\\]{0,200}\d)[^\s"',\\]{4,200}"""
+)
 _OPTION = re.compile(rf"(?i)--?[a-z-]*?{_NAME}(?:=(.+))?")
 
 
@@ -76,6 +85,8 @@ class Redactor:
         text = _replaced(_LIKE_A_KEY, HIDDEN, text)
         text = _replaced(_SCHEME, rf"\1\2{HIDDEN}", text)
         text = _replaced(_QUOTED, rf"\1\2{HIDDEN}\4", text)
+        text = _replaced(_SAID, rf"\1{HIDDEN}", text)
+        text = _replaced(_OPTION_IN_TEXT, rf"\1{HIDDEN}", text)
         return _replaced(_ASSIGNED, rf"\1={HIDDEN}", text)
 
     def data(self, data: bytes) -> bytes:
