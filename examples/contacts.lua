@@ -29,11 +29,9 @@ local people, odd = JSON.array(), 0
 for paragraph in (text .. "\n\n"):gmatch("(.-)\n%s*\n") do
   if paragraph:match("%S") then
     local person = agent:execute(paragraph).data
-    if not paragraph:find(person.name, 1, true) then
-      odd = odd + 1
-      io.stderr:write("not in the text: " .. person.name .. "\n")
-    end
-    people[#people + 1] = Utils.merge(person, { text = paragraph })
+    local is_in_text = paragraph:find(person.name, 1, true) ~= nil
+    odd = odd + (is_in_text and 0 or 1)
+    people[#people + 1] = Utils.merge(person, { text = paragraph, is_in_text = is_in_text })
   end
 end
 io.stderr:write(("%d people, %d odd\n"):format(#people, odd))

@@ -476,7 +476,7 @@ def test_contacts_works(shell: Reader) -> None:
     assert done.status == 0, done.err
     people = json.loads(done.out)
     assert [one["text"] for one in people] == ["Ada was born in London in 1815.", "Grace came in 1906."]
-    assert {*people[0]} == {"name", "town", "year", "text"}
+    assert {*people[0]} == {"name", "town", "year", "text", "is_in_text"}
     assert "2 people, " in done.err
     real = shell.runs("llmspell run examples/contacts.lua", "Ada was born in London in 1815.", apart=True)
     assert real.status == 0, real.err
