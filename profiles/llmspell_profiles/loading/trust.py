@@ -42,13 +42,19 @@ class Guarded(NamedTuple):
 
 def guarded_values(data: Mapping[str, Any], providers: Mapping[str, type[ProviderSettings]]) -> dict[str, Any]:
     """The keys of a file that need trust, without those that only repeat a default."""
-    return {".".join(path): value for path, value in _leaves(data, ()) if _is_guarded(path, value, providers)}
+    return {
+        ".".join(path): value for path, value in _leaves(data, (), providers) if _is_guarded(path, value, providers)
+    }
 
 
-def _leaves(data: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+def _leaves(
+    data: Mapping[str, Any], path: KeyPath, providers: Mapping[str, type[ProviderSettings]]
+) -> Iterator[tuple[KeyPath, Any]]:
+    """The keys of a file; of a key that is a map its entries, each whole: a reference to a secret is one."""
+    in_map = isinstance(find(path, providers), Key)
     for name, value in data.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, (*path, name))
+        if isinstance(value, dict) and not in_map:
+            yield from _leaves(value, (*path, name), providers)
         else:
             yield (*path, name), value
 

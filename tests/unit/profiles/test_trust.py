@@ -71,7 +71,9 @@ def test_a_trusted_file_is_used_until_what_it_may_do_changes(load: Load, trust: 
     trust()
     assert load(ACTING).settings.mcp.servers.others["files"].command == "server"
     assert load(ACTING + "\n[models]\nmax_queue = 3\n").settings.models.max_queue == 3
-    for other in (ACTING.replace('"server"', '"another"'), ACTING + "env = { A = 'b' }\n"):
+    others = [ACTING.replace('"server"', '"another"'), ACTING + "env = { A = 'b' }\n"]
+    others.append(ACTING + "env = { A = { secret = 'openai' } }\n")
+    for other in others:
         with pytest.raises(ConfigError, match="is not trusted"):
             load(other)
     load(ACTING)
