@@ -1,4 +1,4 @@
-"""Directories that only their owner may look into, made when they are missing; and the one that a process is in."""
+"""Directories that only their owner may look into, the one that a process is in, and files that are still in theirs."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def private_directory(path: Path) -> Path:
             details={"path": str(path)},
         ) from None
     return path
+
+
+def is_still(path: Path, descriptor: int) -> bool:
+    """Whether an open file is the one that stands at the path: a lock on one that was removed holds off no process."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def own_directory() -> str | None:

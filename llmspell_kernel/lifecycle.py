@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmspell_kernel.directories import private_directory
+from llmspell_kernel.directories import is_still, private_directory
 from llmspell_kernel.doors.binding import remove_socket_files
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path
@@ -171,16 +171,9 @@ def _lock(path: Path) -> int | None:
                 return None
             time.sleep(0.01)
             continue
-        if _is_still(path, fd):
+        if is_still(path, fd):
             return fd
         os.close(fd)  # Its last owner removed the file between our opening and locking it.
-
-
-def _is_still(path: Path, fd: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(fd))
-    except FileNotFoundError:
-        return False
 
 
 def engine_leftovers() -> list[Path]:
@@ -229,7 +222,7 @@ def _held(path: Path, *, create: bool = True) -> Iterator[bool]:
             yield False
         else:
             # It may have been removed since it was opened, and made again by a kernel that starts.
-            yield _is_still(path, fd)
+            yield is_still(path, fd)
     finally:
         os.close(fd)
 

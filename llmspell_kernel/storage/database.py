@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from llmspell_kernel.storage.failures import told
-from llmspell_kernel.storage.opening import opened
+from llmspell_kernel.storage.opening import opened, write_copy
 from llmspell_kernel.storage.schema import Schema
 from llmspell_protocol.errors import StorageError
 
@@ -133,16 +133,8 @@ class _Held:
 
     def copy(self, target: Path) -> None:
         connection = self._open()
-        partial = target.with_name(target.name + ".part")
         with told(self._schema, self._path):
-            try:
-                partial.unlink(missing_ok=True)
-                connection.execute("VACUUM INTO ?", (str(partial),))
-                os.chmod(partial, 0o600)
-                os.replace(partial, target)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
+            write_copy(connection, target)
 
     def close(self) -> None:
         if self._connection is not None:

@@ -72,6 +72,19 @@ def opened(schema: Schema, path: Path | None) -> sqlite3.Connection:
         return connection
 
 
+def write_copy(connection: sqlite3.Connection, target: Path) -> None:
+    """Writes the database into a new file, compacted, which is there when it is whole; its owner's alone."""
+    partial = target.with_name(target.name + ".part")
+    try:
+        partial.unlink(missing_ok=True)
+        connection.execute("VACUUM INTO ?", (str(partial),))
+        os.chmod(partial, 0o600)
+        os.replace(partial, target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
 def integrity_problems(path: Path, schema: Schema, limit: int = 10) -> list[str]:
     """What `PRAGMA integrity_check` says of a file, at most `limit` lines; nothing: it is sound."""
     try:
@@ -203,11 +216,7 @@ def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> Non
     if 0 < version < schema.version:
         backup = path.with_name(f"{path.name}.version-{version}.backup")
         if not backup.exists():
-            partial = backup.with_name(backup.name + ".part")
-            partial.unlink(missing_ok=True)
-            connection.execute("VACUUM INTO ?", (str(partial),))
-            os.chmod(partial, 0o600)
-            os.replace(partial, backup)
+            write_copy(connection, backup)
         log.info("%s: migrated from version %d to %d; before that: %s", path, version, schema.version, backup)
     _migrated(connection, schema)
 

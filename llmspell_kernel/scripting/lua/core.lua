@@ -253,6 +253,19 @@ end
 
 core.text_kinds = {}
 
+-- The metatable of tables that are texts where one is wanted: their `name`.
+function core.named_items(kind)
+  local item = { __name = kind }
+  core.text_kinds[item] = true
+  function item.__tostring(one)
+    return one.name
+  end
+  function item.__concat(left, right)
+    return tostring(left) .. tostring(right)
+  end
+  return item
+end
+
 -- ## Running scripts
 
 -- Counts executions: what is kept for one of them is old in the next.

@@ -200,7 +200,7 @@ class _Kept:
         self.content: Content = {}
 
     def progress(self, content: Content) -> None:
-        """Nobody follows it."""
+        """Is not kept: a replay compares replies."""
 
     def delta(self, content: Content) -> None:
         """What is printed is kept with the request."""

@@ -1,4 +1,4 @@
-"""State: reads and writes of entries, for whoever asks. Knows neither requests nor scripts.
+"""State: reads and writes of entries, each for a key's clients. Knows neither requests nor scripts.
 
 Values are forms (`llmspell_protocol.kept_values`): `kept(value)` makes one of plain data. An entry has a version, which
 every write changes; no version comes twice.

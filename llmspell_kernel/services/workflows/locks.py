@@ -11,7 +11,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from llmspell_kernel.directories import private_directory
+from llmspell_kernel.directories import is_still, private_directory
 
 _SUFFIX = ".lock"
 
@@ -67,13 +67,6 @@ def _taken(file: Path) -> Lock | None:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        if _is_still(file, descriptor):
+        if is_still(file, descriptor):
             return Lock(file, descriptor)
         os.close(descriptor)  # Its last holder removed it after it was opened here: those who come now have another.
-
-
-def _is_still(file: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(file.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False

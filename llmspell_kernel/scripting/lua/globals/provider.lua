@@ -2,19 +2,10 @@
 -- `core`; returns the functions.
 
 local core = ...
-local check, ipairs, next, setmetatable, tostring = core.check, ipairs, next, setmetatable, tostring
+local check, ipairs, next, setmetatable = core.check, ipairs, next, setmetatable
 local array = core.host.array
 
-local ITEM = { __name = "provider" }
-core.text_kinds[ITEM] = true
-
-function ITEM.__tostring(item)
-  return item.name
-end
-
-function ITEM.__concat(left, right)
-  return tostring(left) .. tostring(right)
-end
+local ITEM = core.named_items("provider")
 
 local function item(told)
   return setmetatable({

@@ -127,16 +127,7 @@ end
 
 -- ## Lists
 
-local ITEM = { __name = "tool" }
-core.text_kinds[ITEM] = true
-
-function ITEM.__tostring(item)
-  return item.name
-end
-
-function ITEM.__concat(left, right)
-  return tostring(left) .. tostring(right)
-end
+local ITEM = core.named_items("tool")
 
 -- A list of summaries, each of which can be printed as its name.
 function core.tool_list(summaries)
