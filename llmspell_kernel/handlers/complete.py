@@ -19,5 +19,5 @@ class CompleteHandler:
         wanted = standard_content(CompleteRequest, request.msg_type, request.content)
         size = len(wanted.code)
         end = wanted.cursor_pos if wanted.cursor_pos is not None and 0 <= wanted.cursor_pos <= size else size
-        matches, replaced = await self._contexts.shared.complete(wanted.code[:end])
+        matches, replaced = await self._contexts.of(request).complete(wanted.code[:end])
         return Reply({"matches": matches, "cursor_start": end - replaced, "cursor_end": end, "metadata": {}})

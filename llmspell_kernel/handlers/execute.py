@@ -29,4 +29,4 @@ class ExecuteHandler:
         engine = engine_named(request.options.engine)
         if request.options.isolated:
             return Reply(await run_isolated(self._contexts, engine, request, wanted))
-        return Reply(await run_cell(self._contexts.shared, request, wanted))
+        return Reply(await run_cell(self._contexts.of(request), request, wanted))

@@ -19,6 +19,6 @@ class InspectHandler:
         wanted = standard_content(InspectRequest, request.msg_type, request.content)
         size = len(wanted.code)
         cursor = wanted.cursor_pos if wanted.cursor_pos is not None and 0 <= wanted.cursor_pos <= size else size
-        text = await self._contexts.shared.inspect(wanted.code, cursor)
+        text = await self._contexts.of(request).inspect(wanted.code, cursor)
         data = {} if text is None else {"text/plain": text}
         return Reply({"found": text is not None, "data": data, "metadata": {}})

@@ -17,7 +17,7 @@ class IsCompleteHandler:
     async def __call__(self, request: Request) -> Reply:
         """The reply's status is the answer itself; `incomplete` comes with the last line's indent."""
         code = standard_content(IsCompleteRequest, request.msg_type, request.content).code
-        status = await self._contexts.shared.is_complete(code)
+        status = await self._contexts.of(request).is_complete(code)
         if status != "incomplete":
             return Reply({"status": status})
         last = code.rpartition("\n")[2]

@@ -91,6 +91,10 @@ class Contexts:
         except KeyError:
             raise NotFound(f"there is no script context '{id}'", details={"context": id}) from None
 
+    def of(self, request: Request) -> Context:
+        """The context whose cells this request is about: what its frontend works in."""
+        return self.shared
+
     def end(self, id: str) -> None:
         """Ends a context, and what runs in it with it. Raises as `get`."""
         context = self.get(id)
