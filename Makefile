@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo setup quick test test-engines fuzz check check-types check-rest bench schemas docs pictures clean
+.PHONY: help demo setup quick test test-engines test-lab fuzz check check-types check-rest bench schemas docs pictures clean
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -44,6 +44,11 @@ $(STAMPS)/engines: $(STAMPS)/dev
 	@CMAKE_ARGS="$(LLAMA_CPP_CMAKE_ARGS)" $(PIP) install -c constraints.txt -e '.[torch,llama-cpp-python]'
 	@touch $@
 
+$(STAMPS)/lab: $(STAMPS)/dev
+	@echo "installing JupyterLab and Playwright into $(VENV) …"
+	@$(PIP) install -c constraints.txt -e '.[lab]'
+	@touch $@
+
 demo: $(STAMPS)/base ## install, pull a small real model, start a kernel, let a script talk to it, stop it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
@@ -57,7 +62,10 @@ test: $(STAMPS)/dev ## all tests but those that need engines which are extras, i
 
 # The first test trains the small T5 that all of them share; beside other work that takes minutes.
 test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-python
-	@$(BIN)/python -m pytest -m engines --timeout 900 $(SIDE_BY_SIDE) tests $(ARGS)
+	@$(BIN)/python -m pytest -m engines --timeout 900 $(SIDE_BY_SIDE) $(ARGS)
+
+test-lab: $(STAMPS)/lab ## the tests that drive JupyterLab in a browser (needs Chromium: apt-get install chromium)
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 fuzz: $(STAMPS)/dev ## generated wrong input, a minute a topic, from a printed seed (ARGS="--seconds 600 --seed 7 --only requests")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
