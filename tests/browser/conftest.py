@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
@@ -56,3 +57,13 @@ def open_notebook(server: LabServer, browser: Browser, request: pytest.FixtureRe
     for page in pages:
         page.evaluate("() => window.jupyterapp.shell.currentWidget?.sessionContext.shutdown()")
         page.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_behind(browser: Browser, server: LabServer) -> Iterator[None]:
+    """Fails a test after which a kernel runs that it began; processes of the browser come and go as it likes."""
+    before = set(server.kernels())
+    yield
+    left = [process for process in server.kernels() if process not in before]
+    _, alive = psutil.wait_procs(left, timeout=30)
+    assert not alive, f"the test left behind: {alive}"

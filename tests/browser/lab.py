@@ -106,9 +106,13 @@ class LabServer:
         """What a command of llmspell's prints in the same home."""
         return llmspell(*words, environment=self.environment)
 
+    def kernels(self) -> list[psutil.Process]:
+        """The processes that the server has started, theirs included."""
+        return psutil.Process(self._process.pid).children(recursive=True)
+
     def close(self) -> None:
         """Ends the server and what it has started."""
-        started = psutil.Process(self._process.pid).children(recursive=True)
+        started = self.kernels()
         self._process.terminate()
         self._process.wait(timeout=60)
         self._reader.join()
