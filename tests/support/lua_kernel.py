@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmspell_kernel.scripting.lua.files import Files
-from llmspell_kernel.scripting.lua.host import Stopped
+from llmspell_kernel.scripting.lua.guard import Stopped
 from llmspell_kernel.scripting.lua.programs import Programs
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure, Value
 

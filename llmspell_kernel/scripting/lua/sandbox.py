@@ -11,7 +11,8 @@ from lupa.lua54 import LuaError, LuaRuntime
 
 from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
-from llmspell_kernel.scripting.lua.host import Host, Kernel, nearest
+from llmspell_kernel.scripting.lua.host import Host, Kernel
+from llmspell_kernel.scripting.lua.value_functions import nearest
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.lua.introspection import Seen
@@ -165,12 +166,13 @@ class Sandbox:
         `environment` has the variables that there are; of those in `variables` that have none a script is told nil.
         With `asks` a person can be asked for a permission that is lacking.
         """
-        self.host.asks = asks
-        self.host.files = files
-        self.host.environment = environment
-        self.host.variables = variables
-        self.host.programs = programs
-        self.host.denied = None
+        reach = self.host.reach
+        reach.asks = asks
+        reach.files = files
+        reach.environment = environment
+        reach.variables = variables
+        reach.programs = programs
+        reach.denied = None
         package = self._environment[b"package"]
         if package is not None:
             package[b"path"] = files.search_path.encode()
@@ -248,7 +250,7 @@ class Sandbox:
 
     def suggestion(self, message: str) -> str | None:
         """What the use of a nil may have meant: another name, or a file that the script was denied."""
-        return self._name_meant(message) or (self.host.denied if _OF_A_NIL.search(message) else None)
+        return self._name_meant(message) or (self.host.reach.denied if _OF_A_NIL.search(message) else None)
 
     def _name_meant(self, message: str) -> str | None:
         """The global, field or method for the one that doesn't exist."""

@@ -15,20 +15,18 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from llmspell_kernel.scripting.lua.chunk_run import failure_fields, run_chunk
 from llmspell_kernel.scripting.lua.convert import NotConvertible
-from llmspell_kernel.scripting.lua.files import Files
-from llmspell_kernel.scripting.lua.host import Stopped
+from llmspell_kernel.scripting.lua.guard import Stopped
 from llmspell_kernel.scripting.lua.refusals import refusal
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
+from llmspell_kernel.scripting.lua.scopes import Asked, Scope
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FramePipe, FrameTooLarge
 from llmspell_protocol.orphans import adopt_orphans, end_left_behind
 from llmspell_protocol.worker_memory import SCRIPT_SPARE_BYTES, hold_address_space
-
-if TYPE_CHECKING:
-    from llmspell_kernel.scripting.lua.programs import Programs
 
 _ANSWERS = frozenset({"progress", "delta", "reply"})
 _AT_ONCE = _ANSWERS | {"cancel", "input_reply"}
@@ -37,42 +35,17 @@ _WHILE_WAITING = frozenset({"invoke", "release", "complete", "inspect", "is_comp
 """What is served in the middle of a script that waits for an answer."""
 
 
-class _Scope:
-    """What runs for one request of the kernel's: an execution, or a call of a function."""
-
-    __slots__ = ("decoders", "exit_status", "id", "input", "requests", "stdin", "stop")
-
-    def __init__(self, number: int, stdin: str) -> None:
-        self.id = number
-        self.stdin = stdin
-        self.stop = False
-        self.exit_status: int | None = None
-        self.input: deque[str | None] = deque()
-        self.requests: list[int] = []
-        self.decoders: dict[str, codecs.IncrementalDecoder] = {}
-
-
-class _Asked:
-    """A request of the script's that has not been answered, and what has come of it."""
-
-    __slots__ = ("events", "scope")
-
-    def __init__(self, scope: int) -> None:
-        self.scope = scope
-        self.events: deque[Frame] = deque()
-
-
 class Worker:
     """One script context."""
 
     def __init__(self, pipe: FramePipe) -> None:
         self._pipe = pipe
         self._sandbox: Sandbox | None = None
-        self._scopes: list[_Scope] = []
+        self._scopes: list[Scope] = []
         self._stop = False
         """Whether a scope of the stack has to stop, and so what runs on top of it."""
         self._numbers = count(1)
-        self._asked: dict[int, _Asked] = {}
+        self._asked: dict[int, Asked] = {}
         self._pending: deque[Frame] = deque()
 
     def run(self) -> None:
@@ -125,7 +98,7 @@ class Worker:
         """Sends a request; returns its number."""
         scope = self._scope()
         number = next(self._numbers)
-        self._asked[number] = _Asked(scope.id)
+        self._asked[number] = Asked(scope.id)
         scope.requests.append(number)
         try:
             self._send({"op": "request", "scope": scope.id, "id": number, "msg_type": msg_type, "content": content})
@@ -182,7 +155,7 @@ class Worker:
             self._wait(None)
         return scope.input.popleft()
 
-    def _scope(self) -> _Scope:
+    def _scope(self) -> Scope:
         if not self._scopes:
             raise refusal("forbidden", "functions of a script can ask for nothing while nothing runs")
         return self._scopes[-1]
@@ -261,7 +234,7 @@ class Worker:
         try:
             answer = self._answer(op, frame)
         except ScriptFailure as failure:
-            answer = {"op": "error", **_failure_fields(failure, self._hint(failure))}
+            answer = {"op": "error", **failure_fields(failure, self._hint(failure))}
         except NotConvertible as problem:
             answer = {"op": "error", "kind": "error", "message": str(problem)}
         except MemoryError:
@@ -287,7 +260,7 @@ class Worker:
             return {"op": "done", "text": sandbox.inspect(frame["code"], frame["cursor"])}
         if op == "execute":
             sandbox.host.last_refusal = None
-            return self._in_scope(frame, frame["stdin"], lambda: self._run_chunk(sandbox, frame))
+            return self._in_scope(frame, frame["stdin"], lambda: run_chunk(sandbox, frame))
         if op == "invoke":
             return self._in_scope(frame, "ask", lambda: self._invoke(sandbox, frame))
         raise ScriptFailure(f"unknown frame {op}")
@@ -300,7 +273,7 @@ class Worker:
         return {"op": "done"}
 
     def _in_scope(self, frame: Frame, stdin: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        scope = _Scope(frame["id"], stdin)
+        scope = Scope(frame["id"], stdin)
         self._scopes.append(scope)
         try:
             # A cancel that is behind this frame in the pipe is found before anything of it has run.
@@ -328,69 +301,12 @@ class Worker:
             raise ScriptFailure(f"function {frame['fn']} is not there any more", kind="not_found")
         return {"op": "done", "value": sandbox.call(function, frame["arguments"])}
 
-    def _run_chunk(self, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
-        sandbox.prepare(
-            files=Files(
-                frame["script_directory"],
-                frame["working_directory"],
-                frame["file_access"],
-                read=frame["read"],
-                write=frame["write"],
-            ),
-            environment=frame["environment"],
-            variables=frame["variables"],
-            programs=_programs(frame),
-            asks=frame["asks"],
-        )
-        words = frame["arguments"]
-        if words is not None:
-            sandbox.set_arguments(frame["script"], words)
-        value = sandbox.execute(frame["code"], frame["name"], words or (), shows_value=frame["shows_value"])
-        if value.problem is not None and not frame["cell"]:
-            raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
-        wanted = frame["data"] or not frame["cell"]
-        answer = {"op": "done", "value": value.data if wanted else None, "text": value.text}
-        if frame["expressions"]:
-            answer["expressions"] = {name: self._evaluate(sandbox, text) for name, text in frame["expressions"].items()}
-        return answer
-
-    def _evaluate(self, sandbox: Sandbox, expression: str) -> dict[str, Any]:
-        try:
-            value = sandbox.evaluate(expression)
-        except ScriptFailure as failure:
-            if failure.kind == "stopped":
-                raise
-            return {"message": failure.message, "traceback": list(failure.traceback)}
-        return {"text": value.text if value.text is not None else "nil"}
-
     def _hint(self, failure: ScriptFailure) -> str | None:
         if failure.cause is not None and failure.cause.get("hint"):
             return str(failure.cause["hint"])
         if failure.kind == "error" and self._sandbox is not None:
             return self._sandbox.suggestion(failure.message)
         return None
-
-
-def _programs(frame: Frame) -> Programs | None:
-    if not frame["programs"]:
-        return None
-    from llmspell_kernel.scripting.lua.programs import Programs
-
-    return Programs(frame["programs"], frame["working_directory"], frame["environment"], frame["max_output_bytes"])
-
-
-def _failure_fields(failure: ScriptFailure, hint: str | None) -> dict[str, Any]:
-    cause = failure.cause
-    return {
-        "kind": failure.kind,
-        "message": failure.message,
-        "script": failure.script,
-        "line": failure.line,
-        "source_line": failure.source_line,
-        "traceback": list(failure.traceback),
-        "hint": hint,
-        "cause": None if cause is None else {key: cause.get(key) for key in ("code", "message", "hint", "details")},
-    }
 
 
 def _end() -> NoReturn:

@@ -1,0 +1,73 @@
+"""From an `execute` frame to the run of its code, and from how that ended to the fields of the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llmspell_kernel.scripting.lua.files import Files
+from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
+from llmspell_protocol.frames import Frame
+
+if TYPE_CHECKING:
+    from llmspell_kernel.scripting.lua.programs import Programs
+
+
+def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
+    """Runs the code of an `execute` frame and returns what `done` has to say; raises `ScriptFailure`."""
+    sandbox.prepare(
+        files=Files(
+            frame["script_directory"],
+            frame["working_directory"],
+            frame["file_access"],
+            read=frame["read"],
+            write=frame["write"],
+        ),
+        environment=frame["environment"],
+        variables=frame["variables"],
+        programs=_programs(frame),
+        asks=frame["asks"],
+    )
+    words = frame["arguments"]
+    if words is not None:
+        sandbox.set_arguments(frame["script"], words)
+    value = sandbox.execute(frame["code"], frame["name"], words or (), shows_value=frame["shows_value"])
+    if value.problem is not None and not frame["cell"]:
+        raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
+    wanted = frame["data"] or not frame["cell"]
+    answer = {"op": "done", "value": value.data if wanted else None, "text": value.text}
+    if frame["expressions"]:
+        answer["expressions"] = {name: _evaluate(sandbox, text) for name, text in frame["expressions"].items()}
+    return answer
+
+
+def _evaluate(sandbox: Sandbox, expression: str) -> dict[str, Any]:
+    try:
+        value = sandbox.evaluate(expression)
+    except ScriptFailure as failure:
+        if failure.kind == "stopped":
+            raise
+        return {"message": failure.message, "traceback": list(failure.traceback)}
+    return {"text": value.text if value.text is not None else "nil"}
+
+
+def _programs(frame: Frame) -> Programs | None:
+    if not frame["programs"]:
+        return None
+    from llmspell_kernel.scripting.lua.programs import Programs
+
+    return Programs(frame["programs"], frame["working_directory"], frame["environment"], frame["max_output_bytes"])
+
+
+def failure_fields(failure: ScriptFailure, hint: str | None) -> dict[str, Any]:
+    """The fields of an `error` frame."""
+    cause = failure.cause
+    return {
+        "kind": failure.kind,
+        "message": failure.message,
+        "script": failure.script,
+        "line": failure.line,
+        "source_line": failure.source_line,
+        "traceback": list(failure.traceback),
+        "hint": hint,
+        "cause": None if cause is None else {key: cause.get(key) for key in ("code", "message", "hint", "details")},
+    }
