@@ -101,7 +101,7 @@ def _tool_result(reply: ToolInvokeReply) -> dict[str, Any]:
     took = round(reply.duration_ms)
     content |= {"duration_ms": took, "metadata": {**content["metadata"], "execution_time_ms": took}}
     if reply.error is not None:
-        content["error"] = {"message": reply.error.message, "code": reply.error.code}
+        content["error"] = Problem(reply.error.message, reply.error.code).shown()
         del content["text"]
     return {**fields, **content}
 
