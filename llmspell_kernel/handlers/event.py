@@ -65,7 +65,7 @@ class EventHandler(AreaHandler):
         return EventPublishReply(id=event.id, sequence=event.sequence, correlation_id=event.correlation_id)
 
     async def subscribe(self, request: Request, wanted: EventSubscribe) -> EventSubscribeReply:
-        """A stream of events."""
+        """A stream of events, without the secrets in them."""
         if wanted.count is not None and wanted.count < 0:
             raise InvalidRequest(f"count is {wanted.count}, less than 0")
         subscription = self._events.subscribe(wanted.pattern, request)
@@ -77,7 +77,7 @@ class EventHandler(AreaHandler):
                 event = await subscription.next()
                 if event is None:
                     break
-                request.delta({"event": event.as_content(), "dropped": subscription.dropped - told})
+                request.delta({"event": await self._events.shown(event), "dropped": subscription.dropped - told})
                 told = subscription.dropped
                 sent += 1
         finally:
