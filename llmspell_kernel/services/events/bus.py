@@ -145,7 +145,7 @@ class EventBus:
         demand_type(event_type)
         demand_free(event_type, language)
         if ttl_s is not None and not ttl_s > 0:
-            raise InvalidRequest(f"ttl_seconds is {ttl_s:g}, not more than 0")
+            raise InvalidRequest(f"ttl_seconds must be more than 0, not {ttl_s:g}")
         if correlation_id is not None:
             correlation_id = _uuid(correlation_id)
         size = demand_size([data, metadata, language, target_language])
@@ -178,7 +178,10 @@ class EventBus:
             raise InvalidRequest(f"a pattern has at most {LONGEST_TYPE} characters")
         owner = _owner(request.caller)
         if sum(one.owner == owner for one in self._subscriptions.values()) >= MAX_SUBSCRIPTIONS:
-            raise InvalidRequest(f"there are {MAX_SUBSCRIPTIONS} subscriptions already", hint="unsubscribe some")
+            raise InvalidRequest(
+                f"there are {MAX_SUBSCRIPTIONS} subscriptions already",
+                hint="unsubscribe those that are no longer needed: Event.unsubscribe(id)",
+            )
         size = BUFFERED if self._table is None else min(BUFFERED, self._table.buffer_size)
         made = Subscription(
             new_id(),
@@ -498,4 +501,4 @@ def _uuid(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise InvalidRequest(f"correlation_id '{text:.60}' is no UUID") from None
+        raise InvalidRequest(f"correlation_id '{text:.60}' is not a UUID") from None

@@ -136,7 +136,7 @@ async def _collection(iterator: Iterator, place: Place) -> Sequence[Any]:
         return found
     if found is None or found == {}:
         return []
-    raise InvalidRequest("a loop's collection is a list")
+    raise InvalidRequest("the collection of a loop must be a list")
 
 
 async def _ended_before(iterator: Iterator, level: Place, index: int) -> str | None:
