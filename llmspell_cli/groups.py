@@ -98,6 +98,10 @@ class LazyGroup(click.Group):
         path = f"{above} {name}".strip()
         hint = INSTEAD_BELOW.get(path)
         if hint is None:
-            nearest = get_close_matches(name, self.lazy, n=1)
-            hint = f"did you mean '{nearest[0]}'?" if nearest else f"llmspell {above} --help".replace("  ", " ")
+            nearest = get_close_matches(name, [*self.lazy, *self.aliases], n=1)
+            hint = (
+                f"did you mean '{self.aliases.get(nearest[0], nearest[0])}'?"
+                if nearest
+                else f"llmspell {above} --help".replace("  ", " ")
+            )
         return InvalidRequest(f"unknown command '{path}'", hint=hint)

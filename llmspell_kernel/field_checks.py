@@ -78,7 +78,7 @@ def _of_truth(value: Any, place: str) -> Problems:
 
 def _of_text(value: Any, place: str) -> Problems:
     if not isinstance(value, str):
-        yield place, "must be a text"
+        yield place, "must be a string"
 
 
 def _of_duration(value: Any, place: str) -> Problems:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.field_checks import problems_of_fields
 from llmspell_kernel.flat_content import invalid
+from llmspell_kernel.problem_words import said
 from llmspell_kernel.request import Request
 from llmspell_protocol.numbers import WrongNumber, demand_range
 
@@ -67,7 +68,7 @@ def validated(given: Mapping[str, Any], kind: type, action: str, *, what: str) -
             # A union of types has a problem for each of them, below the field's own place.
             loc = [str(part) for part in problem["loc"]]
             if ".".join(loc[:-1]) not in problems:
-                problems[".".join(loc)] = problem["msg"]
+                problems[".".join(loc)] = said(problem)
         count = 0 if first is error else error.error_count()
     else:
         if not problems:
@@ -88,7 +89,8 @@ def _unknown_options(options: Any) -> dict[str, str]:
     for name in islice((name for name in options if name not in known), _NAMED):
         meant = meant_by(name)
         shown = str(name)[:_FIRST]
-        problems[f"options.{shown}"] = f"there is no such option{f'; did you mean {meant!r}?' if meant else ''}"
+        also = f"; did you mean '{meant}'?" if meant else ""
+        problems[f"options.{shown}"] = f"there is no such option{also}"
     return problems
 
 
@@ -185,9 +187,9 @@ def _problems_of_options(options: SamplingOptions) -> Iterator[tuple[str, str]]:
 
 def _problems_of_chat(wanted: ChatRequest, action: str) -> Iterator[tuple[str, str]]:
     if action == "chat" and not wanted.messages:
-        yield "messages", "Field required"
+        yield "messages", "is missing"
     if action == "generate" and wanted.prompt is None:
-        yield "prompt", "Field required"
+        yield "prompt", "is missing"
     if wanted.messages and wanted.prompt is not None:
         yield "prompt", "can't be given together with messages"
     if wanted.raw and wanted.prompt is None:

@@ -15,8 +15,8 @@ from llmspell_protocol.models import (
     LoadOptions,
     LocalModel,
     ModelInfo,
-    PullProgress,
 )
+from llmspell_protocol.pulls import PullProgress
 
 if TYPE_CHECKING:
     from llmspell_protocol.areas.model import DamagedModel, VerifiedModel

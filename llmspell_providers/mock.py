@@ -31,13 +31,12 @@ from llmspell_protocol.models import (
     LoadOptions,
     LocalModel,
     ModelInfo,
-    PullProgress,
-    PullResult,
     SamplingOptions,
     Timings,
     ToolCall,
     Usage,
 )
+from llmspell_protocol.pulls import PullProgress, PullResult
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import Capabilities, declare
 from llmspell_providers.openai_chat import parse_arguments

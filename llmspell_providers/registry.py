@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import (
-    BackendUnavailable,
     ConfigError,
     InvalidRequest,
-    LlmspellError,
-    ModelNotFound,
 )
 from llmspell_protocol.vendors import KEY_VARIABLES
 from llmspell_providers.base import FoundModel, Provider
+from llmspell_providers.finding import asked, not_found
 from llmspell_providers.provider_factory import ProviderFactory
 from llmspell_providers.residency.residency import Residency
 from llmspell_providers.spec import ModelSpec, is_a_path
@@ -229,7 +227,7 @@ class ProviderRegistry:
             return LocatedModel(provider, self._at(spec, provider))
         having, reasons = await self._having(spec)
         if not having:
-            raise self._not_found(spec, reasons)
+            raise not_found(spec, reasons, candle=self._candle(), is_absent=self.is_absent)
         return having[0]
 
     async def locate_only(self, spec: ModelSpec) -> LocatedModel:
@@ -244,7 +242,7 @@ class ProviderRegistry:
             return LocatedModel(vendor, self._at(spec, vendor))
         having, reasons = await self._having(spec)
         if not having:
-            raise self._not_found(spec, reasons)
+            raise not_found(spec, reasons, candle=self._candle(), is_absent=self.is_absent)
         if len(having) > 1:
             names = [str(each.spec) for each in having]
             raise InvalidRequest(
@@ -367,7 +365,7 @@ class ProviderRegistry:
             raise self._tables.not_configured("candle")
         having: list[LocatedModel] = []
         reasons: dict[str, str] = {}
-        answers = await asyncio.gather(*(_asked(backend, spec) for backend in backends))
+        answers = await asyncio.gather(*(asked(backend, spec) for backend in backends))
         for backend, answer in zip(backends, answers, strict=True):
             if isinstance(answer, str):
                 reasons[backend.name] = answer
@@ -375,25 +373,9 @@ class ProviderRegistry:
                 having.append(LocatedModel(backend, spec.with_backend(backend.name), answer))
         return having, reasons
 
-    def _not_found(self, spec: ModelSpec, reasons: Mapping[str, str]) -> LlmspellError:
-        if spec.looks_like_file:
-            return is_a_path(str(spec), spec.name)
-        from llmspell_providers.library.catalog import Catalog
-
-        candle = next((name for name in self.local if self._table(name).provider_type == "candle"), None)
-        known = candle is not None and Catalog.load().find(spec) is not None
-        advice = f"llmspell model pull {spec}@{candle}" if known else "llmspell model available"
-        return ModelNotFound(
-            f"Model '{spec}' not found: {candle} can pull it, but it is not installed"
-            if known
-            else f"Model '{spec}' not found in any backend",
-            hint=advice,
-            details={"model": str(spec), "searched": list(reasons), "reasons": self._telling(reasons)},
-        )
-
-    def _telling(self, reasons: Mapping[str, str]) -> dict[str, str]:
-        """Without those of an Ollama that isn't there."""
-        return {name: why for name, why in reasons.items() if why == "not installed" or not self.is_absent(name)}
+    def _candle(self) -> str | None:
+        """The first backend that runs models of our own."""
+        return next((name for name in self.local if self._table(name).provider_type == "candle"), None)
 
     def _table(self, backend: str) -> ProviderSettings:
         return self._tables.table(backend)
@@ -401,11 +383,3 @@ class ProviderRegistry:
 
 def _is_candle(table: ProviderSettings) -> bool:
     return table.provider_type == "candle"
-
-
-async def _asked(provider: Provider, spec: ModelSpec) -> FoundModel | str:
-    """What the backend found, or why it doesn't answer for the model."""
-    try:
-        return await provider.find(spec) or "not installed"
-    except BackendUnavailable as error:
-        return error.message.removeprefix(f"{provider.name}: ")

@@ -38,12 +38,14 @@ from llmspell_protocol.areas.agent import (
     AgentStateReply,
     AgentWrap,
     AgentWrapReply,
+    Dropped,
+)
+from llmspell_protocol.areas.agent_contexts import (
     ContextCreate,
     ContextKey,
     ContextNamed,
     ContextReply,
     ContextValue,
-    Dropped,
     MemoryKey,
     MemoryValue,
     ValueReply,

@@ -65,9 +65,9 @@ class EventHandler(AreaHandler):
         return EventPublishReply(id=event.id, sequence=event.sequence, correlation_id=event.correlation_id)
 
     async def subscribe(self, request: Request, wanted: EventSubscribe) -> EventSubscribeReply:
-        """A stream of events."""
+        """A stream of events, without the secrets in them."""
         if wanted.count is not None and wanted.count < 0:
-            raise InvalidRequest(f"count is {wanted.count}, less than 0")
+            raise InvalidRequest(f"count must be 0 or more, not {wanted.count}")
         subscription = self._events.subscribe(wanted.pattern, request)
         sent = told = 0
         try:
@@ -77,7 +77,7 @@ class EventHandler(AreaHandler):
                 event = await subscription.next()
                 if event is None:
                     break
-                request.delta({"event": event.as_content(), "dropped": subscription.dropped - told})
+                request.delta({"event": await self._events.shown(event), "dropped": subscription.dropped - told})
                 told = subscription.dropped
                 sent += 1
         finally:
@@ -87,7 +87,9 @@ class EventHandler(AreaHandler):
     async def listen(self, request: Request, wanted: EventListen) -> EventListenReply:
         """A subscription that is asked for its events, or whose events are given to a function."""
         if request.caller.kind != "script":
-            raise Forbidden("subscriptions that wait are a script's; clients follow events with subscribe")
+            raise Forbidden(
+                "only scripts have subscriptions that wait", hint="a client follows events with the action subscribe"
+            )
         function = None if wanted.execute is None else self._contexts.function(request, wanted.execute)
         made = self._events.subscribe(wanted.pattern, request, function)
         return EventListenReply(subscription=made.id, pattern=made.pattern)
@@ -95,7 +97,7 @@ class EventHandler(AreaHandler):
     async def receive(self, request: Request, wanted: EventReceive) -> EventReceiveReply:
         """The next event."""
         if not 0 <= wanted.timeout_ms <= LONGEST_WAIT_MS:
-            raise InvalidRequest(f"timeout_ms is {wanted.timeout_ms:g}, not from 0 to {LONGEST_WAIT_MS:.0f}")
+            raise InvalidRequest(f"timeout_ms must be from 0 to {LONGEST_WAIT_MS:.0f}, not {wanted.timeout_ms:g}")
         subscription = self._events.find(wanted.subscription, request.caller)
         if subscription.function is not None:
             raise InvalidRequest("the events of this subscription are given to its function")

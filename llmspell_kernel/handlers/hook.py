@@ -61,7 +61,7 @@ class HookHandler(AreaHandler):
     async def fire(self, request: Request, wanted: HookFire) -> HookFireReply:
         """Reaches a point of the script's own."""
         if not wanted.point.startswith(CUSTOM):
-            raise InvalidRequest(f"only points of one's own can be fired: '{CUSTOM}…', not '{wanted.point:.60}'")
+            raise InvalidRequest(f"only points that begin with '{CUSTOM}' can be fired, not '{wanted.point:.60}'")
         demand_point(wanted.point)
         component = Component("custom", wanted.point.removeprefix(CUSTOM))
         verdict = await self._hooks.run(wanted.point, request, component=component, data=dict(wanted.data))

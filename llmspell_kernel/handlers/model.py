@@ -49,15 +49,8 @@ from llmspell_protocol.areas.model import (
     OfBackend,
 )
 from llmspell_protocol.content import to_content
-from llmspell_protocol.models import (
-    ChatRequest,
-    ChatResult,
-    Embeddings,
-    LoadedModel,
-    ModelInfo,
-    PullProgress,
-    PullResult,
-)
+from llmspell_protocol.models import ChatRequest, ChatResult, Embeddings, LoadedModel, ModelInfo
+from llmspell_protocol.pulls import PullProgress, PullResult
 
 _DOWNLOADED = "downloaded successfully"
 

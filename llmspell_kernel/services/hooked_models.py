@@ -90,5 +90,5 @@ def _message(one: Any) -> Mapping[str, Any]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise InvalidRequest("a hook gave a model what is no text")
+        raise InvalidRequest("a hook returned something that is not a string as the text for a model")
     return value

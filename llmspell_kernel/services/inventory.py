@@ -35,7 +35,8 @@ from llmspell_protocol.areas.model import (
 from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.model_origins import SHOWN, Origin
-from llmspell_protocol.models import HealthStatus, LocalModel, PullProgress
+from llmspell_protocol.models import HealthStatus, LocalModel
+from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.base import Provider
 from llmspell_providers.library.names import as_text, spec_name
 from llmspell_providers.registry import ProviderRegistry

@@ -73,6 +73,6 @@ def _error(problem: sqlite3.Error, schema: Schema, path: Path | None) -> Llmspel
         )
     return StorageError(
         f"the database with {schema.holds} can't be used: {place}: {problem}",
-        hint=f"see to it that {path.parent} and what is in it can be read and written" if path is not None else None,
+        hint=f"make {path.parent} and what is in it readable and writable" if path is not None else None,
         details=details,
     )

@@ -124,7 +124,7 @@ def _make_file(schema: Schema, path: Path) -> None:
     if why is not None:
         raise StorageError(
             f"the database with {schema.holds} can't be used: {path}: {why}",
-            hint="see to it that it is a file that you may read and write",
+            hint="it has to be a file that you may read and write",
             details={"file": str(path), "database": schema.name},
         )
 
@@ -194,7 +194,7 @@ def _locked(schema: Schema, path: Path) -> Iterator[None]:
     except OSError as problem:
         raise StorageError(
             f"the database with {schema.holds} can't be migrated: {lock}: {problem.strerror}",
-            hint=f"see to it that {path.parent} can be written",
+            hint=f"make {path.parent} writable",
             details={"file": str(path), "database": schema.name},
         ) from None
     try:

@@ -31,9 +31,9 @@ from llmspell_protocol.models import (
     LoadOptions,
     LocalModel,
     ModelInfo,
-    PullProgress,
     SamplingOptions,
 )
+from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.base import FoundModel
 from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
 from llmspell_providers.candle.context_size import Wish, with_way_out

@@ -32,10 +32,10 @@ from llmspell_protocol.models import (
     LoadOptions,
     LocalModel,
     ModelInfo,
-    PullProgress,
     SamplingOptions,
     Usage,
 )
+from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import LLAMA_OPTIONS, Capabilities, declare
 from llmspell_providers.http.fields import count, items, vector

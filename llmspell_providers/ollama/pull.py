@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell_protocol.errors import LlmspellError, Timeout
-from llmspell_protocol.models import Phase, PullProgress, PullResult
+from llmspell_protocol.pulls import Phase, PullProgress, PullResult
 from llmspell_providers.http.fields import Misshapen
 from llmspell_providers.http.fields import count as counted
 from llmspell_providers.http.fields import text as read_text

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_protocol.models import DownloadStatus, Linked, PulledFile, PullResult
+from llmspell_protocol.pulls import DownloadStatus, Linked, PulledFile, PullResult
 from llmspell_providers.library.manifest import Manifest
 from llmspell_providers.library.store import Store
 

@@ -17,7 +17,7 @@ from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import DownloadError, LlmspellError, ModelLoadFailed, error_from_content
 from llmspell_protocol.exit_status import ending
 from llmspell_protocol.frames import Frame
-from llmspell_protocol.models import PulledFile, PullProgress, PullResult
+from llmspell_protocol.pulls import PulledFile, PullProgress, PullResult
 from llmspell_protocol.worker_memory import PULL_BYTES
 from llmspell_providers.library.catalog import Catalog
 from llmspell_providers.library.manifest import Manifest, ManifestInvalid, read_manifest

@@ -6,7 +6,7 @@ from llmspell_protocol.child import connect_parent
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import LlmspellError, OutOfMemory
 from llmspell_protocol.incidents import incident_in_worker
-from llmspell_protocol.models import PullProgress
+from llmspell_protocol.pulls import PullProgress
 from llmspell_protocol.worker_memory import PULL_BYTES, is_for_want_of_memory
 from llmspell_providers.pulls.order import PullOrder
 from llmspell_providers.pulls.parent_watch import end_with_parent

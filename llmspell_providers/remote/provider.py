@@ -25,12 +25,10 @@ from llmspell_protocol.extras import install_command
 from llmspell_protocol.models import (
     ChatChunk,
     ChatRequest,
-    ChatResult,
     Embeddings,
     HealthStatus,
     LocalModel,
     ModelInfo,
-    Timings,
     Usage,
 )
 from llmspell_protocol.vendors import KEY_VARIABLES
@@ -44,7 +42,7 @@ from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling,
 from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable, unsendable_key
 from llmspell_providers.remote.quick_list import quick_list
 from llmspell_providers.remote.remote_limits import ServerManagedModels
-from llmspell_providers.remote.report import demand_package, local_model, model_info, summary
+from llmspell_providers.remote.report import demand_package, local_model, model_info, result_of, summary
 from llmspell_providers.remote.sampling import sampling_of
 from llmspell_providers.remote.stream import Stream
 from llmspell_providers.remote.vendors import Vendor
@@ -187,7 +185,7 @@ class RemoteProvider(ServerManagedModels):
         self._check_ending(ending, stream.server, name)
         if ending.message.tool_calls:
             yield ChatChunk(tool_calls=ending.message.tool_calls)
-        yield ChatChunk(result=self._result(ending, name, (stream.opened_at - began) * 1000))
+        yield ChatChunk(result=result_of(ending, name, self.name, queue_ms=(stream.opened_at - began) * 1000))
 
     async def embed(
         self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
@@ -353,22 +351,6 @@ class RemoteProvider(ServerManagedModels):
             )
         if ending.finish_reason is None:
             raise unavailable(self._place(server, name), "the stream ended in the middle of the reply")
-
-    def _result(self, ending: Ending, name: str, queue_ms: float) -> ChatResult:
-        tokens, decode_ms = ending.usage.completion_tokens, ending.times.get("decode_ms", 0.0)
-        return ChatResult(
-            message=ending.message,
-            finish_reason=ending.finish_reason or "stop",
-            usage=ending.usage,
-            timings=Timings(
-                queue_ms=queue_ms,
-                prefill_ms=ending.times.get("prefill_ms", 0.0),
-                decode_ms=decode_ms,
-                tokens_per_second=tokens / (decode_ms / 1000) if tokens and decode_ms > 0 else None,
-            ),
-            model=name,
-            backend=self.name,
-        )
 
     @contextmanager
     def _failures(self, server: Server, name: str | None) -> Iterator[None]:

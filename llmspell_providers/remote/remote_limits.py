@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from llmspell_protocol.models import LoadedModel, LoadOptions, PullProgress
+from llmspell_protocol.models import LoadedModel, LoadOptions
+from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.spec import ModelSpec
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from llmspell_protocol.errors import ConfigError
 from llmspell_protocol.extras import install_command
-from llmspell_protocol.models import HealthStatus, LocalModel, ModelInfo
+from llmspell_protocol.models import ChatResult, HealthStatus, LocalModel, ModelInfo, Timings
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.http.probe import Probed
 from llmspell_providers.http.servers import Server
-from llmspell_providers.remote.dialect import Listed
+from llmspell_providers.remote.dialect import Ending, Listed
 
 FORMAT = "remote"
 """What stands for the format of a file that is not here."""
@@ -77,3 +77,21 @@ def demand_package(package: str, provider: str) -> None:
         reason = f"it needs the package '{package}', which is not installed: {install}"
         details = {"backend": provider, "package": package, "reason": reason}
         raise ConfigError(f"provider '{provider}': {reason}", hint=install, details=details)
+
+
+def result_of(ending: Ending, model: str, backend: str, *, queue_ms: float) -> ChatResult:
+    """What a finished stream has given."""
+    tokens, decode_ms = ending.usage.completion_tokens, ending.times.get("decode_ms", 0.0)
+    return ChatResult(
+        message=ending.message,
+        finish_reason=ending.finish_reason or "stop",
+        usage=ending.usage,
+        timings=Timings(
+            queue_ms=queue_ms,
+            prefill_ms=ending.times.get("prefill_ms", 0.0),
+            decode_ms=decode_ms,
+            tokens_per_second=tokens / (decode_ms / 1000) if tokens and decode_ms > 0 else None,
+        ),
+        model=model,
+        backend=backend,
+    )

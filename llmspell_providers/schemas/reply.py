@@ -8,7 +8,7 @@ from typing import Any
 
 from llmspell_protocol.errors import SchemaViolation
 from llmspell_providers.schemas.refusals import refuse
-from llmspell_providers.schemas.well_formed import draft
+from llmspell_providers.schemas.well_formed import draft, failure_text
 
 
 def check_reply(text: str, schema: Mapping[str, Any], *, finish_reason: str) -> None:
@@ -32,12 +32,12 @@ def check_reply(text: str, schema: Mapping[str, Any], *, finish_reason: str) -> 
             f"the reply is not JSON{cut}: {error}", hint="raise max_tokens" if cut else None, details=details
         ) from error
     except Unresolvable as error:
-        refuse("$ref", "", f"{error.ref!r} points at nothing")
+        refuse("$ref", "", f"'{error.ref}' points at nothing")
     except RecursionError:
         raise SchemaViolation("the reply is nested too deeply to be checked", details=details) from None
     if failure is not None:
         place = "".join(f"/{part}" for part in failure.absolute_path)
         raise SchemaViolation(
-            f"the reply does not fit the schema at '{place or '/'}': {failure.message}",
+            f"the reply does not fit the schema at '{place or '/'}': {failure_text(failure)}",
             details={**details, "at": place},
         )

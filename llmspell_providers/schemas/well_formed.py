@@ -11,7 +11,7 @@ from llmspell_providers.schemas.document import everywhere, target
 from llmspell_providers.schemas.refusals import malformed, refuse, step
 
 if TYPE_CHECKING:
-    from jsonschema import SchemaError
+    from jsonschema import SchemaError, ValidationError
     from jsonschema.protocols import Validator
 
 
@@ -71,6 +71,19 @@ def draft(schema: Mapping[str, Any]) -> type[Validator]:
     return kind
 
 
+def failure_text(failure: ValidationError) -> str:
+    """What is wrong with a value, with values as JSON has them: `null`, `true`, `"text"`, not as Python does."""
+    import json
+
+    text = failure.message
+    for value in (failure.instance, failure.validator_value):
+        try:
+            text = text.replace(repr(value), json.dumps(value, ensure_ascii=False), 1)
+        except (TypeError, ValueError):
+            continue  # No JSON: the message stands as it is.
+    return f"{text:.200}"
+
+
 def _types(written: str) -> str:
     """The types that there are, the nearest to a wrong one first."""
     from difflib import get_close_matches
@@ -83,15 +96,15 @@ def _types(written: str) -> str:
 def _problem(error: SchemaError) -> str:
     """What the draft's schema says against a value; of a pattern, what Python, which has to check replies, does."""
     if (error.validator, error.validator_value) != ("format", "regex"):
-        return f"{error.message:.200}"
+        return failure_text(error)
     import re
 
     try:
         with _quiet():
             re.compile(str(error.instance))
     except re.error as problem:
-        return f"{error.instance!r:.100} is not a regular expression that can be checked ({problem})"
-    return f"{error.message:.200}"
+        return f"'{error.instance!s:.100}' is not a regular expression that can be checked ({problem})"
+    return failure_text(error)
 
 
 @contextmanager

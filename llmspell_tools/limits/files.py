@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from llmspell_protocol.beneath import (
     MAX_LINKS,
@@ -23,34 +23,20 @@ from llmspell_protocol.beneath import (
     directory_beneath,
     entry_beneath,
     open_beneath,
-    open_plain,
 )
-from llmspell_protocol.errors import Forbidden, InvalidRequest
+from llmspell_protocol.errors import Forbidden
 from llmspell_protocol.request_options import EVERYTHING
 from llmspell_protocol.tools.description import Need
-from llmspell_protocol.tools.permissions import Permissions, denied, refused
-from llmspell_protocol.user_home import expanded_user
-from llmspell_tools.limits.file_types import HEAD_BYTES, extension_of, mismatch
+from llmspell_protocol.tools.permissions import Permissions, denied
+from llmspell_tools.limits.entries import Entry, entries_of, entry_of, head_of, link_target, mode_of_old, remove_entry
+from llmspell_tools.limits.file_rules import FileRules, too_large
+from llmspell_tools.limits.file_types import HEAD_BYTES, extension_of
+from llmspell_tools.limits.whole_paths import whole_path
 from llmspell_tools.outcome import ToolFailure
 
-_FILE_SETTINGS = "tools.file_operations"
 _READ_PIECE = 1 << 20
-_LONGEST_PATH_BYTES = 4096
-"""Linux's PATH_MAX: each directory on the way is held open."""
 _DEEPEST_REMOVED = 200
 """Directories in each other that are removed together: each is held open."""
-
-
-class Entry(NamedTuple):
-    """Something in a directory; `kind` is of the entry itself, links are not followed."""
-
-    name: str
-    path: str
-    kind: str
-    """`file`, `directory`, `link`, `other`"""
-    size: int
-    modified: float
-    """Seconds since 1970"""
 
 
 class Files:
@@ -64,17 +50,17 @@ class Files:
         self._directory = permissions.working_directory
         self._readable = Places(_place(path) for path in permissions.read)
         self._writable = Places(_place(path) for path in permissions.write)
-        self._settings = settings
+        self._rules = FileRules(settings)
 
     @property
     def largest_bytes(self) -> int:
         """The largest file that may be read or written."""
-        return int(self._settings.get("max_file_size", 50_000_000))
+        return self._rules.largest_bytes
 
     @property
     def deepest(self) -> int:
         """How many directories deep a walk goes."""
-        return int(self._settings.get("max_depth", 10))
+        return self._rules.deepest
 
     def absolute(self, path: str) -> str:
         """The path as a whole one, without `.` and doubled slashes; nothing is looked up.
@@ -82,20 +68,7 @@ class Files:
         Raises:
             InvalidRequest: it is empty, too long, no path at all, or relative to nothing.
         """
-        if not path or "\0" in path:
-            raise InvalidRequest("the path is empty" if not path else "the path has a zero byte in it")
-        try:
-            if len(os.fsencode(path)) >= _LONGEST_PATH_BYTES:
-                raise InvalidRequest(f"the path is longer than {_LONGEST_PATH_BYTES} bytes")
-        except UnicodeEncodeError:
-            raise InvalidRequest("the path has half a character in it") from None
-        path = expanded_user(path, os.environ)
-        if not os.path.isabs(path):
-            if self._directory is None:
-                raise InvalidRequest(f"'{path}' is not a whole path", hint="begin it with /")
-            path = os.path.join(self._directory, path)
-        # `..` stays: where it leads depends on the links before it.
-        return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
+        return whole_path(path, self._directory)
 
     # Reading
 
@@ -140,7 +113,7 @@ class Files:
                 name, found = self._found(self._readable, whole)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            return _entry(name, whole, found)
+            return entry_of(name, whole, found)
 
     def status(self, path: str) -> os.stat_result:
         """What the system says about a file or directory, a link followed."""
@@ -175,7 +148,7 @@ class Files:
         """The entries of a directory, by name."""
         whole = self.absolute(path)
         with self._allowed(path, "read"), directory_beneath(self._readable, whole) as descriptor:
-            return list(_entries(descriptor, whole))
+            return list(entries_of(descriptor, whole))
 
     def walk(
         self,
@@ -210,8 +183,8 @@ class Files:
         A new content takes the old one's place at once (write, sync, rename) where `atomic_writes` is set; a link at
         the end of the path is followed.
         """
-        self._demand_size(path, len(data))
-        if not append and self._settings.get("atomic_writes", True):
+        self._rules.demand_size(path, len(data))
+        if not append and self._rules.writes_at_once:
             with self.replacing(path) as file:
                 file.write(data)
             return len(data)
@@ -221,11 +194,11 @@ class Files:
             self._opened(path, flags, "write", head=None if append else data), "ab" if append else "wb"
         ) as file:
             before = os.fstat(file.fileno()).st_size if append else 0
-            self._demand_size(path, before + len(data))
+            self._rules.demand_size(path, before + len(data))
             if not append:
                 os.ftruncate(file.fileno(), 0)
             elif before == 0:
-                self._demand_type(path, data)
+                self._rules.demand_type(path, data)
             file.write(data)
         return len(data)
 
@@ -238,8 +211,8 @@ class Files:
         """
         whole = self._followed(path)
         with self._allowed(path, "write"), entry_beneath(self._writable, whole) as (directory, name):
-            self._demand_extension(name, path, "write")
-            mode = _mode_of_old(directory, name, path)
+            self._rules.demand_extension(name, path, "write")
+            mode = mode_of_old(directory, name, path)
             temporary = f".{name[:50]}.{os.urandom(8).hex()}.new"
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(temporary, flags, 0o666, dir_fd=directory)
@@ -247,8 +220,8 @@ class Files:
                 with os.fdopen(descriptor, "w+b") as file:
                     yield file
                     file.flush()
-                    self._demand_size(path, os.fstat(descriptor).st_size)
-                    self._demand_type(name, os.pread(descriptor, HEAD_BYTES, 0), path)
+                    self._rules.demand_size(path, os.fstat(descriptor).st_size)
+                    self._rules.demand_type(name, os.pread(descriptor, HEAD_BYTES, 0), path)
                     if mode is not None:
                         os.fchmod(descriptor, mode)
                     os.fsync(descriptor)
@@ -305,7 +278,7 @@ class Files:
         """
         whole = self.absolute(path)
         with self._allowed(path, "write"), entry_beneath(self._writable, whole) as (directory, name):
-            return _remove(directory, name, path, deeper=_DEEPEST_REMOVED if recursive else 0)
+            return remove_entry(directory, name, path, deeper=_DEEPEST_REMOVED if recursive else 0)
 
     def move(self, source: str, target: str) -> None:
         """Renames what may be read and written; a file at the target's place is replaced. Links are moved themselves.
@@ -321,10 +294,10 @@ class Files:
                 self._demand_readable(old, old_directory)
             status = os.stat(old_name, dir_fd=old_directory, follow_symlinks=False)
             with self._allowed(target, "write"), entry_beneath(self._writable, new) as (directory, name):
-                self._demand_extension(name, target, "write")
+                self._rules.demand_extension(name, target, "write")
                 is_file = stat.S_ISREG(status.st_mode)
                 if is_file and extension_of(name) != extension_of(old_name):
-                    self._demand_type(name, _head(old_name, old_directory), target)
+                    self._rules.demand_type(name, head_of(old_name, old_directory), target)
                 try:
                     os.rename(old_name, name, src_dir_fd=old_directory, dst_dir_fd=directory)
                     return
@@ -347,9 +320,9 @@ class Files:
         """A descriptor of a file; `head` is the beginning of what will be in it."""
 
         def admit(name: str) -> None:
-            self._demand_extension(name, path, kind)
+            self._rules.demand_extension(name, path, kind)
             if head is not None:
-                self._demand_type(name, head, path)
+                self._rules.demand_type(name, head, path)
 
         places = self._readable if kind == "read" else self._writable
         whole = self.absolute(path)
@@ -377,7 +350,7 @@ class Files:
             with self._allowed(path, "write"):
                 try:
                     with entry_beneath(self._writable, whole) as (directory, name):
-                        target = _link_target(directory, name)
+                        target = link_target(directory, name)
                 except (NotBeneath, NotPlain):
                     with directory_beneath(self._writable, whole):
                         return whole  # One of the places themselves, or a path that ends with `..`.
@@ -404,120 +377,9 @@ class Files:
         except OSError as error:
             raise ToolFailure(f"{path}: {(error.strerror or str(error)).lower()}", code=_code(error)) from None
 
-    def _demand_size(self, path: str, size: int) -> None:
-        if size > self.largest_bytes:
-            raise too_large(path, size, self.largest_bytes)
-
-    def _demand_extension(self, name: str, path: str, kind: Need) -> None:
-        """Looks at the name that a file really has: the path's may be a link's, or end with a slash."""
-        extension = extension_of(name)
-        blocked = {str(one).lower() for one in self._settings.get("blocked_extensions", ("exe", "dll", "so", "dylib"))}
-        allowed = {str(one).lower() for one in self._settings.get("allowed_extensions", ())}
-        if extension in blocked or (allowed and extension not in allowed):
-            word = "blocked_extensions" if extension in blocked else "allowed_extensions"
-            what = f"files that end with .{extension}" if extension else "files without an extension"
-            raise refused(kind, path, why=what, setting=f"{_FILE_SETTINGS}.{word}")
-
-    def _demand_type(self, name: str, head: bytes, path: str | None = None) -> None:
-        """Raises where what is to be written is not what the file's name says."""
-        if not self._settings.get("validate_file_types", True):
-            return
-        why = mismatch(os.path.basename(name), head[:HEAD_BYTES])
-        if why is not None:
-            setting = f"{_FILE_SETTINGS}.validate_file_types"
-            raise Forbidden(
-                f"{path or name} can't be written: {why}",
-                hint=f"give it the extension of its content, or set {setting} = false",
-                details={"name": path or name, "setting": setting},
-            )
-
-
-def too_large(path: str, size: int, limit: int, setting: str = f"{_FILE_SETTINGS}.max_file_size") -> Forbidden:
-    """The refusal of a file that is larger than a setting allows."""
-    return Forbidden(
-        f"{path} has {size:,} bytes, more than {limit:,}",
-        hint=f"raise {setting}",
-        details={"name": path, "size_bytes": size, "limit_bytes": limit, "setting": setting},
-    )
-
 
 def _place(path: str) -> str:
     return "/" if path == EVERYTHING else path
-
-
-def _entries(descriptor: int, path: str) -> Iterator[Entry]:
-    for name in sorted(os.listdir(descriptor)):
-        try:
-            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            continue  # It went meanwhile.
-        yield _entry(name, os.path.join(path, name), found)
-
-
-_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
-    (stat.S_ISREG, "file"),
-    (stat.S_ISDIR, "directory"),
-    (stat.S_ISLNK, "link"),
-)
-
-
-def _entry(name: str, path: str, found: os.stat_result) -> Entry:
-    kind = next((word for test, word in _KINDS if test(found.st_mode)), "other")
-    return Entry(name, path, kind, found.st_size, found.st_mtime)
-
-
-def _remove(directory: int, name: str, path: str, *, deeper: int) -> int:
-    found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    if not stat.S_ISDIR(found.st_mode):
-        os.unlink(name, dir_fd=directory)
-        return 1
-    count = 0
-    if deeper:
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-        try:
-            if os.fstat(descriptor).st_dev != os.fstat(directory).st_dev:
-                raise ToolFailure(f"{path}: {name} is another disk")
-            inner = os.listdir(descriptor)
-            if deeper == 1 and inner:
-                raise ToolFailure(f"{path}: the directories are nested too deep")
-            for one in inner:
-                count += _remove(descriptor, one, path, deeper=deeper - 1)
-        finally:
-            os.close(descriptor)
-    os.rmdir(name, dir_fd=directory)
-    return count + 1
-
-
-def _mode_of_old(directory: int, name: str, path: str) -> int | None:
-    """The mode of the file whose place is taken, without what makes programs run as another user; None: there is none.
-
-    Raises:
-        ToolFailure: what is there is no file, or may not be written.
-    """
-    try:
-        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        raise ToolFailure(f"{path} is not a plain file")
-    if not os.access(name, os.W_OK, dir_fd=directory, follow_symlinks=False):
-        raise ToolFailure(f"{path}: permission denied")
-    return stat.S_IMODE(found.st_mode) & 0o777
-
-
-def _link_target(directory: int, name: str) -> str | None:
-    try:
-        return os.readlink(name, dir_fd=directory)
-    except OSError:
-        return None
-
-
-def _head(name: str, directory: int) -> bytes:
-    descriptor = open_plain(name, os.O_RDONLY, directory)
-    try:
-        return os.read(descriptor, HEAD_BYTES)
-    finally:
-        os.close(descriptor)
 
 
 def _code(error: OSError) -> str:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
-from llmspell_tools.limits.files import Entry, Files
+from llmspell_tools.limits.entries import Entry
+from llmspell_tools.limits.files import Files
 from llmspell_tools.parameters import ToolParameters, missing, parameter
 
 _SAME = {

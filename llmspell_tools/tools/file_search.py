@@ -8,8 +8,9 @@ from typing import Any
 
 from llmspell_protocol.errors import Forbidden, InvalidRequest
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
+from llmspell_tools.limits.entries import Entry
 from llmspell_tools.limits.file_types import extension_of
-from llmspell_tools.limits.files import Entry, Files
+from llmspell_tools.limits.files import Files
 from llmspell_tools.parameters import ToolParameters, parameter
 
 _MOST_MATCHES = 10_000

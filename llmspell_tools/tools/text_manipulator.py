@@ -12,6 +12,8 @@ from llmspell_protocol.errors import Unsupported
 from llmspell_tools.contract import Call, Outcome, Tool, ToolFailure
 from llmspell_tools.limits.results import demand_length
 from llmspell_tools.parameters import ToolParameters, missing, parameter
+from llmspell_tools.texts.group_references import group_text, parts_of
+from llmspell_tools.texts.pages import text_of_page
 from llmspell_tools.texts.wording import CASES, dedented, printable, shortened, words_of, wrapped
 
 Scalar = str | int | float | bool
@@ -174,43 +176,19 @@ def _compiled(wanted: Parameters) -> re.Pattern[str]:
         raise ToolFailure(f"the pattern is no regular expression: {error}") from None
 
 
-_REFERENCE = re.compile(r"\$\$|\$(\d{1,2})|\$\{(\w+)\}|\\(\d{1,2})|\\g<(\w+)>")
-
-
 def _regex(text: str, wanted: Parameters) -> _Made:
     pattern = _compiled(wanted)
     if wanted.replacement is None:
         raise missing("replacement")
-    parts = _parts_of(wanted.replacement)
+    parts = parts_of(wanted.replacement)
     pieces, end, characters, count = [], 0, len(text), 0
     for found in pattern.finditer(text):
-        inserted = "".join(part if isinstance(part, str) else _group(found, part) for part in parts)
+        inserted = "".join(part if isinstance(part, str) else group_text(found, part) for part in parts)
         characters += len(inserted) - len(found[0])
         demand_length(characters)
         pieces += [text[end : found.start()], inserted]
         end, count = found.end(), count + 1
     return _Made("".join([*pieces, text[end:]]), {"count": count})
-
-
-def _parts_of(replacement: str) -> list[str | re.Match[str]]:
-    """A replacement as plain texts and references to groups."""
-    parts: list[str | re.Match[str]] = []
-    end = 0
-    for reference in _REFERENCE.finditer(replacement):
-        parts += [replacement[end : reference.start()], reference]
-        end = reference.end()
-    return [*parts, replacement[end:]]
-
-
-def _group(found: re.Match[str], reference: re.Match[str]) -> str:
-    """What a reference stands for; one to a group that the pattern doesn't have is plain text."""
-    if reference[0] == "$$":
-        return "$"
-    name = next(group for group in reference.groups() if group is not None)
-    try:
-        return found[int(name) if name.isdigit() else name] or ""
-    except (IndexError, ValueError):
-        return reference[0]
 
 
 def _substring(text: str, wanted: Parameters) -> str:
@@ -248,37 +226,11 @@ def _indent(text: str, wanted: Parameters) -> str:
 
 def _sanitize(text: str, wanted: Parameters) -> str:
     if wanted.remove_html:
-        text = _without_tags(text)
+        text = text_of_page(text)
     text = printable(text)
     if wanted.trim_whitespace:
         text = text.strip()
     return text if wanted.max_length is None else text[: wanted.max_length]
-
-
-def _without_tags(text: str) -> str:
-    """What a page shows as text: tags, comments, scripts and styles are left out."""
-    from html.parser import HTMLParser
-
-    class Shown(HTMLParser):
-        def __init__(self) -> None:
-            super().__init__()
-            self.texts: list[str] = []
-            self.hidden = 0
-
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            self.hidden += tag in ("script", "style")
-
-        def handle_endtag(self, tag: str) -> None:
-            self.hidden = max(0, self.hidden - (tag in ("script", "style")))
-
-        def handle_data(self, data: str) -> None:
-            if not self.hidden:
-                self.texts.append(data)
-
-    shown = Shown()
-    shown.feed(text)
-    shown.close()
-    return "".join(shown.texts)
 
 
 def _case(text: str, wanted: Parameters) -> str:

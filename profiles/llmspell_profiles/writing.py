@@ -6,17 +6,14 @@ and the schema, not what is printed.
 
 from __future__ import annotations
 
-import codecs
-import fcntl
 import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llmspell_profiles import replaced_file
 from llmspell_profiles.loading.home import LOCAL_PLACES, configuration_places, llmspell_home
 from llmspell_profiles.loading.loader import load_settings
 from llmspell_profiles.loading.origins import spellings
@@ -172,9 +169,9 @@ def _change(
     import tomlkit
 
     file = _target(env, config, cwd)
-    place = _resolved(file)
-    with _locked(place):
-        text, style = _read(place, str(file))
+    place = replaced_file.resolved(file)
+    with replaced_file.locked(place):
+        text, style = replaced_file.read(place, str(file))
         document = tomlkit.parse(text or "")
         old = tomllib.loads(text or "")
         paths = edit(document)
@@ -182,7 +179,7 @@ def _change(
         left = _checked(text or "", new, file, env, cwd)
         if new != text:
             trusted = _is_trusted(place, env, cwd)
-            _replace(place, style.written(new))
+            replaced_file.replace(place, style.written(new))
             if trusted:
                 _trust(place, env, cwd)
     now = tomllib.loads(new)
@@ -364,77 +361,3 @@ def _value(data: Any, path: KeyPath) -> Any:
     for name in path:
         data = data.get(name) if isinstance(data, Mapping) else None
     return data
-
-
-class _Style(NamedTuple):
-    """How a file is written apart from what it says."""
-
-    mark: bytes = b""
-    line_end: str = "\n"
-
-    def written(self, text: str) -> bytes:
-        return self.mark + text.replace("\n", self.line_end).encode()
-
-
-def _read(place: Path, name: str) -> tuple[str | None, _Style]:
-    try:
-        text = read_toml(place, name).text
-    except FileNotFoundError:
-        return None, _Style()
-    raw = place.read_bytes()
-    mark = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
-    return text, _Style(mark, "\r\n" if b"\r\n" in raw else "\n")
-
-
-def _resolved(file: Path) -> Path:
-    """What a link leads to is written; the link stays."""
-    try:
-        place = file.resolve()
-    except (OSError, RuntimeError):  # links in a circle
-        raise ConfigError(f"can't write {file}: its links lead nowhere", details={"file": str(file)}) from None
-    if place.exists() and not place.is_file():
-        raise ConfigError(f"can't write {file}: it is not a file", details={"file": str(file)})
-    return place
-
-
-@contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    """No other process changes the file meanwhile; the directory is locked, since the file is replaced."""
-    try:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(place.parent, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise _unwritable(place, error) from None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _replace(place: Path, content: bytes) -> None:
-    """Replaces the file, which keeps its mode; a new one is the owner's alone, since keys may be put into it."""
-    try:
-        old = place.stat() if place.exists() else None
-        fd, partial = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-    except OSError as error:
-        raise _unwritable(place, error) from None
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            if old is not None:
-                os.fchmod(fd, old.st_mode & 0o777)
-                with suppress(PermissionError):
-                    os.fchown(fd, old.st_uid, old.st_gid)
-            os.fsync(fd)
-        os.replace(partial, place)
-    except OSError as error:
-        raise _unwritable(place, error) from None
-    finally:
-        Path(partial).unlink(missing_ok=True)
-
-
-def _unwritable(place: Path, error: OSError) -> ConfigError:
-    text = f"can't write {place}: {(error.strerror or str(error)).lower()}"
-    return ConfigError(text, details={"file": str(place)})

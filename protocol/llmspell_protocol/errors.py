@@ -297,7 +297,7 @@ class ToolError(LlmspellError):
 
 
 class WorkflowFailed(LlmspellError):
-    """A workflow that a command ran has failed; `details{execution_id, failed_step, result}`."""
+    """A workflow that a command ran has failed; `details{execution_id, failed_step, failed_steps, result}`."""
 
     code = "workflow_failed"
 

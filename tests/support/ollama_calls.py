@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from llmspell_protocol.errors import LlmspellError
-from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult, PullProgress
+from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult
+from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.ollama.provider import OllamaProvider
 from llmspell_providers.spec import ModelSpec
 from tests.support.chat_turns import turn

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from llmspell_protocol.errors import LlmspellError
-from llmspell_protocol.models import PullProgress, PullResult
+from llmspell_protocol.pulls import PullProgress, PullResult
 from llmspell_providers.library.store import PARTIAL_DIRECTORY, Store
 from llmspell_providers.pulls.pull import Puller
 from llmspell_providers.spec import ModelSpec

@@ -25,6 +25,9 @@ from llmspell_cli.terminal.output import Output
 from llmspell_protocol.errors import NotFound
 from llmspell_protocol.kept_values import shown
 
+_LONGEST = 1000
+"""Characters of a value at a terminal: a screenful."""
+
 
 @click.command(
     "show",
@@ -41,7 +44,10 @@ from llmspell_protocol.kept_values import shown
 @format_option("text", "json", "pretty")
 @click.argument("key", metavar="[KEY]", required=False)
 def show(options: Options, scope: str, key_named: str | None, key: str | None) -> None:
-    """Show keys and values, or one of them."""
+    """Show keys and values, or one of them.
+
+    At a terminal long values are cut; pipes and --json get all of them.
+    """
     output = Output(options)
     wanted = selected(scope)
     key = one_key(key, key_named, wanted)
@@ -65,9 +71,10 @@ def _show_one(opened: Session, output: Output, scope: str, key: str) -> None:
         return
     output.line(f"Key: {key}")
     if output.pretty and isinstance(value, (dict, list)):
-        output.lines(f"Value:\n{json.dumps(value, ensure_ascii=False, indent=2)}")
+        output.line("Value:")
+        _show_value(output, "", json.dumps(value, ensure_ascii=False, indent=2), scope, key)
     else:
-        output.line(f"Value: {_text(value)}")
+        _show_value(output, "Value: ", _text(value), scope, key)
 
 
 def _show_all(opened: Session, output: Output, wanted: Selected) -> None:
@@ -83,9 +90,24 @@ def _show_all(opened: Session, output: Output, wanted: Selected) -> None:
     else:
         output.line(f"State keys ({len(entries)} total):")
         for scope, key, value in entries:
-            output.line(f"  {f'{scope}:{key}' if wanted.kinds else key} = {_text(value)}")
+            named = f"{scope}:{key}" if wanted.kinds else key
+            _show_value(output, f"  {named} = ", _text(value), scope, key)
     if not entries:
         tell_of_memory(output, kept.place)
+
+
+def _show_value(output: Output, head: str, text: str, scope: str, key: str) -> None:
+    """A value behind its key; at a terminal the beginning of a long one, and how the rest is seen."""
+    if not output.terminal or len(text) <= _LONGEST:
+        output.lines(text) if "\n" in text else output.line(head + text)
+        return
+    # Needed for long values only.
+    import shlex
+
+    output.lines(f"{head}{text[:_LONGEST]}…")
+    of_scope = () if scope == "global" else ("--scope", scope)
+    command = shlex.join(["llmspell", "state", "show", key, *of_scope])
+    output.prose(f"  ({len(text.encode()):,} bytes in all: {command} | less)")
 
 
 def _text(value: Any) -> str:

@@ -24,7 +24,7 @@ from llmspell_cli.terminal.output import Output
 def cancel(options: Options, workflow: str) -> None:
     """End a workflow that runs, and all that it does.
 
-    One with a checkpoint can be resumed.
+    One with a checkpoint can be resumed. The beginning of an id is enough where it is the only one.
     """
     output = Output(options)
     with session(options, output) as opened:
@@ -34,3 +34,5 @@ def cancel(options: Options, workflow: str) -> None:
         return
     for run in reply["cancelled"]:
         output.line(f"✓ Cancelled workflow '{run['name']}' ({run['execution_id']})")
+        if run["resumable"]:
+            output.hint(f"llmspell workflow resume {run['execution_id']} goes on after the last finished step")

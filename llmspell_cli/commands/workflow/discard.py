@@ -22,7 +22,10 @@ from llmspell_cli.terminal.output import Output
 @format_option("text", "json", "pretty")
 @click.argument("execution_id", metavar="ID")
 def discard(options: Options, execution_id: str) -> None:
-    """Forget a workflow that was cut: it can't be resumed any more."""
+    """Forget a workflow that was cut: it can't be resumed any more.
+
+    The beginning of its id is enough where it is the only one.
+    """
     output = Output(options)
     with session(options, output) as opened:
         reply = ask_workflows(opened, "discard", execution_id=execution_id)

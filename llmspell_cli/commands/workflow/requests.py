@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from llmspell_cli.endings import Interrupted
+from llmspell_cli.endings import end_in_order
 from llmspell_cli.invocation import working_directory
 from llmspell_cli.options import Decorator
 from llmspell_cli.permissions import environment
 from llmspell_cli.session import Content, Session, document
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.workflows.view import WorkflowView
-from llmspell_protocol.errors import WorkflowFailed
+from llmspell_protocol.errors import Cancelled, Timeout, Unavailable, WorkflowFailed
 from llmspell_protocol.request_options import RequestOptions
 
 NO_PERMISSIONS: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -48,7 +48,7 @@ def executed(
 
     A person at the terminal is asked where a permission is lacking.
 
-    Raises what the kernel answers, and `Interrupted`.
+    Raises what the kernel answers, and `Interrupted`. One that was cut says by which command it goes on.
     """
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not output.json
     options = RequestOptions(
@@ -66,6 +66,9 @@ def executed(
         with Interrupts() as interrupts:
             return typed_line(interrupts, prompt, hidden=hidden)
 
+    if resumable:
+        # Beside a connected kernel a signal would end this command without a word.
+        end_in_order()
     try:
         return document(
             opened.ask(
@@ -77,10 +80,20 @@ def executed(
                 on_input=ask if asks else None,
             )
         )
-    except Interrupted as ended:
+    except (Cancelled, Timeout, Unavailable) as ended:
         if resumable and view.execution_id is not None:
-            ended.hint = f"llmspell workflow resume {view.execution_id} goes on after the last finished step"
+            ended.hint = _goes_on(view.execution_id)
         raise
+    except SystemExit:
+        # SIGTERM or SIGHUP; the command ends without a word otherwise.
+        if resumable and view.execution_id is not None:
+            view.clear()
+            output.note(_goes_on(view.execution_id), execution_id=view.execution_id)
+        raise
+
+
+def _goes_on(execution_id: str) -> str:
+    return f"llmspell workflow resume {execution_id} goes on after the last finished step"
 
 
 def show_end(output: Output, reply: Content, *, watch: bool) -> None:
@@ -91,9 +104,18 @@ def show_end(output: Output, reply: Content, *, watch: bool) -> None:
     """
     result = reply["result"]
     if not result["success"]:
+        hints = [str((result.get("error") or {}).get("hint") or "")]
+        if result.get("resumable"):
+            hints.append(f"{_goes_on(reply['execution_id'])}, which needs that permission")
         raise WorkflowFailed(
             result["text"].rsplit(". Duration:", 1)[0],
-            details={"execution_id": reply["execution_id"], "failed_step": result["failed_step"], "result": result},
+            hint="; ".join(hint for hint in hints if hint) or None,
+            details={
+                "execution_id": reply["execution_id"],
+                "failed_step": result["failed_step"],
+                "failed_steps": result["failed_steps"],
+                "result": result,
+            },
         )
     if output.json:
         if watch:

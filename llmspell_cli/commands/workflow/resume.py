@@ -34,7 +34,8 @@ def resume(
 ) -> None:
     """Go on with a workflow that was cut, after its last finished step.
 
-    It has to have been run with "checkpoint": true. Permissions are given anew.
+    It has to have been run with "checkpoint": true. Permissions are given anew. The beginning of
+    its id is enough where it is the only one.
     """
     output = Output(options)
     with session(options, output) as opened, WorkflowView(output, "workflow resume", watch=watch) as view:

@@ -233,7 +233,7 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         value = next((value[key] for key in ("text", "content", "prompt", "message") if key in value), None)
     if not isinstance(value, str):
-        raise InvalidRequest("a hook gave an agent what is no text")
+        raise InvalidRequest("a hook returned something that is not a string as the input of an agent")
     return value
 
 

@@ -49,7 +49,7 @@ class SavedConversations:
         except OSError as problem:
             raise ConfigError(
                 f"the conversation of agent '{name}' can't be saved: {problem.strerror}",
-                hint=f"see to it that {path.parent} can be written, and that its disk has room",
+                hint=f"make {path.parent} writable, and see that its disk has room",
                 details={"file": str(path)},
             ) from None
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from llmspell_protocol.areas.agent import ContextCreate, Inheritance, MemoryScope
+from llmspell_protocol.areas.agent_contexts import ContextCreate, Inheritance, MemoryScope
 from llmspell_protocol.errors import Busy, InvalidRequest, NotFound
 
 MOST = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakValueDictionary
 
 from llmspell_kernel.identity import Caller
@@ -14,6 +14,7 @@ from llmspell_kernel.services.correlation import correlation_of, new_id
 from llmspell_kernel.services.events.backlog import Backlog, BeforeHooks
 from llmspell_kernel.services.events.event import Event
 from llmspell_kernel.services.events.hooked import changed, check, component_of, seen
+from llmspell_kernel.services.events.own_types import NATIVE, demand_free
 from llmspell_kernel.services.events.sizes import LONGEST_TYPE, demand_size, demand_type, fitting
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
 from llmspell_kernel.services.hooks.hook import Hook, Occasion
@@ -27,6 +28,7 @@ from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
     from llmspell_kernel.services.events.export import Exporter, WriteEvent
+    from llmspell_profiles.credentials.redaction import Redactor
     from llmspell_profiles.schema.events import EventsSettings
     from llmspell_profiles.schema.settings import Settings
 
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 MAX_SUBSCRIPTIONS = 1000
 """Subscriptions of one script or client."""
+_REDACTED_AT_ONCE = 64 * 1024
+"""Bytes of an event in memory from which on secrets are looked for on a thread: that would take long."""
 _KERNEL = ""
 """The publisher of the kernel's own events."""
 
@@ -79,6 +83,7 @@ class EventBus:
         """What calls the functions of subscriptions, and closes exports that were replaced."""
         self._hooked: dict[str, asyncio.Task[Verdict]] = {}
         """By publisher the last of its events that goes through hooks."""
+        self._redactor: Redactor | None = None
         self._exporter: Exporter | None = None
         self._export: EventsSettings | None = None
         self._table: EventsSettings | None = None
@@ -103,7 +108,7 @@ class EventBus:
         if not self.listens and not self._hooks.registered("BeforeEventEmit", request):
             return
         data, size = fitting(data)
-        event = self._event(event_type, data, request, component, correlation_id, ttl_s, "native", {}, None, size)
+        event = self._event(event_type, data, request, component, correlation_id, ttl_s, NATIVE, {}, None, size)
         self._pass_on(event, request)
 
     def timing(self, duration_s: float) -> Mapping[str, float]:
@@ -133,13 +138,14 @@ class EventBus:
         """Publishes a client's or script's event: hooks have been asked, and functions of its own script were called.
 
         Raises:
-            Forbidden: events are switched off, or a hook has cancelled it.
+            Forbidden: events are switched off, the type is one of the kernel's own, or a hook has cancelled it.
             InvalidRequest: the type is empty or too long, or the time to live no time.
         """
         self._demand_enabled()
         demand_type(event_type)
+        demand_free(event_type, language)
         if ttl_s is not None and not ttl_s > 0:
-            raise InvalidRequest(f"ttl_seconds is {ttl_s:g}, not more than 0")
+            raise InvalidRequest(f"ttl_seconds must be more than 0, not {ttl_s:g}")
         if correlation_id is not None:
             correlation_id = _uuid(correlation_id)
         size = demand_size([data, metadata, language, target_language])
@@ -172,7 +178,10 @@ class EventBus:
             raise InvalidRequest(f"a pattern has at most {LONGEST_TYPE} characters")
         owner = _owner(request.caller)
         if sum(one.owner == owner for one in self._subscriptions.values()) >= MAX_SUBSCRIPTIONS:
-            raise InvalidRequest(f"there are {MAX_SUBSCRIPTIONS} subscriptions already", hint="unsubscribe some")
+            raise InvalidRequest(
+                f"there are {MAX_SUBSCRIPTIONS} subscriptions already",
+                hint="unsubscribe those that are no longer needed: Event.unsubscribe(id)",
+            )
         size = BUFFERED if self._table is None else min(BUFFERED, self._table.buffer_size)
         made = Subscription(
             new_id(),
@@ -233,6 +242,22 @@ class EventBus:
             "export_dropped": 0 if self._exporter is None else self._exporter.dropped,
         }
 
+    async def shown(self, event: Event) -> dict[str, Any]:
+        """The event as a client may show it: without the secrets in it. Scripts have it as it was published."""
+        redactor = self._redaction()
+        if event.size <= _REDACTED_AT_ONCE:
+            found = redactor.value(event.as_content())
+        else:
+            found = await asyncio.to_thread(lambda: redactor.value(event.as_content()))
+        return cast("dict[str, Any]", found)
+
+    def _redaction(self) -> Redactor:
+        if self._redactor is None:
+            from llmspell_profiles.credentials.settings_secrets import redactor
+
+            self._redactor = redactor(self._settings(), self._environment)
+        return self._redactor
+
     # The kernel's life
 
     def forget(self, owner: str) -> None:
@@ -256,6 +281,7 @@ class EventBus:
 
     def configure(self, settings: Settings) -> None:
         """Uses these settings from here on."""
+        self._redactor = None  # Keys may be others.
         # A configuration without the table has the defaults, which need no class of theirs.
         self._table = settings.events if "events" in settings.given else None
         wanted = None
@@ -270,11 +296,8 @@ class EventBus:
                 self._start(old.close())
             if wanted is not None:
                 from llmspell_kernel.services.events.export import Exporter
-                from llmspell_profiles.credentials.redaction import Redactor
-                from llmspell_profiles.credentials.settings_secrets import secrets_in
 
-                redactor = Redactor.of_environment(self._environment, secrets_in(self._settings()))
-                self._exporter = Exporter(wanted, redactor, self._write_event)
+                self._exporter = Exporter(wanted, self._redaction(), self._write_event)
         if self._table is not None and not self._table.enabled:
             self.end_streams()
         self.listens = bool(self._subscriptions) or self._exporter is not None
@@ -478,4 +501,4 @@ def _uuid(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise InvalidRequest(f"correlation_id '{text:.60}' is no UUID") from None
+        raise InvalidRequest(f"correlation_id '{text:.60}' is not a UUID") from None

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from llmspell_kernel.services.events.event import Event
+from llmspell_kernel.services.events.own_types import demand_free
 from llmspell_kernel.services.events.sizes import demand_size, demand_type
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.verdict import Verdict
@@ -22,9 +23,10 @@ def seen(event: Event) -> dict[str, Any]:
 
 
 def check(event: Event, verdict: Verdict) -> None:
-    """Raises `InvalidRequest` where the event can't be what a hook wants to make of it."""
+    """Raises `InvalidRequest` or `Forbidden` where the event can't be what a hook wants to make of it."""
     if verdict.kind == "redirect":
         demand_type(verdict.target)
+        demand_free(verdict.target, "")
     elif (data := _given(event, verdict)) is not event.data:
         demand_size([data, event.metadata])
 

@@ -37,7 +37,7 @@ def demand_size(data: Any) -> int:
     try:
         size = len(msgpack.packb(data, unicode_errors="surrogatepass"))
     except (TypeError, ValueError, OverflowError) as problem:
-        raise InvalidRequest(f"an event's data can't be told: {problem}") from None
+        raise InvalidRequest(f"an event's data can't be sent: {problem}") from None
     if size > LARGEST:
         raise InvalidRequest(f"an event's data is {size} bytes long, more than {LARGEST}")
     return _ENVELOPE + heavy

@@ -57,5 +57,5 @@ def demand_point(point: str) -> str:
 def demand_priority(priority: str) -> str:
     """Raises `InvalidRequest` where there is no such priority."""
     if priority not in PRIORITIES:
-        raise InvalidRequest(f"priority '{priority:.40}' is none of {', '.join(PRIORITIES)}")
+        raise InvalidRequest(f"priority must be one of {', '.join(PRIORITIES)}, not '{priority:.40}'")
     return priority

@@ -22,7 +22,7 @@ from llmspell_kernel.services.sessions.steps import Step, clean
 from llmspell_kernel.services.sessions.writing import Writing
 from llmspell_kernel.times import time_text
 from llmspell_profiles.credentials.redaction import Redactor
-from llmspell_profiles.credentials.settings_secrets import secrets_in
+from llmspell_profiles.credentials.settings_secrets import redactor
 from llmspell_protocol.areas.session import (
     ArtifactLine,
     SessionConversationReply,
@@ -360,7 +360,7 @@ class SessionsService:
 
     def _redaction(self) -> Redactor:
         if self._redactor is None:
-            self._redactor = Redactor.of_environment(self._environment, secrets_in(self._settings()))
+            self._redactor = redactor(self._settings(), self._environment)
         return self._redactor
 
 

@@ -59,7 +59,7 @@ class Backups:
         """
         if name is not None and not NAME.fullmatch(name):
             raise InvalidRequest(
-                f"a backup can't be called {name[:80]!r}",
+                f"a backup can't be called '{name[:80]}'",
                 hint="1 to 64 letters, digits, '.', '_' and '-'",
                 details={"name": name[:80]},
             )
@@ -217,12 +217,12 @@ class Backups:
             if problem.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(
                     f"there is no room for backups of state in {self._directory}",
-                    hint="free some space, or set runtime.state_persistence.backup.backup_dir",
+                    hint="free some space, or set another backup_dir",
                     details=details,
                 ) from None
             raise StorageError(
                 f"backups of state can't be used: {problem.filename or self._directory}: {problem.strerror or problem}",
-                hint=f"see to it that {self._directory} can be read and written",
+                hint=f"make {self._directory} readable and writable, or set another backup_dir",
                 details=details,
             ) from None
 

@@ -99,4 +99,4 @@ def _checked(what: str, text: str, most: int) -> str:
 
 def _invalid(what: str, why: str, text: str) -> InvalidRequest:
     shown = text if len(text) <= 80 else f"{text[:80]}…"
-    return InvalidRequest(f"Invalid state {what}: {why}: {shown!r}", details={what: shown})
+    return InvalidRequest(f"Invalid state {what}: {why}: '{shown}'", details={what: shown})

@@ -61,18 +61,18 @@ class SchemaVersion(NamedTuple):
         from jsonschema_specifications import REGISTRY
         from referencing.exceptions import Unresolvable
 
-        from llmspell_providers.schemas.well_formed import draft
+        from llmspell_providers.schemas.well_formed import draft, failure_text
 
         try:
             # The registry fetches no `$ref` from anywhere.
             failure = best_match(draft(schema)(schema, registry=REGISTRY).iter_errors(value))
         except Unresolvable as problem:
-            raise _wrong(self.file, f"$ref {problem.ref!r} points at nothing") from None
+            raise _wrong(self.file, f"$ref '{problem.ref}' points at nothing") from None
         if failure is not None:
             at = "".join(f"/{part}" for part in failure.absolute_path) or "/"
             raise InvalidRequest(
                 f"the value of state key '{place.key}' does not fit version {self.version} of its schema at '{at}': "
-                f"{failure.message:.200}",
+                f"{failure_text(failure)}",
                 hint=f"{self.file} says what it has to look like",
                 details={"key": place.key, "scope": place.scope, "at": at, "version": self.version},
             )
@@ -221,7 +221,7 @@ def _demand_change(change: Any, at: int, file: Path) -> None:
 
 def _wrong(file: Path, why: str) -> ConfigError:
     return ConfigError(
-        f"{file} is no version of state's schema: {why}",
+        f"{file} is not a version of the state schema: {why}",
         hint="runtime.state_persistence.schema_directory names the directory",
         details={"file": str(file), "key": "runtime.state_persistence.schema_directory"},
     )

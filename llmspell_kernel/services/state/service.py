@@ -330,7 +330,7 @@ def _demand_version(row: Row | None, version: int, now_ms: int, place: Place) ->
     found = ABSENT if row is None or row.is_expired(now_ms) else row.version
     if found != version:
         raise Conflict(
-            f"state key '{place.key}' was changed by another",
+            f"state key '{place.key}' was changed meanwhile by another writer",
             hint="read it again, and write what follows from that; State.update does so by itself",
             details={"key": place.key, "scope": place.scope, "version": found, "expected": version},
         )

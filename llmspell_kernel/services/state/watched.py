@@ -222,7 +222,7 @@ def _place(key_id: str, data: Data) -> Place:
     """The place as hooks have left it."""
     scope, key = data.get("scope"), data.get("key")
     if not isinstance(scope, str) or not isinstance(key, str):
-        raise InvalidRequest("a hook gave a scope or a key that is no text")
+        raise InvalidRequest("a hook returned a scope or a key that is not a string")
     return place_of(key_id, scope, key)
 
 
@@ -246,4 +246,4 @@ def _kept(value: Any) -> Any:
     try:
         return kept(value)
     except ValueError as problem:
-        raise InvalidRequest(f"the value that a hook gave can't be kept: {problem}") from None
+        raise InvalidRequest(f"the value that a hook returned can't be kept: {problem}") from None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from llmspell_kernel.parts import part_of
+from llmspell_kernel.problem_words import said
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.turn_result import has_answer
 from llmspell_kernel.services.tools.callers import owner_of
@@ -67,7 +68,7 @@ async def _tool(step: Step, place: Place, given: Any) -> Done:
     if isinstance(given, str):
         given = {"input": given}
     if not isinstance(given, Mapping):
-        raise InvalidRequest(f"step '{step.name}': the input of a tool is a table")
+        raise InvalidRequest("the input of a tool must be a table of its parameters")
     content = {"action": "invoke", "tool": name, "parameters": dict(given)}
     with part_of(
         request,
@@ -101,7 +102,7 @@ def _tool_result(reply: ToolInvokeReply) -> dict[str, Any]:
     took = round(reply.duration_ms)
     content |= {"duration_ms": took, "metadata": {**content["metadata"], "execution_time_ms": took}}
     if reply.error is not None:
-        content["error"] = {"message": reply.error.message, "code": reply.error.code}
+        content["error"] = Problem(reply.error.message, reply.error.code).shown()
         del content["text"]
     return {**fields, **content}
 
@@ -203,7 +204,12 @@ def agent_settings(given: Mapping[str, Any]) -> AgentCreate:
         options = {**given["options"], **options}
     unknown = sorted(set(given) - set(fields) - _OPTIONS - {"options"})
     if unknown:
-        raise InvalidRequest(f"an agent has no setting '{unknown[0]}'")
+        # Needed for a misspelt key only.
+        from difflib import get_close_matches
+
+        meant = get_close_matches(unknown[0], [*AgentCreate.__dataclass_fields__, *_OPTIONS], n=1)
+        hint = f"did you mean '{meant[0]}'?" if meant else None
+        raise InvalidRequest(f"an agent has no setting '{unknown[0][:80]}'", hint=hint)
     # Few workflows describe their agents.
     from pydantic import TypeAdapter, ValidationError
 
@@ -212,7 +218,7 @@ def agent_settings(given: Mapping[str, Any]) -> AgentCreate:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"an agent's settings: {place}: {first['msg']}") from None
+        raise InvalidRequest(f"an agent's settings: {place} {said(first)}") from None
 
 
 def _agent_input(given: Any, place: Place) -> tuple[str, Mapping[str, Any] | None, Mapping[str, Any] | None]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from llmspell_kernel.services.workflows.conditions import holds
 from llmspell_kernel.services.workflows.definition import Branch
 from llmspell_kernel.services.workflows.functions import Argument, call_once
-from llmspell_kernel.services.workflows.outcomes import BranchOutcome, Problem
+from llmspell_kernel.services.workflows.outcomes import BranchOutcome, Failure, Problem
 from llmspell_kernel.services.workflows.place import Place
 from llmspell_kernel.services.workflows.results import branches_of
 from llmspell_kernel.services.workflows.steps import goes_on, run_step, run_steps
@@ -54,8 +54,12 @@ async def run_parallel(place: Place) -> None:
     ]
     await _all_ended(tasks)
     # Which of two branches was first says nothing, and is another each time: what failed is told in their order.
-    ended = [step for one in outcome.branches for step in one.steps]
-    outcome.failures = [step.name for step in ended if step.failed and not step.optional]
+    outcome.failures = {
+        Failure(step.name, one.name): step.problem
+        for one in outcome.branches
+        for step in one.steps
+        if step.failed and not step.optional
+    }
     for level in levels:
         place.names.take_all(level.names)
     place.names.branches = outcome.branches
@@ -105,7 +109,7 @@ async def _judge(place: Place, failed: Sequence[BranchOutcome], *, fail_fast: bo
         said = await place.run.functions.call(criteria, place, Argument("result", branches_of(outcome.branches)))
         good = said is not None and said is not False
     if good:
-        outcome.failures = []  # It can do without what failed.
+        outcome.failures = {}  # It can do without what failed.
         return
     first = failed[0] if failed else next((one for one in outcome.branches if not one.success), None)
     if first is None:
@@ -113,7 +117,7 @@ async def _judge(place: Place, failed: Sequence[BranchOutcome], *, fail_fast: bo
     elif fail_fast:
         outcome.failed_step = next((one.name for one in first.steps if one.failed), first.name)
     elif not outcome.failures:
-        outcome.failures = [one.name for one in failed]
+        outcome.failures = {Failure(one.name, one.name): one.problem for one in failed}
     outcome.success = False
 
 

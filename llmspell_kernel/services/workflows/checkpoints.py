@@ -255,6 +255,20 @@ class Checkpoints:
 
         return await self._open().read(work)
 
+    async def ids(self, beginning: str, *, key_id: str) -> Sequence[str]:
+        """Ids that begin so of those that `list` has."""
+        if self._database is None and not self._file.exists():
+            return ()
+
+        def work(connection: sqlite3.Connection) -> Sequence[str]:
+            rows = connection.execute(
+                "SELECT id FROM executions WHERE key_id = ? AND substr(id, 1, ?) = ? ORDER BY id",
+                (key_id, len(beginning), beginning),
+            )
+            return tuple(id for (id,) in rows)
+
+        return await self._open().read(work)
+
     async def discard(self, id: str, *, key_id: str) -> Checkpoint:
         """Removes one. Raises as `resume`."""
         journal = await self.resume(id, key_id=key_id)

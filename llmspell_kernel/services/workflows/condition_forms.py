@@ -45,7 +45,7 @@ def condition_of(
     if isinstance(given, str):
         return Condition(type="expression", fields={"expression": given})
     if not isinstance(given, Mapping):
-        raise InvalidRequest(f"{where}: a condition is a table, a function or a text")
+        raise InvalidRequest(f"{where}: a condition must be a table, a function or a string")
     if FUNCTION_KEY in given:
         return Condition(type="custom", fields={"evaluate": function_of(given)})
     type = given.get("type")

@@ -13,7 +13,7 @@ from llmspell_kernel.services.workflows.definition import Definition, Kind
 from llmspell_kernel.services.workflows.functions import Argument, call_once, plain
 from llmspell_kernel.services.workflows.loops import run_loop
 from llmspell_kernel.services.workflows.names import Names
-from llmspell_kernel.services.workflows.outcomes import FlowOutcome, Problem
+from llmspell_kernel.services.workflows.outcomes import PARTIAL, FlowOutcome, Problem
 from llmspell_kernel.services.workflows.place import Place
 from llmspell_kernel.services.workflows.results import result_of
 from llmspell_kernel.services.workflows.run import Run
@@ -25,8 +25,6 @@ MAX_NESTING = 32
 
 SKIPPED = "Precondition not met"
 DEEP = "too_deep"
-PARTIAL = "partial_failure"
-"""The code of an error of which the whole was more than one step."""
 
 
 async def run_top(definition: Definition, run: Run, names: Names) -> FlowOutcome:
@@ -122,23 +120,23 @@ class _Flow:
             if why is not None and why.code == DEEP:
                 outcome.problem = why  # Said once, not by every level.
             if outcome.problem is None:
-                said = why.message if why is not None else "it failed"
-                text = f"Step '{outcome.failed_step}' failed: {said}"
-                outcome.problem = Problem(text, why.code if why is not None else "failed")
+                why = why or Problem("it failed", "failed")
+                outcome.problem = why._replace(message=f"Step '{outcome.failed_step}' failed: {why.message}")
         elif outcome.failures and outcome.problem is None:
             outcome.success = False
-            names = ", ".join(dict.fromkeys(outcome.failures))
-            outcome.problem = Problem(f"Some steps failed: {names}", PARTIAL)
+            names = ", ".join(dict.fromkeys(one.step for one in outcome.failures))
+            hint = next((why.hint for why in outcome.failures.values() if why is not None and why.hint), None)
+            outcome.problem = Problem(f"Some steps failed: {names}", PARTIAL, hint)
 
     async def _failed(self) -> None:
         outcome, place = self._outcome, self._place
         problem = outcome.problem or Problem("it failed", "failed")
         await self._run.watching.note(
-            "WorkflowError", place.path, {**self._about, "step": outcome.failed_step, "error": problem.message}
+            "WorkflowError", place.path, {**self._about, "step": outcome.first_failed, "error": problem.message}
         )
         if not outcome.failures and outcome.failed_step is None:
             # No step had it told.
-            error = Argument("error", {"message": problem.message, "code": problem.code})
+            error = Argument("error", problem.shown())
             await self._observe("on_error", error)
         # What went on past a failure is meant to stay; a branch's failure is its workflow's all the same.
         went_on = problem.code == PARTIAL and (
@@ -164,7 +162,7 @@ class _Flow:
                 path,
                 **self._about,
                 duration_ms=took,
-                step=outcome.failed_step,
+                step=outcome.first_failed,
                 error=problem.message,
                 code=problem.code,
             )

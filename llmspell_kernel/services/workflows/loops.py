@@ -136,7 +136,7 @@ async def _collection(iterator: Iterator, place: Place) -> Sequence[Any]:
         return found
     if found is None or found == {}:
         return []
-    raise InvalidRequest("a loop's collection is a list")
+    raise InvalidRequest("the collection of a loop must be a list")
 
 
 async def _ended_before(iterator: Iterator, level: Place, index: int) -> str | None:
@@ -159,9 +159,9 @@ async def _ends_after(level: Place) -> bool:
 async def _round(level: Place, position: LoopPosition) -> _Round:
     outcome, run = level.outcome, level.run
     run.watching.tell("iteration_started", level.path, iteration=position.index, total=position.total)
-    failures = len(outcome.failures)
+    failures = outcome.failure_count
     failed = await run_steps(level.definition.steps, level, "step")
-    ok = len(outcome.failures) == failures
+    ok = outcome.failure_count == failures
     ended = [one for one in level.names.steps.values() if not one.skipped]
     output = _output(level, ended)
     problem = next((one.problem.message for one in ended if one.failed and one.problem is not None), None)

@@ -9,17 +9,33 @@ from typing import Any, NamedTuple
 from llmspell_kernel.services.workflows.definition import Definition, StepType
 from llmspell_protocol.errors import LlmspellError
 
+PARTIAL = "partial_failure"
+"""The code of an error of which the whole was more than one step."""
+
 
 class Problem(NamedTuple):
-    """Why something failed: an error's message and code."""
+    """Why something failed: an error's message and code, and what to do next where that is known."""
 
     message: str
     code: str
+    hint: str | None = None
 
     @classmethod
     def of(cls, error: LlmspellError) -> Problem:
         """The problem that an error stands for."""
-        return cls(error.message, error.code)
+        return cls(error.message, error.code, error.hint)
+
+    def shown(self) -> dict[str, Any]:
+        """As results and functions have it."""
+        hint = {} if self.hint is None else {"hint": self.hint}
+        return {"message": self.message, "code": self.code, **hint}
+
+
+class Failure(NamedTuple):
+    """A step that failed, in a branch or not."""
+
+    step: str
+    branch: str | None
 
 
 @dataclass(kw_only=True)
@@ -52,7 +68,7 @@ class StepOutcome:
             "retry_count": self.retries,
         }
         if self.problem is not None:
-            found["error"] = {"message": self.problem.message, "code": self.problem.code}
+            found["error"] = self.problem.shown()
         if self.skipped:
             found["skipped"] = True
         return found
@@ -104,8 +120,10 @@ class FlowOutcome:
     problem: Problem | None = None
     failed_step: str | None = None
     last_completed: str | None = None
-    failures: list[str] = field(default_factory=list)
-    """The names of the steps that failed, in the order in which they did; those of branches in the branches' order."""
+    failures: dict[Failure, Problem | None] = field(default_factory=dict)
+    """The steps that failed and why they first did, in their order; those of branches in the branches' order."""
+    failure_count: int = 0
+    """How often a step failed; in loops one may often."""
     steps: dict[str, StepOutcome] = field(default_factory=dict)
     """The last outcome of each name, those of branches and rounds too."""
     executed: int = 0
@@ -116,6 +134,13 @@ class FlowOutcome:
     stopped_early: bool = False
     loop: LoopOutcome | None = None
     duration_ms: float = 0
+
+    @property
+    def first_failed(self) -> str | None:
+        """The step whose failure ended it; of one that went on past failures the first that failed."""
+        if self.failed_step is None and self.problem is not None and self.problem.code == PARTIAL:
+            return next((one.step for one in self.failures), None)
+        return self.failed_step
 
     @property
     def partial(self) -> bool:
@@ -130,7 +155,8 @@ class FlowOutcome:
         self.executed += 1
         if outcome.failed:
             if not outcome.optional:
-                self.failures.append(outcome.name)
+                self.failure_count += 1
+                self.failures.setdefault(Failure(outcome.name, None), outcome.problem)
             return
         self.succeeded += 1
         self.last_completed = outcome.name

@@ -97,7 +97,10 @@ class _Parser:
         return {"steps": self._forms.steps(raw.get("steps"), where, depth)}
 
     def _parallel(self, raw: Mapping[str, Any], where: str, depth: int) -> dict[str, Any]:
-        branches = [self._branch(one, at, where, depth) for at, one in enumerate(items(raw.get("branches")), 1)]
+        branches = [
+            self._branch(one, at, where, depth)
+            for at, one in enumerate(items(raw.get("branches"), f"{where}: branches"), 1)
+        ]
         steps = self._forms.steps(raw.get("steps"), where, depth)
         branches += [Branch(name=step.name, steps=[step], required=not step.optional) for step in steps]
         return {
@@ -111,7 +114,10 @@ class _Parser:
         }
 
     def _conditional(self, raw: Mapping[str, Any], where: str, depth: int) -> dict[str, Any]:
-        branches = [self._branch(one, at, where, depth) for at, one in enumerate(items(raw.get("branches")), 1)]
+        branches = [
+            self._branch(one, at, where, depth)
+            for at, one in enumerate(items(raw.get("branches"), f"{where}: branches"), 1)
+        ]
         default = self._default(raw, where, depth)
         if raw.get("condition") is not None or raw.get("then_branch") is not None:
             condition = self._forms.condition(raw.get("condition"), where) or Condition(type="always")
@@ -134,7 +140,7 @@ class _Parser:
         aggregation = raw.get("aggregation_strategy") or "collect_all"
         if aggregation not in ("collect_all", "collect_outputs"):
             raise InvalidRequest(
-                f"{where}: aggregation_strategy is '{aggregation}', not collect_all or collect_outputs"
+                f"{where}: aggregation_strategy must be collect_all or collect_outputs, not '{aggregation}'"
             )
         iterator, limit = self._iterator(raw, where)
         given = limit if raw.get("max_iterations") is None else raw.get("max_iterations")
@@ -169,12 +175,13 @@ class _Parser:
 
     def _range(self, given: Any, where: str) -> Iterator:
         names = ("start", "end", "step")
-        found: Mapping[str, Any] = given if isinstance(given, Mapping) else dict(zip(names, items(given), strict=False))
+        listed = () if isinstance(given, Mapping) else items(given, f"{where}: range")
+        found: Mapping[str, Any] = given if isinstance(given, Mapping) else dict(zip(names, listed, strict=False))
         numbers: dict[str, float] = {}
         for name, default in (("start", 1), ("end", None), ("step", 1)):
             value = found.get(name, default)
             if not is_number(value):
-                raise InvalidRequest(f"{where}: range needs a number as '{name}'")
+                raise InvalidRequest(f"{where}: range needs a number for '{name}'")
             numbers[name] = value
         if numbers["step"] == 0:
             raise InvalidRequest(f"{where}: Range configuration will not iterate (step is 0)")
@@ -192,15 +199,15 @@ class _Parser:
         if self._forms.is_function(given):
             return self._forms.function_of(given)
         if isinstance(given, (str, list, tuple)) or given == {}:
-            return given if isinstance(given, str) else items(given)
-        raise InvalidRequest(f"{where}: a collection is a list, a function or a placeholder")
+            return given if isinstance(given, str) else items(given, where)
+        raise InvalidRequest(f"{where}: the collection must be a list, a function or a placeholder")
 
     def _state_update(self, given: Any, where: str) -> str | ScriptFunction | None:
         if given is None or isinstance(given, str):
             return given
         if self._forms.is_function(given):
             return self._forms.function_of(given)
-        raise InvalidRequest(f"{where}: state_update is a text or a function")
+        raise InvalidRequest(f"{where}: state_update must be a string or a function")
 
     def _criteria(self, given: Any, where: str) -> Literal["all", "any"] | ScriptFunction:
         if self._forms.is_function(given):
@@ -209,14 +216,14 @@ class _Parser:
             return "all"
         if given == "any":
             return "any"
-        raise InvalidRequest(f"{where}: success_criteria is '{given}', not all, any or a function")
+        raise InvalidRequest(f"{where}: success_criteria must be 'all', 'any' or a function, not '{given}'")
 
     # Branches
 
     def _branch(self, raw: Any, number: int, where: str, depth: int) -> Branch:
         self._forms.counted("branches", MAX_BRANCHES)
         if not isinstance(raw, Mapping):
-            raise InvalidRequest(f"{where}: branch {number} is no table")
+            raise InvalidRequest(f"{where}: branch {number} must be a table")
         name = text(raw, "name") or f"branch_{number}"
         inside = f"{where}, branch '{name}'"
         steps = self._forms.steps(raw.get("steps"), inside, depth)

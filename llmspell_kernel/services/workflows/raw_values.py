@@ -24,14 +24,14 @@ def strategy_of(given: Any, where: str) -> Strategy:
     if given is None:
         return Strategy()
     if not isinstance(given, Mapping):
-        raise InvalidRequest(f"{where}: error_strategy is a text or a table")
+        raise InvalidRequest(f"{where}: error_strategy must be a string or a table")
     kind = given.get("type")
     if kind in ("fail_fast", "stop"):
         return Strategy()
     if kind == "continue":
         return Strategy(continues=True)
     if kind != "retry":
-        raise InvalidRequest(f"{where}: error_strategy is '{kind}', not fail_fast, continue or retry")
+        raise InvalidRequest(f"{where}: error_strategy must be fail_fast, continue or retry, not '{kind}'")
     plain = Retry(multiplier=1) if set(given) == {"type"} else Retry()
     return Strategy(
         retry=Retry(
@@ -55,7 +55,7 @@ def text(raw: Mapping[str, Any], key: str) -> str | None:
     value = raw.get(key)
     if value is None or isinstance(value, str):
         return value
-    raise InvalidRequest(f"{key} is no text")
+    raise InvalidRequest(f"'{key}' must be a string")
 
 
 def needed_text(raw: Mapping[str, Any], key: str, where: str) -> str:
@@ -66,13 +66,13 @@ def needed_text(raw: Mapping[str, Any], key: str, where: str) -> str:
     raise InvalidRequest(f"{where} needs '{key}', a name")
 
 
-def items(given: Any) -> Sequence[Any]:
+def items(given: Any, where: str) -> Sequence[Any]:
     """A list; a script's empty table may come as an object."""
     if isinstance(given, (list, tuple)):
         return given
     if given is None or given == {}:
         return []
-    raise InvalidRequest("a list is needed where there is something else")
+    raise InvalidRequest(f"{where} must be a list")
 
 
 def table(given: Any, where: str) -> Mapping[str, Any]:
@@ -81,20 +81,20 @@ def table(given: Any, where: str) -> Mapping[str, Any]:
         return {}
     if isinstance(given, Mapping):
         return given
-    raise InvalidRequest(f"{where} is no table")
+    raise InvalidRequest(f"{where} must be a table")
 
 
 def truth(given: Any, where: str) -> bool | None:
     """True, false, or nothing."""
     if given is None or isinstance(given, bool):
         return given
-    raise InvalidRequest(f"{where} is neither true nor false")
+    raise InvalidRequest(f"{where} must be true or false")
 
 
 def number(given: Any, where: str, most: float = MOST_MS) -> float:
     """A number from 0 to `most`."""
     if not is_number(given) or not 0 <= given <= most:
-        raise InvalidRequest(f"{where} is no number from 0 to {most:g}")
+        raise InvalidRequest(f"{where} must be a number from 0 to {most:.0f}")
     return float(given)
 
 
@@ -104,7 +104,7 @@ def seconds(given: Any, where: str) -> float | None:
         return None
     milliseconds = number(given, where)
     if milliseconds == 0:
-        raise InvalidRequest(f"{where} is 0")
+        raise InvalidRequest(f"{where} must be more than 0")
     return milliseconds / 1000
 
 
@@ -113,7 +113,7 @@ def whole(given: Any, default: int, least: int, most: int, where: str) -> int:
     if given is None:
         return default
     if not is_number(given) or (isinstance(given, float) and not given.is_integer()):
-        raise InvalidRequest(f"{where} is no whole number")
+        raise InvalidRequest(f"{where} must be a whole number")
     if not least <= given <= most:
-        raise InvalidRequest(f"{where} is {given:g}, not {least} to {most}")
+        raise InvalidRequest(f"{where} must be from {least} to {most}, not {given:g}")
     return int(given)

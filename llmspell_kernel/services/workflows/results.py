@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmspell_kernel.services.workflows.outcomes import BranchOutcome, FlowOutcome, StepOutcome
+from llmspell_kernel.services.workflows.outcomes import PARTIAL, BranchOutcome, FlowOutcome, Problem, StepOutcome
+
+_NAMED = 10
+"""So many of the steps that failed beside the first are named in the sentence about it; the list has all."""
 
 
 def result_of(
@@ -31,7 +34,8 @@ def result_of(
         "step_results": {name: one.record() for name, one in outcome.steps.items()},
         "step_timings": {name: round(one.duration_ms) for name, one in outcome.steps.items()},
         "last_completed_step": outcome.last_completed,
-        "failed_step": outcome.failed_step,
+        "failed_step": outcome.first_failed,
+        "failed_steps": failed_steps_of(outcome),
         "partial_success": outcome.partial,
         "duration_ms": took,
         "execution_time": took,
@@ -41,7 +45,7 @@ def result_of(
         "tool_calls": [],
     }
     if outcome.problem is not None and not outcome.success:
-        result["error"] = {"message": outcome.problem.message, "code": outcome.problem.code}
+        result["error"] = outcome.problem.shown()
     if outcome.skipped:
         result["skipped"] = True
     if outcome.loop is not None:
@@ -59,6 +63,20 @@ def result_of(
     return result
 
 
+def failed_steps_of(outcome: FlowOutcome) -> list[dict[str, Any]]:
+    """The steps whose failure is the workflow's, in their order, each with its branch and why it first failed."""
+    if outcome.success:
+        return []
+    return [
+        {
+            "step": failure.step,
+            **({} if failure.branch is None else {"branch": failure.branch}),
+            "error": (problem or Problem("it failed", "failed")).shown(),
+        }
+        for failure, problem in outcome.failures.items()
+    ]
+
+
 def branches_of(branches: Sequence[BranchOutcome]) -> list[dict[str, Any]]:
     """Branches as results have them; scripts find them by name too."""
     return [_branch(one) for one in branches]
@@ -74,7 +92,7 @@ def _branch(one: BranchOutcome) -> dict[str, Any]:
         "duration_ms": round(one.duration_ms),
     }
     if one.problem is not None:
-        branch["error"] = {"message": one.problem.message, "code": one.problem.code}
+        branch["error"] = one.problem.shown()
     if one.stopped:
         branch["stopped"] = True
     return branch
@@ -96,8 +114,22 @@ def text_of(outcome: FlowOutcome) -> str:
         if outcome.failed_step is not None:
             why = why.removeprefix(f"Step '{outcome.failed_step}' failed: ")
             return f"{head} failed at step '{outcome.failed_step}': {why}. {took}"
+        if outcome.problem is not None and outcome.problem.code == PARTIAL:
+            return f"{head} failed at {_failures_text(failed_steps_of(outcome))}. {took}"
         return f"{head} failed: {why}. {took}"
     return f"{head} completed successfully. {_counts(outcome)}. {took}"
+
+
+def _failures_text(failed: Sequence[Mapping[str, Any]]) -> str:
+    """The first that failed and why, and the names of the others."""
+    first, *others = failed
+    step, branch = first["step"], first.get("branch", first["step"])
+    where = f"step '{step}'" if branch == step else f"step '{step}' of branch '{branch}'"
+    names = list(dict.fromkeys(one["step"] for one in others if one["step"] != step))
+    rest = len(names) - _NAMED
+    also = "".join(f", '{name}'" for name in names[:_NAMED]).removeprefix(", ")
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"{where}: {first['error']['message']}" + (f" (also failed: {also}{more})" if names else "")
 
 
 def _counts(outcome: FlowOutcome) -> str:

@@ -94,6 +94,7 @@ class _Running:
             type=self.workflow.definition.kind,
             state="running",
             started_at=self.started_at,
+            resumable=self.workflow.definition.checkpoint and not self.workflow.functions,
         )
 
 
@@ -211,6 +212,7 @@ class WorkflowsService:
             InvalidRequest: the workflow has functions, and is not given; or it is another than the one that was cut.
             Busy: it still runs.
         """
+        id = await self._meant(request, id)
         journal = await self._checkpoints.resume(id, key_id=request.caller.key_id)
         try:
             checkpoint = journal.checkpoint
@@ -238,14 +240,19 @@ class WorkflowsService:
         return self._made(request, raw)
 
     def cancel(self, request: Request, name: str) -> Sequence[WorkflowRun]:
-        """Cancels executions: the one with this id, else all of the workflow with this id or name.
+        """Cancels executions: the one with this id, else all of the workflow with this id or name, else the one whose
+        id begins so.
 
         Raises:
             NotFound: none runs.
+            InvalidRequest: the ids of several begin so.
         """
         own = [one for one in self._running.values() if one.key_id == request.caller.key_id]
         found = [one for one in own if name == one.execution_id]
         found = found or [one for one in own if name in (one.workflow.id, one.workflow.definition.name)]
+        if not found:
+            begun = only_one(name, [one.execution_id for one in own])
+            found = [one for one in own if one.execution_id == begun]
         if not found:
             raise NotFound(
                 f"no workflow '{name}' is running", hint="llmspell workflow list", details={"workflow": name}
@@ -264,6 +271,7 @@ class WorkflowsService:
 
     async def discard(self, request: Request, id: str) -> WorkflowRun:
         """Removes the checkpoint of an execution that was cut. Raises as `resume`."""
+        id = await self._meant(request, id)
         return _cut(await self._checkpoints.discard(id, key_id=request.caller.key_id))
 
     def forget(self, owner: str) -> None:
@@ -275,6 +283,15 @@ class WorkflowsService:
         await self._checkpoints.close()
 
     # Inside
+
+    async def _meant(self, request: Request, named: str) -> str:
+        """The execution with a checkpoint that has this id, or whose id alone begins so; else what was named.
+
+        Raises:
+            InvalidRequest: several begin so.
+        """
+        ids = await self._checkpoints.ids(named, key_id=request.caller.key_id)
+        return only_one(named, ids) or named
 
     def _made(self, request: Request, raw: Mapping[str, Any]) -> Kept:
         functions: list[ScriptFunction] = []
@@ -340,13 +357,14 @@ class WorkflowsService:
         )
         try:
             outcome = await run_top(workflow.definition, run, Names(input=given, shared=workflow.shared))
-            if not _may_go_on(outcome):
+            resumable = journal.is_kept and _may_go_on(outcome)
+            if not resumable:
                 await journal.end()
         finally:
             journal.leave()
             await run.close()
         result = result_of(outcome, id, agent_outputs=run.agent_outputs, warnings=run.all_warnings())
-        return id, result
+        return id, {**result, "resumable": True} if resumable else result
 
     def _release_unused(self, workflow: Kept) -> None:
         """Has the script forget the functions of a workflow that is neither kept nor run by any execution."""
@@ -355,6 +373,24 @@ class WorkflowsService:
             return
         for function in workflow.functions:
             self._contexts.release(function)
+
+
+def only_one(named: str, ids: Sequence[str]) -> str | None:
+    """The id that was named by its whole or by its beginning; None where there is none.
+
+    Raises:
+        InvalidRequest: several begin so.
+    """
+    if named in ids:
+        return named
+    meant = sorted(id for id in ids if named and id.startswith(named))
+    if len(meant) > 1:
+        raise InvalidRequest(
+            f"several workflow executions have an id that begins with '{named}': {', '.join(meant)}",
+            hint="give more of it",
+            details={"execution_id": named, "executions": meant},
+        )
+    return meant[0] if meant else None
 
 
 def _may_go_on(outcome: FlowOutcome) -> bool:
@@ -373,4 +409,5 @@ def _cut(one: Checkpoint) -> WorkflowRun:
         started_at=one.started_at,
         finished_steps=one.finished_steps,
         needs_script=one.has_functions,
+        resumable=not one.has_functions,
     )

@@ -81,7 +81,8 @@ class StepForms:
     def steps(self, given: Any, where: str, depth: int) -> Sequence[Step]:
         """A list of steps, or one."""
         one = isinstance(given, Mapping) and bool(given)
-        found = [self.step(raw, at, where, depth) for at, raw in enumerate([given] if one else items(given), 1)]
+        listed = [given] if one else items(given, f"{where}: steps")
+        found = [self.step(raw, at, where, depth) for at, raw in enumerate(listed, 1)]
         seen: set[str] = set()
         for step in found:
             if step.name in seen:
@@ -93,7 +94,7 @@ class StepForms:
         """One step; `number` is its place, which names one that has no name."""
         self.counted("steps", MAX_STEPS)
         if not isinstance(raw, Mapping):
-            raise InvalidRequest(f"{where}: step {number} is no table")
+            raise InvalidRequest(f"{where}: step {number} must be a table")
         name = text(raw, "name") or f"step_{number}"
         inside = f"step '{name}'"
         demand_no_misspelt(raw, inside)
@@ -140,7 +141,7 @@ class StepForms:
         if type == "agent":
             agent = raw.get("agent")
             if not isinstance(agent, (str, Mapping)) or not agent:
-                raise InvalidRequest(f"{where}: an agent's step needs 'agent', a name or its settings")
+                raise InvalidRequest(f"{where}: an agent step needs 'agent', a name or its settings")
             return {"agent": agent}
         if type == "custom":
             function = first(raw, "execute", "func", "handler", "fn")
@@ -153,7 +154,7 @@ class StepForms:
                 return {"workflow": given}
             if isinstance(given, Mapping):
                 return {"inner": self._definition_of(given, depth=depth + 1)}
-            raise InvalidRequest(f"{where}: a workflow's step needs 'workflow', a name or a workflow")
+            raise InvalidRequest(f"{where}: a workflow step needs 'workflow', a name or a workflow")
         kind = next(one for one in KINDS if one == type)
         own = {key: value for key, value in raw.items() if key not in _OF_THE_STEP}
         return {"inner": self._definition_of({**own, "name": raw.get("name") or kind}, depth=depth + 1, kind=kind)}
@@ -214,7 +215,7 @@ class StepForms:
             if given is None:
                 continue
             if not self.is_function(given):
-                raise InvalidRequest(f"{where}: {name} is no function")
+                raise InvalidRequest(f"{where}: {name} must be a function")
             found[name] = self.function_of(given)
         return found
 

@@ -291,8 +291,7 @@ def _pause_s(retry: Retry, number: int) -> float:
 
 
 def _error(problem: Problem | None) -> Argument:
-    message, code = problem or ("it failed", "failed")
-    return Argument("error", {"message": message, "code": code})
+    return Argument("error", (problem or Problem("it failed", "failed")).shown())
 
 
 _AGAIN = Done(output=None)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, cast
 
-from llmspell_protocol.models import PulledFile
+from llmspell_protocol.pulls import PulledFile
 from llmspell_providers.pulls.sources.comparison import Difference, fetch_compared, git_difference, sha256_difference
 from llmspell_providers.pulls.sources.hub_client import (
     HubClient,

@@ -23,7 +23,7 @@ from llmspell_protocol.errors import (
     SourceUnavailable,
     Unsupported,
 )
-from llmspell_protocol.models import PulledFile, PullProgress, PullResult
+from llmspell_protocol.pulls import PulledFile, PullProgress, PullResult
 from llmspell_providers.library.damage import damage_of
 from llmspell_providers.library.manifest import (
     FILE_NAME,

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from llmspell_protocol.models import Phase, PulledFile, PullProgress
+from llmspell_protocol.pulls import Phase, PulledFile, PullProgress
 
 _INTERVAL_S = 0.1
 _WINDOW_S = 5.0

@@ -14,6 +14,7 @@ from llmspell_profiles.credentials.key_store import KeyStore
 from llmspell_profiles.credentials.secrets import find_api_key, is_reference, is_secret
 from llmspell_profiles.loading.loader import LoadedSettings
 from llmspell_profiles.loading.origins import in_file
+from llmspell_profiles.nested import leaves
 from llmspell_profiles.problems import KeyPath, Remark
 from llmspell_profiles.schema.backend_options import is_option
 from llmspell_profiles.schema.schema_keys import find
@@ -69,7 +70,7 @@ def _literal_secrets(loaded: LoadedSettings) -> Iterator[Remark]:
     if loaded.source is None:
         return
     found = False
-    for path, value in _leaves(source.data):
+    for path, value in _own_values(source.data):
         known = find(path, loaded.origins.providers) is not None
         if not (isinstance(value, str) and value and is_secret(path[-1], known=known)) or "${" in value:
             continue
@@ -105,7 +106,7 @@ def _ignored(loaded: LoadedSettings) -> Iterator[Remark]:
 
 
 def _servers_of_tools(loaded: LoadedSettings, env: Mapping[str, str]) -> Iterator[Remark]:
-    if not any(path[0] == "mcp" for path, _ in _leaves(loaded.origins.source.data)):
+    if not any(path[0] == "mcp" for path, _ in _own_values(loaded.origins.source.data)):
         return
     # Only a configuration with such servers needs it.
     from llmspell_profiles.checking.mcp_servers import problems_of_servers
@@ -164,11 +165,10 @@ def _is_plain_and_far(url: str) -> bool:
     return address.scheme == "http" and not address.is_near
 
 
-def _leaves(data: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    for name, value in data.items():
-        if path[:1] == ("mcp",) and is_reference(value):
-            continue
-        if isinstance(value, dict):
-            yield from _leaves(value, (*path, name))
-        else:
-            yield (*path, name), value
+def _own_values(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
+    """What a file says itself: references of servers to secrets are left out."""
+
+    def refers(path: KeyPath, value: Any) -> bool:
+        return len(path) > 1 and path[0] == "mcp" and is_reference(value)
+
+    return ((path, value) for path, value in leaves(data, whole=refers) if not isinstance(value, dict))

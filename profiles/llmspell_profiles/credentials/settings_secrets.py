@@ -1,7 +1,9 @@
 """The secrets that stand in the configuration itself: what must be taken out of everything that is kept or exported."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from llmspell_profiles.credentials.redaction import Redactor
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.settings import Settings
@@ -13,6 +15,11 @@ def secrets_in(settings: "Settings") -> Sequence[str]:
     if "tools" in settings.given:
         found += _secrets_of(settings.tools)
     return found
+
+
+def redactor(settings: "Settings", environment: Mapping[str, str]) -> Redactor:
+    """What takes the secrets of a kernel out of all that it keeps, exports or has followed."""
+    return Redactor.of_environment(environment, secrets_in(settings))
 
 
 def _secrets_of(table: Any) -> list[str]:

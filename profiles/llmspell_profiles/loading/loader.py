@@ -23,6 +23,7 @@ from llmspell_profiles.loading.profiles import (
 from llmspell_profiles.loading.provenance import sets_nothing
 from llmspell_profiles.loading.provider_tables import plain_providers
 from llmspell_profiles.loading.toml_source import TomlSource, read_toml
+from llmspell_profiles.nested import leaves, merged, with_value
 from llmspell_profiles.problems import KeyPath, Remark, SettingError
 from llmspell_profiles.schema.checks import Problems, Refusal
 from llmspell_profiles.schema.providers import ProviderSettings
@@ -127,8 +128,8 @@ def load_settings(
     given = {tuple(key.split(".")): value for key, value in (flags or {}).items()}
     data = base.data
     for path, value in (overlay.values | given).items():
-        data = _with_value(data, path, value)
-    data = with_usable_default(data, chosen=(*_leaves(base.own), *overlay.values, *given))
+        data = with_value(data, path, value)
+    data = with_usable_default(data, chosen=(*_paths(base.own), *overlay.values, *given))
     classes = provider_classes(_tables(data))
     origins = Origins(base.toml, classes, overlay.variables, frozenset(given), base.below, base.source is not None)
     errors = list(base.mistakes)
@@ -140,7 +141,7 @@ def load_settings(
         errors += map(origins.problem, problems.found)
     if errors:
         raise _first_of(errors)
-    checked = [*_leaves(base.own), *overlay.values]
+    checked = [*_paths(base.own), *overlay.values]
     moved = [path for path in base.moved if path not in checked and path not in given]
     remarks = (
         *_idle_profile(base, origins),
@@ -260,7 +261,7 @@ def _from_file(
     mistakes: list[SettingError] = []
     own = _plain_hooks(plain_providers(toml, remarks, mistakes), toml, remarks)
     below = extended.data if profile else beside(_tables(own), extended.data)
-    classes = provider_classes(_tables(_merged(below, own)))
+    classes = provider_classes(_tables(merged(below, own)))
     own = _known_keys(own, (), toml, classes, remarks, mistakes)
     # Only a file has such keys.
     from llmspell_profiles.loading.trust import Guarded, guarded_values
@@ -276,7 +277,7 @@ def _from_file(
         raise SettingError(text, hint=hint, details=details, place=place, path=error.path) from None
     if profile:
         own["extends"] = profile
-    data = _merged(below, own)
+    data = merged(below, own)
     return _Base(data, toml, own, path, profile, remarks, extended.toml, extended.moved, mistakes, guarded)
 
 
@@ -384,23 +385,5 @@ def _free_tables(data: Mapping[str, Any]) -> Iterator[KeyPath]:
                 yield (section, name)
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        merged[key] = _merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _with_value(data: Mapping[str, Any], path: KeyPath, value: Any) -> dict[str, Any]:
-    for name in reversed(path):
-        value = {name: value}
-    return _merged(data, value)
-
-
-def _leaves(data: Mapping[str, Any], path: KeyPath = ()) -> Iterator[KeyPath]:
-    for name, value in data.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, (*path, name))
-        else:
-            yield (*path, name)
+def _paths(data: Mapping[str, Any]) -> Iterator[KeyPath]:
+    return (path for path, _ in leaves(data))

@@ -6,10 +6,11 @@ config trust`. What was said yes to is those keys with their values: other chang
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llmspell_profiles.nested import leaves
 from llmspell_profiles.problems import KeyPath
 from llmspell_profiles.schema.providers import ProviderSettings
 from llmspell_profiles.schema.schema_keys import Key, find, needs_trust
@@ -42,21 +43,13 @@ class Guarded(NamedTuple):
 
 def guarded_values(data: Mapping[str, Any], providers: Mapping[str, type[ProviderSettings]]) -> dict[str, Any]:
     """The keys of a file that need trust, without those that only repeat a default."""
-    return {
-        ".".join(path): value for path, value in _leaves(data, (), providers) if _is_guarded(path, value, providers)
-    }
 
+    def is_of_map(path: KeyPath, _value: Any) -> bool:
+        """The entries of a key that is a map are each whole: a reference to a secret is one."""
+        return isinstance(find(path[:-1], providers), Key)
 
-def _leaves(
-    data: Mapping[str, Any], path: KeyPath, providers: Mapping[str, type[ProviderSettings]]
-) -> Iterator[tuple[KeyPath, Any]]:
-    """The keys of a file; of a key that is a map its entries, each whole: a reference to a secret is one."""
-    in_map = isinstance(find(path, providers), Key)
-    for name, value in data.items():
-        if isinstance(value, dict) and not in_map:
-            yield from _leaves(value, (*path, name), providers)
-        else:
-            yield (*path, name), value
+    found = leaves(data, whole=is_of_map)
+    return {".".join(path): value for path, value in found if _is_guarded(path, value, providers)}
 
 
 def _is_guarded(path: KeyPath, value: Any, providers: Mapping[str, type[ProviderSettings]]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from llmspell_profiles.credentials.secrets import HIDDEN, arguments_without_secrets, is_reference, is_secret, shown
 from llmspell_profiles.loading.loader import LoadedSettings
+from llmspell_profiles.nested import leaves
 from llmspell_profiles.problems import KeyPath, unknown_section
 from llmspell_profiles.schema.providers import ProviderSettings
 from llmspell_profiles.schema.table import Table
@@ -47,7 +48,8 @@ def shown_section(loaded: LoadedSettings, section: str = "") -> Shown:
             raise unknown_section(section, [".".join((*path, each)) for each in tables])
         here = here[name]
         path = (*path, name)
-    return Shown(here, path, {".".join(key): _source(loaded, key) for key in _leaves(here, path)})
+    paths = [key for key, _ in leaves(here, path)] if _is_table(here) else [path]
+    return Shown(here, path, {".".join(key): _source(loaded, key) for key in paths})
 
 
 def _source(loaded: LoadedSettings, path: KeyPath) -> str:
@@ -123,11 +125,3 @@ def _names(section: str, tables: Mapping[str, Any]) -> Iterator[str]:
 
 def _is_table(value: Any) -> bool:
     return isinstance(value, dict)
-
-
-def _leaves(value: Any, path: KeyPath) -> Iterator[KeyPath]:
-    if _is_table(value):
-        for name, inner in value.items():
-            yield from _leaves(inner, (*path, name))
-    else:
-        yield path

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.agent_contexts import (
+    ContextCreate,
+    ContextKey,
+    ContextNamed,
+    ContextReply,
+    ContextValue,
+    MemoryKey,
+    MemoryValue,
+    ValueReply,
+)
 from llmspell_protocol.areas.stream import AgentDelta, LoadingStep, PrefillStep
 from llmspell_protocol.areas.tool import ToolProgress
 from llmspell_protocol.models import CalledTool, ChatMessage, ChatResult, SamplingOptions, Speculation
@@ -16,7 +26,6 @@ ToolMode = Literal["auto", "native", "schema"]
 """How a model is given tools: in its template's own way, by a JSON Schema that its replies have to fit, or the first
 where the model has it."""
 Strategy = Literal["sequential", "parallel", "vote", "custom"]
-Inheritance = Literal["inherit", "copy", "share", "isolate"]
 StateOperation = Literal["show", "initialize", "start", "pause", "resume", "stop", "terminate", "fail", "recover"]
 Limit = Literal["max_tool_calls", "max_recursion_depth", "max_execution_time", "max_tokens_total", "failed_calls"]
 
@@ -115,62 +124,6 @@ class AgentState(Struct):
     agent: str
     operation: StateOperation = "show"
     reason: str | None = None
-
-
-class ContextCreate(Struct):
-    """A context: values that turns with its id are told (`execute` with `context_id`).
-
-    Of a parent it sees the values as they are (`inherit`) or were (`copy`), has the same ones (`share`) or none
-    (`isolate`).
-    """
-
-    context: str | None = None
-    """its id; absent: a new one"""
-    parent: str | None = None
-    inheritance: Inheritance = "inherit"
-    conversation_id: str | None = None
-    user_id: str | None = None
-    session_id: str | None = None
-    scope: Any = None
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-class ContextNamed(Struct):
-    """A request about one context."""
-
-    context: str
-
-
-class ContextKey(ContextNamed):
-    """A request about one value of a context."""
-
-    key: str
-
-
-class ContextValue(ContextKey):
-    """A value for a context."""
-
-    value: Any = None
-
-
-class MemoryScope(Struct):
-    """Whose shared memory is meant."""
-
-    type: Literal["global", "session", "workflow", "agent", "user"] = "global"
-    id: str | None = None
-
-
-class MemoryKey(Struct):
-    """A request about one value that an owner's agents share."""
-
-    scope: MemoryScope
-    key: str
-
-
-class MemoryValue(MemoryKey):
-    """A value to be shared; null removes it."""
-
-    value: Any = None
 
 
 class AgentAnswer(Struct):
@@ -342,19 +295,6 @@ class AgentSavedReply(Struct):
     agent: AgentSummary
     found: bool
     messages: int
-
-
-class ContextReply(Struct):
-    """The context that was made, changed or removed."""
-
-    context: str
-
-
-class ValueReply(Struct):
-    """A value; null where there is none."""
-
-    key: str
-    value: Any
 
 
 class AgentListReply(Struct):

@@ -10,7 +10,10 @@ from llmspell_protocol.areas.action import Action, Empty, Struct
 
 
 class EventPublish(Struct):
-    """An event for everyone with the caller's key who has subscribed to its type."""
+    """An event for everyone with the caller's key who has subscribed to its type.
+
+    Types that the kernel publishes itself (`system.started`, `tool.completed`) and the language `native` are refused.
+    """
 
     event_type: str
     data: Any = None
@@ -26,7 +29,8 @@ class EventPublish(Struct):
 class EventSubscribe(Struct):
     """A stream of the events that fit a pattern: `*` is any run of characters, `?` one.
 
-    It goes on until the request is cancelled, `count` events have come, or the kernel ends.
+    It goes on until the request is cancelled, `count` events have come, or the kernel ends. Secrets in events
+    are `***`.
     """
 
     pattern: str = "*"

@@ -22,14 +22,12 @@ from llmspell_protocol.models import (
     LoadedModel,
     LocalModel,
     ModelInfo,
-    Phase,
-    PulledFile,
-    PullResult,
     Speculation,
     Usage,
     between,
 )
 from llmspell_protocol.numbers import INT32_HIGH
+from llmspell_protocol.pulls import Phase, PulledFile, PullResult
 
 
 class BackendError(Struct):

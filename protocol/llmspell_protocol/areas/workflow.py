@@ -34,12 +34,13 @@ class WorkflowResume(Struct):
     """Goes on with an execution that was cut; a workflow with functions has to be given again."""
 
     execution_id: str
+    """or its beginning, where it is the only one"""
     workflow: str | None = None
     progress: bool = True
 
 
 class WorkflowNamed(Struct):
-    """A workflow by its id or name; where executions are meant, one by its id too."""
+    """A workflow by its id or name; where executions are meant, one by its id or the beginning of it, too."""
 
     workflow: str
 
@@ -52,7 +53,7 @@ class WorkflowShare(Struct):
 
 
 class WorkflowExecution(Struct):
-    """An execution by its id."""
+    """An execution by its id, or its beginning where it is the only one."""
 
     execution_id: str
 
@@ -89,6 +90,8 @@ class WorkflowRun(Struct):
     """of one that was cut"""
     needs_script: bool = False
     """it has functions, so that only its script can resume it"""
+    resumable: bool = False
+    """it goes on by its id: it was cut, or has a checkpoint if it is cut now"""
 
 
 class WorkflowReply(Struct):

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from llmspell_protocol.errors import LlmspellError
-from llmspell_protocol.models import PullProgress
+from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.order import PullOrder
 from tests.fuzz.trial import Trial

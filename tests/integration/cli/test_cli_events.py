@@ -51,6 +51,20 @@ def test_follow_shows_a_line_an_event_until_ctrl_c(kernel: KernelProcess) -> Non
     assert (done.status, done.err.strip()) == (130, "Cancelled")
 
 
+def test_follow_shows_no_secrets_and_scripts_have_them(kernel: KernelProcess) -> None:
+    following = Running("events", "--follow", "-n", "1", "--json")
+    with kernel.client() as client:
+        until_followed(kernel, client)
+        code = (
+            "local id = Event.subscribe('x') Event.publish('x', {api_key = 'canary', note = 'password=hunter22'}) "
+            "local got = Event.receive(id).data print(got.api_key, got.note)"
+        )
+        assert llmspell("exec", code).out == "canary\tpassword=hunter22\n"
+        done = following.done()
+    assert done.events[0]["published"]["data"] == {"api_key": "***", "note": "password=***"}
+    assert "canary" not in done.out
+
+
 def test_follow_in_json_mode_is_one_object_an_event(kernel: KernelProcess) -> None:
     following = Running("events", "-f", "-n", "2", "--json")
     with kernel.client() as client:

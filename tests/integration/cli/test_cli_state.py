@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Done, llmspell
+from tests.support.command_line import AtTerminal, Done, llmspell
 
 SCRIPT = """
 State.set("theme", "dark")
@@ -196,3 +196,16 @@ def test_a_database_of_a_later_version_is_refused_with_both_versions(sqlite: Pat
     found = llmspell("doctor", "--offline", "--json").document
     (told,) = [one for one in found["checks"] if one["name"] == "databases"]
     assert (told["status"], "has version 7, and this llmspell knows 1" in told["message"]) == ("fail", True)
+
+
+def test_a_long_value_is_cut_at_a_terminal_and_whole_in_a_pipe(target: list[str]) -> None:
+    fine(llmspell(*target, "exec", "State.save('user:1', 'long', ('x'):rep(20000)) State.save('user:1', 'short', 'y')"))
+    words = [*target, "state", "show", "--scope", "user:1"]
+    for more, head in ((["long"], "Value: "), ([], "  long = ")):
+        terminal = AtTerminal([*words, *more], columns=200)
+        assert terminal.end() == 0
+        shown = terminal.text.replace("\r\n", "\n")
+        assert f'{head}"{"x" * 999}…\n' in shown
+        assert "(20,002 bytes in all: llmspell state show long --scope user:1 | less)\n" in shown
+        assert f'{head}"{"x" * 20000}"\n' in fine(llmspell(*words, *more))
+    assert '  short = "y"' in shown

@@ -164,7 +164,7 @@ def test_a_file_that_was_meant_is_named(place: Path) -> None:
         (("invoke", "calculator"), 2, "Missing required parameter 'input' (or 'expression')"),
         (("invoke", "calculator", "--params", '{"operation": "fly"}'), 2, "Unknown operation: fly; there are "),
         (("invoke", "calculator", "--params", '{"input": "x"}'), 1, "x: "),
-        (("list", "--category", "nosuch"), 2, "--category: Input should be 'filesystem'"),
+        (("list", "--category", "nosuch"), 2, "--category: must be 'filesystem'"),
         (("list", "--permissions", "--category", "web"), 2, "--permissions is about all tools"),
         (("list", "--source", "remote"), 2, "there is no source 'remote' of tools"),
         (("search", " "), 2, "there are no words to look for"),

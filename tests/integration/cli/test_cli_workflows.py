@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from llmspell_protocol.errors import Timeout
 from tests.support.command_line import AtTerminal, Running, llmspell
 from tests.support.kernels import KernelProcess
 from tests.support.rendered import rendered
@@ -124,6 +125,23 @@ def test_a_failure_says_where_and_ends_with_status_1(words: list[str], place: Pa
     assert error["details"]["result"]["step_results"]["bad"]["success"] is False
 
 
+def test_a_failed_branch_says_which_step_failed_and_the_details_have_all(words: list[str], place: Path) -> None:
+    branches = [
+        {"name": "left", "steps": [{"name": "x", "tool": "calculator", "input": {"input": "1/0"}}]},
+        {"name": "right", "steps": [{"name": "y", "tool": "calculator", "input": {"input": "("}}]},
+        {"name": "good", "steps": [{"name": "z", "tool": "calculator", "input": {"input": "1"}}]},
+    ]
+    flow = {"type": "parallel", "name": "p", "fail_fast": False, "branches": branches}
+    (place / "p.json").write_text(json.dumps(flow))
+    done = llmspell(*words, "workflow", "run", "p.json")
+    said = "Parallel workflow 'p' failed at step 'x' of branch 'left': 1/0: division by zero (also failed: 'y')"
+    assert (done.status, done.err) == (1, f"Error: {said}\n")
+    details = llmspell(*words, "workflow", "run", "p.json", "--json").error["details"]
+    assert details["failed_step"] == details["result"]["failed_step"] == "x"
+    assert [(one["step"], one["branch"]) for one in details["failed_steps"]] == [("x", "left"), ("y", "right")]
+    assert details["failed_steps"][0]["error"]["message"] == "1/0: division by zero"
+
+
 WRONG = {
     "nosuch.json": (3, "file not found: nosuch.json"),
     "list.json": (2, "list.json holds no JSON object"),
@@ -214,7 +232,9 @@ def test_a_workflow_that_lacks_a_permission_goes_on_with_it(words: list[str], pl
     (place / "say.json").write_text(json.dumps(flow))
     failed = llmspell(*words, "workflow", "run", "say.json")
     assert (failed.status, "needs the permission" in failed.err) == (1, True), failed.err
+    assert "Hint: allow it with --allow-run, or for every call in the setting " in failed.err
     [cut] = llmspell(*words, "workflow", "list", "--json").document["runs"]
+    assert f"; llmspell workflow resume {cut['execution_id']} goes on after the last finished step" in failed.err
     assert (cut["state"], cut["finished_steps"]) == ("cut", 1)
     again = llmspell(*words, "workflow", "resume", cut["execution_id"])
     assert again.status == 1
@@ -248,8 +268,45 @@ def test_another_command_cancels_and_discards_what_a_kernel_runs(
     assert run["state"] == "running"
     cancelled = llmspell(*at, "workflow", "cancel", run["execution_id"])
     assert cancelled.out == f"✓ Cancelled workflow 'cut' ({run['execution_id']})\n"
+    hint = f"Hint: llmspell workflow resume {run['execution_id']} goes on after the last finished step\n"
+    assert cancelled.err == hint
     done = running.done()
-    assert done.status == 130
-    discarded = llmspell(*at, "workflow", "discard", run["execution_id"])
+    assert (done.status, done.err.endswith(hint)) == (130, True)
+    discarded = llmspell(*at, "workflow", "discard", run["execution_id"][:8])
     assert discarded.out == f"✓ Discarded workflow 'cut' ({run['execution_id']})\n"
     assert llmspell(*at, "workflow", "list").out == "No workflows run, and none were cut\n"
+
+
+def hint_of(err: str) -> str:
+    """The id that a cut workflow's message says it goes on by."""
+    line = next(line for line in err.splitlines() if "llmspell workflow resume " in line)
+    return line.split("llmspell workflow resume ")[1].split()[0]
+
+
+@pytest.mark.parametrize("ending", ["timeout", "signal"])
+def test_a_workflow_that_is_cut_from_outside_says_how_it_goes_on(
+    words: list[str], place: Path, slow: Slow, ending: str
+) -> None:
+    (place / "cut.json").write_text(json.dumps(cut_flow(slow.url)))
+    more = ["--timeout", "2"] if ending == "timeout" else []
+    running = Running(*words, "workflow", "run", "cut.json", "--allow-net=127.0.0.1", *more)
+    if ending == "signal":
+        assert slow.begun.wait(60)
+        running.process.send_signal(signal.SIGTERM)
+    done = running.done()
+    assert done.status == (Timeout.exit_status if ending == "timeout" else 128 + signal.SIGTERM)
+    id = hint_of(done.err)
+    slow.open.set()
+    # The beginning of an id is enough.
+    again = llmspell(*words, "workflow", "resume", id[:6], "--allow-net=127.0.0.1")
+    assert (again.status, again.out) == (0, "one answered\n"), again.err
+
+
+def test_json_says_on_stderr_how_a_terminated_workflow_goes_on(place: Path, slow: Slow) -> None:
+    (place / "cut.json").write_text(json.dumps(cut_flow(slow.url)))
+    running = Running("workflow", "run", "cut.json", "--allow-net=127.0.0.1", "--json")
+    assert slow.begun.wait(60)
+    running.process.send_signal(signal.SIGTERM)
+    note = json.loads(running.done().err.splitlines()[-1])
+    assert note["event"] == "note"
+    assert note["execution_id"] == hint_of(note["message"])

@@ -344,7 +344,7 @@ MISTAKES = {
     "Agent.wrap_as_tool('nobody')": "Agent 'nobody' not found",
     "Agent.create_context{security = {level = 'high'}}": "no option 'security'",
     "Agent.create_child_context('nosuch', 's', 'inherit')": "there is no agent context 'nosuch'",
-    "Agent.set_shared_memory('galaxy', 'k', 1)": "scope.type: Input should be 'global', 'session', 'workflow', 'agent'",
+    "Agent.set_shared_memory('galaxy', 'k', 1)": "scope.type: must be 'global', 'session', 'workflow', 'agent'",
     "Agent.create{model = 'mock/m', api_key = 'secret'}": "api_key of an agent can't be set from a script",
 }
 

@@ -398,7 +398,10 @@ def test_a_hook_may_give_an_empty_table_for_an_empty_list(client: Client) -> Non
 def test_an_answer_that_is_none_is_a_failure_of_the_hook(client: Client) -> None:
     said = "{type = 'replace', data = 5}"
     out, found = printed(client, f"Hook.register('BeforeAgentExecution', function() return {said} end) return {_SAID}")
-    assert "failed and is ignored: a hook gave an agent what is no text" in out["stderr"]
+    assert (
+        "failed and is ignored: a hook returned something that is not a string as the input of an agent"
+        in out["stderr"]
+    )
     assert found == "[mock/a] hi"
 
 

@@ -254,8 +254,8 @@ def test_what_a_parallel_workflow_needs_of_its_branches(client: Client) -> None:
         return tuple(found)
 
     assert succeeded("")[:2] == (False, "bad")
-    assert succeeded(", fail_fast = false") == (False, "none", "Some steps failed: bad", 1)
-    assert succeeded(", error_strategy = 'continue'") == (False, "none", "Some steps failed: bad", 1)
+    assert succeeded(", fail_fast = false") == (False, "bad", "Some steps failed: bad", 1)
+    assert succeeded(", error_strategy = 'continue'") == (False, "bad", "Some steps failed: bad", 1)
     assert succeeded("", bad=", optional = true") == (True, "none", "none", 1)
     assert succeeded("", bad=", required = false") == (True, "none", "none", 1)
     assert succeeded(", success_criteria = 'any'") == (True, "none", "none", 1)

@@ -96,7 +96,7 @@ WRONG = {
     "Workflow.sequential{name = 'w', steps = {}, timeout = 5}": "workflow 'w' has no setting 'timeout'",
     "Workflow.sequential{steps = {{name = 'a', type = 'custom'}}}": "needs 'execute', a function",
     "Workflow.loop{body = {}, items = {1}, aggregation_strategy = 'x'}": "aggregation_strategy",
-    "Workflow.sequential{steps = {}, error_strategy = 'x'}": "not fail_fast, continue or retry",
+    "Workflow.sequential{steps = {}, error_strategy = 'x'}": "must be fail_fast, continue or retry, not 'x'",
     "Workflow.sequential{steps = {}, pre_condition = {type = 'x'}}": "unknown condition type 'x'",
     "Workflow.builder():sequential():build():execute()": "Cannot execute workflow without steps",
     "Workflow.builder():loop():with_collection({}):add_step({tool = 't'}):build():execute()": (

@@ -20,10 +20,8 @@ from llmspell_protocol.errors import (
     SourceUnavailable,
     Unsupported,
 )
-from llmspell_protocol.models import (
-    LoadOptions,
-    PullProgress,
-)
+from llmspell_protocol.models import LoadOptions
+from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.ollama.provider import OllamaProvider
 from llmspell_providers.spec import ModelSpec
 from tests.support.ollama_backend import ollama_backend

@@ -14,12 +14,8 @@ from llmspell_protocol.errors import (
     LlmspellError,
     Timeout,
 )
-from llmspell_protocol.models import (
-    ChatChunk,
-    LoadOptions,
-    PullProgress,
-    SamplingOptions,
-)
+from llmspell_protocol.models import ChatChunk, LoadOptions, SamplingOptions
+from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.ollama.provider import OllamaProvider
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec

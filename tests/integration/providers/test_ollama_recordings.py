@@ -25,7 +25,8 @@ from llmspell_protocol.errors import (
     Unsupported,
     WorkerCrashed,
 )
-from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, PullResult
+from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult
+from llmspell_protocol.pulls import PullResult
 from llmspell_providers.spec import ModelSpec
 from tests.support.chat_turns import turn
 from tests.support.ollama_backend import ollama_backend

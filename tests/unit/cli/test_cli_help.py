@@ -122,6 +122,16 @@ def test_a_misspelt_command_is_answered_with_the_nearest(capsys: pytest.CaptureF
     assert (done.status, done.err) == (2, "Error: unknown command 'modle'\nHint: did you mean 'model'?\n")
     done = call(capsys, "model", "pul")
     assert (done.status, done.err) == (2, "Error: unknown command 'model pul'\nHint: did you mean 'pull'?\n")
+    done = call(capsys, "state", "delet")  # Near another word for it.
+    assert (done.status, done.err) == (2, "Error: unknown command 'state delet'\nHint: did you mean 'clear'?\n")
+
+
+def test_setting_state_from_the_command_line_is_answered_with_what_sets_it(capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, "state", "set", "theme", "dark")
+    assert done.status == 2
+    error, hint = done.err.splitlines()
+    assert error == "Error: unknown command 'state set'"
+    assert """llmspell exec 'State.set("KEY", "VALUE")'""" in hint
 
 
 @pytest.mark.parametrize("name", INSTEAD)

@@ -14,7 +14,8 @@ from llmspell_kernel.services.agents.saved import SavedConversations
 from llmspell_kernel.services.agents.shared_data import DEEPEST, MOST, SharedData
 from llmspell_kernel.services.graph import Services
 from llmspell_profiles.schema.settings import Settings
-from llmspell_protocol.areas.agent import AgentCreate, ContextCreate
+from llmspell_protocol.areas.agent import AgentCreate
+from llmspell_protocol.areas.agent_contexts import ContextCreate
 from llmspell_protocol.errors import Busy, ConfigError, InvalidRequest
 from llmspell_protocol.models import ChatMessage
 

@@ -94,6 +94,59 @@ def test_an_event_has_all_its_fields() -> None:
     run(scene)
 
 
+@pytest.mark.parametrize(
+    "event_type",
+    ["system.stopping", "tool.completed", "workflow.failed", "workflow.step.started", "state.changed", "hook.executed"],
+)
+def test_the_kernel_s_own_types_are_published_by_nothing_else(event_type: str) -> None:
+    async def scene() -> None:
+        bench = HookBench()
+        with pytest.raises(Forbidden) as caught:
+            await bench.events.publish_for(asked(), event_type, None)
+        prefix = event_type[: event_type.rindex(".") + 1]
+        assert caught.value.details["prefix"] == prefix
+        assert prefix in (caught.value.hint or "")
+        assert event_type in caught.value.details["reserved"]
+
+    run(scene)
+
+
+def test_other_types_below_the_kernel_s_prefixes_are_free_but_not_its_language() -> None:
+    async def scene() -> None:
+        bench = HookBench()
+        subscription = bench.events.subscribe("*", asked())
+        free = [
+            "system.alert",
+            "agent.error",
+            "workflow.audit.log",
+            "workflow.step.start",
+            "started",
+            "tool.x.completed",
+        ]
+        for event_type in free:
+            await bench.events.publish_for(asked(), event_type, None)
+        assert types(subscription) == free
+        with pytest.raises(Forbidden, match="native"):
+            await bench.events.publish_for(asked(), "x", None, language="native")
+
+    run(scene)
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_an_event_is_shown_without_the_secrets_in_it_however_large_it_is(size: int) -> None:
+    async def scene() -> None:
+        bench = HookBench()
+        subscription = bench.events.subscribe("*", asked())
+        data = {"api_key": "canary", "text": "Authorization: Bearer abc123def456", "n": 1, "fill": "x" * size}
+        await bench.events.publish_for(asked(), "x", data)
+        [event] = taken(subscription)
+        shown = await bench.events.shown(event)
+        assert shown["data"] == {"api_key": "***", "text": "Authorization: Bearer ***", "n": 1, "fill": "x" * size}
+        assert event.data == data
+
+    run(scene)
+
+
 def test_what_comes_of_one_request_has_one_correlation_id() -> None:
     async def scene() -> None:
         bench = HookBench()
@@ -105,7 +158,7 @@ def test_what_comes_of_one_request_has_one_correlation_id() -> None:
         first, second, third = taken(subscription)
         assert first.correlation_id == second.correlation_id != third.correlation_id
         assert third.correlation_id == "6f9619ff-8b86-d011-b42d-00cf4fc964ff"
-        with pytest.raises(InvalidRequest, match="is no UUID"):
+        with pytest.raises(InvalidRequest, match="is not a UUID"):
             await bench.events.publish_for(root, "c", None, correlation_id="no")
 
     run(scene)

@@ -374,7 +374,7 @@ def test_points_that_do_not_exist_or_are_never_reached_are_refused() -> None:
     for point in ("MemoryUsageHigh", "CpuUsageHigh", "PerformanceThresholdExceeded"):
         with pytest.raises(Unsupported, match="is never reached"):
             demand_point(point)
-    with pytest.raises(InvalidRequest, match="none of highest, high, normal, low, lowest"):
+    with pytest.raises(InvalidRequest, match="one of highest, high, normal, low, lowest, not 'urgent'"):
         demand_priority("urgent")
 
 

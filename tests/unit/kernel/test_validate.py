@@ -83,11 +83,11 @@ def test_unknown_keys_and_nulls_are_left_aside() -> None:
 def test_every_problem_is_listed_with_its_field() -> None:
     problems = _problems("model", action="chat", messages=[{"role": "robot", "content": 5}], stream="perhaps")
     assert set(problems) == {"model", "messages.0.role", "messages.0.content", "stream"}
-    assert problems["model"] == "Field required"
+    assert problems["model"] == "is missing"
 
 
 def test_the_message_has_the_problems_in_words() -> None:
-    with pytest.raises(InvalidRequest, match="Invalid model pull request: model: Field required"):
+    with pytest.raises(InvalidRequest, match="Invalid model pull request: model: is missing"):
         _validated("model", action="pull")
 
 
@@ -135,7 +135,7 @@ def test_what_is_no_word_for_drafts_is_refused_wherever_a_request_may_have_one(w
         _problems("model", action="load", model="m", speculation=wanted),
         _problems("agent", action="create", model="m", speculation=wanted),
     ):
-        assert problems == {"speculation": "Input should be 'auto', 'off' or 'ngram'"}
+        assert problems == {"speculation": "must be 'auto', 'off' or 'ngram'"}
 
 
 def test_a_raw_prompt_has_something_to_continue() -> None:

@@ -108,6 +108,39 @@ def test_a_workflow_that_was_cut_ends_as_if_nothing_had_cut_it(node: Node, at: i
         asyncio.run(body(home))
 
 
+def test_an_execution_is_named_by_the_beginning_of_its_id_where_that_is_the_only_one(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    definition = {
+        "type": "sequential",
+        "name": "w",
+        "checkpoint": True,
+        "steps": [{"name": "a", "tool": "call", "input": {"step": "a", "failures": 0}}],
+    }
+
+    async def body() -> None:
+        for _ in range(17):  # Of sixteen beginnings of one digit two are the same.
+            assert await Cut(tmp_path, 1).run(definition) is None
+        last = Cut(tmp_path, None)
+        service, request = last.bench.service, last.bench.request
+        ids = [run.execution_id for run in await service.runs(request)]
+        digit = next(id[0] for id in ids if sum(other[0] == id[0] for other in ids) > 1)
+        meant = sorted(id for id in ids if id[0] == digit)
+        for act in (service.discard(request, digit), service.resume(request, digit, None, progress=False)):
+            with pytest.raises(InvalidRequest) as caught:
+                await act
+            assert caught.value.details["executions"] == meant
+            assert ", ".join(meant) in caught.value.message
+        assert (await service.discard(request, meant[0][:13])).execution_id == meant[0]
+        assert (await service.resume(request, meant[1][:13], None, progress=False))[0] == meant[1]
+        with pytest.raises(NotFound):
+            await service.discard(request, "")
+        with pytest.raises(NotFound):
+            service.cancel(request, "")
+        await service.close()
+
+    asyncio.run(body())
+
+
 def test_a_nested_workflow_that_is_tried_again_after_a_cut_does_its_steps_again(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     failing = {"name": "bad", "tool": "call", "input": {"step": "bad", "failures": 9}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from llmspell_protocol.models import PulledFile, PullProgress
+from llmspell_protocol.pulls import PulledFile, PullProgress
 from llmspell_providers.pulls.sources.meter import Meter
 
 

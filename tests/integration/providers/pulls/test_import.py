@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_protocol.errors import ChecksumMismatch, InvalidRequest, LlmspellError, ModelLoadFailed, ModelNotFound
-from llmspell_protocol.models import PullResult
+from llmspell_protocol.pulls import PullResult
 from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.pull import Puller
 from llmspell_providers.spec import ModelSpec

@@ -21,7 +21,7 @@ from llmspell_protocol.errors import (
     Unauthorized,
     Unsupported,
 )
-from llmspell_protocol.models import PullProgress
+from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.pull import Puller
 from llmspell_providers.spec import ModelSpec

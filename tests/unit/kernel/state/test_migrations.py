@@ -57,7 +57,7 @@ def test_a_migration_changes_what_is_there_and_what_can_be_written(state_bench: 
         await service.set(ME, "global", "theme", "pink")
         await service.delete(ME, "global", "theme")
         await service.set("other", "user:1", "years", 40)
-        with pytest.raises(InvalidRequest, match=r"'years' does not fit version 1 of its schema at '/': 'x' is not"):
+        with pytest.raises(InvalidRequest, match=r"'years' does not fit version 1 of its schema at '/': \"x\" is not"):
             await service.set(ME, "user:1", "years", "x")
         assert await migrations(service).migrate(ME, 2) == (1, 2, 3)
         assert await everything(service) == {"user:1:age": 30, "global:theme": "dark"}
@@ -180,7 +180,7 @@ def test_a_file_that_is_no_version_is_told_with_the_reason(
     (schemas / "2.json").write_text(content)
 
     async def body(service: StateService) -> None:
-        with pytest.raises(ConfigError, match=r"2\.json is no version of state's schema") as told:
+        with pytest.raises(ConfigError, match=r"2\.json is not a version of the state schema") as told:
             await service.set(ME, "global", "a", 1)
         assert why in told.value.message
 
