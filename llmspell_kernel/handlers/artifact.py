@@ -15,7 +15,6 @@ from llmspell_protocol.areas.artifact import (
     ArtifactDeleteReply,
     ArtifactGetReply,
     ArtifactListReply,
-    ArtifactMetadata,
     ArtifactNamed,
     ArtifactQuery,
     ArtifactRef,
@@ -80,12 +79,12 @@ class ArtifactHandler(AreaHandler):
             )
         else:
 
-            def work(connection: sqlite3.Connection) -> list[ArtifactMetadata]:
+            def work(connection: sqlite3.Connection) -> list[artifacts.Found]:
                 return artifacts.query(connection, key_id, wanted, None)
 
             found = await self._sessions.in_all(work)
-        chosen = found[: wanted.limit]
-        return ArtifactListReply(artifacts=chosen, count=len(chosen))
+        chosen, following = artifacts.page(found, wanted)
+        return ArtifactListReply(artifacts=chosen, count=len(chosen), next=following)
 
     async def delete(self, request: Request, wanted: ArtifactNamed) -> ArtifactDeleteReply:
         """Ends an artifact."""

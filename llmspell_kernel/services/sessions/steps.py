@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from llmspell_kernel.services.sessions import rows
 from llmspell_kernel.services.sessions.packing import packed, unpacked
-from llmspell_kernel.services.sessions.reading import read
+from llmspell_kernel.services.sessions.reading import Read, found_by, read
 from llmspell_kernel.services.sessions.records import (
+    PART,
     Begun,
     Closed,
     Dropped,
@@ -23,6 +24,7 @@ from llmspell_kernel.services.sessions.records import (
     Rested,
     Target,
 )
+from llmspell_kernel.services.sessions.words import excerpt, query, searchable
 from llmspell_profiles.credentials.redaction import Redactor
 from llmspell_protocol.request_options import LONGEST_SESSION
 
@@ -57,9 +59,14 @@ class Step(NamedTuple):
         return "." not in self.label
 
     @property
-    def number(self) -> int:
-        """The number of the client's request that it is, or came of."""
-        return int(self.label.partition(".")[0])
+    def above(self) -> str:
+        """The label of what it came of; empty where a client asked it."""
+        return self.label.rpartition(".")[0]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is part of what is above it, as a turn of its model or a step of its workflow, and no request."""
+        return self.options.get(PART) is True
 
 
 def write(connection: sqlite3.Connection, batch: Sequence[Entry], redactor: Redactor, limits: rows.Limits) -> None:
@@ -119,8 +126,7 @@ def _begin(connection: sqlite3.Connection, entry: Begun, redactor: Redactor, lim
             clean(str(content["model"])) if content.get("model") else None,
         ),
     )
-    seen = read(entry.msg_type, content, options, None)
-    text = _searched(seen.asked)
+    text = _words(entry.msg_type, content, options, None)
     connection.execute("INSERT INTO texts (rowid, text, session_id) VALUES (?, ?, ?)", (row.lastrowid, text, session))
     rows.touch(connection, session, size=len(request) + _index_bytes(text))
 
@@ -147,12 +153,30 @@ def _end(connection: sqlite3.Connection, entry: Ended, redactor: Redactor) -> No
         " completion_tokens = ? WHERE number = ?",
         (
             *(status, round(entry.duration_ms, 3), data, clean(seen.model) if seen.model else None),
-            *(seen.prompt_tokens, seen.completion_tokens, number),
+            *((None, None) if _is_told_below(connection, entry.step, msg_type) else _tokens(seen)),
+            number,
         ),
     )
-    before, text = _searched(seen.asked), _searched(seen.asked, seen.answered, seen.error)
+    before = _words(msg_type, asked["content"], asked["options"], None)
+    text = _words(msg_type, asked["content"], asked["options"], reply)
     connection.execute("UPDATE texts SET text = ? WHERE rowid = ?", (text, number))
     rows.touch(connection, session, size=len(data) + _index_bytes(text) - _index_bytes(before))
+
+
+def _tokens(seen: Read) -> tuple[int | None, int | None]:
+    return seen.prompt_tokens, seen.completion_tokens
+
+
+def _is_told_below(connection: sqlite3.Connection, step: str, msg_type: str) -> bool:
+    """Whether a step's tokens are those of the steps below it: an agent's turn is its model's replies together."""
+    if msg_type != "agent_request":
+        return False
+    found = connection.execute(
+        "SELECT 1 FROM steps WHERE parent_id = ? AND msg_type IN ('model_request', 'agent_request')"
+        " AND prompt_tokens IS NOT NULL LIMIT 1",
+        (step,),
+    )
+    return found.fetchone() is not None
 
 
 def _close(connection: sqlite3.Connection, target: Target) -> None:
@@ -287,18 +311,34 @@ def search(
     connection: sqlite3.Connection, key_id: str, words: Sequence[str], limit: int
 ) -> list[tuple[str, str, str, float, str]]:
     """Session, its name, the step's id, when, and the text around the words: steps in which all of them stand."""
-    query = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-    return connection.execute(
-        "SELECT sessions.id, sessions.name, steps.id, steps.started_at, snippet(texts, 0, '[', ']', '…', 16)"
+    found = connection.execute(
+        "SELECT sessions.id, sessions.name, steps.id, steps.started_at, msg_type, request, reply"
         " FROM texts JOIN steps ON steps.number = texts.rowid JOIN sessions ON sessions.id = steps.session_id"
         " WHERE texts MATCH ? AND sessions.key_id = ? ORDER BY bm25(texts), steps.number DESC LIMIT ?",
-        (query, key_id, limit),
-    ).fetchall()
+        (query(words), key_id, limit),
+    )
+    return [(*about, excerpt(_text(msg_type, request, reply), words)) for *about, msg_type, request, reply in found]
+
+
+def _text(msg_type: str, request: bytes, reply: bytes | None) -> str:
+    """What a step can be found by, as it was written; empty where it can't be read."""
+    try:
+        asked = unpacked(request)
+        answer = None if reply is None else _map(unpacked(reply), "content")
+        return _searched(*found_by(msg_type, _map(asked, "content"), _map(asked, "options"), answer))
+    except ValueError:
+        return ""
 
 
 def clean(text: str) -> str:
     """The text with U+FFFD for half characters, which a database does not take."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _words(
+    msg_type: str, content: Mapping[str, Any], options: Mapping[str, Any], reply: Mapping[str, Any] | None
+) -> str:
+    return searchable(_searched(*found_by(msg_type, content, options, reply)))
 
 
 def _searched(*texts: str | None) -> str:

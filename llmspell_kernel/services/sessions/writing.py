@@ -66,6 +66,10 @@ class Writing:
             self._task = of_no_request(asyncio.get_running_loop().create_task, self._write())
         return True
 
+    def drop(self, target: Target) -> None:
+        """Counts a step that isn't recorded; the next batch tells its session."""
+        self._dropped[target] += 1
+
     async def read(self, work: Work[T]) -> T:
         """What `work` reads, after everything that waited is written. Raises as `Database.read`."""
         await self.flush()

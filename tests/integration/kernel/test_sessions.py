@@ -27,7 +27,9 @@ def test_a_script_is_recorded_with_what_it_asked_for(home: Path) -> None:
         whole, *below = talk.steps("hello.lua")
         assert (whole["step"], whole["action"], whole["details"]) == ("1", "execute", "hello.lua")
         assert (whole["asked"], whole["answered"]) == (code, 'begun\n"[mock/a] hi there"')
-        assert [(one["step"], one["action"]) for one in below] == [("1.1", "agent create"), ("1.2", "agent execute")]
+        assert [(one["step"], one["action"], one["is_part"]) for one in below] == [
+            *(("1.1", "agent create", False), ("1.2", "agent execute", False), ("1.2.1", "model chat", True)),
+        ]
         assert below[1]["answered"] == "[mock/a] hi there"
         assert below[1]["completion_tokens"] > 0
         assert all(one["duration_ms"] is not None for one in (whole, *below))
@@ -207,7 +209,7 @@ def test_a_long_session_is_shown_page_by_page(home: Path, monkeypatch: pytest.Mo
         assert talk.session("conversation", session="s")["messages"][0]["content"] == "hello"
         replayed = talk.session("replay", session="s", from_step=2)["steps"]
         assert [(step["step"], step["status"], step["served"]) for step in replayed] == [
-            *(("2", "same", 20), ("3", "same", 20), ("4", "same", 1)),
+            *(("2", "same", 20), ("3", "same", 20), ("4", "recorded", 1)),
         ]
         for wrong in ("x", "²", "1.", "9" * 5000):
             with pytest.raises(InvalidRequest, match="is no step"):
