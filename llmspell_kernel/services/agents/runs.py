@@ -126,7 +126,7 @@ class AgentRuns:
             asked = wanted if content["input"] == wanted.input else replace(wanted, input=str(content["input"]))
             return await self.run(part, agent, asked, on_chunk, apart=apart)
 
-        return await followed(part, work, shown=lambda turn: shown_turn(agent.name, turn), step=step)
+        return await followed(part, work, shown=lambda turn: shown_turn(str(part.content["agent"]), turn), step=step)
 
     def _chats(self, request: Request) -> Chats | None:
         """The models as a request's agents ask them; None: as the service has them."""
