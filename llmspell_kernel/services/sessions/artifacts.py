@@ -12,17 +12,15 @@ import mimetypes
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from llmspell_kernel.services.sessions import rows
 from llmspell_kernel.services.sessions.packing import LEVEL
 from llmspell_kernel.services.sessions.steps import clean
 from llmspell_kernel.storage.compression import compressed, decompressed
 from llmspell_kernel.times import time_text
-from llmspell_protocol.areas.artifact import ArtifactMetadata, ArtifactNamed, ArtifactQuery, ArtifactRef
+from llmspell_protocol.areas.artifact import ArtifactMetadata, ArtifactNamed, ArtifactRef
 from llmspell_protocol.areas.session import ArtifactLine
 from llmspell_protocol.errors import InvalidRequest, NotFound, StorageDamaged
 
@@ -30,14 +28,9 @@ LARGEST_BYTES = 48 << 20
 """Of one content: what comes back has to fit into a message."""
 _OWN = frozenset({"description", "tags", "mime_type", "parent_artifact", "created_by"})
 """The keys of an artifact's metadata that have a place of their own; the rest is `custom`."""
-DEFAULT_PAGE = 500
-LONGEST_PAGE = 1000
-"""Artifacts of one reply."""
-PAGE_CHARACTERS = 4 * 1024 * 1024
-"""Of what people and scripts have written beside the artifacts of one reply; a single one may have more."""
 _HASH = re.compile(r"[0-9a-f]{6,64}")
 
-_SELECT = (
+SELECT = (
     "SELECT artifacts.session_id, sequence, artifacts.hash, type, artifacts.name, artifacts.description, mime_type,"
     " artifacts.tags, custom, version, artifacts.created_at, created_by, parent_artifact, size, stored_bytes,"
     " is_compressed FROM artifacts JOIN contents ON contents.hash = artifacts.hash"
@@ -141,13 +134,13 @@ def find(connection: sqlite3.Connection, session: rows.Row, wanted: ArtifactName
         where, values = f"{where} AND artifacts.hash LIKE ?", [*values, f"{wanted.content_hash}%"]
     if len(values) == 1:
         raise InvalidRequest("an artifact is named by its sequence or its content_hash")
-    found = connection.execute(f"{_SELECT} WHERE {where} ORDER BY sequence DESC LIMIT 1", values).fetchone()
+    found = connection.execute(f"{SELECT} WHERE {where} ORDER BY sequence DESC LIMIT 1", values).fetchone()
     if found is None:
         raise NotFound(
             f"session '{session.name}' has no artifact {wanted.sequence or wanted.content_hash}",
             details={"session": session.id, "sequence": wanted.sequence, "content_hash": wanted.content_hash},
         )
-    return _metadata(found)
+    return metadata_of(found)
 
 
 def delete(connection: sqlite3.Connection, session: rows.Row, wanted: ArtifactNamed) -> tuple[ArtifactRef, int]:
@@ -170,84 +163,6 @@ def _has(connection: sqlite3.Connection, key_id: str, digest: str) -> bool:
         (digest, key_id),
     )
     return found.fetchone() is not None
-
-
-class Found(NamedTuple):
-    """An artifact in the order of queries."""
-
-    created_at: float
-    metadata: ArtifactMetadata
-
-    @property
-    def place(self) -> tuple[float, str, int]:
-        """Where it stands in that order; no other artifact stands there."""
-        return self.created_at, self.metadata.id.session_id, self.metadata.id.sequence
-
-    @property
-    def cursor(self) -> str:
-        """The same as a text."""
-        return "/".join(map(str, self.place))
-
-
-def page(found: Iterable[Found], wanted: ArtifactQuery) -> tuple[list[ArtifactMetadata], str | None]:
-    """As many of the artifacts that fit as are wanted and a message holds, the oldest first, and the cursor of the last
-    one where there are more."""
-    ordered = sorted(found, key=lambda one: one.place)
-    chosen, size = 0, 0
-    for one in ordered[: most(wanted)]:
-        size += len(json.dumps(one.metadata.custom)) + len(one.metadata.description)
-        if chosen and size > PAGE_CHARACTERS:
-            break
-        chosen += 1
-    cursor = ordered[chosen - 1].cursor if chosen < len(ordered) else None
-    return [one.metadata for one in ordered[:chosen]], cursor
-
-
-def most(wanted: ArtifactQuery) -> int:
-    """How many artifacts one reply may have."""
-    return min(wanted.limit or DEFAULT_PAGE, LONGEST_PAGE)
-
-
-def query(connection: sqlite3.Connection, key_id: str, wanted: ArtifactQuery, session: str | None) -> list[Found]:
-    """The artifacts of a key's sessions, or of one, that fit; the oldest first, one more than a reply may have.
-
-    Raises:
-        InvalidRequest: a time that is none, or a cursor that is none.
-    """
-    after, before = _time("created_after", wanted.created_after), _time("created_before", wanted.created_before)
-    where: str = "sessions.key_id = ?"
-    values: list[Any] = [key_id]
-    if session is not None:
-        where, values = f"{where} AND artifacts.session_id = ?", [*values, session]
-    if wanted.after is not None:
-        where = f"{where} AND (artifacts.created_at, artifacts.session_id, sequence) > (?, ?, ?)"
-        values = [*values, *_place_in(wanted.after)]
-    found: list[Found] = []
-    order = "artifacts.created_at, artifacts.session_id, sequence"
-    for row in connection.execute(f"{_SELECT} WHERE {where} ORDER BY {order}", values):
-        one, created_at = _metadata(row), row[10]
-        fits = (
-            wanted.type in (None, one.artifact_type)
-            and (wanted.name_pattern is None or fnmatchcase(one.name, wanted.name_pattern))
-            and set(wanted.tags) <= set(one.tags)
-            and (after is None or created_at > after)
-            and (before is None or created_at < before)
-            and (wanted.min_size is None or one.size >= wanted.min_size)
-            and (wanted.max_size is None or one.size <= wanted.max_size)
-        )
-        if fits:
-            found.append(Found(created_at, one))
-            if len(found) > most(wanted):
-                break
-    return found
-
-
-def _place_in(cursor: str) -> tuple[float, str, int]:
-    try:
-        created_at, session, sequence = cursor.split("/")
-        return float(created_at), session, int(sequence)
-    except ValueError:
-        raise InvalidRequest(f"after: '{cursor[:80]}' is not what a reply before has as its next") from None
 
 
 def lines(connection: sqlite3.Connection, session: str) -> list[ArtifactLine]:
@@ -288,7 +203,8 @@ def _keep(connection: sqlite3.Connection, digest: str, data: bytes, compress_fro
     )
 
 
-def _metadata(row: Sequence[Any]) -> ArtifactMetadata:
+def metadata_of(row: Sequence[Any]) -> ArtifactMetadata:
+    """What a row of `SELECT` says of an artifact."""
     session, sequence, digest, type, name, description, mime_type, tags, custom, version, created_at = row[:11]
     created_by, parent, size, stored, is_compressed = row[11:]
     return ArtifactMetadata(
@@ -327,13 +243,3 @@ def _hash_of(value: Any) -> str:
 
 def _given(name: str, value: Any) -> dict[str, Any]:
     return {} if value is None else {name: value}
-
-
-def _time(name: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequest(f"{name}: '{text[:40]}' is no time", hint="such as 2026-01-31T12:00:00Z") from None
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
