@@ -1,17 +1,24 @@
 """Requests that are part of another: work of one request that is done as a request of its own, and ends with it.
 
-Such a part has come through no door and from no worker, and nothing dispatches it. Knows no handlers.
+Such a part has come through no door and from no worker, and nothing dispatches it. Where the request is recorded, a
+part that is worth it has a record of its own (`recorded`); where the request is replayed, the part is answered from
+its record or run again (`followed`). Knows no handlers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from typing import TypeVar
 
 from llmspell_kernel.identity import Caller
-from llmspell_kernel.request import Content, Request, Sink
+from llmspell_kernel.request import Content, Reply, Request, Sink
+from llmspell_protocol.errors import Cancelled, Internal, LlmspellError
 from llmspell_protocol.request_options import NO_OPTIONS, RequestOptions
+
+T = TypeVar("T")
 
 _numbers = count(1)
 
@@ -48,6 +55,77 @@ def part_of(
         request.children.discard(part)
         for child in tuple(part.children):
             child.cancel("its parent ended")
+
+
+def is_followed(request: Request) -> bool:
+    """Whether what is done for a request is recorded, or answered from a record; else no part has to be made for it."""
+    return request.record is not None or request.answers is not None
+
+
+@contextmanager
+def recorded(part: Request, step: str | None = None) -> Iterator[Callable[[Content], None]]:
+    """Keeps a part below its whole's record, if that has one; the block tells the answer that it has given.
+
+    What the block raises is the answer else. `step` is the workflow's step that the part is.
+    """
+    if part.record is None:
+        yield _untold
+        return
+    record = part.record = part.record.below(part, step)
+    try:
+        yield lambda content: record.answered({"status": "ok", **content}, ())
+    except LlmspellError as error:
+        record.answered(error.to_content(), ())
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        record.answered(Cancelled("cancelled: it ended with its request").to_content(), ())
+        raise
+    except BaseException as defect:
+        record.answered(Internal(f"a defect: {type(defect).__name__}").to_content(), ())
+        raise
+
+
+async def followed(
+    part: Request,
+    work: Callable[[Content], Awaitable[T]],
+    *,
+    shown: Callable[[T], Content],
+    made: Callable[[Content], T] | None = None,
+    step: str | None = None,
+) -> T:
+    """What `work` gives for the part's content, recorded as `shown` has it where the whole is recorded.
+
+    Where the whole is replayed, `made` makes it of the recorded answer; without `made` the work is done in any case,
+    and what it asks for in turn is answered. `step` as in `recorded`. Raises what the work, or the record, has raised.
+    """
+    if part.answers is None and part.record is None:
+        return await work(part.content)
+    with recorded(part, step) as tell:
+        if part.answers is None:
+            result = await work(part.content)
+        else:
+            result = await _answered(part, work, made)
+        tell(shown(result))
+        return result
+
+
+async def _answered(part: Request, work: Callable[[Content], Awaitable[T]], made: Callable[[Content], T] | None) -> T:
+    assert part.answers is not None
+    done: list[T] = []
+
+    async def handler(request: Request) -> Reply:
+        done.append(await work(request.content))
+        return Reply({})
+
+    if made is None:
+        await part.answers.run(part, handler)
+        return done[0]
+    reply = await part.answers.answer(part, handler)
+    return done[0] if done else made(reply.content)
+
+
+def _untold(_content: Content) -> None:
+    """Nothing is recorded."""
 
 
 class SilentSink:

@@ -53,4 +53,5 @@ def _show_call(request: Request, event: ToolEvent) -> None:
 
     shown = json.dumps(to_content(event.arguments), ensure_ascii=True)
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-    root.delta({"stream": "stderr", "text": f"Calling {shown_name(event.name)} {shown}\n"})
+    # Past the request: it is shown, and nothing that the script has printed.
+    root.sink.delta({"stream": "stderr", "text": f"Calling {shown_name(event.name)} {shown}\n"})

@@ -60,14 +60,24 @@ class Record(Protocol):
     """What is kept of a request."""
 
     def answered(self, content: Content, buffers: Sequence[bytes]) -> None:
-        """It has this reply, which isn't changed any more; doesn't block."""
+        """It has this reply, which isn't changed any more; doesn't block. Only the first counts."""
+
+    def below(self, part: Request, step: str | None) -> Record:
+        """Begins the record of a part of the request; `step` is the step of a workflow that it is."""
 
 
 class Answers(Protocol):
     """Recorded answers to what a request asks for."""
 
+    @property
+    def only_recorded(self) -> bool:
+        """Whether nothing is done but what the record can answer."""
+
     async def answer(self, request: Request, handler: Handler) -> Reply:
         """The reply to a descendant: a recorded one, or what its handler gives."""
+
+    async def run(self, part: Request, handler: Handler) -> Reply:
+        """The handler's reply to a part that is run in any case, since what it asks for is answered."""
 
 
 @dataclass(slots=True, eq=False)

@@ -18,6 +18,7 @@ from llmspell_kernel.field_checks import problems_of_fields
 from llmspell_kernel.flat_content import invalid
 from llmspell_kernel.problem_words import said
 from llmspell_kernel.request import Request
+from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.numbers import WrongNumber, demand_range
 
 if TYPE_CHECKING:
@@ -76,6 +77,18 @@ def validated(given: Mapping[str, Any], kind: type, action: str, *, what: str) -
         if not problems:
             return value
     raise invalid(what, list(problems.items()), separator=": ", count=max(count, len(problems)))
+
+
+def restored(content: Mapping[str, Any], kind: type) -> Any:
+    """What was once shown as content, as its class again; Raises `InvalidRequest` where it can't be."""
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = next(_problems_of(error))
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidRequest(f"what was recorded is no {kind.__name__}: {place}: {first['msg']}") from None
 
 
 def _unknown_options(options: Any) -> dict[str, str]:

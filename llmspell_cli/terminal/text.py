@@ -11,6 +11,7 @@ from llmspell_protocol.durations import duration_text as duration
 
 __all__ = [
     "bands",
+    "beginning",
     "columns",
     "date",
     "definitions",
@@ -27,6 +28,8 @@ _COMMAND = "llmspell"
 _COMMAND_NAMES = 2
 """Of `llmspell model pull`: plain words of a command; more of them are prose."""
 _INDENT = 2
+_JOINER = "\u200d"
+"""Ties signs to one."""
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 
 
@@ -61,6 +64,18 @@ def short_time(milliseconds: float | None) -> str:
 def date(stamp: str | None) -> str:
     """`2025-10-12 10:15` for an ISO 8601 time."""
     return stamp[:16].replace("T", " ") if stamp else "-"
+
+
+def beginning(text: str, width: int) -> str:
+    """A text that takes no more columns than `width`; of a longer one the beginning, with an ellipsis."""
+    if width_of(text) <= width:
+        return text
+    kept = ""
+    for char in text:
+        if width_of(kept + char) >= width:
+            break
+        kept += char
+    return f"{kept.rstrip().rstrip(_JOINER)}…"
 
 
 def home_path(path: str | None) -> str:

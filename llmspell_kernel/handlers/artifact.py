@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.sessions import artifacts, rows
+from llmspell_kernel.services.sessions import artifact_queries, artifacts, rows
 from llmspell_kernel.services.sessions.service import SessionsService
 from llmspell_protocol.areas.artifact import (
     ArtifactDeleteReply,
     ArtifactGetReply,
     ArtifactListReply,
-    ArtifactMetadata,
     ArtifactNamed,
     ArtifactQuery,
     ArtifactRef,
@@ -76,16 +75,16 @@ class ArtifactHandler(AreaHandler):
             found = await self._sessions.in_session(
                 wanted.session,
                 key_id,
-                lambda connection, session: artifacts.query(connection, key_id, wanted, session.id),
+                lambda connection, session: artifact_queries.query(connection, key_id, wanted, session.id),
             )
         else:
 
-            def work(connection: sqlite3.Connection) -> list[ArtifactMetadata]:
-                return artifacts.query(connection, key_id, wanted, None)
+            def work(connection: sqlite3.Connection) -> list[artifact_queries.Found]:
+                return artifact_queries.query(connection, key_id, wanted, None)
 
             found = await self._sessions.in_all(work)
-        chosen = found[: wanted.limit]
-        return ArtifactListReply(artifacts=chosen, count=len(chosen))
+        chosen, following = artifact_queries.page(found, wanted)
+        return ArtifactListReply(artifacts=chosen, count=len(chosen), next=following)
 
     async def delete(self, request: Request, wanted: ArtifactNamed) -> ArtifactDeleteReply:
         """Ends an artifact."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from llmspell_kernel.services.agents.toolbox import Do
 from llmspell_kernel.services.tools.asking import AskingTime
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
 from llmspell_protocol.errors import ToolNotFound
@@ -73,6 +74,10 @@ class ScriptedTools:
         """The next of the prepared answers."""
         self.questions.append(question)
         return self.answers.pop(0) if self.answers else None
+
+    async def around(self, tool: ToolDescription, arguments: Mapping[str, Any], do: Do) -> ToolInvokeReply:
+        """As `do`."""
+        return await do(self, arguments)
 
     async def invoke(
         self, tool: ToolDescription, arguments: Mapping[str, Any], *, asking: AskingTime

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from llmspell_cli.commands.session.requests import ask_sessions, short_id, tell_how_to_record
@@ -9,8 +11,15 @@ from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
 from llmspell_cli.session import Content
-from llmspell_cli.terminal.output import Output
-from llmspell_cli.terminal.text import date
+from llmspell_cli.terminal.output import Output, room
+from llmspell_cli.terminal.text import beginning, date
+from llmspell_cli.terminal.visible import visible
+
+_LONGEST_NAME = 60
+"""Columns of a name; -v has it whole."""
+_SHORTEST_NAME = 16
+_BESIDE = 57
+"""What the other columns take of a terminal."""
 
 STATUSES = ("active", "suspended", "completed", "failed")
 
@@ -20,12 +29,12 @@ STATUSES = ("active", "suspended", "completed", "failed")
     cls=Command,
     examples=(
         ("llmspell session list", "the last used first"),
-        ("llmspell session list -v --limit 5", "when, which kind, tags"),
+        ("llmspell session list -v --limit 5", "whole names, kinds, times, tags"),
         ("llmspell session list --status failed", "what went wrong"),
         ("llmspell session list --json | jq -r '.sessions[].id'", "for programs"),
     ),
 )
-@click.option("-v", "--verbose", "--detailed", "verbose", is_flag=True, help="Kind, times and tags too.")
+@click.option("-v", "--verbose", "--detailed", "verbose", is_flag=True, help="Whole names; kind, times and tags too.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only these.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="So many at most.")
 @format_option("text", "json", "pretty")
@@ -43,12 +52,16 @@ def list_sessions(options: Options, verbose: bool, status: str | None, limit: in
         return
     output.line(f"Sessions ({reply['count']} total):")
     output.line()
-    headers = ("ID", "NAME", "STATUS", "STEPS", "ARTIFACTS", *(("KIND", "BEGUN", "LAST USED", "TAGS") * verbose))
-    output.table(headers, [_row(one, verbose=verbose) for one in reply["sessions"]])
+    headers = ("ID", "NAME", "LAST USED", "STATUS", "STEPS", "ARTIFACTS", *(("KIND", "BEGUN", "TAGS") * verbose))
+    width = room(sys.stdout)
+    name_columns = _LONGEST_NAME if width is None else max(_SHORTEST_NAME, min(width - _BESIDE, _LONGEST_NAME))
+    output.table(headers, [_row(one, verbose=verbose, name_columns=name_columns) for one in reply["sessions"]])
 
 
-def _row(one: Content, *, verbose: bool) -> tuple[str, ...]:
-    row = (short_id(one["id"]), one["name"], one["status"], str(one["steps"]), str(one["artifacts"]))
+def _row(one: Content, *, verbose: bool, name_columns: int) -> tuple[str, ...]:
+    name = one["name"] if verbose else beginning(visible(one["name"]), name_columns)
+    counts = str(one["steps"]), str(one["artifacts"])
+    row = (short_id(one["id"]), name, date(one["last_activity"]), one["status"], *counts)
     if not verbose:
         return row
-    return (*row, one["kind"], date(one["created_at"]), date(one["last_activity"]), ", ".join(one["tags"]) or "-")
+    return (*row, one["kind"], date(one["created_at"]), ", ".join(one["tags"]) or "-")

@@ -143,9 +143,13 @@ class CalledTools:
             )
         if set(arguments) == {_UNREADABLE}:
             raise InvalidRequest("the arguments are no JSON object")
-        await self._demand_fit(tool, arguments)
-        await self._approval.demand(tool, arguments)
-        return await self._toolbox.invoke(tool, arguments, asking=self._asking)
+
+        async def do(toolbox: Toolbox, asked: Mapping[str, Any]) -> ToolInvokeReply:
+            await self._demand_fit(tool, asked)
+            await self._approval.demand(tool, asked)
+            return await toolbox.invoke(tool, asked, asking=self._asking)
+
+        return await self._toolbox.around(tool, arguments, do)
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:

@@ -67,19 +67,19 @@ class Nestings:
         return Nesting()
 
 
-def turn_within(request: Request, agent: Agent) -> AbstractContextManager[Request]:
-    """A request for a turn that is part of `request`."""
+def turn_within(request: Request, agent: Agent, text: str) -> AbstractContextManager[Request]:
+    """A request for a turn that is part of `request`, with what the agent is asked."""
     return part_of(
         request,
-        {"action": "execute", "agent": agent.id},
+        {"action": "execute", "agent": agent.name, "input": text},
         msg_type="agent_request",
         caller=request.caller,
-        sink=_PartSink(request),
+        sink=PartSink(request),
         options=request.options,
     )
 
 
-class _PartSink:
+class PartSink:
     """What a part tells goes to the whole; its answer is the caller's to read."""
 
     def __init__(self, whole: Request) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from llmspell_kernel.parts import followed, is_followed, part_of
 from llmspell_kernel.request import Request
+from llmspell_kernel.services.agents.nesting import PartSink
+from llmspell_kernel.services.agents.toolbox import Do
 from llmspell_kernel.services.tools.asking import AskingTime
-from llmspell_kernel.services.tools.invocation import progress_of
+from llmspell_kernel.services.tools.invocation import progress_of, replied
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.tool import ToolInvokeReply
+from llmspell_protocol.content import to_content
 from llmspell_protocol.tools.description import ToolDescription
 
 if TYPE_CHECKING:
@@ -38,6 +42,23 @@ class RequestTools:
     async def ask(self, question: str) -> str | None:
         """What a person answers who sits where the command, the notebook or the repl is."""
         return await self._request.ask_person(question)
+
+    async def around(self, tool: ToolDescription, arguments: Mapping[str, Any], do: Do) -> ToolInvokeReply:
+        """A part of the request where that is recorded or replayed; else as `do`."""
+        request = self._request
+        if not is_followed(request):
+            return await do(self, arguments)
+        content = {"action": "invoke", "tool": tool.name, "parameters": dict(arguments)}
+        with part_of(
+            request,
+            content,
+            msg_type="tool_request",
+            caller=request.caller,
+            sink=PartSink(request),
+            options=request.options,
+        ) as part:
+            own = RequestTools(part, self._tools, self._settings)
+            return await followed(part, lambda content: do(own, content["parameters"]), shown=to_content, made=replied)
 
     async def invoke(
         self, tool: ToolDescription, arguments: Mapping[str, Any], *, asking: AskingTime

@@ -8,15 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmspell_kernel.request import Request
+from llmspell_kernel.parts import followed, is_followed
+from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.agents.agent import Agent
+from llmspell_kernel.services.agents.chats import Chats
 from llmspell_kernel.services.agents.composite_answers import answer_of
 from llmspell_kernel.services.agents.hooked import AgentOccasions
 from llmspell_kernel.services.agents.nesting import Nestings, turn_within
+from llmspell_kernel.services.agents.request_chats import RequestChats
 from llmspell_kernel.services.agents.request_tools import RequestTools
 from llmspell_kernel.services.agents.service import AgentsService
-from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult
+from llmspell_kernel.services.agents.turn_result import OnChunk, TurnResult, shown_turn
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.agent import AgentAnswer, AgentExecute
 from llmspell_protocol.errors import Timeout
@@ -68,7 +71,13 @@ class AgentRuns:
                     return await self._run_composite(request, chosen, asked, on_chunk)
                 toolbox = RequestTools(request, self._tools, self._settings)
                 return await self._agents.execute(
-                    chosen, asked, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox, apart=apart
+                    chosen,
+                    asked,
+                    client=request.caller.client,
+                    on_chunk=on_chunk,
+                    toolbox=toolbox,
+                    chats=self._chats(request),
+                    apart=apart,
                 )
 
         return await self.occasions.around_turn(request, agent, wanted, do)
@@ -84,7 +93,13 @@ class AgentRuns:
             if text != last.content:
                 asked = replace(asked, messages=[*wanted.messages[:-1], replace(last, content=text)])
             toolbox = RequestTools(request, self._tools, self._settings)
-            return await self._agents.answer(asked, client=request.caller.client, on_chunk=on_chunk, toolbox=toolbox)
+            return await self._agents.answer(
+                asked,
+                client=request.caller.client,
+                on_chunk=on_chunk,
+                toolbox=toolbox,
+                chats=self._chats(request),
+            )
 
         return await self.occasions.around_answer(request, wanted.model or "", last, do)
 
@@ -92,8 +107,30 @@ class AgentRuns:
         self, request: Request, agent: Agent, wanted: AgentExecute, on_chunk: OnChunk, *, apart: bool = False
     ) -> TurnResult:
         """One turn that is part of a request which does other things, too."""
-        with turn_within(request, agent) as part:
-            return await self.run(part, agent, wanted, on_chunk, apart=apart)
+        with turn_within(request, agent, wanted.input) as part:
+            return await self.run_followed(part, agent, wanted, on_chunk, apart=apart)
+
+    async def run_followed(
+        self,
+        part: Request,
+        agent: Agent,
+        wanted: AgentExecute,
+        on_chunk: OnChunk,
+        *,
+        apart: bool = False,
+        step: str | None = None,
+    ) -> TurnResult:
+        """One turn for a part whose content has the `input`; recorded as a step of its own where its whole is."""
+
+        async def work(content: Content) -> TurnResult:
+            asked = wanted if content["input"] == wanted.input else replace(wanted, input=str(content["input"]))
+            return await self.run(part, agent, asked, on_chunk, apart=apart)
+
+        return await followed(part, work, shown=lambda turn: shown_turn(str(part.content["agent"]), turn), step=step)
+
+    def _chats(self, request: Request) -> Chats | None:
+        """The models as a request's agents ask them; None: as the service has them."""
+        return RequestChats(request, self._agents.models) if is_followed(request) else None
 
     async def _run_composite(
         self, request: Request, agent: Agent, wanted: AgentExecute, on_chunk: OnChunk

@@ -38,7 +38,7 @@ class AgentsService:
     """All agents of a kernel."""
 
     def __init__(self, models: Chats) -> None:
-        self._models = models
+        self.models = models
         self._agents: dict[str, dict[str, Agent]] = {}
         self._names: dict[str, dict[str, Agent]] = {}
         self.on_end: Callable[[Agent], None] | None = None
@@ -54,7 +54,7 @@ class AgentsService:
             Unsupported: its vendor has no interface that is spoken here.
         """
         if wanted.type != BASIC_MODEL:
-            await self._models.demand_backend(self._model_of(wanted))
+            await self.models.demand_backend(self._model_of(wanted))
 
     def create(self, wanted: AgentCreate, *, owner: str) -> Agent:
         """A new agent, which holds its name from now on. Touches no model: one that is missing fails in `execute`.
@@ -128,9 +128,10 @@ class AgentsService:
         client: str,
         on_chunk: OnChunk,
         toolbox: Toolbox | None = None,
+        chats: Chats | None = None,
         apart: bool = False,
     ) -> TurnResult:
-        """One turn: `on_chunk` gets every chunk as it comes, the result comes back.
+        """One turn: `on_chunk` gets every chunk as it comes, the result comes back. `chats` are the models else.
 
         A turn `apart` neither sees the conversation nor adds to it, and waits for no other turn of the agent.
         Cancelling the call cancels the work in the engine and in tools. `client` says in whose name the model is asked.
@@ -146,7 +147,7 @@ class AgentsService:
         turn = Turn(
             agent,
             wanted,
-            chats=self._models,
+            chats=chats or self.models,
             toolbox=toolbox or NoTools(),
             client=client,
             on_chunk=on_chunk,
@@ -162,7 +163,7 @@ class AgentsService:
             return replace(result, dropped=result.dropped + pushed_out)
 
     async def answer(
-        self, wanted: AgentAnswer, *, client: str, on_chunk: OnChunk, toolbox: Toolbox
+        self, wanted: AgentAnswer, *, client: str, on_chunk: OnChunk, toolbox: Toolbox, chats: Chats | None = None
     ) -> tuple[TurnResult, Sequence[ChatMessage]]:
         """One turn over a conversation that the client keeps; what it adds to that, the answer last. As `execute`.
 
@@ -192,7 +193,7 @@ class AgentsService:
         turn = Turn(
             agent,
             execute,
-            chats=self._models,
+            chats=chats or self.models,
             toolbox=toolbox,
             client=client,
             on_chunk=on_chunk,
@@ -260,7 +261,7 @@ class AgentsService:
 
     def _model_of(self, wanted: AgentCreate) -> str:
         """The spec of its model."""
-        text = wanted.model if wanted.model is not None else self._models.default_model(wanted.provider)
+        text = wanted.model if wanted.model is not None else self.models.default_model(wanted.provider)
         return str(ModelSpec.parse(text))
 
     def _build(self, wanted: AgentCreate, owner: str) -> Agent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from llmspell_kernel.services.tools.asking import AskingTime
@@ -23,10 +23,17 @@ class Toolbox(Protocol):
     async def ask(self, question: str) -> str | None:
         """What a person answers; None where no person can be asked."""
 
+    async def around(self, tool: ToolDescription, arguments: Mapping[str, Any], do: Do) -> ToolInvokeReply:
+        """One call from the model's wish to the reply, permission and all; `do` does it, unless it was answered."""
+
     async def invoke(
         self, tool: ToolDescription, arguments: Mapping[str, Any], *, asking: AskingTime
     ) -> ToolInvokeReply:
         """Does one call, as `ToolsService.invoke`. Cancelling ends the work."""
+
+
+Do = Callable[[Toolbox, Mapping[str, Any]], Awaitable[ToolInvokeReply]]
+"""Does a call with these arguments; the toolbox is the call's own."""
 
 
 class NoTools:
@@ -43,6 +50,10 @@ class NoTools:
     async def ask(self, question: str) -> str | None:
         """There is no person."""
         return None
+
+    async def around(self, tool: ToolDescription, arguments: Mapping[str, Any], do: Do) -> ToolInvokeReply:
+        """As `do`."""
+        return await do(self, arguments)
 
     async def invoke(
         self, tool: ToolDescription, arguments: Mapping[str, Any], *, asking: AskingTime

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from llmspell_protocol.areas.agent import Limit, ToolMode
+from llmspell_protocol.content import to_content
 from llmspell_protocol.models import CalledTool, ChatChunk, ChatResult
 
 OnChunk = Callable[[ChatChunk], None]
@@ -27,3 +29,9 @@ class TurnResult:
     dropped: int
     """Messages of the conversation that the turn left out, or that it pushed out."""
     summarized: bool
+
+
+def shown_turn(agent: str, turn: TurnResult) -> dict[str, Any]:
+    """A turn as what is recorded of it; its calls of tools stand for themselves."""
+    answer: dict[str, Any] = to_content(turn.result)
+    return {"agent": {"name": agent}, "text": turn.result.message.content, "limit": turn.limit, **answer}

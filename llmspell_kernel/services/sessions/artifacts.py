@@ -13,8 +13,6 @@ import re
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 from llmspell_kernel.services.sessions import rows
@@ -22,7 +20,7 @@ from llmspell_kernel.services.sessions.packing import LEVEL
 from llmspell_kernel.services.sessions.steps import clean
 from llmspell_kernel.storage.compression import compressed, decompressed
 from llmspell_kernel.times import time_text
-from llmspell_protocol.areas.artifact import ArtifactMetadata, ArtifactNamed, ArtifactQuery, ArtifactRef
+from llmspell_protocol.areas.artifact import ArtifactMetadata, ArtifactNamed, ArtifactRef
 from llmspell_protocol.areas.session import ArtifactLine
 from llmspell_protocol.errors import InvalidRequest, NotFound, StorageDamaged
 
@@ -32,7 +30,7 @@ _OWN = frozenset({"description", "tags", "mime_type", "parent_artifact", "create
 """The keys of an artifact's metadata that have a place of their own; the rest is `custom`."""
 _HASH = re.compile(r"[0-9a-f]{6,64}")
 
-_SELECT = (
+SELECT = (
     "SELECT artifacts.session_id, sequence, artifacts.hash, type, artifacts.name, artifacts.description, mime_type,"
     " artifacts.tags, custom, version, artifacts.created_at, created_by, parent_artifact, size, stored_bytes,"
     " is_compressed FROM artifacts JOIN contents ON contents.hash = artifacts.hash"
@@ -136,13 +134,13 @@ def find(connection: sqlite3.Connection, session: rows.Row, wanted: ArtifactName
         where, values = f"{where} AND artifacts.hash LIKE ?", [*values, f"{wanted.content_hash}%"]
     if len(values) == 1:
         raise InvalidRequest("an artifact is named by its sequence or its content_hash")
-    found = connection.execute(f"{_SELECT} WHERE {where} ORDER BY sequence DESC LIMIT 1", values).fetchone()
+    found = connection.execute(f"{SELECT} WHERE {where} ORDER BY sequence DESC LIMIT 1", values).fetchone()
     if found is None:
         raise NotFound(
             f"session '{session.name}' has no artifact {wanted.sequence or wanted.content_hash}",
             details={"session": session.id, "sequence": wanted.sequence, "content_hash": wanted.content_hash},
         )
-    return _metadata(found)
+    return metadata_of(found)
 
 
 def delete(connection: sqlite3.Connection, session: rows.Row, wanted: ArtifactNamed) -> tuple[ArtifactRef, int]:
@@ -165,35 +163,6 @@ def _has(connection: sqlite3.Connection, key_id: str, digest: str) -> bool:
         (digest, key_id),
     )
     return found.fetchone() is not None
-
-
-def query(
-    connection: sqlite3.Connection, key_id: str, wanted: ArtifactQuery, session: str | None
-) -> list[ArtifactMetadata]:
-    """The artifacts of a key's sessions, or of one, that fit; the oldest first.
-
-    Raises:
-        InvalidRequest: a time that is none.
-    """
-    after, before = _time("created_after", wanted.created_after), _time("created_before", wanted.created_before)
-    where, values = "sessions.key_id = ?", [key_id]
-    if session is not None:
-        where, values = f"{where} AND artifacts.session_id = ?", [*values, session]
-    found: list[ArtifactMetadata] = []
-    for row in connection.execute(f"{_SELECT} WHERE {where} ORDER BY artifacts.created_at, sequence", values):
-        one, created_at = _metadata(row), row[10]
-        fits = (
-            wanted.type in (None, one.artifact_type)
-            and (wanted.name_pattern is None or fnmatchcase(one.name, wanted.name_pattern))
-            and set(wanted.tags) <= set(one.tags)
-            and (after is None or created_at > after)
-            and (before is None or created_at < before)
-            and (wanted.min_size is None or one.size >= wanted.min_size)
-            and (wanted.max_size is None or one.size <= wanted.max_size)
-        )
-        if fits:
-            found.append(one)
-    return found
 
 
 def lines(connection: sqlite3.Connection, session: str) -> list[ArtifactLine]:
@@ -234,7 +203,8 @@ def _keep(connection: sqlite3.Connection, digest: str, data: bytes, compress_fro
     )
 
 
-def _metadata(row: Sequence[Any]) -> ArtifactMetadata:
+def metadata_of(row: Sequence[Any]) -> ArtifactMetadata:
+    """What a row of `SELECT` says of an artifact."""
     session, sequence, digest, type, name, description, mime_type, tags, custom, version, created_at = row[:11]
     created_by, parent, size, stored, is_compressed = row[11:]
     return ArtifactMetadata(
@@ -273,13 +243,3 @@ def _hash_of(value: Any) -> str:
 
 def _given(name: str, value: Any) -> dict[str, Any]:
     return {} if value is None else {name: value}
-
-
-def _time(name: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequest(f"{name}: '{text[:40]}' is no time", hint="such as 2026-01-31T12:00:00Z") from None
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()

@@ -9,19 +9,18 @@ from typing import Any
 from llmspell_protocol.areas.session import Modification
 from llmspell_protocol.errors import InvalidRequest
 
+MOST_LEVELS = 100
 
-def modified(content: Mapping[str, Any], number: int, changes: Sequence[Modification]) -> dict[str, Any]:
-    """A recorded request of step `number` with the changes that are for it: those that begin with another step's number
-    are not, and neither are those whose path leads nowhere in it."""
+
+def modified(content: Mapping[str, Any], label: str, changes: Sequence[Modification]) -> dict[str, Any]:
+    """A recorded request of the step `label`, or of what came of it, with the changes that are for it: those that begin
+    with another step's label are not, and neither are those whose path leads nowhere in it."""
     found: dict[str, Any] = copy.deepcopy(dict(content))
     for change in changes:
-        if change.enabled:
-            names = change.path.split(".")
-            step = _number(names[0])
-            if step is not None:
-                if step != number:
-                    continue
-                names = names[1:]
+        if not change.enabled:
+            continue
+        wanted, names = _parted(change.path)
+        if wanted == label.split(".")[: len(wanted)]:
             _set(found, names, change.value)
     return found
 
@@ -29,13 +28,19 @@ def modified(content: Mapping[str, Any], number: int, changes: Sequence[Modifica
 def demand_paths(changes: Sequence[Modification]) -> None:
     """Raises `InvalidRequest` for a path that names nothing."""
     for change in changes:
-        names = change.path.split(".")
-        rest = names if _number(names[0]) is None else names[1:]
-        if not rest or not all(rest):
+        label, names = _parted(change.path)
+        if not names or not all(names) or len(label) > MOST_LEVELS:
             raise InvalidRequest(
                 f"'{change.path[:80]}' is no path of a request",
-                hint="such as options.temperature, messages.0.content, or 2.model for step 2 alone",
+                hint="such as options.temperature, messages.0.content, or 2.model for step 2 and what came of it",
             )
+
+
+def _parted(path: str) -> tuple[list[str], list[str]]:
+    """The label that a path begins with, and the rest: no request has a number for its field's name."""
+    names = path.split(".")
+    at = next((at for at, name in enumerate(names) if _number(name) is None), len(names))
+    return [str(_number(name)) for name in names[:at]], names[at:]
 
 
 def _set(content: Any, names: Sequence[str], value: Any) -> None:

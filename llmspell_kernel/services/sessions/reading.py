@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from llmspell_kernel.services.sessions.records import PART
+
 _LONGEST_NAME = 60
 _LOOKED_AT = 1_000
 """Characters of a question that its session may be called after."""
@@ -69,9 +71,26 @@ def read(
     )
 
 
+def found_by(
+    msg_type: str, content: Mapping[str, Any], options: Mapping[str, Any], reply: Mapping[str, Any] | None
+) -> Sequence[str | None]:
+    """The texts that a step is found by.
+
+    A model's reply within an agent's turn only by what it said beside calls: question and answer are the turn's own.
+    """
+    seen = read(msg_type, content, options, reply)
+    if not options.get(PART) or msg_type != "model_request":
+        return (seen.asked, *((seen.answered, seen.error) if reply is not None else ()))
+    message = (reply or {}).get("message")
+    said = message.get("content") if isinstance(message, Mapping) and message.get("tool_calls") else None
+    return str(said) if said else None, seen.error
+
+
 def _details(msg_type: str, content: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     if msg_type == "execute_request":
         return str(options.get("name") or "")
+    if (msg_type, content.get("action")) == ("workflow_request", "step"):
+        return ""  # A function has no name but its step's.
     for key in ("tool", "model", "agent", "name", "workflow"):
         if isinstance(content.get(key), str) and content[key]:
             return str(content[key])
@@ -97,9 +116,12 @@ def _asked(msg_type: str, content: Mapping[str, Any]) -> str:
         if isinstance(content.get(key), str):
             return str(content[key])
     shown = {key: value for key, value in content.items() if key not in _NOT_ASKED}
-    if not shown:
+    for name, beside in (("parameters", "tool"), ("input", "workflow")):
+        if name in shown and set(shown) <= {name, beside}:
+            return "" if shown[name] is None else _json(shown[name])
+    if not shown or content.get("action") == "step":
         return ""
-    return _json(shown["parameters"] if set(shown) <= {"parameters", "tool"} and "parameters" in shown else shown)
+    return _json(shown)
 
 
 def _answered(msg_type: str, reply: Mapping[str, Any]) -> str:
@@ -119,8 +141,19 @@ def _answered(msg_type: str, reply: Mapping[str, Any]) -> str:
         return "\n".join([*([str(message.get("content", ""))] if message.get("content") else []), *called])
     if isinstance(reply.get("text"), str):
         return str(reply["text"])
+    if msg_type == "workflow_request" and ("output" in reply or "result" in reply):
+        return _of_workflow(reply)
     shown = {key: value for key, value in reply.items() if key not in _NOT_ANSWERED}
     return _json(shown) if shown else ""
+
+
+def _of_workflow(reply: Mapping[str, Any]) -> str:
+    """How it went in a sentence, and its output; of a part the output alone."""
+    result = reply.get("result")
+    whole = result if isinstance(result, Mapping) else reply
+    output = whole.get("output")
+    said = [str(whole["text"])] if whole.get("text") else []
+    return "\n".join([*said, *([output if isinstance(output, str) else _json(output)] if output is not None else [])])
 
 
 def _partial(reply: Mapping[str, Any]) -> str:

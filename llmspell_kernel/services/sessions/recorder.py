@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.sessions.reading import kind_of, title_of
-from llmspell_kernel.services.sessions.records import Begun, Closed, Ended, Opened, Rested, Target
+from llmspell_kernel.services.sessions.records import PART, Begun, Closed, Ended, Opened, Rested, Target
 from llmspell_protocol.areas import AREA_OF, actions
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Recorder:
         if not _of_clients(request):
             return None
         place = self._place_of(request)
-        return None if place is None else Recorded(request, *place, None)
+        return None if place is None else Recorded(request, *place, request.options.metadata())
 
     def _below(self, request: Request, parent: Request) -> Recorded | None:
         # What a replay asks is no part of any session.
@@ -59,9 +59,9 @@ class Recorder:
         if isinstance(above, Recorded) and above.target.key_id != request.caller.key_id:
             above = None
         if isinstance(above, Recorded) and (place is None or place[1] == above.target):
-            return Recorded(request, above.writing, above.target, above.step)
+            return Recorded(request, above.writing, above.target, request.options.metadata(), above)
         # What a script has chosen another session for begins there, and isn't below the script's own step.
-        return None if place is None else Recorded(request, *place, None)
+        return None if place is None else Recorded(request, *place, request.options.metadata())
 
     def choose(self, context: str, key_id: str, place: tuple[Writing, Target] | None) -> None:
         """Where the requests that a context makes for a key are recorded from here on; None: where they were before."""
@@ -130,19 +130,36 @@ class Recorded:
 
     __slots__ = ("_began", "_dropped", "_request", "step", "target", "writing")
 
-    def __init__(self, request: Request, writing: Writing, target: Target, parent: str | None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        writing: Writing,
+        target: Target,
+        options: dict[str, Any],
+        above: Recorded | None = None,
+    ) -> None:
         self.step = uuid.uuid4().hex
         self.target = target
         self.writing = writing
         self._request: Request | None = request
         self._began = time.monotonic()
-        options = request.options.metadata()
         if "env" in options:
             options["env"] = dict.fromkeys(options["env"], "***")
+        self._dropped: bool = above is not None and above._dropped
+        if self._dropped:
+            # Without what it came of it would have no place.
+            writing.drop(target)
+            return
+        parent = None if above is None else above.step
         begun = Begun(
             target, self.step, parent, request.msg_type, request.action, request.content, options, time.time()
         )
         self._dropped = not writing.put(begun)
+
+    def below(self, part: Request, step: str | None) -> Recorded:
+        """Begins the record of a part."""
+        options = {PART: True} if step is None else {PART: True, "step": step}
+        return Recorded(part, self.writing, self.target, options, self)
 
     def answered(self, content: Content, buffers: Sequence[bytes]) -> None:
         """The request has its reply."""

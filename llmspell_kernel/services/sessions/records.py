@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+PART = "part"
+"""Among a step's options: it is part of the request above it, and no request of its own; `step` beside it names the
+workflow's step that it is."""
+
 
 class Target(NamedTuple):
     """Which session: that of `id`, or (`id` None) the one that `ref` means, which begins if there is none.

@@ -1,7 +1,8 @@
 """Recorded steps asked again: what is served from the record, what is really asked, and what comes out otherwise.
 
-A script runs again in a context of its own, without the permissions that it had; what it asks for is answered with what
-was recorded. Knows sessions and requests, no tables.
+A script runs again in a context of its own, without the permissions that it had; a workflow and a turn with tools run
+again in their engines. What they ask for is answered with what was recorded. Any other step has its recorded answer.
+Knows sessions and requests, no tables.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from llmspell_kernel.request import Content, Request, Submit
 from llmspell_kernel.services.sessions.comparison import differences
 from llmspell_kernel.services.sessions.modifications import demand_paths, modified
 from llmspell_kernel.services.sessions.reading import read
-from llmspell_kernel.services.sessions.served import Served, without_what_varies
+from llmspell_kernel.services.sessions.served import Served
 from llmspell_kernel.services.sessions.service import SessionsService
 from llmspell_kernel.services.sessions.showing import shown_step
 from llmspell_kernel.services.sessions.steps import UNREADABLE, Step
+from llmspell_kernel.services.sessions.varying import without_what_varies
 from llmspell_kernel.times import time_text
 from llmspell_protocol.areas.session import (
     Difference,
@@ -39,6 +41,8 @@ from llmspell_protocol.request_options import RequestOptions
 log = logging.getLogger(__name__)
 
 MODES = ("exact", "modified", "simulate", "debug")
+MOST_STEPS = 1000
+"""Of one reply; with its differences each may be some kilobytes."""
 _KEPT_OPTIONS = frozenset({"isolated", "shows_value", "name", "args", "engine", "model", "path", "cwd"})
 """Of a recorded request's options what a replay has too; permissions and variables are not among them."""
 
@@ -53,6 +57,8 @@ class _Outcome:
     served: int = 0
     asked_otherwise: Sequence[Difference] = field(default_factory=list)
     error: str | None = None
+    is_recorded: bool = False
+    """whether nothing was run: the content is the record's"""
 
 
 class Replays:
@@ -97,13 +103,16 @@ class Replays:
             )
         began, started_at = time.monotonic(), time.time()
         replayed: list[ReplayedStep] = []
-        for tree in roots[first - 1 : last]:
+        end = min(last, first - 1 + wanted.limit)
+        following = end + 1 if end < last else None
+        for tree in roots[first - 1 : end]:
             root, *below = await self._sessions.steps(details.id, key_id, tree)
             left = wanted.timeout_seconds - (time.monotonic() - began)
             step = await self._step(request, wanted, root, below, left)
             replayed.append(step)
             request.progress(to_content(step))
             if step.status == "failed" and wanted.stop_on_error:
+                following = None
                 break
         failed = sum(step.status == "failed" for step in replayed)
         return SessionReplayReply(
@@ -116,9 +125,10 @@ class Replays:
             to_step=wanted.to_step,
             steps=replayed,
             outcome="failed" if failed else "completed",
-            successful_replays=sum(step.status in ("same", "differs", "done") for step in replayed),
+            successful_replays=sum(step.status in ("same", "differs", "done", "recorded") for step in replayed),
             failed_replays=failed,
             metadata=wanted.metadata,
+            next=following,
         )
 
     async def _step(
@@ -126,7 +136,7 @@ class Replays:
     ) -> ReplayedStep:
         shown = shown_step(root)
         if wanted.mode == "simulate":
-            return _told(root, _Outcome(served=len(below)), 0.0, status="simulated", same=None)
+            return _told(root, _Outcome(served=_answers_to(root, below)), 0.0, status="simulated", same=None)
         if wanted.mode == "debug" and wanted.allow_stdin:
             answer = await request.ask_person(
                 f"step {root.label}: {shown.action} {shown.details}".rstrip() + " [Enter] "
@@ -138,9 +148,12 @@ class Replays:
         duration_ms = (time.monotonic() - began) * 1000
         if outcome.error is not None:
             return _told(root, outcome, duration_ms, status="failed", same=False)
+        if outcome.is_recorded:
+            return _told(root, outcome, duration_ms, status="recorded", same=None)
         if not wanted.compare_results:
             return _told(root, outcome, duration_ms, status="done", same=None)
-        found = differences(without_what_varies(root.reply), without_what_varies(outcome.content))
+        before, now = (without_what_varies(one, root.msg_type) for one in (root.reply, outcome.content))
+        found = differences(before, now)
         return _told(root, outcome, duration_ms, status="differs" if found else "same", same=not found, found=found)
 
     async def _run(
@@ -149,17 +162,18 @@ class Replays:
         changes: Sequence[Modification] = wanted.modifications if wanted.mode == "modified" else ()
         if not root.is_readable:
             return _Outcome(error=UNREADABLE)
-        asked = modified(root.content, root.number, changes)
+        asked = modified(root.content, root.label, changes)
         served = Served(
             below,
-            number=root.number,
+            label=root.label,
             changes=changes,
             redactor=self._sessions.redaction(),
             asks_otherwise=wanted.mode == "modified",
         )
-        if root.msg_type != "execute_request" and asked == root.content and root.reply is not None:
+        runs_again = _runs_again(root, below)
+        if not runs_again and asked == root.content and root.reply is not None:
             # A model's or tool's own step: its answer is what was recorded.
-            return _Outcome(content=root.reply, served=1, error=_error_of(root, root.reply))
+            return _Outcome(content=root.reply, served=1, is_recorded=True)
         if root.msg_type != "execute_request" and root.reply is None and wanted.mode != "modified":
             told = Difference(path=root.label, description=_UNANSWERED)
             return _Outcome(asked_otherwise=[told], error=f"the replay has no recorded answer: it {_UNANSWERED}")
@@ -174,7 +188,7 @@ class Replays:
             parent=request,
             header=request.header,
         )
-        again.answers = served if root.msg_type == "execute_request" else None
+        again.answers = served if runs_again else None
         task = self._submit(again)
         try:
             await asyncio.shield(asyncio.wait((task,)))
@@ -223,6 +237,8 @@ def _demand(wanted: SessionReplay) -> None:
     for name, number in (("from_step", wanted.from_step), ("to_step", wanted.to_step)):
         if number is not None and number < 1:
             raise InvalidRequest(f"{name} has to be at least 1")
+    if not 1 <= wanted.limit <= MOST_STEPS:
+        raise InvalidRequest(f"limit has to be 1 to {MOST_STEPS}")
     if not wanted.timeout_seconds > 0:
         raise InvalidRequest("timeout_seconds has to be more than 0")
     if wanted.modifications and wanted.mode != "modified":
@@ -239,11 +255,45 @@ def _options(root: Step, left_s: float) -> dict[str, Any]:
     return options.metadata()
 
 
+def _runs_again(root: Step, below: Sequence[Step]) -> bool:
+    """Whether a step is run again, since what it asks for has answers: a script, and what brings all that its engine
+    needs. What an agent remembers, or a workflow that a client has kept, is no part of the record."""
+    if root.msg_type == "execute_request":
+        return True
+    is_whole = (root.msg_type, root.action) == ("agent_request", "answer") or (
+        (root.msg_type, root.action) == ("workflow_request", "execute") and root.content.get("definition") is not None
+    )
+    return is_whole and any(step.is_part for step in below)
+
+
+def _answers_to(root: Step, below: Sequence[Step]) -> int:
+    """How many recorded answers a step that goes as it went is given."""
+    if not _runs_again(root, below):
+        return 1
+    engines = {root.label}
+    count = 0
+    for step in below:
+        if step.above in engines:
+            if step.is_part and step.msg_type in ("agent_request", "workflow_request"):
+                engines.add(step.label)
+            else:
+                count += 1
+    return count
+
+
 def _error_of(root: Step, content: Mapping[str, Any]) -> str | None:
     """What went wrong in the replay, where it had not gone wrong in the same way before."""
     now = read(root.msg_type, root.content, root.options, content)
     before = read(root.msg_type, root.content, root.options, root.reply)
     return now.error if now.error != before.error and content.get("status") == "error" else None
+
+
+_SHOWN = 400
+"""Characters of what was asked and answered that a step of a replay shows."""
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def _told(
@@ -255,11 +305,14 @@ def _told(
     same: bool | None,
     found: Sequence[Difference] = (),
 ) -> ReplayedStep:
-    shown = shown_step(root)
+    now = root if outcome.content is None else root._replace(reply=outcome.content)
+    shown = shown_step(now)
     return ReplayedStep(
         step=root.label,
         action=shown.action,
         details=shown.details,
+        asked=_beginning(shown.asked),
+        answered=_beginning(shown.answered),
         status=status,
         duration_ms=round(duration_ms, 3),
         same=same,

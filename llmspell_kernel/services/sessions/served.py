@@ -1,4 +1,4 @@
-"""Recorded answers, given in the place of handlers to what a replayed script asks, in the order of the record.
+"""Recorded answers, given in the place of handlers to what a replayed step asks, in the order of the record.
 
 What is asked otherwise than it was recorded is told; whether it is then really asked, or fails, the replay says.
 """
@@ -18,14 +18,13 @@ from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.areas.session import Difference, Modification
 from llmspell_protocol.errors import NotFound, error_from_content
 
-_VARIES = frozenset({"seq", "timings", "duration_ms", "execution_time_ms", "usage", "correlation_id"})
-"""What is another each time, and says nothing about the answer."""
 _MOST_TOLD = 20
 
 
 class Served:
-    """The answers below one step.
+    """The answers below one step, `label`.
 
+    Each request is answered by a step that stands where it stands: below the step that its parent was found to be.
     `asks_otherwise`: what has no recorded answer, or is changed, is really asked; and so is what remembers earlier
     requests, an agent for one: those before it may have been changed.
     """
@@ -34,20 +33,29 @@ class Served:
         self,
         recorded: Sequence[Step],
         *,
-        number: int,
+        label: str,
         changes: Sequence[Modification],
         redactor: Redactor,
         asks_otherwise: bool,
     ) -> None:
         self.count = 0
         self._left = list(recorded)
-        self._number = number
+        self._root = label
+        self._labels: dict[Request, str] = {}
+        """The steps that requests were found to be."""
+        self._has_parts = any(step.is_part for step in recorded)
+        """Without, it is of a version that recorded none."""
         self._changes = changes
         self._redactor = redactor
         self._asks_otherwise = asks_otherwise
         self._otherwise: list[Difference] = []
         self._chosen: str | None = None
         """The session that the script has chosen: what a replay asks is recorded nowhere, so that this is all of it."""
+
+    @property
+    def only_recorded(self) -> bool:
+        """Whether nothing is done but what the record can answer."""
+        return not self._asks_otherwise
 
     async def answer(self, request: Request, handler: Handler) -> Reply:
         """The recorded reply, or what the handler gives.
@@ -61,25 +69,53 @@ class Served:
         asked = self._redactor.value(request.content)
         step = self._taken(request, asked)
         if self._asks_otherwise and not _forgets(request):
-            request.content = modified(request.content, self._number, self._changes)
+            request.content = self._changed(request)
             return await handler(request)
         if step is None:
             return await self._unknown(request, handler, "was not asked when it was recorded")
-        changed = modified(request.content, self._number, self._changes)
+        changed = self._changed(request)
         if changed != request.content:
             request.content = changed
             return await handler(request)
-        found = differences(step.content, asked)
-        if found:
-            self._tell([Difference(path=f"{step.label}.{one.path}", description=one.description) for one in found])
-            if self._asks_otherwise:
-                return await handler(request)
+        found = self._compared(step, asked)
+        if found and self._asks_otherwise:
+            return await handler(request)
         if step.reply is None:
             return await self._unknown(request, handler, "had no answer when it was recorded")
         self.count += 1
         # What came of it comes no more.
         self._left = [one for one in self._left if not one.label.startswith(f"{step.label}.")]
         return _recorded(request, step)
+
+    async def run(self, part: Request, handler: Handler) -> Reply:
+        """The handler's reply; what is asked otherwise is told."""
+        asked = self._redactor.value(part.content)
+        step = self._taken(part, asked)
+        changed = self._changed(part)
+        if changed != part.content:
+            part.content = changed
+        elif step is not None:
+            self._compared(step, asked)
+        elif self._has_parts:
+            self._tell_unknown(part, "was not asked when it was recorded")
+        return await handler(part)
+
+    def _compared(self, step: Step, asked: Mapping[str, Any]) -> Sequence[Difference]:
+        found = differences(step.content, asked)
+        self._tell([Difference(path=f"{step.label}.{one.path}", description=one.description) for one in found])
+        return found
+
+    def _changed(self, request: Request) -> dict[str, Any]:
+        return modified(request.content, self._labels.get(request) or self._around(request), self._changes)
+
+    def _around(self, request: Request) -> str:
+        """The step that a request came of."""
+        above = request.parent
+        while above is not None:
+            if above in self._labels:
+                return self._labels[above]
+            above = above.parent
+        return self._root
 
     def _choice(self, request: Request) -> Reply:
         if request.action == "use":
@@ -96,23 +132,29 @@ class Served:
         return [*self._otherwise, *unasked][:_MOST_TOLD]
 
     def _taken(self, request: Request, asked: Mapping[str, Any]) -> Step | None:
-        """The step that answers: the next one of this kind that was asked so, else the next one of this kind.
+        """The step that answers: the next one of this kind there that was asked so, else the next one of this kind.
 
-        Scripts ask several things at once, whose order is theirs.
+        Scripts ask several things at once, and so do agents and workflows, whose order is theirs.
         """
-        of_kind = [step for step in self._left if (step.msg_type, step.action) == (request.msg_type, request.action)]
+        around, kind = self._around(request), (request.msg_type, request.action)
+        of_kind = [step for step in self._left if step.above == around and (step.msg_type, step.action) == kind]
         same = next((step for step in of_kind if not differences(step.content, asked)), None)
         found = same if same is not None else next(iter(of_kind), None)
         if found is not None:
             self._left.remove(found)
+            self._labels[request] = found.label
         return found
 
     async def _unknown(self, request: Request, handler: Handler, why: str) -> Reply:
-        name = _name(request.msg_type, request.action)
-        self._tell([Difference(path=name, description=why)])
+        if self._has_parts or request.task is not None:  # What was dispatched is no part.
+            self._tell_unknown(request, why)
         if self._asks_otherwise:
             return await handler(request)
+        name = _name(request.msg_type, request.action)
         raise NotFound(f"the replay has no recorded answer: {name} {why}", hint="--mode modified asks it really")
+
+    def _tell_unknown(self, request: Request, why: str) -> None:
+        self._tell([Difference(path=_name(request.msg_type, request.action), description=why)])
 
     def _tell(self, found: Sequence[Difference]) -> None:
         self._otherwise = [*self._otherwise, *found][:_MOST_TOLD]
@@ -142,15 +184,6 @@ def _streams(request: Request) -> bool:
     from llmspell_protocol.areas import actions
 
     return actions(AREA_OF[request.msg_type])[request.action].delta is not None
-
-
-def without_what_varies(value: Any) -> Any:
-    """A reply's content without times and counts."""
-    if isinstance(value, Mapping):
-        return {key: without_what_varies(one) for key, one in value.items() if key not in _VARIES}
-    if isinstance(value, (list, tuple)):
-        return [without_what_varies(one) for one in value]
-    return value
 
 
 def _name(msg_type: str, action: str) -> str:

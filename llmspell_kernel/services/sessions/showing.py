@@ -57,6 +57,8 @@ def shown_step(step: Step) -> SessionStep:
     area = step.msg_type.removesuffix("_request")
     return SessionStep(
         step=step.label,
+        step_name=None if (name := step.options.get("step")) is None else clean(str(name)),
+        is_part=step.is_part,
         timestamp=time_text(step.started_at),
         action=f"{area} {step.action}".rstrip(),
         details=clean(seen.details),

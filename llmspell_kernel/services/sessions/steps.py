@@ -1,4 +1,4 @@
-"""Steps: requests with their answers, written as they come and read as people and replays need them.
+"""Steps: requests with their answers, read as people and replays need them.
 
 Each function works on a connection inside a transaction of the caller's.
 """
@@ -10,26 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from llmspell_kernel.services.sessions import rows
-from llmspell_kernel.services.sessions.packing import packed, unpacked
-from llmspell_kernel.services.sessions.reading import read
+from llmspell_kernel.services.sessions.packing import unpacked
 from llmspell_kernel.services.sessions.records import (
-    Begun,
-    Closed,
-    Dropped,
-    Ended,
-    Entry,
-    Opened,
-    Rested,
-    Target,
+    PART,
 )
-from llmspell_profiles.credentials.redaction import Redactor
-from llmspell_protocol.request_options import LONGEST_SESSION
-
-LONGEST_TEXT = 10_000
-"""Characters of a question, and of an answer, that can be searched in."""
-_INDEX = 2
-"""What a text that can be searched takes of the file, to its bytes: with its words it was 1.7 to 2.5."""
 
 
 class Step(NamedTuple):
@@ -57,121 +41,14 @@ class Step(NamedTuple):
         return "." not in self.label
 
     @property
-    def number(self) -> int:
-        """The number of the client's request that it is, or came of."""
-        return int(self.label.partition(".")[0])
+    def above(self) -> str:
+        """The label of what it came of; empty where a client asked it."""
+        return self.label.rpartition(".")[0]
 
-
-def write(connection: sqlite3.Connection, batch: Sequence[Entry], redactor: Redactor, limits: rows.Limits) -> None:
-    """Writes what has come, in its order, without the secrets in it."""
-    for entry in batch:
-        match entry:
-            case Opened(target):
-                _open(connection, target, redactor, limits)
-            case Begun():
-                _begin(connection, entry, redactor, limits)
-            case Ended():
-                _end(connection, entry, redactor)
-            case Closed(target):
-                _close(connection, target)
-            case Rested(target):
-                _rest(connection, target)
-            case Dropped(target, count):
-                if (id := _session(connection, target, redactor, limits)) is not None:
-                    connection.execute("UPDATE sessions SET dropped = dropped + ? WHERE id = ?", (count, id))
-
-
-def _open(connection: sqlite3.Connection, target: Target, redactor: Redactor, limits: rows.Limits) -> str:
-    id = target.id or rows.new_id()
-    name = clean(redactor.text(target.name or target.ref or ""))[:LONGEST_SESSION] or id[:8]
-    rows.insert(connection, id=id, key_id=target.key_id, name=name, kind=target.kind)
-    rows.retain(connection, limits, key_id=target.key_id, keep=id)
-    return id
-
-
-def _session(connection: sqlite3.Connection, target: Target, redactor: Redactor, limits: rows.Limits) -> str | None:
-    """The id of the session that is meant, which is made where a name alone was given; None: it is gone."""
-    if target.id is not None:
-        found = rows.by_id(connection, target.key_id, target.id)
-        return None if found is None else found.id
-    wanted = target.ref or ""
-    means = rows.candidates(connection, target.key_id, wanted)
-    # Of several with one name the last used goes on; the beginnings of several ids are no id.
-    if means and (len(means) == 1 or means[0].name == wanted):
-        return means[0].id
-    return _open(connection, target, redactor, limits)
-
-
-def _begin(connection: sqlite3.Connection, entry: Begun, redactor: Redactor, limits: rows.Limits) -> None:
-    session = _session(connection, entry.target, redactor, limits)
-    if session is None:
-        if entry.parent is not None:
-            return
-        # It was ended for room, or by another process: what a client asks goes on being recorded.
-        session = _open(connection, entry.target, redactor, limits)
-    content, options = redactor.value(entry.content), redactor.value(entry.options)
-    request = packed({"content": content, "options": options})
-    row = connection.execute(
-        "INSERT INTO steps (id, session_id, parent_id, msg_type, action, status, started_at, request, model)"
-        " VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)",
-        (
-            *(entry.step, session, entry.parent, entry.msg_type, entry.action, entry.started_at, request),
-            clean(str(content["model"])) if content.get("model") else None,
-        ),
-    )
-    seen = read(entry.msg_type, content, options, None)
-    text = _searched(seen.asked)
-    connection.execute("INSERT INTO texts (rowid, text, session_id) VALUES (?, ?, ?)", (row.lastrowid, text, session))
-    rows.touch(connection, session, size=len(request) + _index_bytes(text))
-
-
-def _end(connection: sqlite3.Connection, entry: Ended, redactor: Redactor) -> None:
-    found = connection.execute(
-        "SELECT number, session_id, msg_type, request FROM steps WHERE id = ?", (entry.step,)
-    ).fetchone()
-    if found is None:
-        return
-    number, session, msg_type, request = found
-    asked = unpacked(request)
-    reply = redactor.value({**entry.content, **({"printed": dict(entry.printed)} if entry.printed else {})})
-    data = packed(
-        {
-            "content": reply,
-            **({"buffers": [redactor.data(bytes(one)) for one in entry.buffers]} if entry.buffers else {}),
-        }
-    )
-    seen = read(msg_type, asked["content"], asked["options"], reply)
-    status = "error" if seen.error is not None else "ok"
-    connection.execute(
-        "UPDATE steps SET status = ?, duration_ms = ?, reply = ?, model = coalesce(?, model), prompt_tokens = ?,"
-        " completion_tokens = ? WHERE number = ?",
-        (
-            *(status, round(entry.duration_ms, 3), data, clean(seen.model) if seen.model else None),
-            *(seen.prompt_tokens, seen.completion_tokens, number),
-        ),
-    )
-    before, text = _searched(seen.asked), _searched(seen.asked, seen.answered, seen.error)
-    connection.execute("UPDATE texts SET text = ? WHERE rowid = ?", (text, number))
-    rows.touch(connection, session, size=len(data) + _index_bytes(text) - _index_bytes(before))
-
-
-def _close(connection: sqlite3.Connection, target: Target) -> None:
-    if target.id is None or rows.by_id(connection, target.key_id, target.id) is None:
-        return
-    last = connection.execute(
-        "SELECT status FROM steps WHERE session_id = ? AND parent_id IS NULL ORDER BY number DESC LIMIT 1",
-        (target.id,),
-    ).fetchone()
-    connection.execute(
-        "UPDATE sessions SET status = ? WHERE id = ? AND status IN ('active', 'suspended')",
-        ("failed" if last is not None and last[0] == "error" else "completed", target.id),
-    )
-
-
-def _rest(connection: sqlite3.Connection, target: Target) -> None:
-    means = rows.candidates(connection, target.key_id, target.ref or "")
-    if means and means[0].status == "active":
-        rows.set_status(connection, means[0].id, "suspended")
+    @property
+    def is_part(self) -> bool:
+        """Whether it is part of what is above it, as a turn of its model or a step of its workflow, and no request."""
+        return self.options.get(PART) is True
 
 
 def labels(connection: sqlite3.Connection, session: str) -> dict[str, str]:
@@ -253,10 +130,10 @@ def _step(row: Sequence[Any], label: str) -> Step:
     )
     try:
         asked = unpacked(request)
-        step = step._replace(content=_map(asked, "content"), options=_map(asked, "options"))
+        step = step._replace(content=map_in(asked, "content"), options=map_in(asked, "options"))
         if reply is not None:
             answer = unpacked(reply)
-            step = step._replace(reply=_map(answer, "content"), buffers=answer.get("buffers", ()))
+            step = step._replace(reply=map_in(answer, "content"), buffers=answer.get("buffers", ()))
     except ValueError:
         # It is told where it stands; the others are as they were.
         error = {"status": "error", "code": "storage_damaged", "message": UNREADABLE}
@@ -264,7 +141,8 @@ def _step(row: Sequence[Any], label: str) -> Step:
     return step
 
 
-def _map(packed: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def map_in(packed: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The map of this name in what was unpacked; raises `ValueError` where there is none."""
     found = packed.get(name)
     if not isinstance(found, Mapping):
         raise ValueError(f"{name} is no map")
@@ -283,27 +161,6 @@ def totals(connection: sqlite3.Connection, session: str) -> tuple[int, int, int]
     return int(count), int(prompt), int(reply)
 
 
-def search(
-    connection: sqlite3.Connection, key_id: str, words: Sequence[str], limit: int
-) -> list[tuple[str, str, str, float, str]]:
-    """Session, its name, the step's id, when, and the text around the words: steps in which all of them stand."""
-    query = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-    return connection.execute(
-        "SELECT sessions.id, sessions.name, steps.id, steps.started_at, snippet(texts, 0, '[', ']', '…', 16)"
-        " FROM texts JOIN steps ON steps.number = texts.rowid JOIN sessions ON sessions.id = steps.session_id"
-        " WHERE texts MATCH ? AND sessions.key_id = ? ORDER BY bm25(texts), steps.number DESC LIMIT ?",
-        (query, key_id, limit),
-    ).fetchall()
-
-
 def clean(text: str) -> str:
     """The text with U+FFFD for half characters, which a database does not take."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _searched(*texts: str | None) -> str:
-    return clean("\n".join(text[:LONGEST_TEXT] for text in texts if text))
-
-
-def _index_bytes(text: str) -> int:
-    return _INDEX * len(text.encode())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+
+from llmspell_kernel.services.sessions.words import searchable
 from llmspell_kernel.storage.schema import Schema
 
 _FIRST = """
@@ -78,4 +81,14 @@ WHEN NOT EXISTS (SELECT 1 FROM artifacts WHERE hash = OLD.hash) BEGIN
 END;
 """
 
-SCHEMA = Schema("sessions", "the sessions", (_FIRST,))
+
+def _fold_texts(connection: sqlite3.Connection) -> None:
+    """Words are kept as they are searched for: `ß` as `ss`, of Chinese, Japanese and Korean the pairs of characters."""
+    # Of what has ASCII alone nothing changes; read one by one, since all may be more than fits into memory.
+    numbers = [one for (one,) in connection.execute("SELECT rowid FROM texts WHERE text GLOB '*[^ -~]*'")]
+    for number in numbers:
+        (text,) = connection.execute("SELECT text FROM texts WHERE rowid = ?", (number,)).fetchone()
+        connection.execute("UPDATE texts SET text = ? WHERE rowid = ?", (searchable(text), number))
+
+
+SCHEMA = Schema("sessions", "the sessions", (_FIRST, _fold_texts))

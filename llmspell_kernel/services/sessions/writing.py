@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from llmspell_kernel.services.sessions import rows, steps
+from llmspell_kernel.services.sessions import entries, rows
 from llmspell_kernel.services.sessions.records import Begun, Dropped, Ended, Entry, Target
 from llmspell_kernel.services.sessions.tables import SCHEMA
 from llmspell_kernel.storage.database import Database, Work
@@ -66,6 +66,10 @@ class Writing:
             self._task = of_no_request(asyncio.get_running_loop().create_task, self._write())
         return True
 
+    def drop(self, target: Target) -> None:
+        """Counts a step that isn't recorded; the next batch tells its session."""
+        self._dropped[target] += 1
+
     async def read(self, work: Work[T]) -> T:
         """What `work` reads, after everything that waited is written. Raises as `Database.read`."""
         await self.flush()
@@ -105,7 +109,7 @@ class Writing:
     async def _write_batch(self, batch: list[Entry]) -> None:
         redactor, limits = self._redactor(), self._limits()
         try:
-            await self._database.write(lambda connection: steps.write(connection, batch, redactor, limits))
+            await self._database.write(lambda connection: entries.write(connection, batch, redactor, limits))
         except LlmspellError as error:
             self._give_up(batch, error.message)
         except Exception as defect:

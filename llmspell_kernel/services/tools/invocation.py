@@ -69,6 +69,15 @@ def plain_reply(
     )
 
 
+def replied(content: Mapping[str, Any]) -> ToolInvokeReply:
+    """The reply that a record has."""
+    # Only a replay needs it.
+    from llmspell_kernel.validate import restored
+
+    reply: ToolInvokeReply = restored(content, ToolInvokeReply)
+    return reply
+
+
 class ToolSource(Protocol):
     """Where tools come from. `caller` is the script or client that asks: some tools are its own."""
 

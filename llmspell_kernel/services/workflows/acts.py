@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from llmspell_kernel.parts import part_of
+from llmspell_kernel.parts import followed, part_of
 from llmspell_kernel.problem_words import said
+from llmspell_kernel.request import Content
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.turn_result import has_answer
 from llmspell_kernel.services.tools.callers import owner_of
+from llmspell_kernel.services.tools.invocation import replied
 from llmspell_kernel.services.workflows.definition import Step
 from llmspell_kernel.services.workflows.names import Names, input_of
 from llmspell_kernel.services.workflows.outcomes import FlowOutcome, Problem
@@ -62,7 +64,7 @@ async def done(step: Step, place: Place, given: Any) -> Done:
 
 
 async def _tool(step: Step, place: Place, given: Any) -> Done:
-    run, request, name = place.run, place.run.request, str(step.tool)
+    run, request, name = place.run, place.request, str(step.tool)
     if given is None or given == []:
         given = {}
     if isinstance(given, str):
@@ -78,10 +80,18 @@ async def _tool(step: Step, place: Place, given: Any) -> Done:
         sink=StepSink(request),
         options=request.options,
     ) as part:
-        async with time_limit(step.timeout_s, f"Step '{step.name}'"):
-            reply = await run.tools.invoke(
-                part, name, given, run.tools.permissions(part), on_progress=lambda _message, _figures: None
+
+        async def work(asked: Content) -> ToolInvokeReply:
+            return await run.tools.invoke(
+                part,
+                str(asked["tool"]),
+                asked["parameters"],
+                run.tools.permissions(part),
+                on_progress=lambda _message, _figures: None,
             )
+
+        async with time_limit(step.timeout_s, f"Step '{step.name}'"):
+            reply = await followed(part, work, shown=to_content, made=replied, step=place.step_name(step.name))
     run.keep(f"step:{name}:output", reply.output)
     problem = None if reply.error is None else Problem(reply.error.message, reply.error.code)
     return Done(
@@ -129,9 +139,11 @@ async def _turn(
     parameters: Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Done:
-    run, request = place.run, place.run.request
+    run, request = place.run, place.request
+    named = agent.name if step is None or isinstance(step.agent, str) else step.name
     wanted = AgentExecute(agent=agent.id, input=text, parameters=parameters, context=context, stream=False)
-    content = {"action": "execute", "agent": agent.id, "input": text, "stream": False}
+    content: Content = {"action": "execute", "agent": named, "input": text}
+    content |= {name: value for name, value in (("parameters", parameters), ("context", context)) if value}
     with part_of(
         request,
         content,
@@ -140,7 +152,8 @@ async def _turn(
         sink=StepSink(request),
         options=request.options,
     ) as part:
-        turn = await run.agent_runs.run(part, agent, wanted, _unheard)
+        name = None if step is None else place.step_name(step.name)
+        turn = await run.agent_runs.run_followed(part, agent, wanted, _unheard, step=name)
     answer = turn.result.message.content
     result = {
         "text": answer,
@@ -155,9 +168,8 @@ async def _turn(
         problem = Problem(f"the turn of agent '{agent.name}' was ended by its {turn.limit}", str(turn.limit))
         return Done(output=None, result=result, success=False, problem=problem, failed=True)
     if step is not None:
-        name = agent.name if isinstance(step.agent, str) else step.name
-        run.agent_outputs[name] = answer
-        run.keep(f"agent:{name}:output", answer)
+        run.agent_outputs[named] = answer
+        run.keep(f"agent:{named}:output", answer)
     return Done(output=answer, result=result)
 
 
@@ -258,6 +270,7 @@ async def _custom(step: Step, place: Place, given: Any) -> Done:
         with_context=True,
         limit_s=step.timeout_s,
         what=f"Step '{step.name}'",
+        is_step=True,
     )
     return said_by_function(said)
 
@@ -281,6 +294,13 @@ def said_by_function(said: Any) -> Done:
 # Workflows
 
 
+def _outcome(outcome: FlowOutcome) -> Content:
+    """What is recorded of a workflow within another; one that failed has its error as a tool's reply has."""
+    problem = None if outcome.success else outcome.problem
+    error = None if problem is None else {"message": problem.message, "code": problem.code}
+    return {"output": outcome.output, "success": outcome.success, "error": error}
+
+
 async def _nested(step: Step, place: Place, given: Any) -> Done:
     run = place.run
     is_inline = step.type != "workflow" and step.workflow is None
@@ -300,7 +320,22 @@ async def _nested(step: Step, place: Place, given: Any) -> Done:
         base = definition.input if given is None and place.names.input is None else names.input
         names = Names(input=base, shared=own)
     inner = place.inside(step.name, undo=[])
-    outcome = await place.run_flow(definition, inner, names)
+    content = {"action": "execute", "workflow": step.workflow or definition.name or step.type, "input": names.input}
+    with part_of(
+        place.request,
+        content,
+        msg_type="workflow_request",
+        caller=place.request.caller,
+        sink=StepSink(place.request),
+        options=place.request.options,
+    ) as part:
+        inner.request = part
+
+        async def work(asked: Content) -> FlowOutcome:
+            names.input = asked["input"]
+            return await place.run_flow(definition, inner, names)
+
+        outcome = await followed(part, work, shown=_outcome, step=place.step_name(step.name))
     return Done(
         output=outcome.output,
         result=result_of(outcome, run.id, agent_outputs=run.agent_outputs),

@@ -31,6 +31,7 @@ async def run_top(definition: Definition, run: Run, names: Names) -> FlowOutcome
     """Runs a workflow as an execution of its own; as `run_flow`."""
     place = Place(
         run=run,
+        request=run.request,
         definition=definition,
         outcome=FlowOutcome(definition=definition),
         names=names,
@@ -51,6 +52,7 @@ async def run_flow(definition: Definition, around: Place, names: Names) -> FlowO
         return FlowOutcome(definition=definition, success=False, problem=Problem(problem, DEEP))
     place = Place(
         run=around.run,
+        request=around.request,
         definition=definition,
         outcome=FlowOutcome(definition=definition),
         names=names,

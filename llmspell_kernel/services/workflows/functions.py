@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from llmspell_kernel.parts import part_of
+from llmspell_kernel.parts import followed, part_of
+from llmspell_kernel.request import Content
 from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
 from llmspell_kernel.services.workflows.parts import StepSink
 from llmspell_kernel.services.workflows.place import Place
@@ -48,16 +49,18 @@ class Functions:
         with_context: bool = False,
         limit_s: float | None = None,
         what: str = "the function",
+        is_step: bool = False,
     ) -> Any:
         """The function's value; its time counts from when the script's worker runs it.
 
-        `with_context` puts the context of this place in front, with `more` in it.
+        `with_context` puts the context of this place in front, with `more` in it. `is_step`: it is all that the step
+        does, and recorded as that.
 
         Raises:
             Timeout: it took longer than `limit_s`.
             ScriptError, NotFound, …: as `Contexts.invoke`.
         """
-        request = place.run.request
+        request = place.request
         async with self._turn:
             given: list[Argument] = list(arguments)
             if with_context:
@@ -79,14 +82,19 @@ class Functions:
                         if limit_s is not None and not limit.expired():
                             limit.reschedule(loop.time() + limit_s)
 
-                    said = await self._contexts.invoke(
-                        part,
-                        function,
-                        [forms, *(one.value for one in given)],
-                        self._contexts.output_of(function),
-                        on_begin=begin,
-                    )
-        return _taken(said, place)
+                    async def work(_content: Content) -> Any:
+                        said = await self._contexts.invoke(
+                            part,
+                            function,
+                            [forms, *(one.value for one in given)],
+                            self._contexts.output_of(function),
+                            on_begin=begin,
+                        )
+                        return _taken(said, place)
+
+                    if not is_step or step is None:
+                        return await work(content)
+                    return await followed(part, work, shown=lambda value: {"output": value}, step=place.step_name(step))
 
 
 async def call_once(place: Place, name: str) -> None:

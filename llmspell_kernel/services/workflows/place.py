@@ -12,6 +12,7 @@ from llmspell_kernel.services.workflows.outcomes import FlowOutcome
 from llmspell_kernel.services.workflows.results import branches_of
 
 if TYPE_CHECKING:
+    from llmspell_kernel.request import Request
     from llmspell_kernel.services.workflows.run import Run
 
 Path = tuple[str, ...]
@@ -28,9 +29,10 @@ class Undo:
 
 @dataclass(kw_only=True)
 class Place:
-    """A level of a workflow that runs."""
+    """A level of a workflow that runs; `request` is what its steps are parts of."""
 
     run: Run
+    request: Request
     definition: Definition
     outcome: FlowOutcome
     names: Names
@@ -44,6 +46,7 @@ class Place:
         """A level within this one: a branch or a round."""
         return Place(
             run=self.run,
+            request=self.request,
             definition=self.definition,
             outcome=self.outcome,
             names=self.names.inside(loop=loop, branch=branch),
@@ -51,6 +54,12 @@ class Place:
             run_flow=self.run_flow,
             undo=self.undo if undo is None else undo,
         )
+
+    def step_name(self, name: str) -> str:
+        """A step of this level as records have it: with its branch in front, with its round behind."""
+        names = self.names
+        branched = name if names.branch is None else f"{names.branch}/{name}"
+        return branched if names.loop is None else f"{branched} [{names.loop.index}]"
 
     def context(self, step_name: str | None = None, **more: Any) -> dict[str, Any]:
         """What a function of the script's is told here (`ctx`)."""

@@ -7,7 +7,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from llmspell_kernel.request import Request
+from llmspell_kernel.parts import SilentSink, followed, is_followed, part_of
+from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_kernel.services.agents.runs import AgentRuns
 from llmspell_kernel.services.agents.service import AgentsService
@@ -116,7 +117,8 @@ class Run:
     async def write(self) -> None:
         """Writes what is to be kept."""
         values, self._unwritten = self._unwritten, []
-        if not values:
+        answers = self.request.answers
+        if not values or (answers is not None and answers.only_recorded):
             return
         problem = await self._entries.set(self.request, f"workflow:{self.id}", values)
         if problem is not None:
@@ -125,7 +127,27 @@ class Run:
 
     async def state_value(self, key: str) -> Found:
         """A value of the global State."""
-        return await self._entries.get(self.request, "global", key)
+        request = self.request
+        if not is_followed(request):
+            return await self._entries.get(request, "global", key)
+        with part_of(
+            request,
+            {"action": "get", "scope": "global", "key": key},
+            msg_type="state_request",
+            caller=request.caller,
+            sink=SilentSink(),
+            options=request.options,
+        ) as part:
+
+            async def work(content: Content) -> Found:
+                return await self._entries.get(request, str(content["scope"]), str(content["key"]))
+
+            return await followed(
+                part,
+                work,
+                shown=lambda found: {"found": found[0], "value": found[1]},
+                made=lambda content: (bool(content["found"]), content["value"]),
+            )
 
     # What placeholders ask (`placeholders.Sources`)
 

@@ -190,7 +190,7 @@ class WorkflowsService:
         if given is None:
             given = definition.input
         with self._under_way(id, request, workflow) as running:
-            if definition.checkpoint:
+            if definition.checkpoint and request.answers is None:  # A replay leaves nothing to be gone on with.
                 journal = await self._checkpoints.begin(
                     id,
                     key_id=request.caller.key_id,

@@ -52,6 +52,9 @@ class ArtifactQuery(Struct):
     min_size: int | None = None
     max_size: int | None = None
     limit: int | None = between(1, INT32_HIGH)
+    """so many at most; without it 500, and never more than 1000 in one reply"""
+    after: str | None = None
+    """what the reply before says where the next ones begin"""
 
 
 class ArtifactMetadata(Struct):
@@ -93,10 +96,11 @@ class ArtifactGetReply(Struct):
 
 
 class ArtifactListReply(Struct):
-    """Artifacts, the oldest first."""
+    """Artifacts, the oldest first; `next` is where more of them begin (`after`), null: these are the last."""
 
     artifacts: Sequence[ArtifactMetadata]
     count: int
+    next: str | None
 
 
 class ArtifactDeleteReply(Struct):

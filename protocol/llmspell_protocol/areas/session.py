@@ -17,8 +17,9 @@ from llmspell_protocol.numbers import INT32_HIGH
 SessionStatus = Literal["active", "suspended", "completed", "failed"]
 SessionKind = Literal["script", "chat", "notebook", "other"]
 ReplayMode = Literal["exact", "modified", "simulate", "debug"]
-StepOutcome = Literal["same", "differs", "done", "failed", "simulated", "skipped"]
-"""Of a replayed step; `done` is one whose answer wasn't compared."""
+StepOutcome = Literal["same", "differs", "done", "recorded", "failed", "simulated", "skipped"]
+"""Of a replayed step; `done` is one whose answer wasn't compared, `recorded` one that has nothing to be run again: its
+answer is the recorded one."""
 
 
 class SessionCreate(Struct):
@@ -79,8 +80,8 @@ class SessionUse(Struct):
 
 
 class Modification(Struct):
-    """A value in place of a recorded one: `options.temperature`, `messages.1.content`; with a step's number in front
-    (`2.options.seed`) in that step alone."""
+    """A value in place of a recorded one: `options.temperature`, `messages.1.content`; with a step in front
+    (`2.options.seed`, `2.1.parameters.input`) in that step and what came of it alone."""
 
     path: str
     value: Any
@@ -106,6 +107,8 @@ class SessionReplay(Struct):
     modifications: Sequence[Modification] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     allow_stdin: bool = False
+    limit: int = 500
+    """so many steps at most, 1 to 1000; the reply says where the next ones begin"""
 
 
 class SessionSummary(Struct):
@@ -139,13 +142,17 @@ class SessionDetails(SessionSummary):
 
 
 class SessionStep(Struct):
-    """One request and its answer, as people read it."""
+    """One request and its answer, as people read it; or a part of one, as a turn of an agent's model is."""
 
     step: str
-    """`2`, and `2.1` for what came of it"""
+    """`2`, `2.1` for what came of it, and `2.1.1` for what came of that"""
+    step_name: str | None
+    """of the workflow's step that it is; with its branch in front: `left/fetch`, its round behind: `fetch [2]`"""
+    is_part: bool
+    """whether it is part of the step above, and no request"""
     timestamp: str
     action: str
-    """`execute`, `model chat`, `tool invoke`"""
+    """`execute`, `model chat`, `tool invoke`; `workflow step` is a function of a script's"""
     details: str
     """the script's, model's or tool's name"""
     status: Literal["ok", "error", "running"]
@@ -266,6 +273,10 @@ class ReplayedStep(Struct):
     step: str
     action: str
     details: str
+    asked: str
+    """as of a step that is shown; of a long text the beginning"""
+    answered: str
+    """what it answers now, else what it answered"""
     status: StepOutcome
     duration_ms: float
     same: bool | None
@@ -277,7 +288,7 @@ class ReplayedStep(Struct):
 
 
 class SessionReplayReply(Struct):
-    """A replay; its `outcome` is `failed` where a step is."""
+    """A replay, or some steps of one; its `outcome` is `failed` where one of these is."""
 
     session_id: str
     correlation_id: str
@@ -291,6 +302,8 @@ class SessionReplayReply(Struct):
     successful_replays: int
     failed_replays: int
     metadata: Mapping[str, Any]
+    next: int | None
+    """the step that another request goes on from (`from_step`), null: these were the last that were wanted"""
 
 
 _ONE = {"session": "notes"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -141,6 +142,70 @@ def test_a_replay_says_what_is_the_same_and_what_differs(home: Path, tmp_path: P
     assert llmspell("session", "replay", "s", "--from-step", "7").status == 2
 
 
+def test_a_replay_of_a_chat_shows_what_was_said_and_how_to_ask_again(home: Path) -> None:
+    llmspell("chat", "mock/a", "--session", "s", "What is Rome?")
+    done = llmspell("session", "replay", "s")
+    assert done.out.splitlines() == [
+        "· step 1 as recorded: model chat mock/a",
+        "    > What is Rome?",
+        "    [mock/a] What is Rome?",
+        "1 step: 1 as recorded",
+    ]
+    assert "--set model NAME asks, and compares" in done.err
+    done = llmspell("session", "replay", "s", "--set", "model", "mock/b")
+    assert done.out.startswith("≠ step 1 differs: model chat mock/")
+    assert "[mock/a] What is Rome?" in done.out
+
+
+def test_calls_of_tools_are_short_lines_of_a_conversation(home: Path, tmp_path: Path) -> None:
+    asked = 'Sum it.\ncall calculator {"input": "2 + 3"}'
+    assert llmspell("chat", "mock/a", "--session", "s", "--tool", "calculator", asked).status == 0
+    shown = llmspell("session", "show", "s").out
+    line = '[calculator {"input": "2 + 3"}] 5'
+    assert f"You: {asked}\n\n  {line}\n\nmock/a: [mock/a] 5\n" in shown
+    text = llmspell("session", "export", "s").out
+    assert f"## You\n\n{asked}\n\n## mock/a\n\n```\n{line}\n```\n\n[mock/a] 5\n" in text
+    steps = llmspell("session", "show", "s", "--json").document["steps"]
+    assert [one["action"] for one in steps] == ["agent answer", "model chat", "tool invoke", "model chat"]
+    assert [one["is_part"] for one in steps] == [False, True, True, True]
+
+
+def test_steps_of_a_workflow_are_shown_as_a_tree(home: Path, tmp_path: Path) -> None:
+    flow = {
+        "name": "count",
+        "type": "sequential",
+        "steps": [
+            {"name": "sum", "type": "tool", "tool": "calculator", "input": {"input": "6*7"}},
+            {"name": "say", "type": "agent", "agent": {"model": "mock/a"}, "input": "It is {{sum}}."},
+        ],
+    }
+    (tmp_path / "count.json").write_text(json.dumps(flow))
+    env = {"LLMSPELL_SESSIONS_ENABLED": "true", "LLMSPELL_SESSIONS_BACKEND": "sqlite"}
+    done = llmspell("workflow", "run", "count.json", env=env)
+    assert done.status == 0, done.err
+    shown = re.sub(r"[\d.]+ m?s\b", "N ms", llmspell("session", "show", "count").out)
+    shown = re.sub(r"\d+ tokens read, \d+ written", "N tokens", shown)
+    tree = shown[shown.index("1 workflow execute") :].splitlines()
+    assert tree[0] == "1 workflow execute count, N ms"
+    assert tree[-3:] == [
+        "  1.1 sum: tool invoke calculator, N ms: 42",
+        "  1.2 say: agent execute, N ms, N tokens: [mock/a] It is 42.",
+        "    1.2.1 model chat mock/a, N ms, N tokens",
+    ]
+    assert llmspell("session", "replay", "count").out.splitlines()[-1] == "1 step: 1 same"
+
+
+def test_sessions_are_listed_with_their_dates_and_the_beginnings_of_long_names(home: Path) -> None:
+    name = "a name that is so long that nobody would like to read all of it in a list of some sessions"
+    llmspell("chat", "mock/a", "--session", name, "hello")
+    listed = llmspell("session", "list").out
+    assert re.search(r"  a name that is so long .{30,36}…  \d{4}-\d\d-\d\d \d\d:\d\d  suspended  1", listed)
+    assert name in llmspell("session", "list", "-v").out
+    terminal = AtTerminal(["session", "list"], columns=80)
+    terminal.wait_for("a name that is so long…")
+    assert terminal.end() == 0
+
+
 def test_a_replay_that_fails_ends_with_1(home: Path, tmp_path: Path) -> None:
     script = tmp_path / "look.lua"
     script.write_text("assert(io.open('there.txt')):close()")
@@ -164,7 +229,7 @@ def test_a_replay_step_by_step_waits_for_enter(home: Path) -> None:
     terminal = AtTerminal(["session", "replay", "s", "--mode", "debug"])
     terminal.wait_for("step 1: model chat mock/a [Enter] ")
     terminal.type("\r")
-    terminal.wait_for("✓ step 1 same")
+    terminal.wait_for("· step 1 as recorded")
     terminal.wait_for("step 2: model chat mock/a [Enter] ")
     terminal.type("s\r")
     terminal.wait_for("· step 2 skipped")

@@ -27,7 +27,9 @@ def test_a_script_is_recorded_with_what_it_asked_for(home: Path) -> None:
         whole, *below = talk.steps("hello.lua")
         assert (whole["step"], whole["action"], whole["details"]) == ("1", "execute", "hello.lua")
         assert (whole["asked"], whole["answered"]) == (code, 'begun\n"[mock/a] hi there"')
-        assert [(one["step"], one["action"]) for one in below] == [("1.1", "agent create"), ("1.2", "agent execute")]
+        assert [(one["step"], one["action"], one["is_part"]) for one in below] == [
+            *(("1.1", "agent create", False), ("1.2", "agent execute", False), ("1.2.1", "model chat", True)),
+        ]
         assert below[1]["answered"] == "[mock/a] hi there"
         assert below[1]["completion_tokens"] > 0
         assert all(one["duration_ms"] is not None for one in (whole, *below))
@@ -207,7 +209,7 @@ def test_a_long_session_is_shown_page_by_page(home: Path, monkeypatch: pytest.Mo
         assert talk.session("conversation", session="s")["messages"][0]["content"] == "hello"
         replayed = talk.session("replay", session="s", from_step=2)["steps"]
         assert [(step["step"], step["status"], step["served"]) for step in replayed] == [
-            *(("2", "same", 20), ("3", "same", 20), ("4", "same", 1)),
+            *(("2", "same", 20), ("3", "same", 20), ("4", "recorded", 1)),
         ]
         for wrong in ("x", "²", "1.", "9" * 5000):
             with pytest.raises(InvalidRequest, match="is no step"):
@@ -216,13 +218,52 @@ def test_a_long_session_is_shown_page_by_page(home: Path, monkeypatch: pytest.Mo
     talking(home, body)
 
 
+def test_artifacts_and_replays_come_in_pages(home: Path) -> None:
+    code = """
+    for at = 1, 1005 do Artifact.store(ARGS[1], "t", "n" .. at, "c" .. at % 3) end
+    return {#Artifact.list(ARGS[1]), #Artifact.query{session_id = ARGS[1], limit = 1003}, #Artifact.query{limit = 2}}"""
+
+    def body(talk: Talk) -> None:
+        id = talk.session("create", name="s")["session"]["id"]
+        assert talk.script(code, args=[id])["result"] == [1005, 1003, 2]
+        pages = [talk.artifact("query", session="s")]
+        while pages[-1]["next"] is not None:
+            pages.append(talk.artifact("query", session="s", after=pages[-1]["next"]))
+        assert [page["count"] for page in pages] == [500, 500, 5]
+        names = [one["name"] for page in pages for one in page["artifacts"]]
+        assert names == [f"n{at}" for at in range(1, 1006)]
+        assert talk.artifact("query", limit=5000)["count"] == 1000
+        first = talk.artifact("query", name_pattern="n?", limit=4)
+        rest = talk.artifact("query", name_pattern="n?", after=first["next"])
+        assert [one["name"] for one in (*first["artifacts"], *rest["artifacts"])] == [f"n{at}" for at in range(1, 10)]
+        assert rest["next"] is None
+        for wrong in ("x", "1/2", "1/2/x"):
+            with pytest.raises(InvalidRequest, match="is not what a reply before has as its next"):
+                talk.artifact("query", after=wrong)
+        for text in ("one", "two", "three"):
+            talk.chat(text, session="chats")
+        reply = talk.session("replay", session="chats", limit=2)
+        assert ([step["step"] for step in reply["steps"]], reply["next"]) == (["1", "2"], 3)
+        reply = talk.session("replay", session="chats", limit=2, from_step=3)
+        assert ([step["step"] for step in reply["steps"]], reply["next"]) == (["3"], None)
+        assert talk.session("replay", session="chats", to_step=2)["next"] is None
+        for limit in (0, 1001):
+            with pytest.raises(InvalidRequest, match="limit has to be 1 to 1000"):
+                talk.session("replay", session="chats", limit=limit)
+
+    talking(home, body, **RECORDING, runtime__sessions__max_artifacts_per_session=2000)
+
+
 def test_words_are_found_in_what_was_asked_and_answered(home: Path) -> None:
     def body(talk: Talk) -> None:
         talk.chat("Where is Zürich?", session="places")
+        talk.chat("Wo ist die Große Straße von 東京都?", session="signs")
         talk.script("print('a needle in the hay')", "hay.lua", session="scripts")
         [match] = talk.session("search", query="zurich")["matches"]
         assert (match["name"], match["step"]) == ("places", "1")
         assert "[Zürich]" in match["text"]
+        [match] = talk.session("search", query="STRASSE 京都")["matches"]
+        assert (match["name"], "[Straße] von 東[京都]?" in match["text"]) == ("signs", True)
         assert [one["name"] for one in talk.session("search", query="hay NEEDLE")["matches"]] == ["scripts"]
         assert talk.session("search", query='needle "AND NOT')["matches"] == []
         assert [one["name"] for one in talk.session("search", query="hay\0needle")["matches"]] == ["scripts"]

@@ -294,7 +294,7 @@ def test_a_damaged_step_is_told_and_left_out(home: Path, damage: bytes) -> None:
         found = talk.session("conversation", session="s")
         assert (found["messages"][0]["content"], found["left_out"]) == ("one", ["2"])
         replayed = talk.session("replay", session="s")["steps"]
-        assert [step["status"] for step in replayed] == ["same", "failed"]
+        assert [step["status"] for step in replayed] == ["recorded", "failed"]
 
     talking(home, chat)
     connection = sqlite3.connect(home / "sessions.db")

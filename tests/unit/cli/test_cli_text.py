@@ -106,3 +106,18 @@ def test_columns_are_those_of_a_terminal() -> None:
         "      three",
         "模型  x",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("short", "short"),
+        ("exactly10!", "exactly10!"),
+        ("longer than ten", "longer th…"),
+        ("ends in  a blank", "ends in…"),
+        ("東京都庁に行く", "東京都庁…"),
+        ("a👩‍👩‍👧b" * 4, "a👩‍👩‍👧ba👩‍👩‍👧ba…"),
+    ],
+)
+def test_the_beginning_of_a_text_takes_no_more_columns(said: str, shown: str) -> None:
+    assert text.beginning(said, 10) == shown

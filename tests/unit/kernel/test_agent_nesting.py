@@ -45,7 +45,7 @@ def test_an_agent_does_not_wait_for_itself_and_may_call_itself_apart() -> None:
     top = request_of()
     with (
         nestings.enter(top, ada, apart=False),
-        turn_within(top, eve) as part,
+        turn_within(top, eve, "hi") as part,
         nestings.enter(part, eve, apart=True),
     ):
         inner = request_of(part)
@@ -60,7 +60,7 @@ def test_an_agent_does_not_wait_for_itself_and_may_call_itself_apart() -> None:
 def test_a_part_is_a_child_of_the_whole_for_as_long_as_it_runs() -> None:
     scene = AgentScene()
     top = request_of()
-    with turn_within(top, scene.agent()) as part:
+    with turn_within(top, scene.agent(), "hi") as part:
         assert (part.root, top.children) == (top, {part})
         part.sink.delta({"text": "hidden"})
         part.sink.progress({"phase": "loading"})

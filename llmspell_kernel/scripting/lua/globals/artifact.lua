@@ -113,8 +113,30 @@ function methods.delete(session, ref)
   ask("delete", named("Artifact.delete", session, ref))
 end
 
+-- All artifacts that a query means, or `limit`: replies have some of them.
+local function queried(content)
+  local left = content.limit
+  local found
+  repeat
+    local reply = ask("query", content)
+    if found == nil then
+      found = reply.artifacts
+    else
+      for _, one in ipairs(reply.artifacts) do
+        found[#found + 1] = one
+      end
+    end
+    content.after = reply.next
+    if left ~= nil then
+      left = left - reply.count
+      content.limit = left
+    end
+  until content.after == nil or (left ~= nil and left <= 0)
+  return found
+end
+
 function methods.list(session)
-  return ask("query", { session = session_of("Artifact.list", session) }).artifacts
+  return queried { session = session_of("Artifact.list", session) }
 end
 
 local QUERY = key_set {
@@ -130,7 +152,7 @@ function methods.query(filter)
   end
   content.session_id = nil
   content.session = filter.session_id and session_of("Artifact.query: session_id", filter.session_id)
-  return ask("query", content).artifacts
+  return queried(content)
 end
 
 return methods

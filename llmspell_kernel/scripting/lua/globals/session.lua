@@ -162,6 +162,18 @@ function methods.replay(id, options)
     end
   end
   local reply = ask("replay", content)
+  local page, left = reply, content.timeout_seconds or 300
+  while page.next ~= nil do
+    left = left - page.total_duration_ms / 1000
+    content.from_step, content.timeout_seconds = page.next, left > 0.001 and left or 0.001
+    page = ask("replay", content)
+    for _, step in ipairs(page.steps) do
+      reply.steps[#reply.steps + 1] = step
+    end
+    for _, name in ipairs { "total_duration_ms", "successful_replays", "failed_replays" } do
+      reply[name] = reply[name] + page[name]
+    end
+  end
   return {
     session_id = reply.session_id,
     correlation_id = reply.correlation_id,

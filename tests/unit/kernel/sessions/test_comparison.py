@@ -52,7 +52,7 @@ def test_a_path_of_long_names_is_cut() -> None:
 
 
 def changed(content: dict[str, Any], *changes: tuple[str, Any], number: int = 1) -> dict[str, Any]:
-    return modified(content, number, [Modification(path=path, value=value) for path, value in changes])
+    return modified(content, str(number), [Modification(path=path, value=value) for path, value in changes])
 
 
 def test_a_change_replaces_what_stands_at_its_path() -> None:
@@ -69,7 +69,7 @@ def test_a_change_for_another_step_or_another_kind_of_request_changes_nothing() 
         assert changed(content, change) == content
     assert changed(content, ("1.code", "y"))["code"] == "y"
     off = [Modification(path="code", value="y", enabled=False)]
-    assert modified(content, 1, off) == content
+    assert modified(content, "1", off) == content
 
 
 @pytest.mark.parametrize("path", ["².code", "١.code", "9" * 5000 + ".code", "messages.²", "messages." + "9" * 5000])

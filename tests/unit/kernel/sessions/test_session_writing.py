@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from llmspell_kernel.services.sessions import rows, steps, writing
+from llmspell_kernel.services.sessions import finding, rows, steps, writing
 from llmspell_kernel.services.sessions.records import Begun, Closed, Ended, Opened, Target
 from llmspell_kernel.services.sessions.writing import Writing
 from llmspell_profiles.credentials.redaction import Redactor
@@ -131,7 +131,7 @@ def test_a_file_is_no_larger_than_sessions_may_be_together(tmp_path: Path) -> No
         assert 10 < len(rest) < 40
         assert all(row.steps_bytes > 35_000 for row in rest)
         for word, count in (("found39", 1), ("found0", 0), ("last", 0)):
-            found = await kept.read(lambda connection, word=word: steps.search(connection, "conn", [word], 10))
+            found = await kept.read(lambda connection, word=word: finding.search(connection, "conn", [word], 10))
             assert len(found) == count, word
         await kept.close()
 
