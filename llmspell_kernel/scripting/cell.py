@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.context import Aborted, Context
+from llmspell_kernel.scripting.help_cell import helped, page, wanted_help
 from llmspell_kernel.scripting.jobs import cell_job
 from llmspell_kernel.scripting.outcome import Result
 from llmspell_kernel.scripting.output import IOPUB_PIECE_CHARACTERS, IOPUB_WINDOW_S, GatheredOutput
@@ -36,7 +37,11 @@ async def _run(context: Context, request: Request, wanted: ExecuteRequest) -> Co
     output = GatheredOutput(lambda stream, text: emit(request, stream, text), IOPUB_WINDOW_S, IOPUB_PIECE_CHARACTERS)
     started = time.monotonic()
     try:
-        result = await context.execute(request, cell_job(request, wanted, number), output.write)
+        asked = None if options.deltas else wanted_help(wanted.code)
+        if asked is not None:
+            result = Result(None, None, 0, payload=[page(await helped(context, asked))])
+        else:
+            result = await context.execute(request, cell_job(request, wanted, number), output.write)
     except LlmspellError as error:
         output.flush()
         if options.deltas:
@@ -56,7 +61,7 @@ async def _run(context: Context, request: Request, wanted: ExecuteRequest) -> Co
         )
     return {
         "execution_count": number,
-        "payload": [],
+        "payload": [*result.payload],
         "user_expressions": _expressions(result),
         "duration_ms": round((time.monotonic() - started) * 1000),
         **(_outcome(context, result) if options.deltas else {}),

@@ -180,7 +180,7 @@ class Scope:
             if request is not None:
                 request.cancel("the script doesn't want it any more")
         elif op == "input":
-            question = asyncio.get_running_loop().create_task(self._ask(frame["prompt"]))
+            question = asyncio.get_running_loop().create_task(self._ask(frame["prompt"], frame["password"]))
             self._questions.add(question)
             question.add_done_callback(self._questions.discard)
         elif op == "log":
@@ -219,10 +219,10 @@ class Scope:
         )
         self._worker.submit(request)
 
-    async def _ask(self, prompt: str) -> None:
+    async def _ask(self, prompt: str, password: bool) -> None:
         self.clock.pause()
         try:
-            text = await self.request.root.sink.ask(prompt)
+            text = await self.request.root.sink.ask(prompt, password=password)
         finally:
             self.clock.resume()
         self._worker.send({"op": "input_reply", "scope": self.call.id, "text": text})

@@ -32,7 +32,7 @@ BUILT_IN = {"any", "string", "number", "integer", "boolean", "table", "function"
 
 
 def functions() -> list[str]:
-    return re.findall(r"^function ([\w.]+[.:]\w+)\(", definitions(), re.MULTILINE)
+    return re.findall(r"^function ((?:[\w.]+[.:])?\w+)\(", definitions(), re.MULTILINE)
 
 
 def annotations() -> list[tuple[str, str]]:
