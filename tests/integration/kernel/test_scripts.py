@@ -392,7 +392,6 @@ def test_introspection_answers_as_jupyter_wants_it() -> None:
         incomplete = await scripts.cell("if x then\n    y()", msg_type="is_complete_request")
         assert incomplete.replies[0] == {"status": "incomplete", "indent": "    "}  # what it has
         assert (await scripts.cell("x = 1", msg_type="is_complete_request")).replies[0] == {"status": "complete"}
-        assert (await scripts.cell("", msg_type="history_request")).replies[0] == {"status": "ok", "history": []}
         assert (await scripts.cell("", msg_type="comm_info_request")).replies[0] == {"status": "ok", "comms": {}}
 
     run(body)
