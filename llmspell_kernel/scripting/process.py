@@ -91,7 +91,7 @@ class ScriptProcess:
     async def execute(self, request: Request, job: Job, on_output: OnOutput) -> Result:
         """Runs a job to its end.
 
-        Cancelling the call interrupts the script, and kills its worker if it doesn't stop in time (`STOP_GRACE_S`).
+        Cancelling the call interrupts the script, and kills its worker if it doesn't stop in time (`stopping.py`).
 
         Raises:
             ScriptError: the script failed.
