@@ -10,7 +10,6 @@ from llmspell_kernel.handlers.comms import comm_open, comm_said
 from llmspell_kernel.handlers.complete import CompleteHandler
 from llmspell_kernel.handlers.control import InterruptHandler, ShutdownHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
-from llmspell_kernel.handlers.history import history
 from llmspell_kernel.handlers.is_complete import IsCompleteHandler
 from llmspell_kernel.handlers.kernel_info import KernelInfoHandler
 from llmspell_kernel.live_settings import LiveSettings
@@ -83,17 +82,22 @@ def routes(
 
         return InspectHandler(services.contexts)
 
+    def history_handler() -> Handler:
+        from llmspell_kernel.handlers.history import HistoryHandler
+
+        return HistoryHandler(services.contexts, services.history)
+
     def kernel_handler() -> Handler:
         from llmspell_kernel.handlers.kernel import KernelHandler
 
         return KernelHandler(kernel())
 
     return {
-        "execute_request": ExecuteHandler(services.contexts),
+        "execute_request": ExecuteHandler(services.contexts, lambda: services.history),
         "complete_request": CompleteHandler(services.contexts),
         "inspect_request": _when_asked(inspect_handler),
         "is_complete_request": IsCompleteHandler(services.contexts),
-        "history_request": history,
+        "history_request": _when_asked(history_handler),
         "comm_info_request": comm_info,
         "comm_open": comm_open,
         "comm_msg": comm_said,

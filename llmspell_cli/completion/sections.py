@@ -82,6 +82,7 @@ KEYS = (
     "hooks.security.max_parameter_length",
     "hooks.timeout_ms",
     "kernel.drain_timeout_seconds",
+    "kernel.history_cells",
     "kernel.host",
     "kernel.idle_timeout_seconds",
     "kernel.log_format",

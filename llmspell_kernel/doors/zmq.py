@@ -21,6 +21,9 @@ from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.loopback import is_loopback
 from llmspell_protocol.messages import Message, area_of
 
+_END_OF_INPUT = "\x04"
+"""What jupyter_console answers for Ctrl-D, and ipykernel takes it for."""
+
 
 class ZmqDoor:
     """The five Jupyter sockets, bound already (see `bind_sockets`)."""
@@ -249,9 +252,14 @@ class Questions:
         self._settle(route, None)
 
     def answered(self, message: Message) -> None:
-        """An `input_reply` has come; `eof` (ours) is the end of input."""
-        eof = message.content.get("eof")
-        self._settle(message.identities[0], None if eof else str(message.content.get("value", "")))
+        """An `input_reply` has come; `eof` (ours) is the end of input, and so is what consoles send for it."""
+        route = message.identities[0]
+        question = self._open.get(route)
+        # jupyter_client's own clients answer without a parent; an answer that has one may be to a question of before.
+        if question is None or message.parent_id not in (None, question.message.msg_id):
+            return
+        value = message.content.get("value", "")
+        self._settle(route, None if message.content.get("eof") or value == _END_OF_INPUT else str(value))
 
     def _settle(self, route: bytes, line: str | None) -> None:
         question = self._open.get(route)

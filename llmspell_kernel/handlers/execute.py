@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llmspell_kernel.flat_content import standard_content
 from llmspell_kernel.request import Reply, Request
-from llmspell_kernel.scripting.cell import run_cell
+from llmspell_kernel.scripting.cell import CellHistory, run_cell
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.scripting.engines import engine_named
 from llmspell_kernel.scripting.isolated_run import run_isolated
@@ -17,8 +19,10 @@ MAX_CODE_CHARACTERS = 10_000_000
 class ExecuteHandler:
     """Answers `execute_request`."""
 
-    def __init__(self, contexts: Contexts) -> None:
+    def __init__(self, contexts: Contexts, history: Callable[[], CellHistory] | None = None) -> None:
+        """`history` keeps the cells of frontends."""
         self._contexts = contexts
+        self._history = history
 
     async def __call__(self, request: Request) -> Reply:
         """Runs the code and returns the reply; an isolated run raises its error, a cell's reply holds it."""
@@ -29,4 +33,4 @@ class ExecuteHandler:
         engine = engine_named(request.options.engine)
         if request.options.isolated:
             return Reply(await run_isolated(self._contexts, engine, request, wanted))
-        return Reply(await run_cell(self._contexts.of(request), request, wanted))
+        return Reply(await run_cell(self._contexts.of(request), request, wanted, self._history))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.context import Aborted, Context
+from llmspell_kernel.scripting.help_cell import helped, page, wanted_help
 from llmspell_kernel.scripting.jobs import cell_job
 from llmspell_kernel.scripting.outcome import Result
 from llmspell_kernel.scripting.output import IOPUB_PIECE_CHARACTERS, IOPUB_WINDOW_S, GatheredOutput
@@ -14,20 +16,42 @@ from llmspell_protocol.errors import Cancelled, LlmspellError
 from llmspell_protocol.standard_requests import ExecuteRequest
 
 
-async def run_cell(context: Context, request: Request, wanted: ExecuteRequest) -> Content:
+class KeptCell(Protocol):
+    """A cell in the history."""
+
+    def ended(self, output: str) -> None:
+        """It has given this."""
+
+
+class CellHistory(Protocol):
+    """What keeps cells for those that come later."""
+
+    def begin(self, context: Context, request: Request, line: int, code: str) -> KeptCell | None:
+        """Keeps a cell that begins; None: it is not kept. Doesn't block."""
+
+
+async def run_cell(
+    context: Context, request: Request, wanted: ExecuteRequest, history: Callable[[], CellHistory] | None = None
+) -> Content:
     """The reply's content: the cell's error too, which has an `execution_count` beside the error's own fields."""
     try:
         async with context.turn(request):
-            return await _run(context, request, wanted)
+            return await _run(context, request, wanted, history)
     except Aborted:
         return {"status": "aborted", "execution_count": context.execution_count}
 
 
-async def _run(context: Context, request: Request, wanted: ExecuteRequest) -> Content:
+async def _run(
+    context: Context, request: Request, wanted: ExecuteRequest, history: Callable[[], CellHistory] | None
+) -> Content:
     options = request.options
-    if wanted.store_history and not wanted.silent:
+    counts = wanted.store_history and not wanted.silent
+    if counts:
         context.execution_count += 1
     number = context.execution_count
+    # Our own clients keep a history of their own.
+    is_kept = counts and history is not None and not options.deltas
+    kept = history().begin(context, request, number, wanted.code) if is_kept and history is not None else None
     if not wanted.silent:
         request.sink.publish("execute_input", {"code": wanted.code, "execution_count": number})
     if options.reset:
@@ -36,7 +60,11 @@ async def _run(context: Context, request: Request, wanted: ExecuteRequest) -> Co
     output = GatheredOutput(lambda stream, text: emit(request, stream, text), IOPUB_WINDOW_S, IOPUB_PIECE_CHARACTERS)
     started = time.monotonic()
     try:
-        result = await context.execute(request, cell_job(request, wanted, number), output.write)
+        asked = None if options.deltas else wanted_help(wanted.code)
+        if asked is not None:
+            result = Result(None, None, 0, payload=[page(await helped(context, asked))])
+        else:
+            result = await context.execute(request, cell_job(request, wanted, number), output.write)
     except LlmspellError as error:
         output.flush()
         if options.deltas:
@@ -49,6 +77,8 @@ async def _run(context: Context, request: Request, wanted: ExecuteRequest) -> Co
     if result.text is not None and request.record is not None and not options.deltas:
         # The reply has no result; what is recorded of the cell has.
         request.partial.add("result", result.text)
+    if result.text is not None and kept is not None:
+        kept.ended(result.text)
     if result.text is not None and not wanted.silent:
         request.sink.publish(
             "execute_result",
@@ -56,7 +86,7 @@ async def _run(context: Context, request: Request, wanted: ExecuteRequest) -> Co
         )
     return {
         "execution_count": number,
-        "payload": [],
+        "payload": [*result.payload],
         "user_expressions": _expressions(result),
         "duration_ms": round((time.monotonic() - started) * 1000),
         **(_outcome(context, result) if options.deltas else {}),

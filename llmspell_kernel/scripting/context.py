@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.engines import Engine
 from llmspell_kernel.scripting.outcome import Result
+from llmspell_kernel.scripting.places import NOTHING_SEEN, Seen
 from llmspell_kernel.scripting.process import Job, ScriptProcess
 from llmspell_kernel.scripting.scope import OnOutput
 from llmspell_kernel.scripting.workers import Workers
 from llmspell_protocol.errors import WorkerCrashed
+from llmspell_protocol.frames import Frame
 
 INTROSPECTION_S = 0.8
 """A console waits one second for is_complete; a worker that computes can't answer before."""
+
+
+class Candidate(NamedTuple):
+    """What could stand at a cursor; `type` is a word that frontends show, `signature` a function's parameters."""
+
+    text: str
+    type: str
+    signature: str
+
+
+class Completions(NamedTuple):
+    """Candidates for the characters from `start` to `end`."""
+
+    candidates: Sequence[Candidate]
+    start: int
+    end: int
 
 
 class Aborted(Exception):
@@ -104,32 +123,34 @@ class Context:
         if process is not None:
             self._workers.end(process)
 
-    async def is_complete(self, code: str) -> str:
-        """`complete`, `incomplete`, `invalid`; `unknown` while the worker computes."""
-        try:
-            async with asyncio.timeout(INTROSPECTION_S):
-                frame = await self._worker().ask("is_complete", code=code)
-        except (TimeoutError, WorkerCrashed):
-            return "unknown"
-        return str(frame["status"])
+    async def is_complete(self, code: str) -> tuple[str, str]:
+        """`complete`, `incomplete`, `invalid`, or `unknown` while the worker computes; and the next line's indent."""
+        frame = await self._asked("is_complete", code=code)
+        return ("unknown", "") if frame is None else (str(frame["status"]), str(frame["indent"]))
 
-    async def complete(self, before_cursor: str) -> tuple[list[str], int]:
-        """Names that could stand at the cursor, and how many characters before it they replace."""
-        try:
-            async with asyncio.timeout(INTROSPECTION_S):
-                frame = await self._worker().ask("complete", code=before_cursor)
-        except (TimeoutError, WorkerCrashed):
-            return [], 0
-        return list(frame["matches"]), int(frame["replaced"])
+    async def complete(self, code: str, cursor: int, seen: Seen = NOTHING_SEEN) -> Completions:
+        """What could stand at this character; nothing while the worker computes."""
+        places = [*seen.places, *self._worker().limits.read]
+        frame = await self._asked("complete", code=code, cursor=cursor, directory=seen.directory, places=places)
+        if frame is None:
+            return Completions((), cursor, cursor)
+        return Completions([Candidate(*one) for one in frame["matches"]], int(frame["start"]), int(frame["end"]))
 
-    async def inspect(self, code: str, cursor: int) -> str | None:
-        """What is known about the name at this character; None: nothing, or the worker computes."""
+    async def inspect(self, code: str, cursor: int, *, detailed: bool = False) -> dict[str, str]:
+        """What is known about the name at this character, by MIME type; empty: nothing, or the worker computes.
+
+        `detailed`: with the source of a script's function.
+        """
+        frame = await self._asked("inspect", code=code, cursor=cursor, detailed=detailed)
+        return {} if frame is None else dict(frame["data"])
+
+    async def _asked(self, question: str, **fields: Any) -> Frame | None:
+        """The worker's answer; None where it computes, or has died meanwhile."""
         try:
             async with asyncio.timeout(INTROSPECTION_S):
-                frame = await self._worker().ask("inspect", code=code, cursor=cursor)
+                return await self._worker().ask(question, **fields)
         except (TimeoutError, WorkerCrashed):
             return None
-        return None if frame["text"] is None else str(frame["text"])
 
     def _worker(self) -> ScriptProcess:
         if self._process is not None and not self._process.alive:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from llmspell_kernel.directories import own_directory
 from llmspell_kernel.request import Request
-from llmspell_kernel.scripting.places import script_directory, working_directory
+from llmspell_kernel.scripting.places import cell_directory, script_directory, working_directory
 from llmspell_kernel.scripting.process import Job
 from llmspell_kernel.scripting.rights import granted
 from llmspell_protocol.standard_requests import ExecuteRequest
@@ -17,11 +16,7 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
         InvalidRequest: a place that is not absolute, or no path.
     """
     options = request.options
-    directory = working_directory(request)
-    if directory is None and request.caller.local:
-        # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
-        directory = own_directory()
-        directory = None if directory == "/" else directory
+    directory = cell_directory(request)
     return Job(
         code=wanted.code,
         name=options.name or f"In[{number}]",
@@ -36,6 +31,8 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
         rights=granted(request),
         stdin="error" if wanted.allow_stdin is False else "ask",
         expressions=wanted.user_expressions or {},
+        frontend=not options.deltas,
+        number=number if wanted.store_history and not wanted.silent and not options.deltas else 0,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -24,6 +24,8 @@ class Result(NamedTuple):
     duration_ms: int
     exit_code: int | None = None
     expressions: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    payload: Sequence[Mapping[str, Any]] = ()
+    """What the frontend is asked to do."""
 
 
 def cancelled_error(frame: Frame, reason: str | None, *, killed: bool) -> BaseException:

@@ -3,9 +3,40 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from llmspell_kernel.directories import own_directory
 from llmspell_kernel.request import Request
 from llmspell_protocol.errors import InvalidRequest
+
+
+class Seen(NamedTuple):
+    """Which names of files may be told: those from `directory` on that are below one of `places`."""
+
+    directory: str | None
+    places: Sequence[str]
+
+
+NOTHING_SEEN = Seen(None, ())
+
+
+def cell_directory(request: Request) -> str | None:
+    """The directory that a cell works in. Raises as `working_directory`."""
+    directory = working_directory(request)
+    if directory is None and request.caller.local:
+        # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
+        directory = own_directory()
+        directory = None if directory == "/" else directory
+    return directory
+
+
+def seen_by(request: Request, granted: Sequence[str]) -> Seen:
+    """What a cell of this request could read, with the paths that it grants. Raises as `working_directory`."""
+    directory = cell_directory(request)
+    script = script_directory(request, directory)
+    below = [place for place in (script, directory) if place is not None and place != "/"]
+    return Seen(directory or script, [*below, *granted])
 
 
 def working_directory(request: Request) -> str | None:

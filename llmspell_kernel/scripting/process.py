@@ -48,6 +48,10 @@ class Job(NamedTuple):
     stdin: str = "none"
     """What reading gives: `none` (end of input), `error`, or `ask` (the client that started the script)."""
     expressions: Mapping[str, str] = MappingProxyType({})
+    frontend: bool = False
+    """A Jupyter frontend has sent it, which takes payloads."""
+    number: int = 0
+    """Under which its code and value are found later, as `In[number]` and `Out[number]`; 0: they are not."""
 
 
 class ScriptProcess:
@@ -87,7 +91,7 @@ class ScriptProcess:
     async def execute(self, request: Request, job: Job, on_output: OnOutput) -> Result:
         """Runs a job to its end.
 
-        Cancelling the call interrupts the script, and kills its worker if it doesn't stop in time (`STOP_GRACE_S`).
+        Cancelling the call interrupts the script, and kills its worker if it doesn't stop in time (`stopping.py`).
 
         Raises:
             ScriptError: the script failed.
@@ -115,6 +119,7 @@ class ScriptProcess:
             duration_ms=round(scope.clock.elapsed_s * 1000),
             exit_code=frame.get("exit_code"),
             expressions=frame.get("expressions", {}),
+            payload=frame.get("payload", ()),
         )
 
     async def invoke(
@@ -289,6 +294,8 @@ def _job_fields(job: Job) -> dict[str, Any]:
         "working_directory": job.working_directory,
         "stdin": job.stdin,
         "expressions": dict(job.expressions),
+        "frontend": job.frontend,
+        "number": job.number,
     }
 
 

@@ -17,14 +17,12 @@ from llmspell_kernel.identity import Caller, script_caller
 from llmspell_kernel.request import Content, Request, Submit, handling
 from llmspell_kernel.scripting.clock import ScriptClock
 from llmspell_kernel.scripting.limits import ScriptLimits
+from llmspell_kernel.scripting.stopping import StopDeadline
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.calls import Call
 from llmspell_protocol.errors import Forbidden, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
 from llmspell_protocol.request_options import EVERYTHING
-
-STOP_GRACE_S = 1.0
-"""How long a script may take to notice that it has to stop; then its process is killed."""
 
 OnOutput = Callable[[str, str], None]
 """Gets what a script prints, as it prints it: `(stream, text)`."""
@@ -40,6 +38,10 @@ class ScriptWorker(Protocol):
     @property
     def name(self) -> str:
         """The script context, as requests name it."""
+
+    @property
+    def pid(self) -> int:
+        """The process."""
 
     @property
     def limits(self) -> ScriptLimits:
@@ -84,7 +86,7 @@ class Scope:
         self._hosts = hosts
         self._on_begin = on_begin
         self._stopping = False
-        self._grace: asyncio.TimerHandle | None = None
+        self._deadline: StopDeadline | None = None
         self._requests: dict[int, Request] = {}
         self._questions: set[asyncio.Task[None]] = set()
         self.call = open_call()
@@ -103,7 +105,7 @@ class Scope:
     async def answer(self) -> Frame:
         """The call's last frame.
 
-        Cancelling this cancels the scope, and kills the worker if that doesn't stop within `STOP_GRACE_S`; the frame
+        Cancelling this cancels the scope, and kills the worker if that doesn't stop in time (`StopDeadline`); the frame
         is given all the same, and `cancelled` says so.
         """
         try:
@@ -117,8 +119,8 @@ class Scope:
                     self._stop()
         finally:
             self.clock.stop()
-            if self._grace is not None:
-                self._grace.cancel()
+            if self._deadline is not None:
+                self._deadline.cancel()
             self.cancel_requests("the script that asked has ended")
 
     def asked_for(self, request: Request) -> bool:
@@ -147,12 +149,12 @@ class Scope:
         self.clock.stop()
         self.call.cancel()
         self.cancel_requests("the script was stopped")
-        self._set_grace()
+        self._set_deadline()
 
-    def _set_grace(self) -> None:
-        if self._grace is not None:
-            self._grace.cancel()
-        self._grace = asyncio.get_running_loop().call_later(STOP_GRACE_S, self._end_now)
+    def _set_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = StopDeadline(self._worker.pid, self._end_now)
 
     def _end_now(self) -> None:
         if self.call.done:
@@ -180,7 +182,7 @@ class Scope:
             if request is not None:
                 request.cancel("the script doesn't want it any more")
         elif op == "input":
-            question = asyncio.get_running_loop().create_task(self._ask(frame["prompt"]))
+            question = asyncio.get_running_loop().create_task(self._ask(frame["prompt"], frame["password"]))
             self._questions.add(question)
             question.add_done_callback(self._questions.discard)
         elif op == "log":
@@ -196,7 +198,7 @@ class Scope:
         if self._on_begin is not None:
             self._on_begin()
         if self._stopping:
-            self._set_grace()
+            self._set_deadline()
         else:
             self.clock.begin()
 
@@ -219,10 +221,10 @@ class Scope:
         )
         self._worker.submit(request)
 
-    async def _ask(self, prompt: str) -> None:
+    async def _ask(self, prompt: str, password: bool) -> None:
         self.clock.pause()
         try:
-            text = await self.request.root.sink.ask(prompt)
+            text = await self.request.root.sink.ask(prompt, password=password)
         finally:
             self.clock.resume()
         self._worker.send({"op": "input_reply", "scope": self.call.id, "text": text})

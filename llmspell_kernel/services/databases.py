@@ -27,6 +27,7 @@ _KNOWN = (
     _Known("llmspell_kernel.services.state.tables:SCHEMA", lambda settings, _: settings.runtime.state_persistence.path),
     _Known("llmspell_kernel.services.workflows.tables:SCHEMA", lambda _, home: home / "workflows.db"),
     _Known("llmspell_kernel.services.sessions.tables:SCHEMA", lambda settings, _: settings.runtime.sessions.path),
+    _Known("llmspell_kernel.services.history.tables:SCHEMA", lambda _, home: home / "history.db"),
 )
 """Every database that a service opens has a line here."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.agents.shared_data import SharedData
     from llmspell_kernel.services.events.export import WriteEvent
     from llmspell_kernel.services.events.service import EventsService
+    from llmspell_kernel.services.history.service import HistoryService
     from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.sessions.replay import Replays
@@ -236,6 +237,13 @@ class Services:
         from llmspell_kernel.services.sessions.service import SessionsService
 
         return SessionsService(self._settings, self._environment)
+
+    @service
+    def history(self) -> HistoryService:
+        """Cells that frontends have run."""
+        from llmspell_kernel.services.history.service import HistoryService
+
+        return HistoryService(self._settings, self._home, self._environment)
 
     @service
     def replays(self) -> Replays:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from llmspell_kernel.scripting.lua import questions
 from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.guard import Stopped
 from llmspell_kernel.scripting.lua.programs import Programs
@@ -25,6 +26,7 @@ class ScriptedKernel:
         self.closed: list[int] = []
         self.answers: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self.lines: list[str] = []
+        self.asked: list[tuple[str, bool]] = []
         self.slept: list[float] = []
         self.waits: list[bool] = []
         self.exit_status: int | None = None
@@ -78,7 +80,8 @@ class ScriptedKernel:
     def wait_for_other(self, waiting: bool) -> None:
         self.waits.append(waiting)
 
-    def read_line(self) -> str | None:
+    def read_line(self, prompt: str = "", *, password: bool = False) -> str | None:
+        self.asked.append((prompt, password))
         return self.lines.pop(0) if self.lines else None
 
 
@@ -97,6 +100,17 @@ class LuaBench:
     def run(self, code: str, name: str = "test.lua") -> Value:
         """Runs a script to its end."""
         return self.sandbox.execute(code, name)
+
+    def completed(self, text: str, directory: str | None = None) -> tuple[list[str], str]:
+        """The candidates at the bar in a text, and what of the text they stand for."""
+        code, cursor = text.replace("|", ""), text.index("|")
+        found = questions.complete(self.sandbox, code, cursor, directory, [directory] if directory else [])
+        return [one[0] for one in found["matches"]], code[found["start"] : found["end"]]
+
+    def inspected(self, text: str, *, detailed: bool = False) -> str | None:
+        """What is told about the name at the bar in a text."""
+        data = questions.inspect(self.sandbox, text.replace("|", ""), text.index("|"), detailed=detailed)
+        return data.get("text/plain")
 
     def value(self, code: str) -> Any:
         """What a script returns, as plain data."""

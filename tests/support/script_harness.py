@@ -13,7 +13,6 @@ from llmspell_kernel.flat_content import request_options
 from llmspell_kernel.handlers.comm_info import comm_info
 from llmspell_kernel.handlers.complete import CompleteHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
-from llmspell_kernel.handlers.history import history
 from llmspell_kernel.handlers.inspect import InspectHandler
 from llmspell_kernel.handlers.is_complete import IsCompleteHandler
 from llmspell_kernel.identity import Caller
@@ -93,7 +92,6 @@ class ScriptHarness:
             "complete_request": CompleteHandler(self.contexts),
             "inspect_request": InspectHandler(self.contexts),
             "is_complete_request": IsCompleteHandler(self.contexts),
-            "history_request": history,
             "comm_info_request": comm_info,
         }
         self._numbers = count(1)

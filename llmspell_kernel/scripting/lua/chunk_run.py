@@ -26,15 +26,20 @@ def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
         variables=frame["variables"],
         programs=_programs(frame),
         asks=frame["asks"],
+        payloads=frame["frontend"],
     )
     words = frame["arguments"]
     if words is not None:
         sandbox.set_arguments(frame["script"], words)
-    value = sandbox.execute(frame["code"], frame["name"], words or (), shows_value=frame["shows_value"])
+    value = sandbox.execute(
+        frame["code"], frame["name"], words or (), shows_value=frame["shows_value"], number=frame["number"]
+    )
     if value.problem is not None and not frame["cell"]:
         raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
     wanted = frame["data"] or not frame["cell"]
     answer = {"op": "done", "value": value.data if wanted else None, "text": value.text}
+    if sandbox.host.payloads:
+        answer["payload"] = list(sandbox.host.payloads.values())
     if frame["expressions"]:
         answer["expressions"] = {name: _evaluate(sandbox, text) for name, text in frame["expressions"].items()}
     return answer

@@ -18,6 +18,7 @@ _PREFIX = "llmspell."
 _FILE, _NULL = "file*", f"{_PREFIX}null"
 _TYPES = {"file": _FILE, "null": _NULL}
 """What the reference calls otherwise than a language server does."""
+_LUAS_OWN = ("print",)
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _PARAMETER = re.compile(r"[\[\]]|[\w.]+")
 
@@ -43,7 +44,7 @@ def definitions() -> str:
     every = sections()
     parts = [HEADING]
     parts += [_object(one) for one in every.values() if one.kind == "object"]
-    parts += [_global(one) for one in every.values() if one.kind == "global" and one.call is None]
+    parts += [_global(one) for one in every.values() if one.kind == "global" and one.name not in _LUAS_OWN]
     return "\n".join(parts)
 
 
@@ -71,6 +72,9 @@ def _object(section: Section) -> str:
 
 
 def _global(section: Section) -> str:
+    if section.call is not None:
+        entry = Entry(section.name, section.call, section.gives, section.doc, section.since)
+        return "\n".join(_function(section, entry, section.name))
     lines = _comment(section.doc)
     if not section.fields:
         same = re.match(r"The same as `(\w+)`\.", section.doc)

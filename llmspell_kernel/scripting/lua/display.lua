@@ -39,6 +39,14 @@ local function by_kind(a, b)
   return tostring(a) < tostring(b)
 end
 
+local function by_type(a, b)
+  local ka, kb = type(a), type(b)
+  if ka ~= kb then
+    return ka < kb
+  end
+  return (ka == "number" or ka == "string") and a < b
+end
+
 local function show_table(value, depth, seen, budget)
   if seen[value] then
     return "<cycle>"
@@ -67,7 +75,7 @@ local function show_table(value, depth, seen, budget)
       end
     end
   end
-  sort(keys, by_kind)
+  sort(keys, budget.plain and by_type or by_kind)
   local shown = #parts
   for _, key in next, keys do
     if #parts >= MAX_ITEMS or budget.left <= 0 then
@@ -90,7 +98,7 @@ function show(value, depth, seen, budget)
     text = quote(value)
   elseif kind == "table" then
     local meta = getmetatable(value)
-    if type(meta) == "table" and rawget(meta, "__tostring") ~= nil then
+    if not budget.plain and type(meta) == "table" and rawget(meta, "__tostring") ~= nil then
       local ok, shown = pcall(tostring, value)
       text = ok and shown or "<error in __tostring>"
     else
@@ -105,6 +113,11 @@ end
 
 function core.display(value)
   return show(value, 0, {}, { left = MAX_TEXT })
+end
+
+-- The same without calling a function of the script's: a table whose metatable makes it a text is shown as a table.
+function core.shown(value)
+  return show(value, 0, {}, { left = MAX_TEXT, plain = true })
 end
 
 -- What a cell shows; nil for a file, which is what writing gives.

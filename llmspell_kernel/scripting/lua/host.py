@@ -58,7 +58,7 @@ class Kernel(Protocol):
     def wait_for_other(self, waiting: bool) -> None:
         """The script waits for something else from here on, or goes on: the time counts accordingly."""
 
-    def read_line(self) -> str | None:
+    def read_line(self, prompt: str = "", *, password: bool = False) -> str | None:
         """A line of input without its end; None at the end of input. Raises `Stopped`, `Refusal`."""
 
 
@@ -67,7 +67,7 @@ class Host:
 
     NAMES = (
         *("request", "request_kept", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit"),
-        *("offer", "own_source", "read_own", "memory", "source_line"),
+        *("offer", "own_source", "read_own", "memory", "source_line", "payload"),
     )
 
     def __init__(self, kernel: Kernel, runtime: Any, max_memory_bytes: int) -> None:
@@ -75,6 +75,8 @@ class Host:
         self.reach = Reach(kernel, self.sources)
         self.last_refusal: tuple[str, Refusal] | None = None
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
+        self.payloads: dict[str, dict[str, Any]] | None = None
+        """What the frontend is asked to do when the cell has ended, the last of each kind; None: there is none."""
         self.offered: dict[int, Any] = {}
         """Functions of the script's that the kernel may call, by the id under which they travel."""
         self._numbers = count(1)
@@ -181,9 +183,16 @@ class Host:
         self._kernel.sleep(seconds)
         return ()
 
-    def _read_line(self) -> tuple[Any, ...]:
-        line = self._kernel.read_line()
+    def _read_line(self, prompt: bytes = b"", password: bool = False) -> tuple[Any, ...]:
+        line = self._kernel.read_line(prompt.decode("utf-8", "replace"), password=password)
         return (None if line is None else lua_text(line),)
+
+    def _payload(self, source: bytes, table: Any) -> tuple[Any, ...]:
+        """Whether there is a frontend that is asked."""
+        if self.payloads is None:
+            return (False,)
+        self.payloads[source.decode()] = {"source": source.decode(), **self.border.to_python(table)}
+        return (True,)
 
     def _exit(self, status: Any) -> tuple[Any, ...]:
         if isinstance(status, bool) or status is None:

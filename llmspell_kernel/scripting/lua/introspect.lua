@@ -2,14 +2,12 @@
 -- Gets `core`; adds to it.
 
 local core = ...
-local load, type, next, rawget, getmetatable = load, type, next, rawget, getmetatable
-local find, sub, match, gmatch = string.find, string.sub, string.match, string.gmatch
-local sort, getinfo = table.sort, debug.getinfo
+local load, type, next, rawget, rawlen, getmetatable = load, type, next, rawget, rawlen, getmetatable
+local find, sub, gmatch, concat = string.find, string.sub, string.gmatch, table.concat
+local getinfo, getlocal, io_type, math_type, tointeger =
+  debug.getinfo, debug.getlocal, io.type, math.type, math.tointeger
 
-local KEYWORDS = {
-  "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil", "not",
-  "or", "repeat", "return", "then", "true", "until", "while",
-}
+local OURS = "[llmspell]"
 
 -- "complete", "incomplete" (Lua stopped at the end of the text) or "invalid".
 function core.is_complete(source)
@@ -31,7 +29,14 @@ function core.is_complete(source)
 end
 
 -- Only tables are asked, and no metamethod that is a function is called: completing must not run a script's code.
-local function field(value, name)
+
+-- The metatable's `__index` where that is a table.
+local function inherited(value)
+  local meta = getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "__index") or nil
+end
+
+local function field(value, key)
   for _ = 1, 8 do
     if type(value) == "string" then
       value = core.native.string
@@ -39,85 +44,146 @@ local function field(value, name)
     if type(value) ~= "table" then
       return nil
     end
-    local found = rawget(value, name)
+    local found = rawget(value, key)
     if found ~= nil then
       return found
     end
-    local meta = getmetatable(value)
-    value = type(meta) == "table" and rawget(meta, "__index") or nil
+    value = inherited(value)
   end
   return nil
 end
 
-local function collect(value, prefix, functions_only, found)
+-- What is asked and answered travels as text, not as tables: those can't be read from outside while a coroutine waits.
+
+-- The value behind a path: each key with `s` (a text) or `i` (an integer) before it and a zero byte behind it.
+local function value_at(env, path)
+  local value = env
+  for kind, key in gmatch(path, "([si])(%Z*)%z") do
+    if kind == "i" then
+      key = tointeger(key)
+    end
+    value = field(value, key)
+  end
+  return value
+end
+
+-- The parameters of a function that is written in Lua and is no part of llmspell, as a text.
+local function parameters_of(value)
+  local info = getinfo(value, "Su")
+  if info.what == "C" or find(info.short_src, OURS, 1, true) then
+    return nil
+  end
+  local names = {}
+  for at = 1, info.nparams do
+    names[at] = getlocal(value, at)
+  end
+  if info.isvararg then
+    names[#names + 1] = "..."
+  end
+  return concat(names, ", ")
+end
+
+local KEYS_LOOKED_AT = 100000
+
+-- Fields whose names begin with `prefix`, at most `most`: a line each, of the name, the type and, where they are known, a
+-- function's parameters, with zero bytes between them. With `any` the names may be any text without control characters.
+local function fields_of(value, prefix, any, most)
+  local found, seen = {}, {}
+  local looked = 0
   for _ = 1, 8 do
     if type(value) == "string" then
       value = core.native.string
     end
     if type(value) ~= "table" then
-      return
+      break
     end
     for key, item in next, value do
-      if type(key) == "string" and sub(key, 1, #prefix) == prefix and find(key, "^[%a_][%w_]*$")
-        and (type(item) == "function" or not functions_only) then
-        found[key] = true
+      looked = looked + 1
+      if #found >= most or looked > KEYS_LOOKED_AT then
+        return concat(found)
+      end
+      if type(key) == "string" and sub(key, 1, #prefix) == prefix and find(key, any and "^%C*$" or "^[%a_][%w_]*$") and not seen[key] then
+        seen[key] = true
+        local kind = type(item)
+        local parameters = kind == "function" and parameters_of(item)
+        found[#found + 1] = key .. "\0" .. kind .. (parameters and "\0" .. parameters or "") .. "\n"
       end
     end
-    local meta = getmetatable(value)
-    value = type(meta) == "table" and rawget(meta, "__index") or nil
+    value = inherited(value)
   end
+  return concat(found)
 end
 
--- The names that could stand where `text` (the code up to the cursor) ends, sorted, and how many of its bytes they
--- replace.
-function core.complete(env, text)
-  local path = match(text, "[%a_][%w_%.:]*$") or ""
-  -- What is behind a number, or behind what a call gives, has no name here.
-  if path == "" and find(text, "[%w_%.:]$") or path ~= "" and find(text, "[%.:][%a_][%w_%.:]*$") and find(sub(text, -#path - 1), "^[%.:]") then
-    return {}, 0
+function core.fields(env, path, prefix, any, most)
+  return fields_of(value_at(env, path), prefix, any, most)
+end
+
+function core.text_methods(prefix, most)
+  return fields_of("", prefix, false, most)
+end
+
+-- `package.path`, where there is one.
+function core.search_path(env)
+  local path = field(field(env, "package"), "path")
+  return type(path) == "string" and path or ""
+end
+
+local COUNTED = 10000
+
+local function counted(count, one, many)
+  return count >= COUNTED and "more than " .. COUNTED .. " " .. many or count .. " " .. (count == 1 and one or many)
+end
+
+-- A value's type and how large it is.
+local function shape(value)
+  local kind = type(value)
+  if kind == "string" then
+    return "string (" .. counted(#value, "byte", "bytes") .. ")"
+  elseif kind == "number" then
+    return math_type(value)
+  elseif kind ~= "table" then
+    return io_type(value) or kind
   end
-  local before, separator, prefix = match(path, "^(.*)([%.:])([%w_]*)$")
-  local found = {}
-  if before == nil then
-    prefix = path
-    collect(env, prefix, false, found)
-    for _, word in next, KEYWORDS do
-      if sub(word, 1, #prefix) == prefix then
-        found[word] = true
+  local items, others = rawlen(value), 0
+  for key in next, value do
+    if not (math_type(key) == "integer" and key >= 1 and key <= items) then
+      others = others + 1
+      if others >= COUNTED then
+        break
       end
     end
-  else
-    local value = env
-    for name in gmatch(before, "[^%.:]+") do
-      value = field(value, name)
-    end
-    collect(value, prefix, separator == ":", found)
   end
-  local names = {}
-  for name in next, found do
-    names[#names + 1] = name
+  local parts = {}
+  if items > 0 then
+    local first = rawget(value, 1)
+    local width = type(first) == "table" and rawlen(first) or 0
+    parts[1] = width > 0 and items .. " × " .. width or counted(items, "item", "items")
   end
-  sort(names)
-  return names, #prefix
+  if others > 0 then
+    parts[#parts + 1] = counted(others, "field", "fields")
+  end
+  return #parts == 0 and "table (empty)" or "table (" .. concat(parts, ", ") .. ")"
 end
 
--- The type of the value behind a list of names, the section of the reference that it belongs to, and how it is shown;
--- nil where there is none.
+-- The type of the value behind a list of names, the section of the reference that it belongs to, its shape, and how it
+-- is shown; nil where there is none. Of a script's function its parameters, the chunk, and its first and last line.
 function core.look(env, path)
-  local value = env
-  for _, name in next, path do
-    value = field(value, name)
-  end
+  local value = value_at(env, path)
   if value == nil then
-    return nil, nil, nil
+    return nil, nil, nil, nil, nil, nil, nil, nil
   end
   local kind = type(value)
-  if kind == "function" then
-    local info = getinfo(value, "S")
-    local where = info.what == "C" and "a function of Lua's own" or "defined at " .. info.short_src .. ":" .. info.linedefined
-    return kind, nil, find(where, "[llmspell]", 1, true) and "a function of llmspell's" or where
+  if kind ~= "function" then
+    return kind, kind == "table" and core.kinds[value] or nil, shape(value), core.shown(value), nil, nil, nil, nil
   end
-  return kind, kind == "table" and core.kinds[value] or nil, core.display(value)
+  local info = getinfo(value, "S")
+  if info.what == "C" then
+    return kind, nil, kind, "a function of Lua's own", nil, nil, nil, nil
+  elseif find(info.short_src, OURS, 1, true) then
+    return kind, nil, kind, "a function of llmspell's", nil, nil, nil, nil
+  end
+  local where = "defined at " .. info.short_src .. ":" .. info.linedefined
+  return kind, nil, kind, where, parameters_of(value), sub(info.source, 2), info.linedefined, info.lastlinedefined
 end
 
 -- The names of the globals, for "did you mean".

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ class Entry(NamedTuple):
     gives: str
     doc: str
     since: str
+    example: str | None = None
 
 
 class Section(NamedTuple):
@@ -35,12 +36,13 @@ class Section(NamedTuple):
     since: str
     others: str | None
     fields: Mapping[str, Entry]
+    example: str | None = None
 
 
 @cache
 def sections() -> Mapping[str, Section]:
     """All of them, in the order in which they are to be read."""
-    return {name: _section(name, table) for name, table in _read().items() if name != _PARAMETERS}
+    return {name: _section(name, table) for name, table in _read().items() if name not in (_PARAMETERS, _OPTIONS)}
 
 
 def parameter_types() -> Mapping[str, str]:
@@ -49,7 +51,22 @@ def parameter_types() -> Mapping[str, str]:
     return types
 
 
+def options_of(section: str, function: str) -> Sequence[str]:
+    """The keys of the table that a function takes; none where it takes no such table."""
+    groups: Mapping[str, Sequence[str]] = _read()[_OPTIONS]
+
+    def listed(names: Sequence[str]) -> Iterator[str]:
+        for name in names:
+            if name.startswith("+"):
+                yield from listed(groups[name[1:]])
+            else:
+                yield name
+
+    return tuple(listed(groups.get(f"{section}.{function}", ())))
+
+
 _PARAMETERS = "parameters"
+_OPTIONS = "options"
 
 
 @cache
@@ -66,7 +83,7 @@ def _section(name: str, table: Mapping[str, object]) -> Section:
     assert isinstance(fields, dict)
     since = str(table.get("since", FIRST))
     entries = {
-        key: Entry(key, row.get("call"), row["gives"], row["doc"], row.get("since", since))
+        key: Entry(key, row.get("call"), row["gives"], row["doc"], row.get("since", since), row.get("example"))
         for key, row in fields.items()
     }
     call = table.get("call")
@@ -79,14 +96,8 @@ def _section(name: str, table: Mapping[str, object]) -> Section:
         since,
         None if table.get("others") is None else str(table["others"]),
         entries,
+        None if table.get("example") is None else str(table["example"]),
     )
-
-
-def described(owner: str, separator: str, entry: Entry) -> str:
-    """An entry as Shift-Tab shows it: how it is called and what it gives, what it does, and since when."""
-    gives = "" if entry.gives == "nil" else f" → {entry.gives}"
-    shown = f"{owner}{separator}{entry.name}{entry.call or ''}{gives}"
-    return f"{shown}\n\n{wrapped(entry.doc)}\n\nsince {entry.since}"
 
 
 def wrapped(doc: str) -> str:

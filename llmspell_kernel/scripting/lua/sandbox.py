@@ -15,7 +15,7 @@ from llmspell_kernel.scripting.lua.host import Host, Kernel
 from llmspell_kernel.scripting.lua.value_functions import nearest
 
 if TYPE_CHECKING:
-    from llmspell_kernel.scripting.lua.introspection import Seen
+    from llmspell_kernel.scripting.lua.live import LiveValues
     from llmspell_kernel.scripting.lua.programs import Programs
 
 _HERE = os.path.dirname(__file__)
@@ -70,6 +70,7 @@ _LATE_GLOBALS = {
         "create get list save complete suspend resume delete load get_current set_current setCurrent can_replay"
         " list_replayable replay get_replay_metadata builder",
     ),
+    "Notebook": ("notebook.lua", "page set_next_input help"),
     "Artifact": ("artifact.lua", "store store_file get delete list query"),
 }
 """Globals whose file is read when one of their functions is first called, and these functions."""
@@ -77,8 +78,6 @@ _OF_SESSIONS = frozenset({"Session", "Artifact"})
 """Globals that are there where sessions are on."""
 _ALSO = {"Tools": "Tool"}
 """Further names of globals."""
-
-_NAME_CHARACTERS = "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _MISSING = re.compile(r"nil value \((global|field|method) '(\w+)'\)")
 _OF_A_NIL = re.compile(r"a nil value|got nil\b|got no value")
@@ -160,12 +159,14 @@ class Sandbox:
         variables: Sequence[str] = (),
         programs: Programs | None = None,
         asks: bool = False,
+        payloads: bool = False,
     ) -> None:
         """What the next execution may use: its files, the variables that it may read, and the programs that it may run.
 
         `environment` has the variables that there are; of those in `variables` that have none a script is told nil.
-        With `asks` a person can be asked for a permission that is lacking.
+        With `asks` a person can be asked for a permission that is lacking; `payloads`: a frontend takes them.
         """
+        self.host.payloads = {} if payloads else None
         reach = self.host.reach
         reach.asks = asks
         reach.files = files
@@ -181,10 +182,13 @@ class Sandbox:
         """Sets ARGS and arg."""
         self._core["set_arguments"](self._environment, name.encode(), self.host.border.to_lua(list(words)))
 
-    def execute(self, source: str, name: str, words: Sequence[str] = (), *, shows_value: bool = False) -> Value:
+    def execute(
+        self, source: str, name: str, words: Sequence[str] = (), *, shows_value: bool = False, number: int = 0
+    ) -> Value:
         """Runs a chunk to its end and returns its first value.
 
-        With `shows_value` a last statement that is an expression is what it returns.
+        With `shows_value` a last statement that is an expression is what it returns. With a `number` code and value are
+        found later, as `In[number]`, `Out[number]` and `_`.
 
         Raises:
             ScriptFailure: it doesn't compile, raises, or was stopped (then `kind` is `stopped`).
@@ -200,6 +204,9 @@ class Sandbox:
         value = self._run(chunk, *arguments)
         flush = self._core["flush_files"]
         flush()
+        if number:
+            note = self._run(self._core["module"], b"results.lua")
+            self._run(note, self._environment, number, text, value)
         return self._value(value)
 
     def evaluate(self, expression: str) -> Value:
@@ -220,33 +227,12 @@ class Sandbox:
         status: bytes = self._core["is_complete"](without_shebang(source.encode()))
         return status.decode()
 
-    def complete(self, before_cursor: str) -> tuple[list[str], int]:
-        """Names that could stand at the end of the text, and how many of its characters they replace."""
-        names, replaced = self._core["complete"](self._environment, before_cursor.encode())
-        found = [name.decode() for name in names.values()]
-        if not found and before_cursor.rstrip(_NAME_CHARACTERS).endswith((".", ":")):
-            # What a call in the text would give is in no table of Lua's.
-            from llmspell_kernel.scripting.lua.introspection import completions
+    @property
+    def live(self) -> LiveValues:
+        """The values that there are, for those who ask about code."""
+        from llmspell_kernel.scripting.lua.live import LiveValues
 
-            found = completions(before_cursor, self._look)
-            replaced = len(before_cursor) - len(before_cursor.rstrip(_NAME_CHARACTERS)) if found else replaced
-        return found, replaced
-
-    def inspect(self, code: str, cursor: int) -> str | None:
-        """What is known about the name at this character; None where that is nothing."""
-        # Only for who asks.
-        from llmspell_kernel.scripting.lua.introspection import inspected
-
-        return inspected(code, cursor, self._look)
-
-    def _look(self, names: Sequence[str]) -> Seen | None:
-        from llmspell_kernel.scripting.lua.introspection import Seen
-
-        path = self._runtime.table_from([name.encode() for name in names])
-        kind, section, text = self._core["look"](self._environment, path)
-        if kind is None:
-            return None
-        return Seen(kind.decode(), None if section is None else section.decode(), text.decode("utf-8", "replace"))
+        return LiveValues(self._core, self._environment)
 
     def suggestion(self, message: str) -> str | None:
         """What the use of a nil may have meant: another name, or a file that the script was denied."""
@@ -356,6 +342,7 @@ class Sandbox:
 _LEVEL_OF = {
     **dict.fromkeys(("string", "table", "math", "utf8", "coroutine", "os", "io"), "Basic"),
     **dict.fromkeys(("load", "require", "dofile", "loadfile", "package", "collectgarbage", "debug"), "Standard"),
+    **dict.fromkeys(("input", "getpass"), "Standard"),
 }
 
 

@@ -32,6 +32,14 @@ class Sources:
         found = _POSITION.match(message)
         return (found[1], int(found[2])) if found is not None and found[1] in self._by_name else None
 
+    def lines(self, script: str, first: int, last: int) -> str | None:
+        """The text of some lines, as it stands there; None where it is unknown."""
+        source = self._by_name.get(script)
+        if source is None or not 1 <= first <= last:
+            return None
+        lines = source.split(b"\n", last)[first - 1 : last]
+        return b"\n".join(lines).decode("utf-8", "replace") if lines else None
+
     def line(self, script: str | None, line: int | None) -> str | None:
         """The text of a line, without its indentation; None where it is unknown."""
         source = self._by_name.get(script or "")

@@ -281,6 +281,7 @@ local function add_standard(env, stdout)
   end
   env.os.tmpname = function() return (temporary_name()) end
   env.io.read = core.stream_reader()
+  env.input, env.getpass = core.input, core.getpass
   env.io.stdout, env.io.stderr = stdout, core.stream_writer("stderr")
   env.io.stdin = {
     read = function(_, ...) return env.io.read(...) end,

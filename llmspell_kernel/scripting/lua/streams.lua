@@ -5,7 +5,7 @@ local write, read_line = core.host.write, core.bind("read_line")
 
 local error, type, tostring, tonumber, next = error, type, tostring, tonumber, next
 local concat, pack, unpack = table.concat, table.pack, table.unpack
-local find, gsub, sub, setmetatable = string.find, string.gsub, string.sub, setmetatable
+local find, gsub, match, sub, setmetatable = string.find, string.gsub, string.match, string.sub, setmetatable
 
 -- The files that are no files of Lua's: true, or "closed".
 core.streams = setmetatable({}, { __mode = "k" })
@@ -58,28 +58,42 @@ function core.stream_reader(next_line, begun)
     return taken
   end
 
+  -- As Lua's own: spaces and ends of lines are passed over, and the longest beginning that can be of a number is taken,
+  -- whether it is one or not.
+  local function number()
+    while rest == nil or find(rest, "^%s*$") do
+      rest = nil
+      if not more() then
+        return nil
+      end
+    end
+    take(find(rest, "%S") - 1)
+    local text = match(rest, "^[+-]?0[xX]%x*%.?%x*[pP]?[+-]?%d*") or match(rest, "^[+-]?%d*%.?%d*[eE][+-]?%d*")
+      or match(rest, "^[+-]?%d*%.?%d*")
+    return tonumber(take(#text))
+  end
+
   local function one(wanted)
     if type(wanted) == "number" then
       while #(rest or "") < wanted and more() do end
       return rest ~= nil and take(wanted) or wanted == 0 and "" or nil
     end
+    core.check(1, "read", "string", wanted)
     local kind = sub(gsub(wanted, "^%*", ""), 1, 1)
     if kind == "a" then
       while more() do end
       return rest ~= nil and take(#rest) or ""
     end
+    if kind == "n" then
+      return number()
+    elseif kind ~= "l" and kind ~= "L" then
+      error("bad argument #1 to 'read' (invalid format)", 0)
+    end
     if rest == nil and not more() then
       return nil
     end
     local stop = find(rest, "\n", 1, true) or #rest
-    if kind == "L" then
-      return take(stop)
-    elseif kind == "l" then
-      return (gsub(take(stop), "\n$", ""))
-    elseif kind == "n" then
-      return tonumber((gsub(take(stop), "\n$", "")))
-    end
-    error("bad argument #1 to 'read' (invalid format)", 0)
+    return kind == "L" and take(stop) or (gsub(take(stop), "\n$", ""))
   end
 
   return function(...)
@@ -97,3 +111,17 @@ function core.stream_reader(next_line, begun)
     return unpack(results, 1, formats.n)
   end
 end
+
+local function prompted(name, hidden)
+  return function(prompt)
+    if type(prompt) == "number" then
+      prompt = tostring(prompt)
+    end
+    return (read_line(core.check_optional(1, name, "string", prompt) or "", hidden))
+  end
+end
+
+-- A line that a person types behind a prompt; nil at the end of input. What of a line `io.read` has left is its own.
+core.input = prompted("input", false)
+-- The same without showing what is typed.
+core.getpass = prompted("getpass", true)

@@ -31,7 +31,8 @@ from llmspell_protocol.worker_memory import SCRIPT_SPARE_BYTES, hold_address_spa
 _ANSWERS = frozenset({"progress", "delta", "reply"})
 _AT_ONCE = _ANSWERS | {"cancel", "input_reply"}
 """What is noted when it is read, whatever runs."""
-_WHILE_WAITING = frozenset({"invoke", "release", "complete", "inspect", "is_complete"})
+_QUESTIONS = frozenset({"complete", "inspect", "is_complete"})
+_WHILE_WAITING = _QUESTIONS | {"invoke", "release"}
 """What is served in the middle of a script that waits for an answer."""
 
 
@@ -143,14 +144,14 @@ class Worker:
         """Tells the kernel that the script waits for something else, or goes on."""
         self._send({"op": "waiting", "scope": self._scope().id, "waiting": waiting})
 
-    def read_line(self) -> str | None:
+    def read_line(self, prompt: str = "", *, password: bool = False) -> str | None:
         """A line of input from the client that started it all."""
         scope = self._scope()
         if scope.stdin == "none":
             return None
         if scope.stdin == "error":
             raise refusal("unsupported", "input is not possible here: the frontend does not allow it (allow_stdin)")
-        self._send({"op": "input", "scope": scope.id, "prompt": ""})
+        self._send({"op": "input", "scope": scope.id, "prompt": prompt, "password": password})
         while not scope.input:
             self._wait(None)
         return scope.input.popleft()
@@ -251,13 +252,11 @@ class Worker:
         sandbox = self._sandbox
         if sandbox is None:
             raise ScriptFailure("the script worker was not started")
-        if op == "is_complete":
-            return {"op": "done", "status": sandbox.is_complete(frame["code"])}
-        if op == "complete":
-            matches, replaced = sandbox.complete(frame["code"])
-            return {"op": "done", "matches": matches, "replaced": replaced}
-        if op == "inspect":
-            return {"op": "done", "text": sandbox.inspect(frame["code"], frame["cursor"])}
+        if op in _QUESTIONS:
+            # Only for who asks: scripts that are run are asked nothing.
+            from llmspell_kernel.scripting.lua import questions
+
+            return {"op": "done", **questions.answer(sandbox, op, frame)}
         if op == "execute":
             sandbox.host.last_refusal = None
             return self._in_scope(frame, frame["stdin"], lambda: run_chunk(sandbox, frame))

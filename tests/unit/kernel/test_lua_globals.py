@@ -234,26 +234,3 @@ def test_what_is_shown_has_a_limited_size(bench: LuaBench) -> None:
 )
 def test_open_blocks_are_incomplete(bench: LuaBench, code: str, status: str) -> None:
     assert bench.sandbox.is_complete(code) == status
-
-
-@pytest.mark.parametrize(
-    ("text", "expected", "replaced"),
-    [
-        ("Age", ["Agent"], 3),
-        ("x = JSON.p", ["parse"], 1),
-        ("string.rep", ["rep"], 3),
-        ("name:upp", ["upper"], 3),
-        ("things.inner.de", ["deep"], 2),
-        ("things:", [], 0),
-        ("whi", ["while"], 3),
-        ("made.inherit", ["inherited"], 7),
-        ("absent.x", [], 1),
-        ("1.", [], 0),
-    ],
-)
-def test_completion_knows_globals_fields_and_keywords(
-    bench: LuaBench, text: str, expected: list[str], replaced: int
-) -> None:
-    bench.run("things = {inner = {deep = 1}} name = 'x' made = setmetatable({}, {__index = {inherited = 1}})")
-    names, count = bench.sandbox.complete(text)
-    assert (names, count) == (expected, replaced)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from lupa.lua54 import LuaRuntime
@@ -138,66 +137,6 @@ def test_what_a_call_gives_is_a_section_or_a_type() -> None:
             assert entry.gives in types | set(sections()), f"{section.name}.{entry.name}"
             assert entry.doc.endswith((".", "`")), f"{section.name}.{entry.name}"
             assert re.fullmatch(r"\d+\.\d+\.\d+", entry.since), f"{section.name}.{entry.name}"
-
-
-def test_functions_whose_file_is_read_late_are_completed_and_described_before(bench: LuaBench) -> None:
-    assert bench.sandbox.complete("Config.getS") == (["getSection", "getSecurity"], 4)
-    assert bench.sandbox.complete("Debug.flame") == (["flameGraph"], 5)
-    told = bench.sandbox.inspect("Provider.isAvailable(", 21)
-    assert told is not None
-    assert told.startswith("Provider.isAvailable(name) → boolean\n\nWhether it is configured")
-    assert told.endswith("\n\nsince 0.1.0")
-    assert bench.kernel.requests == []
-
-
-@pytest.mark.parametrize(
-    ("text", "names", "replaced"),
-    [
-        ("Agent.builder():te", ["temperature"], 2),
-        ("Agent.builder():model('a)b'):sche", ["schema"], 4),
-        ("Agent.builder()\n  :model('x')\n  :bui", ["build"], 3),
-        ("Agent.create{model = 'x'}:gener", ["generate"], 5),
-        ("a:compl", ["complete"], 5),
-        ("a:execute('x').finish", ["finish_reason"], 6),
-        ("LocalLLM.chat('x').tru", ["truncated"], 3),
-        ("Agent.builder():nosuch():", [], 0),
-        ("nosuch().t", [], 0),
-        ("JSON.parse('x').t", [], 0),
-        ("Tool.exe", ["execute"], 3),
-        ("Tool.get('x'):exec", ["execute"], 4),
-        ("Tools.regis", ["register"], 5),
-    ],
-)
-def test_tab_knows_what_a_call_gives(bench: LuaBench, text: str, names: list[str], replaced: int) -> None:
-    bench.run("a = Agent.create{}")
-    assert bench.sandbox.complete(text) == (names, replaced)
-
-
-@pytest.mark.parametrize(
-    ("text", "beginning"),
-    [
-        ("LocalLLM.ch|at", "LocalLLM.chat(request[, on_chunk]) → answer\n\nAsks a model."),
-        ("LocalLLM.chat(|", "LocalLLM.chat("),
-        ("LocalLLM.chat{prompt = 'a (b', |", "LocalLLM.chat("),
-        ("Agent.builder():temper|ature(0)", "builder:temperature(number) → builder\n\n0 to 2"),
-        ("a:execute|", "agent:execute(input[, options]) → answer"),
-        ("local b = x b:invokeStream|", "agent:invokeStream("),
-        ("a|", "a: agent\n\n"),
-        ("t|", "t: table\n\n{n = 1}"),
-        ("f|", "f: function\n\ndefined at test.lua:1"),
-        ("string.rep|", "string.rep: function\n\na function of Lua's own"),
-        ("JSON|", "JSON\n\nText to values"),
-        ("print(|", "print(...)\n"),
-        ("JSON.null|", "JSON.null → null\n"),
-        ("nosuch|", None),
-        ("|", None),
-        ("1 + |", None),
-    ],
-)
-def test_shift_tab_shows_what_is_at_the_cursor(bench: LuaBench, text: str, beginning: str | None) -> None:
-    bench.run("a = Agent.create{} t = {n = 1} function f() end")
-    told: Any = bench.sandbox.inspect(text.replace("|", ""), text.index("|"))
-    assert told is None if beginning is None else told.startswith(beginning)
 
 
 @pytest.mark.parametrize(

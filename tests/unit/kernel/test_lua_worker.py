@@ -28,6 +28,8 @@ JOB = {
     "programs": [],
     "variables": [],
     "asks": False,
+    "frontend": False,
+    "number": 0,
     "max_output_bytes": 1000,
     "stdin": "none",
     "expressions": {},
@@ -96,7 +98,7 @@ def test_a_waiting_script_has_its_functions_called_and_its_code_completed() -> N
         if frame["op"] == "request":
             frames += [
                 {"op": "invoke", "id": 7, "fn": 1, "arguments": [20]},
-                {"op": "complete", "id": 8, "code": "JSON.pa"},
+                {"op": "complete", "id": 8, "code": "JSON.pa", "cursor": 7, "directory": None, "places": []},
                 {"op": "release", "id": 9, "fn": 1},
                 {"op": "invoke", "id": 10, "fn": 1, "arguments": [20]},
                 {"op": "execute", "id": 11, **{k: v for k, v in JOB.items() if k != "op"}, "code": "return total"},
@@ -118,7 +120,7 @@ def test_a_waiting_script_has_its_functions_called_and_its_code_completed() -> N
         worker.run()
     answers = {frame["id"]: frame for frame in pipe.sent if frame["op"] in ("done", "error") and frame["id"]}
     assert answers[7]["value"] == 40
-    assert answers[8]["matches"] == ["parse"]
+    assert answers[8]["matches"] == [["parse", "function", "(text)"]]
     assert (answers[10]["op"], answers[10]["kind"]) == ("error", "not_found")
     assert answers[2]["value"] == [1, 20]
     assert answers[11]["value"] == 20

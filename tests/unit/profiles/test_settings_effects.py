@@ -132,6 +132,7 @@ READ_BY = {
     "kernel.log_rotate_size": KERNEL,
     "kernel.log_rotate_count": KERNEL,
     "kernel.log_format": KERNEL,
+    "kernel.history_cells": KERNEL,
     "kernel.security.curve": KERNEL,
     "kernel.security.allow_remote": KERNEL,
     "models.memory_budget_bytes": REGISTRY,

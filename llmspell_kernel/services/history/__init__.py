@@ -1,0 +1,1 @@
+"""Cells of frontends that were run, kept for those that come later."""
