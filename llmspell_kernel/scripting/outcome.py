@@ -24,6 +24,8 @@ class Result(NamedTuple):
     duration_ms: int
     exit_code: int | None = None
     expressions: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    bundle: Mapping[str, Any] | None = None
+    """`data` and `metadata` by MIME type, where the value has more forms than the text."""
 
 
 def cancelled_error(frame: Frame, reason: str | None, *, killed: bool) -> BaseException:

@@ -44,6 +44,11 @@ def definitions() -> str:
     parts = [HEADING]
     parts += [_object(one) for one in every.values() if one.kind == "object"]
     parts += [_global(one) for one in every.values() if one.kind == "global" and one.call is None]
+    parts += [
+        _callable(one)
+        for one in every.values()
+        if one.kind == "global" and one.call is not None and one.name != "print"
+    ]
     return "\n".join(parts)
 
 
@@ -87,6 +92,11 @@ def _global(section: Section) -> str:
         if entry.call is not None:
             lines += _function(section, entry, f"{section.name}.{entry.name}")
     return "\n".join(lines)
+
+
+def _callable(section: Section) -> str:
+    entry = Entry(section.name, section.call, section.gives, section.doc, section.since)
+    return "\n".join(_function(section, entry, section.name))
 
 
 def _function(section: Section, entry: Entry, name: str) -> Iterator[str]:

@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 MAX_SLEEP_S = 86_400.0
+MAX_SHOWN_BYTES = 16 << 20
+"""Of one display, as it travels: what is larger makes a notebook that nothing opens."""
 
 
 class Stopped(Exception):
@@ -48,6 +50,9 @@ class Kernel(Protocol):
 
     def write(self, stream: str, data: bytes) -> None:
         """Output of the script."""
+
+    def show(self, kind: str, content: dict[str, Any], buffers: list[bytes]) -> None:
+        """A display, progress, or a comm's message. Raises `Refusal` where it is too large."""
 
     def log(self, level: str, message: str, module: str | None, data: Any) -> None:
         """A line for the kernel's log."""
@@ -108,6 +113,8 @@ class Host:
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
         self.asks = False
         """Whether a person can be asked for a permission that the script lacks."""
+        self.frontend = False
+        """Whether what runs is a cell, which frontends see."""
         self.denied: str | None = None
         """What the last file function that gave nil would have needed: scripts that go on with the nil lose it."""
         self._told: set[str] = set()
@@ -127,7 +134,7 @@ class Host:
             name: _guarded(getattr(self, f"_{name}"))
             for name in (
                 *("request", "request_kept", "open", "next_event", "close", "fail", "log", "sleep", "read_line"),
-                *("exit", "getenv"),
+                *("exit", "getenv", "show", "has_frontend"),
                 *("read_module", "find_module", "temporary_name", "json_parse", "json_stringify"),
                 *("open_file", "release_file", "remove", "rename", "admit_program", "run_program"),
                 *(
@@ -161,7 +168,7 @@ class Host:
             "null": self.border.null,
             "array": self.border.array,
             "shape": self.border.shape,
-            "write": lambda stream, data: kernel.write(stream.decode(), data),
+            "write": lambda stream, data: kernel.write("stdout" if stream == b"stdout" else "stderr", data),
         }
         return {**guarded, **plain}
 
@@ -236,6 +243,22 @@ class Host:
         """The text of one of our own files."""
         with open(f"{os.path.dirname(__file__)}/{name.decode()}", "rb") as file:
             return (file.read(),)
+
+    def _show(self, kind: bytes, table: Any, buffers: Any = None) -> tuple[Any, ...]:
+        content = self._content(table)
+        size = (
+            sum(len(form) for form in content.get("data", {}).values() if isinstance(form, str))
+            if kind.endswith(b"display_data")
+            else 0
+        )
+        if size > MAX_SHOWN_BYTES:
+            told = f"a display holds at most {MAX_SHOWN_BYTES >> 20} MiB, got {size / (1 << 20):.1f} MiB"
+            raise refusal("invalid_request", told, hint="write it to a file and show its name, or show less of it")
+        self._kernel.show(kind.decode(), content, [] if buffers is None else [*buffers.values()])
+        return ()
+
+    def _has_frontend(self) -> tuple[Any, ...]:
+        return (self.frontend,)
 
     def _log(self, level: bytes, message: bytes, module: bytes | None = None, data: Any = None) -> tuple[Any, ...]:
         values = None if data is None else self.border.to_python(data)

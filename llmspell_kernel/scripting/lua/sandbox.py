@@ -11,7 +11,7 @@ from lupa.lua54 import LuaError, LuaRuntime
 
 from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
-from llmspell_kernel.scripting.lua.host import Host, Kernel, nearest
+from llmspell_kernel.scripting.lua.host import MAX_SHOWN_BYTES, Host, Kernel, nearest
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.lua.introspection import Seen
@@ -70,10 +70,14 @@ _LATE_GLOBALS = {
         " list_replayable replay get_replay_metadata builder",
     ),
     "Artifact": ("artifact.lua", "store store_file get delete list query"),
+    "Comm": ("comm.lua", "new register_target unregister_target list"),
+    "Progress": ("progress.lua", "new each"),
 }
 """Globals whose file is read when one of their functions is first called, and these functions."""
 _OF_SESSIONS = frozenset({"Session", "Artifact"})
 """Globals that are there where sessions are on."""
+_FUNCTIONS = {"display": "make_display", "update_display": "update_display", "clear_output": "clear_output"}
+"""Globals that are functions, and what they are called on Lua's side."""
 _ALSO = {"Tools": "Tool"}
 """Further names of globals."""
 
@@ -116,8 +120,10 @@ class ScriptFailure(Exception):
 class Value:
     """A script's first return value: as plain data and as a person reads it (None: there is none).
 
-    `problem` says why it has no form as data.
+    `problem` says why it has no form as data; `bundle` has its forms by MIME type where there are more.
     """
+
+    bundle: dict[str, Any] | None = None
 
     def __init__(self, data: Any, text: str | None, problem: str | None = None) -> None:
         self.data = data
@@ -159,6 +165,7 @@ class Sandbox:
         variables: Sequence[str] = (),
         programs: Programs | None = None,
         asks: bool = False,
+        has_frontend: bool = False,
     ) -> None:
         """What the next execution may use: its files, the variables that it may read, and the programs that it may run.
 
@@ -166,6 +173,7 @@ class Sandbox:
         With `asks` a person can be asked for a permission that is lacking.
         """
         self.host.asks = asks
+        self.host.frontend = has_frontend
         self.host.files = files
         self.host.environment = environment
         self.host.variables = variables
@@ -179,10 +187,12 @@ class Sandbox:
         """Sets ARGS and arg."""
         self._core["set_arguments"](self._environment, name.encode(), self.host.border.to_lua(list(words)))
 
-    def execute(self, source: str, name: str, words: Sequence[str] = (), *, shows_value: bool = False) -> Value:
+    def execute(
+        self, source: str, name: str, words: Sequence[str] = (), *, shows_value: bool = False, is_rich: bool = False
+    ) -> Value:
         """Runs a chunk to its end and returns its first value.
 
-        With `shows_value` a last statement that is an expression is what it returns.
+        With `shows_value` a last statement that is an expression is what it returns; with `is_rich` in all its forms.
 
         Raises:
             ScriptFailure: it doesn't compile, raises, or was stopped (then `kind` is `stopped`).
@@ -198,7 +208,25 @@ class Sandbox:
         value = self._run(chunk, *arguments)
         flush = self._core["flush_files"]
         flush()
-        return self._value(value)
+        shown = self._value(value)
+        if is_rich and shown.text is not None and self._core["is_rich"](value):
+            # Methods of the script's own: they are stopped and limited as it is.
+            forms = self._run(self._core["rich_value"], value)
+            shown.bundle = None if forms is None else self._forms(forms)
+        return shown
+
+    def _forms(self, forms: Any) -> dict[str, Any] | None:
+        try:
+            bundle: dict[str, Any] = self.host.border.to_python(forms)
+        except NotConvertible as problem:
+            self._kernel.write("stderr", f"warning: the value is shown as text: {problem}\n".encode())
+            return None
+        size = sum(len(form) for form in bundle["data"].values() if isinstance(form, str))
+        if size > MAX_SHOWN_BYTES:
+            told = f"warning: the value is shown as text: its other forms have {size / (1 << 20):.1f} MiB\n"
+            self._kernel.write("stderr", told.encode())
+            return None
+        return {"data": bundle["data"], "metadata": bundle.get("metadata") or {}}
 
     def evaluate(self, expression: str) -> Value:
         """The value of one expression in this context; fails as `execute` does."""
@@ -297,6 +325,8 @@ class Sandbox:
         self._stdlib(self._environment, self._level)
         for name, value in self._add_globals:
             self._environment[name.encode()] = value
+        for name, own in _FUNCTIONS.items():
+            self._environment[name.encode()] = self._core[own]
         for name, of in _ALSO.items():
             self._environment[name.encode()] = self._environment[of.encode()]
         self.set_arguments("", ())

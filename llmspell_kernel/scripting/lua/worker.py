@@ -8,7 +8,6 @@ belong to (`scope`, its id). A script that waits serves calls of its functions m
 
 from __future__ import annotations
 
-import codecs
 import os
 import sys
 from collections import deque
@@ -22,6 +21,7 @@ from llmspell_kernel.scripting.lua.files import Files
 from llmspell_kernel.scripting.lua.host import Stopped
 from llmspell_kernel.scripting.lua.refusals import refusal
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
+from llmspell_kernel.scripting.lua.written import Written
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FramePipe, FrameTooLarge
 from llmspell_protocol.orphans import adopt_orphans, end_left_behind
@@ -40,7 +40,7 @@ _WHILE_WAITING = frozenset({"invoke", "release", "complete", "inspect", "is_comp
 class _Scope:
     """What runs for one request of the kernel's: an execution, or a call of a function."""
 
-    __slots__ = ("decoders", "exit_status", "id", "input", "requests", "stdin", "stop")
+    __slots__ = ("exit_status", "id", "input", "requests", "stdin", "stop")
 
     def __init__(self, number: int, stdin: str) -> None:
         self.id = number
@@ -49,7 +49,6 @@ class _Scope:
         self.exit_status: int | None = None
         self.input: deque[str | None] = deque()
         self.requests: list[int] = []
-        self.decoders: dict[str, codecs.IncrementalDecoder] = {}
 
 
 class _Asked:
@@ -67,6 +66,7 @@ class Worker:
 
     def __init__(self, pipe: FramePipe) -> None:
         self._pipe = pipe
+        self._written = Written(self._send_text, self._send_next)
         self._sandbox: Sandbox | None = None
         self._scopes: list[_Scope] = []
         self._stop = False
@@ -103,17 +103,21 @@ class Worker:
         scope.exit_status = status
 
     def write(self, stream: str, data: bytes) -> None:
-        """Sends output at once; nothing where no request runs that it could belong to (a finalizer's)."""
-        if not self._scopes:
-            return
-        scope = self._scopes[-1]
-        decoder = scope.decoders.get(stream)
-        if decoder is None:
-            decoder = scope.decoders[stream] = codecs.getincrementaldecoder("utf-8")("replace")
-        text = decoder.decode(data)
-        # A single frame has a size limit, what a script prints has none.
-        for start in range(0, len(text), 1 << 20):
-            self._send({"op": "stream", "scope": scope.id, "name": stream, "text": text[start : start + (1 << 20)]})
+        """Sends output soon; nothing where no request runs that it could belong to (a finalizer's)."""
+        if self._scopes:
+            self._written.write(self._scopes[-1].id, stream, data)
+
+    def show(self, kind: str, content: dict[str, Any], buffers: list[bytes]) -> None:
+        """Sends what is shown beside text; nothing where no request runs that it could belong to."""
+        if self._scopes:
+            shown = {"op": "show", "scope": self._scopes[-1].id, "kind": kind, "content": content}
+            if kind == "progress" and content["state"] == "running":
+                self._written.tell(content["id"], shown)
+                return
+            try:
+                self._send({**shown, "buffers": buffers} if buffers else shown)
+            except FrameTooLarge:
+                raise refusal("invalid_request", f"more than can be shown: {MAX_FRAME_BYTES >> 20} MiB") from None
 
     def log(self, level: str, message: str, module: str | None, data: Any) -> None:
         """Sends a line for the kernel's log; nothing where no request runs that it could belong to."""
@@ -189,7 +193,14 @@ class Worker:
 
     # Frames
 
+    def _send_text(self, scope: int, stream: str, text: str) -> None:
+        self._send_next({"op": "stream", "scope": scope, "name": stream, "text": text})
+
     def _send(self, frame: Mapping[str, Any]) -> None:
+        self._written.flush()
+        self._send_next(frame)
+
+    def _send_next(self, frame: Mapping[str, Any]) -> None:
         try:
             self._pipe.send(frame)
         except BrokenPipeError:
@@ -315,6 +326,7 @@ class Worker:
                     return {"op": "done", "value": None, "text": None, "exit_code": scope.exit_status}
                 raise
         finally:
+            self._written.ended(scope.id)
             self._scopes.pop()
             self._stop = any(scope.stop for scope in self._scopes)
             # The kernel cancels what was not finished; what still comes of it is dropped.
@@ -341,15 +353,20 @@ class Worker:
             variables=frame["variables"],
             programs=_programs(frame),
             asks=frame["asks"],
+            has_frontend=frame["cell"],
         )
         words = frame["arguments"]
         if words is not None:
             sandbox.set_arguments(frame["script"], words)
-        value = sandbox.execute(frame["code"], frame["name"], words or (), shows_value=frame["shows_value"])
+        value = sandbox.execute(
+            frame["code"], frame["name"], words or (), shows_value=frame["shows_value"], is_rich=frame["cell"]
+        )
         if value.problem is not None and not frame["cell"]:
             raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
         wanted = frame["data"] or not frame["cell"]
         answer = {"op": "done", "value": value.data if wanted else None, "text": value.text}
+        if value.bundle is not None:
+            answer["bundle"] = value.bundle
         if frame["expressions"]:
             answer["expressions"] = {name: self._evaluate(sandbox, text) for name, text in frame["expressions"].items()}
         return answer

@@ -55,6 +55,7 @@ MADE = {
     "replay_comparator": "Replay.create_comparator()",
     "provider": "Provider.get('openai')",
     "session_builder": "Session.builder()",
+    "progress": "Progress.new(1)",
 }
 
 
