@@ -76,7 +76,8 @@ class CellOutput:
         elif kind == "progress":
             self._take_progress(content)
         elif kind == "pass_on":
-            self._pass_on()
+            self._gathered.pass_on()
+            self._budget.count(0)
         else:
             self._display(kind, content)
 
@@ -127,7 +128,7 @@ class CellOutput:
     def _display(self, kind: str, content: Content) -> None:
         if self._clears:
             self._gathered.discard()
-        self._pass_on()
+        self._gathered.pass_on()
         if self._deltas:
             self._request.delta(display_delta(kind, content))
         elif self._request.record is not None:
@@ -135,6 +136,7 @@ class CellOutput:
         if not self._iopub:
             return
         if self._budget.takes(0):
+            self._bounded.flush()
             self._publish(kind, content)
         elif kind == "update_display_data":
             self._updates[content["transient"]["display_id"]] = content
