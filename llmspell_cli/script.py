@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from llmspell_cli.displays import Displays
 from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.permissions import environment
 from llmspell_cli.session import Content, Session, document
@@ -100,6 +101,12 @@ class _Printed:
         self._output = output
         self._stream = stream
         self._pieces: list[str] = []
+        self._displays = Displays()
+
+    @property
+    def displays(self) -> list[dict[str, Any]]:
+        """What the script has shown, for the document."""
+        return self._displays.documents
 
     @property
     def text(self) -> str:
@@ -112,14 +119,14 @@ class _Printed:
         if name == "stdout":
             self._pieces.append(text)
         if self._output.json:
+            self._displays.keep(content)
             if self._stream:
-                self._output.event({"event": "output", "stream": name, "text": text})
-            elif name == "stderr":
+                shown = {"display": content["display"]} if "display" in content else {}
+                self._output.event({"event": "output", "stream": name, "text": text, **shown})
+            elif name == "stderr" and text:
                 self._output.log(text.rstrip("\n"))
-        elif name == "stderr":
-            to_stderr(text)
-        else:
-            self._output.write(text)
+        elif shown_text := self._displays.text(content):
+            (to_stderr if name == "stderr" else self._output.write)(shown_text)
 
 
 def _request_options(script: Script) -> RequestOptions:
@@ -160,6 +167,7 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
             **script.shown,
             "streaming": stream,
             "output": printed.text,
+            **({"displays": printed.displays} if printed.displays else {}),
             "result": result,
             "duration_ms": reply.get("duration_ms"),
             **{key: value for key, value in reply.items() if key not in _NOT_SHOWN},

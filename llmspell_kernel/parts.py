@@ -140,7 +140,9 @@ class SilentSink:
     def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
         """Is not sent."""
 
-    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+    def publish(
+        self, msg_type: str, content: Content, metadata: Content | None = None, buffers: Sequence[bytes] = ()
+    ) -> None:
         """Is not published."""
 
     async def ask(self, prompt: str, *, password: bool = False) -> str | None:

@@ -49,11 +49,26 @@ class Sink(Protocol):
     def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
         """Sends the one `<area>_reply`."""
 
-    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+    def publish(
+        self, msg_type: str, content: Content, metadata: Content | None = None, buffers: Sequence[bytes] = ()
+    ) -> None:
         """Sends a message on IOPub with this request as its parent; nothing where the request has no frontend."""
 
     async def ask(self, prompt: str, *, password: bool = False) -> str | None:
         """Asks the client that started it for a line of input; None: the end of input, or no client to ask."""
+
+
+class Outlet(Protocol):
+    """Where what a request shows beside its printed text goes, in order with that text. Belongs to the loop."""
+
+    def show(self, kind: str, content: Content, buffers: Sequence[bytes] = ()) -> None:
+        """Shows `display_data`, `update_display_data`, `clear_output`, or a `progress` of the script's."""
+
+    def work(self, key: str, what: Content, content: Content) -> None:
+        """How far a request is that was made for this one: its content, and that of its progress."""
+
+    def work_ended(self, key: str, content: Content) -> None:
+        """Such a request has this reply."""
 
 
 class Record(Protocol):
@@ -111,6 +126,8 @@ class Request:
     """It ends with its parent, but has nothing of what that was granted, and no person to ask: it is its own root."""
     record: Record | None = None
     """What is kept of it, where it belongs to a session; it is told of the reply."""
+    outlet: Outlet | None = None
+    """Where scripts of this request show more than text; set by what runs them."""
     answers: Answers | None = None
     """What answers its descendants in their handlers' place, where it is replayed."""
 

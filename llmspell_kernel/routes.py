@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from llmspell_kernel.handlers.comm_info import comm_info
-from llmspell_kernel.handlers.comms import comm_open, comm_said
 from llmspell_kernel.handlers.complete import CompleteHandler
 from llmspell_kernel.handlers.control import InterruptHandler, ShutdownHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
@@ -87,6 +85,11 @@ def routes(
 
         return HistoryHandler(services.contexts, services.history)
 
+    def comms_handler() -> Handler:
+        from llmspell_kernel.handlers.comms import CommsHandler
+
+        return CommsHandler(services.contexts)
+
     def kernel_handler() -> Handler:
         from llmspell_kernel.handlers.kernel import KernelHandler
 
@@ -98,10 +101,7 @@ def routes(
         "inspect_request": _when_asked(inspect_handler),
         "is_complete_request": IsCompleteHandler(services.contexts),
         "history_request": _when_asked(history_handler),
-        "comm_info_request": comm_info,
-        "comm_open": comm_open,
-        "comm_msg": comm_said,
-        "comm_close": comm_said,
+        **dict.fromkeys(("comm_info_request", "comm_open", "comm_msg", "comm_close"), _when_asked(comms_handler)),
         "kernel_info_request": KernelInfoHandler(settings.local_backends, drains),
         "interrupt_request": InterruptHandler(services.contexts),
         "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel())),

@@ -10,8 +10,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from llmspell_cli.displays import Displays
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.errors import error_object, one_line
 from llmspell_cli.repl.dot_commands import CLEAR, DotCommands, Journal, Leave, UnknownCommand, is_command, plain_word
@@ -220,6 +221,7 @@ class Repl:
             "execution_count": number,
             "status": "success" if error is None else "error",
             "output": self._printed.text + (outcome.text + "\n" if outcome.text else ""),
+            **({"displays": self._printed.displays} if self._printed.displays else {}),
             # What has no form as data is shown as a person reads it.
             "result": value if value is not None else reply.get("result_repr"),
             "error": error_object(error) if error is not None else None,
@@ -255,7 +257,13 @@ class _Printed:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._pieces: list[str] = []
+        self._displays = Displays()
         self._open = False
+
+    @property
+    def displays(self) -> list[dict[str, Any]]:
+        """What scripts have shown since `begin`."""
+        return self._displays.documents
 
     @property
     def text(self) -> str:
@@ -265,22 +273,22 @@ class _Printed:
     def begin(self) -> None:
         """A new input."""
         self._pieces.clear()
+        self._displays.begin()
         self._open = False
 
     def take(self, content: Content) -> None:
         """One `execute_delta {stream, text}`."""
         name, text = content.get("stream", "stdout"), str(content.get("text", ""))
         if self._output.json:
+            self._displays.keep(content)
             if name == "stdout":
                 self._pieces.append(text)
-            else:
+            elif text:
                 self._output.log(text.rstrip("\n"))
             return
-        if name == "stderr":
-            to_stderr(text)
-        else:
-            self._output.write(text)
-        self._open = not text.endswith("\n")
+        if shown := self._displays.text(content):
+            (to_stderr if name == "stderr" else self._output.write)(shown)
+            self._open = not shown.endswith("\n")
 
     def line_ended(self) -> None:
         """Notes that the line begun has been ended from outside: by the Enter behind an answer."""

@@ -148,11 +148,17 @@ class SocketSink:
         """Sends `<area>_reply`."""
         self._send("reply", content, buffers)
 
-    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+    def publish(
+        self, msg_type: str, content: Content, metadata: Content | None = None, buffers: Sequence[bytes] = ()
+    ) -> None:
         """Sends on IOPub."""
         topic = f"stream.{content.get('name')}" if msg_type == "stream" else None
         message = Message(
-            self._channels.headers(msg_type), content, parent_header=self._request.header, metadata=metadata
+            self._channels.headers(msg_type),
+            content,
+            parent_header=self._request.header,
+            metadata=metadata,
+            buffers=list(buffers),
         )
         self._channels.publish(message, topic)
 

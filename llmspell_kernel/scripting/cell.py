@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from llmspell_kernel.request import Content, Request
+from llmspell_kernel.scripting.cell_output import CellOutput
 from llmspell_kernel.scripting.context import Aborted, Context
 from llmspell_kernel.scripting.help_cell import helped, page, wanted_help
 from llmspell_kernel.scripting.jobs import cell_job
 from llmspell_kernel.scripting.outcome import Result
-from llmspell_kernel.scripting.output import IOPUB_PIECE_CHARACTERS, IOPUB_WINDOW_S, GatheredOutput
 from llmspell_protocol.errors import Cancelled, LlmspellError
 from llmspell_protocol.standard_requests import ExecuteRequest
 
@@ -56,24 +56,25 @@ async def _run(
         request.sink.publish("execute_input", {"code": wanted.code, "execution_count": number})
     if options.reset:
         context.forget_variables()
-    emit = _emitter(silent=wanted.silent, to_requester=options.deltas)
-    output = GatheredOutput(lambda stream, text: emit(request, stream, text), IOPUB_WINDOW_S, IOPUB_PIECE_CHARACTERS)
-    started = time.monotonic()
+    output = CellOutput(request, silent=wanted.silent, deltas=options.deltas, widgets=context.widgets)
+    request.outlet = output
+    started, stopped = time.monotonic(), True
     try:
         asked = None if options.deltas else wanted_help(wanted.code)
         if asked is not None:
             result = Result(None, None, 0, payload=[page(await helped(context, asked))])
         else:
             result = await context.execute(request, cell_job(request, wanted, number), output.write)
+        stopped = False
     except LlmspellError as error:
-        output.flush()
+        output.end(stopped=True)
         if options.deltas:
             error.details.setdefault("execution_count", number)
         if wanted.stop_on_error:
             context.abort_waiting(request)
         return {**_failed(request, error), "execution_count": number}
     finally:
-        output.flush()
+        output.end(stopped=stopped)
     if result.text is not None and request.record is not None and not options.deltas:
         # The reply has no result; what is recorded of the cell has.
         request.partial.add("result", result.text)
@@ -82,7 +83,7 @@ async def _run(
     if result.text is not None and not wanted.silent:
         request.sink.publish(
             "execute_result",
-            {"execution_count": number, "data": {"text/plain": result.text}, "metadata": {}},
+            {"execution_count": number, **_shown(result)},
         )
     return {
         "execution_count": number,
@@ -103,26 +104,11 @@ def _failed(request: Request, error: LlmspellError) -> Content:
     return reply
 
 
-def _to_iopub(request: Request, stream: str, text: str) -> None:
-    if request.record is not None:
-        request.partial.add(stream, text)
-    request.sink.publish("stream", {"name": stream, "text": text})
-
-
-def _to_requester(request: Request, stream: str, text: str) -> None:
-    request.delta({"stream": stream, "text": text})
-
-
-def _to_both(request: Request, stream: str, text: str) -> None:
-    request.sink.publish("stream", {"name": stream, "text": text})
-    _to_requester(request, stream, text)
-
-
-def _emitter(*, silent: bool, to_requester: bool) -> Callable[[Request, str, str], None]:
-    """Where a cell's output goes; what is silent is no other frontend's business."""
-    if not to_requester:
-        return _to_iopub
-    return _to_requester if silent else _to_both
+def _shown(result: Result) -> Content:
+    """A value in all of its forms."""
+    if result.bundle is None:
+        return {"data": {"text/plain": result.text}, "metadata": {}}
+    return {"data": {**result.bundle["data"]}, "metadata": {**result.bundle["metadata"]}}
 
 
 def _outcome(context: Context, result: Result) -> Content:

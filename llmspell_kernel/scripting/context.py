@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.comms import Comms
 from llmspell_kernel.scripting.engines import Engine
 from llmspell_kernel.scripting.outcome import Result
 from llmspell_kernel.scripting.places import NOTHING_SEEN, Seen
@@ -63,6 +64,21 @@ class Context:
         self._turns: list[_Turn] = []
         self._lock = asyncio.Lock()
         self._running: Request | None = None
+        self._called: set[Request] = set()
+        """What frontends say on comms, as far as a script has not heard it to its end."""
+        self.controls = Comms()
+        """Comms that the kernel answers by itself, whatever becomes of the worker."""
+        self.has_widgets = False
+        """Whether a frontend shows widgets: it has asked for them."""
+
+    @property
+    def comms(self) -> Comms | None:
+        """The comms of its script; None where no worker runs."""
+        return self._process.comms if self._process is not None and self._process.alive else None
+
+    def widgets(self) -> Comms | None:
+        """What widgets are made with; None where the frontends have none."""
+        return self.comms if self.has_widgets else None
 
     @property
     def pid(self) -> int | None:
@@ -110,10 +126,20 @@ class Context:
             if not process.alive:
                 self.forget_variables()
 
+    async def call(self, request: Request, function: int, arguments: Sequence[Any], on_output: OnOutput) -> None:
+        """Calls a function of its script for a message of a frontend's. Raises as `ScriptProcess.invoke`."""
+        self._called.add(request)
+        try:
+            await self._worker().invoke(request, function, arguments, on_output)
+        finally:
+            self._called.discard(request)
+
     def interrupt(self) -> bool:
-        """Cancels the cell that has its turn; False if none does."""
+        """Cancels the cell that has its turn, or else what its comms have called; False if there is nothing."""
         if self._running is None:
-            return False
+            for request in tuple(self._called):
+                request.cancel("interrupted by the user")
+            return bool(self._called)
         self._running.cancel("interrupted by the user")
         return True
 

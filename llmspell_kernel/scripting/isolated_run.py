@@ -6,30 +6,26 @@ from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.scripting.engines import Engine
 from llmspell_kernel.scripting.jobs import isolated_job
-from llmspell_kernel.scripting.output import GatheredOutput
+from llmspell_kernel.scripting.run_output import RunOutput
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.standard_requests import ExecuteRequest
-
-DELTA_CHARACTERS = 64 * 1024
 
 
 async def run_isolated(contexts: Contexts, engine: Engine, request: Request, wanted: ExecuteRequest) -> Content:
     """The reply's content. Raises as `Context.execute`, with what was printed last in `details.output`."""
     job = isolated_job(request, wanted)
-
-    def emit(stream: str, text: str) -> None:
-        request.delta({"stream": stream, "text": text})
-
-    output = GatheredOutput(emit, 0, DELTA_CHARACTERS)
+    output, stopped = RunOutput(request), True
+    request.outlet = output
     try:
         async with contexts.isolated(engine) as context:
             result = await context.execute(request, job, output.write)
+            stopped = False
     except LlmspellError as error:
-        output.flush()
+        output.end(stopped=True)
         error.details.setdefault("output", request.partial.text("stdout"))
         raise
     finally:
-        output.flush()
+        output.end(stopped=stopped)
     return {
         "execution_count": 0,
         "payload": [],

@@ -26,6 +26,8 @@ class Result(NamedTuple):
     expressions: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     payload: Sequence[Mapping[str, Any]] = ()
     """What the frontend is asked to do."""
+    bundle: Mapping[str, Any] | None = None
+    """`data` and `metadata` by MIME type, where the value has more forms than the text."""
 
 
 def cancelled_error(frame: Frame, reason: str | None, *, killed: bool) -> BaseException:

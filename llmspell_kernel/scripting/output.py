@@ -42,6 +42,15 @@ class GatheredOutput:
             self._timer = None
         self._send()
 
+    def pass_on(self) -> None:
+        """Passes everything on, before something that comes behind it."""
+        self._send()
+
+    def discard(self) -> None:
+        """What has not been passed on is not wanted any more."""
+        self._pieces.clear()
+        self._size = 0
+
     def _wait(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._window_s, self._window_is_over)
 
@@ -54,6 +63,5 @@ class GatheredOutput:
     def _send(self) -> None:
         if self._pieces:
             text = "".join(self._pieces)
-            self._pieces.clear()
-            self._size = 0
+            self.discard()
             self._emit(self._name, text)

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from llmspell_kernel.request import Request, Submit
+from llmspell_kernel.request import Outlet, Request, Submit
+from llmspell_kernel.scripting.comms import Comms
 from llmspell_kernel.scripting.limits import ScriptLimits, named
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
 from llmspell_kernel.scripting.rights import NO_RIGHTS, Rights
@@ -68,6 +69,7 @@ class ScriptProcess:
         self._child = child
         self._calls = Calls(child, on_frame=self._take)
         self._scopes: dict[int, Scope] = {}
+        self.comms = Comms()
         self._executing: Scope | None = None
         self._running: list[Scope] = []
         """What the worker has begun and not ended, innermost last."""
@@ -120,6 +122,7 @@ class ScriptProcess:
             exit_code=frame.get("exit_code"),
             expressions=frame.get("expressions", {}),
             payload=frame.get("payload", ()),
+            bundle=frame.get("bundle"),
         )
 
     async def invoke(
@@ -162,6 +165,11 @@ class ScriptProcess:
         if self._executing is not None:
             self._executing.print(stream, text)
 
+    @property
+    def outlet(self) -> Outlet | None:
+        """Where the execution shows things that runs here."""
+        return None if self._executing is None else self._executing.request.root.outlet
+
     def release(self, function: int) -> None:
         """Lets the worker forget a function that it has offered."""
         self._child.send({"op": "release", "fn": function})
@@ -186,6 +194,7 @@ class ScriptProcess:
 
     async def end(self) -> None:
         """Ends the worker; what still waits for it fails."""
+        self.comms.end()
         await self._child.end()
 
     def kill(self) -> None:

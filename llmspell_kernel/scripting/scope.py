@@ -14,8 +14,9 @@ from functools import cached_property
 from typing import Protocol
 
 from llmspell_kernel.identity import Caller, script_caller
-from llmspell_kernel.request import Content, Request, Submit, handling
+from llmspell_kernel.request import Content, Outlet, Request, Submit, handling
 from llmspell_kernel.scripting.clock import ScriptClock
+from llmspell_kernel.scripting.comms import Comms
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.stopping import StopDeadline
 from llmspell_protocol.areas import AREA_OF
@@ -46,6 +47,14 @@ class ScriptWorker(Protocol):
     @property
     def limits(self) -> ScriptLimits:
         """What its scripts may use."""
+
+    @property
+    def comms(self) -> Comms:
+        """Its comms."""
+
+    @property
+    def outlet(self) -> Outlet | None:
+        """Where what runs there shows things."""
 
     @property
     def submit(self) -> Submit:
@@ -88,6 +97,8 @@ class Scope:
         self._stopping = False
         self._deadline: StopDeadline | None = None
         self._requests: dict[int, Request] = {}
+        self._worked: set[int] = set()
+        """Those of them whose progress is shown."""
         self._questions: set[asyncio.Task[None]] = set()
         self.call = open_call()
 
@@ -175,6 +186,8 @@ class Scope:
             self._submit(frame)
         elif op == "stream":
             self._on_output(frame["name"], frame["text"])
+        elif op == "show":
+            self._show(frame["kind"], frame["content"], frame.get("buffers", ()))
         elif op == "waiting":
             (self.clock.pause if frame["waiting"] else self.clock.resume)()
         elif op == "cancel":
@@ -187,6 +200,18 @@ class Scope:
             question.add_done_callback(self._questions.discard)
         elif op == "log":
             self._log(frame)
+
+    def _show(self, kind: str, content: Content, buffers: Sequence[bytes]) -> None:
+        outlet = self.request.root.outlet or self._worker.outlet
+        if kind.startswith("comm_"):
+            if outlet is not None:
+                outlet.show("pass_on", {})
+            self._worker.comms.take(self.request, kind, content, buffers)
+        elif outlet is not None:
+            outlet.show(kind, content, buffers)
+        elif "data" in content:
+            # Nothing runs whose frontend could show it.
+            self._on_output("stdout", f"{content['data'].get('text/plain', '')}\n")
 
     def print(self, stream: str, text: str) -> None:
         """What something else prints where this scope is what runs."""
@@ -244,6 +269,20 @@ class Scope:
         except FrameTooLarge:
             self._worker.send({"op": "reply", "id": frame["id"], "content": _TOO_LARGE.to_content()})
 
+    def show_work(self, number: int, content: Content) -> None:
+        """Shows how far one of this scope's requests is."""
+        outlet, request = self.request.root.outlet, self._requests.get(number)
+        if outlet is not None and request is not None:
+            self._worked.add(number)
+            outlet.work(f"{self._worker.name}.{number}", request.content, content)
+
+    def end_work(self, number: int, content: Content) -> None:
+        """What was shown of it is over."""
+        if number in self._worked:
+            self._worked.discard(number)
+            if (outlet := self.request.root.outlet) is not None:
+                outlet.work_ended(f"{self._worker.name}.{number}", content)
+
     def tell_cut(self, content: Content) -> None:
         """Says below a cell that a reply was cut; a script that is run has `truncated` for that."""
         if not content.get("truncated") or self._worker.name.startswith("isolated"):
@@ -273,22 +312,27 @@ class _PipeSink:
         self._number = number
 
     def progress(self, content: Content) -> None:
-        """Passes it on."""
+        """Passes it on, and shows it where something is shown."""
+        self._scope.show_work(self._number, content)
         self._scope.send_event({"op": "progress", "id": self._number, "content": content})
 
     def delta(self, content: Content) -> None:
-        """Passes it on."""
+        """Passes it on: an answer that comes has been read and loaded for."""
+        self._scope.end_work(self._number, {"status": "ok"})
         self._scope.send_event({"op": "delta", "id": self._number, "content": content})
 
     def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
         """Passes it on, with its buffers if there are any."""
+        self._scope.end_work(self._number, content)
         self._scope.tell_cut(content)
         frame = {"op": "reply", "id": self._number, "content": content}
         if buffers:
             frame["buffers"] = list(buffers)
         self._scope.send_reply(frame)
 
-    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+    def publish(
+        self, msg_type: str, content: Content, metadata: Content | None = None, buffers: Sequence[bytes] = ()
+    ) -> None:
         """A script's request has no frontend of its own."""
 
     async def ask(self, prompt: str, *, password: bool = False) -> str | None:

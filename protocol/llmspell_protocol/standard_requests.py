@@ -64,8 +64,15 @@ class CommInfoRequest(NamedTuple):
     target_name: str | None = None
 
 
+class CommOpen(NamedTuple):
+    """A comm's beginning: who is to hear of it; what is said with it is not read here."""
+
+    comm_id: str
+    target_name: str
+
+
 class CommMessage(NamedTuple):
-    """A comm's beginning, something said on it, or its end: which one it is; what is said is not read here."""
+    """Something said on a comm, or its end: which one it is; what is said is not read here."""
 
     comm_id: str
 

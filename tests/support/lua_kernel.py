@@ -21,6 +21,7 @@ class ScriptedKernel:
     def __init__(self) -> None:
         self.output = ""
         self.errors = ""
+        self.shown: list[tuple[str, dict[str, Any], list[bytes]]] = []
         self.logged: list[tuple[str, str, str | None, Any]] = []
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.closed: list[int] = []
@@ -53,6 +54,9 @@ class ScriptedKernel:
             self.output += text
         else:
             self.errors += text
+
+    def show(self, kind: str, content: dict[str, Any], buffers: list[bytes]) -> None:
+        self.shown.append((kind, content, buffers))
 
     def log(self, level: str, message: str, module: str | None, data: Any) -> None:
         self.logged.append((level, message, module, data))

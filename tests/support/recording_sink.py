@@ -26,7 +26,9 @@ class RecordingSink:
         """Keeps the reply."""
         self.sent.append(("reply", content))
 
-    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+    def publish(
+        self, msg_type: str, content: Content, metadata: Content | None = None, buffers: Sequence[bytes] = ()
+    ) -> None:
         """Keeps what would go to IOPub."""
         self.sent.append((msg_type, content))
 

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from llmspell_kernel.flat_content import request_options
-from llmspell_kernel.handlers.comm_info import comm_info
+from llmspell_kernel.handlers.comms import CommsHandler
 from llmspell_kernel.handlers.complete import CompleteHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
 from llmspell_kernel.handlers.inspect import InspectHandler
@@ -49,7 +49,9 @@ class Frontend:
         self.replies.append(content)
         self._arrival.set()
 
-    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+    def publish(
+        self, msg_type: str, content: Content, metadata: Content | None = None, buffers: Sequence[bytes] = ()
+    ) -> None:
         self.published.append((msg_type, content))
         self._arrival.set()
 
@@ -92,7 +94,7 @@ class ScriptHarness:
             "complete_request": CompleteHandler(self.contexts),
             "inspect_request": InspectHandler(self.contexts),
             "is_complete_request": IsCompleteHandler(self.contexts),
-            "comm_info_request": comm_info,
+            **dict.fromkeys(("comm_info_request", "comm_open", "comm_msg", "comm_close"), CommsHandler(self.contexts)),
         }
         self._numbers = count(1)
 

@@ -27,17 +27,25 @@ def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
         programs=_programs(frame),
         asks=frame["asks"],
         payloads=frame["frontend"],
+        has_frontend=frame["cell"],
     )
     words = frame["arguments"]
     if words is not None:
         sandbox.set_arguments(frame["script"], words)
     value = sandbox.execute(
-        frame["code"], frame["name"], words or (), shows_value=frame["shows_value"], number=frame["number"]
+        frame["code"],
+        frame["name"],
+        words or (),
+        shows_value=frame["shows_value"],
+        is_rich=frame["cell"],
+        number=frame["number"],
     )
     if value.problem is not None and not frame["cell"]:
         raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
     wanted = frame["data"] or not frame["cell"]
     answer = {"op": "done", "value": value.data if wanted else None, "text": value.text}
+    if value.bundle is not None:
+        answer["bundle"] = value.bundle
     if sandbox.host.payloads:
         answer["payload"] = list(sandbox.host.payloads.values())
     if frame["expressions"]:

@@ -93,6 +93,11 @@ def _global(section: Section) -> str:
     return "\n".join(lines)
 
 
+def _callable(section: Section) -> str:
+    entry = Entry(section.name, section.call, section.gives, section.doc, section.since)
+    return "\n".join(_function(section, entry, section.name))
+
+
 def _function(section: Section, entry: Entry, name: str) -> Iterator[str]:
     """One function with its parameters; where a leading one may be left out, the form without it is an overload."""
     assert entry.call is not None

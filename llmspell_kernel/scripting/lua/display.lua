@@ -2,7 +2,8 @@
 -- Gets `core`; adds `core.display`; returns the function for the value of a cell.
 
 local core = ...
-local type, tostring, next, pcall, getmetatable, rawget, rawlen = type, tostring, next, pcall, getmetatable, rawget, rawlen
+local type, tostring, next, pcall, rawget, rawlen = type, tostring, next, pcall, rawget, rawlen
+local getmetatable, setmetatable = getmetatable, setmetatable
 local format, gsub, sub, find, byte = string.format, string.gsub, string.sub, string.find, string.byte
 local io_type = io.type
 local concat, sort, math_type = table.concat, table.sort, math.type
@@ -120,9 +121,40 @@ function core.shown(value)
   return show(value, 0, {}, { left = MAX_TEXT, plain = true })
 end
 
+-- Objects that stand for something on the screen already: as a cell's value they show nothing.
+core.unshown = setmetatable({}, { __mode = "k" })
+
+-- Whether a value may have more forms than its text: one of its own, or that of a table of rows.
+function core.is_rich(value)
+  if type(value) ~= "table" then
+    return false
+  end
+  local meta = getmetatable(value)
+  if type(meta) == "table" then
+    for key in next, meta do
+      if type(key) == "string" and find(key, "^__repr_") then
+        return true
+      end
+    end
+  end
+  return type(rawget(value, 1)) == "table"
+end
+
+-- The forms of such a value, or nil.
+function core.rich_value(value)
+  return core.module("rich.lua").of_value(value)
+end
+
+-- What displays are made with is read when the first one is made.
+for _, name in next, { "display", "update_display", "clear_output" } do
+  core[name == "display" and "make_display" or name] = function(...)
+    return core.module("rich.lua")[name](...)
+  end
+end
+
 -- What a cell shows; nil for a file, which is what writing gives.
 return function(value)
-  if core.streams[value] or io_type(value) ~= nil then
+  if core.streams[value] or core.unshown[value] or io_type(value) ~= nil then
     return nil
   end
   return core.display(value)

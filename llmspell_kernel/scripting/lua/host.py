@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from llmspell_kernel.scripting.lua.kept import KeptBorder
 
 MAX_SLEEP_S = 86_400.0
+MAX_SHOWN_BYTES = 16 << 20
+"""Of one display, as it travels: what is larger makes a notebook that nothing opens."""
 
 
 class Kernel(Protocol):
@@ -39,6 +41,9 @@ class Kernel(Protocol):
 
     def write(self, stream: str, data: bytes) -> None:
         """Output of the script."""
+
+    def show(self, kind: str, content: dict[str, Any], buffers: list[bytes]) -> None:
+        """A display, progress, or a comm's message. Raises `Refusal` where it is too large."""
 
     def log(self, level: str, message: str, module: str | None, data: Any) -> None:
         """A line for the kernel's log."""
@@ -67,7 +72,7 @@ class Host:
 
     NAMES = (
         *("request", "request_kept", "open", "next_event", "close", "fail", "log", "sleep", "read_line", "exit"),
-        *("offer", "own_source", "read_own", "memory", "source_line", "payload"),
+        *("offer", "own_source", "read_own", "memory", "source_line", "payload", "show", "has_frontend"),
     )
 
     def __init__(self, kernel: Kernel, runtime: Any, max_memory_bytes: int) -> None:
@@ -77,6 +82,8 @@ class Host:
         """The text that was raised last, and why: an uncaught error keeps code and hint by it."""
         self.payloads: dict[str, dict[str, Any]] | None = None
         """What the frontend is asked to do when the cell has ended, the last of each kind; None: there is none."""
+        self.frontend = False
+        """Whether what runs is a cell, which frontends see."""
         self.offered: dict[int, Any] = {}
         """Functions of the script's that the kernel may call, by the id under which they travel."""
         self._numbers = count(1)
@@ -103,7 +110,7 @@ class Host:
             "null": self.border.null,
             "array": self.border.array,
             "shape": self.border.shape,
-            "write": lambda stream, data: kernel.write(stream.decode(), data),
+            "write": lambda stream, data: kernel.write("stdout" if stream == b"stdout" else "stderr", data),
         }
         return {**safe, **plain}
 
@@ -170,6 +177,22 @@ class Host:
         """The text of one of our own files."""
         with open(f"{os.path.dirname(__file__)}/{name.decode()}", "rb") as file:
             return (file.read(),)
+
+    def _show(self, kind: bytes, table: Any, buffers: Any = None) -> tuple[Any, ...]:
+        content = self._content(table)
+        size = (
+            sum(len(form) for form in content.get("data", {}).values() if isinstance(form, str))
+            if kind.endswith(b"display_data")
+            else 0
+        )
+        if size > MAX_SHOWN_BYTES:
+            told = f"a display holds at most {MAX_SHOWN_BYTES >> 20} MiB, got {size / (1 << 20):.1f} MiB"
+            raise refusal("invalid_request", told, hint="write it to a file and show its name, or show less of it")
+        self._kernel.show(kind.decode(), content, [] if buffers is None else [*buffers.values()])
+        return ()
+
+    def _has_frontend(self) -> tuple[Any, ...]:
+        return (self.frontend,)
 
     def _log(self, level: bytes, message: bytes, module: bytes | None = None, data: Any = None) -> tuple[Any, ...]:
         values = None if data is None else self.border.to_python(data)

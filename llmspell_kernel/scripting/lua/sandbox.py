@@ -11,7 +11,7 @@ from lupa.lua54 import LuaError, LuaRuntime
 
 from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
-from llmspell_kernel.scripting.lua.host import Host, Kernel
+from llmspell_kernel.scripting.lua.host import MAX_SHOWN_BYTES, Host, Kernel
 from llmspell_kernel.scripting.lua.value_functions import nearest
 
 if TYPE_CHECKING:
@@ -72,10 +72,14 @@ _LATE_GLOBALS = {
     ),
     "Notebook": ("notebook.lua", "page set_next_input help"),
     "Artifact": ("artifact.lua", "store store_file get delete list query"),
+    "Comm": ("comm.lua", "new register_target unregister_target list"),
+    "Progress": ("progress.lua", "new each"),
 }
 """Globals whose file is read when one of their functions is first called, and these functions."""
 _OF_SESSIONS = frozenset({"Session", "Artifact"})
 """Globals that are there where sessions are on."""
+_FUNCTIONS = {"display": "make_display", "update_display": "update_display", "clear_output": "clear_output"}
+"""Globals that are functions, and what they are called on Lua's side."""
 _ALSO = {"Tools": "Tool"}
 """Further names of globals."""
 
@@ -116,8 +120,10 @@ class ScriptFailure(Exception):
 class Value:
     """A script's first return value: as plain data and as a person reads it (None: there is none).
 
-    `problem` says why it has no form as data.
+    `problem` says why it has no form as data; `bundle` has its forms by MIME type where there are more.
     """
+
+    bundle: dict[str, Any] | None = None
 
     def __init__(self, data: Any, text: str | None, problem: str | None = None) -> None:
         self.data = data
@@ -160,12 +166,15 @@ class Sandbox:
         programs: Programs | None = None,
         asks: bool = False,
         payloads: bool = False,
+        has_frontend: bool = False,
     ) -> None:
         """What the next execution may use: its files, the variables that it may read, and the programs that it may run.
 
         `environment` has the variables that there are; of those in `variables` that have none a script is told nil.
-        With `asks` a person can be asked for a permission that is lacking; `payloads`: a frontend takes them.
+        With `asks` a person can be asked for a permission that is lacking; with `has_frontend` what is shown may be
+        updated and clicked; with `payloads` the frontend does what the cell asks for when it has ended.
         """
+        self.host.frontend = has_frontend
         self.host.payloads = {} if payloads else None
         reach = self.host.reach
         reach.asks = asks
@@ -183,12 +192,19 @@ class Sandbox:
         self._core["set_arguments"](self._environment, name.encode(), self.host.border.to_lua(list(words)))
 
     def execute(
-        self, source: str, name: str, words: Sequence[str] = (), *, shows_value: bool = False, number: int = 0
+        self,
+        source: str,
+        name: str,
+        words: Sequence[str] = (),
+        *,
+        shows_value: bool = False,
+        is_rich: bool = False,
+        number: int = 0,
     ) -> Value:
         """Runs a chunk to its end and returns its first value.
 
-        With `shows_value` a last statement that is an expression is what it returns. With a `number` code and value are
-        found later, as `In[number]`, `Out[number]` and `_`.
+        With `shows_value` a last statement that is an expression is what it returns; with `is_rich` in all its forms.
+        With a `number` code and value are found later, as `In[number]`, `Out[number]` and `_`.
 
         Raises:
             ScriptFailure: it doesn't compile, raises, or was stopped (then `kind` is `stopped`).
@@ -207,7 +223,25 @@ class Sandbox:
         if number:
             note = self._run(self._core["module"], b"results.lua")
             self._run(note, self._environment, number, text, value)
-        return self._value(value)
+        shown = self._value(value)
+        if is_rich and shown.text is not None and self._core["is_rich"](value):
+            # Methods of the script's own: they are stopped and limited as it is.
+            forms = self._run(self._core["rich_value"], value)
+            shown.bundle = None if forms is None else self._forms(forms)
+        return shown
+
+    def _forms(self, forms: Any) -> dict[str, Any] | None:
+        try:
+            bundle: dict[str, Any] = self.host.border.to_python(forms)
+        except NotConvertible as problem:
+            self._kernel.write("stderr", f"warning: the value is shown as text: {problem}\n".encode())
+            return None
+        size = sum(len(form) for form in bundle["data"].values() if isinstance(form, str))
+        if size > MAX_SHOWN_BYTES:
+            told = f"warning: the value is shown as text: its other forms have {size / (1 << 20):.1f} MiB\n"
+            self._kernel.write("stderr", told.encode())
+            return None
+        return {"data": bundle["data"], "metadata": bundle.get("metadata") or {}}
 
     def evaluate(self, expression: str) -> Value:
         """The value of one expression in this context; fails as `execute` does."""
@@ -285,6 +319,8 @@ class Sandbox:
         self._stdlib(self._environment, self._level)
         for name, value in self._add_globals:
             self._environment[name.encode()] = value
+        for name, own in _FUNCTIONS.items():
+            self._environment[name.encode()] = self._core[own]
         for name, of in _ALSO.items():
             self._environment[name.encode()] = self._environment[of.encode()]
         self.set_arguments("", ())

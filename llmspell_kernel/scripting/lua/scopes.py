@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections import deque
 
 from llmspell_protocol.frames import Frame
@@ -11,7 +10,7 @@ from llmspell_protocol.frames import Frame
 class Scope:
     """What runs for one request of the kernel's: an execution, or a call of a function."""
 
-    __slots__ = ("decoders", "exit_status", "id", "input", "requests", "stdin", "stop")
+    __slots__ = ("exit_status", "id", "input", "requests", "stdin", "stop")
 
     def __init__(self, number: int, stdin: str) -> None:
         self.id = number
@@ -20,7 +19,6 @@ class Scope:
         self.exit_status: int | None = None
         self.input: deque[str | None] = deque()
         self.requests: list[int] = []
-        self.decoders: dict[str, codecs.IncrementalDecoder] = {}
 
 
 class Asked:

@@ -8,7 +8,6 @@ belong to (`scope`, its id). A script that waits serves calls of its functions m
 
 from __future__ import annotations
 
-import codecs
 import os
 import sys
 from collections import deque
@@ -23,6 +22,7 @@ from llmspell_kernel.scripting.lua.guard import Stopped
 from llmspell_kernel.scripting.lua.refusals import refusal
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
 from llmspell_kernel.scripting.lua.scopes import Asked, Scope
+from llmspell_kernel.scripting.lua.written import Written
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FramePipe, FrameTooLarge
 from llmspell_protocol.orphans import adopt_orphans, end_left_behind
@@ -41,6 +41,7 @@ class Worker:
 
     def __init__(self, pipe: FramePipe) -> None:
         self._pipe = pipe
+        self._written = Written(self._send_text, self._send_next)
         self._sandbox: Sandbox | None = None
         self._scopes: list[Scope] = []
         self._stop = False
@@ -77,17 +78,21 @@ class Worker:
         scope.exit_status = status
 
     def write(self, stream: str, data: bytes) -> None:
-        """Sends output at once; nothing where no request runs that it could belong to (a finalizer's)."""
-        if not self._scopes:
-            return
-        scope = self._scopes[-1]
-        decoder = scope.decoders.get(stream)
-        if decoder is None:
-            decoder = scope.decoders[stream] = codecs.getincrementaldecoder("utf-8")("replace")
-        text = decoder.decode(data)
-        # A single frame has a size limit, what a script prints has none.
-        for start in range(0, len(text), 1 << 20):
-            self._send({"op": "stream", "scope": scope.id, "name": stream, "text": text[start : start + (1 << 20)]})
+        """Sends output soon; nothing where no request runs that it could belong to (a finalizer's)."""
+        if self._scopes:
+            self._written.write(self._scopes[-1].id, stream, data)
+
+    def show(self, kind: str, content: dict[str, Any], buffers: list[bytes]) -> None:
+        """Sends what is shown beside text; nothing where no request runs that it could belong to."""
+        if self._scopes:
+            shown = {"op": "show", "scope": self._scopes[-1].id, "kind": kind, "content": content}
+            if kind == "progress" and content["state"] == "running":
+                self._written.tell(content["id"], shown)
+                return
+            try:
+                self._send({**shown, "buffers": buffers} if buffers else shown)
+            except FrameTooLarge:
+                raise refusal("invalid_request", f"more than can be shown: {MAX_FRAME_BYTES >> 20} MiB") from None
 
     def log(self, level: str, message: str, module: str | None, data: Any) -> None:
         """Sends a line for the kernel's log; nothing where no request runs that it could belong to."""
@@ -163,7 +168,14 @@ class Worker:
 
     # Frames
 
+    def _send_text(self, scope: int, stream: str, text: str) -> None:
+        self._send_next({"op": "stream", "scope": scope, "name": stream, "text": text})
+
     def _send(self, frame: Mapping[str, Any]) -> None:
+        self._written.flush()
+        self._send_next(frame)
+
+    def _send_next(self, frame: Mapping[str, Any]) -> None:
         try:
             self._pipe.send(frame)
         except BrokenPipeError:
@@ -287,6 +299,7 @@ class Worker:
                     return {"op": "done", "value": None, "text": None, "exit_code": scope.exit_status}
                 raise
         finally:
+            self._written.ended(scope.id)
             self._scopes.pop()
             self._stop = any(scope.stop for scope in self._scopes)
             # The kernel cancels what was not finished; what still comes of it is dropped.

@@ -223,7 +223,9 @@ class _Kept:
         """Keeps the reply."""
         self.content = content
 
-    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+    def publish(
+        self, msg_type: str, content: Content, metadata: Content | None = None, buffers: Sequence[bytes] = ()
+    ) -> None:
         """It has no frontend."""
 
     async def ask(self, prompt: str, *, password: bool = False) -> str | None:

@@ -22,9 +22,11 @@ class StepSink:
     def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
         """Is not sent: steps return what they have."""
 
-    def publish(self, msg_type: str, content: Content, metadata: Content | None = None) -> None:
+    def publish(
+        self, msg_type: str, content: Content, metadata: Content | None = None, buffers: Sequence[bytes] = ()
+    ) -> None:
         """Publishes as the whole does."""
-        self._whole.sink.publish(msg_type, content, metadata)
+        self._whole.sink.publish(msg_type, content, metadata, buffers)
 
     async def ask(self, prompt: str, *, password: bool = False) -> str | None:
         """Asks as the whole does."""

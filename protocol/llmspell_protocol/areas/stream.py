@@ -5,9 +5,9 @@ A key without a value is left out of a delta.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from llmspell_protocol.areas.action import Struct
 from llmspell_protocol.models import PrefillProgress, ToolCall, ToolEvent
@@ -44,7 +44,12 @@ class AgentDelta(ChatDelta):
 
 
 class ExecuteDelta(Struct):
-    """Printed text of a script, for the client that asked (`isolated` or `deltas` in `metadata.llmspell`)."""
+    """Printed text of a script, for the client that asked (`isolated` or `deltas` in `metadata.llmspell`).
+
+    What a script shows comes as `display` too, beside its text: `kind` is `display_data`, `update_display_data` or
+    `clear_output`, the rest is that message's content; `progress` is true for a bar, which has text at its end alone.
+    """
 
     stream: Literal["stdout", "stderr"]
     text: str
+    display: Mapping[str, Any] | None = None

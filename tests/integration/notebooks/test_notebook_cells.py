@@ -43,6 +43,8 @@ def test_a_notebook_of_five_cells_runs_from_value_to_error(
     assert value[0].data["text/plain"] == "42"
     assert (printed[0].name, printed[0].text) == ("stdout", "first line\nsecond line\n")
     assert state[0].data["text/plain"] == "43"
+    # What took longer than a moment, the model's load, has a display of its own.
+    answer = [output for output in answer if output.output_type != "display_data"]
     assert answer[0].text.strip()
     assert (answer[1].name, answer[1].text) == ("stderr", "[cut at 48 tokens; longer: max_tokens = 96]\n")
     assert answer[2].data["text/plain"] == "true"
@@ -201,9 +203,7 @@ def test_complete_knows_globals_and_fields(client: Client, code: str, wanted: st
     assert wanted in [before + match + after for match in reply["matches"]]
 
 
-def test_history_and_comm_info_are_empty(client: Client) -> None:
-    history = {"hist_access_type": "tail", "n": 10, "output": False, "raw": True}
-    assert ask(client, "shell", "history_request", history)["history"] == []
+def test_there_are_no_comms_at_first(client: Client) -> None:
     assert ask(client, "shell", "comm_info_request")["comms"] == {}
 
 

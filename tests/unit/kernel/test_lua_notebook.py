@@ -14,7 +14,7 @@ def bench() -> LuaBench:
 
 def cell(bench: LuaBench, number: int, code: str) -> str | None:
     """What a counted cell of a frontend shows."""
-    bench.sandbox.prepare(files=bench.sandbox.host.files, environment={}, payloads=True)
+    bench.sandbox.prepare(files=bench.sandbox.host.reach.files, environment={}, payloads=True)
     return bench.sandbox.execute(code, f"In[{number}]", shows_value=True, number=number).text
 
 

@@ -54,6 +54,7 @@ MADE = {
     "replay_comparator": "Replay.create_comparator()",
     "provider": "Provider.get('openai')",
     "session_builder": "Session.builder()",
+    "progress": "Progress.new(1)",
 }
 
 
