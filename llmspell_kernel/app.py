@@ -129,8 +129,8 @@ class Kernel:
         self._services.contexts.prepare(launched)
 
     def interrupt(self) -> None:
-        """Interrupts the shared context, as `interrupt_request` does: a frontend's SIGINT."""
-        self._services.contexts.shared.interrupt()
+        """Interrupts what the kernel's own notebook runs, as `interrupt_request` does: a frontend's SIGINT."""
+        self._services.contexts.interrupt()
 
     def _submit(self, request: Request) -> asyncio.Task[None]:
         return self._dispatcher.submit(request)

@@ -78,6 +78,8 @@ class Caller(NamedTuple):
     local: bool = True
     reach: frozenset[Reach] = EVERYWHERE
     hosts: tuple[str, ...] = (EVERYTHING,)
+    notebook: str | None = None
+    """The notebook whose door it came through, which has contexts of its own; None: the kernel's own door."""
 
     @property
     def sender(self) -> str:

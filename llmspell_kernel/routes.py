@@ -83,6 +83,15 @@ def routes(
 
         return InspectHandler(services.contexts)
 
+    def subshell_handler(act: str) -> Callable[[], Handler]:
+        def make() -> Handler:
+            from llmspell_kernel.handlers.subshells import SubshellsHandler
+
+            handler: Handler = getattr(SubshellsHandler(services.contexts), act)
+            return handler
+
+        return make
+
     def kernel_handler() -> Handler:
         from llmspell_kernel.handlers.kernel import KernelHandler
 
@@ -100,6 +109,9 @@ def routes(
         "comm_close": comm_said,
         "kernel_info_request": KernelInfoHandler(settings.local_backends, drains),
         "interrupt_request": InterruptHandler(services.contexts),
+        "create_subshell_request": _when_asked(subshell_handler("create")),
+        "delete_subshell_request": _when_asked(subshell_handler("delete")),
+        "list_subshell_request": _when_asked(subshell_handler("list")),
         "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel())),
         "kernel_request": _when_asked(kernel_handler),
         "model_request": _when_asked(model_handler),

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class InterruptHandler:
-    """`interrupt_request`: cancels what the shared context runs."""
+    """`interrupt_request`: cancels what the notebook runs, in its subshells too, as JEP 91 wants it."""
 
     def __init__(self, contexts: Contexts) -> None:
         self._contexts = contexts
 
     async def __call__(self, request: Request) -> Reply:
         """Answers at once; the interrupted cell answers for itself."""
-        self._contexts.shared.interrupt()
+        self._contexts.shells(request.caller).interrupt()
         return Reply({})
 
 

@@ -51,6 +51,11 @@ class Context:
         return self._process.pid if self._process is not None and self._process.alive else None
 
     @property
+    def busy(self) -> bool:
+        """Whether a cell runs or waits."""
+        return bool(self._turns)
+
+    @property
     def worker_name(self) -> str:
         """The name of its worker, which functions of its script have as their context; starts one where none runs."""
         return self._worker().name
@@ -97,6 +102,13 @@ class Context:
             return False
         self._running.cancel("interrupted by the user")
         return True
+
+    def end(self) -> None:
+        """Cells that run or wait end with an error, the variables are gone, and the next cell is the first."""
+        for turn in tuple(self._turns):
+            turn.request.cancel("the context has ended")
+        self.forget_variables()
+        self.execution_count = 0
 
     def forget_variables(self) -> None:
         """Ends the worker; what runs next gets a new one."""
