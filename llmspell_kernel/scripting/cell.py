@@ -36,7 +36,7 @@ async def _run(context: Context, request: Request, wanted: ExecuteRequest) -> Co
     output = GatheredOutput(lambda stream, text: emit(request, stream, text), IOPUB_WINDOW_S, IOPUB_PIECE_CHARACTERS)
     started = time.monotonic()
     try:
-        result = await context.execute(request, cell_job(request, wanted, number), output.write)
+        result = await context.execute(request, cell_job(request, wanted, number, context.directory), output.write)
     except LlmspellError as error:
         output.flush()
         if options.deltas:

@@ -34,8 +34,10 @@ class Context:
     Its worker starts when it is first needed; one that has died is replaced, and the variables are gone.
     """
 
-    def __init__(self, id: str, engine: Engine, workers: Workers) -> None:
+    def __init__(self, id: str, engine: Engine, workers: Workers, directory: str | None = None) -> None:
         self.id = id
+        self.directory = directory
+        """Where cells run that don't say where; None: in the kernel's own directory."""
         self.engine = engine
         self.execution_count = 0
         """The number of the last cell that counted."""
@@ -54,6 +56,11 @@ class Context:
     def busy(self) -> bool:
         """Whether a cell runs or waits."""
         return bool(self._turns)
+
+    @property
+    def running_worker(self) -> str | None:
+        """The name of its worker; None where none runs."""
+        return self._process.name if self._process is not None and self._process.alive else None
 
     @property
     def worker_name(self) -> str:

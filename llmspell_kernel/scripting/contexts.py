@@ -75,9 +75,9 @@ class Contexts:
         if not self._workers.pids:
             self._workers.prepare(launched)
 
-    def open(self, kind: Literal["notebook", "subshell", "isolated"], engine: Engine | None = None) -> Context:
+    def open(self, kind: Literal["subshell", "isolated"], engine: Engine | None = None) -> Context:
         """A new context with an id of its own; `end` ends it."""
-        context = Context(f"{kind}-{next(self._numbers)}", engine or self._engine, self._workers)
+        context = self._new(kind, engine)
         self._by_id[context.id] = context
         return context
 
@@ -120,19 +120,20 @@ class Contexts:
         """Interrupts what runs for the kernel's own door."""
         self._shells[None].interrupt()
 
-    def open_notebook(self, name: str) -> Shells:
-        """The contexts of a new notebook; `end_notebook` ends them."""
-        self._shells[name] = made = self._new_shells(self.open("notebook"))
+    def open_notebook(self, name: str, directory: str | None) -> Shells:
+        """The contexts of a new notebook, whose cells run in this directory; `end_notebook` ends them."""
+        made = self._shells[name] = self._new_shells(self._new("notebook", directory=directory))
         return made
 
     def end_notebook(self, name: str) -> None:
         """Ends what runs in a notebook's contexts, and their variables."""
-        shells = self._shells.pop(name)
-        shells.end()
-        self._by_id.pop(shells.main.id, None)
+        self._shells.pop(name).end()
 
     def _new_shells(self, main: Context) -> Shells:
-        return Shells(main, lambda id: Context(id, self._engine, self._workers))
+        return Shells(main, lambda: self._new("subshell", directory=main.directory))
+
+    def _new(self, kind: str, engine: Engine | None = None, directory: str | None = None) -> Context:
+        return Context(f"{kind}-{next(self._numbers)}", engine or self._engine, self._workers, directory)
 
     def end(self, id: str) -> None:
         """Ends a context, and what runs in it with it. Raises as `get`."""

@@ -10,14 +10,14 @@ from llmspell_kernel.scripting.rights import granted
 from llmspell_protocol.standard_requests import ExecuteRequest
 
 
-def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
-    """The job of the cell with this number.
+def cell_job(request: Request, wanted: ExecuteRequest, number: int, place: str | None = None) -> Job:
+    """The job of the cell with this number; `place` is its notebook's directory.
 
     Raises:
         InvalidRequest: a place that is not absolute, or no path.
     """
     options = request.options
-    directory = working_directory(request)
+    directory = working_directory(request) or place
     if directory is None and request.caller.local:
         # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
         directory = own_directory()

@@ -21,7 +21,7 @@ class Shells:
     A subshell lasts until it is deleted or the notebook is restarted, whatever becomes of the client that made it.
     """
 
-    def __init__(self, main: Context, make: Callable[[str], Context]) -> None:
+    def __init__(self, main: Context, make: Callable[[], Context]) -> None:
         self.main = main
         self._make = make
         self._subshells: dict[str, Context] = {}
@@ -62,7 +62,7 @@ class Shells:
         if len(self._subshells) >= MOST_SUBSHELLS:
             raise Busy(f"there are {MOST_SUBSHELLS} subshells already", hint="delete those that nothing needs any more")
         id = os.urandom(16).hex()
-        self._subshells[id] = self._make(id)
+        self._subshells[id] = self._make()
         return id
 
     def delete(self, subshell: str) -> None:
