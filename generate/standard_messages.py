@@ -13,6 +13,7 @@ from typing import Any, Literal
 from llmspell_protocol.standard_requests import (
     CommInfoRequest,
     CompleteRequest,
+    DeleteSubshellRequest,
     ExecuteRequest,
     HistoryRequest,
     InspectRequest,
@@ -130,13 +131,6 @@ class SubshellReply:
     """A new subshell."""
 
     status: Literal["ok"]
-    subshell_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteSubshellRequest:
-    """End a subshell."""
-
     subshell_id: str
 
 

@@ -81,7 +81,7 @@ def candidates() -> Candidates:
     here = special_file(env, directory())
     fit, others = [], []
     for info in running:
-        why = _mismatch(info, here, env)
+        why = mismatch(info, here, env)
         if why is None:
             fit.append(info)
         else:
@@ -89,7 +89,7 @@ def candidates() -> Candidates:
     return Candidates(tuple(fit), tuple(others))
 
 
-def _mismatch(info: ConnectionInfo, here: str | None, env: Mapping[str, str]) -> str | None:
+def mismatch(info: ConnectionInfo, here: str | None, env: Mapping[str, str]) -> str | None:
     """Why a kernel would not do as this command line says; None where it would.
 
     The file that this directory or `LLMSPELL_CONFIG` brings must be the kernel's, and so must every variable that is

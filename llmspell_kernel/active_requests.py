@@ -62,8 +62,14 @@ class ActiveRequests:
         return next(iter(own or same_id), None)
 
     def tasks(self, besides: Collection[Request] = ()) -> set[asyncio.Task[None]]:
-        """The tasks of all but these requests."""
-        return {request.task for request in self if request.task is not None and request not in besides}
+        """The tasks of all but these requests, and of those that end when their client wants."""
+        others = (request for request in self if request not in besides and not request.lasting)
+        return {request.task for request in others if request.task is not None}
+
+    @property
+    def working(self) -> int:
+        """How many do something that has an end."""
+        return sum(not request.lasting for request in self._unfinished)
 
     def add(self, request: Request) -> None:
         """Counts a request among the unfinished ones and those of its parent; no id finds one whose id is taken."""

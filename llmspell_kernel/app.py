@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.events.export import WriteEvent
     from llmspell_kernel.services.hooks.component import Component
     from llmspell_kernel.services.kernel import KernelFiles, KernelService
+    from llmspell_kernel.services.notebooks import MakeDoor, Notebooks
+    from llmspell_protocol.areas.notebook import NotebookSummary
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Kernel:
     """One kernel; construct it, then `serve`, all on one loop.
 
     A kernel that is not `standing` lives for one command: it loads no pinned models and never ends by itself.
+    `make_door` makes the doors of notebooks that share it; without it there are none.
     """
 
     def __init__(
@@ -58,11 +61,13 @@ class Kernel:
         standing: bool = True,
         idle_timeout: bool = True,
         write_event: WriteEvent | None = None,
+        make_door: MakeDoor | None = None,
     ) -> None:
         self._started = (time.time(), time.monotonic(), time.process_time())
         self._info = info
         self._files = files
         self._doors = doors
+        self._make_door = make_door
         self._log = kernel_log
         self._standing = standing
         self._ends_idle = idle_timeout and standing
@@ -74,7 +79,14 @@ class Kernel:
         self._pins = Pins(lambda: self._services.models)
         self._idleness = Idleness(self._in_use, self._end_idle)
         self._dispatcher = Dispatcher(
-            routes(self._services, self._settings, lambda: self.service, lambda: self.drain.begun),
+            routes(
+                self._services,
+                self._settings,
+                lambda: self.service,
+                lambda: self.drain.begun,
+                lambda: self.notebooks,
+                lambda: self.notebooks_if_made,
+            ),
             requests=self.requests,
             clients=self._clients,
             drain=self.drain,
@@ -102,7 +114,43 @@ class Kernel:
             drain=self.drain,
             resident_models=self._services.resident_models,
             dropped=self._dropped,
+            notebooks=self._notebook_summaries,
         )
+
+    @cached_property
+    def notebooks(self) -> Notebooks:
+        """Notebooks that share the kernel; made when asked for, which few kernels are."""
+        from llmspell_kernel.services.notebooks import Notebooks
+
+        return Notebooks(
+            self._make_door,
+            self._services.contexts,
+            self.requests,
+            self._clients,
+            self._submit,
+            self._is_kernel,
+        )
+
+    @property
+    def notebooks_if_made(self) -> Notebooks | None:
+        """The notebooks, where there may be some."""
+        made: Notebooks | None = self.__dict__.get("notebooks")
+        return made
+
+    def _notebook_summaries(self) -> Sequence[NotebookSummary]:
+        if self.notebooks_if_made is None:
+            return ()
+        from llmspell_kernel.services.notebook_figures import summaries
+
+        return summaries(self.notebooks_if_made, self._services.model_users)
+
+    def _is_kernel(self, id: str) -> bool:
+        """Whether a kernel of this home runs that has this id."""
+        if self._files is None or self._files.connection_file is None:
+            return False
+        from llmspell_protocol.discovery import is_running
+
+        return is_running(self._files.connection_file.parent, id)
 
     async def serve(self, on_ready: Callable[[], None]) -> None:
         """Answers requests until the drain begins; everything that was started has ended when it returns."""
@@ -117,9 +165,13 @@ class Kernel:
             await self.drain.wait_begun()
             await self._tell_of_end()
             await self.drain.finish()
+            if self.notebooks_if_made is not None:
+                await self.notebooks_if_made.close_all()
             await asyncio.gather(*(door.all_taken(_SLOW_READERS_S) for door in self._doors))
         finally:
             self._pins.cancel()
+            if self.notebooks_if_made is not None:
+                await self.notebooks_if_made.close_all()
             await self._services.close()
             for door in self._doors:
                 door.close()
@@ -129,14 +181,15 @@ class Kernel:
         self._services.contexts.prepare(launched)
 
     def interrupt(self) -> None:
-        """Interrupts the shared context, as `interrupt_request` does: a frontend's SIGINT."""
-        self._services.contexts.shared.interrupt()
+        """Interrupts what the kernel's own notebook runs, as `interrupt_request` does: a frontend's SIGINT."""
+        self._services.contexts.interrupt()
 
     def _submit(self, request: Request) -> asyncio.Task[None]:
         return self._dispatcher.submit(request)
 
     def _dropped(self) -> Counter[str]:
-        return sum((Counter(door.dropped) for door in self._doors), Counter())
+        doors = [*self._doors, *(one.door for one in self.notebooks_if_made or ())]
+        return sum((Counter(door.dropped) for door in doors), Counter())
 
     async def _failed(self, request: Request, error: LlmspellError) -> None:
         hooks = self._services.hooks_if_made

@@ -151,7 +151,8 @@ class Dispatcher:
     def _check_rights(self, request: Request) -> None:
         """Whether the caller may do this: the one place that says no, whatever the message."""
         if (area := AREA_OF.get(request.msg_type)) is None:
-            request.caller.demand(standard_right(request.msg_type), request.msg_type.removesuffix("_request"))
+            right = standard_right(request.msg_type, notebook=request.caller.notebook is not None)
+            request.caller.demand(right, request.msg_type.removesuffix("_request"))
             return
         action = actions(area).get(request.action)
         if action is None:
@@ -174,7 +175,7 @@ class Dispatcher:
                 hint="llmspell kernel status lists the others; llmspell kernel start --daemon starts one",
                 details={"retry_after_s": 5},
             )
-        if not self._clients.admits(request.caller.client):
+        if request.caller.notebook is None and not self._clients.admits(request.caller.client):
             raise Busy(
                 f"the kernel serves {self._clients.limit} clients already",
                 hint="raise kernel.max_clients, or close a client",

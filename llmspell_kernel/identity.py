@@ -20,8 +20,13 @@ _STANDARD_RIGHTS: Mapping[str, Capability | None] = {"kernel_info_request": None
 """The right of each standard message; those that are not named need `execute`."""
 
 
-def standard_right(msg_type: str) -> Capability | None:
-    """The right that a message of Jupyter's needs; None is anyone's."""
+def standard_right(msg_type: str, *, notebook: bool = False) -> Capability | None:
+    """The right that a message of Jupyter's needs; None is anyone's.
+
+    Through a notebook's door a shutdown ends no kernel, only what the same door has begun.
+    """
+    if notebook and msg_type == "shutdown_request":
+        return "execute"
     return _STANDARD_RIGHTS.get(msg_type, "execute")
 
 
@@ -35,10 +40,16 @@ class Key(NamedTuple):
 
 
 class KeyRing:
-    """The keys of one kernel: the connection file's, which may do everything, and `others`."""
+    """The keys of one door: the connection file's, which has the `capabilities`, and `others`."""
 
-    def __init__(self, connection_secret: bytes, others: Iterable[Key] = ()) -> None:
-        self._connection = Key(CONNECTION_KEY, connection_secret)
+    def __init__(
+        self,
+        connection_secret: bytes,
+        others: Iterable[Key] = (),
+        *,
+        capabilities: frozenset[Capability] = ALL_CAPABILITIES,
+    ) -> None:
+        self._connection = Key(CONNECTION_KEY, connection_secret, capabilities)
         self._others = {key.id.encode(): key for key in others}
 
     @property
@@ -78,6 +89,8 @@ class Caller(NamedTuple):
     local: bool = True
     reach: frozenset[Reach] = EVERYWHERE
     hosts: tuple[str, ...] = (EVERYTHING,)
+    notebook: str | None = None
+    """The notebook whose door it came through, which has contexts of its own; None: the kernel's own door."""
 
     @property
     def sender(self) -> str:
@@ -97,14 +110,21 @@ class Caller(NamedTuple):
             )
 
 
-def client_caller(key: Key, *, client: str, session: str, local: bool) -> Caller:
+def client_caller(key: Key, *, client: str, session: str, local: bool, notebook: str | None = None) -> Caller:
     """A client that has signed with this key; `client` is its name among those of all doors.
 
-    Only who may do everything, and is on this machine, is shown what this machine alone sees.
+    Only who may do everything, and is on this machine, is shown what this machine alone sees; and notebooks, whose
+    doors such a client has opened.
     """
-    reach = EVERYWHERE if local and "admin" in key.capabilities else PUBLIC
+    reach = EVERYWHERE if local and ("admin" in key.capabilities or notebook is not None) else PUBLIC
     return Caller(
-        client=client, session=session, key_id=key.id, capabilities=key.capabilities, local=local, reach=reach
+        client=client,
+        session=session,
+        key_id=key.id,
+        capabilities=key.capabilities,
+        local=local,
+        reach=reach,
+        notebook=notebook,
     )
 
 

@@ -124,6 +124,8 @@ class Request:
     """Nothing of it is published on IOPub."""
     apart: bool = False
     """It ends with its parent, but has nothing of what that was granted, and no person to ask: it is its own root."""
+    lasting: bool = False
+    """It lasts as long as its client wants: nothing waits for its end, and it makes no kernel busy."""
     record: Record | None = None
     """What is kept of it, where it belongs to a session; it is told of the reply."""
     outlet: Outlet | None = None

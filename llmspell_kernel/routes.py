@@ -16,17 +16,23 @@ from llmspell_kernel.services.graph import Services
 
 if TYPE_CHECKING:
     from llmspell_kernel.services.kernel import KernelService
+    from llmspell_kernel.services.notebooks import Notebooks
 
 
 def routes(
-    services: Services, settings: LiveSettings, kernel: Callable[[], KernelService], drains: Callable[[], bool]
+    services: Services,
+    settings: LiveSettings,
+    kernel: Callable[[], KernelService],
+    drains: Callable[[], bool],
+    notebooks: Callable[[], Notebooks],
+    notebooks_if_made: Callable[[], Notebooks | None],
 ) -> dict[str, Handler]:
     """The handler of each message type."""
 
     def model_handler() -> Handler:
         from llmspell_kernel.handlers.model import ModelHandler
 
-        return ModelHandler(services.models, services.hooks)
+        return ModelHandler(services.models, services.hooks, notebooks_if_made)
 
     def agent_handler() -> Handler:
         from llmspell_kernel.handlers.agent import AgentHandler
@@ -90,6 +96,20 @@ def routes(
 
         return CommsHandler(services.contexts)
 
+    def subshell_handler(act: str) -> Callable[[], Handler]:
+        def make() -> Handler:
+            from llmspell_kernel.handlers.subshells import SubshellsHandler
+
+            handler: Handler = getattr(SubshellsHandler(services.contexts), act)
+            return handler
+
+        return make
+
+    def notebook_handler() -> Handler:
+        from llmspell_kernel.handlers.notebook import NotebookHandler
+
+        return NotebookHandler(notebooks(), lambda: services.model_users)
+
     def kernel_handler() -> Handler:
         from llmspell_kernel.handlers.kernel import KernelHandler
 
@@ -104,7 +124,11 @@ def routes(
         **dict.fromkeys(("comm_info_request", "comm_open", "comm_msg", "comm_close"), _when_asked(comms_handler)),
         "kernel_info_request": KernelInfoHandler(settings.local_backends, drains),
         "interrupt_request": InterruptHandler(services.contexts),
-        "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel())),
+        "create_subshell_request": _when_asked(subshell_handler("create")),
+        "delete_subshell_request": _when_asked(subshell_handler("delete")),
+        "list_subshell_request": _when_asked(subshell_handler("list")),
+        "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel(), notebooks)),
+        "notebook_request": _when_asked(notebook_handler),
         "kernel_request": _when_asked(kernel_handler),
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),

@@ -44,6 +44,7 @@ from llmspell_protocol.standard_streams import have_standard_streams
 from llmspell_protocol.version import VERSION
 
 if TYPE_CHECKING:
+    from llmspell_kernel.doors.notebook import NotebookDoor
     from llmspell_kernel.services.events.export import WriteEvent
 
 log = logging.getLogger(__name__)
@@ -207,6 +208,7 @@ class Start:
             ),
             idle_timeout=not self._frontend,
             write_event=self._write_event,
+            make_door=None if self._frontend else partial(_notebook_door, context),
         )
         self._handle_signals(kernel)
         if self._frontend:
@@ -318,6 +320,13 @@ class Start:
             "url": info.to_url() if info.transport == "tcp" else None,
             "warnings": list(self._loaded.warnings),
         }
+
+
+def _notebook_door(context: zmq.Context[zmq.Socket[bytes]], info: ConnectionInfo, notebook: str) -> NotebookDoor:
+    # Few kernels are shared by notebooks.
+    from llmspell_kernel.doors.notebook import NotebookDoor
+
+    return NotebookDoor(info, context, notebook)
 
 
 class ReadyPipe:

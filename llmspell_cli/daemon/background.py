@@ -29,10 +29,10 @@ def started_in_background(output: Output) -> Candidates:
     if autostart not in ("always", "ask") or (autostart == "ask" and not _agreed(output)):
         return Candidates()
     try:
-        with _alone():
+        with alone():
             found = candidates()  # Another command may have been first.
             if not found:
-                _start()
+                start_detached(BACKGROUND_ID)
                 output.note(
                     f"Started a kernel that keeps models loaded; it ends after {IDLE_TIMEOUT_S // 60} minutes without "
                     f"work: llmspell kernel stop {BACKGROUND_ID}",
@@ -57,14 +57,19 @@ def _agreed(output: Output) -> bool:
     return said.strip() in ("y", "Y")
 
 
-def _start() -> None:
+def start_detached(kernel_id: str, *words: str) -> None:
+    """Starts a kernel that goes on by itself, with further `words` for it; it ends after a while without work.
+
+    Raises:
+        LlmspellError: why it can't start.
+    """
     # Socket files that only this user can open: no port of another program can be in the way.
-    words = ("--daemon", f"--id={BACKGROUND_ID}", "--transport=ipc", f"--idle-timeout={IDLE_TIMEOUT_S}")
-    detach(words, Path(run_directory_text()).parent / "logs" / f"kernel-{BACKGROUND_ID}.log")
+    own = ("--daemon", f"--id={kernel_id}", "--transport=ipc", f"--idle-timeout={IDLE_TIMEOUT_S}")
+    detach((*own, *words), Path(run_directory_text()).parent / "logs" / f"kernel-{kernel_id}.log")
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Holds the lock of those who would start a kernel; waits for it as long as a start may take."""
     directory = run_directory_text()
     os.makedirs(directory, mode=0o700, exist_ok=True)

@@ -26,9 +26,10 @@ _END_OF_INPUT = "\x04"
 
 
 class ZmqDoor:
-    """The five Jupyter sockets, bound already (see `bind_sockets`)."""
+    """The five Jupyter sockets, bound already (see `bind_sockets`); `notebook` is the one whose door it is."""
 
-    def __init__(self, info: ConnectionInfo, sockets: Sockets, ring: KeyRing) -> None:
+    def __init__(self, info: ConnectionInfo, sockets: Sockets, ring: KeyRing, notebook: str | None = None) -> None:
+        self._notebook = notebook
         self._ring = ring
         self._channels = Channels(info, ring, self._receive, self._gone, self._returned, self._stdin_made)
         self._sockets = sockets
@@ -122,6 +123,7 @@ class ZmqDoor:
             client=self._client_name(route),
             session=str(message.header["session"]),
             local=info.transport != "tcp" or is_loopback(info.ip),
+            notebook=self._notebook,
         )
 
 

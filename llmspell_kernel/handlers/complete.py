@@ -24,8 +24,9 @@ class CompleteHandler:
         wanted = standard_content(CompleteRequest, request.msg_type, request.content)
         size = len(wanted.code)
         cursor = wanted.cursor_pos if wanted.cursor_pos is not None and 0 <= wanted.cursor_pos <= size else size
-        seen = seen_by(request, granted(request).read)
-        found = await self._contexts.of(request).complete(wanted.code, cursor, seen)
+        context = self._contexts.of(request)
+        seen = seen_by(request, granted(request).read, context.directory)
+        found = await context.complete(wanted.code, cursor, seen)
         typed = [
             {"text": one.text, "type": one.type, "signature": one.signature, "start": found.start, "end": found.end}
             for one in found.candidates

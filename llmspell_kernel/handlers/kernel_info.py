@@ -13,6 +13,9 @@ from llmspell_protocol.version import VERSION
 
 FEATURES = (*AREA_OF, "isolated_execute", "execute_deltas", "iopub_welcome")
 
+JUPYTER_FEATURES = ("kernel subshells",)
+"""Optional features of the messaging protocol (JEP 92)."""
+
 
 class KernelInfoHandler:
     """Answers `kernel_info_request`."""
@@ -32,7 +35,7 @@ class KernelInfoHandler:
                 "language_info": dict(DEFAULT.language_info),
                 "banner": f"llmspell {VERSION} ({DEFAULT.version}, Python {python.major}.{python.minor})",
                 "help_links": [],
-                "supported_features": [],
+                "supported_features": list(JUPYTER_FEATURES),
                 "debugger": False,
                 "llmspell": {
                     "version": VERSION,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.pull_reach import demand_files, demand_reach
@@ -54,12 +54,18 @@ from llmspell_protocol.pulls import PullProgress, PullResult
 
 _DOWNLOADED = "downloaded successfully"
 
+if TYPE_CHECKING:
+    from llmspell_kernel.services.notebooks import Notebooks
+
 
 class ModelHandler(AreaHandler):
     """Answers `model_request`."""
 
-    def __init__(self, models: ModelsService, hooks: HooksService) -> None:
+    def __init__(
+        self, models: ModelsService, hooks: HooksService, notebooks: Callable[[], Notebooks | None] = lambda: None
+    ) -> None:
         self._models = models
+        self._notebooks = notebooks
         self._hooks = hooks
         self._inventory = models.inventory
 
@@ -132,7 +138,14 @@ class ModelHandler(AreaHandler):
 
     async def ps(self, request: Request, wanted: Empty) -> ModelPsReply:
         """What is in memory."""
-        return await self._inventory.ps()
+        found = await self._inventory.ps()
+        notebooks = self._notebooks()
+        if not notebooks:
+            return found
+        # Few kernels have notebooks.
+        from llmspell_kernel.services.notebook_figures import with_notebooks
+
+        return replace(found, models=with_notebooks(found.models, notebooks, self._models.users))
 
     async def chat(self, request: Request, wanted: ChatRequest) -> ChatResult:
         """A streamed answer."""

@@ -64,7 +64,7 @@ async def _run(
         if asked is not None:
             result = Result(None, None, 0, payload=[page(await helped(context, asked))])
         else:
-            result = await context.execute(request, cell_job(request, wanted, number), output.write)
+            result = await context.execute(request, cell_job(request, wanted, number, context.directory), output.write)
         stopped = False
     except LlmspellError as error:
         output.end(stopped=True)

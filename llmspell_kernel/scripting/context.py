@@ -54,8 +54,10 @@ class Context:
     Its worker starts when it is first needed; one that has died is replaced, and the variables are gone.
     """
 
-    def __init__(self, id: str, engine: Engine, workers: Workers) -> None:
+    def __init__(self, id: str, engine: Engine, workers: Workers, directory: str | None = None) -> None:
         self.id = id
+        self.directory = directory
+        """Where cells run that don't say where; None: in the kernel's own directory."""
         self.engine = engine
         self.execution_count = 0
         """The number of the last cell that counted."""
@@ -84,6 +86,16 @@ class Context:
     def pid(self) -> int | None:
         """The worker's process id; None where none has been needed yet, or it has died."""
         return self._process.pid if self._process is not None and self._process.alive else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a cell runs or waits."""
+        return bool(self._turns)
+
+    @property
+    def running_worker(self) -> str | None:
+        """The name of its worker; None where none runs."""
+        return self._process.name if self._process is not None and self._process.alive else None
 
     @property
     def worker_name(self) -> str:
@@ -142,6 +154,13 @@ class Context:
             return bool(self._called)
         self._running.cancel("interrupted by the user")
         return True
+
+    def end(self) -> None:
+        """Cells that run or wait end with an error, the variables are gone, and the next cell is the first."""
+        for turn in tuple(self._turns):
+            turn.request.cancel("the context has ended")
+        self.forget_variables()
+        self.execution_count = 0
 
     def forget_variables(self) -> None:
         """Ends the worker; what runs next gets a new one."""

@@ -1,4 +1,4 @@
-"""Which script contexts there are: the shared one, subshells by id, and isolated ones for as long as a script runs.
+"""Which script contexts there are: the shared one, those of notebooks, and isolated ones while a script runs.
 
 Functions of scripts are called here, by the context that they belong to. What a request says and how an answer looks
 is the handlers' business.
@@ -14,10 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request, Submit
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.engines import DEFAULT, Engine
 from llmspell_kernel.scripting.scope import OnOutput
+from llmspell_kernel.scripting.shells import Shells
 from llmspell_kernel.scripting.workers import Workers
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
@@ -60,7 +62,8 @@ class Contexts:
         self._room = asyncio.Condition()
         self._tellings: set[asyncio.Task[None]] = set()
         self.shared = Context("shared", engine, self._workers)
-        """The one of notebooks and the repl."""
+        """The one of whoever comes through the kernel's own door: the repl, and a notebook with a kernel of its own."""
+        self._shells: dict[str | None, Shells] = {None: self._new_shells(self.shared)}
 
     @property
     def pids(self) -> Sequence[int]:
@@ -74,7 +77,7 @@ class Contexts:
 
     def open(self, kind: Literal["subshell", "isolated"], engine: Engine | None = None) -> Context:
         """A new context with an id of its own; `end` ends it."""
-        context = Context(f"{kind}-{next(self._numbers)}", engine or self._engine, self._workers)
+        context = self._new(kind, engine)
         self._by_id[context.id] = context
         return context
 
@@ -92,8 +95,45 @@ class Contexts:
             raise NotFound(f"there is no script context '{id}'", details={"context": id}) from None
 
     def of(self, request: Request) -> Context:
-        """The context whose cells this request is about: what its frontend works in."""
-        return self.shared
+        """The context whose cells this request is about: its notebook's, or the subshell that its header names.
+
+        Raises:
+            NotFound: the notebook has ended, or there is no such subshell.
+        """
+        subshell = request.root.header.get("subshell_id")
+        if subshell is not None and not isinstance(subshell, str):
+            raise InvalidRequest("subshell_id has to be a text")
+        return self.shells(request.caller).of(subshell)
+
+    def shells(self, caller: Caller) -> Shells:
+        """All contexts of the notebook through whose door the caller came; without one, of the kernel's own door.
+
+        Raises:
+            NotFound: the notebook has ended.
+        """
+        try:
+            return self._shells[caller.notebook]
+        except KeyError:
+            raise NotFound(f"notebook '{caller.notebook}' has ended", details={"notebook": caller.notebook}) from None
+
+    def interrupt(self) -> None:
+        """Interrupts what runs for the kernel's own door."""
+        self._shells[None].interrupt()
+
+    def open_notebook(self, name: str, directory: str | None) -> Shells:
+        """The contexts of a new notebook, whose cells run in this directory; `end_notebook` ends them."""
+        made = self._shells[name] = self._new_shells(self._new("notebook", directory=directory))
+        return made
+
+    def end_notebook(self, name: str) -> None:
+        """Ends what runs in a notebook's contexts, and their variables."""
+        self._shells.pop(name).end()
+
+    def _new_shells(self, main: Context) -> Shells:
+        return Shells(main, lambda: self._new("subshell", directory=main.directory))
+
+    def _new(self, kind: str, engine: Engine | None = None, directory: str | None = None) -> Context:
+        return Context(f"{kind}-{next(self._numbers)}", engine or self._engine, self._workers, directory)
 
     def end(self, id: str) -> None:
         """Ends a context, and what runs in it with it. Raises as `get`."""

@@ -9,14 +9,14 @@ from llmspell_kernel.scripting.rights import granted
 from llmspell_protocol.standard_requests import ExecuteRequest
 
 
-def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
-    """The job of the cell with this number.
+def cell_job(request: Request, wanted: ExecuteRequest, number: int, place: str | None = None) -> Job:
+    """The job of the cell with this number; `place` is its notebook's directory.
 
     Raises:
         InvalidRequest: a place that is not absolute, or no path.
     """
     options = request.options
-    directory = cell_directory(request)
+    directory = cell_directory(request, place)
     return Job(
         code=wanted.code,
         name=options.name or f"In[{number}]",

@@ -21,9 +21,9 @@ class Seen(NamedTuple):
 NOTHING_SEEN = Seen(None, ())
 
 
-def cell_directory(request: Request) -> str | None:
-    """The directory that a cell works in. Raises as `working_directory`."""
-    directory = working_directory(request)
+def cell_directory(request: Request, place: str | None = None) -> str | None:
+    """The directory that a cell works in; `place` is its notebook's. Raises as `working_directory`."""
+    directory = working_directory(request) or place
     if directory is None and request.caller.local:
         # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
         directory = own_directory()
@@ -31,9 +31,13 @@ def cell_directory(request: Request) -> str | None:
     return directory
 
 
-def seen_by(request: Request, granted: Sequence[str]) -> Seen:
-    """What a cell of this request could read, with the paths that it grants. Raises as `working_directory`."""
-    directory = cell_directory(request)
+def seen_by(request: Request, granted: Sequence[str], place: str | None = None) -> Seen:
+    """What a cell of this request could read, with the paths that it grants; `place` as in `cell_directory`.
+
+    Raises:
+        InvalidRequest: as `working_directory`.
+    """
+    directory = cell_directory(request, place)
     script = script_directory(request, directory)
     below = [place for place in (script, directory) if place is not None and place != "/"]
     return Seen(directory or script, [*below, *granted])

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.events.service import EventsService
     from llmspell_kernel.services.history.service import HistoryService
     from llmspell_kernel.services.hooks.service import HooksService
+    from llmspell_kernel.services.model_users import ModelUsers
     from llmspell_kernel.services.models import ModelsService
     from llmspell_kernel.services.sessions.replay import Replays
     from llmspell_kernel.services.sessions.service import SessionsService
@@ -287,6 +288,12 @@ class Services:
         for one in (self.contexts, *self._made):
             if isinstance(one, Reconfigures):
                 one.reconfigure(settings, running)
+
+    @property
+    def model_users(self) -> ModelUsers | None:
+        """Who has used which models; None where no model was asked."""
+        made: ModelsService | None = self.__dict__.get("models")
+        return None if made is None else made.users
 
     def resident_models(self) -> dict[str, int]:
         """The in-house models in memory, by name, each with the number of requests that wait for it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         KernelStorageReply,
         QueuedRequest,
     )
+    from llmspell_protocol.areas.notebook import NotebookSummary
 
 
 class KernelFiles(NamedTuple):
@@ -49,7 +50,7 @@ class KernelService:
 
     `started` is when the kernel was made, in seconds: since the epoch, of a monotonic clock, of processor time;
     `resident_models` are the in-house models in memory, by name, each with the number of requests that wait for it;
-    `dropped` is how many messages the doors dropped, by reason.
+    `dropped` is how many messages the doors dropped, by reason; `notebooks` are those that share the kernel.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class KernelService:
         drain: Drain,
         resident_models: Callable[[], Mapping[str, int]],
         dropped: Callable[[], Mapping[str, int]],
+        notebooks: Callable[[], Sequence[NotebookSummary]],
     ) -> None:
         self._info = info
         self._files = files or KernelFiles()
@@ -74,6 +76,7 @@ class KernelService:
         self._drain = drain
         self._resident_models = resident_models
         self._dropped = dropped
+        self._notebooks = notebooks
         self._cpu_seen = (monotonic, cpu)
 
     def status(self, asked_by: Caller) -> KernelStatusReply:
@@ -83,7 +86,7 @@ class KernelService:
         """
         from llmspell_protocol.areas.kernel import KernelStatusReply
 
-        working = len(self._requests) - 1
+        working = self._requests.working - 1
         return KernelStatusReply(
             id=self._info.id,
             pid=os.getpid(),
@@ -101,6 +104,7 @@ class KernelService:
             clients=len(self._clients),
             active_requests=working,
             models=list(self._resident_models()),
+            notebooks=self._notebooks(),
             metrics=self.metrics(),
         )
 

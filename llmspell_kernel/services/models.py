@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.services.chat_turn import chat_turn
+from llmspell_kernel.services.model_users import ModelUsers
 from llmspell_kernel.services.reply_checks import ReplyChecks
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.durations import FORMS, read_seconds
@@ -53,6 +54,8 @@ class ModelsService:
         self._retiring: set[asyncio.Task[None]] = set()
         self._pins = asyncio.Lock()
         self._reply_checks = ReplyChecks(log_directory)
+        self.users = ModelUsers()
+        """Who has used which models."""
         self._registry = ProviderRegistry(
             settings,
             log_directory=log_directory,
@@ -184,7 +187,9 @@ class ModelsService:
         """
 
         async def locate() -> LocatedModel:
-            return await self.locate(request.model)
+            located = await self.locate(request.model)
+            self._used(located, client)
+            return located
 
         chunks = chat_turn(locate, request, client=client, checks=self._reply_checks)
         if not any(message.images for message in request.messages):
@@ -215,8 +220,17 @@ class ModelsService:
             if better is not None:
                 error.hint = f"llmspell model pull {better} for embeddings, and then the same again"
             raise
+        self._used(LocatedModel(provider, spec, found), client)
         embeddings = await provider.embed(spec, texts, normalize=normalize, client=client, found=found)
         return replace(embeddings, warnings=warnings)
+
+    def forget(self, owner: str) -> None:
+        """A client or script context has ended, and uses no model any more."""
+        self.users.forget(owner)
+
+    def _used(self, located: LocatedModel, client: str) -> None:
+        name = located.found.id if located.found is not None else None
+        self.users.uses(client, located.provider.name, name or str(replace(located.spec, backend=None)))
 
     async def tokenize(self, model: str, text: str) -> list[int]:
         """The model's own token ids of a text."""

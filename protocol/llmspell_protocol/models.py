@@ -327,6 +327,8 @@ class LoadedModel:
     """proposed to the model since it was loaded; null without speculation"""
     accepted_tokens: int | None = None
     """of these, taken by the model"""
+    notebooks: Sequence[str] = ()
+    """open notebooks of this kernel that have used it"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

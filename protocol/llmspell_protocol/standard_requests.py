@@ -77,6 +77,12 @@ class CommMessage(NamedTuple):
     comm_id: str
 
 
+class DeleteSubshellRequest(NamedTuple):
+    """End a subshell, and what runs in it."""
+
+    subshell_id: str
+
+
 class ShutdownRequest(NamedTuple):
     """End the kernel; `restart` says that another one will take its place."""
 

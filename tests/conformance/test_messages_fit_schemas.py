@@ -16,6 +16,7 @@ from tests.support.gguf_files import gguf_file
 from tests.support.hub_server import hub_server
 from tests.support.installed import install
 from tests.support.kernels import KernelProcess
+from tests.support.notebook_doors import connection_file
 from tests.support.schemas import fits, is_answer_to
 
 VARIANTS: Sequence[tuple[str, str, dict[str, Any]]] = (
@@ -46,7 +47,10 @@ def test_every_action_of_an_area_is_answered_as_its_record_says(client: Client, 
     if area == "artifact":
         client.request("session_request", {"action": "create", "name": "notes"}).result()
     for action, record in actions(area).items():
-        if record.from_scripts:
+        if record.from_scripts or (area, action) == ("notebook", "close"):
+            continue
+        if (area, action) == ("notebook", "open"):
+            _open_and_close(client, tmp_path)
             continue
         # What is to be cancelled must be under way.
         endless = _endless(client) if (area, action) == ("kernel", "cancel") else None
@@ -86,6 +90,20 @@ def _compare(client: Client, area: str, action: str, fields: dict[str, Any]) -> 
         assert [len(buffer) for buffer in reply.buffers] == [4 * count * dimensions]
     else:
         assert list(reply.buffers) == []
+
+
+def _open_and_close(client: Client, directory: Path) -> None:
+    """An `open` is answered by the `close` of what it has opened."""
+    content = {"action": "open", "connection_file": str(connection_file(directory, "opened")), "cwd": str(directory)}
+    assert is_answer_to("open", "notebook_request", content) == []
+    pending = client.request("notebook_request", content)
+    opened = next(iter(pending))
+    assert isinstance(opened, Progress)
+    assert is_answer_to("open", "notebook_progress", opened.content) == [], opened
+    _compare(client, "notebook", "list", {})
+    _compare(client, "notebook", "close", {"notebook": opened.content["notebook"]})
+    reply = pending.result()
+    assert is_answer_to("open", "notebook_reply", reply.content) == [], reply.content
 
 
 def _endless(client: Client) -> Pending:

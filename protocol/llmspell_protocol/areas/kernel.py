@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.notebook import NotebookSummary
 from llmspell_protocol.connection import Channel
 
 
@@ -48,6 +49,8 @@ class KernelStatusReply(Struct):
     clients: int
     active_requests: int
     models: Sequence[str]
+    notebooks: Sequence[NotebookSummary]
+    """those that share this kernel"""
     metrics: KernelMetricsReply
 
 

@@ -20,6 +20,7 @@ from llmspell_kernel.handlers.event import EventHandler
 from llmspell_kernel.handlers.hook import HookHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
+from llmspell_kernel.handlers.notebook import NotebookHandler
 from llmspell_kernel.handlers.session import SessionHandler
 from llmspell_kernel.handlers.state import StateHandler
 from llmspell_kernel.handlers.tool import ToolHandler
@@ -43,6 +44,7 @@ HANDLERS: dict[str, type[AreaHandler]] = {
     "workflow": WorkflowHandler,
     "session": SessionHandler,
     "artifact": ArtifactHandler,
+    "notebook": NotebookHandler,
 }
 
 
@@ -145,6 +147,7 @@ def test_looking_and_steering_is_said_by_each_action() -> None:
         *(("kernel", name) for name in actions("kernel")),
         *(("session", name) for name in ("list", "show", "conversation", "search", "replayable")),
         *(("artifact", name) for name in ("get", "query")),
+        *(("notebook", name) for name in ("list", "close")),
     }
 
 

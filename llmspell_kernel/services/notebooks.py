@@ -1,0 +1,175 @@
+"""Notebooks that share this kernel: a door and contexts for each, from the request that opens it to its end.
+
+Knows doors by their contract and makes none: what starts the kernel says how.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+from llmspell_kernel.active_requests import ActiveRequests
+from llmspell_kernel.clients import Clients
+from llmspell_kernel.notebook_id import notebook_id
+from llmspell_kernel.request import Submit
+from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_protocol.background import of_no_request
+from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.errors import Busy, NotFound, Unsupported
+
+if TYPE_CHECKING:
+    from llmspell_kernel.doors.door import Door
+    from llmspell_kernel.scripting.shells import Shells
+
+log = logging.getLogger(__name__)
+
+MakeDoor = Callable[[ConnectionInfo, str], "Door"]
+"""A bound door for the notebook of this id. Raises as `bind_sockets`."""
+End = Literal["shutdown", "restart", "closed", "replaced"]
+
+_SLOW_READERS_S = 2.0
+_CANCELLING_S = 2.0
+"""How long cancelled cells may take to end; a script that doesn't stop is killed after one second."""
+_PORTS_FREE_WITHIN_S = 3.0
+"""How long a kernel that had the addresses before may take to let them go."""
+
+
+class Notebook:
+    """One notebook: how it is reached, what it runs in, and when it ends."""
+
+    def __init__(self, id: str, name: str, info: ConnectionInfo, door: Door, shells: Shells, clients: Clients) -> None:
+        self.id = id
+        self.name = name
+        self.info = info
+        self.door = door
+        self.shells = shells
+        self.clients = clients
+        self.started = time.time()
+        self.ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self.closing: asyncio.Task[None] | None = None
+
+    def end(self, how: End) -> None:
+        """It ends now; what opened it closes it."""
+        if not self.ended.done():
+            self.ended.set_result(how)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a cell runs or waits."""
+        return any(context.busy for context in self.shells)
+
+
+class Notebooks:
+    """The open notebooks, oldest first; belongs to the loop.
+
+    `is_taken` tells whether something else has an id. Without `make_door` the kernel takes no notebooks.
+    """
+
+    def __init__(
+        self,
+        make_door: MakeDoor | None,
+        contexts: Contexts,
+        requests: ActiveRequests,
+        clients: Clients,
+        submit: Submit,
+        is_taken: Callable[[str], bool],
+    ) -> None:
+        self._make_door = make_door
+        self._contexts = contexts
+        self._requests = requests
+        self._clients = clients
+        self._submit = submit
+        self._is_taken = is_taken
+        self._open: dict[str, Notebook] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Notebook]:
+        return iter(tuple(self._open.values()))
+
+    def named(self, id: str) -> Notebook:
+        """The open notebook of this id.
+
+        Raises:
+            NotFound: there is none (any more).
+        """
+        try:
+            return self._open[id]
+        except KeyError:
+            hint = f"open: {', '.join(self._open)}" if self._open else "no notebook is open"
+            raise NotFound(f"there is no notebook '{id}'", hint=hint, details={"notebook": id}) from None
+
+    async def open(self, info: ConnectionInfo, file_name: str, name: str, directory: str | None) -> Notebook:
+        """Opens a door at the addresses of `info`, which the newest who opens them has.
+
+        Raises:
+            Unsupported: this kernel takes no notebooks, or the address is not of this machine alone.
+            Busy, ConfigError: the addresses can't be had.
+        """
+        if self._make_door is None:
+            raise Unsupported(
+                "this kernel ends with what started it, and takes no notebooks",
+                hint="llmspell kernel start --daemon starts one that does",
+            )
+        for other in self:
+            if (other.info.ip, other.info.ports, other.info.key) == (info.ip, info.ports, info.key):
+                # What had opened it may be gone, and its end not noticed yet.
+                other.end("replaced")
+                await self.close(other)
+        id = notebook_id(file_name, name, lambda one: one in self._open or self._is_taken(one))
+        shells = self._contexts.open_notebook(id, directory)
+        try:
+            door = await self._door(self._make_door, info, id)
+        except BaseException:
+            self._contexts.end_notebook(id)
+            raise
+        # Frontends are counted with their notebook: the kernel's limit is for those who come to its own door.
+        clients = Clients(limit=self._clients.limit)
+        clients.on_gone(self._clients.gone)
+        clients.on_returned(self._clients.returned)
+        notebook = self._open[id] = Notebook(id, name, info, door, shells, clients)
+        door.open(self._submit, clients)
+        log.info("notebook %s opens at %s", id, info.address)
+        return notebook
+
+    async def close(self, notebook: Notebook) -> None:
+        """Ends what runs in it, answers everyone, closes its door; further calls wait for the first."""
+        if notebook.closing is None:
+            closing = self._close(notebook)
+            notebook.closing = of_no_request(asyncio.get_running_loop().create_task, closing)
+        await asyncio.shield(notebook.closing)
+
+    async def close_all(self) -> None:
+        """The kernel ends."""
+        for notebook in self:
+            await self.close(notebook)
+
+    async def _close(self, notebook: Notebook) -> None:
+        notebook.end("closed")
+        self._contexts.end_notebook(notebook.id)
+        own = [one for one in self._requests if one.caller.notebook == notebook.id and one.parent is None]
+        for request in own:
+            request.cancel("the notebook has ended")
+        if tasks := {request.task for request in own if request.task is not None}:
+            await asyncio.wait(tasks, timeout=_CANCELLING_S)
+        await notebook.door.all_taken(_SLOW_READERS_S)
+        notebook.door.close()
+        for client in notebook.clients:
+            notebook.clients.gone(client)
+        del self._open[notebook.id]
+        log.info("notebook %s has ended", notebook.id)
+
+    async def _door(self, make_door: MakeDoor, info: ConnectionInfo, id: str) -> Door:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PORTS_FREE_WITHIN_S
+        while True:
+            try:
+                return make_door(info, id)
+            except Busy:
+                if loop.time() > until:
+                    raise
+                await asyncio.sleep(0.02)

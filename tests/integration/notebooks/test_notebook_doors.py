@@ -1,0 +1,272 @@
+"""Notebooks that share a kernel: a door for each, with contexts, a key and an end of its own."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmspell_protocol.client.sync import Client
+from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, NotFound, Unsupported
+from tests.support.jupyter import DEADLINE_S, Json, ask, finish_cell, reply_to, run_cell
+from tests.support.kernels import KernelProcess
+from tests.support.notebook_doors import Keeper, connection_file, ended, frontend_of, open_door
+
+ENDLESS = "print('running') while true do end"
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelProcess]:
+    """A kernel that the notebooks of this module share."""
+    home = tmp_path_factory.mktemp("home")
+    running = KernelProcess(["--idle-timeout", "3600"], env={"LLMSPELL_HOME": str(home)}, cwd=home)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def keeper(kernel: KernelProcess) -> Iterator[Client]:
+    """A connection that opens notebooks, and their end."""
+    with kernel.client() as client:
+        yield client
+
+
+def listed(client: Client) -> dict[str, Json]:
+    """What the kernel tells of each notebook, by id."""
+    reply = client.request("notebook_request", {"action": "list"}).result().content
+    assert reply["count"] == len(reply["notebooks"])
+    return {one["id"]: one for one in reply["notebooks"]}
+
+
+def until_gone(client: Client, id: str) -> None:
+    """Asks until a notebook is not listed any more; the test's own deadline ends it."""
+    while id in listed(client):
+        pass
+
+
+def until_free(port: int) -> None:
+    """Tries until a port can be had, which ZeroMQ lets go a moment after it was told to."""
+    while True:
+        with socket.socket() as free:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                free.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return
+
+
+def test_two_notebooks_have_variables_counts_and_subshells_of_their_own(keeper: Client, tmp_path: Path) -> None:
+    files = [connection_file(tmp_path, "first"), connection_file(tmp_path, "second")]
+    ids = [open_door(keeper, file)[0] for file in files]
+    assert ids == ["first", "second"]
+    with frontend_of(files[0]) as one, frontend_of(files[1]) as other:
+        for client in (one, other):
+            client.wait_for_ready(timeout=DEADLINE_S)
+        run_cell(one, "x = 1")
+        run_cell(one, "x = x + 1")
+        cell = run_cell(other, "return tostring(x)")
+        assert (cell.value, cell.reply["execution_count"]) == ('"nil"', 1)
+        assert run_cell(one, "return x").value == "2"
+        ask(one, "control", "create_subshell_request")
+        assert ask(other, "control", "list_subshell_request")["subshell_id"] == []
+        told = listed(keeper)
+        assert {id: (told[id]["execution_count"], told[id]["subshells"], told[id]["clients"]) for id in ids} == {
+            "first": (3, 1, 1),
+            "second": (1, 0, 1),
+        }
+        assert all(told[id]["state"] == "idle" and told[id]["memory_bytes"] > 1_000_000 for id in ids)
+
+
+def test_a_notebook_is_called_after_its_file_and_runs_in_its_directory(keeper: Client, tmp_path: Path) -> None:
+    (tmp_path / "beside.lua").write_text("return {word = 'from the directory'}")
+    file = connection_file(tmp_path)
+    id, _ = open_door(keeper, file, name="work/Sales 2026.ipynb", cwd=str(tmp_path))
+    assert id == "Sales-2026-0677"
+    assert listed(keeper)[id]["name"] == "work/Sales 2026.ipynb"
+    with frontend_of(file) as frontend:
+        frontend.wait_for_ready(timeout=DEADLINE_S)
+        assert run_cell(frontend, "return require('beside').word").value == '"from the directory"'
+
+
+def test_an_interrupt_touches_its_own_notebook_alone(keeper: Client, tmp_path: Path) -> None:
+    files = [connection_file(tmp_path, "first"), connection_file(tmp_path, "second")]
+    for file in files:
+        open_door(keeper, file)
+    with frontend_of(files[0]) as one, frontend_of(files[1]) as other:
+        cells = []
+        for client in (one, other):
+            client.wait_for_ready(timeout=DEADLINE_S)
+            cells.append(client.execute(ENDLESS, allow_stdin=False))
+            while client.get_iopub_msg(timeout=DEADLINE_S)["msg_type"] != "stream":
+                pass
+        ask(one, "control", "interrupt_request")
+        assert finish_cell(one, cells[0]).reply["code"] == "cancelled"
+        assert {id: told["state"] for id, told in listed(keeper).items()} == {"first": "idle", "second": "busy"}
+        ask(other, "control", "interrupt_request")
+        assert finish_cell(other, cells[1]).reply["code"] == "cancelled"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_shutdown_ends_its_own_notebook_and_answers_what_runs(keeper: Client, tmp_path: Path, restart: bool) -> None:
+    files = [connection_file(tmp_path, "ends"), connection_file(tmp_path, "stays")]
+    (_, lasting), _ = (open_door(keeper, file) for file in files)
+    with frontend_of(files[0]) as one, frontend_of(files[1]) as other:
+        for client in (one, other):
+            client.wait_for_ready(timeout=DEADLINE_S)
+        cell = one.execute(ENDLESS, allow_stdin=False)
+        while one.get_iopub_msg(timeout=DEADLINE_S)["msg_type"] != "stream":
+            pass
+        assert ask(one, "control", "shutdown_request", {"restart": restart}) == {"status": "ok", "restart": restart}
+        assert finish_cell(one, cell).reply["code"] == "cancelled"
+        told = ended(lasting)
+        assert (told["notebook"], told["ended"]) == ("ends", "restart" if restart else "shutdown")
+        assert list(listed(keeper)) == ["stays"]
+        assert run_cell(other, "return 1").value == "1"
+        # The same file again is a new context on the same addresses, where the frontend still listens.
+        open_door(keeper, files[0])
+        one.wait_for_ready(timeout=DEADLINE_S)
+        cell_again = run_cell(one, "return tostring(x)")
+        assert (cell_again.value, cell_again.reply["execution_count"]) == ('"nil"', 1)
+
+
+def test_a_notebook_ends_with_the_process_that_opened_it(kernel: KernelProcess, keeper: Client, tmp_path: Path) -> None:
+    vanishing = Keeper(kernel.info)
+    file = connection_file(tmp_path, "left")
+    id, _ = vanishing.open(file)
+    with frontend_of(file) as frontend:
+        frontend.wait_for_ready(timeout=DEADLINE_S)
+        run_cell(frontend, "return 1")
+        pid = listed(keeper)[id]["pid"]
+        assert pid
+        vanishing.vanish()
+        until_gone(keeper, id)
+    until_free(json.loads(file.read_text())["shell_port"])
+
+
+def test_the_newest_who_opens_a_connection_file_has_it(kernel: KernelProcess, keeper: Client, tmp_path: Path) -> None:
+    first = Keeper(kernel.info)
+    file = connection_file(tmp_path, "twice")
+    _, lasting = first.open(file)
+    open_door(keeper, file)
+    assert ended(lasting)["ended"] == "replaced"
+    first.vanish()
+    with frontend_of(file) as frontend:
+        frontend.wait_for_ready(timeout=DEADLINE_S)
+        assert run_cell(frontend, "return 1").value == "1"
+
+
+def test_a_notebook_can_be_closed_from_outside(keeper: Client, tmp_path: Path) -> None:
+    id, lasting = open_door(keeper, connection_file(tmp_path, "closed"))
+    assert keeper.request("notebook_request", {"action": "close", "notebook": id}).result().content["notebook"] == id
+    assert ended(lasting)["ended"] == "closed"
+    with pytest.raises(NotFound, match="there is no notebook 'closed'"):
+        keeper.request("notebook_request", {"action": "close", "notebook": id}).result()
+
+
+def test_another_key_than_the_door_s_is_not_answered(keeper: Client, kernel: KernelProcess, tmp_path: Path) -> None:
+    file = connection_file(tmp_path, "locked")
+    open_door(keeper, file)
+    for wrong in (b"wrong", kernel.info.key.encode()):
+        with frontend_of(file, wrong) as stranger:
+            key = json.loads(file.read_text())["key"].encode()
+            stranger.kernel_info()
+            stranger.session.key = key
+            answered = stranger.kernel_info()
+            assert stranger.get_shell_msg(timeout=DEADLINE_S)["parent_header"]["msg_id"] == answered
+
+
+def test_a_door_opens_models_and_scripts_and_steers_no_kernel(keeper: Client, tmp_path: Path) -> None:
+    file = connection_file(tmp_path, "rights")
+    open_door(keeper, file)
+    with frontend_of(file) as frontend:
+        frontend.wait_for_ready(timeout=DEADLINE_S)
+        for content in (
+            {"action": "drain"},
+            {"action": "config"},
+            {"action": "reload_config"},
+        ):
+            assert ask(frontend, "shell", "kernel_request", content)["code"] == "forbidden"
+        refused = ask(frontend, "shell", "notebook_request", {"action": "open", "connection_file": str(file)})
+        assert refused["code"] == "forbidden"
+        assert ask(frontend, "shell", "model_request", {"action": "ps"})["status"] == "ok"
+        assert [one["id"] for one in ask(frontend, "shell", "kernel_request", {"action": "status"})["notebooks"]] == [
+            "rights"
+        ]
+
+
+def test_state_and_events_are_those_of_the_kernel_s_own_door(keeper: Client, tmp_path: Path) -> None:
+    file = connection_file(tmp_path, "state")
+    open_door(keeper, file)
+    with frontend_of(file) as frontend:
+        frontend.wait_for_ready(timeout=DEADLINE_S)
+        run_cell(frontend, "State.save('global', 'from_notebook', 42)")
+    found = keeper.request("state_request", {"action": "get", "scope": "global", "key": "from_notebook"}).result()
+    assert found.content["entry"]["value"] == 42
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"connection_file": "relative.json"}, InvalidRequest, "is not an absolute path"),
+        ({"connection_file": "/nowhere/kernel.json"}, NotFound, "there is no connection file"),
+        ({"cwd": "here"}, InvalidRequest, "is not an absolute path"),
+    ],
+)
+def test_what_cannot_be_opened_is_said(
+    keeper: Client, tmp_path: Path, change: Json, error: type[Exception], words: str
+) -> None:
+    content = {"action": "open", "connection_file": str(connection_file(tmp_path)), **change}
+    with pytest.raises(error, match=words):
+        keeper.request("notebook_request", content).result()
+    assert listed(keeper) == {}
+
+
+def test_a_door_that_other_machines_could_reach_is_refused(keeper: Client, tmp_path: Path) -> None:
+    file = connection_file(tmp_path)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "ip": "0.0.0.0"}))
+    with pytest.raises(Unsupported, match="not a loopback address"):
+        open_door(keeper, file)
+    assert listed(keeper) == {}
+
+
+def test_the_kernel_is_idle_with_open_notebooks_and_busy_with_a_running_cell(keeper: Client, tmp_path: Path) -> None:
+    file = connection_file(tmp_path, "states")
+    open_door(keeper, file)
+
+    def state() -> tuple[Any, Any]:
+        told = keeper.request("kernel_request", {"action": "status"}).result().content
+        return told["state"], told["active_requests"]
+
+    assert state() == ("Idle", 0)
+    with frontend_of(file) as frontend:
+        frontend.wait_for_ready(timeout=DEADLINE_S)
+        cell = frontend.execute(ENDLESS, allow_stdin=False)
+        while frontend.get_iopub_msg(timeout=DEADLINE_S)["msg_type"] != "stream":
+            pass
+        assert state() == ("Busy", 1)
+        ask(frontend, "control", "interrupt_request")
+        reply_to(frontend, cell)
+
+
+def test_when_the_kernel_ends_what_runs_is_answered_and_the_opener_is_told(tmp_path: Path) -> None:
+    kernel = KernelProcess(env={"LLMSPELL_HOME": str(tmp_path / "home")})
+    with kernel.client() as keeper:
+        keeper.request("execute_request", {"code": "x = 7"}).result()
+        file = connection_file(tmp_path, "ends")
+        _, lasting = open_door(keeper, file)
+        with frontend_of(file) as frontend:
+            frontend.wait_for_ready(timeout=DEADLINE_S)
+            assert run_cell(frontend, "return tostring(x)").value == '"nil"'
+            cell = frontend.execute(ENDLESS, allow_stdin=False)
+            while frontend.get_iopub_msg(timeout=DEADLINE_S)["msg_type"] != "stream":
+                pass
+            keeper.request("kernel_request", {"action": "drain", "timeout_s": 0}).result()
+            assert reply_to(frontend, cell)["code"] == "cancelled"
+            with pytest.raises((KernelUnreachable, Exception), match="shutting down"):
+                lasting.result(DEADLINE_S)
+    assert kernel.wait() == 0
