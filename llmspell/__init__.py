@@ -1,0 +1,1 @@
+"""llmspell for Python programs and notebooks."""
