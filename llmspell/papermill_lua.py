@@ -24,7 +24,7 @@ _ENDS = frozenset({"end", "until", "elseif"})
 _UNKNOWN = "None"
 
 
-class LuaTranslator(Translator):
+class LuaTranslator(Translator):  # type: ignore[misc]
     """Parameters of a notebook as Lua."""
 
     @classmethod
@@ -48,7 +48,7 @@ class LuaTranslator(Translator):
         return list(_parameters(parameters_cell["source"]))
 
 
-class LuaEngine(NBClientEngine):
+class LuaEngine(NBClientEngine):  # type: ignore[misc]
     """papermill's engine; it is here so that papermill finds this module."""
 
 
