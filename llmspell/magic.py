@@ -17,7 +17,7 @@ from IPython.display import clear_output
 from llmspell.connecting import connect
 from llmspell.synchronous.kernel import Kernel
 from llmspell_protocol.client.events import Output
-from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.errors import KernelUnreachable, LlmspellError
 
 _USAGE = "%%llmspell [-k KERNEL] [-m MODEL] [-o VARIABLE], and Lua, or with -m a question, below it"
 
@@ -68,7 +68,8 @@ class LlmspellMagics(Magics):
                 value: Any = _asked(kernel, options["m"], text.strip())
             else:
                 show = _Shown(self._notebook, failing.shown.extend)
-                name = f"In[{self._notebook.execution_count}]"
+                # Not `execution_count`, which some versions of IPython raise before the cell runs and some behind it.
+                name = f"In[{len(self._notebook.user_ns['In']) - 1}]"
                 value = kernel.run_cell(text, name=name, on_output=show, on_input=_line).result
         if "o" in options:
             self._notebook.push({options["o"]: value})
@@ -81,10 +82,13 @@ class LlmspellMagics(Magics):
 
     def _kernel(self, target: str | None) -> Kernel:
         known = self._kernels.get(target)
-        if known is not None and known.is_connected:
-            return known
         if known is not None:
-            known.close()
+            try:
+                known.status()
+            except KernelUnreachable:
+                known.close()  # it was restarted, as a rule
+            else:
+                return known
         kernel = self._kernels[target] = connect(target)
         return kernel
 

@@ -10,6 +10,7 @@ from llmspell.requests import without_absent
 from llmspell.results import Result, result_of
 from llmspell_protocol.client.aio import AsyncClient, AsyncPending, OnInput
 from llmspell_protocol.client.events import Event, Progress, Reply
+from llmspell_protocol.client.interrupts import HeldInterrupts
 from llmspell_protocol.messages import METADATA_KEY
 from llmspell_protocol.request_options import NO_OPTIONS, RequestOptions
 
@@ -38,14 +39,23 @@ class AsyncAsking:
     ) -> AsyncPending:
         """Sends a request; what is None in its content is left out."""
         asked = options._replace(session=self._session, timeout_s=timeout_s).metadata()
-        return self.client.request(
-            msg_type,
-            {**without_absent(content), **({"allow_stdin": True} if on_input is not None else {})},
-            metadata={METADATA_KEY: asked} if asked else None,
-            timeout_s=timeout_s + _LATE_S if timeout_s is not None else None,
-            on_input=on_input,
-            output=output,
-        )
+        pending: AsyncPending | None = None
+        try:
+            # A Ctrl-C of this moment must not leave a request that no one could cancel.
+            with HeldInterrupts():
+                pending = self.client.request(
+                    msg_type,
+                    {**without_absent(content), **({"allow_stdin": True} if on_input is not None else {})},
+                    metadata={METADATA_KEY: asked} if asked else None,
+                    timeout_s=timeout_s + _LATE_S if timeout_s is not None else None,
+                    on_input=on_input,
+                    output=output,
+                )
+        except BaseException:
+            if pending is not None:
+                pending.cancel()
+            raise
+        return pending
 
     async def ask(
         self,
