@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmspell.asynchronous.kernel import AsyncKernel
+from llmspell.hints import hints_shown
 from llmspell.progress import Wanted, chosen
 from llmspell.synchronous.kernel import Kernel
 from llmspell_protocol.client.aio import AsyncClient
@@ -54,12 +55,13 @@ def connect(
         Unauthorized: it does not accept the key.
         LlmspellError: the target can't be used; the error says why.
     """
-    place = _place(target)
-    try:
-        client = Client(place.info, context=place.context).connect(timeout_s)
-    except BaseException:
-        _end(place)
-        raise
+    with hints_shown():
+        place = _place(target)
+        try:
+            client = Client(place.info, context=place.context).connect(timeout_s)
+        except BaseException:
+            _end(place)
+            raise
     return Kernel(client, make_display=chosen(progress), session=session, on_close=place.stop)
 
 
@@ -74,12 +76,13 @@ async def connect_async(
     # A kernel of one's own takes a while to start, and the loop has other work.
     import asyncio
 
-    place = await asyncio.to_thread(_place, target)
-    try:
-        client = await AsyncClient(place.info, context=place.context).connect(timeout_s)
-    except BaseException:
-        _end(place)
-        raise
+    with hints_shown():
+        place = await asyncio.to_thread(_place, target)
+        try:
+            client = await AsyncClient(place.info, context=place.context).connect(timeout_s)
+        except BaseException:
+            _end(place)
+            raise
     return AsyncKernel(client, make_display=chosen(progress), session=session, on_close=place.stop)
 
 

@@ -92,7 +92,7 @@ class AsyncAgent:
 
 
 class AsyncAgents:
-    """`kernel.agents`."""
+    """`kernel.agents`: makes agents, and tells which there are."""
 
     def __init__(self, asking: AsyncAsking) -> None:
         self._asking = asking

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from llmspell.hints import hints_shown
 from llmspell.progress import Following, MakeDisplay
 from llmspell.requests import without_absent
 from llmspell.results import Result, result_of
@@ -42,7 +43,7 @@ class AsyncAsking:
         pending: AsyncPending | None = None
         try:
             # A Ctrl-C of this moment must not leave a request that no one could cancel.
-            with HeldInterrupts():
+            with hints_shown(), HeldInterrupts():
                 pending = self.client.request(
                     msg_type,
                     {**without_absent(content), **({"allow_stdin": True} if on_input is not None else {})},
@@ -80,13 +81,13 @@ class AsyncAsking:
     ) -> Reply:
         """The end of a request; a wait that is left (Ctrl-C, a task that is cancelled) cancels it. Raises as `ask`."""
         try:
-            with self.following(about) as following:
+            with hints_shown(), self.following(about) as following:
                 async for event in pending:
                     if isinstance(event, Progress):
                         following.show(event.content)
                     elif on_event is not None:
                         on_event(event)
-            return await pending.result()
+                return await pending.result()
         except BaseException:
             pending.cancel()
             raise

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Generic
 
 from llmspell.asynchronous.asking import AsyncAsking
+from llmspell.hints import hints_shown
 from llmspell.results import Result, result_of
 from llmspell_protocol.client.aio import AsyncPending
 from llmspell_protocol.client.events import Delta, Progress
@@ -51,7 +52,8 @@ class AsyncReply(Generic[Result]):
                         self.text += text
                         return str(text)
             self._following.close()
-            self._result = result_of(self._kind, await self._pending.result())
+            with hints_shown():
+                self._result = result_of(self._kind, await self._pending.result())
         except BaseException:
             self.close()
             raise
@@ -79,7 +81,8 @@ class AsyncReply(Generic[Result]):
         async for _piece in self:
             pass
         if self._result is None:
-            self._result = result_of(self._kind, await self._pending.result())
+            with hints_shown():
+                self._result = result_of(self._kind, await self._pending.result())
         return self._result
 
     def close(self) -> None:

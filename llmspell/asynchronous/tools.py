@@ -14,7 +14,7 @@ _REQUEST = "tool_request"
 
 
 class AsyncTools:
-    """`kernel.tools`."""
+    """`kernel.tools`: what the kernel can do beside asking models."""
 
     def __init__(self, asking: AsyncAsking) -> None:
         self._asking = asking

@@ -93,7 +93,7 @@ class Agent:
 
 
 class Agents:
-    """`kernel.agents`."""
+    """`kernel.agents`: makes agents, and tells which there are."""
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking

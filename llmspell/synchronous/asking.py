@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from llmspell.hints import hints_shown
 from llmspell.progress import Following, MakeDisplay
 from llmspell.requests import without_absent
 from llmspell.results import Result, result_of
@@ -43,7 +44,7 @@ class Asking:
         pending: Pending | None = None
         try:
             # A Ctrl-C of this moment must not leave a request that no one could cancel.
-            with HeldInterrupts():
+            with hints_shown(), HeldInterrupts():
                 pending = self.client.request(
                     msg_type,
                     {**without_absent(content), **({"allow_stdin": True} if on_input is not None else {})},
@@ -79,13 +80,13 @@ class Asking:
     def followed(self, pending: Pending, about: str, on_event: Callable[[Event], object] | None = None) -> Reply:
         """The end of a request; a wait that is left (Ctrl-C, a task that is cancelled) cancels it. Raises as `ask`."""
         try:
-            with self.following(about) as following:
+            with hints_shown(), self.following(about) as following:
                 for event in pending:
                     if isinstance(event, Progress):
                         following.show(event.content)
                     elif on_event is not None:
                         on_event(event)
-            return pending.result()
+                return pending.result()
         except BaseException:
             pending.cancel()
             raise

@@ -19,13 +19,16 @@ _REQUEST = "model_request"
 
 
 class Models:
-    """`kernel.models`."""
+    """`kernel.models`: which there are, which are in memory, and bringing them there."""
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
 
     def list(self, backend: str | None = None) -> Sequence[LocalModel]:
-        """The models on disk, of one backend or all. A backend that can't be asked has none (`status` says why)."""
+        """The models on disk, of one backend or all.
+
+        A backend that can't be asked has none; `llmspell model status` says why.
+        """
         wanted = {"action": "list", "backend": backend}
         return (self._asking.ask(ModelListReply, _REQUEST, wanted)).models
 

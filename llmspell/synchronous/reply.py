@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Generic
 
+from llmspell.hints import hints_shown
 from llmspell.results import Result, result_of
 from llmspell.synchronous.asking import Asking
 from llmspell_protocol.client.events import Delta, Progress
@@ -52,7 +53,8 @@ class Reply(Generic[Result]):
                         self.text += text
                         return str(text)
             self._following.close()
-            self._result = result_of(self._kind, self._pending.result())
+            with hints_shown():
+                self._result = result_of(self._kind, self._pending.result())
         except BaseException:
             self.close()
             raise
@@ -80,7 +82,8 @@ class Reply(Generic[Result]):
         for _piece in self:
             pass
         if self._result is None:
-            self._result = result_of(self._kind, self._pending.result())
+            with hints_shown():
+                self._result = result_of(self._kind, self._pending.result())
         return self._result
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ _REQUEST = "tool_request"
 
 
 class Tools:
-    """`kernel.tools`."""
+    """`kernel.tools`: what the kernel can do beside asking models."""
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking

@@ -244,7 +244,7 @@ def test_errors_are_the_protocols_own() -> None:
     with connect("shared") as kernel:
         with pytest.raises(ModelNotFound) as missing:
             kernel.chat("hi", model="nosuch@candle")
-        assert missing.value.hint
+        assert missing.value.__notes__ == [f"hint: {missing.value.hint}"]
         with pytest.raises(ModelNotFound):
             list(kernel.stream("hi", model="nosuch@candle"))
         with pytest.raises(TypeError, match="there is no argument 'temprature'; did you mean 'temperature'"):
@@ -277,7 +277,7 @@ def test_where_none_runs_the_error_says_what_to_do(tmp_path: Path, monkeypatch: 
         connect()
     assert none.value.hint is not None
     assert "llmspell kernel start --daemon" in none.value.hint
-    assert "connect('embedded')" in none.value.hint
+    assert "connect('embedded')" in none.value.__notes__[0]
     with pytest.raises(KernelUnreachable):
         asyncio.run(connect_async())
 

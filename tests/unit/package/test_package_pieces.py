@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+import llmspell
 from llmspell.progress import Bar, Following, chosen, in_notebook, step_of
 from llmspell.requests import Asked, Sampling, chat_content, generate_content, script_options, script_source
 from llmspell.results import decoded, result_of
@@ -22,6 +24,7 @@ from llmspell_protocol.client.events import Reply
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, SamplingOptions, Timings, Usage
+from tests.support.snippets import ROOT
 
 
 def test_every_option_of_the_protocol_is_an_argument() -> None:
@@ -122,3 +125,9 @@ def test_a_bar_counts_bytes_and_tokens_and_is_taken_away(capsys: pytest.CaptureF
     assert "3/7" in said
     assert "smollm2: asking" in said
     assert said.endswith("\r")
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "python-package.md").read_text(encoding="utf-8")
+    public = [name for name in llmspell.__all__ if not name.startswith("__")]
+    assert [name for name in public if not re.search(rf"llmspell\.{name}\b", page)] == []
