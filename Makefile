@@ -88,6 +88,8 @@ check-rest:
 	@$(BIN)/python -m generate.catalog --check
 	@$(BIN)/python -m generate.sections --check
 	@$(BIN)/python -m generate.python_client --check
+	@$(BIN)/python -m generate.python_package --check
+	@$(BIN)/python -m generate.synchronous_client --check
 	@$(BIN)/python -m generate.defaults --check
 	@$(BIN)/python -m generate.lua_reference --check
 	@said=$$($(MKDOCS) --site-dir $(STAMPS)/site 2>&1) || { echo "$$said" >&2; exit 1; }
@@ -100,7 +102,9 @@ schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Sch
 	@$(BIN)/python -m generate.actions
 	@$(BIN)/python -m generate.catalog
 	@$(BIN)/python -m generate.sections
+	@$(BIN)/python -m generate.synchronous_client
 	@$(BIN)/python -m generate.python_client
+	@$(BIN)/python -m generate.python_package
 	@$(BIN)/python -m generate.defaults
 	@$(BIN)/python -m generate.lua_reference
 

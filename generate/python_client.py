@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from generate.files import ROOT, GeneratedFiles
@@ -22,10 +22,11 @@ from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import ERRORS, LlmspellError
 
 INTRODUCTION = """\
-# Python client
+# Python client of the protocol
 
-Written from the code by `make schemas`. The client comes with llmspell: `import llmspell_protocol`. It needs pyzmq and
-msgpack and nothing else of llmspell. A question to the running kernel:
+Written from the code by `make schemas`. This is what [`from llmspell import connect`](python-package.md) is made of:
+take it where you want the messages themselves. `import llmspell_protocol` needs pyzmq and msgpack and nothing else of
+llmspell. A question to the running kernel:
 
 ```python title="ask.py"
 import os
@@ -91,9 +92,12 @@ def _body() -> Iterator[str]:
         yield f"## {title}\n"
         if classes == (ConnectionInfo,):
             for function in FUNCTIONS:
-                yield from _callable(f"{function.__module__}.{function.__name__}", function)
+                yield from described_callable(f"{function.__module__}.{function.__name__}", function)
         for kind in classes:
-            yield from _class(kind)
+            members = SHOWN.get(kind, ())
+            yield from described_class(
+                f"{kind.__module__}.{kind.__name__}", kind, members, is_made=kind not in MADE_BY_REQUESTS
+            )
     yield "## Errors\n"
     yield "All are in `llmspell_protocol.errors`; each has `message`, `hint`, `details`, `code` and `retryable`.\n"
     yield from table(
@@ -112,21 +116,23 @@ def _body() -> Iterator[str]:
     )
 
 
-def _class(kind: type) -> Iterator[str]:
-    yield f"### {kind.__module__}.{kind.__name__}\n"
-    if kind not in MADE_BY_REQUESTS:
+def described_class(name: str, kind: type, members: Sequence[str], *, is_made: bool = True) -> Iterator[str]:
+    """A class's part of a page: how it is made, unless others make it, what it is, and these of its members."""
+    yield f"### {name}\n"
+    if is_made:
         yield f"```text\n{_signature(kind.__name__, kind)}\n```\n"
     yield _text(kind) + "\n"
-    for name in SHOWN.get(kind, ()):
-        member = inspect.getattr_static(kind, name)
+    for member_name in members:
+        member = inspect.getattr_static(kind, member_name)
         if isinstance(member, property):
             assert member.fget is not None
-            yield f"**`{name}`**: {_text(member.fget)}\n"
+            yield f"**`{member_name}`**: {_text(member.fget)}\n"
         else:
-            yield from _callable(f"{kind.__name__}.{name}", getattr(kind, name), level=4)
+            yield from described_callable(f"{kind.__name__}.{member_name}", getattr(kind, member_name), level=4)
 
 
-def _callable(name: str, function: Callable[..., Any], level: int = 3) -> Iterator[str]:
+def described_callable(name: str, function: Callable[..., Any], level: int = 3) -> Iterator[str]:
+    """A function's part of a page."""
     yield f"{'#' * level} {name}\n"
     prefix = "async " if inspect.iscoroutinefunction(function) else ""
     yield f"```text\n{prefix}{_signature(name.rpartition('.')[2], function)}\n```\n"
@@ -153,7 +159,8 @@ def _signature(name: str, of: Callable[..., Any]) -> str:
 
 def _plain(text: str) -> str:
     """Types without the quotation marks and wrappers of annotations that are texts."""
-    text = re.sub(r": (?:ForwardRef\()?'([^']*)'\)?", r": \1", text)
+    text = re.sub(r"ForwardRef\('([^']*)'[^)]*\)", r"'\1'", text)
+    text = re.sub(r": '([^']*)'", r": \1", text)
     return text.replace("mappingproxy({})", "{}")
 
 

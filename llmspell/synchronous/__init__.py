@@ -1,0 +1,1 @@
+"""The client without asyncio, written from `llmspell.asynchronous`."""
