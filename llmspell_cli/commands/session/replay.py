@@ -112,7 +112,7 @@ def _asked(opened: Session, output: Output, content: Content, timeout_s: float |
                 timeout_s=left,
             )
         )
-        following = reply.pop("next")
+        following = reply.pop("next", None)
         if whole is None:
             whole = reply
         else:

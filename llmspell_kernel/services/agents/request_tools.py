@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmspell_kernel.parts import followed, is_followed, part_of
+from llmspell_kernel.parts import followed, part_of
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.agents.nesting import PartSink
 from llmspell_kernel.services.agents.toolbox import Do
@@ -44,10 +44,8 @@ class RequestTools:
         return await self._request.ask_person(question)
 
     async def around(self, tool: ToolDescription, arguments: Mapping[str, Any], do: Do) -> ToolInvokeReply:
-        """A part of the request where that is recorded or replayed; else as `do`."""
+        """As a part of the request, which is recorded where that is, and answered where it is replayed."""
         request = self._request
-        if not is_followed(request):
-            return await do(self, arguments)
         content = {"action": "invoke", "tool": tool.name, "parameters": dict(arguments)}
         with part_of(
             request,
