@@ -70,7 +70,7 @@ test-lab: $(STAMPS)/lab ## the tests that drive JupyterLab in a browser (needs C
 fuzz: $(STAMPS)/dev ## generated wrong input, a minute a topic, from a printed seed (ARGS="--seconds 600 --seed 7 --only requests")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-check: $(STAMPS)/dev ## format, lint, types, import contracts, drift of what is generated, the site's links
+check: $(STAMPS)/dev ## format, lint, types, import contracts, lengths of files, drift of what is generated, the site's links
 	@$(MAKE) --no-print-directory -j $(JOBS) check-types check-rest
 
 check-types:
@@ -80,6 +80,7 @@ check-rest:
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m tests.file_lengths
 	@$(BIN)/python protocol/generate_schemas.py --check
 	@$(BIN)/python -m generate.tools --check
 	@$(BIN)/python profiles/generate_reference.py --check

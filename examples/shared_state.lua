@@ -7,7 +7,7 @@ end)
 print("visits: " .. visits)
 
 -- A scope of its own, and a value that is gone after an hour.
-State.save("user:ada", "token", "s3cret", { ttl = 3600 })
+State.save("user:ada", "token", "s3cret", { ttl_s = 3600 })
 print("token: " .. tostring(State.load("user:ada", "token")))
 
 -- Many values in one step: all of them, or none.

@@ -6,7 +6,7 @@ from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.hooks.component import Component
-from llmspell_kernel.services.hooks.hook import Hook
+from llmspell_kernel.services.hooks.hook import Hook, Occasion
 from llmspell_kernel.services.hooks.points import CUSTOM, demand_point, demand_priority
 from llmspell_kernel.services.hooks.registry import HookRegistry
 from llmspell_kernel.services.tools.callers import owner_of
@@ -64,7 +64,7 @@ class HookHandler(AreaHandler):
             raise InvalidRequest(f"only points that begin with '{CUSTOM}' can be fired, not '{wanted.point:.60}'")
         demand_point(wanted.point)
         component = Component("custom", wanted.point.removeprefix(CUSTOM))
-        verdict = await self._hooks.run(wanted.point, request, component=component, data=dict(wanted.data))
+        verdict = await self._hooks.run(Occasion(wanted.point, request, component, dict(wanted.data)))
         verdict.demand_not_cancelled(wanted.point)
         data = verdict.value if verdict.kind == "replace" else dict(verdict.data)
         return HookFireReply(verdict=verdict.kind, data=data, reason=verdict.reason)

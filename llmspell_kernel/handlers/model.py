@@ -14,6 +14,7 @@ from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.hooked_models import changed_chat, changed_embed, chat_data, given_chat, no_vectors
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
+from llmspell_kernel.services.hooks.work import HookedWork
 from llmspell_kernel.services.models import ModelsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.found_models import (
@@ -158,19 +159,21 @@ class ModelHandler(AreaHandler):
 
         return await self._hooks.around(
             request,
-            before="BeforeModelExecution",
-            after="AfterModelExecution",
-            error="ModelError",
-            component=Component("model", wanted.model),
-            data=chat_data(wanted)
-            if self._hooks.registered("BeforeModelExecution", request)
-            else {"model": wanted.model},
-            work=work,
-            shown=lambda result: result.message.content,
-            details=lambda result: {"usage": to_content(result.usage), "model": result.model},
-            made=given_chat,
-            target="model",
-            check=lambda data: changed_chat(wanted, data),
+            HookedWork(
+                before="BeforeModelExecution",
+                after="AfterModelExecution",
+                error="ModelError",
+                component=Component("model", wanted.model),
+                data=chat_data(wanted)
+                if self._hooks.registered("BeforeModelExecution", request)
+                else {"model": wanted.model},
+                work=work,
+                shown=lambda result: result.message.content,
+                details=lambda result: {"usage": to_content(result.usage), "model": result.model},
+                made=given_chat,
+                target="model",
+                check=lambda data: changed_chat(wanted, data),
+            ),
         )
 
     async def _chat(self, request: Request, wanted: ChatRequest) -> ChatResult:
@@ -198,17 +201,19 @@ class ModelHandler(AreaHandler):
 
         found = await self._hooks.around(
             request,
-            before="BeforeModelExecution",
-            after="AfterModelExecution",
-            error="ModelError",
-            component=Component("model", wanted.model or ""),
-            data={"model": wanted.model, "input": [*wanted.input]},
-            work=work,
-            shown=lambda made: {"count": made.count, "dimensions": made.dimensions},
-            details=lambda made: {"usage": to_content(made.usage), "model": made.model},
-            made=no_vectors,
-            target="model",
-            check=lambda data: changed_embed(wanted, data),
+            HookedWork(
+                before="BeforeModelExecution",
+                after="AfterModelExecution",
+                error="ModelError",
+                component=Component("model", wanted.model or ""),
+                data={"model": wanted.model, "input": [*wanted.input]},
+                work=work,
+                shown=lambda made: {"count": made.count, "dimensions": made.dimensions},
+                details=lambda made: {"usage": to_content(made.usage), "model": made.model},
+                made=no_vectors,
+                target="model",
+                check=lambda data: changed_embed(wanted, data),
+            ),
         )
         return ModelEmbedReply(
             model=found.model,

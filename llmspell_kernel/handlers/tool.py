@@ -11,6 +11,7 @@ from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.given import given
+from llmspell_kernel.services.hooks.work import HookedWork
 from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_kernel.services.tools.invocation import progress_of
 from llmspell_kernel.services.tools.service import ToolsService
@@ -84,16 +85,18 @@ class ToolHandler(AreaHandler):
 
         return await self._tools.hooks.around(
             request,
-            before="BeforeToolDiscovery",
-            after="AfterToolDiscovery",
-            error=None,
-            component=Component("tool", "discovery"),
-            data={"category": category, "query": query},
-            work=work,
-            shown=lambda found: [tool.name for tool in found[0]],
-            result_key="tools",
-            made=made,
-            check=_demand_search,
+            HookedWork(
+                before="BeforeToolDiscovery",
+                after="AfterToolDiscovery",
+                error=None,
+                component=Component("tool", "discovery"),
+                data={"category": category, "query": query},
+                work=work,
+                shown=lambda found: [tool.name for tool in found[0]],
+                result_key="tools",
+                made=made,
+                check=_demand_search,
+            ),
         )
 
     async def info(self, request: Request, wanted: ToolNamed) -> ToolInfoReply:

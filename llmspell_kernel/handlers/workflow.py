@@ -6,7 +6,8 @@ from typing import Any
 
 from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.workflows.service import Kept, WorkflowsService
+from llmspell_kernel.services.workflows.kept import Kept
+from llmspell_kernel.services.workflows.service import WorkflowsService
 from llmspell_protocol.areas.action import Empty
 from llmspell_protocol.areas.workflow import (
     WorkflowCancelReply,

@@ -249,7 +249,7 @@ class Files:
 
     def _make_one(self, whole: str) -> None:
         try:
-            with entry_beneath(self._writable, whole) as (directory, name):
+            with entry_beneath(self._writable, whole, leads=True) as (directory, name):
                 os.mkdir(name, dir_fd=directory)
         except (FileExistsError, NotBeneath, NotPlain):
             # It is there, or is one of the places themselves, or ends with `..`.

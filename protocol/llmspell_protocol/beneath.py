@@ -49,25 +49,31 @@ class HeldDirectory:
 class Places:
     """Directories with all that is below, and single files, held open: what a script or a tool may reach.
 
-    `/` with all below it is everything. A path that isn't there yet is a file, which may be made.
+    `/` with all below it is everything. A path that isn't there yet is a file or a directory, which may be made: it is
+    held by the nearest directory that is there and the names from that one on, so that only a real directory of that
+    name is what was meant, and no link that gets the name later.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.roots: list[HeldDirectory] = []
         self.entries: set[tuple[tuple[int, int], str]] = set()
+        self.unmade: list[tuple[tuple[int, int], tuple[str, ...]]] = []
+        """What isn't there yet: the directory that it is to be below, and the names that lead to it from there."""
         self._parents: list[HeldDirectory] = []
         for path in paths:
             self.add(path)
 
     def __bool__(self) -> bool:
-        return bool(self.roots or self.entries)
+        return bool(self.roots or self.entries or self.unmade)
 
     def add(self, path: str) -> None:
-        """One more path, as those of the beginning; nothing where its directory isn't there."""
+        """One more path, as those of the beginning; nothing where it can't be looked at."""
         try:
             if os.path.isdir(path):
                 self.roots.append(HeldDirectory(path))
                 return
+            if not os.path.lexists(path):
+                self._add_unmade(os.path.normpath(path))
             # A file that is a link is allowed under both of its names.
             for one in {os.path.normpath(path), os.path.realpath(path)}:
                 parent = HeldDirectory(os.path.dirname(one))
@@ -75,6 +81,17 @@ class Places:
                 self.entries.add((parent.identity, os.path.basename(one)))
         except OSError:
             return  # What isn't there has nothing below it.
+
+    def _add_unmade(self, path: str) -> None:
+        above, names = path, list[str]()
+        while not os.path.isdir(above):
+            if os.path.lexists(above):
+                return  # A file, or a link that leads nowhere: nothing can be below it.
+            above, name = os.path.split(above)
+            names.insert(0, name)
+        held = HeldDirectory(above)
+        self._parents.append(held)
+        self.unmade.append((held.identity, tuple(names)))
 
 
 def open_beneath(places: Places, path: str, flags: int, admit: Callable[[str], None] | None = None) -> int:
@@ -128,14 +145,16 @@ def open_plain(name: str, flags: int, directory: int | None = None) -> int:
 
 
 @contextmanager
-def entry_beneath(places: Places, path: str) -> Iterator[tuple[int, str]]:
+def entry_beneath(places: Places, path: str, *, leads: bool = False) -> Iterator[tuple[int, str]]:
     """The descriptor of a directory and a name in it, which is what the absolute path names: a link stays a link.
+
+    With `leads` it may also be a directory that is still to be made on the way to a place that isn't there yet.
 
     Raises:
         NotBeneath: the directory is neither a place nor below one, nor is the entry one.
         OSError: there is no such directory.
     """
-    with _Walk(places, path) as walk:
+    with _Walk(places, path, leads=leads) as walk:
         name = walk.parent()
         yield walk.directory, name
 
@@ -161,15 +180,19 @@ def directory_beneath(places: Places, path: str) -> Iterator[int]:
 class _Walk:
     """From `/` to a path's last directory. The caller learns nothing about what lies outside of the places."""
 
-    def __init__(self, places: Places, path: str) -> None:
+    def __init__(self, places: Places, path: str, *, leads: bool = False) -> None:
+        self._leads = leads
+        self._unmade = places.unmade
         self._roots = {root.identity for root in places.roots}
         self._entries = places.entries
         self._pending = _parts(path)
         self._links = 0
         self._way: list[tuple[int, tuple[int, int]]] = []
+        self._names: list[str] = []
+        """The names of the directories on the way: of real ones, since links are followed a step at a time."""
 
     def __enter__(self) -> _Walk:
-        self._enter(os.open("/", _DIRECTORY))
+        self._enter(os.open("/", _DIRECTORY), "")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -183,12 +206,7 @@ class _Walk:
 
     def parent(self) -> str:
         """Goes on to the directory of the path's last part, and gives that part."""
-        try:
-            while len(self._pending) > 1:
-                self._step(self._pending.pop(0))
-        except OSError:
-            self._demand_inside(None)
-            raise
+        self._go(1)
         self._demand_inside(self._pending[0] if self._pending else None)
         if not self._pending or self._pending[0] == "..":
             raise NotPlain("a directory")
@@ -196,13 +214,19 @@ class _Walk:
 
     def whole(self) -> None:
         """Goes on to what the path names, a directory."""
-        try:
-            while self._pending:
-                self._step(self._pending.pop(0))
-        except OSError:
-            self._demand_inside(None)
-            raise
+        self._go(0)
         self._demand_inside(None)
+
+    def _go(self, left: int) -> None:
+        """Goes on until so many parts are left. What is in the way is told where it is inside."""
+        while len(self._pending) > left:
+            name = self._pending.pop(0)
+            try:
+                self._step(name)
+            except OSError:
+                if not self._is_made((name, *self._pending)):
+                    self._demand_inside(None)
+                raise
 
     def follow(self, name: str) -> bool:
         """Puts what a link leads to before the rest of the path; False where it is no link."""
@@ -225,21 +249,41 @@ class _Walk:
                 self._leave()
             return
         try:
-            self._enter(os.open(name, _DIRECTORY, dir_fd=self.directory))
+            self._enter(os.open(name, _DIRECTORY, dir_fd=self.directory), name)
         except OSError as problem:
             if problem.errno not in _IS_LINK or not self.follow(name):
                 raise
 
-    def _enter(self, descriptor: int) -> None:
+    def _enter(self, descriptor: int, name: str) -> None:
         self._way.append((descriptor, _identity(os.fstat(descriptor))))
+        self._names.append(name)
 
     def _leave(self) -> None:
         os.close(self._way.pop()[0])
+        self._names.pop()
 
     def _demand_inside(self, name: str | None) -> None:
         is_below = not self._roots.isdisjoint(identity for _, identity in self._way)
-        if not is_below and (self._way[-1][1], name) not in self._entries:
+        if (
+            not is_below
+            and (self._way[-1][1], name) not in self._entries
+            and not self._is_made(() if name is None else (name,))
+        ):
             raise NotBeneath
+
+    def _is_made(self, ahead: tuple[str, ...]) -> bool:
+        """Whether the way, and the names `ahead`, go through one of the places that were still to be made."""
+        if not self._unmade or ".." in ahead:
+            return False
+        names = (*self._names[1:], *ahead)
+        for at, (_, identity) in enumerate(self._way):
+            for above, tail in self._unmade:
+                if identity != above:
+                    continue
+                behind = names[at:]
+                if behind[: len(tail)] == tail or (self._leads and behind and tail[: len(behind)] == behind):
+                    return True
+        return False
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from llmspell_kernel.services.agents.toolbox import Do
 from llmspell_kernel.services.tools.asking import AskingTime
+from llmspell_kernel.services.tools.invocation import plain_reply
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
 from llmspell_protocol.errors import ToolNotFound
 from llmspell_protocol.tools.description import Level, ToolDescription
@@ -100,17 +102,6 @@ class ScriptedTools:
             raise
         finally:
             self.running -= 1
-        return ToolInvokeReply(
-            tool=tool.name,
-            operation="",
-            success=problem is None,
-            result=result,
-            output=result,
-            text=str(result),
-            message="",
-            error=problem,
-            metadata={},
-            media=(),
-            fields={},
-            duration_ms=0.0,
+        return plain_reply(
+            tool.name, result=result, output=result, text=str(result), problem=problem, began=time.monotonic()
         )

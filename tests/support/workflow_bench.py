@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.services.events.service import EventsService
 from llmspell_kernel.services.hooks.service import HooksService
+from llmspell_kernel.services.tools.invocation import plain_reply
 from llmspell_kernel.services.workflows.service import WorkflowsService
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem
@@ -53,19 +55,8 @@ class TimedTools:
             problem = ToolProblem(message=str(said), code="failed")
         finally:
             self.running -= 1
-        return ToolInvokeReply(
-            tool=name,
-            operation="",
-            success=problem is None,
-            result=output,
-            output=output,
-            text=str(output),
-            message="",
-            error=problem,
-            metadata={},
-            media=(),
-            fields={},
-            duration_ms=0.0,
+        return plain_reply(
+            name, result=output, output=output, text=str(output), problem=problem, began=time.monotonic()
         )
 
 

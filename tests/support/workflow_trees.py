@@ -47,6 +47,10 @@ def definition_of(node: Node) -> dict[str, Any]:
     return {**made, "error_strategy": "continue" if node.goes_on else "fail_fast"}
 
 
+_SQUARE_FREE = [number for number in range(2, 200) if all(number % (root * root) for root in range(2, 15))]
+"""Sums of their roots are equal only where they are the same roots, tries included: 2 √3 is √12."""
+
+
 @st.composite
 def workflows(draw: st.DrawFn) -> Node:
     """A tree of steps; no two calls take the same time, so that nothing happens at one moment."""
@@ -59,7 +63,7 @@ def workflows(draw: st.DrawFn) -> Node:
         if kind == "call":
             failures = draw(st.sampled_from([0, 0, 0, 1, 2]))
             retries = draw(st.integers(0, 2))
-            return Node("call", f"s{number}", takes=sqrt(number + 1), failures=failures, retries=retries)
+            return Node("call", f"s{number}", takes=sqrt(_SQUARE_FREE[number]), failures=failures, retries=retries)
         inner = tuple(node(depth - 1) for _ in range(draw(st.integers(1, 3))))
         return Node(
             kind,

@@ -14,6 +14,7 @@ from llmspell_kernel.services.events.service import EventsService
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.given import given, listed
 from llmspell_kernel.services.hooks.service import HooksService
+from llmspell_kernel.services.hooks.work import HookedWork
 from llmspell_protocol.areas.agent import AgentCreate, AgentExecute
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError
@@ -52,25 +53,27 @@ class AgentOccasions:
 
         return await self._hooks.around(
             request,
-            before="BeforeAgentExecution",
-            after="AfterAgentExecution",
-            error="AgentError",
-            component=Component("agent", agent.name),
-            data={
-                "agent": agent.name,
-                "agent_id": agent.id,
-                "input": wanted.input,
-                "model": agent.model,
-                "parameters": wanted.parameters,
-                "context": wanted.context,
-            },
-            work=work,
-            shown=lambda turn: turn.result.message.content,
-            result_key="output",
-            details=lambda turn: {"usage": to_content(turn.result.usage), "model": turn.result.model},
-            made=given_turn,
-            target="agent",
-            check=check,
+            HookedWork(
+                before="BeforeAgentExecution",
+                after="AfterAgentExecution",
+                error="AgentError",
+                component=Component("agent", agent.name),
+                data={
+                    "agent": agent.name,
+                    "agent_id": agent.id,
+                    "input": wanted.input,
+                    "model": agent.model,
+                    "parameters": wanted.parameters,
+                    "context": wanted.context,
+                },
+                work=work,
+                shown=lambda turn: turn.result.message.content,
+                result_key="output",
+                details=lambda turn: {"usage": to_content(turn.result.usage), "model": turn.result.model},
+                made=given_turn,
+                target="agent",
+                check=check,
+            ),
         )
 
     async def around_answer(
@@ -97,18 +100,20 @@ class AgentOccasions:
 
         return await self._hooks.around(
             request,
-            before="BeforeAgentExecution",
-            after="AfterAgentExecution",
-            error="AgentError",
-            component=Component("agent", name),
-            data={"agent": name, "input": asked.content, "model": name},
-            work=work,
-            shown=lambda answer: answer[0].result.message.content,
-            result_key="output",
-            details=lambda answer: {"usage": to_content(answer[0].result.usage), "model": answer[0].result.model},
-            made=made,
-            target="model",
-            check=check,
+            HookedWork(
+                before="BeforeAgentExecution",
+                after="AfterAgentExecution",
+                error="AgentError",
+                component=Component("agent", name),
+                data={"agent": name, "input": asked.content, "model": name},
+                work=work,
+                shown=lambda answer: answer[0].result.message.content,
+                result_key="output",
+                details=lambda answer: {"usage": to_content(answer[0].result.usage), "model": answer[0].result.model},
+                made=made,
+                target="model",
+                check=check,
+            ),
         )
 
     async def around_init(
@@ -122,17 +127,19 @@ class AgentOccasions:
 
         return await self._hooks.around(
             request,
-            before="BeforeAgentInit",
-            after="AfterAgentInit",
-            error="AgentError",
-            component=Component("agent", name),
-            data={key: getattr(wanted, key) for key in _CHANGEABLE} | {"type": wanted.type},
-            work=work,
-            shown=lambda agent: agent.name,
-            result_key="agent",
-            made=_no_agent,
-            target="model",
-            check=lambda data: _changed(wanted, data),
+            HookedWork(
+                before="BeforeAgentInit",
+                after="AfterAgentInit",
+                error="AgentError",
+                component=Component("agent", name),
+                data={key: getattr(wanted, key) for key in _CHANGEABLE} | {"type": wanted.type},
+                work=work,
+                shown=lambda agent: agent.name,
+                result_key="agent",
+                made=_no_agent,
+                target="model",
+                check=lambda data: _changed(wanted, data),
+            ),
         )
 
     async def around_shutdown(self, request: Request, agent: Agent, do: Callable[[], None]) -> None:
@@ -143,12 +150,14 @@ class AgentOccasions:
 
         await self._hooks.around(
             request,
-            before="BeforeAgentShutdown",
-            after="AfterAgentShutdown",
-            error=None,
-            component=Component("agent", agent.name),
-            data={"agent": agent.name, "agent_id": agent.id, "turns": agent.turns},
-            work=work,
+            HookedWork(
+                before="BeforeAgentShutdown",
+                after="AfterAgentShutdown",
+                error=None,
+                component=Component("agent", agent.name),
+                data={"agent": agent.name, "agent_id": agent.id, "turns": agent.turns},
+                work=work,
+            ),
         )
 
     def ended(self, agent: Agent) -> None:

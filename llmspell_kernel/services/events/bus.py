@@ -6,17 +6,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakValueDictionary
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.correlation import correlation_of, new_id
-from llmspell_kernel.services.events.backlog import Backlog, BeforeHooks
 from llmspell_kernel.services.events.event import Event
-from llmspell_kernel.services.events.hooked import changed, check, component_of, seen
 from llmspell_kernel.services.events.own_types import NATIVE, demand_free
-from llmspell_kernel.services.events.sizes import LONGEST_TYPE, demand_size, demand_type, fitting
+from llmspell_kernel.services.events.passing import Passing
+from llmspell_kernel.services.events.sizes import demand_size, demand_type, fitting
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
+from llmspell_kernel.services.events.subscriptions import Subscriptions
 from llmspell_kernel.services.hooks.hook import Hook, Occasion
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.hooks.verdict import Verdict, cancelled
@@ -34,12 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_SUBSCRIPTIONS = 1000
-"""Subscriptions of one script or client."""
 _REDACTED_AT_ONCE = 64 * 1024
 """Bytes of an event in memory from which on secrets are looked for on a thread: that would take long."""
-_KERNEL = ""
-"""The publisher of the kernel's own events."""
 
 
 class EventBus:
@@ -69,20 +64,12 @@ class EventBus:
         """Events that the settings keep out."""
         self.rate_limited = 0
         """Events beyond `events.max_events_per_second`."""
-        self.cancelled = 0
-        """Events that a hook has cancelled."""
-        self.not_hooked = 0
-        """Events of the kernel's own work that were dropped, since too many waited for hooks."""
         self._sequence = 0
         self._second = (0, 0)
-        self._subscriptions: dict[str, Subscription] = {}
-        self._backlogs: WeakValueDictionary[str, Backlog] = WeakValueDictionary()
-        """By owner, for as long as a subscription of its own has one."""
-        self._before_hooks = BeforeHooks()
+        self._subscriptions = Subscriptions()
         self._tasks: set[asyncio.Task[None]] = set()
         """What calls the functions of subscriptions, and closes exports that were replaced."""
-        self._hooked: dict[str, asyncio.Task[Verdict]] = {}
-        """By publisher the last of its events that goes through hooks."""
+        self._passing = Passing(hooks, self._emit)
         self._redactor: Redactor | None = None
         self._exporter: Exporter | None = None
         self._export: EventsSettings | None = None
@@ -100,16 +87,14 @@ class EventBus:
         *,
         request: Request | None,
         component: str = "",
-        correlation_id: str | None = None,
-        ttl_s: float | None = None,
     ) -> None:
         """As `EventsService.publish`."""
         self.processed += 1
         if not self.listens and not self._hooks.registered("BeforeEventEmit", request):
             return
         data, size = fitting(data)
-        event = self._event(event_type, data, request, component, correlation_id, ttl_s, NATIVE, {}, None, size)
-        self._pass_on(event, request)
+        event = self._event(event_type, data, request, size, component=component)
+        self._passing.pass_on(event, request)
 
     def timing(self, duration_s: float) -> Mapping[str, float]:
         """`duration_ms` for an event's data; nothing where timings are not wanted (`events.emit_timing_events`)."""
@@ -151,9 +136,17 @@ class EventBus:
         size = demand_size([data, metadata, language, target_language])
         self.processed += 1
         event = self._event(
-            event_type, data, request, "", correlation_id, ttl_s, language, metadata or {}, target_language, size
+            event_type,
+            data,
+            request,
+            size,
+            correlation_id=correlation_id,
+            ttl_s=ttl_s,
+            language=language,
+            metadata=metadata,
+            target_language=target_language,
         )
-        verdict = await self._pass_on_and_wait(event, request)
+        verdict = await self._passing.pass_on_and_wait(event, request)
         if verdict is not None and verdict.kind == "cancel":
             raise cancelled(verdict, "BeforeEventEmit")
         await self._called_within(request)
@@ -172,28 +165,8 @@ class EventBus:
             Forbidden: events are switched off.
         """
         self._demand_enabled()
-        if not pattern:
-            raise InvalidRequest("Pattern cannot be empty")
-        if len(pattern) > LONGEST_TYPE:
-            raise InvalidRequest(f"a pattern has at most {LONGEST_TYPE} characters")
-        owner = _owner(request.caller)
-        if sum(one.owner == owner for one in self._subscriptions.values()) >= MAX_SUBSCRIPTIONS:
-            raise InvalidRequest(
-                f"there are {MAX_SUBSCRIPTIONS} subscriptions already",
-                hint="unsubscribe those that are no longer needed: Event.unsubscribe(id)",
-            )
         size = BUFFERED if self._table is None else min(BUFFERED, self._table.buffer_size)
-        made = Subscription(
-            new_id(),
-            pattern,
-            owner=owner,
-            key_id=request.caller.key_id,
-            size=size,
-            backlog=self._backlogs.setdefault(owner, Backlog()),
-            of_script=request.caller.kind == "script",
-            function=function,
-        )
-        self._subscriptions[made.id] = made
+        made = self._subscriptions.add(pattern, request, size=size, function=function)
         self.listens = True
         if function is not None:
             from llmspell_kernel.services.events.calls import call_with_each
@@ -207,10 +180,7 @@ class EventBus:
         Raises:
             NotFound: there is none.
         """
-        found = self._subscriptions.get(id)
-        if found is None or found.owner != _owner(caller):
-            raise NotFound(f"No active subscription found: {id:.100}", details={"subscription": id[:100]})
-        return found
+        return self._subscriptions.find(id, caller)
 
     def unsubscribe(self, id: str, caller: Caller) -> bool:
         """Takes back a subscription of the caller's; whether there was one."""
@@ -223,19 +193,17 @@ class EventBus:
 
     def subscriptions(self, caller: Caller) -> Sequence[Subscription]:
         """The caller's subscriptions, oldest first; a client's that is no script: those of all with its key."""
-        if caller.kind == "script":
-            return [one for one in self._subscriptions.values() if one.owner == _owner(caller)]
-        return [one for one in self._subscriptions.values() if one.key_id == caller.key_id]
+        return self._subscriptions.seen_by(caller)
 
     def figures(self) -> Mapping[str, int]:
         """What was counted, of all keys: numbers alone."""
-        subscriptions = self._subscriptions.values()
+        subscriptions = tuple(self._subscriptions)
         return {
             "events_processed": self.processed,
             "events_filtered": self.filtered,
             "rate_limit_violations": self.rate_limited,
-            "events_cancelled": self.cancelled,
-            "events_dropped": self.not_hooked + sum(one.dropped for one in subscriptions),
+            "events_cancelled": self._passing.cancelled,
+            "events_dropped": self._passing.not_hooked + sum(one.dropped for one in subscriptions),
             "events_expired": sum(one.expired for one in subscriptions),
             "buffer_size": self._settings().events.buffer_size,
             "events_exported": 0 if self._exporter is None else self._exporter.exported,
@@ -262,12 +230,12 @@ class EventBus:
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended, and its subscriptions with it."""
-        for one in [one for one in self._subscriptions.values() if one.owner == owner]:
+        for one in self._subscriptions.of(owner):
             self._end(one)
 
     def end_streams(self) -> None:
         """The kernel is about to end: no reader is to wait for further events."""
-        for one in tuple(self._subscriptions.values()):
+        for one in self._subscriptions:
             self._leave(one)
             one.end()
 
@@ -314,7 +282,7 @@ class EventBus:
         subscription.drop()
 
     def _leave(self, subscription: Subscription) -> None:
-        self._subscriptions.pop(subscription.id, None)
+        self._subscriptions.remove(subscription)
         self.listens = bool(self._subscriptions) or self._exporter is not None
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -329,13 +297,14 @@ class EventBus:
         event_type: str,
         data: Any,
         request: Request | None,
-        component: str,
-        correlation_id: str | None,
-        ttl_s: float | None,
-        language: str,
-        metadata: Mapping[str, Any],
-        target_language: str | None,
         size: int,
+        *,
+        component: str = "",
+        correlation_id: str | None = None,
+        ttl_s: float | None = None,
+        language: str = NATIVE,
+        metadata: Mapping[str, Any] | None = None,
+        target_language: str | None = None,
     ) -> Event:
         self._sequence += 1
         if correlation_id is None:
@@ -352,88 +321,10 @@ class EventBus:
             component=component,
             ttl_s=ttl_s,
             expires=None if ttl_s is None else asyncio.get_running_loop().time() + ttl_s,
-            metadata=metadata,
+            metadata=metadata or {},
             target_language=target_language,
             size=size,
         )
-
-    def _pass_on(self, event: Event, request: Request | None) -> None:
-        """Gives the event to all at once, or, where hooks are asked first, behind the earlier ones of its publisher."""
-        publisher = _KERNEL if request is None else _owner(request.caller)
-        if publisher not in self._hooked and not self._hooks.registered("BeforeEventEmit", request):
-            self._emit(event)
-            if self._hooks.registered("AfterEventEmit", request):
-                self._in_background(
-                    publisher,
-                    event,
-                    lambda: self._hooks.notify(
-                        "AfterEventEmit", request, component=component_of(event), data=seen(event)
-                    ),
-                )
-            return
-        self._in_background(publisher, event, lambda: self._through_hooks(event, request, publisher, awaited=False))
-
-    def _in_background(self, publisher: str, event: Event, start: Callable[[], asyncio.Task[Any] | None]) -> None:
-        """Begins to call hooks for an event, which nothing waits for, unless too many wait already."""
-        if not self._before_hooks.admits(publisher, event):
-            self.not_hooked += 1
-            return
-        task = start()
-        if task is not None:
-            self._before_hooks.begin(publisher, event)
-            task.add_done_callback(lambda _: self._before_hooks.end(publisher, event))
-
-    async def _pass_on_and_wait(self, event: Event, request: Request) -> Verdict | None:
-        publisher = _owner(request.caller)
-        if publisher not in self._hooked and not self._hooks.registered("BeforeEventEmit", request):
-            self._emit(event)
-            if self._hooks.registered("AfterEventEmit", request):
-                await self._hooks.tell("AfterEventEmit", request, component=component_of(event), data=seen(event))
-            return None
-        if self._is_within_hook(request):
-            # A hook that publishes must not wait for itself.
-            self._emit(event)
-            return None
-        return await self._through_hooks(event, request, publisher, awaited=True)
-
-    def _is_within_hook(self, request: Request) -> bool:
-        return not self._hooks.registered("BeforeEventEmit", request)
-
-    def _through_hooks(
-        self, event: Event, request: Request | None, publisher: str, *, awaited: bool
-    ) -> asyncio.Task[Verdict]:
-        before = self._hooked.get(publisher)
-
-        async def go() -> Verdict:
-            if before is not None:
-                await asyncio.wait({before})
-            verdict = await self._hooks.run(
-                "BeforeEventEmit",
-                request,
-                component=component_of(event),
-                data=seen(event),
-                awaited=awaited,
-                check=lambda said: check(event, said),
-            )
-            passed = changed(event, verdict)
-            if passed is None:
-                self.cancelled += 1
-            else:
-                self._emit(passed)
-                await self._hooks.tell(
-                    "AfterEventEmit", request, component=component_of(passed), data=seen(passed), awaited=awaited
-                )
-            return verdict
-
-        task = of_no_request(asyncio.get_running_loop().create_task, go())
-        self._hooked[publisher] = task
-
-        def done(_: object) -> None:
-            if self._hooked.get(publisher) is task:
-                del self._hooked[publisher]
-
-        task.add_done_callback(done)
-        return task
 
     def _emit(self, event: Event) -> None:
         table = self._table
@@ -446,7 +337,7 @@ class EventBus:
             if table.max_events_per_second is not None and not self._within_rate(table.max_events_per_second):
                 self.rate_limited += 1
                 return
-        for one in tuple(self._subscriptions.values()):
+        for one in self._subscriptions:
             one.offer(event)
         if self._exporter is not None:
             self._exporter.add(event)
@@ -466,9 +357,9 @@ class EventBus:
         if request.parent is None or request.parent.msg_type != "execute_request":
             return
         owner = request.caller.context
-        own = [one for one in self._subscriptions.values() if one.owner == owner and one.function is not None]
-        for one in own:
-            await one.handled()
+        for one in self._subscriptions.of(owner or ""):
+            if one.function is not None:
+                await one.handled()
 
     def hook_called(self, occasion: Occasion, hook: Hook, verdict: Verdict) -> None:
         """Publishes `hook.executed` where `events.emit_debug_events` says so; events' own hooks are no news."""
@@ -476,10 +367,6 @@ class EventBus:
             return
         told = {"hook": hook.name, "point": occasion.point, "verdict": verdict.kind}
         self.publish("hook.executed", told, request=occasion.request, component=hook.name)
-
-
-def _owner(caller: Caller) -> str:
-    return caller.context or caller.client
 
 
 def _let_in(event: Event, table: EventsSettings) -> bool:

@@ -88,16 +88,12 @@ class EventsService:
         *,
         request: Request | None,
         component: str = "",
-        correlation_id: str | None = None,
-        ttl_s: float | None = None,
     ) -> None:
         """Publishes an event of the kernel's; see above. `component` is the name of what it is about."""
         if self._made is None and not self._hooks.registered("BeforeEventEmit", request):
             self._unheard += 1
             return
-        self.bus.publish(
-            event_type, data, request=request, component=component, correlation_id=correlation_id, ttl_s=ttl_s
-        )
+        self.bus.publish(event_type, data, request=request, component=component)
 
     def timing(self, duration_s: float) -> Mapping[str, float]:
         """`duration_ms` for an event's data; nothing where timings are not wanted (`events.emit_timing_events`)."""

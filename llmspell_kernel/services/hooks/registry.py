@@ -13,11 +13,12 @@ from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.correlation import new_id
 from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.doing import CheckVerdict, Doing
 from llmspell_kernel.services.hooks.hook import Hook, Occasion
-from llmspell_kernel.services.hooks.hooked_work import CheckVerdict, Doing, HookedWork
 from llmspell_kernel.services.hooks.points import POINTS, PRIORITIES, SYSTEM_POINTS, demand_point, demand_priority
 from llmspell_kernel.services.hooks.script_hook import ScriptHook
 from llmspell_kernel.services.hooks.verdict import NoVerdict, Verdict
+from llmspell_kernel.services.hooks.work import HookedWork
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError, NotFound, OutOfMemory, ScriptLimit
 
@@ -63,34 +64,22 @@ class HookRegistry:
         """Whether a hook would be called at this point for this request."""
         return point in self._by_point and bool(self._matching(point, request))
 
-    async def run(
-        self,
-        point: str,
-        request: Request | None,
-        *,
-        component: Component,
-        data: Mapping[str, Any],
-        raw: Any = None,
-        awaited: bool = True,
-        check: CheckVerdict | None = None,
-        basis: Callable[[], str] | None = None,
-    ) -> Verdict:
+    async def run(self, occasion: Occasion, check: CheckVerdict | None = None) -> Verdict:
         """Calls the hooks of a point one after the other, the highest priority first.
 
         The first that says more than how the data is to be changed has the last word; one whose word `check` refuses
-        has failed. `raw` is the work's result as the service has it, for built-in hooks; `awaited` and `basis` as in
-        `Occasion`.
+        has failed.
         """
-        if point not in self._by_point:
-            return Verdict("continue", data)
+        if occasion.point not in self._by_point:
+            return Verdict("continue", occasion.data)
         is_modified = False
-        for hook in self._matching(point, request):
-            verdict = await self._called(hook, Occasion(point, request, component, data, raw, awaited, basis), check)
+        for hook in self._matching(occasion.point, occasion.request):
+            verdict = await self._called(hook, occasion, check)
             if verdict.kind not in ("continue", "modified"):
                 return verdict
             is_modified = is_modified or verdict.kind == "modified"
-            data = verdict.data
-        return Verdict("modified" if is_modified else "continue", data)
+            occasion = occasion._replace(data=verdict.data)
+        return Verdict("modified" if is_modified else "continue", occasion.data)
 
     async def around(self, request: Request, hooked: HookedWork[T]) -> T:
         """Does work with the hooks of the three points around it, as `Doing.done`."""
@@ -99,34 +88,21 @@ class HookRegistry:
             return await hooked.work(hooked.data)
         return await Doing(self, request, hooked).done()
 
-    def notify(
-        self, point: str, request: Request | None, *, component: Component, data: Mapping[str, Any]
-    ) -> asyncio.Task[Any] | None:
+    def notify(self, occasion: Occasion) -> asyncio.Task[Any] | None:
         """Calls the hooks of a point in the background; what they say changes nothing. None: there is no hook."""
-        if not self.registered(point, request):
+        if not self.registered(occasion.point, occasion.request):
             return None
-        return self._in_background(self.tell(point, request, component=component, data=data, awaited=False))
+        return self._in_background(self.tell(occasion))
 
-    async def tell(
-        self,
-        point: str,
-        request: Request | None,
-        *,
-        component: Component,
-        data: Mapping[str, Any],
-        awaited: bool = True,
-    ) -> None:
-        """The same, and waits until they have been called; a point of the kernel itself has no request.
-
-        `awaited` as in `Occasion`: whether the request waits too.
-        """
-        occasion = Occasion(point, request, component, data, awaited=awaited)
-        if request is not None:
-            for hook in self._matching(point, request):
+    async def tell(self, occasion: Occasion) -> None:
+        """The same, and waits until they have been called; a point of the kernel itself has no request."""
+        matching = self._matching(occasion.point, occasion.request)
+        if occasion.request is not None:
+            for hook in matching:
                 await self._called(hook, occasion)
             return
         # A hook of a script that is busy may have to wait for all of its time: they wait together.
-        await asyncio.gather(*(self._called(hook, occasion) for hook in self._matching(point, request)))
+        await asyncio.gather(*(self._called(hook, occasion) for hook in matching))
 
     async def failed(self, request: Request, error: LlmspellError) -> None:
         """Tells of a failure that is a limit that was reached, or something that was refused; once each.
@@ -145,7 +121,7 @@ class HookRegistry:
         name = next((str(request.content[key]) for key in ("tool", "agent", "model") if key in request.content), "")
         kind = request.msg_type.removesuffix("_request")
         data = {"error": error.message, "code": error.code, "request": request.shown, "details": dict(error.details)}
-        await self.tell(point, request, component=Component(kind, name), data=data)
+        await self.tell(Occasion(point, request, Component(kind, name), data))
 
     # Who has registered what
 

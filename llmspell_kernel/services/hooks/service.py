@@ -4,16 +4,13 @@ How a service has its work hooked:
 
     result = await self._hooks.around(
         request,
-        before="BeforeToolExecution", after="AfterToolExecution", error="ToolError",
-        component=Component("tool", name),
-        data={"tool_name": name, "parameters": arguments},
-        work=lambda data: self._do(data["parameters"]),     # gets the data as the hooks left it
-        shown=lambda reply: reply.result,                    # the result as hooks see it, under `result`
-        made=lambda value: reply_of(value),                  # a result from what a hook gave; None: it skipped the work
-        details=lambda reply: {"success": reply.success},    # what hooks are told of the result besides
-        target="tool_name",                                  # the key of `data` that `redirect` changes
-        check=lambda data: …,                                # raises InvalidRequest: that hook has failed
-        basis=lambda: …,                                     # what the result depends on besides; see `Occasion`
+        HookedWork(
+            before="BeforeToolExecution", after="AfterToolExecution", error="ToolError",
+            component=Component("tool", name),
+            data={"tool_name": name, "parameters": arguments},
+            work=lambda data: self._do(data["parameters"]),
+            …,
+        ),
     )
 
 and a point without work around it:
@@ -30,27 +27,24 @@ raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.work import HookedWork
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.contexts import Contexts
+    from llmspell_kernel.services.hooks.doing import CheckVerdict
     from llmspell_kernel.services.hooks.hook import Hook, Occasion
-    from llmspell_kernel.services.hooks.hooked_work import CheckVerdict
     from llmspell_kernel.services.hooks.registry import HookRegistry
     from llmspell_kernel.services.hooks.verdict import Verdict
     from llmspell_profiles.schema.settings import Settings
     from llmspell_protocol.errors import LlmspellError
 
 T = TypeVar("T")
-
-
-def _itself(value: Any) -> Any:
-    return value
 
 
 class HooksService:
@@ -83,64 +77,26 @@ class HooksService:
         *,
         component: Component,
         data: Mapping[str, Any],
-        raw: Any = None,
         awaited: bool = True,
         check: CheckVerdict | None = None,
     ) -> Verdict:
-        """Calls the hooks of a point, as `HookRegistry.run`."""
+        """Calls the hooks of a point one after the other, as `HookRegistry.run`; `awaited` as in `Occasion`."""
         if self._made is None:
             # Named tuples take time to be made, and most kernels have no hook.
             from llmspell_kernel.services.hooks.verdict import Verdict
 
             return Verdict("continue", data)
-        return await self._made.run(
-            point, request, component=component, data=data, raw=raw, awaited=awaited, check=check
-        )
+        return await self._made.run(_occasion(point, request, component, data, awaited), check)
 
-    async def around(
-        self,
-        request: Request,
-        *,
-        before: str,
-        after: str,
-        error: str | None,
-        component: Component,
-        data: Mapping[str, Any],
-        work: Callable[[Mapping[str, Any]], Awaitable[T]],
-        shown: Callable[[T], Any] = _itself,
-        made: Callable[[Any], T] = _itself,
-        details: Callable[[T], Mapping[str, Any]] | None = None,
-        result_key: str = "result",
-        target: str | None = None,
-        check: Callable[[Mapping[str, Any]], object] | None = None,
-        basis: Callable[[], str] | None = None,
-    ) -> T:
-        """Does `work` with the hooks of the three points around it, as `Doing.done`; see above.
+    async def around(self, request: Request, hooked: HookedWork[T]) -> T:
+        """Does work with the hooks of the three points around it; see above.
 
         Raises:
             Forbidden: a hook has cancelled it.
             LlmspellError: what the work raises, and no hook of `error` has put something in its place.
         """
         if self._made is None:
-            return await work(data)
-        # Most kernels have no hook.
-        from llmspell_kernel.services.hooks.hooked_work import HookedWork
-
-        hooked = HookedWork(
-            before=before,
-            after=after,
-            error=error,
-            component=component,
-            data=data,
-            work=work,
-            shown=shown,
-            made=made,
-            details=details,
-            result_key=result_key,
-            target=target,
-            check=check,
-            basis=basis,
-        )
+            return await hooked.work(hooked.data)
         return await self._made.around(request, hooked)
 
     def notify(
@@ -149,7 +105,7 @@ class HooksService:
         """Calls the hooks of a point in the background; what they say changes nothing. None: there is no hook."""
         if self._made is None:
             return None
-        return self._made.notify(point, request, component=component, data=data)
+        return self._made.notify(_occasion(point, request, component, data, False))
 
     async def tell(
         self,
@@ -166,7 +122,7 @@ class HooksService:
         grants.
         """
         if self._made is not None:
-            await self._made.tell(point, request, component=component, data=data, awaited=awaited)
+            await self._made.tell(_occasion(point, request, component, data, awaited))
 
     async def failed(self, request: Request, error: LlmspellError) -> None:
         """Tells of a failure that is a limit that was reached, or something that was refused; once each."""
@@ -196,3 +152,12 @@ class HooksService:
     def _called(self, occasion: Occasion, hook: Hook, verdict: Verdict) -> None:
         if self.on_call is not None:
             self.on_call(occasion, hook, verdict)
+
+
+def _occasion(
+    point: str, request: Request | None, component: Component, data: Mapping[str, Any], awaited: bool
+) -> Occasion:
+    # Only a kernel with hooks has one, and the registry has it imported.
+    from llmspell_kernel.services.hooks.hook import Occasion
+
+    return Occasion(point, request, component, data, awaited=awaited)

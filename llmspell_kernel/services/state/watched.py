@@ -14,6 +14,7 @@ from llmspell_kernel.request import Request
 from llmspell_kernel.services.events.service import EventsService
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
+from llmspell_kernel.services.hooks.work import HookedWork
 from llmspell_kernel.services.state.places import Place, place_of, scope_of
 from llmspell_kernel.services.state.service import ABSENT, Entry, StateService, Wanted
 from llmspell_protocol.areas.state import StateDelete, StateSelection, StateSet
@@ -51,16 +52,18 @@ class WatchedState:
 
         return await self._hooks.around(
             request,
-            before=_READ[0],
-            after=_READ[1],
-            error=None,
-            component=Component("state", place.scope),
-            data={"scope": place.scope, "key": place.key, "operation": "get"},
-            work=work,
-            shown=lambda entry: None if entry is None else shown(entry.value),
-            made=made,
-            result_key="value",
-            check=lambda data: _place(key_id, data),
+            HookedWork(
+                before=_READ[0],
+                after=_READ[1],
+                error=None,
+                component=Component("state", place.scope),
+                data={"scope": place.scope, "key": place.key, "operation": "get"},
+                work=work,
+                shown=lambda entry: None if entry is None else shown(entry.value),
+                made=made,
+                result_key="value",
+                check=lambda data: _place(key_id, data),
+            ),
         )
 
     async def look(self, request: Request, scope: str, operation: str) -> None:
@@ -176,14 +179,16 @@ class WatchedState:
     ) -> int:
         return await self._hooks.around(
             request,
-            before=_WRITE[0],
-            after=_WRITE[1],
-            error=None,
-            component=Component("state", place.scope),
-            data={"scope": place.scope, "key": place.key, "operation": operation, **more},
-            work=work,
-            made=lambda _: ABSENT,
-            check=check,
+            HookedWork(
+                before=_WRITE[0],
+                after=_WRITE[1],
+                error=None,
+                component=Component("state", place.scope),
+                data={"scope": place.scope, "key": place.key, "operation": operation, **more},
+                work=work,
+                made=lambda _: ABSENT,
+                check=check,
+            ),
         )
 
     async def _before(self, request: Request, wanted: Wanted) -> Wanted | None:

@@ -11,6 +11,7 @@ from llmspell_kernel.services.events.service import EventsService
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.given import given
 from llmspell_kernel.services.hooks.service import HooksService
+from llmspell_kernel.services.hooks.work import HookedWork
 from llmspell_kernel.services.tools.builtin import shown
 from llmspell_kernel.services.tools.invocation import plain_reply
 from llmspell_kernel.services.tools.standing import Standing
@@ -62,29 +63,31 @@ class ToolOccasions:
 
         return await self._hooks.around(
             request,
-            before="BeforeToolExecution",
-            after="AfterToolExecution",
-            error="ToolError",
-            component=component,
-            data=about,
-            work=work,
-            shown=lambda reply: reply.result,
-            details=lambda reply: {
-                "success": reply.success,
-                "duration_ms": reply.duration_ms,
-                **({} if reply.error is None else {"error": reply.error.message}),
-            },
-            made=lambda value: plain_reply(
-                tool.name,
-                result=value,
-                output=value,
-                text="" if value is None else shown(value),
-                problem=None,
-                began=began,
+            HookedWork(
+                before="BeforeToolExecution",
+                after="AfterToolExecution",
+                error="ToolError",
+                component=component,
+                data=about,
+                work=work,
+                shown=lambda reply: reply.result,
+                details=lambda reply: {
+                    "success": reply.success,
+                    "duration_ms": reply.duration_ms,
+                    **({} if reply.error is None else {"error": reply.error.message}),
+                },
+                made=lambda value: plain_reply(
+                    tool.name,
+                    result=value,
+                    output=value,
+                    text="" if value is None else shown(value),
+                    problem=None,
+                    began=began,
+                ),
+                target="tool_name",
+                check=_call,
+                basis=standing.text,
             ),
-            target="tool_name",
-            check=_call,
-            basis=standing.text,
         )
 
     async def _told(

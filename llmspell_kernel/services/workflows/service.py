@@ -9,19 +9,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
 from llmspell_kernel.services.tools.callers import owner_of
-from llmspell_kernel.services.workflows.checkpoints import Checkpoint, Checkpoints, can_compensate
-from llmspell_kernel.services.workflows.definition import KINDS, Definition
+from llmspell_kernel.services.workflows.checkpoints import Checkpoints, can_compensate
 from llmspell_kernel.services.workflows.expressions import Expressions
 from llmspell_kernel.services.workflows.flows import run_top
 from llmspell_kernel.services.workflows.functions import Functions
 from llmspell_kernel.services.workflows.journal import Journal, NoJournal
+from llmspell_kernel.services.workflows.kept import Kept, Running, only_one, shown_cut
 from llmspell_kernel.services.workflows.names import Names
 from llmspell_kernel.services.workflows.outcomes import FlowOutcome
 from llmspell_kernel.services.workflows.parsing import parse
@@ -29,7 +28,7 @@ from llmspell_kernel.services.workflows.results import result_of
 from llmspell_kernel.services.workflows.run import Around, Run
 from llmspell_kernel.services.workflows.watching import Watching
 from llmspell_kernel.times import now_text
-from llmspell_protocol.areas.workflow import WorkflowDetails, WorkflowRun, WorkflowSummary
+from llmspell_protocol.areas.workflow import WorkflowRun
 from llmspell_protocol.errors import Busy, Forbidden, InvalidRequest, NotFound
 
 if TYPE_CHECKING:
@@ -41,61 +40,6 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.workflows.run import Entries
 
 MAX_PER_OWNER = 1000
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Kept:
-    """A workflow that is kept; belongs to the loop."""
-
-    id: str
-    owner: str
-    raw: Mapping[str, Any]
-    definition: Definition
-    functions: Sequence[ScriptFunction]
-    created_at: str
-    shared: dict[str, Any] = field(default_factory=dict)
-    executions: int = 0
-
-    def summary(self) -> WorkflowSummary:
-        """What lists and replies show of it."""
-        return WorkflowSummary(**self._summary())
-
-    def details(self) -> WorkflowDetails:
-        """The same with what it was made from."""
-        return WorkflowDetails(**self._summary(), definition=self.raw, shared=dict(self.shared))
-
-    def _summary(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "name": self.definition.name,
-            "type": self.definition.kind,
-            "description": self.definition.description,
-            "step_count": self.definition.step_count,
-            "executions": self.executions,
-            "created_at": self.created_at,
-        }
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Running:
-    execution_id: str
-    workflow: Kept
-    request: Request
-    key_id: str
-    started_at: str
-    used: set[Kept]
-    """The workflow and those that have run in it: their functions stay until it ends."""
-
-    def shown(self) -> WorkflowRun:
-        return WorkflowRun(
-            execution_id=self.execution_id,
-            workflow_id=self.workflow.id,
-            name=self.workflow.definition.name,
-            type=self.workflow.definition.kind,
-            state="running",
-            started_at=self.started_at,
-            resumable=self.workflow.definition.checkpoint and not self.workflow.functions,
-        )
 
 
 class WorkflowsService:
@@ -122,7 +66,7 @@ class WorkflowsService:
         self._hooks = hooks
         self._checkpoints = Checkpoints(home)
         self._kept: dict[str, dict[str, Kept]] = {}
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
 
     # Workflows
 
@@ -267,12 +211,12 @@ class WorkflowsService:
         running = [one.shown() for one in self._running.values() if one.key_id == key_id]
         here = {one.execution_id for one in running}
         cut = await self._checkpoints.list(key_id)
-        return [*running, *(_cut(one) for one in cut if one.id not in here)]
+        return [*running, *(shown_cut(one) for one in cut if one.id not in here)]
 
     async def discard(self, request: Request, id: str) -> WorkflowRun:
         """Removes the checkpoint of an execution that was cut. Raises as `resume`."""
         id = await self._meant(request, id)
-        return _cut(await self._checkpoints.discard(id, key_id=request.caller.key_id))
+        return shown_cut(await self._checkpoints.discard(id, key_id=request.caller.key_id))
 
     def forget(self, owner: str) -> None:
         """An owner has ended: its functions have, too."""
@@ -312,9 +256,9 @@ class WorkflowsService:
         )
 
     @contextmanager
-    def _under_way(self, id: str, request: Request, workflow: Kept) -> Iterator[_Running]:
+    def _under_way(self, id: str, request: Request, workflow: Kept) -> Iterator[Running]:
         """An execution, from before its first await to its end; what it alone has used is released with it."""
-        running = self._running[id] = _Running(
+        running = self._running[id] = Running(
             execution_id=id,
             workflow=workflow,
             request=request,
@@ -331,7 +275,7 @@ class WorkflowsService:
                 self._release_unused(used)
 
     async def _run(
-        self, running: _Running, given: Any, journal: Journal, *, progress: bool
+        self, running: Running, given: Any, journal: Journal, *, progress: bool
     ) -> tuple[str, dict[str, Any]]:
         id, request, workflow = running.execution_id, running.request, running.workflow
 
@@ -375,39 +319,7 @@ class WorkflowsService:
             self._contexts.release(function)
 
 
-def only_one(named: str, ids: Sequence[str]) -> str | None:
-    """The id that was named by its whole or by its beginning; None where there is none.
-
-    Raises:
-        InvalidRequest: several begin so.
-    """
-    if named in ids:
-        return named
-    meant = sorted(id for id in ids if named and id.startswith(named))
-    if len(meant) > 1:
-        raise InvalidRequest(
-            f"several workflow executions have an id that begins with '{named}': {', '.join(meant)}",
-            hint="give more of it",
-            details={"execution_id": named, "executions": meant},
-        )
-    return meant[0] if meant else None
-
-
 def _may_go_on(outcome: FlowOutcome) -> bool:
     """Whether it failed for want of a permission, with nothing undone: who grants it may have it go on."""
     refused = outcome.problem is not None and outcome.problem.code == Forbidden.code
     return refused and not outcome.success and not can_compensate(outcome.definition)
-
-
-def _cut(one: Checkpoint) -> WorkflowRun:
-    return WorkflowRun(
-        execution_id=one.id,
-        workflow_id=None,
-        name=one.name,
-        type=next((kind for kind in KINDS if kind == one.raw.get("type")), "sequential"),
-        state="cut",
-        started_at=one.started_at,
-        finished_steps=one.finished_steps,
-        needs_script=one.has_functions,
-        resumable=not one.has_functions,
-    )

@@ -9,17 +9,18 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llmspell_profiles.credentials.secrets import HIDDEN, PASSWORD_IN_URL, SECRET_IN_QUERY
+from llmspell_profiles.credentials.secrets import (
+    HIDDEN,
+    PASSWORD_IN_URL,
+    SECRET_IN_QUERY,
+    SECRET_NAME,
+    is_secret_name,
+    is_secret_variable,
+)
 
 SHORTEST = 6
 """Characters of the shortest value that is looked for everywhere: a shorter one is part of too many words."""
 
-_NAME = (
-    r"(?:api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|secret|password|passwd|passphrase|token"
-    r"|credentials?|authorization|cookie)"
-)
-_SECRET_NAME = re.compile(rf"(?i)(?:.*[_\-.])?{_NAME}|.*(?:apikey|accesstoken|clientsecret|password)|key_material")
-_SECRET_VARIABLE = re.compile(rf"(?i)(?:.*_)?(?:key|{_NAME})")
 _AUTH = re.compile(r"(?i)auth(?:entication)?|credentials?|secrets?")
 """A map of this name holds nothing that may be shown but what kind it is of."""
 _KINDS = frozenset({"type", "kind", "scheme", "header"})
@@ -31,7 +32,7 @@ _LIKE_A_KEY = re.compile(
 # A word behind it is prose ("basic understanding"); a token has a digit or the like in it.
 _SCHEME = re.compile(r"(?i)\b(Bearer|Basic)( +)(?=[a-z+/._~-]*[0-9=_])[a-z0-9+/=._~-]{6,}")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_QUOTED = re.compile(rf"""(?i)((?<![a-z]){_NAME}\\?["']?\]?\s*[:=]\s*)(\\?["'])((?:(?!\2).)+)(\2)""")
+_QUOTED = re.compile(rf"""(?i)((?<![a-z]){SECRET_NAME}\\?["']?\]?\s*[:=]\s*)(\\?["'])((?:(?!\2).)+)(\2)""")
 """`api_key = "…"` in code, and the same in JSON that stands in a text."""
 _ASSIGNED = re.compile(r"\b([A-Z0-9_]*(?:API_KEY|SECRET|PASSWORD|TOKEN|ACCESS_KEY))=([^\s\"'&;]+)")
 _PASSWORD_IN_URL = re.compile(PASSWORD_IN_URL)
@@ -42,10 +43,10 @@ _SAID = re.compile(
     r"[^\s\"'&;().,]{6,200}(?![\w(.])"
 )
 _OPTION_IN_TEXT = re.compile(
-    rf"""(?i)((?<![\w-])--[a-z-]{{0,30}}?{_NAME}\\?["']?(?:[ =]|,\s?)\s?\\?["']?)"""
+    rf"""(?i)((?<![\w-])--[a-z-]{{0,30}}?{SECRET_NAME}\\?["']?(?:[ =]|,\s?)\s?\\?["']?)"""
     r"""(?=[^\s"',\\]{0,200}\d)[^\s"',\\]{4,200}"""
 )
-_OPTION = re.compile(rf"(?i)--?[a-z-]*?{_NAME}(?:=(.+))?")
+_OPTION = re.compile(rf"(?i)--?[a-z-]*?{SECRET_NAME}(?:=(.+))?")
 
 
 class Redactor:
@@ -58,7 +59,7 @@ class Redactor:
     @classmethod
     def of_environment(cls, environment: Mapping[str, str], values: Iterable[str] = ()) -> "Redactor":
         """One that knows `values` and what the environment has under names of secrets."""
-        found = (value for name, value in environment.items() if _SECRET_VARIABLE.fullmatch(name))
+        found = (value for name, value in environment.items() if is_secret_variable(name))
         return cls([*values, *(value for value in found if not value.startswith("/"))])
 
     def value(self, value: Any, name: str = "") -> Any:
@@ -151,8 +152,3 @@ def _replaced(pattern: re.Pattern[str], by: str, text: str) -> str:
             copied = one.end()
         start = max(end, copied)
     return "".join((*found, text[copied:]))
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a field, header or variable of this name holds a secret; `max_tokens` and `key` alone do not."""
-    return _SECRET_NAME.fullmatch(name) is not None

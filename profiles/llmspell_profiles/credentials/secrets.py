@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from llmspell_profiles.credentials.key_store import KeyStore, StoreName
     from llmspell_profiles.schema.providers import ProviderSettings
 
-_SECRET_WORDS = ("key", "token", "secret", "password", "credential", "authorization", "cookie")
+SECRET_NAME = (
+    r"(?:api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|secret|password|passwd|passphrase|token"
+    r"|credentials?|authorization|cookie)"
+)
+"""What a secret is called, in any case."""
+_WHOLE_NAME = re.compile(rf"(?i)(?:.*[_\-.])?{SECRET_NAME}|.*(?:apikey|accesstoken|clientsecret|password)|key_material")
+_VARIABLE = re.compile(rf"(?i)(?:.*_)?(?:key|{SECRET_NAME})")
+_SECRET_WORDS = ("key", "token", "secret", "password", "passwd", "passphrase", "credential", "authorization", "cookie")
+"""The words in them: a name with one is not shown where nothing is known of it."""
 PASSWORD_IN_URL = r"(?<=://)([^/@\s:]*):[^/@\s]+@"
 """Group 1 is the user's name."""
 _SECRET_WORD = rf"[^\s=:]*(?:{'|'.join(_SECRET_WORDS)})[^\s=:]*"
@@ -84,9 +92,17 @@ def find_api_key(
 
 def is_secret(key: str, *, known: bool) -> bool:
     """Whether the value of a key must not be shown; `known` tells keys of the schema from a backend's own options."""
-    if key == "api_key" or key.endswith("_api_key") or key == "smtp_password":
-        return True
-    return not known and any(word in key.lower() for word in _SECRET_WORDS)
+    return is_secret_name(key) or (not known and any(word in key.lower() for word in _SECRET_WORDS))
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field, header or variable of this name holds a secret; `max_tokens` and `key` alone do not."""
+    return _WHOLE_NAME.fullmatch(name) is not None
+
+
+def is_secret_variable(name: str) -> bool:
+    """The same of a variable of the environment, where `STRIPE_KEY` holds one too."""
+    return _VARIABLE.fullmatch(name) is not None
 
 
 def is_reference(value: Any) -> bool:

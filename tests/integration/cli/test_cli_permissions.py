@@ -83,3 +83,21 @@ def test_pulls_of_addresses_need_the_host(target: list[str], place: Path) -> Non
 def test_an_option_that_names_nothing_is_refused(option: str, place: Path) -> None:
     done = llmspell("exec", option, "1")
     assert (done.status, done.err.splitlines()[0]) == (2, f"Error: {option.partition('=')[0]}= names nothing")
+
+
+def test_a_directory_that_is_still_to_be_made_is_allowed_with_all_below_it(
+    target: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = """
+        Tool.execute("file-operations", {operation = "create_dir", path = "out/of/it", recursive = true})
+        local file = assert(io.open("out/of/it/x.txt", "w"))
+        file:write("written") file:close()
+        local wrote = Tool.execute("file-operations", {operation = "write", path = "out/of/it/y.txt", content = "too"})
+        return tostring(wrote.success) .. " " .. select(2, io.open("out/beside.txt", "w"))
+    """
+    done = llmspell(*target, "exec", "--allow-write=out/of/it", code)
+    assert done.status == 0, done.err
+    assert done.out == "true io.open: writing out/beside.txt needs --allow-write=out/beside.txt (Path not allowed)\n"
+    assert (tmp_path / "out" / "of" / "it" / "x.txt").read_text() == "written"
+    assert (tmp_path / "out" / "of" / "it" / "y.txt").read_text() == "too"

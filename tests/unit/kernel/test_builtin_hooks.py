@@ -11,6 +11,7 @@ from llmspell_kernel.request import Request
 from llmspell_kernel.services.hooks.builtin.caching import KEPT_BYTES, LARGEST
 from llmspell_kernel.services.hooks.builtin.made import _MAKE
 from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.work import HookedWork
 from llmspell_kernel.services.tools.invocation import plain_reply
 from llmspell_kernel.services.tools.standing import Standing
 from llmspell_profiles.schema.hooks import BUILTIN
@@ -63,14 +64,16 @@ class Calls:
 
         reply = await self._bench.services.around(
             request,
-            before="BeforeToolExecution",
-            after="AfterToolExecution",
-            error="ToolError",
-            component=CALCULATOR,
-            data={"tool_name": "calculator", "parameters": parameters, "source": source},
-            work=work,
-            shown=lambda reply: reply.result,
-            basis=standing.text,
+            HookedWork(
+                before="BeforeToolExecution",
+                after="AfterToolExecution",
+                error="ToolError",
+                component=CALCULATOR,
+                data={"tool_name": "calculator", "parameters": parameters, "source": source},
+                work=work,
+                shown=lambda reply: reply.result,
+                basis=standing.text,
+            ),
         )
         return reply.result
 
@@ -142,7 +145,7 @@ def test_a_call_looks_at_no_other_components_and_those_of_a_minute_ago_are_forgo
 
         async def call(name: str) -> str:
             component = Component("tool", name)
-            return (await bench.hooks.run("BeforeToolExecution", asked(), component=component, data={})).kind
+            return (await bench.services.run("BeforeToolExecution", asked(), component=component, data={})).kind
 
         for number in range(100):
             assert await call(Counted(number)) == "continue"
@@ -243,13 +246,15 @@ async def model_turn(bench: HookBench, model: str = "gpt-x") -> None:
 
     await bench.services.around(
         asked(),
-        before="BeforeModelExecution",
-        after="AfterModelExecution",
-        error="ModelError",
-        component=Component("model", model),
-        data={"model": model},
-        work=work,
-        details=lambda _: {"model": model, "usage": {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}},
+        HookedWork(
+            before="BeforeModelExecution",
+            after="AfterModelExecution",
+            error="ModelError",
+            component=Component("model", model),
+            data={"model": model},
+            work=work,
+            details=lambda _: {"model": model, "usage": {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}},
+        ),
     )
 
 

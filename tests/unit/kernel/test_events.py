@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from llmspell_kernel.services.events.backlog import BEFORE_HOOKS, OWNER_BYTES
-from llmspell_kernel.services.events.bus import MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.events.event import Event
 from llmspell_kernel.services.events.export import Exporter
 from llmspell_kernel.services.events.sizes import HEAVIEST, LARGEST, LONGEST_TYPE
 from llmspell_kernel.services.events.subscription import BUFFERED, Subscription
+from llmspell_kernel.services.events.subscriptions import MAX_SUBSCRIPTIONS
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.patterns import matcher
@@ -463,7 +463,7 @@ def test_timings_changes_of_state_and_calls_of_hooks_are_told_as_the_settings_sa
         subscription = bench.events.subscribe("*", client)
         bench.events.state_changed("global", "k", "set", client)
         bench.hook("custom:x")
-        await bench.hooks.run("custom:x", client, component=_COMPONENT, data={})
+        await bench.services.run("custom:x", client, component=_COMPONENT, data={})
         assert taken(subscription) == []
         bench.settings = settings_of(
             events={"emit_timing_events": False, "emit_state_events": True, "emit_debug_events": True}
@@ -471,7 +471,7 @@ def test_timings_changes_of_state_and_calls_of_hooks_are_told_as_the_settings_sa
         bench.events.configure(bench.settings)
         assert bench.events.timing(0.5) == {}
         bench.events.state_changed("global", "k", "set", client)
-        await bench.hooks.run("custom:x", client, component=_COMPONENT, data={})
+        await bench.services.run("custom:x", client, component=_COMPONENT, data={})
         changed, executed = taken(subscription)
         assert (changed.event_type, changed.data) == (
             "state.changed",

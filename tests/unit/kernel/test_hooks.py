@@ -16,6 +16,7 @@ from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.hooks.points import POINTS, demand_point, demand_priority
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.hooks.verdict import NoVerdict, read_verdict
+from llmspell_kernel.services.hooks.work import HookedWork
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.errors import Forbidden, InvalidRequest, ScriptLimit, ToolError, Unsupported
 from tests.support.hook_bench import CALCULATOR, HookBench, asked, no_requests, run, settings_of
@@ -40,14 +41,16 @@ class Work:
 async def around(bench: HookBench, work: Work, request: Request | None = None) -> str:
     return await bench.services.around(
         request or asked(),
-        before=BEFORE,
-        after=AFTER,
-        error=ERROR,
-        component=CALCULATOR,
-        data={"tool_name": "calculator", "parameters": 1},
-        work=work,
-        made=lambda value: f"made {value}",
-        target="tool_name",
+        HookedWork(
+            before=BEFORE,
+            after=AFTER,
+            error=ERROR,
+            component=CALCULATOR,
+            data={"tool_name": "calculator", "parameters": 1},
+            work=work,
+            made=lambda value: f"made {value}",
+            target="tool_name",
+        ),
     )
 
 
@@ -66,7 +69,10 @@ def test_without_any_hook_nothing_of_theirs_is_made() -> None:
         events = EventsService(Settings, Contexts(Settings, no_requests, None), hooks, environment={})
         work = Work()
         done = await hooks.around(
-            asked(), before=BEFORE, after=AFTER, error=ERROR, component=CALCULATOR, data={"parameters": 1}, work=work
+            asked(),
+            HookedWork(
+                before=BEFORE, after=AFTER, error=ERROR, component=CALCULATOR, data={"parameters": 1}, work=work
+            ),
         )
         assert done == "did 1"
         assert not hooks.registered(BEFORE, asked())

@@ -150,3 +150,12 @@ def test_what_a_call_gives_is_a_section_or_a_type() -> None:
 )
 def test_a_misspelt_function_is_noticed(bench: LuaBench, code: str, meant: str) -> None:
     assert bench.sandbox.suggestion(bench.failure(code).message) == f"did you mean '{meant}'?"
+
+
+def test_a_parameter_that_is_a_time_names_its_unit() -> None:
+    times = re.compile(r"\w*(?:timeout|delay|interval|duration|ttl|elapsed)")
+    calls = {f"{name}.{field}": entry.call for name, one in sections().items() for field, entry in one.fields.items()}
+    unclear = {
+        name: call for name, call in calls.items() if call and any(map(times.fullmatch, re.findall(r"\w+", call)))
+    }
+    assert unclear == {}

@@ -73,7 +73,7 @@ def asked(bench: LuaBench) -> dict[str, Any]:
             {"action": "set_many", "scope": "global", "entries": [{"key": "k", "value": [1]}]},
         ),
         (
-            "State.set_many('user:1', {k = 1}, {ttl = 5})",
+            "State.set_many('user:1', {k = 1}, {ttl_s = 5})",
             {"action": "set_many", "scope": "user:1", "entries": [{"key": "k", "value": 1}], "ttl_s": 5},
         ),
     ],
@@ -203,7 +203,7 @@ def test_update_writes_where_nothing_has_changed_and_asks_again_where_it_has(ben
 
 
 def test_update_of_nothing_makes_an_entry_and_nil_removes_it(bench: LuaBench) -> None:
-    assert bench.value("return State.update('user:1', 'k', function(v) return tostring(v) end, {ttl = 5})") == "nil"
+    assert bench.value("return State.update('user:1', 'k', function(v) return tostring(v) end, {ttl_s = 5})") == "nil"
     assert asked(bench) == {
         "action": "set",
         "scope": "user:1",
@@ -236,6 +236,10 @@ def test_update_that_always_loses_ends_and_one_that_raises_writes_nothing(bench:
         ("State.set({}, 1)", "bad argument #1 to 'State.set' (string expected, got table)"),
         ("State.get(1)", "bad argument #1 to 'State.get' (string expected, got number)"),
         ("State.save('s', 'k', 1, {tll = 1})", "Validation error: State.save has no option 'tll'; did you mean 'ttl'?"),
+        (
+            "State.save('s', 'k', 1, {ttl_s = 'x'})",
+            "bad argument #4 to 'State.save: ttl_s' (number expected, got string)",
+        ),
         ("State.save('s', 'k', 1, {ttl = 'x'})", "bad argument #4 to 'State.save: ttl' (number expected, got string)"),
         ("State.update('k', 1)", "bad argument #2 to 'State.update' (function expected, got number)"),
         ("State.set_many{1}", "bad argument #2 to 'State.set_many: key' (string expected, got number)"),

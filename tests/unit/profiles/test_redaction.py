@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from llmspell_profiles.credentials.redaction import Redactor, is_secret_name
+from llmspell_profiles.credentials.redaction import Redactor
+from llmspell_profiles.credentials.secrets import is_secret_name
 
 PLAIN = Redactor()
 

@@ -47,6 +47,8 @@ def test_without_a_key_there_is_none(tmp_path: Path) -> None:
         ("access_token", False, True),
         ("Client_Secret", False, True),
         ("num_ctx", False, False),
+        ("ssh_passphrase", False, True),
+        ("db_passwd", False, True),
     ],
 )
 def test_which_settings_are_secret(key: str, known: bool, secret: bool) -> None:

@@ -551,9 +551,14 @@ def test_a_place_that_is_not_there_yet_can_be_made_and_is_one_afterwards(ground:
     files = ground.files(read=[place], write=[place])
     files.write(f"{place}/x", b"x")
     assert files.read_bytes(f"{place}/x") == b"x"
-    nowhere = str(ground.inside / "no" / "where")
-    with pytest.raises(Forbidden):
-        ground.files(read=[nowhere], write=[nowhere]).make_directory(nowhere, parents=True)
+    deeper = str(ground.inside / "no" / "where")
+    files = ground.files(read=[deeper], write=[deeper])
+    files.make_directory(f"{deeper}/near", parents=True)
+    files.write(f"{deeper}/near/x", b"x")
+    # The one on the way was made for it, and is no place itself.
+    for refused in (lambda: files.write(f"{deeper}/../y", b"y"), lambda: files.make_directory(f"{deeper}/../other")):
+        with pytest.raises(Forbidden):
+            refused()
 
 
 def test_everything_is_everything(ground: Ground) -> None:

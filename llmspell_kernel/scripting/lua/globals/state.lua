@@ -17,12 +17,16 @@ end
 
 -- ## Entries
 
-local OPTIONS = key_set { "ttl" }
+local OPTIONS = key_set { "ttl", "ttl_s" }
 
--- The seconds after which an entry is gone.
+-- The seconds after which an entry is gone; `ttl` is the option without its unit.
 local function ttl_of(position, name, options)
   check_keys(name, check_optional(position, name, "table", options) or {}, OPTIONS)
-  return options and check_optional(position, name .. ": ttl", "number", options.ttl)
+  if not options then
+    return nil
+  end
+  local ttl_s = check_optional(position, name .. ": ttl_s", "number", options.ttl_s)
+  return ttl_s or check_optional(position, name .. ": ttl", "number", options.ttl)
 end
 
 local function write(name, scope, key, value, options)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.hooks.component import Component
+from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.hooks.verdict import Verdict, cancelled
+from llmspell_kernel.services.hooks.work import HookedWork
 from llmspell_protocol.errors import Forbidden, LlmspellError
 
 log = logging.getLogger(__name__)
@@ -28,42 +28,13 @@ CheckVerdict = Callable[[Verdict], object]
 """Raises `InvalidRequest` where the work could do nothing with what a hook said: then the hook has failed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class HookedWork(Generic[T]):
-    """Work and how hooks see it: see `HooksService`. `before`, `after` and `error` are its points."""
-
-    before: str
-    after: str
-    error: str | None
-    component: Component
-    data: Mapping[str, Any]
-    work: Callable[[Mapping[str, Any]], Awaitable[T]]
-    shown: Callable[[T], Any]
-    made: Callable[[Any], T]
-    details: Callable[[T], Mapping[str, Any]] | None
-    result_key: str
-    target: str | None
-    check: Callable[[Mapping[str, Any]], object] | None
-    basis: Callable[[], str] | None
-
-
 class Hooks(Protocol):
     """The hooks of all points, as `HookRegistry` has them."""
 
     def registered(self, point: str, request: Request | None) -> bool:
         """Whether one would be called."""
 
-    async def run(
-        self,
-        point: str,
-        request: Request | None,
-        *,
-        component: Component,
-        data: Mapping[str, Any],
-        raw: Any = None,
-        check: CheckVerdict | None = None,
-        basis: Callable[[], str] | None = None,
-    ) -> Verdict:
+    async def run(self, occasion: Occasion, check: CheckVerdict | None = None) -> Verdict:
         """Calls those of a point: what they say together."""
 
 
@@ -117,9 +88,8 @@ class Doing(Generic[T]):
 
     async def _run(self, point: str, data: Mapping[str, Any], *, raw: Any = None, check: CheckVerdict) -> Verdict:
         hooked = self._hooked
-        return await self._hooks.run(
-            point, self._request, component=hooked.component, data=data, raw=raw, check=check, basis=hooked.basis
-        )
+        occasion = Occasion(point, self._request, hooked.component, data, raw, basis=hooked.basis)
+        return await self._hooks.run(occasion, check)
 
     async def _failed(self, problem: LlmspellError, before: Verdict) -> tuple[str, Verdict]:
         """What is to become of work that has failed; raises `problem` where no hook knows something better."""
