@@ -201,9 +201,7 @@ def test_complete_knows_globals_and_fields(client: Client, code: str, wanted: st
     assert wanted in [before + match + after for match in reply["matches"]]
 
 
-def test_history_and_comm_info_are_empty(client: Client) -> None:
-    history = {"hist_access_type": "tail", "n": 10, "output": False, "raw": True}
-    assert ask(client, "shell", "history_request", history)["history"] == []
+def test_no_comm_is_open(client: Client) -> None:
     assert ask(client, "shell", "comm_info_request")["comms"] == {}
 
 
