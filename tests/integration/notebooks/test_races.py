@@ -92,8 +92,9 @@ def test_interrupts_at_random_moments_leave_each_cell_with_one_answer(client: Al
         "print('on') while true do pcall(function() while true do end end) end",
         "print('on') Utils.sleep(3600)",
         "print('on') local text = string.rep('x', 1e4) while true do text:upper() end",
+        "for i = 1, 500 do string.rep('x', 1e6) end print('on') while true do string.rep('x', 1e6) end",
     ],
-    ids=["loop", "pcall", "sleep", "short C functions"],
+    ids=["loop", "pcall", "sleep", "short C functions", "long C functions"],
 )
 def test_an_interrupt_ends_whatever_runs_and_keeps_the_variables(client: AllChannels, code: str) -> None:
     client.ask("shell", "execute_request", {"code": "kept = 1"})
