@@ -9,6 +9,7 @@ local running, create, resume, close = coroutine.running, coroutine.create, coro
 local error, type, tostring, pcall, xpcall, load, next = error, type, tostring, pcall, xpcall, load, next
 local rawget, rawequal, getmetatable, setmetatable = rawget, rawequal, getmetatable, setmetatable
 local find, sub, format, gmatch, concat = string.find, string.sub, string.format, string.gmatch, table.concat
+local clock, max, min = os.clock, math.max, math.min
 
 local core = { host = host }
 
@@ -25,6 +26,10 @@ local OURS = "[llmspell]"
 -- the pipe; once it says yes, every thread gets a hook on each instruction that raises again until the top is reached.
 
 local INSTRUCTIONS = 20000
+-- Where these take long (calls of C functions on much data), fewer lie between two looks; seconds of computing.
+local LONG, WANTED, SHORT = 0.03, 0.01, 0.005
+local FIRST, FEWEST = 1000, 100
+local pace, looked_at = INSTRUCTIONS, 0
 local STOP = "script stopped"
 local stopped = host.stopped
 local threads = setmetatable({}, { __mode = "k" })
@@ -48,7 +53,7 @@ local function by_line()
   note(3)
   exact_lines = exact_lines - 1
   if exact_lines <= 0 then
-    sethook(hook, "", halting and 1 or INSTRUCTIONS)
+    sethook(hook, "", halting and 1 or pace)
   end
 end
 
@@ -73,16 +78,32 @@ local function halt()
   error(STOP, 0)
 end
 
+local function keep_pace()
+  local now = clock()
+  local took = now - looked_at
+  looked_at = now
+  if took > LONG then
+    pace = max(FEWEST, pace * WANTED // took | 0)
+    sethook(hook, "", pace)
+  elseif pace < INSTRUCTIONS and took < SHORT then
+    pace = min(INSTRUCTIONS, pace * 2)
+    sethook(hook, "", pace)
+  end
+end
+
 function hook()
   note(3)
   if stopped() then
     halt()
   end
+  if not halting then
+    keep_pace()
+  end
 end
 
 local function watch(thread)
   threads[thread] = true
-  sethook(thread, hook, "", halting and 1 or INSTRUCTIONS)
+  sethook(thread, hook, "", halting and 1 or pace)
 end
 
 watch((running()))
@@ -334,6 +355,7 @@ end
 function core.run(fn, ...)
   failure, inner.value, inner.trace = {}, nil, nil
   seen_source, seen_line, exact_lines = nil, nil, EXACT_LINES
+  pace, looked_at = FIRST, clock()
   if not halting then
     sethook(by_line, "l")
   end

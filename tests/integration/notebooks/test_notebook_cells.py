@@ -203,7 +203,7 @@ def test_complete_knows_globals_and_fields(client: Client, code: str, wanted: st
     assert wanted in [before + match + after for match in reply["matches"]]
 
 
-def test_there_are_no_comms_at_first(client: Client) -> None:
+def test_no_comm_is_open(client: Client) -> None:
     assert ask(client, "shell", "comm_info_request")["comms"] == {}
 
 
