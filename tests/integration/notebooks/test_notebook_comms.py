@@ -1,4 +1,4 @@
-"""Comms between cells and a frontend: opened on either side, with buffers, heard between cells, ended with the context."""
+"""Comms between cells and a frontend: opened on either side, with buffers, heard between cells, ended with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cells show, as frontends get it: forms, updates, progress, widgets, and floods, under jupyter_client and nbclient."""
+"""What cells show, as frontends get it: forms, updates, progress, widgets, floods; jupyter_client and nbclient."""
 
 from __future__ import annotations
 
