@@ -24,6 +24,24 @@ SendText = Callable[[int, str, str], None]
 SendFrame = Callable[[Frame], None]
 
 
+class Pace:
+    """How long a script has to wait with its next comm message, so that the frontends' server passes on each."""
+
+    BURST = 500
+    A_SECOND = 500
+
+    def __init__(self) -> None:
+        self._level = float(self.BURST)
+        self._at = monotonic()
+
+    def wait_s(self) -> float:
+        """Counts a message; seconds until the next one may come."""
+        now = monotonic()
+        self._level = min(self.BURST, self._level + (now - self._at) * self.A_SECOND) - 1
+        self._at = now
+        return max(0.0, -self._level / self.A_SECOND)
+
+
 class Written:
     """The output of one worker; `flush` goes before every frame that is to come after it.
 

@@ -117,6 +117,11 @@ def test_a_cell_opens_a_comm_and_the_frontend_answers(one: Client) -> None:
     assert "the comm is closed" in run_cell(one, "mine:send{}").reply["evalue"]
 
 
+def test_a_flood_of_messages_is_slowed_down_and_arrives_whole(one: Client) -> None:
+    cell = run_cell(one, "local c = Comm.new('many') for i = 1, 800 do c:send{i} end c:close()")
+    assert [content["data"] for content in cell.of("comm_msg")] == [[number] for number in range(1, 801)]
+
+
 def test_a_message_is_heard_while_a_cell_waits(one: Client) -> None:
     run_cell(one, "Comm.register_target('stop', function(c) c:on_msg(function() print('heard') stop = true end) end)")
     said(one, "comm_open", "c3", target_name="stop")

@@ -85,7 +85,7 @@ def test_a_flood_stays_within_what_a_notebook_server_passes_on_and_keeps_its_end
 
     async def body(output: CellOutput) -> None:
         nonlocal written
-        while written < 20_000_000:
+        while written < min(20_000_000, 1_000_000 * len(line)):
             for _ in range(max(1, 200_000 // len(line))):
                 output.write("stdout", line)
                 written += len(line)
