@@ -30,13 +30,14 @@ class Pace:
     BURST = 500
     A_SECOND = 500
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
         self._level = float(self.BURST)
-        self._at = monotonic()
+        self._at = now()
 
     def wait_s(self) -> float:
         """Counts a message; seconds until the next one may come."""
-        now = monotonic()
+        now = self._now()
         self._level = min(self.BURST, self._level + (now - self._at) * self.A_SECOND) - 1
         self._at = now
         return max(0.0, -self._level / self.A_SECOND)
