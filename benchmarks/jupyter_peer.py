@@ -37,6 +37,8 @@ class StartedKernel:
         self._headers = HeaderFactory()
         key = secrets.token_hex(16)
         self._wire = Wire(key.encode(), refuse_replays=False)
+        self.printed = 0
+        """Characters on stdout of the cell that was executed last."""
         ports = dict(zip(("shell", "iopub", "stdin", "control", "hb"), _free_ports(5), strict=True))
         file = Path(self._directory.name) / "kernel-bench.json"
         connection = {
@@ -74,7 +76,7 @@ class StartedKernel:
         return self._ask("kernel_info_request", {})
 
     def execute(self, code: str) -> float:
-        """Seconds from an execute_request to the idle on IOPub that ends it."""
+        """Seconds from an execute_request to the idle on IOPub that ends it; `printed` counts its characters."""
         content = {
             "code": code,
             "silent": False,
@@ -83,10 +85,13 @@ class StartedKernel:
             "allow_stdin": False,
             "stop_on_error": True,
         }
+        self.printed = 0
         began = time.monotonic()
         msg_id = self._send("execute_request", content)
         while True:
             message = self._receive(self._iopub)
+            if message.content.get("name") == "stdout":
+                self.printed += len(message.content["text"])
             if message.parent_id == msg_id and message.content.get("execution_state") == "idle":
                 break
         idle_s = time.monotonic() - began

@@ -20,6 +20,7 @@ EXECUTES_A_ROUND = 100
 IDLE_S = 10.0
 SETTLE_S = 2.0
 LUA_CALLS = 2000
+PRINTS = 10_000
 
 
 def kernel_ready(stage: Stage) -> Iterator[Result]:
@@ -84,6 +85,29 @@ def execute_rtt(stage: Stage) -> Iterator[Result]:
             baseline_what="ipykernel, `1`",
             unit="ms",
             wanted=Wanted(bound=0.25),
+        )
+
+
+def prints_10000(stage: Stage) -> Iterator[Result]:
+    """Many prints of a cell, until the client has them all."""
+    lines = sum(len(f"line {number}\n") for number in range(1, PRINTS + 1))
+
+    def printed_ms(kernel: StartedKernel, code: str) -> float:
+        ms = 1000 * kernel.execute(code)
+        assert kernel.printed == lines, f"{kernel.printed} of {lines} characters arrived"
+        return ms
+
+    with _both(stage) as (ours, theirs):
+        yield compared(
+            "prints_10000",
+            stage.referee.compare(
+                partial(printed_ms, ours, f"for i = 1, {PRINTS} do print('line ' .. i) end"),
+                partial(printed_ms, theirs, f"for i in range(1, {PRINTS + 1}): print(f'line {{i}}')"),
+            ),
+            what=f"{PRINTS} prints in a cell → its idle",
+            baseline_what="ipykernel",
+            unit="ms",
+            wanted=Wanted(bound=0.5),
         )
 
 

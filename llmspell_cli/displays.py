@@ -39,7 +39,8 @@ class Displays:
         if not display or display.get("progress") or "data" not in display:
             return
         id = _id_of(display)
-        forms = {"data": display["data"], "metadata": display.get("metadata") or {}}
+        # A table of Lua's has no order.
+        forms = {"data": dict(sorted(display["data"].items())), "metadata": display.get("metadata") or {}}
         if display["kind"] == "display_data":
             self._shown.append({**forms, "display_id": id} if id else forms)
         else:

@@ -12,7 +12,7 @@ from typing import Any
 from llmspell_kernel.flat_content import standard_content
 from llmspell_kernel.request import Reply, Request
 from llmspell_kernel.scripting.cell_output import CellOutput
-from llmspell_kernel.scripting.comms import WIDGETS, WIDGETS_CONTROL, Comm, Comms
+from llmspell_kernel.scripting.comms import MOST_CONTROLS, WIDGETS, WIDGETS_CONTROL, Comm, Comms
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_protocol.errors import LlmspellError
@@ -53,6 +53,7 @@ class CommsHandler:
         if wanted.target_name == WIDGETS_CONTROL:
             context.has_widgets = True
             context.controls.opened(request.sink, wanted.comm_id, wanted.target_name, of_script=False)
+            context.controls.keep_newest(MOST_CONTROLS)
         elif context.comms is not None and context.comms.has_target(wanted.target_name):
             context.comms.opened(request.sink, wanted.comm_id, wanted.target_name, of_script=True)
             await _tell_script(context, context.comms, request, "open", wanted.comm_id, wanted.target_name)

@@ -41,17 +41,18 @@ class CellOutput:
         self._budget = Budget(asyncio.get_running_loop().time)
         self._bounded = BoundedOutput(self._stream, self._budget)
         self._gathered = GatheredOutput(self._emit, IOPUB_WINDOW_S, IOPUB_PIECE_CHARACTERS)
+        self._replaces = False
+        """Whether the next output replaces what is there, what has not been sent of it too."""
         self._clears = False
-        """Whether the next output replaces what is there."""
+        """Whether frontends have to be told that, before what has not been sent."""
         self._updates: dict[str, Content] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._bars: ProgressDisplays | None = None
 
     def write(self, stream: str, text: str) -> None:
         """Adds printed text."""
-        if self._clears and text:
-            # What the frontend has not seen by now it need not see.
-            self._gathered.discard()
+        if self._replaces and text:
+            self._replace()
         self._gathered.write(stream, text)
 
     def flush(self) -> None:
@@ -66,7 +67,8 @@ class CellOutput:
         if self._bars is not None:
             self._bars.end(stopped=stopped)
             self._send_updates()
-        if self._clears:
+        if self._replaces:
+            self._replaces = False
             self._clear(wait=True)
 
     def show(self, kind: str, content: Content, buffers: Sequence[bytes] = ()) -> None:
@@ -82,11 +84,11 @@ class CellOutput:
             self._display(kind, content)
 
     def work(self, key: str, what: Content, content: Content) -> None:
-        """Shows a pull, a load, a prompt that is read, or a workflow."""
+        """Shows a pull, a load, a prompt that is read, or a workflow; not to a client that reads deltas."""
         from llmspell_kernel.scripting.progress import PATIENCE_S
         from llmspell_kernel.scripting.progress_text import of_work
 
-        if (bars := self._progress()) is None:
+        if self._deltas or (bars := self._progress()) is None:
             return
         step = of_work(what, content, bars.last(key))
         if step is not None:
@@ -116,6 +118,7 @@ class CellOutput:
 
     def _publish(self, kind: str, content: Content) -> None:
         if self._clears:
+            self._clears = False
             self._clear(wait=True)
         self._request.sink.publish(kind, content)
 
@@ -126,8 +129,8 @@ class CellOutput:
         self._bounded.flush()
 
     def _display(self, kind: str, content: Content) -> None:
-        if self._clears:
-            self._gathered.discard()
+        if self._replaces:
+            self._replace()
         self._gathered.pass_on()
         if self._deltas:
             self._request.delta(display_delta(kind, content))
@@ -156,19 +159,24 @@ class CellOutput:
             self._publish("update_display_data", content)
 
     def _take_clear(self, *, wait: bool) -> None:
-        if self._clears or not wait:
-            self._gathered.discard()
-        if wait:
+        if self._deltas:
+            # A terminal keeps what it has, and gets all of it.
             self._gathered.pass_on()
-            self._clears = True
+            self._request.delta(clear_delta(wait=wait))
+        if wait:
+            self._replaces = True
             return
-        self._bounded.discard()
-        self._clears = False
+        self._replace()
+        self._replaces = self._clears = False
         self._clear(wait=False)
 
-    def _clear(self, *, wait: bool) -> None:
-        self._clears = False
+    def _replace(self) -> None:
+        """What comes next replaces what is there: what has not been sent need not be seen."""
+        self._replaces, self._clears = False, True
+        self._gathered.discard()
         self._bounded.discard()
+
+    def _clear(self, *, wait: bool) -> None:
         if self._iopub:
             self._budget.count(0)
             self._request.sink.publish("clear_output", {"wait": wait})
@@ -190,6 +198,8 @@ class CellOutput:
         return self._bars
 
     def _show_progress(self, kind: str, content: Content, last: bool) -> None:
+        if self._replaces:
+            self._replace()
         self._pass_on()
         if self._deltas:
             self._request.delta(progress_delta(kind, content, last=last))
@@ -215,6 +225,11 @@ def plain_text(content: Content) -> str:
 def display_delta(kind: str, content: Content) -> Content:
     """A display for a client that reads deltas: those that know of no displays print its text."""
     return {"stream": "stdout", "text": f"{plain_text(content)}\n", "display": {"kind": kind, **content}}
+
+
+def clear_delta(*, wait: bool) -> Content:
+    """The wish to clear for such a client."""
+    return {"stream": "stdout", "text": "", "display": {"kind": "clear_output", "wait": wait}}
 
 
 def progress_delta(kind: str, content: Content, *, last: bool) -> Content:

@@ -18,6 +18,7 @@ WIDGETS_CONTROL = "jupyter.widget.control"
 """The one over which a frontend asks for all of their states at once; only frontends with widgets open it."""
 WIDGETS_VERSION = "2.1.0"
 MOST_OPEN = 10_000
+MOST_CONTROLS = 64
 
 FUNCTION_KEY = "$fn"
 
@@ -60,6 +61,11 @@ class Comms:
     def get(self, id: str) -> Comm | None:
         """The open comm of this id."""
         return self._open.get(id)
+
+    def keep_newest(self, most: int) -> None:
+        """Forgets the oldest ones beyond so many: frontends that are gone don't say that they are."""
+        for id in list(self._open)[: max(0, len(self._open) - most)]:
+            del self._open[id]
 
     def has_target(self, name: str) -> bool:
         """Whether the script hears of comms that frontends open with this target."""

@@ -41,12 +41,12 @@ class Step(NamedTuple):
 
     @property
     def text(self) -> str:
-        """In one line, without a bar."""
-        return "  ".join(part for part in (self.label, *self._numbers) if part)
+        """In one line, without a bar: beside one that is drawn."""
+        return " · ".join(part for part in (self.label, *self._numbers) if part)
 
     @property
     def drawn(self) -> str:
-        """In one line, with a bar of characters where one says something."""
+        """In one line of a terminal, with a bar of characters where one says something."""
         share = self.share
         bar = "" if share is None or self.state != "running" else _bar(share)
         return "  ".join(part for part in (self.label, bar, *self._numbers) if part)

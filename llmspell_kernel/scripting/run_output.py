@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.request import Content, Request
-from llmspell_kernel.scripting.cell_output import display_delta, progress_delta
+from llmspell_kernel.scripting.cell_output import clear_delta, display_delta, progress_delta
 from llmspell_kernel.scripting.output import GatheredOutput
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class RunOutput:
             return
         self._gathered.pass_on()
         if kind == "clear_output":
-            self._request.delta({"stream": "stdout", "text": "", "display": {"kind": kind, **content}})
+            self._request.delta(clear_delta(wait=bool(content.get("wait"))))
         elif kind != "pass_on":
             self._request.delta(display_delta(kind, content))
 

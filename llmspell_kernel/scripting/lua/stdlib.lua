@@ -28,6 +28,10 @@ local write = host.write
 
 -- Bytes go out as they are; what is not UTF-8 shows as a replacement character.
 local function print_to_output(...)
+  if select("#", ...) == 1 then -- most are
+    write("stdout", tostring((...)) .. "\n")
+    return
+  end
   local parts = pack(...)
   for i = 1, parts.n do
     parts[i] = tostring(parts[i])

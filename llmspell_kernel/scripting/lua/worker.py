@@ -22,7 +22,7 @@ from llmspell_kernel.scripting.lua.guard import Stopped
 from llmspell_kernel.scripting.lua.refusals import refusal
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
 from llmspell_kernel.scripting.lua.scopes import Asked, Scope
-from llmspell_kernel.scripting.lua.written import Written
+from llmspell_kernel.scripting.lua.written import Pace, Written
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FramePipe, FrameTooLarge
 from llmspell_protocol.orphans import adopt_orphans, end_left_behind
@@ -42,6 +42,7 @@ class Worker:
     def __init__(self, pipe: FramePipe) -> None:
         self._pipe = pipe
         self._written = Written(self._send_text, self._send_next)
+        self._comms = Pace()
         self._sandbox: Sandbox | None = None
         self._scopes: list[Scope] = []
         self._stop = False
@@ -93,6 +94,8 @@ class Worker:
                 self._send({**shown, "buffers": buffers} if buffers else shown)
             except FrameTooLarge:
                 raise refusal("invalid_request", f"more than can be shown: {MAX_FRAME_BYTES >> 20} MiB") from None
+            if kind.startswith("comm_") and (wait_s := self._comms.wait_s()) > 0:
+                self.sleep(wait_s)
 
     def log(self, level: str, message: str, module: str | None, data: Any) -> None:
         """Sends a line for the kernel's log; nothing where no request runs that it could belong to."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import threading
+from collections import deque
 from collections.abc import Callable
 from time import monotonic, sleep
 
@@ -23,80 +24,109 @@ SendText = Callable[[int, str, str], None]
 SendFrame = Callable[[Frame], None]
 
 
+class Pace:
+    """How long a script has to wait with its next comm message, so that the frontends' server passes on each."""
+
+    BURST = 500
+    A_SECOND = 500
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._level = float(self.BURST)
+        self._at = now()
+
+    def wait_s(self) -> float:
+        """Counts a message; seconds until the next one may come."""
+        now = self._now()
+        self._level = min(self.BURST, self._level + (now - self._at) * self.A_SECOND) - 1
+        self._at = now
+        return max(0.0, -self._level / self.A_SECOND)
+
+
 class Written:
-    """The output of one worker; `flush` goes before every frame that is to come after it."""
+    """The output of one worker; `flush` goes before every frame that is to come after it.
+
+    One thread writes, and two flush: what they share is a deque, so that a line that is only added takes no lock.
+    """
 
     def __init__(self, send_text: SendText, send_frame: SendFrame) -> None:
         self._send_text = send_text
         self._send_frame = send_frame
-        self._frames: dict[str, Frame] = {}
-        self._lock = threading.RLock()
-        self._pieces: list[bytes] = []
+        self._pieces: deque[bytes] = deque()
         self._size = 0
+        """About how many bytes they have: the other thread may have taken some."""
         self._scope = 0
         self._stream = ""
+        self._frames: dict[str, Frame] = {}
         self._sent_at = 0.0
+        self._lock = threading.RLock()
         self._decoders: dict[tuple[int, str], codecs.IncrementalDecoder] = {}
         self._left: threading.Event | None = None
-        """Set while there is something that the thread has to send."""
+        self._is_left = False
+        """Whether the thread is going to look."""
 
     def write(self, scope: int, stream: str, data: bytes) -> None:
         """Adds output of a scope; a character may come in pieces."""
-        with self._lock:
-            if self._pieces and (scope != self._scope or stream != self._stream):
-                self.flush()
+        if scope != self._scope or stream != self._stream:
+            self.flush()
             self._scope, self._stream = scope, stream
-            self._pieces.append(data)
-            self._size += len(data)
-            if self._size >= PIECE_BYTES or monotonic() - self._sent_at >= WINDOW_S:
-                self.flush()
-            elif len(self._pieces) == 1:
-                self._leave()
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size >= PIECE_BYTES or monotonic() - self._sent_at >= WINDOW_S:
+            self.flush()
+        elif not self._is_left:
+            self._leave()
 
     def tell(self, key: str, frame: Frame) -> None:
         """Adds a frame in the place of an earlier one with this key that has not been sent."""
         with self._lock:
             self._frames[key] = frame
-            if monotonic() - self._sent_at >= WINDOW_S:
-                self.flush()
-            else:
-                self._leave()
+        if monotonic() - self._sent_at >= WINDOW_S:
+            self.flush()
+        elif not self._is_left:
+            self._leave()
 
     def flush(self) -> None:
         """Sends what is there."""
+        if not self._pieces and not self._frames:
+            with self._lock:  # The other thread may be sending what was.
+                return
         with self._lock:
             self._flush_text()
-            if self._frames:
-                frames, self._frames = self._frames, {}
-                self._sent_at = monotonic()
-                for frame in frames.values():
-                    self._send_frame(frame)
+            frames, self._frames = self._frames, {}
+            for frame in frames.values():
+                self._send_frame(frame)
+            self._sent_at = monotonic()
+
+    def ended(self, scope: int) -> None:
+        """Nothing more comes of a scope."""
+        self.flush()
+        self._decoders = {key: decoder for key, decoder in self._decoders.items() if key[0] != scope}
 
     def _flush_text(self) -> None:
-        if not self._pieces:
-            return
-        data = b"".join(self._pieces)
-        self._pieces.clear()
+        pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
         self._size = 0
-        self._sent_at = monotonic()
+        if not pieces:
+            return
         key = self._scope, self._stream
         decoder = self._decoders.get(key)
         if decoder is None:
             decoder = self._decoders[key] = codecs.getincrementaldecoder("utf-8")("replace")
-        text = decoder.decode(data)
+        text = decoder.decode(b"".join(pieces))
         for start in range(0, len(text), FRAME_CHARACTERS):
             self._send_text(*key, text[start : start + FRAME_CHARACTERS])
 
-    def ended(self, scope: int) -> None:
-        """Nothing more comes of a scope."""
-        with self._lock:
-            self.flush()
-            self._decoders = {key: decoder for key, decoder in self._decoders.items() if key[0] != scope}
-
     def _leave(self) -> None:
         if self._left is None:
-            self._left = threading.Event()
-            threading.Thread(target=self._send_what_is_left, args=(self._left,), daemon=True).start()
+            left = threading.Event()
+            try:
+                threading.Thread(target=self._send_what_is_left, args=(left,), daemon=True).start()
+            except RuntimeError:
+                # Where the script has taken all memory there is no room for a thread.
+                self.flush()
+                return
+            self._left = left
+        self._is_left = True
         self._left.set()
 
     def _send_what_is_left(self, left: threading.Event) -> None:
@@ -104,4 +134,5 @@ class Written:
             left.wait()
             left.clear()
             sleep(WINDOW_S)
+            self._is_left = False
             self.flush()

@@ -493,6 +493,17 @@ def test_letters_works(shell: Reader) -> None:
     assert "usage: " in shell.runs("llmspell run examples/letters.lua").out
 
 
+def test_show_rows_works(shell: Reader) -> None:
+    shell.runs(ROWS)
+    done = shell.runs("llmspell run examples/show_rows.lua -- people.csv")
+    assert done.status == 0
+    table, chart = "age  name   town\n36   Ada    London\n85   Grace  New York, NY\n", "a chart of 2 bars\n"
+    assert done.out.replace("rows  2 of 2  ✓\n", "") == (
+        f"{table}**2 rows**, the longest value has 12 characters\n{chart}"
+    )
+    assert "usage: " in shell.runs("llmspell run examples/show_rows.lua").out
+
+
 def test_the_demo_runs_from_its_first_line_to_its_last(tmp_path: Path, models: Path) -> None:
     with reader(tmp_path, models) as one:
         home = one.work / ".demo"

@@ -1,4 +1,4 @@
-"""Comms between cells and a frontend: opened on either side, with buffers, heard between cells, ended with it."""
+"""Comms between cells and a frontend: opened on either side, with buffers, heard between cells, ended with them."""
 
 from __future__ import annotations
 
@@ -115,6 +115,11 @@ def test_a_cell_opens_a_comm_and_the_frontend_answers(one: Client) -> None:
     assert cell.of("comm_close") == [{"comm_id": comm_id, "data": {"bye": True}}]
     assert cell.value == "false"
     assert "the comm is closed" in run_cell(one, "mine:send{}").reply["evalue"]
+
+
+def test_a_flood_of_messages_is_slowed_down_and_arrives_whole(one: Client) -> None:
+    cell = run_cell(one, "local c = Comm.new('many') for i = 1, 800 do c:send{i} end c:close()")
+    assert [content["data"] for content in cell.of("comm_msg")] == [[number] for number in range(1, 801)]
 
 
 def test_a_message_is_heard_while_a_cell_waits(one: Client) -> None:

@@ -191,7 +191,7 @@ def test_a_frontend_with_widgets_has_a_bar_of_ipywidgets(frontend: Frontend, mon
     }
     bar, label = models["FloatProgressModel"].state, models["LabelModel"].state
     assert (bar.value, bar.max, bar.bar_style) == (1.0, 1.0, "success")
-    assert label.value == "files  3 of 3  ✓"
+    assert label.value == "files · 3 of 3 · ✓"
     box = models["HBoxModel"].state
     assert [kept.state[child.removeprefix("IPY_MODEL_")].model_name for child in box.children] == [
         "FloatProgressModel",

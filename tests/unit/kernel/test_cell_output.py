@@ -85,7 +85,7 @@ def test_a_flood_stays_within_what_a_notebook_server_passes_on_and_keeps_its_end
 
     async def body(output: CellOutput) -> None:
         nonlocal written
-        while written < 20_000_000:
+        while written < min(20_000_000, 1_000_000 * len(line)):
             for _ in range(max(1, 200_000 // len(line))):
                 output.write("stdout", line)
                 written += len(line)
@@ -181,6 +181,27 @@ def test_an_animation_sends_only_what_can_be_seen() -> None:
     assert sink.server.dropped == 0
 
 
+def test_a_frame_may_be_printed_in_pieces_and_its_display_belongs_to_it() -> None:
+    async def body(output: CellOutput) -> None:
+        for number in range(100):
+            output.show("clear_output", {"wait": True})
+            output.write("stdout", f"frame {number}, ")
+            output.write("stdout", "second line\n")
+            await asyncio.sleep(0.001)
+        output.show("clear_output", {"wait": True})
+        output.write("stdout", "a")
+        output.show("display_data", display("x"))
+        output.write("stdout", "b")
+
+    messages, _ = sent(body)
+    kinds = [kind for kind, _ in messages]
+    last = len(kinds) - 1 - kinds[::-1].index("clear_output")
+    shown = [content.get("text") or content["data"]["text/plain"] for _, content in messages[last + 1 :]]
+    assert shown == ["a", "x", "b"]
+    frames = "".join(str(content.get("text", "|")) for _, content in messages[:last]).split("|")
+    assert all(frame.endswith("second line\n") for frame in frames[2:])  # The first one leaves at once.
+
+
 def test_clearing_without_a_wait_takes_back_what_has_not_left() -> None:
     async def body(output: CellOutput) -> None:
         output.write("stdout", "a")
@@ -216,6 +237,27 @@ def test_a_client_that_reads_deltas_has_the_text_of_a_display_and_the_display() 
     ]
     messages, _ = sent(body, deltas=True)
     assert [kind for kind, _ in messages] == ["delta", "stream", "delta", "display_data"]
+
+
+def test_a_client_that_reads_deltas_misses_nothing_that_is_cleared() -> None:
+    async def body(output: CellOutput) -> None:
+        for number in range(100):
+            output.show("clear_output", {"wait": True})
+            output.write("stdout", f"frame {number}\n")
+
+    messages, _ = sent(body, deltas=True)
+    deltas = [content for kind, content in messages if kind == "delta"]
+    assert "".join(delta["text"] for delta in deltas) == "".join(f"frame {number}\n" for number in range(100))
+    assert len([delta for delta in deltas if "display" in delta]) == 100
+
+
+def test_a_client_that_reads_deltas_shows_pulls_and_loads_by_itself() -> None:
+    async def body(output: CellOutput) -> None:
+        output.work("w", {"model": "m"}, {"phase": "loading"})
+        await asyncio.sleep(10)
+        output.work_ended("w", {"status": "ok"})
+
+    assert sent(body, deltas=True)[0] == []
 
 
 # Progress

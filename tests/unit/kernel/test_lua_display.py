@@ -1,4 +1,4 @@
-"""What values look like beside their text: objects that show themselves, tables of rows, displays and their ids."""
+"""What values look like beside their text: forms, objects that show themselves, tables of rows, displays with ids."""
 
 from __future__ import annotations
 
