@@ -48,6 +48,10 @@ class Job(NamedTuple):
     stdin: str = "none"
     """What reading gives: `none` (end of input), `error`, or `ask` (the client that started the script)."""
     expressions: Mapping[str, str] = MappingProxyType({})
+    path: str | None = None
+    """The absolute path of the script's file, as a debugger names it."""
+    debugged: bool = True
+    """Whether a debugger that is attached may stop it."""
 
 
 class ScriptProcess:
@@ -137,7 +141,7 @@ class ScriptProcess:
         """
 
         def open_call() -> Call:
-            return self._calls.open("invoke", fn=function, arguments=list(arguments))
+            return self._calls.open("invoke", fn=function, arguments=list(arguments), debug=self._may_stop(request))
 
         async with self._turn(request) as turn:
             try:
@@ -289,6 +293,8 @@ def _job_fields(job: Job) -> dict[str, Any]:
         "working_directory": job.working_directory,
         "stdin": job.stdin,
         "expressions": dict(job.expressions),
+        "path": job.path,
+        "debug": job.debugged,
     }
 
 
