@@ -83,6 +83,11 @@ def routes(
 
         return InspectHandler(services.contexts)
 
+    def debug_handler() -> Handler:
+        from llmspell_kernel.handlers.debug import DebugHandler
+
+        return DebugHandler(services.contexts)
+
     def kernel_handler() -> Handler:
         from llmspell_kernel.handlers.kernel import KernelHandler
 
@@ -100,6 +105,7 @@ def routes(
         "comm_close": comm_said,
         "kernel_info_request": KernelInfoHandler(settings.local_backends, drains),
         "interrupt_request": InterruptHandler(services.contexts),
+        "debug_request": _when_asked(debug_handler),
         "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel())),
         "kernel_request": _when_asked(kernel_handler),
         "model_request": _when_asked(model_handler),

@@ -32,8 +32,8 @@ class KernelInfoHandler:
                 "language_info": dict(DEFAULT.language_info),
                 "banner": f"llmspell {VERSION} ({DEFAULT.version}, Python {python.major}.{python.minor})",
                 "help_links": [],
-                "supported_features": [],
-                "debugger": False,
+                "supported_features": ["debugger"],
+                "debugger": True,
                 "llmspell": {
                     "version": VERSION,
                     "protocol": PROTOCOL_VERSION,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.engines import Engine
@@ -16,6 +17,16 @@ from llmspell_protocol.errors import WorkerCrashed
 
 INTROSPECTION_S = 0.8
 """A console waits one second for is_complete; a worker that computes can't answer before."""
+
+
+class ContextDebugger(Protocol):
+    """What a context tells a debugger: which worker has its scripts."""
+
+    def adopt(self, process: ScriptProcess) -> None:
+        """A worker was started, and has run nothing yet."""
+
+    def worker_gone(self) -> None:
+        """The worker has ended, with all that stood in it."""
 
 
 class Aborted(Exception):
@@ -44,6 +55,8 @@ class Context:
         self._turns: list[_Turn] = []
         self._lock = asyncio.Lock()
         self._running: Request | None = None
+        self.debugger: ContextDebugger | None = None
+        """What follows its workers, where a frontend debugs it."""
 
     @property
     def pid(self) -> int | None:
@@ -103,6 +116,8 @@ class Context:
         process, self._process = self._process, None
         if process is not None:
             self._workers.end(process)
+            if self.debugger is not None:
+                self.debugger.worker_gone()
 
     async def is_complete(self, code: str) -> str:
         """`complete`, `incomplete`, `invalid`; `unknown` while the worker computes."""
@@ -131,9 +146,15 @@ class Context:
             return None
         return None if frame["text"] is None else str(frame["text"])
 
+    def worker(self) -> ScriptProcess:
+        """Its worker; starts one where none runs."""
+        return self._worker()
+
     def _worker(self) -> ScriptProcess:
         if self._process is not None and not self._process.alive:
             self.forget_variables()
         if self._process is None:
             self._process = self._workers.take(self.engine)
+            if self.debugger is not None:
+                self.debugger.adopt(self._process)
         return self._process

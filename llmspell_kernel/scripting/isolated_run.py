@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
+
 from llmspell_kernel.request import Content, Request
+from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.scripting.engines import Engine
 from llmspell_kernel.scripting.jobs import isolated_job
 from llmspell_kernel.scripting.output import GatheredOutput
+from llmspell_kernel.scripting.process import Job
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.standard_requests import ExecuteRequest
 
@@ -22,7 +26,7 @@ async def run_isolated(contexts: Contexts, engine: Engine, request: Request, wan
 
     output = GatheredOutput(emit, 0, DELTA_CHARACTERS)
     try:
-        async with contexts.isolated(engine) as context:
+        async with contexts.isolated(engine) as context, _debugged(contexts, request, context, job):
             result = await context.execute(request, job, output.write)
     except LlmspellError as error:
         output.flush()
@@ -43,3 +47,9 @@ async def run_isolated(contexts: Contexts, engine: Engine, request: Request, wan
         "exit_code": result.exit_code,
         "duration_ms": result.duration_ms,
     }
+
+
+def _debugged(contexts: Contexts, request: Request, context: Context, job: Job) -> AbstractAsyncContextManager[None]:
+    if not request.options.debug:
+        return nullcontext()
+    return contexts.debugged(request, context, job.path or job.name, job.code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmspell_kernel.directories import own_directory
 from llmspell_kernel.request import Request
-from llmspell_kernel.scripting.places import script_directory, working_directory
+from llmspell_kernel.scripting.places import script_directory, script_path, working_directory
 from llmspell_kernel.scripting.process import Job
 from llmspell_kernel.scripting.rights import granted
 from llmspell_protocol.standard_requests import ExecuteRequest
@@ -36,6 +36,8 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int) -> Job:
         rights=granted(request),
         stdin="error" if wanted.allow_stdin is False else "ask",
         expressions=wanted.user_expressions or {},
+        path=script_path(request),
+        debugged=not wanted.silent,
     )
 
 
@@ -54,4 +56,5 @@ def isolated_job(request: Request, wanted: ExecuteRequest) -> Job:
         environment=request.options.env or {},
         rights=granted(request),
         stdin="ask" if wanted.allow_stdin else "none",
+        path=script_path(request) or options.name or "script",
     )

@@ -12,6 +12,7 @@ from typing import Any
 from llmspell_kernel.flat_content import request_options
 from llmspell_kernel.handlers.comm_info import comm_info
 from llmspell_kernel.handlers.complete import CompleteHandler
+from llmspell_kernel.handlers.debug import DebugHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
 from llmspell_kernel.handlers.history import history
 from llmspell_kernel.handlers.inspect import InspectHandler
@@ -94,6 +95,7 @@ class ScriptHarness:
             "inspect_request": InspectHandler(self.contexts),
             "is_complete_request": IsCompleteHandler(self.contexts),
             "history_request": history,
+            "debug_request": DebugHandler(self.contexts),
             "comm_info_request": comm_info,
         }
         self._numbers = count(1)
@@ -117,10 +119,11 @@ class ScriptHarness:
         local: bool = True,
         lines: Sequence[str] = (),
         msg_type: str = "execute_request",
+        frontend: Frontend | None = None,
         **options: Any,
     ) -> tuple[Request, Frontend]:
         """Sends a request and returns at once."""
-        frontend = Frontend(lines)
+        frontend = frontend or Frontend(lines)
         request = Request(
             id=f"request-{next(self._numbers)}",
             msg_type=msg_type,

@@ -30,7 +30,9 @@ def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
     words = frame["arguments"]
     if words is not None:
         sandbox.set_arguments(frame["script"], words)
-    value = sandbox.execute(frame["code"], frame["name"], words or (), shows_value=frame["shows_value"], path=frame["path"])
+    value = sandbox.execute(
+        frame["code"], frame["name"], words or (), shows_value=frame["shows_value"], path=frame["path"]
+    )
     if value.problem is not None and not frame["cell"]:
         raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
     wanted = frame["data"] or not frame["cell"]

@@ -302,7 +302,9 @@ class Sandbox:
 
     def _load_own_files(self) -> None:
         load = self._runtime.globals()[b"load"]
-        host = self._functions = self._runtime.table_from({name.encode(): fn for name, fn in self.host.functions().items()})
+        host = self._functions = self._runtime.table_from(
+            {name.encode(): fn for name, fn in self.host.functions().items()}
+        )
         values: dict[str, Any] = {}
         argument: Any = host
         names = [*_GROUND, *(f"globals/{file}" for files in _GLOBALS.values() for file in files), "globals/args.lua"]

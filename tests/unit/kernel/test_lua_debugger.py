@@ -56,7 +56,8 @@ def _asking(answers: list[Any], *questions: tuple[str, dict[str, Any]]) -> Calla
 
 
 def test_a_script_stops_at_a_breakpoint_and_goes_on() -> None:
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     bench.break_at(2)
     assert bench.debug(CALLS, _places(found)) == 8
     assert found == [("inner", 2), ("inner", 2)]
@@ -70,7 +71,8 @@ def test_a_script_stops_at_a_breakpoint_and_goes_on() -> None:
 
 
 def test_a_breakpoint_stops_in_a_coroutine_and_in_what_sort_calls() -> None:
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     code = "local co = coroutine.wrap(function()\n  coroutine.yield(1)\nend)\nco()\n"
     code += "table.sort({2, 1}, function(a, b)\n  return a < b\nend)"
     bench.break_at(2, 6)
@@ -89,7 +91,8 @@ def test_a_breakpoint_without_code_moves_to_the_next_line_that_has_some() -> Non
 
 
 def test_a_breakpoint_in_an_unknown_text_finds_its_line_when_that_is_loaded() -> None:
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     assert bench.break_at(2) == [{"id": 1, "line": 2, "verified": True}]
     bench.debug("local x = 1\n\nreturn x", _places(found))
     assert found == [("main chunk", 3)]
@@ -97,7 +100,8 @@ def test_a_breakpoint_in_an_unknown_text_finds_its_line_when_that_is_loaded() ->
 
 
 def test_conditions_see_the_names_of_the_line() -> None:
-    bench, answers = DebugBench(), []
+    answers: list[Any] = []
+    bench = DebugBench()
     bench.break_at({"line": 2, "condition": "i == 3 and #name == 3"})
     code = "local name = 'abc' for i = 1, 5 do\n  local _ = i\nend"
     bench.debug(code, _asking(answers, ("evaluate", {"expression": "i"})))
@@ -123,7 +127,8 @@ def test_a_condition_that_is_no_lua_is_told_at_once() -> None:
     [("==", 3, [3]), (">=", 9, [9, 10]), (">", 9, [10]), ("%", 4, [4, 8]), ("<", 3, [1, 2]), ("<=", 1, [1])],
 )
 def test_hits_are_counted(operator: str, number: int, stops: list[int]) -> None:
-    bench, seen = DebugBench(), []
+    seen: list[Any] = []
+    bench = DebugBench()
     bench.break_at({"line": 2, "operator": operator, "number": number})
 
     def talk() -> Talk:
@@ -146,7 +151,8 @@ def test_a_log_point_prints_and_does_not_stop() -> None:
 
 
 def test_a_pause_stops_a_loop_at_its_next_line() -> None:
-    bench, answers = DebugBench(), []
+    answers: list[Any] = []
+    bench = DebugBench()
     bench.later("pause")
     code = "local n = 0 while not done do\n  n = n + 1\nend return n"
     bench.debug(code, _asking(answers, ("evaluate", {"expression": "done = true"})))
@@ -154,7 +160,8 @@ def test_a_pause_stops_a_loop_at_its_next_line() -> None:
 
 
 def test_a_breakpoint_can_be_set_while_a_script_runs() -> None:
-    bench, answers = DebugBench(), []
+    answers: list[Any] = []
+    bench = DebugBench()
     places = [{"id": 1, "line": 3}]
     bench.later("setBreakpoints", path="/work/test.lua", breakpoints=places)
     code = "local n = 0 while not done do\n  n = n + 1\n  local _ = n\nend"
@@ -163,7 +170,8 @@ def test_a_breakpoint_can_be_set_while_a_script_runs() -> None:
 
 
 def test_the_first_line_is_a_stop_on_demand() -> None:
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     bench.ask("stopOnEntry")
     bench.debug("local a = 1\nlocal b = 2", _places(found, "next"))
     assert found == [("main chunk", 1), ("main chunk", 2)]
@@ -174,7 +182,8 @@ def test_modules_are_known_by_their_path(tmp_path: Any) -> None:
     from llmspell_kernel.scripting.lua.files import Files
 
     (tmp_path / "helper.lua").write_text("local M = {}\nfunction M.f()\n  return 5\nend\nreturn M\n")
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     bench.place(Files(str(tmp_path), str(tmp_path)))
     bench.break_at(3, path=str(tmp_path / "helper.lua"))
     assert bench.debug("local r = require('helper').f() return r", _places(found)) == 5
@@ -185,7 +194,8 @@ def test_modules_are_known_by_their_path(tmp_path: Any) -> None:
 
 
 def test_next_steps_over_calls_and_out_of_a_function_that_ends() -> None:
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     bench.break_at(9)
     bench.debug(CALLS, _places(found, "next", "next", "continue"))
     assert found == [("main chunk", 9), ("main chunk", 10), ("main chunk", 11)]
@@ -196,7 +206,8 @@ def test_next_steps_over_calls_and_out_of_a_function_that_ends() -> None:
 
 
 def test_step_in_and_step_out() -> None:
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     bench.break_at(9)
     bench.debug(CALLS, _places(found, "stepIn", "stepIn", "stepOut", "stepOut"))
     assert found == [("main chunk", 9), ("outer", 6), ("inner", 2), ("outer", 7), ("main chunk", 10)]
@@ -204,7 +215,8 @@ def test_step_in_and_step_out() -> None:
 
 def test_steps_go_through_pcall() -> None:
     code = "local function f()\n  error('x')\nend\nlocal ok = pcall(f)\nlocal after = ok\nreturn after"
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     bench.break_at(4)
     bench.debug(code, _places(found, "next", "continue"))
     assert found == [("main chunk", 4), ("main chunk", 5)]
@@ -217,7 +229,8 @@ def test_steps_go_through_pcall() -> None:
 def test_next_steps_over_a_coroutine_and_into_its_resumer_at_a_yield() -> None:
     code = "local co = coroutine.wrap(function()\n  local a = 1\n  coroutine.yield(a)\n  local b = 2\nend)\n"
     code += "co()\nlocal between = 1\nco()\nlocal last = 1"
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     bench.break_at(6)
     bench.debug(code, _places(found, "next", "next", "next"))
     assert [line for _, line in found] == [6, 7, 8, 9]
@@ -230,7 +243,8 @@ def test_next_steps_over_a_coroutine_and_into_its_resumer_at_a_yield() -> None:
 def test_next_steps_over_a_tail_call() -> None:
     code = "local function g(x)\n  local y = x\n  return y\nend\nlocal function f(x)\n  return g(x)\nend\n"
     code += "local r = f(1)\nreturn r"
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     bench.break_at(6)
     bench.debug(code, _places(found, "next"))
     assert found == [("f", 6), ("main chunk", 9)]
@@ -241,7 +255,8 @@ def test_next_steps_over_a_tail_call() -> None:
 
 def test_a_step_over_recursion_stays_in_its_own_call() -> None:
     code = "local function f(n)\n  if n == 0 then return 0 end\n  local r = f(n - 1)\n  return r + 1\nend\nreturn f(5)"
-    bench, answers = DebugBench(), []
+    answers: list[Any] = []
+    bench = DebugBench()
     bench.break_at({"line": 3, "condition": "n == 5"})
     talk = _asking(answers, ("next", {}), ("evaluate", {"expression": "n, r"}))
     assert bench.debug(code, talk) == 5
@@ -249,7 +264,8 @@ def test_a_step_over_recursion_stays_in_its_own_call() -> None:
 
 
 def test_a_step_at_the_end_of_a_script_does_not_stop_the_next_one() -> None:
-    bench, found = DebugBench(), []
+    found: list[Any] = []
+    bench = DebugBench()
     bench.break_at(1)
     bench.debug("local a = 1", _places(found, "next"))
     assert len(found) == 1
@@ -263,7 +279,8 @@ def test_a_step_at_the_end_of_a_script_does_not_stop_the_next_one() -> None:
 def test_the_stack_goes_across_coroutines_and_leaves_our_own_functions_out() -> None:
     code = "local function deep()\n  return 1\nend\nlocal co = coroutine.create(function()\n  local x = deep()\nend)\n"
     code += "local function start()\n  coroutine.resume(co)\nend\nstart()"
-    bench, answers = DebugBench(), []
+    answers: list[Any] = []
+    bench = DebugBench()
     bench.break_at(2)
     bench.debug(code, _asking(answers, ("stackTrace", {}), ("stackTrace", {"startFrame": 1, "levels": 2})))
     shown = [(frame["name"], frame["line"]) for frame in answers[0]["stackFrames"]]
@@ -274,7 +291,8 @@ def test_the_stack_goes_across_coroutines_and_leaves_our_own_functions_out() -> 
 
 
 def _variables(code: str, line: int, *scopes: str) -> dict[str, dict[str, Any]]:
-    bench, found = DebugBench(), {}
+    found: dict[str, Any] = {}
+    bench = DebugBench()
     bench.break_at(line)
 
     def talk() -> Talk:
@@ -297,7 +315,8 @@ def test_scopes_have_locals_upvalues_varargs_and_the_globals_that_scripts_made()
 
 
 def test_a_table_is_opened_level_by_level_and_page_by_page() -> None:
-    bench, pages = DebugBench(), []
+    pages: list[Any] = []
+    bench = DebugBench()
     bench.break_at(3)
     code = "local t = {deep = {x = {1}}, ['a b'] = 2, [true] = 3}\nfor i = 1, 2000 do t[i] = i end\nreturn #t"
 
@@ -350,7 +369,8 @@ def test_variables_can_be_set_wherever_they_are() -> None:
 
 
 def test_evaluate_takes_expressions_and_statements_in_any_frame() -> None:
-    bench, answers = DebugBench(), []
+    answers: list[Any] = []
+    bench = DebugBench()
     bench.break_at(2)
     talk = _asking(
         answers,
@@ -383,7 +403,8 @@ def test_a_function_made_in_the_debugger_outlives_the_frame() -> None:
 
 
 def test_evaluate_has_what_the_script_has_and_no_more() -> None:
-    bench, answers = DebugBench("Standard"), []
+    answers: list[Any] = []
+    bench = DebugBench("Standard")
     bench.break_at(1)
     names = ("debug.getlocal", "debug.sethook", "package.loadlib", "python", "getmetatable(_ENV)")
     questions = [("evaluate", {"expression": f"not ({name})"}) for name in names]
@@ -393,15 +414,19 @@ def test_evaluate_has_what_the_script_has_and_no_more() -> None:
 
 
 def test_our_own_functions_show_nothing_of_what_they_hold() -> None:
-    bench, answers = DebugBench(), []
+    answers: list[Any] = []
+    bench = DebugBench()
     bench.break_at(1)
-    bench.debug("local x = 1", _asking(answers, ("evaluate", {"expression": "print"}), ("evaluate", {"expression": "Agent"})))
+    bench.debug(
+        "local x = 1", _asking(answers, ("evaluate", {"expression": "print"}), ("evaluate", {"expression": "Agent"}))
+    )
     assert answers[0]["variablesReference"] == 0
     assert answers[1]["variablesReference"] > 0
 
 
 def test_a_number_of_an_earlier_stop_means_nothing_any_more() -> None:
-    bench, answers = DebugBench(), []
+    answers: list[Any] = []
+    bench = DebugBench()
     bench.break_at(1, 2)
     talk = _asking(answers, ("scopes", {"frameId": 1}), ("continue", {}), ("variables", {"variablesReference": 1}))
     bench.debug("local x = 1\nlocal y = 2", talk)
@@ -429,7 +454,8 @@ def test_a_source_is_given_by_its_path() -> None:
 
 
 def _errors(code: str, **filters: bool) -> tuple[list[str], list[int]]:
-    bench, lines = DebugBench(), []
+    lines: list[Any] = []
+    bench = DebugBench()
     bench.ask("setExceptionBreakpoints", **filters)
 
     def talk() -> Talk:
@@ -474,7 +500,8 @@ def test_pcall_is_lua_s_own_again_when_no_errors_stop() -> None:
 
 
 def test_what_is_known_of_an_error() -> None:
-    bench, answers = DebugBench(), []
+    answers: list[Any] = []
+    bench = DebugBench()
     bench.ask("setExceptionBreakpoints", uncaught=True)
     talk = _asking(answers, ("exceptionInfo", {}), ("evaluate", {"expression": "why", "frameId": 1}))
     with pytest.raises(ScriptFailure, match="boom"):

@@ -123,6 +123,9 @@ class Attachment:
             self._texts[arguments.pop("path")] = arguments.pop("source").encode()
         elif command == "source":
             arguments["text"] = self._source(lua_text(arguments["path"]))[0]
+        elif command == "modules":
+            paths = [(name, path) for name, _, path in self._sources.all() if path is not None]
+            arguments["modules"] = [{"id": at, "name": name, "path": path} for at, (name, path) in enumerate(paths)]
         return frame["id"], lua_text(command), self._border.to_lua(arguments)
 
     def _answer(self, number: int, ok: bool, result: Any) -> tuple[Any, ...]:

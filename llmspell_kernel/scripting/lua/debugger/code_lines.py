@@ -64,7 +64,7 @@ def _function(reader: _Reader, lines: set[int]) -> None:
     count = reader.size()
     differences = reader.data[reader.at : reader.at + count]
     reader.skip(count)
-    absolute = dict((reader.size(), reader.size()) for _ in range(reader.size()))
+    absolute = {reader.size(): reader.size() for _ in range(reader.size())}
     line = first_line
     for pc, difference in enumerate(differences):
         if difference == _ABSOLUTE:

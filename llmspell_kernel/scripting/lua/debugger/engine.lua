@@ -544,6 +544,11 @@ function commands.know()
   return {}
 end
 
+-- Files that were loaded; Python knows them.
+function commands.modules(arguments)
+  return { modules = array(arguments.modules), totalModules = #arguments.modules }
+end
+
 function commands.source(arguments)
   if arguments.text == nil then
     error("source unavailable", 0)
