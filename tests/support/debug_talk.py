@@ -50,7 +50,9 @@ class Debugging:
         """Sets the breakpoints of a cell; returns them as the kernel has them."""
         path = (await self.body("dumpCell", code=code))["sourcePath"]
         places = [{"line": one} if isinstance(one, int) else one for one in lines]
-        found: list[Content] = (await self.body("setBreakpoints", source={"path": path}, breakpoints=places))["breakpoints"]
+        found: list[Content] = (await self.body("setBreakpoints", source={"path": path}, breakpoints=places))[
+            "breakpoints"
+        ]
         return found
 
     @property

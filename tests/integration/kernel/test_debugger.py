@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.cell_paths import cell_path
+from llmspell_protocol.errors import Cancelled
 from tests.support.debug_talk import Debugging
+from tests.support.function_bench import GIVE, Bench, Gate, asking, bench
 from tests.support.script_harness import ScriptHarness, run
+from tests.support.turns import until
 
 CODE = "local function twice(x)\n  local y = x * 2\n  return y\nend\nresult = twice(21)\nreturn result"
 
@@ -97,7 +99,9 @@ def test_what_was_not_started_or_does_not_stand_is_said_in_the_response() -> Non
         assert (await debugger.body("stackTrace"))["stackFrames"] == []
         assert (await debugger.ask("scopes", frameId=1))["body"] == {"scopes": []}
         assert (await debugger.ask("frobnicate"))["success"] is False
-        wrong = await debugger.ask("setBreakpoints", source={"path": "/x"}, breakpoints=[{"line": 1, "hitCondition": "?"}])
+        wrong = await debugger.ask(
+            "setBreakpoints", source={"path": "/x"}, breakpoints=[{"line": 1, "hitCondition": "?"}]
+        )
         assert wrong["message"] == "'?' is no hit condition"
 
     run(body)
@@ -221,28 +225,79 @@ def test_time_does_not_count_while_a_script_stands() -> None:
     run(body, engines={"lua": {"timeout_ms": 500}}, runtime={"script_timeout_seconds": 1})
 
 
-def test_a_stop_in_a_function_that_the_kernel_calls() -> None:
-    async def body(scripts: ScriptHarness) -> None:
-        debugger = Debugging(scripts)
-        await debugger.start()
-        code = "function tool(x)\n  local y = x\n  return y + 1\nend\nLocalLLM.ps()"
-        called: list[Any] = []
+FUNCTION = "function(x)\n  local y = x + 1\n  return y\nend"
 
-        async def answer(request: Request) -> Content:
-            offered = scripts.contexts.function(request, {"$fn": 1})
-            called.append(await scripts.contexts.invoke(request, offered, [41], lambda *_: None))
-            return {"models": []}
 
-        scripts.answers["model ps"] = answer
-        await debugger.break_in("local f\n" + code, 3)
-        offering = "local f\n" + code
-        await scripts.cell("1")
-        cell, shown = scripts.start(offering.replace("LocalLLM.ps()", "Hook.register('BeforeToolExecution', tool)"))
+async def _breaking(bench: Bench, debugger: Debugging) -> None:
+    await debugger.start()
+    await debugger.break_in(GIVE % FUNCTION, 3)
+
+
+def test_a_stop_in_a_function_that_the_kernel_calls_between_cells() -> None:
+    async def body(given: Bench) -> None:
+        debugger = Debugging(given.scripts)
+        await _breaking(given, debugger)
+        called = given.start(await given.offered(FUNCTION), 41)
+        frame = await debugger.stopped()
+        assert frame["line"] == 3
+        # A cell waits for its turn; what else the context is asked for goes on.
+        cell, shown = given.scripts.start("1 + 1")
+        assert (await debugger.body("evaluate", expression="y", frameId=1))["result"] == "42"
+        await debugger.body("continue")
+        assert await called == 42
         await _ended(cell)
-        assert shown.replies
+        assert shown.of("execute_result")[0]["data"] == {"text/plain": "2"}
 
-    pytest.skip("written in its own form below")
-    run(body)
+    bench(body)
+
+
+def test_a_stop_in_a_function_that_is_called_while_a_cell_waits() -> None:
+    async def body(given: Bench) -> None:
+        gate, debugger = Gate(), Debugging(given.scripts)
+        given.scripts.answers["model ps"] = gate
+        await _breaking(given, debugger)
+        function = await given.offered(FUNCTION)
+        cell, shown = given.scripts.start(
+            "local co = coroutine.wrap(function() LocalLLM.ps() end)\nco()\nreturn 'done'"
+        )
+        await gate.asked()
+        called = given.start(function, 1)
+        await debugger.stopped()
+        names = [frame["line"] for frame in (await debugger.body("stackTrace"))["stackFrames"]]
+        assert names[0] == 3
+        await debugger.body("stepOut")
+        assert await called == 2
+        gate.open.set()
+        # What runs when the function has ended is the cell that had waited.
+        assert (await debugger.stopped(2))["line"] == 3
+        await debugger.body("continue")
+        await _ended(cell)
+        assert shown.of("execute_result")[0]["data"] == {"text/plain": "'done'".replace("'", '"')}
+
+    bench(body)
+
+
+def test_functions_are_called_while_another_script_of_the_context_stands() -> None:
+    async def body(given: Bench) -> None:
+        debugger = Debugging(given.scripts)
+        await debugger.start()
+        await debugger.break_in(CODE, 2)
+        function = await given.offered("function(x) return x + 1 end")
+        endless = await given.offered("function() print('in') while true do end end")
+        cell, shown = given.scripts.start(CODE)
+        await debugger.stopped()
+        assert await given.call(function, 1) == 2
+        asked_for = asking()
+        stuck = given.start(endless, request=asked_for)
+        await until(lambda: bool(given.output))
+        asked_for.cancel("enough of it")
+        with pytest.raises(Cancelled, match="enough of it"):
+            await stuck
+        await debugger.body("continue")
+        await _ended(cell)
+        assert shown.of("execute_result")[0]["data"] == {"text/plain": "42"}
+
+    bench(body)
 
 
 def test_a_client_that_goes_lets_the_script_run_on_unless_another_comes(monkeypatch: pytest.MonkeyPatch) -> None:
