@@ -57,7 +57,8 @@ def test_the_conversation_that_jupyterlab_has() -> None:
         await debugger.body("copyToGlobals", srcVariableName="x", dstVariableName="copied", srcFrameId=frame["id"])
         await debugger.body("evaluate", context="repl", expression="x = 50", frameId=frame["id"])
         await debugger.body("next", threadId=1)
-        assert (await debugger.stopped(2))["line"] == 3
+        frame = await debugger.stopped(2)
+        assert frame["line"] == 3, frame
         await debugger.body("continue", threadId=1)
         await _ended(cell)
         assert shown.of("execute_result")[0]["data"] == {"text/plain": "100"}
@@ -269,7 +270,8 @@ def test_a_stop_in_a_function_that_is_called_while_a_cell_waits() -> None:
         assert await called == 2
         gate.open.set()
         # What runs when the function has ended is the cell that had waited.
-        assert (await debugger.stopped(2))["line"] == 3
+        frame = await debugger.stopped(2)
+        assert frame["line"] == 3, frame
         await debugger.body("continue")
         await _ended(cell)
         assert shown.of("execute_result")[0]["data"] == {"text/plain": "'done'".replace("'", '"')}
