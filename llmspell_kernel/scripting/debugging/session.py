@@ -80,6 +80,7 @@ class DebugSession:
             "source": self._source,
             "threads": self._threads,
             "pause": self._pause,
+            "stopOnEntry": self._stop_on_entry,
             "evaluate": self._evaluate,
             "inspectVariables": self._inspect_variables,
             "richInspectVariables": self._rich_inspect_variables,
@@ -111,8 +112,8 @@ class DebugSession:
         if self._leaving is not None:
             self._leaving.cancel()
             self._leaving = None
+        # Without a `seq` of its own, which in our messages numbers the answers to one request.
         response: Content = {
-            "seq": next(self._numbers),
             "type": "response",
             "request_seq": message.get("seq", 0),
             "command": command,
@@ -258,6 +259,10 @@ class DebugSession:
 
     async def _pause(self, _request: Request, _arguments: Content) -> None:
         await self._ask("pause", {})
+
+    async def _stop_on_entry(self, _request: Request, _arguments: Content) -> None:
+        """Ours: what `launch` has `stopOnEntry` for."""
+        await self._ask("stopOnEntry", {})
 
     async def _step(self, request: Request, _arguments: Content) -> Content:
         if not self.stands:
