@@ -20,6 +20,7 @@ from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 COMMANDS = {
     "run": ("llmspell_cli.commands.run:run", "Run a script."),
+    "debug": ("llmspell_cli.commands.debug:debug", "Run a script in the debugger."),
     "exec": ("llmspell_cli.commands.exec:exec_code", "Run a piece of code."),
     "repl": ("llmspell_cli.commands.repl:repl", "Run inputs as you type them."),
     "chat": ("llmspell_cli.commands.chat:chat", "Talk to a model."),

@@ -82,8 +82,8 @@ def execute(script: Script, *, options: Options, output: Output, stream: bool, t
                     "allow_stdin": True,
                 },
                 on_delta=printed.take,
-                on_input=None if output.json else _answer,
-                request_options=_request_options(script),
+                on_input=None if output.json else answer_question,
+                request_options=request_options(script),
                 timeout_s=timeout_s,
             )
         except LlmspellError as error:
@@ -129,7 +129,8 @@ class _Printed:
             (to_stderr if name == "stderr" else self._output.write)(shown_text)
 
 
-def _request_options(script: Script) -> RequestOptions:
+def request_options(script: Script) -> RequestOptions:
+    """What a run of the script asks for."""
     return RequestOptions(
         isolated=True,
         shows_value=script.show_result,
@@ -145,7 +146,7 @@ def _request_options(script: Script) -> RequestOptions:
     )
 
 
-def _answer(prompt: str, password: bool) -> str | None:
+def answer_question(prompt: str, password: bool) -> str | None:
     """A line of this command's own input for the script; None at its end."""
     if sys.stdin.isatty():
         with Interrupts() as interrupts:

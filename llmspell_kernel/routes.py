@@ -110,6 +110,11 @@ def routes(
 
         return NotebookHandler(notebooks(), lambda: services.model_users)
 
+    def debug_handler() -> Handler:
+        from llmspell_kernel.handlers.debug import DebugHandler
+
+        return DebugHandler(services.contexts)
+
     def kernel_handler() -> Handler:
         from llmspell_kernel.handlers.kernel import KernelHandler
 
@@ -129,6 +134,7 @@ def routes(
         "list_subshell_request": _when_asked(subshell_handler("list")),
         "shutdown_request": _when_asked(lambda: ShutdownHandler(kernel(), notebooks)),
         "notebook_request": _when_asked(notebook_handler),
+        "debug_request": _when_asked(debug_handler),
         "kernel_request": _when_asked(kernel_handler),
         "model_request": _when_asked(model_handler),
         "agent_request": _when_asked(agent_handler),

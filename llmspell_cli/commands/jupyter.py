@@ -116,7 +116,7 @@ def _spec(options: Options, display_name: str) -> dict[str, Any]:
         "display_name": display_name,
         "language": "lua",
         "interrupt_mode": "message",
-        "metadata": {"debugger": False},
+        "metadata": {"debugger": True},
     }
 
 

@@ -25,11 +25,14 @@ class ScriptCommand(Command):
     Click would read `-np 5` behind a script as a profile and take misspelt options for its own.
     """
 
+    alone: Sequence[str] = OURS_ALONE
+    """Words behind the script that are ours, and stand alone."""
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parses our words and keeps the script's own in `ctx.params["arguments"]`."""
         before, rest = self._until_script(args)
         _demand_script(before, rest)
-        ours, arguments = _divide(rest)
+        ours, arguments = _divide(rest, self.alone)
         words = [*with_values(before), *ours]
         # The script's name is Click's to see, so that a missing one is an error of its usual form.
         script = rest[:1]
@@ -67,15 +70,15 @@ def _demand_script(before: Sequence[str], rest: Sequence[str]) -> None:
         return
     name = before[-1]
     word = rest[0]
-    followed = any(_engine_of(other) == "lua" for other in rest[1:2])
-    if os.path.isdir(word) or (followed and _engine_of(word) is None):
+    followed = any(engine_of(other) == "lua" for other in rest[1:2])
+    if os.path.isdir(word) or (followed and engine_of(word) is None):
         raise InvalidRequest(
             f"{name} stands alone and allows everything, so '{word}' would be the script",
             hint=f"did you mean {name}={word}?",
         )
 
 
-def _divide(rest: list[str]) -> tuple[list[str], list[str]]:
+def _divide(rest: list[str], alone: Sequence[str] = OURS_ALONE) -> tuple[list[str], list[str]]:
     """Words behind the script: ours, and the script's.
 
     Raises:
@@ -87,7 +90,7 @@ def _divide(rest: list[str]) -> tuple[list[str], list[str]]:
     for word in words:
         if word == "--":
             arguments.extend(words)
-        elif word in OURS_ALONE:
+        elif word in alone:
             ours.append(word)
         elif word in OURS_WITH_VALUE:
             ours.extend((word, *[value for value in [next(words, None)] if value is not None]))
@@ -132,7 +135,7 @@ def run(
     """Run a script; - reads it from standard input."""
     output = Output(options)
     try:
-        name, code, path = _read(script)
+        name, code, path = read_script(script)
     except NotFound as error:
         error.hint = error.hint or _hint_of_a_model(script, arguments)
         raise
@@ -140,7 +143,7 @@ def run(
         Script(
             name=name,
             code=code,
-            engine=engine or _engine_of(path),
+            engine=engine or engine_of(path),
             path=path,
             arguments=arguments,
             allow=allow,
@@ -154,8 +157,8 @@ def run(
     )
 
 
-def _read(script: str) -> tuple[str, str, str | None]:
-    """Name, code and absolute path of a script."""
+def read_script(script: str) -> tuple[str, str, str | None]:
+    """Name, code and absolute path of a script; `-` is standard input."""
     if script == "-":
         return "stdin", stdin_text(), None
     return script, file_text(script, missing="Script file not found"), os.path.abspath(script)
@@ -168,11 +171,11 @@ def _hint_of_a_model(script: str, arguments: list[str]) -> str | None:
 
     from llmspell_cli.chat.prompt_words import likeness
 
-    plain = likeness(script) == "unclear" and _engine_of(script) is None
+    plain = likeness(script) == "unclear" and engine_of(script) is None
     return f"if it is a model: {join(['llmspell', 'chat', '-m', script, *arguments])}" if plain else None
 
 
-def _engine_of(path: str | None) -> str | None:
+def engine_of(path: str | None) -> str | None:
     """The engine that a file's name stands for; None leaves it to the kernel's configuration."""
     endings = {".lua": "lua", ".js": "javascript", ".mjs": "javascript", ".py": "python"}
     return endings.get(os.path.splitext(path or "")[1])

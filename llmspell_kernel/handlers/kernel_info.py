@@ -13,7 +13,7 @@ from llmspell_protocol.version import VERSION
 
 FEATURES = (*AREA_OF, "isolated_execute", "execute_deltas", "iopub_welcome")
 
-JUPYTER_FEATURES = ("kernel subshells",)
+JUPYTER_FEATURES = ("debugger", "kernel subshells")
 """Optional features of the messaging protocol (JEP 92)."""
 
 
@@ -36,7 +36,7 @@ class KernelInfoHandler:
                 "banner": f"llmspell {VERSION} ({DEFAULT.version}, Python {python.major}.{python.minor})",
                 "help_links": [],
                 "supported_features": list(JUPYTER_FEATURES),
-                "debugger": False,
+                "debugger": True,
                 "llmspell": {
                     "version": VERSION,
                     "protocol": PROTOCOL_VERSION,

@@ -23,6 +23,7 @@ class ScriptClock:
         self._computed_s = 0.0
         self._since = self._made = self._loop.time()
         self._wall: asyncio.TimerHandle | None = None
+        self._wall_left_s: float | None = None
         self._compute: asyncio.TimerHandle | None = None
 
     @property
@@ -49,6 +50,21 @@ class ScriptClock:
             self._since = self._loop.time()
             if self._compute is None and not self._stopped:
                 self._compute = self._loop.call_later(self._compute_s - self._computed_s, self._look)
+
+    def freeze(self) -> None:
+        """A debugger has stopped the script: neither limit comes nearer until `thaw`."""
+        self.pause()
+        if self._wall is not None:
+            self._wall_left_s = max(0.0, self._wall.when() - self._loop.time())
+            self._wall.cancel()
+            self._wall = None
+
+    def thaw(self) -> None:
+        """It goes on."""
+        self.resume()
+        if self._wall_left_s is not None and not self._stopped:
+            self._wall = self._loop.call_later(self._wall_left_s, self._wall_is_over)
+        self._wall_left_s = None
 
     def stop(self) -> None:
         """The execution is over; no limit is reached any more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.comms import Comms
@@ -36,6 +36,16 @@ class Completions(NamedTuple):
     candidates: Sequence[Candidate]
     start: int
     end: int
+
+
+class ContextDebugger(Protocol):
+    """What a context tells a debugger: which worker has its scripts."""
+
+    def adopt(self, process: ScriptProcess) -> None:
+        """A worker was started, and has run nothing yet."""
+
+    def worker_gone(self) -> None:
+        """The worker has ended, with all that stood in it."""
 
 
 class Aborted(Exception):
@@ -72,6 +82,8 @@ class Context:
         """Comms that the kernel answers by itself, whatever becomes of the worker."""
         self.has_widgets = False
         """Whether a frontend shows widgets: it has asked for them."""
+        self.debugger: ContextDebugger | None = None
+        """What follows its workers, where a frontend debugs it."""
 
     @property
     def comms(self) -> Comms | None:
@@ -167,6 +179,8 @@ class Context:
         process, self._process = self._process, None
         if process is not None:
             self._workers.end(process)
+            if self.debugger is not None:
+                self.debugger.worker_gone()
 
     async def is_complete(self, code: str) -> tuple[str, str]:
         """`complete`, `incomplete`, `invalid`, or `unknown` while the worker computes; and the next line's indent."""
@@ -197,9 +211,15 @@ class Context:
         except (TimeoutError, WorkerCrashed):
             return None
 
+    def worker(self) -> ScriptProcess:
+        """Its worker; starts one where none runs."""
+        return self._worker()
+
     def _worker(self) -> ScriptProcess:
         if self._process is not None and not self._process.alive:
             self.forget_variables()
         if self._process is None:
             self._process = self._workers.take(self.engine)
+            if self.debugger is not None:
+                self.debugger.adopt(self._process)
         return self._process

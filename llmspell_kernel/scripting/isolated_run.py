@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
+
 from llmspell_kernel.request import Content, Request
+from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.scripting.engines import Engine
 from llmspell_kernel.scripting.jobs import isolated_job
+from llmspell_kernel.scripting.process import Job
 from llmspell_kernel.scripting.run_output import RunOutput
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.standard_requests import ExecuteRequest
@@ -17,7 +21,7 @@ async def run_isolated(contexts: Contexts, engine: Engine, request: Request, wan
     output, stopped = RunOutput(request), True
     request.outlet = output
     try:
-        async with contexts.isolated(engine) as context:
+        async with contexts.isolated(engine) as context, _debugged(contexts, request, context, job):
             result = await context.execute(request, job, output.write)
             stopped = False
     except LlmspellError as error:
@@ -39,3 +43,9 @@ async def run_isolated(contexts: Contexts, engine: Engine, request: Request, wan
         "exit_code": result.exit_code,
         "duration_ms": result.duration_ms,
     }
+
+
+def _debugged(contexts: Contexts, request: Request, context: Context, job: Job) -> AbstractAsyncContextManager[None]:
+    if not request.options.debug:
+        return nullcontext()
+    return contexts.debugged(request, context, job.path or job.name, job.code)

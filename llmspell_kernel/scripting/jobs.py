@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmspell_kernel.request import Request
-from llmspell_kernel.scripting.places import cell_directory, script_directory, working_directory
+from llmspell_kernel.scripting.places import cell_directory, script_directory, script_path, working_directory
 from llmspell_kernel.scripting.process import Job
 from llmspell_kernel.scripting.rights import granted
 from llmspell_protocol.standard_requests import ExecuteRequest
@@ -33,6 +33,8 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int, place: str |
         expressions=wanted.user_expressions or {},
         frontend=not options.deltas,
         number=number if wanted.store_history and not wanted.silent and not options.deltas else 0,
+        path=script_path(request),
+        debugged=not wanted.silent,
     )
 
 
@@ -51,4 +53,5 @@ def isolated_job(request: Request, wanted: ExecuteRequest) -> Job:
         environment=request.options.env or {},
         rights=granted(request),
         stdin="ask" if wanted.allow_stdin else "none",
+        path=script_path(request) or options.name or "script",
     )

@@ -72,6 +72,15 @@ def script_directory(request: Request, working_directory: str | None) -> str | N
     return os.path.dirname(_path(full, "path"))
 
 
+def script_path(request: Request) -> str | None:
+    """What a debugger calls the script's file: absolute where that is known; None where there is no file.
+
+    It is a name alone, and nothing is opened by it.
+    """
+    path = request.options.path
+    return None if path is None else os.path.normpath(os.path.join(request.options.cwd or "", path))
+
+
 def _path(text: str, option: str) -> str:
     if "\0" in text:
         raise InvalidRequest(f"metadata.llmspell.{option} has a zero byte, which no path has")

@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from llmspell_kernel.request import Outlet, Request, Submit
+from llmspell_kernel.request import Content, Outlet, Request, Submit
 from llmspell_kernel.scripting.comms import Comms
 from llmspell_kernel.scripting.limits import ScriptLimits, named
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
@@ -53,6 +53,20 @@ class Job(NamedTuple):
     """A Jupyter frontend has sent it, which takes payloads."""
     number: int = 0
     """Under which its code and value are found later, as `In[number]` and `Out[number]`; 0: they are not."""
+    path: str | None = None
+    """The absolute path of the script's file, as a debugger names it."""
+    debugged: bool = True
+    """Whether a debugger that is attached may stop it."""
+
+
+class Debugger(Protocol):
+    """What is attached to the scripts of a process."""
+
+    def may_stop(self, request: Request) -> bool:
+        """Whether what runs for this request may stop."""
+
+    def event(self, event: str, body: Content, request: Request) -> None:
+        """Hears of an event of what runs for the request."""
 
 
 class ScriptProcess:
@@ -76,6 +90,9 @@ class ScriptProcess:
         self._invoked: list[_Turn] = []
         """The turns of the functions that are being called, innermost last."""
         self._queued: list[_Turn] = []
+        self.debugger: Debugger | None = None
+        """What is attached to its scripts."""
+        self._frozen: list[Scope] = []
         self._calls.open(
             "start", stdlib=limits.stdlib, max_memory_bytes=limits.max_memory_bytes, sessions=limits.sessions
         )
@@ -106,7 +123,9 @@ class ScriptProcess:
 
         def open_call() -> Call:
             asks = request.root.options.interactive and job.stdin == "ask"
-            return self._calls.open("execute", asks=asks, **fields, **_rights_fields(job, self.limits))
+            may_stop = job.debugged and self._may_stop(request)
+            rights = _rights_fields(job, self.limits)
+            return self._calls.open("execute", asks=asks, debug=may_stop, **fields, **rights)
 
         scope = Scope(self, request, on_output, open_call, hosts=(*self.limits.hosts, *job.rights.net))
         self._executing = scope
@@ -145,7 +164,7 @@ class ScriptProcess:
         """
 
         def open_call() -> Call:
-            return self._calls.open("invoke", fn=function, arguments=list(arguments))
+            return self._calls.open("invoke", fn=function, arguments=list(arguments), debug=self._may_stop(request))
 
         async with self._turn(request) as turn:
             try:
@@ -191,6 +210,10 @@ class ScriptProcess:
         if frame["op"] == "error":
             raise ScriptError(str(frame["message"]))
         return frame
+
+    def debug(self, command: str, arguments: Mapping[str, Any]) -> Call:
+        """Gives the debugger in the worker a command; its answer's `body` is in the last frame."""
+        return self._calls.open("debug", command=command, arguments=dict(arguments))
 
     async def end(self) -> None:
         """Ends the worker; what still waits for it fails."""
@@ -262,8 +285,26 @@ class ScriptProcess:
                 self._child.send({"op": "reply", "id": frame["id"], "content": refused.to_content()})
         elif frame["op"] == "began":
             self._began(scope)
+        elif frame["op"] == "debug_event":
+            self._debug_event(frame, scope)
         else:
             scope.take(frame)
+
+    def _may_stop(self, request: Request) -> bool:
+        return self.debugger is not None and self.debugger.may_stop(request)
+
+    def _debug_event(self, frame: Frame, scope: Scope) -> None:
+        event, body = frame["event"], frame["body"]
+        if event == "stopped":
+            self._frozen = list(self._running)
+            for one in self._frozen:
+                one.clock.freeze()
+        elif event == "continued":
+            for one in self._frozen:
+                one.clock.thaw()
+            self._frozen = []
+        if self.debugger is not None:
+            self.debugger.event(event, body, scope.request)
 
     def _began(self, scope: Scope) -> None:
         self._settle()
@@ -305,6 +346,7 @@ def _job_fields(job: Job) -> dict[str, Any]:
         "expressions": dict(job.expressions),
         "frontend": job.frontend,
         "number": job.number,
+        "path": job.path,
     }
 
 

@@ -278,7 +278,7 @@ class Services:
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended: what belonged to it goes."""
-        for one in self._made:
+        for one in (self.contexts, *self._made):
             if isinstance(one, Forgets):
                 one.forget(owner)
 

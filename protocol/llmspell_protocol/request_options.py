@@ -50,6 +50,11 @@ class RequestOptions(NamedTuple):
     session: str | None = None
     """The session that it is recorded in: an id or a name (1 to `LONGEST_SESSION` characters, not blanks alone); one
     that there is not begins."""
+    debug: bool = False
+    """An isolated run waits for a debugger: it tells `process` as an event (`execute_delta {"debug": …}`), and begins
+    with the debugger's `configurationDone`."""
+    debugs: str | None = None
+    """Of a debug_request: the msg_id of the isolated run that it is about; None is the frontend's own context."""
     drain_s: float | None = None
     """How long running work may go on."""
 

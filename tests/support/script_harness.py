@@ -12,6 +12,7 @@ from typing import Any
 from llmspell_kernel.flat_content import request_options
 from llmspell_kernel.handlers.comms import CommsHandler
 from llmspell_kernel.handlers.complete import CompleteHandler
+from llmspell_kernel.handlers.debug import DebugHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
 from llmspell_kernel.handlers.inspect import InspectHandler
 from llmspell_kernel.handlers.is_complete import IsCompleteHandler
@@ -95,6 +96,7 @@ class ScriptHarness:
             "inspect_request": InspectHandler(self.contexts),
             "is_complete_request": IsCompleteHandler(self.contexts),
             **dict.fromkeys(("comm_info_request", "comm_open", "comm_msg", "comm_close"), CommsHandler(self.contexts)),
+            "debug_request": DebugHandler(self.contexts),
         }
         self._numbers = count(1)
 
@@ -117,10 +119,11 @@ class ScriptHarness:
         local: bool = True,
         lines: Sequence[str] = (),
         msg_type: str = "execute_request",
+        frontend: Frontend | None = None,
         **options: Any,
     ) -> tuple[Request, Frontend]:
         """Sends a request and returns at once."""
-        frontend = Frontend(lines)
+        frontend = frontend or Frontend(lines)
         request = Request(
             id=f"request-{next(self._numbers)}",
             msg_type=msg_type,

@@ -39,6 +39,7 @@ def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
         shows_value=frame["shows_value"],
         is_rich=frame["cell"],
         number=frame["number"],
+        path=frame["path"],
     )
     if value.problem is not None and not frame["cell"]:
         raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])

@@ -41,7 +41,9 @@ class Border:
     def __init__(self, runtime: Any) -> None:
         self._runtime = runtime
         with open(f"{os.path.dirname(__file__)}/shapes.lua", "rb") as file:
-            self.null, self.array, self.integer, self.shape = runtime.execute(file.read())
+            # Under the name of our chunks, which tracebacks and debuggers leave out.
+            shapes = runtime.globals()[b"load"](file.read(), b"=[llmspell]", b"t")
+        self.null, self.array, self.integer, self.shape = shapes()
 
     def to_python(self, value: Any, opaque: Callable[[Any, str], Any] = refuse, *, exact: bool = False) -> Any:
         """A Lua value as None, bool, int, float, str, list or dict; NaN and infinities are None unless it is `exact`.

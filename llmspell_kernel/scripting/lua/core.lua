@@ -35,6 +35,16 @@ local stopped = host.stopped
 local threads = setmetatable({}, { __mode = "k" })
 local halting = false
 local hook
+-- A debugger's hook in place of `hook`, and the events beside its counting; nil while none is attached.
+local tracer, traced_events = nil, ""
+
+local function arm(thread)
+  if halting then
+    sethook(thread, hook, "", 1)
+  else
+    sethook(thread, tracer or hook, traced_events, pace)
+  end
+end
 
 -- Where a script was when it was last looked at: running out of memory reaches no handler that could tell. Exact for
 -- the first lines of a run; later it is looked at now and then, and whenever garbage is collected.
@@ -53,7 +63,7 @@ local function by_line()
   note(3)
   exact_lines = exact_lines - 1
   if exact_lines <= 0 then
-    sethook(hook, "", halting and 1 or pace)
+    arm((running()))
   end
 end
 
@@ -84,10 +94,10 @@ local function keep_pace()
   looked_at = now
   if took > LONG then
     pace = max(FEWEST, pace * WANTED // took | 0)
-    sethook(hook, "", pace)
+    arm((running()))
   elseif pace < INSTRUCTIONS and took < SHORT then
     pace = min(INSTRUCTIONS, pace * 2)
-    sethook(hook, "", pace)
+    arm((running()))
   end
 end
 
@@ -103,16 +113,46 @@ end
 
 local function watch(thread)
   threads[thread] = true
-  sethook(thread, hook, "", halting and 1 or pace)
+  arm(thread)
 end
 
-watch((running()))
+core.main = running()
+watch(core.main)
 
 -- Called by Python when the stop has reached the top.
 function core.rearm()
   halting = false
   for thread in next, threads do
-    sethook(thread, hook, "", INSTRUCTIONS)
+    arm(thread)
+  end
+end
+
+-- Whether a stop is on its way up.
+function core.is_halting()
+  return halting
+end
+
+-- From here on every coroutine has this hook in place of ours: it gets these events, beside its counting, and does what
+-- ours does (`counted`) when it counts. Without a hook: ours again.
+function core.trace(new_hook, events)
+  tracer, traced_events = new_hook, events or ""
+  for thread in next, threads do
+    arm(thread)
+  end
+end
+
+-- A coroutine of the debugger's own gets no events but its counting.
+function core.without_lines(thread)
+  if not halting and tracer ~= nil then
+    sethook(thread, tracer, "", pace)
+  end
+end
+
+-- What `hook` does, for the function `level` levels above the caller's.
+function core.counted(level)
+  note(level + 3)
+  if stopped() then
+    halt()
   end
 end
 
@@ -130,6 +170,9 @@ local inner = {}
 function core.raise_from(thread, value)
   local ok, trace = pcall(traceback, thread, "")
   inner.value, inner.trace = value, ok and (rawequal(inner.value, value) and inner.trace or "") .. trace or nil
+  if core.on_raised_in ~= nil then
+    core.on_raised_in(thread, value)
+  end
   close(thread)
   error(value, 0)
 end
@@ -315,6 +358,9 @@ local function describe(value)
 end
 
 local function on_error(value)
+  if core.on_uncaught ~= nil and not halting then
+    core.on_uncaught(value)
+  end
   local level, source, line = 2, nil, nil
   while true do
     local info = getinfo(level, "Sl")
@@ -356,7 +402,7 @@ function core.run(fn, ...)
   failure, inner.value, inner.trace = {}, nil, nil
   seen_source, seen_line, exact_lines = nil, nil, EXACT_LINES
   pace, looked_at = FIRST, clock()
-  if not halting then
+  if not halting and tracer == nil then
     sethook(by_line, "l")
   end
   set_limit()

@@ -63,6 +63,10 @@ class Files:
         self._temporary_held = _held(self._temporary_directory) if self._writable else None
         self._temporary: dict[str, str] = {}
 
+    def located(self, path: str) -> str:
+        """The absolute path of a path, as a script means it."""
+        return os.path.normpath(self._located(path))
+
     def allow(self, kind: str, path: str) -> None:
         """From here on an absolute path may be read, or written."""
         (self._readable if kind == "read" else self._writable).add(path)

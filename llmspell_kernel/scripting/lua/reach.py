@@ -102,7 +102,7 @@ class Reach:
 
     def read_module(self, path: bytes) -> tuple[Any, ...]:
         source, chunk = self.files.read_module(_path(path))
-        self.sources.keep(chunk[1:], source)
+        self.sources.keep(chunk[1:], source, self.files.located(_path(path)))
         return source, lua_text(chunk)
 
     def find_module(self, name: bytes, templates: bytes) -> tuple[Any, ...]:
@@ -110,7 +110,7 @@ class Reach:
             source, chunk, path = self.files.find_module(_path(name), _path(templates))
         except Refusal as refused:
             return None, lua_text(refused.message)
-        self.sources.keep(chunk[1:], source)
+        self.sources.keep(chunk[1:], source, self.files.located(path))
         return source, None, lua_text(chunk), lua_text(path)
 
     def open_file(self, path: bytes, mode: bytes, asker: bytes) -> tuple[Any, ...]:

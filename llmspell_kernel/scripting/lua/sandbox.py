@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lupa.lua54 import LuaError, LuaRuntime
 
 from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
+from llmspell_kernel.scripting.lua.guard import guarded
 from llmspell_kernel.scripting.lua.host import MAX_SHOWN_BYTES, Host, Kernel
 from llmspell_kernel.scripting.lua.value_functions import nearest
 
@@ -149,6 +150,8 @@ class Sandbox:
         self._runtime.set_max_memory(0)
         self._core: dict[str, Any] = {}
         """What Lua's side offers to ours. Kept here: while a coroutine waits for us, lupa reads no table of Lua's."""
+        self._functions: Any = None
+        """The table of our functions that the Lua files have."""
         self._add_globals: list[tuple[str, Any]] = []
         self._stdlib: Any = None
         self._display: Any = None
@@ -200,11 +203,12 @@ class Sandbox:
         shows_value: bool = False,
         is_rich: bool = False,
         number: int = 0,
+        path: str | None = None,
     ) -> Value:
         """Runs a chunk to its end and returns its first value.
 
         With `shows_value` a last statement that is an expression is what it returns; with `is_rich` in all its forms.
-        With a `number` code and value are found later, as `In[number]`, `Out[number]` and `_`.
+        With a `number` code and value are found later, as `In[number]`, `Out[number]` and `_`. `path` is its file's.
 
         Raises:
             ScriptFailure: it doesn't compile, raises, or was stopped (then `kind` is `stopped`).
@@ -212,7 +216,7 @@ class Sandbox:
         text = without_shebang(source.encode())
         # A long cell takes a while to be read, and can be stopped meanwhile.
         full_name = chunk_name(name)
-        self.host.sources.keep(full_name[1:].decode(), text)
+        self.host.sources.keep(full_name[1:].decode(), text, path)
         chunk = self._run(self._core["compile"], text, full_name, self._environment, shows_value)
         if isinstance(chunk, bytes):
             raise self._syntax_failure(chunk)
@@ -293,9 +297,27 @@ class Sandbox:
         found = nearest(name, names)
         return f"did you mean '{found}'?" if found else None
 
+    def load_debugger(
+        self, functions: Mapping[str, Callable[..., tuple[Any, ...]]], plain: Mapping[str, Callable[..., Any]]
+    ) -> Sequence[Any]:
+        """The debugger's functions of Lua's (`debugger/engine.lua`), which may call these; called once."""
+        for name, function in functions.items():
+            self._functions[name.encode()] = guarded(function)
+        for name, function in plain.items():
+            self._functions[name.encode()] = function
+        names = self._runtime.table()
+        self._stdlib(names, self._level)
+        for name in (*_GLOBALS, *_LATE_GLOBALS, *_ALSO, "ARGS", "arg"):
+            names[name.encode()] = True
+        start = self._core["module"](b"debugger/engine.lua")
+        found: Sequence[Any] = start(self._environment, names)
+        return found
+
     def _load_own_files(self) -> None:
         load = self._runtime.globals()[b"load"]
-        host = self._runtime.table_from({name.encode(): fn for name, fn in self.host.functions().items()})
+        host = self._functions = self._runtime.table_from(
+            {name.encode(): fn for name, fn in self.host.functions().items()}
+        )
         values: dict[str, Any] = {}
         argument: Any = host
         names = [*_GROUND, *(f"globals/{file}" for files in _GLOBALS.values() for file in files), "globals/args.lua"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 
 MAX_BYTES = 4_000_000
 """The sources that are kept together; the oldest go first."""
@@ -17,15 +18,27 @@ class Sources:
 
     def __init__(self) -> None:
         self._by_name: OrderedDict[str, bytes] = OrderedDict()
+        self._paths: dict[str, str | None] = {}
         self._size = 0
+        self.on_keep: Callable[[str, bytes, str | None], None] | None = None
+        """Hears of each source that is kept, with its name and its path."""
 
-    def keep(self, name: str, source: bytes) -> None:
-        """Remembers what this name stands for from here on."""
+    def keep(self, name: str, source: bytes, path: str | None = None) -> None:
+        """Remembers what this name stands for from here on; `path` is absolute, and None for what is in no file."""
         self._size -= len(self._by_name.pop(name, b""))
         self._by_name[name] = source
+        self._paths[name] = path
         self._size += len(source)
         while self._size > MAX_BYTES:
-            self._size -= len(self._by_name.popitem(last=False)[1])
+            oldest, its_source = self._by_name.popitem(last=False)
+            del self._paths[oldest]
+            self._size -= len(its_source)
+        if self.on_keep is not None:
+            self.on_keep(name, source, path)
+
+    def all(self) -> Sequence[tuple[str, bytes, str | None]]:
+        """Names, sources and paths, the oldest first."""
+        return [(name, source, self._paths[name]) for name, source in self._by_name.items()]
 
     def position(self, message: str) -> tuple[str, int] | None:
         """Script and line of a message that begins with a known one."""

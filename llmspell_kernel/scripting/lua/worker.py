@@ -1,9 +1,10 @@
 """The child process of one script context: frames in, Lua, frames out. Single-threaded; it ends with its pipe.
 
-It answers `start`, `execute`, `invoke`, `complete`, `inspect`, `is_complete`, each with one `done` or `error`. It takes
-`cancel` of one of these, `release`, `input_reply` and the `progress`, `delta` and `reply` of its own requests. An
-execute or invoke is a scope: `began`, `stream`, `log`, `input`, `request`, `cancel` and `waiting` name the one they
-belong to (`scope`, its id). A script that waits serves calls of its functions meanwhile, so that scopes form a stack.
+It answers `start`, `execute`, `invoke`, `complete`, `inspect`, `is_complete` and `debug`, each with one `done` or
+`error`. It takes `cancel` of one of these, `release`, `input_reply` and the `progress`, `delta` and `reply` of its own
+requests. An execute or invoke is a scope: `began`, `stream`, `log`, `input`, `request`, `cancel`, `waiting` and
+`debug_event` name the one they belong to (`scope`, its id). A script that waits, or stands where a debugger has stopped
+it, serves calls of its functions meanwhile, so that scopes form a stack.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
 from time import monotonic
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from llmspell_kernel.scripting.lua.chunk_run import failure_fields, run_chunk
 from llmspell_kernel.scripting.lua.convert import NotConvertible
@@ -28,11 +29,14 @@ from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FramePipe, FrameToo
 from llmspell_protocol.orphans import adopt_orphans, end_left_behind
 from llmspell_protocol.worker_memory import SCRIPT_SPARE_BYTES, hold_address_space
 
+if TYPE_CHECKING:
+    from llmspell_kernel.scripting.lua.debugger.attachment import Attachment
+
 _ANSWERS = frozenset({"progress", "delta", "reply"})
 _AT_ONCE = _ANSWERS | {"cancel", "input_reply"}
 """What is noted when it is read, whatever runs."""
 _QUESTIONS = frozenset({"complete", "inspect", "is_complete"})
-_WHILE_WAITING = _QUESTIONS | {"invoke", "release"}
+_WHILE_WAITING = _QUESTIONS | {"invoke", "release", "debug"}
 """What is served in the middle of a script that waits for an answer."""
 
 
@@ -50,6 +54,7 @@ class Worker:
         self._numbers = count(1)
         self._asked: dict[int, Asked] = {}
         self._pending: deque[Frame] = deque()
+        self._debugger: Attachment | None = None
 
     def run(self) -> None:
         """Serves frames until the kernel closes the pipe."""
@@ -164,6 +169,38 @@ class Worker:
             self._wait(None)
         return scope.input.popleft()
 
+    # What an attached debugger needs of us (`debugger.attachment.Commands`)
+
+    @property
+    def runs(self) -> bool:
+        """Whether a script runs, waits or stands."""
+        return bool(self._scopes)
+
+    def command_waits(self) -> bool:
+        """Whether a command of the debugger's is there."""
+        return any(frame["op"] == "debug" for frame in self._pending)
+
+    def take_command(self) -> Frame | None:
+        """The debugger's next command that is there."""
+        for frame in self._pending:
+            if frame["op"] == "debug":
+                self._pending.remove(frame)
+                return frame
+        return None
+
+    def wait(self) -> None:
+        """Waits until something has come and was served; raises `Stopped`."""
+        self._wait(None)
+
+    def answer_command(self, number: int, fields: Mapping[str, Any]) -> None:
+        """Sends the answer to a command of the debugger's."""
+        self._send_answer(number, fields)
+
+    def tell(self, event: str, body: Any) -> None:
+        """Sends an event of the debugger's; nothing where no script runs that it could be about."""
+        if self._scopes:
+            self._send({"op": "debug_event", "scope": self._scopes[-1].id, "event": event, "body": body})
+
     def _scope(self) -> Scope:
         if not self._scopes:
             raise refusal("forbidden", "functions of a script can ask for nothing while nothing runs")
@@ -247,6 +284,14 @@ class Worker:
             if self._sandbox is not None:
                 self._sandbox.host.offered.pop(frame["fn"], None)
             return
+        if op == "debug" and self._sandbox is not None:
+            if self._debugger is None:
+                # Few scripts are debugged.
+                from llmspell_kernel.scripting.lua.debugger.attachment import Attachment
+
+                self._debugger = Attachment(self._sandbox, self)
+            self._debugger.serve(frame)
+            return
         try:
             answer = self._answer(op, frame)
         except ScriptFailure as failure:
@@ -255,11 +300,14 @@ class Worker:
             answer = {"op": "error", "kind": "error", "message": str(problem)}
         except MemoryError:
             answer = {"op": "error", "kind": "memory", "message": "not enough memory"}
+        self._send_answer(frame["id"], answer)
+
+    def _send_answer(self, number: int, answer: Mapping[str, Any]) -> None:
         try:
-            self._send({**answer, "id": frame["id"]})
+            self._send({**answer, "id": number})
         except (FrameTooLarge, MemoryError):
             message = "the script's result is too large to be sent"
-            self._send({"op": "error", "id": frame["id"], "kind": "error", "message": message})
+            self._send({"op": "error", "id": number, "kind": "error", "message": message})
 
     def _answer(self, op: str, frame: Frame) -> dict[str, Any]:
         if op == "start":
@@ -296,6 +344,8 @@ class Worker:
                 raise ScriptFailure("it had not begun", kind="stopped")
             self._send({"op": "began", "scope": scope.id})
             try:
+                if self._debugger is not None:
+                    return self._debugger.watching(run, may_stop=frame["debug"])
                 return run()
             except ScriptFailure as failure:
                 if failure.kind == "stopped" and scope.exit_status is not None:
@@ -305,6 +355,8 @@ class Worker:
             self._written.ended(scope.id)
             self._scopes.pop()
             self._stop = any(scope.stop for scope in self._scopes)
+            if self._debugger is not None and not self._scopes:
+                self._debugger.idle()
             # The kernel cancels what was not finished; what still comes of it is dropped.
             for number in scope.requests:
                 self._asked.pop(number, None)
@@ -314,6 +366,8 @@ class Worker:
         function = sandbox.host.offered.get(frame["fn"]) if frame["fn"] else sandbox.evaluator()
         if function is None:
             raise ScriptFailure(f"function {frame['fn']} is not there any more", kind="not_found")
+        if self._debugger is not None and self._debugger.stands:
+            function = self._debugger.apart(function)
         return {"op": "done", "value": sandbox.call(function, frame["arguments"])}
 
     def _hint(self, failure: ScriptFailure) -> str | None:

@@ -219,6 +219,16 @@ class Pending:
             pass
         return self._exchange.outcome()
 
+    def take_arrived(self) -> Event | None:
+        """An event that has arrived already, or None; questions are answered on the way."""
+        exchange = self._exchange
+        while exchange.events:
+            event = exchange.events.popleft()
+            if not isinstance(event, InputRequest):
+                return event
+            self._client._answer(event, self._on_input)
+        return None
+
     def cancel(self) -> None:
         """Asks the kernel to cancel the request, which then ends with `Cancelled`; does not wait for that.
 
@@ -232,11 +242,9 @@ class Pending:
     def _next(self, until: float | None) -> Event | None:
         exchange = self._exchange
         while True:
-            while exchange.events:
-                event = exchange.events.popleft()
-                if not isinstance(event, InputRequest):
-                    return event
-                self._client._answer(event, self._on_input)
+            event = self.take_arrived()
+            if event is not None:
+                return event
             if exchange.done:
                 return None
             if until is not None and time.monotonic() >= until:

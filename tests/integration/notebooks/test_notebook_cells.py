@@ -215,7 +215,7 @@ def test_shift_tab_shows_the_signature_and_what_a_function_does(client: Client) 
 
 
 def test_what_is_not_built_is_answered_as_unsupported(client: Client) -> None:
-    reply = ask(client, "control", "debug_request", {"command": "initialize"})
+    reply = ask(client, "control", "usage_request", {})
     assert (reply["status"], reply["code"]) == ("error", "unsupported")
 
 

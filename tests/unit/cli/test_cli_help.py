@@ -141,7 +141,7 @@ def test_commands_of_the_original_say_what_to_use_instead(name: str, capsys: pyt
     assert done.err.startswith(f"Error: '{name}' is not part of llmspell\nHint: ")
 
 
-@pytest.mark.parametrize("name", ["debug", "bench"])
+@pytest.mark.parametrize("name", ["bench"])
 def test_commands_that_do_not_exist_yet_are_unknown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, name).err.startswith(f"Error: unknown command '{name}'")
 

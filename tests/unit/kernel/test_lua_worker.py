@@ -33,6 +33,8 @@ JOB = {
     "max_output_bytes": 1000,
     "stdin": "none",
     "expressions": {},
+    "path": None,
+    "debug": True,
 }
 
 

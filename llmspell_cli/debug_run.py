@@ -1,0 +1,229 @@
+"""One script debugged from its first line to its end: what the kernel tells, and what the user answers at each stop.
+
+At a terminal with prompts, where Ctrl-C pauses the script; from a pipe line by line; in JSON mode one event a line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from llmspell_cli.debugger.commands import DebugCommands, GoesOn, Quit
+from llmspell_cli.debugger.link import DebugLink
+from llmspell_cli.debugger.prompt import Prompt
+from llmspell_cli.debugger.stops import Stop
+from llmspell_cli.endings import Interrupted
+from llmspell_cli.errors import error_object, one_line
+from llmspell_cli.script import Script, answer_question, request_options
+from llmspell_cli.session import Content, Session
+from llmspell_cli.terminal.interrupts import Interrupts
+from llmspell_cli.terminal.output import Output, to_stderr
+from llmspell_protocol.client.events import Delta, Event
+from llmspell_protocol.client.sync import Pending
+from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.messages import METADATA_KEY
+
+_QUIT_WAIT_S = 5.0
+
+
+class DebugRun:
+    """A script's run at the session's kernel; `steps_in` stops at its first line."""
+
+    def __init__(
+        self, session: Session, output: Output, script: Script, commands: DebugCommands, *, steps_in: bool
+    ) -> None:
+        self._session = session
+        self._output = output
+        self._script = script
+        self._commands = commands
+        self._steps_in = steps_in
+        self._interrupts: Interrupts | None = None
+        self._paused = False
+        self._line_open = False
+        self._last = ""
+
+    def run(self) -> int:
+        """Runs the script to its end; returns its exit status.
+
+        Raises:
+            LlmspellError: it failed.
+        """
+        with ExitStack() as stack:
+            if sys.stdin.isatty() and not self._output.json:
+                self._interrupts = stack.enter_context(Interrupts())
+            prompt = Prompt(self._interrupts, self._commands.names, color=self._output.color)
+            stack.callback(prompt.close)
+            run = self._begin()
+            try:
+                self._follow(run, prompt)
+                reply = run.result().content
+            except Quit:
+                return self._quit(run)
+            except KeyboardInterrupt:
+                self._quit(run)
+                raise Interrupted("Cancelled") from None
+            except LlmspellError as error:
+                self._ended(error.exit_status)
+                raise
+        status = int(reply.get("exit_code") or 0)
+        self._ended(status)
+        return status
+
+    def _begin(self) -> Pending:
+        options = request_options(self._script)._replace(debug=True)
+        content = {"code": self._script.code, "silent": False, "store_history": False, "allow_stdin": True}
+        return self._session.client.request(
+            "execute_request",
+            content,
+            metadata={METADATA_KEY: options.metadata()},
+            on_input=None if self._output.json else answer_question,
+        )
+
+    def _follow(self, run: Pending, prompt: Prompt) -> None:
+        while (event := self._next(run)) is not None:
+            self._take(event, run, prompt)
+
+    def _next(self, run: Pending) -> Event | None:
+        while True:
+            try:
+                with self._cancellable():
+                    return next(run, None)
+            except KeyboardInterrupt:
+                if self._interrupts is None or self._paused:
+                    raise
+                # A second one, before the script has paused, ends it.
+                self._paused = True
+                self._ask_to_pause()
+
+    @contextmanager
+    def _cancellable(self) -> Iterator[None]:
+        if self._interrupts is None:
+            yield
+            return
+        with self._interrupts.cancellable():
+            yield
+
+    def _ask_to_pause(self) -> None:
+        try:
+            self._commands.obey("pause")
+        except LlmspellError as error:
+            self._output.note(error.message)
+
+    def _take(self, event: Event, run: Pending, prompt: Prompt) -> None:
+        if not isinstance(event, Delta):
+            return
+        told = event.content.get("debug")
+        if told is None:
+            self._print(event.content)
+        elif told["event"] == "process":
+            self._attach(run)
+        elif told["event"] == "stopped":
+            self._paused = False
+            self._stopped(told["body"], run, prompt)
+        elif told["event"] == "continued":
+            self._commands.ran_on()
+        elif told["event"] == "breakpoint":
+            text = self._commands.moved(told["body"]["breakpoint"])
+            if text is not None:
+                self._say(text)
+
+    def _attach(self, run: Pending) -> None:
+        """The kernel has a place for the script: everything typed so far goes there, and the script begins."""
+        link = DebugLink(self._session, run.msg_id)
+        link.start()
+        self._commands.attached(link)
+        if not self._output.json:
+            for point in self._commands.points.all:
+                self._say(self._commands.said(point))
+        if self._steps_in or not (self._commands.points.all or self._commands.stops_at_errors):
+            link.ask("stopOnEntry")
+        link.ask("configurationDone")
+
+    @property
+    def _terminal(self) -> bool:
+        return self._interrupts is not None
+
+    def _stopped(self, body: Content, run: Pending, prompt: Prompt) -> None:
+        stop = Stop(self._commands, body)
+        if self._output.json:
+            self._output.event(stop.to_event())
+        else:
+            self._say(stop.text)
+        self._converse(run, prompt)
+
+    def _converse(self, run: Pending, prompt: Prompt) -> None:
+        """Obeys commands until the script goes on."""
+        while True:
+            line = prompt.read()
+            if line is None:
+                if self._terminal:
+                    raise Quit
+                # The commands have ended: the script goes on without them.
+                self._commands.detach()
+                return
+            line = line.strip() or (self._last if self._terminal else "")
+            if not line or line.startswith("#"):
+                continue
+            self._last = line
+            if self._obey(line, run, prompt):
+                return
+
+    def _obey(self, line: str, run: Pending, prompt: Prompt) -> bool:
+        """Whether the script goes on."""
+        text, error, goes_on = "", None, False
+        try:
+            text = self._commands.obey(line)
+        except GoesOn:
+            goes_on = True
+        except LlmspellError as failure:
+            error = failure
+        # What an evaluation has printed; of a script that goes on everything is still to come.
+        while not goes_on and (event := run.take_arrived()) is not None:
+            self._take(event, run, prompt)
+        if self._output.json:
+            answer = {"event": "answer", "command": line, "text": text, "error": error_object(error) if error else None}
+            self._output.event(answer)
+        elif error is not None:
+            self._end_line()
+            self._output.shown_note(one_line(error, self._output.color))
+        elif text:
+            self._say(text)
+        return goes_on
+
+    def _print(self, content: Content) -> None:
+        name, text = str(content.get("stream", "stdout")), str(content.get("text", ""))
+        if self._output.json:
+            self._output.event({"event": "output", "stream": name, "text": text})
+        elif name == "stderr":
+            to_stderr(text)
+        else:
+            self._output.write(text)
+        self._line_open = not text.endswith("\n")
+
+    def _say(self, text: str) -> None:
+        self._end_line()
+        if self._output.json:
+            self._output.event({"event": "note", "text": text})
+        else:
+            self._output.lines(text)
+            sys.stdout.flush()
+
+    def _end_line(self) -> None:
+        if self._line_open:
+            self._output.write("\n")
+            self._line_open = False
+
+    def _quit(self, run: Pending) -> int:
+        run.cancel()
+        try:
+            run.result(timeout_s=_QUIT_WAIT_S)
+        except LlmspellError:
+            pass  # It was cancelled: that is what was wanted.
+        self._ended(0)
+        return 0
+
+    def _ended(self, status: int) -> None:
+        self._end_line()
+        if self._output.json:
+            self._output.last_event({"event": "terminated", "exit": status})

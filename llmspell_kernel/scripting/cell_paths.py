@@ -1,0 +1,34 @@
+"""The path that stands for a cell while it is debugged: made of its text, as frontends make it themselves.
+
+A frontend hashes a cell's text by the method and seed that `debugInfo` tells it, and puts the prefix before the number
+and the suffix behind it. There is no such file.
+"""
+
+from __future__ import annotations
+
+HASH_METHOD = "Murmur2"
+HASH_SEED = 0xC70F6907
+PREFIX = "/llmspell/cells/"
+SUFFIX = ".lua"
+
+_MULTIPLIER = 0x5BD1E995
+_WORD = 0xFFFFFFFF
+
+
+def murmur2(data: bytes, seed: int) -> int:
+    """The 32-bit hash of Austin Appleby's MurmurHash2 (x86, little-endian), as JupyterLab and ipykernel have it."""
+    value = (seed ^ len(data)) & _WORD
+    whole = len(data) & ~3
+    for at in range(0, whole, 4):
+        word = int.from_bytes(data[at : at + 4], "little") * _MULTIPLIER & _WORD
+        word = (word ^ word >> 24) * _MULTIPLIER & _WORD
+        value = value * _MULTIPLIER & _WORD ^ word
+    if rest := data[whole:]:
+        value = (value ^ int.from_bytes(rest, "little")) * _MULTIPLIER & _WORD
+    value = (value ^ value >> 13) * _MULTIPLIER & _WORD
+    return value ^ value >> 15
+
+
+def cell_path(source: bytes) -> str:
+    """The path of the cell with this text (UTF-8)."""
+    return f"{PREFIX}{murmur2(source, HASH_SEED)}{SUFFIX}"

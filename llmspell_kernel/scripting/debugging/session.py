@@ -1,0 +1,376 @@
+"""The debugger of one script context: what frontends ask in the Debug Adapter Protocol, and what they are told.
+
+It belongs to its context and follows that from worker to worker; what it knows of the script it asks the worker.
+Knows requests, not how events travel: a request's sink publishes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import count
+from typing import Any
+
+from llmspell_kernel.request import Content, Request
+from llmspell_kernel.scripting.cell_paths import HASH_METHOD, HASH_SEED, PREFIX, SUFFIX, cell_path
+from llmspell_kernel.scripting.context import Context
+from llmspell_kernel.scripting.debugging.breakpoints import Breakpoints
+from llmspell_kernel.scripting.debugging.capabilities import CAPABILITIES, FILTERS
+from llmspell_kernel.scripting.process import ScriptProcess
+from llmspell_protocol.background import of_no_request
+from llmspell_protocol.calls import EXITED
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Timeout
+
+THREAD = 1
+"""All coroutines of a context are one thread: one of them runs."""
+ANSWER_S = 10.0
+"""How long a command waits for a script that computes: it looks for commands now and then, in C code never."""
+RETURN_S = 30.0
+"""How long a script stands for a frontend that has gone: a page that is loaded again comes back as another client."""
+
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\[\d+\])*\Z", re.ASCII)
+_EMPTY: Mapping[str, Content] = {
+    "stackTrace": {"stackFrames": [], "totalFrames": 0},
+    "scopes": {"scopes": []},
+    "variables": {"variables": []},
+    "inspectVariables": {"variables": []},
+    "setBreakpoints": {"breakpoints": []},
+}
+"""The bodies of refusals: frontends look into them without asking whether it went well."""
+_FORWARDED = ("stackTrace", "scopes", "variables", "setVariable", "setExpression", "exceptionInfo", "modules")
+_STEPS = ("continue", "next", "stepIn", "stepOut")
+
+Answer = Callable[[Request, Content], Awaitable[Content | None]]
+
+
+class DebugSession:
+    """One context's debugger; belongs to the loop. It is started by `initialize` and ended by `disconnect`."""
+
+    def __init__(self, context: Context) -> None:
+        self.started = False
+        self.stands = False
+        """Whether the script is stopped."""
+        self.client = ""
+        """The client that spoke last."""
+        self.configured = asyncio.Event()
+        """Set by `configurationDone`."""
+        self._context = context
+        self._process: ScriptProcess | None = None
+        self._breakpoints = Breakpoints()
+        self._filters: dict[str, bool] = {}
+        self._texts: dict[str, str] = {}
+        self._by_deltas = False
+        """Whether the client reads its own requests' deltas, and no IOPub."""
+        self._speaker: Request | None = None
+        self._run: Request | None = None
+        self._numbers = count(1)
+        self._leaving: asyncio.TimerHandle | None = None
+        self._answers: dict[str, Answer] = {
+            "debugInfo": self._debug_info,
+            "initialize": self._initialize,
+            "attach": self._attach,
+            "launch": self._attach,
+            "disconnect": self._disconnect,
+            "terminate": self._terminate,
+            "configurationDone": self._configuration_done,
+            "dumpCell": self._dump_cell,
+            "setBreakpoints": self._set_breakpoints,
+            "setExceptionBreakpoints": self._set_exception_breakpoints,
+            "source": self._source,
+            "threads": self._threads,
+            "pause": self._pause,
+            "stopOnEntry": self._stop_on_entry,
+            "evaluate": self._evaluate,
+            "inspectVariables": self._inspect_variables,
+            "richInspectVariables": self._rich_inspect_variables,
+            "copyToGlobals": self._copy_to_globals,
+            **dict.fromkeys(_FORWARDED, self._forward),
+            **dict.fromkeys(_STEPS, self._step),
+        }
+
+    def know(self, path: str, text: str) -> None:
+        """The text of a path, for breakpoints in what has not run yet."""
+        self._texts[path] = text
+        self._tell("know", {"path": path, "source": text})
+
+    def belongs_to(self, run: Request) -> None:
+        """It debugs this isolated run alone, which hears of its events."""
+        self._run = run
+
+    async def answer(self, request: Request) -> Content:
+        """The response to a request of the Debug Adapter Protocol.
+
+        Raises:
+            InvalidRequest: it is none.
+        """
+        message = request.content
+        command, arguments = message.get("command"), message.get("arguments")
+        if not isinstance(command, str):
+            raise InvalidRequest("a debug_request needs a command")
+        self.client = request.caller.client
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+        # Without a `seq` of its own, which in our messages numbers the answers to one request.
+        response: Content = {
+            "type": "response",
+            "request_seq": message.get("seq", 0),
+            "command": command,
+        }
+        try:
+            answer = self._answers.get(command)
+            if answer is None:
+                raise InvalidRequest(f"'{command}' is no command of this debugger")
+            body = await answer(request, dict(arguments) if isinstance(arguments, Mapping) else {})
+        except LlmspellError as error:
+            return {**response, "success": False, "message": error.message, "body": _EMPTY.get(command, {})}
+        return {**response, "success": True, "body": {} if body is None else body}
+
+    def client_gone(self, client: str) -> None:
+        """A client has gone. Where it was the one that debugs, and none takes its place, the script goes on."""
+        if client == self.client and self.started and self._leaving is None:
+            loop = asyncio.get_running_loop()
+            self._leaving = of_no_request(loop.call_later, RETURN_S, self._end)
+
+    # What the context tells (`ContextDebugger`)
+
+    def adopt(self, process: ScriptProcess) -> None:
+        """Attaches to a worker of the context."""
+        self._process = process
+        process.debugger = self
+        self._tell("attach", {})
+        for path, text in self._texts.items():
+            self._tell("know", {"path": path, "source": text})
+        for path in self._breakpoints.paths:
+            self._tell("setBreakpoints", self._places(path))
+        if self._filters:
+            self._tell("setExceptionBreakpoints", self._filters)
+
+    def worker_gone(self) -> None:
+        """The worker has ended."""
+        self._process = None
+        if self.stands:
+            self._continued()
+
+    # What the worker tells (`Debugger`)
+
+    def may_stop(self, request: Request) -> bool:
+        """Whether what runs for this request may stop: everything, unless only the client's own would hear of it."""
+        return not self._by_deltas or self._run is not None or request.root.caller.client == self.client
+
+    def event(self, event: str, body: Content, request: Request) -> None:
+        """Passes an event of the script's on."""
+        if event == "stopped":
+            self.stands = True
+        elif event == "continued":
+            self.stands = False
+        elif event == "breakpoint":
+            self._moved(body["breakpoint"])
+        self._publish(event, body, request)
+
+    # Commands
+
+    async def _debug_info(self, _request: Request, _arguments: Content) -> Content:
+        return {
+            "isStarted": self.started,
+            "hashMethod": HASH_METHOD,
+            "hashSeed": HASH_SEED,
+            "tmpFilePrefix": PREFIX,
+            "tmpFileSuffix": SUFFIX,
+            "breakpoints": [
+                {"source": path, "breakpoints": [one.to_content() for one in self._breakpoints.of(path)]}
+                for path in self._breakpoints.paths
+            ],
+            "stoppedThreads": [THREAD] if self.stands else [],
+            "richRendering": True,
+            "exceptionPaths": ["Lua Errors"],
+            "copyToGlobals": True,
+        }
+
+    async def _initialize(self, request: Request, _arguments: Content) -> Content:
+        self.started = True
+        self._by_deltas = request.options.deltas
+        self._speaker = request
+        return dict(CAPABILITIES)
+
+    async def _attach(self, request: Request, _arguments: Content) -> None:
+        self._demand_started()
+        self._speaker = request
+        self._context.debugger = self
+        if self._process is None:
+            process = self._context.worker()
+            if self._process is None:
+                self.adopt(process)
+        self._publish("initialized", {}, None)
+
+    async def _disconnect(self, request: Request, arguments: Content) -> None:
+        if arguments.get("terminateDebuggee"):
+            await self._terminate(request, arguments)
+        self._end()
+
+    async def _terminate(self, _request: Request, _arguments: Content) -> None:
+        if self._run is not None:
+            self._run.cancel("interrupted by the debugger")
+        else:
+            self._context.interrupt()
+
+    async def _configuration_done(self, _request: Request, _arguments: Content) -> None:
+        self._demand_started()
+        self.configured.set()
+
+    async def _dump_cell(self, _request: Request, arguments: Content) -> Content:
+        code = _text(arguments, "code")
+        path = cell_path(code.encode())
+        self.know(path, code)
+        return {"sourcePath": path}
+
+    async def _set_breakpoints(self, _request: Request, arguments: Content) -> Content:
+        self._demand_started()
+        path = _path(arguments)
+        given = arguments.get("breakpoints") or [{"line": line} for line in arguments.get("lines") or ()]
+        made = self._breakpoints.replace(path, given)
+        if self._process is None:
+            return {"breakpoints": [{"id": one.id, "verified": True, "line": one.line} for one in made]}
+        body = await self._ask("setBreakpoints", self._places(path))
+        for state in body["breakpoints"]:
+            self._moved(state)
+        return body
+
+    async def _set_exception_breakpoints(self, _request: Request, arguments: Content) -> Content:
+        wanted = arguments.get("filters") or []
+        unknown = [one for one in wanted if one not in FILTERS]
+        if unknown:
+            raise InvalidRequest(f"'{unknown[0]}' is no filter of errors", hint=f"there are {' and '.join(FILTERS)}")
+        self._filters = {name: name in wanted for name in FILTERS}
+        if self._process is not None:
+            await self._ask("setExceptionBreakpoints", self._filters)
+        return {"breakpoints": [{"verified": True} for _ in wanted]}
+
+    async def _source(self, _request: Request, arguments: Content) -> Content:
+        path = _path(arguments)
+        text = self._texts.get(path)
+        if text is not None:
+            return {"content": text, "mimeType": "text/x-lua"}
+        return {**await self._ask("source", {"path": path}), "mimeType": "text/x-lua"}
+
+    async def _threads(self, _request: Request, _arguments: Content) -> Content:
+        return {"threads": [{"id": THREAD, "name": "Lua"}]}
+
+    async def _pause(self, _request: Request, _arguments: Content) -> None:
+        await self._ask("pause", {})
+
+    async def _stop_on_entry(self, _request: Request, _arguments: Content) -> None:
+        """Ours: what `launch` has `stopOnEntry` for."""
+        await self._ask("stopOnEntry", {})
+
+    async def _step(self, request: Request, _arguments: Content) -> Content:
+        if not self.stands:
+            raise InvalidRequest("the script does not stand")
+        return await self._ask(str(request.content["command"]), {})
+
+    async def _forward(self, request: Request, arguments: Content) -> Content:
+        return await self._ask(str(request.content["command"]), arguments)
+
+    async def _evaluate(self, _request: Request, arguments: Content) -> Content:
+        _text(arguments, "expression")
+        return await self._ask("evaluate", arguments)
+
+    async def _inspect_variables(self, _request: Request, _arguments: Content) -> Content:
+        if self._context.pid is None:
+            return {"variables": []}
+        return await self._ask("inspectVariables", {})
+
+    async def _rich_inspect_variables(self, _request: Request, arguments: Content) -> Content:
+        name = _text(arguments, "variableName")
+        if not _NAME.match(name):
+            return {"data": {}, "metadata": {}}
+        frame = arguments.get("frameId") if self.stands else None
+        shown = await self._ask("evaluate", {"expression": name, "context": "clipboard", "frameId": frame})
+        return {"data": {"text/plain": shown["result"]}, "metadata": {}}
+
+    async def _copy_to_globals(self, _request: Request, arguments: Content) -> None:
+        source, target = _text(arguments, "srcVariableName"), _text(arguments, "dstVariableName")
+        if not (source.isidentifier() and target.isidentifier()):
+            raise InvalidRequest("both have to be names")
+        await self._ask("copyToGlobals", {"from": source, "to": target, "frameId": arguments.get("srcFrameId")})
+
+    # The worker
+
+    def _places(self, path: str) -> Content:
+        return {"path": path, "breakpoints": [one.to_worker() for one in self._breakpoints.of(path)]}
+
+    async def _ask(self, command: str, arguments: Mapping[str, Any]) -> Content:
+        process = self._process
+        if process is None:
+            raise NotFound("no script is debugged")
+        given = {name: value for name, value in arguments.items() if value is not None}
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                frame = await process.debug(command, given).last()
+        except TimeoutError:
+            raise Timeout("the script computes and has not looked for commands") from None
+        if frame["op"] == EXITED:
+            raise NotFound("the script has ended")
+        if frame["op"] == "error":
+            raise InvalidRequest(str(frame["message"]))
+        body: Content = frame["body"]
+        return body
+
+    def _tell(self, command: str, arguments: Mapping[str, Any]) -> None:
+        if self._process is not None:
+            self._process.debug(command, arguments)
+
+    def _end(self) -> None:
+        """Detaches: what stands goes on, and nothing stops any more."""
+        process, self._process = self._process, None
+        if self._leaving is not None:
+            self._leaving.cancel()
+        self._leaving = None
+        self.started = False
+        self._breakpoints.clear()
+        self._filters = {}
+        self.configured.set()
+        if process is not None:
+            process.debug("detach", {})
+            if self._context.debugger is self:
+                self._context.debugger = None
+
+    def _demand_started(self) -> None:
+        if not self.started:
+            raise InvalidRequest("the debugger was not started", hint="initialize is the first request")
+
+    # Events
+
+    def _moved(self, state: Content) -> None:
+        for path in self._breakpoints.paths:
+            if any(one.id == state.get("id") for one in self._breakpoints.of(path)) and state.get("verified"):
+                self._breakpoints.moved(path, state["id"], state["line"])
+
+    def _continued(self) -> None:
+        self.stands = False
+        self._publish("continued", {"threadId": THREAD, "allThreadsContinued": True}, None)
+
+    def _publish(self, event: str, body: Content, request: Request | None) -> None:
+        content = {"seq": next(self._numbers), "type": "event", "event": event, "body": body}
+        root = request.root if request is not None else None
+        if self._run is not None:
+            self._run.delta({"debug": content})
+        elif root is not None and root.options.deltas and root.caller.client == self.client:
+            root.delta({"debug": content})
+        elif self._speaker is not None:
+            self._speaker.sink.publish("debug_event", content)
+
+
+def _text(arguments: Content, name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name} is missing")
+    return value
+
+
+def _path(arguments: Content) -> str:
+    source = arguments.get("source")
+    if not isinstance(source, Mapping) or not isinstance(source.get("path"), str):
+        raise InvalidRequest("a source with a path is missing")
+    return str(source["path"])

@@ -1,0 +1,164 @@
+"""`debug`: a script stopped, looked at and changed, at a terminal and through a pipe, in either mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import AtTerminal, llmspell
+
+SCRIPT = """\
+local function twice(x)
+  local y = x * 2
+  return y
+end
+
+local total = 0
+for i = 1, 3 do
+  total = total + twice(i)
+end
+print(total, ARGS[1])
+os.exit(3)
+"""
+
+
+@pytest.fixture
+def script(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A script in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "sum.lua"
+    path.write_text(SCRIPT)
+    return path
+
+
+def test_commands_from_a_pipe_drive_the_script(target: list[str], script: Path) -> None:
+    commands = (
+        *("break 2 if x == 2", "c", "where", "locals", "p x + 1, 'two'", "set x = 50", "up", "locals", "watch total"),
+        *("finish", "list 8", "bogus", "break", "delete 1", "c"),
+    )
+    done = llmspell(*target, "debug", "sum.lua", "--", "hi", stdin="\n".join(commands) + "\n")
+    assert done.status == 3
+    assert done.out.splitlines() == [
+        "Paused at sum.lua:4 (entry)",
+        "    4 | end",
+        "Breakpoint 1 at sum.lua:2",
+        "Paused at sum.lua:2 (breakpoint 1)",
+        "    2 |   local y = x * 2",
+        "*  #0  twice       sum.lua:2",
+        "   #1  main chunk  sum.lua:8",
+        "x = 2",
+        '3\t"two"',
+        "x = 50",
+        "#1 main chunk at sum.lua:8",
+        "    8 |   total = total + twice(i)",
+        *[line for line in done.out.splitlines() if line.startswith("twice = function")],
+        "total = 2",
+        "i = 2",
+        '...1 = "hi"',
+        "Watch 1: total = 2",
+        "Paused at sum.lua:7 (step)",
+        "    7 | for i = 1, 3 do",
+        "  watch total = 102",
+        *("    3 |   return y", "    4 | end", "    5 | ", "    6 | local total = 0", ">   7 | for i = 1, 3 do"),
+        *("    8 |   total = total + twice(i)", "    9 | end", "   10 | print(total, ARGS[1])", "   11 | os.exit(3)"),
+        "   12 | ",
+        "1  sum.lua:2 if x == 2",
+        "Deleted breakpoint 1",
+        "108\thi",
+    ]
+    assert done.err.splitlines() == ["Error: Unknown command bogus, see help", "Hint: print bogus shows a value"]
+
+
+def test_events_are_objects_of_a_line_each(target: list[str], script: Path) -> None:
+    words = ("--break-at", "sum.lua:5", "--break-at", "9", "--watch", "total", "sum.lua")
+    done = llmspell(*target, "--json", "debug", *words, stdin="c\np nothing.x\nc\n")
+    assert done.status == 3
+    events = done.events
+    stop = events[0]
+    assert (stop["event"], stop["reason"], stop["file"], stop["line"]) == ("stopped", "breakpoint", "sum.lua", 6)
+    assert stop["watches"] == [{"expression": "total", "value": "nil"}]
+    assert [event["event"] for event in events[-3:]] == ["answer", "output", "terminated"]
+    failed = next(event for event in events if event.get("error"))
+    assert failed["error"]["message"].startswith("attempt to index a nil value")
+    assert events[-1]["exit"] == 3
+
+
+def test_the_script_goes_on_when_the_commands_have_ended(target: list[str], script: Path) -> None:
+    done = llmspell(*target, "debug", "-b", "2", "sum.lua", stdin="")
+    assert done.status == 3
+    assert done.out.endswith("12\tnil\n")
+    assert done.out.count("Paused") == 1
+
+
+def test_an_error_stops_where_it_is_raised_and_is_told_at_the_end(target: list[str], script: Path) -> None:
+    script.write_text("local name = 'x'\nlocal t = {}\nprint(t[name].y)\n")
+    done = llmspell(*target, "debug", "--break-on-error", "sum.lua", stdin="p name\nc\n")
+    assert done.status == 1
+    assert done.out.splitlines()[:2] == [
+        "Paused at sum.lua:3 (error)",
+        "  sum.lua:3: attempt to index a nil value (field '?')",
+    ]
+    assert '"x"' in done.out
+    assert done.err.startswith("Error: sum.lua:3: attempt to index a nil value")
+
+
+def test_log_points_hits_and_stops_for_once(target: list[str], script: Path) -> None:
+    commands = ("log 2 x is {x}", "break 8", "hits 2 >= 3", "tbreak 10", "disable 9", "c", "p i", "c", "watch", "quit")
+    done = llmspell(*target, "debug", "sum.lua", stdin="\n".join(commands) + "\n")
+    assert done.status == 0
+    assert "x is 1\nx is 2\n" in done.err
+    assert "there is no breakpoint 9" in done.err
+    stops = [line for line in done.out.splitlines() if line.startswith("Paused")]
+    assert stops == [
+        "Paused at sum.lua:4 (entry)",
+        "Paused at sum.lua:8 (breakpoint 2)",
+        "Paused at sum.lua:10 (breakpoint 3)",
+    ]
+    assert "108" not in done.out
+
+
+def test_a_breakpoint_in_a_module_and_one_that_moves(target: list[str], script: Path) -> None:
+    script.with_name("other.lua").write_text(
+        "local M = {}\n\nfunction M.f()\n  -- nothing here\n  return 5\nend\nreturn M\n"
+    )
+    script.write_text("local other = require('other')\nprint(other.f())\n")
+    done = llmspell(*target, "debug", "--break-at", "other.lua:4", "sum.lua", stdin="where\nc\n")
+    assert "Breakpoint 1 at other.lua:5, since there is no code on line 4" in done.out
+    assert "Paused at other.lua:5 (breakpoint 1)" in done.out
+    assert done.out.endswith("5\n")
+
+
+def test_a_place_that_is_none_is_refused_before_anything_runs(script: Path) -> None:
+    done = llmspell("debug", "--break-at", "sum.lua:x", "sum.lua")
+    assert done.status == 2
+    assert "is no place in a script" in done.err
+
+
+def test_at_a_terminal_it_has_a_prompt_and_ctrl_c_pauses(target: list[str], script: Path) -> None:
+    script.write_text("local n = 0\nprint('begun')\nwhile not done do\n  n = n + 1\nend\nprint('the end')\n")
+    terminal = AtTerminal([*target, "debug", "sum.lua"])
+    terminal.wait_for("Paused at sum.lua:1 (entry)")
+    terminal.wait_for("(debug) > ")
+    terminal.type("next\r")
+    terminal.wait_for("Paused at sum.lua:2 (step)")
+    terminal.wait_for("(debug) > ")
+    terminal.type("c\r")
+    terminal.wait_for("begun")
+    terminal.type("\x03")
+    terminal.wait_for("(pause)")
+    terminal.wait_for("(debug) > ")
+    terminal.type("set done = true\r")
+    terminal.wait_for("done = true")
+    terminal.wait_for("(debug) > ")
+    terminal.type("c\r")
+    terminal.wait_for("the end")
+    assert terminal.end() == 0
+
+
+def test_quitting_at_a_terminal_ends_the_script(target: list[str], script: Path) -> None:
+    terminal = AtTerminal([*target, "debug", "sum.lua"])
+    terminal.wait_for("(debug) > ")
+    terminal.type("\x04")
+    assert terminal.end() == 0
+    assert "nil" not in terminal.said
