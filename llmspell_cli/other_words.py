@@ -65,8 +65,6 @@ INSTEAD_BELOW: Mapping[str, str] = {
     "config edit": "llmspell config set KEY VALUE",
     "config remove": "llmspell config unset KEY",
     "jupyter uninstall": "llmspell jupyter remove",
-    "jupyter rm": "llmspell jupyter remove",
-    "jupyter list": "jupyter kernelspec list",
 }
 """The same below a group, where the nearest of our words would be another thing or the opposite."""
 
