@@ -293,4 +293,4 @@ def test_two_notebooks_share_one_loaded_model(shared: Frontend, smollm2_path: Pa
         assert [told["models"] for told in listed(shared)] == [["small@candle"]] * 2
         shown = llmspell("model", "ps", environment=shared.environment)
         assert all(name in shown for name in names)
-    llmspell("model", "unload", environment=shared.environment)
+    llmspell("model", "unload", "--all", environment=shared.environment)
