@@ -74,8 +74,6 @@ INSTEAD_BELOW: Mapping[str, str] = {
     "workflow show": "llmspell workflow list",
     "workflow status": "llmspell workflow list",
     "jupyter uninstall": "llmspell jupyter remove",
-    "jupyter rm": "llmspell jupyter remove",
-    "jupyter list": "jupyter kernelspec list",
 }
 """The same below a group, where the nearest of our words would be another thing or the opposite."""
 

@@ -19,6 +19,10 @@ _METRICS = (
     *("cpu_percent", "memory_bytes", "memory_percent", "open_files", "active_connections"),
     *("uptime_s", "last_activity", "models_loaded", "queue"),
 )
+_NOTEBOOK = (
+    *("id", "name", "state", "execution_count", "subshells", "clients"),
+    *("pid", "memory_bytes", "models", "started_at"),
+)
 
 
 def figures_of_all(infos: Sequence[ConnectionInfo]) -> list[Content]:
@@ -83,6 +87,7 @@ def _document(info: ConnectionInfo, told: Content) -> Content:
         "pid_file": told.get("pid_file"),
         "log_file": told.get("log_file"),
         "start_time": info.started_at or told.get("started_at"),
+        "notebooks": [{name: one.get(name) for name in _NOTEBOOK} for one in told.get("notebooks") or ()],
         "metrics": {name: figured.get(name) for name in _METRICS},
     }
 

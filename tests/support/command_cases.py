@@ -6,6 +6,7 @@ A new command adds cases here; a test demands one of every command in the tree.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -316,6 +317,8 @@ CASES: dict[str, Case] = {
     "completion json": case("completion", "fish", "--json", where="local"),
     "jupyter install": case("jupyter", "install", "--prefix", "env", where="local"),
     "jupyter install json": case("jupyter", "install", "--prefix", "env", "--json", where="local"),
+    "jupyter list": case("jupyter", "list", "--prefix", "mine", where="local"),
+    "jupyter list json": case("jupyter", "list", "--prefix", "mine", "--json", where="local"),
     "jupyter remove": case("jupyter", "remove", "--prefix", "there", "--yes", where="local"),
     "jupyter remove json": case("jupyter", "remove", "--prefix", "there", "--yes", "--json", where="local"),
     "jupyter lua-api": case("jupyter", "lua-api"),
@@ -336,6 +339,9 @@ FILES = {
     "sum.workflow.json": SUM.encode(),
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
+    "mine/share/jupyter/kernels/spell/kernel.json": json.dumps(
+        {"argv": ["/usr/bin/python3", "-m", "llmspell_kernel", "-f", "{connection_file}"], "display_name": "Spell"}
+    ).encode(),
     "user/systemd/user/there.service": b"[Unit]\n",
     "x.png": b"\x89PNG\r\n\x1a\n" + bytes(8),
     "tiny.gguf": gguf_file(),

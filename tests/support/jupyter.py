@@ -39,14 +39,18 @@ def environment_of(home: Path) -> dict[str, str]:
 
 
 class Frontend:
-    """A prefix with our kernelspec in it, and the environment in which kernels start."""
+    """A prefix with our kernelspec in it, and the environment in which kernels start.
 
-    def __init__(self, directory: Path) -> None:
+    `words` are options of `llmspell jupyter install`; without any, each notebook has a kernel of its own.
+    """
+
+    def __init__(self, directory: Path, *words: str) -> None:
         self.prefix = directory / "prefix"
         self.home = directory / "home"
         self.home.mkdir(mode=0o700, parents=True)
         self.environment = environment_of(self.home)
-        llmspell("jupyter", "install", "--prefix", str(self.prefix), environment=self.environment)
+        kind = words or ("--own",)
+        llmspell("jupyter", "install", "--prefix", str(self.prefix), *kind, environment=self.environment)
 
     @property
     def data_directory(self) -> Path:

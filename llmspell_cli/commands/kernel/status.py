@@ -25,6 +25,7 @@ from llmspell_protocol.discovery import resolve
 from llmspell_protocol.errors import InvalidRequest, NotFound
 
 _HEADERS = ("ID", "PID", "Port", "Status", "CPU%", "Memory", "Clients", "Models", "Uptime")
+_NOTEBOOK_HEADERS = ("Notebook", "Kernel", "State", "Cells", "Memory", "Models")
 _NONE_RUNS = 3
 
 
@@ -158,11 +159,33 @@ def _show(
             output.line(_one_line(kernel))
     elif selection.kernel_id is not None:
         output.properties(_all_properties(kernels[0]))
+        _show_notebooks(output, kernels)
     else:
         output.table(_HEADERS, [_row(kernel) for kernel in kernels])
+        _show_notebooks(output, kernels)
     if watching and not output.json:
         output.line()
     sys.stdout.flush()
+
+
+def _show_notebooks(output: Output, kernels: list[Content]) -> None:
+    """The notebooks that share one of these kernels, if any do."""
+    rows = [_notebook_row(kernel, one) for kernel in kernels for one in kernel["notebooks"]]
+    if rows:
+        output.line()
+        output.table(_NOTEBOOK_HEADERS, rows)
+
+
+def _notebook_row(kernel: Content, one: Content) -> tuple[str, ...]:
+    memory = one["memory_bytes"]
+    return (
+        str(one["id"]),
+        str(kernel["id"] or "-"),
+        str(one["state"]),
+        _plain(one["execution_count"]),
+        "-" if memory is None else size(memory, decimals_below=1000),
+        ", ".join(one["models"]) or "-",
+    )
 
 
 def _urls(output: Output, infos: list[ConnectionInfo]) -> dict[int, str]:

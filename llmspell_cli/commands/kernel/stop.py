@@ -151,11 +151,12 @@ class _How(NamedTuple):
 
 
 class _Stopped(NamedTuple):
-    """A kernel that has ended, and whether it took force."""
+    """A kernel that has ended, whether it took force, and the notebooks that shared it."""
 
     info: ConnectionInfo
     forced: bool
     duration_ms: int
+    notebooks: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -172,6 +173,7 @@ class _Ending:
         self._begun = time.monotonic()
         self._kept: dict[Path, bytes] = {}
         self._answered = False
+        self._notebooks: tuple[str, ...] = ()
         self._pid = info.pid if info.id is not None and is_running(run_directory(), info.id) else None
         """The process, where it is one of this machine, by its lock."""
         self._end = ProcessEnd(self._pid) if self._pid is not None else None
@@ -189,8 +191,9 @@ class _Ending:
         if not self._how.force:
             try:
                 with connected(self.info) as opened:
+                    told = opened.ask("kernel_request", {"action": "status"}, timeout_s=2.0).content
+                    self._notebooks = tuple(one["id"] for one in told.get("notebooks") or ())
                     if self._how.keep_files:
-                        told = opened.ask("kernel_request", {"action": "status"}, timeout_s=2.0).content
                         files.add(Path(told.get("pid_file") or self._pid_file))
                     self._keep(files)
                     _ask_to_end(opened, self._how.timeout_s)
@@ -208,6 +211,9 @@ class _Ending:
         if not self._output.json:
             self._output.write(f"Stopping kernel {_name(self.info)}")
             self._output.write((f" (PID: {self.info.pid})" if self.info.pid else "") + "\n")
+            if self._notebooks:
+                names = visible(", ".join(self._notebooks))
+                self._output.write(f"  Open notebooks lose their variables: {names}\n")
         if self._pid is None or self._end is None:
             self._end_elsewhere()
             forced = False
@@ -218,7 +224,7 @@ class _Ending:
             if forced and not self._how.force:
                 self._output.write("  It did not end in time and was killed\n")
             self._output.write(f"✓ Kernel {_name(self.info)} stopped successfully\n")
-        return _Stopped(self.info, forced, round(1000 * (time.monotonic() - self._begun)))
+        return _Stopped(self.info, forced, round(1000 * (time.monotonic() - self._begun)), self._notebooks)
 
     def _end_here(self, pid: int, end: ProcessEnd) -> bool:
         """Ends a process of this machine; whether that took force."""
@@ -311,7 +317,13 @@ def _signal(pid: int, number: signal.Signals) -> None:
 def _report(output: Output, stopped: list[_Stopped], failed: list[tuple[ConnectionInfo, LlmspellError]]) -> None:
     if output.json:
         entries: list[dict[str, Any]] = [
-            {"id": one.name, "pid": one.info.pid, "forced": one.forced, "duration_ms": one.duration_ms}
+            {
+                "id": one.name,
+                "pid": one.info.pid,
+                "forced": one.forced,
+                "duration_ms": one.duration_ms,
+                "notebooks": list(one.notebooks),
+            }
             for one in stopped
         ]
         failures = [{"id": info.id, "pid": info.pid, "message": error.message} for info, error in failed]

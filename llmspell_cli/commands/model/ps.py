@@ -54,6 +54,8 @@ def remarks(model: dict[str, Any]) -> list[str]:
     reason = [model["reason"]] if model.get("reason") else []
     reason += [context] if (context := context_text(model)) else []
     reason += model.get("warnings") or ()
+    if notebooks := model.get("notebooks"):
+        reason.append(f"used by notebook {', '.join(notebooks)}")
     if not model.get("draft_tokens"):
         return reason
     return [*reason, f"{model['accepted_tokens']} of {model['draft_tokens']} drafted tokens accepted"]

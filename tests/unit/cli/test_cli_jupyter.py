@@ -23,11 +23,86 @@ def test_install_writes_what_jupyter_reads(kernels: Path, capsys: pytest.Capture
         "status": "installed",
         "name": "llmspell",
         "path": str(kernels / "llmspell"),
-        "argv": [sys.executable, "-m", "llmspell_kernel", "-f", "{connection_file}"],
+        "kind": "shared",
+        "argv": [sys.executable, "-m", "llmspell_cli.notebook_door", "-f", "{connection_file}"],
+        "env": {},
+        "jupyter": done.document["jupyter"],
+        "found": True,
     }
     spec = json.loads((kernels / "llmspell" / "kernel.json").read_text())
     assert (spec["display_name"], spec["language"], spec["interrupt_mode"]) == ("LLMSpell (Lua)", "lua", "message")
-    assert [path.name for path in (kernels / "llmspell").iterdir()] == ["kernel.json"]
+    assert spec["metadata"] == {"debugger": True}
+    assert "env" not in spec
+    assert sorted(path.name for path in (kernels / "llmspell").iterdir()) == [
+        "kernel.json",
+        "logo-32x32.png",
+        "logo-64x64.png",
+        "logo-svg.svg",
+    ]
+
+
+def test_own_installs_the_kind_that_starts_a_kernel_a_notebook(
+    kernels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = call(capsys, "jupyter", "install", "--own", "--json")
+    assert (done.document["kind"], done.document["argv"][1:3]) == ("own", ["-m", "llmspell_kernel"])
+    assert "have a kernel each" in call(capsys, "jupyter", "install", "--own").out
+    assert "share the running kernel" in call(capsys, "jupyter", "install").out
+
+
+def test_variables_become_part_of_the_kernelspec(kernels: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, "jupyter", "install", "--env", "LLMSPELL_HOME=/data/a=b", "--env", "EMPTY=", "--json")
+    assert done.document["env"] == {"LLMSPELL_HOME": "/data/a=b", "EMPTY": ""}
+    spec = json.loads((kernels / "llmspell" / "kernel.json").read_text())
+    assert spec["env"] == done.document["env"]
+    for wrong in ("NAME", "=x", "A B=1"):
+        refused = call(capsys, "jupyter", "install", "--env", wrong)
+        assert (refused.status, refused.err.splitlines()[0]) == (2, f"Error: --env {wrong}: write NAME=VALUE")
+
+
+def test_list_shows_ours_and_whether_they_work(
+    kernels: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    prefix = str(tmp_path / "env")
+    assert call(capsys, "jupyter", "list", "--prefix", prefix).out == "No kernelspecs of llmspell found\n"
+    call(capsys, "jupyter", "install", "--prefix", prefix)
+    call(capsys, "-p", "candle", "jupyter", "install", "--prefix", prefix, "--own", "--name", "spell")
+    place = Path(prefix, "share", "jupyter", "kernels")
+    foreign = place / "python3"
+    foreign.mkdir()
+    (foreign / "kernel.json").write_text('{"argv": ["python3", "-m", "ipykernel"]}')
+    (place / "llmspell" / "kernel.json").write_text(
+        (place / "llmspell" / "kernel.json").read_text().replace(sys.executable, "/nosuch/python")
+    )
+    rows = call(capsys, "jupyter", "list", "--prefix", prefix, "--json").document["kernelspecs"]
+    assert [(row["name"], row["kind"], row["configuration"], row["works"]) for row in rows] == [
+        ("llmspell", "shared", None, False),
+        ("spell", "own", "candle", True),
+    ]
+    assert (
+        "llmspell starts /nosuch/python, which is not there" in call(capsys, "jupyter", "list", "--prefix", prefix).err
+    )
+
+
+def test_remove_takes_a_name_and_leaves_what_is_not_ours(kernels: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(capsys, "jupyter", "install", "--name", "spell")
+    (kernels / "python3").mkdir()
+    (kernels / "python3" / "kernel.json").write_text('{"argv": ["python3", "-m", "ipykernel"]}')
+    refused = call(capsys, "jupyter", "remove", "python3", "--yes")
+    assert (refused.status, refused.err.splitlines()[0]) == (2, "Error: kernelspec 'python3' is not of llmspell")
+    assert call(capsys, "jupyter", "remove", "other", "--yes").err.splitlines()[1] == "Hint: there are: spell"
+    assert call(capsys, "jupyter", "remove", "spell", "--yes").status == 0
+    assert [path.name for path in kernels.iterdir()] == ["python3"]
+    assert call(capsys, "jupyter", "remove", "a", "--name", "b", "--yes").status == 2
+
+
+def test_where_jupyter_does_not_look_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    done = call(capsys, "jupyter", "install", "--prefix", str(tmp_path / "env"), "--json")
+    assert done.document["found"] is False
+    assert (
+        f"JUPYTER_PATH={tmp_path}/env/share/jupyter"
+        in call(capsys, "jupyter", "install", "--prefix", str(tmp_path / "env")).out
+    )
 
 
 def test_a_profile_and_a_name_become_part_of_the_kernelspec(kernels: Path, capsys: pytest.CaptureFixture[str]) -> None:

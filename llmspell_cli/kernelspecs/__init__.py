@@ -1,0 +1,1 @@
+"""Kernelspecs: the directories by which Jupyter knows this kernel."""
