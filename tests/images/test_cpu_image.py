@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from llmspell_protocol.version import VERSION
-from tests.support.image_roots import Image, built, lacking
-from tests.support.snippets import ROOT
+from tests.support.image_roots import Image, lacking
 
 pytestmark = [
     pytest.mark.images,
@@ -21,41 +16,6 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.skipif(lacking() is not None, reason=lacking() or ""),
 ]
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    return built(ROOT / "docker" / "Dockerfile", "llmspell", tmp_path_factory.mktemp("image"))
-
-
-@pytest.fixture
-def volumes(tmp_path: Path) -> dict[str, Path]:
-    """Empty volumes as Docker makes them: with the owner and mode that the image's directory has."""
-    found = {}
-    for name in ("data", "run/llmspell"):
-        directory = tmp_path / name.replace("/", "-")
-        directory.mkdir(mode=0o700)
-        os.chown(directory, 1000, 1000)
-        found[f"/{name}"] = directory
-    return found
-
-
-@contextmanager
-def container(image: Image, volumes: dict[str, Path]) -> Iterator[psutil.Process]:
-    """`docker run IMAGE`: what it does without arguments, from the first that it says; it ends in order."""
-    command = [*image.configuration.entrypoint, *image.configuration.command]
-    process = subprocess.Popen(image.argv(command, volumes), stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    said = process.stdout.readline()
-    assert "Kernel main started" in said, said
-    (kernel,) = psutil.Process(process.pid).children()  # bubblewrap waits for it
-    try:
-        yield kernel
-    finally:
-        kernel.resume()
-        kernel.terminate()
-        process.communicate(timeout=120)
-    assert process.returncode == 0
 
 
 def _health(image: Image, volumes: dict[str, Path]) -> int:
@@ -79,7 +39,7 @@ def test_a_container_without_arguments_is_a_kernel_that_its_health_check_asks(
     image: Image, volumes: dict[str, Path]
 ) -> None:
     assert _health(image, volumes) == 4
-    with container(image, volumes) as kernel:
+    with image.kernel(volumes) as kernel:
         assert _health(image, volumes) == 0
         assert set(kernel.uids()) == {1000}
         listening = [one for one in kernel.net_connections("inet") if one.status == psutil.CONN_LISTEN]
@@ -107,6 +67,6 @@ def test_a_program_in_another_container_asks_the_kernel_by_the_python_client(
         "from llmspell import connect\n"
         "with connect('main') as kernel: print(kernel.chat('hello', model='mock/a').text, kernel.address)"
     )
-    with container(image, volumes):
+    with image.kernel(volumes):
         done = image.run("/opt/llmspell/bin/python", "-c", code, volumes=volumes, entrypoint=())
     assert done.stdout.startswith("[mock/a] hello /run/llmspell/"), done.stderr

@@ -11,8 +11,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from tests.support.dockerfile import Configuration, Instruction, Stage, stages
 from tests.support.snippets import ROOT
@@ -40,10 +43,12 @@ class Image:
         self.root = root
         self.configuration = configuration
 
-    def argv(self, command: Sequence[str], volumes: Mapping[str, Path], user: str | None = None) -> list[str]:
+    def argv(
+        self, command: Sequence[str], volumes: Mapping[str, Path], environment: Mapping[str, str] | None = None
+    ) -> list[str]:
         """What runs a command as a container of the image would: its user, directory, variables and volumes."""
         configuration = self.configuration
-        uid, _, gid = (user or configuration.user).partition(":")
+        uid, _, gid = configuration.user.partition(":")
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={gid or uid}", "--clear-groups", "--no-new-privs"]
         words = ["bwrap", "--bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
         for path in OF_THE_MACHINE:
@@ -52,8 +57,8 @@ class Image:
         for place, directory in volumes.items():
             words += ["--bind", str(directory), place]
         words += ["--clearenv", "--chdir", configuration.workdir]
-        environment = {"PATH": _PATH, "HOME": self._home(uid), **configuration.environment}
-        for name, value in environment.items():
+        variables = {"PATH": _PATH, "HOME": self._home(uid), **configuration.environment, **(environment or {})}
+        for name, value in variables.items():
             words += ["--setenv", name, value]
         return [*words, "--", *(as_user if uid != "0" else ()), *command]
 
@@ -67,6 +72,23 @@ class Image:
             self.argv(command, volumes or {}), capture_output=True, text=True, timeout=300, check=False
         )
 
+    @contextmanager
+    def kernel(self, volumes: Mapping[str, Path]) -> Iterator[psutil.Process]:
+        """`docker run IMAGE` of one that is a kernel without arguments, once it says so; ends it in order."""
+        command = [*self.configuration.entrypoint, *self.configuration.command]
+        process = subprocess.Popen(self.argv(command, volumes), stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert "Kernel main started" in said, said
+        (kernel,) = psutil.Process(process.pid).children()  # bubblewrap waits for it
+        try:
+            yield kernel
+        finally:
+            kernel.resume()
+            kernel.terminate()
+            process.communicate(timeout=120)
+        assert process.returncode == 0
+
     def _home(self, uid: str) -> str:
         for line in (self.root / "etc" / "passwd").read_text().splitlines():
             fields = line.split(":")
@@ -75,18 +97,16 @@ class Image:
         return "/"
 
 
-def built(dockerfile: Path, target: str, directory: Path) -> Image:
-    """The image of a target, and of what it is made from, below `directory`."""
-    return _Builder(stages(dockerfile), directory).image(target)
+class Images:
+    """The images of a Dockerfile, made below `directory` when they are first asked for."""
 
-
-class _Builder:
-    def __init__(self, every: Mapping[str, Stage], directory: Path) -> None:
-        self._every = every
+    def __init__(self, dockerfile: Path, directory: Path) -> None:
+        self._every = stages(dockerfile)
         self._directory = directory
         self._made: dict[str, Image] = {}
 
     def image(self, name: str) -> Image:
+        """The image of a target, and of what it is made from."""
         if name not in self._made:
             stage = self._every.get(name)
             self._made[name] = self._run(stage) if stage is not None else self._debian(name)

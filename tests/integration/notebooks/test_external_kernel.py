@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import subprocess
@@ -12,12 +11,12 @@ import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from llmspell import connect
 from tests.support.kernels import KernelProcess
+from tests.support.notebook_server import address_of, cell_over_a_server
 from tests.support.snippets import ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -49,63 +48,18 @@ def server(home: Path, tmp_path: Path) -> Iterator[tuple[KernelProcess, str, str
     environment |= {"JUPYTER_RUNTIME_DIR": str(tmp_path / "r"), "JUPYTER_PREFER_ENV_PATH": "1"}
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     try:
-        assert process.stderr is not None
-        said = ""
-        while (found := re.search(r"http://(127\.0\.0\.1:\d+)/", said)) is None:
-            line = process.stderr.readline()
-            assert line, said
-            said += line
-        yield kernel, found[1], token
+        yield kernel, address_of(process), token
     finally:
         process.terminate()
         process.communicate(timeout=60)
         kernel.stop()
 
 
-async def _cell(address: str, token: str, code: str) -> tuple[str, list[dict[str, Any]]]:
-    """Runs code in the kernel that the server lists, over the server's own socket; its name, and what was published."""
-    from tornado.httpclient import AsyncHTTPClient
-    from tornado.websocket import websocket_connect
-
-    client = AsyncHTTPClient()
-    (listed,) = json.loads((await client.fetch(f"http://{address}/api/kernels?token={token}")).body)
-    socket = await websocket_connect(f"ws://{address}/api/kernels/{listed['id']}/channels?token={token}")
-    msg_id = uuid.uuid4().hex
-    header = {
-        "msg_id": msg_id,
-        "session": uuid.uuid4().hex,
-        "username": "",
-        "msg_type": "execute_request",
-        "version": "5.3",
-    }
-    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-    request = {
-        "header": header,
-        "parent_header": {},
-        "metadata": {},
-        "content": content,
-        "channel": "shell",
-        "buffers": [],
-    }
-    await socket.write_message(json.dumps(request))
-    published: list[dict[str, Any]] = []
-    while True:
-        said = await socket.read_message()
-        assert said is not None
-        message = json.loads(said)
-        if message["parent_header"].get("msg_id") != msg_id or message["channel"] != "iopub":
-            continue
-        published.append(message)
-        if message["content"].get("execution_state") == "idle":
-            socket.close()
-            return listed["name"], published
-
-
 def test_a_notebook_server_attaches_to_a_kernel_on_socket_files(server: tuple[KernelProcess, str, str]) -> None:
     kernel, address, token = server
     assert kernel.info.transport == "ipc"
     code = "kept = 'by the notebook'\nprint(Agent.builder():model('mock/a'):build():complete('hello'))"
-    name, published = asyncio.run(_cell(address, token, code))
+    name, published = asyncio.run(cell_over_a_server(address, token, code))
     assert name == "llmspell"
     assert "[mock/a] hello\n" in [one["content"].get("text") for one in published]
     with connect("main") as client:

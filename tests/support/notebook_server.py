@@ -1,0 +1,59 @@
+"""A running notebook server from outside: where it listens, and cells over its own socket, as JupyterLab runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import uuid
+from typing import Any
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    """`host:port` of a server that has just been started, as it says on its standard error."""
+    assert process.stderr is not None
+    said = ""
+    while (found := re.search(r"http://(127\.0\.0\.1:\d+)/", said)) is None:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    return found[1]
+
+
+async def cell_over_a_server(address: str, token: str, code: str) -> tuple[str, list[dict[str, Any]]]:
+    """Runs code in the kernel that the server lists, over the server's own socket; its name, and what was published."""
+    from tornado.httpclient import AsyncHTTPClient
+    from tornado.websocket import websocket_connect
+
+    client = AsyncHTTPClient()
+    (listed,) = json.loads((await client.fetch(f"http://{address}/api/kernels?token={token}")).body)
+    socket = await websocket_connect(f"ws://{address}/api/kernels/{listed['id']}/channels?token={token}")
+    msg_id = uuid.uuid4().hex
+    header = {
+        "msg_id": msg_id,
+        "session": uuid.uuid4().hex,
+        "username": "",
+        "msg_type": "execute_request",
+        "version": "5.3",
+    }
+    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+    request = {
+        "header": header,
+        "parent_header": {},
+        "metadata": {},
+        "content": content,
+        "channel": "shell",
+        "buffers": [],
+    }
+    await socket.write_message(json.dumps(request))
+    published: list[dict[str, Any]] = []
+    while True:
+        said = await socket.read_message()
+        assert said is not None
+        message = json.loads(said)
+        if message["parent_header"].get("msg_id") != msg_id or message["channel"] != "iopub":
+            continue
+        published.append(message)
+        if message["content"].get("execution_state") == "idle":
+            socket.close()
+            return listed["name"], published
