@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo setup quick test test-engines test-lab fuzz check check-types check-rest bench schemas docs pictures clean
+.PHONY: help demo setup quick test test-engines test-lab test-images fuzz check check-types check-rest bench schemas docs pictures clean
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -58,7 +58,7 @@ quick: $(STAMPS)/dev ## the unit tests, none of which starts a process (a minute
 	@$(BIN)/python -m pytest -q -m "not engines" $(SIDE_BY_SIDE) tests/unit $(ARGS)
 
 test: $(STAMPS)/dev ## all tests but those that need engines which are extras, in JOBS processes (2)
-	@$(BIN)/python -m pytest -m "not engines" $(SIDE_BY_SIDE) $(ARGS)
+	@$(BIN)/python -m pytest -m "not engines and not images" $(SIDE_BY_SIDE) $(ARGS)
 
 # The first test trains the small T5 that all of them share; beside other work that takes minutes.
 test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-python
@@ -67,10 +67,14 @@ test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-pyth
 test-lab: $(STAMPS)/lab ## the tests that drive JupyterLab in a browser (needs Chromium: apt-get install chromium)
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
+# Root, mmdebstrap and bubblewrap, Debian's mirror and the package index; three minutes, and 2 GB of temporary files.
+test-images: $(STAMPS)/dev ## build the image's root file system from its Dockerfile, and start a kernel in it
+	@$(BIN)/python -m pytest -m images tests/images $(ARGS)
+
 fuzz: $(STAMPS)/dev ## generated wrong input, a minute a topic, from a printed seed (ARGS="--seconds 600 --seed 7 --only requests")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-check: $(STAMPS)/dev ## format, lint, types, import contracts, lengths of files, drift of what is generated, the site's links
+check: $(STAMPS)/dev ## format, lint, types, import contracts, lengths of files, images, drift of what is generated, the site's links
 	@$(MAKE) --no-print-directory -j $(JOBS) check-types check-rest
 
 check-types:
@@ -93,6 +97,8 @@ check-rest:
 	@$(BIN)/python -m generate.synchronous_client --check
 	@$(BIN)/python -m generate.defaults --check
 	@$(BIN)/python -m generate.lua_reference --check
+	@$(BIN)/hadolint docker/Dockerfile docker/cuda.Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker/compose.yaml docker/compose.cuda.yaml
 	@said=$$($(MKDOCS) --site-dir $(STAMPS)/site 2>&1) || { echo "$$said" >&2; exit 1; }
 
 schemas: $(STAMPS)/dev ## generate what is written from the code again: JSON Schemas, tables, references

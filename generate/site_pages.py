@@ -34,7 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages and examples of the repository, and a list of the decisions."""
     for path, place in PAGES.items():
         files.append(File.generated(config, place, content=(ROOT / path).read_text(encoding="utf-8")))
-    for path in sorted((ROOT / EXAMPLES).glob("*.lua")):
+    for path in sorted(path for ending in ("lua", "ipynb") for path in (ROOT / EXAMPLES).glob(f"*.{ending}")):
         files.append(File.generated(config, f"{EXAMPLES}/{path.name}", abs_src_path=str(path)))
     files.append(File.generated(config, "decisions/index.md", content=_decisions()))
     return files

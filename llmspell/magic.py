@@ -19,6 +19,8 @@ from llmspell.synchronous.kernel import Kernel
 from llmspell_protocol.client.events import Output
 from llmspell_protocol.errors import KernelUnreachable, LlmspellError
 
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+"""A widget's own messages do not reach this notebook, which would show that it knows no such widget."""
 _USAGE = "%%llmspell [-k KERNEL] [-m MODEL] [-o VARIABLE], and Lua, or with -m a question, below it"
 
 
@@ -121,8 +123,9 @@ class _Shown:
             stream.write(content.get("text", ""))
             stream.flush()
         elif output.msg_type in ("display_data", "execute_result", "update_display_data"):
+            data = content.get("data") or {}
             self._shell.display_pub.publish(
-                content.get("data") or {},
+                {kind: value for kind, value in data.items() if kind != _WIDGET},
                 content.get("metadata") or {},
                 transient=content.get("transient") or {},
                 update=output.msg_type == "update_display_data",

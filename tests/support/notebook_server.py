@@ -1,32 +1,59 @@
-"""What jupyter_server passes on to a frontend: at most 1,000 messages and 1 MB of text a second, over three seconds.
-
-Counted as its `ZMQChannelsWebsocketConnection._limit_rate` does; without what it does once something was dropped.
-"""
+"""A running notebook server from outside: where it listens, and cells over its own socket, as JupyterLab runs them."""
 
 from __future__ import annotations
 
-from collections import deque
+import json
+import re
+import subprocess
+import uuid
+from typing import Any
 
-MESSAGES_A_SECOND = 1_000
-BYTES_A_SECOND = 1_000_000
-WINDOW_S = 3.0
-UNCOUNTED = frozenset({"status", "comm_open", "execute_input"})
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    """`host:port` of a server that has just been started, as it says on its standard error."""
+    assert process.stderr is not None
+    said = ""
+    while (found := re.search(r"http://(127\.0\.0\.1:\d+)/", said)) is None:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    return found[1]
 
 
-class NotebookServer:
-    """The limits of one connection."""
+async def cell_over_a_server(address: str, token: str, code: str) -> tuple[str, list[dict[str, Any]]]:
+    """Runs code in the kernel that the server lists, over the server's own socket; its name, and what was published."""
+    from tornado.httpclient import AsyncHTTPClient
+    from tornado.websocket import websocket_connect
 
-    def __init__(self) -> None:
-        self.dropped = 0
-        self._window: deque[tuple[float, int]] = deque()
-
-    def take(self, msg_type: str, size_bytes: int, now_s: float) -> None:
-        """One message on IOPub, with all of its parts; one beyond the limits counts as dropped."""
-        if msg_type in UNCOUNTED:
-            return
-        while self._window and now_s >= self._window[0][0]:
-            self._window.popleft()
-        self._window.append((now_s + WINDOW_S, size_bytes if msg_type == "stream" else 0))
-        messages, total = len(self._window), sum(size for _, size in self._window)
-        if messages > MESSAGES_A_SECOND * WINDOW_S or total > BYTES_A_SECOND * WINDOW_S:
-            self.dropped += 1
+    client = AsyncHTTPClient()
+    (listed,) = json.loads((await client.fetch(f"http://{address}/api/kernels?token={token}")).body)
+    socket = await websocket_connect(f"ws://{address}/api/kernels/{listed['id']}/channels?token={token}")
+    msg_id = uuid.uuid4().hex
+    header = {
+        "msg_id": msg_id,
+        "session": uuid.uuid4().hex,
+        "username": "",
+        "msg_type": "execute_request",
+        "version": "5.3",
+    }
+    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+    request = {
+        "header": header,
+        "parent_header": {},
+        "metadata": {},
+        "content": content,
+        "channel": "shell",
+        "buffers": [],
+    }
+    await socket.write_message(json.dumps(request))
+    published: list[dict[str, Any]] = []
+    while True:
+        said = await socket.read_message()
+        assert said is not None
+        message = json.loads(said)
+        if message["parent_header"].get("msg_id") != msg_id or message["channel"] != "iopub":
+            continue
+        published.append(message)
+        if message["content"].get("execution_state") == "idle":
+            socket.close()
+            return listed["name"], published

@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from llmspell_kernel.scripting.flood import MESSAGE_BYTES
 from llmspell_kernel.scripting.widgets import VIEW
 from tests.support.jupyter import DEADLINE_S, KERNEL_NAME, Cell, Frontend, Json, ask, finish_cell, run_cell
-from tests.support.notebook_server import NotebookServer
+from tests.support.notebook_server_limits import NotebookServer
 
 
 @pytest.fixture(scope="module")

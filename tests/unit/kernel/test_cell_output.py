@@ -12,7 +12,7 @@ from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.cell_output import CellOutput
 from llmspell_kernel.scripting.flood import KEPT_CHARACTERS, MESSAGE_BYTES, MOST_BYTES
-from tests.support.notebook_server import NotebookServer
+from tests.support.notebook_server_limits import NotebookServer
 from tests.support.recording_sink import RecordingSink
 from tests.support.virtual_time import run_in_virtual_time
 
