@@ -11,6 +11,7 @@ from lupa.lua54 import LuaError, LuaRuntime
 
 from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
+from llmspell_kernel.scripting.lua.global_files import ALSO, FUNCTIONS, GLOBALS, GROUND, LATE_GLOBALS, OF_SESSIONS
 from llmspell_kernel.scripting.lua.guard import guarded
 from llmspell_kernel.scripting.lua.host import MAX_SHOWN_BYTES, Host, Kernel
 from llmspell_kernel.scripting.lua.value_functions import nearest
@@ -21,69 +22,6 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(__file__)
 _OURS = b"=[llmspell]"
-_GROUND = (
-    "core.lua",
-    "last_value.lua",
-    "globals/levels.lua",
-    "globals/requests.lua",
-    "globals/keys.lua",
-    "streams.lua",
-    "programs.lua",
-    "stdlib.lua",
-    "display.lua",
-    "introspect.lua",
-)
-_GLOBALS = {
-    "JSON": ("json.lua",),
-    "Logger": ("logger.lua",),
-    "Utils": ("utils.lua",),
-    "Streaming": ("streaming.lua",),
-    "Debug": ("debug.lua",),
-    "Replay": ("replay.lua",),
-    "LocalLLM": ("local_llm_chat.lua", "local_llm.lua"),
-    "Agent": (
-        "agent_builder.lua",
-        "agent_text.lua",
-        "agent_turns.lua",
-        "agent_tools.lua",
-        "agent_states.lua",
-        "agent_shared.lua",
-        "agent_kinds.lua",
-        "agent.lua",
-    ),
-    "Tool": ("tool_output.lua", "tool.lua"),
-    "State": ("state_copies.lua", "state.lua"),
-    "Workflow": ("workflow.lua",),
-    "Event": ("event.lua",),
-    "Hook": ("hook.lua",),
-}
-"""Each global and its files, in the order they need each other; the last one returns the global."""
-_LATE_GLOBALS = {
-    "Config": (
-        "config.lua",
-        "get getDefaultEngine getProvider listProviders getSecurity getTools getSection isFileAccessAllowed"
-        " isNetworkAccessAllowed isProcessSpawnAllowed getPermissions addAllowedPath setProvider setSecurity snapshot"
-        " restoreSnapshot toJson",
-    ),
-    "Provider": ("provider.lua", "list get getCapabilities isAvailable"),
-    "Session": (
-        "session.lua",
-        "create get list save complete suspend resume delete load get_current set_current setCurrent can_replay"
-        " list_replayable replay get_replay_metadata builder",
-    ),
-    "Notebook": ("notebook.lua", "page set_next_input help"),
-    "Artifact": ("artifact.lua", "store store_file get delete list query"),
-    "Comm": ("comm.lua", "new register_target unregister_target list"),
-    "Progress": ("progress.lua", "new each"),
-}
-"""Globals whose file is read when one of their functions is first called, and these functions."""
-_OF_SESSIONS = frozenset({"Session", "Artifact"})
-"""Globals that are there where sessions are on."""
-_FUNCTIONS = {"display": "make_display", "update_display": "update_display", "clear_output": "clear_output"}
-"""Globals that are functions, and what they are called on Lua's side."""
-_ALSO = {"Tools": "Tool"}
-"""Further names of globals."""
-
 _MISSING = re.compile(r"nil value \((global|field|method) '(\w+)'\)")
 _OF_A_NIL = re.compile(r"a nil value|got nil\b|got no value")
 
@@ -284,7 +222,7 @@ class Sandbox:
         what, name = used.groups()
         if what == "global":
             level = _LEVEL_OF.get(name)
-            if name in _OF_SESSIONS:
+            if name in OF_SESSIONS:
                 return f"{name} needs runtime.sessions.enabled = true: llmspell -p sessions …"
             if level is not None:
                 return f"'{name}' needs engines.lua.stdlib = \"{level}\" or more"
@@ -307,7 +245,7 @@ class Sandbox:
             self._functions[name.encode()] = function
         names = self._runtime.table()
         self._stdlib(names, self._level)
-        for name in (*_GLOBALS, *_LATE_GLOBALS, *_ALSO, "ARGS", "arg"):
+        for name in (*GLOBALS, *LATE_GLOBALS, *FUNCTIONS, *ALSO, "ARGS", "arg"):
             names[name.encode()] = True
         start = self._core["module"](b"debugger/engine.lua")
         found: Sequence[Any] = start(self._environment, names)
@@ -320,7 +258,7 @@ class Sandbox:
         )
         values: dict[str, Any] = {}
         argument: Any = host
-        names = [*_GROUND, *(f"globals/{file}" for files in _GLOBALS.values() for file in files), "globals/args.lua"]
+        names = [*GROUND, *(f"globals/{file}" for files in GLOBALS.values() for file in files), "globals/args.lua"]
         for name in names:
             with open(f"{_HERE}/{name}", "rb") as file:
                 chunk = load(file.read(), _OURS, b"t")
@@ -331,9 +269,9 @@ class Sandbox:
                 argument = values[name]
         self._core = {key.decode(): value for key, value in argument.items()}
         self._stdlib, self._display = values["stdlib.lua"], values["display.lua"]
-        self._add_globals = [(name, values[f"globals/{files[-1]}"]) for name, files in _GLOBALS.items()]
-        for name, (part, functions) in _LATE_GLOBALS.items():
-            if name in _OF_SESSIONS and not self._sessions:
+        self._add_globals = [(name, values[f"globals/{files[-1]}"]) for name, files in GLOBALS.items()]
+        for name, (part, functions) in LATE_GLOBALS.items():
+            if name in OF_SESSIONS and not self._sessions:
                 continue
             self._add_globals.append((name, self._core["late_global"](part.encode(), functions.encode())))
 
@@ -341,9 +279,9 @@ class Sandbox:
         self._stdlib(self._environment, self._level)
         for name, value in self._add_globals:
             self._environment[name.encode()] = value
-        for name, own in _FUNCTIONS.items():
+        for name, own in FUNCTIONS.items():
             self._environment[name.encode()] = self._core[own]
-        for name, of in _ALSO.items():
+        for name, of in ALSO.items():
             self._environment[name.encode()] = self._environment[of.encode()]
         self.set_arguments("", ())
 
