@@ -13,6 +13,7 @@ from llmspell_kernel.request import Handler, Reply, Request
 from llmspell_kernel.services.sessions.comparison import differences
 from llmspell_kernel.services.sessions.modifications import modified
 from llmspell_kernel.services.sessions.steps import Step
+from llmspell_kernel.services.sessions.turns import Turns
 from llmspell_profiles.credentials.redaction import Redactor
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.areas.session import Difference, Modification
@@ -45,6 +46,7 @@ class Served:
         """The steps that requests were found to be."""
         self._has_parts = any(step.is_part for step in recorded)
         """Without, it is of a version that recorded none."""
+        self._turns = Turns()
         self._changes = changes
         self._redactor = redactor
         self._asks_otherwise = asks_otherwise
@@ -85,6 +87,8 @@ class Served:
         self.count += 1
         # What came of it comes no more.
         self._left = [one for one in self._left if not one.label.startswith(f"{step.label}.")]
+        if step.is_part:
+            await self._turns.wait(step.ended_at)
         return _recorded(request, step)
 
     async def run(self, part: Request, handler: Handler) -> Reply:

@@ -46,6 +46,11 @@ class Step(NamedTuple):
         return self.label.rpartition(".")[0]
 
     @property
+    def ended_at(self) -> float:
+        """When its answer came, in seconds since 1970; of one without an answer when it began."""
+        return self.started_at + (self.duration_ms or 0.0) / 1000
+
+    @property
     def is_part(self) -> bool:
         """Whether it is part of what is above it, as a turn of its model or a step of its workflow, and no request."""
         return self.options.get(PART) is True

@@ -216,6 +216,35 @@ def test_a_turn_with_tools_is_run_again_with_the_answers_of_its_model_and_tools(
     talking(home, replay, tools__approval="always")
 
 
+def test_branches_and_rounds_are_answered_each_with_its_own(home: Path) -> None:
+    def branch(number: int) -> dict[str, Any]:
+        added = {**SUM, "input": {"input": f"{number}*{number}"}}
+        steps = [added, {**SAY, "name": f"say{number}", "input": f"{number}: {{{{sum}}}}"}]
+        return {"name": f"b{number}", "steps": steps}
+
+    flow = {"name": "p", "type": "parallel", "branches": [branch(number) for number in range(1, 6)]}
+
+    def body(talk: Talk) -> None:
+        execute(talk, flow, session="s")
+        [step] = talk.session("replay", session="s")["steps"]
+        assert step["differences"] == []
+        assert (step["status"], step["served"], step["asked_otherwise"]) == ("same", 10, [])
+
+    talking(home, body)
+
+
+def test_a_changed_turn_asks_what_comes_of_the_change(home: Path) -> None:
+    def body(talk: Talk) -> None:
+        answer(talk, 'call calculator {"input": "2+3"}')
+        changes = [{"path": "1.2.parameters.input", "value": "2+4"}]
+        [step] = talk.session("replay", session="s", mode="modified", modifications=changes)["steps"]
+        # The first reply is the recorded one, the tool is really called, and its model told of another result.
+        assert (step["status"], step["served"], step["error"]) == ("differs", 1, None)
+        assert step["answered"] == "[mock/a] 6"
+
+    talking(home, body)
+
+
 def test_changes_reach_the_steps_within_and_what_is_the_same_is_served(home: Path) -> None:
     def body(talk: Talk) -> None:
         execute(talk, session="s")
