@@ -343,7 +343,8 @@ def test_values_of_an_agent_are_kept_in_state_under_its_name(bench: LuaBench) ->
     bench.value("Agent.create{}:set_state({mood = 'good', n = 2})")
     kind, content = bench.kernel.requests[-1]
     assert kind == "state_request"
-    assert content == {"action": "set_many", "scope": "agent:helper", "values": {"mood": "good", "n": 2}}
+    assert (content["action"], content["scope"]) == ("set_many", "agent:helper")
+    assert {one["key"]: one["value"] for one in content["entries"]} == {"mood": "good", "n": 2}
     assert "table expected" in bench.caught("Agent.create{}:set_state('x')")
 
 

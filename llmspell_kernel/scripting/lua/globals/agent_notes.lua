@@ -4,7 +4,7 @@
 local core = ...
 local check, check_optional = core.check, core.check_optional
 local error, next, type = error, next, type
-local log = core.bind("log")
+local log, keep = core.bind("log"), core.bind("request_kept")
 
 local ALERT = core.key_set { "name", "severity", "condition", "cooldown_seconds", "enabled" }
 local SEVERITIES = core.key_set { "info", "warning", "error", "critical" }
@@ -36,7 +36,11 @@ function core.agent_notes(agent, methods)
     for key in next, values do
       check(1, "agent.set_state: key", "string", key)
     end
-    core.request("state_request", { action = "set_many", scope = "agent:" .. agent.name, values = values })
+    local content = { action = "set_many", scope = "agent:" .. agent.name, values = values }
+    local ok, reply = keep("state_request", content)
+    if not ok then
+      error(reply, 0)
+    end
   end
 
   function methods.logEvent(kind, message)
