@@ -59,6 +59,8 @@ def validated(given: Mapping[str, Any], kind: type, action: str, *, what: str) -
     problems = dict(islice(problems_of_fields(kind, content), _MANY))
     if "messages" in content:
         content["messages"] = _with_image_bytes(content["messages"])
+    if isinstance(content.get("images"), list | tuple):
+        content["images"] = [_image_bytes(image) for image in content["images"]]
     problems |= _unknown_options(content.get("options"))
     count = 0
     try:
@@ -172,6 +174,8 @@ def _problems(value: Any, action: str) -> Iterator[tuple[str, str]]:
         yield "device", f"'{device}' is not one of auto, cpu, cuda, cuda:N, metal"
     if any(image.startswith(_NO_IMAGE) for turn in getattr(value, "messages", ()) for image in turn.images):
         yield "messages.images", "must be bytes, or base64 in a JSON message"
+    if any(image.startswith(_NO_IMAGE) for image in getattr(value, "images", ())):
+        yield "images", "must be bytes, or base64 in a JSON message"
     if hasattr(value, "prompt"):
         yield from _problems_of_chat(value, action)
     if action == "embed":

@@ -28,6 +28,7 @@ GLOBALS = {
         "agent_turns.lua",
         "agent_tools.lua",
         "agent_states.lua",
+        "agent_notes.lua",
         "agent_shared.lua",
         "agent_kinds.lua",
         "agent.lua",

@@ -62,7 +62,7 @@ class Turn:
         self._toolbox = toolbox
         self._client = client
         self._on_chunk = on_chunk
-        self._message = message or ChatMessage(role="user", content=_user_text(wanted))
+        self._message = message or ChatMessage(role="user", content=_user_text(wanted), images=tuple(wanted.images))
         self._said: list[ChatMessage] = []
         self._results: list[ChatResult] = []
         self._asked_before = 0
@@ -131,7 +131,8 @@ class Turn:
         """Adds the turn to the conversation; returns how many messages that pushed out."""
         conversation, most = self._conversation, self._agent.max_conversation_length
         # Reasoning is for the reader; models are not trained to see that of earlier turns again.
-        turn = [self._message, *(replace(message, reasoning=None) for message in self._said)]
+        # Images are of their turn alone: a conversation is text, in memory and on disk.
+        turn = [replace(self._message, images=()), *(replace(message, reasoning=None) for message in self._said)]
         too_long = len(turn) > most >= 2
         whole = [*self._kept, *([turn[0], turn[-1]] if too_long else turn)]
         # What will be summarized goes when the model is asked next.

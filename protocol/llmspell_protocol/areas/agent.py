@@ -76,6 +76,8 @@ class AgentExecute(Struct):
 
     agent: str
     input: str
+    images: Sequence[bytes] = ()
+    """what the model is shown beside the text in this turn: whole files, in JSON messages as base64"""
     parameters: Mapping[str, Any] | None = None
     context: Mapping[str, Any] | None = None
     options: SamplingOptions = SamplingOptions()

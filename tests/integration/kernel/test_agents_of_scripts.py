@@ -355,3 +355,25 @@ def test_a_mistake_is_told(client: Client, code: str) -> None:
         ran(client, ADA + code)
     assert MISTAKES[code] in caught.value.message
     assert "secret" not in caught.value.message
+
+
+def test_what_is_noted_about_an_agent_is_found_where_it_is_kept(client: Client) -> None:
+    code = """
+        local agent = Agent.create{name = 'noted', type = 'basic'}
+        agent:set_state{mood = 'good', seen = {1, 2}}
+        agent:configure_alerts{name = 'slow'}
+        agent:logEvent('handover', 'to another')
+        local same = Agent.get('noted')
+        return {State.agent_get('noted', 'mood'), #State.agent_get('noted', 'seen'), same:get_alerts()[1].name,
+                same:get_bridge_metrics().requests_total}
+    """
+    assert ran(client, code) == ["good", 2, "slow", 0]
+
+
+def test_a_model_that_does_not_see_is_shown_no_picture(client: Client) -> None:
+    code = """
+        local agent = Agent.create{model = 'mock/m'}
+        local media = {{type = 'image', base64 = 'iVBORw0KGgo='}}
+        return tostring(select(2, pcall(agent.execute, agent, {text = 'what', media = media})))
+    """
+    assert "mock can't do 'images'" in ran(client, code)

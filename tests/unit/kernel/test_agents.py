@@ -308,3 +308,15 @@ def test_an_owner_that_creates_agents_without_end_is_stopped() -> None:
     with pytest.raises(Busy, match=str(MAX_AGENTS_PER_OWNER)):
         service.create(AgentCreate(model="mock/x"), owner=OWNER)
     service.create(AgentCreate(model="mock/x"), owner="someone else")
+
+
+def test_the_model_is_shown_images_in_their_own_turn_and_the_conversation_keeps_the_text() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        await scene.say("what is it", images=(b"\x89PNG",))
+        assert scene.models.asked[-1].messages[-1].images == (b"\x89PNG",)
+        await scene.say("and now")
+        assert [message.images for message in scene.models.asked[-1].messages] == [(), (), ()]
+        assert [message.images for message in scene.agent.history] == [()] * 4
+
+    asyncio.run(scenario())

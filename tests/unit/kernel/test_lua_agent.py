@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmspell_kernel.scripting.lua.files import Files
 from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.models import SamplingOptions
 from tests.support.lua_kernel import LuaBench, refused, reply
@@ -215,7 +218,8 @@ def test_the_input_may_be_a_table(bench: LuaBench, key: str) -> None:
 
 def test_input_that_an_agent_cannot_take_is_refused(bench: LuaBench) -> None:
     assert bench.caught("Agent.create{}:execute({})") == "Agent input requires 'text' field"
-    assert "agents take text only" in bench.caught("Agent.create{}:execute({text = 'x', image = 'y'})")
+    sound = "Agent.create{}:execute({text = 'x', media = {{type = 'audio', base64 = 'eA=='}}})"
+    assert "agents are shown images only, not 'audio'" in bench.caught(sound)
     assert "string or table expected" in bench.caught("Agent.create{}:execute(5)")
 
 
@@ -329,3 +333,63 @@ def test_history_is_read_and_cleared_and_a_destroyed_agent_is_gone(bench: LuaBen
     bench.run("agent:clear_history() agent:destroy()")
     assert [content["action"] for _, content in bench.kernel.requests] == ["create", "info", "reset", "delete"]
     assert bench.caught("agent:execute('x')") == "Agent 'helper' has been destroyed"
+
+
+# What a script notes about an agent
+
+
+def test_values_of_an_agent_are_kept_in_state_under_its_name(bench: LuaBench) -> None:
+    bench.kernel.answers["state set_many"] = reply(count=2)
+    bench.value("Agent.create{}:set_state({mood = 'good', n = 2})")
+    kind, content = bench.kernel.requests[-1]
+    assert kind == "state_request"
+    assert (content["action"], content["scope"]) == ("set_many", "agent:helper")
+    assert {one["key"]: one["value"] for one in content["entries"]} == {"mood": "good", "n": 2}
+    assert "table expected" in bench.caught("Agent.create{}:set_state('x')")
+
+
+def test_alerts_of_an_agent_are_data_of_the_script(bench: LuaBench) -> None:
+    bench.kernel.answers["agent get"] = reply(agent=SUMMARY)
+    found = bench.value("""
+        local agent = Agent.create{}
+        assert(#agent:get_alerts() == 0)
+        agent:configure_alerts{name = 'slow', severity = 'error', condition = {type = 'duration', above_ms = 5}}
+        agent:configure_alerts{name = 'failing'}
+        agent:configure_alerts{name = 'slow', enabled = false}
+        agent:get_alerts()[1].name = 'changed'
+        local one, two = table.unpack(agent:get_alerts())
+        return {one.name, one.severity, one.enabled, one.cooldown_seconds, two.name, #agent:get_alerts()}
+    """)
+    assert found == ["slow", "warning", False, 300, "failing", 2]
+    assert "severity must be info" in bench.caught("Agent.create{}:configure_alerts{name = 'x', severity = 'y'}")
+    assert "name" in bench.caught("Agent.create{}:configure_alerts{}")
+
+
+def test_an_event_of_an_agent_is_a_line_in_the_log(bench: LuaBench) -> None:
+    bench.value("Agent.create{}:logEvent('handover', 'to ada')")
+    assert bench.kernel.logged[-1] == ("INFO", "to ada", "agent.helper", {"event": "handover"})
+    assert "string expected" in bench.caught("Agent.create{}:logEvent('handover')")
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 1000])
+def test_images_go_along_as_files_data_and_what_tools_give(bench: LuaBench, tmp_path: Path, length: int) -> None:
+    data = bytes(number % 256 for number in range(length))
+    (tmp_path / "x.png").write_bytes(data)
+    bench.place(Files(None, str(tmp_path)))
+    bench.run(
+        f"local path = '{tmp_path}/x.png'"
+        + """
+        local file = io.open(path, 'rb')
+        local data = file:read('a')
+        Agent.create{}:execute{text = 'what is it', image = path, media = {
+          {type = 'image', path = path}, {type = 'image', format = 'png', base64 = 'iVBO'}, {data = data},
+        }}
+    """
+    )
+    written = base64.b64encode(data).decode()
+    assert _executed(bench)["images"] == [written, written, "iVBO", written]
+
+
+def test_an_image_that_cannot_be_read_is_an_error_of_its_file(bench: LuaBench) -> None:
+    assert "nosuch.png" in bench.caught("Agent.create{}:execute{text = 'x', image = 'nosuch.png'}")
+    assert "path, base64 or data" in bench.caught("Agent.create{}:execute{text = 'x', media = {{type = 'image'}}}")

@@ -44,6 +44,7 @@ local function about(agent, methods)
     agent.ask("delete")
     agent.destroyed = true
     forgetful[agent.id], declared[agent.id] = nil, nil
+    core.forget_agent_notes(agent.id)
   end
 end
 
@@ -66,6 +67,7 @@ local function instance(summary)
   core.agent_turns(state, methods)
   core.agent_tools(state, methods)
   core.agent_states(state, methods)
+  core.agent_notes(state, methods)
   about(state, methods)
   return core.methods(agent, methods, "agent")
 end

@@ -4,16 +4,79 @@
 local core = ...
 local check_optional = core.check_optional
 local type, next, error, ipairs, pcall = type, next, error, ipairs, pcall
-local find = string.find
+local check, check_keys, tostring = core.check, core.check_keys, tostring
+local find, gsub, byte, sub, rep = string.find, string.gsub, string.byte, string.sub, string.rep
+local open = io.open
+local images_of
 local json_parse = core.bind("json_parse")
 
 local TEXT_KEYS = { "text", "prompt", "input", "instruction", "message", "query" }
 local INPUT = core.key_set(TEXT_KEYS, { "parameters", "context", "output_modalities", "media", "image" })
+local MEDIA = core.key_set { "type", "format", "base64", "path", "data", "mime_type", "metadata", "name" }
 local OPTIONS = core.key_set(core.sampling_options)
 
 function core.agent_request(action, content)
   content.action = action
   return core.request("agent_request", content)
+end
+
+local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+local function base64(data)
+  return (gsub(data, "..?.?", function(piece)
+    local a, b, c = byte(piece, 1, 3)
+    local bits = a << 16 | (b or 0) << 8 | (c or 0)
+    local signs = ""
+    for shift = 18, 0, -6 do
+      local at = (bits >> shift & 63) + 1
+      signs = signs .. sub(ALPHABET, at, at)
+    end
+    return sub(signs, 1, #piece + 1) .. rep("=", 3 - #piece)
+  end))
+end
+
+local function contents_of(path)
+  local file, problem = open(path, "rb")
+  if file == nil then
+    error(problem, 0)
+  end
+  local data = file:read("a")
+  file:close()
+  return data
+end
+
+-- A picture in base64: of a path, or of a table such as those in the `media` of a tool's output.
+local function image_of(item)
+  if type(item) == "string" then
+    return base64(contents_of(item))
+  end
+  check_keys("agent.execute: media", check(1, "agent.execute: media", "table", item), MEDIA)
+  if item.type ~= nil and item.type ~= "image" then
+    error("Component error: agents are shown images only, not '" .. tostring(item.type) .. "'", 0)
+  end
+  if type(item.base64) == "string" then
+    return item.base64
+  end
+  if type(item.path) == "string" then
+    return base64(contents_of(item.path))
+  end
+  return base64(check(1, "agent.execute: media: path, base64 or data", "string", item.data))
+end
+
+-- The pictures of an input table, or nil.
+function images_of(input)
+  local media = check_optional(1, "agent.execute: media", "table", input.media) or {}
+  if media.type ~= nil then
+    media = { media }
+  end
+  local images = {}
+  if input.image ~= nil then
+    images[1] = image_of(input.image)
+  end
+  for _, item in ipairs(media) do
+    images[#images + 1] = image_of(item)
+  end
+  return images[1] ~= nil and images or nil
 end
 
 -- The fields of an execute request for a string or an input table.
@@ -24,14 +87,12 @@ function core.agent_input(input)
   if type(input) ~= "table" then
     core.bad_argument(1, "agent.execute", "string or table", input)
   end
-  if input.image ~= nil or type(input.media) == "table" and next(input.media) ~= nil then
-    error("Component error: agents take text only in this version; leave out media and image", 0)
-  end
   core.check_keys("agent.execute: input", input, INPUT)
   for _, key in ipairs(TEXT_KEYS) do
     if type(input[key]) == "string" then
       return {
         input = input[key],
+        images = images_of(input),
         parameters = check_optional(1, "agent.execute: parameters", "table", input.parameters),
         context = check_optional(1, "agent.execute: context", "table", input.context),
       }
