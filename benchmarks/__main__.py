@@ -37,6 +37,7 @@ ROWS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "kernel_ready": kernel.kernel_ready,
     "kernel_info_rtt": kernel.kernel_info_rtt,
     "execute_rtt": kernel.execute_rtt,
+    "complete_rtt": kernel.complete_rtt,
     "idle_rss": kernel.idle_rss,
     "idle_cpu": kernel.idle_cpu,
     "lua_call": kernel.lua_call,
