@@ -38,6 +38,7 @@ ROWS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "kernel_info_rtt": kernel.kernel_info_rtt,
     "execute_rtt": kernel.execute_rtt,
     "prints_10000": kernel.prints_10000,
+    "complete_rtt": kernel.complete_rtt,
     "idle_rss": kernel.idle_rss,
     "idle_cpu": kernel.idle_cpu,
     "lua_call": kernel.lua_call,

@@ -75,6 +75,10 @@ class StartedKernel:
         """Seconds from a kernel_info_request to its reply."""
         return self._ask("kernel_info_request", {})
 
+    def complete(self, code: str) -> float:
+        """Seconds from a complete_request at the end of the code to its reply."""
+        return self._ask("complete_request", {"code": code, "cursor_pos": len(code)})
+
     def execute(self, code: str) -> float:
         """Seconds from an execute_request to the idle on IOPub that ends it; `printed` counts its characters."""
         content = {

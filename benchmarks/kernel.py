@@ -17,6 +17,7 @@ from benchmarks.stage import Stage
 
 KERNEL_INFOS_A_ROUND = 300
 EXECUTES_A_ROUND = 100
+COMPLETES_A_ROUND = 50
 IDLE_S = 10.0
 SETTLE_S = 2.0
 LUA_CALLS = 2000
@@ -106,6 +107,25 @@ def prints_10000(stage: Stage) -> Iterator[Result]:
             ),
             what=f"{PRINTS} prints in a cell → its idle",
             baseline_what="ipykernel",
+            unit="ms",
+            wanted=Wanted(bound=0.5),
+        )
+
+
+def complete_rtt(stage: Stage) -> Iterator[Result]:
+    """What Tab waits for: the fields of a library."""
+    with _both(stage) as (ours, theirs):
+        # The first one reads what the others have: the descriptions here, Jedi there.
+        ours.complete("string.")
+        theirs.complete("str.")
+        yield compared(
+            "complete_rtt",
+            stage.referee.compare(
+                partial(_times_ms, partial(ours.complete, "string."), COMPLETES_A_ROUND, 0.5),
+                partial(_times_ms, partial(theirs.complete, "str."), COMPLETES_A_ROUND, 0.5),
+            ),
+            what=f"`string.` → candidates, median of {COMPLETES_A_ROUND}",
+            baseline_what="ipykernel, `str.`",
             unit="ms",
             wanted=Wanted(bound=0.5),
         )

@@ -11,7 +11,7 @@ from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.messages import JUPYTER_VERSION, PROTOCOL_VERSION
 from llmspell_protocol.version import VERSION
 
-FEATURES = (*AREA_OF, "isolated_execute", "execute_deltas", "iopub_welcome")
+FEATURES = (*AREA_OF, "isolated_execute", "execute_deltas", "iopub_welcome", "history")
 
 JUPYTER_FEATURES = ("debugger", "kernel subshells")
 """Optional features of the messaging protocol (JEP 92)."""
