@@ -13,6 +13,7 @@ import zmq
 from llmspell_kernel.doors.connections import Connections
 from llmspell_kernel.doors.dropped import Dropped
 from llmspell_kernel.doors.intake import NO_CONNECTION, Intake
+from llmspell_kernel.doors.missed import Missed
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import Wire
@@ -78,6 +79,9 @@ class IoPub:
         self._intake = Intake(socket, self.dropped.add, self._finished, max_parts=1, max_bytes=MAX_TOPIC_BYTES)
         self._loop = asyncio.get_running_loop()
         self._read_scheduled = False
+        self._missed = Missed()
+        self._had_listeners = False
+        """Before the first frontend has subscribed nothing is missed."""
 
     def open(self, connections: Connections | None) -> None:
         """Starts reading; the socket is bound already."""
@@ -102,12 +106,16 @@ class IoPub:
         if self._socket.closed:
             return
         message.identities = [topic.encode() if topic is not None else self._topic + b"." + message.msg_type.encode()]
-        self._send(message)
+        frames = self._wire.pack(message, "json")
+        if self._had_listeners and not self._subscribers and self._connections is not None:
+            self._missed.keep(frames)
+        else:
+            self._send(frames)
         self._look_again()
 
-    def _send(self, message: Message) -> None:
+    def _send(self, frames: list[bytes]) -> None:
         try:
-            self._socket.send_multipart(self._wire.pack(message, "json"), zmq.NOBLOCK)
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
             log.warning("IOPub is full; a subscriber does not read")
 
@@ -128,6 +136,9 @@ class IoPub:
             if self._may_change(taken.descriptor, begins, topic) and begins and topic not in welcomed:
                 welcomed.add(topic)
                 self._welcome(topic)
+        if b"" in welcomed:
+            self._had_listeners = True
+            self._send_missed()
         if self._intake.exhausted:
             self._cut = {descriptor: left for descriptor, left in self._cut.items() if not left.ended}
         if not self._socket.closed:
@@ -160,4 +171,13 @@ class IoPub:
     def _welcome(self, topic: bytes) -> None:
         # JEP 65: a client that has seen this misses nothing that is published from here on.
         subscription = topic.decode("utf-8", "replace")
-        self._send(Message(self._headers("iopub_welcome"), {"subscription": subscription}, identities=[topic]))
+        welcome = Message(self._headers("iopub_welcome"), {"subscription": subscription}, identities=[topic])
+        self._send(self._wire.pack(welcome, "json"))
+
+    def _send_missed(self) -> None:
+        if self._missed.left_out:
+            text = f"[{self._missed.left_out} messages of output were lost while no frontend was connected]\n"
+            told = Message(self._headers("stream"), {"name": "stderr", "text": text}, identities=[b"stream.stderr"])
+            self._send(self._wire.pack(told, "json"))
+        for frames in self._missed.take():
+            self._send(frames)

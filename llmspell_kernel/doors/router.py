@@ -17,7 +17,8 @@ from llmspell_kernel.doors.dropped import Dropped
 from llmspell_kernel.doors.intake import Intake, Taken
 from llmspell_kernel.doors.keyed_wire import KeyedWire
 from llmspell_kernel.doors.outbox import Outbox, Outgoing
-from llmspell_kernel.doors.routes import Routes
+from llmspell_kernel.doors.owed import Owed
+from llmspell_kernel.doors.routes import Routes, may_return
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.incidents import as_incident, incident_number
 from llmspell_protocol.messages import Message
@@ -61,6 +62,7 @@ class Router:
         self._connections: Connections | None = None
         self._tells_of_ends = False
         self._outboxes: dict[bytes, Outbox] = {}
+        self._owed = Owed()
         self._all_taken = asyncio.Event()
         self._all_taken.set()
         self._loop = asyncio.get_running_loop()
@@ -142,7 +144,15 @@ class Router:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             self._gone(outgoing.message.identities[0])
+            self._owe(outgoing)
         return True
+
+    def _owe(self, outgoing: Outgoing) -> None:
+        """Keeps the reply of a standard request for a frontend that may return; ours end with their clients."""
+        route, message = outgoing.message.identities[0], outgoing.message
+        standard = outgoing.counter is None and message.msg_type.endswith("_reply")
+        if self._tells_of_ends and standard and may_return(route):
+            self._owed.keep(route, message, outgoing.size)
 
     def _retry(self, route: bytes) -> None:
         outbox = self._outboxes.get(route)
@@ -181,6 +191,8 @@ class Router:
         return self._try_send(outgoing)
 
     def _gone(self, route: bytes) -> None:
+        for outgoing in self._outboxes.get(route, ()):
+            self._owe(outgoing)
         self._forget_outbox(route)
         self.routes.forget(route)
         of_no_request(self._loop.call_soon, self._on_gone, self.name, route)
@@ -226,6 +238,9 @@ class Router:
         live = self._connections.lives(taken.descriptor)
         if live and self.routes.spoke(route, taken.descriptor, self._connections.live):
             self._on_returned(self.name, route)
+        if live and self._owed:
+            for reply in self._owed.take(route, message.msg_id):
+                self.send(Outgoing(reply))
         self._on_message(self.name, message)
         if not live and not self.routes.known(route):
             # It was sent by one that has ended since, and no other has come in its place.

@@ -50,7 +50,7 @@ class Routes:
         route = self._route.pop(descriptor, None)
         if route is not None and self._descriptor.get(route) == descriptor:
             del self._descriptor[route]
-            if _may_return(route) and self._any_silent(live):
+            if may_return(route) and self._any_silent(live):
                 self._awaited[route] = None
                 if len(self._awaited) > MAX_AWAITED:
                     self._on_gone(next(iter(self._awaited)))
@@ -72,6 +72,7 @@ class Routes:
         return any(descriptor not in self._route for descriptor in live)
 
 
-def _may_return(route: bytes) -> bool:
+def may_return(route: bytes) -> bool:
+    """Whether a client of this id may be there again through another connection."""
     # Ours are `<key id>.<random>`; jupyter_client takes the id of its session, which has no dot.
     return b"." not in route

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient as Client
 from jupyter_client.manager import KernelManager
 
-from tests.support.jupyter import DEADLINE_S, Frontend, ask, reply_to
+from llmspell_protocol.client.sync import Client as OwnClient
+from llmspell_protocol.connection import ConnectionInfo
+from tests.support.jupyter import DEADLINE_S, Frontend, Json, ask, reply_to
+
+WAITING = """
+print('before')
+while State.load('global', 'go') == nil do end
+print('meanwhile')
+return 6 * 7
+"""
 
 
 @contextmanager
@@ -69,3 +78,112 @@ def test_a_frontend_may_return_as_often_as_it_likes(frontend: Frontend, times: i
         for _ in range(times):
             with client_of(manager) as client:
                 assert_is_answered(client)
+
+
+def own_client(manager: KernelManager) -> OwnClient:
+    """A client of another session, which listens to nothing."""
+    return OwnClient(ConnectionInfo.read(manager.connection_file)).connect(DEADLINE_S)
+
+
+def published_for(client: Client, msg_id: str) -> list[tuple[str, Json]]:
+    """What IOPub says for a cell, up to its idle."""
+    found: list[tuple[str, Json]] = []
+    while not found or found[-1] != ("status", {"execution_state": "idle"}):
+        message = client.get_iopub_msg(timeout=DEADLINE_S)
+        if message["parent_header"].get("msg_id") == msg_id:
+            found.append((message["msg_type"], message["content"]))
+    return found
+
+
+def begun(client: Client) -> str:
+    """Sends a cell that waits for a word, and takes its first output."""
+    client.wait_for_ready(timeout=DEADLINE_S)
+    msg_id = client.execute(WAITING, allow_stdin=False)
+    while client.get_iopub_msg(timeout=DEADLINE_S)["msg_type"] != "stream":
+        pass
+    return str(msg_id)
+
+
+def let_go(other: OwnClient) -> None:
+    """Says the word."""
+    content = {"action": "set", "scope": "global", "key": "go", "value": True}
+    other.request("state_request", content).result()
+
+
+def executions(other: OwnClient) -> int:
+    """How many cells run."""
+    queued = other.request("kernel_request", {"action": "queue"}).result().content["requests"]
+    return sum(one["type"] == "execute_request" for one in queued)
+
+
+def until_gone(other: OwnClient, before: int) -> None:
+    """Waits until the kernel has noticed that a frontend is gone."""
+    while other.request("kernel_request", {"action": "status"}).result().content["clients"] >= before:
+        pass
+
+
+def clients_of(other: OwnClient) -> int:
+    """How many clients are connected."""
+    return int(other.request("kernel_request", {"action": "status"}).result().content["clients"])
+
+
+@pytest.mark.parametrize("ends_meanwhile", [True, False])
+def test_a_frontend_that_vanishes_in_mid_cell_and_comes_back_sees_all_the_rest(
+    frontend: Frontend, ends_meanwhile: bool
+) -> None:
+    with frontend.kernel() as manager, ExitStack() as stack:
+        with client_of(manager) as first:
+            cell = begun(first)
+            other = stack.enter_context(own_client(manager))
+            before = clients_of(other)
+        until_gone(other, before)
+        if ends_meanwhile:
+            let_go(other)
+            while executions(other):
+                pass
+        with client_of(manager) as second:
+            second.kernel_info()
+            if not ends_meanwhile:
+                let_go(other)
+            shown = published_for(second, cell)
+            assert [content["text"] for kind, content in shown if kind == "stream"] == ["meanwhile\n"]
+            assert [content["data"] for kind, content in shown if kind == "execute_result"] == [{"text/plain": "42"}]
+            assert reply_to(second, cell)["status"] == "ok"
+
+
+def test_what_was_lost_of_too_much_output_is_said(frontend: Frontend) -> None:
+    waits = "print('before') while State.load('global', 'go') == nil do end "
+    code = waits + "for i = 1, 100 do io.write(('x'):rep(80000)) end"
+    with frontend.kernel() as manager, ExitStack() as stack:
+        with client_of(manager) as first:
+            first.wait_for_ready(timeout=DEADLINE_S)
+            first.execute(code, allow_stdin=False)
+            while first.get_iopub_msg(timeout=DEADLINE_S)["msg_type"] != "stream":
+                pass
+            other = stack.enter_context(own_client(manager))
+            before = clients_of(other)
+        until_gone(other, before)
+        let_go(other)
+        while executions(other):
+            pass
+        with client_of(manager) as second:
+            while True:
+                message = second.get_iopub_msg(timeout=DEADLINE_S)
+                if message["content"].get("name") == "stderr":
+                    break
+            assert "messages of output were lost while no frontend was connected" in message["content"]["text"]
+
+
+def test_a_frontend_of_another_session_is_not_given_the_reply(frontend: Frontend) -> None:
+    with frontend.kernel() as manager, ExitStack() as stack:
+        with client_of(manager) as first:
+            begun(first)
+            other = stack.enter_context(own_client(manager))
+            before = clients_of(other)
+        until_gone(other, before)
+        let_go(other)
+        while executions(other):
+            pass
+        with frontend.client(manager) as stranger:
+            asked = stranger.kernel_info()
+            assert stranger.get_shell_msg(timeout=DEADLINE_S)["parent_header"]["msg_id"] == asked

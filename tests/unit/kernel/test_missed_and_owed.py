@@ -1,0 +1,66 @@
+"""What doors keep for frontends that are gone: bounded, in order, and for the right one."""
+
+from __future__ import annotations
+
+from llmspell_kernel.doors.missed import MAX_BYTES, MAX_MESSAGES, Missed
+from llmspell_kernel.doors.owed import MAX_BYTES as LARGEST_REPLY
+from llmspell_kernel.doors.owed import MAX_FRONTENDS, MAX_REPLIES, Owed
+from llmspell_protocol.messages import Message
+
+
+def reply(parent: str) -> Message:
+    """A reply to a request."""
+    return Message({"msg_id": f"reply to {parent}"}, {}, parent_header={"msg_id": parent})
+
+
+def test_what_was_missed_is_taken_once_and_in_order() -> None:
+    missed = Missed()
+    for number in range(3):
+        missed.keep([b"topic", str(number).encode()])
+    assert [frames[1] for frames in missed.take()] == [b"0", b"1", b"2"]
+    assert (list(missed.take()), missed.left_out) == ([], 0)
+
+
+def test_of_too_many_messages_the_newest_stay_and_the_others_are_counted() -> None:
+    missed = Missed()
+    for number in range(MAX_MESSAGES + 5):
+        missed.keep([str(number).encode()])
+    assert missed.left_out == 5
+    taken = missed.take()
+    assert (len(taken), taken[0]) == (MAX_MESSAGES, [b"5"])
+
+
+def test_too_many_bytes_are_too_many() -> None:
+    missed = Missed()
+    for _ in range(9):
+        missed.keep([bytes(MAX_BYTES // 4)])
+    assert (missed.left_out, len(missed)) == (5, 4)
+
+
+def test_a_frontend_gets_its_own_replies_and_only_once() -> None:
+    owed = Owed()
+    owed.keep(b"one", reply("a"), 10)
+    owed.keep(b"one", reply("b"), 10)
+    owed.keep(b"other", reply("c"), 10)
+    assert [one.parent_id for one in owed.take(b"one", "new")] == ["a", "b"]
+    assert list(owed.take(b"one", "new")) == []
+    assert len(owed) == 1
+
+
+def test_a_reply_to_the_id_that_is_asked_anew_is_not_given() -> None:
+    owed = Owed()
+    owed.keep(b"one", reply("a"), 10)
+    assert list(owed.take(b"one", "a")) == []
+
+
+def test_few_frontends_few_replies_and_small_ones_are_kept() -> None:
+    owed = Owed()
+    for number in range(MAX_FRONTENDS + 1):
+        owed.keep(str(number).encode(), reply("a"), 10)
+    assert len(owed) == MAX_FRONTENDS
+    assert list(owed.take(b"0", "new")) == []
+    for number in range(MAX_REPLIES + 1):
+        owed.keep(b"7", reply(str(number)), 10)
+    owed.keep(b"7", reply("large"), LARGEST_REPLY + 1)
+    taken = owed.take(b"7", "new")
+    assert (len(taken), taken[-1].parent_id) == (MAX_REPLIES, str(MAX_REPLIES))
