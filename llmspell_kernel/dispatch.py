@@ -52,6 +52,8 @@ class Dispatcher:
         self._clients = clients
         self._drain = drain
         self._on_failure = on_failure
+        self._cells: dict[Request, None] = {}
+        """Cells that frontends have been told to be busy and not idle again, oldest first."""
         clients.on_gone(self._client_gone)
         clients.on_returned(requests.supersede)
 
@@ -92,20 +94,34 @@ class Dispatcher:
         """Answers a request whose task ended without: its cancel came in one go with it, or the answer failed."""
         framed = _is_framed(request) and task.cancelled()
         if framed:  # It ended before its first step.
-            request.sink.publish("status", {"execution_state": "busy"})
+            self._tell_busy(request)
         if task.cancelled():
             request.fail(_cancelled(request))
         else:
             request.fail(_defect(request, task.exception()))
         if framed:
-            request.sink.publish("status", {"execution_state": "idle"})
+            self._tell_idle(request)
+
+    def _tell_busy(self, request: Request) -> None:
+        request.sink.publish("status", {"execution_state": "busy"})
+        if request.msg_type == "execute_request":
+            self._cells[request] = None
+
+    def _tell_idle(self, request: Request) -> None:
+        """Told once more that it is busy is a cell that goes on: frontends show the state that was told last."""
+        self._cells.pop(request, None)
+        request.sink.publish("status", {"execution_state": "idle"})
+        for cell in self._cells:
+            if cell.caller.notebook == request.caller.notebook:
+                cell.sink.publish("status", {"execution_state": "busy"})
+                return
 
     async def _run(self, request: Request, problem: Exception | None) -> None:
         handled_request.set(request.id)  # The task's own: it copied its context.
         began = time.monotonic()
         framed = _is_framed(request)
         if framed:
-            request.sink.publish("status", {"execution_state": "busy"})
+            self._tell_busy(request)
         try:
             reply = await self._answer(request, problem)
             request.reply({"status": "ok", **reply.content}, reply.buffers)
@@ -122,7 +138,7 @@ class Dispatcher:
             for child in tuple(request.children):
                 child.cancel("its parent ended")
             if framed:
-                request.sink.publish("status", {"execution_state": "idle"})
+                self._tell_idle(request)
 
     async def _answer(self, request: Request, problem: Exception | None) -> Reply:
         handler = self._handlers.get(request.msg_type)

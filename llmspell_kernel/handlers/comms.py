@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from llmspell_kernel.flat_content import standard_content
-from llmspell_kernel.request import Reply, Request
+from llmspell_kernel.request import Content, Reply, Request
 from llmspell_kernel.scripting.cell_output import CellOutput
 from llmspell_kernel.scripting.comms import MOST_CONTROLS, WIDGETS, WIDGETS_CONTROL, Comm, Comms
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.contexts import Contexts
+from llmspell_kernel.scripting.shells import Shells
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.standard_requests import CommInfoRequest, CommMessage, CommOpen
 
@@ -22,7 +23,11 @@ _NOTHING = Reply({})
 
 
 class CommsHandler:
-    """Answers the messages of comms, each for the context that its frontend works in."""
+    """Answers the messages of comms, each for the contexts of the notebook that its frontend works in.
+
+    JupyterLab sends them through subshells that it makes for each target: a comm is found whichever of them it comes
+    through, and a target that a subshell's script doesn't hear of is the main one's.
+    """
 
     def __init__(self, contexts: Contexts) -> None:
         self._contexts = contexts
@@ -41,50 +46,71 @@ class CommsHandler:
 
     def _info(self, request: Request) -> Reply:
         wanted = standard_content(CommInfoRequest, request.msg_type, request.content)
-        context = self._contexts.of(request)
+        shells = self._contexts.shells(request.caller)
         if wanted.target_name == WIDGETS:
-            context.has_widgets = True
-        return Reply({"comms": {} if context.comms is None else context.comms.info(wanted.target_name)})
+            shells.note_widgets()
+        found: Content = {}
+        for context in shells:
+            found |= {} if context.comms is None else context.comms.info(wanted.target_name)
+        return Reply({"comms": found})
 
     async def _opened(self, request: Request) -> Reply:
         """The script's, the one for widgets' states, or closed at once."""
         wanted = standard_content(CommOpen, request.msg_type, request.content)
-        context = self._contexts.of(request)
+        shells = self._contexts.shells(request.caller)
         if wanted.target_name == WIDGETS_CONTROL:
-            context.has_widgets = True
-            context.controls.opened(request.sink, wanted.comm_id, wanted.target_name, of_script=False)
-            context.controls.keep_newest(MOST_CONTROLS)
-        elif context.comms is not None and context.comms.has_target(wanted.target_name):
-            context.comms.opened(request.sink, wanted.comm_id, wanted.target_name, of_script=True)
-            await _tell_script(context, context.comms, request, "open", wanted.comm_id, wanted.target_name)
-        else:
-            request.sink.publish("comm_close", {"comm_id": wanted.comm_id, "data": {}})
+            shells.note_widgets()
+            controls = shells.main.controls
+            controls.opened(request.sink, wanted.comm_id, wanted.target_name, of_script=False)
+            controls.keep_newest(MOST_CONTROLS)
+            return _NOTHING
+        for context in (self._contexts.of(request), *shells):
+            comms = context.comms
+            if comms is not None and comms.has_target(wanted.target_name):
+                comms.opened(request.sink, wanted.comm_id, wanted.target_name, of_script=True)
+                await _tell_script(context, comms, request, "open", wanted.comm_id, wanted.target_name)
+                return _NOTHING
+        request.sink.publish("comm_close", {"comm_id": wanted.comm_id, "data": {}})
         return _NOTHING
 
     async def _said(self, request: Request) -> Reply:
         """On a comm that is not open it is nothing."""
         id = standard_content(CommMessage, request.msg_type, request.content).comm_id
-        context = self._contexts.of(request)
+        shells = self._contexts.shells(request.caller)
         data = request.content.get("data")
-        if (control := context.controls.get(id)) is not None:
+        controls = shells.main.controls
+        if (control := controls.get(id)) is not None:
             if _method(data) == "request_states":
-                states = {} if context.comms is None else context.comms.widget_states()
+                states: Content = {}
+                for context in shells:
+                    states |= {} if context.comms is None else context.comms.widget_states()
                 told = {"method": "update_states", "states": states, "buffer_paths": []}
-                context.controls.say(control, told, request.sink)
-        elif context.comms is not None and (comm := context.comms.get(id)) is not None:
-            await _said(context, context.comms, comm, request, data)
+                controls.say(control, told, request.sink)
+        elif (found := _with_comm(shells, id)) is not None:
+            await _said(*found, request, data)
         return _NOTHING
 
     async def _closed(self, request: Request) -> Reply:
         id = standard_content(CommMessage, request.msg_type, request.content).comm_id
-        context = self._contexts.of(request)
-        if (control := context.controls.get(id)) is not None:
-            context.controls.closed(control)
-        elif context.comms is not None and (comm := context.comms.get(id)) is not None:
-            context.comms.closed(comm)
+        shells = self._contexts.shells(request.caller)
+        controls = shells.main.controls
+        if (control := controls.get(id)) is not None:
+            controls.closed(control)
+        elif (found := _with_comm(shells, id)) is not None:
+            context, comms, comm = found
+            comms.closed(comm)
             if comm.of_script:
-                await _tell_script(context, context.comms, request, "close", id, comm.target)
+                await _tell_script(context, comms, request, "close", id, comm.target)
         return _NOTHING
+
+
+def _with_comm(shells: Shells, id: str) -> tuple[Context, Comms, Comm] | None:
+    """The comm of this id and the context whose script has it: a frontend may speak of it through any subshell."""
+    for context in shells:
+        comms = context.comms
+        if comms is not None and (comm := comms.get(id)) is not None:
+            return context, comms, comm
+    return None
 
 
 async def _said(context: Context, comms: Comms, comm: Comm, request: Request, data: Any) -> None:

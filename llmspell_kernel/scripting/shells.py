@@ -62,8 +62,14 @@ class Shells:
         if len(self._subshells) >= MOST_SUBSHELLS:
             raise Busy(f"there are {MOST_SUBSHELLS} subshells already", hint="delete those that nothing needs any more")
         id = os.urandom(16).hex()
-        self._subshells[id] = self._make()
+        self._subshells[id] = context = self._make()
+        context.has_widgets = self.main.has_widgets
         return id
+
+    def note_widgets(self) -> None:
+        """A frontend shows widgets: it has asked for them, through whichever subshell."""
+        for context in self:
+            context.has_widgets = True
 
     def delete(self, subshell: str) -> None:
         """Ends a subshell: what runs in it is interrupted, its variables are gone. Raises as `of`."""

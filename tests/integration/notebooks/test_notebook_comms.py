@@ -208,3 +208,37 @@ def test_comms_end_with_the_context(own: tuple[KernelManager, Client]) -> None:
     assert open_comms(client) == {}
     (refused,) = said(client, "comm_open", "c9", target_name="echo")
     assert refused["msg_type"] == "comm_close"
+
+
+def test_a_comm_of_the_main_context_is_found_through_a_subshell(one: Client) -> None:
+    run_cell(one, ECHO)
+    subshell = str(ask(one, "control", "create_subshell_request")["subshell_id"])
+
+    def through(msg_type: str, **content: Any) -> list[Json]:
+        message = one.session.msg(msg_type, {"comm_id": "sub1", "data": {}, **content})
+        message["header"]["subshell_id"] = subshell
+        one.session.send(one.shell_channel.socket, message)
+        return published(one, message["header"]["msg_id"])
+
+    (hello,) = through("comm_open", target_name="echo", data={"name": "Lab"})
+    assert hello["content"]["data"] == {"hello": "Lab"}
+    _, answer = through("comm_msg", data={"text": "x"})
+    assert answer["content"]["data"] == {"text": "x", "sizes": [0]}
+    assert texts(through("comm_close", data={"why": "done"})) == "closed\tdone\n"
+    assert "sub1" not in open_comms(one)
+    ask(one, "control", "delete_subshell_request", {"subshell_id": subshell})
+
+
+def test_a_cell_that_goes_on_is_said_to_be_busy_again_after_what_was_asked_beside_it(one: Client) -> None:
+    msg_id = one.execute("io.write(io.read())", allow_stdin=True)
+    one.get_stdin_msg(timeout=DEADLINE_S)
+    ask(one, "shell", "comm_info_request")
+    states: list[tuple[str, str]] = []
+    while len(states) < 4:
+        message = one.get_iopub_msg(timeout=DEADLINE_S)
+        if message["msg_type"] == "status" and (states or message["parent_header"]["msg_id"] == msg_id):
+            states.append((message["parent_header"]["msg_type"], message["content"]["execution_state"]))
+    cell, beside = "execute_request", "comm_info_request"
+    assert states == [(cell, "busy"), (beside, "busy"), (beside, "idle"), (cell, "busy")]
+    one.input("done")
+    assert reply_to(one, msg_id)["status"] == "ok"
