@@ -52,14 +52,15 @@ def test_follow_shows_a_line_an_event_until_ctrl_c(kernel: KernelProcess) -> Non
 
 
 def test_follow_shows_no_secrets_and_scripts_have_them(kernel: KernelProcess) -> None:
-    following = Running("events", "--follow", "-n", "1", "--json")
+    following = Running("events", "--follow", "x", "-n", "1", "--json")
     with kernel.client() as client:
         until_followed(kernel, client)
         code = (
             "local id = Event.subscribe('x') Event.publish('x', {api_key = 'canary', note = 'password=hunter22'}) "
             "local got = Event.receive(id).data print(got.api_key, got.note)"
         )
-        assert llmspell("exec", code).out == "canary\tpassword=hunter22\n"
+        at = ["--connect", str(kernel.started["connection_file"])]
+        assert llmspell(*at, "exec", code).out == "canary\tpassword=hunter22\n"
         done = following.done()
     assert done.events[0]["published"]["data"] == {"api_key": "***", "note": "password=***"}
     assert "canary" not in done.out

@@ -288,7 +288,7 @@ def test_a_workflow_that_is_cut_from_outside_says_how_it_goes_on(
     words: list[str], place: Path, slow: Slow, ending: str
 ) -> None:
     (place / "cut.json").write_text(json.dumps(cut_flow(slow.url)))
-    more = ["--timeout", "2"] if ending == "timeout" else []
+    more = ["--timeout", "6"] if ending == "timeout" else []
     running = Running(*words, "workflow", "run", "cut.json", "--allow-net=127.0.0.1", *more)
     if ending == "signal":
         assert slow.begun.wait(60)
