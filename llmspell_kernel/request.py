@@ -99,6 +99,8 @@ class Request:
     """Nothing of it is published on IOPub."""
     apart: bool = False
     """It ends with its parent, but has nothing of what that was granted, and no person to ask: it is its own root."""
+    flush: Callable[[], None] | None = None
+    """Passes on what was gathered of its output: a question comes behind what was printed before it."""
     record: Record | None = None
     """What is kept of it, where it belongs to a session; it is told of the reply."""
     answers: Answers | None = None
@@ -140,8 +142,13 @@ class Request:
 
     async def ask_person(self, prompt: str) -> str | None:
         """Asks the person at the client that made the request at the root; None where there is none to be asked."""
-        root = self.root
-        return await root.sink.ask(prompt) if root.options.interactive else None
+        return await self.root.ask(prompt) if self.root.options.interactive else None
+
+    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
+        """Asks the client behind what was printed so far; for a request at the root. As `Sink.ask`."""
+        if self.flush is not None:
+            self.flush()
+        return await self.sink.ask(prompt, password=password)
 
     def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
         """Sends the reply, the first time; dispatch does this."""

@@ -58,6 +58,7 @@ async def _run(
         context.forget_variables()
     emit = _emitter(silent=wanted.silent, to_requester=options.deltas)
     output = GatheredOutput(lambda stream, text: emit(request, stream, text), IOPUB_WINDOW_S, IOPUB_PIECE_CHARACTERS)
+    request.flush = output.flush
     started = time.monotonic()
     try:
         asked = None if options.deltas else wanted_help(wanted.code)

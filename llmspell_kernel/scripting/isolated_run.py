@@ -21,6 +21,7 @@ async def run_isolated(contexts: Contexts, engine: Engine, request: Request, wan
         request.delta({"stream": stream, "text": text})
 
     output = GatheredOutput(emit, 0, DELTA_CHARACTERS)
+    request.flush = output.flush
     try:
         async with contexts.isolated(engine) as context:
             result = await context.execute(request, job, output.write)
