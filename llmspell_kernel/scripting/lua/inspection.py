@@ -13,6 +13,7 @@ from llmspell_kernel.scripting.lua.tokens import Token, still_open, tokens
 SourceOf = Callable[[str, int, int], str | None]
 """The lines of a chunk, from one to another; None where they are not known."""
 _DOC_LINES = 30
+_BRACKETS_LOOKED_AT = 20
 
 
 class Part(NamedTuple):
@@ -39,7 +40,7 @@ def inspected(code: str, cursor: int, live: Live, source: SourceOf, *, detailed:
         if parts is not None:
             return parts
     before = [token for token in plain if token.end <= cursor or (token.kind == "string" and token.start < cursor)]
-    for opened in reversed(still_open(before)):
+    for opened in reversed(still_open(before)[-_BRACKETS_LOOKED_AT:]):
         if opened.token.kind == "operator" and opened.place and before[opened.place - 1].is_value_end:
             parts = about.chain_at(before, opened.place - 1)
             if parts is not None:
