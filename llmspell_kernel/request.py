@@ -70,6 +70,9 @@ class Outlet(Protocol):
     def work_ended(self, key: str, content: Content) -> None:
         """Such a request has this reply."""
 
+    def flush(self) -> None:
+        """Passes on what was gathered: a question comes behind what was printed before it."""
+
 
 class Record(Protocol):
     """What is kept of a request."""
@@ -169,8 +172,13 @@ class Request:
 
     async def ask_person(self, prompt: str) -> str | None:
         """Asks the person at the client that made the request at the root; None where there is none to be asked."""
-        root = self.root
-        return await root.sink.ask(prompt) if root.options.interactive else None
+        return await self.root.ask(prompt) if self.root.options.interactive else None
+
+    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
+        """Asks the client behind what was printed so far; for a request at the root. As `Sink.ask`."""
+        if self.outlet is not None:
+            self.outlet.flush()
+        return await self.sink.ask(prompt, password=password)
 
     def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
         """Sends the reply, the first time; dispatch does this."""

@@ -249,7 +249,7 @@ class Scope:
     async def _ask(self, prompt: str, password: bool) -> None:
         self.clock.pause()
         try:
-            text = await self.request.root.sink.ask(prompt, password=password)
+            text = await self.request.root.ask(prompt, password=password)
         finally:
             self.clock.resume()
         self._worker.send({"op": "input_reply", "scope": self.call.id, "text": text})

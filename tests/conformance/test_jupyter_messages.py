@@ -355,6 +355,22 @@ def test_the_header_comes_back_as_it_was_sent_whatever_it_holds(client: AllChann
     assert asked.replies[0]["parent_header"]["of_tomorrow"] == {"deep": [1, None]}
 
 
+@pytest.mark.parametrize("field", ["date", "username", "version"])
+def test_what_a_header_may_lack_it_may_lack(client: AllChannels, field: str) -> None:
+    asked = client.ask("shell", "kernel_info_request", without=[field])
+    assert (asked.reply["status"], asked.kinds) == ("ok", ["busy", "idle"])
+    assert field not in asked.replies[0]["parent_header"]
+
+
+@pytest.mark.parametrize("field", ["msg_id", "msg_type", "session"])
+def test_a_message_that_says_not_what_or_whose_it_is_is_dropped(client: AllChannels, field: str) -> None:
+    client.received.clear()
+    client.send("shell", "kernel_info_request", without=[field])
+    answered = checked(client.ask("shell", "kernel_info_request"))
+    # Answers keep the order of their requests: were there one to the first, it would have come.
+    assert [message for channel, message in client.received if channel == "shell"] == answered.replies
+
+
 def test_metadata_of_others_is_passed_over(client: AllChannels) -> None:
     metadata = {"cellId": "abc", "deletedCells": [], "recordTiming": True}
     asked = checked(client.ask("shell", "execute_request", {"code": "return 1"}, metadata=metadata))

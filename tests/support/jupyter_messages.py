@@ -273,10 +273,14 @@ class AllChannels:
         metadata: Mapping[str, Any] | None = None,
         header: Mapping[str, Any] | None = None,
         identities: Sequence[bytes] = (),
+        without: Sequence[str] = (),
     ) -> Json:
-        """Sends a request as it is given; `header` replaces fields, `identities` stand before it as a relay's."""
+        """Sends a request as it is given; `header` replaces fields and `without` leaves some out, `identities` stand
+        before it as a relay's."""
         message = self.session.msg(msg_type, {} if content is None else content, parent=parent, metadata=metadata)
         message["header"] = {**message["header"], **(header or {})}
+        for name in without:
+            del message["header"][name]
         frames = self.session.serialize(message)
         self._sockets[channel].send_multipart([*identities, *frames])
         return message

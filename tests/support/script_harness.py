@@ -36,6 +36,8 @@ class Frontend:
         self.published: list[tuple[str, Content]] = []
         self.deltas: list[Content] = []
         self.replies: list[Content] = []
+        self.asked: list[tuple[str, str]] = []
+        """Each question, and what had been printed by then."""
         self._lines = list(lines)
         self._arrival = asyncio.Event()
 
@@ -57,6 +59,7 @@ class Frontend:
         self._arrival.set()
 
     async def ask(self, prompt: str, *, password: bool = False) -> str | None:
+        self.asked.append((prompt, self.output))
         return self._lines.pop(0) if self._lines else None
 
     @property

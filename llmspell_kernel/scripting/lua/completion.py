@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from llmspell_kernel.scripting.lua.chains import Chain, chain_before, chain_to, local_names
 from llmspell_kernel.scripting.lua.file_names import FileNames
-from llmspell_kernel.scripting.lua.reference import Entry, Section, options_of, sections
+from llmspell_kernel.scripting.lua.reference import Entry, Section, manual, options_of, sections
 from llmspell_kernel.scripting.lua.resolution import MOST_NAMES, Field, Live, entry_of, live_names, section_of
 from llmspell_kernel.scripting.lua.tokens import (
     KEYWORDS,
@@ -86,19 +86,23 @@ def _names(prefix: str, before: Sequence[Token], live: Live) -> list[Candidate]:
 def _of_global(field: Field) -> Candidate:
     section = sections().get(field.name)
     if section is None or section.kind == "object":
-        return _of_field(field)
+        return _of_field(field, of_lua=field.name)
     if section.call is not None:
         return Candidate(field.name, "function", section.call)
     return Candidate(field.name, "module" if section.fields else "instance")
 
 
-def _of_field(field: Field, section: Section | None = None) -> Candidate:
+def _of_field(field: Field, section: Section | None = None, of_lua: str = "") -> Candidate:
+    """`of_lua` is its whole name, which may be one of Lua's own functions."""
     entry = None if section is None else section.fields.get(field.name)
-    if entry is not None:
+    if entry is not None and field.parameters is None:
         return _of_entry(entry)
     if field.type != "function":
         return Candidate(field.name, "instance")
-    return Candidate(field.name, "function", "" if field.parameters is None else f"({field.parameters})")
+    if field.parameters is not None:
+        return Candidate(field.name, "function", f"({field.parameters})")
+    known = manual().get(of_lua)
+    return Candidate(field.name, "function", "" if known is None else known.call or "")
 
 
 def _of_entry(entry: Entry) -> Candidate:
@@ -112,12 +116,17 @@ def _fields(prefix: str, before: Sequence[Token], live: Live) -> list[Candidate]
     if chain is None:
         return []
     if chain.is_text and not chain.steps:
-        return [_of_field(field) for field in live.text_methods(prefix)] if methods_only else []
+        found = live.text_methods(prefix) if methods_only else ()
+        return [_of_field(field, of_lua=f"string.{field.name}") for field in found]
     section = section_of(chain, before, live)
     names = live_names(chain, live)
     if names is not None and (section is None or live.look(names) is not None):
         fields = live.fields(names, prefix)
-        there = [_of_field(one, section) for one in fields if not methods_only or one.type == "function"]
+        seen = live.look(names)
+        of = "string" if seen is not None and seen.type == "string" else ".".join(map(str, names))
+        there = [
+            _of_field(one, section, f"{of}.{one.name}") for one in fields if not methods_only or one.type == "function"
+        ]
         if there or section is None:
             return there
     if section is None:

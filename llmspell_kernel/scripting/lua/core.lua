@@ -27,8 +27,7 @@ local OURS = "[llmspell]"
 
 local INSTRUCTIONS = 20000
 -- Where these take long (calls of C functions on much data), fewer lie between two looks; seconds of computing.
-local LONG, WANTED, SHORT = 0.03, 0.01, 0.005
-local FIRST, FEWEST = 1000, 100
+local LONG, WANTED, SHORT, FEWEST = 0.03, 0.01, 0.005, 100
 local pace, looked_at = INSTRUCTIONS, 0
 local STOP = "script stopped"
 local stopped = host.stopped
@@ -63,6 +62,13 @@ local function by_line()
   note(3)
   exact_lines = exact_lines - 1
   if exact_lines <= 0 then
+    -- Some five instructions a line: how long they take here is known from the first.
+    local now = clock()
+    local took = now - looked_at
+    if took > SHORT then
+      pace = max(FEWEST, min(pace, 5 * EXACT_LINES * WANTED // took | 0))
+    end
+    looked_at = now
     arm((running()))
   end
 end
@@ -401,7 +407,7 @@ end
 function core.run(fn, ...)
   failure, inner.value, inner.trace = {}, nil, nil
   seen_source, seen_line, exact_lines = nil, nil, EXACT_LINES
-  pace, looked_at = FIRST, clock()
+  looked_at = clock()
   if not halting and tracer == nil then
     sethook(by_line, "l")
   end

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from llmspell_kernel.scripting.lua.tokens import Token, is_long, still_open, tokens
 
 _STEP = "  "
+_LINES_LOOKED_AT = 100
 _INDENTED = re.compile(r"^([ \t]+)\S", re.MULTILINE)
 
 
@@ -33,10 +35,13 @@ def _indent_at(code: str, at: int) -> str:
 
 def _step(code: str, found: list[Token]) -> str:
     """What the code is indented with already, else two spaces."""
-    inside = [(token.start, token.end) for token in found if token.kind == "string"]
+    inside = [(token.start, token.end) for token in found if token.kind == "string" and is_long(token)]
     steps = [
-        match[1] for match in _INDENTED.finditer(code) if not any(start < match.start() < end for start, end in inside)
+        match[1]
+        for match in islice(_INDENTED.finditer(code), _LINES_LOOKED_AT)
+        if not any(start < match.start() < end for start, end in inside)
     ]
     if any(step.startswith("\t") for step in steps):
         return "\t"
-    return min(steps, key=len) if steps and len(min(steps, key=len)) in (2, 3, 4, 8) else _STEP
+    least = min(steps, key=len, default=_STEP)
+    return least if len(least) in (2, 3, 4, 8) else _STEP

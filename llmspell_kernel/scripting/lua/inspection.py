@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from llmspell_kernel.scripting.lua.chains import Chain, chain_to
-from llmspell_kernel.scripting.lua.reference import Entry, Section, sections, wrapped
+from llmspell_kernel.scripting.lua.chains import Chain, Key, chain_to
+from llmspell_kernel.scripting.lua.reference import Entry, Section, manual, sections, wrapped
 from llmspell_kernel.scripting.lua.resolution import Live, Seen, entry_of
 from llmspell_kernel.scripting.lua.tokens import Token, still_open, tokens
 
 SourceOf = Callable[[str, int, int], str | None]
 """The lines of a chunk, from one to another; None where they are not known."""
 _DOC_LINES = 30
+_BRACKETS_LOOKED_AT = 20
 
 
 class Part(NamedTuple):
@@ -39,7 +40,7 @@ def inspected(code: str, cursor: int, live: Live, source: SourceOf, *, detailed:
         if parts is not None:
             return parts
     before = [token for token in plain if token.end <= cursor or (token.kind == "string" and token.start < cursor)]
-    for opened in reversed(still_open(before)):
+    for opened in reversed(still_open(before)[-_BRACKETS_LOOKED_AT:]):
         if opened.token.kind == "operator" and opened.place and before[opened.place - 1].is_value_end:
             parts = about.chain_at(before, opened.place - 1)
             if parts is not None:
@@ -78,6 +79,9 @@ class _About:
         if names is None:
             return None
         seen = self._live.look(names)
+        own = self._of_lua(names) if seen is not None and seen.type == "function" and seen.source is None else None
+        if own is not None:
+            return list(own)
         if seen is not None:
             return list(self._of_value(".".join(map(str, names)), seen))
         # A local variable is not known outside of its function; what it is called with often tells.
@@ -85,6 +89,13 @@ class _About:
             same = [one for one in sections().values() if one.kind == "object" and name in one.fields]
             return [part for one in same for part in _of_entry(one.name, one, one.fields[name], ":")] or None
         return None
+
+    def _of_lua(self, names: Sequence[Key]) -> Iterator[Part] | None:
+        """What Lua's manual says of one of its functions; a text's methods are those of `string`."""
+        owner = self._live.look(names[:-1]) if len(names) > 1 else None
+        name = f"string.{names[-1]}" if owner is not None and owner.type == "string" else ".".join(map(str, names))
+        entry = manual().get(name)
+        return None if entry is None else _of_manual(entry)
 
     def _separator(self, found: Sequence[Token], end: int) -> str:
         return found[end - 1].text if end else ""
@@ -137,6 +148,13 @@ def _of_entry(owner: str, section: Section, entry: Entry, separator: str) -> Ite
     if entry.example is not None:
         yield Part("code", entry.example)
     yield Part("sentence", f"since {entry.since}")
+
+
+def _of_manual(entry: Entry) -> Iterator[Part]:
+    gives = "" if entry.gives == "nil" else f" → {entry.gives}"
+    yield Part("code", f"{entry.name}{entry.call}{gives}")
+    yield Part("sentence", entry.doc)
+    yield Part("sentence", f"as in {entry.since}")
 
 
 def _of_section(section: Section) -> Iterator[Part]:

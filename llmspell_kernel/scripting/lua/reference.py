@@ -51,6 +51,17 @@ def parameter_types() -> Mapping[str, str]:
     return types
 
 
+@cache
+def manual() -> Mapping[str, Entry]:
+    """Lua's own functions, by their whole names: `pairs`, `string.rep`."""
+    found: dict[str, Entry] = {}
+    for name, row in _table("manual.toml").items():
+        rows = {name: row} if isinstance(row, list) else {f"{name}.{key}": one for key, one in row.items()}
+        for whole, (call, gives, doc) in rows.items():
+            found[whole] = Entry(whole, call, gives, doc, "Lua 5.4")
+    return found
+
+
 def options_of(section: str, function: str) -> Sequence[str]:
     """The keys of the table that a function takes; none where it takes no such table."""
     groups: Mapping[str, Sequence[str]] = _read()[_OPTIONS]
@@ -71,10 +82,14 @@ _OPTIONS = "options"
 
 @cache
 def _read() -> Mapping[str, Any]:
+    return _table("reference.toml")
+
+
+def _table(name: str) -> Mapping[str, Any]:
     # Only who asks about names needs it.
     import tomllib
 
-    with open(f"{os.path.dirname(__file__)}/reference.toml", "rb") as file:
+    with open(f"{os.path.dirname(__file__)}/{name}", "rb") as file:
         return tomllib.load(file)
 
 

@@ -163,8 +163,7 @@ class Sandbox:
         flush = self._core["flush_files"]
         flush()
         if number:
-            note = self._run(self._core["module"], b"results.lua")
-            self._run(note, self._environment, number, text, value)
+            self._note(number, text, value)
         shown = self._value(value)
         if is_rich and shown.text is not None and self._core["is_rich"](value):
             # Methods of the script's own: they are stopped and limited as it is.
@@ -184,6 +183,14 @@ class Sandbox:
             self._kernel.write("stderr", told.encode())
             return None
         return {"data": bundle["data"], "metadata": bundle.get("metadata") or {}}
+
+    def _note(self, number: int, code: bytes, value: Any) -> None:
+        """Keeps what a cell was and gave for later ones; no code of the script's runs for it."""
+        note = self._core.get("note_result")
+        if note is None:
+            # Few scripts are cells of a notebook.
+            note = self._core["note_result"] = self._run(self._core["module"], b"results.lua")
+        note(self._environment, number, code, value)
 
     def evaluate(self, expression: str) -> Value:
         """The value of one expression in this context; fails as `execute` does."""

@@ -6,13 +6,14 @@ Knows the form of the language, and neither values nor names that there are. Wha
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 Kind = Literal["comment", "string", "name", "number", "operator"]
 
-LONGEST = 200_000
-"""Of longer code the last lines are looked at, so that no question about it holds its context for long."""
+LONGEST = 50_000
+"""Of longer code the last characters are looked at, so that no question about it holds its context for long."""
 
 _TOKEN = re.compile(
     r"""
@@ -35,7 +36,8 @@ KEYWORDS = frozenset(
 )
 OPENING = {"(": ")", "{": "}", "[": "]"}
 CLOSING = {closing: opening for opening, closing in OPENING.items()}
-_BLOCKS = {"function": "end", "if": "end", "do": "end", "repeat": "until"}
+_ENDS = {"end": ("function", "if", "do"), "until": ("repeat",)}
+_BLOCKS = frozenset(one for openings in _ENDS.values() for one in openings)
 _ESCAPE = re.compile(r"\\(?:z\s*|(\d{1,3})|x([\da-fA-F]{2})|(.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
@@ -61,10 +63,11 @@ class Token(NamedTuple):
 
 
 def tokens(code: str) -> list[Token]:
-    """The tokens of the code, comments among them; of what is longer than `LONGEST` those of its last lines."""
+    """The tokens of the code, comments among them; of what is longer than `LONGEST` those of its end."""
     start = 0
     if len(code) > LONGEST:
-        start = code.find("\n", len(code) - LONGEST) + 1
+        line = code.find("\n", len(code) - LONGEST)
+        start = len(code) - LONGEST if line < 0 else line + 1
     found: list[Token] = []
     for match in _TOKEN.finditer(code, start):
         kind: Kind = match.lastgroup  # type: ignore[assignment]  # the names of the groups are the kinds
@@ -126,25 +129,18 @@ class Open(NamedTuple):
 def still_open(found: Sequence[Token]) -> list[Open]:
     """The brackets and blocks that are open behind the tokens, outermost first."""
     stack: list[Open] = []
-    for index, token in enumerate(found):
+    counts: Counter[str] = Counter()
+    for place, token in enumerate(found):
         text = token.text
-        if token.kind == "operator":
-            if text in OPENING:
-                stack.append(Open(token, index))
-            elif text in CLOSING:
-                _close(stack, CLOSING[text])
-        elif token.kind == "name":
-            if text in _BLOCKS:
-                stack.append(Open(token, index))
-            elif text in ("end", "until"):
-                _close(stack, *(opening for opening, closing in _BLOCKS.items() if closing == text))
+        if (token.kind == "operator" and text in OPENING) or (token.kind == "name" and text in _BLOCKS):
+            stack.append(Open(token, place))
+            counts[text] += 1
+        elif (token.kind == "operator" and text in CLOSING) or (token.kind == "name" and text in _ENDS):
+            openings = _ENDS.get(text) or (CLOSING[text],)
+            # What stands open in it by mistake goes with it; what closes nothing is passed over.
+            while any(counts[one] for one in openings):
+                ended = stack.pop().token.text
+                counts[ended] -= 1
+                if ended in openings:
+                    break
     return stack
-
-
-def _close(stack: list[Open], *openings: str) -> None:
-    """Takes the innermost of these off the stack, with what stands open in it by mistake; nothing where there is
-    none."""
-    for at in range(len(stack) - 1, -1, -1):
-        if stack[at].token.text in openings:
-            del stack[at:]
-            return

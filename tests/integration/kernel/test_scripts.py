@@ -397,6 +397,16 @@ def test_introspection_answers_as_jupyter_wants_it() -> None:
     run(body)
 
 
+def test_a_question_comes_behind_what_was_printed_before_it() -> None:
+    async def body(scripts: ScriptHarness) -> None:
+        code = "print('a') print('b') io.write('name? ') return io.read() .. input('more? ')"
+        for options in ({}, {"isolated": True}):
+            asked = await scripts.cell(code, lines=["Ada ", "Lovelace"], content={"allow_stdin": True}, **options)
+            assert asked.asked == [("", "a\nb\nname? "), ("more? ", "a\nb\nname? ")]
+
+    run(body)
+
+
 def test_is_complete_is_unknown_while_the_worker_computes() -> None:
     async def body(scripts: ScriptHarness) -> None:
         request, shown = scripts.start("print('on') while true do end")

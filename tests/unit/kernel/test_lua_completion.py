@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from llmspell_kernel.scripting.lua import questions
+from llmspell_kernel.scripting.lua.indent import next_indent
 from llmspell_kernel.scripting.lua.reference import options_of, sections
 from llmspell_kernel.scripting.lua.tokens import tokens
 from tests.support.lua_kernel import LuaBench, reply
@@ -258,11 +258,34 @@ def test_tables_of_very_many_fields_are_bounded(bench: LuaBench) -> None:
     assert len(bench.completed("many.|")[0]) == 1000
 
 
-def test_code_without_end_and_of_great_length_is_answered(bench: LuaBench) -> None:
-    for text in ("(" * 3000 + "Age|", "x = {" * 2000 + "|", "f(" * 2000 + "'|", "y = 1\n" * 100_000 + "Age|"):
-        bench.completed(text)
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 90_000 + "}" * 90_000,
+        "f()(" * 40_000,
+        "x = {" * 40_000,
+        "f('" * 40_000,
+        "[[" * 90_000,
+        "[=" * 90_000,
+        "a.b" * 60_000 + ".",
+        "a[1]" * 40_000 + ".",
+        "a=b " * 40_000 + "b.",
+        "  x = [[]]\n" * 15_000 + "if x then",
+        "function f() " * 15_000 + "end " * 15_000,
+        "\\" * 90_000,
+        '"\\"' * 60_000,
+    ],
+    ids=range(13),
+)
+def test_no_code_takes_long_however_it_is_made(bench: LuaBench, text: str) -> None:
+    bench.completed(text + "|")
+    bench.inspected(text + "|")
+    next_indent(text)
+
+
+def test_of_very_long_code_the_end_is_read(bench: LuaBench) -> None:
     assert bench.completed("y = 1\n" * 100_000 + "Age|") == (["Agent"], "Age")
-    assert sys.getrecursionlimit() < 3000
 
 
 def test_tokens_tell_strings_comments_and_numbers_apart() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from llmspell_kernel.scripting.lua import questions
 from llmspell_kernel.scripting.lua.indent import next_indent
+from llmspell_kernel.scripting.lua.reference import manual, sections
 from tests.support.lua_kernel import LuaBench, reply
 from tests.unit.kernel.test_lua_reference import AGENT
 
@@ -35,7 +36,10 @@ def bench() -> LuaBench:
         ("s|", 's: string (3 bytes)\n\n"abc"'),
         ("n|", "n: integer\n\n1"),
         ("f|", "f(x, ...): function\n\nAdds one.\n\ndefined at test.lua:2"),
-        ("string.rep|", "string.rep: function\n\na function of Lua's own"),
+        ("string.rep|", "string.rep(s, n[, separator]) → string\n\nThe text n times"),
+        ("s:upper|", "string.upper(s) → string\n\nWith capital letters.\n\nas in Lua 5.4"),
+        ("ipairs(|", "ipairs(list) → function"),
+        ("table.concat|", "table.concat(list[, separator[, i[, j]]]) → string"),
         ("JSON|", "JSON\n\nText to values"),
         ("print(|", "print(...)\n"),
         ("JSON.null|", "JSON.null → null\n"),
@@ -100,3 +104,23 @@ def test_markdown_has_code_in_fences(bench: LuaBench) -> None:
 )
 def test_a_new_line_is_indented_by_what_is_open(code: str, indent: str) -> None:
     assert next_indent(code) == indent
+
+
+def test_every_function_of_lua_s_own_is_described_and_no_other(bench: LuaBench) -> None:
+    known = set(
+        bench.value(
+            """
+        local names = {}
+        for name, value in pairs(_G) do
+          if type(value) == "function" then names[#names + 1] = name end
+        end
+        for _, library in ipairs { "string", "table", "math", "utf8", "coroutine" } do
+          for name, value in pairs(_G[library]) do
+            if type(value) == "function" then names[#names + 1] = library .. "." .. name end
+          end
+        end
+        return names
+        """
+        )
+    )
+    assert known - set(sections()) == set(manual())
