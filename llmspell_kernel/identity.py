@@ -97,6 +97,11 @@ class Caller(NamedTuple):
         """Key and session together: what may cancel a request; empty where there is no session."""
         return f"{self.key_id}.{self.session}" if self.session else ""
 
+    @property
+    def grants(self) -> bool:
+        """Whether it may permit a script what is this machine's: a client here with all rights, or a notebook."""
+        return self.kind == "client" and self.local and (self.may("admin") or self.notebook is not None)
+
     def may(self, capability: Capability | None) -> bool:
         """Whether the caller has the capability; None is anyone's."""
         return capability is None or capability in self.capabilities

@@ -114,6 +114,10 @@ class Context:
         """The name of its worker, which functions of its script have as their context; starts one where none runs."""
         return self._worker().name
 
+    def prepare(self) -> None:
+        """Starts its worker ahead of the first cell."""
+        self._worker()
+
     @asynccontextmanager
     async def turn(self, request: Request) -> AsyncIterator[None]:
         """One cell's turn, in the order of arrival.

@@ -128,7 +128,7 @@ class Contexts:
     def open_notebook(self, name: str, directory: str | None) -> Shells:
         """The contexts of a new notebook, whose cells run in this directory; `end_notebook` ends them."""
         made = self._shells[name] = self._new_shells(self._new("notebook", directory=directory))
-        self._workers.prepare()  # Its first cell will come soon.
+        made.main.prepare()  # Its first cell will come soon.
         return made
 
     def end_notebook(self, name: str) -> None:

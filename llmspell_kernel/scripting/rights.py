@@ -1,7 +1,8 @@
 """What one execution may do beside computing: files, programs, variables and addresses, granted with its request.
 
 A grant is a list of paths, names or hosts; `*` stands for all. It adds to what the kernel's settings allow every
-script. Only who may do everything with this kernel, from its own machine, can grant anything.
+script. Only who may do everything with this kernel, from its own machine, can grant anything, and notebooks that such
+a client has opened.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def granted(request: Request) -> Rights:
                 f"metadata.llmspell.allow.{kind} is not a permission; there are {', '.join(PERMISSIONS)}"
             )
     flags = ", ".join(f"--allow-{kind}" for kind in PERMISSIONS if kind in given)
-    request.caller.demand("admin", flags)
-    if not request.caller.local:
+    if not request.caller.grants:
+        request.caller.demand("admin", flags)
         raise Forbidden(f"{flags}: a client on another machine can grant nothing on this one")
     _check_paths(given)
     return Rights(**{kind: tuple(names) for kind, names in given.items()})

@@ -70,7 +70,7 @@ class Asking:
     def kinds(self, request: Request) -> Collection[Need]:
         """The kinds of permission that a person is asked about; none where no person can be asked, or may grant any."""
         caller = request.root.caller
-        return _DOING.keys() if request.has_person and caller.local and caller.may("admin") else ()
+        return _DOING.keys() if request.has_person and caller.grants else ()
 
     async def ask(
         self,
@@ -89,7 +89,7 @@ class Asking:
         kind = next((one for one in _DOING if one == refused.details.get("permission")), None)
         name = refused.details.get("name")
         caller = request.root.caller
-        if kind is None or not isinstance(name, str) or not caller.local or not caller.may("admin"):
+        if kind is None or not isinstance(name, str) or not caller.grants:
             raise refused
         # A model must not draw its own question: what steers a terminal is written out.
         shown = "everything" if name == "*" else shown_name(name)

@@ -48,7 +48,7 @@ class NotebookSummary(Struct):
     clients: int
     """frontends that are connected"""
     pid: int | None
-    """the process of its script; null before the first cell"""
+    """the process of its script; null where it has died"""
     memory_bytes: int | None
     """what its scripts hold, subshells too"""
     models: Sequence[str]

@@ -199,6 +199,26 @@ def test_a_door_opens_models_and_scripts_and_steers_no_kernel(keeper: Client, tm
         ]
 
 
+def test_a_person_at_a_notebook_can_be_asked_for_permission(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "note.txt").write_text("a note")
+    (tmp_path / "work").mkdir()
+    file = connection_file(tmp_path, "asks")
+    kernel = KernelProcess(env={"LLMSPELL_HOME": str(tmp_path / "home")})  # its tools' workers end with it
+    with kernel.client() as keeper:
+        open_door(keeper, file, cwd=str(tmp_path / "work"))
+        with frontend_of(file) as frontend:
+            frontend.wait_for_ready(timeout=DEADLINE_S)
+            code = f"return Tool.execute('file_operations', {{operation = 'read', path = '{hidden}/note.txt'}}).text"
+            cell = frontend.execute(code, allow_stdin=True)
+            question = frontend.get_stdin_msg(timeout=DEADLINE_S)
+            assert "note.txt" in question["content"]["prompt"]
+            frontend.input("y")
+            assert finish_cell(frontend, cell).value == '"a note"'
+    kernel.stop()
+
+
 def test_state_and_events_are_those_of_the_kernel_s_own_door(keeper: Client, tmp_path: Path) -> None:
     file = connection_file(tmp_path, "state")
     open_door(keeper, file)

