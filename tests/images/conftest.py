@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,12 @@ from tests.support.snippets import ROOT
 
 
 @pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
     """The images of `docker/Dockerfile`."""
-    return Images(ROOT / "docker" / "Dockerfile", tmp_path_factory.mktemp("images"))
+    directory = tmp_path_factory.mktemp("images")
+    yield Images(ROOT / "docker" / "Dockerfile", directory)
+    # A hundred thousand files, which Python removes one by one in minutes.
+    subprocess.run(["rm", "-rf", str(directory)], check=True)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_jupyterlab_of_one_container_runs_cells_in_the_kernel_of_another(
     listed = lab.run("jupyter", "kernelspec", "list", entrypoint=(), volumes=volumes)
     assert "llmspell " in listed.stdout, listed.stderr
     # The port of the image may be taken on this machine.
-    command = [*lab.configuration.command, "--port=0"]
+    command = ["--port=0" if word.startswith("--port=") else word for word in lab.configuration.command]
     environment = {"JUPYTER_TOKEN": "abc", "LLMSPELL_CONNECT": "main"}
     with image.kernel(volumes):
         server = subprocess.Popen(lab.argv(command, volumes, environment), stderr=subprocess.PIPE, text=True)
