@@ -64,7 +64,7 @@ def test_a_pipe_is_read_and_closed_like_a_file() -> None:
     local ok, how, code = p:close()
     return {first, kind, lines, ok == nil, how, code, io.type(p), select(2, pcall(p.read, p))}
     """
-    assert programs("*").value(code) == [1, "file", ["2", "3"], True, "exit", 3, "closed file", CLOSED]
+    assert programs("*").value(code) == [1, "file", ["", "2", "3"], True, "exit", 3, "closed file", CLOSED]
 
 
 CLOSED = "attempt to use a closed file"
