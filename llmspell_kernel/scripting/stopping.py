@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from llmspell_protocol.background import of_no_request
+
 GRACE_S = 1.0
 """By the clock."""
 BUSY_S = 0.15
@@ -33,7 +35,7 @@ class StopDeadline:
         self._timer.cancel()
 
     def _look_again(self) -> None:
-        self._timer = self._loop.call_later(LOOK_EVERY_S, self._look)
+        self._timer = of_no_request(self._loop.call_later, LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
         now_s = self._computed_s()
