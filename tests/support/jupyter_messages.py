@@ -220,11 +220,15 @@ class Asked:
 
     @property
     def kinds(self) -> list[str]:
-        """The types that were published, a state for a status."""
-        return [
+        """The types that were published, a state for a status.
+
+        Busy stands there once: a cell that goes on may be told busy again when something beside it has ended.
+        """
+        told = [
             one["content"]["execution_state"] if one["msg_type"] == "status" else one["msg_type"]
             for one in self.published
         ]
+        return [kind for at, kind in enumerate(told) if kind != "busy" or kind not in told[:at]]
 
     def of(self, msg_type: str) -> list[Json]:
         """The contents of one type that were published."""

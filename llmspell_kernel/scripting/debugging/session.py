@@ -38,7 +38,7 @@ _EMPTY: Mapping[str, Content] = {
     "setBreakpoints": {"breakpoints": []},
 }
 """The bodies of refusals: frontends look into them without asking whether it went well."""
-_FORWARDED = ("stackTrace", "scopes", "variables", "setVariable", "setExpression", "exceptionInfo", "modules")
+_FORWARDED = ("stackTrace", "scopes", "setVariable", "setExpression", "exceptionInfo", "modules")
 _STEPS = ("continue", "next", "stepIn", "stepOut")
 
 Answer = Callable[[Request, Content], Awaitable[Content | None]]
@@ -62,6 +62,7 @@ class DebugSession:
         self._texts: dict[str, str] = {}
         self._by_deltas = False
         """Whether the client reads its own requests' deltas, and no IOPub."""
+        self._for_lab = False
         self._speaker: Request | None = None
         self._run: Request | None = None
         self._numbers = count(1)
@@ -82,6 +83,7 @@ class DebugSession:
             "pause": self._pause,
             "stopOnEntry": self._stop_on_entry,
             "evaluate": self._evaluate,
+            "variables": self._variables,
             "inspectVariables": self._inspect_variables,
             "richInspectVariables": self._rich_inspect_variables,
             "copyToGlobals": self._copy_to_globals,
@@ -188,8 +190,9 @@ class DebugSession:
             "copyToGlobals": True,
         }
 
-    async def _initialize(self, request: Request, _arguments: Content) -> Content:
+    async def _initialize(self, request: Request, arguments: Content) -> Content:
         self.started = True
+        self._for_lab = arguments.get("clientID") == "jupyterlab"
         self._by_deltas = request.options.deltas
         self._speaker = request
         return dict(CAPABILITIES)
@@ -230,12 +233,13 @@ class DebugSession:
         path = _path(arguments)
         given = arguments.get("breakpoints") or [{"line": line} for line in arguments.get("lines") or ()]
         made = self._breakpoints.replace(path, given)
-        if self._process is None:
-            return {"breakpoints": [{"id": one.id, "verified": True, "line": one.line} for one in made]}
-        body = await self._ask("setBreakpoints", self._places(path))
-        for state in body["breakpoints"]:
+        states: list[Content] = [{"id": one.id, "verified": True, "line": one.line} for one in made]
+        if self._process is not None:
+            states = (await self._ask("setBreakpoints", self._places(path)))["breakpoints"]
+        for state in states:
             self._moved(state)
-        return body
+        # JupyterLab shows each by its source.
+        return {"breakpoints": [{**state, "source": {"path": path}} for state in states]}
 
     async def _set_exception_breakpoints(self, _request: Request, arguments: Content) -> Content:
         wanted = arguments.get("filters") or []
@@ -276,10 +280,21 @@ class DebugSession:
         _text(arguments, "expression")
         return await self._ask("evaluate", arguments)
 
+    async def _variables(self, _request: Request, arguments: Content) -> Content:
+        return self._shown(await self._ask("variables", arguments))
+
     async def _inspect_variables(self, _request: Request, _arguments: Content) -> Content:
         if self._context.pid is None:
             return {"variables": []}
-        return await self._ask("inspectVariables", {})
+        return self._shown(await self._ask("inspectVariables", {}))
+
+    def _shown(self, body: Content) -> Content:
+        if not self._for_lab:
+            return body
+        # Only where JupyterLab debugs.
+        from llmspell_kernel.scripting.debugging.lab_types import for_lab
+
+        return {"variables": [for_lab(one) for one in body["variables"]]}
 
     async def _rich_inspect_variables(self, _request: Request, arguments: Content) -> Content:
         name = _text(arguments, "variableName")

@@ -40,7 +40,7 @@ def test_the_conversation_that_jupyterlab_has() -> None:
         set_there = await debugger.body(
             "setBreakpoints", source={"path": path}, breakpoints=[{"line": 2}], sourceModified=False
         )
-        assert set_there["breakpoints"] == [{"id": 1, "line": 2, "verified": True}]
+        assert set_there["breakpoints"] == [{"id": 1, "line": 2, "verified": True, "source": {"path": path}}]
         cell, shown = scripts.start(CODE)
         frame = await debugger.stopped()
         assert (frame["name"], frame["line"], frame["source"]["path"]) == ("twice", 2, path)
@@ -50,7 +50,7 @@ def test_the_conversation_that_jupyterlab_has() -> None:
         scopes = (await debugger.body("scopes", frameId=frame["id"]))["scopes"]
         assert [scope["name"] for scope in scopes] == ["Locals", "Globals"]
         there = await debugger.body("variables", variablesReference=scopes[0]["variablesReference"])
-        assert [(one["name"], one["value"]) for one in there["variables"]] == [("x", "21")]
+        assert [(one["name"], one["value"], one["type"]) for one in there["variables"]] == [("x", "21", "int")]
         rich = await debugger.body("richInspectVariables", variableName="x", frameId=frame["id"])
         assert rich == {"data": {"text/plain": "21"}, "metadata": {}}
         assert (await debugger.body("source", source={"path": path}, sourceReference=0))["content"] == CODE

@@ -34,7 +34,6 @@ OF_A_REQUEST = {
     "llmspell_kernel/scripting/clock.py": "an execution's time",
     "llmspell_kernel/scripting/output.py": "an execution's output",
     "llmspell_kernel/scripting/scope.py": "an execution's questions",
-    "llmspell_kernel/scripting/stopping.py": "an execution's end",
     "llmspell_providers/ollama/chat.py": "a chat's own look at the memory",
     "llmspell_providers/candle/process.py": "a call that was told to stop",
     "llmspell_providers/candle/loading.py": "the load's own hold",
