@@ -1,4 +1,4 @@
-"""`debug`: a script stopped, looked at and changed, at a terminal and through a pipe, in the command's kernel and another."""
+"""`debug`: a script stopped, looked at and changed, at a terminal and through a pipe, with either kind of kernel."""
 
 from __future__ import annotations
 
