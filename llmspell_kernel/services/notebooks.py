@@ -6,9 +6,13 @@ Knows doors by their contract and makes none: what starts the kernel says how.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from llmspell_kernel.active_requests import ActiveRequests
@@ -18,6 +22,7 @@ from llmspell_kernel.request import Submit
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.discovery import is_running, notebook_path
 from llmspell_protocol.errors import Busy, NotFound, Unsupported
 
 if TYPE_CHECKING:
@@ -65,7 +70,8 @@ class Notebook:
 class Notebooks:
     """The open notebooks, oldest first; belongs to the loop.
 
-    `is_taken` tells whether something else has an id. Without `make_door` the kernel takes no notebooks.
+    `files` are the kernel's id and its run directory, where it tells of notebooks by their ids. Without `make_door` the
+    kernel takes no notebooks.
     """
 
     def __init__(
@@ -75,14 +81,14 @@ class Notebooks:
         requests: ActiveRequests,
         clients: Clients,
         submit: Submit,
-        is_taken: Callable[[str], bool],
+        files: tuple[str, Path] | None,
     ) -> None:
         self._make_door = make_door
         self._contexts = contexts
         self._requests = requests
         self._clients = clients
         self._submit = submit
-        self._is_taken = is_taken
+        self._files = files
         self._open: dict[str, Notebook] = {}
 
     def __len__(self) -> int:
@@ -103,13 +109,15 @@ class Notebooks:
             hint = f"open: {', '.join(self._open)}" if self._open else "no notebook is open"
             raise NotFound(f"there is no notebook '{id}'", hint=hint, details={"notebook": id}) from None
 
-    async def open(self, info: ConnectionInfo, file_name: str, name: str, directory: str | None) -> Notebook:
-        """Opens a door at the addresses of `info`, which the newest who opens them has.
+    async def open(self, connection_file: Path, name: str, directory: str | None) -> Notebook:
+        """Opens a door at the addresses of a connection file, which the newest who opens them has.
 
         Raises:
             Unsupported: this kernel takes no notebooks, or the address is not of this machine alone.
             Busy, ConfigError: the addresses can't be had.
+            NotFound, ConfigError: the file can't be read, or is no connection file.
         """
+        info = ConnectionInfo.read(connection_file)
         if self._make_door is None:
             raise Unsupported(
                 "this kernel ends with what started it, and takes no notebooks",
@@ -120,7 +128,7 @@ class Notebooks:
                 # What had opened it may be gone, and its end not noticed yet.
                 other.end("replaced")
                 await self.close(other)
-        id = notebook_id(file_name, name, lambda one: one in self._open or self._is_taken(one))
+        id = notebook_id(connection_file.stem, name, self._is_taken)
         shells = self._contexts.open_notebook(id, directory)
         try:
             door = await self._door(self._make_door, info, id)
@@ -133,6 +141,7 @@ class Notebooks:
         clients.on_returned(self._clients.returned)
         notebook = self._open[id] = Notebook(id, name, info, door, shells, clients)
         door.open(self._submit, clients)
+        self._tell(id, connection_file)
         log.info("notebook %s opens at %s", id, info.address)
         return notebook
 
@@ -161,7 +170,24 @@ class Notebooks:
         for client in notebook.clients:
             notebook.clients.gone(client)
         del self._open[notebook.id]
+        if self._files is not None:
+            with suppress(OSError):
+                os.unlink(notebook_path(self._files[1], notebook.id))
         log.info("notebook %s has ended", notebook.id)
+
+    def _is_taken(self, id: str) -> bool:
+        return id in self._open or (self._files is not None and is_running(self._files[1], id))
+
+    def _tell(self, id: str, connection_file: Path) -> None:
+        """Lets commands find the notebook by its id."""
+        if self._files is None:
+            return
+        kernel, run_dir = self._files
+        told = json.dumps({"kernel": kernel, "connection_file": str(connection_file)})
+        try:
+            Path(notebook_path(run_dir, id)).write_text(told, encoding="utf-8")
+        except OSError as error:
+            log.warning("notebook %s can't be named in commands: %s", id, error.strerror)
 
     async def _door(self, make_door: MakeDoor, info: ConnectionInfo, id: str) -> Door:
         loop = asyncio.get_running_loop()

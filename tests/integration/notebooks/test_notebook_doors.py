@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from llmspell_protocol.client.sync import Client
+from llmspell_protocol.discovery import resolve
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, NotFound, Unsupported
 from tests.support.jupyter import DEADLINE_S, Json, ask, finish_cell, reply_to, run_cell
 from tests.support.kernels import KernelProcess
@@ -91,6 +92,29 @@ def test_a_notebook_is_called_after_its_file_and_runs_in_its_directory(keeper: C
     with frontend_of(file) as frontend:
         frontend.wait_for_ready(timeout=DEADLINE_S)
         assert run_cell(frontend, "return require('beside').word").value == '"from the directory"'
+
+
+def test_a_command_reaches_a_notebook_s_variables_by_its_id(
+    kernel: KernelProcess, keeper: Client, tmp_path: Path
+) -> None:
+    run_dir = Path(kernel.started["connection_file"]).parent
+    file = connection_file(tmp_path)
+    id, _ = open_door(keeper, file, name="Named.ipynb")
+    open_door(keeper, connection_file(tmp_path, "91f0aaaa-2222-4222-8333-444455556666"), name="Nameless.ipynb")
+    with frontend_of(file) as frontend:
+        frontend.wait_for_ready(timeout=DEADLINE_S)
+        run_cell(frontend, "seen = 'in the notebook'")
+    for target in (id, "Named"):
+        info = resolve(target, run_dir, {})
+        assert info.id == id
+        with Client(info).connect(DEADLINE_S) as client:
+            asked = client.request("execute_request", {"code": "return seen"}, metadata={"llmspell": {"deltas": True}})
+            assert asked.result().content["result"] == "in the notebook"
+    with pytest.raises(InvalidRequest, match="several notebooks have an id that begins with 'Name'"):
+        resolve("Name", run_dir, {})
+    keeper.request("notebook_request", {"action": "close", "notebook": id}).result()
+    with pytest.raises(NotFound, match="there is no kernel 'Named'"):
+        resolve("Named", run_dir, {})
 
 
 def test_an_interrupt_touches_its_own_notebook_alone(keeper: Client, tmp_path: Path) -> None:
