@@ -39,8 +39,10 @@ class NotebookHandler(AreaHandler):
         for field, path in (("connection_file", wanted.connection_file), ("cwd", wanted.cwd)):
             if path is not None and (not os.path.isabs(path) or "\0" in path):
                 raise InvalidRequest(f"{field}: '{path}' is not an absolute path")
+        # To be in the root says nothing: a frontend whose directory is gone is there, and scripts may read below it.
+        directory = None if wanted.cwd == "/" else wanted.cwd
         request.lasting = True
-        notebook = await self._notebooks.open(Path(wanted.connection_file), wanted.name, wanted.cwd)
+        notebook = await self._notebooks.open(Path(wanted.connection_file), wanted.name, directory)
         try:
             request.progress({"notebook": notebook.id})
             ended = await notebook.ended
