@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +21,7 @@ from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import is_running, notebook_path
-from llmspell_protocol.errors import Busy, NotFound, Unsupported
+from llmspell_protocol.errors import Busy, Cancelled, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from llmspell_kernel.doors.door import Door
@@ -90,6 +88,8 @@ class Notebooks:
         self._submit = submit
         self._files = files
         self._open: dict[str, Notebook] = {}
+        self._opening: set[str] = set()
+        """Ids of those whose addresses are not free yet."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -129,12 +129,15 @@ class Notebooks:
                 other.end("replaced")
                 await self.close(other)
         id = notebook_id(connection_file.stem, name, self._is_taken)
+        self._opening.add(id)
         shells = self._contexts.open_notebook(id, directory)
         try:
             door = await self._door(self._make_door, info, id)
         except BaseException:
             self._contexts.end_notebook(id)
             raise
+        finally:
+            self._opening.discard(id)
         # Frontends are counted with their notebook: the kernel's limit is for those who come to its own door.
         clients = Clients(limit=self._clients.limit)
         clients.on_gone(self._clients.gone)
@@ -163,20 +166,28 @@ class Notebooks:
         own = [one for one in self._requests if one.caller.notebook == notebook.id and one.parent is None]
         for request in own:
             request.cancel("the notebook has ended")
-        if tasks := {request.task for request in own if request.task is not None}:
-            await asyncio.wait(tasks, timeout=_CANCELLING_S)
-        await notebook.door.all_taken(_SLOW_READERS_S)
+        try:
+            if tasks := {request.task for request in own if request.task is not None}:
+                await asyncio.wait(tasks, timeout=_CANCELLING_S)
+            for request in own:
+                if not request.answered:  # It does not end; its frontend is told all the same.
+                    request.fail(Cancelled("cancelled: the notebook has ended"))
+            await notebook.door.all_taken(_SLOW_READERS_S)
+        finally:
+            self._forget(notebook)
+        log.info("notebook %s has ended", notebook.id)
+
+    def _forget(self, notebook: Notebook) -> None:
+        """Closes its door, and lets go of what was its."""
         notebook.door.close()
         for client in notebook.clients:
             notebook.clients.gone(client)
         del self._open[notebook.id]
         if self._files is not None:
-            with suppress(OSError):
-                os.unlink(notebook_path(self._files[1], notebook.id))
-        log.info("notebook %s has ended", notebook.id)
+            Path(notebook_path(self._files[1], notebook.id)).unlink(missing_ok=True)
 
     def _is_taken(self, id: str) -> bool:
-        return id in self._open or (self._files is not None and is_running(self._files[1], id))
+        return id in self._open or id in self._opening or (self._files is not None and is_running(self._files[1], id))
 
     def _tell(self, id: str, connection_file: Path) -> None:
         """Lets commands find the notebook by its id."""
