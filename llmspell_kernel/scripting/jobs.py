@@ -18,7 +18,7 @@ def cell_job(request: Request, wanted: ExecuteRequest, number: int, place: str |
     """
     options = request.options
     directory = working_directory(request) or place
-    if directory is None and request.caller.local and request.caller.notebook is None:
+    if directory is None and request.caller.local:
         # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
         directory = own_directory()
         directory = None if directory == "/" else directory

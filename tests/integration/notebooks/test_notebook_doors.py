@@ -94,19 +94,6 @@ def test_a_notebook_is_called_after_its_file_and_runs_in_its_directory(keeper: C
         assert run_cell(frontend, "return require('beside').word").value == '"from the directory"'
 
 
-@pytest.mark.parametrize("cwd", [None, "/"])
-def test_a_notebook_of_no_directory_has_not_the_kernel_s(
-    kernel: KernelProcess, keeper: Client, tmp_path: Path, cwd: str | None
-) -> None:
-    file = connection_file(tmp_path, "placeless")
-    open_door(keeper, file, cwd=cwd)
-    with frontend_of(file) as frontend:
-        frontend.wait_for_ready(timeout=DEADLINE_S)
-        home = Path(kernel.started["connection_file"]).parent.parent  # where the kernel runs
-        (home / "beside.lua").write_text("return 1")
-        assert run_cell(frontend, "return pcall(require, 'beside')").value == "false"
-
-
 def test_a_command_reaches_a_notebook_s_variables_by_its_id(
     kernel: KernelProcess, keeper: Client, tmp_path: Path
 ) -> None:
