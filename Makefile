@@ -59,7 +59,7 @@ test: $(STAMPS)/dev ## all tests but those that need engines which are extras, i
 test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-python
 	@$(BIN)/python -m pytest -m engines --timeout 900 $(SIDE_BY_SIDE) tests $(ARGS)
 
-# Root, mmdebstrap and bubblewrap, Debian's mirror and the package index; three minutes, and 2 GB of temporary files.
+# Root, mmdebstrap and bubblewrap, Debian's mirror and the package index; five minutes, and 2 GB of temporary files.
 test-images: $(STAMPS)/dev ## build the image's root file system from its Dockerfile, and start a kernel in it
 	@$(BIN)/python -m pytest -m images tests/images $(ARGS)
 

@@ -29,14 +29,9 @@ def test_jupyterlab_of_one_container_runs_cells_in_the_kernel_of_another(
     command = ["--port=0" if word.startswith("--port=") else word for word in lab.configuration.command]
     environment = {"JUPYTER_TOKEN": "abc", "LLMSPELL_CONNECT": "main"}
     with image.kernel(volumes):
-        server = subprocess.Popen(lab.argv(command, volumes, environment), stderr=subprocess.PIPE, text=True)
-        try:
-            address = address_of(server)
+        with lab.running(command, volumes, environment, stderr=subprocess.PIPE) as (server, _process):
             code = "shared = 6 * 7 print(Agent.builder():model('mock/a'):build():complete('hello'))"
-            name, published = asyncio.run(cell_over_a_server(address, "abc", code))
-        finally:
-            server.terminate()
-            server.communicate(timeout=120)
+            name, published = asyncio.run(cell_over_a_server(address_of(server), "abc", code))
         assert name == "llmspell"
         assert "[mock/a] hello\n" in [one["content"].get("text") for one in published]
         program = "from llmspell import connect\nwith connect() as k: print(k.run_cell('return shared').result)"
