@@ -52,7 +52,8 @@ class Image:
         configuration = self.configuration
         uid, _, gid = configuration.user.partition(":")
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={gid or uid}", "--clear-groups", "--no-new-privs"]
-        words = ["bwrap", "--bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+        words = ["bwrap", "--bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc"]
+        words += ["--perms", "1777", "--tmpfs", "/tmp"]
         for path in OF_THE_MACHINE:
             if Path(path).exists():
                 words += ["--ro-bind", os.path.realpath(path), path]
