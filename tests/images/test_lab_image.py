@@ -50,13 +50,12 @@ def test_a_new_lua_notebook_of_jupyterlab_shares_the_kernel_of_the_other_contain
 ) -> None:
     lab = images.image("lab")
     command = ["--port=0" if word.startswith("--port=") else word for word in lab.configuration.command]
-    with image.kernel(volumes):
-        with lab.running(command, volumes, {"JUPYTER_TOKEN": "abc"}, stderr=subprocess.PIPE) as (server, _process):
-            code = "State.set('global', 'seen', 'by the notebook') own = 1 print('kept')"
-            cell = cell_over_a_server(address_of(server), "abc", code, new="llmspell")
-            _name, published = asyncio.run(cell)
-            assert "kept\n" in [one["content"].get("text") for one in published]
-            # State is kept in memory: only the same kernel knows it. Variables are the notebook's own.
-            asked = "return tostring(State.get('global', 'seen')) .. ' ' .. tostring(own)"
-            seen = image.run("exec", asked, volumes=volumes)
-            assert seen.stdout == "by the notebook nil\n", seen.stderr
+    alone = {"JUPYTER_TOKEN": "abc"}
+    with image.kernel(volumes), lab.running(command, volumes, alone, stderr=subprocess.PIPE) as (server, _process):
+        code = "State.set('global', 'seen', 'by the notebook') own = 1 print('kept')"
+        _name, published = asyncio.run(cell_over_a_server(address_of(server), "abc", code, new="llmspell"))
+        assert "kept\n" in [one["content"].get("text") for one in published]
+        # State is kept in memory: only the same kernel knows it. Variables are the notebook's own.
+        asked = "return tostring(State.get('global', 'seen')) .. ' ' .. tostring(own)"
+        seen = image.run("exec", asked, volumes=volumes)
+        assert seen.stdout == "by the notebook nil\n", seen.stderr

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
 import uuid
 from typing import Any
+
+DEADLINE_S = 60.0
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
@@ -32,6 +35,14 @@ async def cell_over_a_server(
 
     client = AsyncHTTPClient()
     kernels = f"http://{address}/api/kernels?token={token}"
+    async with asyncio.timeout(DEADLINE_S):
+        # It tells its address before it listens there.
+        while True:
+            try:
+                await client.fetch(kernels)
+                break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.05)
     if new is None:
         (listed,) = json.loads((await client.fetch(kernels)).body)
     else:
