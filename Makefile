@@ -67,7 +67,7 @@ test-engines: $(STAMPS)/engines ## the tests that need PyTorch or llama-cpp-pyth
 test-lab: $(STAMPS)/lab ## the tests that drive JupyterLab in a browser (needs Chromium: apt-get install chromium)
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
-# Root, mmdebstrap and bubblewrap, Debian's mirror and the package index; three minutes, and 2 GB of temporary files.
+# Root, mmdebstrap and bubblewrap, Debian's mirror and the package index; five minutes, and 2 GB of temporary files.
 test-images: $(STAMPS)/dev ## build the image's root file system from its Dockerfile, and start a kernel in it
 	@$(BIN)/python -m pytest -m images tests/images $(ARGS)
 

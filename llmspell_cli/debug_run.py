@@ -9,12 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from llmspell_cli.debugger.commands import DebugCommands, GoesOn, Quit
+from llmspell_cli.debugger.commands import DebugCommands, Quit
+from llmspell_cli.debugger.conversation import Conversation
 from llmspell_cli.debugger.link import DebugLink
 from llmspell_cli.debugger.prompt import Prompt
-from llmspell_cli.debugger.stops import Stop
 from llmspell_cli.endings import Interrupted
-from llmspell_cli.errors import error_object, one_line
 from llmspell_cli.script import Script, answer_question, request_options
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.interrupts import Interrupts
@@ -41,7 +40,6 @@ class DebugRun:
         self._interrupts: Interrupts | None = None
         self._paused = False
         self._line_open = False
-        self._last = ""
 
     def run(self) -> int:
         """Runs the script to its end; returns its exit status.
@@ -56,7 +54,7 @@ class DebugRun:
             stack.callback(prompt.close)
             run = self._begin()
             try:
-                self._follow(run, prompt)
+                self._follow(run, self._conversation(run, prompt))
                 reply = run.result().content
             except Quit:
                 return self._quit(run)
@@ -80,9 +78,24 @@ class DebugRun:
             on_input=None if self._output.json else answer_question,
         )
 
-    def _follow(self, run: Pending, prompt: Prompt) -> None:
+    def _conversation(self, run: Pending, prompt: Prompt) -> Conversation:
+        def show_what_came() -> None:
+            while (event := run.take_arrived()) is not None:
+                self._take(event, run, talk)
+
+        talk = Conversation(
+            self._commands,
+            self._output,
+            prompt.read,
+            repeats=self._interrupts is not None,
+            end_line=self._end_line,
+            arrived=show_what_came,
+        )
+        return talk
+
+    def _follow(self, run: Pending, talk: Conversation) -> None:
         while (event := self._next(run)) is not None:
-            self._take(event, run, prompt)
+            self._take(event, run, talk)
 
     def _next(self, run: Pending) -> Event | None:
         while True:
@@ -110,86 +123,29 @@ class DebugRun:
         except LlmspellError as error:
             self._output.note(error.message)
 
-    def _take(self, event: Event, run: Pending, prompt: Prompt) -> None:
+    def _take(self, event: Event, run: Pending, talk: Conversation) -> None:
         if not isinstance(event, Delta):
             return
         told = event.content.get("debug")
         if told is None:
             self._print(event.content)
         elif told["event"] == "process":
-            self._attach(run)
-        elif told["event"] == "stopped":
-            self._paused = False
-            self._stopped(told["body"], run, prompt)
-        elif told["event"] == "continued":
-            self._commands.ran_on()
-        elif told["event"] == "breakpoint":
-            text = self._commands.moved(told["body"]["breakpoint"])
-            if text is not None:
-                self._say(text)
+            self._attach(run, talk)
+        else:
+            self._paused = self._paused and told["event"] != "stopped"
+            talk.take(told)
 
-    def _attach(self, run: Pending) -> None:
+    def _attach(self, run: Pending, talk: Conversation) -> None:
         """The kernel has a place for the script: everything typed so far goes there, and the script begins."""
         link = DebugLink(self._session, run.msg_id)
         link.start()
         self._commands.attached(link)
         if not self._output.json:
             for point in self._commands.points.all:
-                self._say(self._commands.said(point))
+                talk.say(self._commands.said(point))
         if self._steps_in or not (self._commands.points.all or self._commands.stops_at_errors):
             link.ask("stopOnEntry")
         link.ask("configurationDone")
-
-    @property
-    def _terminal(self) -> bool:
-        return self._interrupts is not None
-
-    def _stopped(self, body: Content, run: Pending, prompt: Prompt) -> None:
-        stop = Stop(self._commands, body)
-        if self._output.json:
-            self._output.event(stop.to_event())
-        else:
-            self._say(stop.text)
-        self._converse(run, prompt)
-
-    def _converse(self, run: Pending, prompt: Prompt) -> None:
-        """Obeys commands until the script goes on."""
-        while True:
-            line = prompt.read()
-            if line is None:
-                if self._terminal:
-                    raise Quit
-                # The commands have ended: the script goes on without them.
-                self._commands.detach()
-                return
-            line = line.strip() or (self._last if self._terminal else "")
-            if not line or line.startswith("#"):
-                continue
-            self._last = line
-            if self._obey(line, run, prompt):
-                return
-
-    def _obey(self, line: str, run: Pending, prompt: Prompt) -> bool:
-        """Whether the script goes on."""
-        text, error, goes_on = "", None, False
-        try:
-            text = self._commands.obey(line)
-        except GoesOn:
-            goes_on = True
-        except LlmspellError as failure:
-            error = failure
-        # What an evaluation has printed; of a script that goes on everything is still to come.
-        while not goes_on and (event := run.take_arrived()) is not None:
-            self._take(event, run, prompt)
-        if self._output.json:
-            answer = {"event": "answer", "command": line, "text": text, "error": error_object(error) if error else None}
-            self._output.event(answer)
-        elif error is not None:
-            self._end_line()
-            self._output.shown_note(one_line(error, self._output.color))
-        elif text:
-            self._say(text)
-        return goes_on
 
     def _print(self, content: Content) -> None:
         name, text = str(content.get("stream", "stdout")), str(content.get("text", ""))
@@ -200,14 +156,6 @@ class DebugRun:
         else:
             self._output.write(text)
         self._line_open = not text.endswith("\n")
-
-    def _say(self, text: str) -> None:
-        self._end_line()
-        if self._output.json:
-            self._output.event({"event": "note", "text": text})
-        else:
-            self._output.lines(text)
-            sys.stdout.flush()
 
     def _end_line(self) -> None:
         if self._line_open:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.active_requests import ActiveRequests
@@ -128,7 +129,7 @@ class Kernel:
             self.requests,
             self._clients,
             self._submit,
-            self._is_kernel,
+            self._run_files,
         )
 
     @property
@@ -144,13 +145,12 @@ class Kernel:
 
         return summaries(self.notebooks_if_made, self._services.model_users)
 
-    def _is_kernel(self, id: str) -> bool:
-        """Whether a kernel of this home runs that has this id."""
-        if self._files is None or self._files.connection_file is None:
-            return False
-        from llmspell_protocol.discovery import is_running
-
-        return is_running(self._files.connection_file.parent, id)
+    @property
+    def _run_files(self) -> tuple[str, Path] | None:
+        """Its id and run directory, where it has some."""
+        if self._files is None or self._files.connection_file is None or self._info.id is None:
+            return None
+        return self._info.id, self._files.connection_file.parent
 
     async def serve(self, on_ready: Callable[[], None]) -> None:
         """Answers requests until the drain begins; everything that was started has ended when it returns."""

@@ -46,7 +46,7 @@ class Drain:
             self._hurry(until)
             return
         if self._standing:
-            running = len(self._requests) - len(self._keep)
+            running = self._requests.working - len(self._keep)
             level = logging.INFO if running else logging.DEBUG
             log.log(level, "shutting down; running requests: %d, time for them: %g s", running, drain_s)
         self._until = until

@@ -18,7 +18,7 @@ from pathlib import Path
 from llmspell_kernel.directories import is_still, private_directory
 from llmspell_kernel.doors.binding import remove_socket_files
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.discovery import connection_path
+from llmspell_protocol.discovery import connection_path, is_running
 from llmspell_protocol.errors import Busy, ConfigError, LlmspellError
 from llmspell_providers.candle.socket_directory import remove_stale_directories, stale_directories
 
@@ -203,7 +203,22 @@ def remove_stale_files(run_dir: Path) -> list[str]:
             connection_file.unlink(missing_ok=True)
             lock_file.unlink(missing_ok=True)
             removed.append(name.removeprefix("kernel-"))
+    _remove_stale_notebooks(run_dir)
     return removed
+
+
+def _remove_stale_notebooks(run_dir: Path) -> None:
+    """Clears what kernels that died have told of notebooks."""
+    for path in run_dir.glob("notebook-*.json"):
+        # Few kernels leave any.
+        import json
+
+        try:
+            stale = not is_running(run_dir, json.loads(path.read_bytes())["kernel"])
+        except (OSError, ValueError, LookupError, TypeError, LlmspellError):
+            continue  # It is being written or removed, or is not ours.
+        if stale:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -278,7 +278,7 @@ class Start:
     def _handle_signals(self, kernel: Kernel) -> None:
         def end() -> None:
             drain_s = 0.0 if kernel.drain.begun else kernel.service.drain_timeout_s
-            if kernel.requests and not kernel.drain.begun:
+            if kernel.requests.working and not kernel.drain.begun:
                 # Without it Ctrl-C would seem to do nothing.
                 log.warning("waiting for what still runs, %g s at most; a second signal ends it at once", drain_s)
             kernel.drain.begin(drain_s)

@@ -29,6 +29,7 @@ class DebugCommand(ScriptCommand):
         ("llmspell debug --break-at script.lua:12 script.lua", "run up to line 12"),
         ("llmspell debug --break-on-error script.lua", "stop where an error is raised"),
         ("llmspell debug script.lua < commands.txt", "commands from a file"),
+        ("llmspell debug --port 9229 script.lua", "for an editor"),
     ),
 )
 @permission_options
@@ -39,6 +40,7 @@ class DebugCommand(ScriptCommand):
 @click.option("--watch", "watched", metavar="EXPR", multiple=True, help="Show its value at each stop; repeatable.")
 @click.option("--step", is_flag=True, help="Stop at the first line.")
 @click.option("--break-on-error", is_flag=True, help="Stop where an error is raised that nothing catches.")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="Serve an editor's debugger on 127.0.0.1:N.")
 @click.argument("script", metavar="SCRIPT")
 def debug(
     options: Options,
@@ -49,6 +51,7 @@ def debug(
     watched: Sequence[str],
     step: bool,
     break_on_error: bool,
+    port: int | None,
     allow: Mapping[str, Sequence[str]],
 ) -> int:
     """Run a script in the debugger."""
@@ -77,4 +80,8 @@ def debug(
         shown={"script": script},
     )
     with session(options, output, runs_script=True) as opened:
+        if port is not None:
+            from llmspell_cli.debug_port import DebugPort
+
+            return DebugPort(opened, output, wanted, port).run()
         return DebugRun(opened, output, wanted, commands, steps_in=step).run()

@@ -230,6 +230,7 @@ class DebugCommands:
     def detach(self) -> None:
         """The script goes on without a debugger."""
         self._ask("disconnect")
+        self.link = None
 
     def said(self, point: Point) -> str:
         """A breakpoint in words."""

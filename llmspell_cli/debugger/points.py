@@ -59,15 +59,18 @@ class Point:
 
 
 class Places:
-    """How files are named: by the user, in the kernel, and where they are shown."""
+    """How files are named: by the user, in the kernel, and where they are shown.
 
-    def __init__(self, script: str, script_path: str) -> None:
+    Without a script a line alone is one of the current file's.
+    """
+
+    def __init__(self, script: str | None = None, script_path: str = "") -> None:
         self._script = script
         self._script_path = script_path
 
     def shown(self, path: str) -> str:
         """A path as a user reads it: the script as it was typed, what is below the working directory without that."""
-        if path == self._script_path:
+        if self._script is not None and path == self._script_path:
             return self._script
         below = os.path.relpath(path) if os.path.isabs(path) else path
         return path if below.startswith("..") else below
@@ -85,6 +88,8 @@ class Places:
             )
         file, line = found["file"], int(found["line"])
         if file is None:
+            if not (current or self._script_path):
+                raise InvalidRequest("which file? nothing is paused", hint="FILE:LINE, as in main.lua:12")
             return current or self._script_path, line
         if file in (self._script, self._script_path):
             return self._script_path, line

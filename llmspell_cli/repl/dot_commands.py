@@ -26,6 +26,7 @@ from llmspell_protocol.errors import InvalidRequest, NotFound
 from llmspell_protocol.user_home import expanded_user
 
 _COMMAND = re.compile(r"\.[A-Za-z?]|(db|debug):\s*[A-Za-z]+(\s+[^(\s].*)?\Z", re.DOTALL)
+DEBUGGER_WORDS = ("db:", "debug:")
 _WORDS = {"exit": ".exit", "quit": ".exit", "help": ".help"}
 _SHOWN_CHARACTERS = 60
 CLEAR = "\x1b[2J\x1b[H"
@@ -51,6 +52,7 @@ HELP = (
     (".perf [on|off]", "show the time after each input"),
     (".models", "installed models"),
     (".use MODEL", "default model of the session"),
+    ("db: COMMAND", "the debugger: db: break FILE:LINE; db: help lists its commands"),
 )
 
 FILE_COMMANDS = (".load", ".save", ".run", ".cd", ".ls")
@@ -94,7 +96,7 @@ def plain_word(text: str) -> str | None:
 
 
 class DotCommands:
-    """Runs one command at a time. `on_output` shows what scripts print meanwhile."""
+    """Runs one command at a time. `on_output` shows what scripts print meanwhile; `debug` obeys the debugger's."""
 
     def __init__(
         self,
@@ -104,12 +106,14 @@ class DotCommands:
         *,
         mode: str,
         on_output: Callable[[Content], None],
+        debug: Callable[[str], str],
     ) -> None:
         self._context = context
         self._journal = journal
         self._history = history
         self._mode = mode
         self._on_output = on_output
+        self._debug = debug
         self._commands: dict[str, Callable[[str], Done]] = {
             **dict.fromkeys((".help", ".h", ".?"), self._help),
             **dict.fromkeys((".exit", ".quit", ".q"), self._exit),
@@ -145,6 +149,8 @@ class DotCommands:
             UnknownCommand: there is no such command.
             LlmspellError: it failed.
         """
+        if text.lstrip().startswith(DEBUGGER_WORDS):
+            return Done(self._debug(text))
         plain = plain_word(text)
         word, _, rest = (_WORDS[plain] if plain else text.strip()).partition(" ")
         command = self._commands.get(word)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmspell_cli.displays import Displays
 from llmspell_cli.endings import Interrupted
@@ -25,6 +26,9 @@ from llmspell_cli.terminal.text import short_time
 from llmspell_cli.terminal.typed_line import Lines, TypedLines, can_edit, typed_line
 from llmspell_cli.terminal.visible import visible_lines
 from llmspell_protocol.errors import KernelUnreachable, LlmspellError
+
+if TYPE_CHECKING:
+    from llmspell_cli.repl.debugging import ReplDebugging
 
 BANNER = "LLMSpell REPL - {engine} engine"
 HELP_LINE = "Type .help for commands, .exit or Ctrl+D to quit"
@@ -60,7 +64,12 @@ class Repl:
         self._lines: Lines | None = None
         self._context = ScriptContext(session, engine=engine, on_input=self._answer, allow=allow)
         self._commands = DotCommands(
-            self._context, self._journal, history, mode=session.mode, on_output=self._printed.take
+            self._context,
+            self._journal,
+            history,
+            mode=session.mode,
+            on_output=self._take_delta,
+            debug=lambda line: self._debugging.obey(line),
         )
         self._status = 0
         if engine is not None:
@@ -173,7 +182,7 @@ class Repl:
             else:
                 self._journal.inputs.append(text.strip("\n"))
                 self._journal.executions += 1
-                reply = self._context.run(text, self._printed.take)
+                reply = self._context.run(text, self._take_delta)
         except KernelUnreachable:
             self._printed.end()
             raise
@@ -227,6 +236,33 @@ class Repl:
             "error": error_object(error) if error is not None else None,
             "duration_ms": outcome.duration_ms,
         }
+
+    @cached_property
+    def _debugging(self) -> ReplDebugging:
+        # Few sessions debug.
+        from llmspell_cli.repl.debugging import ReplDebugging
+
+        return ReplDebugging(self._session, self._output, self._debugger_line, self._printed.end)
+
+    def _take_delta(self, content: Content) -> None:
+        told = content.get("debug")
+        if told is not None:
+            self._debugging.take(told)
+        else:
+            self._printed.take(content)
+
+    def _debugger_line(self) -> str | None:
+        """A command for the debugger at its prompt, or the next line of stdin; None at the end."""
+        if self._lines is None:
+            line = sys.stdin.readline()
+            return line.removesuffix("\n") if line else None
+        while True:
+            try:
+                return self._lines.read("(debug) > ")
+            except EOFError:
+                return "quit"
+            except KeyboardInterrupt:
+                continue
 
     def _answer(self, prompt: str, password: bool) -> str | None:
         """A line for a script that reads: typed here, or the next one of stdin."""

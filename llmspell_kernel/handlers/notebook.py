@@ -19,7 +19,6 @@ from llmspell_protocol.areas.notebook import (
     NotebookOpen,
     NotebookOpenReply,
 )
-from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.errors import Forbidden, InvalidRequest
 
 if TYPE_CHECKING:
@@ -40,10 +39,10 @@ class NotebookHandler(AreaHandler):
         for field, path in (("connection_file", wanted.connection_file), ("cwd", wanted.cwd)):
             if path is not None and (not os.path.isabs(path) or "\0" in path):
                 raise InvalidRequest(f"{field}: '{path}' is not an absolute path")
-        info = ConnectionInfo.read(wanted.connection_file)
+        # To be in the root says nothing: a frontend whose directory is gone is there, and scripts may read below it.
+        directory = None if wanted.cwd == "/" else wanted.cwd
         request.lasting = True
-        file_name = Path(wanted.connection_file).stem
-        notebook = await self._notebooks.open(info, file_name, wanted.name, wanted.cwd)
+        notebook = await self._notebooks.open(Path(wanted.connection_file), wanted.name, directory)
         try:
             request.progress({"notebook": notebook.id})
             ended = await notebook.ended

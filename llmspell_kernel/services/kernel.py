@@ -187,7 +187,7 @@ class KernelService:
         elif not 0 <= drain_s < inf:
             raise InvalidRequest(f"a drain of {drain_s:g} s is not possible", details={"timeout_s": str(drain_s)})
         self._drain.begin(drain_s, keep=keep)
-        return KernelDrainReply(draining=True, timeout_s=drain_s, active=len(self._requests) - 1)
+        return KernelDrainReply(draining=True, timeout_s=drain_s, active=self._requests.working - 1)
 
     def reload(self) -> KernelReloadReply:
         """Reads the configuration again and applies what a running kernel can change.

@@ -6,9 +6,11 @@ Knows doors by their contract and makes none: what starts the kernel says how.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from llmspell_kernel.active_requests import ActiveRequests
@@ -18,7 +20,8 @@ from llmspell_kernel.request import Submit
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.errors import Busy, NotFound, Unsupported
+from llmspell_protocol.discovery import is_running, notebook_path
+from llmspell_protocol.errors import Busy, Cancelled, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from llmspell_kernel.doors.door import Door
@@ -65,7 +68,8 @@ class Notebook:
 class Notebooks:
     """The open notebooks, oldest first; belongs to the loop.
 
-    `is_taken` tells whether something else has an id. Without `make_door` the kernel takes no notebooks.
+    `files` are the kernel's id and its run directory, where it tells of notebooks by their ids. Without `make_door` the
+    kernel takes no notebooks.
     """
 
     def __init__(
@@ -75,15 +79,17 @@ class Notebooks:
         requests: ActiveRequests,
         clients: Clients,
         submit: Submit,
-        is_taken: Callable[[str], bool],
+        files: tuple[str, Path] | None,
     ) -> None:
         self._make_door = make_door
         self._contexts = contexts
         self._requests = requests
         self._clients = clients
         self._submit = submit
-        self._is_taken = is_taken
+        self._files = files
         self._open: dict[str, Notebook] = {}
+        self._opening: set[str] = set()
+        """Ids of those whose addresses are not free yet."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -103,13 +109,15 @@ class Notebooks:
             hint = f"open: {', '.join(self._open)}" if self._open else "no notebook is open"
             raise NotFound(f"there is no notebook '{id}'", hint=hint, details={"notebook": id}) from None
 
-    async def open(self, info: ConnectionInfo, file_name: str, name: str, directory: str | None) -> Notebook:
-        """Opens a door at the addresses of `info`, which the newest who opens them has.
+    async def open(self, connection_file: Path, name: str, directory: str | None) -> Notebook:
+        """Opens a door at the addresses of a connection file, which the newest who opens them has.
 
         Raises:
             Unsupported: this kernel takes no notebooks, or the address is not of this machine alone.
             Busy, ConfigError: the addresses can't be had.
+            NotFound, ConfigError: the file can't be read, or is no connection file.
         """
+        info = ConnectionInfo.read(connection_file)
         if self._make_door is None:
             raise Unsupported(
                 "this kernel ends with what started it, and takes no notebooks",
@@ -120,19 +128,23 @@ class Notebooks:
                 # What had opened it may be gone, and its end not noticed yet.
                 other.end("replaced")
                 await self.close(other)
-        id = notebook_id(file_name, name, lambda one: one in self._open or self._is_taken(one))
+        id = notebook_id(connection_file.stem, name, self._is_taken)
+        self._opening.add(id)
         shells = self._contexts.open_notebook(id, directory)
         try:
             door = await self._door(self._make_door, info, id)
         except BaseException:
             self._contexts.end_notebook(id)
             raise
+        finally:
+            self._opening.discard(id)
         # Frontends are counted with their notebook: the kernel's limit is for those who come to its own door.
         clients = Clients(limit=self._clients.limit)
         clients.on_gone(self._clients.gone)
         clients.on_returned(self._clients.returned)
         notebook = self._open[id] = Notebook(id, name, info, door, shells, clients)
         door.open(self._submit, clients)
+        self._tell(id, connection_file)
         log.info("notebook %s opens at %s", id, info.address)
         return notebook
 
@@ -154,14 +166,39 @@ class Notebooks:
         own = [one for one in self._requests if one.caller.notebook == notebook.id and one.parent is None]
         for request in own:
             request.cancel("the notebook has ended")
-        if tasks := {request.task for request in own if request.task is not None}:
-            await asyncio.wait(tasks, timeout=_CANCELLING_S)
-        await notebook.door.all_taken(_SLOW_READERS_S)
+        try:
+            if tasks := {request.task for request in own if request.task is not None}:
+                await asyncio.wait(tasks, timeout=_CANCELLING_S)
+            for request in own:
+                if not request.answered:  # It does not end; its frontend is told all the same.
+                    request.fail(Cancelled("cancelled: the notebook has ended"))
+            await notebook.door.all_taken(_SLOW_READERS_S)
+        finally:
+            self._forget(notebook)
+        log.info("notebook %s has ended", notebook.id)
+
+    def _forget(self, notebook: Notebook) -> None:
+        """Closes its door, and lets go of what was its."""
         notebook.door.close()
         for client in notebook.clients:
             notebook.clients.gone(client)
         del self._open[notebook.id]
-        log.info("notebook %s has ended", notebook.id)
+        if self._files is not None:
+            Path(notebook_path(self._files[1], notebook.id)).unlink(missing_ok=True)
+
+    def _is_taken(self, id: str) -> bool:
+        return id in self._open or id in self._opening or (self._files is not None and is_running(self._files[1], id))
+
+    def _tell(self, id: str, connection_file: Path) -> None:
+        """Lets commands find the notebook by its id."""
+        if self._files is None:
+            return
+        kernel, run_dir = self._files
+        told = json.dumps({"kernel": kernel, "connection_file": str(connection_file)})
+        try:
+            Path(notebook_path(run_dir, id)).write_text(told, encoding="utf-8")
+        except OSError as error:
+            log.warning("notebook %s can't be named in commands: %s", id, error.strerror)
 
     async def _door(self, make_door: MakeDoor, info: ConnectionInfo, id: str) -> Door:
         loop = asyncio.get_running_loop()

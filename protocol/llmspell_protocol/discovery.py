@@ -77,7 +77,7 @@ def running_kernels(run_dir: Directory) -> list[ConnectionInfo]:
         ConfigError: a running kernel's connection file was damaged.
     """
     found = []
-    for name in _connection_files(run_dir):
+    for name in _files(run_dir, "kernel-"):
         try:
             if is_running(run_dir, name.removeprefix("kernel-").removesuffix(".json")):
                 found.append(ConnectionInfo.read(os.path.join(run_dir, name)))
@@ -96,8 +96,8 @@ def standing_kernels(run_dir: Directory) -> list[ConnectionInfo]:
 
 
 def resolve(target: str, run_dir: Directory, env: Mapping[str, str]) -> ConnectionInfo:
-    """What `--connect TARGET` means: a URL, `auto`, `host:port`, the path of a connection file, or a kernel's id or its
-    beginning.
+    """What `--connect TARGET` means: a URL, `auto`, `host:port`, the path of a connection file, or the id of a kernel,
+    or else of an open notebook, or its beginning.
 
     `run_dir` is where this user's kernels write their files; of `env` only LLMSPELL_KEY is read.
 
@@ -120,7 +120,52 @@ def resolve(target: str, run_dir: Directory, env: Mapping[str, str]) -> Connecti
         return _by_address(match[1].strip("[]"), int(match[2]), run_dir, key)
     if os.sep in target or target.endswith(".json"):
         return ConnectionInfo.read(expanded_user(target, env))
-    return by_id(target, run_dir)
+    try:
+        return by_id(target, run_dir)
+    except NotFound:
+        notebook = open_notebook(target, run_dir)
+        if notebook is None:
+            raise
+        return notebook
+
+
+def notebook_path(run_dir: Directory, notebook: str) -> str:
+    """Where a kernel tells of an open notebook that shares it: its own id, and the notebook's connection file."""
+    return os.path.join(run_dir, f"notebook-{notebook}.json")
+
+
+def open_notebook(named: str, run_dir: Directory) -> ConnectionInfo | None:
+    """The door of the open notebook of this id, or of the only one whose id begins so; None where there is none.
+
+    Raises:
+        InvalidRequest: several begin so.
+    """
+    doors = {id: file for id, file in _notebooks(run_dir) if id.startswith(named)}
+    meant = [named] if named in doors else sorted(doors)
+    if len(meant) > 1:
+        raise InvalidRequest(
+            f"several notebooks have an id that begins with '{named}': {', '.join(meant)}",
+            hint="give more of it",
+            details={"id": named, "running": meant},
+        )
+    return ConnectionInfo.read(doors[meant[0]])._replace(id=meant[0]) if meant else None
+
+
+def _notebooks(run_dir: Directory) -> list[tuple[str, str]]:
+    """The ids and connection files of the notebooks whose kernel runs."""
+    # Few commands name a notebook.
+    import json
+
+    found = []
+    for name in _files(run_dir, "notebook-"):
+        try:
+            with open(os.path.join(run_dir, name), "rb") as file:
+                told = json.load(file)
+            if is_running(run_dir, told["kernel"]):
+                found.append((name.removeprefix("notebook-").removesuffix(".json"), told["connection_file"]))
+        except (OSError, ValueError, LookupError, TypeError, Forbidden, InvalidRequest):
+            continue  # It has just been closed, or is of no kernel of ours.
+    return found
 
 
 def none_runs(run_dir: Directory) -> KernelUnreachable:
@@ -168,12 +213,12 @@ def by_id(named: str, run_dir: Directory) -> ConnectionInfo:
     )
 
 
-def _connection_files(run_dir: Directory) -> list[str]:
+def _files(run_dir: Directory, begin: str) -> list[str]:
     try:
         names = os.listdir(run_dir)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
-    return [name for name in names if name.startswith("kernel-") and name.endswith(".json")]
+    return [name for name in names if name.startswith(begin) and name.endswith(".json")]
 
 
 def _by_address(host: str, port: int, run_dir: Directory, key: str | None) -> ConnectionInfo:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +15,9 @@ from tests.support.snippets import ROOT
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
     """The images of `docker/Dockerfile`."""
-    directory = tmp_path_factory.mktemp("images")
-    yield Images(ROOT / "docker" / "Dockerfile", directory)
-    # A hundred thousand files, which Python removes one by one in minutes.
-    subprocess.run(["rm", "-rf", str(directory)], check=True)
+    images = Images(ROOT / "docker" / "Dockerfile", tmp_path_factory.mktemp("images"))
+    yield images
+    images.close()
 
 
 @pytest.fixture

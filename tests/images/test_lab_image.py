@@ -29,14 +29,9 @@ def test_jupyterlab_of_one_container_runs_cells_in_the_kernel_of_another(
     command = ["--port=0" if word.startswith("--port=") else word for word in lab.configuration.command]
     environment = {"JUPYTER_TOKEN": "abc", "LLMSPELL_CONNECT": "main"}
     with image.kernel(volumes):
-        server = subprocess.Popen(lab.argv(command, volumes, environment), stderr=subprocess.PIPE, text=True)
-        try:
-            address = address_of(server)
+        with lab.running(command, volumes, environment, stderr=subprocess.PIPE) as (server, _process):
             code = "shared = 6 * 7 print(Agent.builder():model('mock/a'):build():complete('hello'))"
-            name, published = asyncio.run(cell_over_a_server(address, "abc", code))
-        finally:
-            server.terminate()
-            server.communicate(timeout=120)
+            name, published = asyncio.run(cell_over_a_server(address_of(server), "abc", code))
         assert name == "llmspell"
         assert "[mock/a] hello\n" in [one["content"].get("text") for one in published]
         program = "from llmspell import connect\nwith connect() as k: print(k.run_cell('return shared').result)"
@@ -48,3 +43,19 @@ def test_jupyterlab_of_one_container_runs_cells_in_the_kernel_of_another(
             check=False,
         )
         assert done.stdout == "42\n", done.stderr
+
+
+def test_a_new_lua_notebook_of_jupyterlab_shares_the_kernel_of_the_other_container(
+    images: Images, image: Image, volumes: dict[str, Path]
+) -> None:
+    lab = images.image("lab")
+    command = ["--port=0" if word.startswith("--port=") else word for word in lab.configuration.command]
+    alone = {"JUPYTER_TOKEN": "abc"}
+    with image.kernel(volumes), lab.running(command, volumes, alone, stderr=subprocess.PIPE) as (server, _process):
+        code = "State.set('global', 'seen', 'by the notebook') own = 1 print('kept')"
+        _name, published = asyncio.run(cell_over_a_server(address_of(server), "abc", code, new="llmspell"))
+        assert "kept\n" in [one["content"].get("text") for one in published]
+        # State is kept in memory: only the same kernel knows it. Variables are the notebook's own.
+        asked = "return tostring(State.get('global', 'seen')) .. ' ' .. tostring(own)"
+        seen = image.run("exec", asked, volumes=volumes)
+        assert seen.stdout == "by the notebook nil\n", seen.stderr

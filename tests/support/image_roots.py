@@ -39,7 +39,9 @@ def lacking() -> str | None:
 class Image:
     """A stage whose lines were run: its root, and what it says about its containers."""
 
-    def __init__(self, root: Path, configuration: Configuration) -> None:
+    def __init__(self, layers: Sequence[Path], root: Path, configuration: Configuration) -> None:
+        self.layers = layers
+        """What the root is made of, the uppermost first."""
         self.root = root
         self.configuration = configuration
 
@@ -50,7 +52,8 @@ class Image:
         configuration = self.configuration
         uid, _, gid = configuration.user.partition(":")
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={gid or uid}", "--clear-groups", "--no-new-privs"]
-        words = ["bwrap", "--bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+        words = ["bwrap", "--bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc"]
+        words += ["--perms", "1777", "--tmpfs", "/tmp"]
         for path in OF_THE_MACHINE:
             if Path(path).exists():
                 words += ["--ro-bind", os.path.realpath(path), path]
@@ -73,21 +76,37 @@ class Image:
         )
 
     @contextmanager
-    def kernel(self, volumes: Mapping[str, Path]) -> Iterator[psutil.Process]:
-        """`docker run IMAGE` of one that is a kernel without arguments, once it says so; ends it in order."""
-        command = [*self.configuration.entrypoint, *self.configuration.command]
-        process = subprocess.Popen(self.argv(command, volumes), stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        assert "Kernel main started" in said, said
-        (kernel,) = psutil.Process(process.pid).children()  # bubblewrap waits for it
+    def running(
+        self,
+        command: Sequence[str],
+        volumes: Mapping[str, Path],
+        environment: Mapping[str, str] | None = None,
+        **streams: int,
+    ) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
+        """A container that goes on, and the process in it, once it has said a line; `docker stop` ends it.
+
+        Signals are for the process: bubblewrap only waits for it.
+        """
+        argv = self.argv(command, volumes, environment)
+        container = subprocess.Popen(argv, text=True, **streams)  # type: ignore[call-overload]
+        stream = container.stdout or container.stderr
+        first = stream.readline()
+        assert first, f"{command} ended with {container.wait()}"
+        (process,) = psutil.Process(container.pid).children()
         try:
-            yield kernel
+            yield container, process
         finally:
-            kernel.resume()
-            kernel.terminate()
-            process.communicate(timeout=120)
-        assert process.returncode == 0
+            process.resume()
+            process.terminate()
+            container.communicate(timeout=120)
+
+    @contextmanager
+    def kernel(self, volumes: Mapping[str, Path]) -> Iterator[psutil.Process]:
+        """`docker run IMAGE` of one that is a kernel without arguments."""
+        command = [*self.configuration.entrypoint, *self.configuration.command]
+        with self.running(command, volumes, stdout=subprocess.PIPE) as (container, process):
+            yield process
+        assert container.returncode == 0
 
     def _home(self, uid: str) -> str:
         for line in (self.root / "etc" / "passwd").read_text().splitlines():
@@ -98,12 +117,18 @@ class Image:
 
 
 class Images:
-    """The images of a Dockerfile, made below `directory` when they are first asked for."""
+    """The images of a Dockerfile, made below `directory` when they are first asked for: layers above each other."""
 
     def __init__(self, dockerfile: Path, directory: Path) -> None:
         self._every = stages(dockerfile)
         self._directory = directory
         self._made: dict[str, Image] = {}
+        self._mounted: list[Path] = []
+
+    def close(self) -> None:
+        """Takes the layers apart."""
+        while self._mounted:
+            subprocess.run(["umount", str(self._mounted.pop())], check=True)
 
     def image(self, name: str) -> Image:
         """The image of a target, and of what it is made from."""
@@ -121,14 +146,20 @@ class Images:
             check=True,
             timeout=600,
         )
-        return Image(root, Configuration())
+        return Image([root], root, Configuration())
 
     def _run(self, stage: Stage) -> Image:
         base = self.image(stage.base)
-        root = self._directory / stage.name
-        subprocess.run(["cp", "-a", "--reflink=auto", str(base.root), str(root)], check=True)
+        upper, work, root = (self._directory / stage.name / part for part in ("upper", "work", "root"))
+        for directory in (upper, work, root):
+            directory.mkdir(parents=True)
+        below = ":".join(map(str, base.layers))
+        options = f"lowerdir={below},upperdir={upper},workdir={work}"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(root)], check=True)
+        self._mounted.append(root)
         theirs = base.configuration
         image = Image(
+            [upper, *base.layers],
             root,
             Configuration(dict(theirs.environment), theirs.workdir, theirs.user, list(theirs.volumes)),
         )

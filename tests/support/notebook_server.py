@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
 import uuid
 from typing import Any
+
+DEADLINE_S = 60.0
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
@@ -20,13 +23,30 @@ def address_of(process: subprocess.Popen[str]) -> str:
     return found[1]
 
 
-async def cell_over_a_server(address: str, token: str, code: str) -> tuple[str, list[dict[str, Any]]]:
-    """Runs code in the kernel that the server lists, over the server's own socket; its name, and what was published."""
+async def cell_over_a_server(
+    address: str, token: str, code: str, *, new: str | None = None
+) -> tuple[str, list[dict[str, Any]]]:
+    """Runs code over the server's own socket, in the one kernel that it lists or in a `new` one of this kernelspec.
+
+    Returns the kernel's name, and what was published.
+    """
     from tornado.httpclient import AsyncHTTPClient
     from tornado.websocket import websocket_connect
 
     client = AsyncHTTPClient()
-    (listed,) = json.loads((await client.fetch(f"http://{address}/api/kernels?token={token}")).body)
+    kernels = f"http://{address}/api/kernels?token={token}"
+    async with asyncio.timeout(DEADLINE_S):
+        # It tells its address before it listens there.
+        while True:
+            try:
+                await client.fetch(kernels)
+                break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.05)
+    if new is None:
+        (listed,) = json.loads((await client.fetch(kernels)).body)
+    else:
+        listed = json.loads((await client.fetch(kernels, method="POST", body=json.dumps({"name": new}))).body)
     socket = await websocket_connect(f"ws://{address}/api/kernels/{listed['id']}/channels?token={token}")
     msg_id = uuid.uuid4().hex
     header = {

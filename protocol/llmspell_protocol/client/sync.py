@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import zmq
 
@@ -20,6 +20,14 @@ from llmspell_protocol.client.interrupts import HeldInterrupts, Sleep
 from llmspell_protocol.client.links import Links
 from llmspell_protocol.connection import Channel, ConnectionInfo
 from llmspell_protocol.errors import KernelUnreachable, Timeout, Unauthorized
+
+
+class HasFileno(Protocol):
+    """What can be waited for: a socket, a file."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+
 
 OnInput = Callable[[str, bool], str | None]
 """Answers a question of the kernel: (prompt, whether it is a password) → a line, or None (or EOFError) for no more."""
@@ -143,6 +151,18 @@ class Client:
         while self._links.lost is None and time.monotonic() < until:
             self._wait(until)
         return self._links.lost is not None
+
+    def wait_beside(self, other: HasFileno | None) -> None:
+        """Sleeps until something has come, or something else can be read, and takes in what came."""
+        if other is None:
+            self._wait(None)
+            return
+        descriptor = other.fileno()
+        self._sleep.watch(descriptor)
+        try:
+            self._wait(None)
+        finally:
+            self._sleep.unwatch(descriptor)
 
     def close(self) -> None:
         """Ends the connection; the kernel cancels what is unfinished. What was sent last still gets out."""

@@ -1,12 +1,17 @@
-"""`debug`: a script stopped, looked at and changed, at a terminal and through a pipe, in either mode."""
+"""`debug`: a script stopped, looked at and changed, at a terminal and through a pipe, with either kind of kernel."""
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.command_line import AtTerminal, llmspell
+from llmspell_cli.debugger.dap_stream import DapStream, packed
+from tests.support.command_line import AtTerminal, Running, llmspell
 
 SCRIPT = """\
 local function twice(x)
@@ -162,3 +167,63 @@ def test_quitting_at_a_terminal_ends_the_script(target: list[str], script: Path)
     terminal.type("\x04")
     assert terminal.end() == 0
     assert "nil" not in terminal.said
+
+
+class Editor:
+    """A client of the Debug Adapter Protocol on a socket."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self._stream = DapStream()
+        self._come: list[dict[str, Any]] = []
+        self._numbers = count(1)
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        number = next(self._numbers)
+        self._socket.sendall(packed({"seq": number, "type": "request", "command": command, "arguments": arguments}))
+        response = self._until(lambda one: one.get("request_seq") == number)
+        assert response["success"], response
+        return response["body"]
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def event(self, name: str) -> Any:
+        return self._until(lambda one: one.get("event") == name)["body"]
+
+    def _until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        for at, message in enumerate(self._come):
+            if wanted(message):
+                return self._come.pop(at)
+        while data := self._socket.recv(65536):
+            self._come += self._stream.feed(data)
+            for at, message in enumerate(self._come):
+                if wanted(message):
+                    return self._come.pop(at)
+        raise AssertionError(f"it never came: {self._come}")
+
+
+def test_an_editor_debugs_through_a_port(target: list[str], script: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = Running(*target, "debug", "--port", str(port), "sum.lua")
+    command.wait_for(f"Waiting for a debugger on 127.0.0.1:{port}\n")
+    editor = Editor(port)
+    editor.event("process")
+    assert editor.ask("initialize", clientID="vscode")["supportsLogPoints"]
+    editor.ask("launch")
+    editor.event("initialized")
+    places = editor.ask(
+        "setBreakpoints", source={"path": str(script)}, breakpoints=[{"line": 3, "condition": "x == 2"}]
+    )
+    assert places["breakpoints"][0]["verified"]
+    editor.ask("configurationDone")
+    assert editor.event("stopped")["reason"] == "breakpoint"
+    frame = editor.ask("stackTrace", threadId=1)["stackFrames"][0]
+    assert (frame["line"], frame["source"]["path"]) == (3, str(script))
+    assert editor.ask("evaluate", expression="y", frameId=frame["id"])["result"] == "4"
+    editor.ask("continue", threadId=1)
+    assert editor.event("output") == {"category": "stdout", "output": "12\tnil\n"}
+    assert editor.event("exited") == {"exitCode": 3}
+    assert command.done().status == 3
+    editor.close()

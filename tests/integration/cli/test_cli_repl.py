@@ -196,7 +196,7 @@ def test_the_commands_with_a_dot(repl: Callable[..., AtTerminal], tmp_path: Path
         ("Agent.create{}:complete('hi')", '"[mock/a] hi"'),
         (".info", "Executions:  "),
         (".foo", "Unknown command .foo, see .help"),
-        ("db:break 3", "Unknown command db:break, see .help"),
+        ("db:break 3", "which file? nothing is paused"),
         (".load nosuch.json", "Error: file not found: nosuch.json"),
         (".set", "Hint: .set answer 42"),
         (".clear", ""),

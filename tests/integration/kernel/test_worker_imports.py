@@ -28,6 +28,7 @@ def test_a_script_worker_imports_the_standard_library_msgpack_lupa_and_the_proto
 
 def test_a_script_worker_imports_nothing_of_the_kernel_but_the_lua_side() -> None:
     ours = {name for name in _imported() if name.startswith("llmspell_")}
+    assert not {name for name in ours if "debugger" in name}
     beyond = {name for name in ours if not name.startswith("llmspell_kernel.scripting.lua")}
     assert beyond == {
         "llmspell_kernel",

@@ -34,9 +34,9 @@ def server(home: Path, tmp_path: Path) -> Iterator[tuple[KernelProcess, str, str
     (tmp_path / "kernels" / "main.json").symlink_to(home / linked)
     options = [
         option.replace("/opt/kernels", str(tmp_path / "kernels")).replace("/work", str(tmp_path))
-        for option in re.findall(r'"(--ServerApp\.[^"]+)"', dockerfile)
+        for option in re.findall(r'"(--(?:ServerApp|KernelManager)\.[^"]+)"', dockerfile)
     ]
-    assert len(options) == 3
+    assert len(options) == 4
     token = uuid.uuid4().hex
     command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--port=0", "--allow-root", *options]
     environment = {

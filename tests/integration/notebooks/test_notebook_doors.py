@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from llmspell_protocol.client.sync import Client
+from llmspell_protocol.discovery import resolve
 from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, NotFound, Unsupported
 from tests.support.jupyter import DEADLINE_S, Json, ask, finish_cell, reply_to, run_cell
 from tests.support.kernels import KernelProcess
@@ -91,6 +93,29 @@ def test_a_notebook_is_called_after_its_file_and_runs_in_its_directory(keeper: C
     with frontend_of(file) as frontend:
         frontend.wait_for_ready(timeout=DEADLINE_S)
         assert run_cell(frontend, "return require('beside').word").value == '"from the directory"'
+
+
+def test_a_command_reaches_a_notebook_s_variables_by_its_id(
+    kernel: KernelProcess, keeper: Client, tmp_path: Path
+) -> None:
+    run_dir = Path(kernel.started["connection_file"]).parent
+    file = connection_file(tmp_path)
+    id, _ = open_door(keeper, file, name="Named.ipynb")
+    open_door(keeper, connection_file(tmp_path, "91f0aaaa-2222-4222-8333-444455556666"), name="Nameless.ipynb")
+    with frontend_of(file) as frontend:
+        frontend.wait_for_ready(timeout=DEADLINE_S)
+        run_cell(frontend, "seen = 'in the notebook'")
+    for target in (id, "Named"):
+        info = resolve(target, run_dir, {})
+        assert info.id == id
+        with Client(info).connect(DEADLINE_S) as client:
+            asked = client.request("execute_request", {"code": "return seen"}, metadata={"llmspell": {"deltas": True}})
+            assert asked.result().content["result"] == "in the notebook"
+    with pytest.raises(InvalidRequest, match="several notebooks have an id that begins with 'Name'"):
+        resolve("Name", run_dir, {})
+    keeper.request("notebook_request", {"action": "close", "notebook": id}).result()
+    with pytest.raises(NotFound, match="there is no kernel 'Named'"):
+        resolve("Named", run_dir, {})
 
 
 def test_an_interrupt_touches_its_own_notebook_alone(keeper: Client, tmp_path: Path) -> None:
@@ -289,4 +314,41 @@ def test_when_the_kernel_ends_what_runs_is_answered_and_the_opener_is_told(tmp_p
             assert reply_to(frontend, cell)["code"] == "cancelled"
             with pytest.raises((KernelUnreachable, Exception), match="shutting down"):
                 lasting.result(DEADLINE_S)
+    assert kernel.wait() == 0
+
+
+def test_notebooks_that_come_and_go_leave_nothing_in_the_kernel(
+    kernel: KernelProcess, keeper: Client, tmp_path: Path
+) -> None:
+    process = psutil.Process(kernel.pid)
+
+    def come_and_go(name: str) -> None:
+        file = connection_file(tmp_path, name)
+        _, lasting = open_door(keeper, file)
+        with frontend_of(file) as frontend:
+            frontend.wait_for_ready(timeout=DEADLINE_S)
+            ask(frontend, "control", "shutdown_request", {"restart": False})
+        ended(lasting)
+
+    come_and_go("first")
+    while psutil.Process(kernel.pid).children():
+        pass  # its script's process ends in a moment
+    before = process.num_fds()
+    for number in range(10):
+        come_and_go(f"notebook {number}")
+    while process.num_fds() > before:
+        pass  # ZeroMQ closes sockets a moment after it was told to
+    run_dir = Path(kernel.started["connection_file"]).parent
+    assert not list(run_dir.glob("notebook-*"))
+
+
+def test_a_kernel_ends_idle_once_its_last_notebook_has_gone(tmp_path: Path) -> None:
+    kernel = KernelProcess(["--idle-timeout", "1"], env={"LLMSPELL_HOME": str(tmp_path / "home")})
+    keeper = Keeper(kernel.info)
+    file = connection_file(tmp_path, "last")
+    keeper.open(file)
+    with frontend_of(file) as frontend:
+        frontend.wait_for_ready(timeout=DEADLINE_S)
+        run_cell(frontend, "return 1")
+        keeper.vanish()
     assert kernel.wait() == 0

@@ -10,7 +10,7 @@ from tests.support.command_cases import CASES, asks_for_json, command_of
 from tests.support.command_tree import leaf_commands
 from tests.support.json_reference import problems, problems_of_stderr, schemas
 
-STOPPED = {"id": "a", "pid": 1, "forced": False, "duration_ms": 3}
+STOPPED = {"id": "a", "pid": 1, "forced": False, "duration_ms": 3, "notebooks": []}
 
 
 def test_every_command_has_its_section() -> None:

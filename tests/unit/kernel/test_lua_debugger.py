@@ -9,6 +9,7 @@ import pytest
 
 from llmspell_kernel.scripting.lua.sandbox import ScriptFailure
 from tests.support.debug_bench import DebugBench, Refused, Talk
+from tests.support.lua_kernel import LuaBench
 
 CALLS = """\
 local function inner(x)
@@ -548,3 +549,35 @@ def test_a_loop_that_is_traced_line_by_line_can_be_stopped() -> None:
     with pytest.raises(ScriptFailure) as failed:
         bench.debug("while true do end")
     assert failed.value.kind == "stopped"
+
+
+LONG = "for i = 1, 300 do\n  local _ = i\nend"
+
+
+def test_lines_are_looked_at_only_while_a_breakpoint_or_a_step_needs_it() -> None:
+    bench = DebugBench()
+    gethook = bench.sandbox._core["native"][b"debug"][b"gethook"]
+
+    def events() -> bytes:
+        mask: bytes = gethook()[1]
+        return mask
+
+    bench.debug(LONG)
+    assert events() == b""
+    bench.break_at(2)
+    assert events() == b"l"
+    bench.break_at()
+    assert events() == b""
+    bench.break_at(2)
+    bench.ask("detach")
+    assert events() == b""
+    bench.value(LONG)
+    assert events() == b""
+
+
+def test_the_debugger_is_read_when_it_is_attached() -> None:
+    bench = LuaBench()
+    names = bench.sandbox._core["native"][b"debug"]
+    bench.value(LONG)
+    assert names[b"gethook"]()[1:] == (b"", 20000)
+    assert bench.sandbox._functions[b"debug_take"] is None
