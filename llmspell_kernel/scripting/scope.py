@@ -100,6 +100,8 @@ class Scope:
         self._worked: set[int] = set()
         """Those of them whose progress is shown."""
         self._questions: set[asyncio.Task[None]] = set()
+        self._cuts: list[str] = []
+        """What is to be said of replies that were cut."""
         self.call = open_call()
 
     @cached_property
@@ -133,6 +135,7 @@ class Scope:
             if self._deadline is not None:
                 self._deadline.cancel()
             self.cancel_requests("the script that asked has ended")
+            self._tell_cuts()
 
     def asked_for(self, request: Request) -> bool:
         """Whether a request is one of this scope's, or comes of one."""
@@ -228,6 +231,7 @@ class Scope:
             self.clock.begin()
 
     def _submit(self, frame: Frame) -> None:
+        self._tell_cuts()
         number, msg_type = frame["id"], frame["msg_type"]
         sink = _PipeSink(self, number)
         self.clock.pause()
@@ -284,13 +288,21 @@ class Scope:
                 outlet.work_ended(f"{self._worker.name}.{number}", content)
 
     def tell_cut(self, content: Content) -> None:
-        """Says below a cell that a reply was cut; a script that is run has `truncated` for that."""
+        """Says behind an answer that it was cut; a script that is run has `truncated` for that.
+
+        The script has not printed the end of it yet: it is said when the script asks for the next thing, or ends.
+        """
         if not content.get("truncated") or self._worker.name.startswith("isolated"):
             return
         # Few replies are.
         from llmspell_protocol.cut_replies import cut_notice
 
-        self._on_output("stderr", f"{cut_notice(content, 'script')}\n")
+        self._cuts.append(f"{cut_notice(content, 'script')}\n")
+
+    def _tell_cuts(self) -> None:
+        cuts, self._cuts = self._cuts, []
+        for notice in cuts:
+            self._on_output("stderr", notice)
 
     def send_reply(self, frame: Frame) -> None:
         """Passes a request's reply on; the request has ended."""
