@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
+from tests.browser.lab import switch_debugger_on
 
 CODE = "local total = 0\nfor i = 1, 3 do\n  total = total + i\nend\nprint('total', total)"
-WHILE_IT_STARTS_MS = 3_000
-
-
-def switch_on(page: Page) -> None:
-    """The button for the debugger; JupyterLab takes no click before it has heard what the kernel can."""
-    button = page.locator(".jp-DebuggerBugButton")
-    while True:
-        button.click()
-        try:
-            page.locator(".jp-DebuggerBugButton[aria-pressed='true']").wait_for(timeout=WHILE_IT_STARTS_MS)
-        except TimeoutError:
-            continue
-        return
 
 
 def test_a_breakpoint_stops_a_cell_and_shows_its_variables(open_notebook: Open) -> None:
     notebook = open_notebook(CODE)
     page = notebook.page
-    switch_on(page)
+    switch_debugger_on(page)
     notebook.edit(0)
     gutter = notebook.cell(0).locator(".cm-breakpoint-gutter .cm-gutterElement")
     expect(gutter).to_have_count(6)  # the first one only gives the gutter its width
