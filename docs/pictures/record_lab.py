@@ -1,4 +1,4 @@
-"""Takes the documentation's pictures of JupyterLab again: `make pictures`. Needs Chromium and the tests' small model."""
+"""Takes the documentation's pictures of JupyterLab again: `make pictures`. Needs Chromium and the small model."""
 
 from __future__ import annotations
 
