@@ -13,10 +13,10 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmspell_protocol.frames import Frame, FrameBuffer, FramePipe, FrameTooLarge, pack_frame
+from llmspell_protocol.frames import Frame, FrameBuffer, FramePipe, FrameTooLarge, NotAFrame, pack_frame
 from llmspell_protocol.standard_streams import have_lenient_stderr
 from llmspell_protocol.worker_memory import hold_to
 
@@ -287,10 +287,11 @@ class Child:
         if not data:
             self._finish()
             return
+        frames = self._buffer.feed(data)
         try:
-            for frame in self._buffer.feed(data):
-                self._on_frame(frame)
-        except (FrameTooLarge, ValueError, TypeError, LookupError):
+            while (frame := _next_of(frames)) is not None:
+                self._hear(frame)
+        except NotAFrame:
             # A worker that has lost its place in the stream can't be trusted with another byte: its end is told.
             # Seldom needed, and a child that imports this module has to start in milliseconds.
             import logging
@@ -298,6 +299,22 @@ class Child:
             log = logging.getLogger(__name__)
             log.exception("the worker with process id %d sent what is not a frame, and is ended", self.pid)
             self.kill()
+
+    def _hear(self, frame: Frame) -> None:
+        """Passes a frame on; what goes wrong with one is no fault of the worker's, and the next ones are heard."""
+        try:
+            self._on_frame(frame)
+        except NotAFrame:
+            raise
+        except Exception:
+            # As above.
+            import logging
+
+            from llmspell_protocol.incidents import incident_number
+
+            log = logging.getLogger(__name__)
+            told = "incident %s: a frame '%s' of the worker with process id %d can't be handled"
+            log.exception(told, incident_number(), frame["op"], self.pid)
 
     def _writable(self) -> None:
         try:
@@ -345,6 +362,17 @@ class Child:
         if not self.exited.done():
             self.exited.set_result(status)
         self._on_exit(status)
+
+
+def _next_of(frames: Iterator[Frame]) -> Frame | None:
+    """The next whole frame; None where there is none yet. Raises `NotAFrame`."""
+    try:
+        frame = next(frames, None)
+    except (FrameTooLarge, ValueError, TypeError, LookupError) as problem:
+        raise NotAFrame(str(problem)) from problem
+    if frame is not None and not (isinstance(frame, dict) and isinstance(frame.get("op"), str)):
+        raise NotAFrame("a map with an op is needed")
+    return frame
 
 
 def _unheard(_: Frame | int) -> None:

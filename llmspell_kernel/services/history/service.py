@@ -152,10 +152,9 @@ class HistoryService:
     def _redaction(self) -> Redactor:
         settings = self._settings()
         if self._redactor is None or self._redactor[0] is not settings:
-            from llmspell_profiles.credentials.redaction import Redactor
-            from llmspell_profiles.credentials.settings_secrets import secrets_in
+            from llmspell_profiles.credentials.settings_secrets import redactor
 
-            self._redactor = (settings, Redactor.of_environment(self._environment, secrets_in(settings)))
+            self._redactor = (settings, redactor(settings, self._environment))
         return self._redactor[1]
 
     def _begin_writing(self) -> None:

@@ -90,7 +90,8 @@ def _within(probe: str, part: tuple[Any, Any], flags: int) -> bool:
     if kind is codes.CATEGORY:
         name = str(value).removeprefix("CATEGORY_")
         letter = {"DIGIT": "d", "SPACE": "s", "WORD": "w"}[name.removeprefix("NOT_")]
-        return re.match(f"\\{letter.upper() if name.startswith('NOT_') else letter}", probe, flags & re.ASCII) is not None
+        written = letter.upper() if name.startswith("NOT_") else letter
+        return re.match(f"\\{written}", probe, flags & re.ASCII) is not None
     return False
 
 
@@ -107,7 +108,8 @@ def shared(items: Sequence[tuple[Any, Any]], flags: int) -> bool:
         endless = op in REPEATS and value[1] > MANY
         if endless:
             takes = taken(item, flags)
-            if first([item], flags) & open_run or (len(inner) == 1 and inner[0][0] in REPEATS and inner[0][1][1] > MANY):
+            holds_another = len(inner) == 1 and inner[0][0] in REPEATS and inner[0][1][1] > MANY
+            if holds_another or first([item], flags) & open_run:
                 return True
             open_run = takes if _least(item) else open_run | takes
         elif _least(item):
