@@ -94,9 +94,9 @@ def test_what_a_client_has_opened_ends_with_it_and_the_script_hears_it() -> None
         harness.contexts.forget("one")
         heard = '"open a, open b, open c, open gone, close gone, close a, close b"'
         async with asyncio.timeout(60):
-            while await open_ids(harness) != {own, "c"}:
+            while await open_ids(harness) != {own, "c"}:  # noqa: ASYNC110 — each look is a request of its own
                 await asyncio.sleep(0)
-            while await value(harness, "return table.concat(heard, ', ')") != heard:
+            while await value(harness, "return table.concat(heard, ', ')") != heard:  # noqa: ASYNC110 — as above
                 await asyncio.sleep(0)
         assert await value(harness, "return #Comm.list()") == "2"
         assert harness.contexts.shared.controls.info(None) == {}
