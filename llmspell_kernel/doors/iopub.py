@@ -175,6 +175,7 @@ class IoPub:
         self._send(self._wire.pack(welcome, "json"))
 
     def _send_missed(self) -> None:
+        self._missed.leave_out_old()
         if self._missed.left_out:
             text = f"[{self._missed.left_out} messages of output were lost while no frontend was connected]\n"
             told = Message(self._headers("stream"), {"name": "stderr", "text": text}, identities=[b"stream.stderr"])

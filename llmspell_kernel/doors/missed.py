@@ -6,19 +6,23 @@ meanwhile. Where another frontend listens there is nothing to keep: IOPub can't 
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 MAX_MESSAGES = 1_000
 MAX_BYTES = 4 * 1024 * 1024
 """A notebook server passes on 1,000 messages and 1 MB a second; the newest are kept."""
+MAX_AGE_S = 86_400.0
+"""A notebook that was left to run overnight is looked at in the morning."""
 
 
 class Missed:
-    """Messages in the order in which they were published, the oldest of too many left out."""
+    """Messages in the order in which they were published; the oldest of too many, and those of days ago, left out."""
 
-    def __init__(self) -> None:
-        self._kept: deque[tuple[list[bytes], int]] = deque()
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._kept: deque[tuple[list[bytes], int, float]] = deque()
         self._bytes = 0
         self.left_out = 0
         """How many were left out."""
@@ -29,15 +33,24 @@ class Missed:
     def keep(self, frames: list[bytes]) -> None:
         """Keeps one more."""
         size = sum(map(len, frames))
-        self._kept.append((frames, size))
+        self._kept.append((frames, size, self._now()))
         self._bytes += size
         while len(self._kept) > MAX_MESSAGES or self._bytes > MAX_BYTES:
-            self._bytes -= self._kept.popleft()[1]
-            self.left_out += 1
+            self._leave_out()
+        self.leave_out_old()
+
+    def leave_out_old(self) -> None:
+        """Leaves out what is too old to be of use, before `left_out` is told."""
+        while self._kept and self._now() - self._kept[0][2] > MAX_AGE_S:
+            self._leave_out()
+
+    def _leave_out(self) -> None:
+        self._bytes -= self._kept.popleft()[1]
+        self.left_out += 1
 
     def take(self) -> Sequence[list[bytes]]:
         """All of them; none is kept any more."""
-        taken = [frames for frames, _ in self._kept]
+        taken = [frames for frames, _, _ in self._kept]
         self._kept.clear()
         self._bytes = self.left_out = 0
         return taken
