@@ -6,8 +6,8 @@ from typing import Any
 
 from llmspell_kernel.doors import missed as missed_bounds
 from llmspell_kernel.doors.missed import MAX_BYTES, MAX_MESSAGES, Missed
-from llmspell_kernel.doors.owed import MAX_BYTES as LARGEST_REPLY
 from llmspell_kernel.doors.owed import MAX_AGE_S, MAX_FRONTENDS, MAX_REPLIES, MAX_TOTAL_BYTES, Owed
+from llmspell_kernel.doors.owed import MAX_BYTES as LARGEST_REPLY
 from llmspell_protocol.messages import Message
 
 
