@@ -2,7 +2,8 @@
 
 What a script is to hear is a call of its function, between cells or while one waits, and a request of its own: what
 the function prints and shows belongs to the message. A comm that is opened for a target that nothing knows is closed
-at once; one whose id is in use is not opened; what a client has opened ends with the client. These messages have no reply; what is told is told on IOPub.
+at once; one whose id is in use is not opened; what a client has opened ends with the client. These messages have no
+reply; what is told is told on IOPub.
 """
 
 from __future__ import annotations
