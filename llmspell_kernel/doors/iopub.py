@@ -187,6 +187,7 @@ class IoPub:
             for frames in self._missed.take(since=self._loop.time() - _LATE_S):
                 self._send(frames)
             return
+        self._missed.leave_out_old(self._loop.time())
         if self._missed.left_out:
             text = f"[{self._missed.left_out} messages of output were lost while no frontend was connected]\n"
             told = Message(self._headers("stream"), {"name": "stderr", "text": text}, identities=[b"stream.stderr"])

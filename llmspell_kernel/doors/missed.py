@@ -13,10 +13,15 @@ from math import inf
 MAX_MESSAGES = 1_000
 MAX_BYTES = 4 * 1024 * 1024
 """A notebook server passes on 1,000 messages and 1 MB a second; the newest are kept."""
+MAX_AGE_S = 86_400.0
+"""A notebook that was left to run overnight is looked at in the morning."""
 
 
 class Missed:
-    """Messages in the order in which they were published, the oldest of too many left out."""
+    """Messages in the order in which they were published; the oldest of too many, and those of days ago, left out.
+
+    Times are seconds of any clock.
+    """
 
     def __init__(self) -> None:
         self._kept: deque[tuple[list[bytes], int, float]] = deque()
@@ -28,13 +33,18 @@ class Missed:
         return len(self._kept)
 
     def keep(self, frames: list[bytes], now: float) -> None:
-        """Keeps one more, published at this time (seconds of any clock)."""
+        """Keeps one more, published at this time."""
         size = sum(map(len, frames))
         self._kept.append((frames, size, now))
         self._bytes += size
         while len(self._kept) > MAX_MESSAGES or self._bytes > MAX_BYTES:
-            self._bytes -= self._kept.popleft()[1]
-            self.left_out += 1
+            self._leave_out()
+        self.leave_out_old(now)
+
+    def leave_out_old(self, now: float) -> None:
+        """Leaves out what is too old to be of use, before `left_out` is told."""
+        while self._kept and now - self._kept[0][2] > MAX_AGE_S:
+            self._leave_out()
 
     def take(self, since: float = -inf) -> Sequence[list[bytes]]:
         """All that were published since that time; none is kept any more."""
@@ -42,3 +52,7 @@ class Missed:
         self._kept.clear()
         self._bytes = self.left_out = 0
         return taken
+
+    def _leave_out(self) -> None:
+        self._bytes -= self._kept.popleft()[1]
+        self.left_out += 1

@@ -18,6 +18,7 @@ from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request, Submit
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.engines import DEFAULT, Engine
+from llmspell_kernel.scripting.function_key import FUNCTION_KEY
 from llmspell_kernel.scripting.scope import OnOutput
 from llmspell_kernel.scripting.shells import Shells
 from llmspell_kernel.scripting.workers import Workers
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from llmspell_kernel.scripting.debugging.session import DebugSession
     from llmspell_profiles.schema.settings import Settings
     from llmspell_protocol.child import Child
-
-FUNCTION_KEY = "$fn"
-"""A function of a script's travels as `{"$fn": number}` in the contents that its worker sends."""
 
 
 class ScriptFunction(NamedTuple):
@@ -55,6 +53,7 @@ class Contexts:
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
+        self._submit = submit
         self._workers = Workers(settings, submit, log_directory, on_context_end, environment)
         self._engine = engine
         self._numbers = count(1)
@@ -175,6 +174,11 @@ class Contexts:
         """A client has gone."""
         for session in self._sessions.values():
             session.client_gone(owner)
+        for context in (one for shells in tuple(self._shells.values()) for one in shells):
+            for comms in (context.controls, context.comms):
+                for comm in () if comms is None else comms.of_client(owner):
+                    if comm.ending is not None and comm.ending.task is None:
+                        self._submit(comm.ending)
 
     def _session_of(self, context: Context) -> DebugSession:
         session = self._sessions.get(context.id)

@@ -17,11 +17,12 @@ from llmspell_kernel.identity import Caller, script_caller
 from llmspell_kernel.request import Content, Outlet, Request, Submit, handling
 from llmspell_kernel.scripting.clock import ScriptClock
 from llmspell_kernel.scripting.comms import Comms
+from llmspell_kernel.scripting.defects import error_of
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.stopping import StopDeadline
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.calls import Call
-from llmspell_protocol.errors import Forbidden, ScriptError
+from llmspell_protocol.errors import Forbidden, LlmspellError, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
 from llmspell_protocol.request_options import EVERYTHING
 
@@ -87,6 +88,8 @@ class Scope:
         self.clock = ScriptClock(worker.limits.compute_s, worker.limits.wall_s, self._limit_reached)
         self.limit: str | None = None
         """The limit that was reached, in words."""
+        self.error: LlmspellError | None = None
+        """What the kernel could not do for it, which is how it ends."""
         self.cancelled = False
         self.killed = False
         self.begun = False
@@ -150,6 +153,12 @@ class Scope:
             request.cancel(reason)
 
     # Stopping
+
+    def fail(self, error: LlmspellError) -> None:
+        """Stops it, to end with this error; the first one counts."""
+        if self.error is None:
+            self.error = error
+            self._stop()
 
     def _limit_reached(self, message: str) -> None:
         if not self._stopping:
@@ -239,21 +248,27 @@ class Scope:
             sink.reply(Forbidden(f"{msg_type} is not open to scripts").to_content())
             return
         parent = self.request
-        request = self._requests[number] = Request(
-            id=f"{parent.id}.{self._worker.name}.{number}",
-            msg_type=msg_type,
-            content=frame["content"],
-            caller=self.caller,
-            sink=sink,
-            parent=parent,
-            header=parent.header,
-        )
-        self._worker.submit(request)
+        try:
+            request = self._requests[number] = Request(
+                id=f"{parent.id}.{self._worker.name}.{number}",
+                msg_type=msg_type,
+                content=frame["content"],
+                caller=self.caller,
+                sink=sink,
+                parent=parent,
+                header=parent.header,
+            )
+            self._worker.submit(request)
+        except Exception as problem:  # noqa: BLE001 — its traceback is logged with the incident
+            sink.reply(error_of(problem, f"{msg_type[:_SHOWN]} of a script").to_content())
 
     async def _ask(self, prompt: str, password: bool) -> None:
         self.clock.pause()
         try:
             text = await self.request.root.ask(prompt, password=password)
+        except Exception as problem:  # noqa: BLE001 — as above
+            self.fail(error_of(problem, "a script's question"))
+            return
         finally:
             self.clock.resume()
         self._worker.send({"op": "input_reply", "scope": self.call.id, "text": text})
@@ -311,6 +326,8 @@ class Scope:
         self.send_event(frame)
 
 
+_SHOWN = 40
+"""Characters of a message type that an error shows."""
 _TOO_LARGE = ScriptError("the answer is too large for a script")
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from llmspell_protocol.errors import InvalidRequest
 
-_HITS = re.compile(r"\s*(==?|>=?|<=?|%)?\s*(\d+)\s*\Z")
+_HITS = re.compile(r"\s*(?:(==?|>=?|<=?|%)\s*)?(\d+)\s*\Z")
 
 Wire = dict[str, Any]
 

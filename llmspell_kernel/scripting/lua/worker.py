@@ -203,7 +203,8 @@ class Worker:
 
     def _scope(self) -> Scope:
         if not self._scopes:
-            raise refusal("forbidden", "functions of a script can ask for nothing while nothing runs")
+            told = "models, tools, sleep and input are there for a cell, script or function that runs, and none does"
+            raise refusal("forbidden", told)
         return self._scopes[-1]
 
     # Frames
