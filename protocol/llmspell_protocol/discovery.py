@@ -140,7 +140,7 @@ def open_notebook(named: str, run_dir: Directory) -> ConnectionInfo | None:
     Raises:
         InvalidRequest: several begin so.
     """
-    doors = {id: file for id, file in _notebooks(run_dir) if id.startswith(named)}
+    doors = {id: file for id, file in notebooks(run_dir) if id.startswith(named)}
     meant = [named] if named in doors else sorted(doors)
     if len(meant) > 1:
         raise InvalidRequest(
@@ -151,7 +151,7 @@ def open_notebook(named: str, run_dir: Directory) -> ConnectionInfo | None:
     return ConnectionInfo.read(doors[meant[0]])._replace(id=meant[0]) if meant else None
 
 
-def _notebooks(run_dir: Directory) -> list[tuple[str, str]]:
+def notebooks(run_dir: Directory) -> list[tuple[str, str]]:
     """The ids and connection files of the notebooks whose kernel runs."""
     # Few commands name a notebook.
     import json

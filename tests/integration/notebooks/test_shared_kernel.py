@@ -272,6 +272,27 @@ def test_a_notebook_whose_directory_means_another_configuration_has_its_own_kern
         assert "this notebook has a kernel of its own: kernel background is not for it" in said
 
 
+def test_a_notebook_that_could_not_share_says_so_in_its_first_cell_and_in_its_log(tmp_path: Path) -> None:
+    frontend = Frontend(tmp_path / "full", "--display-name", "Full")
+    frontend.home.mkdir(exist_ok=True)
+    (frontend.home / "config.toml").write_text("[kernel]\nmax_clients = 1\n")
+    try:
+        with notebook(frontend), notebook(frontend) as (_, second):
+            quiet = ask(second, "shell", "execute_request", {"code": "x = 1", "silent": True})
+            assert quiet["status"] == "ok"
+            first = run_cell(second, "print('hello')")
+            said = [content["text"] for content in first.of("stream") if content["name"] == "stderr"]
+            assert said == [
+                "llmspell: this notebook has a kernel and models of its own: the kernel serves 1 clients already\n"
+            ]
+            assert first.stdout == "hello\n"
+            assert [one["name"] for one in run_cell(second, "print('hello')").of("stream")] == ["stdout"]
+            log = ask(second, "shell", "kernel_request", {"action": "status"})["log_file"]
+            assert "this notebook shares no kernel: the kernel serves 1 clients" in Path(log).read_text()
+    finally:
+        end_kernels(frontend)
+
+
 @pytest.mark.slow
 def test_two_notebooks_share_one_loaded_model(shared: Frontend, smollm2_path: Path) -> None:
     llmspell("model", "import", str(smollm2_path), "--name", "small", environment=shared.environment)
