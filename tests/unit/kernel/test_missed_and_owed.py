@@ -16,15 +16,23 @@ def reply(parent: str) -> Message:
 def test_what_was_missed_is_taken_once_and_in_order() -> None:
     missed = Missed()
     for number in range(3):
-        missed.keep([b"topic", str(number).encode()])
+        missed.keep([b"topic", str(number).encode()], number)
     assert [frames[1] for frames in missed.take()] == [b"0", b"1", b"2"]
     assert (list(missed.take()), missed.left_out) == ([], 0)
+
+
+def test_what_is_too_old_is_not_taken() -> None:
+    missed = Missed()
+    for number in range(3):
+        missed.keep([str(number).encode()], number)
+    assert missed.take(since=2) == [[b"2"]]
+    assert (len(missed), missed.take()) == (0, [])
 
 
 def test_of_too_many_messages_the_newest_stay_and_the_others_are_counted() -> None:
     missed = Missed()
     for number in range(MAX_MESSAGES + 5):
-        missed.keep([str(number).encode()])
+        missed.keep([str(number).encode()], 0)
     assert missed.left_out == 5
     taken = missed.take()
     assert (len(taken), taken[0]) == (MAX_MESSAGES, [b"5"])
@@ -33,7 +41,7 @@ def test_of_too_many_messages_the_newest_stay_and_the_others_are_counted() -> No
 def test_too_many_bytes_are_too_many() -> None:
     missed = Missed()
     for _ in range(9):
-        missed.keep([bytes(MAX_BYTES // 4)])
+        missed.keep([bytes(MAX_BYTES // 4)], 0)
     assert (missed.left_out, len(missed)) == (5, 4)
 
 
