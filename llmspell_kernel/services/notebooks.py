@@ -198,7 +198,7 @@ class Notebooks:
             return True
         # Other kernels of this home tell of theirs in the same directory.
         return self._files is not None and (
-            is_running(self._files[1], id) or id in (one for one, _ in notebooks(self._files[1]))
+            is_running(self._files[1], id) or id in (one.id for one in notebooks(self._files[1]))
         )
 
     def _tell(self, id: str, connection_file: Path) -> None:

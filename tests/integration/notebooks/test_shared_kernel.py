@@ -226,11 +226,15 @@ def test_kernel_status_and_a_command_beside_the_notebook_speak_of_the_same_kerne
         assert [(told["state"], told["execution_count"]) for told in one["notebooks"]] == [("idle", 1)]
 
 
-def test_stopping_the_kernel_ends_its_notebooks_and_a_restart_has_a_new_one(apart: Frontend) -> None:
+@pytest.mark.parametrize("words", [(), ("background", "--force")])
+def test_stopping_the_kernel_ends_its_notebooks_and_a_restart_has_a_new_one(
+    apart: Frontend, words: tuple[str, ...]
+) -> None:
     with notebook(apart) as (manager, client):
         name = listed(apart)[0]["id"]
-        said = llmspell("kernel", "stop", environment=apart.environment)
-        assert name in said
+        said = llmspell("kernel", "stop", *words, environment=apart.environment)
+        assert f"Open notebooks lose their variables: {name}\n" in said
+        assert "starts one for them again" in said
         manager.provisioner.process.wait(DEADLINE_S)
         assert not manager.is_alive()
         assert standing_kernels(apart.home / "run") == []
