@@ -82,6 +82,8 @@ class IoPub:
         self._loop = asyncio.get_running_loop()
         self._read_scheduled = False
         self._missed = Missed()
+        self._listening: set[int] = set()
+        """Descriptors of live connections that have subscribed to something."""
         self._had_listeners = False
 
     def open(self, connections: Connections | None) -> None:
@@ -99,6 +101,7 @@ class IoPub:
     def ended(self, descriptor: int) -> None:
         """A connection has ended."""
         self._subscribers.pop(descriptor, None)
+        self._listening.discard(descriptor)
         if descriptor in self._cut:
             self._cut[descriptor].ended = True
 
@@ -108,7 +111,7 @@ class IoPub:
             return
         message.identities = [topic.encode() if topic is not None else self._topic + b"." + message.msg_type.encode()]
         frames = self._wire.pack(message, "json")
-        if not self._subscribers and self._connections is not None:
+        if not self._listening and self._connections is not None:
             self._missed.keep(frames, self._loop.time())
         else:
             self._send(frames)
@@ -134,7 +137,10 @@ class IoPub:
                 continue
             begins, topic = frame[:1] == b"\x01", frame[1:]
             # A welcome goes to all who listen to the topic: one a turn is enough.
-            if self._may_change(taken.descriptor, begins, topic) and begins and topic not in welcomed:
+            if not self._may_change(taken.descriptor, begins, topic) or not begins:
+                continue
+            self._listening.add(taken.descriptor)
+            if topic not in welcomed:
                 welcomed.add(topic)
                 self._welcome(topic)
         if b"" in welcomed:
