@@ -74,6 +74,8 @@ class Context:
         self.engine = engine
         self.execution_count = 0
         """The number of the last cell that counted."""
+        self.first_line: str | None = None
+        """What the next cell shows on its standard error before its own output."""
         self._workers = workers
         self._process: ScriptProcess | None = None
         self._turns: list[_Turn] = []

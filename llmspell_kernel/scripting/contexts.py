@@ -130,9 +130,11 @@ class Contexts:
         made.main.prepare()  # Its first cell will come soon.
         return made
 
-    def end_notebook(self, name: str) -> None:
-        """Ends what runs in a notebook's contexts, and their variables."""
-        self._shells.pop(name).end()
+    def end_notebook(self, name: str, shells: Shells) -> None:
+        """Ends what runs in a notebook's contexts, and their variables; another's of the same name stay."""
+        if self._shells.get(name) is shells:
+            del self._shells[name]
+        shells.end()
 
     def _new_shells(self, main: Context) -> Shells:
         return Shells(main, lambda: self._new("subshell", directory=main.directory))
