@@ -1,4 +1,4 @@
-"""Comms: no target is known, so that one that a frontend opens is closed at once, on IOPub, and nothing is replied."""
+"""Comms through a kernel's sockets: those of unknown targets are closed at once, and those of clients that are gone."""
 
 from __future__ import annotations
 
@@ -32,3 +32,26 @@ def test_a_comm_of_an_unknown_target_is_closed_and_not_replied_to(kernel: Kernel
         shell.send(last)
         assert shell.receive().parent_id == last.msg_id
         assert not shell.socket.poll(0, zmq.POLLIN)
+
+
+def test_what_a_client_has_opened_is_closed_when_it_is_gone(kernel: KernelProcess) -> None:
+    with raw_socket(kernel.info, "iopub") as iopub, raw_socket(kernel.info) as shell:
+        iopub.socket.send(b"\x01")
+        while iopub.receive().msg_type != "iopub_welcome":
+            pass
+        hears = "function(comm) comm:on_close(function() print('closed ' .. comm.id) end) end"
+        shell.send(shell.message("execute_request", {"code": f"Comm.register_target('t', {hears})"}))
+        assert shell.receive().content["status"] == "ok"
+        with raw_socket(kernel.info) as other:
+            opened = other.message("comm_open", {"comm_id": "of another", "target_name": "t", "data": {}})
+            other.send(opened)
+            last = other.message("comm_info_request", {})
+            other.send(last)
+            assert other.receive().content["comms"] == {"of another": {"target_name": "t"}}
+        printed = iopub.receive()
+        while printed.msg_type != "stream":
+            printed = iopub.receive()
+        assert printed.content == {"name": "stdout", "text": "closed of another\n"}
+        assert printed.parent_id == opened.msg_id
+        shell.send(shell.message("comm_info_request", {}))
+        assert shell.receive().content["comms"] == {}
