@@ -178,7 +178,7 @@ class Contexts:
 
     def _session_of(self, context: Context) -> DebugSession:
         session = self._sessions.get(context.id)
-        if session is None:
+        if session is None or session.context is not context:
             # Few contexts are debugged.
             from llmspell_kernel.scripting.debugging.session import DebugSession
 

@@ -55,7 +55,7 @@ class DebugSession:
         """The client that spoke last."""
         self.configured = asyncio.Event()
         """Set by `configurationDone`."""
-        self._context = context
+        self.context = context
         self._process: ScriptProcess | None = None
         self._breakpoints = Breakpoints()
         self._filters: dict[str, bool] = {}
@@ -110,10 +110,7 @@ class DebugSession:
         command, arguments = message.get("command"), message.get("arguments")
         if not isinstance(command, str):
             raise InvalidRequest("a debug_request needs a command")
-        self.client = request.caller.client
-        if self._leaving is not None:
-            self._leaving.cancel()
-            self._leaving = None
+        self._heard_from(request.caller.client)
         # Without a `seq` of its own, which in our messages numbers the answers to one request.
         response: Content = {
             "type": "response",
@@ -128,6 +125,15 @@ class DebugSession:
         except LlmspellError as error:
             return {**response, "success": False, "message": error.message, "body": _EMPTY.get(command, {})}
         return {**response, "success": True, "body": {} if body is None else body}
+
+    def _heard_from(self, client: str) -> None:
+        """Whoever hears of stops on IOPub may take the place of a client that has gone."""
+        if self._by_deltas and client != self.client:
+            return
+        self.client = client
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
 
     def client_gone(self, client: str) -> None:
         """A client has gone. Where it was the one that debugs, and none takes its place, the script goes on."""
@@ -191,6 +197,10 @@ class DebugSession:
         }
 
     async def _initialize(self, request: Request, arguments: Content) -> Content:
+        if self._by_deltas and request.caller.client != self.client:
+            # What the other client's debugger was for, this one doesn't know.
+            self._end()
+        self.client = request.caller.client
         self.started = True
         self._for_lab = arguments.get("clientID") == "jupyterlab"
         self._by_deltas = request.options.deltas
@@ -200,9 +210,9 @@ class DebugSession:
     async def _attach(self, request: Request, _arguments: Content) -> None:
         self._demand_started()
         self._speaker = request
-        self._context.debugger = self
+        self.context.debugger = self
         if self._process is None:
-            process = self._context.worker()
+            process = self.context.worker()
             if self._process is None:
                 self.adopt(process)
         self._publish("initialized", {}, None)
@@ -216,7 +226,7 @@ class DebugSession:
         if self._run is not None:
             self._run.cancel("interrupted by the debugger")
         else:
-            self._context.interrupt()
+            self.context.interrupt()
 
     async def _configuration_done(self, _request: Request, _arguments: Content) -> None:
         self._demand_started()
@@ -284,7 +294,7 @@ class DebugSession:
         return self._shown(await self._ask("variables", arguments))
 
     async def _inspect_variables(self, _request: Request, _arguments: Content) -> Content:
-        if self._context.pid is None:
+        if self.context.pid is None:
             return {"variables": []}
         return self._shown(await self._ask("inspectVariables", {}))
 
@@ -343,13 +353,15 @@ class DebugSession:
             self._leaving.cancel()
         self._leaving = None
         self.started = False
+        self._by_deltas = False
         self._breakpoints.clear()
         self._filters = {}
+        self._texts.clear()
         self.configured.set()
         if process is not None:
             process.debug("detach", {})
-            if self._context.debugger is self:
-                self._context.debugger = None
+            if self.context.debugger is self:
+                self.context.debugger = None
 
     def _demand_started(self) -> None:
         if not self.started:

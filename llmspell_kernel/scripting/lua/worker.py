@@ -345,7 +345,7 @@ class Worker:
             self._send({"op": "began", "scope": scope.id})
             try:
                 if self._debugger is not None:
-                    return self._debugger.watching(run, may_stop=frame["debug"])
+                    return self._debugger.watching(run, may_stop=frame.get("debug", True))
                 return run()
             except ScriptFailure as failure:
                 if failure.kind == "stopped" and scope.exit_status is not None:

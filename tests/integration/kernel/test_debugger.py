@@ -329,3 +329,36 @@ def test_silent_cells_never_stop() -> None:
         assert debugger.stops == []
 
     run(body)
+
+
+def test_a_client_that_reads_no_iopub_stops_only_what_it_runs_itself() -> None:
+    async def body(scripts: ScriptHarness) -> None:
+        repl, other = Debugging(scripts, "repl", deltas=True), Debugging(scripts, "other", deltas=True)
+        await repl.start()
+        await repl.break_in(CODE, 2)
+        assert (await scripts.cell(CODE, client="other")).replies[0]["status"] == "ok"
+        await other.body("debugInfo")
+        cell, shown = scripts.start(CODE, client="repl", deltas=True)
+        await shown.until(lambda frontend: _events(frontend.deltas)[-1:] == ["stopped"], 30)
+        assert repl.stops == []
+        await repl.body("continue")
+        await _ended(cell)
+        await other.start()
+        assert (await other.body("debugInfo"))["breakpoints"] == []
+
+    run(body)
+
+
+def test_the_end_of_a_standing_context_ends_what_stands_in_it() -> None:
+    async def body(scripts: ScriptHarness) -> None:
+        debugger = Debugging(scripts)
+        await debugger.start()
+        await debugger.break_in(CODE, 2)
+        cell, shown = scripts.start(CODE)
+        await debugger.stopped()
+        scripts.contexts.shared.forget_variables()
+        await _ended(cell)
+        assert shown.replies[0]["status"] == "error"
+        assert (await debugger.body("debugInfo"))["stoppedThreads"] == []
+
+    run(body)
