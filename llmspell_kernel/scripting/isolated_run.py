@@ -48,4 +48,4 @@ async def run_isolated(contexts: Contexts, engine: Engine, request: Request, wan
 def _debugged(contexts: Contexts, request: Request, context: Context, job: Job) -> AbstractAsyncContextManager[None]:
     if not request.options.debug:
         return nullcontext()
-    return contexts.debugged(request, context, job.path or job.name, job.code)
+    return contexts.debugging.debugged(request, context, job.path or job.name, job.code)

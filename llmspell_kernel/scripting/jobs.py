@@ -55,3 +55,16 @@ def isolated_job(request: Request, wanted: ExecuteRequest) -> Job:
         stdin="ask" if wanted.allow_stdin else "none",
         path=script_path(request) or options.name or "script",
     )
+
+
+def debugger_job(request: Request, place: str | None = None) -> Job:
+    """What a debug request runs with: what a cell of its client's would be granted. Raises as `cell_job`."""
+    directory = cell_directory(request, place)
+    return Job(
+        code="",
+        name="debugger",
+        script_directory=script_directory(request, directory),
+        working_directory=directory,
+        environment=request.options.env or {},
+        rights=granted(request),
+    )

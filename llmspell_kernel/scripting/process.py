@@ -85,6 +85,8 @@ class ScriptProcess:
         self._scopes: dict[int, Scope] = {}
         self.comms = Comms()
         self._executing: Scope | None = None
+        self._last_origin: tuple[str, bool] | None = None
+        """Whose execution began last."""
         self._running: list[Scope] = []
         """What the worker has begun and not ended, innermost last."""
         self._invoked: list[_Turn] = []
@@ -128,7 +130,7 @@ class ScriptProcess:
             return self._calls.open("execute", asks=asks, debug=may_stop, **fields, **rights)
 
         scope = Scope(self, request, on_output, open_call, hosts=(*self.limits.hosts, *job.rights.net))
-        self._executing = scope
+        self._executing, self._last_origin = scope, request.root.caller.origin
         try:
             frame = await self._run(scope)
         finally:
@@ -164,7 +166,10 @@ class ScriptProcess:
         """
 
         def open_call() -> Call:
-            return self._calls.open("invoke", fn=function, arguments=list(arguments), debug=self._may_stop(request))
+            # What the script could reach is its client's: those who are not that reach nothing through it.
+            lent = request.root.caller.origin == self._last_origin
+            may_stop = self._may_stop(request)
+            return self._calls.open("invoke", fn=function, arguments=list(arguments), debug=may_stop, lent=lent)
 
         async with self._turn(request) as turn:
             try:
@@ -214,6 +219,49 @@ class ScriptProcess:
     def debug(self, command: str, arguments: Mapping[str, Any]) -> Call:
         """Gives the debugger in the worker a command; its answer's `body` is in the last frame."""
         return self._calls.open("debug", command=command, arguments=dict(arguments))
+
+    async def call_debugger(
+        self,
+        request: Request,
+        job: Job,
+        command: str,
+        arguments: Mapping[str, Any],
+        on_output: OnOutput,
+        on_begin: Callable[[], None],
+    ) -> Content:
+        """Gives the debugger a command that may run functions of the script's: they run for `request`, within the
+        limits of an execution, with the rights of `job`, whatever the script runs for that is stopped.
+
+        Raises:
+            InvalidRequest: the debugger says no, or what it was given failed.
+            Others as `execute` does.
+        """
+
+        def open_call() -> Call:
+            places = {"script_directory": job.script_directory, "working_directory": job.working_directory}
+            rights = _rights_fields(job, self.limits)
+            return self._calls.open(
+                "debug_call", command=command, arguments=dict(arguments), asks=False, **places, **rights
+            )
+
+        hosts = (*self.limits.hosts, *job.rights.net)
+        scope = Scope(self, request, on_output, open_call, hosts=hosts, on_begin=on_begin)
+        frame = await self._run(scope)
+        if frame["op"] == "error" and frame["kind"] == "error" and not scope.cancelled and scope.limit is None:
+            raise InvalidRequest(str(frame["message"]), hint=frame.get("hint"))
+        self._raise_failure(scope, frame, job.name)
+        body: Content = frame["body"]
+        return body
+
+    @property
+    def origins(self) -> frozenset[tuple[str, bool]]:
+        """For whom everything runs that has begun here and not ended."""
+        return frozenset(scope.request.root.caller.origin for scope in self._running)
+
+    @property
+    def executes(self) -> bool:
+        """Whether an execution runs here."""
+        return self._executing is not None
 
     async def end(self) -> None:
         """Ends the worker; what still waits for it fails."""

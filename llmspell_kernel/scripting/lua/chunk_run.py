@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.scripting.lua.files import Files
+from llmspell_kernel.scripting.lua.reach import Lent
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
 from llmspell_protocol.frames import Frame
 
@@ -15,17 +16,7 @@ if TYPE_CHECKING:
 def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
     """Runs the code of an `execute` frame and returns what `done` has to say; raises `ScriptFailure`."""
     sandbox.prepare(
-        files=Files(
-            frame["script_directory"],
-            frame["working_directory"],
-            frame["file_access"],
-            read=frame["read"],
-            write=frame["write"],
-        ),
-        environment=frame["environment"],
-        variables=frame["variables"],
-        programs=_programs(frame),
-        asks=frame["asks"],
+        **lent_by(frame)._asdict(),
         payloads=frame["frontend"],
         has_frontend=frame["cell"],
     )
@@ -52,6 +43,18 @@ def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
     if frame["expressions"]:
         answer["expressions"] = {name: _evaluate(sandbox, text) for name, text in frame["expressions"].items()}
     return answer
+
+
+def lent_by(frame: Frame) -> Lent:
+    """What a frame says may be reached."""
+    files = Files(
+        frame["script_directory"],
+        frame["working_directory"],
+        frame["file_access"],
+        read=frame["read"],
+        write=frame["write"],
+    )
+    return Lent(files, frame["environment"], frame["variables"], _programs(frame), frame["asks"])
 
 
 def _evaluate(sandbox: Sandbox, expression: str) -> dict[str, Any]:
