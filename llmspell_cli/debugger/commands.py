@@ -236,7 +236,7 @@ class DebugCommands:
         """A breakpoint in words."""
         where = f"Breakpoint {point.id} at {point.shown}:{point.line}"
         if point.problem is not None:
-            return f"{where} stops nowhere: {point.problem}"
+            return f"{where} will not be hit: {point.problem}"
         return where if point.line == point.asked else f"{where}, since there is no code on line {point.asked}"
 
     def _break(self, rest: str) -> str:
@@ -398,7 +398,7 @@ class DebugCommands:
         frame = self._here().frame
         path = str(frame["source"]["path"])
         if rest and not rest.isdecimal():
-            raise InvalidRequest(f"'{rest}' is no line", hint="list 12")
+            raise InvalidRequest(f"'{rest}' is not a line", hint="list 12")
         lines, middle = self._source(path), int(rest) if rest else int(frame["line"])
         if not lines:
             raise NotFound(f"the text of {self.places.shown(path)} is not known")

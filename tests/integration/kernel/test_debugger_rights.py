@@ -46,7 +46,7 @@ def secret(tmp_path: Path) -> Path:
 def test_an_evaluation_reaches_no_file_that_a_cell_was_granted(secret: Path) -> None:
     async def body(scripts: ScriptHarness) -> None:
         debugger, allow, read = Debugging(scripts), {"read": [str(secret.parent)]}, READ.format(secret)
-        cell = await _standing(scripts, debugger, f"got = ({read})()\ngot = ({read})()", allow=allow)
+        cell = await _standing(scripts, debugger, f"local one = 1\nlocal two = 2\ngot = ({read})()", allow=allow)
         asked = f"({read})()"
         assert (await debugger.body("evaluate", expression=asked))["result"] == '"nothing"'
         await debugger.body("setExpression", expression="found", value=asked)
