@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, Protocol
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.comms import Comms
 from llmspell_kernel.scripting.engines import Engine
+from llmspell_kernel.scripting.job import Job
 from llmspell_kernel.scripting.jobs import debugger_job
 from llmspell_kernel.scripting.outcome import Result
 from llmspell_kernel.scripting.places import NOTHING_SEEN, Seen
-from llmspell_kernel.scripting.process import Job, ScriptProcess
+from llmspell_kernel.scripting.process import ScriptProcess
 from llmspell_kernel.scripting.scope import OnOutput
 from llmspell_kernel.scripting.workers import Workers
 from llmspell_protocol.errors import WorkerCrashed

@@ -8,8 +8,8 @@ from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.scripting.engines import Engine
+from llmspell_kernel.scripting.job import Job
 from llmspell_kernel.scripting.jobs import isolated_job
-from llmspell_kernel.scripting.process import Job
 from llmspell_kernel.scripting.run_output import RunOutput
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.standard_requests import ExecuteRequest

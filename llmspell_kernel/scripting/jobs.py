@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.job import Job
 from llmspell_kernel.scripting.places import cell_directory, script_directory, script_path, working_directory
-from llmspell_kernel.scripting.process import Job
 from llmspell_kernel.scripting.rights import granted
 from llmspell_protocol.standard_requests import ExecuteRequest
 

@@ -72,6 +72,10 @@ class Breakpoints:
         """The paths that have any."""
         return tuple(self._by_path)
 
+    def to_content(self) -> list[Wire]:
+        """All of them as frontends gave them."""
+        return [{"source": path, "breakpoints": [one.to_content() for one in self.of(path)]} for path in self._by_path]
+
     def of(self, path: str) -> Sequence[Breakpoint]:
         """Those of a path."""
         return self._by_path.get(path, ())

@@ -14,40 +14,34 @@ from typing import Any
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Content, Request
-from llmspell_kernel.scripting.cell_paths import HASH_METHOD, HASH_SEED, PREFIX, SUFFIX, cell_path
+from llmspell_kernel.scripting.cell_paths import cell_path
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.debugging.arguments import checked
 from llmspell_kernel.scripting.debugging.breakpoints import Breakpoints
-from llmspell_kernel.scripting.debugging.capabilities import CAPABILITIES, FILTERS
+from llmspell_kernel.scripting.debugging.capabilities import (
+    CAPABILITIES,
+    EMPTY,
+    FILTERS,
+    FORWARDED,
+    LOOKS,
+    NAMING,
+    STEPS,
+)
+from llmspell_kernel.scripting.debugging.owners import Owners
 from llmspell_kernel.scripting.process import ScriptProcess
 from llmspell_kernel.scripting.told_texts import Texts
-from llmspell_protocol.background import of_no_request
 from llmspell_protocol.calls import EXITED
-from llmspell_protocol.errors import Busy, Forbidden, InvalidRequest, LlmspellError, NotFound, Timeout
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Timeout
 
 THREAD = 1
 """All coroutines of a context are one thread: one of them runs."""
 ANSWER_S = 10.0
 """How long a command waits for a script that computes: it looks for commands now and then, in C code never."""
-RETURN_S = 30.0
-"""How long a script stands for a frontend that has gone: a page that is loaded again comes back as another client."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\[\d+\])*\Z", re.ASCII)
 _COMPUTES = "the script is computing and has not looked for commands"
 _SHOWN = 64
 """Characters of what was given that an error shows."""
-_EMPTY: Mapping[str, Content] = {
-    "stackTrace": {"stackFrames": [], "totalFrames": 0},
-    "scopes": {"scopes": []},
-    "variables": {"variables": []},
-    "inspectVariables": {"variables": []},
-    "setBreakpoints": {"breakpoints": []},
-}
-"""The bodies of refusals: frontends look into them without asking whether it went well."""
-_FORWARDED = ("stackTrace", "exceptionInfo", "modules")
-_LOOKS = ("scopes", "setVariable", "setExpression", "evaluate")
-_STEPS = ("continue", "next", "stepIn", "stepOut")
-
 Answer = Callable[[Request, Content], Awaitable[Content | None]]
 
 
@@ -55,13 +49,9 @@ class DebugSession:
     """One context's debugger; belongs to the loop. It is started by `initialize` and ended by `disconnect`."""
 
     def __init__(self, context: Context) -> None:
-        self.started = False
         self.stands = False
         """Whether the script is stopped."""
-        self._clients: set[str] = set()
-        """Those that have started the debugger and not ended it."""
-        self._origin: tuple[str, bool] = ("", False)
-        """Key and place of all of them."""
+        self.owners = Owners(self.end)
         self.configured = asyncio.Event()
         """Set by `configurationDone`."""
         self.context = context
@@ -69,13 +59,10 @@ class DebugSession:
         self._breakpoints = Breakpoints()
         self._filters: dict[str, bool] = {}
         self._texts: Texts[str] = Texts()
-        self._by_deltas = False
-        """Whether the client reads its own requests' deltas, and no IOPub."""
         self._for_lab = False
         self._speaker: Request | None = None
         self._run: Request | None = None
         self._numbers = count(1)
-        self._leaving: asyncio.TimerHandle | None = None
         self._answers: dict[str, Answer] = {
             "debugInfo": self._debug_info,
             "initialize": self._initialize,
@@ -91,14 +78,19 @@ class DebugSession:
             "threads": self._threads,
             "pause": self._pause,
             "stopOnEntry": self._stop_on_entry,
-            **dict.fromkeys(_LOOKS, self._look),
+            **dict.fromkeys(LOOKS, self._look),
             "variables": self._variables,
             "inspectVariables": self._inspect_variables,
             "richInspectVariables": self._rich_inspect_variables,
             "copyToGlobals": self._copy_to_globals,
-            **dict.fromkeys(_FORWARDED, self._forward),
-            **dict.fromkeys(_STEPS, self._step),
+            **dict.fromkeys(FORWARDED, self._forward),
+            **dict.fromkeys(STEPS, self._step),
         }
+
+    @property
+    def started(self) -> bool:
+        """Whether a client debugs."""
+        return self.owners.started
 
     def know(self, path: str, text: str) -> None:
         """The text of a path, for breakpoints in what has not run yet."""
@@ -123,7 +115,8 @@ class DebugSession:
             raise InvalidRequest("a debug_request needs a command")
         if command != "debugInfo":
             self._demand_origin(request.caller)
-        self._heard_from(request, command)
+        if self.owners.heard_from(request, command):
+            self._speaker = request
         # Without a `seq` of its own, which in our messages numbers the answers to one request.
         response: Content = {
             "type": "response",
@@ -137,52 +130,14 @@ class DebugSession:
             body = await answer(request, checked(command, message.get("arguments")))
         except LlmspellError as error:
             refused = {"success": False, "message": error.message, "code": error.code}
-            return {**response, **refused, "body": _EMPTY.get(command, {})}
+            return {**response, **refused, "body": EMPTY.get(command, {})}
         return {**response, "success": True, "body": {} if body is None else body}
-
-    # Whose it is
 
     def _demand_origin(self, caller: Caller) -> None:
         """What runs has the rights of its client, which no other may use, nor see its values."""
-        origins = set(self._process.origins if self._process is not None else self.context.origins)
-        if self._run is not None:
-            origins.add(self._run.root.caller.origin)
-        if self.started:
-            origins.add(self._origin)
-        if origins - {caller.origin}:
-            raise Forbidden(
-                "what is debugged here belongs to another key, or to a client on another machine",
-                hint="debug it with the key, and from the machine, that it runs for",
-            )
-
-    def _heard_from(self, request: Request, command: str) -> None:
-        """A client that has started the debugger has it. Others with the same key share it, where stops are told on
-        IOPub; one of them takes the place of a client that has gone."""
-        client = request.caller.client
-        if not self.started or client in self._clients:
-            return
-        alone = self._by_deltas or request.options.deltas
-        if self._leaving is not None and not alone and request.caller.origin == self._origin:
-            self._leaving.cancel()
-            self._leaving = None
-            self._clients.add(client)
-            self._speaker = request
-        elif self._leaving is not None and command == "initialize":
-            # What the debugger of the one that has gone was for, this one doesn't know.
-            self.end()
-        elif alone and command != "debugInfo":
-            raise Busy(
-                "another client debugs this context", hint="wait until it has ended its debugger, or end it there"
-            )
-
-    def client_gone(self, client: str) -> None:
-        """A client has gone. Where none is left that debugs, and none takes its place, the script goes on."""
-        if client not in self._clients:
-            return
-        self._clients.discard(client)
-        if self.started and not self._clients and self._leaving is None:
-            loop = asyncio.get_running_loop()
-            self._leaving = of_no_request(loop.call_later, RETURN_S, self.end)
+        origins = self._process.origins if self._process is not None else self.context.origins
+        own = () if self._run is None else (self._run.root.caller.origin,)
+        self.owners.demand_origin(caller, (*origins, *own))
 
     # What the context tells (`ContextDebugger`)
 
@@ -209,10 +164,7 @@ class DebugSession:
     def may_stop(self, request: Request) -> bool:
         """Whether what runs for this request may stop: what is the client's own, and what has its rights where it
         hears of stops on IOPub."""
-        caller = request.root.caller
-        if self._run is not None:
-            return True
-        return caller.client in self._clients or (not self._by_deltas and caller.origin == self._origin)
+        return self._run is not None or self.owners.hear_of(request.root.caller)
 
     def event(self, event: str, body: Content, request: Request) -> None:
         """Passes an event of the script's on."""
@@ -229,26 +181,14 @@ class DebugSession:
     async def _debug_info(self, _request: Request, _arguments: Content) -> Content:
         return {
             "isStarted": self.started,
-            "hashMethod": HASH_METHOD,
-            "hashSeed": HASH_SEED,
-            "tmpFilePrefix": PREFIX,
-            "tmpFileSuffix": SUFFIX,
-            "breakpoints": [
-                {"source": path, "breakpoints": [one.to_content() for one in self._breakpoints.of(path)]}
-                for path in self._breakpoints.paths
-            ],
+            **NAMING,
+            "breakpoints": self._breakpoints.to_content(),
             "stoppedThreads": [THREAD] if self.stands else [],
-            "richRendering": True,
-            "exceptionPaths": ["Lua Errors"],
-            "copyToGlobals": True,
         }
 
     async def _initialize(self, request: Request, arguments: Content) -> Content:
-        self._clients.add(request.caller.client)
-        self._origin = request.caller.origin
-        self.started = True
+        self.owners.add(request)
         self._for_lab = arguments.get("clientID") == "jupyterlab"
-        self._by_deltas = request.options.deltas
         self._speaker = request
         return dict(CAPABILITIES)
 
@@ -265,8 +205,7 @@ class DebugSession:
     async def _disconnect(self, request: Request, arguments: Content) -> None:
         if arguments.get("terminateDebuggee"):
             await self._terminate(request, arguments)
-        self._clients.discard(request.caller.client)
-        if not self._clients:
+        if self.owners.leave(request.caller.client):
             self.end()
 
     async def _terminate(self, _request: Request, _arguments: Content) -> None:
@@ -376,7 +315,7 @@ class DebugSession:
 
     async def _ask(self, command: str, arguments: Mapping[str, Any]) -> Content:
         """What a command gives that runs nothing of the script's; taken back where the wait for it ends."""
-        call = self._demand_process().debug(command, _given(arguments))
+        call = self._demand_process().debug(command, arguments)
         try:
             async with asyncio.timeout(ANSWER_S):
                 frame = await call.last()
@@ -406,9 +345,7 @@ class DebugSession:
 
         try:
             async with asyncio.timeout(ANSWER_S) as begins:
-                return await self.context.call_debugger(
-                    process, request, command, _given(arguments), on_output, on_begin
-                )
+                return await self.context.call_debugger(process, request, command, arguments, on_output, on_begin)
         except TimeoutError:
             raise Timeout(_COMPUTES) from None
 
@@ -424,12 +361,7 @@ class DebugSession:
     def end(self) -> None:
         """Detaches: what stands goes on, and nothing stops any more."""
         process, self._process = self._process, None
-        if self._leaving is not None:
-            self._leaving.cancel()
-        self._leaving = None
-        self.started = False
-        self._clients.clear()
-        self._by_deltas = False
+        self.owners.clear()
         self._breakpoints.clear()
         self._filters = {}
         self._texts.clear()
@@ -459,11 +391,7 @@ class DebugSession:
         root = request.root if request is not None else None
         if self._run is not None:
             self._run.delta({"debug": content})
-        elif root is not None and root.options.deltas and root.caller.client in self._clients:
+        elif root is not None and root.options.deltas and self.owners.has(root.caller.client):
             root.delta({"debug": content})
         elif self._speaker is not None:
             self._speaker.sink.publish("debug_event", content)
-
-
-def _given(arguments: Mapping[str, Any]) -> Content:
-    return {name: value for name, value in arguments.items() if value is not None}

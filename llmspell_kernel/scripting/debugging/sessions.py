@@ -66,7 +66,7 @@ class DebugSessions:
     def client_gone(self, client: str) -> None:
         """A client has gone."""
         for session in self._sessions.values():
-            session.client_gone(client)
+            session.owners.gone(client)
 
     def context_ended(self, id: str) -> None:
         """A context has ended, and its debugger with it."""

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from llmspell_kernel.scripting.lua.chunk_run import failure_fields, lent_by, run_chunk
+from llmspell_kernel.scripting.lua.chunk_run import call_debugger, call_function, failure_fields, run_chunk
 from llmspell_kernel.scripting.lua.convert import NotConvertible
 from llmspell_kernel.scripting.lua.guard import Stopped
 from llmspell_kernel.scripting.lua.reach import nothing
 from llmspell_kernel.scripting.lua.refusals import refusal
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
-from llmspell_kernel.scripting.lua.scopes import Asked, Scope
+from llmspell_kernel.scripting.lua.scopes import Asked, Pending, Scope
 from llmspell_kernel.scripting.lua.written import Pace, Written
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FramePipe, FrameTooLarge
@@ -55,7 +54,7 @@ class Worker:
         """Whether a scope of the stack has to stop, and so what runs on top of it."""
         self._numbers = count(1)
         self._asked: dict[int, Asked] = {}
-        self._pending: deque[Frame] = deque()
+        self._pending = Pending()
         self._debugger: Attachment | None = None
         self._aside = False
         """Whether something of a debugger's runs within the script, which asks for nothing."""
@@ -186,8 +185,7 @@ class Worker:
 
     def take_command(self) -> Frame | None:
         """The debugger's next command that is there; one that runs as a call of its own is served on the way."""
-        while (frame := next((one for one in self._pending if one["op"] in _OF_DEBUGGERS), None)) is not None:
-            self._pending.remove(frame)
+        while (frame := self._pending.take(lambda one: one["op"] in _OF_DEBUGGERS)) is not None:
             if frame["op"] == "debug":
                 return frame
             self._serve(frame)
@@ -271,17 +269,13 @@ class Worker:
         for scope in self._scopes:
             if scope.id == number:
                 scope.stop = self._stop = True
-        for frame in self._pending:
-            if frame.get("id") == number:
-                self._pending.remove(frame)
-                self._send({"op": "error", "id": number, "kind": "stopped", "message": "it had not begun"})
-                return
+        if self._pending.take(lambda one: one.get("id") == number) is not None:
+            self._send({"op": "error", "id": number, "kind": "stopped", "message": "it had not begun"})
 
     def _serve_while_waiting(self) -> bool:
         """Serves what may be served in the middle of a script; serving one frame may bring further ones."""
         served = False
-        while (frame := next((one for one in self._pending if self._may_serve(one)), None)) is not None:
-            self._pending.remove(frame)
+        while (frame := self._pending.take(self._may_serve)) is not None:
             self._serve(frame)
             served = True
         return served
@@ -307,7 +301,7 @@ class Worker:
         try:
             answer = self._answer(op, frame)
         except ScriptFailure as failure:
-            answer = {"op": "error", **failure_fields(failure, self._hint(failure))}
+            answer = {"op": "error", **failure_fields(failure, self._sandbox)}
         except NotConvertible as problem:
             answer = {"op": "error", "kind": "error", "message": str(problem)}
         except MemoryError:
@@ -336,9 +330,9 @@ class Worker:
             sandbox.host.last_refusal = None
             return self._in_scope(frame, frame["stdin"], lambda: run_chunk(sandbox, frame))
         if op == "invoke":
-            return self._in_scope(frame, "ask", lambda: self._invoke(sandbox, frame))
+            return self._in_scope(frame, "ask", lambda: call_function(sandbox, frame, self._debugger))
         if op == "debug_call":
-            return self._in_scope(frame, "none", lambda: self._call_debugger(sandbox, frame))
+            return self._in_scope(frame, "none", lambda: call_debugger(self._debugger_of(sandbox), sandbox, frame))
         raise ScriptFailure(f"unknown frame {op}")
 
     def _start(self, frame: Frame) -> dict[str, Any]:
@@ -378,17 +372,6 @@ class Worker:
             for number in scope.requests:
                 self._asked.pop(number, None)
 
-    def _invoke(self, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
-        # The number 0 is no script's: it evaluates expressions of workflows.
-        function = sandbox.host.offered.get(frame["fn"]) if frame["fn"] else sandbox.evaluator()
-        if function is None:
-            raise ScriptFailure(f"function {frame['fn']} is not there any more", kind="not_found")
-        if self._debugger is not None and self._debugger.stands:
-            function = self._debugger.apart(function)
-        reach = sandbox.host.reach
-        with reach.lending(reach.last if frame["lent"] else nothing()):
-            return {"op": "done", "value": sandbox.call(function, frame["arguments"])}
-
     def _debugger_of(self, sandbox: Sandbox) -> Attachment:
         if self._debugger is None:
             # Few scripts are debugged.
@@ -396,18 +379,6 @@ class Worker:
 
             self._debugger = Attachment(sandbox, self)
         return self._debugger
-
-    def _call_debugger(self, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
-        debugger = self._debugger_of(sandbox)
-        with sandbox.host.reach.lending(lent_by(frame)):
-            return {"op": "done", "body": debugger.call(frame["command"], frame["arguments"])}
-
-    def _hint(self, failure: ScriptFailure) -> str | None:
-        if failure.cause is not None and failure.cause.get("hint"):
-            return str(failure.cause["hint"])
-        if failure.kind == "error" and self._sandbox is not None:
-            return self._sandbox.suggestion(failure.message)
-        return None
 
 
 def _end() -> NoReturn:

@@ -311,7 +311,7 @@ def test_a_client_that_goes_lets_the_script_run_on_unless_another_comes(monkeypa
         await debugger.stopped()
         scripts.contexts.forget("client")
         assert (await successor.body("debugInfo"))["stoppedThreads"] == [1]
-        monkeypatch.setattr("llmspell_kernel.scripting.debugging.session.RETURN_S", 0.01)
+        monkeypatch.setattr("llmspell_kernel.scripting.debugging.owners.RETURN_S", 0.01)
         scripts.contexts.forget("another")
         await _ended(cell)
         assert shown.replies[0]["status"] == "ok"

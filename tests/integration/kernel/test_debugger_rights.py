@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmspell_kernel.request import Content, Request
-from llmspell_kernel.scripting.debugging import arguments, session
+from llmspell_kernel.scripting.debugging import arguments, owners, session
 from llmspell_kernel.scripting.told_texts import MOST_TEXTS, Texts
 from tests.support.debug_talk import Debugging
 from tests.support.function_bench import Bench, asking, bench
@@ -154,7 +154,7 @@ def test_a_cell_of_another_key_is_not_looked_at_by_a_debugger_that_was_there_bef
 
 def test_another_client_shares_the_debugger_and_takes_nothing_away_by_leaving(monkeypatch: pytest.MonkeyPatch) -> None:
     async def body(scripts: ScriptHarness) -> None:
-        monkeypatch.setattr(session, "RETURN_S", 0.01)
+        monkeypatch.setattr(owners, "RETURN_S", 0.01)
         one, other = Debugging(scripts, "one"), Debugging(scripts, "other")
         cell = await _standing(scripts, one, client="one")
         assert (await other.body("debugInfo"))["stoppedThreads"] == [1]
