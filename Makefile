@@ -121,8 +121,9 @@ docs: $(STAMPS)/dev ## build the documentation's site: site/index.html
 bench: $(STAMPS)/dev ## measure (on a quiet machine); writes benchmarks/results/
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-pictures: $(STAMPS)/dev ## take the documentation's pictures of the terminal again (needs tmux)
+pictures: $(STAMPS)/lab ## take the documentation's pictures of terminal and JupyterLab again (needs tmux and Chromium)
 	@$(BIN)/python docs/pictures/record.py
+	@$(BIN)/python -m docs.pictures.record_lab
 
 clean: ## remove what was installed, built, and what the demo left
 	@rm -rf $(VENV) $(STAMPS) .demo site

@@ -88,7 +88,8 @@ class LlmspellMagics(Magics):
             try:
                 known.status()
             except KernelUnreachable:
-                known.close()  # it was restarted, as a rule
+                del self._kernels[target]  # it was restarted, as a rule
+                known.close()
             else:
                 return known
         kernel = self._kernels[target] = connect(target)

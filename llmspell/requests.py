@@ -63,8 +63,14 @@ _OWN = frozenset({"model", "system", "schema", "timeout_s"})
 
 
 def chat_content(prompt: Prompt, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """A `chat`; raises as `_checked`."""
+    """A `chat`.
+
+    Raises:
+        InvalidRequest: the prompt is neither a text nor messages; and as `_checked`.
+    """
     checked = _checked(asked)
+    if not isinstance(prompt, str) and (not isinstance(prompt, Sequence) or not prompt):
+        raise InvalidRequest(f"the prompt has to be a text or a list of messages, got {type(prompt).__name__}")
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [_message(one) for one in prompt]
     if checked.get("system"):
         messages.insert(0, {"role": "system", "content": checked["system"]})

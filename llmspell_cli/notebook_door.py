@@ -23,6 +23,7 @@ from llmspell_protocol.client.sync import Client
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import standing_kernels
 from llmspell_protocol.errors import Busy, LlmspellError
+from llmspell_protocol.process_end import POLL_S, end_descriptor, lives
 from llmspell_protocol.standard_streams import have_standard_streams
 
 if TYPE_CHECKING:
@@ -31,11 +32,10 @@ if TYPE_CHECKING:
 CONNECT_WITHIN_S = 5.0
 ENDING_WITHIN_S = 60.0
 """How long a kernel that shuts down may take to make room for the next one."""
-_PARENT_POLL_S = 1.0
 
 
 class NotShared(Exception):
-    """No kernel can be shared, and why."""
+    """The kernel that runs is not for this notebook, as its user has meant it, and why."""
 
 
 class Notebook:
@@ -61,10 +61,10 @@ class Notebook:
         try:
             return self._keep(self._connected())
         except NotShared as reason:
-            return self._become_a_kernel(str(reason))
+            return self._become_a_kernel(str(reason), meant=True)
         except LlmspellError as error:
             if not self._open:
-                return self._become_a_kernel(error.message)
+                return self._become_a_kernel(error.message, meant=False)
             _say(f"the kernel that this notebook shares has ended: {error.message}")
             return 1
 
@@ -87,7 +87,7 @@ class Notebook:
 
         Raises:
             NotShared: the kernel that runs means something else.
-            LlmspellError: none can be started, or it does not answer.
+            LlmspellError: none can be started, or it does not answer, or does not end.
         """
         until = time.monotonic() + ENDING_WITHIN_S
         while True:
@@ -97,7 +97,7 @@ class Notebook:
             # It makes room for the next one soon.
             with client:
                 if not client.wait_for_loss(until - time.monotonic()):
-                    raise NotShared(f"kernel {client.info.id} is shutting down and does not end")
+                    raise Busy(f"kernel {client.info.id} is shutting down and does not end")
 
     def _running(self) -> ConnectionInfo | None:
         """The kernel that runs and means the same; None where none runs.
@@ -170,24 +170,24 @@ class Notebook:
         except LlmspellError as error:
             _say(f"the cell could not be interrupted: {error.message}")
 
-    def _become_a_kernel(self, why: str) -> NoReturn:
+    def _become_a_kernel(self, why: str, *, meant: bool) -> NoReturn:
+        """What its user has not `meant` is said in the notebook too: models are loaded once more."""
         _say(f"this notebook has a kernel of its own: {why}")
-        words = [sys.executable, "-m", "llmspell_kernel", "-f", self._file, *self._words, *self._foreign]
+        unshared = [] if meant else [f"--unshared={why}"]
+        words = [sys.executable, "-m", "llmspell_kernel", "-f", self._file, *self._words, *unshared, *self._foreign]
         os.execve(sys.executable, words, {**self._environment, **self._frontend})
 
 
 def _end_with(parent: int) -> None:
     """Ends this process, and with it the notebook, when the frontend's has ended."""
-    if sys.platform == "linux":
-        try:
-            descriptor = os.pidfd_open(parent)
-        except ProcessLookupError:
-            pass
-        else:
+    try:
+        descriptor = end_descriptor(parent)
+        if descriptor is not None:
             select.select([descriptor], [], [])
-    else:
-        while os.getppid() == parent:
-            time.sleep(_PARENT_POLL_S)
+        while descriptor is None and lives(parent):
+            time.sleep(POLL_S)
+    except ProcessLookupError:
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -6,11 +6,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from llmspell_cli.displays import Displays
 from llmspell_cli.invocation import Options, working_directory
 from llmspell_cli.permissions import environment
 from llmspell_cli.session import Content, Session, document
@@ -21,6 +20,9 @@ from llmspell_cli.terminal.typed_line import typed_line
 from llmspell_protocol.engines import DEFAULT_ENGINE
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.request_options import RequestOptions
+
+if TYPE_CHECKING:
+    from llmspell_cli.displays import Displays
 
 
 class Script(NamedTuple):
@@ -101,12 +103,12 @@ class _Printed:
         self._output = output
         self._stream = stream
         self._pieces: list[str] = []
-        self._displays = Displays()
+        self._displays: Displays | None = None
 
     @property
     def displays(self) -> list[dict[str, Any]]:
         """What the script has shown, for the document."""
-        return self._displays.documents
+        return [] if self._displays is None else self._displays.documents
 
     @property
     def text(self) -> str:
@@ -119,14 +121,25 @@ class _Printed:
         if name == "stdout":
             self._pieces.append(text)
         if self._output.json:
-            self._displays.keep(content)
+            if "display" in content:
+                self._shown().keep(content)
             if self._stream:
                 shown = {"display": content["display"]} if "display" in content else {}
                 self._output.event({"event": "output", "stream": name, "text": text, **shown})
             elif name == "stderr" and text:
                 self._output.log(text.rstrip("\n"))
-        elif shown_text := self._displays.text(content):
-            (to_stderr if name == "stderr" else self._output.write)(shown_text)
+        else:
+            is_shown = self._displays is not None or "display" in content
+            if words := self._shown().text(content) if is_shown else text:
+                (to_stderr if name == "stderr" else self._output.write)(words)
+
+    def _shown(self) -> Displays:
+        if self._displays is None:
+            # Few scripts show more than text.
+            from llmspell_cli.displays import Displays
+
+            self._displays = Displays()
+        return self._displays
 
 
 def request_options(script: Script) -> RequestOptions:

@@ -180,6 +180,10 @@ class Kernel:
         """A script will come soon: its worker, launched already or not, gets ready beside everything else."""
         self._services.contexts.prepare(launched)
 
+    def say_first(self, text: str) -> None:
+        """The first cell of the kernel's own notebook shows this line on its standard error."""
+        self._services.contexts.shared.first_line = text
+
     def interrupt(self) -> None:
         """Interrupts what the kernel's own notebook runs, as `interrupt_request` does: a frontend's SIGINT."""
         self._services.contexts.interrupt()
@@ -188,7 +192,7 @@ class Kernel:
         return self._dispatcher.submit(request)
 
     def _dropped(self) -> Counter[str]:
-        doors = [*self._doors, *(one.door for one in self.notebooks_if_made or ())]
+        doors = [*self._doors, *(one.door for one in self.notebooks_if_made or () if one.door is not None)]
         return sum((Counter(door.dropped) for door in doors), Counter())
 
     async def _failed(self, request: Request, error: LlmspellError) -> None:

@@ -191,7 +191,7 @@ class Dispatcher:
                 hint="llmspell kernel status lists the others; llmspell kernel start --daemon starts one",
                 details={"retry_after_s": 5},
             )
-        if request.caller.notebook is None and not self._clients.admits(request.caller.client):
+        if not self._clients.admits(request.caller.client):
             raise Busy(
                 f"the kernel serves {self._clients.limit} clients already",
                 hint="raise kernel.max_clients, or close a client",

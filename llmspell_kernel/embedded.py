@@ -141,7 +141,7 @@ class EmbeddedKernel:
         from llmspell_kernel.identity import KeyRing
         from llmspell_kernel.logs import KernelLog, filters_in
         from llmspell_profiles.loading.loader import load_trusted
-        from llmspell_protocol.child import tell_unwritable_logs
+        from llmspell_protocol.worker_logs import tell_unwritable_logs
 
         profile, config, env, cwd = self._arguments
 

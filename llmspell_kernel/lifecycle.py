@@ -6,12 +6,10 @@ wherever it stands; pids themselves are for people.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,8 +19,6 @@ from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path, is_running
 from llmspell_protocol.errors import Busy, ConfigError, LlmspellError
 from llmspell_providers.candle.socket_directory import remove_stale_directories, stale_directories
-
-_PARENT_POLL_S = 1.0
 
 
 def run_directory(home: Path) -> Path:
@@ -255,33 +251,3 @@ def _forget_sockets(connection_file: Path) -> None:
         remove_socket_files(ConnectionInfo.read(connection_file))
     except LlmspellError:
         pass  # A damaged file names no sockets; it goes all the same.
-
-
-def watch_parent(pid: int, on_end: Callable[[], None]) -> None:
-    """Calls `on_end` when the process that started this kernel has ended; call on the loop."""
-    loop = asyncio.get_running_loop()
-    if sys.platform == "linux":
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            loop.call_soon(on_end)
-            return
-
-        def ended() -> None:
-            loop.remove_reader(fd)
-            os.close(fd)
-            on_end()
-
-        loop.add_reader(fd, ended)
-        return
-
-    # Elsewhere nothing tells the end of a process that is not a child; ipykernel looks once a second as well.
-    def look() -> None:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            on_end()
-        else:
-            loop.call_later(_PARENT_POLL_S, look)
-
-    look()

@@ -30,10 +30,11 @@ from llmspell_kernel.directories import own_directory
 from llmspell_kernel.doors.binding import bind_sockets, ipc_prefix, name_owner, remove_socket_files
 from llmspell_kernel.doors.zmq import ZmqDoor
 from llmspell_kernel.identity import KeyRing
-from llmspell_kernel.lifecycle import RunFiles, run_directory, watch_parent
+from llmspell_kernel.lifecycle import RunFiles, run_directory
 from llmspell_kernel.log_file import remove_empty_logs
 from llmspell_kernel.logs import LEVELS, KernelLog, filters_in
 from llmspell_kernel.notebook_id import notebook_id
+from llmspell_kernel.parent import watch_process
 from llmspell_kernel.services.kernel import KernelFiles
 from llmspell_profiles.loading.loader import LoadedSettings, load_trusted
 from llmspell_profiles.loading.provenance import digests, special_file
@@ -72,6 +73,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--log-format", choices=("text", "json"))
     parser.add_argument("--allow-remote", action="store_const", const=True)
     parser.add_argument("--daemon", action="store_true", help="log to the file only")
+    parser.add_argument("--unshared", metavar="WHY", help="why a notebook that was to share a kernel has this one")
     parser.add_argument("--ready-fd", type=int, help="descriptor for the line that tells the start or its failure")
     arguments, foreign = parser.parse_known_args(words)
     arguments.foreign = foreign
@@ -213,12 +215,17 @@ class Start:
         self._handle_signals(kernel)
         if self._frontend:
             kernel.expect_script()
+        unshared = self._arguments.unshared
+        if unshared is not None:
+            kernel.say_first(f"llmspell: this notebook has a kernel and models of its own: {unshared}")
 
         def ready() -> None:
             # Not before: a start that fails leaves no empty log.
             kernel_log.open()
             self._files.publish(info, None if self._frontend else self._arguments.connection_file)
             log.log(self._news, "kernel %s (PID %d) answers on %s", self._id, os.getpid(), info.address)
+            if unshared is not None:
+                log.warning("this notebook shares no kernel: %s", unshared)
             if self._arguments.foreign:
                 # Frontends hand on what their users wrote behind their own options.
                 log.info("words of the frontend that mean nothing here: %s", shlex.join(self._arguments.foreign))
@@ -302,7 +309,7 @@ class Start:
         loop.add_signal_handler(signal.SIGINT, kernel.interrupt if self._frontend else end)
         loop.add_signal_handler(signal.SIGHUP, reload)
         if self._parent:
-            watch_parent(self._parent, lambda: kernel.drain.begin(0))
+            watch_process(self._parent, lambda: kernel.drain.begin(0))
 
     def _started(self, info: ConnectionInfo) -> dict[str, Any]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from llmspell.results import Result, result_of
 from llmspell_protocol.client.aio import AsyncClient, AsyncPending, OnInput
 from llmspell_protocol.client.events import Event, Progress, Reply
 from llmspell_protocol.client.interrupts import HeldInterrupts
+from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.messages import METADATA_KEY
 from llmspell_protocol.request_options import NO_OPTIONS, RequestOptions
 
@@ -25,6 +27,7 @@ class AsyncAsking:
     def __init__(self, client: AsyncClient, make_display: MakeDisplay | None, session: str | None) -> None:
         self.client = client
         self.closed = False
+        self._thread = threading.get_ident()
         self._make_display = make_display
         self._session = session
 
@@ -38,7 +41,17 @@ class AsyncAsking:
         on_input: OnInput | None = None,
         output: bool = False,
     ) -> AsyncPending:
-        """Sends a request; what is None in its content is left out."""
+        """Sends a request; what is None in its content is left out.
+
+        Raises:
+            InvalidRequest: the connection is closed, or belongs to another thread.
+        """
+        if self.closed:
+            raise InvalidRequest("this connection is closed", hint="make a new one: with connect() as kernel: …")
+        if threading.get_ident() != self._thread:
+            raise InvalidRequest(
+                "this connection belongs to the thread that made it", hint="call connect() in each thread"
+            )
         asked = options._replace(session=self._session, timeout_s=timeout_s).metadata()
         pending: AsyncPending | None = None
         try:

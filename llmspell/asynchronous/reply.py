@@ -17,8 +17,8 @@ from llmspell_protocol.client.events import Delta, Progress
 class AsyncReply(Generic[Result]):
     """A reply under way: iterate for the pieces of its text.
 
-    Iterating raises what the kernel answers instead of an end. Leaving it early cancels it: `close`, a `with` block
-    that is left, Ctrl-C, or no reference to it any more (a `break` out of `for piece in kernel.stream(…)`).
+    Iterating raises what the kernel answers instead of an end. Leaving it early cancels it: a `break` out of the loop
+    over it, `close`, a `with` block that is left, Ctrl-C, or no reference to it any more.
     """
 
     def __init__(self, asking: AsyncAsking, pending: AsyncPending, kind: type[Result], about: str) -> None:
@@ -34,8 +34,17 @@ class AsyncReply(Generic[Result]):
         self._is_closed = False
         self._thread = threading.get_ident()
 
-    def __aiter__(self) -> AsyncIterator[str]:
-        return self
+    async def __aiter__(self) -> AsyncIterator[str]:
+        try:
+            while True:
+                try:
+                    piece = await anext(self)
+                except StopAsyncIteration:
+                    return
+                yield piece
+        finally:
+            if self._result is None:
+                self.close()
 
     async def __anext__(self) -> str:
         if self._is_closed or self._result is not None:

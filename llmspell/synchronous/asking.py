@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from llmspell.results import Result, result_of
 from llmspell_protocol.client.events import Event, Progress, Reply
 from llmspell_protocol.client.interrupts import HeldInterrupts
 from llmspell_protocol.client.sync import Client, OnInput, Pending
+from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.messages import METADATA_KEY
 from llmspell_protocol.request_options import NO_OPTIONS, RequestOptions
 
@@ -26,6 +28,7 @@ class Asking:
     def __init__(self, client: Client, make_display: MakeDisplay | None, session: str | None) -> None:
         self.client = client
         self.closed = False
+        self._thread = threading.get_ident()
         self._make_display = make_display
         self._session = session
 
@@ -39,7 +42,17 @@ class Asking:
         on_input: OnInput | None = None,
         output: bool = False,
     ) -> Pending:
-        """Sends a request; what is None in its content is left out."""
+        """Sends a request; what is None in its content is left out.
+
+        Raises:
+            InvalidRequest: the connection is closed, or belongs to another thread.
+        """
+        if self.closed:
+            raise InvalidRequest("this connection is closed", hint="make a new one: with connect() as kernel: …")
+        if threading.get_ident() != self._thread:
+            raise InvalidRequest(
+                "this connection belongs to the thread that made it", hint="call connect() in each thread"
+            )
         asked = options._replace(session=self._session, timeout_s=timeout_s).metadata()
         pending: Pending | None = None
         try:

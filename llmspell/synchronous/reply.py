@@ -18,8 +18,8 @@ from llmspell_protocol.client.sync import Pending
 class Reply(Generic[Result]):
     """A reply under way: iterate for the pieces of its text.
 
-    Iterating raises what the kernel answers instead of an end. Leaving it early cancels it: `close`, a `with` block
-    that is left, Ctrl-C, or no reference to it any more (a `break` out of `for piece in kernel.stream(…)`).
+    Iterating raises what the kernel answers instead of an end. Leaving it early cancels it: a `break` out of the loop
+    over it, `close`, a `with` block that is left, Ctrl-C, or no reference to it any more.
     """
 
     def __init__(self, asking: Asking, pending: Pending, kind: type[Result], about: str) -> None:
@@ -36,7 +36,16 @@ class Reply(Generic[Result]):
         self._thread = threading.get_ident()
 
     def __iter__(self) -> Iterator[str]:
-        return self
+        try:
+            while True:
+                try:
+                    piece = next(self)
+                except StopIteration:
+                    return
+                yield piece
+        finally:
+            if self._result is None:
+                self.close()
 
     def __next__(self) -> str:
         if self._is_closed or self._result is not None:

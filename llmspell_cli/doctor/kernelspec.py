@@ -1,4 +1,4 @@
-"""The check of Jupyter's kernelspecs: whether ours are there and start a Python that exists."""
+"""The check of Jupyter's kernelspecs: whether ours are there and can start."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def jupyter() -> Finding:
         if found is None:
             if name == DEFAULT_NAME:
                 broken.append(f"{shown} can't be read")
-        elif found.works:
+        elif (problem := found.problem) is None:
             ours.append(name)
         else:
-            broken.append(f"{shown} starts {found.argv[0]}, which is not there")
+            broken.append(f"{shown}: {problem}")
     if broken:
         return fail("; ".join(broken), _INSTALL, kernelspecs=ours)
     if not ours:

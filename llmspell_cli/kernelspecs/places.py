@@ -6,17 +6,18 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from llmspell_cli.invocation import working_directory
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 DEFAULT_NAME = "llmspell"
 SHARED_MODULE = "llmspell_cli.notebook_door"
 OWN_MODULE = "llmspell_kernel"
-_NAME = re.compile(r"[a-z0-9._-]+\Z", re.IGNORECASE)
+_NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,99}\Z", re.IGNORECASE)
+"""Jupyter's own rule without `..`, and what would be hidden or be read as an option."""
 
 
 class Kernelspec(NamedTuple):
@@ -31,28 +32,73 @@ class Kernelspec(NamedTuple):
     environment: dict[str, str]
 
     @property
-    def works(self) -> bool:
-        """Whether the Python that it starts is there."""
-        return os.access(self.argv[0], os.X_OK)
+    def profile(self) -> str | None:
+        """The profile that its kernels start with."""
+        return self._after("--profile")
+
+    @property
+    def config(self) -> str | None:
+        """The configuration file that its kernels start with."""
+        return self._after("--config")
 
     @property
     def configuration(self) -> str | None:
-        """The profile or the file that its kernels start with."""
-        for option in ("--profile", "--config"):
-            if option in self.argv[:-1]:
-                return self.argv[self.argv.index(option) + 1]
+        """The profile or the file."""
+        return self.profile or self.config
+
+    def _after(self, option: str) -> str | None:
+        return self.argv[self.argv.index(option) + 1] if option in self.argv[:-1] else None
+
+    @property
+    def problem(self) -> str | None:
+        """Why no notebook would start; None where nothing is known to be wrong."""
+        if not os.access(self.argv[0], os.X_OK):
+            return f"it starts {self.argv[0]}, which is not there"
+        try:
+            demand_configuration(self.profile, self.config, self.environment)
+        except LlmspellError as error:
+            return error.message
         return None
 
 
+def demand_configuration(profile: str | None, config: str | None, variables: Mapping[str, str]) -> None:
+    """Reads the configuration that kernels of a kernelspec start with, where it names one, as they will.
+
+    Raises:
+        LlmspellError: what a kernel would end with: no such profile, no such file, a wrong setting.
+    """
+    if profile is None and config is None:
+        return
+    # Most kernelspecs name none.
+    from llmspell_profiles.loading.loader import load_trusted
+
+    load_trusted(
+        profile=profile,
+        config=None if config is None else Path(config),
+        env={**os.environ, **variables},
+        cwd=Path(working_directory()),
+        flags=None,
+    )
+
+
 def demand_name(name: str) -> None:
-    """Raises `InvalidRequest` for what Jupyter would not take as a kernelspec's name."""
+    """Raises `InvalidRequest` for what Jupyter would not take as a kernelspec's name, or is no name of a directory."""
     if not _NAME.match(name):
-        raise InvalidRequest(f"'{name}' is not a kernelspec name: letters, digits, '.', '_' and '-' are possible")
+        raise InvalidRequest(
+            f"'{name}' is not a kernelspec name: up to 100 letters, digits, '.', '_' and '-' are possible",
+            hint="it begins with a letter or a digit",
+        )
 
 
 def kernels_directory(prefix: str | None) -> Path:
-    """The directory of kernelspecs below a prefix; the user's without one (Jupyter's own rules for `jupyter_path`)."""
+    """The directory of kernelspecs below a prefix; the user's without one (Jupyter's own rules for `jupyter_path`).
+
+    Raises:
+        InvalidRequest: the prefix is empty, as that of a variable that is not set.
+    """
     if prefix is not None:
+        if not prefix:
+            raise InvalidRequest("--prefix is empty", hint="name a directory: --prefix env")
         return Path(working_directory(), prefix) / "share" / "jupyter" / "kernels"
     # Needed only where no directory is named.
     from llmspell_profiles.loading.home import user_home

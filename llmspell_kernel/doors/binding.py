@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import socket
+import stat
 from pathlib import Path
 
 import zmq
@@ -38,15 +40,24 @@ def bind_sockets(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) 
     """The bound sockets by channel, and the connection with its real ports (`shell_port` 0: five free ones in a row).
 
     Raises:
-        Busy: a port is taken.
-        ConfigError: the address can't be bound, or a socket's path is too long.
+        Busy: a port is taken, or another process listens on the socket file.
+        ConfigError: the address can't be bound, a socket's path is too long or leads to another file, or no key is
+            given, or signatures of a kind that this version lacks: every message is signed.
         Unsupported: other machines could connect, and this version can't encrypt what they would exchange.
     """
+    if info.transport != "inproc" and not info.key:
+        raise ConfigError(
+            f"the connection at {info.ip} has no key, and messages are never exchanged unsigned",
+            hint='a frontend gives its kernels a key unless it was told not to: remove its option Session.key = b""',
+            details={"key": "key"},
+        )
     if info.transport == "tcp" and not is_loopback(info.ip):
         raise Unsupported(
             f"'{info.ip}' is not a loopback address, and this version can't encrypt connections",
             hint="listen on 127.0.0.1 and reach it through ssh -L",
         )
+    if info.transport == "ipc":
+        _demand_free(info)
     if info.transport != "tcp" or info.shell_port:
         return info, _bind(info, context)
     for _ in range(_FREE_PORT_TRIES):
@@ -88,12 +99,49 @@ def ipc_prefix(env_runtime_dir: str | None, kernel_id: str) -> str:
     return str(Path(directory) / f"kernel-{kernel_id}")
 
 
+def _demand_free(info: ConnectionInfo) -> None:
+    """Looks at what has the names of socket files: binding would delete it, whatever it is."""
+    for channel, port in info.ports.items():
+        path = info.endpoint(channel).removeprefix("ipc://")
+        try:
+            found = os.lstat(path)
+        except OSError:
+            continue  # Nothing has the name, or binding says why it can't be had.
+        if not stat.S_ISSOCK(found.st_mode):
+            raise ConfigError(
+                f"cannot listen on {path}: it exists and is not a socket",
+                hint="move it away, or choose another path",
+                details={"path": path},
+            )
+        if _is_listened_on(path):
+            raise Busy(
+                f"another process listens on {path}",
+                hint="end it, or choose another path",
+                details={"port": port, "channel": channel, "host": info.ip},
+            )
+
+
+def _is_listened_on(path: str) -> bool:
+    # Only the socket of a kernel that was killed is free to be taken.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True  # Many wait already, or it is another user's.
+    return True
+
+
 def remove_socket_files(info: ConnectionInfo) -> None:
-    """Deletes the files of an ipc kernel that has ended, and their directory if it was its own."""
+    """Deletes the socket files of an ipc kernel that has ended, and their directory if it was its own."""
     if info.transport != "ipc":
         return
     for channel in CHANNELS:
-        Path(f"{info.ip}-{info.ports[channel]}").unlink(missing_ok=True)
+        path = Path(f"{info.ip}-{info.ports[channel]}")
+        if path.is_socket():
+            path.unlink(missing_ok=True)
     directory = Path(info.ip).parent
     if directory.name.startswith(_SOCKETS):
         try:
@@ -106,29 +154,29 @@ def _bind(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) -> Sock
     sockets: Sockets = {}
     try:
         for channel in CHANNELS:
-            sockets[channel] = socket = context.socket(_TYPES[channel])
-            socket.linger = 0
-            socket.setsockopt(zmq.MAXMSGSIZE, _MAX_PART_BYTES.get(channel, MAX_MESSAGE_BYTES))
+            sockets[channel] = made = context.socket(_TYPES[channel])
+            made.linger = 0
+            made.setsockopt(zmq.MAXMSGSIZE, _MAX_PART_BYTES.get(channel, MAX_MESSAGE_BYTES))
             # What has come and not been taken yet; senders keep the rest.
-            socket.setsockopt(zmq.RCVHWM, _WAITING_MESSAGES.get(channel, 16))
+            made.setsockopt(zmq.RCVHWM, _WAITING_MESSAGES.get(channel, 16))
             if channel == "iopub":
                 # Without it a second subscriber to the same topic is never seen, and never welcomed.
-                socket.setsockopt(zmq.XPUB_VERBOSER, 1)
+                made.setsockopt(zmq.XPUB_VERBOSER, 1)
             else:
                 # A frontend that reconnects keeps its id: the newest connection of an id is the client's.
-                socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+                made.setsockopt(zmq.ROUTER_HANDOVER, 1)
             if channel == "hb":
-                socket.setsockopt(zmq.SNDHWM, WAITING_ECHOES)
+                made.setsockopt(zmq.SNDHWM, WAITING_ECHOES)
             elif channel != "iopub":
-                socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+                made.setsockopt(zmq.ROUTER_MANDATORY, 1)
             if info.transport == "tcp":
-                socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
-                socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _HEARTBEAT_TIMEOUT_MS)
-                socket.setsockopt(zmq.IPV6, ":" in info.ip)
-            socket.bind(info.endpoint(channel))
+                made.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
+                made.setsockopt(zmq.HEARTBEAT_TIMEOUT, _HEARTBEAT_TIMEOUT_MS)
+                made.setsockopt(zmq.IPV6, ":" in info.ip)
+            made.bind(info.endpoint(channel))
     except BaseException as error:
-        for socket in sockets.values():
-            socket.close(linger=0)
+        for made in sockets.values():
+            made.close(linger=0)
         if isinstance(error, zmq.ZMQError):
             raise _explained(error, info, channel) from None
         raise
@@ -141,7 +189,7 @@ def _explained(error: zmq.ZMQError, info: ConnectionInfo, channel: Channel) -> E
     port = info.ports[channel]
     return Busy(
         f"port {port} is taken" if info.transport == "tcp" else f"{info.endpoint(channel)} is taken",
-        hint="choose another with --port, or --port 0 for free ones",
+        hint="choose another with --port, or --port 0 for free ones" if info.transport == "tcp" else None,
         details={"port": port, "channel": channel, "host": info.ip},
     )
 

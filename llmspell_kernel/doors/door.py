@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from llmspell_kernel.clients import Clients
+from llmspell_kernel.clients import Connected
 from llmspell_kernel.request import Submit
 
 
@@ -19,7 +19,7 @@ class Door(Protocol):
     def dropped(self) -> Mapping[str, int]:
         """How many messages were dropped, by reason."""
 
-    def open(self, submit: Submit, clients: Clients) -> None:
+    def open(self, submit: Submit, clients: Connected) -> None:
         """Starts taking requests; tells `clients` who comes and goes. Called once, on the kernel's loop."""
 
     async def all_taken(self, patience_s: float) -> None:

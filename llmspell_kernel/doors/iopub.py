@@ -31,6 +31,8 @@ _CHANGES_A_SECOND = 10
 WAITING_CHANGES = 4
 """ZeroMQ reads ahead, and keeps what it has read, whatever becomes of the connection."""
 _LINGER_MS = 2_000
+_LATE_S = 10.0
+"""How long the first subscription may be behind the requests of its frontend."""
 
 
 class Subscriber:
@@ -80,8 +82,9 @@ class IoPub:
         self._loop = asyncio.get_running_loop()
         self._read_scheduled = False
         self._missed = Missed()
+        self._listening: set[int] = set()
+        """Descriptors of live connections that have subscribed to something."""
         self._had_listeners = False
-        """Before the first frontend has subscribed nothing is missed."""
 
     def open(self, connections: Connections | None) -> None:
         """Starts reading; the socket is bound already."""
@@ -98,6 +101,7 @@ class IoPub:
     def ended(self, descriptor: int) -> None:
         """A connection has ended."""
         self._subscribers.pop(descriptor, None)
+        self._listening.discard(descriptor)
         if descriptor in self._cut:
             self._cut[descriptor].ended = True
 
@@ -107,8 +111,8 @@ class IoPub:
             return
         message.identities = [topic.encode() if topic is not None else self._topic + b"." + message.msg_type.encode()]
         frames = self._wire.pack(message, "json")
-        if self._had_listeners and not self._subscribers and self._connections is not None:
-            self._missed.keep(frames)
+        if not self._listening and self._connections is not None:
+            self._missed.keep(frames, self._loop.time())
         else:
             self._send(frames)
         self._look_again()
@@ -133,12 +137,15 @@ class IoPub:
                 continue
             begins, topic = frame[:1] == b"\x01", frame[1:]
             # A welcome goes to all who listen to the topic: one a turn is enough.
-            if self._may_change(taken.descriptor, begins, topic) and begins and topic not in welcomed:
+            if not self._may_change(taken.descriptor, begins, topic) or not begins:
+                continue
+            self._listening.add(taken.descriptor)
+            if topic not in welcomed:
                 welcomed.add(topic)
                 self._welcome(topic)
         if b"" in welcomed:
-            self._had_listeners = True
             self._send_missed()
+            self._had_listeners = True
         if self._intake.exhausted:
             self._cut = {descriptor: left for descriptor, left in self._cut.items() if not left.ended}
         if not self._socket.closed:
@@ -175,6 +182,12 @@ class IoPub:
         self._send(self._wire.pack(welcome, "json"))
 
     def _send_missed(self) -> None:
+        if not self._had_listeners:
+            # A frontend's requests may be faster than its subscription; what is older was for no frontend.
+            for frames in self._missed.take(since=self._loop.time() - _LATE_S):
+                self._send(frames)
+            return
+        self._missed.leave_out_old(self._loop.time())
         if self._missed.left_out:
             text = f"[{self._missed.left_out} messages of output were lost while no frontend was connected]\n"
             told = Message(self._headers("stream"), {"name": "stderr", "text": text}, identities=[b"stream.stderr"])

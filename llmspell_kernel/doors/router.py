@@ -152,7 +152,7 @@ class Router:
         route, message = outgoing.message.identities[0], outgoing.message
         standard = outgoing.counter is None and message.msg_type.endswith("_reply")
         if self._tells_of_ends and standard and may_return(route):
-            self._owed.keep(route, message, outgoing.size)
+            self._owed.keep(route, message)
 
     def _retry(self, route: bytes) -> None:
         outbox = self._outboxes.get(route)

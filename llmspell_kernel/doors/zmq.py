@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import count
 
-from llmspell_kernel.clients import Clients
+from llmspell_kernel.clients import Connected
 from llmspell_kernel.doors.binding import Sockets
 from llmspell_kernel.doors.channels import Channels
 from llmspell_kernel.doors.outbox import Outgoing
@@ -37,14 +37,14 @@ class ZmqDoor:
         self._name_secret = os.urandom(16)
         self._on_shell: set[bytes] = set()
         self._submit: Submit
-        self._clients: Clients
+        self._clients: Connected
 
     @property
     def dropped(self) -> Counter[str]:
         """How many messages were dropped, by reason."""
         return self._channels.dropped
 
-    def open(self, submit: Submit, clients: Clients) -> None:
+    def open(self, submit: Submit, clients: Connected) -> None:
         """Starts reading."""
         self._submit = submit
         self._clients = clients

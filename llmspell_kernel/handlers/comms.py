@@ -2,7 +2,8 @@
 
 What a script is to hear is a call of its function, between cells or while one waits, and a request of its own: what
 the function prints and shows belongs to the message. A comm that is opened for a target that nothing knows is closed
-at once. These messages have no reply; what is told is told on IOPub.
+at once; one whose id is in use is not opened; what a client has opened ends with the client. These messages have no
+reply; what is told is told on IOPub.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from llmspell_kernel.scripting.comms import MOST_CONTROLS, WIDGETS, WIDGETS_CONT
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.scripting.shells import Shells
-from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.standard_requests import CommInfoRequest, CommMessage, CommOpen
 
 _NOTHING = Reply({})
+_SHOWN = 64
+"""Characters of a frontend's words that are shown."""
 
 
 class CommsHandler:
@@ -58,19 +61,37 @@ class CommsHandler:
         """The script's, the one for widgets' states, or closed at once."""
         wanted = standard_content(CommOpen, request.msg_type, request.content)
         shells = self._contexts.shells(request.caller)
-        if wanted.target_name == WIDGETS_CONTROL:
+        id, target = wanted.comm_id, wanted.target_name
+        controls = shells.main.controls
+        if controls.get(id) is not None or _with_comm(shells, id) is not None:
+            # Closing it would end the one that has the id.
+            _tell_refusal(request, target, f"a comm with the id '{id[:_SHOWN]}' is open already")
+            return _NOTHING
+        ending = Request(
+            id=f"{request.id}.end",
+            msg_type="comm_close",
+            content={"comm_id": id, "data": {}},
+            caller=request.caller,
+            sink=request.sink,
+            header=request.header,
+        )
+        if target == WIDGETS_CONTROL:
             shells.note_widgets()
-            controls = shells.main.controls
-            controls.opened(request.sink, wanted.comm_id, wanted.target_name, of_script=False)
+            controls.opened(request.sink, id, target, of_script=False, ending=ending)
             controls.keep_newest(MOST_CONTROLS)
             return _NOTHING
         for context in (self._contexts.of(request), *shells):
             comms = context.comms
-            if comms is not None and comms.has_target(wanted.target_name):
-                comms.opened(request.sink, wanted.comm_id, wanted.target_name, of_script=True)
-                await _tell_script(context, comms, request, "open", wanted.comm_id, wanted.target_name)
-                return _NOTHING
-        request.sink.publish("comm_close", {"comm_id": wanted.comm_id, "data": {}})
+            if comms is None or not comms.has_target(target):
+                continue
+            try:
+                comms.opened(request.sink, id, target, of_script=True, ending=ending)
+            except InvalidRequest as refused:
+                _tell_refusal(request, target, refused.message)
+                break
+            await _tell_script(context, comms, request, "open", id, target)
+            return _NOTHING
+        request.sink.publish("comm_close", {"comm_id": id, "data": {}})
         return _NOTHING
 
     async def _said(self, request: Request) -> Reply:
@@ -102,6 +123,11 @@ class CommsHandler:
             if comm.of_script:
                 await _tell_script(context, comms, request, "close", id, comm.target)
         return _NOTHING
+
+
+def _tell_refusal(request: Request, target: str, why: str) -> None:
+    """There is no reply that could have it."""
+    request.sink.publish("stream", {"name": "stderr", "text": f"open of comm '{target[:_SHOWN]}': {why}\n"})
 
 
 def _with_comm(shells: Shells, id: str) -> tuple[Context, Comms, Comm] | None:

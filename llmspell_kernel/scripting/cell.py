@@ -58,6 +58,9 @@ async def _run(
         context.forget_variables()
     output = CellOutput(request, silent=wanted.silent, deltas=options.deltas, widgets=context.widgets)
     request.outlet = output
+    if context.first_line is not None and not wanted.silent:
+        output.write("stderr", f"{context.first_line}\n")
+        context.first_line = None
     started, stopped = time.monotonic(), True
     try:
         asked = None if options.deltas else wanted_help(wanted.code)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.request import Content, Request
+from llmspell_kernel.scripting.defects import do_each
 from llmspell_kernel.scripting.flood import BoundedOutput, Budget
 from llmspell_kernel.scripting.output import IOPUB_PIECE_CHARACTERS, IOPUB_WINDOW_S, GatheredOutput
 
@@ -62,11 +63,18 @@ class CellOutput:
         self._send_updates()
 
     def end(self, *, stopped: bool = False) -> None:
-        """Nothing more comes; `stopped` where it did not come to its end. Calling it again does nothing."""
-        self.flush()
+        """Nothing more comes; `stopped` where it did not come to its end. Calling it again does nothing.
+
+        It raises nothing: there is a reply to come, whatever could not be shown.
+        """
+        do_each("a cell's output", self.flush, lambda: self._end_progress(stopped), self._end_clear)
+
+    def _end_progress(self, stopped: bool) -> None:
         if self._bars is not None:
             self._bars.end(stopped=stopped)
             self._send_updates()
+
+    def _end_clear(self) -> None:
         if self._replaces:
             self._replaces = False
             self._clear(wait=True)
@@ -211,8 +219,10 @@ class CellOutput:
         comms = self._widgets()
         if comms is None or not self._iopub:
             return None
-        from llmspell_kernel.scripting.widgets import WidgetBar
+        from llmspell_kernel.scripting.widgets import MODELS, WidgetBar
 
+        if not comms.has_room(MODELS):
+            return None
         self._pass_on()
         return WidgetBar(comms, self._request.sink, step.text, step.share)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmspell_kernel.request import Content, Request, Sink
+from llmspell_kernel.scripting.function_key import FUNCTION_KEY
 from llmspell_protocol.errors import InvalidRequest
 
 WIDGETS = "jupyter.widget"
@@ -19,16 +20,20 @@ WIDGETS_CONTROL = "jupyter.widget.control"
 WIDGETS_VERSION = "2.1.0"
 MOST_OPEN = 10_000
 MOST_CONTROLS = 64
-
-FUNCTION_KEY = "$fn"
+_SHOWN = 64
+"""Characters of an id that an error shows."""
 
 
 class Comm:
-    """One that is open. `state` is the widget's where it is one, as it was told last."""
+    """One that is open. `state` is the widget's where it is one, as it was told last.
 
-    __slots__ = ("id", "of_script", "sink", "state", "target")
+    What a client has opened ends with it: `ending` is the request that says so in its place.
+    """
 
-    def __init__(self, id: str, target: str, sink: Sink, *, of_script: bool) -> None:
+    __slots__ = ("ending", "id", "of_script", "sink", "state", "target")
+
+    def __init__(self, id: str, target: str, sink: Sink, *, of_script: bool, ending: Request | None = None) -> None:
+        self.ending = ending
         self.id = id
         self.target = target
         self.sink = sink
@@ -49,6 +54,8 @@ class Comms:
         """The function of the script's that hears what frontends say."""
         self._targets: set[str] = set()
         self._open: dict[str, Comm] = {}
+        self._of_script = 0
+        """How many of them a script has, or hears."""
 
     def info(self, target: str | None) -> Content:
         """The open ones, of one target or all, as `comm_info_reply` has them."""
@@ -65,7 +72,15 @@ class Comms:
     def keep_newest(self, most: int) -> None:
         """Forgets the oldest ones beyond so many: frontends that are gone don't say that they are."""
         for id in list(self._open)[: max(0, len(self._open) - most)]:
-            del self._open[id]
+            self.closed(self._open[id])
+
+    def of_client(self, client: str) -> list[Comm]:
+        """Those that this client has opened."""
+        return [one for one in self._open.values() if one.ending is not None and one.ending.caller.client == client]
+
+    def has_room(self, more: int) -> bool:
+        """Whether the kernel may open so many more by itself."""
+        return len(self._open) - self._of_script + more <= MOST_OPEN
 
     def has_target(self, name: str) -> bool:
         """Whether the script hears of comms that frontends open with this target."""
@@ -100,7 +115,7 @@ class Comms:
         """Opens one towards the frontends.
 
         Raises:
-            InvalidRequest: too many are open.
+            InvalidRequest: too many are open, or this one is.
         """
         comm = self.opened(sink, id, target, of_script=of_script)
         comm.learn(data)
@@ -108,11 +123,14 @@ class Comms:
         sink.publish("comm_open", content, metadata or _metadata(target), buffers)
         return comm
 
-    def opened(self, sink: Sink, id: str, target: str, *, of_script: bool) -> Comm:
-        """Notes one that a frontend has opened. Raises as `open`."""
-        if len(self._open) >= MOST_OPEN:
+    def opened(self, sink: Sink, id: str, target: str, *, of_script: bool, ending: Request | None = None) -> Comm:
+        """Notes one that a frontend has opened, whose client ends it by `ending`. Raises as `open`."""
+        if id in self._open:
+            raise InvalidRequest(f"a comm with the id '{id[:_SHOWN]}' is open already")
+        if not (self._of_script < MOST_OPEN if of_script else self.has_room(1)):
             raise InvalidRequest(f"{MOST_OPEN} comms are open already", hint="close those that are not needed")
-        comm = self._open[id] = Comm(id, target, sink, of_script=of_script)
+        comm = self._open[id] = Comm(id, target, sink, of_script=of_script, ending=ending)
+        self._of_script += of_script
         return comm
 
     def say(
@@ -136,7 +154,9 @@ class Comms:
 
     def closed(self, comm: Comm) -> None:
         """Notes the end of one."""
-        self._open.pop(comm.id, None)
+        if self._open.get(comm.id) is comm:
+            del self._open[comm.id]
+            self._of_script -= comm.of_script
 
     def end(self) -> None:
         """The worker ends, and with it every comm; the frontends are told."""

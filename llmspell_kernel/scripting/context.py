@@ -23,6 +23,9 @@ from llmspell_protocol.frames import Frame
 INTROSPECTION_S = 0.8
 """A console waits one second for is_complete; a worker that computes can't answer before."""
 
+LONGEST_TYPED = 500_000
+"""Characters of code of which a console may ask whether it is complete."""
+
 
 class Candidate(NamedTuple):
     """What could stand at a cursor; `type` is a word that frontends show, `signature` a function's parameters."""
@@ -80,6 +83,8 @@ class Context:
         self.engine = engine
         self.execution_count = 0
         """The number of the last cell that counted."""
+        self.first_line: str | None = None
+        """What the next cell shows on its standard error before its own output."""
         self._workers = workers
         self._on_end = on_end
         self._process: ScriptProcess | None = None
@@ -225,7 +230,12 @@ class Context:
                 self.debugger.worker_gone()
 
     async def is_complete(self, code: str) -> tuple[str, str]:
-        """`complete`, `incomplete`, `invalid`, or `unknown` while the worker computes; and the next line's indent."""
+        """`complete`, `incomplete`, `invalid`, or `unknown` while the worker computes; and the next line's indent.
+
+        Of more code than a person types it is `unknown`: nothing interrupts Lua's compiler.
+        """
+        if len(code) > LONGEST_TYPED:
+            return "unknown", ""
         frame = await self._asked("is_complete", code=code)
         return ("unknown", "") if frame is None else (str(frame["status"]), str(frame["indent"]))
 

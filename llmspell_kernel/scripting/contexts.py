@@ -19,6 +19,7 @@ from llmspell_kernel.request import Request, Submit
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.debugging.sessions import DebugSessions
 from llmspell_kernel.scripting.engines import DEFAULT, Engine
+from llmspell_kernel.scripting.function_key import FUNCTION_KEY
 from llmspell_kernel.scripting.scope import OnOutput
 from llmspell_kernel.scripting.shells import Shells
 from llmspell_kernel.scripting.workers import Workers
@@ -28,9 +29,6 @@ from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 if TYPE_CHECKING:
     from llmspell_profiles.schema.settings import Settings
     from llmspell_protocol.child import Child
-
-FUNCTION_KEY = "$fn"
-"""A function of a script's travels as `{"$fn": number}` in the contents that its worker sends."""
 
 
 class ScriptFunction(NamedTuple):
@@ -55,6 +53,7 @@ class Contexts:
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
+        self._submit = submit
         self._workers = Workers(settings, submit, log_directory, on_context_end, environment)
         self._engine = engine
         self._numbers = count(1)
@@ -129,9 +128,11 @@ class Contexts:
         made.main.prepare()  # Its first cell will come soon.
         return made
 
-    def end_notebook(self, name: str) -> None:
-        """Ends what runs in a notebook's contexts, and their variables."""
-        self._shells.pop(name).end()
+    def end_notebook(self, name: str, shells: Shells) -> None:
+        """Ends what runs in a notebook's contexts, and their variables; another's of the same name stay."""
+        if self._shells.get(name) is shells:
+            del self._shells[name]
+        shells.end()
 
     def _new_shells(self, main: Context) -> Shells:
         return Shells(main, lambda: self._new("subshell", directory=main.directory))
@@ -148,6 +149,11 @@ class Contexts:
     def forget(self, owner: str) -> None:
         """A client has gone."""
         self.debugging.client_gone(owner)
+        for context in (one for shells in tuple(self._shells.values()) for one in shells):
+            for comms in (context.controls, context.comms):
+                for comm in () if comms is None else comms.of_client(owner):
+                    if comm.ending is not None and comm.ending.task is None:
+                        self._submit(comm.ending)
 
     def end(self, id: str) -> None:
         """Ends a context, and what runs in it with it. Raises as `get`."""

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from llmspell_kernel.scripting.context import Context
 
-_HELP = re.compile(r"\s*(\?{0,2})\s*([A-Za-z_][\w.:]*)\s*(\?{0,2})\s*", re.ASCII)
+_HELP = re.compile(r"(\?{0,2})\s*([A-Za-z_][\w.:]*)\s*(\?{0,2})", re.ASCII)
+_LONGEST = 200
+"""Characters of such a cell: this looks at every cell, on the loop that everything else waits for."""
 
 
 class Help(NamedTuple):
@@ -26,7 +28,8 @@ def wanted_help(code: str) -> Help | None:
     """What a cell asks about; None where it is code."""
     if "?" not in code:
         return None
-    found = _HELP.fullmatch(code)
+    asked = code.strip()
+    found = _HELP.fullmatch(asked) if len(asked) <= _LONGEST else None
     if found is None:
         return None
     before, name, behind = found.groups()

@@ -62,6 +62,15 @@ def failure(frame: Frame, name: str, limits: ScriptLimits, *, limit: str | None,
     return ScriptError(frame["message"], hint=frame.get("hint"), details=details)
 
 
+def spoiled(error: LlmspellError, frame: Frame, name: str, *, killed: bool) -> LlmspellError:
+    """The error of an execution for which the kernel could not do something; with the place where it was stopped."""
+    for key, value in _details(frame, name).items():
+        error.details.setdefault(key, value)
+    if killed:
+        error.message = f"{error.message}; it did not stop by itself: {_GONE}"
+    return error
+
+
 def crashed(frame: Frame) -> WorkerCrashed:
     """The error for a worker that ended by itself."""
     status = frame["status"]

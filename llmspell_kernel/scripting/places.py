@@ -24,7 +24,7 @@ NOTHING_SEEN = Seen(None, ())
 def cell_directory(request: Request, place: str | None = None) -> str | None:
     """The directory that a cell works in; `place` is its notebook's. Raises as `working_directory`."""
     directory = working_directory(request) or place
-    if directory is None and request.caller.local:
+    if directory is None and request.caller.local and request.caller.notebook is None:
         # A frontend starts its kernel in the notebook's directory; a daemon's place in the root says nothing.
         directory = own_directory()
         directory = None if directory == "/" else directory

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from llmspell_kernel.request import Content, Outlet, Request, Submit
 from llmspell_kernel.scripting.comms import Comms
+from llmspell_kernel.scripting.defects import error_of
 from llmspell_kernel.scripting.job import Job, job_fields, rights_fields
 from llmspell_kernel.scripting.limits import ScriptLimits
-from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure
+from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure, spoiled
 from llmspell_kernel.scripting.scope import OnOutput, Scope
 from llmspell_protocol.calls import EXITED, Call, Calls
 from llmspell_protocol.child import Child
@@ -210,7 +211,7 @@ class ScriptProcess:
         hosts = (*self.limits.hosts, *job.rights.net)
         scope = Scope(self, request, on_output, open_call, hosts=hosts, on_begin=on_begin)
         frame = await self._run(scope)
-        if frame["op"] == "error" and frame["kind"] == "error" and not scope.cancelled and scope.limit is None:
+        if frame["op"] == "error" and frame["kind"] == "error" and not (scope.cancelled or scope.limit or scope.error):
             raise InvalidRequest(str(frame["message"]), hint=frame.get("hint"))
         self._raise_failure(scope, frame, job.name)
         body: Content = frame["body"]
@@ -251,6 +252,8 @@ class ScriptProcess:
     def _raise_failure(self, scope: Scope, frame: Frame, name: str) -> None:
         if scope.cancelled:
             raise cancelled_error(frame, scope.request.cancel_reason, killed=scope.killed)
+        if scope.error is not None:
+            raise spoiled(scope.error, frame, name, killed=scope.killed)
         if frame["op"] != "done":
             raise failure(frame, name, self.limits, limit=scope.limit, killed=scope.killed)
 
@@ -294,7 +297,15 @@ class ScriptProcess:
             if frame["op"] == "request":
                 refused = Forbidden("what this script was running for has ended")
                 self._child.send({"op": "reply", "id": frame["id"], "content": refused.to_content()})
-        elif frame["op"] == "began":
+            return
+        try:
+            self._take_of(scope, frame)
+        except Exception as problem:  # noqa: BLE001 — its traceback is logged with the incident
+            # What the frame wanted can't be done: that ends what wanted it, and neither the worker nor the next frame.
+            scope.fail(error_of(problem, f"a script's {frame['op']}"))
+
+    def _take_of(self, scope: Scope, frame: Frame) -> None:
+        if frame["op"] == "began":
             self._began(scope)
         elif frame["op"] == "debug_event":
             self._debug_event(frame, scope)

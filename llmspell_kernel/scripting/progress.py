@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 from llmspell_kernel.request import Content
+from llmspell_kernel.scripting.defects import do_each
 from llmspell_kernel.scripting.progress_text import Step
 from llmspell_kernel.scripting.widgets import VIEW, WidgetBar
 
@@ -83,13 +85,16 @@ class ProgressDisplays:
 
     def end(self, *, stopped: bool) -> None:
         """Nothing more comes: every display shows the last step, or that it was `stopped` there."""
-        for key, bar in tuple(self._bars.items()):
-            if stopped and bar.step.state == "running":
-                bar.step, bar.new = bar.step._replace(state="stopped"), True
-            if bar.shown or not bar.timer:
-                self._end(key, bar)
-            else:
-                self.drop(key)
+        ends = [partial(self._end_one, key, bar, stopped) for key, bar in self._bars.items()]
+        do_each("a progress display", *ends)
+
+    def _end_one(self, key: str, bar: _Bar, stopped: bool) -> None:
+        if stopped and bar.step.state == "running":
+            bar.step, bar.new = bar.step._replace(state="stopped"), True
+        if bar.shown or not bar.timer:
+            self._end(key, bar)
+        else:
+            self.drop(key)
 
     def _end(self, key: str, bar: _Bar) -> None:
         del self._bars[key]

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 WIDTH = 24
 """Characters of a drawn bar."""
 _LONGEST = 200
+_MOST = 1e300
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 State = Literal["running", "done", "failed", "stopped"]
@@ -84,7 +85,7 @@ def amount(value: float, total: float | None, unit: str) -> str:
 
 def number(value: float) -> str:
     """A number without more digits than it needs."""
-    return f"{int(value):,}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
+    return f"{int(value):,}" if abs(value) < 1e15 and value == int(value) else f"{value:.4g}"
 
 
 def size(size_bytes: float) -> str:
@@ -92,11 +93,14 @@ def size(size_bytes: float) -> str:
     value, unit = float(size_bytes), 0
     while value >= 1000 and unit < len(_UNITS) - 1:
         value, unit = value / 1000, unit + 1
-    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+    form = ".4g" if abs(value) >= 1e6 else ".0f" if unit == 0 else ".1f"
+    return f"{value:{form}} {_UNITS[unit]}"
 
 
 def seconds(value: float) -> str:
     """A duration: `3.2 s`, `41 s`, `2 min 5 s`."""
+    if not value < 1e15:
+        return f"{value:.4g} s"
     if value < 10:
         return f"{value:.1f} s"
     whole = round(value)
@@ -112,12 +116,19 @@ def of_script(content: Mapping[str, Any]) -> Step:
     """What a script's `Progress` says."""
     return Step(
         label=str(content.get("label") or "")[:_LONGEST],
-        value=content.get("value"),
-        total=content.get("total"),
-        unit=str(content.get("unit") or ""),
+        value=_known(content.get("value")),
+        total=_known(content.get("total")),
+        unit=str(content.get("unit") or "")[:_LONGEST],
         more=str(content.get("message") or ""),
         state=content["state"],
     )
+
+
+def _known(value: Any) -> float | None:
+    """A number that can be shown and divided; None for what is none, as infinity and 'not a number' are."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _MOST:
+        return None
+    return value
 
 
 def of_work(asked: Mapping[str, Any], told: Mapping[str, Any], before: Step | None) -> Step | None:
@@ -130,13 +141,14 @@ def of_work(asked: Mapping[str, Any], told: Mapping[str, Any], before: Step | No
     if phase == "loading":
         return Step(f"Loading {model}", more=str(told.get("notice") or ""))
     if phase == "prefill":
-        return Step("Reading the prompt", told.get("processed"), told.get("total"), "tokens", _left(told))
+        processed, total = _known(told.get("processed")), _known(told.get("total"))
+        return Step("Reading the prompt", processed, total, "tokens", _left(told))
     if phase is not None and "bytes_total" in told:
-        known = told["bytes_total"] and phase != "resolving"
+        total = _known(told["bytes_total"]) if phase != "resolving" else None
         return Step(
             f"Pulling {model}",
-            told.get("bytes_downloaded") if known else None,
-            told["bytes_total"] if known else None,
+            _known(told.get("bytes_downloaded")) if total else None,
+            total or None,
             "bytes",
             ", ".join(
                 part for part in (str(phase) if phase != "downloading" else "", _rate(told), _left(told)) if part
@@ -173,8 +185,10 @@ def ended(step: Step, reply: Mapping[str, Any], took_s: float) -> Step:
 
 
 def _rate(told: Mapping[str, Any]) -> str:
-    return f"{size(told['bytes_per_second'])}/s" if told.get("bytes_per_second") else ""
+    rate = _known(told.get("bytes_per_second"))
+    return f"{size(rate)}/s" if rate else ""
 
 
 def _left(told: Mapping[str, Any]) -> str:
-    return f"{seconds(told['eta_s'])} left" if told.get("eta_s") is not None else ""
+    left = _known(told.get("eta_s"))
+    return "" if left is None else f"{seconds(left)} left"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.cell_output import clear_delta, display_delta, progress_delta
+from llmspell_kernel.scripting.defects import do_each
 from llmspell_kernel.scripting.output import GatheredOutput
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ class RunOutput:
         self._gathered.flush()
 
     def end(self, *, stopped: bool = False) -> None:
-        """Nothing more comes; `stopped` where it did not come to its end."""
-        self.flush()
+        """Nothing more comes; `stopped` where it did not come to its end. It raises nothing, as that of a cell."""
+        do_each("a script's output", self.flush, lambda: self._end_progress(stopped))
+
+    def _end_progress(self, stopped: bool) -> None:
         if self._bars is not None:
             self._bars.end(stopped=stopped)
 

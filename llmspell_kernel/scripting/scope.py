@@ -17,11 +17,12 @@ from llmspell_kernel.identity import Caller, script_caller
 from llmspell_kernel.request import Content, Outlet, Request, Submit, handling
 from llmspell_kernel.scripting.clock import ScriptClock
 from llmspell_kernel.scripting.comms import Comms
+from llmspell_kernel.scripting.defects import error_of
 from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.stopping import StopDeadline
 from llmspell_protocol.areas import AREA_OF
 from llmspell_protocol.calls import Call
-from llmspell_protocol.errors import Forbidden, ScriptError
+from llmspell_protocol.errors import Forbidden, LlmspellError, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
 from llmspell_protocol.request_options import EVERYTHING
 
@@ -87,6 +88,8 @@ class Scope:
         self.clock = ScriptClock(worker.limits.compute_s, worker.limits.wall_s, self._limit_reached)
         self.limit: str | None = None
         """The limit that was reached, in words."""
+        self.error: LlmspellError | None = None
+        """What the kernel could not do for it, which is how it ends."""
         self.cancelled = False
         self.killed = False
         self.begun = False
@@ -100,6 +103,8 @@ class Scope:
         self._worked: set[int] = set()
         """Those of them whose progress is shown."""
         self._questions: set[asyncio.Task[None]] = set()
+        self._cuts: list[str] = []
+        """What is to be said of replies that were cut."""
         self.call = open_call()
 
     @cached_property
@@ -133,6 +138,7 @@ class Scope:
             if self._deadline is not None:
                 self._deadline.cancel()
             self.cancel_requests("the script that asked has ended")
+            self._tell_cuts()
 
     def asked_for(self, request: Request) -> bool:
         """Whether a request is one of this scope's, or comes of one."""
@@ -147,6 +153,12 @@ class Scope:
             request.cancel(reason)
 
     # Stopping
+
+    def fail(self, error: LlmspellError) -> None:
+        """Stops it, to end with this error; the first one counts."""
+        if self.error is None:
+            self.error = error
+            self._stop()
 
     def _limit_reached(self, message: str) -> None:
         if not self._stopping:
@@ -228,6 +240,7 @@ class Scope:
             self.clock.begin()
 
     def _submit(self, frame: Frame) -> None:
+        self._tell_cuts()
         number, msg_type = frame["id"], frame["msg_type"]
         sink = _PipeSink(self, number)
         self.clock.pause()
@@ -235,21 +248,27 @@ class Scope:
             sink.reply(Forbidden(f"{msg_type} is not open to scripts").to_content())
             return
         parent = self.request
-        request = self._requests[number] = Request(
-            id=f"{parent.id}.{self._worker.name}.{number}",
-            msg_type=msg_type,
-            content=frame["content"],
-            caller=self.caller,
-            sink=sink,
-            parent=parent,
-            header=parent.header,
-        )
-        self._worker.submit(request)
+        try:
+            request = self._requests[number] = Request(
+                id=f"{parent.id}.{self._worker.name}.{number}",
+                msg_type=msg_type,
+                content=frame["content"],
+                caller=self.caller,
+                sink=sink,
+                parent=parent,
+                header=parent.header,
+            )
+            self._worker.submit(request)
+        except Exception as problem:  # noqa: BLE001 — its traceback is logged with the incident
+            sink.reply(error_of(problem, f"{msg_type[:_SHOWN]} of a script").to_content())
 
     async def _ask(self, prompt: str, password: bool) -> None:
         self.clock.pause()
         try:
             text = await self.request.root.ask(prompt, password=password)
+        except Exception as problem:  # noqa: BLE001 — as above
+            self.fail(error_of(problem, "a script's question"))
+            return
         finally:
             self.clock.resume()
         self._worker.send({"op": "input_reply", "scope": self.call.id, "text": text})
@@ -284,13 +303,21 @@ class Scope:
                 outlet.work_ended(f"{self._worker.name}.{number}", content)
 
     def tell_cut(self, content: Content) -> None:
-        """Says below a cell that a reply was cut; a script that is run has `truncated` for that."""
+        """Says behind an answer that it was cut; a script that is run has `truncated` for that.
+
+        The script has not printed the end of it yet: it is said when the script asks for the next thing, or ends.
+        """
         if not content.get("truncated") or self._worker.name.startswith("isolated"):
             return
         # Few replies are.
         from llmspell_protocol.cut_replies import cut_notice
 
-        self._on_output("stderr", f"{cut_notice(content, 'script')}\n")
+        self._cuts.append(f"{cut_notice(content, 'script')}\n")
+
+    def _tell_cuts(self) -> None:
+        cuts, self._cuts = self._cuts, []
+        for notice in cuts:
+            self._on_output("stderr", notice)
 
     def send_reply(self, frame: Frame) -> None:
         """Passes a request's reply on; the request has ended."""
@@ -299,6 +326,8 @@ class Scope:
         self.send_event(frame)
 
 
+_SHOWN = 40
+"""Characters of a message type that an error shows."""
 _TOO_LARGE = ScriptError("the answer is too large for a script")
 
 

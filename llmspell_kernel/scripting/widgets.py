@@ -17,6 +17,10 @@ _BASE = ("@jupyter-widgets/base", "2.0.0")
 _CONTROLS = ("@jupyter-widgets/controls", "2.0.0")
 
 
+MODELS = 8
+"""Of one bar, each with a comm."""
+
+
 class WidgetBar:
     """A label beside a bar. `share` is from 0 to 1, None where it is not known how far the work is."""
 

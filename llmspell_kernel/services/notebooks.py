@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from llmspell_kernel.active_requests import ActiveRequests
-from llmspell_kernel.clients import Clients
+from llmspell_kernel.clients import Clients, ClientsOfDoor
 from llmspell_kernel.notebook_id import notebook_id
 from llmspell_kernel.request import Submit
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.discovery import is_running, notebook_path
+from llmspell_protocol.discovery import is_running, notebook_path, notebooks
 from llmspell_protocol.errors import Busy, Cancelled, NotFound, Unsupported
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ _PORTS_FREE_WITHIN_S = 3.0
 
 
 class Notebook:
-    """One notebook: how it is reached, what it runs in, and when it ends."""
+    """One notebook: how it is reached, what it runs in, and when it ends. Its `door` is None until it has one."""
 
-    def __init__(self, id: str, name: str, info: ConnectionInfo, door: Door, shells: Shells, clients: Clients) -> None:
+    def __init__(self, id: str, name: str, info: ConnectionInfo, shells: Shells, clients: ClientsOfDoor) -> None:
         self.id = id
         self.name = name
         self.info = info
-        self.door = door
+        self.door: Door | None = None
         self.shells = shells
         self.clients = clients
         self.started = time.time()
@@ -63,6 +63,10 @@ class Notebook:
     def busy(self) -> bool:
         """Whether a cell runs or waits."""
         return any(context.busy for context in self.shells)
+
+    def is_at(self, info: ConnectionInfo) -> bool:
+        """Whether its addresses and its key are these."""
+        return (self.info.ip, self.info.ports, self.info.key) == (info.ip, info.ports, info.key)
 
 
 class Notebooks:
@@ -87,15 +91,14 @@ class Notebooks:
         self._clients = clients
         self._submit = submit
         self._files = files
-        self._open: dict[str, Notebook] = {}
-        self._opening: set[str] = set()
-        """Ids of those whose addresses are not free yet."""
+        self._by_id: dict[str, Notebook] = {}
+        """From when they are asked for to when they are closed: those too whose addresses are not free yet."""
 
     def __len__(self) -> int:
-        return len(self._open)
+        return sum(one.door is not None for one in self._by_id.values())
 
     def __iter__(self) -> Iterator[Notebook]:
-        return iter(tuple(self._open.values()))
+        return iter([one for one in self._by_id.values() if one.door is not None])
 
     def named(self, id: str) -> Notebook:
         """The open notebook of this id.
@@ -103,49 +106,49 @@ class Notebooks:
         Raises:
             NotFound: there is none (any more).
         """
-        try:
-            return self._open[id]
-        except KeyError:
-            hint = f"open: {', '.join(self._open)}" if self._open else "no notebook is open"
-            raise NotFound(f"there is no notebook '{id}'", hint=hint, details={"notebook": id}) from None
+        found = next((one for one in self if one.id == id), None)
+        if found is None:
+            ids = ", ".join(one.id for one in self)
+            hint = f"open: {ids}" if ids else "no notebook is open"
+            raise NotFound(f"there is no notebook '{id}'", hint=hint, details={"notebook": id})
+        return found
 
     async def open(self, connection_file: Path, name: str, directory: str | None) -> Notebook:
         """Opens a door at the addresses of a connection file, which the newest who opens them has.
 
+        One that was replaced, or closed, before its addresses were free has ended when it is returned.
+
         Raises:
             Unsupported: this kernel takes no notebooks, or the address is not of this machine alone.
             Busy, ConfigError: the addresses can't be had.
-            NotFound, ConfigError: the file can't be read, or is no connection file.
+            NotFound, ConfigError: the file can't be read, or is no connection file; it has to be a plain one of this
+                user's, since another process says which.
         """
-        info = ConnectionInfo.read(connection_file)
+        # A file system may take its time, or all of it.
+        info = await asyncio.to_thread(ConnectionInfo.read, connection_file, own=True)
         if self._make_door is None:
             raise Unsupported(
                 "this kernel ends with what started it, and takes no notebooks",
                 hint="llmspell kernel start --daemon starts one that does",
             )
-        for other in self:
-            if (other.info.ip, other.info.ports, other.info.key) == (info.ip, info.ports, info.key):
-                # What had opened it may be gone, and its end not noticed yet.
-                other.end("replaced")
-                await self.close(other)
+        while (other := next((one for one in self._by_id.values() if one.is_at(info)), None)) is not None:
+            # What had opened it may be gone, and its end not noticed yet.
+            other.end("replaced")
+            await self.close(other)
         id = notebook_id(connection_file.stem, name, self._is_taken)
-        self._opening.add(id)
         shells = self._contexts.open_notebook(id, directory)
+        notebook = self._by_id[id] = Notebook(id, name, info, shells, ClientsOfDoor(self._clients))
         try:
-            door = await self._door(self._make_door, info, id)
+            door = await self._door(self._make_door, notebook)
         except BaseException:
-            self._contexts.end_notebook(id)
+            self._contexts.end_notebook(id, shells)
+            self._forget(notebook)
             raise
-        finally:
-            self._opening.discard(id)
-        # Frontends are counted with their notebook: the kernel's limit is for those who come to its own door.
-        clients = Clients(limit=self._clients.limit)
-        clients.on_gone(self._clients.gone)
-        clients.on_returned(self._clients.returned)
-        notebook = self._open[id] = Notebook(id, name, info, door, shells, clients)
-        door.open(self._submit, clients)
-        self._tell(id, connection_file)
-        log.info("notebook %s opens at %s", id, info.address)
+        if door is not None:
+            notebook.door = door
+            door.open(self._submit, notebook.clients)
+            self._tell(id, connection_file)
+            log.info("notebook %s opens at %s", id, info.address)
         return notebook
 
     async def close(self, notebook: Notebook) -> None:
@@ -157,12 +160,12 @@ class Notebooks:
 
     async def close_all(self) -> None:
         """The kernel ends."""
-        for notebook in self:
+        for notebook in tuple(self._by_id.values()):
             await self.close(notebook)
 
     async def _close(self, notebook: Notebook) -> None:
         notebook.end("closed")
-        self._contexts.end_notebook(notebook.id)
+        self._contexts.end_notebook(notebook.id, notebook.shells)
         own = [one for one in self._requests if one.caller.notebook == notebook.id and one.parent is None]
         for request in own:
             request.cancel("the notebook has ended")
@@ -172,22 +175,31 @@ class Notebooks:
             for request in own:
                 if not request.answered:  # It does not end; its frontend is told all the same.
                     request.fail(Cancelled("cancelled: the notebook has ended"))
-            await notebook.door.all_taken(_SLOW_READERS_S)
+            if notebook.door is not None:
+                await notebook.door.all_taken(_SLOW_READERS_S)
         finally:
             self._forget(notebook)
         log.info("notebook %s has ended", notebook.id)
 
     def _forget(self, notebook: Notebook) -> None:
-        """Closes its door, and lets go of what was its."""
-        notebook.door.close()
+        """Closes its door, and lets go of what was its; nothing where that was done."""
+        if self._by_id.get(notebook.id) is not notebook:
+            return
+        if notebook.door is not None:
+            notebook.door.close()
         for client in notebook.clients:
             notebook.clients.gone(client)
-        del self._open[notebook.id]
-        if self._files is not None:
+        del self._by_id[notebook.id]
+        if self._files is not None and notebook.door is not None:
             Path(notebook_path(self._files[1], notebook.id)).unlink(missing_ok=True)
 
     def _is_taken(self, id: str) -> bool:
-        return id in self._open or id in self._opening or (self._files is not None and is_running(self._files[1], id))
+        if id in self._by_id:
+            return True
+        # Other kernels of this home tell of theirs in the same directory.
+        return self._files is not None and (
+            is_running(self._files[1], id) or id in (one.id for one in notebooks(self._files[1]))
+        )
 
     def _tell(self, id: str, connection_file: Path) -> None:
         """Lets commands find the notebook by its id."""
@@ -200,13 +212,15 @@ class Notebooks:
         except OSError as error:
             log.warning("notebook %s can't be named in commands: %s", id, error.strerror)
 
-    async def _door(self, make_door: MakeDoor, info: ConnectionInfo, id: str) -> Door:
+    async def _door(self, make_door: MakeDoor, notebook: Notebook) -> Door | None:
+        """Its door, once the addresses are free; None where it has ended by then."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _PORTS_FREE_WITHIN_S
-        while True:
+        while not notebook.ended.done():
             try:
-                return make_door(info, id)
+                return make_door(notebook.info, notebook.id)
             except Busy:
                 if loop.time() > until:
                     raise
                 await asyncio.sleep(0.02)
+        return None

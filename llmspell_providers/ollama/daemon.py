@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from llmspell_protocol.addresses import parse_address
-from llmspell_protocol.child import open_log
 from llmspell_protocol.errors import BackendUnavailable, Unavailable
+from llmspell_protocol.worker_logs import open_log
 
 START_DEADLINE_S = 20.0
 _PAUSE_S = 0.05

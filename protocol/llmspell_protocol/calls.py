@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llmspell_protocol.child import Child
-from llmspell_protocol.frames import Frame
+from llmspell_protocol.frames import Frame, NotAFrame
 
 EXITED = "exited"
 """The op of the last frame of a call whose worker has ended; `status` is the exit status (negative: the signal)."""
@@ -146,7 +146,10 @@ class Calls:
             if self._on_frame is not None:
                 self._on_frame(frame)
             return
-        call = self._open.get(frame["id"])
+        number = frame.get("id")
+        if not isinstance(number, int):
+            raise NotAFrame(f"a frame '{op}' has no id")
+        call = self._open.get(number)
         if call is None:
             return
         if op in _LAST:

@@ -8,15 +8,13 @@ signal of the thread that spawned it.
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
-import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmspell_protocol.frames import Frame, FrameBuffer, FramePipe, FrameTooLarge, pack_frame
+from llmspell_protocol.frames import Frame, FrameBuffer, FramePipe, FrameTooLarge, NotAFrame, pack_frame
 from llmspell_protocol.standard_streams import have_lenient_stderr
 from llmspell_protocol.worker_memory import hold_to
 
@@ -28,11 +26,6 @@ if TYPE_CHECKING:
 PIPE_VARIABLE = "LLMSPELL_WORKER_PIPE"
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that every child may see; the parent names all others."""
-LONGEST_LOG_BYTES = 10_000_000
-"""A log that is longer when a worker starts is put aside."""
-
-_UNWRITABLE: dict[tuple[Path, str], bool] = {}
-"""The logs that could not be written, and why, as far as that has been told."""
 
 
 def base_environment() -> dict[str, str]:
@@ -65,8 +58,10 @@ def spawn(
     with a warning where that can't be written: a worker is worth more than its log). The child holds itself,
     and what it starts, to `memory_bytes` of private memory each (see `worker_memory`; None: no limit).
     """
-    # Only a parent needs it; a child that imports this module has to start in milliseconds.
+    # Only a parent needs them; a child that imports this module has to start in milliseconds.
     import subprocess
+
+    from llmspell_protocol.worker_logs import open_log
 
     log_fd = open_log(log_path)
     try:
@@ -105,51 +100,6 @@ def spawn(
         os.close(up_write)
         os.close(log_fd)
     return Spawned(process, up_read, down_write)
-
-
-def open_log(path: Path | None) -> int:
-    """The end of a worker's log; one that has grown long becomes `NAME.1`, in place of the one before it.
-
-    Where it can't be written the output goes nowhere, and the kernel's log has a warning, once for a path and reason.
-    """
-    if path is None:
-        return os.open(os.devnull, os.O_WRONLY)
-    try:
-        fd = _append(path)
-        if os.fstat(fd).st_size <= LONGEST_LOG_BYTES:
-            return fd
-        os.close(fd)
-        os.replace(path, f"{path}.1")
-        return _append(path)
-    except OSError as error:
-        _UNWRITABLE.setdefault((path, error.strerror or str(error)), False)
-        tell_unwritable_logs()
-        return os.open(os.devnull, os.O_WRONLY)
-
-
-def tell_unwritable_logs() -> None:
-    """Warns of logs that workers go without, each once, and not before there is a log for warnings."""
-    if all(_UNWRITABLE.values()):
-        return
-    # Only this needs it; a child that imports this module has to start in milliseconds.
-    import logging
-
-    log = logging.getLogger(__name__)
-    if not log.hasHandlers():
-        return
-    for (path, reason), told in _UNWRITABLE.items():
-        if not told:
-            _UNWRITABLE[path, reason] = True
-            log.warning("workers go on without their log %s: %s", path, reason.lower())
-
-
-def _append(path: Path) -> int:
-    # Not on a pipe, which would wait for its reader, or stop the worker when that goes.
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        return fd
-    os.close(fd)
-    raise OSError(errno.EINVAL, "it is not a file")
 
 
 class Child:
@@ -287,10 +237,11 @@ class Child:
         if not data:
             self._finish()
             return
+        frames = self._buffer.feed(data)
         try:
-            for frame in self._buffer.feed(data):
-                self._on_frame(frame)
-        except (FrameTooLarge, ValueError, TypeError, LookupError):
+            while (frame := _next_of(frames)) is not None:
+                self._hear(frame)
+        except NotAFrame:
             # A worker that has lost its place in the stream can't be trusted with another byte: its end is told.
             # Seldom needed, and a child that imports this module has to start in milliseconds.
             import logging
@@ -298,6 +249,22 @@ class Child:
             log = logging.getLogger(__name__)
             log.exception("the worker with process id %d sent what is not a frame, and is ended", self.pid)
             self.kill()
+
+    def _hear(self, frame: Frame) -> None:
+        """Passes a frame on; what goes wrong with one is no fault of the worker's, and the next ones are heard."""
+        try:
+            self._on_frame(frame)
+        except NotAFrame:
+            raise
+        except Exception:
+            # As above.
+            import logging
+
+            from llmspell_protocol.incidents import incident_number
+
+            log = logging.getLogger(__name__)
+            told = "incident %s: a frame '%s' of the worker with process id %d can't be handled"
+            log.exception(told, incident_number(), frame["op"], self.pid)
 
     def _writable(self) -> None:
         try:
@@ -345,6 +312,17 @@ class Child:
         if not self.exited.done():
             self.exited.set_result(status)
         self._on_exit(status)
+
+
+def _next_of(frames: Iterator[Frame]) -> Frame | None:
+    """The next whole frame; None where there is none yet. Raises `NotAFrame`."""
+    try:
+        frame = next(frames, None)
+    except (FrameTooLarge, ValueError, TypeError, LookupError) as problem:
+        raise NotAFrame(str(problem)) from problem
+    if frame is not None and not (isinstance(frame, dict) and isinstance(frame.get("op"), str)):
+        raise NotAFrame("a map with an op is needed")
+    return frame
 
 
 def _unheard(_: Frame | int) -> None:

@@ -5,6 +5,7 @@ The file is Jupyter's JSON with one part of our own (`llmspell`); which kernels 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -26,6 +27,9 @@ KERNEL_NAME = "llmspell"
 SIGNATURE_SCHEME = "hmac-sha256"
 MAX_SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
 """What fits into `sockaddr_un.sun_path` with its final zero (unix(7); 104 bytes on macOS)."""
+
+MAX_FILE_BYTES = 64 * 1024
+"""Of a connection file; they have less than one."""
 
 _URL_HINT = "run `llmspell kernel status --url` on the kernel's machine and connect with the URL it prints"
 
@@ -152,16 +156,16 @@ class ConnectionInfo(NamedTuple):
         return _Fields(content, origin).connection()
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> ConnectionInfo:
-        """The connection in a file.
+    def read(cls, path: str | os.PathLike[str], *, own: bool = False) -> ConnectionInfo:
+        """The connection in a file. With `own` only a plain file of this user's is opened, and no link.
 
         Raises:
             NotFound: there is no such file.
-            ConfigError: it can't be read or is no connection file.
+            ConfigError: it can't be read or is no connection file, or not this user's own.
         """
         try:
-            with open(path, "rb") as file:
-                text = file.read()
+            with open(_own_file(path) if own else path, "rb") as file:
+                text = file.read(MAX_FILE_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound(
                 f"there is no connection file {path}",
@@ -172,6 +176,8 @@ class ConnectionInfo(NamedTuple):
             raise ConfigError(
                 f"can't read the connection file {path}: {error.strerror}", details={"file": str(path)}
             ) from None
+        if len(text) > MAX_FILE_BYTES:
+            raise ConfigError(f"{path} is too long for a connection file", details={"file": str(path)})
         return cls.from_json(text, origin=str(path))
 
     def write(self, path: Path) -> None:
@@ -271,6 +277,25 @@ class ConnectionInfo(NamedTuple):
         )
 
 
+def _own_file(path: str | os.PathLike[str]) -> int:
+    """A descriptor of a plain file that is this user's. Raises as `ConnectionInfo.read`, and OSError."""
+    # Only a kernel that is told a path by another process looks so closely.
+    from llmspell_protocol.beneath import NotPlain, open_plain
+
+    try:
+        descriptor = open_plain(os.fspath(path), os.O_RDONLY)
+    except (NotPlain, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            raise
+        raise ConfigError(
+            f"{path} is not a plain file", hint="name the connection file itself, no link", details={"file": str(path)}
+        ) from None
+    if os.fstat(descriptor).st_uid != os.geteuid():
+        os.close(descriptor)
+        raise ConfigError(f"the connection file {path} is another user's", details={"file": str(path)})
+    return descriptor
+
+
 class _Fields:
     """Reads typed fields from a connection file's content and says which one is wrong."""
 
@@ -284,7 +309,10 @@ class _Fields:
             raise self._wrong("transport", f"'{transport}' is neither tcp nor ipc")
         scheme = self._text("signature_scheme", SIGNATURE_SCHEME) or SIGNATURE_SCHEME
         if scheme != SIGNATURE_SCHEME:
-            raise Unsupported(f"{self._origin} asks for signatures by {scheme}; this version has {SIGNATURE_SCHEME}")
+            raise Unsupported(
+                f"{self._origin} asks for signatures by {scheme}; this version has {SIGNATURE_SCHEME}",
+                hint=f"remove the frontend's option Session.signature_scheme, or set it to {SIGNATURE_SCHEME}",
+            )
         if self._content.get("curve_publickey"):
             raise Unsupported(f"{self._origin} asks for CURVE encryption, which this version lacks")
         ours = self._content.get("llmspell") or {}

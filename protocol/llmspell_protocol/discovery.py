@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmspell_protocol.connection import ConnectionInfo, key_hint
 from llmspell_protocol.errors import Forbidden, InvalidRequest, KernelUnreachable, NotFound, Unauthorized
@@ -140,7 +140,7 @@ def open_notebook(named: str, run_dir: Directory) -> ConnectionInfo | None:
     Raises:
         InvalidRequest: several begin so.
     """
-    doors = {id: file for id, file in _notebooks(run_dir) if id.startswith(named)}
+    doors = {one.id: one.connection_file for one in notebooks(run_dir) if one.id.startswith(named)}
     meant = [named] if named in doors else sorted(doors)
     if len(meant) > 1:
         raise InvalidRequest(
@@ -151,8 +151,16 @@ def open_notebook(named: str, run_dir: Directory) -> ConnectionInfo | None:
     return ConnectionInfo.read(doors[meant[0]])._replace(id=meant[0]) if meant else None
 
 
-def _notebooks(run_dir: Directory) -> list[tuple[str, str]]:
-    """The ids and connection files of the notebooks whose kernel runs."""
+class OpenNotebook(NamedTuple):
+    """A notebook that shares a kernel: its id, the kernel's, and the path of its own connection file."""
+
+    id: str
+    kernel: str
+    connection_file: str
+
+
+def notebooks(run_dir: Directory) -> list[OpenNotebook]:
+    """The open notebooks of the kernels that run."""
     # Few commands name a notebook.
     import json
 
@@ -162,7 +170,8 @@ def _notebooks(run_dir: Directory) -> list[tuple[str, str]]:
             with open(os.path.join(run_dir, name), "rb") as file:
                 told = json.load(file)
             if is_running(run_dir, told["kernel"]):
-                found.append((name.removeprefix("notebook-").removesuffix(".json"), told["connection_file"]))
+                id = name.removeprefix("notebook-").removesuffix(".json")
+                found.append(OpenNotebook(id, told["kernel"], told["connection_file"]))
         except (OSError, ValueError, LookupError, TypeError, Forbidden, InvalidRequest):
             continue  # It has just been closed, or is of no kernel of ours.
     return found

@@ -34,6 +34,10 @@ class FrameTooLarge(ValueError):
     """A frame is longer than `MAX_FRAME_BYTES`: the peer is broken or the stream has lost its place."""
 
 
+class NotAFrame(ValueError):
+    """What came through a pipe is no frame, or not one that any call could have."""
+
+
 def pack_frame(frame: Mapping[str, Any]) -> bytes:
     """One frame as bytes, its length first.
 

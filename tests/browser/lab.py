@@ -14,11 +14,12 @@ from threading import Event, Thread
 
 import nbformat
 import psutil
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, TimeoutError
 
 from tests.support.jupyter import KERNEL_NAME, environment_of, llmspell
 
 DEADLINE_MS = 60_000
+_WHILE_IT_STARTS_MS = 3_000
 TOKEN = "a-token-for-tests"
 _SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -196,3 +197,15 @@ class Notebook:
         return str(
             self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status ?? 'none'")
         )
+
+
+def switch_debugger_on(page: Page) -> None:
+    """The button for the debugger; JupyterLab takes no click before it has heard what the kernel can."""
+    button = page.locator(".jp-DebuggerBugButton")
+    while True:
+        button.click()
+        try:
+            page.locator(".jp-DebuggerBugButton[aria-pressed='true']").wait_for(timeout=_WHILE_IT_STARTS_MS)
+        except TimeoutError:
+            continue
+        return

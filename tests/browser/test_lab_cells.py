@@ -11,6 +11,7 @@ agent = Agent.create { model = "local/smollm2@candle", temperature = 0, max_toke
 agent:invokeStream("Count from one to a hundred.", function(chunk) io.write(chunk.text) end)
 print("the end")
 """
+STDOUT = "[data-mime-type='application/vnd.jupyter.stdout']"
 
 
 def test_run_all_shows_prints_values_and_numbers(open_notebook: Open) -> None:
@@ -59,14 +60,13 @@ def test_a_cell_reads_what_is_typed_into_its_box(open_notebook: Open) -> None:
     notebook.wait_for_text(0, "Hello Ada")
 
 
-def test_an_answer_of_a_model_streams_and_an_interrupt_ends_it(open_notebook: Open) -> None:
-    notebook = open_notebook(ANSWER % 2000, "print('after')")
+def test_an_interrupt_ends_an_answer_that_streams(open_notebook: Open) -> None:
+    notebook = open_notebook(f"repeat {ANSWER % 200} until false", "print('after')")
     notebook.run(0)
-    notebook.cell(0).locator(".jp-OutputArea-output").first.wait_for()
+    notebook.cell(0).locator(STDOUT).first.wait_for()
     assert notebook.kernel_status() == "busy"
     notebook.command("notebook:interrupt-kernel")
     notebook.wait_for_text(0, "interrupted")
-    assert "the end" not in notebook.text(0)
     notebook.run(1)
     notebook.wait_for_text(1, "after")
 

@@ -32,6 +32,9 @@ def _serve(pipe: FramePipe, frame: Frame) -> None:
         case "say":
             pipe.send({"op": "said", "id": number, "words": frame["words"]})
             pipe.send({"op": "done", "id": number})
+        case "babble":
+            pipe.send(frame["frame"])
+            pipe.send({"op": "done", "id": number})
         case "die":
             os._exit(frame["status"])
         case "hold":

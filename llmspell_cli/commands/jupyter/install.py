@@ -16,6 +16,7 @@ from llmspell_cli.kernelspecs.places import (
     DEFAULT_NAME,
     OWN_MODULE,
     SHARED_MODULE,
+    demand_configuration,
     demand_name,
     kernels_directory,
     searched_directories,
@@ -71,9 +72,12 @@ def install(
     if engine != "lua":
         raise Unsupported(f"Script engine '{engine}' is not available yet.", hint="available: lua")
     demand_name(name)
+    if not display_name.strip() or not display_name.isprintable():
+        raise InvalidRequest("--display-name is what Jupyter shows: a line of text", hint='--display-name "Lua"')
     directory = kernels_directory(sys.prefix if sys_prefix else prefix) / name
     argv = _argv(options, own=own)
     environment = _environment(variables)
+    demand_configuration(options.profile, options.config, environment)
     write(directory, content(argv, display_name, environment))
     kind = "own" if own else "shared"
     if output.json:

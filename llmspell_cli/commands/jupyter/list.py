@@ -30,7 +30,7 @@ def list_kernelspecs(options: Options, prefix: str | None) -> None:
         places = [kernels_directory(prefix)]
     else:
         places = list(dict.fromkeys([kernels_directory(None), kernels_directory(sys.prefix), *searched_directories()]))
-    found = kernelspecs(places)
+    found = [(one, one.problem) for one in kernelspecs(places)]
     if output.json:
         rows = [
             {
@@ -39,21 +39,22 @@ def list_kernelspecs(options: Options, prefix: str | None) -> None:
                 "kind": one.kind,
                 "configuration": one.configuration,
                 "env": one.environment,
-                "works": one.works,
+                "works": problem is None,
+                "problem": problem,
                 "path": str(one.directory),
                 "argv": list(one.argv),
             }
-            for one in found
+            for one, problem in found
         ]
         output.document({"kernelspecs": rows, "count": len(rows)})
     elif found:
         output.table(
             ("NAME", "KERNEL", "CONFIGURATION", "PATH"),
-            [(one.name, one.kind, one.configuration or "-", home_path(str(one.directory))) for one in found],
+            [(one.name, one.kind, one.configuration or "-", home_path(str(one.directory))) for one, _ in found],
         )
-        for one in found:
-            if not one.works:
-                output.warning(f"{one.name} starts {home_path(one.argv[0])}, which is not there")
+        for one, problem in found:
+            if problem is not None:
+                output.warning(f"{one.name} does not work: {problem}")
     else:
         output.line("No kernelspecs of llmspell found")
         output.hint("llmspell jupyter install")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 
 import click
 
 from llmspell_cli.invocation import Options
-from llmspell_cli.kernelspecs.places import DEFAULT_NAME, kernels_directory, kernelspecs, read
+from llmspell_cli.kernelspecs.places import DEFAULT_NAME, demand_name, kernels_directory, kernelspecs, read
 from llmspell_cli.options import Command
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.prompt import confirmed
@@ -34,16 +35,18 @@ def remove(options: Options, name: str | None, named: str | None, prefix: str | 
     output = Output(options)
     if name is not None and named not in (None, name):
         raise InvalidRequest(f"two kernelspecs are named: {name} and {named}")
-    wanted = name or named or DEFAULT_NAME
+    wanted = name if name is not None else named if named is not None else DEFAULT_NAME
+    demand_name(wanted)
     places = (
         [kernels_directory(prefix)] if prefix is not None else [kernels_directory(None), kernels_directory(sys.prefix)]
     )
     found = [place / wanted for place in places if (place / wanted / "kernel.json").is_file()]
-    if not found or "/" in wanted:
+    if not found:
         names = ", ".join(one.name for one in kernelspecs(places))
-        raise NotFound(
-            f"there is no kernelspec '{wanted}'", hint=f"there are: {names}" if names else "jupyter kernelspec list"
-        )
+        hint = f"there are: {names}" if names else "jupyter kernelspec list"
+        if prefix is None:
+            hint += "; one that was installed with --prefix DIR is removed with --prefix DIR"
+        raise NotFound(f"there is no kernelspec '{wanted}'", hint=hint)
     directory = found[0]
     if wanted != DEFAULT_NAME and read(directory) is None:
         raise InvalidRequest(
@@ -51,8 +54,19 @@ def remove(options: Options, name: str | None, named: str | None, prefix: str | 
         )
     if not confirmed(output, f"Remove kernelspec '{wanted}' from {home_path(str(directory))}?", yes=yes):
         return
-    shutil.rmtree(directory)
+    _take_away(directory)
     if output.json:
         output.document({"status": "removed", "name": wanted, "path": str(directory)})
     else:
         output.line(f"✓ Removed kernelspec {wanted}")
+
+
+def _take_away(directory: Path) -> None:
+    """A link goes alone: what it leads to is not ours."""
+    try:
+        if directory.is_symlink():
+            directory.unlink()
+        else:
+            shutil.rmtree(directory)
+    except OSError as error:
+        raise InvalidRequest(f"can't remove {directory}: {error.strerror}") from None

@@ -20,7 +20,7 @@ from llmspell_cli.session import Session
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.connection import ConnectionInfo
-from llmspell_protocol.discovery import connection_path, is_running, resolve
+from llmspell_protocol.discovery import connection_path, is_running, notebooks, resolve
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Timeout, exit_status
 from llmspell_protocol.messages import METADATA_KEY
 from llmspell_protocol.request_options import RequestOptions
@@ -173,10 +173,15 @@ class _Ending:
         self._begun = time.monotonic()
         self._kept: dict[Path, bytes] = {}
         self._answered = False
-        self._notebooks: tuple[str, ...] = ()
         self._pid = info.pid if info.id is not None and is_running(run_directory(), info.id) else None
         """The process, where it is one of this machine, by its lock."""
         self._end = ProcessEnd(self._pid) if self._pid is not None else None
+        # By their files: a kernel that answers late, or is to be killed, has them too.
+        self._notebooks = (
+            tuple(one.id for one in notebooks(run_directory()) if one.kernel == info.id)
+            if self._pid is not None
+            else ()
+        )
 
     @property
     def drains(self) -> bool:
@@ -192,7 +197,6 @@ class _Ending:
             try:
                 with connected(self.info) as opened:
                     told = opened.ask("kernel_request", {"action": "status"}, timeout_s=2.0).content
-                    self._notebooks = tuple(one["id"] for one in told.get("notebooks") or ())
                     if self._how.keep_files:
                         files.add(Path(told.get("pid_file") or self._pid_file))
                     self._keep(files)
@@ -214,6 +218,9 @@ class _Ending:
             if self._notebooks:
                 names = visible(", ".join(self._notebooks))
                 self._output.write(f"  Open notebooks lose their variables: {names}\n")
+                self._output.write(
+                    "  A frontend that restarts kernels, as Jupyter servers do, starts one for them again\n"
+                )
         if self._pid is None or self._end is None:
             self._end_elsewhere()
             forced = False

@@ -33,22 +33,22 @@ class Chain(NamedTuple):
 
 def chain_to(found: Sequence[Token], end: int) -> Chain | None:
     """The chain whose last token has this place; None where none ends there."""
-    steps: list[Step] = []
+    steps: list[Step] = []  # The last one first.
     called = False
     at = end
     while at >= 0:
         token = found[at]
         if token.is_identifier:
-            steps.insert(0, Step(token.text, called))
+            steps.append(Step(token.text, called))
             called = False
             if at < 2 or not _is_separator(found[at - 1]):
-                return Chain(steps, at)
+                return Chain(steps[::-1], at)
             at -= 2
         elif token.kind == "string":
             if at and found[at - 1].is_value_end and not called:
                 called, at = True, at - 1
             else:
-                return None if called else Chain(steps, at, is_text=True)
+                return None if called else Chain(steps[::-1], at, is_text=True)
         elif token.text in (")", "}"):
             opened = opening(found, at)
             if opened is None or called:
@@ -56,7 +56,7 @@ def chain_to(found: Sequence[Token], end: int) -> Chain | None:
             if opened and found[opened - 1].is_value_end:
                 called, at = True, opened - 1
             elif token.text == ")" and at - opened == 2 and found[opened + 1].kind == "string":
-                return Chain(steps, opened, is_text=True)
+                return Chain(steps[::-1], opened, is_text=True)
             else:
                 return None
         elif token.text == "]":
@@ -64,7 +64,7 @@ def chain_to(found: Sequence[Token], end: int) -> Chain | None:
             key = None if opened is None or at - opened != 2 else _constant(found[opened + 1])
             if opened is None or key is None:
                 return None
-            steps.insert(0, Step(key, called))
+            steps.append(Step(key, called))
             called, at = False, opened - 1
         else:
             return None

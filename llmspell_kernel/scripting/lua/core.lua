@@ -9,6 +9,7 @@ local running, create, resume, close = coroutine.running, coroutine.create, coro
 local error, type, tostring, pcall, xpcall, load, next = error, type, tostring, pcall, xpcall, load, next
 local rawget, rawequal, getmetatable, setmetatable = rawget, rawequal, getmetatable, setmetatable
 local find, sub, format, gmatch, concat = string.find, string.sub, string.format, string.gmatch, table.concat
+local pack, select = table.pack, select
 local clock, max, min = os.clock, math.max, math.min
 
 local core = { host = host }
@@ -394,8 +395,12 @@ function core.failure()
   return last.text, last.source, last.line, last.trace
 end
 
-local function ended(ok, value)
+-- What the last run gave, where that is more than one value; and the chunk of a cell that gives its values in a table.
+local several, in_table = nil, nil
+
+local function ended(ok, value, ...)
   lift_limit()
+  several = ok and select("#", ...) > 0 and pack(value, ...) or nil
   if not ok and failure.text == nil then
     -- Running out of memory reaches no handler.
     failure.text, failure.source, failure.line = describe(value), seen_source, seen_line
@@ -419,18 +424,38 @@ end
 -- is an expression is what the chunk returns.
 function core.compile(source, name, env, shows_value)
   core.executions = core.executions + 1
-  local with_return, in_parentheses
+  in_table = nil
+  local with_return, within_table
   if shows_value then
-    with_return, in_parentheses = core.with_return(source)
+    with_return, within_table = core.with_return(source)
   end
-  if with_return ~= nil then
-    local several = load(with_return, name, "t", env)
-    if several ~= nil then
-      return load(in_parentheses, name, "t", env) or several
-    end
+  if with_return ~= nil and load(with_return, name, "t", env) ~= nil then
+    in_table = load(within_table, name, "t", env)
+    return in_table
   end
   local chunk, problem = load(source, name, "t", env)
   return chunk or problem
+end
+
+-- The first value that a cell's chunk gave, and how all of them are shown where there are more, as Lua's own prompt does.
+function core.values_of(chunk, value)
+  local values, count = several, several and several.n
+  if chunk == in_table then
+    values, count = value, 0
+    for index in next, value do
+      count = max(count, index)
+    end
+    value = values[1]
+  end
+  in_table, several = nil, nil
+  if values == nil or count < 2 then
+    return value, nil
+  end
+  local shown = {}
+  for index = 1, count do
+    shown[index] = core.display(values[index])
+  end
+  return value, concat(shown, "  ")
 end
 
 -- Frames that say nothing about the script: ours, and what raised the error.

@@ -97,8 +97,8 @@ local function next_token(source, at)
   end
 end
 
--- The source with `return` before its last statement, twice: as it stands, and in parentheses, so that a call is no
--- tail call, of which a stack would show nothing. Nil where that statement can be no expression.
+-- The source with `return` before its last statement, twice: as it stands, and in a table, so that a call is no tail
+-- call, of which a stack would show nothing. Nil where that statement can be no expression.
 function core.with_return(source)
   local depth, before, begins, ends = 0, ";", nil, nil
   local at = next_token(source, 1)
@@ -125,5 +125,5 @@ function core.with_return(source)
   end
   -- What is behind the last token but semicolons is comments.
   local rest, last = sub(source, 1, begins - 1), sub(source, begins, ends)
-  return rest .. "return " .. last, rest .. "return (" .. last .. ")"
+  return rest .. "return " .. last, rest .. "return {" .. last .. "}"
 end

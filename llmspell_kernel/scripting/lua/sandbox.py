@@ -60,7 +60,7 @@ class ScriptFailure(Exception):
 
 
 class Value:
-    """A script's first return value: as plain data and as a person reads it (None: there is none).
+    """A script's first return value as plain data; and all of them as a person reads them (None: there are none).
 
     `problem` says why it has no form as data; `bundle` has its forms by MIME type where there are more.
     """
@@ -157,12 +157,16 @@ class Sandbox:
         if isinstance(chunk, bytes):
             raise self._syntax_failure(chunk)
         arguments = [word.encode() for word in words]
-        value = self._run(chunk, *arguments)
+        value, texts = self._core["values_of"](chunk, self._run(chunk, *arguments)), None
+        if isinstance(value, tuple):
+            value, texts = value
         flush = self._core["flush_files"]
         flush()
         if number:
             self._note(number, text, value)
         shown = self._value(value)
+        if shows_value and texts is not None:
+            shown = Value(shown.data, texts.decode("utf-8", "replace"), shown.problem)
         if is_rich and shown.text is not None and self._core["is_rich"](value):
             # Methods of the script's own: they are stopped and limited as it is.
             forms = self._run(self._core["rich_value"], value)

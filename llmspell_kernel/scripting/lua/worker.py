@@ -56,8 +56,7 @@ class Worker:
         self._asked: dict[int, Asked] = {}
         self._pending = Pending()
         self._debugger: Attachment | None = None
-        self._aside = False
-        """Whether something of a debugger's runs within the script, which asks for nothing."""
+        self._aside = False  # see `aside`
 
     def run(self) -> None:
         """Serves frames until the kernel closes the pipe."""
@@ -212,7 +211,8 @@ class Worker:
         if self._aside:
             raise refusal("forbidden", "conditions and messages of breakpoints can ask for nothing")
         if not self._scopes:
-            raise refusal("forbidden", "functions of a script can ask for nothing while nothing runs")
+            told = "models, tools, sleep and input are there for a cell, script or function that runs, and none does"
+            raise refusal("forbidden", told)
         return self._scopes[-1]
 
     # Frames

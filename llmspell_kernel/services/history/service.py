@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.context import Context
 from llmspell_protocol.background import of_no_request
-from llmspell_protocol.errors import LlmspellError
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
 from llmspell_protocol.standard_requests import HistoryRequest
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LONGEST_CODE = 100_000
 """Longer cells are not kept."""
+LONGEST_PATTERN = 1_000
+"""Characters of what is searched for: a cell takes as much time as both are long, one multiplied by the other."""
 LONGEST_OUTPUT = 10_000
 MOST_WAITING = 2_000
 """Cells that wait to be written."""
@@ -102,10 +104,13 @@ class HistoryService:
         """What a request asks for, the oldest first.
 
         Raises:
+            InvalidRequest: the pattern is too long.
             StorageError, StorageDamaged, StorageVersion, DiskFull, Busy: the database can't be used.
         """
         from llmspell_kernel.services.history import rows
 
+        if wanted.pattern is not None and len(wanted.pattern) > LONGEST_PATTERN:
+            raise InvalidRequest(f"a pattern has at most {LONGEST_PATTERN} characters, got {len(wanted.pattern)}")
         await self._flush()
         if not self._path.exists():
             return []
@@ -152,10 +157,9 @@ class HistoryService:
     def _redaction(self) -> Redactor:
         settings = self._settings()
         if self._redactor is None or self._redactor[0] is not settings:
-            from llmspell_profiles.credentials.redaction import Redactor
-            from llmspell_profiles.credentials.settings_secrets import secrets_in
+            from llmspell_profiles.credentials.settings_secrets import redactor
 
-            self._redactor = (settings, Redactor.of_environment(self._environment, secrets_in(settings)))
+            self._redactor = (settings, redactor(settings, self._environment))
         return self._redactor[1]
 
     def _begin_writing(self) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as File
 from typing import Any
 
-from llmspell_kernel.scripting.contexts import FUNCTION_KEY
+from llmspell_kernel.scripting.function_key import FUNCTION_KEY
 from llmspell_kernel.services.workflows.definition import Definition, Step
 from llmspell_kernel.services.workflows.locks import Lock, Locks
 from llmspell_kernel.services.workflows.outcomes import Problem, StepOutcome

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llmspell_kernel.scripting.contexts import FUNCTION_KEY, ScriptFunction
+from llmspell_kernel.scripting.contexts import ScriptFunction
+from llmspell_kernel.scripting.function_key import FUNCTION_KEY
 from llmspell_kernel.services.workflows.definition import Condition
 from llmspell_protocol.errors import InvalidRequest
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from llmspell_kernel.scripting.contexts import FUNCTION_KEY, ScriptFunction
+from llmspell_kernel.scripting.contexts import ScriptFunction
+from llmspell_kernel.scripting.function_key import FUNCTION_KEY
 from llmspell_kernel.services.workflows.condition_forms import condition_of
 from llmspell_kernel.services.workflows.definition import (
     DEFAULT_TIMEOUT_S,

@@ -42,8 +42,8 @@ FILES_OF_OTHERS = (
     *(["keys", "list"], ["config", "validate"], ["config", "show"]),
     *(["doctor", "--offline"], ["model", "list"]),
 )
-SCRIPTS = ("run", "exec", "repl", "kernel connect")
-"""What scripts print passes as it is."""
+SCRIPTS = ("run", "exec", "repl", "kernel connect", "debug")
+"""What scripts print passes as it is; the last ones ask for more."""
 
 
 def steered(text: str) -> list[str]:

@@ -196,7 +196,19 @@ def test_status_as_json_has_every_key(daemon: dict[str, Any]) -> None:
     assert document["count"] == 1
     (kernel,) = document["kernels"]
     assert set(kernel) == {
-        *("id", "pid", "port", "status", "profile", "connection_file", "pid_file", "log_file", "start_time", "metrics")
+        *(
+            "id",
+            "pid",
+            "port",
+            "status",
+            "profile",
+            "connection_file",
+            "pid_file",
+            "log_file",
+            "start_time",
+            "metrics",
+            "notebooks",
+        )
     }
     assert set(kernel["metrics"]) == {
         *("cpu_percent", "memory_bytes", "memory_percent", "open_files", "active_connections"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_protocol.connection import ConnectionInfo
+from llmspell_protocol.connection import ConnectionInfo, Transport
 from llmspell_protocol.discovery import running_kernels
 from llmspell_protocol.errors import Busy, ConfigError, LlmspellError, Unsupported, error_from_content
 from tests.support.kernels import KernelProcess
@@ -166,6 +166,19 @@ def test_no_permission_and_no_connection_file_opens_a_port_to_other_machines_une
         refused = KernelProcess(words)
         assert isinstance(error_from_content(refused.started["error"]), Unsupported)
     assert "'0.0.0.0' is not a loopback address" in refused.started["error"]["message"]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_no_connection_file_makes_a_kernel_that_takes_unsigned_messages(
+    home: Path, tmp_path: Path, transport: Transport
+) -> None:
+    front = tmp_path / "kernel-front.json"
+    ip = "127.0.0.1" if transport == "tcp" else str(tmp_path / "socket")
+    ConnectionInfo.consecutive(ip, 21_000, "")._replace(transport=transport).write(front)
+    refused = KernelProcess(["-f", str(front)]).started["error"]
+    assert isinstance(error_from_content(refused), ConfigError)
+    assert ("has no key" in refused["message"], "Session.key" in refused["hint"]) == (True, True)
+    assert list(tmp_path.glob("socket*")) == []
 
 
 def test_required_encryption_is_refused_and_not_ignored(home: Path, tmp_path: Path) -> None:

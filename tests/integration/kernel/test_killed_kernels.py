@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from llmspell_kernel.lifecycle import RunFiles, remove_stale_files, run_directory, watch_parent
+from llmspell_kernel.lifecycle import RunFiles, remove_stale_files, run_directory
+from llmspell_kernel.parent import watch_process
 from llmspell_protocol.discovery import is_running
 
 
@@ -40,12 +43,41 @@ os.kill(os.getpid(), signal.SIGKILL)
     other.release()
 
 
+NO_PIDFD = "import os\ndef refuse(*_):\n    raise OSError({number}, os.strerror({number}))\nos.pidfd_open = refuse\n"
+"""A system that gives no descriptors of processes: too old, forbidden by a container, none left."""
+REFUSALS = [None, errno.ENOSYS, errno.EPERM, errno.EMFILE]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_the_end_of_the_parent_ends_a_kernel_and_a_notebook_s_process(refusal: int | None) -> None:
+    before = "" if refusal is None else NO_PIDFD.format(number=refusal)
+    watching = (
+        "import asyncio, sys\nfrom llmspell_kernel.parent import watch_process\nasync def main():\n"
+        "    ended = asyncio.Event()\n    watch_process(int(sys.argv[1]), ended.set)\n"
+        "    print(flush=True)\n    await ended.wait()\nasyncio.run(main())"
+    )
+    door = (
+        "import sys, threading\nfrom llmspell_cli.notebook_door import _end_with\n"
+        "threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()\n"
+        "print(flush=True)\nthreading.Event().wait()"
+    )
+    for code, status in ((watching, 0), (door, -signal.SIGTERM)):
+        parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        command = [sys.executable, "-c", before + code, str(parent.pid)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            assert child.poll() is None
+            parent.communicate()
+            assert child.wait(30) == status
+
+
 def test_the_end_of_the_parent_is_noticed() -> None:
     parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 
     async def wait_for_its_end() -> None:
         ended = asyncio.Event()
-        watch_parent(parent.pid, ended.set)
+        watch_process(parent.pid, ended.set)
         assert parent.stdin is not None
         parent.stdin.close()
         await asyncio.wait_for(ended.wait(), 20)

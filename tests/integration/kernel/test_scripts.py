@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_kernel.request import Content, Request
+from llmspell_kernel.scripting.context import LONGEST_TYPED
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.errors import ModelNotFound
 from llmspell_protocol.rights import SCRIPT_CAPABILITIES
@@ -392,6 +393,8 @@ def test_introspection_answers_as_jupyter_wants_it() -> None:
         incomplete = await scripts.cell("if x then\n    y()", msg_type="is_complete_request")
         assert incomplete.replies[0] == {"status": "incomplete", "indent": "    "}  # what it has
         assert (await scripts.cell("x = 1", msg_type="is_complete_request")).replies[0] == {"status": "complete"}
+        endless = await scripts.cell("x = 1\n" * (LONGEST_TYPED // 5), msg_type="is_complete_request")
+        assert endless.replies[0] == {"status": "unknown"}
         assert (await scripts.cell("", msg_type="comm_info_request")).replies[0] == {"status": "ok", "comms": {}}
 
     run(body)

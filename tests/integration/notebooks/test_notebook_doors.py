@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ import psutil
 import pytest
 
 from llmspell_protocol.client.sync import Client
+from llmspell_protocol.connection import CHANNELS
 from llmspell_protocol.discovery import resolve
-from llmspell_protocol.errors import InvalidRequest, KernelUnreachable, NotFound, Unsupported
+from llmspell_protocol.errors import Busy, ConfigError, InvalidRequest, KernelUnreachable, NotFound, Unsupported
 from tests.support.jupyter import DEADLINE_S, Json, ask, finish_cell, reply_to, run_cell
 from tests.support.kernels import KernelProcess
 from tests.support.notebook_doors import Keeper, connection_file, ended, frontend_of, open_door
@@ -352,3 +354,151 @@ def test_a_kernel_ends_idle_once_its_last_notebook_has_gone(tmp_path: Path) -> N
         run_cell(frontend, "return 1")
         keeper.vanish()
     assert kernel.wait() == 0
+
+
+TRANSPORTS = pytest.mark.parametrize("transport", ["tcp", "ipc"])
+
+
+def changed(file: Path, **fields: Any) -> Path:
+    """A connection file with other contents."""
+    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+    return file
+
+
+def ipc_file(directory: Path, name: str) -> Path:
+    """A connection file whose sockets are files in its directory."""
+    ports = {f"{channel}_port": number for number, channel in enumerate(CHANNELS, 1)}
+    return changed(connection_file(directory, name), transport="ipc", ip=str(directory / "s"), **ports)
+
+
+@TRANSPORTS
+def test_no_door_opens_without_a_key_or_for_other_signatures(keeper: Client, tmp_path: Path, transport: str) -> None:
+    make = ipc_file if transport == "ipc" else connection_file
+    with pytest.raises(ConfigError, match="has no key") as refused:
+        open_door(keeper, changed(make(tmp_path, "open"), key=""))
+    assert "Session.key" in str(refused.value.hint)
+    with pytest.raises(Unsupported, match="asks for signatures by hmac-md5") as refused_too:
+        open_door(keeper, changed(make(tmp_path, "weak"), signature_scheme="hmac-md5"))
+    assert "hmac-sha256" in str(refused_too.value.hint)
+    assert listed(keeper) == {}
+
+
+def test_files_of_one_name_are_notebooks_of_their_own(keeper: Client, tmp_path: Path) -> None:
+    files = []
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        files.append(connection_file(tmp_path / name, "nb"))
+    opened = [open_door(keeper, file) for file in files]
+    ids = [id for id, _ in opened]
+    assert ids == ["nb", "nb-2", "nb-3"]
+    with frontend_of(files[0]) as one, frontend_of(files[1]) as other:
+        for client in (one, other):
+            client.wait_for_ready(timeout=DEADLINE_S)
+        run_cell(one, "secret = 1")
+        assert run_cell(other, "return tostring(secret)").value == '"nil"'
+        keeper.request("notebook_request", {"action": "close", "notebook": "nb"}).result()
+        assert ended(opened[0][1])["ended"] == "closed"
+        assert run_cell(other, "return 1").value == "1"
+    assert list(listed(keeper)) == ["nb-2", "nb-3"]
+    for id, lasting in opened[1:]:
+        keeper.request("notebook_request", {"action": "close", "notebook": id}).result()
+        assert ended(lasting)["notebook"] == id
+
+
+def test_of_two_who_wait_for_one_taken_address_the_newest_gets_it(kernel: KernelProcess, tmp_path: Path) -> None:
+    file = connection_file(tmp_path, "wanted")
+    with kernel.client() as first, kernel.client() as second:
+        taken = socket.socket()
+        taken.bind(("127.0.0.1", json.loads(file.read_text())["hb_port"]))
+        taken.listen()
+        content = {"action": "open", "connection_file": str(file)}
+        waiting = first.request("notebook_request", content)
+        # Answered in the order of their coming: both wait for the address once this is answered.
+        listed(first)
+        newest = second.request("notebook_request", content)
+        assert waiting.result(DEADLINE_S).content["ended"] == "replaced"
+        taken.close()
+        assert [opened.content["notebook"] for opened in [next(iter(newest))]] == ["wanted"]
+        with frontend_of(file) as frontend:
+            frontend.wait_for_ready(timeout=DEADLINE_S)
+            assert run_cell(frontend, "return 1").value == "1"
+        second.request("notebook_request", {"action": "close", "notebook": "wanted"}).result()
+        assert ended(newest)["ended"] == "closed"
+
+
+def test_an_address_that_stays_taken_is_busy_and_leaves_nothing(keeper: Client, tmp_path: Path) -> None:
+    file = connection_file(tmp_path, "taken")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", json.loads(file.read_text())["hb_port"]))
+        taken.listen()
+        with pytest.raises(Busy, match="is taken"):
+            open_door(keeper, file)
+    assert open_door(keeper, file)[0] == "taken"
+
+
+def test_only_a_plain_file_of_this_user_s_is_read_and_nobody_waits_for_it(keeper: Client, tmp_path: Path) -> None:
+    good = connection_file(tmp_path, "good")
+    (tmp_path / "link.json").symlink_to(good)
+    os.mkfifo(tmp_path / "fifo.json")
+    (tmp_path / "directory.json").mkdir()
+    (tmp_path / "long.json").write_bytes(b" " * 10_000_000)
+    for path in (*(tmp_path / f"{name}.json" for name in ("link", "fifo", "directory")), Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="is not a plain file"):
+            open_door(keeper, path)
+    with pytest.raises(ConfigError, match="is too long for a connection file"):
+        open_door(keeper, tmp_path / "long.json")
+    if os.geteuid() == 0:
+        os.chown(good, 12345, 12345)
+        with pytest.raises(ConfigError, match="is another user's"):
+            open_door(keeper, good)
+    assert listed(keeper) == {}
+
+
+def test_socket_files_take_the_place_of_nothing(keeper: Client, tmp_path: Path) -> None:
+    file = ipc_file(tmp_path, "ipc")
+    for number, make in enumerate((Path.touch, Path.mkdir, lambda path: path.symlink_to(file)), 3):
+        make(tmp_path / f"s-{number}")
+        with pytest.raises(ConfigError, match="it exists and is not a socket"):
+            open_door(keeper, file)
+        (tmp_path / f"s-{number}").rename(tmp_path / f"kept-{number}")
+    for number in (1, 2, 3, 4, 5):
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(tmp_path / f"s-{number}"))  # As a kernel that was killed leaves it.
+    _, lasting = open_door(keeper, file)
+    second = connection_file(tmp_path, "second")
+    content = {key: value for key, value in json.loads(file.read_text()).items() if key != "key"}
+    with pytest.raises(Busy, match="another process listens on"):
+        open_door(keeper, changed(second, **content))
+    with frontend_of(file) as frontend:
+        frontend.wait_for_ready(timeout=DEADLINE_S)
+        assert run_cell(frontend, "return 1").value == "1"
+    # The same file again is a new context on the same socket files.
+    for how in ("replaced", "closed"):
+        if how == "closed":
+            keeper.request("notebook_request", {"action": "close", "notebook": "ipc"}).result()
+        last, (_, lasting) = lasting, open_door(keeper, file)
+        assert ended(last)["ended"] == how
+        with frontend_of(file) as frontend:
+            frontend.wait_for_ready(timeout=DEADLINE_S)
+            assert run_cell(frontend, "return 1").value == "1"
+    keeper.request("notebook_request", {"action": "close", "notebook": "ipc"}).result()
+    assert ended(lasting)["ended"] == "closed"
+    assert list(tmp_path.glob("s-*")) == []
+
+
+def test_frontends_of_notebooks_count_under_the_limit_that_is_set_now(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").write_text("[kernel]\nmax_clients = 1\n")
+    kernel = KernelProcess(env={"LLMSPELL_HOME": str(home)}, cwd=tmp_path)
+    with kernel.client() as keeper:
+        file = connection_file(tmp_path, "limited")
+        open_door(keeper, file)
+        with frontend_of(file) as frontend:
+            frontend.wait_for_ready(timeout=DEADLINE_S)
+            refused = ask(frontend, "shell", "execute_request", {"code": "return 1", "silent": False})
+            assert (refused["code"], refused["details"]["max_clients"]) == ("busy", 1)
+            (home / "config.toml").write_text("[kernel]\nmax_clients = 2\n")
+            keeper.request("kernel_request", {"action": "reload_config"}).result()
+            assert run_cell(frontend, "return 1").value == "1"
+    kernel.stop()

@@ -152,26 +152,36 @@ def test_a_frontend_that_vanishes_in_mid_cell_and_comes_back_sees_all_the_rest(
 
 
 def test_what_was_lost_of_too_much_output_is_said(frontend: Frontend) -> None:
-    waits = "print('before') while State.load('global', 'go') == nil do end "
-    code = waits + "for i = 1, 100 do io.write(('x'):rep(80000)) end"
     with frontend.kernel() as manager, ExitStack() as stack:
         with client_of(manager) as first:
             first.wait_for_ready(timeout=DEADLINE_S)
-            first.execute(code, allow_stdin=False)
-            while first.get_iopub_msg(timeout=DEADLINE_S)["msg_type"] != "stream":
-                pass
             other = stack.enter_context(own_client(manager))
             before = clients_of(other)
         until_gone(other, before)
-        let_go(other)
-        while executions(other):
-            pass
+        # Each cell is told with three messages at least.
+        for pending in [other.request("execute_request", {"code": f"x = {number}"}) for number in range(400)]:
+            pending.result()
         with client_of(manager) as second:
-            while True:
-                message = second.get_iopub_msg(timeout=DEADLINE_S)
-                if message["content"].get("name") == "stderr":
-                    break
-            assert "messages of output were lost while no frontend was connected" in message["content"]["text"]
+            shown: list[Json] = []
+            while not shown or shown[-1].get("code") != "x = 399":
+                shown.append(second.get_iopub_msg(timeout=DEADLINE_S)["content"])
+            (told,) = [content["text"] for content in shown if content.get("name") == "stderr"]
+            assert "messages of output were lost while no frontend was connected" in told
+
+
+def test_a_frontend_whose_subscription_comes_late_sees_its_first_cell(frontend: Frontend) -> None:
+    with frontend.kernel() as manager:
+        late = manager.client()
+        late.start_channels(iopub=False, hb=False)
+        try:
+            assert_is_answered(late)
+            cell = late.execute("print('early') return 7", allow_stdin=False)
+            assert reply_to(late, cell)["status"] == "ok"
+            late.iopub_channel.start()
+            shown = published_for(late, cell)
+            assert [kind for kind, _ in shown] == ["status", "execute_input", "stream", "execute_result", "status"]
+        finally:
+            late.stop_channels()
 
 
 def test_a_frontend_of_another_session_is_not_given_the_reply(frontend: Frontend) -> None:

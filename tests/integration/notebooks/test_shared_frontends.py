@@ -149,7 +149,7 @@ def test_jupyter_run_runs_a_file(shared: Frontend, tmp_path: Path) -> None:
 
 
 def test_jupyter_console_runs_cells_alone_and_beside_a_notebook(shared: Frontend, tmp_path: Path) -> None:
-    words = ("--simple-prompt", "--ZMQTerminalInteractiveShell.confirm_exit=False")
+    words = ("--simple-prompt", "--ZMQTerminalInteractiveShell.banner=")
     shown = jupyter(shared, "console", "--kernel", KERNEL_NAME, *words, stdin="print('in the ' .. 'console')\n")
     assert "in the console" in shown
     with shared.kernel() as manager, shared.client(manager) as client:

@@ -226,11 +226,15 @@ def test_kernel_status_and_a_command_beside_the_notebook_speak_of_the_same_kerne
         assert [(told["state"], told["execution_count"]) for told in one["notebooks"]] == [("idle", 1)]
 
 
-def test_stopping_the_kernel_ends_its_notebooks_and_a_restart_has_a_new_one(apart: Frontend) -> None:
+@pytest.mark.parametrize("words", [(), ("background", "--force")])
+def test_stopping_the_kernel_ends_its_notebooks_and_a_restart_has_a_new_one(
+    apart: Frontend, words: tuple[str, ...]
+) -> None:
     with notebook(apart) as (manager, client):
         name = listed(apart)[0]["id"]
-        said = llmspell("kernel", "stop", environment=apart.environment)
-        assert name in said
+        said = llmspell("kernel", "stop", *words, environment=apart.environment)
+        assert f"Open notebooks lose their variables: {name}\n" in said
+        assert "starts one for them again" in said
         manager.provisioner.process.wait(DEADLINE_S)
         assert not manager.is_alive()
         assert standing_kernels(apart.home / "run") == []
@@ -270,6 +274,27 @@ def test_a_notebook_whose_directory_means_another_configuration_has_its_own_kern
             manager.shutdown_kernel()
         said = (tmp_path / "log").read_text()
         assert "this notebook has a kernel of its own: kernel background is not for it" in said
+
+
+def test_a_notebook_that_could_not_share_says_so_in_its_first_cell_and_in_its_log(tmp_path: Path) -> None:
+    frontend = Frontend(tmp_path / "full", "--display-name", "Full")
+    frontend.home.mkdir(exist_ok=True)
+    (frontend.home / "config.toml").write_text("[kernel]\nmax_clients = 1\n")
+    try:
+        with notebook(frontend), notebook(frontend) as (_, second):
+            quiet = ask(second, "shell", "execute_request", {"code": "x = 1", "silent": True})
+            assert quiet["status"] == "ok"
+            first = run_cell(second, "print('hello')")
+            said = [content["text"] for content in first.of("stream") if content["name"] == "stderr"]
+            assert said == [
+                "llmspell: this notebook has a kernel and models of its own: the kernel serves 1 clients already\n"
+            ]
+            assert first.stdout == "hello\n"
+            assert [one["name"] for one in run_cell(second, "print('hello')").of("stream")] == ["stdout"]
+            log = ask(second, "shell", "kernel_request", {"action": "status"})["log_file"]
+            assert "this notebook shares no kernel: the kernel serves 1 clients" in Path(log).read_text()
+    finally:
+        end_kernels(frontend)
 
 
 @pytest.mark.slow

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from llmspell import Kernel, connect, connect_async
+from llmspell import Answer as Answered
+from llmspell import Kernel, Reply, connect, connect_async
 from llmspell.progress import Step
 from llmspell_protocol.areas.model import PullStep
 from llmspell_protocol.areas.stream import LoadingStep, PrefillStep
-from llmspell_protocol.errors import Cancelled, KernelUnreachable, ModelError
+from llmspell_protocol.errors import Cancelled, InvalidRequest, KernelUnreachable, ModelError
 from llmspell_protocol.messages import Message
 from tests.support.scripted_kernel import Answer, ScriptedKernel
 
@@ -69,6 +70,16 @@ def _break_off(kernel: Kernel) -> None:
         break
 
 
+def _break_off_what_has_a_name(kernel: Kernel) -> None:
+    KEPT.append(kernel.stream("go on"))
+    for _piece in KEPT[-1]:
+        break
+    assert KEPT[-1].text == "one "
+
+
+KEPT: list[Reply[Answered]] = []
+
+
 def _leave_the_block(kernel: Kernel) -> None:
     with kernel.stream("go on") as reply:
         next(reply)
@@ -100,7 +111,9 @@ def _interrupt_a_call(kernel: Kernel) -> None:
         kernel.chat("go on")
 
 
-@pytest.mark.parametrize("leave", [_break_off, _leave_the_block, _close, _interrupt, _interrupt_a_call])
+@pytest.mark.parametrize(
+    "leave", [_break_off, _break_off_what_has_a_name, _leave_the_block, _close, _interrupt, _interrupt_a_call]
+)
 def test_a_reply_that_is_left_is_cancelled(leave: Callable[[Kernel], None], endless: Endless) -> None:
     with connect(endless.kernel.info, progress=None) as kernel:
         leave(kernel)
@@ -114,7 +127,8 @@ def test_under_asyncio_a_reply_that_is_left_is_cancelled(endless: Endless) -> No
             async with kernel.stream("go on") as reply:
                 assert await anext(reply) == "one "
             assert await asyncio.to_thread(endless.heard_of_a_cancel)
-            async for _piece in kernel.stream("go on"):
+            kept = kernel.stream("go on")
+            async for _piece in kept:
                 break
             assert await asyncio.to_thread(endless.heard_of_a_cancel)
             task = asyncio.create_task(kernel.chat("go on"))
@@ -170,6 +184,23 @@ def test_a_connection_that_is_lost_says_so_and_its_replies_end(endless: Endless)
         assert repr(kernel).endswith(", lost>")
         with pytest.raises(KernelUnreachable):
             kernel.chat("hello")
+
+
+def test_a_connection_that_was_closed_or_is_another_threads_says_so(endless: Endless) -> None:
+    with connect(endless.kernel.info, progress=None) as kernel:
+        problems: list[BaseException] = []
+
+        def elsewhere() -> None:
+            with pytest.raises(InvalidRequest, match="belongs to the thread that made it") as raised:
+                kernel.chat("hello")
+            problems.append(raised.value)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        assert len(problems) == 1
+    with pytest.raises(InvalidRequest, match="connection is closed"):
+        kernel.chat("hello")
 
 
 def test_a_reply_that_outlives_its_connection_is_dropped_quietly(endless: Endless) -> None:

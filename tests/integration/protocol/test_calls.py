@@ -9,6 +9,7 @@ import pytest
 
 from llmspell_protocol.calls import Calls
 from llmspell_protocol.child import Child
+from llmspell_protocol.errors import NotFound
 from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FrameTooLarge
 
 
@@ -106,5 +107,39 @@ def test_a_call_that_fits_no_frame_was_never_made() -> None:
             calls.open("count", to=b"x" * MAX_FRAME_BYTES)
         assert len(calls) == 0
         assert (await calls.open("count", to=2).last())["counted"] == 2
+
+    run(body)
+
+
+@pytest.mark.parametrize("problem", [ValueError, TypeError, KeyError, OverflowError, NotFound, RecursionError])
+def test_what_goes_wrong_with_one_frame_costs_neither_the_next_nor_the_worker(
+    problem: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        child = Child.spawn("tests.support.counting_worker", environment={}, log_path=None)
+
+        def hear(frame: Frame) -> None:
+            raise problem(frame["words"])
+
+        try:
+            async with asyncio.timeout(20):
+                calls = Calls(child, on_frame=hear)
+                for _ in range(2):
+                    assert (await calls.open("say", words="hello").last())["op"] == "done"
+                assert child.alive
+        finally:
+            await child.end()
+
+    asyncio.run(main())
+    told = [record.getMessage() for record in caplog.records if record.exc_info is not None]
+    assert [text.split(": ", 1)[1].split(" of the")[0] for text in told] == ["a frame 'said'"] * 2
+    assert all(text.startswith("incident ") for text in told)
+
+
+@pytest.mark.parametrize("frame", [1, [], {}, {"op": 1}, {"op": "done"}, {"op": "delta", "id": "0"}])
+def test_a_worker_that_sends_what_is_no_frame_is_ended(frame: object) -> None:
+    async def body(calls: Calls, _others: list[Frame], exits: list[int]) -> None:
+        assert (await calls.open("babble", frame=frame).last())["op"] == "exited"
+        assert exits == [-9]
 
     run(body)

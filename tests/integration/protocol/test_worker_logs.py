@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_protocol.child import LONGEST_LOG_BYTES, spawn
+from llmspell_protocol.child import spawn
+from llmspell_protocol.worker_logs import LONGEST_LOG_BYTES
 from tests.support.bad_files import IN_PLACE_OF_A_FILE, everybodys_directory, read_only
 
 
@@ -58,7 +59,7 @@ def test_a_worker_goes_on_without_its_directory_of_logs(tmp_path: Path, caplog: 
 
 
 def test_a_long_log_that_can_t_be_put_aside_gets_no_longer(caplog: pytest.LogCaptureFixture) -> None:
-    from llmspell_protocol.child import open_log
+    from llmspell_protocol.worker_logs import open_log
 
     with everybodys_directory() as directory:
         log = directory / "scripts.log"

@@ -80,7 +80,8 @@ def test_list_shows_ours_and_whether_they_work(
         ("spell", "own", "candle", True),
     ]
     assert (
-        "llmspell starts /nosuch/python, which is not there" in call(capsys, "jupyter", "list", "--prefix", prefix).err
+        "llmspell does not work: it starts /nosuch/python, which is not there"
+        in call(capsys, "jupyter", "list", "--prefix", prefix).err
     )
 
 
@@ -90,7 +91,7 @@ def test_remove_takes_a_name_and_leaves_what_is_not_ours(kernels: Path, capsys: 
     (kernels / "python3" / "kernel.json").write_text('{"argv": ["python3", "-m", "ipykernel"]}')
     refused = call(capsys, "jupyter", "remove", "python3", "--yes")
     assert (refused.status, refused.err.splitlines()[0]) == (2, "Error: kernelspec 'python3' is not of llmspell")
-    assert call(capsys, "jupyter", "remove", "other", "--yes").err.splitlines()[1] == "Hint: there are: spell"
+    assert call(capsys, "jupyter", "remove", "other", "--yes").err.splitlines()[1].startswith("Hint: there are: spell")
     assert call(capsys, "jupyter", "remove", "spell", "--yes").status == 0
     assert [path.name for path in kernels.iterdir()] == ["python3"]
     assert call(capsys, "jupyter", "remove", "a", "--name", "b", "--yes").status == 2
@@ -116,6 +117,7 @@ def test_a_configuration_file_is_named_by_its_whole_path(
     kernels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.toml").write_text("")
     call(capsys, "-c", "my.toml", "jupyter", "install")
     spec = json.loads((kernels / "llmspell" / "kernel.json").read_text())
     assert spec["argv"][-2:] == ["--config", str(tmp_path / "my.toml")]
@@ -144,3 +146,104 @@ def test_a_prefix_is_a_place_too(tmp_path: Path, capsys: pytest.CaptureFixture[s
     removed = call(capsys, "jupyter", "remove", "--prefix", str(tmp_path / "env"), "--yes")
     assert (removed.status, removed.out) == (0, "✓ Removed kernelspec llmspell\n")
     assert not (tmp_path / "env/share/jupyter/kernels/llmspell").exists()
+
+
+NO_NAMES = ("", ".", "..", "...", ".hidden", "-x", "a/b", "../up", "/tmp", "a b", "a\n", "ä", "a" * 101)
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_what_is_no_name_is_refused_by_install_and_by_remove(
+    kernels: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    call(capsys, "jupyter", "install")
+    (kernels.parent / "kernel.json").write_text("{}")
+    before = sorted(kernels.parent.rglob("*"))
+    for words in (
+        ("install", f"--name={name}"),
+        ("remove", f"--name={name}", "--yes"),
+        ("remove", "--yes", "--", name),
+    ):
+        done = call(capsys, "jupyter", *words)
+        assert (done.status, "is not a kernelspec name" in done.err) == (2, True), (words, done.err)
+    assert sorted(kernels.parent.rglob("*")) == before
+
+
+def test_what_a_kernelspec_cannot_be_written_over_stays_as_it_was(
+    kernels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernels.mkdir(parents=True)
+    (kernels / "file").write_text("mine")
+    (kernels / "dangling").symlink_to("nowhere")
+    (kernels / "python3").mkdir()
+    (kernels / "python3" / "kernel.json").write_text('{"argv": ["python3", "-m", "ipykernel"]}')
+    before = sorted(kernels.rglob("*"))
+    for name, words in (
+        ("file", "is not a directory"),
+        ("dangling", "is not a directory"),
+        ("python3", "is not of llmspell"),
+    ):
+        done = call(capsys, "jupyter", "install", "--name", name)
+        assert (done.status, words in done.err) == (2, True), done.err
+        assert "Hint: choose another name with --name" in done.err
+    below = call(capsys, "jupyter", "install", "--prefix", str(kernels / "file" / "deep"))
+    assert (below.status, "can't write" in below.err, ".part" in below.err) == (2, True, False)
+    assert sorted(kernels.rglob("*")) == before
+
+
+def test_an_install_that_fails_half_way_leaves_what_was_there(
+    kernels: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    # A directory has the name that its file would get.
+    (kernels / "llmspell" / "kernel.json").mkdir(parents=True)
+    (kernels / "full" / "logo-svg.svg").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    for name in ("llmspell", "full"):
+        refused = call(capsys, "jupyter", "install", "--name", name)
+        assert (refused.status, "is a directory" in refused.err) == (2, True), refused.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_link_to_a_kernelspec_is_written_through_and_removed_alone(
+    kernels: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    call(capsys, "jupyter", "install", "--prefix", str(tmp_path / "real"))
+    real = tmp_path / "real/share/jupyter/kernels/llmspell"
+    kernels.mkdir(parents=True)
+    (kernels / "llmspell").symlink_to(real)
+    assert call(capsys, "jupyter", "install", "--own").status == 0
+    assert "llmspell_kernel" in (real / "kernel.json").read_text()
+    assert call(capsys, "jupyter", "remove", "--yes").status == 0
+    assert not (kernels / "llmspell").is_symlink()
+    assert len(list(real.iterdir())) == 4
+
+
+def test_a_configuration_that_no_kernel_would_start_with_is_refused_and_shown(
+    kernels: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    config = tmp_path / "my.toml"
+    for words in (("-p", "nosuch"), ("-c", str(config))):
+        done = call(capsys, *words, "jupyter", "install")
+        assert done.status != 0
+        assert not kernels.exists()
+    config.write_text("")
+    assert call(capsys, "-c", str(config), "jupyter", "install").status == 0
+    (row,) = call(capsys, "jupyter", "list", "--json").document["kernelspecs"]
+    assert (row["works"], row["problem"]) == (True, None)
+    config.unlink()
+    (row,) = call(capsys, "jupyter", "list", "--json").document["kernelspecs"]
+    assert (row["works"], "my.toml" in row["problem"]) == (False, True)
+    assert "llmspell does not work: " in call(capsys, "jupyter", "list").err
+
+
+@pytest.mark.parametrize("text", ["", "  ", "two\nlines"])
+def test_a_display_name_is_a_line_of_text(kernels: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert call(capsys, "jupyter", "install", "--display-name", text).status == 2
+    assert call(capsys, "jupyter", "install", "--prefix", "").status == 2
+    assert not kernels.exists()
+
+
+def test_remove_tells_of_kernelspecs_below_a_prefix(
+    kernels: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    call(capsys, "jupyter", "install", "--prefix", str(tmp_path / "env"), "--name", "owned")
+    assert "--prefix DIR" in call(capsys, "jupyter", "remove", "owned", "--yes").err

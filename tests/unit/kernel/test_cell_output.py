@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request
 from llmspell_kernel.scripting.cell_output import CellOutput
 from llmspell_kernel.scripting.flood import KEPT_CHARACTERS, MESSAGE_BYTES, MOST_BYTES
+from llmspell_kernel.scripting.progress_text import ended, of_script, of_work
 from tests.support.notebook_server_limits import NotebookServer
 from tests.support.recording_sink import RecordingSink
 from tests.support.virtual_time import run_in_virtual_time
@@ -407,3 +409,47 @@ def test_a_workflow_counts_its_steps() -> None:
 def test_what_is_over_in_a_moment_is_not_shown() -> None:
     assert work({"phase": "loading"}, reply={"status": "ok"}, pause_s=0.4) == []
     assert work({"phase": "queued"}, reply={"status": "ok"}) == []
+
+
+@pytest.mark.parametrize("number", [nan, inf, -inf, 1e308, -1e308, 10**400, True, "12", None, {}])
+def test_numbers_of_any_kind_make_a_text(number: Any) -> None:
+    for content in (step(number), {**step(1), "total": number}, {**step(number, "failed"), "unit": "bytes"}):
+        drawn = of_script(content)
+        assert len(drawn.drawn) < 300
+        assert len(drawn.html) < 300
+    told = {"bytes_per_second": number, "eta_s": number, "bytes_total": number, "bytes_downloaded": number}
+    prefill = {"phase": "prefill", "processed": number, "total": number, "eta_s": number}
+    for one in (of_work({}, {"phase": "downloading", **told}, None), of_work({}, prefill, None)):
+        assert one is not None
+        assert len(ended(one, {"status": "ok"}, 1.0).drawn) < 300
+        assert len(one.html) < 400
+
+
+class FailingSink(RecordingSink):
+    """A sink that takes no displays."""
+
+    def publish(self, msg_type: str, content: Any, metadata: Any = None, buffers: Any = ()) -> None:
+        if msg_type.endswith("display_data"):
+            raise OverflowError("no display")
+        super().publish(msg_type, content)
+
+
+def test_what_can_not_be_shown_keeps_nothing_else_from_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    sink = FailingSink()
+
+    async def main() -> None:
+        request = Request("cell", "execute_request", {}, Caller(client="c", session="s"), sink)
+        output = CellOutput(request, silent=False, deltas=False)
+        for key in ("a", "b"):
+            with pytest.raises(OverflowError):
+                output.show("progress", {**step(1), "id": key})
+        output.write("stdout", "first\n")
+        output.write("stdout", "last\n")
+        output.show("clear_output", {"wait": True})
+        output.end(stopped=True)
+        output.end()
+
+    run_in_virtual_time(main())
+    assert texts(sink.sent) == "first\nlast\n"
+    assert sink.sent[-1] == ("clear_output", {"wait": True})
+    assert [record.getMessage().split(" in ")[1] for record in caplog.records] == ["a progress display"] * 2

@@ -16,10 +16,32 @@ def test_so_many_may_be_open_and_all_end_with_the_worker() -> None:
     for number in range(MOST_OPEN):
         comms.opened(sink, str(number), "t", of_script=True)
     with pytest.raises(InvalidRequest, match="10000 comms are open already"):
-        comms.open(sink, "more", "t", {})
+        comms.open(sink, "more", "t", {}, of_script=True)
     comms.end()
     assert comms.info(None) == {}
     assert len([kind for kind, _ in sink.sent if kind == "comm_close"]) == MOST_OPEN
+
+
+def test_what_the_kernel_opens_by_itself_takes_no_room_from_scripts_and_has_a_bound_too() -> None:
+    comms, sink = Comms(), RecordingSink()
+    assert comms.has_room(MOST_OPEN)
+    first = comms.open(sink, "first", WIDGETS, {})
+    for number in range(MOST_OPEN):
+        comms.opened(sink, str(number), "t", of_script=True)
+    assert (comms.has_room(MOST_OPEN - 1), comms.has_room(MOST_OPEN)) == (True, False)
+    comms.close(first)
+    comms.closed(first)
+    assert comms.has_room(MOST_OPEN)
+
+
+def test_an_id_is_given_once() -> None:
+    comms, sink = Comms(), RecordingSink()
+    first = comms.open(sink, "c", "t", {}, of_script=True)
+    with pytest.raises(InvalidRequest, match="a comm with the id 'c' is open already"):
+        comms.opened(sink, "c", "other", of_script=False)
+    assert comms.get("c") is first
+    comms.close(first)
+    comms.opened(sink, "c", "other", of_script=False)
 
 
 def test_the_oldest_of_those_that_frontends_left_are_forgotten() -> None:

@@ -17,7 +17,7 @@ from llmspell_kernel.services.history import service as history
 from llmspell_kernel.services.history.rows import Row
 from llmspell_kernel.services.history.service import HistoryService
 from llmspell_profiles.schema.settings import Settings
-from llmspell_protocol.errors import StorageDamaged, StorageError
+from llmspell_protocol.errors import InvalidRequest, StorageDamaged, StorageError
 from llmspell_protocol.standard_requests import HistoryRequest
 from tests.support.script_harness import Frontend
 
@@ -121,6 +121,17 @@ def test_a_search_is_by_pattern(tmp_path: Path, wanted: dict[str, Any], codes: l
         found = await kernel.found(context, hist_access_type="search", **wanted)
         assert [code for _, _, code in found] == codes
         await kernel.service.close()
+
+    running(body)
+
+
+def test_a_pattern_has_a_length(tmp_path: Path) -> None:
+    async def body() -> None:
+        kernel = Kernel(tmp_path)
+        context = kernel.context()
+        assert await kernel.found(context, hist_access_type="search", pattern="*" * history.LONGEST_PATTERN) == []
+        with pytest.raises(InvalidRequest, match="a pattern has at most 1000 characters, got 1001"):
+            await kernel.found(context, hist_access_type="search", pattern="*" * (history.LONGEST_PATTERN + 1))
 
     running(body)
 

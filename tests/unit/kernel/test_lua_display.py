@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from llmspell_kernel.scripting.comms import MOST_OPEN
 from llmspell_kernel.scripting.lua.host import MAX_SHOWN_BYTES
 from tests.support.lua_kernel import LuaBench
 
@@ -296,6 +297,38 @@ def test_a_loop_with_progress_gives_each_item(bench: LuaBench) -> None:
     assert items == ["a", "b"]
     told = [(content["value"], content["state"]) for _, content, _ in bench.kernel.shown]
     assert told == [(0, "running"), (1, "running"), (2, "running"), (2, "done")]
+
+
+@pytest.mark.parametrize("number", ["0/0", "math.huge", "-math.huge"])
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        ("Progress.new(N)", "Progress.new"),
+        ("Progress.new{total = N}", "Progress.new"),
+        ("Progress.new(10):update(N)", "progress:update"),
+        ("Progress.new(10):add(N)", "progress:add"),
+    ],
+)
+def test_progress_takes_finite_numbers_alone(bench: LuaBench, call: str, named: str, number: str) -> None:
+    caught = bench.caught(call.replace("N", number))
+    assert re.fullmatch(rf"bad argument #1 to '{named}' \(finite number expected, got -?(nan|inf)\)", caught), caught
+    assert {content["value"] for _, content, _ in bench.kernel.shown} <= {0}
+
+
+def test_progress_that_grows_beyond_all_numbers_is_refused(bench: LuaBench) -> None:
+    code = "local p = Progress.new() p:update(1e308) p:add(1e308)"
+    assert bench.caught(code).startswith("bad argument #1 to 'progress:add' (finite number expected")
+
+
+def test_more_comms_than_a_script_may_have_are_refused_to_it() -> None:
+    bench = LuaBench()
+    bench.sandbox.host.frontend = True
+    bench.run(f"made = {{}} for i = 1, {MOST_OPEN} do made[i] = Comm.new('t') end")
+    refusal = "Validation error: 10000 comms are open already; close those that are not needed"
+    assert bench.caught("Comm.new('t')") == refusal
+    assert bench.value("made[1]:close() made[1]:close() return #Comm.list()") == MOST_OPEN - 1
+    assert bench.value("Comm.new('t') return #Comm.list()") == MOST_OPEN
+    assert bench.caught("Comm.new('t')") == refusal
 
 
 def test_a_comm_needs_a_frontend(bench: LuaBench) -> None:

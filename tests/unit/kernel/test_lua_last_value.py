@@ -110,3 +110,18 @@ def test_an_expression_that_stops_in_the_middle_is_incomplete(code: str) -> None
 @pytest.mark.parametrize("code", ["x = 1\nx * 2", "x = 1\nf(x)", "6*7 -- done", "1, 2"])
 def test_an_expression_that_is_whole_is_complete(code: str) -> None:
     assert LuaBench().sandbox.is_complete(code) == "complete"
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("1, 'two', nil, {3}", '1  "two"  nil  {3}'),
+        ("return nil, 'no such file', 2", 'nil  "no such file"  2'),
+        ("(function() return nil, 'why' end)()", 'nil  "why"'),
+        ("('aa'):gsub('a', 'b')", '"bb"  2'),
+        ("nil, nil", None),
+        ("(nil)", None),
+    ],
+)
+def test_all_values_are_shown_as_at_luas_own_prompt(code: str, text: str | None) -> None:
+    assert shown(code) == text

@@ -4,8 +4,13 @@ local core = ...
 local check, check_optional, check_keys, key_set = core.check, core.check_optional, core.check_keys, core.key_set
 local show, uuid, has_frontend = core.bind("show"), core.bind("uuid"), core.bind("has_frontend")
 local error, next, type, setmetatable, getmetatable, sort = error, next, type, setmetatable, getmetatable, table.sort
+local format = string.format
+
+-- As many as the kernel keeps of one script, those that frontends have opened for it among them.
+local MOST_OPEN = 10000
 
 local open, targets = {}, {}
+local opened = 0
 local dispatcher
 
 local comm = { __name = "comm", __index = {} }
@@ -18,7 +23,13 @@ local function made(id, target)
   local one = setmetatable({ id = id, target = target, open = true }, comm)
   core.kinds[one] = "comm"
   open[id] = one
+  opened = opened + 1
   return one
+end
+
+local function ended(one)
+  one.open, open[one.id] = false, nil
+  opened = opened - 1
 end
 
 local callbacks = setmetatable({}, { __mode = "k" })
@@ -39,7 +50,7 @@ local function take(event, id, target, data, buffers)
   end
   local its = callbacks[one] or {}
   if event == "close" then
-    one.open, open[id] = false, nil
+    ended(one)
     if its.close ~= nil then
       its.close(data, buffers)
     end
@@ -89,7 +100,7 @@ end
 function comm.__index.close(one, data)
   self_of("close", one)
   if one.open then
-    one.open, open[one.id] = false, nil
+    ended(one)
     tell("comm_close", { comm_id = one.id, data = data })
   end
 end
@@ -111,6 +122,9 @@ local Comm = {}
 function Comm.new(target, data, options)
   check(1, "Comm.new", "string", target)
   options = optional("Comm.new", 3, options)
+  if opened >= MOST_OPEN then
+    error(format("Validation error: %d comms are open already; close those that are not needed", MOST_OPEN), 0)
+  end
   local id = uuid()
   tell("comm_open", { comm_id = id, target_name = target, data = data, metadata = options.metadata }, options.buffers)
   return made(id, target)

@@ -4,9 +4,16 @@
 local core = ...
 local check, check_optional, check_keys, key_set = core.check, core.check_optional, core.check_keys, core.key_set
 local show, uuid = core.bind("show"), core.bind("uuid")
-local type, tostring, math_type = type, tostring, math.type
+local type, tostring, error, format, huge = type, tostring, error, string.format, math.huge
 
 local OPTIONS = key_set { "total", "label", "unit" }
+
+local function check_finite(name, value)
+  if value ~= nil and (value ~= value or value == huge or value == -huge) then
+    error(format("bad argument #1 to '%s' (finite number expected, got %s)", name, value), 0)
+  end
+  return value
+end
 
 local function new(total, label)
   local options = total
@@ -18,7 +25,7 @@ local function new(total, label)
     id = uuid(),
     label = options.label ~= nil and tostring(options.label) or "",
     value = 0,
-    total = check_optional(1, "Progress.new", "number", options.total),
+    total = check_finite("Progress.new", check_optional(1, "Progress.new", "number", options.total)),
     unit = check_optional(1, "Progress.new", "string", options.unit),
     state = "running",
   }
@@ -33,12 +40,13 @@ local function new(total, label)
   end
 
   function methods.update(value, message)
-    told.value = check(1, "progress:update", "number", value)
+    told.value = check_finite("progress:update", check(1, "progress:update", "number", value))
     return tell(message)
   end
 
   function methods.add(more, message)
-    told.value = told.value + (check_optional(1, "progress:add", "number", more) or 1)
+    more = check_optional(1, "progress:add", "number", more) or 1
+    told.value = check_finite("progress:add", told.value + more)
     return tell(message)
   end
 
