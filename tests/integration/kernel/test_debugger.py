@@ -216,14 +216,14 @@ def test_time_does_not_count_while_a_script_stands() -> None:
         cell, shown = scripts.start(CODE)
         await debugger.stopped()
         # All evaluations take longer than the script may compute, and than it may take; each has limits of its own.
-        spin = "(function() local n = os.clock() while os.clock() - n < 0.4 do end end)()"
-        for _ in range(6):
+        spin = "(function() local n = os.clock() while os.clock() - n < 0.02 do end end)()"
+        for _ in range(60):
             await debugger.body("evaluate", expression=spin)
         await debugger.body("continue")
         await _ended(cell)
         assert shown.replies[0]["status"] == "ok"
 
-    run(body, engines={"lua": {"timeout_ms": 1500}}, runtime={"script_timeout_seconds": 2})
+    run(body, engines={"lua": {"timeout_ms": 500}}, runtime={"script_timeout_seconds": 1})
 
 
 FUNCTION = "function(x)\n  local y = x + 1\n  return y\nend"

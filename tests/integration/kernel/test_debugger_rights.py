@@ -308,7 +308,7 @@ def test_debuggers_go_with_their_contexts() -> None:
         assert len(scripts.contexts.debugging) == 2
         shells.delete(subshell)
         assert len(scripts.contexts.debugging) == 1
-        scripts.contexts.end_notebook("one")
+        scripts.contexts.end_notebook("one", shells)
         assert len(scripts.contexts.debugging) == 0
 
     run(body)
