@@ -98,6 +98,11 @@ class Caller(NamedTuple):
         return f"{self.key_id}.{self.session}" if self.session else ""
 
     @property
+    def origin(self) -> tuple[str, bool]:
+        """Key and place: those who have both in common may see and change what runs for the other."""
+        return self.key_id, self.local
+
+    @property
     def grants(self) -> bool:
         """Whether it may permit a script what is this machine's: a client here with all rights, or a notebook."""
         return self.kind == "client" and self.local and (self.may("admin") or self.notebook is not None)

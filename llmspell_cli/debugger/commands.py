@@ -7,39 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from llmspell_cli.debugger.frames import Where, numbered
+from llmspell_cli.debugger.help_words import HELP
 from llmspell_cli.debugger.link import DebugLink
 from llmspell_cli.debugger.points import Places, Point, Points
 from llmspell_cli.session import Content
 from llmspell_cli.terminal.text import columns
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound
-
-HELP = (
-    ("break, b [FILE:]LINE [if COND]", "stop there; without a place: the list"),
-    ("tbreak [FILE:]LINE [if COND]", "stop there once"),
-    ("hits ID CONDITION", "stop at some hits only: 5, >= 5, % 2"),
-    ("log [FILE:]LINE MESSAGE", "print there, {expressions} too, and go on"),
-    ("delete, d ID", "remove a breakpoint"),
-    ("enable ID, disable ID", "switch one on or off"),
-    ("watch EXPR, unwatch ID", "show a value at every stop"),
-    ("exceptions on|raised|off", "stop at errors that nothing catches, or at all"),
-    ("continue, c", "go on"),
-    ("next, n", "the next line, over calls"),
-    ("step, s", "the next line, into calls"),
-    ("finish, f", "out of this function"),
-    ("until LINE", "go on up to a line"),
-    ("pause", "stop a script that runs (Ctrl+C too)"),
-    ("where, w, bt, backtrace, stack", "the calls that led here"),
-    ("up, down, frame N", "look at another call"),
-    ("locals, globals", "variables with their values"),
-    ("print, p EXPR", "a value"),
-    ("set VAR = EXPR", "change a variable"),
-    ("eval CODE", "run statements here"),
-    ("list, l [LINE]", "the source around a line"),
-    ("quit, q", "end the script"),
-    ("help, h", "this list"),
-)
 
 _NOT_PAUSED = "Not paused at a breakpoint"
 _CONDITION = re.compile(r"\s+(?:if\s+)?")
@@ -53,18 +29,6 @@ class GoesOn(Exception):
 
 class Quit(Exception):
     """The user ends the script."""
-
-
-class Where(NamedTuple):
-    """Where the script stands, innermost frame first, and the one that is looked at."""
-
-    frames: Sequence[Content]
-    at: int = 0
-
-    @property
-    def frame(self) -> Content:
-        """The frame that is looked at."""
-        return self.frames[self.at]
 
 
 class DebugCommands:
@@ -236,7 +200,7 @@ class DebugCommands:
         """A breakpoint in words."""
         where = f"Breakpoint {point.id} at {point.shown}:{point.line}"
         if point.problem is not None:
-            return f"{where} stops nowhere: {point.problem}"
+            return f"{where} will not be hit: {point.problem}"
         return where if point.line == point.asked else f"{where}, since there is no code on line {point.asked}"
 
     def _break(self, rest: str) -> str:
@@ -398,7 +362,7 @@ class DebugCommands:
         frame = self._here().frame
         path = str(frame["source"]["path"])
         if rest and not rest.isdecimal():
-            raise InvalidRequest(f"'{rest}' is no line", hint="list 12")
+            raise InvalidRequest(f"'{rest}' is not a line", hint="list 12")
         lines, middle = self._source(path), int(rest) if rest else int(frame["line"])
         if not lines:
             raise NotFound(f"the text of {self.places.shown(path)} is not known")
@@ -430,8 +394,3 @@ class DebugCommands:
         if self.link is None:
             raise InvalidRequest(_NOT_PAUSED)
         return self.link.ask(command, **arguments)
-
-
-def numbered(line: int, text: str) -> str:
-    """A line of a source with its number before it."""
-    return f"{line:5} | {text}"

@@ -79,12 +79,12 @@ class Places:
         """Path and line of `[FILE:]LINE`; without a file it is the current one's, or the script's.
 
         Raises:
-            InvalidRequest: it is no place.
+            InvalidRequest: it is not a place.
         """
         found = _PLACE.match(text)
         if found is None:
             raise InvalidRequest(
-                f"'{text[:_LONG]}' is no place in a script", hint="FILE:LINE or LINE, as in main.lua:12"
+                f"'{text[:_LONG]}' is not a place in a script", hint="FILE:LINE or LINE, as in main.lua:12"
             )
         file, line = found["file"], int(found["line"])
         if file is None:

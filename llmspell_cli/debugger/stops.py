@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from llmspell_cli.debugger.commands import DebugCommands, numbered
+from llmspell_cli.debugger.commands import DebugCommands
+from llmspell_cli.debugger.frames import numbered
 from llmspell_cli.session import Content
 
 _REASONS = {"breakpoint": "breakpoint", "exception": "error", "pause": "pause", "entry": "entry", "step": "step"}

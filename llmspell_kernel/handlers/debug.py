@@ -14,4 +14,4 @@ class DebugHandler:
 
     async def __call__(self, request: Request) -> Reply:
         """The response of the debugger, which says itself whether it went well."""
-        return Reply(await self._contexts.debug_session(request).answer(request))
+        return Reply(await self._contexts.debugging.of(request).answer(request))

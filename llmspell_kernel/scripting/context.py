@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Protocol
 
-from llmspell_kernel.request import Request
+from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.comms import Comms
 from llmspell_kernel.scripting.engines import Engine
+from llmspell_kernel.scripting.job import Job
+from llmspell_kernel.scripting.jobs import debugger_job
 from llmspell_kernel.scripting.outcome import Result
 from llmspell_kernel.scripting.places import NOTHING_SEEN, Seen
-from llmspell_kernel.scripting.process import Job, ScriptProcess
+from llmspell_kernel.scripting.process import ScriptProcess
 from llmspell_kernel.scripting.scope import OnOutput
 from llmspell_kernel.scripting.workers import Workers
 from llmspell_protocol.errors import WorkerCrashed
@@ -67,7 +69,14 @@ class Context:
     Its worker starts when it is first needed; one that has died is replaced, and the variables are gone.
     """
 
-    def __init__(self, id: str, engine: Engine, workers: Workers, directory: str | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        engine: Engine,
+        workers: Workers,
+        directory: str | None = None,
+        on_end: Callable[[str], None] | None = None,
+    ) -> None:
         self.id = id
         self.directory = directory
         """Where cells run that don't say where; None: in the kernel's own directory."""
@@ -77,12 +86,15 @@ class Context:
         self.first_line: str | None = None
         """What the next cell shows on its standard error before its own output."""
         self._workers = workers
+        self._on_end = on_end
         self._process: ScriptProcess | None = None
         self._turns: list[_Turn] = []
         self._lock = asyncio.Lock()
         self._running: Request | None = None
         self._called: set[Request] = set()
         """What frontends say on comms, as far as a script has not heard it to its end."""
+        self._debugging: set[Request] = set()
+        """What a debugger has asked for that may run functions of the script's."""
         self.controls = Comms()
         """Comms that the kernel answers by itself, whatever becomes of the worker."""
         self.has_widgets = False
@@ -98,6 +110,11 @@ class Context:
     def widgets(self) -> Comms | None:
         """What widgets are made with; None where the frontends have none."""
         return self.comms if self.has_widgets else None
+
+    @property
+    def origins(self) -> frozenset[tuple[str, bool]]:
+        """For whom everything runs in it, see `ScriptProcess.origins`."""
+        return self._process.origins if self._process is not None else frozenset()
 
     @property
     def pid(self) -> int | None:
@@ -167,14 +184,33 @@ class Context:
         finally:
             self._called.discard(request)
 
+    async def call_debugger(
+        self,
+        process: ScriptProcess,
+        request: Request,
+        command: str,
+        arguments: Mapping[str, Any],
+        on_output: OnOutput,
+        on_begin: Callable[[], None],
+    ) -> Content:
+        """Gives the debugger in its worker a command for a frontend. Raises as `ScriptProcess.call_debugger`."""
+        self._debugging.add(request)
+        job = debugger_job(request, self.directory)
+        try:
+            return await process.call_debugger(request, job, command, arguments, on_output, on_begin)
+        finally:
+            self._debugging.discard(request)
+            if process is self._process and not process.alive:
+                self.forget_variables()
+
     def interrupt(self) -> bool:
-        """Cancels the cell that has its turn, or else what its comms have called; False if there is nothing."""
-        if self._running is None:
-            for request in tuple(self._called):
-                request.cancel("interrupted by the user")
-            return bool(self._called)
-        self._running.cancel("interrupted by the user")
-        return True
+        """Cancels the cell that has its turn, or else what its comms have called, and what a debugger has asked for;
+        False if there is nothing."""
+        running = {self._running} if self._running is not None else self._called
+        interrupted = [*running, *self._debugging]
+        for request in interrupted:
+            request.cancel("interrupted by the user")
+        return bool(interrupted)
 
     def end(self) -> None:
         """Cells that run or wait end with an error, the variables are gone, and the next cell is the first."""
@@ -182,6 +218,8 @@ class Context:
             turn.request.cancel("the context has ended")
         self.forget_variables()
         self.execution_count = 0
+        if self._on_end is not None:
+            self._on_end(self.id)
 
     def forget_variables(self) -> None:
         """Ends the worker; what runs next gets a new one."""

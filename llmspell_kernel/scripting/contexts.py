@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Request, Submit
 from llmspell_kernel.scripting.context import Context
+from llmspell_kernel.scripting.debugging.sessions import DebugSessions
 from llmspell_kernel.scripting.engines import DEFAULT, Engine
 from llmspell_kernel.scripting.function_key import FUNCTION_KEY
 from llmspell_kernel.scripting.scope import OnOutput
@@ -26,7 +27,6 @@ from llmspell_protocol.background import of_no_request
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 
 if TYPE_CHECKING:
-    from llmspell_kernel.scripting.debugging.session import DebugSession
     from llmspell_profiles.schema.settings import Settings
     from llmspell_protocol.child import Child
 
@@ -59,10 +59,8 @@ class Contexts:
         self._numbers = count(1)
         self._by_id: dict[str, Context] = {}
         self._isolated = 0
-        self._sessions: dict[str, DebugSession] = {}
-        """Debuggers by the id of their context."""
-        self._runs: dict[tuple[str, str], str] = {}
-        """Ids of the contexts of isolated runs that are debugged, by client and id of the run."""
+        self.debugging = DebugSessions(self.of, self.get)
+        """Their debuggers."""
         self._room = asyncio.Condition()
         self._tellings: set[asyncio.Task[None]] = set()
         self.shared = Context("shared", engine, self._workers)
@@ -140,63 +138,29 @@ class Contexts:
         return Shells(main, lambda: self._new("subshell", directory=main.directory))
 
     def _new(self, kind: str, engine: Engine | None = None, directory: str | None = None) -> Context:
-        return Context(f"{kind}-{next(self._numbers)}", engine or self._engine, self._workers, directory)
-
-    # Debugging
-
-    def debug_session(self, request: Request) -> DebugSession:
-        """The debugger of what a debug request is about: the frontend's context, or an isolated run of its client's.
-
-        Raises:
-            NotFound: there is no such run (any more).
-        """
-        if request.options.debugs is None:
-            return self._session_of(self.of(request))
-        id = self._runs.get((request.caller.client, request.options.debugs))
-        if id is None:
-            raise NotFound("no run that can be debugged has this id", details={"msg_id": request.options.debugs})
-        return self._session_of(self.get(id))
-
-    @asynccontextmanager
-    async def debugged(self, request: Request, context: Context, path: str, code: str) -> AsyncIterator[None]:
-        """Waits until the debugger of an isolated run is ready; it can be asked until the block is left."""
-        key = (request.caller.client, request.id)
-        self._runs[key] = context.id
-        try:
-            session = self._session_of(context)
-            session.belongs_to(request)
-            session.know(path, code)
-            session.event("process", {"name": path, "startMethod": "launch"}, request)
-            await session.configured.wait()
-            yield
-        finally:
-            del self._runs[key]
+        return Context(
+            f"{kind}-{next(self._numbers)}",
+            engine or self._engine,
+            self._workers,
+            directory,
+            self.debugging.context_ended,
+        )
 
     def forget(self, owner: str) -> None:
         """A client has gone."""
-        for session in self._sessions.values():
-            session.client_gone(owner)
+        self.debugging.client_gone(owner)
         for context in (one for shells in tuple(self._shells.values()) for one in shells):
             for comms in (context.controls, context.comms):
                 for comm in () if comms is None else comms.of_client(owner):
                     if comm.ending is not None and comm.ending.task is None:
                         self._submit(comm.ending)
 
-    def _session_of(self, context: Context) -> DebugSession:
-        session = self._sessions.get(context.id)
-        if session is None or session.context is not context:
-            # Few contexts are debugged.
-            from llmspell_kernel.scripting.debugging.session import DebugSession
-
-            session = self._sessions[context.id] = DebugSession(context)
-        return session
-
     def end(self, id: str) -> None:
         """Ends a context, and what runs in it with it. Raises as `get`."""
         context = self.get(id)
         del self._by_id[id]
-        self._sessions.pop(id, None)
         context.forget_variables()
+        self.debugging.context_ended(id)
 
     @asynccontextmanager
     async def isolated(self, engine: Engine | None = None) -> AsyncIterator[Context]:

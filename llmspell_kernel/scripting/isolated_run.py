@@ -8,8 +8,8 @@ from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.scripting.engines import Engine
+from llmspell_kernel.scripting.job import Job
 from llmspell_kernel.scripting.jobs import isolated_job
-from llmspell_kernel.scripting.process import Job
 from llmspell_kernel.scripting.run_output import RunOutput
 from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.standard_requests import ExecuteRequest
@@ -48,4 +48,4 @@ async def run_isolated(contexts: Contexts, engine: Engine, request: Request, wan
 def _debugged(contexts: Contexts, request: Request, context: Context, job: Job) -> AbstractAsyncContextManager[None]:
     if not request.options.debug:
         return nullcontext()
-    return contexts.debugged(request, context, job.path or job.name, job.code)
+    return contexts.debugging.debugged(request, context, job.path or job.name, job.code)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from llmspell_kernel.request import Request
+from llmspell_kernel.scripting.job import Job
 from llmspell_kernel.scripting.places import cell_directory, script_directory, script_path, working_directory
-from llmspell_kernel.scripting.process import Job
 from llmspell_kernel.scripting.rights import granted
 from llmspell_protocol.standard_requests import ExecuteRequest
 
@@ -54,4 +54,17 @@ def isolated_job(request: Request, wanted: ExecuteRequest) -> Job:
         rights=granted(request),
         stdin="ask" if wanted.allow_stdin else "none",
         path=script_path(request) or options.name or "script",
+    )
+
+
+def debugger_job(request: Request, place: str | None = None) -> Job:
+    """What a debug request runs with: what a cell of its client's would be granted. Raises as `cell_job`."""
+    directory = cell_directory(request, place)
+    return Job(
+        code="",
+        name="debugger",
+        script_directory=script_directory(request, directory),
+        working_directory=directory,
+        environment=request.options.env or {},
+        rights=granted(request),
     )

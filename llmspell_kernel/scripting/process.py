@@ -8,56 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from llmspell_kernel.request import Content, Outlet, Request, Submit
 from llmspell_kernel.scripting.comms import Comms
 from llmspell_kernel.scripting.defects import error_of
-from llmspell_kernel.scripting.limits import ScriptLimits, named
+from llmspell_kernel.scripting.job import Job, job_fields, rights_fields
+from llmspell_kernel.scripting.limits import ScriptLimits
 from llmspell_kernel.scripting.outcome import Result, cancelled_error, crashed, failure, spoiled
-from llmspell_kernel.scripting.rights import NO_RIGHTS, Rights
 from llmspell_kernel.scripting.scope import OnOutput, Scope
 from llmspell_protocol.calls import EXITED, Call, Calls
 from llmspell_protocol.child import Child
 from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound, ScriptError
 from llmspell_protocol.frames import Frame, FrameTooLarge
-
-ALLOWED_ENVIRONMENT = ("MODEL", "MODEL_SPEC")
-"""Variables of the client's that every script may read."""
-
-
-class Job(NamedTuple):
-    """One piece of code to run; without directories the script can't read files."""
-
-    code: str
-    name: str
-    """The chunk's name, as error positions show it."""
-    cell: bool = False
-    """A notebook's cell: its result may be anything."""
-    shows_value: bool = False
-    """A last statement that is an expression is the result."""
-    data: bool = False
-    """A cell whose result is wanted as plain data too, where it has such a form."""
-    script: str = ""
-    arguments: Sequence[str] | None = None
-    """The words for ARGS and arg; None leaves those of the context as they are."""
-    script_directory: str | None = None
-    working_directory: str | None = None
-    environment: Mapping[str, str] = MappingProxyType({})
-    """The client's variables; which of them the script may read, its rights say."""
-    rights: Rights = NO_RIGHTS
-    stdin: str = "none"
-    """What reading gives: `none` (end of input), `error`, or `ask` (the client that started the script)."""
-    expressions: Mapping[str, str] = MappingProxyType({})
-    frontend: bool = False
-    """A Jupyter frontend has sent it, which takes payloads."""
-    number: int = 0
-    """Under which its code and value are found later, as `In[number]` and `Out[number]`; 0: they are not."""
-    path: str | None = None
-    """The absolute path of the script's file, as a debugger names it."""
-    debugged: bool = True
-    """Whether a debugger that is attached may stop it."""
 
 
 class Debugger(Protocol):
@@ -86,6 +49,8 @@ class ScriptProcess:
         self._scopes: dict[int, Scope] = {}
         self.comms = Comms()
         self._executing: Scope | None = None
+        self._last_origin: tuple[str, bool] | None = None
+        """Whose execution began last."""
         self._running: list[Scope] = []
         """What the worker has begun and not ended, innermost last."""
         self._invoked: list[_Turn] = []
@@ -120,16 +85,16 @@ class ScriptProcess:
             Cancelled: the request was cancelled with a reason.
             CancelledError: it was cancelled without one.
         """
-        fields = _job_fields(job)
+        fields = job_fields(job)
 
         def open_call() -> Call:
             asks = request.root.options.interactive and job.stdin == "ask"
             may_stop = job.debugged and self._may_stop(request)
-            rights = _rights_fields(job, self.limits)
+            rights = rights_fields(job, self.limits)
             return self._calls.open("execute", asks=asks, debug=may_stop, **fields, **rights)
 
         scope = Scope(self, request, on_output, open_call, hosts=(*self.limits.hosts, *job.rights.net))
-        self._executing = scope
+        self._executing, self._last_origin = scope, request.root.caller.origin
         try:
             frame = await self._run(scope)
         finally:
@@ -165,7 +130,10 @@ class ScriptProcess:
         """
 
         def open_call() -> Call:
-            return self._calls.open("invoke", fn=function, arguments=list(arguments), debug=self._may_stop(request))
+            # What the script could reach is its client's: those who are not that reach nothing through it.
+            lent = request.root.caller.origin == self._last_origin
+            may_stop = self._may_stop(request)
+            return self._calls.open("invoke", fn=function, arguments=list(arguments), debug=may_stop, lent=lent)
 
         async with self._turn(request) as turn:
             try:
@@ -215,6 +183,49 @@ class ScriptProcess:
     def debug(self, command: str, arguments: Mapping[str, Any]) -> Call:
         """Gives the debugger in the worker a command; its answer's `body` is in the last frame."""
         return self._calls.open("debug", command=command, arguments=dict(arguments))
+
+    async def call_debugger(
+        self,
+        request: Request,
+        job: Job,
+        command: str,
+        arguments: Mapping[str, Any],
+        on_output: OnOutput,
+        on_begin: Callable[[], None],
+    ) -> Content:
+        """Gives the debugger a command that may run functions of the script's: they run for `request`, within the
+        limits of an execution, with the rights of `job`, whatever the script runs for that is stopped.
+
+        Raises:
+            InvalidRequest: the debugger says no, or what it was given failed.
+            Others as `execute` does.
+        """
+
+        def open_call() -> Call:
+            places = {"script_directory": job.script_directory, "working_directory": job.working_directory}
+            rights = rights_fields(job, self.limits)
+            return self._calls.open(
+                "debug_call", command=command, arguments=dict(arguments), asks=False, **places, **rights
+            )
+
+        hosts = (*self.limits.hosts, *job.rights.net)
+        scope = Scope(self, request, on_output, open_call, hosts=hosts, on_begin=on_begin)
+        frame = await self._run(scope)
+        if frame["op"] == "error" and frame["kind"] == "error" and not (scope.cancelled or scope.limit or scope.error):
+            raise InvalidRequest(str(frame["message"]), hint=frame.get("hint"))
+        self._raise_failure(scope, frame, job.name)
+        body: Content = frame["body"]
+        return body
+
+    @property
+    def origins(self) -> frozenset[tuple[str, bool]]:
+        """For whom everything runs that has begun here and not ended."""
+        return frozenset(scope.request.root.caller.origin for scope in self._running)
+
+    @property
+    def executes(self) -> bool:
+        """Whether an execution runs here."""
+        return self._executing is not None
 
     async def end(self) -> None:
         """Ends the worker; what still waits for it fails."""
@@ -340,38 +351,3 @@ class _Turn:
         self.request = request
         self.come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.scope: Scope | None = None
-
-
-def _job_fields(job: Job) -> dict[str, Any]:
-    return {
-        "code": job.code,
-        "name": job.name,
-        "cell": job.cell,
-        "shows_value": job.shows_value,
-        "data": job.data,
-        "script": job.script,
-        "arguments": None if job.arguments is None else list(job.arguments),
-        "script_directory": job.script_directory,
-        "working_directory": job.working_directory,
-        "stdin": job.stdin,
-        "expressions": dict(job.expressions),
-        "frontend": job.frontend,
-        "number": job.number,
-        "path": job.path,
-    }
-
-
-def _rights_fields(job: Job, limits: ScriptLimits) -> dict[str, Any]:
-    """What the settings allow every script, and what this execution was granted."""
-    rights = job.rights
-    variables = (*ALLOWED_ENVIRONMENT, *limits.variables, *rights.env)
-    environment = {**limits.values, **named(job.environment, variables)}
-    return {
-        "file_access": limits.file_access,
-        "read": [*limits.read, *rights.read],
-        "write": [*limits.write, *rights.write],
-        "programs": [*limits.programs, *rights.run],
-        "max_output_bytes": limits.max_output_bytes,
-        "variables": list(variables),
-        "environment": environment,
-    }

@@ -93,5 +93,8 @@ class DebugBench(LuaBench):
     def answer_command(self, number: int, fields: Mapping[str, Any]) -> None:
         self._answers[number] = fields["body"] if fields["op"] == "done" else Refused(fields["message"])
 
+    def aside(self, aside: bool) -> None:
+        pass
+
     def tell(self, event: str, body: Any) -> None:
         self.told.append((event, body))

@@ -16,7 +16,7 @@ from llmspell_kernel.handlers.debug import DebugHandler
 from llmspell_kernel.handlers.execute import ExecuteHandler
 from llmspell_kernel.handlers.inspect import InspectHandler
 from llmspell_kernel.handlers.is_complete import IsCompleteHandler
-from llmspell_kernel.identity import Caller
+from llmspell_kernel.identity import CONNECTION_KEY, Caller
 from llmspell_kernel.request import Content, Handler, Reply, Request
 from llmspell_kernel.scripting.cell import run_cell
 from llmspell_kernel.scripting.context import Context
@@ -120,6 +120,7 @@ class ScriptHarness:
         content: Mapping[str, Any] | None = None,
         client: str = "client",
         local: bool = True,
+        key: str = CONNECTION_KEY,
         lines: Sequence[str] = (),
         msg_type: str = "execute_request",
         frontend: Frontend | None = None,
@@ -131,7 +132,7 @@ class ScriptHarness:
             id=f"request-{next(self._numbers)}",
             msg_type=msg_type,
             content={"code": code, **(content or {})},
-            caller=Caller(client=client, session=client, local=local),
+            caller=Caller(client=client, session=client, local=local, key_id=key),
             sink=frontend,
             raw_options=options,
         )

@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 from llmspell_protocol.errors import InvalidRequest
 
-_HITS = re.compile(r"\s*(?:(==?|>=?|<=?|%)\s*)?(\d+)\s*\Z")
+_HITS = re.compile(r"(==?|>=?|<=?|%)?\s*(\d{1,15})\Z", re.ASCII)
+_LONGEST = 200
+
+_SHOWN = 64
+"""Characters of what was given that an error shows."""
 
 Wire = dict[str, Any]
 
@@ -27,7 +31,7 @@ class Breakpoint(NamedTuple):
         """The fields that the worker takes.
 
         Raises:
-            InvalidRequest: the hit condition is none.
+            InvalidRequest: the hit condition is not one.
         """
         fields: Wire = {"id": self.id, "line": self.line}
         if self.condition:
@@ -35,10 +39,11 @@ class Breakpoint(NamedTuple):
         if self.log_message:
             fields["message"] = self.log_message
         if self.hit_condition:
-            found = _HITS.match(self.hit_condition)
+            text = self.hit_condition[: _LONGEST + 1].strip()
+            found = _HITS.match(text) if len(self.hit_condition) <= _LONGEST else None
             if found is None or not (number := int(found[2])):
                 raise InvalidRequest(
-                    f"'{self.hit_condition}' is no hit condition", hint="a count of hits, as in 5, >= 5, % 2"
+                    f"'{text[:_SHOWN]}' is not a hit condition", hint="a count of hits, as in 5, >= 5, % 2"
                 )
             fields["operator"] = "==" if found[1] in (None, "=") else found[1]
             fields["number"] = number
@@ -67,6 +72,10 @@ class Breakpoints:
         """The paths that have any."""
         return tuple(self._by_path)
 
+    def to_content(self) -> list[Wire]:
+        """All of them as frontends gave them."""
+        return [{"source": path, "breakpoints": [one.to_content() for one in self.of(path)]} for path in self._by_path]
+
     def of(self, path: str) -> Sequence[Breakpoint]:
         """Those of a path."""
         return self._by_path.get(path, ())
@@ -75,7 +84,7 @@ class Breakpoints:
         """Sets those of a path.
 
         Raises:
-            InvalidRequest: one of them is no breakpoint.
+            InvalidRequest: one of them is not a breakpoint.
         """
         before = {one._replace(id=0): one.id for one in self.of(path)}
         made: list[Breakpoint] = []

@@ -12,13 +12,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 from typing import Any
 
+from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Content, Request
-from llmspell_kernel.scripting.cell_paths import HASH_METHOD, HASH_SEED, PREFIX, SUFFIX, cell_path
+from llmspell_kernel.scripting.cell_paths import cell_path
 from llmspell_kernel.scripting.context import Context
+from llmspell_kernel.scripting.debugging.arguments import checked
 from llmspell_kernel.scripting.debugging.breakpoints import Breakpoints
-from llmspell_kernel.scripting.debugging.capabilities import CAPABILITIES, FILTERS
+from llmspell_kernel.scripting.debugging.capabilities import (
+    CAPABILITIES,
+    EMPTY,
+    FILTERS,
+    FORWARDED,
+    LOOKS,
+    NAMING,
+    STEPS,
+)
+from llmspell_kernel.scripting.debugging.owners import Owners
 from llmspell_kernel.scripting.process import ScriptProcess
-from llmspell_protocol.background import of_no_request
+from llmspell_kernel.scripting.told_texts import Texts
 from llmspell_protocol.calls import EXITED
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound, Timeout
 
@@ -26,21 +37,11 @@ THREAD = 1
 """All coroutines of a context are one thread: one of them runs."""
 ANSWER_S = 10.0
 """How long a command waits for a script that computes: it looks for commands now and then, in C code never."""
-RETURN_S = 30.0
-"""How long a script stands for a frontend that has gone: a page that is loaded again comes back as another client."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\[\d+\])*\Z", re.ASCII)
-_EMPTY: Mapping[str, Content] = {
-    "stackTrace": {"stackFrames": [], "totalFrames": 0},
-    "scopes": {"scopes": []},
-    "variables": {"variables": []},
-    "inspectVariables": {"variables": []},
-    "setBreakpoints": {"breakpoints": []},
-}
-"""The bodies of refusals: frontends look into them without asking whether it went well."""
-_FORWARDED = ("stackTrace", "scopes", "setVariable", "setExpression", "exceptionInfo", "modules")
-_STEPS = ("continue", "next", "stepIn", "stepOut")
-
+_COMPUTES = "the script is computing and has not looked for commands"
+_SHOWN = 64
+"""Characters of what was given that an error shows."""
 Answer = Callable[[Request, Content], Awaitable[Content | None]]
 
 
@@ -48,25 +49,20 @@ class DebugSession:
     """One context's debugger; belongs to the loop. It is started by `initialize` and ended by `disconnect`."""
 
     def __init__(self, context: Context) -> None:
-        self.started = False
         self.stands = False
         """Whether the script is stopped."""
-        self.client = ""
-        """The client that spoke last."""
+        self.owners = Owners(self.end)
         self.configured = asyncio.Event()
         """Set by `configurationDone`."""
         self.context = context
         self._process: ScriptProcess | None = None
         self._breakpoints = Breakpoints()
         self._filters: dict[str, bool] = {}
-        self._texts: dict[str, str] = {}
-        self._by_deltas = False
-        """Whether the client reads its own requests' deltas, and no IOPub."""
+        self._texts: Texts[str] = Texts()
         self._for_lab = False
         self._speaker: Request | None = None
         self._run: Request | None = None
         self._numbers = count(1)
-        self._leaving: asyncio.TimerHandle | None = None
         self._answers: dict[str, Answer] = {
             "debugInfo": self._debug_info,
             "initialize": self._initialize,
@@ -82,18 +78,23 @@ class DebugSession:
             "threads": self._threads,
             "pause": self._pause,
             "stopOnEntry": self._stop_on_entry,
-            "evaluate": self._evaluate,
+            **dict.fromkeys(LOOKS, self._look),
             "variables": self._variables,
             "inspectVariables": self._inspect_variables,
             "richInspectVariables": self._rich_inspect_variables,
             "copyToGlobals": self._copy_to_globals,
-            **dict.fromkeys(_FORWARDED, self._forward),
-            **dict.fromkeys(_STEPS, self._step),
+            **dict.fromkeys(FORWARDED, self._forward),
+            **dict.fromkeys(STEPS, self._step),
         }
+
+    @property
+    def started(self) -> bool:
+        """Whether a client debugs."""
+        return self.owners.started
 
     def know(self, path: str, text: str) -> None:
         """The text of a path, for breakpoints in what has not run yet."""
-        self._texts[path] = text
+        self._texts.keep(path, text)
         self._tell("know", {"path": path, "source": text})
 
     def belongs_to(self, run: Request) -> None:
@@ -104,13 +105,18 @@ class DebugSession:
         """The response to a request of the Debug Adapter Protocol.
 
         Raises:
-            InvalidRequest: it is none.
+            InvalidRequest: it is not one.
+            Forbidden: what is debugged runs for another key, or for a client on another machine.
+            Busy: another client debugs, which alone hears of what happens.
         """
         message = request.content
-        command, arguments = message.get("command"), message.get("arguments")
+        command = message.get("command")
         if not isinstance(command, str):
             raise InvalidRequest("a debug_request needs a command")
-        self._heard_from(request.caller.client)
+        if command != "debugInfo":
+            self._demand_origin(request.caller)
+        if self.owners.heard_from(request, command):
+            self._speaker = request
         # Without a `seq` of its own, which in our messages numbers the answers to one request.
         response: Content = {
             "type": "response",
@@ -120,26 +126,18 @@ class DebugSession:
         try:
             answer = self._answers.get(command)
             if answer is None:
-                raise InvalidRequest(f"'{command}' is no command of this debugger")
-            body = await answer(request, dict(arguments) if isinstance(arguments, Mapping) else {})
+                raise InvalidRequest(f"'{command[:_SHOWN]}' is not a command of this debugger")
+            body = await answer(request, checked(command, message.get("arguments")))
         except LlmspellError as error:
-            return {**response, "success": False, "message": error.message, "body": _EMPTY.get(command, {})}
+            refused = {"success": False, "message": error.message, "code": error.code}
+            return {**response, **refused, "body": EMPTY.get(command, {})}
         return {**response, "success": True, "body": {} if body is None else body}
 
-    def _heard_from(self, client: str) -> None:
-        """Whoever hears of stops on IOPub may take the place of a client that has gone."""
-        if self._by_deltas and client != self.client:
-            return
-        self.client = client
-        if self._leaving is not None:
-            self._leaving.cancel()
-            self._leaving = None
-
-    def client_gone(self, client: str) -> None:
-        """A client has gone. Where it was the one that debugs, and none takes its place, the script goes on."""
-        if client == self.client and self.started and self._leaving is None:
-            loop = asyncio.get_running_loop()
-            self._leaving = of_no_request(loop.call_later, RETURN_S, self._end)
+    def _demand_origin(self, caller: Caller) -> None:
+        """What runs has the rights of its client, which no other may use, nor see its values."""
+        origins = self._process.origins if self._process is not None else self.context.origins
+        own = () if self._run is None else (self._run.root.caller.origin,)
+        self.owners.demand_origin(caller, (*origins, *own))
 
     # What the context tells (`ContextDebugger`)
 
@@ -148,7 +146,7 @@ class DebugSession:
         self._process = process
         process.debugger = self
         self._tell("attach", {})
-        for path, text in self._texts.items():
+        for path, text in self._texts.all():
             self._tell("know", {"path": path, "source": text})
         for path in self._breakpoints.paths:
             self._tell("setBreakpoints", self._places(path))
@@ -164,8 +162,9 @@ class DebugSession:
     # What the worker tells (`Debugger`)
 
     def may_stop(self, request: Request) -> bool:
-        """Whether what runs for this request may stop: everything, unless only the client's own would hear of it."""
-        return not self._by_deltas or self._run is not None or request.root.caller.client == self.client
+        """Whether what runs for this request may stop: what is the client's own, and what has its rights where it
+        hears of stops on IOPub."""
+        return self._run is not None or self.owners.hear_of(request.root.caller)
 
     def event(self, event: str, body: Content, request: Request) -> None:
         """Passes an event of the script's on."""
@@ -182,28 +181,14 @@ class DebugSession:
     async def _debug_info(self, _request: Request, _arguments: Content) -> Content:
         return {
             "isStarted": self.started,
-            "hashMethod": HASH_METHOD,
-            "hashSeed": HASH_SEED,
-            "tmpFilePrefix": PREFIX,
-            "tmpFileSuffix": SUFFIX,
-            "breakpoints": [
-                {"source": path, "breakpoints": [one.to_content() for one in self._breakpoints.of(path)]}
-                for path in self._breakpoints.paths
-            ],
+            **NAMING,
+            "breakpoints": self._breakpoints.to_content(),
             "stoppedThreads": [THREAD] if self.stands else [],
-            "richRendering": True,
-            "exceptionPaths": ["Lua Errors"],
-            "copyToGlobals": True,
         }
 
     async def _initialize(self, request: Request, arguments: Content) -> Content:
-        if self._by_deltas and request.caller.client != self.client:
-            # What the other client's debugger was for, this one doesn't know.
-            self._end()
-        self.client = request.caller.client
-        self.started = True
+        self.owners.add(request)
         self._for_lab = arguments.get("clientID") == "jupyterlab"
-        self._by_deltas = request.options.deltas
         self._speaker = request
         return dict(CAPABILITIES)
 
@@ -220,7 +205,8 @@ class DebugSession:
     async def _disconnect(self, request: Request, arguments: Content) -> None:
         if arguments.get("terminateDebuggee"):
             await self._terminate(request, arguments)
-        self._end()
+        if self.owners.leave(request.caller.client):
+            self.end()
 
     async def _terminate(self, _request: Request, _arguments: Content) -> None:
         if self._run is not None:
@@ -233,14 +219,14 @@ class DebugSession:
         self.configured.set()
 
     async def _dump_cell(self, _request: Request, arguments: Content) -> Content:
-        code = _text(arguments, "code")
+        code = arguments["code"]
         path = cell_path(code.encode())
         self.know(path, code)
         return {"sourcePath": path}
 
     async def _set_breakpoints(self, _request: Request, arguments: Content) -> Content:
         self._demand_started()
-        path = _path(arguments)
+        path = arguments["source"]["path"]
         given = arguments.get("breakpoints") or [{"line": line} for line in arguments.get("lines") or ()]
         made = self._breakpoints.replace(path, given)
         states: list[Content] = [{"id": one.id, "verified": True, "line": one.line} for one in made]
@@ -255,14 +241,15 @@ class DebugSession:
         wanted = arguments.get("filters") or []
         unknown = [one for one in wanted if one not in FILTERS]
         if unknown:
-            raise InvalidRequest(f"'{unknown[0]}' is no filter of errors", hint=f"there are {' and '.join(FILTERS)}")
+            hint = f"there are {' and '.join(FILTERS)}"
+            raise InvalidRequest(f"'{unknown[0][:_SHOWN]}' is not a filter of errors", hint=hint)
         self._filters = {name: name in wanted for name in FILTERS}
         if self._process is not None:
             await self._ask("setExceptionBreakpoints", self._filters)
         return {"breakpoints": [{"verified": True} for _ in wanted]}
 
     async def _source(self, _request: Request, arguments: Content) -> Content:
-        path = _path(arguments)
+        path = arguments["source"]["path"]
         text = self._texts.get(path)
         if text is not None:
             return {"content": text, "mimeType": "text/x-lua"}
@@ -280,23 +267,22 @@ class DebugSession:
 
     async def _step(self, request: Request, _arguments: Content) -> Content:
         if not self.stands:
-            raise InvalidRequest("the script does not stand")
+            raise InvalidRequest("the script is not paused")
         return await self._ask(str(request.content["command"]), {})
 
     async def _forward(self, request: Request, arguments: Content) -> Content:
         return await self._ask(str(request.content["command"]), arguments)
 
-    async def _evaluate(self, _request: Request, arguments: Content) -> Content:
-        _text(arguments, "expression")
-        return await self._ask("evaluate", arguments)
+    async def _look(self, request: Request, arguments: Content) -> Content:
+        return await self._call(request, str(request.content["command"]), arguments)
 
-    async def _variables(self, _request: Request, arguments: Content) -> Content:
-        return self._shown(await self._ask("variables", arguments))
+    async def _variables(self, request: Request, arguments: Content) -> Content:
+        return self._shown(await self._call(request, "variables", arguments))
 
-    async def _inspect_variables(self, _request: Request, _arguments: Content) -> Content:
+    async def _inspect_variables(self, request: Request, _arguments: Content) -> Content:
         if self.context.pid is None:
             return {"variables": []}
-        return self._shown(await self._ask("inspectVariables", {}))
+        return self._shown(await self._call(request, "inspectVariables", {}))
 
     def _shown(self, body: Content) -> Content:
         if not self._for_lab:
@@ -306,19 +292,21 @@ class DebugSession:
 
         return {"variables": [for_lab(one) for one in body["variables"]]}
 
-    async def _rich_inspect_variables(self, _request: Request, arguments: Content) -> Content:
-        name = _text(arguments, "variableName")
+    async def _rich_inspect_variables(self, request: Request, arguments: Content) -> Content:
+        name = arguments["variableName"]
         if not _NAME.match(name):
             return {"data": {}, "metadata": {}}
         frame = arguments.get("frameId") if self.stands else None
-        shown = await self._ask("evaluate", {"expression": name, "context": "clipboard", "frameId": frame})
+        asked = {"expression": name, "context": "clipboard", "frameId": frame}
+        shown = await self._call(request, "evaluate", asked)
         return {"data": {"text/plain": shown["result"]}, "metadata": {}}
 
-    async def _copy_to_globals(self, _request: Request, arguments: Content) -> None:
-        source, target = _text(arguments, "srcVariableName"), _text(arguments, "dstVariableName")
+    async def _copy_to_globals(self, request: Request, arguments: Content) -> None:
+        source, target = arguments["srcVariableName"], arguments["dstVariableName"]
         if not (source.isidentifier() and target.isidentifier()):
             raise InvalidRequest("both have to be names")
-        await self._ask("copyToGlobals", {"from": source, "to": target, "frameId": arguments.get("srcFrameId")})
+        asked = {"from": source, "to": target, "frameId": arguments.get("srcFrameId")}
+        await self._call(request, "copyToGlobals", asked)
 
     # The worker
 
@@ -326,15 +314,15 @@ class DebugSession:
         return {"path": path, "breakpoints": [one.to_worker() for one in self._breakpoints.of(path)]}
 
     async def _ask(self, command: str, arguments: Mapping[str, Any]) -> Content:
-        process = self._process
-        if process is None:
-            raise NotFound("no script is debugged")
-        given = {name: value for name, value in arguments.items() if value is not None}
+        """What a command gives that runs nothing of the script's; taken back where the wait for it ends."""
+        call = self._demand_process().debug(command, arguments)
         try:
             async with asyncio.timeout(ANSWER_S):
-                frame = await process.debug(command, given).last()
+                frame = await call.last()
         except TimeoutError:
-            raise Timeout("the script computes and has not looked for commands") from None
+            raise Timeout(_COMPUTES) from None
+        finally:
+            call.leave()
         if frame["op"] == EXITED:
             raise NotFound("the script has ended")
         if frame["op"] == "error":
@@ -342,18 +330,38 @@ class DebugSession:
         body: Content = frame["body"]
         return body
 
+    async def _call(self, request: Request, command: str, arguments: Mapping[str, Any]) -> Content:
+        """What a command gives that may run functions of the script's; once it has begun, it has limits of its own."""
+        process = self._demand_process()
+
+        def on_begin() -> None:
+            begins.reschedule(None)
+
+        def on_output(stream: str, text: str) -> None:
+            if process.executes:
+                process.print(stream, text)
+            else:
+                self._publish("output", {"category": stream, "output": text}, request)
+
+        try:
+            async with asyncio.timeout(ANSWER_S) as begins:
+                return await self.context.call_debugger(process, request, command, arguments, on_output, on_begin)
+        except TimeoutError:
+            raise Timeout(_COMPUTES) from None
+
+    def _demand_process(self) -> ScriptProcess:
+        if self._process is None:
+            raise NotFound("no script is being debugged", hint="initialize and attach are the first requests")
+        return self._process
+
     def _tell(self, command: str, arguments: Mapping[str, Any]) -> None:
         if self._process is not None:
             self._process.debug(command, arguments)
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Detaches: what stands goes on, and nothing stops any more."""
         process, self._process = self._process, None
-        if self._leaving is not None:
-            self._leaving.cancel()
-        self._leaving = None
-        self.started = False
-        self._by_deltas = False
+        self.owners.clear()
         self._breakpoints.clear()
         self._filters = {}
         self._texts.clear()
@@ -383,21 +391,7 @@ class DebugSession:
         root = request.root if request is not None else None
         if self._run is not None:
             self._run.delta({"debug": content})
-        elif root is not None and root.options.deltas and root.caller.client == self.client:
+        elif root is not None and root.options.deltas and self.owners.has(root.caller.client):
             root.delta({"debug": content})
         elif self._speaker is not None:
             self._speaker.sink.publish("debug_event", content)
-
-
-def _text(arguments: Content, name: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str):
-        raise InvalidRequest(f"{name} is missing")
-    return value
-
-
-def _path(arguments: Content) -> str:
-    source = arguments.get("source")
-    if not isinstance(source, Mapping) or not isinstance(source.get("path"), str):
-        raise InvalidRequest("a source with a path is missing")
-    return str(source["path"])

@@ -5,27 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.scripting.lua.files import Files
+from llmspell_kernel.scripting.lua.reach import Lent, nothing
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
 from llmspell_protocol.frames import Frame
 
 if TYPE_CHECKING:
+    from llmspell_kernel.scripting.lua.debugger.attachment import Attachment
     from llmspell_kernel.scripting.lua.programs import Programs
 
 
 def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
     """Runs the code of an `execute` frame and returns what `done` has to say; raises `ScriptFailure`."""
     sandbox.prepare(
-        files=Files(
-            frame["script_directory"],
-            frame["working_directory"],
-            frame["file_access"],
-            read=frame["read"],
-            write=frame["write"],
-        ),
-        environment=frame["environment"],
-        variables=frame["variables"],
-        programs=_programs(frame),
-        asks=frame["asks"],
+        **lent_by(frame)._asdict(),
         payloads=frame["frontend"],
         has_frontend=frame["cell"],
     )
@@ -54,6 +46,37 @@ def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
     return answer
 
 
+def call_function(sandbox: Sandbox, frame: Frame, debugger: Attachment | None) -> dict[str, Any]:
+    """Calls the function of an `invoke` frame; fails as `run_chunk`."""
+    # The number 0 is no script's: it evaluates expressions of workflows.
+    function = sandbox.host.offered.get(frame["fn"]) if frame["fn"] else sandbox.evaluator()
+    if function is None:
+        raise ScriptFailure(f"function {frame['fn']} is not there any more", kind="not_found")
+    if debugger is not None and debugger.stands:
+        function = debugger.apart(function)
+    reach = sandbox.host.reach
+    with reach.lending(reach.last if frame["lent"] else nothing()):
+        return {"op": "done", "value": sandbox.call(function, frame["arguments"])}
+
+
+def call_debugger(debugger: Attachment, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
+    """Gives the debugger the command of a `debug_call` frame; fails as `run_chunk`."""
+    with sandbox.host.reach.lending(lent_by(frame)):
+        return {"op": "done", "body": debugger.call(frame["command"], frame["arguments"])}
+
+
+def lent_by(frame: Frame) -> Lent:
+    """What a frame says may be reached."""
+    files = Files(
+        frame["script_directory"],
+        frame["working_directory"],
+        frame["file_access"],
+        read=frame["read"],
+        write=frame["write"],
+    )
+    return Lent(files, frame["environment"], frame["variables"], _programs(frame), frame["asks"])
+
+
 def _evaluate(sandbox: Sandbox, expression: str) -> dict[str, Any]:
     try:
         value = sandbox.evaluate(expression)
@@ -72,7 +95,7 @@ def _programs(frame: Frame) -> Programs | None:
     return Programs(frame["programs"], frame["working_directory"], frame["environment"], frame["max_output_bytes"])
 
 
-def failure_fields(failure: ScriptFailure, hint: str | None) -> dict[str, Any]:
+def failure_fields(failure: ScriptFailure, sandbox: Sandbox | None) -> dict[str, Any]:
     """The fields of an `error` frame."""
     cause = failure.cause
     return {
@@ -82,6 +105,14 @@ def failure_fields(failure: ScriptFailure, hint: str | None) -> dict[str, Any]:
         "line": failure.line,
         "source_line": failure.source_line,
         "traceback": list(failure.traceback),
-        "hint": hint,
+        "hint": _hint(failure, sandbox),
         "cause": None if cause is None else {key: cause.get(key) for key in ("code", "message", "hint", "details")},
     }
+
+
+def _hint(failure: ScriptFailure, sandbox: Sandbox | None) -> str | None:
+    if failure.cause is not None and failure.cause.get("hint"):
+        return str(failure.cause["hint"])
+    if failure.kind == "error" and sandbox is not None:
+        return sandbox.suggestion(failure.message)
+    return None

@@ -188,7 +188,10 @@ class Host:
         if size > MAX_SHOWN_BYTES:
             told = f"a display holds at most {MAX_SHOWN_BYTES >> 20} MiB, got {size / (1 << 20):.1f} MiB"
             raise refusal("invalid_request", told, hint="write it to a file and show its name, or show less of it")
-        self._kernel.show(kind.decode(), content, [] if buffers is None else [*buffers.values()])
+        parts = [] if buffers is None else [*buffers.values()]
+        if not all(isinstance(part, bytes) for part in parts):
+            raise refusal("invalid_request", "buffers has to be a list of strings")
+        self._kernel.show(kind.decode(), content, parts)
         return ()
 
     def _has_frontend(self) -> tuple[Any, ...]:

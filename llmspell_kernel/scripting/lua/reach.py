@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from llmspell_kernel.scripting.lua.files import EVERYTHING, Files
 from llmspell_kernel.scripting.lua.guard import Stopped, lua_text
@@ -21,8 +22,25 @@ T = TypeVar("T")
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 
 
+class Lent(NamedTuple):
+    """What is within reach of something that runs."""
+
+    files: Files
+    environment: Mapping[str, str]
+    variables: Sequence[str]
+    """The names of variables that may be read; `*` is all."""
+    programs: Programs | None
+    asks: bool
+    """Whether a person can be asked for a permission that the script lacks."""
+
+
+def nothing() -> Lent:
+    """What is within reach of what was granted nothing."""
+    return Lent(Files(), {}, (), None, False)
+
+
 class Reach:
-    """The functions of one runtime; what they may reach changes with each execution."""
+    """The functions of one runtime; what they may reach changes with each execution, and ends with it."""
 
     NAMES = (
         "getenv",
@@ -48,9 +66,30 @@ class Reach:
         self.denied: str | None = None
         """What the last file function that gave nil would have needed: scripts that go on with the nil lose it."""
         self.sources = sources
+        self.last = nothing()
+        """What the execution that began last could reach: for functions of its script's that are called later."""
         self._told: set[str] = set()
         self._held: int | None = None
         self._kernel = kernel
+
+    @property
+    def lent(self) -> Lent:
+        """What is within reach now."""
+        return Lent(self.files, self.environment, self.variables, self.programs, self.asks)
+
+    @lent.setter
+    def lent(self, wanted: Lent) -> None:
+        self.files, self.environment, self.variables, self.programs, self.asks = wanted
+        self.denied = None
+
+    @contextmanager
+    def lending(self, wanted: Lent) -> Iterator[None]:
+        """The block reaches this, and what is around it has its own back behind it."""
+        before, self.lent = self.lent, wanted
+        try:
+            yield
+        finally:
+            self.lent = before
 
     def getenv(self, name: bytes) -> tuple[Any, ...]:
         text = name.decode("utf-8", "replace")

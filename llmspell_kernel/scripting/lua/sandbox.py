@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from lupa.lua54 import LuaError, LuaRuntime
 
-from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only
+from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only, refuse
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
 from llmspell_kernel.scripting.lua.global_files import ALSO, FUNCTIONS, GLOBALS, GROUND, LATE_GLOBALS, OF_SESSIONS
 from llmspell_kernel.scripting.lua.guard import guarded
 from llmspell_kernel.scripting.lua.host import MAX_SHOWN_BYTES, Host, Kernel
+from llmspell_kernel.scripting.lua.reach import Lent
 from llmspell_kernel.scripting.lua.value_functions import nearest
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from llmspell_kernel.scripting.lua.programs import Programs
 
 _HERE = os.path.dirname(__file__)
+_OF_CELLS = ("In", "Out", "_", "__", "___")
+"""What earlier cells were and gave (`results.lua`)."""
 _OURS = b"=[llmspell]"
 _MISSING = re.compile(r"nil value \((global|field|method) '(\w+)'\)")
 _OF_A_NIL = re.compile(r"a nil value|got nil\b|got no value")
@@ -118,12 +121,7 @@ class Sandbox:
         self.host.frontend = has_frontend
         self.host.payloads = {} if payloads else None
         reach = self.host.reach
-        reach.asks = asks
-        reach.files = files
-        reach.environment = environment
-        reach.variables = variables
-        reach.programs = programs
-        reach.denied = None
+        reach.lent = reach.last = Lent(files, environment, variables, programs, asks)
         package = self._environment[b"package"]
         if package is not None:
             package[b"path"] = files.search_path.encode()
@@ -200,10 +198,10 @@ class Sandbox:
         """The value of one expression in this context; fails as `execute` does."""
         return self.execute(f"return {expression}", "expression")
 
-    def call(self, function: Any, arguments: Sequence[Any]) -> Any:
-        """Calls a function of the script's with plain values; its first result as plain data."""
+    def call(self, function: Any, arguments: Sequence[Any], opaque: Callable[[Any, str], Any] = refuse) -> Any:
+        """Calls a function of the script's with plain values; its first result as plain data (`Border.to_python`)."""
         value = self._run(function, *(self.host.border.to_lua(argument) for argument in arguments))
-        return self.host.border.to_python(value)
+        return self.host.border.to_python(value, opaque)
 
     def evaluator(self) -> Any:
         """The function that evaluates expressions of workflows."""
@@ -256,7 +254,7 @@ class Sandbox:
             self._functions[name.encode()] = function
         names = self._runtime.table()
         self._stdlib(names, self._level)
-        for name in (*GLOBALS, *LATE_GLOBALS, *FUNCTIONS, *ALSO, "ARGS", "arg"):
+        for name in (*GLOBALS, *LATE_GLOBALS, *FUNCTIONS, *ALSO, "ARGS", "arg", *_OF_CELLS):
             names[name.encode()] = True
         start = self._core["module"](b"debugger/engine.lua")
         found: Sequence[Any] = start(self._environment, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from llmspell_protocol.frames import Frame
 
@@ -19,6 +20,17 @@ class Scope:
         self.exit_status: int | None = None
         self.input: deque[str | None] = deque()
         self.requests: list[int] = []
+
+
+class Pending(deque[Frame]):
+    """Frames that have come and were not served yet, oldest first."""
+
+    def take(self, wanted: Callable[[Frame], bool]) -> Frame | None:
+        """Takes the first that is wanted; None where none is."""
+        frame = next((one for one in self if wanted(one)), None)
+        if frame is not None:
+            self.remove(frame)
+        return frame
 
 
 class Asked:

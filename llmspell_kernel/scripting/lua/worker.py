@@ -1,28 +1,28 @@
 """The child process of one script context: frames in, Lua, frames out. Single-threaded; it ends with its pipe.
 
-It answers `start`, `execute`, `invoke`, `complete`, `inspect`, `is_complete` and `debug`, each with one `done` or
-`error`. It takes `cancel` of one of these, `release`, `input_reply` and the `progress`, `delta` and `reply` of its own
-requests. An execute or invoke is a scope: `began`, `stream`, `log`, `input`, `request`, `cancel`, `waiting` and
-`debug_event` name the one they belong to (`scope`, its id). A script that waits, or stands where a debugger has stopped
-it, serves calls of its functions meanwhile, so that scopes form a stack.
+It answers `start`, `execute`, `invoke`, `complete`, `inspect`, `is_complete`, `debug` and `debug_call`, each with one
+`done` or `error`. It takes `cancel` of one of these, `release`, `input_reply` and the `progress`, `delta` and `reply`
+of its own requests. An execute, invoke or debug_call is a scope: `began`, `stream`, `log`, `input`, `request`,
+`cancel`, `waiting` and `debug_event` name the one they belong to (`scope`, its id). A script that waits, or stands
+where a debugger has stopped it, serves calls of its functions meanwhile, so that scopes form a stack.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from llmspell_kernel.scripting.lua.chunk_run import failure_fields, run_chunk
+from llmspell_kernel.scripting.lua.chunk_run import call_debugger, call_function, failure_fields, run_chunk
 from llmspell_kernel.scripting.lua.convert import NotConvertible
 from llmspell_kernel.scripting.lua.guard import Stopped
+from llmspell_kernel.scripting.lua.reach import nothing
 from llmspell_kernel.scripting.lua.refusals import refusal
 from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
-from llmspell_kernel.scripting.lua.scopes import Asked, Scope
+from llmspell_kernel.scripting.lua.scopes import Asked, Pending, Scope
 from llmspell_kernel.scripting.lua.written import Pace, Written
 from llmspell_protocol.child import connect_parent
 from llmspell_protocol.frames import MAX_FRAME_BYTES, Frame, FramePipe, FrameTooLarge
@@ -36,7 +36,8 @@ _ANSWERS = frozenset({"progress", "delta", "reply"})
 _AT_ONCE = _ANSWERS | {"cancel", "input_reply"}
 """What is noted when it is read, whatever runs."""
 _QUESTIONS = frozenset({"complete", "inspect", "is_complete"})
-_WHILE_WAITING = _QUESTIONS | {"invoke", "release", "debug"}
+_OF_DEBUGGERS = frozenset({"debug", "debug_call"})
+_WHILE_WAITING = _QUESTIONS | _OF_DEBUGGERS | {"invoke", "release"}
 """What is served in the middle of a script that waits for an answer."""
 
 
@@ -53,8 +54,9 @@ class Worker:
         """Whether a scope of the stack has to stop, and so what runs on top of it."""
         self._numbers = count(1)
         self._asked: dict[int, Asked] = {}
-        self._pending: deque[Frame] = deque()
+        self._pending = Pending()
         self._debugger: Attachment | None = None
+        self._aside = False  # see `aside`
 
     def run(self) -> None:
         """Serves frames until the kernel closes the pipe."""
@@ -178,15 +180,19 @@ class Worker:
 
     def command_waits(self) -> bool:
         """Whether a command of the debugger's is there."""
-        return any(frame["op"] == "debug" for frame in self._pending)
+        return any(frame["op"] in _OF_DEBUGGERS for frame in self._pending)
 
     def take_command(self) -> Frame | None:
-        """The debugger's next command that is there."""
-        for frame in self._pending:
+        """The debugger's next command that is there; one that runs as a call of its own is served on the way."""
+        while (frame := self._pending.take(lambda one: one["op"] in _OF_DEBUGGERS)) is not None:
             if frame["op"] == "debug":
-                self._pending.remove(frame)
                 return frame
+            self._serve(frame)
         return None
+
+    def aside(self, aside: bool) -> None:
+        """From here on what runs within the script is a debugger's, and asks the kernel for nothing; or no more."""
+        self._aside = aside
 
     def wait(self) -> None:
         """Waits until something has come and was served; raises `Stopped`."""
@@ -202,6 +208,8 @@ class Worker:
             self._send({"op": "debug_event", "scope": self._scopes[-1].id, "event": event, "body": body})
 
     def _scope(self) -> Scope:
+        if self._aside:
+            raise refusal("forbidden", "conditions and messages of breakpoints can ask for nothing")
         if not self._scopes:
             told = "models, tools, sleep and input are there for a cell, script or function that runs, and none does"
             raise refusal("forbidden", told)
@@ -261,20 +269,22 @@ class Worker:
         for scope in self._scopes:
             if scope.id == number:
                 scope.stop = self._stop = True
-        for frame in self._pending:
-            if frame.get("id") == number:
-                self._pending.remove(frame)
-                self._send({"op": "error", "id": number, "kind": "stopped", "message": "it had not begun"})
-                return
+        if self._pending.take(lambda one: one.get("id") == number) is not None:
+            self._send({"op": "error", "id": number, "kind": "stopped", "message": "it had not begun"})
 
     def _serve_while_waiting(self) -> bool:
         """Serves what may be served in the middle of a script; serving one frame may bring further ones."""
         served = False
-        while (frame := next((one for one in self._pending if one["op"] in _WHILE_WAITING), None)) is not None:
-            self._pending.remove(frame)
+        while (frame := self._pending.take(self._may_serve)) is not None:
             self._serve(frame)
             served = True
         return served
+
+    def _may_serve(self, frame: Frame) -> bool:
+        if frame["op"] in _OF_DEBUGGERS and self._debugger is not None and self._debugger.stands:
+            # The debugger takes it when it has its turn; until then it can be cancelled.
+            return False
+        return frame["op"] in _WHILE_WAITING
 
     def _serve(self, frame: Frame) -> None:
         op = frame["op"]
@@ -286,17 +296,12 @@ class Worker:
                 self._sandbox.host.offered.pop(frame["fn"], None)
             return
         if op == "debug" and self._sandbox is not None:
-            if self._debugger is None:
-                # Few scripts are debugged.
-                from llmspell_kernel.scripting.lua.debugger.attachment import Attachment
-
-                self._debugger = Attachment(self._sandbox, self)
-            self._debugger.serve(frame)
+            self._debugger_of(self._sandbox).serve(frame)
             return
         try:
             answer = self._answer(op, frame)
         except ScriptFailure as failure:
-            answer = {"op": "error", **failure_fields(failure, self._hint(failure))}
+            answer = {"op": "error", **failure_fields(failure, self._sandbox)}
         except NotConvertible as problem:
             answer = {"op": "error", "kind": "error", "message": str(problem)}
         except MemoryError:
@@ -325,7 +330,9 @@ class Worker:
             sandbox.host.last_refusal = None
             return self._in_scope(frame, frame["stdin"], lambda: run_chunk(sandbox, frame))
         if op == "invoke":
-            return self._in_scope(frame, "ask", lambda: self._invoke(sandbox, frame))
+            return self._in_scope(frame, "ask", lambda: call_function(sandbox, frame, self._debugger))
+        if op == "debug_call":
+            return self._in_scope(frame, "none", lambda: call_debugger(self._debugger_of(sandbox), sandbox, frame))
         raise ScriptFailure(f"unknown frame {op}")
 
     def _start(self, frame: Frame) -> dict[str, Any]:
@@ -345,7 +352,7 @@ class Worker:
                 raise ScriptFailure("it had not begun", kind="stopped")
             self._send({"op": "began", "scope": scope.id})
             try:
-                if self._debugger is not None:
+                if self._debugger is not None and frame["op"] != "debug_call":
                     return self._debugger.watching(run, may_stop=frame.get("debug", True))
                 return run()
             except ScriptFailure as failure:
@@ -355,6 +362,9 @@ class Worker:
         finally:
             self._written.ended(scope.id)
             self._scopes.pop()
+            if frame["op"] == "execute" and self._sandbox is not None:
+                # What was granted for it ends with it.
+                self._sandbox.host.reach.lent = nothing()
             self._stop = any(scope.stop for scope in self._scopes)
             if self._debugger is not None and not self._scopes:
                 self._debugger.idle()
@@ -362,21 +372,13 @@ class Worker:
             for number in scope.requests:
                 self._asked.pop(number, None)
 
-    def _invoke(self, sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
-        # The number 0 is no script's: it evaluates expressions of workflows.
-        function = sandbox.host.offered.get(frame["fn"]) if frame["fn"] else sandbox.evaluator()
-        if function is None:
-            raise ScriptFailure(f"function {frame['fn']} is not there any more", kind="not_found")
-        if self._debugger is not None and self._debugger.stands:
-            function = self._debugger.apart(function)
-        return {"op": "done", "value": sandbox.call(function, frame["arguments"])}
+    def _debugger_of(self, sandbox: Sandbox) -> Attachment:
+        if self._debugger is None:
+            # Few scripts are debugged.
+            from llmspell_kernel.scripting.lua.debugger.attachment import Attachment
 
-    def _hint(self, failure: ScriptFailure) -> str | None:
-        if failure.cause is not None and failure.cause.get("hint"):
-            return str(failure.cause["hint"])
-        if failure.kind == "error" and self._sandbox is not None:
-            return self._sandbox.suggestion(failure.message)
-        return None
+            self._debugger = Attachment(sandbox, self)
+        return self._debugger
 
 
 def _end() -> NoReturn:

@@ -137,7 +137,7 @@ def test_a_breakpoint_in_a_module_and_one_that_moves(target: list[str], script: 
 def test_a_place_that_is_none_is_refused_before_anything_runs(script: Path) -> None:
     done = llmspell("debug", "--break-at", "sum.lua:x", "sum.lua")
     assert done.status == 2
-    assert "is no place in a script" in done.err
+    assert "is not a place in a script" in done.err
 
 
 def test_at_a_terminal_it_has_a_prompt_and_ctrl_c_pauses(target: list[str], script: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_breakpoint_without_code_moves_to_the_next_line_that_has_some() -> Non
     first, last = bench.break_at(1, 5)
     assert first == {"id": 1, "line": 3, "verified": True}
     assert last["verified"] is False
-    assert last["message"] == "there is no code on this line or behind it"
+    assert last["message"] == "there is no code on this line or after it"
 
 
 def test_a_breakpoint_in_an_unknown_text_finds_its_line_when_that_is_loaded() -> None:
@@ -431,7 +431,7 @@ def test_a_number_of_an_earlier_stop_means_nothing_any_more() -> None:
     bench.break_at(1, 2)
     talk = _asking(answers, ("scopes", {"frameId": 1}), ("continue", {}), ("variables", {"variablesReference": 1}))
     bench.debug("local x = 1\nlocal y = 2", talk)
-    assert answers[-1] == Refused("these variables are those of an earlier stop")
+    assert answers[-1] == Refused("these variables belong to an earlier stop")
 
 
 def test_globals_are_listed_while_nothing_stands() -> None:

@@ -334,3 +334,12 @@ def test_more_comms_than_a_script_may_have_are_refused_to_it() -> None:
 def test_a_comm_needs_a_frontend(bench: LuaBench) -> None:
     assert "comms need a frontend" in bench.failure("Comm.new('t')").message
     assert "comms need a frontend" in bench.failure("Comm.register_target('t', print)").message
+
+
+@pytest.mark.parametrize("buffers", ["{{}}", "{5}", "{true}", "{'ok', {}}", "{print}"])
+def test_wrong_buffers_of_a_comm_are_told(bench: LuaBench, buffers: str) -> None:
+    bench.sandbox.host.frontend = True
+    for call in (f"Comm.new('t', {{}}, {{buffers = {buffers}}})", f"Comm.new('t'):send({{}}, {{buffers = {buffers}}})"):
+        message = bench.caught(call)
+        assert "Internal" not in message, message
+        assert "buffers" in message, message

@@ -99,10 +99,10 @@ def test_a_waiting_script_has_its_functions_called_and_its_code_completed() -> N
     def answer(frame: Frame, frames: list[Frame]) -> None:
         if frame["op"] == "request":
             frames += [
-                {"op": "invoke", "id": 7, "fn": 1, "arguments": [20]},
+                {"op": "invoke", "id": 7, "fn": 1, "arguments": [20], "lent": True},
                 {"op": "complete", "id": 8, "code": "JSON.pa", "cursor": 7, "directory": None, "places": []},
                 {"op": "release", "id": 9, "fn": 1},
-                {"op": "invoke", "id": 10, "fn": 1, "arguments": [20]},
+                {"op": "invoke", "id": 10, "fn": 1, "arguments": [20], "lent": True},
                 {"op": "execute", "id": 11, **{k: v for k, v in JOB.items() if k != "op"}, "code": "return total"},
                 {"op": "reply", "id": frame["id"], "content": {"status": "ok", "n": 1}},
             ]

@@ -17,7 +17,9 @@ from llmspell_kernel.scripting.cell_paths import cell_path
 from llmspell_kernel.scripting.lua.convert import name_only
 from llmspell_kernel.scripting.lua.debugger.code_lines import code_lines
 from llmspell_kernel.scripting.lua.guard import lua_text
-from llmspell_kernel.scripting.lua.sandbox import Sandbox
+from llmspell_kernel.scripting.lua.reach import Lent, nothing
+from llmspell_kernel.scripting.lua.sandbox import Sandbox, ScriptFailure
+from llmspell_kernel.scripting.told_texts import Texts
 from llmspell_protocol.frames import Frame
 
 T = TypeVar("T")
@@ -51,6 +53,9 @@ class Commands(Protocol):
     def tell(self, event: str, body: Any) -> None:
         """Sends an event."""
 
+    def aside(self, aside: bool) -> None:
+        """From here on what runs within the script is the debugger's, and asks the kernel for nothing; or no more."""
+
 
 class Attachment:
     """The debugger of a state, made when the first command comes; it stays, and costs nothing while detached."""
@@ -59,12 +64,14 @@ class Attachment:
         self._commands = commands
         self._border = sandbox.host.border
         self._sources = sandbox.host.sources
-        self._texts: dict[str, bytes] = {}
+        self._texts: Texts[bytes] = Texts()
         self._queue: deque[Frame] = deque()
         self.stands = False
         self._attached = False
         self._active = True
-        self._serve, self._loaded, self._activate, self._idle, self.apart = sandbox.load_debugger(
+        self._sandbox = sandbox
+        self._lent: Lent | None = None
+        self._serve, self._loaded, self._activate, self._idle, self.apart, self._look = sandbox.load_debugger(
             {
                 "debug_take": self._take,
                 "debug_answer": self._answer,
@@ -72,7 +79,7 @@ class Attachment:
                 "debug_source": self._source,
                 "debug_lines": self._lines,
             },
-            {"debug_waits": commands.command_waits},
+            {"debug_waits": commands.command_waits, "debug_aside": self._aside},
         )
         self._sources.on_keep = self._keep
 
@@ -87,6 +94,17 @@ class Attachment:
             # A stop that came meanwhile has ended it, and the command with it; the script's own wait ends by it too.
             if not self._commands.stopped():
                 raise
+
+    def call(self, command: str, arguments: Mapping[str, Any]) -> Any:
+        """What a command gives that may run functions of the script's: it is stopped and limited as those are.
+
+        Raises:
+            ScriptFailure: it failed, or was stopped.
+        """
+        found = self._sandbox.call(self._look, [command, dict(arguments)], name_only)
+        if "problem" in found:
+            raise ScriptFailure(found["problem"])
+        return found["result"]
 
     def watching(self, run: Callable[[], T], *, may_stop: bool) -> T:
         """Runs something that may stop, or may not; what is around it goes on as before."""
@@ -117,10 +135,11 @@ class Attachment:
             self._attach()
         elif command == "detach":
             self._attached = False
+            self._texts.clear()
         elif command == "pause":
             arguments["running"] = self._commands.runs
         elif command == "know":
-            self._texts[arguments.pop("path")] = arguments.pop("source").encode()
+            self._texts.keep(arguments.pop("path"), arguments.pop("source").encode())
         elif command == "source":
             arguments["text"] = self._source(lua_text(arguments["path"]))[0]
         elif command == "modules":
@@ -140,6 +159,14 @@ class Attachment:
         self.stands = event == b"stopped" or (self.stands and event != b"continued")
         self._commands.tell(event.decode(), self._border.to_python(body, name_only))
         return ()
+
+    def _aside(self, aside: bool) -> None:
+        reach = self._sandbox.host.reach
+        if aside:
+            self._lent, reach.lent = reach.lent, nothing()
+        elif self._lent is not None:
+            reach.lent, self._lent = self._lent, None
+        self._commands.aside(aside)
 
     def _source(self, path: bytes) -> tuple[Any, ...]:
         return (self._text_of(os.fsdecode(path)),)

@@ -15,6 +15,7 @@ local pack, unpack, concat, min, dump = table.pack, table.unpack, table.concat, 
 local find, format, gsub, sub = string.find, string.format, string.gsub, string.sub
 local array, waits, write = core.host.array, core.host.debug_waits, core.host.write
 local take, answer, send_event = core.bind("debug_take"), core.bind("debug_answer"), core.bind("debug_event")
+local aside = core.host.debug_aside
 local source_of, code_lines = core.bind("debug_source"), core.bind("debug_lines")
 
 local stack, variables = core.module("debugger/stack.lua"), core.module("debugger/variables.lua")
@@ -140,7 +141,7 @@ local function interpolated(frame, message)
     end
     parts[#parts + 1] = sub(message, at, open - 1)
     local ok, value = stack.evaluate(frame, sub(message, open + 1, close - 1))
-    local text = ok and (type(value) == "string" and value or variables.text(value)) or "<" .. tostring(value) .. ">"
+    local text = ok and (type(value) == "string" and value or variables.text(value, nil, true)) or "<" .. tostring(value) .. ">"
     parts[#parts + 1] = variables.clean(text)
     at = close + 1
   end
@@ -184,7 +185,9 @@ local function breakpoint_here(line, info)
   if not breakpoint then
     return nil
   end
+  aside(true)
   local ok, stops, problem = apart(decide, breakpoint, (running()))
+  aside(false)
   pass_stop_on()
   if not ok then
     return breakpoint, tostring(stops)
@@ -263,7 +266,7 @@ end
 -- ## Errors
 
 local function message_of(value)
-  return type(value) == "string" and variables.clean(value) or variables.text(value)
+  return type(value) == "string" and variables.clean(value) or variables.text(value, nil, true)
 end
 
 local function stop_for_error(value, dead)
@@ -363,7 +366,7 @@ local function frame_of(number)
   end
   local frame = standing ~= nil and standing.frames[number]
   if not frame then
-    error("the script does not stand there any more", 0)
+    error("the script is no longer paused there", 0)
   end
   return frame
 end
@@ -405,7 +408,7 @@ local function place(path, breakpoints)
     end
     if lines ~= nil then
       state.line = line_with_code(lines, one.line) or one.line
-      problem = problem or line_with_code(lines, one.line) == nil and "there is no code on this line or behind it" or nil
+      problem = problem or line_with_code(lines, one.line) == nil and "there is no code on this line or after it" or nil
     end
     state.message, state.verified = problem, problem == nil
     if problem == nil then
@@ -508,13 +511,16 @@ function commands.evaluate(arguments)
   end
   local limit = (arguments.context == "repl" or arguments.context == "clipboard") and REPL_TEXT or nil
   local path = find(arguments.expression, HOVER) and arguments.expression or nil
-  local shown = variables.described(results[2], path, frame, limit)
+  -- A panel asks by itself, time and again; a user who types something wants it as the script shows it.
+  local context = arguments.context
+  local may_run = context == nil or context == "repl"
+  local shown = variables.described(results[2], path, frame, limit, may_run)
   if results.n == 1 then
     shown.value = ""
   elseif results.n > 2 then
     local texts = {}
     for at = 2, results.n do
-      texts[#texts + 1] = variables.text(results[at], limit)
+      texts[#texts + 1] = variables.text(results[at], limit, may_run)
     end
     shown.value = concat(texts, "\t")
   end
@@ -534,7 +540,7 @@ end
 
 function commands.exceptionInfo()
   if standing == nil or standing.error == nil then
-    error("the script does not stand at an error", 0)
+    error("the script is not paused at an error", 0)
   end
   return { exceptionId = "error", description = standing.error, breakMode = filters.raised and "always" or "unhandled" }
 end
@@ -582,7 +588,7 @@ end
 function handle(command, arguments)
   local wanted = commands[command]
   if wanted == nil then
-    error("the script does not stand", 0)
+    error("the script is not paused", 0)
   end
   return wanted(arguments)
 end
@@ -651,7 +657,18 @@ local function called_apart(fn)
   end
 end
 
+-- A command that may run functions of the script's, called by Python as those are: it can be stopped by itself. An error
+-- is told and not raised, so that nothing stands for it.
+local function look(command, arguments)
+  local results = pack(apart(stack.from_main, handle, command, arguments))
+  pass_stop_on()
+  if results[1] then
+    return { result = results[2] }
+  end
+  return { problem = variables.clean(tostring(results[2])) }
+end
+
 return function(environment, names)
   core.script_environment, core.standard_names = environment, names
-  return serve, loaded, activate, idle, called_apart
+  return serve, loaded, activate, idle, called_apart, look
 end

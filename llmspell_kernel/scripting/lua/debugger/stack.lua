@@ -7,7 +7,7 @@ local core = ...
 local getinfo, getlocal, setlocal = debug.getinfo, debug.getlocal, debug.setlocal
 local getupvalue, setupvalue = debug.getupvalue, debug.setupvalue
 local create, resume, status, close = core.create, coroutine.resume, coroutine.status, coroutine.close
-local type, load, next, pcall, pack, unpack = type, load, next, pcall, table.pack, table.unpack
+local error, type, load, next, pcall, pack, unpack = error, type, load, next, pcall, table.pack, table.unpack
 local setmetatable, sub, find, gsub = setmetatable, string.sub, string.find, string.gsub
 local native_resume = coroutine.resume
 
@@ -126,12 +126,34 @@ end
 
 -- ## Names
 
+-- How many levels are on the main coroutine now above those that it had when the script stopped.
+local above = 0
+
+local function level_of(frame)
+  return frame.thread == core.main and frame.level + above or frame.level
+end
+
+-- Calls a function of ours for a call of Python's, which is on top of the main coroutine.
+function stack.from_main(fn, ...)
+  above = 0
+  repeat
+    local info = getinfo(core.main, above, "f")
+    above = above + 1
+  until info == nil or info.func == core.run
+  local results = pack(pcall(fn, ...))
+  above = 0
+  if not results[1] then
+    error(results[2], 0)
+  end
+  return unpack(results, 2, results.n)
+end
+
 -- The locals of a frame as { name, value, index }, shadowed ones left out.
 function stack.locals(frame)
   local found, at = {}, {}
   local index = 1
   while true do
-    local name, value = getlocal(frame.thread, frame.level, index)
+    local name, value = getlocal(frame.thread, level_of(frame), index)
     if name == nil then
       break
     end
@@ -164,7 +186,7 @@ end
 function stack.varargs(frame)
   local found = {}
   while true do
-    local name, value = getlocal(frame.thread, frame.level, -#found - 1)
+    local name, value = getlocal(frame.thread, level_of(frame), -#found - 1)
     if name == nil then
       return found
     end
@@ -201,7 +223,7 @@ end
 function stack.assign(frame, name, value)
   local own = named(stack.locals(frame), name)
   if own ~= nil then
-    setlocal(frame.thread, frame.level, own.index, value)
+    setlocal(frame.thread, level_of(frame), own.index, value)
     return true
   end
   local up = named(stack.upvalues(frame.func), name)
@@ -213,7 +235,7 @@ function stack.assign(frame, name, value)
 end
 
 function stack.assign_vararg(frame, index, value)
-  setlocal(frame.thread, frame.level, index, value)
+  setlocal(frame.thread, level_of(frame), index, value)
 end
 
 -- What the names in a piece of code mean where the frame stands. A function that is made there may outlive the frame,

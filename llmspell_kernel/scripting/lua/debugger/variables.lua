@@ -9,7 +9,7 @@ local rawget, rawlen, getmetatable, pack, setupvalue = rawget, rawlen, getmetata
 local getinfo, traceback, status = debug.getinfo, debug.traceback, coroutine.status
 local math_type, sort, min = math.type, table.sort, math.min
 local find, format, gmatch, gsub, sub, utf8_len = string.find, string.format, string.gmatch, string.gsub, string.sub, utf8.len
-local array, display = core.host.array, core.display
+local array, display, shown = core.host.array, core.display, core.shown
 
 local MAX_CHILDREN = 500
 local MAX_TEXT = 400
@@ -45,9 +45,9 @@ local function cut(text, limit)
   return sub(text, 1, stop) .. "…"
 end
 
--- A value as one line; `limit` in bytes.
-function variables.text(value, limit)
-  return cut(display(value), limit or MAX_TEXT)
+-- A value as one line; `limit` in bytes. Nothing of the script's runs for it, but where that `may_run`.
+function variables.text(value, limit, may_run)
+  return cut((may_run and display or shown)(value), limit or MAX_TEXT)
 end
 
 local function is_script_function(value)
@@ -82,21 +82,21 @@ local function kind_of(value)
 end
 
 -- A value as the Debug Adapter Protocol has it; `path` is an expression that gives it, where there is one.
-function variables.described(value, path, frame, limit)
-  local shown = { value = variables.text(value, limit), type = kind_of(value), variablesReference = 0 }
+function variables.described(value, path, frame, limit, may_run)
+  local found = { value = variables.text(value, limit, may_run), type = kind_of(value), variablesReference = 0 }
   if has_children(value) then
-    shown.variablesReference = kept({ kind = "value", value = value, path = path, frame = frame })
+    found.variablesReference = kept({ kind = "value", value = value, path = path, frame = frame })
     if type(value) == "table" then
-      shown.indexedVariables, shown.namedVariables = rawlen(value), count_named(value)
+      found.indexedVariables, found.namedVariables = rawlen(value), count_named(value)
     end
   end
-  return shown
+  return found
 end
 
 local function variable(name, value, path, frame)
-  local shown = variables.described(value, path, frame)
-  shown.name, shown.evaluateName = clean(name), path
-  return shown
+  local found = variables.described(value, path, frame)
+  found.name, found.evaluateName = clean(name), path
+  return found
 end
 
 -- ## Scopes
@@ -132,7 +132,7 @@ local function by_text(a, b)
   if ka == "number" or ka == "string" then
     return a < b
   end
-  return tostring(a) < tostring(b)
+  return format("%p", a) < format("%p", b)
 end
 
 local function key_name(key)
@@ -222,7 +222,7 @@ end
 local function entry_of(number)
   local entry = references[number]
   if entry == nil then
-    error("these variables are those of an earlier stop", 0)
+    error("these variables belong to an earlier stop", 0)
   end
   return entry
 end
@@ -287,7 +287,7 @@ function variables.set(number, name, text)
   elseif is_script_function(entry.value) then
     assign_upvalue(entry.value, name, value)
   else
-    error("'" .. name .. "' can't be set", 0)
+    error("'" .. name .. "' cannot be set", 0)
   end
   return variables.described(value, nil, entry.frame)
 end

@@ -1,0 +1,27 @@
+"""The debugger's commands in words, as `help` lists them."""
+
+HELP = (
+    ("break, b [FILE:]LINE [if COND]", "stop there; without a place: the list"),
+    ("tbreak [FILE:]LINE [if COND]", "stop there once"),
+    ("hits ID CONDITION", "stop at some hits only: 5, >= 5, % 2"),
+    ("log [FILE:]LINE MESSAGE", "print there, {expressions} too, and go on"),
+    ("delete, d ID", "remove a breakpoint"),
+    ("enable ID, disable ID", "switch one on or off"),
+    ("watch EXPR, unwatch ID", "show a value at every stop"),
+    ("exceptions on|raised|off", "stop at errors that nothing catches, or at all"),
+    ("continue, c", "go on"),
+    ("next, n", "the next line, over calls"),
+    ("step, s", "the next line, into calls"),
+    ("finish, f", "out of this function"),
+    ("until LINE", "go on up to a line"),
+    ("pause", "stop a script that runs (Ctrl+C too)"),
+    ("where, w, bt, backtrace, stack", "the calls that led here"),
+    ("up, down, frame N", "look at another call"),
+    ("locals, globals", "variables with their values"),
+    ("print, p EXPR", "a value"),
+    ("set VAR = EXPR", "change a variable"),
+    ("eval CODE", "run statements here"),
+    ("list, l [LINE]", "the source around a line"),
+    ("quit, q", "end the script"),
+    ("help, h", "this list"),
+)
