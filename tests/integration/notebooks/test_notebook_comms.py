@@ -113,7 +113,7 @@ def test_a_cell_opens_a_comm_and_the_frontend_answers(one: Client) -> None:
     cell = run_cell(one, "mine:send{1} mine:close{bye = true} return mine.open, #Comm.list()")
     assert cell.of("comm_msg") == [{"comm_id": comm_id, "data": [1]}]
     assert cell.of("comm_close") == [{"comm_id": comm_id, "data": {"bye": True}}]
-    assert cell.value == "false"
+    assert cell.value == "false  0"
     assert "the comm is closed" in run_cell(one, "mine:send{}").reply["evalue"]
 
 
