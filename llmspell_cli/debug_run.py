@@ -137,7 +137,7 @@ class DebugRun:
 
     def _attach(self, run: Pending, talk: Conversation) -> None:
         """The kernel has a place for the script: everything typed so far goes there, and the script begins."""
-        link = DebugLink(self._session, run.msg_id)
+        link = DebugLink(self._session, run.msg_id, self._script.allow)
         link.start()
         self._commands.attached(link)
         if not self._output.json:

@@ -5,7 +5,9 @@ Knows requests, neither terminals nor what a user types.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from llmspell_cli.session import Content, Session
@@ -18,11 +20,16 @@ ANSWER_S = 15.0
 
 
 class DebugLink:
-    """A debugger; `run` is the msg_id of the isolated run that it is about, None the session's own context."""
+    """A debugger; `run` is the msg_id of the isolated run that it is about, None the session's own context.
 
-    def __init__(self, session: Session, run: str | None = None) -> None:
+    What is evaluated has the permissions `allow`.
+    """
+
+    def __init__(
+        self, session: Session, run: str | None = None, allow: Mapping[str, Sequence[str]] = MappingProxyType({})
+    ) -> None:
         self._session = session
-        options = RequestOptions(debugs=run, deltas=True)
+        options = RequestOptions(debugs=run, deltas=True, allow=dict(allow) or None)
         self._metadata = {METADATA_KEY: options.metadata()}
         self._numbers = count(1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from llmspell_cli.debugger.commands import DebugCommands, GoesOn, Quit
 from llmspell_cli.debugger.conversation import Conversation
@@ -17,9 +17,15 @@ class ReplDebugging:
     `Conversation`."""
 
     def __init__(
-        self, session: Session, output: Output, read: Callable[[], str | None], end_line: Callable[[], None]
+        self,
+        session: Session,
+        output: Output,
+        read: Callable[[], str | None],
+        end_line: Callable[[], None],
+        allow: Mapping[str, Sequence[str]],
     ) -> None:
         self._session = session
+        self._allow = allow
         self._commands = DebugCommands(Places())
         self._talk = Conversation(self._commands, output, read, repeats=False, end_line=end_line, arrived=lambda: None)
 
@@ -30,7 +36,7 @@ class ReplDebugging:
             LlmspellError: it failed.
         """
         if self._commands.link is None:
-            link = DebugLink(self._session)
+            link = DebugLink(self._session, allow=self._allow)
             link.start()
             self._commands.attached(link)
         try:

@@ -62,6 +62,7 @@ class Repl:
         self._printed = _Printed(output)
         self._interrupts: Interrupts | None = None
         self._lines: Lines | None = None
+        self._allow = allow
         self._context = ScriptContext(session, engine=engine, on_input=self._answer, allow=allow)
         self._commands = DotCommands(
             self._context,
@@ -242,7 +243,7 @@ class Repl:
         # Few sessions debug.
         from llmspell_cli.repl.debugging import ReplDebugging
 
-        return ReplDebugging(self._session, self._output, self._debugger_line, self._printed.end)
+        return ReplDebugging(self._session, self._output, self._debugger_line, self._printed.end, self._allow)
 
     def _take_delta(self, content: Content) -> None:
         told = content.get("debug")
