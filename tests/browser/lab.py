@@ -112,12 +112,14 @@ class LabServer:
         return psutil.Process(self._process.pid).children(recursive=True)
 
     def close(self) -> None:
-        """Ends the server and what it has started."""
+        """Ends the server, what it has started, and the kernel that its notebooks shared."""
         started = self.kernels()
         self._process.terminate()
         self._process.wait(timeout=60)
         self._reader.join()
         psutil.wait_procs(started, timeout=60)
+        stop = [str(Path(sys.executable).with_name("llmspell")), "kernel", "stop", "--all"]
+        subprocess.run(stop, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 class Notebook:
