@@ -145,7 +145,7 @@ def test_session_works(mode: str, tmp_path: Path, models: Path) -> None:
         assert "Question: Name a colour.\nAnswer:   " in done.out
         assert "Kept as artifact 1, sha256 " in done.out
         assert "Read again: true" in done.out
-        assert "Replayed step 1 (model chat): same" in done.out
+        assert "Replayed step 1 (model chat): recorded" in done.out
 
 
 def test_extract_works(shell: Reader) -> None:

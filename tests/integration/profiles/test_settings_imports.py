@@ -16,6 +16,7 @@ ALWAYS = {
     "expansion",
     "home",
     "loader",
+    "nested",
     "local_backends",
     "origins",
     "problems",
