@@ -30,7 +30,9 @@ def main() -> None:
             model = directory / "smollm2.gguf"
             shutil.copyfile(smollm2(), model)
             server.command("model", "pull", model.as_uri())
-            browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+            browser = playwright.chromium.launch(
+                executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+            )
             for take in (_notebook, _debugger):
                 page = browser.new_page(viewport={"width": 1100, "height": 500})
                 page.set_default_timeout(DEADLINE_MS)

@@ -36,7 +36,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.fail("these tests drive Chromium; install it: apt-get install chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield started
         started.close()
 
