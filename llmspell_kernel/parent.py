@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 
+from llmspell_protocol.background import of_no_request
 from llmspell_protocol.process_end import POLL_S, end_descriptor, lives
 
 
@@ -15,12 +16,12 @@ def watch_process(pid: int, on_end: Callable[[], None]) -> None:
     try:
         fd = end_descriptor(pid)
     except ProcessLookupError:
-        loop.call_soon(on_end)
+        of_no_request(loop.call_soon, on_end)
         return
 
     def look() -> None:
         if lives(pid):
-            loop.call_later(POLL_S, look)
+            of_no_request(loop.call_later, POLL_S, look)
         else:
             on_end()
 
@@ -34,4 +35,4 @@ def watch_process(pid: int, on_end: Callable[[], None]) -> None:
         os.close(descriptor)
         on_end()
 
-    loop.add_reader(descriptor, ended)
+    of_no_request(loop.add_reader, descriptor, ended)

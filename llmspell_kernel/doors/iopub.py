@@ -111,7 +111,8 @@ class IoPub:
             return
         message.identities = [topic.encode() if topic is not None else self._topic + b"." + message.msg_type.encode()]
         frames = self._wire.pack(message, "json")
-        if not self._listening and self._connections is not None:
+        # Where connections are cut, whose descriptors are given out again, it isn't sure that none of them listens.
+        if not self._listening and not self._cut and self._connections is not None:
             self._missed.keep(frames, self._loop.time())
         else:
             self._send(frames)

@@ -40,7 +40,6 @@ OF_A_REQUEST = {
     "llmspell_providers/residency/residency.py": "the load, for the request that needed it first",
 }
 OUTSIDE = {
-    "llmspell_kernel/lifecycle.py": "before any request",
     "llmspell_kernel/embedded.py": "another thread's",
     "llmspell_kernel/doors/channels.py": "the kernel's own end",
     "llmspell_kernel/services/events/export.py": "a thread's",
