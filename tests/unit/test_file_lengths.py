@@ -1,6 +1,5 @@
 """The check of files' lengths finds what is too long."""
 
-
 from __future__ import annotations
 
 from pathlib import Path
