@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from playwright.sync_api import expect
+
 from tests.browser.conftest import Open
 
 ANSWER = """
@@ -45,9 +47,7 @@ def test_shift_tab_shows_what_a_function_does(open_notebook: Open) -> None:
     notebook = open_notebook("LocalLLM.list")
     notebook.edit(0)
     notebook.page.keyboard.press("Shift+Tab")
-    tooltip = notebook.page.locator(".jp-Tooltip")
-    tooltip.wait_for()
-    assert "LocalLLM.list(" in tooltip.inner_text()
+    expect(notebook.page.locator(".jp-Tooltip")).to_contain_text("LocalLLM.list(")
 
 
 def test_a_cell_reads_what_is_typed_into_its_box(open_notebook: Open) -> None:

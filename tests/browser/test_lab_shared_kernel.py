@@ -27,9 +27,10 @@ def test_two_notebooks_and_a_command_share_a_model_and_no_variables(open_noteboo
     first.wait_for_text(1, "first")
     loaded = json.loads(server.command("--json", "model", "ps"))["models"]
     assert [model["model"] for model in loaded] == ["smollm2"]
-    command = ("chat", "-m", "local/smollm2@candle", "--json", "-o", "max_tokens", "8", "Say hello.")
-    answered = json.loads(server.command(*command))
-    assert answered["mode"] == "connected"
+    asked = f"{ASK % 'mine'} return mine"
+    answered = json.loads(server.command("--json", "exec", asked))
+    assert (answered["mode"], answered["result"]) == ("connected", "mine")
+    server.command("chat", "-m", "local/smollm2@candle", "-o", "max_tokens", "8", "Say hello.")
     assert json.loads(server.command("--json", "model", "ps"))["models"][0]["pid"] == loaded[0]["pid"]
 
 
