@@ -16,7 +16,7 @@ from typing import TypeVar
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Content, Reply, Request, Sink
 from llmspell_protocol.errors import Cancelled, Internal, LlmspellError
-from llmspell_protocol.request_options import NO_OPTIONS, RequestOptions
+from llmspell_protocol.request_options import RequestOptions
 
 T = TypeVar("T")
 
@@ -29,19 +29,22 @@ def part_of(
     content: Content,
     *,
     msg_type: str,
-    caller: Caller,
     sink: Sink,
-    options: RequestOptions = NO_OPTIONS,
+    caller: Caller | None = None,
+    options: RequestOptions | None = None,
     apart: bool = False,
 ) -> Iterator[Request]:
-    """A part of `request`; what it asks for in turn ends with the block. `apart` as in `Request`."""
+    """A part of `request`; what it asks for in turn ends with the block. `apart` as in `Request`.
+
+    `caller` and `options` are the request's own unless they are given.
+    """
     part = Request(
         id=f"{request.id}.part.{next(_numbers)}",
         msg_type=msg_type,
         content=content,
-        caller=caller,
+        caller=request.caller if caller is None else caller,
         sink=sink,
-        options=options,
+        options=request.options if options is None else options,
         parent=request,
         header=request.header,
         apart=apart,
@@ -148,3 +151,37 @@ class SilentSink:
     async def ask(self, prompt: str, *, password: bool = False) -> str | None:
         """There is no person."""
         return None
+
+
+class PartSink:
+    """What a part tells goes to the whole; its answer is the caller's to read."""
+
+    def __init__(self, whole: Request) -> None:
+        self._whole = whole
+
+    def progress(self, content: Content) -> None:
+        """Tells how far the part is."""
+        self._whole.progress(content)
+
+    def delta(self, content: Content) -> None:
+        """Is not sent: the part's answer is no piece of the whole one."""
+
+    def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
+        """Is not sent: parts return what they have."""
+
+    def publish(
+        self, msg_type: str, content: Content, metadata: Content | None = None, buffers: Sequence[bytes] = ()
+    ) -> None:
+        """Publishes as the whole does."""
+        self._whole.sink.publish(msg_type, content, metadata, buffers)
+
+    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
+        """Asks as the whole does."""
+        return await self._whole.sink.ask(prompt, password=password)
+
+
+class StepSink(PartSink):
+    """What a step would tell by itself is not sent: the workflow tells of its steps."""
+
+    def progress(self, content: Content) -> None:
+        """Is not sent."""

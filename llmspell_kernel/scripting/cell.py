@@ -50,8 +50,9 @@ async def _run(
         context.execution_count += 1
     number = context.execution_count
     # Our own clients keep a history of their own.
-    is_kept = counts and history is not None and not options.deltas
-    kept = history().begin(context, request, number, wanted.code) if is_kept and history is not None else None
+    kept = None
+    if history is not None and counts and not options.deltas:
+        kept = history().begin(context, request, number, wanted.code)
     if not wanted.silent:
         request.sink.publish("execute_input", {"code": wanted.code, "execution_count": number})
     if options.reset:

@@ -6,12 +6,12 @@ which. Knows requests and agents, and runs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
-from llmspell_kernel.parts import part_of
-from llmspell_kernel.request import Content, Request
+from llmspell_kernel.parts import PartSink, part_of
+from llmspell_kernel.request import Request
 from llmspell_kernel.services.agents.agent import Agent
 from llmspell_protocol.errors import InvalidRequest, ToolError
 
@@ -73,34 +73,5 @@ def turn_within(request: Request, agent: Agent, text: str) -> AbstractContextMan
         request,
         {"action": "execute", "agent": agent.name, "input": text},
         msg_type="agent_request",
-        caller=request.caller,
         sink=PartSink(request),
-        options=request.options,
     )
-
-
-class PartSink:
-    """What a part tells goes to the whole; its answer is the caller's to read."""
-
-    def __init__(self, whole: Request) -> None:
-        self._whole = whole
-
-    def progress(self, content: Content) -> None:
-        """Tells how far the part is."""
-        self._whole.progress(content)
-
-    def delta(self, content: Content) -> None:
-        """Is not sent: the part's answer is no piece of the whole one."""
-
-    def reply(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
-        """Is not sent: parts return what they have."""
-
-    def publish(
-        self, msg_type: str, content: Content, metadata: Content | None = None, buffers: Sequence[bytes] = ()
-    ) -> None:
-        """Publishes as the whole does."""
-        self._whole.sink.publish(msg_type, content, metadata, buffers)
-
-    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
-        """Asks as the whole does."""
-        return await self._whole.sink.ask(prompt, password=password)

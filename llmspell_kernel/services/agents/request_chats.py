@@ -8,10 +8,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
-from llmspell_kernel.parts import followed, part_of, recorded
+from llmspell_kernel.parts import PartSink, followed, part_of, recorded
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.services.agents.chats import Chats
-from llmspell_kernel.services.agents.nesting import PartSink
 from llmspell_protocol.content import to_content
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult
 
@@ -88,9 +87,7 @@ class RequestChats:
             request,
             content,
             msg_type="model_request",
-            caller=request.caller,
             sink=PartSink(request),
-            options=request.options,
         )
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmspell_kernel.parts import followed, part_of
+from llmspell_kernel.parts import PartSink, followed, part_of
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.agents.nesting import PartSink
 from llmspell_kernel.services.agents.toolbox import Do
 from llmspell_kernel.services.tools.asking import AskingTime
 from llmspell_kernel.services.tools.invocation import progress_of, replied
@@ -51,9 +50,7 @@ class RequestTools:
             request,
             content,
             msg_type="tool_request",
-            caller=request.caller,
             sink=PartSink(request),
-            options=request.options,
         ) as part:
             own = RequestTools(part, self._tools, self._settings)
             return await followed(part, lambda content: do(own, content["parameters"]), shown=to_content, made=replied)

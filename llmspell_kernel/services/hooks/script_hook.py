@@ -11,6 +11,7 @@ from llmspell_kernel.request import Request
 from llmspell_kernel.services.correlation import correlation_of
 from llmspell_kernel.services.hooks.hook import Occasion
 from llmspell_kernel.services.hooks.verdict import Verdict, read_verdict
+from llmspell_protocol.request_options import NO_OPTIONS
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
@@ -45,8 +46,8 @@ class ScriptHook:
             request,
             {},
             msg_type="hook_request",
-            caller=request.caller,
             sink=SilentSink(),
+            options=NO_OPTIONS,
             apart=not occasion.awaited,
         ) as part:
             self._within.add(part)

@@ -21,6 +21,7 @@ from llmspell_kernel.services.tools.callers import owner_of
 from llmspell_kernel.services.tools.invocation import Invocation, demand_name, plain_reply
 from llmspell_protocol.areas.tool import ToolInvokeReply, ToolProblem, ToolRegister
 from llmspell_protocol.errors import InvalidRequest, ScriptError, Timeout
+from llmspell_protocol.request_options import NO_OPTIONS
 from llmspell_protocol.tools.description import ToolDescription
 from llmspell_protocol.tools.parameters import problems_of
 
@@ -166,4 +167,6 @@ class ToolsOfOthers:
 def _standing_apart(request: Request, function: ScriptFunction) -> AbstractContextManager[Request]:
     """The request for which the function of another's script runs: without what `request` was granted."""
     caller = request.caller._replace(client=function.context)
-    return part_of(request, {}, msg_type=request.msg_type, caller=caller, sink=SilentSink(), apart=True)
+    return part_of(
+        request, {}, msg_type=request.msg_type, sink=SilentSink(), caller=caller, options=NO_OPTIONS, apart=True
+    )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from llmspell_kernel.parts import followed, part_of
+from llmspell_kernel.parts import StepSink, followed, part_of
 from llmspell_kernel.problem_words import said
 from llmspell_kernel.request import Content
 from llmspell_kernel.services.agents.agent import Agent
@@ -16,7 +16,6 @@ from llmspell_kernel.services.tools.invocation import replied
 from llmspell_kernel.services.workflows.definition import Step
 from llmspell_kernel.services.workflows.names import Names, input_of
 from llmspell_kernel.services.workflows.outcomes import FlowOutcome, Problem
-from llmspell_kernel.services.workflows.parts import StepSink
 from llmspell_kernel.services.workflows.place import Place, Undo
 from llmspell_kernel.services.workflows.results import result_of
 from llmspell_kernel.services.workflows.time_limits import time_limit
@@ -76,9 +75,7 @@ async def _tool(step: Step, place: Place, given: Any) -> Done:
         request,
         content,
         msg_type="tool_request",
-        caller=request.caller,
         sink=StepSink(request),
-        options=request.options,
     ) as part:
 
         async def work(asked: Content) -> ToolInvokeReply:
@@ -148,9 +145,7 @@ async def _turn(
         request,
         content,
         msg_type="agent_request",
-        caller=request.caller,
         sink=StepSink(request),
-        options=request.options,
     ) as part:
         name = None if step is None else place.step_name(step.name)
         turn = await run.agent_runs.run_followed(part, agent, wanted, _unheard, step=name)
@@ -325,9 +320,7 @@ async def _nested(step: Step, place: Place, given: Any) -> Done:
         place.request,
         content,
         msg_type="workflow_request",
-        caller=place.request.caller,
         sink=StepSink(place.request),
-        options=place.request.options,
     ) as part:
         inner.request = part
 

@@ -10,10 +10,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from llmspell_kernel.parts import followed, part_of
+from llmspell_kernel.parts import StepSink, followed, part_of
 from llmspell_kernel.request import Content
 from llmspell_kernel.scripting.contexts import Contexts, ScriptFunction
-from llmspell_kernel.services.workflows.parts import StepSink
 from llmspell_kernel.services.workflows.place import Place
 from llmspell_kernel.services.workflows.time_limits import time_limit
 
@@ -71,9 +70,7 @@ class Functions:
                 request,
                 content,
                 msg_type=request.msg_type,
-                caller=request.caller,
                 sink=StepSink(request),
-                options=request.options,
             ) as part:
                 async with time_limit(limit_s, what, begun=False) as limit:
                     loop = asyncio.get_running_loop()

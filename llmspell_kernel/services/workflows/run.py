@@ -134,9 +134,7 @@ class Run:
             request,
             {"action": "get", "scope": "global", "key": key},
             msg_type="state_request",
-            caller=request.caller,
             sink=SilentSink(),
-            options=request.options,
         ) as part:
 
             async def work(content: Content) -> Found:
