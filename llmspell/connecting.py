@@ -104,7 +104,7 @@ def _place(target: str | ConnectionInfo | None) -> _Place:
 
 
 def _embedded() -> _Place:
-    # Whoever connects to a kernel that runs waits for none of its code.
+    # A client of a kernel that runs waits for none of its code.
     from pathlib import Path
 
     from llmspell_kernel.embedded import EmbeddedKernel

@@ -64,7 +64,7 @@ class Contexts:
         self._room = asyncio.Condition()
         self._tellings: set[asyncio.Task[None]] = set()
         self.shared = Context("shared", engine, self._workers)
-        """The one of whoever comes through the kernel's own door: the repl, and a notebook with a kernel of its own."""
+        """That of clients of the kernel's own door: the repl, and a notebook with a kernel of its own."""
         self._shells: dict[str | None, Shells] = {None: self._new_shells(self.shared)}
 
     @property

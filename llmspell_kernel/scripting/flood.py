@@ -1,6 +1,6 @@
 """How much of a cell reaches its frontends: what a notebook server passes on, and of a flood the end.
 
-jupyter_server drops what is beyond 1,000 messages or 1 MB a second, counted over three seconds, and tells nobody what.
+jupyter_server drops what is beyond 1,000 messages or 1 MB a second, counted over three seconds, without a word.
 Here a flood is held back and shown once a second, by its newest part; what was cut is said. Knows no messages.
 """
 

@@ -269,5 +269,5 @@ def _function_before(before: Sequence[Token]) -> str | None:
 
 
 def bounded(found: Completions) -> Completions:
-    """At most `MOST_NAMES` of them: more is nobody's choice, and too much for a message."""
+    """At most `MOST_NAMES` of them: more can't be chosen from, and is too much for a message."""
     return found._replace(candidates=found.candidates[:MOST_NAMES])

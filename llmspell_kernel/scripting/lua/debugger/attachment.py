@@ -25,7 +25,7 @@ from llmspell_protocol.frames import Frame
 T = TypeVar("T")
 
 _UNNAMED = "expression"
-"""The name of chunks that are nobody's file or cell."""
+"""The name of chunks that are neither a file nor a cell."""
 
 
 class Commands(Protocol):
