@@ -95,7 +95,7 @@ def _programs(frame: Frame) -> Programs | None:
     return Programs(frame["programs"], frame["working_directory"], frame["environment"], frame["max_output_bytes"])
 
 
-def failure_fields(failure: ScriptFailure, sandbox: Sandbox | None) -> dict[str, Any]:
+def failure_fields(failure: ScriptFailure) -> dict[str, Any]:
     """The fields of an `error` frame."""
     cause = failure.cause
     return {
@@ -105,14 +105,6 @@ def failure_fields(failure: ScriptFailure, sandbox: Sandbox | None) -> dict[str,
         "line": failure.line,
         "source_line": failure.source_line,
         "traceback": list(failure.traceback),
-        "hint": _hint(failure, sandbox),
+        "hint": failure.hint,
         "cause": None if cause is None else {key: cause.get(key) for key in ("code", "message", "hint", "details")},
     }
-
-
-def _hint(failure: ScriptFailure, sandbox: Sandbox | None) -> str | None:
-    if failure.cause is not None and failure.cause.get("hint"):
-        return str(failure.cause["hint"])
-    if failure.kind == "error" and sandbox is not None:
-        return sandbox.suggestion(failure.message)
-    return None

@@ -36,7 +36,7 @@ class ScriptFailure(Exception):
     """A script ended in an error: Lua's message, where, that line's text, and the script's own lines of the traceback.
 
     `kind` is `error`, `syntax`, `memory`, `stopped` or `not_found`; `cause` the failed request's error content, when
-    that is what stayed uncaught.
+    that is what stayed uncaught; `hint` what to do, in terms of what the script could reach when it failed.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class ScriptFailure(Exception):
         kind: str = "error",
         cause: Mapping[str, Any] | None = None,
         source_line: str | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -57,6 +58,7 @@ class ScriptFailure(Exception):
         self.kind = kind
         self.cause = cause
         self.source_line = source_line
+        self.hint = hint
 
 
 class Value:
@@ -219,8 +221,10 @@ class Sandbox:
 
         return LiveValues(self._core, self._environment)
 
-    def suggestion(self, message: str) -> str | None:
-        """What the use of a nil may have meant: another name, or a file that the script was denied."""
+    def _hint(self, message: str, cause: Mapping[str, Any] | None) -> str | None:
+        """The failed request's own; else what the use of a nil may have meant: another name, or what was denied."""
+        if cause is not None and cause.get("hint"):
+            return str(cause["hint"])
         return self._name_meant(message) or (self.host.reach.denied if _OF_A_NIL.search(message) else None)
 
     def _name_meant(self, message: str) -> str | None:
@@ -325,7 +329,8 @@ class Sandbox:
         frames = [entry.strip() for entry in lines if entry.strip() not in ("", "stack traceback:")]
         # An error of a coroutine's is raised again where that was resumed, but comes from where it says.
         name, line = self.host.sources.position(text) or (name, line)
-        return ScriptFailure(text, name, line, frames, kind, cause, self.host.sources.line(name, line))
+        hint = self._hint(text, cause) if kind == "error" else None
+        return ScriptFailure(text, name, line, frames, kind, cause, self.host.sources.line(name, line), hint)
 
     def _syntax_failure(self, problem: bytes) -> ScriptFailure:
         text = problem.decode("utf-8", "replace")

@@ -301,7 +301,7 @@ class Worker:
         try:
             answer = self._answer(op, frame)
         except ScriptFailure as failure:
-            answer = {"op": "error", **failure_fields(failure, self._sandbox)}
+            answer = {"op": "error", **failure_fields(failure)}
         except NotConvertible as problem:
             answer = {"op": "error", "kind": "error", "message": str(problem)}
         except MemoryError:

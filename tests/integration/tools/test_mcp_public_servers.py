@@ -90,7 +90,9 @@ def test_the_time_server_of_pypi_tells_and_converts_times(programs: Path, tmp_pa
 
 def test_the_fetch_server_of_pypi_reads_a_page(programs: Path, tmp_path: Path, page: str) -> None:
     args = '["--ignore-robots-txt", "--allow-private-ips"]'
-    table = f'[mcp.servers.fetch]\ncommand = "{programs}/mcp-server-fetch"\nargs = {args}\n'
+    # Where it finds npm, it installs a library at its first call, and fails where no registry can be reached.
+    env = f'{{ PATH = "{programs}" }}'
+    table = f'[mcp.servers.fetch]\ncommand = "{programs}/mcp-server-fetch"\nargs = {args}\nenv = {env}\n'
 
     async def scene(bench: McpBench) -> None:
         assert await bench.names() == ["fetch/fetch"]

@@ -149,7 +149,7 @@ def test_what_a_call_gives_is_a_section_or_a_type() -> None:
     ],
 )
 def test_a_misspelt_function_is_noticed(bench: LuaBench, code: str, meant: str) -> None:
-    assert bench.sandbox.suggestion(bench.failure(code).message) == f"did you mean '{meant}'?"
+    assert bench.failure(code).hint == f"did you mean '{meant}'?"
 
 
 def test_a_parameter_that_is_a_time_names_its_unit() -> None:

@@ -170,7 +170,7 @@ def test_an_unknown_tool_is_nil_where_it_is_looked_up_and_an_error_where_it_is_m
     """
     assert bench.value(code) == [True, True, True, True, False, False, True]
     assert bench.caught("Tool.create('x')") == "Tool 'x' not found"
-    assert bench.sandbox.suggestion(bench.failure("Tool.excute('x')").message) == "did you mean 'execute'?"
+    assert bench.failure("Tool.excute('x')").hint == "did you mean 'execute'?"
 
 
 def test_a_look_up_that_fails_otherwise_raises(bench: LuaBench) -> None:
