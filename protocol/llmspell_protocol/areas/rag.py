@@ -16,7 +16,10 @@ Strategy = Literal["auto", "sliding_window", "sentence", "paragraph", "markdown"
 
 
 class RagPlace(Struct):
-    """Where documents lie. `scope` with `scope_id` is the collection `SCOPE_ID`; none of them is `default`."""
+    """Where documents lie. `scope` with `scope_id` is the collection `SCOPE_ID`; none of them is `default`.
+
+    A collection within a scope is `SCOPE_ID/COLLECTION`; the scope `global` is no scope.
+    """
 
     tenant: str | None = None
     collection: str | None = None
@@ -59,6 +62,8 @@ class RagIngest(RagPlace):
     """reads and embeds unchanged ones again"""
     model: str | None = None
     """the embedding model of a new place; another one than an existing place's embeds everything again"""
+    provider: str | None = None
+    """whose embedding model a new place gets, where none is named"""
     chunking: RagChunking | None = None
     ttl_s: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -290,10 +295,27 @@ class RagStatsReply(Struct):
     searches: int
 
 
+class RagModel(RagPlace):
+    """The embedding model of a place, or the one that it would get."""
+
+    model: str | None = None
+    provider: str | None = None
+
+
+class RagModelReply(Struct):
+    """A model that makes vectors."""
+
+    model: str
+    dimension: int | None
+    """None: it is known when the model has made the first"""
+    warnings: Sequence[str]
+
+
 class RagCreate(RagPlace):
     """A place before anything is in it; with `ttl_s`, all of it goes that long after its last change."""
 
     model: str | None = None
+    provider: str | None = None
     ttl_s: float | None = None
 
 
@@ -331,7 +353,7 @@ class RagRebuildReply(Struct):
     duration_ms: float
 
 
-_DOCUMENT = {"documents": [{"id": "tides", "text": "High water comes twice a day."}], "model": "mock:embed"}
+_DOCUMENT = {"documents": [{"id": "tides", "text": "High water comes twice a day."}], "model": "mock/embed"}
 
 ACTIONS: Mapping[str, Action] = {
     "ingest": Action(RagIngest, RagIngestReply, right="execute", example=_DOCUMENT, progress=(RagProgress,)),
@@ -340,7 +362,7 @@ ACTIONS: Mapping[str, Action] = {
         RagAsk,
         RagAskReply,
         right="infer",
-        example={"query": "When is high water?", "chat_model": "mock:chat"},
+        example={"query": "When is high water?", "chat_model": "mock/chat"},
         progress=(RagProgress,),
         delta=RagDelta,
     ),
@@ -348,6 +370,7 @@ ACTIONS: Mapping[str, Action] = {
     "collections": Action(RagCollections, RagCollectionsReply, right="execute", example={}),
     "stats": Action(RagPlace, RagStatsReply, right="execute", example={}),
     "save": Action(Empty, RagStatsReply, right="execute", example={}),
+    "model": Action(RagModel, RagModelReply, right="execute", example={"model": "mock/embed"}),
     "create": Action(RagCreate, RagCollection, right="execute", example={"collection": "notes"}),
     "rebuild": Action(RagRebuild, RagRebuildReply, right="execute", example={}, progress=(RagProgress,)),
     "delete": Action(RagDelete, RagDeleteReply, right="execute", example={"ids": ["tides"]}),
