@@ -257,8 +257,7 @@ class Services:
     @service
     def replays(self) -> Replays:
         """Recorded requests asked again."""
-        from llmspell_kernel.services.rag.service import RagService
-    from llmspell_kernel.services.sessions.replay import Replays
+        from llmspell_kernel.services.sessions.replay import Replays
 
         return Replays(self.sessions, self._submit)
 
