@@ -69,7 +69,7 @@ _OUTER_LINE = re.compile(r"(?:\A|(?<=\n))[ \t]*\r?\n(?=\S)")
 
 
 def read(source: bytes, name: str, media_type: str, charset: str | None) -> Text:
-    """The source with its definitions; `metadata.language`, and `metadata.parsed`: whether there was a grammar.
+    """The source with its definitions; `metadata.programming_language`, and `metadata.parsed`: whether there was a grammar.
 
     Raises:
         InvalidRequest: it is no text.
@@ -78,7 +78,7 @@ def read(source: bytes, name: str, media_type: str, charset: str | None) -> Text
     text, encoding = decoded(source, name, charset)
     text = whole_characters(text)
     language = language_of(media_type) or ""
-    metadata: dict[str, Any] = {"encoding": encoding, "language": language, "parsed": language in _GRAMMARS}
+    metadata: dict[str, Any] = {"encoding": encoding, "programming_language": language, "parsed": language in _GRAMMARS}
     if language not in _GRAMMARS:
         blocks = [match.end() for match in _OUTER_LINE.finditer(text)]
         return Text(text=text, media_type=media_type, blocks=blocks, metadata=metadata)
