@@ -6,7 +6,7 @@ import re
 
 from llmspell_rag.extra_libraries import library
 
-_BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
