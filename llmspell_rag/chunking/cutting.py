@@ -149,7 +149,7 @@ class _Finishing:
         first = begin + len(text) - len(text.lstrip())
         last = begin + len(text.rstrip())
         line = first
-        while line > 0 and self._text[line - 1] in _INDENTATION:
+        while line > begin and self._text[line - 1] in _INDENTATION:
             line -= 1
         is_line = line == 0 or self._text[line - 1] in "\r\n"
         return (line if is_line else first), last
