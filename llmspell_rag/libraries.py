@@ -1,4 +1,4 @@
-"""The libraries of the extra `rag`: imported where a document needs one, or told how they are installed."""
+"""The libraries of the extra `rag`: imported where one is needed, or told how they are installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmspell_protocol.errors import Unsupported
 
 
 def library(module: str, package: str, what: str) -> ModuleType:
-    """A module of the extra; `what` is what can't be done without it ("reading PDF files").
+    """A module of the extra; `what` is what can't be done without it ("searching by meaning").
 
     Raises:
         Unsupported: it isn't installed.
