@@ -172,13 +172,6 @@ class Ingest:
         )
         self._skipped += skipped
         for file in files:
-            if not self._rights.allows(file.path):
-                self._skipped.append(
-                    RagProblem(
-                        source=file.path, code="forbidden", message="it leads to what may not be read", hint=None
-                    )
-                )
-                continue
             yield Source(id=file.path, name=file.path, size=file.size, path=file.path)
 
     async def _known(self, sources: Sequence[Source]) -> dict[str, Known]:
