@@ -1,0 +1,108 @@
+"""The retrieval set keeps its promises: sizes, kinds, and what makes a question one of words or of meaning."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import combinations
+
+import pytest
+
+from benchmarks.retrieval.questions import PASSAGE_KINDS, QUESTION_KINDS, Passage, Question, passages, questions
+from benchmarks.retrieval.words import codes, content_stems
+
+PASSAGES = {passage.id: passage for passage in passages()}
+QUESTIONS = questions()
+
+
+def signs(text: str) -> frozenset[str]:
+    """What a passage may be known by: its content words and codes."""
+    return content_stems(text) | codes(text)
+
+
+TEXTS_WITH = Counter(sign for passage in PASSAGES.values() for sign in signs(passage.text))
+
+def of_kind(kind: str) -> list[Question]:
+    return [question for question in QUESTIONS if question.kind == kind]
+
+
+def test_three_hundred_passages_have_ids_of_their_own() -> None:
+    assert len(passages()) == len(PASSAGES) == 300
+
+
+@pytest.mark.parametrize("passage", PASSAGES.values(), ids=PASSAGES)
+def test_a_passage_has_40_to_160_words_and_an_id_of_its_topic(passage: Passage) -> None:
+    assert 40 <= len(passage.text.split()) <= 160
+    assert passage.id.rpartition("-")[0] == passage.topic
+    assert passage.text == passage.text.strip()
+
+
+def test_every_kind_of_passage_is_there_many_times() -> None:
+    kinds = Counter(passage.kind for passage in PASSAGES.values())
+    assert set(kinds) == set(PASSAGE_KINDS)
+    assert min(kinds.values()) >= 15
+
+
+def test_some_passages_are_not_english() -> None:
+    languages = Counter(passage.language for passage in PASSAGES.values())
+    assert languages["de"] >= 5
+    assert languages["fr"] >= 5
+    assert languages["en"] >= 270
+
+
+def test_topics_hold_passages_that_are_hard_to_tell_apart() -> None:
+    topics = Counter(passage.topic for passage in PASSAGES.values())
+    assert sum(count for count in topics.values() if count >= 4) >= 240
+
+
+def test_no_passage_repeats_another() -> None:
+    """Two of one topic share words; nearly all of them would mean that one is a copy with names changed."""
+    stems = {passage.id: content_stems(passage.text) for passage in PASSAGES.values()}
+    for one, other in combinations(PASSAGES, 2):
+        assert len(stems[one] & stems[other]) <= 0.4 * len(stems[one] | stems[other]), (one, other)
+
+
+def test_eighty_questions_have_ids_and_texts_of_their_own() -> None:
+    assert len(QUESTIONS) == len({question.id for question in QUESTIONS}) == 80
+    assert len({question.text for question in QUESTIONS}) == 80
+
+
+def test_a_third_of_the_questions_is_of_each_kind() -> None:
+    kinds = Counter(question.kind for question in QUESTIONS)
+    assert set(kinds) == set(QUESTION_KINDS)
+    assert kinds == {"words": 25, "meaning": 30, "both": 25}
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=[question.id for question in QUESTIONS])
+def test_answers_are_passages_of_the_set_and_one_answers_fully(question: Question) -> None:
+    assert set(question.answers) <= set(PASSAGES)
+    assert set(question.answers.values()) <= {1, 2}
+    assert 2 in question.answers.values()
+
+
+def test_questions_are_about_every_kind_of_passage() -> None:
+    assert {PASSAGES[id_].kind for question in QUESTIONS for id_ in question.answers} == set(PASSAGE_KINDS)
+
+
+@pytest.mark.parametrize("question", of_kind("meaning"), ids=[question.id for question in of_kind("meaning")])
+def test_a_question_of_meaning_shares_no_content_word_with_any_answer(question: Question) -> None:
+    asked = content_stems(question.text)
+    assert len(asked) >= 3
+    assert {id_: asked & content_stems(PASSAGES[id_].text) for id_ in question.answers} == dict.fromkeys(
+        question.answers, frozenset()
+    )
+
+
+@pytest.mark.parametrize("question", of_kind("words"), ids=[question.id for question in of_kind("words")])
+def test_a_question_of_words_has_a_rare_word_or_code_of_each_full_answer(question: Question) -> None:
+    rare = {sign for sign in signs(question.text) if 1 <= TEXTS_WITH[sign] <= 3}
+    for id_, grade in question.answers.items():
+        assert grade < 2 or rare & signs(PASSAGES[id_].text), (question.text, id_)
+
+
+@pytest.mark.parametrize("question", of_kind("both"), ids=[question.id for question in of_kind("both")])
+def test_a_question_of_both_shares_some_words_with_each_full_answer_and_has_others(question: Question) -> None:
+    asked = content_stems(question.text)
+    for id_, grade in question.answers.items():
+        shared = asked & content_stems(PASSAGES[id_].text)
+        assert grade < 2 or shared, (question.text, id_)
+        assert shared < asked, (question.text, id_)
