@@ -1,1 +1,1 @@
-"""How well search finds the right passage: a set of passages and judged questions, and what a ranking of it is worth."""
+"""How well search finds the right passage: passages, judged questions about them, and what a ranking is worth."""

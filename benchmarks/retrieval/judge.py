@@ -50,7 +50,9 @@ def reciprocal_rank(ranking: Sequence[str], answers: Mapping[str, int]) -> float
     return next((1 / place for place, id_ in enumerate(dict.fromkeys(ranking), 1) if id_ in answers), 0.0)
 
 
-def judge(rankings: Mapping[str, Sequence[str]], answers: Mapping[str, Mapping[str, int]], *, at: int = 10) -> Judgement:
+def judge(
+    rankings: Mapping[str, Sequence[str]], answers: Mapping[str, Mapping[str, int]], *, at: int = 10
+) -> Judgement:
     """Means over all questions of `answers`, which maps each question's id to its answers.
 
     `rankings` maps each question's id to its ranking, whose first `at` passages count; KeyError where a question has
@@ -72,7 +74,7 @@ def _first(ranking: Sequence[str], count: int) -> list[str]:
 
 
 def _gain(grades: Sequence[int]) -> float:
-    return sum((2**grade - 1) / math.log2(place + 1) for place, grade in enumerate(grades, 1))
+    return sum((2.0**grade - 1) / math.log2(place + 1) for place, grade in enumerate(grades, 1))
 
 
 def _checked(answers: Mapping[str, int]) -> Mapping[str, int]:

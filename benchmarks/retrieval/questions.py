@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 FOLDER = Path(__file__).parent
 
@@ -50,6 +50,6 @@ def questions(folder: Path = FOLDER) -> tuple[Question, ...]:
     return tuple(Question(**row) for row in _rows(folder / "questions.jsonl"))
 
 
-def _rows(path: Path) -> Iterator[dict[str, object]]:
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)

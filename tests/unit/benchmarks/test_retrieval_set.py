@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations
 
 import pytest
 
+from benchmarks.retrieval.judge import judge
 from benchmarks.retrieval.questions import PASSAGE_KINDS, QUESTION_KINDS, Passage, Question, passages, questions
-from benchmarks.retrieval.words import codes, content_stems
+from benchmarks.retrieval.words import TOKENIZER, codes, content_stems
 
 PASSAGES = {passage.id: passage for passage in passages()}
 QUESTIONS = questions()
@@ -20,6 +23,7 @@ def signs(text: str) -> frozenset[str]:
 
 
 TEXTS_WITH = Counter(sign for passage in PASSAGES.values() for sign in signs(passage.text))
+
 
 def of_kind(kind: str) -> list[Question]:
     return [question for question in QUESTIONS if question.kind == kind]
@@ -106,3 +110,29 @@ def test_a_question_of_both_shares_some_words_with_each_full_answer_and_has_othe
         shared = asked & content_stems(PASSAGES[id_].text)
         assert grade < 2 or shared, (question.text, id_)
         assert shared < asked, (question.text, id_)
+
+
+def test_searching_by_words_finds_what_words_can_find_and_no_more() -> None:
+    database = sqlite3.connect(":memory:")
+    database.execute(f"CREATE VIRTUAL TABLE passages USING fts5(id UNINDEXED, text, tokenize = '{TOKENIZER}')")
+    database.executemany("INSERT INTO passages VALUES (?, ?)", [(one.id, one.text) for one in PASSAGES.values()])
+
+    def ranking(question: Question) -> Sequence[str]:
+        # In quotes each word is a phrase of the tokens that it is made of: `E-19` has to stand there as one.
+        anything = " OR ".join(f'"{word}"' for word in question.text.replace('"', " ").split() if content_stems(word))
+        found = database.execute(
+            "SELECT id FROM passages WHERE passages MATCH ? ORDER BY bm25(passages) LIMIT 10", (anything,)
+        )
+        return [id_ for (id_,) in found]
+
+    worth = {
+        kind: judge(
+            {question.id: ranking(question) for question in of_kind(kind)},
+            {question.id: question.answers for question in of_kind(kind)},
+        ).ndcg
+        for kind in QUESTION_KINDS
+    }
+    database.close()
+    assert worth["words"] > 0.95
+    assert worth["meaning"] == 0
+    assert 0.7 < worth["both"] < 0.9
