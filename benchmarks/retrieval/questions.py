@@ -1,4 +1,4 @@
-"""The set as it lies in passages.jsonl and questions.jsonl. Knows nothing of what searches it."""
+"""The set as it lies in passages.jsonl, questions.jsonl and tuning.jsonl. Knows nothing of what searches it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,13 @@ def passages(folder: Path = FOLDER) -> tuple[Passage, ...]:
 
 
 def questions(folder: Path = FOLDER) -> tuple[Question, ...]:
-    """All questions in the file's order."""
+    """The questions that measure, in the file's order."""
     return tuple(Question(**row) for row in _rows(folder / "questions.jsonl"))
+
+
+def tuning_questions(folder: Path = FOLDER) -> tuple[Question, ...]:
+    """Other questions to choose weights and limits by, so that what is measured was not fitted to its measure."""
+    return tuple(Question(**row) for row in _rows(folder / "tuning.jsonl"))
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -10,11 +10,21 @@ from itertools import combinations
 import pytest
 
 from benchmarks.retrieval.judge import judge
-from benchmarks.retrieval.questions import PASSAGE_KINDS, QUESTION_KINDS, Passage, Question, passages, questions
+from benchmarks.retrieval.questions import (
+    PASSAGE_KINDS,
+    QUESTION_KINDS,
+    Passage,
+    Question,
+    passages,
+    questions,
+    tuning_questions,
+)
 from benchmarks.retrieval.words import TOKENIZER, codes, content_stems
 
 PASSAGES = {passage.id: passage for passage in passages()}
 QUESTIONS = questions()
+TUNING = tuning_questions()
+ASKED = (*QUESTIONS, *TUNING)
 
 
 def signs(text: str) -> frozenset[str]:
@@ -25,8 +35,8 @@ def signs(text: str) -> frozenset[str]:
 TEXTS_WITH = Counter(sign for passage in PASSAGES.values() for sign in signs(passage.text))
 
 
-def of_kind(kind: str) -> list[Question]:
-    return [question for question in QUESTIONS if question.kind == kind]
+def of_kind(kind: str, among: Sequence[Question] = ASKED) -> list[Question]:
+    return [question for question in among if question.kind == kind]
 
 
 def test_three_hundred_passages_have_ids_of_their_own() -> None:
@@ -66,8 +76,8 @@ def test_no_passage_repeats_another() -> None:
 
 
 def test_eighty_questions_have_ids_and_texts_of_their_own() -> None:
-    assert len(QUESTIONS) == len({question.id for question in QUESTIONS}) == 80
-    assert len({question.text for question in QUESTIONS}) == 80
+    assert len(QUESTIONS) == 80
+    assert len({question.id for question in ASKED}) == len({question.text for question in ASKED}) == len(ASKED)
 
 
 def test_a_third_of_the_questions_is_of_each_kind() -> None:
@@ -76,7 +86,11 @@ def test_a_third_of_the_questions_is_of_each_kind() -> None:
     assert kinds == {"words": 25, "meaning": 30, "both": 25}
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=[question.id for question in QUESTIONS])
+def test_forty_questions_for_tuning_have_the_same_kinds() -> None:
+    assert Counter(question.kind for question in TUNING) == {"words": 12, "meaning": 15, "both": 13}
+
+
+@pytest.mark.parametrize("question", ASKED, ids=[question.id for question in ASKED])
 def test_answers_are_passages_of_the_set_and_one_answers_fully(question: Question) -> None:
     assert set(question.answers) <= set(PASSAGES)
     assert set(question.answers.values()) <= {1, 2}
@@ -127,8 +141,8 @@ def test_searching_by_words_finds_what_words_can_find_and_no_more() -> None:
 
     worth = {
         kind: judge(
-            {question.id: ranking(question) for question in of_kind(kind)},
-            {question.id: question.answers for question in of_kind(kind)},
+            {question.id: ranking(question) for question in of_kind(kind, QUESTIONS)},
+            {question.id: question.answers for question in of_kind(kind, QUESTIONS)},
         ).ndcg
         for kind in QUESTION_KINDS
     }
