@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from functools import cache
 
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 
@@ -37,9 +37,12 @@ _STOP_WORDS = {
 }
 
 
-def content_stems(text: str) -> frozenset[str]:
-    """The stems of the text's words, words without meaning of their own (English, German, French) left out."""
-    return _stems({"only": text})["only"] - _stop_stems()
+def content_stems(text: str, language: str) -> frozenset[str]:
+    """The stems of the text's words, less those without meaning of their own in its language.
+
+    Those are known of English, German and French (`en`, `de`, `fr`); of a text in another language all words count.
+    """
+    return _stems(text) - _stems(_STOP_WORDS.get(language, ""))
 
 
 def codes(text: str) -> frozenset[str]:
@@ -50,20 +53,13 @@ def codes(text: str) -> frozenset[str]:
     return frozenset(word.casefold() for word in _WRITTEN_AS_ONE.findall(text) if not word.isalpha())
 
 
-def _stop_stems() -> frozenset[str]:
-    return frozenset().union(*_stems(_STOP_WORDS).values())
-
-
-def _stems(texts: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    keys = list(texts)
+@cache
+def _stems(text: str) -> frozenset[str]:
     database = sqlite3.connect(":memory:")
     try:
         database.execute(f"CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = '{TOKENIZER}')")
-        database.execute("CREATE VIRTUAL TABLE terms USING fts5vocab(texts, 'instance')")
-        database.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", enumerate(texts.values()))
-        stems: dict[str, set[str]] = {key: set() for key in keys}
-        for row, term in database.execute("SELECT DISTINCT doc, term FROM terms"):
-            stems[keys[row]].add(term)
+        database.execute("CREATE VIRTUAL TABLE terms USING fts5vocab(texts, 'row')")
+        database.execute("INSERT INTO texts (text) VALUES (?)", (text,))
+        return frozenset(term for (term,) in database.execute("SELECT term FROM terms"))
     finally:
         database.close()
-    return {key: frozenset(found) for key, found in stems.items()}

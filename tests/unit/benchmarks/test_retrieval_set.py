@@ -27,12 +27,17 @@ TUNING = tuning_questions()
 ASKED = (*QUESTIONS, *TUNING)
 
 
-def signs(text: str) -> frozenset[str]:
-    """What a passage may be known by: its content words and codes."""
-    return content_stems(text) | codes(text)
+def stems(one: Passage | Question) -> frozenset[str]:
+    """Its content words."""
+    return content_stems(one.text, one.language)
 
 
-TEXTS_WITH = Counter(sign for passage in PASSAGES.values() for sign in signs(passage.text))
+def signs(one: Passage | Question) -> frozenset[str]:
+    """What it may be known by: content words and codes."""
+    return stems(one) | codes(one.text)
+
+
+TEXTS_WITH = Counter(sign for passage in PASSAGES.values() for sign in signs(passage))
 
 
 def of_kind(kind: str, among: Sequence[Question] = ASKED) -> list[Question]:
@@ -70,9 +75,8 @@ def test_topics_hold_passages_that_are_hard_to_tell_apart() -> None:
 
 def test_no_passage_repeats_another() -> None:
     """Two of one topic share words; nearly all of them would mean that one is a copy with names changed."""
-    stems = {passage.id: content_stems(passage.text) for passage in PASSAGES.values()}
-    for one, other in combinations(PASSAGES, 2):
-        assert len(stems[one] & stems[other]) <= 0.4 * len(stems[one] | stems[other]), (one, other)
+    for (one, its), (other, others) in combinations([(one.id, stems(one)) for one in PASSAGES.values()], 2):
+        assert len(its & others) <= 0.4 * len(its | others), (one, other)
 
 
 def test_eighty_questions_have_ids_and_texts_of_their_own() -> None:
@@ -103,25 +107,25 @@ def test_questions_are_about_every_kind_of_passage() -> None:
 
 @pytest.mark.parametrize("question", of_kind("meaning"), ids=[question.id for question in of_kind("meaning")])
 def test_a_question_of_meaning_shares_no_content_word_with_any_answer(question: Question) -> None:
-    asked = content_stems(question.text)
+    asked = stems(question)
     assert len(asked) >= 3
-    assert {id_: asked & content_stems(PASSAGES[id_].text) for id_ in question.answers} == dict.fromkeys(
+    assert {id_: asked & stems(PASSAGES[id_]) for id_ in question.answers} == dict.fromkeys(
         question.answers, frozenset()
     )
 
 
 @pytest.mark.parametrize("question", of_kind("words"), ids=[question.id for question in of_kind("words")])
 def test_a_question_of_words_has_a_rare_word_or_code_of_each_full_answer(question: Question) -> None:
-    rare = {sign for sign in signs(question.text) if 1 <= TEXTS_WITH[sign] <= 3}
+    rare = {sign for sign in signs(question) if 1 <= TEXTS_WITH[sign] <= 3}
     for id_, grade in question.answers.items():
-        assert grade < 2 or rare & signs(PASSAGES[id_].text), (question.text, id_)
+        assert grade < 2 or rare & signs(PASSAGES[id_]), (question.text, id_)
 
 
 @pytest.mark.parametrize("question", of_kind("both"), ids=[question.id for question in of_kind("both")])
 def test_a_question_of_both_shares_some_words_with_each_full_answer_and_has_others(question: Question) -> None:
-    asked = content_stems(question.text)
+    asked = stems(question)
     for id_, grade in question.answers.items():
-        shared = asked & content_stems(PASSAGES[id_].text)
+        shared = asked & stems(PASSAGES[id_])
         assert grade < 2 or shared, (question.text, id_)
         assert shared < asked, (question.text, id_)
 
@@ -133,7 +137,9 @@ def test_searching_by_words_finds_what_words_can_find_and_no_more() -> None:
 
     def ranking(question: Question) -> Sequence[str]:
         # In quotes each word is a phrase of the tokens that it is made of: `E-19` has to stand there as one.
-        anything = " OR ".join(f'"{word}"' for word in question.text.replace('"', " ").split() if content_stems(word))
+        anything = " OR ".join(
+            f'"{word}"' for word in question.text.replace('"', " ").split() if content_stems(word, question.language)
+        )
         found = database.execute(
             "SELECT id FROM passages WHERE passages MATCH ? ORDER BY bm25(passages) LIMIT 10", (anything,)
         )
