@@ -15,6 +15,7 @@ from itertools import count
 import zmq
 
 from llmspell_protocol.background import of_no_request
+from llmspell_protocol.zmq_calls import READABLE, events
 
 _EVENT = struct.Struct("=Hi")
 _TURN_EVENTS = 1_024
@@ -79,7 +80,7 @@ class Connections:
         self._look_scheduled = False
         changed = ready = False
         for _ in range(_TURN_EVENTS):
-            if self._monitor.closed or not int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
+            if self._monitor.closed or not events(self._monitor) & READABLE:
                 break
             kind, descriptor = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             changed = True

@@ -10,6 +10,7 @@ from llmspell_kernel.doors.connections import Connections
 from llmspell_kernel.doors.dropped import Dropped
 from llmspell_kernel.doors.intake import Intake
 from llmspell_protocol.background import of_no_request
+from llmspell_protocol.zmq_calls import READABLE, events, send_frames
 
 MAX_BYTES = 4_096
 MAX_PARTS = 8
@@ -44,10 +45,10 @@ class Heartbeat:
         self._echo_scheduled = False
         for taken in self._intake.turn():
             try:
-                self._socket.send_multipart(taken.frames, zmq.NOBLOCK)
+                send_frames(self._socket, taken.frames)
             except zmq.Again:
                 self.dropped.add("full")
-        if not self._socket.closed and not self._echo_scheduled and int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+        if not self._socket.closed and not self._echo_scheduled and events(self._socket) & READABLE:
             self._echo_scheduled = True
             of_no_request(self._loop.call_soon, self._echo)
 

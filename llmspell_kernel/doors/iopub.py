@@ -17,6 +17,7 @@ from llmspell_kernel.doors.missed import Missed
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import Wire
+from llmspell_protocol.zmq_calls import READABLE, events, send_frames
 
 log = logging.getLogger(__name__)
 
@@ -120,12 +121,12 @@ class IoPub:
 
     def _send(self, frames: list[bytes]) -> None:
         try:
-            self._socket.send_multipart(frames, zmq.NOBLOCK)
+            send_frames(self._socket, frames)
         except zmq.Again:
             log.warning("IOPub is full; a subscriber does not read")
 
     def _look_again(self) -> None:
-        if not self._read_scheduled and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+        if not self._read_scheduled and events(self._socket) & READABLE:
             self._read_scheduled = True
             of_no_request(self._loop.call_soon, self._read)
 

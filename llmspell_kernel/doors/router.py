@@ -23,6 +23,7 @@ from llmspell_protocol.background import of_no_request
 from llmspell_protocol.incidents import as_incident, incident_number
 from llmspell_protocol.messages import Message
 from llmspell_protocol.wire import WireError
+from llmspell_protocol.zmq_calls import READABLE, events, send_frames
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +116,9 @@ class Router:
     def offer(self, message: Message) -> bool:
         """Sends to the message's first identity if a client is there and takes it now; nothing follows if not."""
         # A send alone may pass over connections of the last millisecond.
-        self.socket.getsockopt(zmq.EVENTS)
+        events(self.socket)
         try:
-            self.socket.send_multipart(self._wire.pack(message), zmq.NOBLOCK)
+            send_frames(self.socket, self._wire.pack(message))
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
@@ -137,7 +138,7 @@ class Router:
 
     def _try_send(self, outgoing: Outgoing) -> bool:
         try:
-            self.socket.send_multipart(self._wire.pack(outgoing.numbered()), zmq.NOBLOCK)
+            send_frames(self.socket, self._wire.pack(outgoing.numbered()))
         except zmq.Again:
             return False
         except zmq.ZMQError as error:
@@ -198,7 +199,7 @@ class Router:
         of_no_request(self._loop.call_soon, self._on_gone, self.name, route)
 
     def _look_again(self) -> None:
-        if not self._drain_scheduled and int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+        if not self._drain_scheduled and events(self.socket) & READABLE:
             self._drain_scheduled = True
             of_no_request(self._loop.call_soon, self._drain)
 

@@ -11,7 +11,7 @@ import hmac
 import json
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +53,9 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} can't be sent")
 
 
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
+
+
 def encode_part(part: object, encoding: str, *, exact: bool = False) -> bytes:
     """One of the four parts as bytes.
 
@@ -77,7 +80,7 @@ def _encode(part: object, encoding: str) -> bytes:
     if encoding == "msgpack":
         packed: bytes = msgpack.packb(part, use_bin_type=True, default=_plain)
         return packed
-    return json.dumps(part, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode()
+    return _to_json(part).encode()
 
 
 def _is_carried(value: float, encoding: str) -> bool:
@@ -174,6 +177,7 @@ class Wire:
         self._refuse_replays = refuse_replays and bool(key)
         self._seen: set[bytes] = set()
         self._seen_order: deque[bytes] = deque()
+        self._last_parent: tuple[Mapping[str, Any], str, bytes] = ({}, "", b"")
 
     def sign(self, parts: Sequence[bytes]) -> bytes:
         """The hex signature over the parts; empty when the key is."""
@@ -189,11 +193,19 @@ class Wire:
         encoding = encoding or message.encoding
         parts = [
             encode_part(message.header, encoding),
-            encode_part(message.parent_header, encoding),
+            self._parent_part(message.parent_header, encoding),
             encode_part(message.metadata, encoding, exact=exact),
             encode_part(message.content, encoding, exact=exact),
         ]
         return [*message.identities, DELIMITER, self.sign(parts), *parts, *message.buffers]
+
+    def _parent_part(self, parent: Mapping[str, Any], encoding: str) -> bytes:
+        """A request's header is the parent of all that answers it, and nothing changes it: mostly it's the last one."""
+        last, its_encoding, part = self._last_parent
+        if parent is not last or encoding != its_encoding:
+            part = encode_part(parent, encoding)
+            self._last_parent = (parent, encoding, part)
+        return part
 
     def unpack(self, frames: Sequence[bytes]) -> Message:
         """The message in the frames; one that holds more values than a request may is without them: see `problem`.

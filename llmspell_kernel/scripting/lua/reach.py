@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from llmspell_kernel.scripting.lua.files import EVERYTHING, Files
@@ -34,6 +35,7 @@ class Lent(NamedTuple):
     """Whether a person can be asked for a permission that the script lacks."""
 
 
+@cache
 def nothing() -> Lent:
     """What is within reach of what was granted nothing."""
     return Lent(Files(), {}, (), None, False)

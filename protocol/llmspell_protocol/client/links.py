@@ -19,6 +19,7 @@ from llmspell_protocol.client.core import ClientCore
 from llmspell_protocol.connection import Channel, ConnectionInfo
 from llmspell_protocol.errors import KernelUnreachable
 from llmspell_protocol.wire import MAX_MESSAGE_BYTES
+from llmspell_protocol.zmq_calls import READABLE, WRITABLE, events, send_frames
 
 LINGER_MS = 200
 """How long a closing client may take to get out what it has sent, such as a cancel."""
@@ -38,10 +39,6 @@ _FAILURES = {
 _MONITORED = zmq.EVENT_HANDSHAKE_SUCCEEDED | sum(_FAILURES)
 _BROKEN = "the connection broke; the kernel has probably ended"
 _PROBE_BYTES = b"llmspell"
-
-
-def _events(socket: zmq.Socket[bytes]) -> int:
-    return int(socket.get(zmq.EVENTS))
 
 
 def _say_goodbye(socket: zmq.Socket[bytes]) -> None:
@@ -173,7 +170,7 @@ class Links:
     def _transmit(self, channel: Channel, frames: Sequence[bytes]) -> None:
         link = self._open.get(channel)
         if link is not None:  # Otherwise it has just been lost, and the core knows.
-            link.socket.send_multipart(frames, zmq.NOBLOCK)
+            send_frames(link.socket, frames)
             self._look(link)
 
     def _look(self, link: _Link) -> None:
@@ -182,13 +179,13 @@ class Links:
         # First the monitor: what it tells the end of has been received completely by then.
         cause = self._read_monitor(link) if link.monitor is not None else None
         self._read(link)
-        if link.monitor is None and link.channel != "iopub" and not _events(link.socket) & zmq.POLLOUT:
+        if link.monitor is None and link.channel != "iopub" and not events(link.socket) & WRITABLE:
             cause = _BROKEN
         if cause is not None:
             self._lose(link, cause)
 
     def _read(self, link: _Link) -> None:
-        while _events(link.socket) & zmq.POLLIN:
+        while events(link.socket) & READABLE:
             frames = link.socket.recv_multipart(zmq.NOBLOCK)
             if link.channel == "hb":
                 self.heartbeat_answered |= frames[-1] == _PROBE_BYTES
@@ -198,7 +195,7 @@ class Links:
     def _read_monitor(self, link: _Link) -> str | None:
         """Why the link is lost, if it is."""
         monitor = link.monitor
-        while monitor is not None and _events(monitor) & zmq.POLLIN:
+        while monitor is not None and events(monitor) & READABLE:
             event, _ = _MONITOR_EVENT.unpack(monitor.recv_multipart(zmq.NOBLOCK)[0])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 link.up = True

@@ -1,0 +1,1 @@
+"""How well search finds the right passage: passages, judged questions about them, and what a ranking is worth."""
