@@ -17,7 +17,7 @@ CHANGES_KEPT = 20_000
 """So many changes of a place are remembered: an index that saw one of them is caught up, an older one made anew."""
 _COLUMNS = (
     "number, owner, tenant, collection, model, dimension, ttl_s, created_at, changed_at, epoch, generation, stamp,"
-    " documents, chunks, tokens, bytes"
+    " has_file, documents, chunks, tokens, bytes"
 )
 
 
@@ -39,6 +39,8 @@ class PlaceRow(NamedTuple):
     """counts the transactions that changed vectors"""
     stamp: str
     """of the last of them: a random one"""
+    has_file: int
+    """1: its index was saved"""
     documents: int
     chunks: int
     tokens: int
