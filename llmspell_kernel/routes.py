@@ -71,6 +71,11 @@ def routes(
 
         return ArtifactHandler(services.sessions, settings)
 
+    def rag_handler() -> Handler:
+        from llmspell_kernel.handlers.rag import RagHandler
+
+        return RagHandler(services.rag)
+
     def event_handler() -> Handler:
         from llmspell_kernel.handlers.event import EventHandler
 
@@ -143,6 +148,7 @@ def routes(
         "state_request": _when_asked(state_handler),
         "session_request": _when_asked(session_handler),
         "artifact_request": _when_asked(artifact_handler),
+        "rag_request": _when_asked(rag_handler),
         "event_request": _when_asked(event_handler),
         "hook_request": _when_asked(hook_handler),
     }

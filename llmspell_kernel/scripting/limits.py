@@ -35,6 +35,8 @@ class ScriptLimits(NamedTuple):
     """Hosts whose addresses every script may pull from."""
     sessions: bool = False
     """Whether there are the globals Session and Artifact."""
+    rag: bool = False
+    """Whether there is the global RAG."""
     values: Mapping[str, str] = MappingProxyType({})
     """Of `variables` those that the kernel's own environment has: a client sends what its options name alone."""
 
@@ -53,6 +55,7 @@ class ScriptLimits(NamedTuple):
             file_access=runtime.security.allow_file_access,
             pull_addresses=runtime.security.allow_pull_addresses,
             sessions="sessions" in runtime.given and runtime.sessions.enabled,
+            rag="rag" in settings.given and settings.rag.enabled,
         )
         if "tools" not in settings.given:
             # The tables of tools are read where a file has one: without, the defaults above are theirs too.

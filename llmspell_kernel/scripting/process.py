@@ -60,7 +60,11 @@ class ScriptProcess:
         """What is attached to its scripts."""
         self._frozen: list[Scope] = []
         self._calls.open(
-            "start", stdlib=limits.stdlib, max_memory_bytes=limits.max_memory_bytes, sessions=limits.sessions
+            "start",
+            stdlib=limits.stdlib,
+            max_memory_bytes=limits.max_memory_bytes,
+            sessions=limits.sessions,
+            rag=limits.rag,
         )
 
     @property

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.hooks.service import HooksService
     from llmspell_kernel.services.model_users import ModelUsers
     from llmspell_kernel.services.models import ModelsService
+    from llmspell_kernel.services.rag.service import RagService
     from llmspell_kernel.services.sessions.replay import Replays
     from llmspell_kernel.services.sessions.service import SessionsService
     from llmspell_kernel.services.state.service import StateService
@@ -240,6 +241,13 @@ class Services:
         return SessionsService(self._settings, self._environment)
 
     @service
+    def rag(self) -> RagService:
+        """Documents that are found again."""
+        from llmspell_kernel.services.rag.service import RagService
+
+        return RagService()
+
+    @service
     def history(self) -> HistoryService:
         """Cells that frontends have run."""
         from llmspell_kernel.services.history.service import HistoryService
@@ -249,7 +257,8 @@ class Services:
     @service
     def replays(self) -> Replays:
         """Recorded requests asked again."""
-        from llmspell_kernel.services.sessions.replay import Replays
+        from llmspell_kernel.services.rag.service import RagService
+    from llmspell_kernel.services.sessions.replay import Replays
 
         return Replays(self.sessions, self._submit)
 

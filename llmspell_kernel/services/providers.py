@@ -43,6 +43,7 @@ async def _described(registry: ProviderRegistry, name: str, table: ProviderSetti
         default_model=table.default_model,
         streaming=supports.get("streaming", False),
         images=supports.get("images", False),
+        embeddings=supports.get("embed", False),
         context_tokens=size if isinstance(size, int) else None,
         models=models,
     )

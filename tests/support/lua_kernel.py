@@ -92,9 +92,9 @@ class ScriptedKernel:
 class LuaBench:
     """A sandbox and its kernel."""
 
-    def __init__(self, stdlib: str = "All", memory: int = MEMORY, *, sessions: bool = True) -> None:
+    def __init__(self, stdlib: str = "All", memory: int = MEMORY, *, sessions: bool = True, rag: bool = True) -> None:
         self.kernel = ScriptedKernel()
-        self.sandbox = Sandbox(self.kernel, stdlib=stdlib, max_memory_bytes=memory, sessions=sessions)
+        self.sandbox = Sandbox(self.kernel, stdlib=stdlib, max_memory_bytes=memory, sessions=sessions, rag=rag)
         self.place()
 
     def place(self, files: Files | None = None, programs: Programs | None = None, **environment: str) -> None:

@@ -315,9 +315,18 @@ function core.late(methods, file, names)
   return methods
 end
 
--- A global of which every function is in a part.
-function core.late_global(file, names)
-  return core.methods({}, core.late({}, file, names))
+-- A global of which every function is in a part; and one field, where that has a name: a table that can't be changed,
+-- of what the part's function of that name gives when it is looked at.
+function core.late_global(file, names, field)
+  local global = core.methods({}, core.late({}, file, names))
+  if field ~= "" then
+    global[field] = setmetatable({}, {
+      __index = function(_, key) return core.part(file)[field]()[key] end,
+      __pairs = function() return next, core.part(file)[field]() end,
+      __newindex = function() error("'" .. field .. "' can't be changed by a script", 2) end,
+    })
+  end
+  return global
 end
 
 -- ## Objects that are a text where one is needed: their metatables. `table.concat` takes them too.

@@ -55,12 +55,21 @@ LATE_GLOBALS = {
     ),
     "Notebook": ("notebook.lua", "page set_next_input help"),
     "Artifact": ("artifact.lua", "store store_file get delete list query"),
+    "RAG": (
+        "rag.lua",
+        "ingest ingest_batch search ask configure get_stats save cleanup_scope clear delete list collections rebuild"
+        " create_session_collection configure_session list_providers",
+    ),
     "Comm": ("comm.lua", "new register_target unregister_target list"),
     "Progress": ("progress.lua", "new each"),
 }
 """Globals whose file is read when one of their functions is first called, and these functions."""
+LATE_TABLES = {"RAG": "config"}
+"""Of these, fields that are tables: a function of the file gives what stands in them now."""
 OF_SESSIONS = frozenset({"Session", "Artifact"})
 """Globals that are there where sessions are on."""
+OF_RAG = frozenset({"RAG"})
+"""Globals that are there where RAG is on."""
 FUNCTIONS = {"display": "make_display", "update_display": "update_display", "clear_output": "clear_output"}
 """Globals that are functions, and what they are called on Lua's side."""
 ALSO = {"Tools": "Tool"}

@@ -11,7 +11,16 @@ from lupa.lua54 import LuaError, LuaRuntime
 
 from llmspell_kernel.scripting.lua.convert import NotConvertible, name_only, refuse
 from llmspell_kernel.scripting.lua.files import Files, without_shebang
-from llmspell_kernel.scripting.lua.global_files import ALSO, FUNCTIONS, GLOBALS, GROUND, LATE_GLOBALS, OF_SESSIONS
+from llmspell_kernel.scripting.lua.global_files import (
+    ALSO,
+    FUNCTIONS,
+    GLOBALS,
+    GROUND,
+    LATE_GLOBALS,
+    LATE_TABLES,
+    OF_RAG,
+    OF_SESSIONS,
+)
 from llmspell_kernel.scripting.lua.guard import guarded
 from llmspell_kernel.scripting.lua.host import MAX_SHOWN_BYTES, Host, Kernel
 from llmspell_kernel.scripting.lua.reach import Lent
@@ -78,9 +87,9 @@ class Value:
 class Sandbox:
     """A Lua state for one context; everything runs on the calling thread."""
 
-    def __init__(self, kernel: Kernel, *, stdlib: str, max_memory_bytes: int, sessions: bool = True) -> None:
+    def __init__(self, kernel: Kernel, *, stdlib: str, max_memory_bytes: int, sessions: bool = True, rag: bool = True) -> None:
         self._kernel = kernel
-        self._sessions = sessions
+        self._left_out = frozenset({*(() if sessions else OF_SESSIONS), *(() if rag else OF_RAG)})
         self._runtime = LuaRuntime(
             encoding=None,
             register_eval=False,
@@ -237,6 +246,8 @@ class Sandbox:
             level = _LEVEL_OF.get(name)
             if name in OF_SESSIONS:
                 return f"{name} needs runtime.sessions.enabled = true: llmspell -p sessions …"
+            if name in OF_RAG:
+                return f"{name} needs rag.enabled = true: llmspell -p rag-dev …"
             if level is not None:
                 return f"'{name}' needs engines.lua.stdlib = \"{level}\" or more"
             names = [key.decode("utf-8", "replace") for key in self._core["global_names"](self._environment).values()]
@@ -284,9 +295,10 @@ class Sandbox:
         self._stdlib, self._display = values["stdlib.lua"], values["display.lua"]
         self._add_globals = [(name, values[f"globals/{files[-1]}"]) for name, files in GLOBALS.items()]
         for name, (part, functions) in LATE_GLOBALS.items():
-            if name in OF_SESSIONS and not self._sessions:
+            if name in self._left_out:
                 continue
-            self._add_globals.append((name, self._core["late_global"](part.encode(), functions.encode())))
+            table = LATE_TABLES.get(name, "").encode()
+            self._add_globals.append((name, self._core["late_global"](part.encode(), functions.encode(), table)))
 
     def _fill(self) -> None:
         self._stdlib(self._environment, self._level)

@@ -337,7 +337,11 @@ class Worker:
 
     def _start(self, frame: Frame) -> dict[str, Any]:
         self._sandbox = Sandbox(
-            self, stdlib=frame["stdlib"], max_memory_bytes=frame["max_memory_bytes"], sessions=frame["sessions"]
+            self,
+            stdlib=frame["stdlib"],
+            max_memory_bytes=frame["max_memory_bytes"],
+            sessions=frame["sessions"],
+            rag=frame["rag"],
         )
         hold_address_space(4 * frame["max_memory_bytes"] + SCRIPT_SPARE_BYTES)
         return {"op": "done"}

@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmspell_protocol.areas.action import Action
 
-AREAS = ("model", "agent", "tool", "workflow", "state", "event", "hook", "session", "artifact", "notebook", "kernel")
+AREAS = (
+    "model",
+    "agent",
+    "tool",
+    "workflow",
+    "state",
+    "event",
+    "hook",
+    "session",
+    "artifact",
+    "rag",
+    "notebook",
+    "kernel",
+)
 """`<area>_request` is answered by `<area>_progress`, `_delta` and `_reply`; its actions are in the module `<area>`."""
 
 AREA_OF = {f"{area}_request": area for area in AREAS}

@@ -335,6 +335,8 @@ class ConfiguredProvider(Struct):
     streaming: bool
     images: bool
     """it takes pictures"""
+    embeddings: bool
+    """it can make vectors of texts"""
     context_tokens: int | None
     """the longest context that the settings allow; null: the model's own"""
     models: Sequence[str] | None

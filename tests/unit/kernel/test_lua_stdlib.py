@@ -51,8 +51,9 @@ def test_the_language_and_our_globals_are_there_at_every_level(level: str) -> No
 
 def test_globals_of_parts_that_are_off_or_come_later_are_nil() -> None:
     names = ["RAG", "Session", "Artifact"]
-    assert _there(LuaBench(sessions=False), names) == []
-    assert _there(LuaBench(sessions=True), names) == ["Session", "Artifact"]
+    assert _there(LuaBench(sessions=False, rag=False), names) == []
+    assert _there(LuaBench(sessions=True, rag=False), names) == ["Session", "Artifact"]
+    assert _there(LuaBench(sessions=False, rag=True), names) == ["RAG"]
 
 
 def test_print_writes_what_lua_prints() -> None:

@@ -10,7 +10,7 @@ import pytest
 from llmspell_kernel.scripting.lua.worker import Worker
 from llmspell_protocol.frames import Frame, FramePipe
 
-START = {"op": "start", "id": 0, "stdlib": "All", "max_memory_bytes": 50_000_000, "sessions": True}
+START = {"op": "start", "id": 0, "stdlib": "All", "max_memory_bytes": 50_000_000, "sessions": True, "rag": True}
 JOB = {
     "op": "execute",
     "name": "t.lua",

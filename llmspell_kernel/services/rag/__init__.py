@@ -1,0 +1,1 @@
+"""Documents that are found again: taken in, searched, and asked."""
