@@ -26,6 +26,8 @@ COPY llmspell_cli llmspell_cli
 COPY llmspell_kernel llmspell_kernel
 COPY llmspell_providers llmspell_providers
 COPY llmspell_tools llmspell_tools
+COPY llmspell_rag llmspell_rag
+COPY llmspell_storage llmspell_storage
 COPY profiles profiles
 COPY protocol protocol
 RUN python3 -m venv /opt/llmspell \

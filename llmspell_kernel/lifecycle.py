@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmspell_kernel.directories import is_still, private_directory
+from llmspell_kernel.directories import is_still
 from llmspell_kernel.doors.binding import remove_socket_files
 from llmspell_protocol.connection import ConnectionInfo
 from llmspell_protocol.discovery import connection_path, is_running
 from llmspell_protocol.errors import Busy, ConfigError, LlmspellError
 from llmspell_providers.candle.socket_directory import remove_stale_directories, stale_directories
+from llmspell_storage.directories import private_directory
 
 
 def run_directory(home: Path) -> Path:

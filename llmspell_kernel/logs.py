@@ -110,8 +110,8 @@ class KernelLog:
         self._file: LogFile | None = None
         if file is not None:
             # Only a kernel of its own has a log file.
-            from llmspell_kernel.directories import private_directory
             from llmspell_kernel.log_file import LogFile
+            from llmspell_storage.directories import private_directory
 
             private_directory(file.parent)
             self._file = LogFile(file, FileFormatter("text", with_module=False).remark)

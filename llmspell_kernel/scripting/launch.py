@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmspell_kernel.directories import private_directory
 from llmspell_kernel.process_tree import kill_tree
 from llmspell_kernel.scripting.engines import DEFAULT, Engine
 from llmspell_protocol.child import Child, Spawned, spawn
+from llmspell_storage.directories import private_directory
 
 LOG_NAME = "scripts.log"
 

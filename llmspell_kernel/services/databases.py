@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmspell_kernel.storage.opening import integrity_problems
-from llmspell_kernel.storage.schema import Schema
 from llmspell_protocol.areas.kernel import KernelDatabase
+from llmspell_storage.opening import integrity_problems
+from llmspell_storage.schema import Schema
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.settings import Settings

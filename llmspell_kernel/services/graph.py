@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload, runtime_checkable
 
-from llmspell_kernel.directories import private_directory
 from llmspell_kernel.request import Record, Request, Submit
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_profiles.schema.settings import Settings
 from llmspell_protocol.incidents import incident_number
+from llmspell_storage.directories import private_directory
 
 if TYPE_CHECKING:
     from llmspell_kernel.services.agents.as_tools import AgentTools
@@ -257,8 +257,7 @@ class Services:
     @service
     def replays(self) -> Replays:
         """Recorded requests asked again."""
-        from llmspell_kernel.services.rag.service import RagService
-    from llmspell_kernel.services.sessions.replay import Replays
+        from llmspell_kernel.services.sessions.replay import Replays
 
         return Replays(self.sessions, self._submit)
 

@@ -1,1 +1,1 @@
-"""SQLite for what outlives a request: one way to open, migrate, read and write a database of the home."""
+"""What outlives a request, for services: a database's reads and writes as awaitables."""

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from llmspell_kernel.storage.failures import told
-from llmspell_kernel.storage.opening import opened, write_copy
-from llmspell_kernel.storage.schema import Schema
 from llmspell_protocol.errors import StorageError
+from llmspell_storage.failures import told
+from llmspell_storage.opening import opened, write_copy
+from llmspell_storage.schema import Schema
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

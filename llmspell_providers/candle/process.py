@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,9 @@ from llmspell_protocol.models import (
     ChatResult,
     Embeddings,
     PrefillProgress,
+    Scores,
     Timings,
+    TokenCounts,
     ToolCall,
     Usage,
 )
@@ -38,6 +40,8 @@ BACKEND = "candle"
 _WORKER = "llmspell_providers.candle.worker"
 _EMBED_TEXTS_A_FRAME = 256
 """Keeps a frame of vectors far below the frame limit (256 × 8,192 dimensions are 8 MiB)."""
+_COUNTED_CHARACTERS_A_FRAME = 4 << 20
+"""Of four bytes each at most: a quarter of what a frame takes."""
 _LOG_TAIL_LINES = 12
 _LOG_TAIL_BYTES = 8192
 _CARDS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
@@ -52,7 +56,7 @@ _NO_HUB = {
 """A model that is loaded is complete on disk: no server is asked for more of it."""
 _NO_DEBUGGER = {"GGML_NO_BACKTRACE": "1"}
 """An engine that gives up would start a debugger on itself, whose lines bury why it did."""
-STOP_WITHIN_S = {"chat": 30.0, "tokenize": 30.0, "embed": 300.0}
+STOP_WITHIN_S = {"chat": 30.0, "tokenize": 30.0, "count_tokens": 30.0, "embed": 300.0, "rerank": 300.0}
 """How long a request that no caller waits for may go on: an engine looks between two steps, and one step of a large
 model on a slow processor takes seconds; texts to be embedded are one step each. A chat template may go on for ever."""
 _PATIENCE = 10
@@ -192,6 +196,26 @@ class ModelProcess:
         """The token ids of a text."""
         tokens: list[int] = (await self._answer("tokenize", text=text))["tokens"]
         return tokens
+
+    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Tokens of each text, and how many the model adds to one that it embeds."""
+        counts: list[int] = []
+        added = 0
+        for part in _parts(texts):
+            frame = await self._answer("count_tokens", texts=part)
+            counts += frame["counts"]
+            added = frame["added"]
+        return TokenCounts(counts=counts, added=added)
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Scores:
+        """A score a text."""
+        frame = await self._answer("rerank", query=query, texts=list(texts))
+        return Scores(
+            scores=tuple(frame["scores"]),
+            usage=Usage(prompt_tokens=frame["prompt_tokens"]),
+            model=self.launch.model,
+            backend=BACKEND,
+        )
 
     async def stats(self) -> dict[str, Any]:
         """`memory_bytes` (resident, mapped weights included), `busy_slots`, `slots`, `requests`."""
@@ -368,6 +392,20 @@ class ModelProcess:
         except OSError:
             return []
         return [line for line in lines if line.strip()][-_LOG_TAIL_LINES:]
+
+
+def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in parts that fit a frame; one that is longer than that alone is a part of its own."""
+    part: list[str] = []
+    characters = 0
+    for text in texts:
+        if part and characters + len(text) > _COUNTED_CHARACTERS_A_FRAME:
+            yield part
+            part, characters = [], 0
+        part.append(text)
+        characters += len(text)
+    if part:
+        yield part
 
 
 def _environment(launch: Launch) -> dict[str, str]:

@@ -32,12 +32,14 @@ from llmspell_protocol.models import (
     LocalModel,
     ModelInfo,
     SamplingOptions,
+    Scores,
+    TokenCounts,
 )
 from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.base import FoundModel
 from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
-from llmspell_providers.candle.context_size import Wish, with_way_out
-from llmspell_providers.candle.engine import no_chat
+from llmspell_providers.candle.context_size import USUAL, Wish, with_way_out
+from llmspell_providers.candle.engine import no_chat, no_scores
 from llmspell_providers.candle.installed_engines import installed_engines, why_missing
 from llmspell_providers.candle.installed_model import InstalledModel, installed
 from llmspell_providers.candle.loaded_model import loaded_model
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CandleSettings
     from llmspell_profiles.schema.settings import ModelsSettings
     from llmspell_protocol.areas.found_models import HubRepository
-    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, Purpose, VerifiedModel
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.library.manifest import Manifest
     from llmspell_providers.residency.residency import Residency, Turn
@@ -158,7 +160,9 @@ class CandleProvider:
         if (damage := await asyncio.to_thread(self.store.damage, manifest)) is not None:
             raise damage.error()
         path = str(self.store.path(manifest))
-        return manifest.info(backend=self.name, loaded=self._is_loaded(manifest), path=path)
+        return manifest.info(
+            backend=self.name, loaded=self._is_loaded(manifest), path=path, embed_tokens=self._embed_tokens(manifest)
+        )
 
     def pull(
         self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
@@ -250,11 +254,36 @@ class CandleProvider:
             vectors = await self._in_time(turn.worker.embed(texts, normalize=normalize), manifest)
         return replace(vectors, backend=self.name)
 
+    async def prefix(self, spec: ModelSpec, purpose: Purpose, *, found: FoundModel | None = None) -> str:
+        """By the model's files, else by its name or its source's."""
+        return (await self._manifest(spec, found)).prefixes.of(purpose)
+
     async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
         """The model's own token ids of a text."""
         manifest = await self._manifest(spec, found)
         async with self._turn(manifest, _TOKENIZE) as turn:
             return await self._in_time(turn.worker.tokenize(text), manifest)
+
+    async def count_tokens(
+        self, spec: ModelSpec, texts: Sequence[str], *, found: FoundModel | None = None
+    ) -> TokenCounts:
+        """Tokens of each of the texts."""
+        manifest = await self._manifest(spec, found)
+        async with self._turn(manifest, _TOKENIZE) as turn:
+            return await self._in_time(turn.worker.count_tokens(texts), manifest)
+
+    async def rerank(
+        self, spec: ModelSpec, query: str, texts: Sequence[str], *, client: str, found: FoundModel | None = None
+    ) -> Scores:
+        """A score a text."""
+        manifest = await self._manifest(spec, found)
+        # Files that do not say what they are for are asked when they are loaded.
+        if manifest.capabilities and "rerank" not in manifest.capabilities:
+            raise no_scores(manifest.id)
+        self.capabilities(manifest.format).demand("rerank", self.name)
+        async with self._turn(manifest, client, embeds=True) as turn:
+            scores = await self._in_time(turn.worker.rerank(query, texts), manifest)
+        return replace(scores, backend=self.name)
 
     async def close(self) -> None:
         """Ends the pulls; the workers belong to the residency."""
@@ -377,6 +406,18 @@ class CandleProvider:
         context_size = turn.worker.loaded.context_size
         result = replace(chunk.result, timings=timings, backend=self.name, context_size=context_size)
         return replace(chunk, result=result)
+
+    def _embed_tokens(self, manifest: Manifest) -> int:
+        """The longest text that is embedded or scored at once: as the model is loaded, else as it will be."""
+        model = self._residency.get(self._key(manifest))
+        if model is not None and model.worker is not None:
+            context = model.worker.loaded.context_size
+        else:
+            wanted = self._settings.context_size
+            context = min(USUAL if wanted == "auto" else wanted, manifest.context_length or USUAL)
+        chats = not manifest.capabilities or "chat" in manifest.capabilities
+        # A model that chats reads in short steps, for others' streams; only PyTorch's make no difference.
+        return min(context, self._settings.batch_size) if chats and manifest.format == "gguf" else context
 
     def _server_path(self) -> Path | None:
         return find_server(self._settings.server_path, self._search_path)

@@ -29,6 +29,8 @@ from llmspell_protocol.models import (
     HealthStatus,
     LocalModel,
     ModelInfo,
+    Scores,
+    TokenCounts,
     Usage,
 )
 from llmspell_protocol.vendors import KEY_VARIABLES
@@ -52,7 +54,7 @@ from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CloudSettings
-    from llmspell_protocol.areas.model import DamagedModel
+    from llmspell_protocol.areas.model import DamagedModel, Purpose
 
 PROBE_DEADLINE_S = 1.0
 _NAMES_SHOWN = 8
@@ -216,6 +218,13 @@ class RemoteProvider(ServerManagedModels):
             backend=self.name,
         )
 
+    async def prefix(self, spec: ModelSpec, purpose: Purpose, *, found: FoundModel | None = None) -> str:
+        """By the model's name: servers do not tell."""
+        # Few texts have a purpose.
+        from llmspell_providers.library.prefixes import known_prefixes
+
+        return known_prefixes(spec.name).of(purpose)
+
     async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
         """The token ids of a text, from servers that have `/tokenize`."""
         self._capabilities.demand("tokenize", self.name)
@@ -226,6 +235,31 @@ class RemoteProvider(ServerManagedModels):
             if error.details.get("status") == 404:
                 raise unsupported("tokenize", self.name, "the server has no /tokenize") from None
             raise
+
+    async def count_tokens(
+        self, spec: ModelSpec, texts: Sequence[str], *, found: FoundModel | None = None
+    ) -> TokenCounts:
+        """Raises `Unsupported`: a server counts one text a request, and none says what its model adds."""
+        raise unsupported("tokenize", self.name, "its interface counts no tokens of many texts at once")
+
+    async def rerank(
+        self, spec: ModelSpec, query: str, texts: Sequence[str], *, client: str, found: FoundModel | None = None
+    ) -> Scores:
+        """How well each text answers the query, from servers that have `/rerank`."""
+        self._capabilities.demand("rerank", self.name)
+        name = _name(spec)
+        tokens = estimated_tokens(*texts) + len(texts) * estimated_tokens(query)
+        try:
+            ranked = await self._answer(
+                lambda client: self._dialect.rerank(client, name, query, texts), name, tokens=tokens
+            )
+        except BackendUnavailable as error:
+            if error.details.get("status") == 404:
+                raise unsupported("rerank", self.name, "the server has no /rerank, or base_url lacks /v1") from None
+            raise
+        return Scores(
+            scores=ranked.scores, usage=Usage(prompt_tokens=ranked.prompt_tokens), model=name, backend=self.name
+        )
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -50,6 +50,13 @@ class ModelInfo(LocalModel):
     """tokens"""
     architecture: str | None = None
     embedding_length: int | None = None
+    """dimensions of its vectors"""
+    embed_tokens: int | None = None
+    """the longest text that it embeds or scores at once, in tokens, with those that the model adds; null: not known"""
+    prefix_query: str = ""
+    """what stands before a question that is embedded to find passages; empty: nothing, or not known"""
+    prefix_passage: str = ""
+    """what stands before a passage that is embedded to be found"""
     license: str | None = None
     chat_template: bool = False
     """whether the file brings one"""
@@ -269,6 +276,30 @@ class Embeddings:
     model: str
     backend: str
     warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """How well each of some texts answers a question, in the order of the texts: higher is better.
+
+    The scale is the model's own, so scores of different models cannot be compared: most give any number, some 0 to 1.
+    """
+
+    scores: Sequence[float]
+    usage: Usage
+    model: str
+    backend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCounts:
+    """Tokens of each of some texts, in their order.
+
+    `added` are those that the model puts around every text that it embeds, which are not counted.
+    """
+
+    counts: Sequence[int]
+    added: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

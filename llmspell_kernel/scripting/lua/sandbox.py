@@ -87,7 +87,9 @@ class Value:
 class Sandbox:
     """A Lua state for one context; everything runs on the calling thread."""
 
-    def __init__(self, kernel: Kernel, *, stdlib: str, max_memory_bytes: int, sessions: bool = True, rag: bool = True) -> None:
+    def __init__(
+        self, kernel: Kernel, *, stdlib: str, max_memory_bytes: int, sessions: bool = True, rag: bool = True
+    ) -> None:
         self._kernel = kernel
         self._left_out = frozenset({*(() if sessions else OF_SESSIONS), *(() if rag else OF_RAG)})
         self._runtime = LuaRuntime(

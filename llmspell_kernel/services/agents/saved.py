@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llmspell_kernel.directories import private_directory
 from llmspell_kernel.identity import CONNECTION_KEY
 from llmspell_kernel.services.agents.conversation import Conversation
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import ConfigError
 from llmspell_protocol.models import ChatMessage, ToolCall
+from llmspell_storage.directories import private_directory
 
 _VERSION = 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmspell_kernel.storage.schema import Schema
+from llmspell_storage.schema import Schema
 
 _FIRST = """
 CREATE TABLE sessions (

@@ -18,11 +18,11 @@ from typing import Any
 from llmspell_kernel.services.sessions import rows
 from llmspell_kernel.services.sessions.packing import LEVEL
 from llmspell_kernel.services.sessions.steps import clean
-from llmspell_kernel.storage.compression import compressed, decompressed
 from llmspell_kernel.times import time_text
 from llmspell_protocol.areas.artifact import ArtifactMetadata, ArtifactNamed, ArtifactRef
 from llmspell_protocol.areas.session import ArtifactLine
 from llmspell_protocol.errors import InvalidRequest, NotFound, StorageDamaged
+from llmspell_storage.compression import compressed, decompressed
 
 LARGEST_BYTES = 48 << 20
 """Of one content: what comes back has to fit into a message."""

@@ -12,7 +12,7 @@ from typing import Any
 from llmspell_kernel.services.sessions.packing import unpacked
 from llmspell_kernel.services.sessions.reading import found_by
 from llmspell_kernel.services.sessions.steps import clean, map_in
-from llmspell_kernel.services.sessions.words import excerpt, query, searchable
+from llmspell_storage.words import excerpt, query, searchable
 
 LONGEST_TEXT = 10_000
 """Characters of a question, and of an answer, that can be searched in."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from llmspell_kernel.storage.compression import compressed, decompressed
+from llmspell_storage.compression import compressed, decompressed
 
 LEVEL = 3
 STEPS_FROM_BYTES = 2048

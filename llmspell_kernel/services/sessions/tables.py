@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from llmspell_kernel.services.sessions.words import searchable
-from llmspell_kernel.storage.schema import Schema
+from llmspell_storage.schema import Schema
+from llmspell_storage.words import searchable
 
 _FIRST = """
 CREATE TABLE sessions (

@@ -23,14 +23,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from llmspell_kernel.directories import private_directory
 from llmspell_kernel.services.state import descriptions, entries
 from llmspell_kernel.services.state.descriptions import ENDING, ENDINGS, NAME, Backup, Compression
 from llmspell_kernel.services.state.places import Place
 from llmspell_kernel.services.state.tables import SCHEMA
-from llmspell_kernel.storage.compression import zstd_file
-from llmspell_kernel.storage.opening import integrity_problems, opened
 from llmspell_protocol.errors import DiskFull, InvalidRequest, NotFound, StorageDamaged, StorageError
+from llmspell_storage.compression import zstd_file
+from llmspell_storage.directories import private_directory
+from llmspell_storage.opening import integrity_problems, opened
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.state import BackupSettings

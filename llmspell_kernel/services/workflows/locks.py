@@ -11,7 +11,8 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from llmspell_kernel.directories import is_still, private_directory
+from llmspell_kernel.directories import is_still
+from llmspell_storage.directories import private_directory
 
 _SUFFIX = ".lock"
 

@@ -87,6 +87,8 @@ def checkpoint_manifest(fetched: Fetched) -> Manifest:
         chat_template=found.chat_template is not None,
         pooling=found.pooling,
         capabilities=found.capabilities,
+        prefix_query=found.prefix_query,
+        prefix_passage=found.prefix_passage,
         modified_at=_now(),
     )
 

@@ -3,30 +3,34 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from llmspell_profiles.schema.table import Field, IdleTable, rule, subtable
-from llmspell_profiles.schema.values import FilePath, High, words, wrong
+from llmspell_profiles.schema.table import Field, IdleTable, Table, rule, subtable
+from llmspell_profiles.schema.values import FilePath, High, Idle, NeedsTrust, words, wrong
 
 VectorBackend = Literal["hnsw"]
 Metric = Literal["cosine", "euclidean", "inner_product"]
-ChunkingStrategy = Literal["sliding_window", "semantic", "sentence"]
+Quantization = Literal["f32", "f16", "i8"]
+ChunkingStrategy = Literal["auto", "sliding_window", "sentence", "paragraph", "markdown", "semantic", "code"]
+
+MEMORY = ":memory:"
+"""What stands in place of a directory where nothing is to be kept, as SQLite has it."""
 
 
-class Hnsw(IdleTable):
+class Hnsw(Table):
     """`[rag.vector_storage.hnsw]`"""
 
     m: int = Field(default=16, ge=2, le=100, description="links of a node")
     ef_construction: int = Field(default=200, ge=1, description="build breadth; at least m")
-    ef_search: int = Field(default=50, ge=1, description="search breadth")
+    ef_search: int = Field(default=50, ge=1, description="search breadth; unset: as the index's size needs")
     max_elements: int = Field(default=1_000_000, ge=1, description="limit, not reserved in advance")
-    seed: int | None = Field(default=None, ge=0, description="of the random levels")
+    seed: Annotated[int | None, Idle()] = Field(default=None, ge=0, description="of the random levels")
     metric: Annotated[Metric, words(Metric, {"innerproduct": "inner_product"})] = Field(
         default="cosine", description="distance"
     )
     allow_replace_deleted: bool = Field(default=True, description="reuse removed slots")
     num_threads: int | None = Field(default=None, ge=1, description="threads; unset: one a core")
-    nb_layers: int | None = Field(default=None, ge=1, le=64, description="layers; unset: by size")
+    nb_layers: Annotated[int | None, Idle()] = Field(default=None, ge=1, le=64, description="layers; unset: by size")
     parallel_batch_size: int = Field(default=128, ge=1, description="vectors in one parallel insertion")
-    enable_mmap: bool = Field(default=False, description="open a persisted index memory-mapped")
+    enable_mmap: bool = Field(default=True, description="open a persisted index memory-mapped")
     mmap_sync_interval: int = Field(default=60, ge=0, description="between saves of a changed index, in seconds")
 
     @rule
@@ -35,20 +39,29 @@ class Hnsw(IdleTable):
             raise wrong(f"must be at least m ({self.m}), got {self.ef_construction}", "ef_construction")
 
 
-class VectorStorage(IdleTable):
+class VectorStorage(Table):
     """`[rag.vector_storage]`"""
 
     dimensions: int = Field(default=384, ge=1, description="must fit the embedding model")
     backend: Annotated[VectorBackend, words(VectorBackend)] = Field(default="hnsw", description="kind of index")
-    persistence_path: FilePath | None = Field(default=None, description="directory; unset: memory only")
+    persistence_path: Annotated[FilePath | None, NeedsTrust()] = Field(
+        default=None, description='directory; unset: "rag" in the home; ":memory:": nothing is kept'
+    )
     max_memory_mb: int = Field(default=500, ge=0, description="insertions beyond it fail, in MB")
+    quantization: Annotated[Quantization, words(Quantization)] = Field(
+        default="f32", description="of an index's vectors: f32, f16 or i8"
+    )
+    max_documents: int | None = Field(default=None, ge=1, description="most documents of a collection")
+    max_storage_mb: int | None = Field(
+        default=None, ge=1, description="most that a collection takes on the disk, in MB"
+    )
     hnsw: Hnsw = subtable("the index")
 
 
-class Embedding(IdleTable):
+class Embedding(Table):
     """`[rag.embedding]`"""
 
-    default_provider: str = Field(default="openai", description="a provider's name, or local")
+    default_provider: Annotated[str, NeedsTrust()] = Field(default="openai", description="a provider's name, or local")
     cache_enabled: bool = Field(default=True, description="keep embeddings")
     cache_size: int = Field(default=10_000, ge=0, description="embeddings kept")
     cache_ttl_seconds: int = Field(default=3600, ge=0, description="how long, in seconds")
@@ -57,7 +70,7 @@ class Embedding(IdleTable):
     max_retries: Annotated[int, High(10)] = Field(default=3, ge=0, description="retries of retryable failures")
 
 
-class Chunking(IdleTable):
+class Chunking(Table):
     """`[rag.chunking]`: sizes in tokens."""
 
     strategy: Annotated[ChunkingStrategy, words(ChunkingStrategy)] = Field(
@@ -80,7 +93,7 @@ class Chunking(IdleTable):
             raise wrong(f"must be less than chunk_size ({self.chunk_size}), got {self.overlap}", "overlap")
 
 
-class RagCache(IdleTable):
+class RagCache(Table):
     """`[rag.cache]`"""
 
     search_cache_enabled: bool = Field(default=True, description="keep search results")
@@ -90,16 +103,18 @@ class RagCache(IdleTable):
     document_cache_size_mb: int = Field(default=100, ge=0, description="of documents, in MB")
 
 
-class RagDebug(IdleTable):
+class RagDebug(Table):
     """`[rag.debug]`"""
 
     enable_debug_logging: bool = Field(default=False, description="RAG logger at debug level")
     log_all_operations: bool = Field(default=False, description="one log line an operation, without contents")
     save_debug_dumps: bool = Field(default=False, description="query, hits and scores as JSON files")
-    debug_dump_path: FilePath = Field(default=Path("debug/rag"), check_default=True, description="where")
+    debug_dump_path: Annotated[FilePath, NeedsTrust()] = Field(
+        default=Path("debug/rag"), check_default=True, description="where"
+    )
 
 
-class RagPerformance(IdleTable):
+class RagPerformance(Table):
     """`[rag.performance]`"""
 
     enable_metrics: bool = Field(default=False, description="counters in the kernel's metrics")
@@ -108,21 +123,23 @@ class RagPerformance(IdleTable):
     slow_operation_threshold_ms: int = Field(default=100, ge=0, description="what slow is, in milliseconds")
 
 
-class RagMonitoring(IdleTable):
+class RagMonitoring(Table):
     """`[rag.monitoring]`"""
 
     enable_metrics: bool = Field(default=False, description="same as performance.enable_metrics")
-    metrics_export_interval: int = Field(default=60, ge=0, description="in seconds; there is no exporter")
+    metrics_export_interval: Annotated[int, Idle()] = Field(
+        default=60, ge=0, description="in seconds; there is no exporter"
+    )
     enable_health_checks: bool = Field(default=False, description="the index in the kernel's status")
     alert_on_errors: bool = Field(default=False, description="an error log line above the threshold")
     error_threshold_per_minute: int = Field(default=10, ge=0, description="the threshold")
 
 
-class RagSecurity(IdleTable):
+class RagSecurity(Table):
     """`[rag.security]`"""
 
     enable_audit_logging: bool = Field(default=False, description="NDJSON: who, what, when; no contents")
-    audit_log_path: FilePath = Field(
+    audit_log_path: Annotated[FilePath, NeedsTrust()] = Field(
         default=Path("~/.llmspell/logs/rag-audit.log"), check_default=True, description="where"
     )
     enable_rate_limiting: bool = Field(default=False, description="limit operations")
@@ -140,7 +157,7 @@ class RagBackup(IdleTable):
     backup_path: FilePath | None = Field(default=None, description="where")
 
 
-class RagSettings(IdleTable):
+class RagSettings(Table):
     """`[rag]`"""
 
     enabled: bool = Field(default=False, description="the RAG global and index")

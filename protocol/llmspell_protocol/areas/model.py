@@ -283,12 +283,20 @@ class ModelVerifyReply(Struct):
     models: Sequence[VerifiedModel]
 
 
+Purpose = Literal["query", "passage"]
+
+
 class ModelEmbed(Struct):
-    """One vector a text; `model` absent: `models.embedding`, else an installed embedding model, else the default."""
+    """One vector a text; `model` absent: `models.embedding`, else an installed embedding model, else the default.
+
+    `purpose` puts before every text what the model wants before questions or before passages that answer them; absent:
+    the texts as they are.
+    """
 
     input: Sequence[str]
     model: str | None = None
     normalize: bool = True
+    purpose: Purpose | None = None
 
 
 class ModelEmbedReply(Struct):
@@ -305,6 +313,23 @@ class ModelEmbedReply(Struct):
     warnings: Sequence[str] = ()
     """what should be known about the model, where none was named"""
     vectors: bytes = buffer()
+
+
+class ModelRerank(Struct):
+    """How well texts answer a question, by a model that was made for that."""
+
+    model: str
+    query: str
+    texts: Sequence[str]
+
+
+class ModelRerankReply(Struct):
+    """A score a text, in the order of the texts: higher is better, on the model's own scale."""
+
+    model: str
+    backend: str
+    scores: Sequence[float]
+    usage: Usage
 
 
 class ModelTokenize(Struct):
@@ -385,6 +410,9 @@ ACTIONS: Mapping[str, Action] = {
         delta=ChatDelta,
     ),
     "embed": Action(ModelEmbed, ModelEmbedReply, right="infer", example={**_MOCK, "input": ["one", "two"]}),
+    "rerank": Action(
+        ModelRerank, ModelRerankReply, right="infer", example={**_MOCK, "query": "one", "texts": ["one", "two"]}
+    ),
     "tokenize": Action(ModelTokenize, ModelTokenizeReply, right="infer", example={**_MOCK, "text": "one two"}),
     "unload": Action(ModelUnload, ModelUnloadReply, right="load", example=_MOCK),
     "verify": Action(ModelVerify, ModelVerifyReply, right="pull", example={}),

@@ -10,8 +10,8 @@ import pytest
 
 from llmspell_kernel.services.databases import databases
 from llmspell_kernel.services.state.tables import SCHEMA
-from llmspell_kernel.storage.opening import opened
 from llmspell_profiles.schema.settings import Settings
+from llmspell_storage.opening import opened
 
 KERNEL = Path(__file__).parents[3] / "llmspell_kernel"
 

@@ -17,8 +17,8 @@ import pytest
 from llmspell_kernel.services.state.backups import EVERYONE
 from llmspell_kernel.services.state.copies import Copies
 from llmspell_kernel.services.state.service import StateService
-from llmspell_kernel.storage.compression import decompressed
 from llmspell_protocol.errors import ConfigError, InvalidRequest, NotFound, StorageDamaged
+from llmspell_storage.compression import decompressed
 from tests.support.state_bench import StateBench
 
 ME = "conn"

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from llmspell_kernel.storage.database import Database
-from llmspell_kernel.storage.opening import integrity_problems
-from llmspell_kernel.storage.schema import Schema, statements
 from llmspell_protocol.errors import DiskFull, StorageDamaged, StorageError, StorageVersion
+from llmspell_storage.opening import integrity_problems
+from llmspell_storage.schema import Schema, statements
 
 FIRST = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -374,7 +374,7 @@ def test_a_script_of_sql_is_taken_apart_at_its_statements() -> None:
 
 
 def test_a_database_in_memory_has_a_limit_and_keeps_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmspell_kernel.storage.opening.MAX_MEMORY_BYTES", 1 << 20)
+    monkeypatch.setattr("llmspell_storage.opening.MAX_MEMORY_BYTES", 1 << 20)
 
     async def body(database: Database) -> None:
         await database.write(put("a", "x" * 500_000))

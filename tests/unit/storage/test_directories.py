@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llmspell_kernel.directories import private_directory
 from llmspell_protocol.errors import ConfigError
+from llmspell_storage.directories import private_directory
 
 
 def test_missing_directories_are_made_for_their_owner_alone(tmp_path: Path) -> None:

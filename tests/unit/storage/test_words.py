@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmspell_kernel.services.sessions import tables, words
-from llmspell_kernel.storage.opening import opened
+from llmspell_kernel.services.sessions import tables
+from llmspell_storage import words
+from llmspell_storage.opening import opened
 
 
 def finds(text: str, wanted: str) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmspell_kernel.storage.schema import Schema
 from llmspell_protocol.errors import Busy, DiskFull, LlmspellError, StorageDamaged, StorageError
+from llmspell_storage.schema import Schema
 
 BUSY_TIMEOUT_S = 5.0
 """How long a write waits for another process that writes."""

@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from llmspell_kernel.directories import private_directory
-from llmspell_kernel.storage.failures import BUSY_TIMEOUT_S, told
-from llmspell_kernel.storage.schema import Schema, statements
 from llmspell_protocol.errors import StorageError, StorageVersion
+from llmspell_storage.directories import private_directory
+from llmspell_storage.failures import BUSY_TIMEOUT_S, told
+from llmspell_storage.schema import Schema, statements
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Documents, chunks and vectors in a database, and how passages are found among them."""
