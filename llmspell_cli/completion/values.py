@@ -138,6 +138,7 @@ def _of_type(kind: str) -> Callable[[click.Context, str], Items]:
 
 
 _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
+    "paths": _of_type("file"),
     "words": _first_words,
     "assigned": _options_of_replies,
     "pairs": _keys_of_pairs,
