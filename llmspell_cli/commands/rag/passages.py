@@ -39,18 +39,21 @@ def show_passage(output: Output, number: int, hit: Content, query: str, *, full:
 def place_of(hit: Content) -> str:
     """`Tides: docs/tides.md:12, High water`, as far as it is known."""
     source = short_source(hit["source"])
-    name = hit["title"] if hit["title"] and hit["title"] not in (source, os.path.basename(source)) else ""
+    title = hit["title"]
+    name = title if title and title not in (source, os.path.basename(source)) else ""
     where = source or ("" if name else hit["document"])
-    if where and hit["page"] is None and hit["line"] is not None and source and not is_address(source):
-        where = f"{where}:{hit['line']}"
-    parts = [f"{name}: {where}" if name and where else name or where]
-    if hit["page"] is not None:
-        parts.append(f"page {hit['page']}")
-    elif hit["line"] is not None and ":" not in where:
-        parts.append(f"line {hit['line']}")
-    if hit["section"] and hit["section"] != name:
-        parts.append(hit["section"])
-    return ", ".join(parts)
+    page, line = hit["page"], hit["line"]
+    # A page has its own number, and lines of a web page's text stand nowhere but here.
+    beside = ""
+    if page is not None:
+        beside = f"page {page}"
+    elif line is not None and not source:
+        beside = f"line {line}"
+    elif line is not None and not is_address(source):
+        where = f"{where}:{line}"
+    section = hit["section"] if hit["section"] != name else ""
+    parts = (f"{name}: {where}" if name and where else name or where, beside, section)
+    return ", ".join(part for part in parts if part)
 
 
 def is_address(source: str) -> bool:

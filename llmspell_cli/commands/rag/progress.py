@@ -74,7 +74,7 @@ def part_done(content: Mapping[str, Any]) -> float | None:
 
 
 def amounts(content: Mapping[str, Any]) -> list[str]:
-    """The numbers beside a bar: `12 of 98 documents`, `4.1 of 9.8 MB`, `230 passages/s`, `eta 14s`, the document."""
+    """The numbers beside a bar: `12 of 98 documents`, `230 passages/s`, `eta 14s`, the document, `4.1 MB of 9.8 MB`."""
     parts = []
     if content.get("documents") is not None:
         parts.append(f"{content['documents_done']} of {content['documents']} documents")
@@ -84,8 +84,8 @@ def amounts(content: Mapping[str, Any]) -> list[str]:
         parts.append(f"{content['rate']:.{0 if content['rate'] >= 10 else 1}f} passages/s")
     if content.get("eta_s") is not None:
         parts.append(f"eta {duration(content['eta_s'])}")
-    if content.get("bytes"):
-        parts.append(f"{size(content['bytes_done'])} of {size(content['bytes'])}")
     if content.get("current"):
         parts.append(str(content["current"]))
+    if content.get("bytes"):
+        parts.append(f"{size(content['bytes_done'])} of {size(content['bytes'])}")
     return parts
