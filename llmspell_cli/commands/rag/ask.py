@@ -87,8 +87,8 @@ def ask(
     _show(output, reply, stream=not no_stream, verbose=verbose)
     if not reply["found"]:
         raise NotFound(
-            f"nothing in {place.words} answers this",
-            hint="llmspell rag search shows what comes nearest; a lower --threshold finds more",
+            f"nothing in {place.words} fits the question; no model was asked",
+            hint="llmspell rag collections shows what there is; without --threshold and --filter more is found",
             details={"collection": place.collection, "tenant": place.tenant},
         )
 

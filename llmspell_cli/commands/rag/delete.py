@@ -6,7 +6,14 @@ import click
 
 from llmspell_cli.commands.rag.origins import whole
 from llmspell_cli.commands.rag.passages import is_address
-from llmspell_cli.commands.rag.requests import Place, ask_rag, filter_option, place_options, wanted_metadata
+from llmspell_cli.commands.rag.requests import (
+    Place,
+    ask_rag,
+    demand_named,
+    filter_option,
+    place_options,
+    wanted_metadata,
+)
 from llmspell_cli.commands.rag.taken import removed_text
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
@@ -41,6 +48,12 @@ def delete(
     named = [one if is_address(one) else whole(one) for one in sources]
     with session(options, output) as opened:
         reply = ask_rag(opened, "delete", **place.fields, ids=ids, sources=named, filter=wanted)
+        if ids and not reply["documents"]:
+            # A file's id is its path, which lists show as short as it can be typed from here.
+            paths = [whole(one) for one in ids if not is_address(one)]
+            reply = ask_rag(opened, "delete", **place.fields, ids=paths) if paths else reply
+        if not reply["documents"]:
+            demand_named(opened, place)
     if not reply["documents"]:
         raise NotFound(
             f"{place.words} has no such document",

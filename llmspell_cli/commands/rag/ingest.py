@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from llmspell_cli.commands.rag.origins import Origins, demand_there, document_of_stdin, is_elsewhere, with_machine
+from llmspell_cli.commands.rag.origins import Origins, document_of_stdin, explained
 from llmspell_cli.commands.rag.progress import RagProgressView
 from llmspell_cli.commands.rag.requests import LIFETIME, Place, metadata, place_options, tell
 from llmspell_cli.commands.rag.taken import failure, show_taken
@@ -16,9 +16,9 @@ from llmspell_cli.connect import session
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.invocation import Collected, Options
 from llmspell_cli.options import Command, timeout_option
-from llmspell_cli.session import Content, Session, document
+from llmspell_cli.session import document
 from llmspell_cli.terminal.output import Output
-from llmspell_protocol.errors import InvalidRequest, NotFound
+from llmspell_protocol.errors import InvalidRequest, LlmspellError
 
 STRATEGIES = ("auto", "sliding_window", "sentence", "paragraph", "markdown", "semantic", "code")
 
@@ -92,32 +92,21 @@ def ingest(
         RagProgressView(output, "rag ingest") as view,
         _told_what_stays(origins),
     ):
-        address = is_elsewhere(opened)
-        if address is None:
-            demand_there(origins.paths)
-        reply = _asked(opened, request, view, timeout_s, address)
+        try:
+            reply = document(opened.ask("rag_request", request, on_progress=view.show, timeout_s=timeout_s))
+        except LlmspellError as error:
+            raise explained(error, opened, origins) from None
         view.clear()
         tell(output, reply["warnings"])
         show_taken(output, reply, place)
-    if (error := failure(reply, origins, place)) is not None:
-        raise error
+    if (failed := failure(reply, origins, place)) is not None:
+        raise failed
 
 
 def _chunking(strategy: str | None, chunk_size: int | None, overlap: int | None) -> dict[str, Any] | None:
     wanted = {"strategy": strategy, "chunk_size": chunk_size, "overlap": overlap}
     given = {key: value for key, value in wanted.items() if value is not None}
     return given or None
-
-
-def _asked(
-    opened: Session, request: Content, view: RagProgressView, timeout_s: float | None, address: str | None
-) -> Content:
-    try:
-        return document(opened.ask("rag_request", request, on_progress=view.show, timeout_s=timeout_s))
-    except NotFound as error:
-        if address is None or "path" not in error.details:
-            raise
-        raise with_machine(error, address) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from llmspell_cli.invocation import working_directory
 from llmspell_cli.session import Session
 from llmspell_cli.terminal.input_text import stdin_text
-from llmspell_protocol.errors import InvalidRequest, NotFound
+from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError, NotFound
 from llmspell_protocol.loopback import is_loopback
 from llmspell_protocol.user_home import expanded_user
 
@@ -57,27 +57,24 @@ def whole(path: str) -> str:
     return os.path.normpath(expanded if os.path.isabs(expanded) else os.path.join(working_directory(), expanded))
 
 
-def demand_there(paths: Sequence[str]) -> None:
-    """Raises for the first path that is not on this machine; for a kernel that is on it too."""
-    for path in paths:
-        if not os.path.lexists(whole(path)):
-            raise NotFound(
-                f"there is no file or directory {path}",
-                hint="--include takes patterns: llmspell rag ingest . --include '*.md'" if _GLOB.search(path) else None,
-                details={"path": whole(path)},
-            )
-
-
 def is_elsewhere(opened: Session) -> str | None:
     """The address of a kernel on another machine; None for one on this."""
     info = opened.client.info
     return info.address if info.transport == "tcp" and not is_loopback(info.ip) else None
 
 
-def with_machine(error: NotFound, address: str) -> NotFound:
-    """A path that a kernel on another machine doesn't have: says so, and what reaches it from here."""
-    hint = "paths are that machine's; a text from here: llmspell rag ingest - --id ID < FILE"
-    return NotFound(f"{error.message} (on the machine of the kernel at {address})", hint=hint, details=error.details)
+def explained(error: LlmspellError, opened: Session, origins: Origins) -> LlmspellError:
+    """A failure of a path, with what can be done about it from here."""
+    address = is_elsewhere(opened)
+    if address is not None and origins.paths and isinstance(error, (NotFound, Forbidden)):
+        message = f"{error.message} (paths are those of the machine of the kernel at {address})"
+        return type(error)(
+            message, hint="a text from here: llmspell rag ingest - --id ID < FILE", details=error.details
+        )
+    path = error.details.get("path")
+    if isinstance(error, NotFound) and error.hint is None and isinstance(path, str) and _GLOB.search(path):
+        error.hint = "patterns go with a directory: llmspell rag ingest . --include '*.md'"
+    return error
 
 
 def document_of_stdin(id: str | None, title: str | None) -> dict[str, Any]:

@@ -66,6 +66,12 @@ def ask_rag(opened: Session, action: str, **fields: Any) -> Content:
     return document(opened.ask("rag_request", {"action": action, **fields}))
 
 
+def demand_named(opened: Session, place: Place) -> None:
+    """Where nothing was found: raises `NotFound` if the place that was named isn't there."""
+    if place.collection is not None or place.tenant is not None:
+        demand_collection(opened, place)
+
+
 def demand_collection(opened: Session, place: Place) -> Content:
     """What is known of a place.
 

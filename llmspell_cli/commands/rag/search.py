@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from llmspell_cli.commands.rag.passages import show_passage
-from llmspell_cli.commands.rag.requests import Place, ask_rag, of_search, one_query, place_options, tell
+from llmspell_cli.commands.rag.requests import Place, ask_rag, demand_named, of_search, one_query, place_options, tell
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
@@ -43,12 +43,14 @@ def search(
     text = one_query(query)
     with session(options, output, needs_model=True) as opened:
         reply = ask_rag(opened, "search", query=text, **place.fields, **chosen)
+        if not reply["hits"]:
+            demand_named(opened, place)
     tell(output, reply["warnings"])
     if output.json:
         output.document(reply)
     elif not reply["hits"]:
         output.line("Nothing found")
-        output.hint(f"llmspell rag list shows what is in {place.words}")
+        output.hint(" ".join(["llmspell rag list", *place.options, "shows what is there"]))
     for number, hit in enumerate(() if output.json else reply["hits"], 1):
         if number > 1:
             output.line()
