@@ -28,8 +28,7 @@ def home_of_the_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = llmspell(*words, env={"LLMSPELL_HOME": str(home)})
     assert done.status == 0, done.err
     for (document, collection), text in DOCUMENTS.items():
-        words = ("--embedded", *ingest_of(document, collection))
-        done = llmspell(*words, stdin=text, env={"LLMSPELL_HOME": str(home)})
+        done = llmspell("--embedded", *ingest_of(document, collection), stdin=text, env={"LLMSPELL_HOME": str(home)})
         assert done.status == 0, done.err
     return home
 
