@@ -116,6 +116,7 @@ class Kernel:
             resident_models=self._services.resident_models,
             dropped=self._dropped,
             notebooks=self._notebook_summaries,
+            rag=lambda: self._services.rag_if_made,
         )
 
     @cached_property

@@ -19,6 +19,8 @@ from llmspell_protocol.areas.rag import (
     RagIngestReply,
     RagList,
     RagListReply,
+    RagModel,
+    RagModelReply,
     RagPlace,
     RagRebuild,
     RagRebuildReply,
@@ -61,6 +63,10 @@ class RagHandler(AreaHandler):
     async def save(self, request: Request, wanted: Empty) -> RagStatsReply:
         """Writes indexes to the disk."""
         return await self._rag.save(request)
+
+    async def model(self, request: Request, wanted: RagModel) -> RagModelReply:
+        """What makes the vectors of a place."""
+        return await self._rag.model(request, wanted)
 
     async def create(self, request: Request, wanted: RagCreate) -> RagCollection:
         """A place before anything is in it."""

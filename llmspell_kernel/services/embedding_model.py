@@ -33,20 +33,33 @@ async def embedding_model(registry: ProviderRegistry) -> EmbeddingModel:
     Raises:
         ConfigError: nothing is set or installed, and the settings have no default model.
     """
-    if registry.embedding is not None:
-        return EmbeddingModel(registry.embedding)
-    # Our own backend reads its answer from the disk; the daemon is asked once a model.
-    for name in reversed(registry.local):
-        found = await _installed(registry.get(name))
-        if len(found) > 1:
-            return EmbeddingModel(found[0], (_several(found),))
-        if found:
-            return EmbeddingModel(found[0])
+    found, warnings, better = await embedder(registry)
+    if found is not None:
+        return EmbeddingModel(found, warnings)
     default = registry.default_model()
-    better = _to_be_pulled(registry)
     advice = f"; for better vectors: llmspell model pull {better}" if better else ""
     warning = f"no embedding model is installed: the vectors are those of {default}, a chat model{advice}"
     return EmbeddingModel(default, (warning,), better)
+
+
+class Embedder(NamedTuple):
+    """A model that is there for vectors; None: none is set or installed, and what to pull (`better`)."""
+
+    model: str | None
+    warnings: Sequence[str] = ()
+    better: str | None = None
+
+
+async def embedder(registry: ProviderRegistry, backend: str | None = None) -> Embedder:
+    """`models.embedding`, else the first installed model that embeds and does not chat; of one `backend`, or of all."""
+    if registry.embedding is not None and backend is None:
+        return Embedder(registry.embedding)
+    # Our own backend reads its answer from the disk; the daemon is asked once a model.
+    for name in reversed(registry.local if backend is None else [registry.table_name(backend)]):
+        found = await _installed(registry.get(name))
+        if found:
+            return Embedder(found[0], (_several(found),) if len(found) > 1 else ())
+    return Embedder(None, better=_to_be_pulled(registry))
 
 
 async def _installed(provider: Provider) -> list[str]:

@@ -245,7 +245,9 @@ class Services:
         """Documents that are found again."""
         from llmspell_kernel.services.rag.service import RagService
 
-        return RagService()
+        return RagService(
+            self._settings, self._home, self._log_directory, models=lambda: self.models, tools=lambda: self.tools
+        )
 
     @service
     def history(self) -> HistoryService:
@@ -296,6 +298,12 @@ class Services:
         for one in (self.contexts, *self._made):
             if isinstance(one, Reconfigures):
                 one.reconfigure(settings, running)
+
+    @property
+    def rag_if_made(self) -> RagService | None:
+        """RAG, where something has asked for it."""
+        made: RagService | None = self.__dict__.get("rag")
+        return made
 
     @property
     def model_users(self) -> ModelUsers | None:

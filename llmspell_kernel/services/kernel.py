@@ -22,12 +22,14 @@ from llmspell_protocol.errors import Forbidden, InvalidRequest, NotFound
 from llmspell_protocol.version import VERSION
 
 if TYPE_CHECKING:
+    from llmspell_kernel.services.rag.service import RagService
     from llmspell_protocol.areas.kernel import (
         KernelCancelReply,
         KernelConfigReply,
         KernelDrainReply,
         KernelLuaApiReply,
         KernelMetricsReply,
+        KernelRag,
         KernelReloadReply,
         KernelSettingsReply,
         KernelStatusReply,
@@ -50,7 +52,8 @@ class KernelService:
 
     `started` is when the kernel was made, in seconds: since the epoch, of a monotonic clock, of processor time;
     `resident_models` are the in-house models in memory, by name, each with the number of requests that wait for it;
-    `dropped` is how many messages the doors dropped, by reason; `notebooks` are those that share the kernel.
+    `dropped` is how many messages the doors dropped, by reason; `notebooks` are those that share the kernel;
+    `rag` is what has the documents, where something has asked for it.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class KernelService:
         resident_models: Callable[[], Mapping[str, int]],
         dropped: Callable[[], Mapping[str, int]],
         notebooks: Callable[[], Sequence[NotebookSummary]],
+        rag: Callable[[], RagService | None],
     ) -> None:
         self._info = info
         self._files = files or KernelFiles()
@@ -77,6 +81,7 @@ class KernelService:
         self._resident_models = resident_models
         self._dropped = dropped
         self._notebooks = notebooks
+        self._rag = rag
         self._cpu_seen = (monotonic, cpu)
 
     def status(self, asked_by: Caller) -> KernelStatusReply:
@@ -105,6 +110,7 @@ class KernelService:
             active_requests=working,
             models=list(self._resident_models()),
             notebooks=self._notebooks(),
+            rag=self._rag_state(),
             metrics=self.metrics(),
         )
 
@@ -127,7 +133,7 @@ class KernelService:
         now, cpu = time.monotonic(), time.process_time()
         before, cpu_before = self._cpu_seen
         self._cpu_seen = (now, cpu)
-        models = self._resident_models()
+        models, rag = self._resident_models(), self._rag()
         return KernelMetricsReply(
             cpu_percent=round(100 * (cpu - cpu_before) / max(now - before, 1e-3), 1),
             memory_bytes=process.memory_info().rss,
@@ -140,6 +146,22 @@ class KernelService:
             messages_dropped=dict(self._dropped()),
             models_loaded=len(models),
             queue=sum(models.values()),
+            rag=None if rag is None or not rag.watch.counts_are_wanted else rag.watch.counts(),
+        )
+
+    def _rag_state(self) -> KernelRag | None:
+        rag = self._rag()
+        if rag is None:
+            return None
+        from llmspell_protocol.areas.kernel import KernelRag
+
+        state = rag.state()
+        return KernelRag(
+            pid=state.pid,
+            memory_bytes=state.memory_bytes,
+            path=_text(state.path),
+            healthy=state.healthy,
+            problem=state.problem,
         )
 
     def queue(self, besides: Request) -> list[QueuedRequest]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -32,6 +32,7 @@ from llmspell_providers.registry import LocatedModel, ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from llmspell_kernel.services.embedding_model import Embedder
     from llmspell_kernel.services.inventory import Inventory
     from llmspell_profiles.schema.providers import ProviderSettings
     from llmspell_profiles.schema.settings import Settings
@@ -229,6 +230,21 @@ class ModelsService:
             texts = [prefix + text for text in texts]
         embeddings = await provider.embed(spec, texts, normalize=normalize, client=client, found=found)
         return replace(embeddings, warnings=warnings)
+
+    async def embedder(self, backend: str | None = None) -> Embedder:
+        """A model that is there for vectors, set or installed; never one that chats.
+
+        Raises:
+            BackendNotConfigured: the settings have no such backend.
+        """
+        # Requests that name their model need no choice.
+        from llmspell_kernel.services.embedding_model import embedder
+
+        return await embedder(self._registry, backend)
+
+    def count_beside(self, memory_bytes: Callable[[], int]) -> None:
+        """What else this kernel holds for models' work counts in the budget of models."""
+        self._registry.residency.count_beside(memory_bytes)
 
     def forget(self, owner: str) -> None:
         """A client or script context has ended, and uses no model any more."""

@@ -60,6 +60,11 @@ class Residency(Generic[W]):
         self._crashes: dict[str, int] = {}
         self._uses = 0
         self._relieving: asyncio.Task[None] | None = None
+        self._beside: Callable[[], int] = lambda: 0
+
+    def count_beside(self, memory_bytes: Callable[[], int]) -> None:
+        """Other processes of the kernel have a part of a fixed budget; of what is available they have taken theirs."""
+        self._beside = memory_bytes
 
     @property
     def models(self) -> list[Resident[W]]:
@@ -82,11 +87,11 @@ class Residency(Generic[W]):
     def budget_bytes(self) -> int:
         """What all loaded models may hold together.
 
-        `auto` is 80 % of what would be available with none of them loaded, read now: other programs come and go. Mapped
+        What is held beside them (`count_beside`) is taken off. `auto` is 80 % of what would be available with none of them loaded, read now: other programs come and go. Mapped
         weights are available all the time, as the system counts, and so are not added.
         """
         if self._memory_budget != "auto":
-            return self._memory_budget
+            return max(0, self._memory_budget - self._beside())
         held = sum(max(0, model.memory_bytes - model.blueprint.mapped_bytes) for model in self._models.values())
         return int(AUTO_SHARE * (self._available() + held))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from llmspell_kernel.services.models import ModelsService
@@ -48,11 +49,22 @@ class Vectors(NamedTuple):
         return self.data[place * size : (place + 1) * size]
 
 
-class Embedder:
-    """One model, asked for one client; `settings` are those of RAG in force."""
+@dataclass
+class Made:
+    """What was computed."""
 
-    def __init__(self, models: ModelsService, model: Model, settings: Callable[[], RagSettings], client: str) -> None:
+    vectors: int = 0
+    tokens: int = 0
+
+
+class Embedder:
+    """One model, asked for one client; `settings` are those of RAG in force, `made` counts what it computes."""
+
+    def __init__(
+        self, models: ModelsService, model: Model, settings: Callable[[], RagSettings], client: str, made: Made
+    ) -> None:
         self.model = model
+        self._made = made
         self._models = models
         self._settings = settings
         self._client = client
@@ -104,6 +116,8 @@ class Embedder:
                 f"{self.model.name} made vectors of {found.dimensions} dimensions, and its own are {known}",
                 details={"dimension": found.dimensions, "expected": known},
             )
+        self._made.vectors += found.count
+        self._made.tokens += found.usage.prompt_tokens
         return Vectors(found.data, found.dimensions, found.usage.prompt_tokens)
 
     async def count(self, texts: Sequence[str]) -> list[int]:

@@ -81,7 +81,7 @@ async def _of_provider(models: ModelsService, provider: str) -> Choice:
 
 
 async def _installed(models: ModelsService, backend: str | None = None) -> Choice:
-    found = await models.embedding_choice(backend)
+    found = await models.embedder(backend)
     if found.model is not None:
         return Choice(found.model, found.warnings)
     pull = found.better or "all-minilm:l6-v2@candle"

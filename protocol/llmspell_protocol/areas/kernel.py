@@ -24,6 +24,21 @@ class KernelMetricsReply(Struct):
     messages_dropped: Mapping[str, int]
     models_loaded: int
     queue: int
+    rag: Mapping[str, int] | None = None
+    """operations of RAG by kind, and their counts; None: they are not wanted (`rag.performance.enable_metrics`)"""
+
+
+class KernelRag(Struct):
+    """The process that has the collections of documents."""
+
+    pid: int | None
+    """None: it does not run now"""
+    memory_bytes: int
+    path: str | None
+    """of the database; None: in memory"""
+    healthy: bool | None
+    """None: nothing was asked yet, or it is not to be told (`rag.monitoring.enable_health_checks`)"""
+    problem: str | None
 
 
 class KernelStatusReply(Struct):
@@ -51,6 +66,8 @@ class KernelStatusReply(Struct):
     models: Sequence[str]
     notebooks: Sequence[NotebookSummary]
     """those that share this kernel"""
+    rag: KernelRag | None
+    """None: nothing has asked for documents"""
     metrics: KernelMetricsReply
 
 

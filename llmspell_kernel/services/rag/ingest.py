@@ -1,0 +1,424 @@
+"""One ingest: what it is about is looked at, read, cut, embedded and written, one behind the other and all at once.
+
+Each step hands on to the next through a bounded queue. Cancelling it leaves whole documents; asked again, it goes on
+where it was, since what is there costs a look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from llmspell_kernel.request import Request
+from llmspell_kernel.services.rag.collections import Collections
+from llmspell_kernel.services.rag.contents import Content, Contents
+from llmspell_kernel.services.rag.embedding import Embedder
+from llmspell_kernel.services.rag.fetching import fetched
+from llmspell_kernel.services.rag.problems import is_of_reading, problem_of
+from llmspell_kernel.services.rag.progress import Progress
+from llmspell_kernel.services.rag.reading import Cutting, Reader, Reading
+from llmspell_kernel.services.rag.sources import ReadRights, Source
+from llmspell_kernel.services.rag.watching import Watch
+from llmspell_kernel.services.rag.writing import Writer, Writing
+from llmspell_kernel.services.tools.service import ToolsService
+from llmspell_protocol.areas.rag import RagIngest, RagIngestReply, RagProblem
+from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound
+from llmspell_protocol.rag.documents import Document, Known
+from llmspell_protocol.rag.ops import AnswerKnown, AskKnown, Create, Delete, Deleted, Described
+from llmspell_protocol.rag.places import Place
+
+if TYPE_CHECKING:
+    from llmspell_profiles.schema.rag import RagSettings
+
+_READ_AHEAD = 2
+"""Documents that are read at a time."""
+_QUEUE = 2
+_HASH_BLOCK = 1 << 20
+_MOST_WARNINGS = 20
+_KEYS_A_CALL = 1000
+READER_VERSION = "1"
+"""Changes where the same bytes would be read or cut otherwise: then every document is read again."""
+
+
+class Ingest:
+    """The work of one request; used once."""
+
+    def __init__(
+        self,
+        request: Request,
+        wanted: RagIngest,
+        place: Place,
+        *,
+        collections: Collections,
+        embedder: Embedder,
+        reader: Reader,
+        tools: ToolsService,
+        contents: Contents,
+        settings: Callable[[], RagSettings],
+        watch: Watch,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        self._request = request
+        self._wanted = wanted
+        self._place = place
+        self._collections = collections
+        self._embedder = embedder
+        self._reader = reader
+        self._tools = tools
+        self._contents = contents
+        self._settings = settings
+        self._watch = watch
+        self._warnings = list(warnings)
+        self._rights = ReadRights(request, tools)
+        self._progress = Progress(request, tells=wanted.progress)
+        self._there: dict[str, None] = {}
+        """Ids of documents that are there now, in the order in which they were given."""
+        self._order: dict[str, int] = {}
+        self._unchanged = 0
+        self._skipped: list[RagProblem] = []
+        self._failed: list[RagProblem] = []
+        self._cutting: Cutting | None = None
+        self._is_created = False
+        self._creating = asyncio.Lock()
+        self._roots: list[str] = []
+
+    async def run(self) -> RagIngestReply:
+        """Does it.
+
+        Raises:
+            InvalidRequest: there is nothing to do.
+            NotFound: the only path isn't there.
+            LlmspellError: what is no fault of a document; `details` says what was done.
+        """
+        began = time.monotonic()
+        wanted = self._wanted
+        if not (wanted.documents or wanted.paths or wanted.urls):
+            raise InvalidRequest("nothing to ingest: documents, paths or urls are needed")
+        self._progress.tell("looking")
+        sources = await self._looked()
+        self._progress.documents = len(sources)
+        if not wanted.urls:
+            self._progress.bytes = sum(source.size or 0 for source in sources)
+        known = await self._known(sources)
+        self._progress.restart()
+        writer = Writer(
+            self._collections,
+            self._embedder,
+            self._place,
+            self._settings,
+            prepare=self._prepare,
+            on_embedded=self._embedded,
+            on_written=self._written,
+        )
+        try:
+            await self._piped(sources, known, writer)
+            removed = await self._removed(sources, known)
+        except LlmspellError as error:
+            error.details.setdefault("documents_done", writer.tally.added + writer.tally.changed + self._unchanged)
+            raise
+        tally = writer.tally
+        return RagIngestReply(
+            ids=sorted(self._there, key=lambda id: self._order[id]),
+            added=tally.added,
+            changed=tally.changed,
+            unchanged=self._unchanged,
+            removed=removed,
+            skipped=self._skipped,
+            failed=self._failed,
+            chunks=tally.chunks,
+            vectors=tally.vectors,
+            tokens=tally.tokens,
+            model=self._embedder.model.name,
+            dimension=await self._embedder.dimension(),
+            warnings=list(dict.fromkeys(self._warnings))[:_MOST_WARNINGS],
+            duration_ms=round((time.monotonic() - began) * 1000, 3),
+        )
+
+    # ## What it is about
+
+    async def _looked(self) -> list[Source]:
+        sources = {source.id: source for source in self._given()}
+        for path in self._wanted.paths:
+            async for source in self._below(path):
+                sources[source.id] = source
+        for url in self._wanted.urls:
+            sources[url] = Source(id=url, name=url, url=url)
+        self._order = {id: number for number, id in enumerate(sources)}
+        return list(sources.values())
+
+    def _given(self) -> list[Source]:
+        found = []
+        for document in self._wanted.documents:
+            id = document.id or f"text-{hashlib.sha256(document.text.encode()).hexdigest()[:16]}"
+            if not document.text.strip():
+                raise InvalidRequest(f"document '{id}' has no text", hint="leave it out, or give it one")
+            if len(id) > 500 or not id.isprintable():
+                raise InvalidRequest("a document's id has 1 to 500 printable characters")
+            self._watch.demand_input(f"document '{id}'", document.text)
+            found.append(Source(id=id, name=id, size=len(document.text.encode()), document=document))
+        return found
+
+    async def _below(self, given: str) -> AsyncIterator[Source]:
+        path = self._rights.path(given)
+        await self._rights.demand(path)
+        self._roots.append(path)
+        is_there = await asyncio.to_thread(os.path.exists, path)
+        if not is_there:
+            return
+        files, skipped = await self._reader.files(path, self._wanted.include, self._wanted.exclude)
+        self._skipped += skipped
+        for file in files:
+            if not self._rights.allows(file.path):
+                self._skipped.append(
+                    RagProblem(
+                        source=file.path, code="forbidden", message="it leads to what may not be read", hint=None
+                    )
+                )
+                continue
+            yield Source(id=file.path, name=file.path, size=file.size, path=file.path)
+
+    async def _known(self, sources: Sequence[Source]) -> dict[str, Known]:
+        ids = [source.id for source in sources]
+        found: dict[str, Known] = {}
+        for at in range(0, max(1, len(ids)), _KEYS_A_CALL):
+            some = ids[at : at + _KEYS_A_CALL]
+            below = self._roots if at == 0 else ()
+            answer = await self._collections.ask(AskKnown(place=self._place, ids=some, below=below), AnswerKnown)
+            found |= {one.id: one for one in answer.documents}
+        for root in self._roots:
+            is_known = any(_is_below(one.source, root) for one in found.values())
+            is_there = is_known or await asyncio.to_thread(os.path.exists, root)
+            if not is_there:
+                missing = NotFound(f"there is no file or directory {root}", details={"path": root})
+                if not sources and len(self._roots) == 1:
+                    raise missing
+                self._failed.append(problem_of(root, missing))
+        return found
+
+    # ## The pipe
+
+    async def _piped(self, sources: Sequence[Source], known: dict[str, Known], writer: Writer) -> None:
+        documents: asyncio.Queue[Writing | None] = asyncio.Queue(_QUEUE)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(writer.run(documents))
+                await self._read_all(sources, known, documents, tasks)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _read_all(
+        self,
+        sources: Sequence[Source],
+        known: dict[str, Known],
+        documents: asyncio.Queue[Writing | None],
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        reading: list[asyncio.Task[Writing | None]] = []
+        for source in sources:
+            reading.append(tasks.create_task(self._taken(source, known.get(source.id))))
+            if len(reading) >= _READ_AHEAD:
+                await self._hand_on(reading.pop(0), documents)
+        for task in reading:
+            await self._hand_on(task, documents)
+        await documents.put(None)
+
+    async def _hand_on(self, task: asyncio.Task[Writing | None], documents: asyncio.Queue[Writing | None]) -> None:
+        one = await task
+        if one is not None:
+            await documents.put(one)
+
+    async def _taken(self, source: Source, known: Known | None) -> Writing | None:
+        """The document as it is to be written; None: it is there already, or can't be taken."""
+        try:
+            return await self._read(source, known)
+        except LlmspellError as error:
+            if not is_of_reading(error):
+                raise
+            self._fail(source, error)
+            return None
+
+    async def _read(self, source: Source, known: Known | None) -> Writing | None:
+        wanted = self._wanted
+        reading = await self._reading_of(source)
+        digest = await self._digest(source, reading)
+        is_same = known is not None and known.hash == digest
+        if is_same and not wanted.force and wanted.ttl_s is None:
+            self._unchanged += 1
+            self._there[source.id] = None
+            self._done(source)
+            return None
+        self._progress.tell("reading", source.name)
+        content = await self._content(source, reading, digest)
+        self._warnings += [f"{source.name}: {text}" for text in content.warnings]
+        if not content.chunks:
+            self._skipped.append(
+                RagProblem(source=source.name, code="no_text", message="there is no text in it", hint=None)
+            )
+            self._done(source)
+            return None
+        given = source.document
+        document = Document(
+            id=source.id,
+            hash=digest,
+            source=source.source,
+            title=content.title if given is None or given.title is None else given.title,
+            media_type=content.media_type,
+            metadata={**content.metadata, **wanted.metadata, **({} if given is None else given.metadata)},
+            expires_at=None if wanted.ttl_s is None else time.time() + wanted.ttl_s,
+            characters=content.characters,
+            bytes=content.bytes,
+        )
+        return Writing(source, document, content)
+
+    async def _reading_of(self, source: Source) -> Reading:
+        limit = self._watch.largest_input_bytes
+        if source.path is not None:
+            if source.size is not None:
+                self._watch.demand_size(source.name, source.size)
+            return Reading(name=source.name, path=source.path, limit_bytes=limit)
+        if source.url is not None:
+            self._progress.tell("reading", source.url)
+            page = await fetched(self._request, self._tools, self._rights.permissions, source.url)
+            if page.text is not None:
+                self._watch.demand_input(source.url, page.text)
+            else:
+                self._watch.demand_size(source.url, len(page.data or b""))
+            return Reading(name=source.name, text=page.text, data=page.data, media_type=page.media_type)
+        assert source.document is not None
+        return Reading(name=source.name, text=source.document.text, media_type=source.document.media_type)
+
+    async def _digest(self, source: Source, reading: Reading) -> str:
+        """What changes where the document has to be written anew."""
+        given = source.document
+        about = {
+            "reader": READER_VERSION,
+            "cutting": list(await self._cut_how()),
+            "media_type": reading.media_type,
+            "title": None if given is None else given.title,
+            "metadata": {**self._wanted.metadata, **({} if given is None else given.metadata)},
+            "content": await _content_digest(reading),
+        }
+        return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
+
+    async def _content(self, source: Source, reading: Reading, digest: str) -> Content:
+        cache = self._settings().cache
+        key = digest, self._embedder.model.name
+        if cache.document_cache_enabled and (kept := self._contents.get(key)) is not None:
+            return kept
+        content = await self._reader.read(reading, await self._cut_how(), self._embedder)
+        if cache.document_cache_enabled:
+            self._contents.put(key, content, size_bytes=cache.document_cache_size_mb << 20)
+        return content
+
+    async def _cut_how(self) -> Cutting:
+        if self._cutting is None:
+            self._cutting = await cutting_of(self._wanted, self._settings(), self._embedder)
+        return self._cutting
+
+    async def _prepare(self) -> int:
+        """Makes the place where it isn't there; its dimension."""
+        async with self._creating:
+            dimension = await self._embedder.dimension()
+            if not self._is_created:
+                model = self._embedder.model.name
+                await self._collections.ask(Create(place=self._place, model=model, dimension=dimension), Described)
+                self._is_created = True
+            return dimension
+
+    # ## What has become of it
+
+    def _embedded(self, chunks: int) -> None:
+        self._progress.chunks_done += chunks
+        self._progress.tell("embedding")
+
+    def _written(self, one: Writing) -> None:
+        if one.problem is not None:
+            self._fail(one.source, one.problem)
+            return
+        self._there[one.source.id] = None
+        self._done(one.source)
+        self._progress.tell("writing", one.source.name)
+
+    def _fail(self, source: Source, error: LlmspellError) -> None:
+        self._failed.append(problem_of(source.name, error))
+        self._done(source)
+        self._progress.tell("reading", source.name, warning=f"{source.name}: {error.message}")
+
+    def _done(self, source: Source) -> None:
+        self._progress.documents_done += 1
+        self._progress.bytes_done += source.size or 0
+
+    async def _removed(self, sources: Sequence[Source], known: dict[str, Known]) -> int:
+        """Takes away the documents below the paths whose files are gone; how many."""
+        if not self._wanted.sync or not self._roots:
+            return 0
+        given = {source.id for source in sources}
+        candidates = [
+            one
+            for one in known.values()
+            if one.id not in given and one.source and any(_is_below(one.source, root) for root in self._roots)
+        ]
+        gone = await asyncio.to_thread(lambda: [one.id for one in candidates if not os.path.lexists(one.source or "")])
+        if not gone:
+            return 0
+        return (await self._collections.ask(Delete(place=self._place, ids=gone), Deleted)).documents
+
+
+async def cutting_of(wanted: RagIngest, settings: RagSettings, embedder: Embedder) -> Cutting:
+    """How documents are cut, by the request and by the settings; no chunk is longer than the model reads.
+
+    Raises:
+        InvalidRequest: the sizes fit neither the settings nor each other.
+    """
+    table, own = settings.chunking, wanted.chunking
+    size = table.chunk_size if own is None or own.chunk_size is None else own.chunk_size
+    if not 1 <= size <= table.max_chunk_size:
+        raise InvalidRequest(
+            f"chunking: chunk_size {size} is out of range (1 to {table.max_chunk_size}, rag.chunking.max_chunk_size)"
+        )
+    overlap = own.overlap if own is not None else None
+    if overlap is None:
+        overlap = min(table.overlap, size // 2)
+    elif not 0 <= overlap < size:
+        raise InvalidRequest(f"chunking: overlap {overlap} must be less than chunk_size {size}")
+    longest = await embedder.longest_chunk(table.max_chunk_size)
+    cut = Cutting(
+        strategy=(own.strategy if own is not None else None) or table.strategy,
+        chunk_size=min(size, longest),
+        overlap=overlap,
+        smallest=min(table.min_chunk_size, size, longest),
+        longest=longest,
+    )
+    # A model may read less than the settings want.
+    return cut if cut.overlap < cut.chunk_size else cut._replace(overlap=cut.chunk_size // 4)
+
+
+async def _content_digest(reading: Reading) -> str:
+    if reading.path is not None:
+        return await asyncio.to_thread(_file_digest, reading.path)
+    data = reading.data if reading.data is not None else (reading.text or "").encode()
+    if len(data) < _HASH_BLOCK:
+        return hashlib.sha256(data).hexdigest()
+    return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+
+
+def _file_digest(path: str) -> str:
+    digest = hashlib.sha256()
+    if not os.path.isfile(path):
+        raise InvalidRequest(f"{path} is no file", details={"path": path})
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(_HASH_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise NotFound(f"{path} can't be read: {error.strerror}", details={"path": path}) from None
+    return digest.hexdigest()
+
+
+def _is_below(source: str | None, root: str) -> bool:
+    return source is not None and (source == root or source.startswith(root.rstrip("/") + "/"))

@@ -1,0 +1,74 @@
+"""Files and texts to chunks, in reading workers: they are ended to cancel, and held to their time and memory.
+
+A worker asks back for token counts, and for vectors where texts are cut by meaning. Knows one model; no places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llmspell_kernel.services.rag.contents import Content
+from llmspell_kernel.services.rag.embedding import Embedder
+from llmspell_kernel.worker_pool import Lease, WorkerPool
+from llmspell_protocol.areas.rag import RagProblem
+from llmspell_protocol.calls import EXITED, Call
+from llmspell_protocol.errors import (
+    InvalidRequest,
+    LlmspellError,
+    Timeout,
+    WorkerCrashed,
+    error_from_content,
+)
+from llmspell_protocol.exit_status import ending
+from llmspell_protocol.frames import Frame, FrameTooLarge
+from llmspell_protocol.rag.documents import Chunk
+from llmspell_protocol.worker_memory import TOOL_BYTES
+
+_WORKER = "llmspell_rag.reading_worker"
+_LOG_NAME = "rag-reading.log"
+_WORKERS = 2
+_READ_WITHIN_S = 300.0
+
+
+class Cutting(NamedTuple):
+    """How documents are cut; sizes in tokens of the embedding model."""
+
+    strategy: str
+    chunk_size: int
+    overlap: int
+    smallest: int
+    longest: int
+
+
+class Reading(NamedTuple):
+    """What is to be read: a file, a text or bytes."""
+
+    name: str
+    path: str | None = None
+    text: str | None = None
+    data: bytes | None = None
+    media_type: str | None = None
+    limit_bytes: int | None = None
+
+
+class File(NamedTuple):
+    """A file that is a document by its name."""
+
+    path: str
+    size: int
+
+
+class Reader:
+    """Reads documents in worker processes; belongs to the loop."""
+
+    def __init__(self, log_directory: Path) -> None:
+        self._pool = WorkerPool(
+            _WORKER, log_path=log_directory / _LOG_NAME, size=_WORKERS, memory_bytes=TOOL_BYTES, kept=_WORKERS
+        )
+
+    async def close(self) -> None:
+        """Ends the workers."""
+        await self._pool.close()

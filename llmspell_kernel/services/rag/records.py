@@ -1,0 +1,54 @@
+"""From the worker's records to those of the protocol."""
+
+from __future__ import annotations
+
+from llmspell_kernel.times import time_text
+from llmspell_protocol.areas.rag import RagCollection, RagHit, RagListed
+from llmspell_protocol.content import to_content
+from llmspell_protocol.rag.documents import Hit, Listed
+from llmspell_protocol.rag.places import Figures
+
+
+def hit_of(hit: Hit) -> RagHit:
+    """A passage."""
+    return RagHit(**{**to_content(hit), "score": round(hit.score, 6)})
+
+
+def listed_of(one: Listed) -> RagListed:
+    """A document."""
+    return RagListed(
+        id=one.id,
+        title=one.title,
+        source=one.source,
+        media_type=one.media_type,
+        chunks=one.chunks,
+        tokens=one.tokens,
+        characters=one.characters,
+        bytes=one.bytes,
+        added_at=time_text(one.added_at),
+        expires_at=_text(one.expires_at),
+        metadata=one.metadata,
+    )
+
+
+def collection_of(figures: Figures) -> RagCollection:
+    """A place."""
+    return RagCollection(
+        tenant=figures.place.tenant or None,
+        collection=figures.place.collection,
+        documents=figures.documents,
+        chunks=figures.chunks,
+        tokens=figures.tokens,
+        bytes=figures.bytes,
+        index_bytes=figures.index_bytes,
+        memory_bytes=figures.memory_bytes,
+        model=figures.model,
+        dimension=figures.dimension,
+        index=figures.index,
+        changed_at=time_text(figures.changed_at),
+        expires_at=_text(figures.expires_at),
+    )
+
+
+def _text(seconds: float | None) -> str | None:
+    return None if seconds is None else time_text(seconds)
