@@ -108,9 +108,6 @@ def _show(output: Output, reply: Content, *, stream: bool, verbose: bool) -> Non
     tell(output, reply["warnings"])
     if reply["found"] and not cited and citations:
         output.note("the answer names no passage: these are all that the model was given")
-    if reply["left_out"]:
-        many = "1 passage" if reply["left_out"] == 1 else f"{reply['left_out']} passages"
-        output.note(f"{many} did not fit the model's context; -k takes fewer, --chat-model another one")
     if verbose and reply["found"]:
         output.note(f"answered by {reply['chat_model']}{_usage(reply['usage'] or {})}")
 
