@@ -95,12 +95,12 @@ def ingest(
         try:
             reply = document(opened.ask("rag_request", request, on_progress=view.show, timeout_s=timeout_s))
         except LlmspellError as error:
-            raise explained(error, opened, origins) from None
+            raise explained(error, opened, error.details.get("path")) from None
         view.clear()
         tell(output, reply["warnings"])
         show_taken(output, reply, place)
-    if (failed := failure(reply, origins, place)) is not None:
-        raise failed
+        if (failed := failure(reply, origins, place)) is not None:
+            raise explained(failed, opened, failed.details.get("path"))
 
 
 def _chunking(strategy: str | None, chunk_size: int | None, overlap: int | None) -> dict[str, Any] | None:

@@ -14,7 +14,6 @@ from llmspell_cli.invocation import working_directory
 from llmspell_cli.session import Session
 from llmspell_cli.terminal.input_text import stdin_text
 from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError, NotFound
-from llmspell_protocol.loopback import is_loopback
 from llmspell_protocol.user_home import expanded_user
 
 STDIN = "-"
@@ -57,22 +56,15 @@ def whole(path: str) -> str:
     return os.path.normpath(expanded if os.path.isabs(expanded) else os.path.join(working_directory(), expanded))
 
 
-def is_elsewhere(opened: Session) -> str | None:
-    """The address of a kernel on another machine; None for one on this."""
-    info = opened.client.info
-    return info.address if info.transport == "tcp" and not is_loopback(info.ip) else None
-
-
-def explained(error: LlmspellError, opened: Session, origins: Origins) -> LlmspellError:
+def explained(error: LlmspellError, opened: Session, path: str | None) -> LlmspellError:
     """A failure of a path, with what can be done about it from here."""
-    address = is_elsewhere(opened)
-    if address is not None and origins.paths and isinstance(error, (NotFound, Forbidden)):
-        message = f"{error.message} (paths are those of the machine of the kernel at {address})"
-        return type(error)(
-            message, hint="a text from here: llmspell rag ingest - --id ID < FILE", details=error.details
-        )
-    path = error.details.get("path")
-    if isinstance(error, NotFound) and error.hint is None and isinstance(path, str) and _GLOB.search(path):
+    if opened.mode == "connected" and path is not None and isinstance(error, (NotFound, Forbidden)):
+        # By an address alone a tunnel is not told from this machine.
+        if os.path.lexists(path) or not opened.client.info.loopback:
+            message = f"{error.message}: paths are those of the machine that kernel {opened.kernel} is on"
+            hint = "a text from here: llmspell rag ingest - --id ID < FILE"
+            return type(error)(message, hint=hint, details=error.details)
+    if isinstance(error, NotFound) and error.hint is None and path is not None and _GLOB.search(path):
         error.hint = "patterns go with a directory: llmspell rag ingest . --include '*.md'"
     return error
 

@@ -51,7 +51,9 @@ def failure(reply: Content, origins: Origins, place: Place) -> LlmspellError | N
         worst = max(failed, key=lambda problem: exit_status(problem["code"]))
         others = f"; {len(failed) - 1} more were not taken in either" if len(failed) > 1 else ""
         kind = ERRORS.get(worst["code"], LlmspellError)
-        details = {"failed": list(failed), "taken": len(reply["ids"])}
+        details: dict[str, object] = {"failed": list(failed), "taken": len(reply["ids"])}
+        if worst["code"] in ("not_found", "forbidden"):
+            details["path"] = worst["source"]
         return kind(f"{worst['source']}: {worst['message']}{others}", hint=worst["hint"], details=details)
     if reply["ids"] or reply["removed"]:
         return None
