@@ -58,13 +58,14 @@ def whole(path: str) -> str:
 
 def explained(error: LlmspellError, opened: Session, path: str | None) -> LlmspellError:
     """A failure of a path, with what can be done about it from here."""
-    if opened.mode == "connected" and path is not None and isinstance(error, (NotFound, Forbidden)):
-        # By an address alone a tunnel is not told from this machine.
-        if os.path.lexists(path) or not opened.client.info.loopback:
-            message = f"{error.message}: paths are those of the machine that kernel {opened.kernel} is on"
-            hint = "a text from here: llmspell rag ingest - --id ID < FILE"
-            return type(error)(message, hint=hint, details=error.details)
-    if isinstance(error, NotFound) and error.hint is None and path is not None and _GLOB.search(path):
+    if path is None or not isinstance(error, (NotFound, Forbidden)):
+        return error
+    # By an address alone a tunnel is not told from this machine.
+    if opened.mode == "connected" and (os.path.lexists(path) or not opened.client.info.loopback):
+        message = f"{error.message}: paths are those of the machine that kernel {opened.kernel} is on"
+        hint = "a text from here: llmspell rag ingest - --id ID < FILE"
+        return type(error)(message, hint=hint, details=error.details)
+    if error.hint is None and _GLOB.search(path):
         error.hint = "patterns go with a directory: llmspell rag ingest . --include '*.md'"
     return error
 

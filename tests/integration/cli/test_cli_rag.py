@@ -223,14 +223,14 @@ def test_another_model_embeds_everything_again_and_an_index_is_made_anew(target:
 
 
 @pytest.fixture
-def many(home: Path, tmp_path: Path) -> Iterator[Path]:
+def many(home: Path, tmp_path: Path) -> Path:
     """Documents that take a while to be taken in."""
     directory = tmp_path / "many"
     directory.mkdir()
     for number in range(60):
         lines = (f"Sentence {line} of document {number} tells of the sea." for line in range(2000))
         (directory / f"{number:02}.txt").write_text("\n".join(lines))
-    yield directory
+    return directory
 
 
 def test_an_ingest_that_is_interrupted_keeps_what_is_finished_and_goes_on(target: list[str], many: Path) -> None:
