@@ -386,16 +386,14 @@ async def cutting_of(wanted: RagIngest, settings: RagSettings, embedder: Embedde
         overlap = min(table.overlap, size // 2)
     elif not 0 <= overlap < size:
         raise InvalidRequest(f"chunking: overlap {overlap} must be less than chunk_size {size}")
-    longest = await embedder.longest_chunk(table.max_chunk_size)
-    cut = Cutting(
+    return Cutting(
         strategy=(own.strategy if own is not None else None) or table.strategy,
-        chunk_size=min(size, longest),
+        chunk_size=size,
         overlap=overlap,
-        smallest=min(table.min_chunk_size, size, longest),
-        longest=longest,
+        min_chunk_size=min(table.min_chunk_size, size),
+        max_chunk_size=table.max_chunk_size,
+        limit=await embedder.longest_chunk(table.max_chunk_size),
     )
-    # A model may read less than the settings want.
-    return cut if cut.overlap < cut.chunk_size else cut._replace(overlap=cut.chunk_size // 4)
 
 
 async def _content_digest(reading: Reading) -> str:

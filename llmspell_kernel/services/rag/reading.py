@@ -39,8 +39,10 @@ class Cutting(NamedTuple):
     strategy: str
     chunk_size: int
     overlap: int
-    smallest: int
-    longest: int
+    min_chunk_size: int
+    max_chunk_size: int
+    limit: int
+    """the most that the model reads of a text, beside its own tokens and the prefix"""
 
 
 class Reading(NamedTuple):

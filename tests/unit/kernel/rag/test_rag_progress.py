@@ -1,0 +1,68 @@
+"""How far an ingest is, as it is told."""
+
+from __future__ import annotations
+
+from llmspell_kernel.identity import Caller
+from llmspell_kernel.request import Request
+from llmspell_kernel.services.rag.progress import Progress
+from tests.support.recording_sink import RecordingSink
+
+
+class Bench:
+    def __init__(self, *, tells: bool = True) -> None:
+        self.now = 0.0
+        self.sink = RecordingSink()
+        request = Request("1", "rag_request", {}, Caller(client="c", session="s"), self.sink)
+        self.progress = Progress(request, tells=tells, clock=lambda: self.now)
+
+    @property
+    def stages(self) -> list[str]:
+        return [content["stage"] for _, content in self.sink.sent]
+
+
+def test_a_stage_is_told_now_and_then_and_a_new_one_at_once() -> None:
+    bench = Bench()
+    for stage in ("looking", "embedding", "embedding", "writing"):
+        bench.progress.tell(stage)
+    bench.now = 0.3
+    bench.progress.tell("writing")
+    assert bench.stages == ["looking", "embedding", "writing", "writing"]
+
+
+def test_a_warning_is_told_at_once() -> None:
+    bench = Bench()
+    bench.progress.tell("reading")
+    bench.progress.tell("reading", "a.pdf", warning="a.pdf: it is damaged")
+    assert bench.sink.sent[-1][1]["warning"] == "a.pdf: it is damaged"
+
+
+def test_rate_and_time_left_are_by_bytes_where_they_are_known() -> None:
+    bench = Bench()
+    bench.progress.bytes, bench.progress.documents = 1000, 4
+    bench.progress.bytes_done, bench.progress.documents_done, bench.progress.chunks_done = 250, 2, 10
+    bench.now = 5.0
+    bench.progress.tell("embedding")
+    content = bench.sink.sent[-1][1]
+    assert (content["rate"], content["eta_s"]) == (2.0, 15.0)
+
+
+def test_time_left_is_by_documents_where_bytes_are_not_known() -> None:
+    bench = Bench()
+    bench.progress.documents, bench.progress.documents_done, bench.progress.chunks_done = 4, 2, 10
+    bench.now = 5.0
+    bench.progress.tell("embedding")
+    assert bench.sink.sent[-1][1]["eta_s"] == 5.0
+
+
+def test_too_early_nothing_is_guessed() -> None:
+    bench = Bench()
+    bench.progress.chunks_done = 1
+    bench.now = 0.1
+    bench.progress.tell("embedding")
+    assert (bench.sink.sent[-1][1]["rate"], bench.sink.sent[-1][1]["eta_s"]) == (None, None)
+
+
+def test_nothing_is_told_that_is_not_wanted() -> None:
+    bench = Bench(tells=False)
+    bench.progress.tell("looking", warning="x")
+    assert bench.sink.sent == []
