@@ -17,6 +17,8 @@ _EXCERPT = 240
 _BEFORE = 40
 """Of them before the first word that was looked for."""
 _INDENT = "    "
+_FENCE = re.compile(r"(?m)^[ \t]*(```|~~~).*$")
+"""What says nothing in a line."""
 
 
 def show_passage(output: Output, number: int, hit: Content, query: str, *, full: bool, verbose: bool) -> None:
@@ -83,7 +85,7 @@ def details(hit: Content) -> str:
 
 def excerpt(text: str, query: str, length: int = _EXCERPT) -> str:
     """A piece of a passage as one line: where most of the query's words stand together, else its beginning."""
-    line = " ".join(text.split())
+    line = " ".join(_FENCE.sub("", text).split())
     if len(line) <= length:
         return visible(line)
     start = _best_start(line, query, length)

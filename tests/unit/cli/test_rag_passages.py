@@ -128,6 +128,7 @@ def test_an_excerpt_is_where_the_words_of_the_question_stand() -> None:
     assert len(found) <= 244
     assert excerpt(TEXT, "nothing of it").startswith("High water comes")
     assert excerpt("short\n  text", "x") == "short text"
+    assert excerpt("so:\n```sh\nmake\n```\nthen", "x") == "so: make then"
     assert len(excerpt("x" * 1000, "x")) <= 244
 
 
