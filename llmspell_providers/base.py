@@ -15,13 +15,13 @@ from llmspell_protocol.models import (
     LoadOptions,
     LocalModel,
     ModelInfo,
-    Scores,
-    TokenCounts,
 )
 from llmspell_protocol.pulls import PullProgress
+from llmspell_protocol.scores import Scores, TokenCounts
 
 if TYPE_CHECKING:
-    from llmspell_protocol.areas.model import DamagedModel, Purpose, VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
+    from llmspell_protocol.areas.model_texts import Purpose
     from llmspell_providers.capabilities import Capabilities
     from llmspell_providers.spec import ModelSpec
 

@@ -32,13 +32,12 @@ from llmspell_protocol.models import (
     LocalModel,
     ModelInfo,
     SamplingOptions,
-    Scores,
     Timings,
-    TokenCounts,
     ToolCall,
     Usage,
 )
 from llmspell_protocol.pulls import PullProgress, PullResult
+from llmspell_protocol.scores import Scores, TokenCounts
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import Capabilities, declare
 from llmspell_providers.openai_chat import parse_arguments
@@ -46,7 +45,8 @@ from llmspell_providers.spec import ModelSpec
 from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
-    from llmspell_protocol.areas.model import DamagedModel, Purpose, VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
+    from llmspell_protocol.areas.model_texts import Purpose
 
 QUOTED_CHARACTERS = 200
 DIMENSIONS = 32

@@ -35,8 +35,6 @@ from llmspell_protocol.areas.found_models import (
 from llmspell_protocol.areas.model import (
     ModelAvailable,
     ModelAvailableReply,
-    ModelEmbed,
-    ModelEmbedReply,
     ModelInstallOllama,
     ModelInstallOllamaReply,
     ModelListReply,
@@ -48,20 +46,25 @@ from llmspell_protocol.areas.model import (
     ModelPullReply,
     ModelRemove,
     ModelRemoveReply,
-    ModelRerank,
-    ModelRerankReply,
     ModelStatusReply,
-    ModelTokenize,
-    ModelTokenizeReply,
     ModelUnload,
     ModelUnloadReply,
     ModelVerify,
     ModelVerifyReply,
     OfBackend,
 )
+from llmspell_protocol.areas.model_texts import (
+    ModelEmbed,
+    ModelEmbedReply,
+    ModelRerank,
+    ModelRerankReply,
+    ModelTokenize,
+    ModelTokenizeReply,
+)
 from llmspell_protocol.content import to_content
-from llmspell_protocol.models import ChatRequest, ChatResult, Embeddings, LoadedModel, ModelInfo, Scores
+from llmspell_protocol.models import ChatRequest, ChatResult, Embeddings, LoadedModel, ModelInfo
 from llmspell_protocol.pulls import PullProgress, PullResult
+from llmspell_protocol.scores import Scores
 
 _DOWNLOADED = "downloaded successfully"
 

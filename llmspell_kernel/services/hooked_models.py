@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from llmspell_kernel.services.hooks.given import given, listed
-from llmspell_protocol.areas.model import ModelEmbed, ModelRerank
+from llmspell_protocol.areas.model_texts import ModelEmbed, ModelRerank
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Forbidden, InvalidRequest
 from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, Timings, Usage

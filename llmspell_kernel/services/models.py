@@ -24,10 +24,9 @@ from llmspell_protocol.models import (
     LoadedModel,
     LoadOptions,
     ModelInfo,
-    Scores,
     Speculation,
-    TokenCounts,
 )
+from llmspell_protocol.scores import Scores, TokenCounts
 from llmspell_providers.registry import LocatedModel, ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 
@@ -36,7 +35,8 @@ if TYPE_CHECKING:
     from llmspell_kernel.services.inventory import Inventory
     from llmspell_profiles.schema.providers import ProviderSettings
     from llmspell_profiles.schema.settings import Settings
-    from llmspell_protocol.areas.model import ModelProvidersReply, Purpose
+    from llmspell_protocol.areas.model import ModelProvidersReply
+    from llmspell_protocol.areas.model_texts import Purpose
     from llmspell_providers.base import Provider
 
 

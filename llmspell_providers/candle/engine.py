@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, Unsupported
-from llmspell_protocol.models import FinishReason, Format, TokenCounts, ToolCall
+from llmspell_protocol.models import FinishReason, Format, ToolCall
+from llmspell_protocol.scores import TokenCounts
 from llmspell_providers.candle.speculation import Drafts, Speculation, Wanted, drafts
 
 RANK = "rank"

@@ -19,7 +19,8 @@ from typing import Any
 
 from llmspell_protocol.errors import ConfigError, ContextLengthExceeded, ModelLoadFailed
 from llmspell_protocol.extras import install_command
-from llmspell_protocol.models import FinishReason, TokenCounts
+from llmspell_protocol.models import FinishReason
+from llmspell_protocol.scores import TokenCounts
 from llmspell_providers.candle.capabilities import CAPABILITIES, LACKS
 from llmspell_providers.candle.control_words import ControlWords
 from llmspell_providers.candle.devices import choose_device

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import stat
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from llmspell_protocol.calls import EXITED, Call, Calls
@@ -22,17 +20,17 @@ from llmspell_protocol.models import (
     ChatResult,
     Embeddings,
     PrefillProgress,
-    Scores,
     Timings,
-    TokenCounts,
     ToolCall,
     Usage,
 )
+from llmspell_protocol.scores import Scores, TokenCounts
 from llmspell_providers.candle import watch
 from llmspell_providers.candle.engine import Launch, LoadedState
 from llmspell_providers.candle.socket_directory import SocketDirectory
 from llmspell_providers.candle.watch import Fault, Watch
 from llmspell_providers.candle.worker_end import crash, ended_for, out_of_memory, refused, unasked_end
+from llmspell_providers.candle.worker_log import WorkerLog, size_of
 
 __all__ = ["Launch", "LoadedState", "ModelProcess"]
 
@@ -42,8 +40,6 @@ _EMBED_TEXTS_A_FRAME = 256
 """Keeps a frame of vectors far below the frame limit (256 × 8,192 dimensions are 8 MiB)."""
 _COUNTED_CHARACTERS_A_FRAME = 4 << 20
 """Of four bytes each at most: a quarter of what a frame takes."""
-_LOG_TAIL_LINES = 12
-_LOG_TAIL_BYTES = 8192
 _CARDS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 """Which graphics cards this user may use, as schedulers of clusters say it."""
 _NO_HUB = {
@@ -88,7 +84,7 @@ class ModelProcess:
         self._open_at_end = 0
         self._stop_timers: set[asyncio.TimerHandle] = set()
         self._is_ending = False
-        self._log_start = _size(launch.log_path)
+        self._log = WorkerLog(launch.log_path)
         self._sockets = SocketDirectory()
         try:
             child = Child.spawn(
@@ -107,7 +103,7 @@ class ModelProcess:
         self._watch = Watch(
             lambda: self._watched,
             # Beside its own memory a worker maps its files.
-            limit_bytes=None if limit is None else limit + _size(launch.path),
+            limit_bytes=None if limit is None else limit + size_of(launch.path),
             found=self._end_for,
         )
 
@@ -131,7 +127,7 @@ class ModelProcess:
             process._child.kill()
             await asyncio.shield(process._child.exited)
             if isinstance(error, ModelLoadFailed):
-                raise refused(error, launch, process._log_tail()) from error
+                raise refused(error, launch, process._log.tail()) from error
             raise
         return process
 
@@ -320,7 +316,7 @@ class ModelProcess:
         if frame["op"] != EXITED:
             error = error_from_content(frame["error"])
             if isinstance(error, OutOfMemory) and self._is_loaded:
-                lines, others = self._log_tail(), self._calls.wanted
+                lines, others = self._log.tail(), self._calls.wanted
                 # What it holds by now is given back by its end alone; the next request must not come to it.
                 self._end_for("no_memory")
                 await asyncio.shield(self._child.exited)
@@ -345,7 +341,7 @@ class ModelProcess:
             self._open_at_end = self._calls.failed_at_exit
             self._forget_timers()
             # Now, before a next worker of the same model writes to the same log.
-            self._log_at_end = self._log_tail()
+            self._log_at_end = self._log.tail()
             self._sockets.remove()
             if not self._is_ending:
                 why = None if self._ended is None else _ENDED[self._ended]
@@ -378,21 +374,6 @@ class ModelProcess:
         )
         return ChatChunk(tool_calls=calls, result=result)
 
-    def _log_tail(self) -> list[str]:
-        """The last lines that this worker wrote to its log; none where it had no log that can be read."""
-        path = self.launch.log_path
-        if path is None or not _size(path):
-            return []
-        try:
-            with path.open("rb") as log:
-                size = _size(path)
-                began = self._log_start if self._log_start <= size else 0  # put aside meanwhile, and begun anew
-                log.seek(max(began, size - _LOG_TAIL_BYTES))
-                lines = log.read(_LOG_TAIL_BYTES).decode(errors="replace").splitlines()
-        except OSError:
-            return []
-        return [line for line in lines if line.strip()][-_LOG_TAIL_LINES:]
-
 
 def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
     """The texts in parts that fit a frame; one that is longer than that alone is a part of its own."""
@@ -414,12 +395,3 @@ def _environment(launch: Launch) -> dict[str, str]:
     if launch.format == "safetensors":
         return {**cards, **_NO_HUB}  # how long its threads spin is PyTorch's own: transformer/threads.py
     return {**cards, **_NO_DEBUGGER, "GOMP_SPINCOUNT": str(launch.spin_count)}
-
-
-def _size(path: Path | None) -> int:
-    """The bytes of a log; 0 where there is none that can be read."""
-    try:
-        status = path.stat() if path is not None else None
-    except OSError:
-        return 0
-    return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -25,27 +25,25 @@ from llmspell_protocol.models import (
     SAMPLING,
     ChatChunk,
     ChatRequest,
-    Embeddings,
     HealthStatus,
     LoadedModel,
     LoadOptions,
     LocalModel,
     ModelInfo,
     SamplingOptions,
-    Scores,
-    TokenCounts,
 )
 from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.base import FoundModel
 from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
 from llmspell_providers.candle.context_size import USUAL, Wish, with_way_out
-from llmspell_providers.candle.engine import no_chat, no_scores
+from llmspell_providers.candle.engine import no_chat
 from llmspell_providers.candle.installed_engines import installed_engines, why_missing
 from llmspell_providers.candle.installed_model import InstalledModel, installed
 from llmspell_providers.candle.loaded_model import loaded_model
 from llmspell_providers.candle.loading import Loader
 from llmspell_providers.candle.server_binary import find_server
 from llmspell_providers.candle.speculation import Wanted, nothing_to_draft
+from llmspell_providers.candle.text_requests import TextRequests
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.pull import Puller, pull_environment
@@ -56,19 +54,16 @@ if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CandleSettings
     from llmspell_profiles.schema.settings import ModelsSettings
     from llmspell_protocol.areas.found_models import HubRepository
-    from llmspell_protocol.areas.model import DamagedModel, Purpose, VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
     from llmspell_providers.candle.process import ModelProcess
     from llmspell_providers.library.manifest import Manifest
     from llmspell_providers.residency.residency import Residency, Turn
-
-_TOKENIZE = "tokenize"
-"""The client of requests without one: all of these share one turn in the queue."""
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class CandleProvider:
+class CandleProvider(TextRequests):
     """A backend of type `candle`; belongs to one event loop."""
 
     def __init__(
@@ -244,46 +239,6 @@ class CandleProvider:
             async with aclosing(turn.worker.chat(asked)) as chunks:
                 while (chunk := await self._in_time(self._next(chunks, manifest), manifest)) is not None:
                     yield chunk if chunk.result is None else self._completed(chunk, turn)
-
-    async def embed(
-        self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
-    ) -> Embeddings:
-        """One vector a text."""
-        manifest = await self._manifest(spec, found)
-        async with self._turn(manifest, client, embeds=True) as turn:
-            vectors = await self._in_time(turn.worker.embed(texts, normalize=normalize), manifest)
-        return replace(vectors, backend=self.name)
-
-    async def prefix(self, spec: ModelSpec, purpose: Purpose, *, found: FoundModel | None = None) -> str:
-        """By the model's files, else by its name or its source's."""
-        return (await self._manifest(spec, found)).prefixes.of(purpose)
-
-    async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
-        """The model's own token ids of a text."""
-        manifest = await self._manifest(spec, found)
-        async with self._turn(manifest, _TOKENIZE) as turn:
-            return await self._in_time(turn.worker.tokenize(text), manifest)
-
-    async def count_tokens(
-        self, spec: ModelSpec, texts: Sequence[str], *, found: FoundModel | None = None
-    ) -> TokenCounts:
-        """Tokens of each of the texts."""
-        manifest = await self._manifest(spec, found)
-        async with self._turn(manifest, _TOKENIZE) as turn:
-            return await self._in_time(turn.worker.count_tokens(texts), manifest)
-
-    async def rerank(
-        self, spec: ModelSpec, query: str, texts: Sequence[str], *, client: str, found: FoundModel | None = None
-    ) -> Scores:
-        """A score a text."""
-        manifest = await self._manifest(spec, found)
-        # Files that do not say what they are for are asked when they are loaded.
-        if manifest.capabilities and "rerank" not in manifest.capabilities:
-            raise no_scores(manifest.id)
-        self.capabilities(manifest.format).demand("rerank", self.name)
-        async with self._turn(manifest, client, embeds=True) as turn:
-            scores = await self._in_time(turn.worker.rerank(query, texts), manifest)
-        return replace(scores, backend=self.name)
 
     async def close(self) -> None:
         """Ends the pulls; the workers belong to the residency."""

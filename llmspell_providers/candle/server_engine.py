@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from llmspell_protocol.errors import ModelError
-from llmspell_protocol.models import TokenCounts
+from llmspell_protocol.scores import TokenCounts
 from llmspell_providers.candle.control_words import ControlWords
 from llmspell_providers.candle.demanded_calls import Silent, call_body, call_of
 from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Ranking, Reply, Vectors

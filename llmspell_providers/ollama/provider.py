@@ -33,11 +33,10 @@ from llmspell_protocol.models import (
     LocalModel,
     ModelInfo,
     SamplingOptions,
-    Scores,
-    TokenCounts,
     Usage,
 )
 from llmspell_protocol.pulls import PullProgress
+from llmspell_protocol.scores import Scores, TokenCounts
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import LLAMA_OPTIONS, Capabilities, declare
 from llmspell_providers.http.fields import count, items, vector
@@ -54,7 +53,8 @@ from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import OllamaSettings
-    from llmspell_protocol.areas.model import DamagedModel, Purpose, VerifiedModel
+    from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
+    from llmspell_protocol.areas.model_texts import Purpose
     from llmspell_providers.ollama.client import OllamaClient
     from llmspell_providers.ollama.daemon import OllamaDaemon
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 _LINE_ENDS = re.compile(r"\r\n?|\n")
 
 
@@ -17,6 +17,8 @@ class Borders:
     levels: Sequence[Sequence[int]] = ()
     always: int = 0
     """at the borders of so many levels a new chunk begins, unless the one before is still too short"""
+    together: int = 0
+    """a part between borders of so many levels that is too large for one chunk begins one, in the same way"""
     whole: bool = True
     """whether what lies between two borders stays whole up to the largest size"""
 

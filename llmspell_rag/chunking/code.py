@@ -21,4 +21,5 @@ def borders(document: Text, measures: Measures) -> Borders:
         for depth in depths
     ]
     groups = joined(document.blocks, paragraphs(document.text))
-    return Borders(levels=[*definitions, groups, lines(document.text)], always=min(1, len(definitions)))
+    levels = [*definitions, groups, lines(document.text)]
+    return Borders(levels=levels, always=min(1, len(definitions)), together=len(definitions))

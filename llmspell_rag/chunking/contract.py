@@ -39,7 +39,8 @@ class Chunk:
     page: int | None
     """from 1; None where the document has no pages"""
     section: str | None
-    """the headings or definitions that it begins in, from the outermost: `Tides > Causes`"""
+    """the headings or definitions that it begins in, from the outermost: `Tides > Causes`; what it shares with the
+    chunk before doesn't count"""
     line: int
     """from 1: where it begins in the document's text"""
 

@@ -42,7 +42,7 @@ def chunk(document: Text, wanted: Chunking, measures: Measures) -> Iterator[Chun
     counting = Counting(measures)
     atoms = Atoms(document.text, joined(*borders.levels), sizes.most, counting)
     levels = [joined(atoms.at(place) for place in level) for level in borders.levels]
-    filling = Filling(atoms, sizes, levels, borders.always, borders.whole)
+    filling = Filling(atoms, sizes, borders, levels)
     places = _Places(document)
     finishing = _Finishing(document.text, atoms.starts, joined(*borders.levels), sizes, counting)
     waiting: list[_Span] = []
@@ -50,12 +50,12 @@ def chunk(document: Text, wanted: Chunking, measures: Measures) -> Iterator[Chun
     for span in filling.spans():
         waiting.append(_Span(*(atoms.starts[at] for at in span)))
         if len(waiting) == _AT_ONCE:
-            for begin, end, tokens in finishing.finished(waiting):
-                yield places.chunk(ordinal, begin, end, tokens)
+            for passage in finishing.finished(waiting):
+                yield places.chunk(ordinal, *passage)
                 ordinal += 1
             waiting.clear()
-    for begin, end, tokens in finishing.finished(waiting):
-        yield places.chunk(ordinal, begin, end, tokens)
+    for passage in finishing.finished(waiting):
+        yield places.chunk(ordinal, *passage)
         ordinal += 1
 
 
@@ -89,8 +89,8 @@ class _Finishing:
         self._counting = counting
         self._last_begin = -1
 
-    def finished(self, spans: Sequence[_Span]) -> Iterator[tuple[int, int, int]]:
-        """Beginning, end and tokens of each chunk that the spans make, without white space around."""
+    def finished(self, spans: Sequence[_Span]) -> Iterator[tuple[_Span, int]]:
+        """Each chunk that the spans make, without white space around, and its tokens."""
         counted: dict[_Span, int] = {}
         waiting = self._in_order(spans)
         while open_ := [span for span in waiting if span not in counted]:
@@ -112,7 +112,7 @@ class _Finishing:
             self._last_begin = span.begin
             begin, end = self._trimmed(span.begin, span.end)
             if begin < end:
-                yield begin, end, counted[span]
+                yield _Span(begin, max(begin, span.start), end), counted[span]
 
     def _in_order(self, spans: Sequence[_Span]) -> list[_Span]:
         """The spans, without overlaps that would hold all of a piece of a chunk that was divided."""
@@ -165,9 +165,9 @@ class _Places:
         self._starts = [section.start for section in document.sections]
         self._above = list(_above(document.sections))
 
-    def chunk(self, ordinal: int, begin: int, end: int, tokens: int) -> Chunk:
-        """The chunk from one offset to another."""
-        document = self._document
+    def chunk(self, ordinal: int, span: _Span, tokens: int) -> Chunk:
+        """The chunk of a span."""
+        document, begin, end = self._document, span.begin, span.end
         return Chunk(
             ordinal=ordinal,
             text=document.text[begin:end],
@@ -175,7 +175,7 @@ class _Places:
             end=end,
             tokens=tokens,
             page=max(1, bisect_right(document.pages, begin)) if document.pages else None,
-            section=self._path(begin),
+            section=self._path(span.start),
             line=self._line_of(begin),
         )
 

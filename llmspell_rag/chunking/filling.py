@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from llmspell_rag.chunking.atoms import Atoms
+from llmspell_rag.chunking.borders import Borders
 from llmspell_rag.chunking.contract import Sizes
 
 
@@ -36,16 +37,16 @@ class _Part(NamedTuple):
 class Filling:
     """Fills chunks from the atoms of one document.
 
-    `levels` are atoms at which parts begin, from the strongest borders to the weakest; at those of the first `always`
-    levels a new chunk begins. `whole` says whether parts without borders in them may be larger than `sizes.size`.
+    `levels` are the atoms at which parts begin for each level of `borders`.
     """
 
-    def __init__(self, atoms: Atoms, sizes: Sizes, levels: Sequence[Sequence[int]], always: int, whole: bool) -> None:
+    def __init__(self, atoms: Atoms, sizes: Sizes, borders: Borders, levels: Sequence[Sequence[int]]) -> None:
         self._atoms = atoms
         self._sizes = sizes
         self._levels = levels
-        self._always = always
-        self._whole = whole
+        self._always = borders.always
+        self._together = borders.together
+        self._whole = borders.whole
         self._borders = sorted({place for level in levels for place in level})
         self._begin = self._start = self._end = 0
         self._parts: list[_Part] = []
@@ -108,11 +109,10 @@ class Filling:
     def _divide(self, part: _Part, begins_chunk: bool) -> None:
         level = self._levels[part.level]
         inner = level[bisect_right(level, part.begin) : bisect_left(level, part.end)]
+        is_kept = 0 < part.level <= self._together and self._atoms.tokens(part.begin, part.end) > self._sizes.size
         for begin, end in reversed(list(pairwise([part.begin, *inner, part.end]))):
-            is_first = begin == part.begin
-            self._parts.append(
-                _Part(begin, end, part.level + 1, part.begins_chunk if is_first else begins_chunk)
-            )
+            apart = part.begins_chunk or is_kept if begin == part.begin else begins_chunk
+            self._parts.append(_Part(begin, end, part.level + 1, apart))
 
     def _takes_some(self, part: _Part) -> bool:
         """Puts a piece of a part into a chunk that is too short to end and can't take all of it; False: nothing fits."""

@@ -23,10 +23,10 @@ _BATCH = 32
 
 def borders(document: Text, measures: Measures) -> Borders:
     """Where the subject changes, then where sentences begin."""
-    places = sentences(document.text, document.metadata.get("language"))
-    spans = list(pairwise([*places, len(document.text)]))
-    tokens = Counting(measures).of([document.text[begin:end] for begin, end in spans])
-    distances = _distances(document.text, spans, tokens, measures)
+    text = document.text
+    places = sentences(text, document.metadata.get("language"))
+    spans = [(begin, begin + len(text[begin:end].rstrip())) for begin, end in pairwise([*places, len(text)])]
+    distances = _distances(text, spans, measures)
     known = sorted(one for one in distances if one is not None)
     if not known:
         return Borders(levels=[places])
@@ -39,30 +39,33 @@ def borders(document: Text, measures: Measures) -> Borders:
     return Borders(levels=[changes, places], always=1)
 
 
-def _distances(
-    text: str, spans: Sequence[tuple[int, int]], tokens: Sequence[int], measures: Measures
-) -> list[float | None]:
+def _distances(text: str, spans: Sequence[tuple[int, int]], measures: Measures) -> list[float | None]:
     """How far each sentence is from the one before (1 - cosine); None where one of the two is over the limit."""
+    counting, limit = Counting(measures), measures.limit
+    tokens = counting.of([text[begin:end] for begin, end in spans])
     found: list[float | None] = []
     before: Sequence[float] | None = None
     for first in range(0, len(spans), _BATCH):
-        batch = range(first, min(first + _BATCH, len(spans)))
-        windows = [_window(at, tokens, measures.limit) for at in batch]
-        wanted = [text[spans[a][0] : spans[b][1]].strip() for a, b in (one for one in windows if one is not None)]
-        vectors = iter(measures.embed(wanted) if wanted else ())
-        for at, window in zip(batch, windows, strict=True):
-            vector = next(vectors) if window is not None else None
+        batch = [at for at in range(first, min(first + _BATCH, len(spans))) if tokens[at] <= limit]
+        windows = [_window(at, tokens, limit) for at in batch]
+        wanted = [text[spans[begin][0] : spans[end][1]] for begin, end in windows]
+        # Counts were only added up.
+        counts = counting.of(wanted)
+        for at, (place, count) in enumerate(zip(batch, counts, strict=True)):
+            if count > limit:
+                wanted[at] = text[spans[place][0] : spans[place][1]]
+        vectors = dict(zip(batch, measures.embed(wanted), strict=True)) if batch else {}
+        for at in range(first, min(first + _BATCH, len(spans))):
+            vector = vectors.get(at)
             if at:
                 found.append(None if before is None or vector is None else 1 - sum(map(float.__mul__, before, vector)))
             before = vector
     return found
 
 
-def _window(at: int, tokens: Sequence[int], limit: int) -> tuple[int, int] | None:
+def _window(at: int, tokens: Sequence[int], limit: int) -> tuple[int, int]:
     """The first and the last sentence that are embedded for one: its neighbours with it, as far as the limit allows."""
     total = tokens[at]
-    if total > limit:
-        return None
     first = last = at
     if at and total + tokens[at - 1] <= limit:
         first, total = at - 1, total + tokens[at - 1]

@@ -6,7 +6,7 @@ import re
 
 from llmspell_rag.extra_libraries import library
 
-_BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
@@ -28,7 +28,15 @@ def sentences(text: str, language: str | None = None) -> list[int]:
             shown = sentence.strip()
             place = text.find(shown, at, end) if shown else -1
             if place >= 0:
-                found.append(place)
+                found.append(_with_indentation(text, place))
                 at = place + len(shown)
         begin = after
     return found
+
+
+def _with_indentation(text: str, place: int) -> int:
+    """The beginning of the line, if a sentence is the first in it."""
+    line = place
+    while line > 0 and text[line - 1] in " \t":
+        line -= 1
+    return line if line == 0 or text[line - 1] in "\r\n" else place

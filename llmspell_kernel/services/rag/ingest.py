@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.rag.collections import Collections
 from llmspell_kernel.services.rag.contents import Content, Contents
+from llmspell_kernel.services.rag.cutting import content_digest, cutting_of
 from llmspell_kernel.services.rag.embedding import Embedder
 from llmspell_kernel.services.rag.fetching import fetched
 from llmspell_kernel.services.rag.problems import is_of_reading, problem_of
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 _READ_AHEAD = 2
 """Documents that are read at a time."""
 _QUEUE = 2
-_HASH_BLOCK = 1 << 20
 _MOST_WARNINGS = 20
 _KEYS_A_CALL = 1000
 READER_VERSION = "1"
@@ -301,7 +301,7 @@ class Ingest:
             "media_type": reading.media_type,
             "title": None if given is None else given.title,
             "metadata": {**self._wanted.metadata, **({} if given is None else given.metadata)},
-            "content": await _content_digest(reading),
+            "content": await content_digest(reading),
         }
         return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -367,55 +367,6 @@ class Ingest:
         if not gone:
             return 0
         return (await self._collections.ask(Delete(place=self._place, ids=gone), Deleted)).documents
-
-
-async def cutting_of(wanted: RagIngest, settings: RagSettings, embedder: Embedder) -> Cutting:
-    """How documents are cut, by the request and by the settings; no chunk is longer than the model reads.
-
-    Raises:
-        InvalidRequest: the sizes fit neither the settings nor each other.
-    """
-    table, own = settings.chunking, wanted.chunking
-    size = table.chunk_size if own is None or own.chunk_size is None else own.chunk_size
-    if not 1 <= size <= table.max_chunk_size:
-        raise InvalidRequest(
-            f"chunking: chunk_size {size} is out of range (1 to {table.max_chunk_size}, rag.chunking.max_chunk_size)"
-        )
-    overlap = own.overlap if own is not None else None
-    if overlap is None:
-        overlap = min(table.overlap, size // 2)
-    elif not 0 <= overlap < size:
-        raise InvalidRequest(f"chunking: overlap {overlap} must be less than chunk_size {size}")
-    return Cutting(
-        strategy=(own.strategy if own is not None else None) or table.strategy,
-        chunk_size=size,
-        overlap=overlap,
-        min_chunk_size=min(table.min_chunk_size, size),
-        max_chunk_size=table.max_chunk_size,
-        limit=await embedder.longest_chunk(table.max_chunk_size),
-    )
-
-
-async def _content_digest(reading: Reading) -> str:
-    if reading.path is not None:
-        return await asyncio.to_thread(_file_digest, reading.path)
-    data = reading.data if reading.data is not None else (reading.text or "").encode()
-    if len(data) < _HASH_BLOCK:
-        return hashlib.sha256(data).hexdigest()
-    return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
-
-
-def _file_digest(path: str) -> str:
-    digest = hashlib.sha256()
-    if not os.path.isfile(path):
-        raise InvalidRequest(f"{path} is no file", details={"path": path})
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(_HASH_BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise NotFound(f"{path} can't be read: {error.strerror}", details={"path": path}) from None
-    return digest.hexdigest()
 
 
 def _is_below(source: str | None, root: str) -> bool:

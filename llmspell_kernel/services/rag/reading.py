@@ -5,26 +5,10 @@ A worker asks back for token counts, and for vectors where texts are cut by mean
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from llmspell_kernel.services.rag.contents import Content
-from llmspell_kernel.services.rag.embedding import Embedder
-from llmspell_kernel.worker_pool import Lease, WorkerPool
-from llmspell_protocol.areas.rag import RagProblem
-from llmspell_protocol.calls import EXITED, Call
-from llmspell_protocol.errors import (
-    InvalidRequest,
-    LlmspellError,
-    Timeout,
-    WorkerCrashed,
-    error_from_content,
-)
-from llmspell_protocol.exit_status import ending
-from llmspell_protocol.frames import Frame, FrameTooLarge
-from llmspell_protocol.rag.documents import Chunk
+from llmspell_kernel.worker_pool import WorkerPool
 from llmspell_protocol.worker_memory import TOOL_BYTES
 
 _WORKER = "llmspell_rag.reading_worker"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from llmspell_kernel.services.rag.embedding import Made
 from llmspell_kernel.times import time_text
-from llmspell_protocol.areas.rag import RagCollection, RagHit, RagListed
+from llmspell_protocol.areas.rag import RagCollection, RagDeleteReply, RagHit, RagListed, RagStatsReply
 from llmspell_protocol.content import to_content
 from llmspell_protocol.rag.documents import Hit, Listed
+from llmspell_protocol.rag.ops import Deleted, Statistics
 from llmspell_protocol.rag.places import Figures
 
 
@@ -48,6 +52,26 @@ def collection_of(figures: Figures) -> RagCollection:
         changed_at=time_text(figures.changed_at),
         expires_at=_text(figures.expires_at),
     )
+
+
+def stats_of(counted: Statistics, made: Made, searches: int, places: Sequence[Figures] | None = None) -> RagStatsReply:
+    """What an owner has, or (`places`) what is in these, and what was done for it."""
+    return RagStatsReply(
+        documents=counted.documents if places is None else sum(one.documents for one in places),
+        chunks=counted.chunks if places is None else sum(one.chunks for one in places),
+        vectors=counted.vectors if places is None else sum(one.chunks for one in places),
+        bytes=counted.bytes if places is None else sum(one.bytes for one in places),
+        collections=counted.places if places is None else len(places),
+        embeddings=made.vectors,
+        embedding_tokens=made.tokens,
+        cached=counted.cached,
+        searches=searches,
+    )
+
+
+def deleted_of(gone: Deleted) -> RagDeleteReply:
+    """What was removed."""
+    return RagDeleteReply(documents=gone.documents, chunks=gone.chunks, bytes_freed=gone.bytes_freed)
 
 
 def _text(seconds: float | None) -> str | None:

@@ -11,23 +11,25 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.models import ModelsService
 from llmspell_kernel.services.rag.asking import Asking
 from llmspell_kernel.services.rag.collections import Collections
 from llmspell_kernel.services.rag.contents import Contents
-from llmspell_kernel.services.rag.embedding import Embedder, Made, described
+from llmspell_kernel.services.rag.embedders import Embedders
+from llmspell_kernel.services.rag.embedding import Embedder
 from llmspell_kernel.services.rag.index_settings import database_path, index_settings
 from llmspell_kernel.services.rag.ingest import Ingest
-from llmspell_kernel.services.rag.model_choice import model_for
 from llmspell_kernel.services.rag.places import demand_tenant, place_of
 from llmspell_kernel.services.rag.progress import Progress
 from llmspell_kernel.services.rag.reading import Reader
-from llmspell_kernel.services.rag.records import collection_of, hit_of, listed_of
+from llmspell_kernel.services.rag.records import collection_of, deleted_of, hit_of, listed_of, stats_of
 from llmspell_kernel.services.rag.reembedding import reembed
 from llmspell_kernel.services.rag.searching import Result, Searches, demand_search
+from llmspell_kernel.services.rag.state import RagState, state_of
+from llmspell_kernel.services.rag.sweeping import Sweeping
 from llmspell_kernel.services.rag.watching import Operation, Watch
 from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.rag import (
@@ -52,9 +54,8 @@ from llmspell_protocol.areas.rag import (
     RagSearchReply,
     RagStatsReply,
 )
-from llmspell_protocol.background import of_no_request
 from llmspell_protocol.content import to_content
-from llmspell_protocol.errors import ConfigError, InvalidRequest, LlmspellError, NotFound
+from llmspell_protocol.errors import ConfigError, InvalidRequest, NotFound
 from llmspell_protocol.rag.ops import (
     Clear,
     Create,
@@ -63,7 +64,6 @@ from llmspell_protocol.rag.ops import (
     Describe,
     Described,
     DocumentsThere,
-    Expire,
     ListDocuments,
     Nothing,
     Places,
@@ -80,19 +80,8 @@ if TYPE_CHECKING:
     from llmspell_profiles.schema.rag import RagSettings
     from llmspell_profiles.schema.settings import Settings
 
-_SWEEP_EVERY_S = 60.0
 _LONGEST_TTL_S = 100 * 365 * 86_400
 _MOST_LISTED = 1000
-
-
-class RagState(NamedTuple):
-    """How the collections worker is; `healthy` None: nothing was asked so far, or nothing is to be told of it."""
-
-    pid: int | None
-    memory_bytes: int
-    path: Path | None
-    healthy: bool | None
-    problem: str | None
 
 
 class RagService:
@@ -118,11 +107,9 @@ class RagService:
         self._contents = Contents()
         self._searches = Searches(models, self._collections, self._settings)
         self.watch = Watch(self._settings)
-        self._made: dict[str, Made] = {}
+        self._embedders = Embedders(models, self._settings, self._collections.memory_bytes)
+        self._sweeping = Sweeping(self._collections)
         self._asked: dict[str, int] = {}
-        self._counts_memory = False
-        self._next_sweep = 0.0
-        self._sweep: asyncio.Task[Any] | None = None
 
     def _settings(self) -> RagSettings:
         return self._of_kernel().rag
@@ -140,7 +127,7 @@ class RagService:
         async with self._operation(request, "ingest", wanted) as (place, done):
             _demand_ttl(wanted.ttl_s)
             figures = await self._figures(place)
-            embedder, warnings = await self._embedder(request, figures, wanted.model, wanted.provider)
+            embedder, warnings = await self._embedders.model_of(request, figures, wanted.model, wanted.provider)
             if figures is not None and embedder.model.name != figures.model:
                 progress = Progress(request, tells=wanted.progress)
                 text = _told_of_change(figures, embedder)
@@ -174,7 +161,7 @@ class RagService:
         async with self._operation(request, "create", wanted) as (place, _done):
             _demand_ttl(wanted.ttl_s)
             figures = await self._figures(place)
-            embedder, _ = await self._embedder(request, figures, wanted.model, wanted.provider)
+            embedder, _ = await self._embedders.model_of(request, figures, wanted.model, wanted.provider)
             made = await self._collections.ask(
                 Create(
                     place=place,
@@ -191,7 +178,7 @@ class RagService:
         """The embedding model of a place, or the one that it would get."""
         async with self._operation(request, "model", wanted) as (place, _done):
             figures = await self._figures(place)
-            embedder, warnings = await self._embedder(request, figures, wanted.model, wanted.provider)
+            embedder, warnings = await self._embedders.model_of(request, figures, wanted.model, wanted.provider)
             known = figures is not None and figures.model == embedder.model.name
             return RagModelReply(
                 model=embedder.model.name,
@@ -213,7 +200,7 @@ class RagService:
             progress.chunks = figures.chunks
             made = 0
             if wanted.model is not None:
-                embedder, _ = await self._embedder(request, figures, wanted.model, None)
+                embedder, _ = await self._embedders.model_of(request, figures, wanted.model, None)
                 made = await self._reembed(place, embedder, progress)
 
             def on_progress(frame: dict[str, Any]) -> None:
@@ -259,7 +246,7 @@ class RagService:
         self.watch.demand_input("query", wanted.query)
         owner = request.caller.key_id
         self._asked[owner] = self._asked.get(owner, 0) + 1
-        found = await self._searches.search(place, wanted, request.caller.client, self._made_for(owner))
+        found = await self._searches.search(place, wanted, request.caller.client, self._embedders.made_for(owner))
         done.figures["hits"] = len(found.hits)
         if self._settings().debug.save_debug_dumps:
             await self.watch.dump(action, wanted.query, to_content(place), to_content(list(found.hits)))
@@ -298,19 +285,19 @@ class RagService:
             owner = request.caller.key_id
             if wanted.collection or wanted.scope:
                 place = place_of(request, wanted, multi_tenant=self._settings().multi_tenant)
-                return self._counted(owner, await self._collections.ask(Stats(owner=owner, place=place), Statistics))
+                return self._stats(owner, await self._collections.ask(Stats(owner=owner, place=place), Statistics))
             counted = await self._collections.ask(Stats(owner=owner), Statistics)
             if tenant is None:
-                return self._counted(owner, counted)
+                return self._stats(owner, counted)
             places = (await self._collections.ask(Places(owner=owner, tenant=tenant), PlacesThere)).places
-            return self._counted(owner, counted, places)
+            return self._stats(owner, counted, places)
 
     async def save(self, request: Request) -> RagStatsReply:
         """Writes indexes to the disk."""
         async with self._operation(request, "save", None) as (_place, _done):
             await self._collections.ask(Save(), Nothing)
             owner = request.caller.key_id
-            return self._counted(owner, await self._collections.ask(Stats(owner=owner), Statistics))
+            return self._stats(owner, await self._collections.ask(Stats(owner=owner), Statistics))
 
     async def delete(self, request: Request, wanted: RagDelete) -> RagDeleteReply:
         """Some documents."""
@@ -321,26 +308,20 @@ class RagService:
                 Delete(place=place, ids=wanted.ids, sources=wanted.sources, filter=wanted.filter), Deleted
             )
             done.figures["documents"] = gone.documents
-            return _deleted(gone)
+            return deleted_of(gone)
 
     async def clear(self, request: Request, wanted: RagPlace) -> RagDeleteReply:
         """All of a place."""
         async with self._operation(request, "clear", wanted) as (place, done):
             gone = await self._collections.ask(Clear(place=place), Deleted)
             done.figures["documents"] = gone.documents
-            return _deleted(gone)
+            return deleted_of(gone)
 
     # ## The kernel's side
 
     def state(self) -> RagState:
         """How the collections worker is."""
-        problem = self._collections.problem
-        tells = self._settings().monitoring.enable_health_checks
-        pid = self._collections.pid
-        healthy = (problem is None) if tells and (pid is not None or problem is not None) else None
-        return RagState(
-            pid, self._collections.memory_bytes(), self._collections.path, healthy, problem if tells else None
-        )
+        return state_of(self._collections, is_told=self._settings().monitoring.enable_health_checks)
 
     def reconfigure(self, settings: Settings, running: Collection[asyncio.Task[None]]) -> None:
         """Uses these settings from here on; the worker is started anew where its own have changed."""
@@ -352,9 +333,7 @@ class RagService:
     async def close(self) -> None:
         """Ends the workers; indexes that have changed are saved."""
         self.watch.close()
-        if self._sweep is not None:
-            self._sweep.cancel()
-            await asyncio.gather(self._sweep, return_exceptions=True)
+        await self._sweeping.close()
         await asyncio.gather(self._reader.close(), self._collections.close())
 
     # ## What all of them need
@@ -371,7 +350,7 @@ class RagService:
             place = place_of(request, wanted, multi_tenant=self._settings().multi_tenant)
         async with self.watch.operation(request, action, place.tenant, place.collection) as done:
             yield place, done
-        self._sweep_now_and_then()
+        self._sweeping.look()
 
     def _demand_on(self, request: Request) -> None:
         settings = self._settings()
@@ -403,69 +382,14 @@ class RagService:
             )
         return figures
 
-    async def _embedder(
-        self, request: Request, figures: Figures | None, model: str | None, provider: str | None
-    ) -> tuple[Embedder, Sequence[str]]:
-        """The model for a place: the wanted one, its own, or the one of the settings."""
-        models = self._models()
-        if not self._counts_memory:
-            models.count_beside(self._collections.memory_bytes)
-            self._counts_memory = True
-        settings = self._settings()
-        if figures is not None and model is None and provider is None:
-            wanted, warnings = figures.model, tuple[str, ...]()
-        else:
-            choice = await model_for(models, settings, model=model, provider=provider)
-            wanted, warnings = choice.model, tuple(choice.warnings)
-        made = self._made_for(request.caller.key_id)
-        found = await described(models, wanted)
-        if figures is not None and figures.model == found.name:
-            found = found._replace(dimension=figures.dimension)
-        else:
-            warnings = (*warnings, *_told_of_dimensions(settings, found.name, found.dimension))
-        return Embedder(models, found, self._settings, request.caller.client, made), warnings
+    def _stats(self, owner: str, counted: Statistics, places: Sequence[Figures] | None = None) -> RagStatsReply:
+        return stats_of(counted, self._embedders.made_for(owner), self._asked.get(owner, 0), places)
 
     async def _reembed(self, place: Place, embedder: Embedder, progress: Progress) -> int:
         batch_size = self._settings().embedding.batch_size
         made = await reembed(self._collections, place, embedder, progress, batch_size=batch_size)
         self._searches.forget()
         return made
-
-    def _made_for(self, owner: str) -> Made:
-        return self._made.setdefault(owner, Made())
-
-    def _counted(self, owner: str, counted: Statistics, places: Sequence[Figures] | None = None) -> RagStatsReply:
-        made = self._made_for(owner)
-        return RagStatsReply(
-            documents=counted.documents if places is None else sum(one.documents for one in places),
-            chunks=counted.chunks if places is None else sum(one.chunks for one in places),
-            vectors=counted.vectors if places is None else sum(one.chunks for one in places),
-            bytes=counted.bytes if places is None else sum(one.bytes for one in places),
-            collections=counted.places if places is None else len(places),
-            embeddings=made.vectors,
-            embedding_tokens=made.tokens,
-            cached=counted.cached,
-            searches=self._asked.get(owner, 0),
-        )
-
-    def _sweep_now_and_then(self) -> None:
-        """What has expired goes for good once in a while; no search has found it in the meantime."""
-        now = self._clock()
-        if now < self._next_sweep or (self._sweep is not None and not self._sweep.done()):
-            return
-        self._next_sweep = now + _SWEEP_EVERY_S
-
-        async def sweep() -> None:
-            try:
-                await self._collections.ask(Expire(), Deleted)
-            except LlmspellError:
-                self._next_sweep = 0.0  # The next operation tells what is wrong.
-
-        self._sweep = of_no_request(asyncio.get_running_loop().create_task, sweep())
-
-
-def _deleted(gone: Deleted) -> RagDeleteReply:
-    return RagDeleteReply(documents=gone.documents, chunks=gone.chunks, bytes_freed=gone.bytes_freed)
 
 
 def _demand_ttl(ttl_s: float | None) -> None:
@@ -477,15 +401,4 @@ def _told_of_change(figures: Figures, embedder: Embedder) -> str:
     return (
         f"collection '{figures.place.collection}' has vectors of {figures.model}: "
         f"all {figures.chunks:,} passages are embedded again by {embedder.model.name}"
-    )
-
-
-def _told_of_dimensions(settings: RagSettings, model: str, dimension: int | None) -> Sequence[str]:
-    """A warning where the settings want vectors of another length than the model makes."""
-    storage = settings.vector_storage
-    if "dimensions" not in storage.given or dimension in (None, storage.dimensions):
-        return ()
-    return (
-        f"rag.vector_storage.dimensions is {storage.dimensions}, and the vectors of {model} have {dimension}: "
-        f"the collection has {dimension}",
     )

@@ -151,24 +151,24 @@ class Watch:
             self._timer.cancel()
 
     async def _note(self, request: Request, done: Operation, outcome: str, duration_ms: float) -> None:
-        settings = self._settings()
+        rag = self._settings()
         self._counts[done.action] += 1
         for name, count in done.figures.items():
             self._counts[name] += count
         if outcome not in ("ok", "cancelled"):
             self._counts[_ERRORS] += 1
-            self._alert(settings)
+            self._alert(rag)
         if self.counts_are_wanted and self._timer is None:
-            self._start_timer(settings)
+            self._start_timer(rag)
         figures = "".join(f" {name}={count}" for name, count in done.figures.items())
-        if settings.debug.log_all_operations:
+        if rag.debug.log_all_operations:
             log.info("rag %s: %s, %.1f ms%s", done.action, outcome, duration_ms, figures)
         else:
             log.debug("rag %s: %s, %.1f ms%s", done.action, outcome, duration_ms, figures)
-        performance = settings.performance
+        performance = rag.performance
         if performance.log_slow_operations and duration_ms > performance.slow_operation_threshold_ms:
             log.warning("slow: rag %s took %.0f ms%s", done.action, duration_ms, figures)
-        if settings.security.enable_audit_logging:
+        if rag.security.enable_audit_logging:
             caller = request.caller
             line = {
                 "time": time_text(time.time()),
@@ -182,7 +182,7 @@ class Watch:
                 "duration_ms": round(duration_ms, 3),
                 **done.figures,
             }
-            await self._audit(settings.security.audit_log_path, json.dumps(line, ensure_ascii=False) + "\n")
+            await self._audit(rag.security.audit_log_path, json.dumps(line, ensure_ascii=False) + "\n")
 
     async def _audit(self, path: Path, line: str) -> None:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest
-from llmspell_protocol.models import TokenCounts
+from llmspell_protocol.scores import TokenCounts
 from llmspell_providers.candle.engine import EngineCancelled, Reply, Vectors
 from llmspell_providers.candle.transformer.threads import Threads
 from llmspell_providers.library.pooling import Mode, Pooling

@@ -13,7 +13,8 @@ import torch
 import transformers
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, Unsupported
-from llmspell_protocol.models import FinishReason, TokenCounts
+from llmspell_protocol.models import FinishReason
+from llmspell_protocol.scores import TokenCounts
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device
 from llmspell_providers.candle.engine import RANK, Ability, Outcome, Prepared, Ranking, Reply, Vectors, no_tokens

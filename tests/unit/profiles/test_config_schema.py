@@ -212,14 +212,15 @@ def test_keys_that_nothing_reads_are_left_out_unless_asked_for() -> None:
         "tools",
         "hooks",
         "events",
+        "rag",
     }
     for text in (full(), tables()):
         assert "no effect)" not in text
-        assert "[rag" not in text
+        assert "[rag.backup" not in text
     for key in read:
         assert re.search(rf"(?m)^# {key.path[-1]} =", full())
         assert f"| `{key.path[-1]}` |" in tables()
-    assert "chunk_size" in tables("rag")  # whoever names them gets them
+    assert "backup_path" in tables("rag")  # whoever names them gets them
 
 
 def generator() -> ModuleType:

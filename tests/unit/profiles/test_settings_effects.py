@@ -31,6 +31,7 @@ PROFILES = "profiles/llmspell_profiles"
 TOOLS = "llmspell_tools"
 HOOKS = "llmspell_kernel/services/hooks"
 EVENTS = "llmspell_kernel/services/events"
+RAG = "llmspell_kernel/services/rag"
 
 READ_BY = {
     "cli.connect": COMMANDS,
@@ -187,19 +188,71 @@ READ_BY = {
     "providers.candle.server_path": CANDLE,
     "providers.candle.spin_count": CANDLE,
     "providers.candle.speculation": CANDLE,
+    "rag.enabled": RAG,
+    "rag.multi_tenant": RAG,
+    "rag.vector_storage.dimensions": RAG,
+    "rag.vector_storage.persistence_path": RAG,
+    "rag.vector_storage.max_memory_mb": RAG,
+    "rag.vector_storage.quantization": RAG,
+    "rag.vector_storage.max_documents": RAG,
+    "rag.vector_storage.max_storage_mb": RAG,
+    "rag.vector_storage.hnsw.m": RAG,
+    "rag.vector_storage.hnsw.ef_construction": RAG,
+    "rag.vector_storage.hnsw.ef_search": RAG,
+    "rag.vector_storage.hnsw.max_elements": RAG,
+    "rag.vector_storage.hnsw.metric": RAG,
+    "rag.vector_storage.hnsw.allow_replace_deleted": RAG,
+    "rag.vector_storage.hnsw.num_threads": RAG,
+    "rag.vector_storage.hnsw.parallel_batch_size": RAG,
+    "rag.vector_storage.hnsw.enable_mmap": RAG,
+    "rag.vector_storage.hnsw.mmap_sync_interval": RAG,
+    "rag.embedding.default_provider": RAG,
+    "rag.embedding.cache_enabled": RAG,
+    "rag.embedding.cache_size": RAG,
+    "rag.embedding.cache_ttl_seconds": RAG,
+    "rag.embedding.batch_size": RAG,
+    "rag.embedding.timeout_seconds": RAG,
+    "rag.embedding.max_retries": RAG,
+    "rag.chunking.strategy": RAG,
+    "rag.chunking.chunk_size": RAG,
+    "rag.chunking.overlap": RAG,
+    "rag.chunking.max_chunk_size": RAG,
+    "rag.chunking.min_chunk_size": RAG,
+    "rag.cache.search_cache_enabled": RAG,
+    "rag.cache.search_cache_size": RAG,
+    "rag.cache.search_cache_ttl_seconds": RAG,
+    "rag.cache.document_cache_enabled": RAG,
+    "rag.cache.document_cache_size_mb": RAG,
+    "rag.debug.enable_debug_logging": RAG,
+    "rag.debug.log_all_operations": RAG,
+    "rag.debug.save_debug_dumps": RAG,
+    "rag.debug.debug_dump_path": RAG,
+    "rag.performance.enable_metrics": RAG,
+    "rag.performance.metrics_interval_seconds": RAG,
+    "rag.performance.log_slow_operations": RAG,
+    "rag.performance.slow_operation_threshold_ms": RAG,
+    "rag.monitoring.enable_metrics": RAG,
+    "rag.monitoring.enable_health_checks": RAG,
+    "rag.monitoring.alert_on_errors": RAG,
+    "rag.monitoring.error_threshold_per_minute": RAG,
+    "rag.security.enable_audit_logging": RAG,
+    "rag.security.audit_log_path": RAG,
+    "rag.security.enable_rate_limiting": RAG,
+    "rag.security.rate_limit_per_user": RAG,
+    "rag.security.enable_input_validation": RAG,
+    "rag.security.max_input_size_kb": RAG,
 }
 """Each key and the package, or the one module, that reads it; `NAME` stands for every provider."""
 
 FILLED_UP_BY = {"openai": REMOTE, "ollama": OLLAMA, "candle": CANDLE}
 """Where the sampling options that a request leaves out are taken from the provider's table, by their list."""
 
-ONE_VALUE = {"kernel.security.hmac"}
+ONE_VALUE = {"kernel.security.hmac", "rag.vector_storage.backend"}
 """What can only be written as it is."""
 
 TABLES_WITHOUT_A_READER = {
     ("engines", "javascript"),
     ("settings", "debug"),
-    ("settings", "rag"),
 }
 
 # All vendors in the cloud have the class of openai.

@@ -64,6 +64,7 @@ VALUES: dict[str, Any] = {
     "schema_directory": "/srv/x",
     "backup_dir": "/srv/x",
     "persistence_path": "/srv/x",
+    "quantization": "f16",
     "cli.autostart": "always",
     "debug_dump_path": "/srv/x",
     "audit_log_path": "/srv/x",

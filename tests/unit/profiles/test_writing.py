@@ -241,7 +241,7 @@ def test_what_counts_in_place_of_the_value_is_named(tmp_path: Path) -> None:
 
 
 def test_keys_without_effect_are_written_and_marked(tmp_path: Path) -> None:
-    assert put(tmp_path, "rag.enabled", "true").idle
+    assert put(tmp_path, "rag.backup.enable_auto_backup", "true").idle
     assert not put(tmp_path, "kernel.port", "1").idle
 
 
