@@ -47,6 +47,9 @@ Use --profile (-p) to load builtin configurations:
   -p development - Verbose logging, debugging enabled
   -p ollama      - Ollama local LLM backend
   -p candle      - Candle local LLM backend
+  -p rag-dev     - RAG development settings
+  -p rag-prod    - RAG production settings
+  -p rag-perf    - RAG performance settings
   -p providers   - OpenAI/Anthropic provider setup
   -p state       - State persistence with memory backend
   -p sessions    - Sessions + state + hooks + events
