@@ -21,6 +21,7 @@ from llmspell_kernel.handlers.hook import HookHandler
 from llmspell_kernel.handlers.kernel import KernelHandler
 from llmspell_kernel.handlers.model import ModelHandler
 from llmspell_kernel.handlers.notebook import NotebookHandler
+from llmspell_kernel.handlers.rag import RagHandler
 from llmspell_kernel.handlers.session import SessionHandler
 from llmspell_kernel.handlers.state import StateHandler
 from llmspell_kernel.handlers.tool import ToolHandler
@@ -44,6 +45,7 @@ HANDLERS: dict[str, type[AreaHandler]] = {
     "workflow": WorkflowHandler,
     "session": SessionHandler,
     "artifact": ArtifactHandler,
+    "rag": RagHandler,
     "notebook": NotebookHandler,
 }
 

@@ -220,7 +220,7 @@ def test_keys_that_nothing_reads_are_left_out_unless_asked_for() -> None:
     for key in read:
         assert re.search(rf"(?m)^# {key.path[-1]} =", full())
         assert f"| `{key.path[-1]}` |" in tables()
-    assert "backup_path" in tables("rag.backup")  # whoever names them gets them
+    assert "backup_interval_hours" in tables("rag.backup")  # whoever names them gets them
 
 
 def generator() -> ModuleType:
