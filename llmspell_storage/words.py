@@ -97,3 +97,37 @@ def _found(whole: str, word: str) -> Iterator[tuple[int, int]]:
 
 def _cut(text: str, begin: int, end: int) -> str:
     return f"{text[begin:end]}{'…' if end < len(text) else ''}"
+
+
+_MOST_TERMS = 64
+_SHORTEST_PART = 3
+_PARTS = re.compile(r"[^\W_]+")
+
+
+def any_of(text: str) -> str:
+    """What FTS5 is asked for: texts in which any word of a question stands, those with more and rarer ones first by
+    `bm25`. Empty: there is no word.
+
+    What is written together (`ERR-4711`, `v1.2.3`) is wanted as it stands there, and its longer parts by themselves;
+    of unspaced characters each pair. Nothing of the text is FTS5's syntax.
+    """
+    terms: dict[str, None] = {}
+    for word in folded(text).split():
+        at = 0
+        for run in _UNSPACED.finditer(word):
+            terms.update(_terms(word[at : run.start()]))
+            pairs = [pair for pair in _pairs(run[0]) if len(pair) == 2]
+            terms.update((f'"{pair}"', None) for pair in pairs)
+            if not pairs:
+                terms[f'"{run[0]}"*'] = None
+            at = run.end()
+        terms.update(_terms(word[at:]))
+    return " OR ".join(list(terms)[:_MOST_TERMS])
+
+
+def _terms(word: str) -> Iterator[tuple[str, None]]:
+    parts = _PARTS.findall(word)
+    if parts:
+        yield f'"{" ".join(parts)}"', None
+    if len(parts) > 1:
+        yield from ((f'"{part}"', None) for part in parts if len(part) >= _SHORTEST_PART)

@@ -18,14 +18,8 @@ class LlamaHttp:
 
     def __init__(self, model: Path, *, key: str | None = None, ranks: bool = False) -> None:
         """`ranks`: the model scores texts, and makes no embeddings."""
-        command = [
-            sys.executable,
-            "-m",
-            "tests.support.llama_http",
-            str(model),
-            key or "",
-            *(["rank"] if ranks else []),
-        ]
+        command = [sys.executable, "-m", "tests.support.llama_http", str(model), key or ""]
+        command += ["rank"] if ranks else []
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.base_url = ""
 

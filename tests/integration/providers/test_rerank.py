@@ -79,7 +79,7 @@ def unsure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranker]:
 def sure(
     request: pytest.FixtureRequest, tiny_ranker: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ranker]:
-    """The cross-encoder that counts colours: as safetensors and as GGUF, here and behind an OpenAI-compatible server."""
+    """The cross-encoder that counts colours, as safetensors and as GGUF, here and behind a compatible server."""
     home = tmp_path_factory.mktemp("sure")
     with asyncio.Runner() as runner:
         if request.param == "box":

@@ -1,0 +1,156 @@
+"""The database of a worker: one connection that writes and one for each thread that reads, and their transactions.
+
+Blocks. A database in memory has one connection; its caller reads with it on the thread that writes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from llmspell_protocol.errors import Cancelled
+from llmspell_protocol.rag.settings import IndexSettings
+from llmspell_rag.collections.tables import SCHEMA
+from llmspell_storage.failures import told
+from llmspell_storage.opening import opened
+
+_STEPS = 20_000
+"""So many steps of SQLite's machine pass before it is asked whether it is to end: a few milliseconds."""
+
+GoOn = Callable[[], bool]
+"""Whether a call is still wanted."""
+
+_STAGED = """
+CREATE TEMP TABLE staged (
+  write INTEGER NOT NULL,
+  ordinal INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  tokens INTEGER NOT NULL,
+  page INTEGER,
+  line INTEGER,
+  section TEXT,
+  words TEXT NOT NULL,
+  about TEXT NOT NULL,
+  vector BLOB NOT NULL,
+  PRIMARY KEY (write, ordinal)
+) WITHOUT ROWID
+"""
+
+
+class Store:
+    """The database in a file, or in memory (`path` None)."""
+
+    def __init__(self, path: Path | None, settings: IndexSettings) -> None:
+        """Opens it, makes or migrates it.
+
+        Raises:
+            StorageError, StorageVersion, StorageDamaged, DiskFull, Busy: it can't be used.
+        """
+        self.path = path
+        self.settings = settings
+        self._writer = opened(SCHEMA, path)
+        self._readers = threading.local()
+        self._all_readers: list[sqlite3.Connection] = []
+        with self.telling():
+            if path is None:
+                self._writer.execute("PRAGMA temp_store = MEMORY")
+            self._writer.execute(_STAGED)
+            self.database = str(self._writer.execute("SELECT database FROM about").fetchone()[0])
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection of the thread that writes, outside of a transaction: for what is its own alone."""
+        return self._writer
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """SQLite's errors as ours."""
+        with told(SCHEMA, self.path):
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is there as a whole or not at all; on the thread that writes."""
+        with self._transaction(self._writer, "IMMEDIATE"):
+            yield self._writer
+
+    @contextmanager
+    def reading(self, go_on: GoOn | None = None) -> Iterator[sqlite3.Connection]:
+        """One moment of the database.
+
+        Raises:
+            Cancelled: `go_on` says so in the middle of a query.
+        """
+        connection = self._reader()
+        if go_on is None:
+            with self._transaction(connection, "DEFERRED"):
+                yield connection
+            return
+        connection.set_progress_handler(lambda: not go_on(), _STEPS)
+        try:
+            with self._transaction(connection, "DEFERRED"):
+                yield connection
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_INTERRUPT":
+                raise
+            raise Cancelled("it was cancelled") from None
+        finally:
+            connection.set_progress_handler(None, 0)
+
+    def shrink(self) -> None:
+        """Gives back to the disk what is free in the database, as far as no other process reads."""
+        if self.path is None:
+            return
+        with self.telling():
+            self._writer.execute("PRAGMA incremental_vacuum").fetchall()
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def file_bytes(self) -> int:
+        """What the database takes of the disk, its log included; of one in memory its pages."""
+        if self.path is None:
+            pages, free, size = (
+                self._writer.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            return int((pages - free) * size)
+        return sum(_size(self.path.with_name(self.path.name + ending)) for ending in ("", "-wal"))
+
+    def close(self) -> None:
+        """Closes all connections; no thread may use one any more."""
+        for connection in (*self._all_readers, self._writer):
+            connection.close()
+
+    def _reader(self) -> sqlite3.Connection:
+        if self.path is None:
+            return self._writer
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = self._readers.connection = opened(SCHEMA, self.path)
+            self._all_readers.append(connection)
+        return connection
+
+    @contextmanager
+    def _transaction(self, connection: sqlite3.Connection, kind: str) -> Iterator[None]:
+        with self.telling():
+            connection.execute(f"BEGIN {kind}")
+            try:
+                yield
+                connection.execute("COMMIT")
+            except BaseException:
+                # Some errors of SQLite's have ended it already.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
