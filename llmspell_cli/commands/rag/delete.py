@@ -52,8 +52,6 @@ def delete(
             # A file's id is its path, which lists show as short as it can be typed from here.
             paths = [whole(one) for one in ids if not is_address(one)]
             reply = ask_rag(opened, "delete", **place.fields, ids=paths) if paths else reply
-        if not reply["documents"]:
-            demand_named(opened, place)
     if not reply["documents"]:
         raise NotFound(
             f"{place.words} has no such document",
