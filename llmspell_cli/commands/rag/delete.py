@@ -9,7 +9,6 @@ from llmspell_cli.commands.rag.passages import is_address
 from llmspell_cli.commands.rag.requests import (
     Place,
     ask_rag,
-    demand_named,
     filter_option,
     place_options,
     wanted_metadata,
