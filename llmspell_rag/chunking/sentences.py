@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from llmspell_rag.extra_libraries import library
+from llmspell_rag.libraries import library
 
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")

@@ -13,7 +13,7 @@ from typing import Any
 from llmspell_rag.documents.encodings import decoded
 from llmspell_rag.documents.media_types import language_of
 from llmspell_rag.documents.text import Section, Text, whole_characters
-from llmspell_rag.extra_libraries import library
+from llmspell_rag.libraries import library
 
 _GRAMMARS: Mapping[str, tuple[str, str]] = {
     "sh": ("tree_sitter_bash", "language"),

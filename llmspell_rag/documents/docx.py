@@ -10,7 +10,7 @@ from typing import Any
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_rag.documents.text import Text, whole_characters
 from llmspell_rag.documents.written import Written
-from llmspell_rag.extra_libraries import library
+from llmspell_rag.libraries import library
 
 _LARGEST_BYTES = 500_000_000
 _RATIO = 200

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmspell_protocol.beneath import NotPlain, open_plain
+from llmspell_protocol.beneath import NotPlain, Places, directory_beneath, open_beneath, open_plain
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_rag.documents import media_types
-from llmspell_rag.extra_libraries import library
+from llmspell_rag.libraries import library
 
 IGNORE_FILES = (".gitignore", ".ignore", ".llmspellignore")
 """In each directory, the later above the former, those of inner directories above those of outer ones."""
@@ -55,42 +55,46 @@ class Wanted:
     largest_bytes: int | None = None
 
 
-def walk(path: str, wanted: Wanted) -> Iterator[Found | Skipped]:
-    """A file, or all files below a directory, in the order of their names.
+def walk(path: str, wanted: Wanted, places: Places) -> Iterator[Found | Skipped]:
+    """A file, or all files below a directory, in the order of their names; `places` is what may be reached.
 
-    A file that is named itself is taken whatever it is called; a link in its place is followed.
+    A file that is named itself is taken whatever it is called; a link in the place of `path` is followed.
 
     Raises:
+        NotBeneath: the path is in none of the places.
         OSError: there is nothing at the path, or it can't be looked at.
         InvalidRequest: what is no glob.
         Unsupported: the library for globs isn't installed.
     """
-    top = os.stat(path)
-    if stat.S_ISDIR(top.st_mode):
-        yield from _Walk(os.path.realpath(path), path, wanted).below()
-    elif not stat.S_ISREG(top.st_mode):
+    if os.path.isdir(path):
+        with directory_beneath(places, path) as descriptor:
+            yield from _Walk(path, wanted).below(descriptor)
+        return
+    try:
+        descriptor = open_beneath(places, path, os.O_RDONLY)
+    except NotPlain:
         yield Skipped(path, "it is no plain file")
-    else:
-        yield _taken(path, top, wanted, media_types.of_name(path) or media_types.PLAIN)
+        return
+    try:
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    yield _taken(path, found, wanted, media_types.of_name(path) or media_types.PLAIN)
 
 
 class _Walk:
-    """One directory's walk; `top` is where it really is, `shown` what it was called."""
+    """One directory's walk; `top` is what it was called."""
 
-    def __init__(self, top: str, shown: str, wanted: Wanted) -> None:
+    def __init__(self, top: str, wanted: Wanted) -> None:
         self._specs = library("pathspec", "pathspec", "reading directories").GitIgnoreSpec
-        self._top = top
-        self._shown = shown
+        self._shown = top
         self._wanted = wanted
         self._include = self._globs(wanted.include, "include") if wanted.include else None
         self._exclude = self._globs(wanted.exclude, "exclude")
 
-    def below(self) -> Iterator[Found | Skipped]:
-        descriptor = os.open(self._top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            yield from self._directory(descriptor, "", ())
-        finally:
-            os.close(descriptor)
+    def below(self, descriptor: int) -> Iterator[Found | Skipped]:
+        """All that is in a directory and below it."""
+        yield from self._directory(descriptor, "", ())
 
     def _directory(self, descriptor: int, at: str, above: tuple[tuple[str, Any], ...]) -> Iterator[Found | Skipped]:
         """What is in one directory; `at` is its path from the top with a slash at the end, `above` the ignore files."""
@@ -150,8 +154,9 @@ class _Walk:
         return None
 
     def _link(self, inner: str) -> str:
-        target = os.path.realpath(os.path.join(self._top, inner))
-        if target == self._top or target.startswith(self._top.rstrip("/") + "/"):
+        top = os.path.realpath(self._shown)
+        target = os.path.realpath(os.path.join(top, inner))
+        if target == top or target.startswith(top.rstrip("/") + "/"):
             return "it is a link: what it leads to is taken where it is"
         return "it is a link out of the directory"
 

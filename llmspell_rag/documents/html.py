@@ -9,7 +9,7 @@ from llmspell_protocol.errors import InvalidRequest
 from llmspell_rag.documents.encodings import decoded
 from llmspell_rag.documents.text import Text, whole_characters
 from llmspell_rag.documents.written import Written
-from llmspell_rag.extra_libraries import library
+from llmspell_rag.libraries import library
 
 _UNSEEN = frozenset(
     (

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmspell_rag.documents.encodings import decoded
 from llmspell_rag.documents.text import Heading, Section, Text, sections_of, whole_characters
-from llmspell_rag.extra_libraries import library
+from llmspell_rag.libraries import library
 
 _FRONT = re.compile(r"---[ \t]*(?:\r\n?|\n)(.*?)^(?:---|\.\.\.)[ \t]*(?:\r\n?|\n|\Z)", re.DOTALL | re.MULTILINE)
 _FRONT_LINE = re.compile(r"^([A-Za-z][\w-]{0,40}):[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)

@@ -11,7 +11,7 @@ from typing import Any
 
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, Unsupported
 from llmspell_rag.documents.text import Heading, Text, demand_length, sections_of, whole_characters
-from llmspell_rag.extra_libraries import library
+from llmspell_rag.libraries import library
 
 _PASSWORD = 4
 _SECURITY = 5

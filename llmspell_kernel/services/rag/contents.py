@@ -33,24 +33,24 @@ class Content(NamedTuple):
 
 
 class Contents:
-    """The last documents by what they are and how they were cut; those that were used longest ago go."""
+    """The last documents by their source and how they were cut; those that were used longest ago go."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, Content] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[str, Content]] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: Hashable) -> Content | None:
-        """The document; None: it isn't kept."""
+    def get(self, key: Hashable) -> tuple[str, Content] | None:
+        """A document's hash and content; None: it isn't kept."""
         found = self._kept.get(key)
         if found is not None:
             self._kept.move_to_end(key)
         return found
 
-    def put(self, key: Hashable, content: Content, *, size_bytes: int) -> None:
+    def put(self, key: Hashable, hash: str, content: Content, *, size_bytes: int) -> None:
         """Keeps a document, as long as all of them take no more than `size_bytes`."""
         old = self._kept.pop(key, None)
-        self._bytes += content.memory_bytes - (0 if old is None else old.memory_bytes)
-        self._kept[key] = content
+        self._bytes += content.memory_bytes - (0 if old is None else old[1].memory_bytes)
+        self._kept[key] = hash, content
         while self._bytes > size_bytes and self._kept:
-            _, gone = self._kept.popitem(last=False)
+            _, (_, gone) = self._kept.popitem(last=False)
             self._bytes -= gone.memory_bytes

@@ -1,21 +1,19 @@
-"""How a document is cut, and what its hash is of: what changes where it has to be written anew."""
+"""How documents are cut, and what of them changes where they have to be written anew beside their content."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import os
+import json
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.services.rag.embedding import Embedder
-from llmspell_kernel.services.rag.reading import Cutting, Reading
+from llmspell_kernel.services.rag.reading import Cutting
+from llmspell_kernel.services.rag.sources import Source
 from llmspell_protocol.areas.rag import RagIngest
-from llmspell_protocol.errors import InvalidRequest, NotFound
+from llmspell_protocol.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.rag import RagSettings
-
-_BLOCK = 1 << 20
 
 
 async def cutting_of(wanted: RagIngest, settings: RagSettings, embedder: Embedder) -> Cutting:
@@ -45,28 +43,11 @@ async def cutting_of(wanted: RagIngest, settings: RagSettings, embedder: Embedde
     )
 
 
-async def content_digest(reading: Reading) -> str:
-    """The SHA-256 of what is to be read.
-
-    Raises:
-        InvalidRequest, NotFound: the path is no file, or can't be read.
-    """
-    if reading.path is not None:
-        return await asyncio.to_thread(_file_digest, reading.path)
-    data = reading.data if reading.data is not None else (reading.text or "").encode()
-    if len(data) < _BLOCK:
-        return hashlib.sha256(data).hexdigest()
-    return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
-
-
-def _file_digest(path: str) -> str:
-    digest = hashlib.sha256()
-    if not os.path.isfile(path):
-        raise InvalidRequest(f"{path} is no file", details={"path": path})
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise NotFound(f"{path} can't be read: {error.strerror}", details={"path": path}) from None
-    return digest.hexdigest()
+def about_digest(source: Source, wanted: RagIngest) -> str:
+    """A short hash of what is written with a document beside its content."""
+    given = source.document
+    about = {
+        "title": None if given is None else given.title,
+        "metadata": {**wanted.metadata, **({} if given is None else given.metadata)},
+    }
+    return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]

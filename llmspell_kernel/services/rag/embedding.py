@@ -94,6 +94,14 @@ class Embedder:
                     return Vectors(first.data + second.data, first.dimension, first.tokens + second.tokens)
             await asyncio.sleep(_FIRST_WAIT_S * 2 ** (attempt - 1))
 
+    async def all_vectors(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of any number of passages, a batch at a time."""
+        size = self._settings().embedding.batch_size
+        batches = [await self.vectors(texts[at : at + size], "passage") for at in range(0, len(texts), size)]
+        return Vectors(
+            b"".join(one.data for one in batches), await self.dimension(), sum(one.tokens for one in batches)
+        )
+
     async def _asked(self, texts: Sequence[str], purpose: Purpose, timeout_s: float) -> Vectors:
         within_s = timeout_s if self._is_loaded else timeout_s + LOAD_WITHIN_S
         try:

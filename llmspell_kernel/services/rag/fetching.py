@@ -18,10 +18,9 @@ _ACCEPTED = "text/html, application/xhtml+xml, text/plain;q=0.9, application/pdf
 
 
 class Page(NamedTuple):
-    """What an address gave: a text or bytes, and what kind it says it is."""
+    """What an address gave, and what kind it says it is."""
 
-    text: str | None
-    data: bytes | None
+    data: bytes
     media_type: str | None
 
 
@@ -54,8 +53,14 @@ async def fetched(request: Request, tools: ToolsService, permissions: Permission
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower() or None
     body = result["body"]
     if result.get("body_encoding") == "base64":
-        return Page(None, base64.b64decode(body), media_type)
-    return Page(body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, indent=1), None, media_type)
+        return Page(base64.b64decode(body), media_type)
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, indent=1)
+    return Page(text.encode(), in_utf8(media_type or "text/plain"))
+
+
+def in_utf8(media_type: str) -> str:
+    """A media type of a text that was decoded, whatever encoding it says."""
+    return f"{media_type.partition(';')[0].strip()}; charset=utf-8"
 
 
 def _unheard(_message: str, _figures: Mapping[str, Any]) -> None:

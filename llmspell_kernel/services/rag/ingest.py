@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.rag.collections import Collections
-from llmspell_kernel.services.rag.contents import Content, Contents
-from llmspell_kernel.services.rag.cutting import content_digest, cutting_of
+from llmspell_kernel.services.rag.contents import Contents
+from llmspell_kernel.services.rag.cutting import about_digest, cutting_of
 from llmspell_kernel.services.rag.embedding import Embedder
-from llmspell_kernel.services.rag.fetching import fetched
-from llmspell_kernel.services.rag.problems import is_of_reading, problem_of
+from llmspell_kernel.services.rag.fetching import fetched, in_utf8
+from llmspell_kernel.services.rag.problems import is_no_document, is_of_reading, problem_of
 from llmspell_kernel.services.rag.progress import Progress
-from llmspell_kernel.services.rag.reading import Cutting, Reader, Reading
+from llmspell_kernel.services.rag.reading import Cutting, Read, Reader, Reading
 from llmspell_kernel.services.rag.sources import ReadRights, Source
 from llmspell_kernel.services.rag.watching import Watch
 from llmspell_kernel.services.rag.writing import Writer, Writing
@@ -41,8 +40,6 @@ _READ_AHEAD = 2
 _QUEUE = 2
 _MOST_WARNINGS = 20
 _KEYS_A_CALL = 1000
-READER_VERSION = "1"
-"""Changes where the same bytes would be read or cut otherwise: then every document is read again."""
 
 
 class Ingest:
@@ -170,16 +167,11 @@ class Ingest:
         is_there = await asyncio.to_thread(os.path.exists, path)
         if not is_there:
             return
-        files, skipped = await self._reader.files(path, self._wanted.include, self._wanted.exclude)
+        files, skipped = await self._reader.files(
+            path, self._rights.beneath(path), self._wanted.include, self._wanted.exclude
+        )
         self._skipped += skipped
         for file in files:
-            if not self._rights.allows(file.path):
-                self._skipped.append(
-                    RagProblem(
-                        source=file.path, code="forbidden", message="it leads to what may not be read", hint=None
-                    )
-                )
-                continue
             yield Source(id=file.path, name=file.path, size=file.size, path=file.path)
 
     async def _known(self, sources: Sequence[Source]) -> dict[str, Known]:
@@ -239,32 +231,33 @@ class Ingest:
         except LlmspellError as error:
             if not is_of_reading(error):
                 raise
-            self._fail(source, error)
+            if is_no_document(error) and source.path is not None and source.path not in self._roots:
+                self._skipped.append(problem_of(source.name, error))
+                self._done(source)
+            else:
+                self._fail(source, error)
             return None
 
     async def _read(self, source: Source, known: Known | None) -> Writing | None:
         wanted = self._wanted
         reading = await self._reading_of(source)
-        digest = await self._digest(source, reading)
-        is_same = known is not None and known.hash == digest
-        if is_same and not wanted.force and wanted.ttl_s is None:
+        about = about_digest(source, wanted)
+        kept, _, kept_about = ("", "", "") if known is None or wanted.force else known.hash.partition(".")
+        # What is to live longer is written anew.
+        is_same = kept_about == about and wanted.ttl_s is None
+        self._progress.tell("reading", source.name)
+        read = await self._content(source, reading, kept if is_same else None)
+        if read.content is None:
             self._unchanged += 1
             self._there[source.id] = None
             self._done(source)
             return None
-        self._progress.tell("reading", source.name)
-        content = await self._content(source, reading, digest)
+        content = read.content
         self._warnings += [f"{source.name}: {text}" for text in content.warnings]
-        if not content.chunks:
-            self._skipped.append(
-                RagProblem(source=source.name, code="no_text", message="there is no text in it", hint=None)
-            )
-            self._done(source)
-            return None
         given = source.document
         document = Document(
             id=source.id,
-            hash=digest,
+            hash=f"{read.hash}.{about}",
             source=source.source,
             title=content.title if given is None or given.title is None else given.title,
             media_type=content.media_type,
@@ -275,45 +268,34 @@ class Ingest:
         )
         return Writing(source, document, content)
 
+    async def _content(self, source: Source, reading: Reading, known: str | None) -> Read:
+        """The document, read or from the store; without content where it is the known one."""
+        cache = self._settings().cache
+        cutting = await self._cut_how()
+        key = source.id, reading.media_type, cutting, self._embedder.model.name
+        kept = self._contents.get(key) if cache.document_cache_enabled and not self._wanted.force else None
+        if known is None and kept is not None:
+            read = await self._reader.read(reading, cutting, self._embedder, kept[0])
+            return Read(read.hash, kept[1]) if read.content is None else read
+        read = await self._reader.read(reading, cutting, self._embedder, known)
+        if read.content is not None and cache.document_cache_enabled:
+            self._contents.put(key, read.hash, read.content, size_bytes=cache.document_cache_size_mb << 20)
+        return read
+
     async def _reading_of(self, source: Source) -> Reading:
         limit = self._watch.largest_input_bytes
         if source.path is not None:
             if source.size is not None:
                 self._watch.demand_size(source.name, source.size)
-            return Reading(name=source.name, path=source.path, limit_bytes=limit)
+            return Reading(source.name, path=source.path, beneath=self._rights.beneath(source.path), limit_bytes=limit)
         if source.url is not None:
             self._progress.tell("reading", source.url)
             page = await fetched(self._request, self._tools, self._rights.permissions, source.url)
-            if page.text is not None:
-                self._watch.demand_input(source.url, page.text)
-            else:
-                self._watch.demand_size(source.url, len(page.data or b""))
-            return Reading(name=source.name, text=page.text, data=page.data, media_type=page.media_type)
+            self._watch.demand_size(source.url, len(page.data))
+            return Reading(source.name, data=page.data, media_type=page.media_type, limit_bytes=limit)
         assert source.document is not None
-        return Reading(name=source.name, text=source.document.text, media_type=source.document.media_type)
-
-    async def _digest(self, source: Source, reading: Reading) -> str:
-        """What changes where the document has to be written anew."""
-        given = source.document
-        about = {
-            "reader": READER_VERSION,
-            "cutting": list(await self._cut_how()),
-            "media_type": reading.media_type,
-            "title": None if given is None else given.title,
-            "metadata": {**self._wanted.metadata, **({} if given is None else given.metadata)},
-            "content": await content_digest(reading),
-        }
-        return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
-
-    async def _content(self, source: Source, reading: Reading, digest: str) -> Content:
-        cache = self._settings().cache
-        key = digest, self._embedder.model.name
-        if cache.document_cache_enabled and (kept := self._contents.get(key)) is not None:
-            return kept
-        content = await self._reader.read(reading, await self._cut_how(), self._embedder)
-        if cache.document_cache_enabled:
-            self._contents.put(key, content, size_bytes=cache.document_cache_size_mb << 20)
-        return content
+        media_type = in_utf8(source.document.media_type or "text/plain")
+        return Reading(source.name, data=source.document.text.encode(), media_type=media_type, limit_bytes=limit)
 
     async def _cut_how(self) -> Cutting:
         if self._cutting is None:

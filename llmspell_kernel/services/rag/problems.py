@@ -27,3 +27,8 @@ def is_of_reading(error: LlmspellError) -> bool:
 def is_of_text(error: LlmspellError) -> bool:
     """Whether a model or the database refused this text, and may well take the next one."""
     return error.code in _OF_TEXTS
+
+
+def is_no_document(error: LlmspellError) -> bool:
+    """Whether what was read is none of the kinds that are documents, or has no text: what a directory has as well."""
+    return error.code == "unsupported" or error.details.get("reason") in ("binary", "empty")

@@ -78,6 +78,12 @@ class ReadRights:
             return
         raise denied("read", path)
 
+    def beneath(self, path: str) -> Sequence[str]:
+        """The paths that one may be read below, as a worker is told."""
+        if self._is_free or EVERYTHING in self._roots:
+            return (EVERYTHING,)
+        return self._roots
+
     def allows(self, path: str) -> bool:
         """Whether the file that a path leads to is below one that may be read."""
         if self._is_free or EVERYTHING in self._roots:
