@@ -36,12 +36,12 @@ def tables_of_documents() -> Mapping[str, str]:
 
 def _document(command: str) -> Iterator[Key]:
     """The keys of a document that is a reply, with `status` where nothing else is said; named by area and action."""
-    area, _, action = command.replace("-", "_").partition(" ")
+    area, _, action = command.replace("-", "_").removesuffix(" done").partition(" ")
     reply = actions(area)[action].reply if area in AREAS else actions("model")["chat"].reply
     if command == "model status":
         yield from (key._replace(path=key.path.removeprefix("backends.")) for key in keys(reply))
         return
-    if command == "chat done":
+    if command.endswith(" done"):
         yield Key("event", "string", "`done`")
     elif command != "model info":
         yield Key("status", "string", "`ok`")

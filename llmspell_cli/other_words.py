@@ -53,8 +53,8 @@ INSTEAD: Mapping[str, str] = {
     "plugins": "llmspell model status",
     "mcp": "[mcp.servers.NAME] in the configuration, or llmspell config import-mcp FILE; then llmspell tool list",
     "install": "pip install 'llmspell[NAME]'",
-    "similar": "llmspell embed makes vectors; there is no store for them",
-    "embed-multi": "llmspell embed --file FILE",
+    "similar": "llmspell rag search QUERY",
+    "embed-multi": "llmspell rag ingest PATH keeps what is found again; vectors alone: llmspell embed --file FILE",
     "uninstall": "pip uninstall llmspell; what it keeps is in ~/.llmspell",
 }
 """Commands of others that are not part of llmspell, and what to use in their place."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "repl": ("llmspell_cli.commands.repl:repl", "Run inputs as you type them."),
     "chat": ("llmspell_cli.commands.chat:chat", "Talk to a model."),
     "embed": ("llmspell_cli.commands.embed:embed", "Turn texts into vectors."),
+    "rag": ("llmspell_cli.commands.rag:rag", "Find passages in documents, and answer from them."),
     "model": ("llmspell_cli.commands.model:model", "List, pull, load and inspect models."),
     "tool": ("llmspell_cli.commands.tool:tool", "List, inspect and call tools."),
     "workflow": ("llmspell_cli.commands.workflow:workflow", "Run workflows, resume those that were cut."),
@@ -46,6 +47,9 @@ Use --profile (-p) to load builtin configurations:
   -p development - Verbose logging, debugging enabled
   -p ollama      - Ollama local LLM backend
   -p candle      - Candle local LLM backend
+  -p rag-dev     - RAG development settings
+  -p rag-prod    - RAG production settings
+  -p rag-perf    - RAG performance settings
   -p providers   - OpenAI/Anthropic provider setup
   -p state       - State persistence with memory backend
   -p sessions    - Sessions + state + hooks + events
@@ -78,7 +82,7 @@ class Root(LazyGroup):
 
         if (meant := meant_as_argument(name)) is not None:
             return InvalidRequest(f"unknown command '{name}'", hint=meant)
-        for group in ("model", "tool", "state", "workflow", "session", "kernel", "config", "keys"):
+        for group in ("model", "tool", "state", "workflow", "session", "kernel", "config", "keys", "rag"):
             command = self.get_command(ctx, group)
             if isinstance(command, LazyGroup) and name in (*command.lazy, *command.aliases):
                 own = command.aliases.get(name, name)

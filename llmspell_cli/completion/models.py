@@ -60,25 +60,33 @@ def _ollama(library: Path) -> Iterator[str]:
 
 
 def _absolute(directory: str | None, env: Mapping[str, str]) -> Path:
-    if directory is None:
-        return llmspell_home(env) / "models" / "candle"
-    if directory.startswith("~/"):
-        return user_home(env) / directory[2:]
-    return Path(directory.replace("${HOME}", str(user_home(env))) if "${HOME}" in directory else directory)
+    return llmspell_home(env) / "models" / "candle" if directory is None else in_home(directory, env)
 
 
 def _configured(env: Mapping[str, str], config: str | None) -> str | None:
     """The model directory that the configuration file in force sets, as it is written there."""
-    named = config or env.get("LLMSPELL_CONFIG")
-    places = [Path(named)] if named else configuration_places(env, llmspell_home(env))
-    there = [place for place in places if place.is_file()]
-    first = next((place for place in there if place.is_absolute() or named or not file_sets_nothing(str(place))), None)
-    providers = _toml(first).get("providers") if first is not None else None
+    providers = configuration(env, config).get("providers")
     for table in providers.values() if isinstance(providers, dict) else ():
         directory = table.get("model_directory") if isinstance(table, dict) else None
         if isinstance(directory, str):
             return directory
     return None
+
+
+def configuration(env: Mapping[str, str], config: str | None) -> Mapping[str, Any]:
+    """What the configuration file in force says, alone; nothing where there is none, or it can't be read."""
+    named = config or env.get("LLMSPELL_CONFIG")
+    places = [Path(named)] if named else configuration_places(env, llmspell_home(env))
+    there = [place for place in places if place.is_file()]
+    first = next((place for place in there if place.is_absolute() or named or not file_sets_nothing(str(place))), None)
+    return _toml(first) if first is not None else {}
+
+
+def in_home(directory: str, env: Mapping[str, str]) -> Path:
+    """A directory as a setting writes it."""
+    if directory.startswith("~/"):
+        return user_home(env) / directory[2:]
+    return Path(directory.replace("${HOME}", str(user_home(env))) if "${HOME}" in directory else directory)
 
 
 def _toml(path: Path) -> dict[str, Any]:

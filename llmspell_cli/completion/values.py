@@ -20,6 +20,8 @@ from llmspell_protocol.backends import LOCAL_BACKENDS
 from llmspell_protocol.errors import Forbidden
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     Items = Iterable[CompletionItem[str]]
 
 DEVICES = ("auto", "cpu", "cuda", "metal")
@@ -128,6 +130,35 @@ def _categories(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionIte
     yield from map(CompletionItem, CATEGORIES)
 
 
+def _collections(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
+    # Needed for these values alone, as in the next two.
+    from llmspell_cli.completion import documents
+
+    for name in documents.collections(_documents_database(ctx), ctx.params.get("tenant")):
+        yield CompletionItem(name, help="collection")
+
+
+def _tenants(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem[str]]:
+    from llmspell_cli.completion import documents
+
+    yield from map(CompletionItem, documents.tenants(_documents_database(ctx)))
+
+
+def _documents(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[str]]:
+    from llmspell_cli.completion import documents
+
+    place = ctx.params.get("collection"), ctx.params.get("tenant")
+    yield from map(CompletionItem, documents.documents(_documents_database(ctx), *place, incomplete))
+
+
+def _documents_database(ctx: click.Context) -> Path:
+    from llmspell_cli.completion.documents import database
+
+    said = ctx.find_object(Collected)
+    options = said.options() if said is not None else Options()
+    return database(os.environ, config=options.config, profile=options.profile)
+
+
 def _fixed(names: Iterable[str]) -> Callable[[click.Context, str], Items]:
     return lambda _ctx, _incomplete: map(CompletionItem, names)
 
@@ -138,6 +169,7 @@ def _of_type(kind: str) -> Callable[[click.Context, str], Items]:
 
 
 _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
+    "paths": _of_type("file"),
     "words": _first_words,
     "assigned": _options_of_replies,
     "pairs": _keys_of_pairs,
@@ -153,6 +185,9 @@ _BY_NAME: dict[str, Callable[[click.Context, str], Items]] = {
 _BY_WORD: dict[str, Callable[[click.Context, str], Items]] = {
     "MODEL": _models,
     "ID": _kernels,
+    "COLLECTION": _collections,
+    "TENANT": _tenants,
+    "DOCUMENT": _documents,
     "SECTION": _fixed(SECTIONS),
     "KEY": _fixed(KEYS),
     "PROVIDER": _providers,

@@ -157,7 +157,12 @@ def percent(content: Mapping[str, Any]) -> float | None:
 
 
 def amounts(content: Mapping[str, Any]) -> list[str]:
-    """The numbers beside a bar: `39.3 of 98.4 MB`, `4.1 MB/s`, `eta 14 s`; or `1024 of 2700 tokens`."""
+    """The numbers beside a bar: `39.3 of 98.4 MB`, `4.1 MB/s`, `eta 14 s`; or `1024 of 2700 tokens`.
+
+    A caller with numbers of its own has them as `amounts`.
+    """
+    if "amounts" in content:
+        return list(content["amounts"])
     parts = []
     if content.get("processed") is not None:
         parts.append(f"{content['processed']} of {content.get('total')} tokens")

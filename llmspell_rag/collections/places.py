@@ -82,7 +82,7 @@ def wanted(connection: sqlite3.Connection, place: Place) -> PlaceRow:
     """
     row = found(connection, place)
     if row is None:
-        raise NotFound(f"there is no collection {named(place)}", hint="llmspell rag list shows those that there are")
+        raise NotFound(f"there is no collection {named(place)}", hint="llmspell rag collections shows what there is")
     return row
 
 

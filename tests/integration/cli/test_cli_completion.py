@@ -297,3 +297,33 @@ def test_a_real_fish_completes_words_with_colons(on_path: Mapping[str, str], tmp
             timeout=60,
         )
         assert [re.split(r"\t", offered)[0] for offered in done.stdout.splitlines()] == completed
+
+
+def test_collections_tenants_and_documents_come_from_the_database(tmp_path: Path) -> None:
+    for number, place in enumerate(([], ["--collection", "notes"], ["--collection", "north", "--tenant", "acme"])):
+        words = ("rag", "ingest", "-", "--id", f"text{number}", "--model", "mock/a", *place)
+        assert llmspell(*words, stdin="High water comes twice a day.").status == 0
+    assert completions("llmspell rag search --collection ") == ["default", "notes"]
+    assert completions("llmspell rag search x --tenant acme --collection n") == ["north"]
+    assert completions("llmspell rag list --tenant ") == ["acme"]
+    assert completions("llmspell rag delete ") == ["text0"]
+    assert completions("llmspell rag delete --collection notes te") == ["text1"]
+    assert completions("llmspell rag ingest - --id te") == ["text0"]
+    assert completions("llmspell rag ingest - --model tiny:1") == ["tiny:135m", "tiny:1b"]
+    assert completions("llmspell rag search --method ") == ["hybrid", "vectors", "words"]
+    (tmp_path / "named.toml").write_text(f"[rag.vector_storage]\npersistence_path = '{tmp_path}/elsewhere'\n")
+    assert completions("llmspell -c named.toml rag search --collection ") == []
+    assert ask("bash", "llmspell rag ingest ").out == "file,\n"
+
+
+def test_the_owner_whose_collections_are_offered_is_the_key_of_commands_here() -> None:
+    from llmspell_cli.completion.documents import _OWNER
+    from llmspell_kernel.identity import CONNECTION_KEY
+
+    assert _OWNER == CONNECTION_KEY
+
+
+def test_what_is_no_database_of_documents_offers_nothing(home: Path) -> None:
+    (home / "rag").mkdir()
+    (home / "rag" / "rag.db").write_bytes(b"no database")
+    assert completions("llmspell rag search --collection ") == []

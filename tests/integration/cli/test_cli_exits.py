@@ -18,7 +18,7 @@ STEPS = (
     "1. Use the builtin profile: llmspell -p candle {words}\n"
     "2. Or configure candle provider in your config file"
 )
-AVAILABLE = "minimal, development, ollama, candle, providers, state"
+AVAILABLE = "minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers, state"
 
 
 @dataclass(frozen=True)

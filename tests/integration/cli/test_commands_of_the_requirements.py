@@ -231,18 +231,17 @@ def test_an_unknown_profile_is_answered_with_those_that_exist() -> None:
     assert (done.status, done.err) == (
         3,
         "Error: Builtin profile 'unknown' not found.\n"
-        "Available: minimal, development, ollama, candle, providers, state, sessions\n"
+        "Available: minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers, state, sessions\n"
         "Hint: llmspell config list-profiles\n",
     )
 
 
-def test_the_help_lists_the_profiles_that_do_something() -> None:
-    done = typed("llmspell --help | grep -A12 'profile'")
-    for name in ["minimal", "development", "ollama", "candle", "providers", "state", "sessions"]:
+def test_the_help_lists_all_profiles() -> None:
+    done = typed("llmspell --help | grep -A14 'profile'")
+    names = ["minimal", "development", "ollama", "candle", "rag-dev", "rag-prod", "rag-perf", "providers", "state"]
+    listed = typed("llmspell config list-profiles").out
+    for name in [*names, "sessions"]:
         assert f"  -p {name} " in done.out
-    listed = typed("llmspell config list-profiles --all").out
-    for name in ["rag-dev", "rag-prod", "rag-perf"]:
-        assert f"  -p {name} " not in done.out
         assert name in listed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from llmspell_providers.library.manifest import Manifest, ManifestFile, write_manifest
 from llmspell_providers.library.store import Store
+from tests.support.embedder import with_embedder
 from tests.support.leftovers import Traces, left_since
 from tests.support.models import SMOLLM2_SHA256
 from tests.support.reader import Reader, reader
@@ -35,6 +37,15 @@ def models(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Path
     except OSError:  # Another file system.
         (place / smollm2_path.name).write_bytes(smollm2_path.read_bytes())
     write_manifest(place, manifest)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def searching_models(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
+    """The same with `all-minilm:l6-v2`, which makes vectors, beside it."""
+    directory = tmp_path_factory.mktemp("searching") / "models"
+    shutil.copytree(models, directory, copy_function=os.link)
+    with_embedder(directory)
     return directory
 
 

@@ -504,6 +504,62 @@ def test_show_rows_works(shell: Reader) -> None:
     assert "usage: " in shell.runs("llmspell run examples/show_rows.lua").out
 
 
+@pytest.fixture(params=["embedded", "connected"])
+def library(request: pytest.FixtureRequest, tmp_path: Path, searching_models: Path) -> Iterator[Reader]:
+    """Where documents are taken in and found: with a model that makes vectors, and the global RAG."""
+    with reader(tmp_path, searching_models) as one:
+        watched(one, request.param)
+        one.runs("export LLMSPELL_RAG_ENABLED=true")
+        shutil.copytree(ROOT / "docs" / "tutorial", one.work / "docs")
+        if request.param == "connected":
+            assert one.runs("llmspell kernel start --daemon --port 0").status == 0
+        yield one
+
+
+def test_docs_chat_works(library: Reader) -> None:
+    run = "llmspell run examples/docs_chat.lua -- --max-tokens 30"
+    done = library.runs(f'{run} "How do I start a kernel in the background?"', apart=True)
+    assert done.status == 0, done.err
+    assert "4 pages are there, 4 of them new or changed\n" in done.err
+    sources = [line for line in done.out.splitlines() if line.startswith("  [")]
+    assert sources
+    assert any("daemon.md:" in line for line in sources)
+    again = library.runs(run, "What is a script?\n\nnot read\n", apart=True)
+    assert "4 pages are there, 0 of them new or changed\n" in again.err
+    assert again.out.count("  [1]") == 1
+    nothing = library.runs(f'{run} --threshold 0.99 "Who won the race?"', apart=True)
+    assert nothing.out == "The documentation says nothing about that.\n"
+
+
+def test_search_notes_works(library: Reader) -> None:
+    run = "llmspell run examples/search_notes.lua -- "
+    assert library.runs(run + '"Where do we meet?"').out.splitlines()[0] == (
+        "room (2024, minutes): From May on we meet on Mondays in the room above the bakery."
+    )
+    earlier = library.runs(run + '"Where do we meet?" --years 2021,2022')
+    assert earlier.out.startswith("library (2022, minutes): ")
+    south = library.runs(run + "money --team south --years 2023,2024 --kind plan")
+    assert south.out == "engine (2024, plan): We take a loan of 5,000 euros for the new engine.\n"
+    assert library.runs(run + "money --kind nosuch").out == "No note of team north fits.\n"
+    assert "usage: " in library.runs("llmspell run examples/search_notes.lua").out
+
+
+def test_agent_documents_works(library: Reader) -> None:
+    run = "llmspell run examples/agent_documents.lua -- --model mock/m "
+    done = library.runs(run + """'call search-documents {"query": "start a kernel"}'""", apart=True)
+    assert done.status == 0, done.err
+    assert 'looked for "start a kernel": 3 passages\n' in done.err
+    assert done.out.startswith("[mock/m] ")
+    assert "usage: " in library.runs("llmspell run examples/agent_documents.lua").out
+
+
+def test_documents_are_asked_by_the_shell_script(library: Reader) -> None:
+    done = library.runs("examples/ask_docs.sh docs How do I start a kernel?", apart=True)
+    assert done.status == 0, done.err
+    assert "✓ Collection 'docs': 4 documents added" in done.out
+    assert "\n[1] " in done.out
+
+
 def test_the_demo_runs_from_its_first_line_to_its_last(tmp_path: Path, models: Path) -> None:
     with reader(tmp_path, models) as one:
         home = one.work / ".demo"

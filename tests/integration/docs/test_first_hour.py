@@ -130,7 +130,7 @@ HABITS = {
     "embed with a chat model": Habit("llmspell embed hello", r"smollm2:135m"),
     "verify without a model": Habit("llmspell model verify --help", r"\[MODEL\]"),
     "a profile that does nothing": Habit("llmspell -p rag-prod config validate", r"no effect"),
-    "profiles that do something": Habit("llmspell config list-profiles", r"\A(?![\s\S]*rag-)"),
+    "profiles for documents": Habit("llmspell config list-profiles", r"rag-dev[\s\S]*rag-prod[\s\S]*rag-perf"),
 }
 
 

@@ -33,6 +33,10 @@ SCRIPTS = [
 """What has Lua in it and says nothing of kernels is followed in both modes."""
 
 
+SEARCHING = ROOT / "docs" / "guide" / "rag.md"
+"""What needs a model that makes vectors, too, and so a kernel of its own."""
+
+
 def _name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
@@ -40,10 +44,14 @@ def _name(page: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_what_a_page_says_works_as_it_says(page: Path, tmp_path: Path, models: Path, neighbour: Reader) -> None:
+def test_what_a_page_says_works_as_it_says(
+    page: Path, tmp_path: Path, models: Path, neighbour: Reader, request: pytest.FixtureRequest
+) -> None:
     to_do = _to_do(page)
-    with reader(tmp_path, models) as one:
-        if not _is_about_kernels(to_do):
+    with reader(tmp_path, request.getfixturevalue("searching_models") if page == SEARCHING else models) as one:
+        if page == SEARCHING:
+            assert one.runs("llmspell kernel start --daemon --port 0").status == 0
+        elif not _is_about_kernels(to_do):
             one.joins(neighbour)
         for snippet in to_do:
             one.follows(snippet)
@@ -52,7 +60,9 @@ def test_what_a_page_says_works_as_it_says(page: Path, tmp_path: Path, models: P
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", SCRIPTS, ids=_name)
-def test_what_a_page_says_of_scripts_works_without_a_kernel_too(page: Path, tmp_path: Path, models: Path) -> None:
-    with reader(tmp_path, models) as one:
+def test_what_a_page_says_of_scripts_works_without_a_kernel_too(
+    page: Path, tmp_path: Path, models: Path, request: pytest.FixtureRequest
+) -> None:
+    with reader(tmp_path, request.getfixturevalue("searching_models") if page == SEARCHING else models) as one:
         for snippet in _to_do(page):
             one.follows(snippet)

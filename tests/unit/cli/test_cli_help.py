@@ -75,6 +75,9 @@ def test_the_block_on_profiles_is_printed_word_for_word(capsys: pytest.CaptureFi
   -p development - Verbose logging, debugging enabled
   -p ollama      - Ollama local LLM backend
   -p candle      - Candle local LLM backend
+  -p rag-dev     - RAG development settings
+  -p rag-prod    - RAG production settings
+  -p rag-perf    - RAG performance settings
   -p providers   - OpenAI/Anthropic provider setup
   -p state       - State persistence with memory backend
   -p sessions    - Sessions + state + hooks + events

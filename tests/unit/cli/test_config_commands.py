@@ -82,6 +82,10 @@ Common Workflows:
 Local LLM:
   ollama - Ollama local LLM backend
   candle - Candle local LLM backend
+RAG:
+  rag-development (rag-dev) - RAG development settings
+  rag-production (rag-prod) - RAG production settings
+  rag-performance (rag-perf) - RAG performance settings
 
 Usage: llmspell -p PROFILE_NAME run script.lua
 """
@@ -287,6 +291,9 @@ def test_the_profiles_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "development",
         "ollama",
         "candle",
+        "rag-development",
+        "rag-production",
+        "rag-performance",
         "providers",
         "state",
         "sessions",

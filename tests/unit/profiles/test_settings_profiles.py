@@ -191,9 +191,7 @@ def test_a_profile_sets_its_keys_and_leaves_the_rest_at_the_defaults(tmp_path: P
     values = promised(name, tmp_path)
     assert (loaded.profile, loaded.source) == (name, None)
     told = [remark for remark in loaded.remarks if "can't be written on this machine" not in remark.text]
-    idle = name not in ("minimal", "development", "ollama", "candle", "providers", "state", "sessions")
-    assert [remark.place for remark in told] == ([f"profile {name}"] if idle else [])
-    assert all(remark.text.startswith("accepted, has no effect: this version has no ") for remark in told)
+    assert told == []
     providers = {each: known_providers()[each] for each in loaded.settings.providers.tables}
     for key in all_keys(providers):
         value = value_at(loaded.settings, key.path)

@@ -19,9 +19,39 @@ from tests.support.token_counts import Counted, byte_pairs, characters, growing,
 
 RULES: tuple[Callable[[str], int], ...] = (words, characters, byte_pairs, growing)
 _PIECES = (
-    *("word ", "Two words. ", "Dr. Who said: “no”. ", "\n\n", "\n", "\r\n", "    ", "\t", "x" * 90, "é", "日本語。", "中文，很难！"),
-    *("# Heading\n", "## Another one\n\n", "- item\n", "| a | b |\n|---|---|\n| 1 | 2 |\n", "```\ncode\n```\n", "def f():\n    pass\n\n"),
-    *("class A:\n    def m(self):\n        return 1\n\n", "# comment\n", "😀", "e\u0301", "...", "1. a 2. b", "\u2028", "\x0b", "\xa0"),
+    *(
+        "word ",
+        "Two words. ",
+        "Dr. Who said: “no”. ",
+        "\n\n",
+        "\n",
+        "\r\n",
+        "    ",
+        "\t",
+        "x" * 90,
+        "é",
+        "日本語。",
+        "中文，很难！",
+    ),
+    *(
+        "# Heading\n",
+        "## Another one\n\n",
+        "- item\n",
+        "| a | b |\n|---|---|\n| 1 | 2 |\n",
+        "```\ncode\n```\n",
+        "def f():\n    pass\n\n",
+    ),
+    *(
+        "class A:\n    def m(self):\n        return 1\n\n",
+        "# comment\n",
+        "😀",
+        "e\u0301",
+        "...",
+        "1. a 2. b",
+        "\u2028",
+        "\x0b",
+        "\xa0",
+    ),
 )
 _NAMES = ("a.txt", "a.md", "a.py", "a.kt", "a.csv")
 
