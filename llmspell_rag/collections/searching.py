@@ -2,8 +2,9 @@
 
 Filters and ends of life are part of the search itself, not of what becomes of its results. What one way finds is
 ordered by its score; what both find, by reciprocal rank (Cormack, Clarke and Büttcher, SIGIR 2009): 1 ÷ (60 + rank),
-added up. The score of a passage is how near its vector is to the question's, by whichever way it was found. Without a
-vector it is how well the words fit: bm25 for each word that was asked for, b, as b ÷ (b + 1).
+added up, where words take part only with what says enough of the question (`coverage.py`). The score of a passage is
+how near its vector is to the question's, by whichever way it was found. Without a vector it is how well the words fit:
+bm25 for each word that was asked for, b, as b ÷ (b + 1).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.rag import ops
 from llmspell_protocol.rag.documents import Hit
 from llmspell_rag.collections import documents, places
+from llmspell_rag.collections.coverage import least_fit
 from llmspell_rag.collections.filters import asked, documents_with
 from llmspell_rag.collections.indexes import Entry, Indexes, Later, vectors_of
 from llmspell_rag.collections.places import PlaceRow
@@ -139,11 +141,11 @@ class Searching:
 
     def _by_words(self, ask: _Ask, count: int) -> list[tuple[int, float]]:
         """Chunks and how well the words fit, the best first."""
-        query = any_of(ask.call.query)
-        if not query:
+        terms = any_of(ask.call.query)
+        if not terms:
             return []
         table = words_table(ask.row.number)
-        parameters: list[Any] = [query]
+        parameters: list[Any] = [" OR ".join(terms)]
         only = ""
         if not ask.is_open:
             let, more = documents_with(ask.row.number, ask.wanted)
@@ -157,8 +159,10 @@ class Searching:
             f"SELECT rowid, rank FROM {table} WHERE {table} MATCH ?{only} ORDER BY rank, rowid LIMIT ?",
             [*parameters, count],
         ).fetchall()
-        terms = query.count(" OR ") + 1
-        return [(number, -rank / (-rank + terms)) for number, rank in rows]
+        least = 0.0
+        if ask.call.method == "hybrid":
+            least = least_fit(ask.connection, table, terms, ask.row.chunks)
+        return [(number, -rank / (-rank + len(terms))) for number, rank in rows if -rank >= least]
 
     def _nearest(self, ask: _Ask, entry: Entry, vector: Vectors, count: int) -> tuple[Numbers, Vectors, bool]:
         allowed = None
