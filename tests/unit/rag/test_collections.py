@@ -17,7 +17,7 @@ from llmspell_protocol.rag.documents import Chunk, Document
 from llmspell_protocol.rag.places import Place
 from llmspell_protocol.rag.settings import IndexSettings
 from llmspell_rag.calls import Calls
-from llmspell_rag.index.closeness import prepared
+from llmspell_rag.index.closeness import numpy, prepared
 
 np = pytest.importorskip("numpy")
 pytest.importorskip("usearch.compiled")
@@ -520,6 +520,7 @@ def test_without_the_library_words_are_found_and_vectors_say_what_is_missing(
 
     monkeypatch.setitem(sys.modules, "usearch.compiled", None)
     monkeypatch.setitem(sys.modules, "numpy", None)
+    numpy.cache_clear()
     room = Room(path)
     assert "usearch" in str(room.calls.opened().unsupported)
     assert room.search("tide") == ["a#0"]
@@ -527,6 +528,7 @@ def test_without_the_library_words_are_found_and_vectors_say_what_is_missing(
     with pytest.raises(Unsupported, match="numpy, which is not installed") as told:
         room.search("tide", method="vectors", vector=bytes(64))
     assert "[rag]" in str(told.value.hint)
+    numpy.cache_clear()
     room.calls.close()
 
 
