@@ -420,7 +420,7 @@ def test_a_graph_is_saved_mapped_and_not_read_at_the_next_start(path: Path) -> N
     ],
 )
 def test_an_index_that_is_not_of_the_database_is_made_again_and_told(path: Path, way: str, why: str | None) -> None:
-    settings = IndexSettings(exact_limit=100, ef_search=500)
+    settings = IndexSettings(exact_limit=100, ef_search=500, num_threads=1)
     room = Room(path, settings)
     vectors = np.vstack(list(clustered(500, DIMENSION)))
     room.write("a", [str(number) for number in range(300)], vectors[:300])
