@@ -124,11 +124,14 @@ def make(connection: sqlite3.Connection, place: Place, model: str, dimension: in
             (place.owner, place.tenant, place.collection, model, dimension, ttl_s, now, now),
         ).fetchone()[0]
         make_words(connection, number)
-        return wanted(connection, place)
-    demand(row, model, dimension)
-    if ttl_s is not None:
-        connection.execute("UPDATE places SET ttl_s = ? WHERE number = ?", (ttl_s, row.number))
-    return wanted(connection, place)
+    else:
+        number = row.number
+        demand(row, model, dimension)
+        if ttl_s is not None:
+            connection.execute("UPDATE places SET ttl_s = ? WHERE number = ?", (ttl_s, number))
+    made = by_number(connection, number)
+    assert made is not None
+    return made
 
 
 def demand(row: PlaceRow, model: str | None, dimension: int) -> None:

@@ -21,13 +21,15 @@ from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.rag import ops
 from llmspell_protocol.rag.documents import Hit
 from llmspell_rag.collections import documents, places
-from llmspell_rag.collections.coverage import least_fit
+from llmspell_rag.collections.allowances import Allowances
+from llmspell_rag.collections.coverage import least_fit, passages_with, telling
 from llmspell_rag.collections.filters import asked, documents_with
-from llmspell_rag.collections.indexes import Entry, Indexes, Later, vectors_of
+from llmspell_rag.collections.indexes import Entry, Indexes, Later
 from llmspell_rag.collections.places import PlaceRow
 from llmspell_rag.collections.store import GoOn, Store
+from llmspell_rag.collections.stored_vectors import vectors_of
 from llmspell_rag.collections.tables import words_table
-from llmspell_rag.index.closeness import closeness, numpy, prepared, read_vectors, score
+from llmspell_rag.index.closeness import closeness, numpy, prepared, prepared_one, read_vectors, score
 from llmspell_storage.words import any_of
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Searching:
     def __init__(self, store: Store, indexes: Indexes) -> None:
         self._store = store
         self._indexes = indexes
+        self._allowances = Allowances()
         self._metric = store.settings.metric
         self._lock = threading.Lock()
         self.searches = 0
@@ -141,10 +144,12 @@ class Searching:
 
     def _by_words(self, ask: _Ask, count: int) -> list[tuple[int, float]]:
         """Chunks and how well the words fit, the best first."""
-        terms = any_of(ask.call.query)
-        if not terms:
+        words = any_of(ask.call.query)
+        if not words:
             return []
-        table = words_table(ask.row.number)
+        table, passages = words_table(ask.row.number), ask.row.chunks
+        spread = passages_with(ask.connection, table, words)
+        terms = telling(spread, passages)
         parameters: list[Any] = [" OR ".join(terms)]
         only = ""
         if not ask.is_open:
@@ -159,15 +164,13 @@ class Searching:
             f"SELECT rowid, rank FROM {table} WHERE {table} MATCH ?{only} ORDER BY rank, rowid LIMIT ?",
             [*parameters, count],
         ).fetchall()
-        least = 0.0
-        if ask.call.method == "hybrid":
-            least = least_fit(ask.connection, table, terms, ask.row.chunks)
+        least = least_fit(spread, passages) if ask.call.method == "hybrid" else 0.0
         return [(number, -rank / (-rank + len(terms))) for number, rank in rows if -rank >= least]
 
     def _nearest(self, ask: _Ask, entry: Entry, vector: Vectors, count: int) -> tuple[Numbers, Vectors, bool]:
         allowed = None
         if not ask.is_open:
-            allowed = self._indexes.allowed(ask.connection, ask.row, ask.wanted, ask.ended)
+            allowed = self._allowances.of(ask.connection, ask.row, ask.wanted, ask.ended)
         found = entry.layers.nearest(
             vector, count, allowed, lambda numbers: vectors_of(ask.connection, numbers, ask.row.dimension)
         )
@@ -181,7 +184,7 @@ class Searching:
         numbers, vectors = vectors_of(
             ask.connection, np.array([one.number for one in rest], np.int64), ask.row.dimension
         )
-        ready = prepared(vector[None, :], self._metric)[0]
+        ready = prepared_one(vector, self._metric)
         near = closeness(prepared(vectors, self._metric), ready, self._metric)
         scores = {number: score(one, self._metric) for number, one in zip(numbers.tolist(), near.tolist(), strict=True)}
         for one in rest:
@@ -246,12 +249,13 @@ def _hits(connection: sqlite3.Connection, candidates: Sequence[_Candidate]) -> l
             some,
         )
         rows.update((one[0], one[1:]) for one in found)
-    return [_hit(rows[one.number], one) for one in candidates if one.number in rows]
+    # Hits are often of one document.
+    metadata = {text: json.loads(text) for text in {row[5] for row in rows.values()}}
+    return [_hit(rows[one.number], one, metadata) for one in candidates if one.number in rows]
 
 
-def _hit(row: tuple[Any, ...], candidate: _Candidate) -> Hit:
-    document, ordinal, title, source, text, metadata, page, section, line, start, end, tokens = row
-    told: Mapping[str, Any] = json.loads(metadata)
+def _hit(row: tuple[Any, ...], candidate: _Candidate, metadata: Mapping[str, Any]) -> Hit:
+    document, ordinal, title, source, text, about, page, section, line, start, end, tokens = row
     return Hit(
         id=f"{document}#{ordinal}",
         document=document,
@@ -259,7 +263,7 @@ def _hit(row: tuple[Any, ...], candidate: _Candidate) -> Hit:
         source=source,
         text=text,
         score=candidate.score,
-        metadata=told,
+        metadata=metadata[about],
         page=page,
         section=section,
         line=line,

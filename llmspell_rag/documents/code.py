@@ -166,7 +166,9 @@ def _name(node: Any) -> str:
             return _shown(named)
         inner = node.child_by_field_name("declarator") or node.child_by_field_name("type")
         if inner is None:
-            inner = next((one for one in node.named_children if one.type.endswith(("declarator", "spec", "list"))), None)
+            inner = next(
+                (one for one in node.named_children if one.type.endswith(("declarator", "spec", "list"))), None
+            )
         if inner is None or inner.type.endswith("identifier"):
             node = inner or node
             break

@@ -56,7 +56,10 @@ def _without_mark(source: bytes) -> str | None:
     """UTF-16 has NULs in every other place where a text is mostly ASCII."""
     head = source[: _LOOKED_AT - _LOOKED_AT % 2]
     half = len(head) // 2
-    for encoding, most_zeros, few_zeros in (("utf-16-le", head[1::2], head[0::2]), ("utf-16-be", head[0::2], head[1::2])):
+    for encoding, most_zeros, few_zeros in (
+        ("utf-16-le", head[1::2], head[0::2]),
+        ("utf-16-be", head[0::2], head[1::2]),
+    ):
         if len(source) % 2 == 0 and half and most_zeros.count(0) > 0.7 * half and few_zeros.count(0) == 0:
             return encoding
     return None
