@@ -3,15 +3,15 @@ kernel ends it to stop one.
 
 Frames:
 - `read {path or data, beneath, name, media_type, chunking, limit, largest_bytes, known}` reads one document. `path` is
-  absolute, and one of the paths `beneath` or below one of them; `data` are bytes. `chunking` has the fields of `Chunking`,
-  `limit` the most tokens of a chunk. Its answers: `progress {stage: "cutting", total_characters}` once it is read,
-  `chunks {chunks, done_characters, total_characters}`, and last `done` with the fields of `Facts`. Where its hash is
-  `known`, `done {hash, bytes, unchanged: true}` alone: it is neither read nor cut.
+  absolute, and one of the paths `beneath` or below one of them; `data` are bytes. `chunking` has the fields of
+  `Chunking`, `limit` the most tokens of a chunk. Its answers: `progress {stage: "cutting", total_characters}` once it
+  is read, `chunks {chunks, done_characters, total_characters}`, and last `done` with the fields of `Facts`. Where its
+  hash is `known`, `done {hash, bytes, unchanged: true}` alone: it is neither read nor cut.
 - `walk {paths, beneath, include, exclude, hidden, largest_bytes}` looks for documents below directories. Its answers:
-  `files {files: [{path, size, mtime_ns, media_type}], skipped: [{path, reason}]}`, and last `done {files, skipped}`, the
-  numbers of them.
-- `ask {what, texts}` is a question that a `read` waits with: `what` is `count` or `embed`. `answer {values}` has a number
-  for each text, or each vector's bytes: little-endian 32-bit floats of length 1.
+  `files {files: [{path, size, mtime_ns, media_type}], skipped: [{path, reason}]}`, and last `done {files, skipped}`,
+  the numbers of them.
+- `ask {what, texts}` is a question that a `read` waits with: `what` is `count` or `embed`. `answer {values}` has a
+  number for each text, or each vector's bytes: little-endian 32-bit floats of length 1.
 """
 
 from __future__ import annotations

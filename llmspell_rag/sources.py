@@ -1,5 +1,4 @@
-"""Where a document's bytes are, and what is told of it once it is read. Opens what the kernel names, below what it allows.
-"""
+"""Where a document's bytes are, and what is told of it once it is read. Opens what the kernel names and allows."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ def read(source: bytes, name: str, media_type: str, charset: str | None) -> Text
     _demand_size(source, name)
     try:
         document = docx.Document(io.BytesIO(source))
-        written, level = Written(name), _levels(document)
-        _write(document, written, level)
+        written = Written(name)
+        _write(document, written, _levels(document), _items(document))
         said = document.core_properties
         metadata = {
             word: whole_characters(str(value))
@@ -103,7 +103,12 @@ def _levels(document: Any) -> dict[str, int]:
     return found
 
 
-def _write(container: Any, written: Written, levels: dict[str, int]) -> None:
+def _items(document: Any) -> frozenset[str]:
+    """The ids of the styles of lists."""
+    return frozenset(style.style_id for style in document.styles if (style.name or "").lower().startswith("list "))
+
+
+def _write(container: Any, written: Written, levels: dict[str, int], items: frozenset[str]) -> None:
     from docx.table import Table
 
     for item in container.iter_inner_content():
@@ -116,7 +121,7 @@ def _write(container: Any, written: Written, levels: dict[str, int]) -> None:
         if level is not None:
             written.heading(item.text, level)
         else:
-            is_item = item._p.pPr is not None and item._p.pPr.numPr is not None
+            is_item = item._p.style in items or (item._p.pPr is not None and item._p.pPr.numPr is not None)
             written.block(("- " if is_item and item.text.strip() else "") + item.text.strip("\n"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -19,9 +20,39 @@ from tests.support.token_counts import Counted, byte_pairs, characters, growing,
 
 RULES: tuple[Callable[[str], int], ...] = (words, characters, byte_pairs, growing)
 _PIECES = (
-    *("word ", "Two words. ", "Dr. Who said: “no”. ", "\n\n", "\n", "\r\n", "    ", "\t", "x" * 90, "é", "日本語。", "中文，很难！"),
-    *("# Heading\n", "## Another one\n\n", "- item\n", "| a | b |\n|---|---|\n| 1 | 2 |\n", "```\ncode\n```\n", "def f():\n    pass\n\n"),
-    *("class A:\n    def m(self):\n        return 1\n\n", "# comment\n", "😀", "e\u0301", "...", "1. a 2. b", "\u2028", "\x0b", "\xa0"),
+    *(
+        "word ",
+        "Two words. ",
+        "Dr. Who said: “no”. ",
+        "\n\n",
+        "\n",
+        "\r\n",
+        "    ",
+        "\t",
+        "x" * 90,
+        "é",
+        "日本語。",
+        "中文，很难！",
+    ),
+    *(
+        "# Heading\n",
+        "## Another one\n\n",
+        "- item\n",
+        "| a | b |\n|---|---|\n| 1 | 2 |\n",
+        "```\ncode\n```\n",
+        "def f():\n    pass\n\n",
+    ),
+    *(
+        "class A:\n    def m(self):\n        return 1\n\n",
+        "# comment\n",
+        "😀",
+        "e\u0301",
+        "...",
+        "1. a 2. b",
+        "\u2028",
+        "\x0b",
+        "\xa0",
+    ),
 )
 _NAMES = ("a.txt", "a.md", "a.py", "a.kt", "a.csv")
 
@@ -49,7 +80,7 @@ def document_of(text: str, name: str) -> Text | None:
         return None
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(texts, st.sampled_from(_NAMES), wanted(), st.integers(8, 200), st.sampled_from(RULES))
 def test_chunks_are_passages_within_the_limit_that_leave_nothing_out(
     text: str, name: str, chunking: Chunking, limit: int, rule: Callable[[str], int]
@@ -69,14 +100,14 @@ def test_chunks_are_passages_within_the_limit_that_leave_nothing_out(
         covered[one.start : one.end] = b"x" * (one.end - one.start)
     assert all(covered[at] or letter.isspace() for at, letter in enumerate(document.text))
     assert chunks == list(chunk(document, chunking, Counted(rule, limit)))
-    for before, after in zip(chunks, chunks[1:], strict=False):
+    for before, after in pairwise(chunks):
         assert after.end > before.end
         assert after.start > before.start
         if after.start < before.end:
             assert rule(document.text[after.start : before.end].rstrip()) <= chunking.overlap
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(texts, st.sampled_from(_NAMES), wanted(), st.integers(8, 200))
 def test_chunks_are_as_large_as_is_wanted_where_counts_add_up(
     text: str, name: str, chunking: Chunking, limit: int
@@ -121,7 +152,6 @@ def pages_of(chunks: list[Chunk], starts: list[int]) -> list[int]:
     return [bisect_right(starts, one.start) for one in chunks]
 
 
-@settings(deadline=None)
 @given(st.lists(texts, min_size=1, max_size=6), wanted())
 def test_pages_are_counted_from_one(contents: list[str], chunking: Chunking) -> None:
     starts, text = [], ""
