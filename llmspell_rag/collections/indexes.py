@@ -183,8 +183,8 @@ class Indexes:
                 log.warning("%s is damaged", self._path(number))
                 self._discard(number)
 
-    def save(self, *, older_than_s: float = 0.0) -> None:
-        """Saves every graph that changed so long ago, as far as nothing is to be done for it.
+    def save(self, *, older_than_s: float = 0.0) -> Iterator[int]:
+        """Saves every graph that changed so long ago; gives the number of each place whose file is there.
 
         Raises:
             OSError: the disk is full, or the folder can't be written.
@@ -199,6 +199,8 @@ class Indexes:
                 last = entry.layers.last_of_graph(entry.state.last)
                 entry.layers.save(partial(self._save, path, number, entry, last))
                 entry.dirty_since = None
+            if path.exists():
+                yield number
 
     def _save(self, path: Path, number: int, entry: Entry, last: int, graph: Graph) -> None:
         saved.save(path, graph, self._about(number, entry, len(graph), last))
@@ -254,8 +256,8 @@ class Indexes:
         path = self._path(row.number)
         try:
             if path is None or not self._take_file(path, row, entry, is_last_try):
-                if path is not None and row.chunks >= self._settings.exact_limit:
-                    self._tell(entry, row, "had no file")
+                if path is not None and row.has_file and not path.exists():
+                    self._tell(entry, row, "is missing")
                 self._load(connection, row, entry)
         except saved.Damaged as problem:
             assert path is not None

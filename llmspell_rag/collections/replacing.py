@@ -89,7 +89,8 @@ class Replacing:
                 (dimension - row.dimension, row.number),
             )
             connection.execute(
-                "UPDATE places SET model = ?, dimension = ?, bytes = ?, epoch = epoch + 1 WHERE number = ?",
+                "UPDATE places SET model = ?, dimension = ?, bytes = ?, epoch = epoch + 1,"
+                " has_file = 0 WHERE number = ?",
                 (model, dimension, after.bytes, row.number),
             )
             places.change(connection, row.number, ())
