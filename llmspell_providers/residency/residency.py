@@ -87,8 +87,9 @@ class Residency(Generic[W]):
     def budget_bytes(self) -> int:
         """What all loaded models may hold together.
 
-        What is held beside them (`count_beside`) is taken off. `auto` is 80 % of what would be available with none of them loaded, read now: other programs come and go. Mapped
-        weights are available all the time, as the system counts, and so are not added.
+        What is held beside them (`count_beside`) is taken off. `auto` is 80 % of what would be available with none of
+        them loaded, read now: other programs come and go. Mapped weights are available all the time, as the system
+        counts, and so are not added.
         """
         if self._memory_budget != "auto":
             return max(0, self._memory_budget - self._beside())

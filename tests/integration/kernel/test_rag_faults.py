@@ -109,11 +109,8 @@ def readers_of(kernel: int) -> list[int]:
     """The reading workers of a kernel."""
     import psutil
 
-    found = []
-    for child in psutil.Process(kernel).children(recursive=True):
-        if "llmspell_rag.reading_worker" in child.cmdline():
-            found.append(child.pid)
-    return found
+    children = psutil.Process(kernel).children(recursive=True)
+    return [child.pid for child in children if "llmspell_rag.reading_worker" in child.cmdline()]
 
 
 def test_an_embedding_model_that_is_gone_ends_the_ingest_and_says_how_far_it_was(tmp_path: Path) -> None:

@@ -42,6 +42,11 @@ def log_of(home: Path) -> str:
     return "".join(path.read_text() for path in (home / "logs").glob("kernel-*.log"))
 
 
+def asked_often(rag: Rag) -> None:
+    for _ in range(101):
+        rag("stats", tenant="acme")
+
+
 def test_development_is_small_and_talkative(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with rag_kernel(home, settings("rag-dev", tmp_path), OPENAI_API_KEY="") as rag:
@@ -78,8 +83,7 @@ def test_production_is_safe(tmp_path: Path) -> None:
         assert isinstance(counted, dict)
         assert (counted["ingest"], counted["search"], counted["documents"]) == (2, 1, 1)
         with pytest.raises(Busy, match="rate limit: 100 RAG operations in a minute"):
-            for _ in range(101):
-                rag("stats", tenant="acme")
+            asked_often(rag)
         assert rag("stats", tenant="other")["documents"] == 0
     lines = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
     assert (lines[0]["action"], lines[0]["tenant"], lines[0]["documents"]) == ("ingest", "acme", 1)
