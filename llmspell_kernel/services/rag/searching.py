@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmspell_kernel.services.models import ModelsService
 from llmspell_kernel.services.rag.collections import Collections
-from llmspell_kernel.services.rag.embedding import Embedder, Made, described
+from llmspell_kernel.services.rag.embedding import Embedder, Made, Model, described
 from llmspell_kernel.services.rag.search_cache import SearchCache
 from llmspell_protocol.areas.rag import RagSearch
 from llmspell_protocol.errors import InvalidRequest
@@ -46,6 +46,8 @@ class Searches:
         self._collections = collections
         self._settings = settings
         self._cache: SearchCache[Result] = SearchCache()
+        self._known: dict[str, Model] = {}
+        """What is known of models: one that is gone is told when it is asked."""
 
     async def search(self, place: Place, wanted: RagSearch, client: str, made: Made) -> Result:
         """The best passages; of a place that isn't there, none.
@@ -75,13 +77,16 @@ class Searches:
         return result
 
     def forget(self) -> None:
-        """What was found before counts no more."""
+        """What was found before, and what is known of models, counts no more."""
         self._cache.clear()
+        self._known.clear()
 
     async def _searched(self, place: Place, wanted: RagSearch, figures: Figures, client: str, made: Made) -> Result:
         vector = None
         if wanted.method != "words":
-            model = await described(self._models(), figures.model)
+            model = self._known.get(figures.model)
+            if model is None:
+                model = self._known[figures.model] = await described(self._models(), figures.model)
             embedder = Embedder(self._models(), model, self._settings, client, made)
             found_vector = await embedder.vectors([wanted.query], "query")
             if found_vector.dimension != figures.dimension:
