@@ -12,7 +12,7 @@ from llmspell_kernel.services.rag.collections import Collections
 from llmspell_kernel.services.rag.embedding import Embedder, Made, Model, described
 from llmspell_kernel.services.rag.search_cache import SearchCache
 from llmspell_protocol.areas.rag import RagSearch
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.errors import InvalidRequest, Unsupported
 from llmspell_protocol.rag.documents import Hit
 from llmspell_protocol.rag.ops import Describe, Described, Found, Method, Search
 from llmspell_protocol.rag.places import Figures, Place
@@ -107,16 +107,43 @@ class Searches:
             ),
             Found,
         )
-        hits = found.hits
+        hits, warnings = found.hits, tuple(found.warnings)
         if wanted.rerank is not None and hits:
-            hits = await self._reranked(wanted.rerank, wanted.query, hits, client)
-        return Result(hits[: wanted.k], wanted.method, found.model, found.exact, found.warnings)
+            hits, told = await self._reranked(wanted.rerank, wanted.query, hits, client)
+            warnings = (*warnings, *told)
+        return Result(hits[: wanted.k], wanted.method, found.model, found.exact, warnings)
 
-    async def _reranked(self, model: str, query: str, hits: Sequence[Hit], client: str) -> Sequence[Hit]:
-        """The hits in the order of a model that reads question and passage together; its scores, from 0 to 1."""
-        scored = await self._models().rerank(query, [hit.text for hit in hits], model=model, client=client)
-        pairs = sorted(zip(_shares(scored.scores), hits, strict=True), key=lambda pair: -pair[0])
-        return [replace(hit, score=score) for score, hit in pairs]
+    async def _reranked(
+        self, model: str, query: str, hits: Sequence[Hit], client: str
+    ) -> tuple[Sequence[Hit], Sequence[str]]:
+        """The hits in the order of a model that reads question and passage together; its scores, from 0 to 1.
+
+        Passages that are too long for it come behind the others, in their order, and that is told.
+        """
+        short, long = await self._by_length(model, query, hits)
+        ranked: Sequence[Hit] = ()
+        if short:
+            scored = await self._models().rerank(query, [hit.text for hit in short], model=model, client=client)
+            pairs = sorted(zip(_shares(scored.scores), short, strict=True), key=lambda pair: -pair[0])
+            ranked = [replace(hit, score=score) for score, hit in pairs]
+        if not long:
+            return ranked, ()
+        told = f"{len(long)} of {len(hits)} passages are longer than {model} reads, and come last: cut smaller chunks"
+        return [*ranked, *(replace(hit, score=0.0) for hit in long)], (told,)
+
+    async def _by_length(self, model: str, query: str, hits: Sequence[Hit]) -> tuple[Sequence[Hit], Sequence[Hit]]:
+        """The hits that a reranker can read beside the question, and the others."""
+        longest = (await self._models().info(model)).embed_tokens
+        if longest is None:
+            return hits, ()
+        try:
+            counted = await self._models().count_tokens(model, [query, *(hit.text for hit in hits)])
+        except Unsupported:
+            return hits, ()
+        # A pair has one mark more than a text, in the middle.
+        room = longest - counted.counts[0] - counted.added - 2
+        pairs = list(zip(hits, counted.counts[1:], strict=True))
+        return [hit for hit, tokens in pairs if tokens <= room], [hit for hit, tokens in pairs if tokens > room]
 
 
 def demand_search(wanted: RagSearch) -> None:
