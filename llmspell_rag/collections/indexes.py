@@ -259,6 +259,9 @@ class Indexes:
                 if path is not None and row.has_file and not path.exists():
                     self._tell(entry, row, "is missing")
                 self._load(connection, row, entry)
+            elif entry.state[:3] == (row.epoch, row.generation, row.stamp):
+                # What stood above the graph when it was saved is not in the file.
+                self._add_from(connection, row, entry, entry.state.last)
         except saved.Damaged as problem:
             assert path is not None
             self._tell(entry, row, f"was damaged ({problem})")

@@ -535,3 +535,25 @@ def test_settings_that_can_not_be_are_refused(path: Path) -> None:
         Room(path, IndexSettings(quantization="i8", metric="euclidean"))
     with pytest.raises(InvalidRequest, match="m is at least 1"):
         Room(path, IndexSettings(m=0))
+
+
+def test_what_stood_above_the_graph_when_it_was_saved_is_found_after_a_restart(path: Path) -> None:
+    settings = IndexSettings(exact_limit=100)
+    room = Room(path, settings)
+    vectors = np.vstack(list(clustered(170, DIMENSION)))
+    room.write("a", [str(number) for number in range(140)], vectors[:140])
+    room.write("b", [str(number) for number in range(20)], vectors[140:160])
+    while room.calls.indexes.work():
+        pass
+    room.write("c", [str(number) for number in range(10)], vectors[160:])
+    room.ask("delete", place=PLACE, ids=["b"])
+    room.ask("save")
+    room.calls.close()
+    left = path.parent / "rag.indexes" / "1.index.999999999.part"
+    left.touch()  # of a process that was ended
+    room = Room(path, settings)
+    for number in range(10):
+        found = room.search("x", vector=vectors[160 + number].tobytes(), method="vectors", k=1)
+        assert found == [f"c#{number}"]
+    room.write("c", ["changed"], vectors[:1])
+    room.calls.close()
