@@ -11,15 +11,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import docx
 import pytest
 
 from llmspell_kernel.worker_pool import WorkerPool
 from llmspell_protocol.errors import Cancelled, Forbidden, InvalidRequest, LlmspellError, NotFound, OutOfMemory
 from tests.support.document_reading import CHUNKING, answered, pool, read, walked
+from tests.support.docx_files import TIDES, written_docx
 from tests.support.pdf_files import expanding, pdf, slow_to_read
-
-TIDES = "High water comes twice a day. The moon pulls the sea. "
 
 
 def run(directory: Path, body: Callable[[WorkerPool], Awaitable[None]], *, memory_bytes: int = 1 << 30) -> None:
@@ -33,23 +31,6 @@ def run(directory: Path, body: Callable[[WorkerPool], Awaitable[None]], *, memor
             await workers.close()
 
     asyncio.run(main())
-
-
-def written_docx() -> bytes:
-    """A document of Word with two headings and a table."""
-    document = docx.Document()
-    document.add_heading("Tides", 1)
-    document.add_paragraph(TIDES * 4)
-    document.add_heading("Ports", 2)
-    table = document.add_table(rows=2, cols=2)
-    for cell, text in zip(
-        (cell for row in table.rows for cell in row.cells), ("Port", "Hour", "Dover", "11"), strict=True
-    ):
-        cell.text = text
-    document.core_properties.author = "Jo"
-    file = io.BytesIO()
-    document.save(file)
-    return file.getvalue()
 
 
 def test_a_pdf_comes_in_chunks_with_their_pages(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_rag.chunking.contract import Chunk, Chunking, Strategy, sizes_of
+from llmspell_protocol.rag.documents import Chunk
+from llmspell_protocol.rag.reading import Chunking, Strategy
+from llmspell_rag.chunking.contract import sizes_of
 from llmspell_rag.chunking.cutting import chunk
 from llmspell_rag.documents.reading import read
 from llmspell_rag.documents.text import Text

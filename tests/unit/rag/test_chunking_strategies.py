@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_rag.chunking.contract import Chunk, Chunking, sizes_of
+from llmspell_protocol.rag.documents import Chunk
+from llmspell_protocol.rag.reading import Chunking
+from llmspell_rag.chunking.contract import sizes_of
 from llmspell_rag.chunking.cutting import chunk, strategy_for
 from llmspell_rag.chunking.sentences import sentences
 from llmspell_rag.documents.reading import read

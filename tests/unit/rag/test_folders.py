@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llmspell_protocol.beneath import NotBeneath, Places
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_rag.documents.folders import Found, Skipped, Wanted, walk
+from llmspell_protocol.rag.reading import Found, Skipped, Walk
+from llmspell_rag.documents.folders import walk
 
 
 def made(top: Path, *names: str) -> None:
@@ -20,15 +22,20 @@ def made(top: Path, *names: str) -> None:
         path.write_text("text")
 
 
-def found(top: Path, wanted: Wanted | None = None) -> list[str]:
+def wanted_of(top: Path, wanted: dict[str, Any]) -> Walk:
+    """What is looked for below a directory."""
+    return Walk(paths=[str(top)], beneath=[str(top)], **wanted)
+
+
+def found(top: Path, **wanted: Any) -> list[str]:
     """The paths of what is taken, from the top."""
-    every = walk(str(top), wanted or Wanted(), Places([str(top)]))
+    every = walk(str(top), wanted_of(top, wanted), Places([str(top)]))
     return [os.path.relpath(one.path, top) for one in every if isinstance(one, Found)]
 
 
-def skipped(top: Path, wanted: Wanted | None = None) -> dict[str, str]:
+def skipped(top: Path, **wanted: Any) -> dict[str, str]:
     """The reasons of what is skipped."""
-    every = walk(str(top), wanted or Wanted(), Places([str(top)]))
+    every = walk(str(top), wanted_of(top, wanted), Places([str(top)]))
     return {os.path.relpath(one.path, top): one.reason for one in every if isinstance(one, Skipped)}
 
 
@@ -36,7 +43,7 @@ def test_known_kinds_come_sorted_with_size_and_time_and_are_not_read(tmp_path: P
     made(tmp_path, "b.md", "a/z.py", "a/b/c.txt", "README")
     (tmp_path / "b.md").chmod(0)
     assert found(tmp_path) == ["README", "a/b/c.txt", "a/z.py", "b.md"]
-    last = list(walk(str(tmp_path), Wanted(), Places([str(tmp_path)])))[-1]
+    last = list(walk(str(tmp_path), wanted_of(tmp_path, {}), Places([str(tmp_path)])))[-1]
     time = (tmp_path / "b.md").stat().st_mtime_ns
     assert last == Found(str(tmp_path / "b.md"), 4, time, "text/markdown")
 
@@ -46,8 +53,8 @@ def test_what_is_no_document_is_told_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "empty.md").touch()
     (tmp_path / "large.md").write_text("x" * 100)
     os.mkfifo(tmp_path / "pipe.md")
-    assert found(tmp_path, Wanted(largest_bytes=50)) == ["ok.md"]
-    reasons = skipped(tmp_path, Wanted(largest_bytes=50))
+    assert found(tmp_path, largest_bytes=50) == ["ok.md"]
+    reasons = skipped(tmp_path, largest_bytes=50)
     assert reasons == {
         "a.png": "files that end with .png are no kind of document that is known; include takes them as text",
         "empty.md": "it is empty",
@@ -59,11 +66,11 @@ def test_what_is_no_document_is_told_with_the_reason(tmp_path: Path) -> None:
 
 def test_globs_include_and_exclude(tmp_path: Path) -> None:
     made(tmp_path, "a.md", "docs/b.md", "docs/deep/c.md", "docs/d.txt", "docs/old/e.md", "x.odd")
-    assert found(tmp_path, Wanted(include=["*.md"])) == ["a.md", "docs/b.md", "docs/deep/c.md", "docs/old/e.md"]
-    assert found(tmp_path, Wanted(include=["docs/**"], exclude=["old/", "*.txt"])) == ["docs/b.md", "docs/deep/c.md"]
-    assert found(tmp_path, Wanted(include=["/a.md", "*.odd"])) == ["a.md", "x.odd"]
+    assert found(tmp_path, include=["*.md"]) == ["a.md", "docs/b.md", "docs/deep/c.md", "docs/old/e.md"]
+    assert found(tmp_path, include=["docs/**"], exclude=["old/", "*.txt"]) == ["docs/b.md", "docs/deep/c.md"]
+    assert found(tmp_path, include=["/a.md", "*.odd"]) == ["a.md", "x.odd"]
     with pytest.raises(InvalidRequest, match="exclude: "):
-        found(tmp_path, Wanted(exclude=["\\"]))
+        found(tmp_path, exclude=["\\"])
 
 
 def test_ignore_files_count_in_their_directory_and_inner_ones_stand_above_outer_ones(tmp_path: Path) -> None:
@@ -91,7 +98,7 @@ def test_ignore_files_count_in_their_directory_and_inner_ones_stand_above_outer_
 def test_hidden_files_are_left_out_unless_they_are_wanted(tmp_path: Path) -> None:
     made(tmp_path, ".hidden.md", ".config/a.md", ".git/b.md", "c.md")
     assert found(tmp_path) == ["c.md"]
-    assert found(tmp_path, Wanted(hidden=True)) == [".config/a.md", ".hidden.md", "c.md"]
+    assert found(tmp_path, hidden=True) == [".config/a.md", ".hidden.md", "c.md"]
 
 
 def test_links_are_not_followed_and_told(tmp_path: Path) -> None:
@@ -127,6 +134,6 @@ def test_what_lies_elsewhere_is_refused(tmp_path: Path) -> None:
     places = Places([str(tmp_path / "in")])
     for path in (tmp_path / "out", tmp_path / "out" / "b.md", tmp_path / "in" / "away"):
         with pytest.raises(NotBeneath):
-            list(walk(str(path), Wanted(), places))
+            list(walk(str(path), wanted_of(path, {}), places))
     with pytest.raises(FileNotFoundError):
-        list(walk(str(tmp_path / "in" / "gone"), Wanted(), places))
+        list(walk(str(tmp_path / "in" / "gone"), wanted_of(tmp_path, {}), places))

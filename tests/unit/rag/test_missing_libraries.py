@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from llmspell_protocol.errors import Unsupported
-from llmspell_rag.chunking.contract import Chunking
+from llmspell_protocol.rag.reading import Chunking
 from llmspell_rag.chunking.cutting import chunk
 from llmspell_rag.documents.reading import read
 from tests.support.pdf_files import pdf
