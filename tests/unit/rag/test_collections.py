@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.clustered import clustered, questions
 from llmspell_protocol.errors import Conflict, InvalidRequest, NotFound, OutOfMemory, StorageVersion, Unsupported
-from llmspell_protocol.rag import ops
+from llmspell_protocol.rag import embedding, ops
 from llmspell_protocol.rag.documents import Chunk, Document
 from llmspell_protocol.rag.places import Place
 from llmspell_protocol.rag.settings import IndexSettings
@@ -332,7 +332,7 @@ def test_embeddings_are_kept_by_hash_for_each_tenant_and_the_oldest_go(path: Pat
 def test_a_place_is_embedded_anew_beside_its_searches_and_switched_when_all_is_there(room: Room) -> None:
     room.write("a", ["tide", "moon"])
     room.write("b", ["salt"])
-    assert room.ask("replace_begin", place=PLACE, model="n", dimension=2) == ops.ReplaceBegun(done=0, total=3)
+    assert room.ask("replace_begin", place=PLACE, model="n", dimension=2) == embedding.ReplaceBegun(done=0, total=3)
     page = room.ask("texts", place=PLACE, limit=2, lacking=True)
     assert ([one.text for one in page.chunks], page.remaining) == (["tide", "moon"], 3)
     numbers = [one.number for one in page.chunks]
@@ -344,7 +344,7 @@ def test_a_place_is_embedded_anew_beside_its_searches_and_switched_when_all_is_t
     room.write("c", ["harbour"])  # with the old model, meanwhile
     assert room.search("x", vector=embedded("tide").tobytes(), method="vectors")[0] == "a#0"
     # An interrupted one goes on.
-    assert room.ask("replace_begin", place=PLACE, model="n", dimension=2) == ops.ReplaceBegun(done=2, total=4)
+    assert room.ask("replace_begin", place=PLACE, model="n", dimension=2) == embedding.ReplaceBegun(done=2, total=4)
     page = room.ask("texts", place=PLACE, lacking=True, after=0)
     assert [one.text for one in page.chunks] == ["salt", "harbour"]
     numbers = [one.number for one in page.chunks]
