@@ -27,10 +27,10 @@ def decoded(source: bytes, name: str, said: str | None = None) -> tuple[str, str
         if source.startswith(mark):
             return _in(source, encoding, name).removeprefix("\ufeff"), encoding
     if b"\0" in source:
-        encoding = _without_mark(source)
-        if encoding is None:
+        likely = _without_mark(source)
+        if likely is None:
             raise is_binary(name)
-        return _in(source, encoding, name), encoding
+        return _in(source, likely, name), likely
     if said is not None:
         try:
             return source.decode(said), codecs.lookup(said).name

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from llmspell_kernel.services.models import ModelsService
-from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelError, Timeout, Unsupported
+from llmspell_protocol.errors import (
+    BackendUnavailable,
+    InvalidRequest,
+    LlmspellError,
+    ModelError,
+    ModelNotFound,
+    Timeout,
+    Unsupported,
+)
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.rag import RagSettings
@@ -20,7 +28,11 @@ Purpose = Literal["query", "passage"]
 
 LOAD_WITHIN_S = 300.0
 """What a model's first call may take beyond the limit of a call: it may have to be loaded."""
+_SHORTENED = "text-embedding-3-"
+"""OpenAI's models that make shorter vectors when they are asked (platform.openai.com, "Embeddings")."""
 _FIRST_WAIT_S = 0.25
+_ADDED_TOKENS = 8
+"""What models put around a text, at most: most add two."""
 _BYTES_A_TOKEN = 2
 """Where no one counts: text of any language has fewer tokens than a half of its bytes in UTF-8."""
 
@@ -34,6 +46,14 @@ class Model(NamedTuple):
     longest: int | None
     """tokens of a text, with what the model adds; None: not known"""
     passage_prefix: str
+    shortened: bool = False
+    """It is asked for vectors of `dimension` numbers, which are shorter than its own."""
+
+    def of_dimension(self, dimension: int | None) -> Model:
+        """The model as it is asked for vectors that long, where it can be asked."""
+        if dimension is None:
+            return self
+        return self._replace(dimension=dimension, shortened=self.name.startswith(_SHORTENED))
 
 
 class Vectors(NamedTuple):
@@ -69,7 +89,6 @@ class Embedder:
         self._settings = settings
         self._client = client
         self._is_loaded = False
-        self._added: int | None = None
 
     async def vectors(self, texts: Sequence[str], purpose: Purpose) -> Vectors:
         """A vector a text. Failures that may pass are tried again; a call that takes too long, in halves.
@@ -107,7 +126,12 @@ class Embedder:
         try:
             async with asyncio.timeout(within_s):
                 found = await self._models.embed(
-                    list(texts), model=self.model.name, normalize=True, purpose=purpose, client=self._client
+                    list(texts),
+                    model=self.model.name,
+                    normalize=True,
+                    purpose=purpose,
+                    client=self._client,
+                    dimensions=self.model.dimension if self.model.shortened else None,
                 )
         except TimeoutError:
             raise Timeout(
@@ -121,7 +145,8 @@ class Embedder:
         known = self.model.dimension
         if known is not None and known != found.dimensions:
             raise ModelError(
-                f"{self.model.name} made vectors of {found.dimensions} dimensions, and its own are {known}",
+                f"{self.model.name} makes vectors of {found.dimensions} dimensions now, and had {known}",
+                hint="llmspell rag rebuild --model MODEL embeds a collection again",
                 details={"dimension": found.dimensions, "expected": known},
             )
         self._made.vectors += found.count
@@ -133,21 +158,20 @@ class Embedder:
         try:
             counted = await self._models.count_tokens(self.model.name, list(texts))
         except Unsupported:
-            self._added = 0
             return [-(-len(text.encode()) // _BYTES_A_TOKEN) for text in texts]
-        self._added = counted.added
         return list(counted.counts)
 
-    async def longest_chunk(self, wanted: int) -> int:
+    def longest_chunk(self, wanted: int) -> int:
         """The most tokens of a chunk: what the model reads at once, without its own and those of the prefix.
+
+        No model is asked, and none loaded, where all documents turn out to be unchanged.
 
         Raises:
             InvalidRequest: nothing is left of it.
         """
-        (prefix,) = await self.count([self.model.passage_prefix])
         if self.model.longest is None:
             return wanted
-        left = self.model.longest - (self._added or 0) - prefix
+        left = self.model.longest - _ADDED_TOKENS - len(self.model.passage_prefix.encode())
         if left < 1:
             raise InvalidRequest(f"{self.model.name} reads {self.model.longest} tokens, which its own words fill")
         return min(wanted, left)
@@ -168,7 +192,14 @@ async def described(models: ModelsService, model: str) -> Model:
         ModelNotFound: there is none of this name.
         Unsupported: it makes no vectors.
     """
-    info = await models.info(model)
+    try:
+        info = await models.info(model)
+    except (ModelNotFound, BackendUnavailable, Unsupported):
+        provider, spec, _ = await models.locate(model)
+        if not models.is_remote(provider.name):
+            raise
+        # A server may have models that it doesn't list, or no list at all: whether it has this one, vectors show.
+        return Model(f"{spec.name}@{provider.name}", None, None, await provider.prefix(spec, "passage"))
     if info.capabilities and "embed" not in info.capabilities:
         raise Unsupported(
             f"{info.id} makes no vectors",

@@ -11,6 +11,7 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.request import Request
@@ -19,13 +20,12 @@ from llmspell_kernel.services.rag.contents import Contents
 from llmspell_kernel.services.rag.cutting import about_digest, cutting_of
 from llmspell_kernel.services.rag.embedding import Embedder
 from llmspell_kernel.services.rag.fetching import fetched, in_utf8
-from llmspell_kernel.services.rag.problems import is_no_document, is_of_reading, problem_of
+from llmspell_kernel.services.rag.problems import ModelFailure, is_no_document, is_of_reading, problem_of
 from llmspell_kernel.services.rag.progress import Progress
-from llmspell_kernel.services.rag.reading import Cutting, Read, Reader, Reading
+from llmspell_kernel.services.rag.reading import Read, Reader, Reading
 from llmspell_kernel.services.rag.sources import ReadRights, Source
 from llmspell_kernel.services.rag.watching import Watch
 from llmspell_kernel.services.rag.writing import Writer, Writing
-from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.rag import RagIngest, RagIngestReply, RagProblem
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound
 from llmspell_protocol.rag.documents import Document, Known
@@ -33,6 +33,7 @@ from llmspell_protocol.rag.ops import AnswerKnown, AskKnown, Create, Delete, Del
 from llmspell_protocol.rag.places import Place
 
 if TYPE_CHECKING:
+    from llmspell_kernel.services.tools.service import ToolsService
     from llmspell_profiles.schema.rag import RagSettings
 
 _READ_AHEAD = 2
@@ -54,7 +55,7 @@ class Ingest:
         collections: Collections,
         embedder: Embedder,
         reader: Reader,
-        tools: ToolsService,
+        tools: Callable[[], ToolsService],
         contents: Contents,
         settings: Callable[[], RagSettings],
         watch: Watch,
@@ -71,7 +72,6 @@ class Ingest:
         self._settings = settings
         self._watch = watch
         self._warnings = list(warnings)
-        self._rights = ReadRights(request, tools)
         self._progress = Progress(request, tells=wanted.progress)
         self._there: dict[str, None] = {}
         """Ids of documents that are there now, in the order in which they were given."""
@@ -79,10 +79,16 @@ class Ingest:
         self._unchanged = 0
         self._skipped: list[RagProblem] = []
         self._failed: list[RagProblem] = []
-        self._cutting: Cutting | None = None
+        self._cutting = cutting_of(wanted, settings(), embedder)
         self._is_created = False
         self._creating = asyncio.Lock()
         self._roots: list[str] = []
+
+    @cached_property
+    def _rights(self) -> ReadRights:
+        # Texts need no permission.
+        tools = self._tools()
+        return ReadRights(self._request, tools.permissions(self._request), tools.permit)
 
     async def run(self) -> RagIngestReply:
         """Does it.
@@ -228,6 +234,8 @@ class Ingest:
         """The document as it is to be written; None: it is there already, or can't be taken."""
         try:
             return await self._read(source, known)
+        except ModelFailure as failure:
+            raise failure.error from None
         except LlmspellError as error:
             if not is_of_reading(error):
                 raise
@@ -255,13 +263,14 @@ class Ingest:
         content = read.content
         self._warnings += [f"{source.name}: {text}" for text in content.warnings]
         given = source.document
+        own = {} if given is None else given.metadata
         document = Document(
             id=source.id,
             hash=f"{read.hash}.{about}",
             source=source.source,
             title=content.title if given is None or given.title is None else given.title,
             media_type=content.media_type,
-            metadata={**content.metadata, **wanted.metadata, **({} if given is None else given.metadata)},
+            metadata={**(content.metadata if given is None else {}), **wanted.metadata, **own},
             expires_at=None if wanted.ttl_s is None else time.time() + wanted.ttl_s,
             characters=content.characters,
             bytes=content.bytes,
@@ -271,7 +280,7 @@ class Ingest:
     async def _content(self, source: Source, reading: Reading, known: str | None) -> Read:
         """The document, read or from the store; without content where it is the known one."""
         cache = self._settings().cache
-        cutting = await self._cut_how()
+        cutting = self._cutting
         key = source.id, reading.media_type, cutting, self._embedder.model.name
         kept = self._contents.get(key) if cache.document_cache_enabled and not self._wanted.force else None
         if known is None and kept is not None:
@@ -290,17 +299,12 @@ class Ingest:
             return Reading(source.name, path=source.path, beneath=self._rights.beneath(source.path), limit_bytes=limit)
         if source.url is not None:
             self._progress.tell("reading", source.url)
-            page = await fetched(self._request, self._tools, self._rights.permissions, source.url)
+            page = await fetched(self._request, self._tools(), self._rights.permissions, source.url)
             self._watch.demand_size(source.url, len(page.data))
             return Reading(source.name, data=page.data, media_type=page.media_type, limit_bytes=limit)
         assert source.document is not None
         media_type = in_utf8(source.document.media_type or "text/plain")
         return Reading(source.name, data=source.document.text.encode(), media_type=media_type, limit_bytes=limit)
-
-    async def _cut_how(self) -> Cutting:
-        if self._cutting is None:
-            self._cutting = await cutting_of(self._wanted, self._settings(), self._embedder)
-        return self._cutting
 
     async def _prepare(self) -> int:
         """Makes the place where it isn't there; its dimension."""
