@@ -23,6 +23,14 @@ _SET = re.compile(r"\s*([^=~<>]+?)\s*=\s*([^=].*)\Z", re.DOTALL)
 _AROUND = 5
 
 
+_BEFORE = re.compile(r"\A\s*(?:(?:db|debug):|\.)\s*")
+
+
+def command_word(line: str) -> str:
+    """The word that a line begins with, behind `db:`, `debug:` or a dot; empty where there is none."""
+    return _BEFORE.sub("", line).strip().partition(" ")[0]
+
+
 class GoesOn(Exception):
     """The script runs again."""
 
@@ -87,7 +95,7 @@ class DebugCommands:
             Quit: the user ends it.
             LlmspellError: the command failed, or there is none of that name.
         """
-        text = re.sub(r"\A\s*(?:(?:db|debug):|\.)\s*", "", line).strip()
+        text = _BEFORE.sub("", line).strip()
         word, _, rest = text.partition(" ")
         command = self._commands.get(word)
         if command is None:
@@ -269,6 +277,8 @@ class DebugCommands:
     def _go(self, command: str) -> str:
         self._here()
         self._ask(command, threadId=1)
+        # The event that says so may come behind the next command.
+        self.ran_on()
         raise GoesOn
 
     def _until(self, rest: str) -> str:

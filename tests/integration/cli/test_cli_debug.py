@@ -169,6 +169,61 @@ def test_quitting_at_a_terminal_ends_the_script(target: list[str], script: Path)
     assert "nil" not in terminal.said
 
 
+def test_lines_are_obeyed_while_the_script_runs(target: list[str], script: Path) -> None:
+    script.write_text("local n = 0\nprint('begun')\nwhile not done do\n  n = n + 1\nend\nprint('the end')\n")
+    terminal = AtTerminal([*target, "debug", "sum.lua"])
+    terminal.wait_for("(debug) > ")
+    terminal.type("c\r")
+    terminal.wait_for("begun")
+    terminal.type("help\r")
+    terminal.wait_for("the calls that led here")
+    terminal.type("p 6 * 7\r")
+    terminal.wait_for("p waits until the script stops; pause stops it")
+    terminal.type("pause\r")
+    terminal.wait_for("(pause)")
+    terminal.wait_for("(debug) > p 6 * 7")
+    terminal.wait_for("42")
+    terminal.wait_for("(debug) > ")
+    terminal.type("c\rpause\rset done = true\rc\r")
+    terminal.wait_for("(pause)")
+    terminal.wait_for("the end")
+    assert terminal.end() == 0
+
+
+def test_quit_ends_a_script_that_runs(target: list[str], script: Path) -> None:
+    script.write_text("print('begun')\nwhile true do\nend\n")
+    terminal = AtTerminal([*target, "debug", "sum.lua"])
+    terminal.wait_for("(debug) > ")
+    terminal.type("c\r")
+    terminal.wait_for("begun")
+    terminal.type("quit\r")
+    assert terminal.end() == 0
+
+
+def test_a_pipe_pauses_a_script_that_runs_and_is_taken_in_order(target: list[str], script: Path) -> None:
+    script.write_text("n = 0\nwhile not done do\n  n = n + 1\nend\nprint('the end')\nprint('last')\n")
+    commands = ("c", "pause", "p n >= 0", "set done = true", "tbreak 6", "c", "p done", "c", "quit")
+    done = llmspell(*target, "debug", "sum.lua", stdin="\n".join(commands) + "\n")
+    assert done.status == 0, done.err
+    lines = done.out.splitlines()
+    stops = [line for line in lines if line.startswith("Paused")]
+    assert (len(stops), stops[0], stops[2]) == (
+        *(3, "Paused at sum.lua:1 (entry)"),
+        "Paused at sum.lua:6 (breakpoint 1)",
+    )
+    assert stops[1].endswith("(pause)")
+    # `quit` comes behind the last `c`: the script has ended before.
+    assert lines[-1] == "last"
+
+
+def test_a_script_reads_the_lines_behind_the_command_that_lets_it_go_on(target: list[str], script: Path) -> None:
+    script.write_text("local name = io.read()\nprint('hello ' .. name)\n")
+    done = llmspell(*target, "debug", "--break-at", "2", "sum.lua", stdin="Ada\np name\nc\n")
+    assert done.status == 0, done.err
+    assert '"Ada"' in done.out
+    assert done.out.endswith("hello Ada\n")
+
+
 class Editor:
     """A client of the Debug Adapter Protocol on a socket."""
 
