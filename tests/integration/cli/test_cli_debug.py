@@ -45,8 +45,8 @@ def test_commands_from_a_pipe_drive_the_script(target: list[str], script: Path) 
     done = llmspell(*target, "debug", "sum.lua", "--", "hi", stdin="\n".join(commands) + "\n")
     assert done.status == 3
     assert done.out.splitlines() == [
-        "Paused at sum.lua:4 (entry)",
-        "    4 | end",
+        "Paused at sum.lua:1 (entry)",
+        "    1 | local function twice(x)",
         "Breakpoint 1 at sum.lua:2",
         "Paused at sum.lua:2 (breakpoint 1)",
         "    2 |   local y = x * 2",
@@ -116,7 +116,7 @@ def test_log_points_hits_and_stops_for_once(target: list[str], script: Path) -> 
     assert "there is no breakpoint 9" in done.err
     stops = [line for line in done.out.splitlines() if line.startswith("Paused")]
     assert stops == [
-        "Paused at sum.lua:4 (entry)",
+        "Paused at sum.lua:1 (entry)",
         "Paused at sum.lua:8 (breakpoint 2)",
         "Paused at sum.lua:10 (breakpoint 3)",
     ]

@@ -179,6 +179,24 @@ def test_the_first_line_is_a_stop_on_demand() -> None:
     assert [stop["reason"] for stop in bench.stops] == ["entry", "step"]
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("local function f()\n  return 1\nend\nreturn f()", 1),
+        ("-- one\n\n--[==[ two\nthree ]]\n]==] ; local function f()\n  return 1\nend\nreturn f()", 5),
+        ("\n;\nreturn function()\n  return 1\nend", 3),
+        ("#!/usr/bin/env llmspell\nlocal f =\n  function()\n  end", 2),
+        ("local t = {\n  1,\n}", 1),
+    ],
+)
+def test_the_entry_is_where_the_first_statement_begins(code: str, line: int) -> None:
+    found: list[Any] = []
+    bench = DebugBench()
+    bench.ask("stopOnEntry")
+    bench.debug(code, _places(found, "next"))
+    assert found[0] == ("main chunk", line)
+
+
 def test_modules_are_known_by_their_path(tmp_path: Any) -> None:
     from llmspell_kernel.scripting.lua.files import Files
 
