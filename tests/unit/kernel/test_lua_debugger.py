@@ -362,6 +362,24 @@ def test_a_table_is_opened_level_by_level_and_page_by_page() -> None:
     assert pages[3][0]["evaluateName"] == "t.deep.x"
 
 
+BROKEN = (
+    b"caf\xe9",
+    "grün €\U0001f642".encode() + b"\xff\xfe\x80",
+    b"\xe2\x82 \xe2\x82\xe2\x82\xac \xf0\x9f\x99 \xf0\x9f",
+    b"\xc0\xaf \xed\xa0\x80 \xf5\x80 \xe0\x80\x80 \xf4\x90\x80\x80",
+)
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_what_is_no_text_is_shown_as_it_is_printed(text: bytes) -> None:
+    bench = DebugBench()
+    answers: list[Any] = []
+    bench.break_at(2)
+    written = "".join(f"\\x{byte:02x}" for byte in text)
+    bench.debug(f'local x = "{written}"\nreturn 1', _asking(answers, ("evaluate", {"expression": "x", "frameId": 1})))
+    assert answers[0]["result"] == f'"{text.decode("utf-8", "replace")}"'
+
+
 def test_variables_can_be_set_wherever_they_are() -> None:
     bench = DebugBench()
     code = "g = 0\nlocal up = 0\nlocal t = {a = 1, 5}\nlocal function f(...)\n  local x = 0\n"
