@@ -127,6 +127,7 @@ def _outcome(context: Context, result: Result) -> Content:
         "engine": context.engine.name,
         "result": result.value,
         "result_repr": result.text,
+        "values": result.values,
         "exit_code": result.exit_code,
     }
 
