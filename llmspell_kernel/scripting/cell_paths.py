@@ -6,6 +6,8 @@ and the suffix behind it. There is no such file.
 
 from __future__ import annotations
 
+from struct import iter_unpack
+
 HASH_METHOD = "Murmur2"
 HASH_SEED = 0xC70F6907
 PREFIX = "/llmspell/cells/"
@@ -19,8 +21,8 @@ def murmur2(data: bytes, seed: int) -> int:
     """The 32-bit hash of Austin Appleby's MurmurHash2 (x86, little-endian), as JupyterLab and ipykernel have it."""
     value = (seed ^ len(data)) & _WORD
     whole = len(data) & ~3
-    for at in range(0, whole, 4):
-        word = int.from_bytes(data[at : at + 4], "little") * _MULTIPLIER & _WORD
+    for (word,) in iter_unpack("<I", memoryview(data)[:whole]):
+        word = word * _MULTIPLIER & _WORD
         word = (word ^ word >> 24) * _MULTIPLIER & _WORD
         value = value * _MULTIPLIER & _WORD ^ word
     if rest := data[whole:]:

@@ -28,6 +28,7 @@ from llmspell_kernel.scripting.debugging.capabilities import (
     STEPS,
 )
 from llmspell_kernel.scripting.debugging.owners import Owners
+from llmspell_kernel.scripting.job import demand_length
 from llmspell_kernel.scripting.process import ScriptProcess
 from llmspell_kernel.scripting.told_texts import Texts
 from llmspell_protocol.calls import EXITED
@@ -40,6 +41,7 @@ ANSWER_S = 10.0
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\[\d+\])*\Z", re.ASCII)
 _COMPUTES = "the script is computing and has not looked for commands"
+_HASHED_AT_ONCE_BYTES = 1 << 16
 _SHOWN = 64
 """Characters of what was given that an error shows."""
 Answer = Callable[[Request, Content], Awaitable[Content | None]]
@@ -220,7 +222,11 @@ class DebugSession:
 
     async def _dump_cell(self, _request: Request, arguments: Content) -> Content:
         code = arguments["code"]
-        path = cell_path(code.encode())
+        demand_length(code)
+        source = code.encode()
+        # A megabyte is hashed in a tenth of a second, for which the loop has no time.
+        is_long = len(source) > _HASHED_AT_ONCE_BYTES
+        path = await asyncio.to_thread(cell_path, source) if is_long else cell_path(source)
         self.know(path, code)
         return {"sourcePath": path}
 
