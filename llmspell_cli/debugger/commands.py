@@ -13,6 +13,7 @@ from llmspell_cli.debugger.frames import Where, numbered
 from llmspell_cli.debugger.help_words import HELP
 from llmspell_cli.debugger.link import DebugLink
 from llmspell_cli.debugger.points import Places, Point, Points
+from llmspell_cli.debugger.typed import command_and_rest
 from llmspell_cli.session import Content
 from llmspell_cli.terminal.text import columns
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound
@@ -21,14 +22,6 @@ _NOT_PAUSED = "Not paused at a breakpoint"
 _CONDITION = re.compile(r"\s+(?:if\s+)?")
 _SET = re.compile(r"\s*([^=~<>]+?)\s*=\s*([^=].*)\Z", re.DOTALL)
 _AROUND = 5
-
-
-_BEFORE = re.compile(r"\A\s*(?:(?:db|debug):|\.)\s*")
-
-
-def command_word(line: str) -> str:
-    """The word that a line begins with, behind `db:`, `debug:` or a dot; empty where there is none."""
-    return _BEFORE.sub("", line).strip().partition(" ")[0]
 
 
 class GoesOn(Exception):
@@ -95,12 +88,13 @@ class DebugCommands:
             Quit: the user ends it.
             LlmspellError: the command failed, or there is none of that name.
         """
-        text = _BEFORE.sub("", line).strip()
-        word, _, rest = text.partition(" ")
+        word, rest = command_and_rest(line)
         command = self._commands.get(word)
         if command is None:
-            raise InvalidRequest(f"Unknown command {word}, see help", hint=f"print {text} shows a value")
-        return command(rest.strip())
+            raise InvalidRequest(
+                f"Unknown command {word}, see help", hint=f"print {f'{word} {rest}'.strip()} shows a value"
+            )
+        return command(rest)
 
     # The run
 

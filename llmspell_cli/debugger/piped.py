@@ -7,7 +7,7 @@ import select
 import sys
 from collections import deque
 
-from llmspell_cli.debugger.commands import command_word
+from llmspell_cli.debugger.typed import command_and_rest
 from llmspell_protocol.client.sync import HasFileno
 
 
@@ -35,7 +35,7 @@ class PipedCommands:
         """A command that a running script is given; None if there is none."""
         if not self._lines and not self._ended and select.select([sys.stdin], [], [], 0)[0]:
             self._fill()
-        if self._lines and command_word(self._lines[0]) == "pause":
+        if self._lines and command_and_rest(self._lines[0])[0] == "pause":
             return self._lines.popleft()
         return None
 

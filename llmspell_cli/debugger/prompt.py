@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from llmspell_cli.debugger.commands import command_word
+from llmspell_cli.debugger.typed import command_and_rest
 from llmspell_cli.terminal.candidates import Candidates
 from llmspell_cli.terminal.interrupts import Interrupts
 from llmspell_cli.terminal.typed_line import Lines, TypedLines, can_edit
@@ -60,7 +60,7 @@ class Prompt:
             line = ahead if ahead is not None else self._typed()
             if line is None:
                 return None
-            word = command_word(line)
+            word, _ = command_and_rest(line)
             if word in _AT_ONCE:
                 return line
             if word:

@@ -13,6 +13,7 @@ HASH_SEED = 0xC70F6907
 PREFIX = "/llmspell/cells/"
 SUFFIX = ".lua"
 
+_AT_ONCE_BYTES = 1 << 16
 _MULTIPLIER = 0x5BD1E995
 _WORD = 0xFFFFFFFF
 
@@ -34,3 +35,13 @@ def murmur2(data: bytes, seed: int) -> int:
 def cell_path(source: bytes) -> str:
     """The path of the cell with this text (UTF-8)."""
     return f"{PREFIX}{murmur2(source, HASH_SEED)}{SUFFIX}"
+
+
+async def named_beside(source: bytes) -> str:
+    """As `cell_path`, for the loop, which has no time to hash a long text: a megabyte takes a tenth of a second."""
+    if len(source) <= _AT_ONCE_BYTES:
+        return cell_path(source)
+    # Script workers name cells too, and have no loop.
+    import asyncio
+
+    return await asyncio.to_thread(cell_path, source)

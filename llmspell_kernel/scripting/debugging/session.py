@@ -14,7 +14,7 @@ from typing import Any
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Content, Request
-from llmspell_kernel.scripting.cell_paths import cell_path
+from llmspell_kernel.scripting.cell_paths import named_beside
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.debugging.arguments import checked
 from llmspell_kernel.scripting.debugging.breakpoints import Breakpoints
@@ -41,7 +41,6 @@ ANSWER_S = 10.0
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\[\d+\])*\Z", re.ASCII)
 _COMPUTES = "the script is computing and has not looked for commands"
-_HASHED_AT_ONCE_BYTES = 1 << 16
 _SHOWN = 64
 """Characters of what was given that an error shows."""
 Answer = Callable[[Request, Content], Awaitable[Content | None]]
@@ -223,10 +222,7 @@ class DebugSession:
     async def _dump_cell(self, _request: Request, arguments: Content) -> Content:
         code = arguments["code"]
         demand_length(code)
-        source = code.encode()
-        # A megabyte is hashed in a tenth of a second, for which the loop has no time.
-        is_long = len(source) > _HASHED_AT_ONCE_BYTES
-        path = await asyncio.to_thread(cell_path, source) if is_long else cell_path(source)
+        path = await named_beside(code.encode())
         self.know(path, code)
         return {"sourcePath": path}
 
