@@ -83,11 +83,16 @@ class DebugRun:
         )
 
     def _answer(self, prompt: str, password: bool) -> str | None:
-        """A line for a script that reads: the next one of a pipe, or one that is typed now."""
-        if self._interrupts is not None:
+        """A line for a script that reads: the next one of a pipe, or one that was typed ahead, or is typed now."""
+        if isinstance(self._source, PipedCommands):
+            self._output.write(prompt)
+            return self._source.read()
+        self._line_open = False
+        ahead = self._source.ahead()
+        if ahead is None:
             return answer_question(prompt, password)
-        self._output.write(prompt)
-        return self._source.read()
+        self._output.write(f"{prompt}{'' if password else ahead}\n")
+        return ahead
 
     def _conversation(self, run: Pending) -> Conversation:
         def show_what_came() -> None:

@@ -67,7 +67,11 @@ class Prompt:
                 self._waiting.append(line)
                 if ahead is None:
                     # What was typed ahead at the prompt is known to be early.
-                    self._remark(f"{word} waits until the script stops; pause stops it")
+                    self._remark(f"{word} waits until the script stops or reads; pause stops it")
+
+    def ahead(self) -> str | None:
+        """The next line that waits, for a script that reads; None if there is none."""
+        return self._waiting.popleft() if self._waiting else None
 
     def close(self) -> None:
         """Leaves the terminal as it was."""

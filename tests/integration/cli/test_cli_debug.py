@@ -178,7 +178,7 @@ def test_lines_are_obeyed_while_the_script_runs(target: list[str], script: Path)
     terminal.type("help\r")
     terminal.wait_for("the calls that led here")
     terminal.type("p 6 * 7\r")
-    terminal.wait_for("p waits until the script stops; pause stops it")
+    terminal.wait_for("p waits until the script stops or reads; pause stops it")
     terminal.type("pause\r")
     terminal.wait_for("(pause)")
     terminal.wait_for("(debug) > p 6 * 7")
@@ -187,6 +187,18 @@ def test_lines_are_obeyed_while_the_script_runs(target: list[str], script: Path)
     terminal.type("c\rpause\rset done = true\rc\r")
     terminal.wait_for("(pause)")
     terminal.wait_for("the end")
+    assert terminal.end() == 0
+
+
+def test_a_script_that_reads_gets_what_was_typed_ahead(target: list[str], script: Path) -> None:
+    script.write_text("local name = input('name? ')\nprint('hello ' .. name .. input('and? '))\n")
+    terminal = AtTerminal([*target, "debug", "sum.lua"])
+    terminal.wait_for("(debug) > ")
+    terminal.type("c\rAda\r")
+    terminal.wait_for("name? Ada")
+    terminal.wait_for("and? ")
+    terminal.type("Grace\r")
+    terminal.wait_for("hello AdaGrace")
     assert terminal.end() == 0
 
 
@@ -214,6 +226,17 @@ def test_a_pipe_pauses_a_script_that_runs_and_is_taken_in_order(target: list[str
     assert stops[1].endswith("(pause)")
     # `quit` comes behind the last `c`: the script has ended before.
     assert lines[-1] == "last"
+
+
+def test_a_program_pauses_what_runs_and_hears_of_it_in_order(target: list[str], script: Path) -> None:
+    script.write_text("while not done do end\n")
+    done = llmspell(*target, "--json", "debug", "sum.lua", stdin="c\npause\nset done = true\nc\n")
+    assert done.status == 0, done.err
+    told = [(event["event"], event.get("command") or event.get("reason")) for event in done.events]
+    assert told == [
+        *(("stopped", "entry"), ("answer", "c"), ("answer", "pause"), ("stopped", "pause")),
+        *(("answer", "set done = true"), ("answer", "c"), ("terminated", None)),
+    ]
 
 
 def test_a_script_reads_the_lines_behind_the_command_that_lets_it_go_on(target: list[str], script: Path) -> None:
